@@ -1,0 +1,71 @@
+"""Ids, partitions, digests and signed links: what they are made of and how they are compared.
+
+An invitation id is ``iv_`` + one hexadecimal digit (its partition) + 24 random characters. Everything that belongs to one
+application of one customer lives in one partition, hence in one Redis Cluster slot, hence can change in one atomic write.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import re
+import zlib
+from collections.abc import Sequence
+
+PARTITIONS = 16
+_INVITATION_ID = re.compile(r"iv_([0-9a-f])[A-Za-z0-9]{24}", re.ASCII)
+_MAC_BYTES = 16
+
+
+def partition_of(customer: str, application_id: str) -> int:
+    """The partition, 0..15, of everything that belongs to one application of one customer."""
+    return zlib.crc32(f"{customer}\0{application_id}".encode()) % PARTITIONS
+
+
+def order_key(customer: str, application_id: str, test_id: str) -> str:
+    """The idempotency key of an order: 40 hexadecimal characters that say nothing of their parts."""
+    return hashlib.sha256(f"{customer}\0{application_id}\0{test_id}".encode()).hexdigest()[:40]
+
+
+def invitation_id(partition: int, random: str) -> str:
+    """Compose an id from a partition and at least 24 random characters, of which letters and digits are used."""
+    tail = re.sub(r"[^A-Za-z0-9]", "", random)[:24]
+    if len(tail) < 24:
+        msg = "not enough randomness for an invitation id"
+        raise ValueError(msg)
+    return f"iv_{partition:x}{tail}"
+
+
+def partition_in(an_id: str) -> int | None:
+    """Read the partition off an invitation id; None: this is not one."""
+    match = _INVITATION_ID.fullmatch(an_id)
+    return int(match[1], 16) if match else None
+
+
+def digest(secret: str) -> str:
+    """Hex SHA-256 of a secret's UTF-8 text: what is stored and compared instead of it."""
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def same(one: str, other: str) -> bool:
+    """Compare two digests in constant time."""
+    return hmac.compare_digest(one.encode("utf-8", "surrogatepass"), other.encode("utf-8", "surrogatepass"))
+
+
+def sign_link(keys: Sequence[bytes], purpose: str, an_id: str) -> str:
+    """The token of a link for one *purpose* and one invitation, signed with the newest key: the same on every call."""
+    return f"{an_id}.{_mac(keys[0], purpose, an_id)}"
+
+
+def verify_link(keys: Sequence[bytes], purpose: str, token: str) -> str | None:
+    """The invitation id of a link token signed with any key that is still listed; None for everything else."""
+    an_id, _, mac = token.partition(".")
+    if partition_in(an_id) is None:
+        return None
+    return an_id if any(same(mac, _mac(key, purpose, an_id)) for key in keys) else None
+
+
+def _mac(key: bytes, purpose: str, an_id: str) -> str:
+    raw = hmac.digest(key, f"{purpose}\0{an_id}".encode(), "sha256")[:_MAC_BYTES]
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()

@@ -1,0 +1,185 @@
+"""Every error of the bridge, sorted by who must act.
+
+::
+
+    BridgeError
+    |- ConfigError                  the administrator; start-up and reload only, exit code 2
+    |- RequestError                 the caller of our HTTP interface
+    |  |- InvalidRequest            400, names the fields
+    |  |  |- UnknownTest            400
+    |  |  '- CallbackNotAllowed     400
+    |  |- Unauthorized              401
+    |  |- UnknownInvitation         404 (400 on deletion: softgarden's rule)
+    |  |- Gone                      410
+    |  |- BodyTooLarge              413
+    |  '- Busy                      503, come back shortly
+    |- UpstreamError                a vendor
+    |  |- Refused                   our request or our credentials; surely not done; do not repeat
+    |  |- Unavailable               surely not done; repeat later
+    |  |- OutcomeUnknown            sent, no usable answer: perhaps done; never repeat a create by itself
+    |  '- ContractBroken            answered, but not in a shape that the vendor documents
+    |- NotConfirmed                 we owe a vendor something and go on by ourselves; 502 meanwhile
+    '- StoreUnavailable             Redis; nothing was accepted
+
+Messages never hold a name, an e-mail address, a token or a link with a secret: they are logged and shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+
+class BridgeError(Exception):
+    """Base of all errors that the bridge raises on purpose."""
+
+
+@dataclass(frozen=True, slots=True)
+class Complaint:
+    """One thing wrong in a configuration file; *line* and *column* count from 1, 0 means unknown."""
+
+    file: str
+    line: int
+    column: int
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}: {self.message}" if self.line else f"{self.file}: {self.message}"
+
+
+class ConfigError(BridgeError):
+    """The configuration cannot be used; holds every complaint found, not only the first."""
+
+    def __init__(self, complaints: Sequence[Complaint]) -> None:
+        super().__init__("\n".join(map(str, complaints)))
+        self.complaints = tuple(complaints)
+
+
+class RequestError(BridgeError):
+    """The caller must change something (or come back later)."""
+
+    code = "invalid_request"
+
+
+class InvalidRequest(RequestError):
+    """The request breaks a rule; *errors* maps field paths (``candidate.email``) to messages."""
+
+    def __init__(self, detail: str, errors: Mapping[str, Sequence[str]] | None = None) -> None:
+        super().__init__(detail)
+        self.errors = {field: list(messages) for field, messages in (errors or {}).items()}
+
+
+class UnknownTest(InvalidRequest):
+    """The test is not in the customer's list: hidden, unpublished, or not of type "assessment" at Equalture."""
+
+    code = "unknown_test"
+
+
+class CallbackNotAllowed(InvalidRequest):
+    """The callback URL points to a place to which the bridge sends no credentials."""
+
+    code = "callback_not_allowed"
+
+
+class Unauthorized(RequestError):
+    """No bearer token, or one that belongs to no customer."""
+
+    code = "unauthorized"
+
+
+class UnknownInvitation(RequestError):
+    """Never issued to this customer, failed, erased, or no longer kept."""
+
+    code = "unknown_invitation"
+
+
+class Gone(RequestError):
+    """It existed and was erased."""
+
+    code = "gone"
+
+
+class BodyTooLarge(RequestError):
+    """The body exceeds the limit of its endpoint."""
+
+    code = "body_too_large"
+
+
+class Busy(RequestError):
+    """Somebody else is doing this right now; *retry_after_s* says when to come back."""
+
+    code = "busy"
+
+    def __init__(self, detail: str, retry_after_s: int = 2) -> None:
+        super().__init__(detail)
+        self.retry_after_s = retry_after_s
+
+
+class UpstreamError(BridgeError):
+    """A call to a vendor did not work.
+
+    *vendor* is ``equalture`` or ``softgarden``; *operation* the protocol's name of the call; *status* the HTTP status or
+    None without one; *retry_after_s* what the vendor asked for; *excerpt* the beginning of its answer, redacted.
+    """
+
+    code = "upstream_error"
+
+    def __init__(
+        self,
+        vendor: str,
+        operation: str,
+        detail: str,
+        *,
+        status: int | None = None,
+        retry_after_s: float | None = None,
+        excerpt: str = "",
+    ) -> None:
+        super().__init__(f"{vendor} {operation}: {detail}")
+        self.vendor = vendor
+        self.operation = operation
+        self.detail = detail
+        self.status = status
+        self.retry_after_s = retry_after_s
+        self.excerpt = excerpt
+
+
+class Refused(UpstreamError):
+    """The vendor understood and said no: surely not done, and repeating will not help."""
+
+    code = "upstream_refused"
+
+
+class Unavailable(UpstreamError):
+    """The vendor could not be asked, or said "not now": surely not done."""
+
+    code = "upstream_unavailable"
+
+
+class OutcomeUnknown(UpstreamError):
+    """The request went out and no usable answer came back: it may have been done."""
+
+    code = "outcome_unknown"
+
+
+class ContractBroken(UpstreamError):
+    """The vendor answered in a shape that it does not document."""
+
+    code = "upstream_broken"
+
+
+class NotConfirmed(BridgeError):
+    """The bridge has recorded what is to be done and goes on by itself; the vendor has not confirmed yet."""
+
+    code = "upstream_unconfirmed"
+
+
+class StoreUnavailable(BridgeError):
+    """Redis did not answer in time: nothing was accepted, nothing is half-done."""
+
+    code = "store_unavailable"
+
+
+class RecordTooNew(BridgeError):
+    """A record was written by a newer version of the bridge; it is left untouched."""
+
+    code = "record_too_new"

@@ -1,0 +1,149 @@
+"""What the use cases need from outside. Adapters implement these; ``bridge.app`` says which.
+
+Every method may raise ``StoreUnavailable`` (store, queue) or an ``UpstreamError`` (provider, notifier) besides what it names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from bridge.core.customers import Customer, Directory
+from bridge.core.models import (
+    Answer,
+    Created,
+    DeadLetter,
+    Draft,
+    Invitation,
+    Job,
+    Lease,
+    Progress,
+    PublicLink,
+    Result,
+    Settlement,
+    Step,
+    TaskKind,
+)
+
+Clock = Callable[[], datetime]
+"""Now, aware, UTC."""
+
+Dice = Callable[[], float]
+"""A random number in [0, 1)."""
+
+Mint = Callable[[], str]
+"""A fresh unguessable URL-safe string of at least 128 bits."""
+
+Customers = Callable[[], Directory]
+"""The directory in force now (a reload swaps it)."""
+
+
+class AssessmentProvider(Protocol):
+    """Equalture, seen from the use cases."""
+
+    async def list_jobs(self, customer: Customer) -> tuple[Job, ...]:
+        """The customer's published jobs."""
+
+    async def create_application(self, customer: Customer, draft: Draft) -> Created:
+        """Make an application. Never repeated after ``OutcomeUnknown``; ``Refused`` and ``Unavailable``: surely not made."""
+
+    async def get_progress(self, customer: Customer, reference_id: str) -> Progress:
+        """How far the application is."""
+
+    async def get_result(self, customer: Customer, reference_id: str) -> Result | None:
+        """The result in the customer's language; None: not ready yet."""
+
+    async def get_public_link(self, customer: Customer, reference_id: str) -> PublicLink:
+        """A fresh short-lived link to the result."""
+
+    async def hire(self, customer: Customer, reference_id: str, *, add_to_team: bool, start_date: str | None) -> None:
+        """Hire the applicant; irreversible and with side effects at the provider, so never repeated by the client."""
+
+    async def anonymise(self, customer: Customer, reference_id: str) -> None:
+        """Anonymise the application; returns when it is done or was done already."""
+
+
+class TestCatalogue(Protocol):
+    """The provider's job list with a memory."""
+
+    __test__ = False
+
+    async def list_jobs(self, customer: Customer, *, fresh: bool = False) -> tuple[Job, ...]:
+        """The jobs, perhaps a short time old; older ones when the provider is down. *fresh*: not from the short-lived memory."""
+
+
+class Notifier(Protocol):
+    """softgarden's callback."""
+
+    async def notify(self, customer: Customer, url: str, invitation_id: str) -> Answer:
+        """Tell softgarden that this invitation changed; any HTTP status is an answer, no answer is an ``UpstreamError``."""
+
+
+class InvitationStore(Protocol):
+    """The truth about invitations."""
+
+    async def load(self, invitation_id: str) -> Invitation | None:
+        """The record, or None; any string may be asked for."""
+
+    async def find_order(self, partition: int, order_key: str) -> Invitation | None:
+        """The latest invitation of this order, or None."""
+
+    async def commit(self, step: Step) -> bool:
+        """Write the record and its tasks in one atomic, durable change.
+
+        ``step.invitation.version`` is the version that was read (0: new); False: somebody was faster, or the claim failed.
+        A repeated delivery of the same commit (by a retrying connection) is recognised and is True again.
+        """
+
+    def scan(self) -> AsyncIterator[Invitation]:
+        """Every record, in no order; for operators."""
+
+
+class TaskQueue(Protocol):
+    """What the bridge owes the world. Tasks are put on the queue by ``InvitationStore.commit`` only."""
+
+    async def lease(
+        self, now: datetime, *, owner: str, until: datetime, count: int, per_lane: int, avoid: Collection[tuple[str, TaskKind]] = ()
+    ) -> tuple[Lease, ...]:
+        """Up to *count* due tasks, at most *per_lane* of one customer and kind, none of the lanes in *avoid*."""
+
+    async def take(self, invitation_id: str, kind: TaskKind, now: datetime, *, owner: str, until: datetime) -> Lease | None:
+        """Lease one queued task whether due or not; None: not queued, or leased by somebody else."""
+
+    async def extend(self, leases: Sequence[Lease], until: datetime) -> None:
+        """Heartbeat: keep those that are still ours until *until*."""
+
+    async def settle(self, lease: Lease, settlement: Settlement, now: datetime) -> bool:
+        """End the lease; False: it was no longer ours. A task renewed meanwhile stays queued with its newer time."""
+
+    async def release(self, leases: Sequence[Lease], now: datetime) -> None:
+        """Give leases back unperformed; the attempt does not count."""
+
+    async def next_due(self) -> datetime | None:
+        """When the earliest queued task is due."""
+
+    async def depth(self, now: datetime) -> dict[tuple[str, TaskKind], int]:
+        """Due tasks by customer and kind."""
+
+    def dead_letters(self) -> AsyncIterator[DeadLetter]:
+        """Every dead letter, in no order."""
+
+    async def replay(self, invitation_id: str, kind: TaskKind, now: datetime) -> bool:
+        """Queue a dead letter's task again, from attempt 1, due now; False: no such dead letter."""
+
+    async def drop(self, invitation_id: str, kind: TaskKind) -> bool:
+        """Forget a dead letter; False: no such dead letter."""
+
+
+__all__ = [
+    "AssessmentProvider",
+    "Clock",
+    "Customers",
+    "Dice",
+    "InvitationStore",
+    "Mint",
+    "Notifier",
+    "TaskQueue",
+    "TestCatalogue",
+]
