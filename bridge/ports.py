@@ -67,8 +67,6 @@ class AssessmentProvider(Protocol):
 class TestCatalogue(Protocol):
     """The provider's job list with a memory."""
 
-    __test__ = False
-
     async def list_jobs(self, customer: Customer, *, fresh: bool = False) -> tuple[Job, ...]:
         """The jobs, perhaps a short time old; older ones when the provider is down. *fresh*: not from the short-lived memory."""
 
@@ -104,11 +102,20 @@ class TaskQueue(Protocol):
     """What the bridge owes the world. Tasks are put on the queue by ``InvitationStore.commit`` only."""
 
     async def lease(
-        self, now: datetime, *, owner: str, until: datetime, count: int, per_lane: int, avoid: Collection[tuple[str, TaskKind]] = ()
+        self,
+        now: datetime,
+        *,
+        owner: str,
+        until: datetime,
+        count: int,
+        per_lane: int,
+        avoid: Collection[tuple[str, TaskKind]] = (),
     ) -> tuple[Lease, ...]:
         """Up to *count* due tasks, at most *per_lane* of one customer and kind, none of the lanes in *avoid*."""
 
-    async def take(self, invitation_id: str, kind: TaskKind, now: datetime, *, owner: str, until: datetime) -> Lease | None:
+    async def take(
+        self, invitation_id: str, kind: TaskKind, now: datetime, *, owner: str, until: datetime
+    ) -> Lease | None:
         """Lease one queued task whether due or not; None: not queued, or leased by somebody else."""
 
     async def extend(self, leases: Sequence[Lease], until: datetime) -> None:
