@@ -9,7 +9,9 @@
     |  |  |- UnknownTest            400
     |  |  '- CallbackNotAllowed     400
     |  |- Unauthorized              401
-    |  |- UnknownInvitation         404 (400 on deletion: softgarden's rule)
+    |  |- UnknownInvitation         404
+    |  |  '- NeverIssued            400, on deletion: softgarden's rule
+    |  |- SlowBody                  408
     |  |- Gone                      410
     |  |- BodyTooLarge              413
     |  '- Busy                      503, come back shortly
@@ -91,6 +93,16 @@ class UnknownInvitation(RequestError):
     """Never issued to this customer, failed, erased, or no longer kept."""
 
     code = "unknown_invitation"
+
+
+class NeverIssued(UnknownInvitation):
+    """The same on deletion, where softgarden documents 400 (dev.softgarden.de/assessment-api/delete-candidate-data)."""
+
+
+class SlowBody(RequestError):
+    """The body did not arrive in time."""
+
+    code = "request_timeout"
 
 
 class Gone(RequestError):

@@ -35,6 +35,9 @@ class Outcome(enum.StrEnum):
     CREATED = "created"
     UNKNOWN = "unknown"
     FAILED = "failed"
+    """Surely not done."""
+    ORPHAN = "orphan"
+    """Done after all, when softgarden already had another attempt's link: to be anonymised."""
 
 
 class TaskKind(enum.StrEnum):
@@ -194,6 +197,8 @@ class Invitation:
     result: Result | None = None
     confirmed: bool = False
     """The result was read from the provider with our own token."""
+    live_attempt: int = 0
+    """The attempt whose link softgarden got; 0: none yet."""
     failure: str | None = None
     """Error code of a FAILED invitation, for those who waited for the same order."""
     version: int = 0

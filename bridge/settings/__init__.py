@@ -1,0 +1,43 @@
+"""The configuration: YAML files and the environment in, one frozen *Settings* out, or every complaint at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from bridge.core.customers import Directory
+from bridge.errors import Complaint, ConfigError
+from bridge.settings.customers import load_customers
+from bridge.settings.daemon import ProviderDefaults, Settings, load_daemon
+from bridge.settings.masking import masked
+
+__all__ = ["Settings", "load", "load_customers", "load_daemon", "masked"]
+
+
+def load(config_dir: Path, environ: Mapping[str, str]) -> Settings:
+    """Read ``bridge.yaml`` and ``customers/*.yaml`` in *config_dir*, with variables from *environ*.
+
+    Raises ConfigError with the complaints about all files together. For a reload of the customers alone:
+    ``load_customers(settings.config_dir, environ, settings.equalture)``.
+    """
+    if not config_dir.is_dir():
+        message = "there is no such folder; name the one that holds bridge.yaml with --config DIR or BRIDGE_CONFIG"
+        raise ConfigError([Complaint(str(config_dir), 0, 0, message)])
+    complaints: list[Complaint] = []
+    settings: Settings | None = None
+    customers = Directory(())
+    warnings: tuple[str, ...] = ()
+    try:
+        settings = load_daemon(config_dir, environ)
+    except ConfigError as error:
+        complaints.extend(error.complaints)
+    try:
+        # Without usable defaults the customers are read all the same, for their own complaints.
+        defaults = settings.equalture if settings else ProviderDefaults()
+        customers, warnings = load_customers(config_dir, environ, defaults)
+    except ConfigError as error:
+        complaints.extend(error.complaints)
+    if settings is None or complaints:
+        raise ConfigError(complaints)
+    return replace(settings, customers=customers, warnings=settings.warnings + warnings)

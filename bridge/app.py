@@ -1,0 +1,192 @@
+"""The composition root: the only module that names concrete adapters. Server, commands and tests share it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import secrets
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from aiohttp import web
+
+from bridge import egress, worker
+from bridge.core.callbacks import CallbackRule
+from bridge.core.customers import Directory
+from bridge.core.links import Links as Signer
+from bridge.equalture import handlers as equalture
+from bridge.equalture.catalogue import JobCatalogue
+from bridge.equalture.client import EqualtureClient
+from bridge.errors import StoreUnavailable
+from bridge.ports import AssessmentProvider, Clock, Dice, Mint, Notifier
+from bridge.service import Services
+from bridge.service.erasure import Erasure
+from bridge.service.invitations import Invitations
+from bridge.service.links import Links
+from bridge.service.records import Records
+from bridge.service.results import Results
+from bridge.service.tasks import LEASE_LIFE, Tasks
+from bridge.service.tests import Tests
+from bridge.settings import Settings
+from bridge.softgarden import handlers as softgarden
+from bridge.softgarden.notifier import SoftgardenNotifier
+from bridge.softgarden.schemas import Wire
+from bridge.store import embedded
+from bridge.store.commands import Commands
+from bridge.store.connection import open_client
+from bridge.store.invitations import RedisInvitations
+from bridge.store.tasks import RedisTasks
+from bridge.web import health, openapi, pages
+from bridge.web.keys import CUSTOMERS, SERVICES
+from bridge.web.middlewares import net
+from bridge.web.routing import Endpoint, add
+from bridge.worker import Worker
+
+OUTWARD_CONNECTIONS = 200
+"""Per vendor. aiohttp's default of 100 would cap creates at 100 / latency."""
+
+
+def utc_now() -> datetime:
+    """Now, in whole milliseconds: what the store keeps."""
+    now = datetime.now(UTC)
+    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+
+
+def mint() -> str:
+    """A fresh secret: 256 bits, URL-safe."""
+    return secrets.token_urlsafe(32)
+
+
+@dataclass(slots=True)
+class Runtime:
+    """What is open while the bridge runs. *customers* is swapped as a whole on reload; *draining* turns readiness off."""
+
+    settings: Settings
+    services: Services
+    commands: Commands
+    queue: RedisTasks
+    invitations: RedisInvitations
+    worker: Worker
+    signer: Signer
+    customers: Directory
+    draining: bool = False
+    obstacle: str | None = None
+
+    def directory(self) -> Directory:
+        """The customers in force now."""
+        return self.customers
+
+    async def complaints(self) -> dict[str, str]:
+        """Why this process should get no work; empty: it should."""
+        if self.draining:
+            return {"process": "shutting down"}
+        if self.obstacle is not None:
+            return {"redis": self.obstacle}
+        try:
+            await self.commands.ping()
+        except StoreUnavailable as error:
+            return {"redis": str(error)}
+        return {}
+
+
+@contextlib.asynccontextmanager
+async def open_provider() -> AsyncIterator[AssessmentProvider]:
+    """Equalture alone, for commands that need nothing else."""
+    async with egress.session(connections=OUTWARD_CONNECTIONS) as session:
+        yield EqualtureClient(session)
+
+
+@contextlib.asynccontextmanager
+async def open_runtime(
+    settings: Settings,
+    *,
+    clock: Clock = utc_now,
+    mint: Mint = mint,
+    dice: Dice = random.random,
+    provider: AssessmentProvider | None = None,
+    notifier: Notifier | None = None,
+    commands: Commands | None = None,
+) -> AsyncIterator[Runtime]:
+    """Open everything that use cases need, and close it in reverse order. The worker is wired but not started."""
+    async with contextlib.AsyncExitStack() as stack:
+        if commands is None:
+            url = settings.redis.url.reveal() if settings.redis.url else None
+            if url is None:
+                url = await stack.enter_async_context(embedded.running(settings.redis.data_dir))
+            commands = await stack.enter_async_context(open_client(url))
+        if provider is None:
+            provider = await stack.enter_async_context(open_provider())
+        insecure = settings.softgarden.allow_insecure
+        if notifier is None:
+            guarded = egress.guarded_session(allow_private=insecure, connections=OUTWARD_CONNECTIONS)
+            notifier = SoftgardenNotifier(await stack.enter_async_context(guarded), settings.softgarden.timeout)
+        awake = asyncio.Event()
+        prefix, retention = settings.redis.key_prefix, settings.retention
+        store = RedisInvitations(commands, prefix=prefix, retention=retention, clock=clock, lease_life=LEASE_LIFE)
+        queue = RedisTasks(commands, prefix=prefix, retention=retention)
+        signer = Signer(settings.public_url, settings.signing_keys)
+        rule = CallbackRule(settings.softgarden.callback_hosts, insecure)
+        records = Records(store, clock, awake.set)
+        tests = Tests(JobCatalogue(provider))
+        current: list[Runtime] = []
+
+        def directory() -> Directory:
+            return current[0].customers
+
+        tasks = Tasks(records, queue, provider, notifier, directory, rule, settings.softgarden.retry, dice, mint)
+        services = Services(
+            tests=tests,
+            invitations=Invitations(records, provider, tests, signer, rule, mint),
+            results=Results(records, directory, signer),
+            links=Links(records, provider, directory, signer),
+            erasure=Erasure(records, tasks),
+            tasks=tasks,
+            records=records,
+        )
+        current.append(
+            Runtime(
+                settings=settings,
+                services=services,
+                commands=commands,
+                queue=queue,
+                invitations=store,
+                worker=Worker(tasks, queue, clock, mint, awake),
+                signer=signer,
+                customers=settings.customers,
+            )
+        )
+        yield current[0]
+
+
+def create_app(runtime: Runtime) -> web.Application:
+    """The public listener: everything that vendors, recruiters and candidates call."""
+    shown = pages.Pages()
+    endpoints = [
+        *softgarden.endpoints(Wire(runtime.settings.softgarden.tests_format), runtime.signer),
+        *equalture.endpoints(),
+        *pages.endpoints(shown),
+        *health.endpoints(runtime.complaints),
+    ]
+    return _application(runtime, [*endpoints, *openapi.serve(endpoints, shown, runtime.settings.public_url)])
+
+
+def create_admin_app(runtime: Runtime) -> web.Application:
+    """The admin listener: what only operators may see."""
+    return _application(runtime, health.endpoints(runtime.complaints, details=True))
+
+
+def _application(runtime: Runtime, endpoints: list[Endpoint]) -> web.Application:
+    app = web.Application(middlewares=[net])
+    app[SERVICES] = runtime.services
+    app[CUSTOMERS] = runtime.directory
+    add(app, endpoints)
+    return app
+
+
+@contextlib.asynccontextmanager
+async def working(runtime: Runtime, *, grace_s: float, on_death: Callable[[], None]) -> AsyncIterator[None]:
+    """Have the runtime's worker pay debts meanwhile."""
+    async with worker.running(runtime.worker, grace_s=grace_s, on_death=on_death):
+        yield

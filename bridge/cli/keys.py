@@ -1,0 +1,46 @@
+"""Making tokens and keys. They are shown once and stored nowhere."""
+
+from __future__ import annotations
+
+import base64
+import secrets
+
+import click
+import orjson
+
+from bridge.cli.common import config_option, json_option
+from bridge.core import ids
+
+
+@click.group()
+def token() -> None:
+    """Bearer tokens that customers type into softgarden."""
+
+
+@token.command("new")
+@click.argument("customer")
+@config_option
+@json_option
+def token_new(customer: str, config: object, as_json: bool) -> None:
+    """Make a bearer token for CUSTOMER; shown once, with the digest for its YAML file."""
+    made = secrets.token_urlsafe(32)
+    digest = ids.digest(made)
+    if as_json:
+        click.echo(orjson.dumps({"token": made, "sha256": digest}))
+        return
+    click.echo(f"Token for {customer}, to be typed into softgarden's settings (shown only now):\n\n  {made}\n")
+    click.echo(f"Digest for config/customers/{customer}.yaml, under softgarden.tokens_sha256:\n\n  {digest}")
+
+
+@click.group()
+def key() -> None:
+    """Signing and encryption keys."""
+
+
+@key.command("new")
+@config_option
+@json_option
+def key_new(config: object, as_json: bool) -> None:
+    """Make a signing or encryption key: 32 random bytes in URL-safe base64."""
+    made = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+    click.echo(orjson.dumps({"key": made}) if as_json else made)

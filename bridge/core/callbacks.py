@@ -1,0 +1,62 @@
+"""Which URLs softgarden may have notified: the bridge sends credentials there, so the list is short and exact."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from bridge.errors import CallbackNotAllowed
+
+MAX_LENGTH = 2000
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackRule:
+    """*hosts* and their sub-domains over https; *allow_insecure* lets http and IP addresses through, never another host."""
+
+    hosts: Sequence[str]
+    allow_insecure: bool = False
+
+    def check(self, url: str) -> None:
+        """Raise ``CallbackNotAllowed``, naming the field and what to do, unless *url* may be notified."""
+        problem = self._problem(url)
+        if problem is not None:
+            detail = "The callback is not a URL that this bridge may notify."
+            raise CallbackNotAllowed(detail, {"callback": [problem]})
+
+    def _problem(self, url: str) -> str | None:
+        if len(url) > MAX_LENGTH or not url.isascii() or any(c <= " " or c in '\\"<>^`{|}\x7f' for c in url):
+            return "Not a plain absolute URL."
+        try:
+            parts = urlsplit(url)
+            host = parts.hostname or ""
+            port = parts.port
+        except ValueError:
+            return "Not a valid URL."
+        schemes = ("https", "http") if self.allow_insecure else ("https",)
+        checks = (
+            (parts.scheme in schemes, "The scheme must be https."),
+            (bool(host) and port != 0, "Not a valid URL: the host is missing."),
+            (parts.username is None and parts.password is None, "User name and password are not allowed in the URL."),
+            (
+                self._listed(host),
+                "This host is not allowed; the administrator lists hosts in softgarden.callback_hosts.",
+            ),
+            (self.allow_insecure or not _is_address(host), "An IP address is not allowed as host."),
+        )
+        return next((message for fine, message in checks if not fine), None)
+
+    def _listed(self, host: str) -> bool:
+        name = host.lower().removesuffix(".")
+        return any(name == listed or (name.endswith(f".{listed}") and not _is_address(name)) for listed in self.hosts)
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        # Short, octal, decimal and hexadecimal spellings: every label a number means that a resolver may take it as one.
+        return all(label.isdigit() or label.startswith("0x") for label in host.lower().split("."))
+    return True

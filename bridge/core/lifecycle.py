@@ -1,0 +1,560 @@
+"""The only place where an invitation changes: ``decide(invitation, event, policy, now) -> Step``.
+
+::
+
+                 CreateFailed                  StartSeen
+    CREATING -----------------> FAILED    INVITED ------> STARTED
+       | \\                                   |  \\            |
+       |  \\ CreateUnknown                     |   \\ResultSeen |
+       |   '---------> UNCERTAIN --Created--> |    '----------+--> COMPLETED  (final but for erasure)
+       | Created                              |                      ^
+       '-----------> INVITED                  '--> EXPIRED ----------' ResultSeen (late)
+    any state --ErasureRequested--> ERASED (a tombstone, final)
+
+An event that changes nothing gives back the same record and no tasks. States only move forward; ``completed_at`` is set
+once. A repeat of a create is never decided here by itself: only a new order of softgarden opens a new attempt.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from bridge.core.models import (
+    OPEN,
+    Attempt,
+    Cancel,
+    Due,
+    Hint,
+    Invitation,
+    OrderChange,
+    Outcome,
+    Result,
+    State,
+    Step,
+    TaskKind,
+    Test,
+)
+
+HINT_PATIENCE = timedelta(seconds=30)
+"""How long a callback's report waits for confirmation while the provider cannot be reached; then it counts."""
+
+GRACE = timedelta(days=1)
+"""How long after the deadline a test that is known to have been started may still be finished."""
+
+LATE_WINDOW = timedelta(days=1)
+"""How long after an expiry we go on looking for a late completion by ourselves (callbacks count for ever)."""
+
+QUICKEST_CHECK = timedelta(seconds=1)
+UNHURRIED_CHECK = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """The settings that decisions depend on."""
+
+    link_life: timedelta
+    poll_every: timedelta
+    create_bound: timedelta
+    """After this long a create that nobody reported on is one whose outcome is unknown."""
+    after_completed: str = "new"
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptOpened:
+    """softgarden repeated an order whose create has an unknown outcome."""
+
+    secret_digest: str
+    callback: str
+
+
+@dataclass(frozen=True, slots=True)
+class Created:
+    """The provider made the application; no *assessment_url*: it broke its contract."""
+
+    attempt: int
+    reference_id: str
+    assessment_url: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CreateFailed:
+    """The application was surely not made; *code* is the error's."""
+
+    attempt: int
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class CreateUnknown:
+    """Nobody knows whether the application was made."""
+
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class CallbackRefreshed:
+    """softgarden repeated an order and named the URL to notify."""
+
+    callback: str
+
+
+@dataclass(frozen=True, slots=True)
+class HintSeen:
+    """Somebody who knows the secret of *attempt* says that there is a result."""
+
+    attempt: int
+    report: Result | None
+
+
+@dataclass(frozen=True, slots=True)
+class StartSeen:
+    """The candidate began."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ResultSeen:
+    """The provider itself, asked with our token, gave this result."""
+
+    result: Result
+
+
+@dataclass(frozen=True, slots=True)
+class NotDoneSeen:
+    """The provider itself says that there is no result yet (or there is nothing that could be asked about)."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderSilent:
+    """The provider could not be asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class HintAccepted:
+    """The report cannot be verified, since the lost attempt's reference id is not known: it counts as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class ErasureRequested:
+    """softgarden or an operator wants the candidate's data gone."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnonymisedSeen:
+    """The provider has anonymised this application."""
+
+    reference_id: str
+
+
+Event = (
+    AttemptOpened
+    | Created
+    | CreateFailed
+    | CreateUnknown
+    | CallbackRefreshed
+    | HintSeen
+    | StartSeen
+    | ResultSeen
+    | NotDoneSeen
+    | ProviderSilent
+    | HintAccepted
+    | ErasureRequested
+    | AnonymisedSeen
+)
+
+
+# ------------------------------------------------------------------------------------------------------- questions
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Ask the provider about this application."""
+
+    reference_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """Nothing to ask: this event follows from the record and the time alone."""
+
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Look again at this time."""
+
+    until: datetime
+
+
+def question(invitation: Invitation, policy: Policy, now: datetime) -> Ask | Act | Wait | None:
+    """What a CHECK has to find out; None: nothing any more."""
+    if invitation.state in (State.FAILED, State.ERASED) or (
+        invitation.state is State.COMPLETED and invitation.confirmed
+    ):
+        return None
+    pending = _pending(invitation)
+    if pending is not None:
+        given_up_at = pending.started_at + policy.create_bound
+        return Wait(given_up_at) if now < given_up_at else Act(CreateUnknown(pending.number))
+    hint = invitation.hint
+    if hint is not None and hint.report is not None and _attempt(invitation, hint.attempt).reference_id is None:
+        return Act(HintAccepted())
+    reference_id = reference_of(invitation)
+    if reference_id is not None:
+        return Ask(reference_id)
+    if invitation.state in OPEN:
+        end = _end(invitation, policy)
+        return Wait(end) if now < end else Act(NotDoneSeen())
+    return None
+
+
+def reference_of(invitation: Invitation) -> str | None:
+    """The provider's id of the application that counts: the one reported on, else the one whose link softgarden got."""
+    wanted = invitation.hint.attempt if invitation.hint is not None else invitation.live_attempt
+    by_number = {attempt.number: attempt.reference_id for attempt in invitation.attempts}
+    return by_number.get(wanted) or by_number.get(invitation.live_attempt)
+
+
+def to_anonymise(invitation: Invitation) -> tuple[str, ...]:
+    """Reference ids that the provider still has to anonymise: all of a tombstone's, else the orphans'."""
+    whole = invitation.state in (State.ERASED, State.FAILED)
+    return tuple(
+        attempt.reference_id
+        for attempt in invitation.attempts
+        if attempt.reference_id is not None and not attempt.anonymised and (whole or attempt.outcome is Outcome.ORPHAN)
+    )
+
+
+def patience_ends(invitation: Invitation, policy: Policy, now: datetime) -> datetime | None:
+    """When waiting for a silent provider will end in a decision without it; None: it will not, or is overdue."""
+    ends = []
+    if invitation.hint is not None and invitation.hint.report is not None:
+        ends.append(invitation.hint.seen_at + HINT_PATIENCE)
+    if invitation.state in OPEN:
+        ends.append(_end(invitation, policy) + HINT_PATIENCE)
+    return min((end for end in ends if end > now), default=None)
+
+
+# ---------------------------------------------------------------------------------------------------------- orders
+
+
+class Treatment(enum.Enum):
+    """What to do with an order, given the latest invitation of the same order."""
+
+    NEW = "new"
+    SAME = "same"
+    WAIT = "wait"
+    RETRY = "retry"
+
+
+def treat(known: Invitation | None, policy: Policy, now: datetime) -> Treatment:
+    """How an order is treated: the table of architecture, section 4, "a repeated order gets"."""
+    if known is None:
+        return Treatment.NEW
+    pending = _pending(known)
+    if known.state in (State.CREATING, State.UNCERTAIN):
+        busy = pending is not None and now < pending.started_at + policy.create_bound
+        return Treatment.WAIT if busy else Treatment.RETRY
+    if known.state in (State.INVITED, State.STARTED):
+        return Treatment.SAME
+    if known.state is State.COMPLETED and policy.after_completed == "same" and known.assessment_url is not None:
+        return Treatment.SAME
+    return Treatment.NEW
+
+
+def open_invitation(
+    *,
+    invitation_id: str,
+    customer: str,
+    order_key: str,
+    application_id: str,
+    test: Test,
+    callback: str,
+    secret_digest: str,
+    replaces: str | None,
+    policy: Policy,
+    now: datetime,
+) -> Step:
+    """The first move: the order is claimed, and a CHECK rescues the record should this process die in the create."""
+    invitation = Invitation(
+        id=invitation_id,
+        customer=customer,
+        order_key=order_key,
+        application_id=application_id,
+        test_id=test.id,
+        test_name=test.name,
+        duration=test.duration,
+        state=State.CREATING,
+        created_at=now,
+        updated_at=now,
+        attempts=(Attempt(number=1, secret_digest=secret_digest, started_at=now),),
+        callback=callback,
+    )
+    rescue = Due(TaskKind.CHECK, now + policy.create_bound)
+    return Step(invitation, (rescue,), OrderChange.CLAIM, replaces, order_key)
+
+
+# --------------------------------------------------------------------------------------------------------- decide
+
+
+def decide(invitation: Invitation, event: Event, policy: Policy, now: datetime) -> Step:
+    """What *event* makes of *invitation*: total over every state and event, without I/O."""
+    match event:
+        case AttemptOpened():
+            step = _attempt_opened(invitation, event, policy, now)
+        case Created():
+            step = _created(invitation, event, policy, now)
+        case CreateFailed():
+            step = _create_failed(invitation, event, policy, now)
+        case CreateUnknown():
+            step = _create_unknown(invitation, event, policy, now)
+        case CallbackRefreshed(callback):
+            known = invitation.state not in (State.ERASED, State.FAILED)
+            step = Step(replace(invitation, callback=callback) if known else invitation)
+        case HintSeen():
+            step = _hint_seen(invitation, event, now)
+        case StartSeen(at):
+            begun = invitation.state is State.INVITED
+            step = Step(replace(invitation, state=State.STARTED, started_at=at) if begun else invitation)
+        case ResultSeen(result):
+            step = _result_seen(invitation, result, now)
+        case NotDoneSeen():
+            step = _not_done(invitation, policy, now)
+        case ProviderSilent():
+            step = _provider_silent(invitation, policy, now)
+        case HintAccepted():
+            step = _accept_hint(invitation, now)
+        case ErasureRequested():
+            step = _erase(invitation, now)
+        case AnonymisedSeen(reference_id):
+            step = _anonymised(invitation, reference_id)
+    if step.invitation == invitation:
+        return step
+    return replace(step, invitation=replace(step.invitation, updated_at=now))
+
+
+def _attempt_opened(invitation: Invitation, event: AttemptOpened, policy: Policy, now: datetime) -> Step:
+    if invitation.state not in (State.CREATING, State.UNCERTAIN):
+        return Step(invitation)
+    earlier = tuple(
+        replace(attempt, outcome=Outcome.UNKNOWN) if attempt.outcome is Outcome.PENDING else attempt
+        for attempt in invitation.attempts
+    )
+    attempt = Attempt(number=len(earlier) + 1, secret_digest=event.secret_digest, started_at=now)
+    opened = replace(invitation, state=State.UNCERTAIN, attempts=(*earlier, attempt), callback=event.callback)
+    return Step(opened, (Due(TaskKind.CHECK, now + policy.create_bound),))
+
+
+def _created(invitation: Invitation, event: Created, policy: Policy, now: datetime) -> Step:
+    def with_outcome(outcome: Outcome) -> Invitation:
+        return _with_attempt(invitation, event.attempt, outcome=outcome, reference_id=event.reference_id)
+
+    if _attempt(invitation, event.attempt).reference_id is not None:
+        return Step(invitation)
+    if invitation.state in (State.ERASED, State.FAILED):
+        return Step(with_outcome(Outcome.CREATED), (Due(TaskKind.ANONYMISE, now),))
+    if invitation.live_attempt:
+        return Step(with_outcome(Outcome.ORPHAN), (Due(TaskKind.ANONYMISE, now),))
+    if event.assessment_url is None:
+        failed = replace(with_outcome(Outcome.CREATED), state=State.FAILED, failure="upstream_broken", hint=None)
+        tasks = (Cancel(TaskKind.CHECK), Due(TaskKind.ANONYMISE, now))
+        return Step(failed, tasks, OrderChange.RELEASE, order_key=invitation.order_key)
+    deadline = _attempt(invitation, event.attempt).started_at + policy.link_life
+    linked = replace(
+        with_outcome(Outcome.CREATED),
+        assessment_url=event.assessment_url,
+        deadline=deadline,
+        live_attempt=event.attempt,
+    )
+    if invitation.state not in OPEN:
+        return Step(linked)
+    invited = replace(linked, state=State.INVITED)
+    return Step(invited, (Due(TaskKind.CHECK, now if invited.hint else _next_poll(invited, policy, now)),))
+
+
+def _create_failed(invitation: Invitation, event: CreateFailed, policy: Policy, now: datetime) -> Step:
+    if _attempt(invitation, event.attempt).outcome not in (Outcome.PENDING, Outcome.UNKNOWN):
+        return Step(invitation)
+    told = _with_attempt(invitation, event.attempt, outcome=Outcome.FAILED)
+    if invitation.state not in (State.CREATING, State.UNCERTAIN):
+        return Step(told)
+    if any(attempt.outcome is not Outcome.FAILED for attempt in told.attempts):
+        return Step(replace(told, state=State.UNCERTAIN), (Due(TaskKind.CHECK, _next_poll(told, policy, now)),))
+    failed = replace(told, state=State.FAILED, failure=event.code, hint=None)
+    return Step(failed, (Cancel(TaskKind.CHECK),), OrderChange.RELEASE, order_key=invitation.order_key)
+
+
+def _create_unknown(invitation: Invitation, event: CreateUnknown, policy: Policy, now: datetime) -> Step:
+    if _attempt(invitation, event.attempt).outcome is not Outcome.PENDING:
+        return Step(invitation)
+    lost = _with_attempt(invitation, event.attempt, outcome=Outcome.UNKNOWN)
+    if invitation.state not in (State.CREATING, State.UNCERTAIN):
+        return Step(lost)
+    lost = replace(lost, state=State.UNCERTAIN)
+    return Step(lost, (Due(TaskKind.CHECK, now if lost.hint else _next_poll(lost, policy, now)),))
+
+
+def _hint_seen(invitation: Invitation, event: HintSeen, now: datetime) -> Step:
+    unconfirmed = invitation.state is State.COMPLETED and not invitation.confirmed
+    if invitation.state not in OPEN and invitation.state is not State.EXPIRED and not unconfirmed:
+        return Step(invitation)
+    hint = invitation.hint
+    if unconfirmed:
+        hinted = invitation
+    elif hint is None:
+        hinted = replace(invitation, hint=Hint(event.attempt, now, event.report))
+    elif hint.report is None and event.report is not None:
+        hinted = replace(invitation, hint=Hint(event.attempt, hint.seen_at, event.report))
+    else:
+        hinted = invitation
+    # While the create is under way there is nothing to ask about; Created and CreateUnknown make the check due.
+    waiting = _pending(invitation) is not None or (unconfirmed and reference_of(invitation) is None)
+    return Step(hinted, () if waiting else (Due(TaskKind.CHECK, now),))
+
+
+def _result_seen(invitation: Invitation, result: Result, now: datetime) -> Step:
+    if invitation.state in OPEN or invitation.state is State.EXPIRED:
+        done = _complete(invitation, result, now, confirmed=True)
+        return Step(done, (Cancel(TaskKind.CHECK), Due(TaskKind.NOTIFY, now)))
+    if invitation.state is State.COMPLETED and not invitation.confirmed:
+        corrected = result != invitation.result
+        confirmed = replace(invitation, result=result, confirmed=True, hint=None)
+        again = (Due(TaskKind.NOTIFY, now),) if corrected else ()
+        return Step(confirmed, (Cancel(TaskKind.CHECK), *again))
+    return Step(invitation)
+
+
+def _not_done(invitation: Invitation, policy: Policy, now: datetime) -> Step:
+    if invitation.state in OPEN:
+        if now >= _end(invitation, policy):
+            return _expire(invitation, policy, now)
+        return Step(invitation, (Due(TaskKind.CHECK, _next_check(invitation, policy, now)),))
+    since = invitation.expired_at if invitation.state is State.EXPIRED else invitation.completed_at
+    if since is None or invitation.confirmed:
+        return Step(invitation)
+    if now < since + LATE_WINDOW and reference_of(invitation) is not None:
+        return Step(invitation, (Due(TaskKind.CHECK, _next_check(invitation, policy, now)),))
+    return Step(invitation, (Cancel(TaskKind.CHECK),))
+
+
+def _provider_silent(invitation: Invitation, policy: Policy, now: datetime) -> Step:
+    hint = invitation.hint
+    waiting = invitation.state in OPEN or invitation.state is State.EXPIRED
+    if waiting and hint is not None and hint.report is not None and now >= hint.seen_at + HINT_PATIENCE:
+        done = _complete(invitation, hint.report, now, confirmed=False)
+        return Step(done, (Due(TaskKind.CHECK, now + UNHURRIED_CHECK), Due(TaskKind.NOTIFY, now)))
+    if invitation.state in OPEN and now >= _end(invitation, policy) + HINT_PATIENCE:
+        return _expire(invitation, policy, now)
+    return Step(invitation)
+
+
+def _accept_hint(invitation: Invitation, now: datetime) -> Step:
+    hint = invitation.hint
+    if hint is None or hint.report is None or not (invitation.state in OPEN or invitation.state is State.EXPIRED):
+        return Step(invitation)
+    done = _complete(invitation, hint.report, now, confirmed=False)
+    return Step(done, (Cancel(TaskKind.CHECK), Due(TaskKind.NOTIFY, now)))
+
+
+def _erase(invitation: Invitation, now: datetime) -> Step:
+    if invitation.state is State.ERASED:
+        return Step(invitation)
+    tombstone = Invitation(
+        id=invitation.id,
+        customer=invitation.customer,
+        order_key="",
+        application_id="",
+        test_id="",
+        test_name="",
+        duration=None,
+        state=State.ERASED,
+        created_at=invitation.created_at,
+        updated_at=now,
+        attempts=invitation.attempts,
+        erased_at=now,
+        version=invitation.version,
+    )
+    owed = (
+        (Due(TaskKind.ANONYMISE, now + QUICKEST_CHECK),) if to_anonymise(tombstone) else (Cancel(TaskKind.ANONYMISE),)
+    )
+    tasks = (Cancel(TaskKind.CHECK), Cancel(TaskKind.NOTIFY), *owed)
+    return Step(tombstone, tasks, OrderChange.RELEASE, order_key=invitation.order_key)
+
+
+def _anonymised(invitation: Invitation, reference_id: str) -> Step:
+    def settled(attempt: Attempt) -> Attempt:
+        if attempt.reference_id != reference_id:
+            return attempt
+        kept = None if invitation.state is State.ERASED else reference_id
+        return replace(attempt, anonymised=True, reference_id=kept)
+
+    return Step(replace(invitation, attempts=tuple(map(settled, invitation.attempts))))
+
+
+# --------------------------------------------------------------------------------------------------------- helpers
+
+
+def _complete(invitation: Invitation, result: Result, now: datetime, *, confirmed: bool) -> Invitation:
+    # The provider names no completion time: ours is when we first learnt of it, set once (contracts 3.6).
+    first_learnt = invitation.hint.seen_at if invitation.hint is not None else now
+    return replace(
+        invitation,
+        state=State.COMPLETED,
+        completed_at=invitation.completed_at or first_learnt,
+        result=result,
+        confirmed=confirmed,
+        hint=None if confirmed else invitation.hint,
+    )
+
+
+def _expire(invitation: Invitation, policy: Policy, now: datetime) -> Step:
+    expired = replace(invitation, state=State.EXPIRED, expired_at=_deadline(invitation, policy))
+    later = Due(TaskKind.CHECK, now + min(policy.poll_every, LATE_WINDOW)) if reference_of(expired) else None
+    check = later or Cancel(TaskKind.CHECK)
+    return Step(expired, (check, Due(TaskKind.NOTIFY, now)))
+
+
+def _deadline(invitation: Invitation, policy: Policy) -> datetime:
+    return invitation.deadline or invitation.attempts[-1].started_at + policy.link_life
+
+
+def _end(invitation: Invitation, policy: Policy) -> datetime:
+    deadline = _deadline(invitation, policy)
+    return deadline + GRACE if invitation.state is State.STARTED else deadline
+
+
+def _next_poll(invitation: Invitation, policy: Policy, now: datetime) -> datetime:
+    poll = now + policy.poll_every
+    end = _end(invitation, policy)
+    if reference_of(invitation) is None:
+        return max(end, now)
+    return min(poll, end) if end > now else poll
+
+
+def _next_check(invitation: Invitation, policy: Policy, now: datetime) -> datetime:
+    poll = _next_poll(invitation, policy, now)
+    if invitation.hint is None:
+        return poll
+    # A hint that is not true yet: look again after as long as it has waited, so quickly first and seldom later.
+    return min(poll, now + max(QUICKEST_CHECK, now - invitation.hint.seen_at))
+
+
+def _pending(invitation: Invitation) -> Attempt | None:
+    last = invitation.attempts[-1] if invitation.attempts else None
+    return last if last is not None and last.outcome is Outcome.PENDING else None
+
+
+def _attempt(invitation: Invitation, number: int) -> Attempt:
+    return invitation.attempts[number - 1]
+
+
+def _with_attempt(
+    invitation: Invitation, number: int, *, outcome: Outcome, reference_id: str | None = None
+) -> Invitation:
+    changed = replace(_attempt(invitation, number), outcome=outcome, reference_id=reference_id)
+    attempts = (*invitation.attempts[: number - 1], changed, *invitation.attempts[number:])
+    return replace(invitation, attempts=attempts)

@@ -1,0 +1,52 @@
+"""The bridge's own links: stable, signed, bound to one purpose and one invitation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bridge.core import ids
+
+
+class Purpose:
+    """What a link is for; a token made for one purpose is worthless for another."""
+
+    SHARE = "share"
+    RESULTS = "results"
+    REPORT = "report"
+    START = "start"
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    """Makes and reads links; *keys* newest first: the newest signs, all listed ones are honoured."""
+
+    public_url: str
+    keys: Sequence[bytes]
+
+    def callback(self, invitation_id: str, secret: str) -> str:
+        """Where the provider PUTs the result of one attempt."""
+        return f"{self.public_url}/equalture/callbacks/{invitation_id}/{secret}"
+
+    def share(self, invitation_id: str) -> str:
+        """For colleagues without a login: works for as long as the result is kept."""
+        return f"{self.public_url}/share/{self._token(Purpose.SHARE, invitation_id)}"
+
+    def results(self, invitation_id: str) -> str:
+        """The page that recruiters see; the same in every state."""
+        return f"{self.public_url}/results/{self._token(Purpose.RESULTS, invitation_id)}"
+
+    def report(self, invitation_id: str) -> str:
+        """The result as a PDF."""
+        return f"{self.public_url}/reports/{self._token(Purpose.REPORT, invitation_id)}.pdf"
+
+    def start(self, invitation_id: str) -> str:
+        """The landing page in front of the provider's one-time link."""
+        return f"{self.public_url}/start/{self._token(Purpose.START, invitation_id)}"
+
+    def read(self, purpose: str, token: str) -> str | None:
+        """The invitation id behind a token of this purpose; None for anything else."""
+        return ids.verify_link(self.keys, purpose, token)
+
+    def _token(self, purpose: str, invitation_id: str) -> str:
+        return ids.sign_link(self.keys, purpose, invitation_id)

@@ -1,0 +1,251 @@
+"""Equalture's JSON in every variant its pages show, turned into core values.
+
+Short answers with required fields are marshmallow schemas; job lists and reports are read leniently by hand, since there an
+odd part must be left out and not fail the rest. Everything here raises ``ValueError`` and nothing else, with a message that
+names fields but never repeats their content.
+
+Pages: equalture-ats.readme.io/reference/introduction. Fields that it does not name are ignored everywhere.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load
+
+from bridge.core.models import Created, Job, Progress, PublicLink, Result, Trait
+
+TEXT_LIMIT = 500
+"""Characters kept of a display text."""
+LINK_LIMIT = 4096
+"""Characters of the longest link that is believed."""
+ITEMS_LIMIT = 100
+"""Traits and summary lines kept of one report."""
+SCORES = range(1, 6)
+
+_CONTROL = re.compile(r"[\x00-\x20\x7f-\xa0]+")
+_TOKEN = re.compile(r"[\x21-\x7e]{1,8192}")
+_UNIT_S = {
+    **dict.fromkeys(("s", "sec", "second", "seconds"), 1),
+    **dict.fromkeys(("m", "min", "minute", "minutes"), 60),
+    **dict.fromkeys(("h", "hour", "hours"), 3600),
+}
+
+
+def read_token(answer: object) -> str:
+    """The token in ``{"access_token": "..."}`` (section "Request for Access token")."""
+    token: str = _load(_TokenAnswer(), answer)
+    return token
+
+
+def read_jobs(answer: object) -> tuple[Job, ...]:
+    """The jobs, each id once, in Equalture's order (section 1).
+
+    Today's page shows a bare list, older versions ``{"jobs": [...]}``; ``{"data": [...]}`` is read too. Entries without an id are
+    skipped, a missing name is the id. An empty list is believed; one in which nothing is a job is not, since HR would take
+    "no tests" for the truth.
+    """
+    entries = answer
+    if isinstance(answer, dict):
+        entries = answer.get("jobs", answer.get("data"))
+    if not isinstance(entries, list):
+        raise ValueError("neither a list nor an object with a list under jobs or data")
+    jobs: dict[str, Job] = {}
+    for entry in entries:
+        job_id = _opaque(entry.get("id")) if isinstance(entry, dict) else None
+        if job_id is not None:
+            jobs.setdefault(job_id, Job(id=job_id, name=_text(entry.get("name")) or job_id))
+    if entries and not jobs:
+        raise ValueError("no entry of the list has an id")
+    return tuple(jobs.values())
+
+
+def read_created(answer: object) -> Created:
+    """The application just made (sections 2 and "Invitation types"); without a usable link its *assessment_url* is None."""
+    created: Created = _load(_CreatedAnswer(), answer)
+    return created
+
+
+def read_progress(answer: object) -> Progress:
+    """How far an application is (section 5c: "completed, with results available, or still in progress")."""
+    progress: Progress = _load(_StatusAnswer(), answer)
+    return progress
+
+
+def read_public_link(answer: object) -> PublicLink:
+    """The link without login (section 5a); a life that cannot be read is None."""
+    link: PublicLink = _load(_PublicLinkAnswer(), answer)
+    return link
+
+
+def read_report(answer: object) -> Result | None:
+    """A result, from a callback's body or from GET results; None: nothing usable in it. Never raises.
+
+    Both have ``fit``, ``results_url``, ``scores`` and ``detailed_scores`` ("Receiving application results", section 5b). Only these
+    are kept, bounded in number and length; whatever is missing, null or of another type is left out.
+    """
+    if not isinstance(answer, dict):
+        return None
+    result = Result(
+        fit=_text(answer.get("fit")),
+        dashboard_url=_link(answer.get("results_url")),
+        summary=_summary(answer.get("scores")),
+        traits=_traits(answer.get("detailed_scores")),
+    )
+    return None if result == Result() else result
+
+
+def _summary(scores: object) -> tuple[tuple[str, str], ...]:
+    if not isinstance(scores, dict):
+        return ()
+    lines = ((_text(name), _text(value)) for name, value in scores.items())
+    return tuple((name, value) for name, value in lines if name and value)[:ITEMS_LIMIT]
+
+
+def _traits(detailed: object) -> tuple[Trait, ...]:
+    if not isinstance(detailed, list):
+        return ()
+    traits = (_trait(item) for item in detailed if isinstance(item, dict))
+    return tuple(trait for trait in traits if trait is not None)[:ITEMS_LIMIT]
+
+
+def _trait(item: Mapping[str, object]) -> Trait | None:
+    code = _text(item.get("trait_code")) or ""
+    name = _text(item.get("trait_name")) or code
+    if not name:
+        return None
+    # Assumption: a job without a competency profile gives null or no competency_profile; the page shows only jobs with one.
+    profile = item.get("competency_profile")
+    if not isinstance(profile, dict):
+        profile = {}
+    wanted = profile.get("range")
+    return Trait(
+        code=code,
+        name=name,
+        score=_score(item.get("trait_bucket_score")),
+        description=_text(item.get("trait_bucket_description")) or "",
+        priority=_text(profile.get("priority")),
+        wanted=tuple(sorted({s for s in map(_score, wanted) if s})) if isinstance(wanted, list) else (),
+    )
+
+
+def _score(value: object) -> int | None:
+    # Only 3 and 5 are shown as scores, 1 to 5 as range; True would pass for 1.
+    return value if type(value) is int and value in SCORES else None
+
+
+def _text(value: object) -> str | None:
+    """A display text in one line, without control characters, cut to the limit; None where there is none."""
+    if not isinstance(value, str):
+        return None
+    return _CONTROL.sub(" ", value).strip()[:TEXT_LIMIT].strip() or None
+
+
+def _opaque(value: object) -> str | None:
+    """An id. The page says UUID and shows others, so anything that can be written down goes; numbers become text."""
+    if type(value) is int:
+        return str(value)
+    return value if isinstance(value, str) and value.strip() else None
+
+
+def _link(value: object) -> str | None:
+    """An absolute http(s) link without user, blanks or control characters; None for everything else."""
+    if not isinstance(value, str) or len(value) > LINK_LIMIT or not value.isprintable() or set(value) & {" ", "\\"}:
+        return None
+    try:
+        parts = urlsplit(value)
+        fine = parts.scheme in ("http", "https") and bool(parts.hostname) and "@" not in parts.netloc
+        _ = parts.port  # raises where it is no number
+    except ValueError:
+        return None
+    return value if fine else None
+
+
+def _life_s(ttl: object, units: object) -> int | None:
+    """Seconds of ``"ttl": "120", "ttl_units": "minutes"``: the number is drawn as a string, both are read leniently."""
+    if isinstance(ttl, str) and re.fullmatch(r"\s*[0-9]{1,9}\s*", ttl):
+        ttl = int(ttl)
+    if type(ttl) is not int or ttl <= 0 or not isinstance(units, str):
+        return None
+    unit = _UNIT_S.get(units.strip().lower())
+    return ttl * unit if unit else None
+
+
+class _Opaque(fields.Field[str]):
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        found = _opaque(value)
+        if found is None:
+            raise ValidationError("Not an id.")
+        return found
+
+
+class _Link(fields.Field[str]):
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        found = _link(value)
+        if found is None:
+            raise ValidationError("Not an http(s) link.")
+        return found
+
+
+class _Answer(Schema):
+    class Meta:
+        unknown = EXCLUDE
+
+
+class _TokenAnswer(_Answer):
+    access_token = fields.String(required=True)
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> str:
+        token: str = data["access_token"]
+        if not _TOKEN.fullmatch(token):
+            # It goes into a header; aiohttp refuses line ends there with a bare ValueError.
+            raise ValidationError("Not a token.", "access_token")
+        return token
+
+
+class _CreatedAnswer(_Answer):
+    reference_id = _Opaque(required=True)
+    assessment_url = fields.Raw(load_default=None, allow_none=True)
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> Created:
+        # An application exists as soon as it has a reference, so an odd link must not lose that.
+        return Created(reference_id=data["reference_id"], assessment_url=_link(data["assessment_url"]))
+
+
+class _StatusAnswer(_Answer):
+    status = fields.String(required=True)
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> Progress:
+        word = _text(data["status"])
+        if word is None:
+            raise ValidationError("Empty.", "status")
+        # Assumption: a candidate hired after completion may be reported as "hired", a state that section 3 names; the
+        # results are asked for next and decide. Only "completed" is documented; every other word is "not yet".
+        return Progress(done=word.lower() in ("completed", "hired"), word=word)
+
+
+class _PublicLinkAnswer(_Answer):
+    url = _Link(required=True)
+    ttl = fields.Raw(load_default=None, allow_none=True)
+    ttl_units = fields.Raw(load_default=None, allow_none=True)
+
+    @post_load
+    def _make(self, data: dict[str, Any], **_: Any) -> PublicLink:
+        return PublicLink(url=data["url"], life_s=_life_s(data["ttl"], data["ttl_units"]))
+
+
+def _load(schema: Schema, answer: Any) -> Any:
+    try:
+        return schema.load(answer)
+    except ValidationError as error:
+        # The names are ours: unknown fields are excluded, so nothing of the answer gets into the message.
+        names = sorted(error.messages) if isinstance(error.messages, dict) else []
+        what = ", ".join(name for name in names if name != "_schema") or "the answer as a whole"
+        msg = f"missing or unusable: {what}"
+        raise ValueError(msg) from None

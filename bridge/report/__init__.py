@@ -1,0 +1,1 @@
+"""A result as a document: plain data in, bytes out."""

@@ -1,0 +1,30 @@
+"""The sandbox's own clock: token life, link life and public link life are judged by it, and tests may push it forward."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+
+class SandboxClock:
+    """Now, aware, UTC: ``clock()``. Starts at the real time, or at *start*, and runs unless *ticking* is False."""
+
+    def __init__(self, start: datetime | None = None, *, ticking: bool = True) -> None:
+        origin = datetime.now(UTC)
+        if start is not None and start.tzinfo is None:
+            raise ValueError("the sandbox clock needs an aware start time")
+        self._frozen = None if ticking else origin
+        self._offset = timedelta(0) if start is None else start - origin
+
+    def __call__(self) -> datetime:
+        """Return the time."""
+        return (self._frozen or datetime.now(UTC)) + self._offset
+
+    def advance(self, by: timedelta) -> datetime:
+        """Push the clock forward and return the new time; backwards is refused, as issued tokens would live again."""
+        if by < timedelta(0):
+            raise ValueError("the sandbox clock only goes forward")
+        self._offset += by
+        return self()
+
+
+__all__ = ["SandboxClock"]

@@ -1,0 +1,105 @@
+"""The daemon: two listeners, a worker, and an orderly end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+from dataclasses import dataclass
+
+import structlog
+from aiohttp import web
+
+from bridge import __version__, app
+from bridge.errors import StoreUnavailable
+from bridge.settings import Settings
+from bridge.store.connection import durability
+
+REQUEST_GRACE_S = 20.0
+"""How long requests in flight may take after SIGTERM; less than the usual 30 s of an orchestrator."""
+WORKER_GRACE_S = 5.0
+_LOOK_FOR_REDIS_S = 0.5
+
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Stop:
+    """Why and how the daemon is to end."""
+
+    event: asyncio.Event
+    code: int = 0
+
+    def now(self, code: int = 0) -> None:
+        """End in good order with this exit code."""
+        self.code = self.code or code
+        self.event.set()
+
+
+async def serve(settings: Settings, *, stop: Stop | None = None, started: asyncio.Event | None = None) -> int:
+    """Serve until SIGTERM, SIGINT or *stop*; the exit code. *started* is set once both listeners accept."""
+    stop = stop or Stop(asyncio.Event())
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.now)
+    for warning in settings.warnings:
+        log.warning("config.warning", text=warning)
+    async with contextlib.AsyncExitStack() as stack:
+        if settings.redis.url is None:
+            log.info("redis.embedded", data_dir=str(settings.redis.data_dir), text="redis.url is not set")
+        runtime = await stack.enter_async_context(app.open_runtime(settings))
+        on_death = lambda: stop.now(1)  # noqa: E731 - a name for the one line below
+        await stack.enter_async_context(app.working(runtime, grace_s=WORKER_GRACE_S, on_death=on_death))
+        look = asyncio.create_task(_look_at_redis(runtime, stop))
+        stack.callback(look.cancel)
+        public = await _listen(stack, app.create_app(runtime), settings.listen.host, settings.listen.port)
+        admin = await _listen(
+            stack, app.create_admin_app(runtime), settings.admin_listen.host, settings.admin_listen.port
+        )
+        log.info(
+            "daemon.started",
+            version=__version__,
+            listen=public,
+            admin_listen=admin,
+            public_url=settings.public_url,
+            customers=len(settings.customers),
+        )
+        if started is not None:
+            started.set()
+        await stop.event.wait()
+        runtime.draining = True
+        log.info("daemon.stopping")
+    log.info("daemon.stopped", code=stop.code)
+    return stop.code
+
+
+async def _listen(stack: contextlib.AsyncExitStack, application: web.Application, host: str, port: int) -> str:
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=REQUEST_GRACE_S)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    site = web.TCPSite(runner, host, port, backlog=512)
+    await site.start()
+    return f"{host}:{site.port}"
+
+
+async def _look_at_redis(runtime: app.Runtime, stop: Stop) -> None:
+    """Wait for Redis, then say (or refuse) what is not durable about it."""
+    required = runtime.settings.redis.require_durable
+    waited = False
+    while required != "off":
+        try:
+            await runtime.commands.ping()
+            complaints = await durability(runtime.commands)
+        except StoreUnavailable as error:
+            if not waited:
+                log.warning("redis.waiting", error=str(error))
+            waited = True
+            await asyncio.sleep(_LOOK_FOR_REDIS_S)
+            continue
+        for complaint in complaints:
+            log.warning("redis.not_durable", text=complaint, require_durable=required)
+        if complaints and required == "refuse":
+            runtime.obstacle = complaints[0]
+            log.error("redis.refused", text="redis.require_durable is refuse; make Redis durable, or set warn")
+            stop.now(1)
+        return

@@ -1,0 +1,59 @@
+"""Use case: delete a candidate's data, here at once, at the provider however long it takes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import structlog
+
+from bridge.core import lifecycle
+from bridge.core.customers import Customer
+from bridge.core.lifecycle import ErasureRequested
+from bridge.core.models import Invitation, State, TaskKind
+from bridge.errors import NotConfirmed
+from bridge.service.records import Records, unknown_invitation
+from bridge.service.tasks import Tasks
+
+_LOOK_EVERY_S = 0.1
+
+log = structlog.get_logger()
+
+
+class Erasure:
+    """Tombstone first, then the provider: softgarden is told 204 only when both are done."""
+
+    def __init__(
+        self, records: Records, tasks: Tasks, pause: Callable[[float], Awaitable[None]] = asyncio.sleep
+    ) -> None:
+        self._records = records
+        self._tasks = tasks
+        self._pause = pause
+
+    async def erase(self, customer: Customer, invitation_id: str) -> None:
+        """Erase the customer's invitation; also fine the second time.
+
+        Raises ``UnknownInvitation`` (never issued to this customer) and ``NotConfirmed`` (erased here, a task goes on asking
+        the provider).
+        """
+        invitation = await self._records.owned(customer, invitation_id)
+        if invitation.state is State.FAILED:
+            raise unknown_invitation()
+        if invitation.state is not State.ERASED:
+            invitation = await self._records.apply(invitation, ErasureRequested(), customer)
+            log.info("invitation.erased", invitation_id=invitation.id, customer=customer.key)
+        if not lifecycle.to_anonymise(invitation):
+            return
+        if not await self._tasks.perform_now(invitation.id, TaskKind.ANONYMISE):
+            await self._wait_for_worker(invitation, customer)
+        if lifecycle.to_anonymise(await self._latest(invitation)):
+            detail = "Erased here; Equalture has not confirmed yet. The bridge goes on by itself."
+            raise NotConfirmed(detail)
+
+    async def _wait_for_worker(self, invitation: Invitation, customer: Customer) -> None:
+        give_up_at = self._records.clock() + customer.equalture.timeout
+        while lifecycle.to_anonymise(await self._latest(invitation)) and self._records.clock() < give_up_at:
+            await self._pause(_LOOK_EVERY_S)
+
+    async def _latest(self, invitation: Invitation) -> Invitation:
+        return await self._records.store.load(invitation.id) or invitation

@@ -1,0 +1,174 @@
+"""Use case: invite a candidate, once, however often and however parallel softgarden asks."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+
+import structlog
+
+from bridge.core import ids, lifecycle
+from bridge.core.callbacks import CallbackRule
+from bridge.core.customers import Customer
+from bridge.core.lifecycle import AttemptOpened, CallbackRefreshed, Created, CreateFailed, CreateUnknown, Treatment
+from bridge.core.links import Links
+from bridge.core.models import OPEN, Draft, Invitation, Order, Outcome, State, Test
+from bridge.errors import (
+    Busy,
+    ContractBroken,
+    OutcomeUnknown,
+    Refused,
+    StoreUnavailable,
+    Unavailable,
+    UpstreamError,
+)
+from bridge.ports import AssessmentProvider, Mint
+from bridge.service.records import Records, committed_record
+from bridge.service.tests import Tests
+
+_LOOK_EVERY_S = 0.05
+_KEEP_TRYING = timedelta(seconds=5)
+
+log = structlog.get_logger()
+
+
+class Invitations:
+    """One open invitation for one customer, application and test; one application at the provider for it."""
+
+    def __init__(
+        self,
+        records: Records,
+        provider: AssessmentProvider,
+        tests: Tests,
+        links: Links,
+        rule: CallbackRule,
+        mint: Mint,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self._records = records
+        self._provider = provider
+        self._tests = tests
+        self._links = links
+        self._rule = rule
+        self._mint = mint
+        self._pause = pause
+        self._flights: dict[str, asyncio.Task[Invitation]] = {}
+
+    async def invite(self, customer: Customer, order: Order) -> Invitation:
+        """The open invitation of this order: the one that exists (its callback refreshed), or a new one.
+
+        Raises ``CallbackNotAllowed``, ``UnknownTest``, ``Busy`` (another process is at it), an ``UpstreamError`` of the
+        create, ``StoreUnavailable``. Nothing is left half-made: what a dying process leaves is settled by its CHECK task.
+        """
+        self._rule.check(order.callback)
+        test = await self._tests.resolve(customer, order.test_id)
+        key = ids.order_key(customer.key, order.candidate.id, test.id)
+        flight = self._flights.get(key)
+        if flight is None:
+            # A task of its own: the caller who happens to be first may hang up without harm to the others.
+            flight = asyncio.create_task(self._claim_and_create(customer, order, test, key))
+            self._flights[key] = flight
+            flight.add_done_callback(lambda _: self._flights.pop(key, None))
+        invitation = await asyncio.shield(flight)
+        if invitation.callback != order.callback:
+            invitation = await self._records.apply(invitation, CallbackRefreshed(order.callback), customer)
+        return invitation
+
+    async def _claim_and_create(self, customer: Customer, order: Order, test: Test, key: str) -> Invitation:
+        policy = self._records.policy(customer)
+        partition = ids.partition_of(customer.key, order.candidate.id)
+        give_up_at = self._records.clock() + policy.create_bound
+        known: Invitation | None = None  # Most orders are new: claim first, look only when the claim fails.
+        while True:
+            secret, now = self._mint(), self._records.clock()
+            treatment = lifecycle.treat(known, policy, now)
+            if known is not None and treatment is Treatment.SAME:
+                return known
+            if known is not None and treatment is Treatment.WAIT:
+                known = await self._wait_for_other(known, give_up_at)
+                continue
+            if known is not None and treatment is Treatment.RETRY:
+                step = lifecycle.decide(known, AttemptOpened(ids.digest(secret), order.callback), policy, now)
+            else:
+                step = lifecycle.open_invitation(
+                    invitation_id=ids.invitation_id(partition, self._mint()),
+                    customer=customer.key,
+                    order_key=key,
+                    application_id=order.candidate.id,
+                    test=test,
+                    callback=order.callback,
+                    secret_digest=ids.digest(secret),
+                    replaces=known.id if known else None,
+                    policy=policy,
+                    now=now,
+                )
+            if await self._records.commit(step):
+                return await self._create(customer, order, test, committed_record(step), secret)
+            known = await self._records.store.find_order(partition, key)
+
+    async def _wait_for_other(self, invitation: Invitation, give_up_at: datetime) -> Invitation:
+        """Another process is creating: wait until it is through, and share its outcome."""
+        while invitation.state in (State.CREATING, State.UNCERTAIN):
+            if invitation.attempts[-1].outcome is not Outcome.PENDING:
+                raise OutcomeUnknown("equalture", "create", "another attempt of this order has an unknown outcome")
+            if self._records.clock() >= give_up_at:
+                msg = "This order is being worked on."
+                raise Busy(msg)
+            await self._pause(_LOOK_EVERY_S)
+            latest = await self._records.store.load(invitation.id)
+            if latest is None:
+                msg = "This order was being worked on and has been withdrawn."
+                raise Busy(msg)
+            invitation = latest
+        if invitation.state is State.FAILED:
+            kind: type[UpstreamError] = Unavailable if invitation.failure == Unavailable.code else Refused
+            raise kind("equalture", "create", "refused for another attempt of this order")
+        return invitation
+
+    async def _create(
+        self, customer: Customer, order: Order, test: Test, invitation: Invitation, secret: str
+    ) -> Invitation:
+        number = invitation.attempts[-1].number
+        draft = Draft(test.job_id, order.candidate, self._links.callback(invitation.id, secret))
+        failure: UpstreamError | None = None
+        event: Created | CreateFailed | CreateUnknown
+        try:
+            created = await self._provider.create_application(customer, draft)
+            event = Created(number, created.reference_id, created.assessment_url)
+            if created.assessment_url is None:
+                failure = ContractBroken("equalture", "create", "an application without a link for the candidate")
+        except (Refused, Unavailable) as error:
+            event, failure = CreateFailed(number, error.code), error
+        except UpstreamError as error:
+            event, failure = CreateUnknown(number), error
+        invitation = await self._record(invitation, event, customer)
+        log.info(
+            "invitation.created" if failure is None else "invitation.create_failed",
+            invitation_id=invitation.id,
+            customer=customer.key,
+            state=invitation.state,
+            attempt=number,
+            code=failure.code if failure else None,
+            status=failure.status if failure else None,
+        )
+        if failure is not None:
+            raise failure
+        if invitation.state not in OPEN and invitation.state not in (State.COMPLETED, State.EXPIRED):
+            msg = "This invitation was deleted while it was being made."
+            raise Busy(msg)
+        return invitation
+
+    async def _record(
+        self, invitation: Invitation, event: Created | CreateFailed | CreateUnknown, customer: Customer
+    ) -> Invitation:
+        """Write down what became of the create; what was made is worth a few tries, or it becomes an orphan."""
+        give_up_at = self._records.clock() + _KEEP_TRYING
+        while True:
+            try:
+                return await self._records.apply(invitation, event, customer)
+            except StoreUnavailable:
+                if not isinstance(event, Created) or self._records.clock() >= give_up_at:
+                    raise
+                await self._pause(_LOOK_EVERY_S)
+

@@ -1,0 +1,69 @@
+"""Use cases: softgarden reads a result; the provider reports one."""
+
+from __future__ import annotations
+
+import hmac
+
+import structlog
+
+from bridge.core import ids, translate
+from bridge.core.customers import Customer
+from bridge.core.lifecycle import HintSeen
+from bridge.core.links import Links
+from bridge.core.models import Attempt, Invitation, Result, State
+from bridge.core.translate import View
+from bridge.ports import Customers
+from bridge.service.records import Records, unknown_invitation
+
+log = structlog.get_logger()
+
+
+class Results:
+    """What is known of an invitation, and hints that there is more to know."""
+
+    def __init__(self, records: Records, customers: Customers, links: Links) -> None:
+        self._records = records
+        self._customers = customers
+        self._links = links
+
+    async def read(self, customer: Customer, invitation_id: str) -> View:
+        """The invitation as softgarden sees it; raises ``UnknownInvitation`` for foreign, failed and erased ones too."""
+        invitation = await self._records.owned(customer, invitation_id)
+        if invitation.state in (State.FAILED, State.ERASED):
+            raise unknown_invitation()
+        return translate.view(invitation, customer, self._links)
+
+    async def recognise(self, invitation_id: str, secret: str, credentials: str | None) -> tuple[Invitation, Attempt]:
+        """Which attempt's callback URL this is; raises the same ``UnknownInvitation`` for a wrong id, secret or token.
+
+        *credentials*: what came in ``Authorization`` behind ``Bearer`` or ``Token``; needed where the customer set a
+        ``callback_token`` (Equalture arranges it by personal contact).
+        """
+        invitation = await self._records.store.load(invitation_id)
+        given = ids.digest(secret)
+        attempts = invitation.attempts if invitation is not None else ()
+        mine = [attempt for attempt in attempts if ids.same(attempt.secret_digest, given)]
+        if invitation is None or not mine or not self._token_fits(invitation.customer, credentials):
+            raise unknown_invitation()
+        return invitation, mine[0]
+
+    async def take_hint(self, invitation: Invitation, attempt: Attempt, report: Result | None) -> None:
+        """Keep a report durably and make its check due; returns only after Redis has it. Erased ones keep nothing."""
+        customer = self._customers().get(invitation.customer)
+        before = invitation.state
+        invitation = await self._records.apply(invitation, HintSeen(attempt.number, report), customer)
+        log.info(
+            "callback.received",
+            invitation_id=invitation.id,
+            customer=invitation.customer,
+            attempt=attempt.number,
+            state=before,
+            readable=report is not None,
+        )
+
+    def _token_fits(self, customer_key: str, credentials: str | None) -> bool:
+        customer = self._customers().get(customer_key)
+        wanted = customer.equalture.callback_token if customer is not None else None
+        if not wanted:
+            return True
+        return hmac.compare_digest(wanted.reveal().encode(), (credentials or "").encode("utf-8", "surrogatepass"))

@@ -1,0 +1,217 @@
+"""Use case: pay one of the bridge's debts: CHECK, NOTIFY, ANONYMISE."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import datetime, timedelta
+
+import structlog
+
+from bridge.core import lifecycle, schedule
+from bridge.core.callbacks import CallbackRule
+from bridge.core.customers import Customer
+from bridge.core.lifecycle import Act, AnonymisedSeen, Ask, NotDoneSeen, ProviderSilent, ResultSeen, Wait
+from bridge.core.models import (
+    Again,
+    AttemptNote,
+    Dead,
+    Done,
+    Invitation,
+    Lease,
+    Settlement,
+    State,
+    TaskKind,
+)
+from bridge.errors import CallbackNotAllowed, Refused, StoreUnavailable, UpstreamError
+from bridge.ports import AssessmentProvider, Customers, Dice, Mint, Notifier, TaskQueue
+from bridge.service.records import Records
+
+LEASE_LIFE = timedelta(seconds=10)
+"""How long a lease lasts without a heartbeat; a killed process's work is taken over after that (promised: 15 s)."""
+
+NO_CUSTOMER = timedelta(minutes=10)
+"""How long the debts of a customer who is no longer configured are put off."""
+
+POISONED_AFTER = 10
+"""Unexpected failures after which a task is a dead letter instead of a loop."""
+
+log = structlog.get_logger()
+
+
+class Tasks:
+    """Performs leased tasks and settles them; safe to run anywhere, any number of times."""
+
+    def __init__(
+        self,
+        records: Records,
+        queue: TaskQueue,
+        provider: AssessmentProvider,
+        notifier: Notifier,
+        customers: Customers,
+        rule: CallbackRule,
+        retry: Sequence[timedelta],
+        dice: Dice,
+        mint: Mint,
+    ) -> None:
+        self._records = records
+        self._queue = queue
+        self._provider = provider
+        self._notifier = notifier
+        self._customers = customers
+        self._rule = rule
+        self._retry = tuple(retry)
+        self._dice = dice
+        self._mint = mint
+        self._handlers: dict[TaskKind, Callable[[Invitation, Customer, Lease], Awaitable[Settlement]]] = {
+            TaskKind.CHECK: self._check,
+            TaskKind.NOTIFY: self._notify,
+            TaskKind.ANONYMISE: self._anonymise,
+        }
+
+    async def perform_now(self, invitation_id: str, kind: TaskKind) -> bool:
+        """Perform a queued task out of turn; False: it is not queued, or somebody else is at it."""
+        now = self._records.clock()
+        lease = await self._queue.take(invitation_id, kind, now, owner=self._mint(), until=now + LEASE_LIFE)
+        if lease is None:
+            return False
+        await self.perform(lease)
+        return True
+
+    async def perform(self, lease: Lease) -> None:
+        """Perform a task and settle it. Raises ``StoreUnavailable`` only; the lease then runs out and the task is repeated."""
+        begun = time.monotonic()
+        invitation = await self._records.store.load(lease.invitation_id)
+        customer = self._customers().get(lease.customer)
+        settlement: Settlement
+        if invitation is None:
+            settlement = Done()
+        elif customer is None:
+            settlement = Again(self._records.clock() + NO_CUSTOMER, counted=False)
+        else:
+            settlement = await self._handle(invitation, customer, lease)
+        await self._queue.settle(lease, settlement, self._records.clock())
+        note = getattr(settlement, "note", None)
+        log.info(
+            "task.performed",
+            kind=lease.kind,
+            invitation_id=lease.invitation_id,
+            customer=lease.customer,
+            attempt=lease.attempt,
+            settlement=type(settlement).__name__.lower(),
+            outcome=note.outcome if note else "ok",
+            status=note.status if note else None,
+            ms=round((time.monotonic() - begun) * 1000),
+        )
+
+    async def _handle(self, invitation: Invitation, customer: Customer, lease: Lease) -> Settlement:
+        try:
+            return await self._handlers[lease.kind](invitation, customer, lease)
+        except StoreUnavailable:
+            raise
+        except Exception as error:
+            # A bug or a record nobody foresaw: told loudly, tried a few times, then put aside. It must not stop the others.
+            log.exception("task.failed", kind=lease.kind, invitation_id=lease.invitation_id, customer=lease.customer)
+            now = self._records.clock()
+            note = AttemptNote(now, f"bug:{type(error).__name__}")
+            if lease.attempt >= POISONED_AFTER:
+                return Dead("poisoned", note)
+            return schedule.after_provider_failure(lease.attempt, note, retry_after_s=None, now=now, dice=self._dice())
+
+    # -- CHECK
+
+    async def _check(self, invitation: Invitation, customer: Customer, lease: Lease) -> Settlement:
+        policy = self._records.policy(customer)
+        match lifecycle.question(invitation, policy, self._records.clock()):
+            case None:
+                return Done()
+            case Wait(until):
+                return Again(until, counted=False)
+            case Act(event):
+                await self._records.apply(invitation, event, customer)
+                return Done()
+            case Ask(reference_id):
+                return await self._ask(invitation, customer, lease, reference_id)
+
+    async def _ask(self, invitation: Invitation, customer: Customer, lease: Lease, reference_id: str) -> Settlement:
+        begun = time.monotonic()
+        try:
+            progress = await self._provider.get_progress(customer, reference_id)
+            result = await self._provider.get_result(customer, reference_id) if progress.done else None
+        except UpstreamError as error:
+            return await self._unanswered(invitation, customer, lease, error, begun)
+        event = ResultSeen(result) if result is not None else NotDoneSeen()
+        await self._records.apply(invitation, event, customer)
+        return Done()
+
+    async def _unanswered(
+        self, invitation: Invitation, customer: Customer, lease: Lease, error: UpstreamError, begun: float
+    ) -> Settlement:
+        """No usable answer. A plain "no" about this one application is an answer of a kind: nothing is there yet."""
+        refused = isinstance(error, Refused) and error.status in (404, 410)
+        decided = await self._records.apply(invitation, NotDoneSeen() if refused else ProviderSilent(), customer)
+        now = self._records.clock()
+        if refused or decided.state is not invitation.state:
+            return Done()
+        again = schedule.after_provider_failure(
+            lease.attempt, _note(error, now, begun), retry_after_s=error.retry_after_s, now=now, dice=self._dice()
+        )
+        ends = lifecycle.patience_ends(decided, self._records.policy(customer), now)
+        return Again(min(again.at, ends), again.note) if ends is not None else again
+
+    # -- NOTIFY
+
+    async def _notify(self, invitation: Invitation, customer: Customer, lease: Lease) -> Settlement:
+        if invitation.state not in (State.COMPLETED, State.EXPIRED):
+            return Done()
+        begun = time.monotonic()
+        retry_after_s: float | None = None
+        try:
+            # Checked again: the administrator may have shortened the list since the order came in.
+            self._rule.check(invitation.callback)
+            answer = await self._notifier.notify(customer, invitation.callback, invitation.id)
+        except CallbackNotAllowed:
+            note = AttemptNote(self._records.clock(), "callback_not_allowed")
+            return Dead("callback_not_allowed", note)
+        except UpstreamError as error:
+            note = _note(error, self._records.clock(), begun)
+            retry_after_s = error.retry_after_s
+        else:
+            outcome = schedule.notification_outcome(answer.status)
+            note = AttemptNote(self._records.clock(), outcome, answer.status, _since(begun), answer.excerpt)
+            retry_after_s = answer.retry_after_s
+        return schedule.after_notification(
+            self._retry,
+            lease.attempt,
+            note,
+            retry_after_s=retry_after_s,
+            now=self._records.clock(),
+            dice=self._dice(),
+        )
+
+    # -- ANONYMISE
+
+    async def _anonymise(self, invitation: Invitation, customer: Customer, lease: Lease) -> Settlement:
+        for reference_id in lifecycle.to_anonymise(invitation):
+            begun = time.monotonic()
+            try:
+                await self._provider.anonymise(customer, reference_id)
+            except UpstreamError as error:
+                now = self._records.clock()
+                note = _note(error, now, begun)
+                if isinstance(error, Refused) and error.status in (409, 422):
+                    # Contracts 3.9: Equalture will not, whatever we do; somebody has to look at it.
+                    return Dead("refused", note)
+                return schedule.after_provider_failure(
+                    lease.attempt, note, retry_after_s=error.retry_after_s, now=now, dice=self._dice()
+                )
+            invitation = await self._records.apply(invitation, AnonymisedSeen(reference_id), customer)
+        return Done()
+
+
+def _note(error: UpstreamError, now: datetime, begun: float) -> AttemptNote:
+    return AttemptNote(now, error.code, error.status, _since(begun), error.excerpt)
+
+
+def _since(begun: float) -> int:
+    return round((time.monotonic() - begun) * 1000)

@@ -1,0 +1,189 @@
+"""``customers/*.yaml``: one file for each softgarden customer; its name without ``.yaml`` is the customer's key."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path as FilePath
+from typing import Any
+
+from marshmallow import post_load
+
+from bridge.core.customers import AtsAccess, Customer, Directory, HirePolicy, ResultPolicy, TestItem
+from bridge.core.customers import Mapping as TestMapping
+from bridge.errors import Complaint, ConfigError
+from bridge.settings import rules
+from bridge.settings.daemon import ProviderDefaults, ProviderSchema
+from bridge.settings.document import Document, Path
+from bridge.settings.fields import Choice, DigestText, Flag, Many, SecretText, Section, Text, Whole, resolved
+from bridge.settings.schema import Settled, load_document
+from bridge.settings.secret_files import fill_in
+from bridge.settings.yaml import read_file
+
+FOLDER = "customers"
+SECRETS: tuple[Path, ...] = tuple(("equalture", key) for key in ("client_secret", "callback_token", "webhook_secret"))
+NO_CUSTOMERS = "no customers configured; copy config/customers/example.yaml.sample to config/customers/<name>.yaml"
+_KEY = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_TOKEN_LISTS: tuple[Path, ...] = (("softgarden", "tokens_sha256"), ("hire", "tokens_sha256"))
+
+
+class _AtsSchema(Settled):
+    makes = AtsAccess
+
+    tokens_sha256 = Many(DigestText(rules.token_digest), least=1, what="digest of a token", required=True)
+    client_id = Text(rules.basic_auth_user, required=True)
+
+
+class _ProviderSchema(ProviderSchema):
+    client_id = Text(rules.basic_auth_user, required=True)
+    client_secret = SecretText(rules.line, required=True)
+    callback_token = SecretText(rules.header_token, allow_none=True)
+    webhook_secret = SecretText(rules.webhook_secret, allow_none=True)
+
+
+class _ItemSchema(Settled):
+    id = Text(rules.line, required=True)
+    job_id = Text(rules.line, required=True)
+    name = Text(rules.line, allow_none=True)
+    description = Text(allow_none=True)
+    duration = Whole(1, "minutes", allow_none=True)
+
+    @post_load
+    def make(self, data: dict[str, Any], **_: Any) -> TestItem:
+        """Make the item; no description is an empty one."""
+        return TestItem(**data | {"description": data.get("description") or ""})
+
+
+class _MappingSchema(Settled):
+    publish_unmapped = Flag()
+    items = Many(Section(_ItemSchema))
+    hidden = Many(Text(rules.line))
+
+    @post_load
+    def make(self, data: dict[str, Any], **_: Any) -> TestMapping:
+        """Make the mapping; its hidden jobs have no order."""
+        return TestMapping(**data | {"hidden": frozenset(data.get("hidden", ()))})
+
+
+class _ResultSchema(Settled):
+    makes = ResultPolicy
+
+    score = Text(rules.score_pattern, allow_none=True)
+    result_url = Choice("report", "dashboard")
+    share = Flag()
+    report = Flag()
+    after_completed = Choice("new", "same")
+
+
+class _HireSchema(Settled):
+    makes = HirePolicy
+
+    enabled = Flag()
+    tokens_sha256 = Many(DigestText(rules.token_digest))
+    id_field = Text(rules.matching(r"[^\s.]+(?:\.[^\s.]+)*", "the name of a field, with dots between nested names"))
+    add_to_team = Flag()
+
+
+class CustomerSchema(Settled):
+    """A customer's file as a whole; makes the keyword arguments of *Customer*, with ``equalture`` still a dict."""
+
+    softgarden = Section(_AtsSchema, required=True)
+    equalture = Section(_ProviderSchema, required=True)
+    tests = Section(_MappingSchema)
+    test_url = Choice("direct", "landing")
+    results = Section(_ResultSchema)
+    hire = Section(_HireSchema)
+
+
+def load_customers(
+    config_dir: FilePath, environ: Mapping[str, str], defaults: ProviderDefaults
+) -> tuple[Directory, tuple[str, ...]]:
+    """Read every ``customers/*.yaml`` in *config_dir*; gives the customers, by key, and warnings.
+
+    Hidden files, and those that end otherwise, are left alone. Raises ConfigError with all that is wrong in any file.
+    """
+    customers: list[Customer] = []
+    complaints: list[Complaint] = []
+    documents: list[Document] = []
+    names = _file_names(config_dir / FOLDER)
+    for path in names:
+        if path.suffix != ".yaml":
+            continue
+        try:
+            document = read_file(path, environ)
+            documents.append(document)
+            customers.extend(_read(path.stem, document, defaults))
+        except ConfigError as error:
+            complaints.extend(error.complaints)
+    for document in documents:
+        complaints.extend(sorted(document.complaints, key=lambda one: (one.line, one.column)))
+    complaints.extend(_reused_tokens(documents))
+    if complaints:
+        raise ConfigError(complaints)
+    warnings = [f"{path} is not read: its name must end in .yaml" for path in names if path.suffix == ".yml"]
+    return Directory(customers), tuple(warnings if customers else [*warnings, NO_CUSTOMERS])
+
+
+def _file_names(folder: FilePath) -> list[FilePath]:
+    if not folder.exists():
+        return []
+    try:
+        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        raise ConfigError([Complaint(str(folder), 0, 0, f"cannot be read: {error.strerror}")]) from None
+
+
+def _read(key: str, document: Document, defaults: ProviderDefaults) -> Iterator[Customer]:
+    if not _KEY.fullmatch(key):
+        document.complaints.append(
+            Complaint(document.file, 0, 0, "the name of the file is the customer's key: a-z, 0-9, _ and -, at most 63")
+        )
+    fill_in(document, SECRETS)
+    data = load_document(document, CustomerSchema(), SECRETS)
+    _check_items(document)
+    _check_hire(document)
+    if data is not None and not document.complaints:
+        yield Customer(key=key, **data | {"equalture": defaults.access(data["equalture"])})
+
+
+def _check_items(document: Document) -> None:
+    """Ids and jobs are unique, and what is mapped is not hidden; on raw data, since other keys may be wrong."""
+    hidden = {
+        job: document.position(("tests", "hidden", index)).line
+        for index, job in enumerate(document.listed("tests", "hidden"))
+        if isinstance(job, str)
+    }
+    seen: dict[tuple[str, str], int] = {}
+    for index in range(len(document.listed("tests", "items"))):
+        for name in ("id", "job_id"):
+            path: Path = ("tests", "items", index, name)
+            value = document.at(*path)
+            if not isinstance(value, str) or not value:
+                continue
+            if (name, value) in seen:
+                document.complain(path, f"{name} {value!r} is used twice, first in line {seen[name, value]}")
+            if name == "job_id" and value in hidden:
+                document.complain(path, f"job_id {value!r} is mapped here and hidden in line {hidden[value]}")
+            seen.setdefault((name, value), document.position(path).line)
+
+
+def _check_hire(document: Document) -> None:
+    if resolved(document.at("hire", "enabled")) is True and document.at("hire", "tokens_sha256") in (None, []):
+        document.complain(("hire", "enabled"), "hire.enabled is true, but hire.tokens_sha256 has no digest of a token")
+
+
+def _reused_tokens(documents: list[Document]) -> Iterator[Complaint]:
+    """A token names exactly one customer, and one purpose."""
+    seen: dict[str, str] = {}
+    for document in documents:
+        for path in _TOKEN_LISTS:
+            for index, digest in enumerate(document.listed(*path)):
+                if not isinstance(digest, str) or len(digest) != 64:
+                    continue
+                where = document.position((*path, index))
+                if first := seen.get(digest.lower()):
+                    message = (
+                        f"the digest of this token is already used in {first}; every token belongs to one customer"
+                    )
+                    yield Complaint(document.file, where.line, where.column, message)
+                seen.setdefault(digest.lower(), f"{document.file}, line {where.line}")

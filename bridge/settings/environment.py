@@ -1,0 +1,67 @@
+"""``${NAME}`` and ``${NAME:-default}`` inside the scalars of a configuration file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+# "$${" is a literal "${"; the lone "${" at the end catches what looks like a reference and is none.
+_REFERENCE = re.compile(r"\$\$\{|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^{}]*))?\}|\$\{")
+
+
+class Expanded(str):
+    """Text that holds something from the environment: *names* the variables, *whole* that it is one plain reference.
+
+    Messages name the variables instead of showing the text, since nobody knows what a variable holds. Text that is
+    *whole* may also be read as a number, as true or false, or as nothing, where a setting wants that.
+    """
+
+    names: tuple[str, ...]
+    whole: bool
+
+    def __new__(cls, text: str, names: tuple[str, ...] = (), *, whole: bool = False) -> Expanded:
+        """Mark *text* as coming from the variables *names*."""
+        made = super().__new__(cls, text)
+        made.names = names
+        made.whole = whole
+        return made
+
+
+@dataclass(frozen=True, slots=True)
+class Expansion:
+    """What became of one scalar; *problems* is empty unless a reference could not be followed."""
+
+    text: str
+    problems: tuple[str, ...]
+
+
+def expand(text: str, environ: Mapping[str, str], *, plain: bool) -> Expansion:
+    """Put the environment's values into *text*, once: what a variable holds is not expanded again.
+
+    As in a shell, ``:-default`` also replaces an empty variable. A *plain* (unquoted) scalar that is nothing but one
+    reference gives an *Expanded* that is whole. Text without references comes back as it is.
+    """
+    if "${" not in text:
+        return Expansion(text, ())
+    names: list[str] = []
+    problems: list[str] = []
+
+    def follow(match: re.Match[str]) -> str:
+        name, default = match["name"], match["default"]
+        if match[0] == "$${":
+            return "${"
+        if name is None:
+            problems.append("expected ${NAME} or ${NAME:-default}; write $${ where ${ itself is meant")
+            return ""
+        names.append(name)
+        if name not in environ and default is None:
+            problems.append(
+                f"the environment variable {name} is not set: set it, or write ${{{name}:-...}} with a default"
+            )
+        return environ.get(name) or default or ""
+
+    result = _REFERENCE.sub(follow, text)
+    only = _REFERENCE.fullmatch(text)
+    whole = plain and only is not None and only["name"] is not None
+    return Expansion(Expanded(result, tuple(dict.fromkeys(names)), whole=whole) if names else result, tuple(problems))

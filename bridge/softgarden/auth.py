@@ -1,0 +1,38 @@
+"""Whose call is it? softgarden sends the token that the customer typed into its settings (assessment-api, overview)."""
+
+from __future__ import annotations
+
+import re
+
+from aiohttp import web
+
+from bridge.errors import Unauthorized
+from bridge.web.keys import CUSTOMER, CUSTOMERS
+from bridge.web.routing import Handler
+
+_BEARER = re.compile(r"bearer +([^\s]+)", re.ASCII | re.IGNORECASE)
+
+
+def bearer(request: web.Request) -> str:
+    """The token in ``Authorization: Bearer``; raises ``Unauthorized`` without exactly one."""
+    match = _BEARER.fullmatch(request.headers.get("Authorization", "").strip())
+    if match is None:
+        raise _unauthorized()
+    return match[1]
+
+
+def of_customer(handler: Handler) -> Handler:
+    """Let only calls with a customer's token through, and say whose it is in ``request[CUSTOMER]``."""
+
+    async def guarded(request: web.Request) -> web.StreamResponse:
+        customer = request.app[CUSTOMERS]().by_token(bearer(request))
+        if customer is None:
+            raise _unauthorized()
+        request[CUSTOMER] = customer
+        return await handler(request)
+
+    return guarded
+
+
+def _unauthorized() -> Unauthorized:
+    return Unauthorized("Send the token that the bridge's administrator made: Authorization: Bearer <token>.")

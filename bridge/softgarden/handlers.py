@@ -1,0 +1,129 @@
+"""The four endpoints that softgarden calls (dev.softgarden.de/assessment-api): load, call the use case, dump."""
+
+from __future__ import annotations
+
+import orjson
+from aiohttp import web
+
+from bridge.core import translate
+from bridge.core.links import Links
+from bridge.errors import InvalidRequest, NeverIssued, UnknownInvitation
+from bridge.softgarden.auth import of_customer
+from bridge.softgarden.schemas import InvitationSchema, InviteSchema, ResultSchema, Wire
+from bridge.web import body
+from bridge.web.keys import CUSTOMER, SERVICES
+from bridge.web.routing import Endpoint
+
+BODY_LIMIT = 64 * 1024
+
+
+class Handlers:
+    """What softgarden can ask the bridge for."""
+
+    def __init__(self, wire: Wire, links: Links) -> None:
+        self._wire = wire
+        self._links = links
+
+    async def tests(self, request: web.Request) -> web.Response:
+        """The tests that HR can choose."""
+        return _json(self._wire.tests(await request.app[SERVICES].tests.list(request[CUSTOMER])))
+
+    async def invite(self, request: web.Request) -> web.Response:
+        """Invite a candidate to a test."""
+        if "Content-Type" in request.headers and not request.content_type.endswith("json"):
+            msg = "The body has to be JSON."
+            raise InvalidRequest(msg, {"Content-Type": ["Send application/json."]})
+        customer = request[CUSTOMER]
+        order = self._wire.order(body.as_json(await body.read(request, BODY_LIMIT)))
+        invitation = await request.app[SERVICES].invitations.invite(customer, order)
+        return _json(self._wire.invitation(invitation, translate.test_url(invitation, customer, self._links)))
+
+    async def result(self, request: web.Request) -> web.Response:
+        """Read an invitation's state and result."""
+        view = await request.app[SERVICES].results.read(request[CUSTOMER], request.match_info["invitation_id"])
+        return _json(self._wire.result(view))
+
+    async def delete(self, request: web.Request) -> web.Response:
+        """Delete a candidate's data. On DELETE only: the vendor page's curl shows GET, which must never erase."""
+        try:
+            await request.app[SERVICES].erasure.erase(request[CUSTOMER], request.match_info["invitation_id"])
+        except UnknownInvitation as error:
+            raise NeverIssued(str(error)) from None
+        return web.Response(status=204)
+
+
+def endpoints(wire: Wire, links: Links) -> list[Endpoint]:
+    """softgarden's four endpoints with their descriptions."""
+    handlers = Handlers(wire, links)
+    problem = "application/problem+json"
+    unauthorized = {401: ("No valid token.", problem)}
+    upstream = {
+        502: ("Equalture refused, or its answer cannot be used.", problem),
+        503: ("Equalture or the store cannot be reached; see Retry-After.", problem),
+    }
+    store = {503: ("The store cannot be reached; see Retry-After.", problem)}
+    an_id = {"invitation_id": "The invitationId of the invite's answer."}
+    return [
+        Endpoint(
+            "GET",
+            "/softgarden/tests",
+            of_customer(handlers.tests),
+            "List the tests that HR can choose.",
+            {200: ("The tests; the shape is a setting.", "application/json"), **unauthorized, **upstream},
+            "softgarden",
+            secured=True,
+        ),
+        Endpoint(
+            "POST",
+            "/softgarden/invitations",
+            of_customer(handlers.invite),
+            "Invite a candidate; a repeat of an open order returns the same invitation.",
+            {
+                200: ("The open invitation.", InvitationSchema),
+                400: ("A field is wrong, the test unknown or the callback not allowed.", problem),
+                **unauthorized,
+                408: ("The body came too slowly.", problem),
+                413: ("The body is larger than 64 KiB.", problem),
+                **upstream,
+                504: ("It is not known whether Equalture made an application; a repeat opens a new attempt.", problem),
+            },
+            "softgarden",
+            request=InviteSchema,
+            secured=True,
+        ),
+        Endpoint(
+            "GET",
+            "/softgarden/results/{invitation_id}",
+            of_customer(handlers.result),
+            "Read an invitation's state and result.",
+            {
+                200: ("The state, and the result once completed.", ResultSchema),
+                **unauthorized,
+                404: ("Not an invitation of this customer.", problem),
+                **store,
+            },
+            "softgarden",
+            secured=True,
+            parameters=an_id,
+        ),
+        Endpoint(
+            "DELETE",
+            "/softgarden/invitations/{invitation_id}",
+            of_customer(handlers.delete),
+            "Delete the candidate's data here and have Equalture anonymise it.",
+            {
+                204: "Deleted, also the second time.",
+                400: ("Never issued to this customer.", problem),
+                **unauthorized,
+                502: ("Deleted here; Equalture has not confirmed yet and the bridge goes on by itself.", problem),
+                **store,
+            },
+            "softgarden",
+            secured=True,
+            parameters=an_id,
+        ),
+    ]
+
+
+def _json(value: object) -> web.Response:
+    return web.Response(body=orjson.dumps(value), content_type="application/json")

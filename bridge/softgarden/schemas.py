@@ -1,0 +1,183 @@
+"""softgarden's wire format, both ways: lowerCamelCase, times in UTC with Z (dev.softgarden.de/assessment-api)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_dump, post_load, validate
+
+from bridge.core.models import Candidate, Invitation, Order, Test
+from bridge.core.translate import View
+from bridge.errors import InvalidRequest
+from bridge.settings.daemon import TestsFormat
+
+
+class _Line(fields.String):
+    """One line of text: trimmed, inner white space folded, no control characters."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        text = " ".join(super()._deserialize(value, attr, data, **kwargs).split())
+        if not text.isprintable():
+            raise ValidationError("Control characters are not allowed.")
+        return text
+
+
+class _Time(fields.DateTime):
+    """Whole seconds in UTC with Z, as in softgarden's examples."""
+
+    def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
+        return wire_time(value)
+
+
+def wire_time(at: datetime | None) -> str | None:
+    """*at* as softgarden writes times: ``2021-03-26T10:00:00Z``; parts of a second are cut off."""
+    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if at is not None else None
+
+
+class _Tolerant(Schema):
+    """softgarden may add fields at any time; marshmallow does not hand EXCLUDE down, so every schema says it."""
+
+    class Meta:
+        unknown = EXCLUDE
+
+
+class _Answer(Schema):
+    @post_dump
+    def leave_out_none(self, data: dict[str, Any], **kwargs: Any) -> dict[str, Any]:
+        return {key: value for key, value in data.items() if value is not None}
+
+
+class CandidateSchema(_Tolerant):
+    """Base data of the candidate. A missing name is an empty one: not everybody has two."""
+
+    id = _Line(required=True, validate=validate.Length(1, 200), metadata={"description": "application public id"})
+    firstName = _Line(load_default="", allow_none=True, validate=validate.Length(max=200))  # noqa: N815
+    lastName = _Line(load_default="", allow_none=True, validate=validate.Length(max=200))  # noqa: N815
+    email = _Line(
+        required=True,
+        validate=[validate.Length(3, 320), validate.Regexp(r"[^@\s]+@[^@\s]+$", error="Not an e-mail address.")],
+    )
+
+    @post_load
+    def to_candidate(self, data: Mapping[str, Any], **kwargs: Any) -> Candidate:
+        """As the core knows it."""
+        return Candidate(data["id"], data["firstName"] or "", data["lastName"] or "", data["email"])
+
+
+class InviteSchema(_Tolerant):
+    """Body of "invite candidate to a test"."""
+
+    testId = _Line(required=True, validate=validate.Length(1, 200))  # noqa: N815
+    candidate = fields.Nested(CandidateSchema, required=True)
+    callback = fields.String(required=True, validate=validate.Length(1, 2000))
+
+    @post_load
+    def to_order(self, data: Mapping[str, Any], **kwargs: Any) -> Order:
+        """As the core knows it."""
+        return Order(data["testId"], data["candidate"], data["callback"])
+
+
+class InvitationSchema(_Answer):
+    """Answer to an invite; ``duration`` in minutes."""
+
+    invitationId = fields.String(required=True)  # noqa: N815
+    testUrl = fields.Url(required=True, require_tld=False)  # noqa: N815
+    duration = fields.Integer()
+    deadline = _Time()
+
+
+class ResultPartSchema(_Answer):
+    """The ``result`` object, present in every state."""
+
+    resultUrl = fields.Url(required=True, require_tld=False)  # noqa: N815
+    reportUrl = fields.Url(require_tld=False)  # noqa: N815
+    shareUrl = fields.Url(require_tld=False)  # noqa: N815
+    score = fields.String()
+
+
+class ResultSchema(_Answer):
+    """Answer to "get test results"."""
+
+    status = fields.String(required=True, validate=validate.OneOf(["PENDING", "COMPLETED", "EXPIRED"]))
+    completionTime = _Time()  # noqa: N815
+    expirationTime = _Time()  # noqa: N815
+    result = fields.Nested(ResultPartSchema, required=True)
+
+
+class Wire:
+    """Loads and dumps, with the schemas built once."""
+
+    def __init__(self, tests_format: TestsFormat) -> None:
+        self._format = tests_format
+        self._invite = InviteSchema()
+        self._invitation = InvitationSchema()
+        self._result = ResultSchema()
+
+    def order(self, body: object) -> Order:
+        """The order in a request's body; raises ``InvalidRequest`` naming every wrong field."""
+        try:
+            return self._invite.load(body)  # type: ignore[no-any-return, arg-type]
+        except ValidationError as error:
+            raise InvalidRequest("The order is not valid.", flatten(error.messages_dict)) from None
+
+    def invitation(self, invitation: Invitation, test_url: str) -> object:
+        """Answer to an invite."""
+        return self._invitation.dump(
+            {
+                "invitationId": invitation.id,
+                "testUrl": test_url,
+                "duration": invitation.duration,
+                "deadline": invitation.deadline,
+            }
+        )
+
+    def result(self, view: View) -> object:
+        """Answer to a read."""
+        part = {
+            "resultUrl": view.result_url,
+            "reportUrl": view.report_url,
+            "shareUrl": view.share_url,
+            "score": view.score,
+        }
+        return self._result.dump(
+            {
+                "status": view.status,
+                "completionTime": view.completed_at,
+                "expirationTime": view.expired_at,
+                "result": part,
+            }
+        )
+
+    def tests(self, tests: Iterable[Test]) -> object:
+        """The list of tests.
+
+        # Assumption: softgarden's page on this list is missing; the default is a bare array with the identifier under both
+        # testId and id, and the label under name. Setting: softgarden.tests_format.
+        """
+        items = [self._test(test) for test in tests]
+        return {self._format.wrapper: items} if self._format.wrapper else items
+
+    def _test(self, test: Test) -> dict[str, object]:
+        optional = (
+            (self._format.name_key, test.name),
+            (self._format.description_key, test.description or None),
+            (self._format.duration_key, test.duration),
+        )
+        return {
+            **dict.fromkeys(self._format.id_keys, test.id),
+            **{key: value for key, value in optional if key and value is not None},
+        }
+
+
+def flatten(messages: Mapping[Any, Any], prefix: str = "") -> dict[str, list[str]]:
+    """marshmallow's nested messages by dotted path: ``{"candidate.email": ["..."]}``."""
+    flat: dict[str, list[str]] = {}
+    for key, value in messages.items():
+        path = prefix if key == "_schema" else f"{prefix}.{key}".strip(".")
+        if isinstance(value, Mapping):
+            flat.update(flatten(value, path))
+        else:
+            flat[path] = [str(message) for message in value]
+    return flat

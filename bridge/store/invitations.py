@@ -1,0 +1,140 @@
+"""The truth about invitations, in Redis."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+from bridge.core import ids
+from bridge.core.models import Due, Invitation, OrderChange, State, Step
+from bridge.ports import Clock, Mint
+from bridge.store import keys, records, scripts
+from bridge.store.commands import Commands
+
+_TOGETHER = 100
+
+
+class RedisInvitations:
+    """``InvitationStore`` over Redis.
+
+    A record lives for *retention* from its last change, unless somebody is still owed an anonymisation: a debt does not
+    expire. *lease_life* is how long a task belongs to the one for whom a commit leased it; *nonce* marks every commit, so
+    that one which is sent twice is recognised.
+    """
+
+    def __init__(
+        self,
+        commands: Commands,
+        *,
+        prefix: str,
+        retention: timedelta,
+        clock: Clock,
+        lease_life: timedelta = timedelta(seconds=10),
+        cipher: records.Cipher | None = None,
+        nonce: Mint = lambda: secrets.token_hex(6),
+    ) -> None:
+        self._commands = commands
+        self._keys = keys.all_keys(prefix)
+        self._pattern = keys.invitation_pattern(prefix)
+        self._retention_ms = retention // timedelta(milliseconds=1)
+        self._clock = clock
+        self._lease_life = lease_life
+        self._cipher = cipher
+        self._nonce = nonce
+
+    async def load(self, invitation_id: str) -> Invitation | None:
+        """The record, or None; any string may be asked for."""
+        partition = ids.partition_in(invitation_id)
+        if partition is None:
+            return None
+        value = await self._commands.run(("GET", self._keys[partition].invitation(invitation_id)))
+        return None if value is None else self._read(invitation_id, value)
+
+    async def find_order(self, partition: int, order_key: str) -> Invitation | None:
+        """The latest invitation of this order, or None."""
+        names = self._keys[partition]
+        found = await self._commands.run(scripts.FIND.call([names.order(order_key)], [names.base]))
+        return self._read(found[0].decode(), found[1]) if found else None
+
+    async def commit(self, step: Step) -> bool:
+        """Write the record, its tasks and the claim on its order together; False: somebody was faster."""
+        invitation = step.invitation
+        partition = ids.partition_in(invitation.id)
+        if partition is None:
+            raise ValueError("not an invitation id")
+        now = self._clock()
+        names = self._keys[partition]
+        order_key = step.order_key or invitation.order_key
+        lease_end = records.to_ms(now + self._lease_life)
+        tasks: list[scripts.Part] = []
+        for task in step.tasks:
+            if isinstance(task, Due):
+                tasks += ("due", task.kind, records.to_ms(task.at), checked(task.owner or ""))
+            else:
+                tasks += ("cancel", task.kind, 0, "")
+        written: int = await self._commands.run(
+            scripts.COMMIT.call(
+                [
+                    names.invitation(invitation.id),
+                    names.tasks,
+                    names.lanes,
+                    names.dead,
+                    *([names.order(order_key)] if order_key else ()),
+                ],
+                [
+                    names.base,
+                    invitation.id,
+                    invitation.customer,
+                    records.to_ms(now),
+                    invitation.version,
+                    invitation.version + 1,
+                    self._nonce(),
+                    records.dump_invitation(invitation, self._cipher),
+                    0 if owes(invitation) else self._retention_ms,
+                    step.order if order_key else OrderChange.KEEP,
+                    step.replaces or "",
+                    lease_end,
+                    *tasks,
+                ],
+            )
+        )
+        return written == 1
+
+    async def scan(self) -> AsyncIterator[Invitation]:
+        """Every record, in no order."""
+        seen: set[str] = set()
+        batch: list[str] = []
+        async for key in self._commands.scan(self._pattern):
+            if key not in seen:
+                seen.add(key)
+                batch.append(key)
+            if len(batch) >= _TOGETHER:
+                for invitation in await self._load_all(batch):
+                    yield invitation
+                batch.clear()
+        for invitation in await self._load_all(batch):
+            yield invitation
+
+    async def _load_all(self, names: list[str]) -> list[Invitation]:
+        values = await self._commands.run_all([("GET", name) for name in names])
+        found = zip(names, values, strict=True)
+        return [self._read(keys.invitation_in(name), value) for name, value in found if value is not None]
+
+    def _read(self, invitation_id: str, value: bytes) -> Invitation:
+        version, _, data = value.split(b"|", 2)
+        return records.load_invitation(invitation_id, int(version), data, self._cipher)
+
+
+def owes(invitation: Invitation) -> bool:
+    """Is this a tombstone of which something is not anonymised yet?"""
+    return invitation.state is State.ERASED and any(
+        attempt.reference_id is not None and not attempt.anonymised for attempt in invitation.attempts
+    )
+
+
+def checked(owner: str) -> str:
+    """The name of a lease's owner, which must not hold what parts the fields of an entry."""
+    if "|" in owner:
+        raise ValueError("an owner's name must not hold '|'")
+    return owner

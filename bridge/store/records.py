@@ -1,0 +1,342 @@
+"""Invitations, attempt logs and dead letters as compact JSON, and back.
+
+Left out is what is absent, None or empty; times are whole milliseconds since 1970 UTC, so a time that was stored comes back
+cut to the millisecond. Every document carries the number of its format in ``f``: older ones are migrated when they are read,
+newer ones are refused (``RecordTooNew``) and left untouched, so that two versions of the bridge can run side by side.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, Protocol
+
+import orjson
+
+from bridge.core.models import (
+    Attempt,
+    AttemptNote,
+    DeadLetter,
+    Hint,
+    Invitation,
+    Outcome,
+    Result,
+    State,
+    TaskKind,
+    Trait,
+)
+from bridge.errors import Complaint, ConfigError, RecordTooNew
+
+FORMAT: Final = 1
+"""The format that is written."""
+
+Document = dict[str, Any]
+Migrations = Mapping[int, Callable[[Document], Document]]
+
+MIGRATIONS: Final[Migrations] = {}
+"""From a format to the next one: ``{1: one_to_two}`` once FORMAT is 2."""
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
+
+
+class Cipher(Protocol):
+    """Encryption at rest of what a candidate achieved."""
+
+    def encrypt(self, plain: bytes) -> str:
+        """Seal *plain*."""
+
+    def decrypt(self, sealed: str) -> bytes:
+        """Open what ``encrypt`` sealed, perhaps with an older key."""
+
+
+def to_ms(moment: datetime) -> int:
+    """Whole milliseconds since 1970 UTC, cut, not rounded."""
+    return (moment - _EPOCH) // _MILLISECOND
+
+
+def from_ms(milliseconds: int) -> datetime:
+    """The inverse of ``to_ms``."""
+    return _EPOCH + timedelta(milliseconds=milliseconds)
+
+
+def dump_invitation(invitation: Invitation, cipher: Cipher | None = None) -> bytes:
+    """The record without id and version, which stand elsewhere. Of an ERASED one only what the tombstone needs."""
+    document = _tombstone(invitation) if invitation.state is State.ERASED else _whole(invitation, cipher)
+    return _dump({"f": FORMAT, **{name: value for name, value in document.items() if not _absent(value)}})
+
+
+def load_invitation(
+    invitation_id: str,
+    version: int,
+    data: bytes,
+    cipher: Cipher | None = None,
+    migrations: Migrations = MIGRATIONS,
+) -> Invitation:
+    """The inverse of ``dump_invitation``, for every format so far."""
+    document = _document(data, migrations, invitation_id)
+    hint = _unseal(document.get("hint"), cipher)
+    result = _unseal(document.get("result"), cipher)
+    return Invitation(
+        id=invitation_id,
+        customer=document["customer"],
+        order_key=document.get("order", ""),
+        application_id=document.get("application", ""),
+        test_id=document.get("test", ""),
+        test_name=document.get("name", ""),
+        duration=document.get("duration"),
+        state=State(document["state"]),
+        created_at=from_ms(document["created"]),
+        updated_at=from_ms(document["updated"]),
+        attempts=tuple(_load_attempt(entry) for entry in document.get("attempts", ())),
+        callback=document.get("callback", ""),
+        assessment_url=document.get("url"),
+        deadline=_moment(document.get("deadline")),
+        started_at=_moment(document.get("started")),
+        completed_at=_moment(document.get("completed")),
+        expired_at=_moment(document.get("expired")),
+        erased_at=_moment(document.get("erased")),
+        hint=None if hint is None else _load_hint(hint),
+        result=None if result is None else _load_result(result),
+        confirmed=document.get("confirmed", False),
+        live_attempt=document.get("live", 0),
+        failure=document.get("failure"),
+        version=version,
+    )
+
+
+def customer_of(data: bytes) -> str:
+    """Whose record this is; every format has it at this place."""
+    name: str = orjson.loads(data)["customer"]
+    return name
+
+
+def dump_notes(notes: Sequence[AttemptNote]) -> bytes:
+    """An attempt log; empty bytes for an empty one."""
+    return _dump(_notes(notes)) if notes else b""
+
+
+def load_notes(data: bytes) -> tuple[AttemptNote, ...]:
+    """The inverse of ``dump_notes``."""
+    return _load_notes(orjson.loads(data)) if data else ()
+
+
+def dump_dead_letter(letter: DeadLetter) -> bytes:
+    """A dead letter without its ids, which stand in its key."""
+    return _dump(
+        {
+            "f": FORMAT,
+            "customer": letter.customer,
+            "attempts": letter.attempts,
+            "reason": letter.reason,
+            "since": to_ms(letter.since),
+            "history": _notes(letter.history),
+        }
+    )
+
+
+def load_dead_letter(invitation_id: str, kind: TaskKind, data: bytes) -> DeadLetter:
+    """The inverse of ``dump_dead_letter``."""
+    document = _document(data, MIGRATIONS, invitation_id)
+    return DeadLetter(
+        invitation_id=invitation_id,
+        kind=kind,
+        customer=document["customer"],
+        attempts=document["attempts"],
+        reason=document["reason"],
+        since=from_ms(document["since"]),
+        history=_load_notes(document["history"]),
+    )
+
+
+def _whole(invitation: Invitation, cipher: Cipher | None) -> Document:
+    hint, result = invitation.hint, invitation.result
+    return {
+        **_tombstone(invitation),
+        "order": invitation.order_key,
+        "application": invitation.application_id,
+        "test": invitation.test_id,
+        "name": invitation.test_name,
+        "duration": invitation.duration,
+        "callback": invitation.callback,
+        "url": invitation.assessment_url,
+        "hint": None if hint is None else _seal(_dump_hint(hint), cipher),
+        "result": None if result is None else _seal(_dump_result(result), cipher),
+        "confirmed": invitation.confirmed,
+        "live": invitation.live_attempt or None,
+        "failure": invitation.failure,
+    }
+
+
+def _tombstone(invitation: Invitation) -> Document:
+    """Nothing that says anything about a person; the secrets' digests stay, so that a late callback is known as one."""
+    return {
+        "customer": invitation.customer,
+        "state": invitation.state,
+        "created": to_ms(invitation.created_at),
+        "updated": to_ms(invitation.updated_at),
+        "attempts": [_dump_attempt(attempt) for attempt in invitation.attempts],
+        "deadline": _stamp(invitation.deadline),
+        "started": _stamp(invitation.started_at),
+        "completed": _stamp(invitation.completed_at),
+        "expired": _stamp(invitation.expired_at),
+        "erased": _stamp(invitation.erased_at),
+    }
+
+
+def _document(data: bytes, migrations: Migrations, owner: str) -> Document:
+    document: Document = orjson.loads(data)
+    number: int = document["f"]
+    if number > FORMAT:
+        raise RecordTooNew(f"{owner} is stored in format {number}; this version of the bridge reads up to {FORMAT}")
+    while number < FORMAT:
+        document = migrations[number](document)
+        number += 1
+    return document
+
+
+def _absent(value: object) -> bool:
+    """Not for 0, which is a number, and not for an empty result, which is one."""
+    return value is None or value is False or value in ("", [])
+
+
+def _dump(document: object) -> bytes:
+    try:
+        return orjson.dumps(document)
+    except (
+        TypeError
+    ):  # a lone surrogate, which is no Unicode text: shown as "?", for one odd letter must not cost a result
+        return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+
+
+def _seal(document: Document, cipher: Cipher | None) -> Document | str:
+    return document if cipher is None else cipher.encrypt(_dump(document))
+
+
+def _unseal(stored: Document | str | None, cipher: Cipher | None) -> Document | None:
+    """A text is sealed, an object is not: so encryption may be switched on while plain results are still stored."""
+    if not isinstance(stored, str):
+        return stored
+    if cipher is None:
+        raise ConfigError([Complaint("encryption_keys", 0, 0, "stored results are encrypted, but there is no key")])
+    opened: Document = orjson.loads(cipher.decrypt(stored))
+    return opened
+
+
+def _dump_attempt(attempt: Attempt) -> Document:
+    document: Document = {"n": attempt.number, "digest": attempt.secret_digest, "at": to_ms(attempt.started_at)}
+    if attempt.outcome is not Outcome.PENDING:
+        document["outcome"] = attempt.outcome
+    if attempt.reference_id is not None:
+        document["ref"] = attempt.reference_id
+    if attempt.anonymised:
+        document["anonymised"] = True
+    return document
+
+
+def _load_attempt(document: Document) -> Attempt:
+    return Attempt(
+        number=document["n"],
+        secret_digest=document["digest"],
+        started_at=from_ms(document["at"]),
+        outcome=Outcome(document.get("outcome", Outcome.PENDING)),
+        reference_id=document.get("ref"),
+        anonymised=document.get("anonymised", False),
+    )
+
+
+def _dump_hint(hint: Hint) -> Document:
+    document: Document = {"attempt": hint.attempt, "at": to_ms(hint.seen_at)}
+    if hint.report is not None:
+        document["report"] = _dump_result(hint.report)
+    return document
+
+
+def _load_hint(document: Document) -> Hint:
+    report = document.get("report")
+    return Hint(
+        attempt=document["attempt"],
+        seen_at=from_ms(document["at"]),
+        report=None if report is None else _load_result(report),
+    )
+
+
+def _dump_result(result: Result) -> Document:
+    document: Document = {}
+    if result.fit is not None:
+        document["fit"] = result.fit
+    if result.dashboard_url is not None:
+        document["url"] = result.dashboard_url
+    if result.summary:
+        document["summary"] = result.summary
+    if result.traits:
+        document["traits"] = [_dump_trait(trait) for trait in result.traits]
+    return document
+
+
+def _load_result(document: Document) -> Result:
+    return Result(
+        fit=document.get("fit"),
+        dashboard_url=document.get("url"),
+        summary=tuple((name, text) for name, text in document.get("summary", ())),
+        traits=tuple(_load_trait(trait) for trait in document.get("traits", ())),
+    )
+
+
+def _dump_trait(trait: Trait) -> Document:
+    document: Document = {"code": trait.code, "name": trait.name}
+    if trait.score is not None:
+        document["score"] = trait.score
+    if trait.description:
+        document["text"] = trait.description
+    if trait.priority is not None:
+        document["priority"] = trait.priority
+    if trait.wanted:
+        document["wanted"] = trait.wanted
+    return document
+
+
+def _load_trait(document: Document) -> Trait:
+    return Trait(
+        code=document["code"],
+        name=document["name"],
+        score=document.get("score"),
+        description=document.get("text", ""),
+        priority=document.get("priority"),
+        wanted=tuple(document.get("wanted", ())),
+    )
+
+
+def _notes(notes: Sequence[AttemptNote]) -> list[Document]:
+    return [
+        {
+            "at": to_ms(note.at),
+            "outcome": note.outcome,
+            **({} if note.status is None else {"status": note.status}),
+            "ms": note.latency_ms,
+            **({"excerpt": note.excerpt} if note.excerpt else {}),
+        }
+        for note in notes
+    ]
+
+
+def _load_notes(documents: Sequence[Document]) -> tuple[AttemptNote, ...]:
+    return tuple(
+        AttemptNote(
+            at=from_ms(note["at"]),
+            outcome=note["outcome"],
+            status=note.get("status"),
+            latency_ms=note["ms"],
+            excerpt=note.get("excerpt", ""),
+        )
+        for note in documents
+    )
+
+
+def _stamp(moment: datetime | None) -> int | None:
+    return None if moment is None else to_ms(moment)
+
+
+def _moment(milliseconds: int | None) -> datetime | None:
+    return None if milliseconds is None else from_ms(milliseconds)

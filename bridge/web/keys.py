@@ -1,0 +1,16 @@
+"""Typed keys under which handlers find what they need; a leaf, so that nobody has to import ``app``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from aiohttp import web
+
+from bridge.core.customers import Customer, Directory
+from bridge.service import Services
+
+SERVICES = web.AppKey("services", Services)
+CUSTOMERS: web.AppKey[Callable[[], Directory]] = web.AppKey("customers")
+CUSTOMER = web.RequestKey("customer", Customer)
+REQUEST_ID = web.RequestKey("request_id", str)
+ROUTE = web.RequestKey("route", str)

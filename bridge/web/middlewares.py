@@ -1,0 +1,68 @@
+"""Around every request: an id, one log line, and a net under every error."""
+
+from __future__ import annotations
+
+import re
+import time
+import uuid
+
+import structlog
+from aiohttp import web
+from structlog.contextvars import bound_contextvars
+
+from bridge.errors import BridgeError, StoreUnavailable, UpstreamError
+from bridge.web import problems
+from bridge.web.keys import CUSTOMER, REQUEST_ID, ROUTE
+from bridge.web.routing import Handler
+
+_SANE_ID = re.compile(r"[A-Za-z0-9._~:+/=-]{1,128}", re.ASCII)
+
+log = structlog.get_logger()
+
+
+@web.middleware
+async def net(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer every error as a problem, give every answer ``X-Request-ID``, and log one line about it."""
+    begun = time.monotonic()
+    given = request.headers.get("X-Request-ID", "")
+    request_id = given if _SANE_ID.fullmatch(given) else uuid.uuid4().hex
+    request[REQUEST_ID] = request_id
+    with bound_contextvars(request_id=request_id):
+        response, code = await _answer(request, handler)
+        response.headers["X-Request-ID"] = request_id
+        response.headers["Server"] = "bridge"
+        customer = request.get(CUSTOMER)
+        log.info(
+            "request.handled",
+            method=request.method if request.method.isalpha() else "?",
+            route=request.get(ROUTE, "unmatched"),
+            status=response.status,
+            code=code,
+            customer=customer.key if customer else None,
+            ms=round((time.monotonic() - begun) * 1000, 1),
+        )
+        return response
+
+
+async def _answer(request: web.Request, handler: Handler) -> tuple[web.StreamResponse, str | None]:
+    try:
+        return await handler(request), None
+    except web.HTTPException as error:
+        return _of_http_exception(error)
+    except BridgeError as error:
+        if isinstance(error, UpstreamError | StoreUnavailable):
+            log.warning("request.failed", error=str(error), code=getattr(error, "code", None))
+        return problems.of_error(error), getattr(error, "code", None)
+    except ConnectionResetError:
+        # The caller hung up in mid-request; nobody reads this answer, and it is no failure of ours.
+        return problems.problem(400, "disconnected", "Disconnected", "The caller hung up."), "disconnected"
+    except Exception:
+        log.exception("request.crashed", route=request.get(ROUTE, "unmatched"))
+        return problems.problem(500, "internal_error", "Internal error", "A bug in the bridge; see its log."), "bug"
+
+
+def _of_http_exception(error: web.HTTPException) -> tuple[web.Response, str]:
+    code = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}.get(error.status, "invalid_request")
+    headers = {name: value for name, value in error.headers.items() if name in ("Allow", "Location")}
+    detail = {404: "There is nothing at this path.", 405: "See the Allow header."}.get(error.status, error.reason)
+    return problems.problem(error.status, code, error.reason, detail, headers=headers), code

@@ -1,0 +1,113 @@
+"""The OpenAPI 3.1 document, made from the endpoints and their marshmallow schemas, and the page that shows it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from aiohttp import web
+from apispec import APISpec
+from apispec.ext.marshmallow import MarshmallowPlugin
+from marshmallow import Schema, fields
+
+import bridge
+from bridge.web.pages import Pages
+from bridge.web.problems import CODES
+from bridge.web.routing import Endpoint
+
+_DESCRIPTION = "The assessment provider that softgarden calls, in front of Equalture. Bodies in and out are JSON; times are ISO-8601 in UTC."
+
+
+class ProblemSchema(Schema):
+    """RFC 9457."""
+
+    type = fields.String(required=True)
+    title = fields.String(required=True)
+    status = fields.Integer(required=True)
+    detail = fields.String(required=True)
+    code = fields.String(
+        required=True, metadata={"enum": [*CODES, "not_found", "method_not_allowed", "internal_error"]}
+    )
+    errors = fields.Dict(keys=fields.String(), values=fields.List(fields.String()))
+
+
+def document(endpoints: Iterable[Endpoint], public_url: str) -> dict[str, Any]:
+    """The OpenAPI document of *endpoints*."""
+    spec = APISpec(
+        title="softgarden-Equalture bridge",
+        version=bridge.__version__,
+        openapi_version="3.1.0",
+        plugins=[MarshmallowPlugin()],
+        info={"description": _DESCRIPTION},
+        servers=[{"url": public_url}],
+    )
+    spec.components.security_scheme("customer", {"type": "http", "scheme": "bearer"})
+    spec.components.schema("Problem", schema=ProblemSchema)
+    for endpoint in endpoints:
+        spec.path(path=endpoint.path, operations={endpoint.method.lower(): _operation(endpoint)})
+    built: dict[str, Any] = spec.to_dict()
+    return built
+
+
+def serve(endpoints: list[Endpoint], pages: Pages, public_url: str) -> list[Endpoint]:
+    """``/openapi.json`` and ``/docs`` for *endpoints*, which gain these two."""
+
+    async def openapi(request: web.Request) -> web.Response:
+        return web.Response(body=raw, content_type="application/json")
+
+    async def docs(request: web.Request) -> web.Response:
+        return pages.html("docs.html", title="softgarden-Equalture bridge", spec=built, codes=_codes())
+
+    own = [
+        Endpoint("GET", "/openapi.json", openapi, "This document.", {200: ("OpenAPI 3.1", "application/json")}, "docs"),
+        Endpoint("GET", "/docs", docs, "This document for people.", {200: ("A page", "text/html")}, "docs"),
+    ]
+    built = document([*endpoints, *own], public_url)
+    raw = orjson.dumps(built)
+    return own
+
+
+def _operation(endpoint: Endpoint) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "summary": endpoint.summary,
+        "tags": [endpoint.tag],
+        "responses": {str(status): _response(status, told) for status, told in endpoint.responses.items()},
+    }
+    names = re.findall(r"\{(\w+)\}", endpoint.path)
+    if names:
+        operation["parameters"] = [
+            {
+                "name": name,
+                "in": "path",
+                "required": True,
+                "schema": {"type": "string"},
+                "description": endpoint.parameters.get(name, ""),
+            }
+            for name in names
+        ]
+    if endpoint.request is not None:
+        operation["requestBody"] = {"required": True, "content": _content(endpoint.request)}
+    if endpoint.secured:
+        operation["security"] = [{"customer": []}]
+    return operation
+
+
+def _response(status: int, told: object) -> dict[str, Any]:
+    if isinstance(told, tuple):
+        description, kind = told
+        return {"description": description, "content": _content(kind)}
+    return {"description": str(told) or HTTPStatus(status).phrase}
+
+
+def _content(kind: object) -> dict[str, Any]:
+    if isinstance(kind, str):
+        schema: object = {"$ref": "#/components/schemas/Problem"} if kind == "application/problem+json" else {}
+        return {kind: {"schema": schema}}
+    return {"application/json": {"schema": kind}}
+
+
+def _codes() -> dict[str, str]:
+    return {code: code.replace("_", " ") for code in (*CODES, "not_found", "method_not_allowed", "internal_error")}

@@ -1,0 +1,77 @@
+"""Errors as RFC 9457 problems: the one table from error to status."""
+
+from __future__ import annotations
+
+import orjson
+from aiohttp import web
+
+from bridge import errors
+
+_TABLE: dict[type[Exception], tuple[int, str]] = {
+    errors.InvalidRequest: (400, "The request is not valid"),
+    errors.UnknownTest: (400, "Unknown test"),
+    errors.CallbackNotAllowed: (400, "This callback is not allowed"),
+    errors.NeverIssued: (400, "Unknown invitation"),
+    errors.Unauthorized: (401, "A valid bearer token is needed"),
+    errors.UnknownInvitation: (404, "Unknown invitation"),
+    errors.SlowBody: (408, "The body came too slowly"),
+    errors.Gone: (410, "Deleted"),
+    errors.BodyTooLarge: (413, "The body is too large"),
+    errors.Busy: (503, "Busy with the same request"),
+    errors.Refused: (502, "Equalture refused"),
+    errors.ContractBroken: (502, "Equalture's answer cannot be used"),
+    errors.NotConfirmed: (502, "Not confirmed by Equalture yet"),
+    errors.Unavailable: (503, "Equalture cannot be reached"),
+    errors.OutcomeUnknown: (504, "Equalture gave no usable answer"),
+    errors.StoreUnavailable: (503, "The store cannot be reached"),
+    errors.RecordTooNew: (503, "Written by a newer version of the bridge"),
+}
+CODES = tuple(dict.fromkeys(error.code for error in _TABLE))  # type: ignore[attr-defined]
+_RETRY_AFTER_S = 5
+
+
+def of_error(error: errors.BridgeError) -> web.Response:
+    """The problem that tells the caller of *error* what to do."""
+    kind = next(kind for kind in type(error).__mro__ if kind in _TABLE)
+    status, title = _TABLE[kind]
+    headers = {}
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+    if status == 503:
+        headers["Retry-After"] = str(_retry_after(error))
+    fields = error.errors if isinstance(error, errors.InvalidRequest) else None
+    return problem(status, getattr(error, "code", "internal_error"), title, _detail(error), fields, headers)
+
+
+def problem(
+    status: int,
+    code: str,
+    title: str,
+    detail: str,
+    fields: dict[str, list[str]] | None = None,
+    headers: dict[str, str] | None = None,
+) -> web.Response:
+    """A problem+json response; *fields* become ``errors``."""
+    body: dict[str, object] = {
+        "type": f"/docs#{code}",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "code": code,
+    }
+    if fields:
+        body["errors"] = fields
+    return web.Response(
+        body=orjson.dumps(body), status=status, headers=headers, content_type="application/problem+json"
+    )
+
+
+def _detail(error: errors.BridgeError) -> str:
+    if isinstance(error, errors.Refused) and error.excerpt:
+        return f"{error}. Equalture says: {error.excerpt[:300]}"
+    return str(error)
+
+
+def _retry_after(error: errors.BridgeError) -> int:
+    wanted = getattr(error, "retry_after_s", None)
+    return max(1, round(wanted)) if wanted else _RETRY_AFTER_S

@@ -1,0 +1,58 @@
+"""Endpoints: a path template, a handler and its description; patient with slashes, strict with methods."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from aiohttp import web
+
+from bridge.web.keys import ROUTE
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+_VARIABLE = re.compile(r"\{(\w+)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One operation; *responses* maps status to description, or to (description, marshmallow schema or media type)."""
+
+    method: str
+    path: str
+    handler: Handler
+    summary: str
+    responses: Mapping[int, object]
+    tag: str
+    request: object = None
+    secured: bool = False
+    description: str = ""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+
+
+def add(app: web.Application, endpoints: Iterable[Endpoint]) -> None:
+    """Register *endpoints*; one resource a path, so that a wrong method is 405 with the right ``Allow``."""
+    by_path: dict[str, list[Endpoint]] = {}
+    for endpoint in endpoints:
+        by_path.setdefault(endpoint.path, []).append(endpoint)
+    for path, operations in by_path.items():
+        resource = app.router.add_resource(tolerant(path))
+        for endpoint in operations:
+            resource.add_route(endpoint.method, _named(endpoint))
+
+
+def tolerant(path: str) -> str:
+    """*path* as a pattern that takes doubled and trailing slashes: redirects are not known to be followed by softgarden."""
+    pattern = ""
+    for number, segment in enumerate(path.strip("/").split("/")):
+        pattern += (f"{{_{number}:/+}}" if number else "/{_0:/*}") + _VARIABLE.sub(r"{\1:[^/]+}", segment)
+    return pattern + "{_end:/*}"
+
+
+def _named(endpoint: Endpoint) -> Handler:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        # Log lines name the template: the path itself may hold a secret.
+        request[ROUTE] = endpoint.path
+        return await endpoint.handler(request)
+
+    return handle

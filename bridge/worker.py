@@ -1,0 +1,158 @@
+"""The worker beside the server: leases due tasks and has the use case perform them.
+
+Bounded in all (``SLOTS``) and per lane (one customer's tasks of one kind, ``PER_LANE``), so that one customer's dead endpoint
+cannot take the slots of another's journey. Redis away is no reason to die; an unexpected death is reported to *on_death*.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+
+import structlog
+
+from bridge.core.models import Lease
+from bridge.errors import StoreUnavailable
+from bridge.ports import Clock, Mint, TaskQueue
+from bridge.service.tasks import LEASE_LIFE, Tasks
+
+SLOTS = 64
+PER_LANE = 8
+HEARTBEAT_S = 3.0
+IDLE_S = 0.5
+"""How often the queue is looked at when nobody wakes us: other processes' tasks show up within this time."""
+
+_REDIS_AWAY_S = 1.0
+
+log = structlog.get_logger()
+
+
+class Worker:
+    """One per process. ``wake`` is called whenever something was made due by this process."""
+
+    def __init__(self, tasks: Tasks, queue: TaskQueue, clock: Clock, mint: Mint, awake: asyncio.Event) -> None:
+        self._tasks = tasks
+        self._queue = queue
+        self._clock = clock
+        self._owner = mint()
+        self._awake = awake
+        self._running: dict[asyncio.Task[None], Lease] = {}
+        self._stopping = False
+        self._complained = False
+
+    async def run(self) -> None:
+        """Lease and perform until ``stop``."""
+        async with asyncio.TaskGroup() as group:
+            heart = group.create_task(self._heartbeat())
+            try:
+                while not self._stopping:
+                    self._awake.clear()
+                    leased = await self._lease()
+                    if not leased and not self._stopping:
+                        await self._doze()
+            finally:
+                heart.cancel()
+
+    async def stop(self, grace_s: float) -> None:
+        """Take no more, let what runs finish within *grace_s*, give the rest back."""
+        self._stopping = True
+        self._awake.set()
+        if self._running:
+            await asyncio.wait(self._running, timeout=grace_s)
+        left = dict(self._running)
+        for task in left:
+            task.cancel()
+        if left:
+            await asyncio.gather(*left, return_exceptions=True)
+            with contextlib.suppress(StoreUnavailable):
+                await self._queue.release(tuple(left.values()), self._clock())
+            log.info("worker.released", count=len(left))
+
+    async def _lease(self) -> int:
+        room = SLOTS - len(self._running)
+        if room <= 0:
+            return 0
+        used = Counter((lease.customer, lease.kind) for lease in self._running.values())
+        full = [lane for lane, count in used.items() if count >= PER_LANE]
+        now = self._clock()
+        try:
+            leases = await self._queue.lease(
+                now, owner=self._owner, until=now + LEASE_LIFE, count=room, per_lane=PER_LANE, avoid=full
+            )
+        except StoreUnavailable as error:
+            self._say_away(error)
+            await asyncio.sleep(_REDIS_AWAY_S)
+            return 0
+        self._complained = False
+        for lease in leases:
+            task = asyncio.create_task(self._perform(lease))
+            self._running[task] = lease
+            task.add_done_callback(self._finished)
+        return len(leases)
+
+    async def _perform(self, lease: Lease) -> None:
+        with structlog.contextvars.bound_contextvars(task_id=lease.task_id):
+            try:
+                await self._tasks.perform(lease)
+            except StoreUnavailable as error:
+                # Unsettled: the lease runs out and somebody repeats the task.
+                self._say_away(error)
+
+    def _finished(self, task: asyncio.Task[None]) -> None:
+        self._running.pop(task, None)
+        self._awake.set()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("worker.task_crashed", exc_info=error)
+
+    async def _doze(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(await self._nap()):
+                await self._awake.wait()
+
+    async def _nap(self) -> float:
+        if len(self._running) >= SLOTS:
+            return IDLE_S
+        try:
+            due = await self._queue.next_due()
+        except StoreUnavailable:
+            return IDLE_S
+        if due is None:
+            return IDLE_S
+        # What is due now and was not leased sits in a full lane: the next finished task wakes us.
+        left = (due - self._clock()).total_seconds()
+        return min(IDLE_S, left) if left > 0 else IDLE_S
+
+    async def _heartbeat(self) -> None:
+        while True:
+            await asyncio.sleep(HEARTBEAT_S)
+            if self._running:
+                with contextlib.suppress(StoreUnavailable):
+                    await self._queue.extend(tuple(self._running.values()), self._clock() + LEASE_LIFE)
+
+    def _say_away(self, error: StoreUnavailable) -> None:
+        if not self._complained:
+            log.warning("worker.store_unavailable", error=str(error))
+        self._complained = True
+
+
+@contextlib.asynccontextmanager
+async def running(worker: Worker, *, grace_s: float, on_death: Callable[[], None]) -> AsyncIterator[asyncio.Task[None]]:
+    """Run *worker* beside the server; *on_death* is called if it ends by itself, for then nobody pays our debts."""
+    stopping = False
+
+    def died(task: asyncio.Task[None]) -> None:
+        if not stopping:
+            log.critical("worker.died", exc_info=task.exception() if not task.cancelled() else None)
+            on_death()
+
+    task = asyncio.create_task(worker.run())
+    task.add_done_callback(died)
+    try:
+        yield task
+    finally:
+        stopping = True
+        await worker.stop(grace_s)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

@@ -1,0 +1,341 @@
+from __future__ import annotations
+
+import asyncio
+import json
+
+import aiohttp
+import pytest
+from structlog.testing import capture_logs
+
+from bridge import egress
+from bridge.core.customers import Customer
+from bridge.core.models import Created, Draft, Job
+from bridge.equalture.client import EqualtureClient, surely_not_sent
+from bridge.errors import ContractBroken, OutcomeUnknown, Refused, Unavailable, UpstreamError
+from bridge.ports import AssessmentProvider
+
+TOKEN = "POST /connect_ats/access_token"
+JOBS = "GET /connect_ats/jobs"
+CREATE = "POST /connect_ats/applications"
+HIRE = "POST /connect_ats/applications/r-1/hire_applicant"
+STATUS = "GET /connect_ats/applications/r-1/status"
+CREATED = {"reference_id": "r-1", "assessment_url": "https://app.equalture.example/t/1"}
+
+
+async def test_whole_conversation(vendor, client: AssessmentProvider, acme: Customer, draft: Draft, sample) -> None:
+    """Every operation works against the documented answers, with one token for all of them."""
+    vendor.on(JOBS, vendor.answer(200, sample("jobs_bare")))
+    vendor.on(CREATE, vendor.answer(201, sample("created_one_time_link")))
+    vendor.on(STATUS, vendor.answer(200, sample("status_completed")))
+    vendor.on("GET /connect_ats/applications/r-1/results", vendor.answer(200, sample("results")))
+    vendor.on("GET /connect_ats/applications/r-1/public_link", vendor.answer(200, sample("public_link")))
+    vendor.on(HIRE, vendor.answer(200, sample("hired")))
+    vendor.on("DELETE /connect_ats/applications/r-1/anonymize_application", vendor.answer(200, sample("anonymised")))
+
+    assert (await client.list_jobs(acme))[1] == Job("job-2", "Assessment - Accountant")
+    assert (await client.create_application(acme, draft)).assessment_url is not None
+    assert (await client.get_progress(acme, "r-1")).done
+    result = await client.get_result(acme, "r-1")
+    assert result is not None
+    assert result.fit == "high"
+    assert (await client.get_public_link(acme, "r-1")).life_s == 7200
+    await client.hire(acme, "r-1", add_to_team=True, start_date="2026-03-01")
+    await client.anonymise(acme, "r-1")
+
+    first, *others = vendor.seen
+    assert (first.line, first.body, first.headers["Content-Length"]) == (TOKEN, b"", "0")
+    assert first.headers["Authorization"] == "Basic YWNtZTpzM2NyZXQtb2YtYWNtZQ=="
+    assert {one.headers["Authorization"] for one in others} == {"Bearer token-1"}
+    assert [one.query for one in others if one.query] == ["locale=de", "locale=de"]
+    created = next(one for one in others if one.line == CREATE)
+    assert created.headers["Content-Type"] == "application/json"
+    assert json.loads(created.body)["applicant_details"]["last_name"] == "Müster"
+    assert next(one.body for one in others if one.line == HIRE) == b'{"add_to_team":"true","start_date":"2026-03-01"}'
+
+
+async def test_paths_arrive_as_built(vendor, client: AssessmentProvider, acme: Customer, at) -> None:
+    """A base URL may have a path and a slash at its end, and an odd reference id stays one encoded segment."""
+    vendor.on("GET /api/connect_ats/applications/a%2F..%2Fb/status", vendor.answer(200, {"status": "completed"}))
+    vendor.on("GET /api/connect_ats/applications/%2E%2E/status", vendor.answer(200, {"status": "started"}))
+    vendor.on("POST /api/connect_ats/access_token", vendor.answer(201, {"access_token": "t"}))
+    here = at(acme, base_url=vendor.url + "/api/")
+    assert (await client.get_progress(here, "a/../b")).done
+    assert not (await client.get_progress(here, "..")).done
+
+
+@pytest.mark.parametrize("line", [JOBS, CREATE])
+async def test_401_renews_once(vendor, client: EqualtureClient, acme: Customer, draft: Draft, line: str) -> None:
+    """After a 401 the same request goes out once more with a new token, a create too."""
+    vendor.on(line, vendor.answer(401), vendor.answer(201, CREATED if line == CREATE else []))
+    if line == CREATE:
+        assert await client.create_application(acme, draft) == Created("r-1", "https://app.equalture.example/t/1")
+    else:
+        assert await client.list_jobs(acme) == ()
+    first, second = [one for one in vendor.seen if one.line == line]
+    assert (first.headers["Authorization"], second.headers["Authorization"]) == ("Bearer token-1", "Bearer token-2")
+    assert first.body == second.body
+
+
+async def test_second_401_is_refused(vendor, client: AssessmentProvider, acme: Customer) -> None:
+    """A second 401 is the vendor's last word; there is no third request."""
+    vendor.on(JOBS, vendor.answer(401, {"error": "no"}))
+    with pytest.raises(Refused) as caught:
+        await client.list_jobs(acme)
+    assert (caught.value.status, caught.value.excerpt) == (401, '{"error": "no"}')
+    assert vendor.lines() == [JOBS, JOBS]
+
+
+async def test_many_401_one_renewal(vendor, client: AssessmentProvider, acme: Customer) -> None:
+    """When a token dies under many calls, one new token serves them all."""
+    vendor.on(JOBS, *[vendor.answer(401)] * 5, vendor.answer(200, []))
+    assert await asyncio.gather(*(client.list_jobs(acme) for _ in range(5))) == [()] * 5
+    assert vendor.tokens == 2
+
+
+async def test_token_by_get(vendor, client: AssessmentProvider, acme: Customer) -> None:
+    """An Equalture of the older page, with GET for the token, works without a setting."""
+    vendor.on(TOKEN, vendor.answer(405))
+    vendor.on("GET /connect_ats/access_token", vendor.answer(200, {"access_token": "old"}))
+    vendor.on(JOBS, vendor.answer(200, []))
+    assert await client.list_jobs(acme) == ()
+    assert vendor.seen[-1].headers["Authorization"] == "Bearer old"
+
+
+@pytest.mark.parametrize("status", [401, 403])
+async def test_bad_credentials(vendor, client: AssessmentProvider, acme: Customer, draft: Draft, status: int) -> None:
+    """Wrong credentials are refused after one request for a token, and nothing is created."""
+    vendor.on(TOKEN, vendor.answer(status))
+    with pytest.raises(Refused):
+        await client.create_application(acme, draft)
+    assert [one.line for one in vendor.seen] == [TOKEN]
+
+
+async def test_odd_token_answer_creates_nothing(
+    vendor, client: AssessmentProvider, acme: Customer, draft: Draft
+) -> None:
+    """A token answer that cannot be read means "surely not made" to a create and a broken contract to all else."""
+    vendor.on(TOKEN, vendor.answer(200, b"<html>"))
+    with pytest.raises(Unavailable):
+        await client.create_application(acme, draft)
+    with pytest.raises(ContractBroken):
+        await client.list_jobs(acme)
+
+
+async def test_token_request_survives_a_dropped_connection(vendor, client: AssessmentProvider, acme: Customer) -> None:
+    """The token request is repeated once after a lost connection, as the keep-alive race would have it."""
+    vendor.on(TOKEN, vendor.drop, vendor.answer(200, {"access_token": "t"}))
+    vendor.on(JOBS, vendor.answer(200, []))
+    assert await client.list_jobs(acme) == ()
+    vendor.on(TOKEN, vendor.drop)
+    vendor.on(JOBS, vendor.answer(401))
+    with pytest.raises(Unavailable):
+        await client.list_jobs(acme)
+    assert [one.line for one in vendor.seen].count(TOKEN) == 4
+
+
+async def test_reads_survive_a_dropped_connection(vendor, client: AssessmentProvider, acme: Customer) -> None:
+    """A GET that lost its connection is repeated once."""
+    vendor.on(STATUS, vendor.drop, vendor.answer(200, {"status": "completed"}))
+    assert (await client.get_progress(acme, "r-1")).done
+    vendor.on(STATUS, vendor.drop)
+    with pytest.raises(Unavailable):
+        await client.get_progress(acme, "r-1")
+
+
+@pytest.mark.parametrize("operation", ["create", "hire"])
+async def test_posts_with_effects_are_never_repeated(
+    vendor, client: AssessmentProvider, acme: Customer, draft: Draft, operation: str
+) -> None:
+    """A create or hire that lost its connection went out once, on a fresh and on a kept connection alike."""
+    for line in (CREATE, HIRE):
+        vendor.on(line, vendor.drop)
+    for sent in (1, 2):
+        with pytest.raises(OutcomeUnknown):
+            if operation == "create":
+                await client.create_application(acme, draft)
+            else:
+                await client.hire(acme, "r-1", add_to_team=False, start_date=None)
+        assert len(vendor.lines()) == sent
+
+
+@pytest.mark.parametrize(
+    ("status", "kind"), [(201, OutcomeUnknown), (422, Refused), (503, Unavailable), (500, OutcomeUnknown)]
+)
+async def test_create_cut_short(
+    vendor, client: AssessmentProvider, acme: Customer, draft: Draft, status: int, kind: type[UpstreamError]
+) -> None:
+    """When an answer breaks off, its status still counts; a success that cannot be read in full is an unknown outcome."""
+    vendor.on(CREATE, vendor.half(status))
+    with pytest.raises(kind) as caught:
+        await client.create_application(acme, draft)
+    assert type(caught.value) is kind
+    assert vendor.lines() == [CREATE]
+
+
+async def test_create_timeout_after_sending(
+    vendor, client: AssessmentProvider, acme: Customer, draft: Draft, at
+) -> None:
+    """A create that was sent and got no answer in time is an unknown outcome."""
+    vendor.on(CREATE, vendor.hang)
+    with pytest.raises(OutcomeUnknown):
+        await client.create_application(at(acme, timeout_s=0.2), draft)
+    assert vendor.lines() == [CREATE]
+
+
+async def test_create_timeout_in_token(vendor, client: AssessmentProvider, acme: Customer, draft: Draft, at) -> None:
+    """A create whose time was up before its token came was surely not made."""
+    vendor.on(TOKEN, vendor.hang)
+    with pytest.raises(Unavailable):
+        await client.create_application(at(acme, timeout_s=0.1), draft)
+    assert vendor.lines() == []
+
+
+async def test_create_timeout_before_sending(vendor, acme: Customer, draft: Draft, at) -> None:
+    """A create whose time was up while it waited for a connection was surely not made."""
+    vendor.on(JOBS, vendor.answer(200, []))
+    vendor.on("GET /hog", vendor.hang)
+    async with egress.session(connections=1) as session:
+        client = EqualtureClient(session)
+        await client.list_jobs(acme)
+        vendor.arrived.clear()
+        hog = asyncio.create_task(session.get(vendor.url + "/hog"))
+        await vendor.arrived.wait()
+        with pytest.raises(Unavailable):
+            await client.create_application(_same_account(at, acme, 0.1), draft)
+        vendor.released.set()
+        (await hog).release()
+    assert CREATE not in vendor.lines()
+
+
+async def test_foreign_session_stays_careful(vendor, acme: Customer, draft: Draft, at) -> None:
+    """Over a session that cannot tell whether a request left, a time-out of a create counts as an unknown outcome."""
+    vendor.on(JOBS, vendor.answer(200, []))
+    vendor.on("GET /hog", vendor.hang)
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=1)) as session:
+        client = EqualtureClient(session)
+        await client.list_jobs(acme)
+        vendor.arrived.clear()
+        hog = asyncio.create_task(session.get(vendor.url + "/hog"))
+        await vendor.arrived.wait()
+        with pytest.raises(OutcomeUnknown):
+            await client.create_application(_same_account(at, acme, 0.1), draft)
+        vendor.released.set()
+        (await hog).release()
+
+
+def _same_account(at, customer: Customer, timeout_s: float) -> Customer:
+    changed: Customer = at(customer, timeout_s=timeout_s)
+    return changed
+
+
+async def test_nobody_listens(
+    client: AssessmentProvider, customer: Customer, draft: Draft, at, unused_tcp_port
+) -> None:
+    """Where no server is, nothing was made."""
+    with pytest.raises(Unavailable):
+        await client.create_application(at(customer, base_url=f"http://127.0.0.1:{unused_tcp_port}"), draft)
+
+
+async def test_redirects_are_not_followed(vendor, client: AssessmentProvider, acme: Customer, draft: Draft) -> None:
+    """Credentials go to the configured place only: a redirect is refused."""
+    for line in (JOBS, CREATE):
+        vendor.on(line, vendor.answer(307, b"", Location=vendor.url + "/elsewhere"))
+    with pytest.raises(Refused):
+        await client.list_jobs(acme)
+    with pytest.raises(Refused):
+        await client.create_application(acme, draft)
+    assert vendor.lines() == [JOBS, CREATE]
+
+
+async def test_html_is_no_answer(vendor, client: AssessmentProvider, acme: Customer, draft: Draft) -> None:
+    """A web page with status 200 is a broken contract, and an unknown outcome for a create."""
+    for line in (JOBS, CREATE):
+        vendor.on(line, vendor.answer(200, b"<html>Welcome</html>", Content_Type="text/html"))
+    with pytest.raises(ContractBroken):
+        await client.list_jobs(acme)
+    with pytest.raises(OutcomeUnknown):
+        await client.create_application(acme, draft)
+
+
+async def test_answers_are_capped(vendor, client: AssessmentProvider, acme: Customer, draft: Draft) -> None:
+    """An answer of more than 1 MiB is not read to its end, whatever it says; its status still counts."""
+    huge = b'["' + b"x" * (1024 * 1024) + b'"]'
+    vendor.on(JOBS, vendor.answer(200, huge))
+    vendor.on(CREATE, vendor.answer(201, huge), vendor.answer(400, huge))
+    with pytest.raises(ContractBroken, match="more than 1048576 bytes"):
+        await client.list_jobs(acme)
+    with pytest.raises(OutcomeUnknown):
+        await client.create_application(acme, draft)
+    with pytest.raises(Refused):
+        await client.create_application(acme, draft)
+
+
+async def test_gzip_is_read(vendor, client: AssessmentProvider, acme: Customer) -> None:
+    """A body that is not what its encoding says fails like a lost connection."""
+    vendor.on(JOBS, vendor.answer(200, b"not gzip at all", Content_Encoding="gzip"))
+    with pytest.raises(Unavailable):
+        await client.list_jobs(acme)
+
+
+async def test_retry_after(vendor, client: AssessmentProvider, acme: Customer, draft: Draft) -> None:
+    """What the vendor asks for in Retry-After is passed on."""
+    vendor.on(CREATE, vendor.answer(429, {}, Retry_After="17"))
+    with pytest.raises(Unavailable) as caught:
+        await client.create_application(acme, draft)
+    assert (caught.value.status, caught.value.retry_after_s) == (429, 17.0)
+
+
+async def test_results_before_completion(vendor, client: AssessmentProvider, acme: Customer) -> None:
+    """A 4xx for results is "not yet"."""
+    vendor.on("GET /connect_ats/applications/r-1/results", vendor.answer(422, {"errors": {}}))
+    assert await client.get_result(acme, "r-1") is None
+
+
+async def test_nothing_private_is_shown(vendor, client: AssessmentProvider, acme: Customer, draft: Draft) -> None:
+    """Neither errors nor log lines hold a name, a mail address, a token or a secret, though the vendor echoes them all."""
+    echo = {
+        "got": [*json.loads(json.dumps([draft.candidate.first_name, draft.candidate.last_name])), draft.candidate.email]
+    }
+    vendor.on(CREATE, vendor.answer(422, {**echo, "url": draft.callback_url, "auth": "Bearer token-1 s3cret-of-acme"}))
+    with capture_logs() as lines, pytest.raises(Refused) as caught:
+        await client.create_application(acme, draft)
+    shown = f"{caught.value} {caught.value.excerpt} {lines}"
+    assert not [
+        one for one in ("Ada", "Marie", "ster", "ada@", "token-1", "s3cret", "Sq3tTs9", "Basic Y") if one in shown
+    ]
+    assert [(line["event"], line["operation"], line["customer"], line["status"]) for line in lines] == [
+        ("equalture.called", "token", "acme", 200),
+        ("equalture.called", "create", "acme", 422),
+    ]
+
+
+async def test_observer(vendor, acme: Customer, draft: Draft) -> None:
+    """Whoever counts calls hears of each operation once, with its outcome."""
+    heard: list[tuple[str, str]] = []
+    vendor.on(JOBS, vendor.answer(401), vendor.answer(200, []))
+    vendor.on(CREATE, vendor.answer(422))
+    async with egress.session(connections=2) as session:
+        client = EqualtureClient(session, observe=lambda operation, outcome, _: heard.append((operation, outcome)))
+        await client.list_jobs(acme)
+        with pytest.raises(Refused):
+            await client.create_application(acme, draft)
+    assert heard == [("token", "ok"), ("token", "ok"), ("jobs", "ok"), ("create", "upstream_refused")]
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (aiohttp.ConnectionTimeoutError("x"), True),
+        (aiohttp.InvalidURL("x"), True),
+        (aiohttp.SocketTimeoutError("x"), False),
+        (TimeoutError(), False),
+        (aiohttp.ServerDisconnectedError(), False),
+        (aiohttp.ClientPayloadError(), False),
+        (aiohttp.ClientOSError(104, "reset"), False),
+    ],
+)
+def test_surely_not_sent(error: BaseException, expected: bool) -> None:
+    """Only errors of connecting prove that nothing was sent, unless the flight itself knows."""
+    assert surely_not_sent(error, egress.Flight(may_have_left=True)) is expected
+    assert surely_not_sent(error, egress.Flight(may_have_left=False))
+    assert surely_not_sent(error, None)

@@ -1,0 +1,228 @@
+from __future__ import annotations
+
+import contextlib
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.core.customers import ProviderAccess, Secret
+from bridge.core.models import Created, Draft, Job, Progress
+from bridge.equalture import protocol
+from bridge.equalture.protocol import Call, Reply
+from bridge.errors import ContractBroken, OutcomeUnknown, Refused, Unavailable, UpstreamError
+
+NOW = datetime(2026, 1, 15, 10, 0, 0, tzinfo=UTC)
+ACCESS = ProviderAccess("https://equalture.example.com", "acme", Secret("s3cret"))
+CREATE = Call("create", "POST", "/connect_ats/applications")
+HIRE = protocol.hire("r-1", add_to_team=True, start_date=None)
+REPEATABLE = {
+    "token": (protocol.token(ACCESS, "POST"), protocol.read_token),
+    "jobs": (protocol.jobs(), protocol.read_jobs),
+    "status": (protocol.status("r-1"), protocol.read_progress),
+    "results": (protocol.results("r-1", "de"), protocol.read_result),
+    "public_link": (protocol.public_link("r-1", "de"), protocol.read_public_link),
+    "anonymise": (protocol.anonymise("r-1"), protocol.read_anonymised),
+}
+ONCE = {"create": (CREATE, protocol.read_created), "hire": (HIRE, protocol.read_hired)}
+EVERY = {**REPEATABLE, **ONCE}
+
+
+def reply(status: int, body: bytes = b"", **headers: str) -> Reply:
+    return Reply(status, body, {name.replace("_", "-"): value for name, value in headers.items()}, NOW)
+
+
+def test_token_call() -> None:
+    """The token is asked for with Basic credentials and no body, at the configured path."""
+    call = protocol.token(ACCESS, "POST")
+    assert (call.method, call.path, call.json) == ("POST", "/connect_ats/access_token", None)
+    assert call.authorization == "Basic YWNtZTpzM2NyZXQ="
+    assert "YWNtZTpzM2NyZXQ" not in repr(call)
+
+
+def test_create_call(draft: Draft) -> None:
+    """A create sends the documented fields and nothing else, and always asks for a one-time link."""
+    call = protocol.create(draft)
+    assert (call.method, call.path) == ("POST", "/connect_ats/applications")
+    assert call.json == {
+        "job_id": "job-1",
+        "invitation_type": "one_time_link",
+        "callback_url": draft.callback_url,
+        "applicant_details": {"first_name": "Ada Marie", "last_name": "Müster", "email": "ada@example.org"},
+    }
+    assert "Ada" not in repr(call)
+
+
+@pytest.mark.parametrize(
+    ("call", "line"),
+    [
+        (protocol.jobs(), "GET /connect_ats/jobs?"),
+        (protocol.status("r-1"), "GET /connect_ats/applications/r-1/status?"),
+        (protocol.results("r-1", "de"), "GET /connect_ats/applications/r-1/results?locale=de"),
+        (protocol.results("r-1", ""), "GET /connect_ats/applications/r-1/results?"),
+        (protocol.public_link("r-1", "a&b"), "GET /connect_ats/applications/r-1/public_link?locale=a%26b"),
+        (protocol.anonymise("r-1"), "DELETE /connect_ats/applications/r-1/anonymize_application?"),
+        (HIRE, "POST /connect_ats/applications/r-1/hire_applicant?"),
+    ],
+)
+def test_calls(call: Call, line: str) -> None:
+    """Every call goes where the page says, with the locale in the query."""
+    assert f"{call.method} {call.path}?{call.query}" == line
+
+
+@pytest.mark.parametrize(
+    ("reference_id", "segment"),
+    [("a/b?c#d", "a%2Fb%3Fc%23d"), ("ü %", "%C3%BC%20%25"), ("..", "%2E%2E"), (".", "%2E"), ("a.b", "a.b")],
+)
+def test_reference_ids_stay_one_segment(reference_id: str, segment: str) -> None:
+    """Whatever a reference id holds, it cannot leave its place in the path."""
+    assert protocol.status(reference_id).path == f"/connect_ats/applications/{segment}/status"
+
+
+@pytest.mark.parametrize(
+    ("add_to_team", "start_date", "body"),
+    [
+        (True, None, {"add_to_team": "true"}),
+        (False, "2026-03-01", {"add_to_team": "false", "start_date": "2026-03-01"}),
+    ],
+)
+def test_hire_body(add_to_team: bool, start_date: str | None, body: dict[str, str]) -> None:
+    """The flag is the string that the page draws; a date is sent only if there is one."""
+    assert protocol.hire("r-1", add_to_team=add_to_team, start_date=start_date).json == body
+
+
+STATUSES = {
+    301: (Refused, Refused),
+    302: (Refused, Refused),
+    307: (Refused, Refused),
+    400: (Refused, Refused),
+    401: (Refused, Refused),
+    403: (Refused, Refused),
+    404: (Refused, Refused),
+    408: (OutcomeUnknown, Unavailable),
+    409: (Refused, Refused),
+    410: (Refused, Refused),
+    418: (Refused, Refused),
+    422: (Refused, Refused),
+    425: (Refused, Refused),
+    429: (Unavailable, Unavailable),
+    500: (OutcomeUnknown, Unavailable),
+    502: (OutcomeUnknown, Unavailable),
+    503: (Unavailable, Unavailable),
+    504: (OutcomeUnknown, Unavailable),
+    599: (OutcomeUnknown, Unavailable),
+}
+NOT_YET = {400, 404, 409, 410, 418, 422, 425}
+GONE = {404, 410}
+
+
+@pytest.mark.parametrize("operation", EVERY)
+@pytest.mark.parametrize("status", STATUSES)
+def test_statuses(operation: str, status: int) -> None:
+    """Each status of each operation says who must act, and whether it was surely not done."""
+    call, read = EVERY[operation]
+    if (operation == "results" and status in NOT_YET) or (operation == "anonymise" and status in GONE):
+        assert read(call, reply(status, b"<html>")) is None
+        return
+    with pytest.raises(UpstreamError) as caught:
+        read(call, reply(status, b"<html>no</html>", retry_after="7"))
+    assert type(caught.value) is STATUSES[status][0 if operation in ONCE else 1]
+    assert (caught.value.operation, caught.value.status) == (operation, status)
+    assert (caught.value.retry_after_s, caught.value.excerpt) == (7.0, "<html>no</html>")
+
+
+@pytest.mark.parametrize("operation", EVERY)
+@pytest.mark.parametrize("body", [b"<html>", b"[[[", b'"x"', b"\xff", b"7"])
+def test_unreadable_successes(operation: str, body: bytes) -> None:
+    """A success that cannot be read is a broken contract; where it may have done something, the outcome is unknown."""
+    call, read = EVERY[operation]
+    with pytest.raises(UpstreamError) as caught:
+        read(call, reply(200, body))
+    assert type(caught.value) is (OutcomeUnknown if operation in ONCE else ContractBroken)
+
+
+@pytest.mark.parametrize("operation", EVERY)
+def test_successes_cut_short(operation: str) -> None:
+    """A success whose body was not whole is never taken for one."""
+    call, read = EVERY[operation]
+    with pytest.raises(OutcomeUnknown if operation in ONCE else ContractBroken):
+        read(call, Reply(200, b"", {}, NOW, fault="more than 1 bytes"))
+
+
+@pytest.mark.parametrize("status", [200, 201])
+def test_token(status: int, sample) -> None:
+    """A token is a token with 200 and with 201."""
+    assert (
+        protocol.read_token(protocol.token(ACCESS, "POST"), reply(status, sample("token"))) == "SFMyNTY.c2FtcGxl.b3ducw"
+    )
+
+
+def test_created(sample) -> None:
+    """A create without a link is still a create: what exists must be known."""
+    assert protocol.read_created(CREATE, reply(201, sample("created_email"))) == Created("1234-1234-4567-1111", None)
+    with pytest.raises(OutcomeUnknown):
+        protocol.read_created(CREATE, reply(201, b'{"assessment_url": "https://a.example/x"}'))
+
+
+def test_plain_answers(sample) -> None:
+    """The documented answers read as documented."""
+    assert protocol.read_progress(protocol.status("r"), reply(200, sample("status_completed"))) == Progress(
+        True, "completed"
+    )
+    assert protocol.read_progress(protocol.status("r"), reply(200, sample("status_started"))) == Progress(
+        False, "started"
+    )
+    assert protocol.read_jobs(protocol.jobs(), reply(200, sample("jobs_bare")))[1] == Job(
+        "job-2", "Assessment - Accountant"
+    )
+    link = protocol.read_public_link(protocol.public_link("r", ""), reply(200, sample("public_link")))
+    assert link.life_s == 7200
+    protocol.read_hired(HIRE, reply(200, sample("hired")))
+    protocol.read_anonymised(protocol.anonymise("r"), reply(200, sample("anonymised")))
+    protocol.read_anonymised(protocol.anonymise("r"), reply(204))
+
+
+def test_results_without_anything(sample) -> None:
+    """A results answer in which nothing is known is a broken contract, not an empty result."""
+    call = protocol.results("r", "de")
+    assert protocol.read_result(call, reply(200, sample("results"))) is not None
+    with pytest.raises(ContractBroken, match="nothing of a report"):
+        protocol.read_result(call, reply(200, b'{"message": "soon"}'))
+
+
+def test_errors_show_nobody(draft: Draft) -> None:
+    """An echo of the candidate or of our callback URL never reaches an error."""
+    echo = (
+        '{"errors": {"detail": "Ada Marie M\\u00fcster / MÜSTER <ada@example.org> marie at '
+        'https://bridge.example.com/equalture/callbacks/iv_1/Sq3tTs9xRrB8mZ0kLw2n is invalid"}}'
+    )
+    with pytest.raises(Refused) as caught:
+        protocol.read_created(protocol.create(draft), reply(422, echo.encode()))
+    shown = f"{caught.value} {caught.value.excerpt}".lower()
+    assert "is invalid" in shown
+    assert not [one for one in ("ada", "marie", "ster", "example.org", "sq3t", "iv_1") if one in shown]
+
+
+@given(status=st.integers(200, 599), body=st.binary(max_size=60), operation=st.sampled_from(sorted(EVERY)))
+def test_readers_raise_upstream_errors_only(status: int, body: bytes, operation: str) -> None:
+    """No answer makes a reader raise anything that callers do not expect."""
+    call, read = EVERY[operation]
+    allowed = (Refused, Unavailable, OutcomeUnknown if operation in ONCE else ContractBroken)
+    with contextlib.suppress(*allowed):
+        read(call, reply(status, body))
+
+
+@pytest.mark.parametrize(
+    ("call", "not_sent", "kind"),
+    [
+        (CREATE, True, Unavailable),
+        (CREATE, False, OutcomeUnknown),
+        (HIRE, False, OutcomeUnknown),
+        (protocol.jobs(), True, Unavailable),
+        (protocol.jobs(), False, Unavailable),
+    ],
+)
+def test_lost(call: Call, not_sent: bool, kind: type[UpstreamError]) -> None:
+    """No answer is an unknown outcome only where something may have been done."""
+    assert type(protocol.lost(call, surely_not_sent=not_sent, detail="no answer")) is kind

@@ -1,0 +1,115 @@
+from __future__ import annotations
+
+import contextlib
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge import wire
+
+NOW = datetime(2026, 1, 15, 10, 0, 0, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [b"", b"{", b"nul", b"NaN", b"\xff", b'"\\ud800"', b"9" * 5000, b"[" * 100_000, b"[" * 2000 + b"]" * 2000, b"[1,]"],
+)
+def test_loads_refuses(raw: bytes) -> None:
+    """Whatever is no sane JSON is a ValueError and nothing else."""
+    with pytest.raises(ValueError):  # noqa: PT011 - the parser's words are not ours
+        wire.loads(raw)
+
+
+@given(st.binary(max_size=200))
+def test_loads_never_raises_anything_else(raw: bytes) -> None:
+    """No bytes make the parser raise anything but ValueError."""
+    with contextlib.suppress(ValueError):
+        wire.loads(raw)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (None, None),
+        ("", None),
+        ("0", 0.0),
+        (" 120 ", 120.0),
+        ("-5", None),
+        ("1.5", None),
+        ("soon", None),
+        ("9" * 500, 86400.0),
+        ("Thu, 15 Jan 2026 10:01:30 GMT", 90.0),
+        ("Thu, 15 Jan 2026 10:01:30 -0000", 90.0),
+        ("Thu, 15 Jan 2026 09:00:00 GMT", 0.0),
+        ("Thu, 15 Jan 2099 10:00:00 GMT", 86400.0),
+        ("Thu, 99 Jan 2026 10:00:00 GMT", None),
+    ],
+)
+def test_retry_after(value: str | None, expected: float | None) -> None:
+    """Seconds and dates are understood, capped at a day, and nonsense is no wish at all."""
+    assert wire.parse_retry_after(value, NOW) == expected
+
+
+@given(st.text(max_size=40))
+def test_retry_after_never_raises(value: str) -> None:
+    """No header value breaks the reader or leaves the range."""
+    assert 0 <= (wire.parse_retry_after(value, NOW) or 0) <= 86400
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Ada Müster is taken",
+        "ADA MÜSTER is taken",
+        '{"name": "Ada M\\u00fcster"}',
+        "name=Ada+M%C3%BCster",
+        "name=Ada%20M%c3%bcster",
+        "hello Ada",
+    ],
+)
+def test_redact_masks_secrets_in_every_spelling(text: str) -> None:
+    """A given secret is masked however an echo spells it."""
+    shown = wire.redact(text, ["Ada Müster", "Ada", "Müster"]).lower()
+    assert "ada" not in shown
+    assert "ster" not in shown
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("write to eve.x@mail.example.org now", "write to *** now"),
+        ("to=eve%40mail.example", "to=***"),
+        ("Authorization: Bearer abc.def-1", "Authorization: Bearer ***"),
+        ("basic MTA6", "basic ***"),
+        ("token SFMyNTY.g2gDaAJ3DGFwcGxpY2Fu here", "token *** here"),
+        ("see https://a.example/t/Sq3tTs9xRrB8mZ0kLw2n", "see https://a.example/t/***"),
+        (
+            "dashboard.equalture.com applicant_details_email_invalid",
+            "dashboard.equalture.com applicant_details_email_invalid",
+        ),
+        ("a\r\n\x1b[31mb\x00", "a [31mb"),
+    ],
+)
+def test_redact_masks_what_looks_private(text: str, expected: str) -> None:
+    """Mail addresses, credentials and random runs are masked, words are not, and all ends up in one line."""
+    assert wire.redact(text) == expected
+
+
+def test_redact_leaves_letters_alone() -> None:
+    """A one-letter name masks that word only."""
+    assert wire.redact("A is not a plan", ["A", ""]) == "*** is not *** plan"
+
+
+def test_redact_cuts() -> None:
+    """An excerpt has at most 2048 bytes, and no half secret stands at its end."""
+    assert len(wire.redact("ü " * 5000).encode()) <= 2048
+    secret = "Zebrastreifen"
+    assert "Zeb" not in wire.redact("x " * 4093 + secret + " end", [secret])
+
+
+@given(st.text(max_size=300), st.lists(st.text(max_size=10), max_size=3))
+def test_redact_never_raises(text: str, secrets: list[str]) -> None:
+    """Any text with any secrets gives a text of at most 2048 bytes."""
+    assert len(wire.redact(text, secrets).encode()) <= 2048

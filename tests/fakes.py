@@ -1,0 +1,270 @@
+"""Stand-ins for the outside world that keep its promises: they pass the same conformance suites as the real ones."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from bridge.core.models import (
+    Again,
+    AttemptNote,
+    Cancel,
+    Dead,
+    DeadLetter,
+    Due,
+    Invitation,
+    Lease,
+    OrderChange,
+    Settlement,
+    State,
+    Step,
+    TaskKind,
+)
+from bridge.errors import StoreUnavailable
+from bridge.store import records
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+@dataclass(slots=True)
+class _Task:
+    """A queued task; *owner* is empty while nobody holds it, *renewed* is set when it is put on the queue meanwhile."""
+
+    customer: str
+    due: datetime
+    attempts: int = 0
+    history: tuple[AttemptNote, ...] = ()
+    owner: str = ""
+    revision: int = 0
+    renewed: datetime | None = None
+
+    def held(self, now: datetime) -> bool:
+        return bool(self.owner) and self.due > now
+
+    def hand_over(self, owner: str, revision: int, until: datetime) -> None:
+        if self.renewed is not None:
+            self.attempts, self.history, self.renewed = 0, (), None
+        self.attempts, self.owner, self.revision, self.due = self.attempts + 1, owner, revision, until
+
+
+class MemoryStore:
+    """``InvitationStore`` and ``TaskQueue`` in a few dictionaries. *down* makes every method raise ``StoreUnavailable``.
+
+    Records pass through the real codec, so what cannot be stored, or is cut by storing, shows here too.
+    """
+
+    def __init__(
+        self,
+        clock: Callable[[], datetime] = _now,
+        *,
+        retention: timedelta = timedelta(days=365),
+        lease_life: timedelta = timedelta(seconds=10),
+    ) -> None:
+        self.down = False
+        self._clock = clock
+        self._retention = retention
+        self._lease_life = lease_life
+        self._records: dict[str, tuple[int, bytes, datetime | None]] = {}
+        self._orders: dict[tuple[str, str], str] = {}
+        self._tasks: dict[tuple[str, TaskKind], _Task] = {}
+        self._dead: dict[tuple[str, TaskKind], DeadLetter] = {}
+        self._revisions = itertools.count(1_000_000)
+
+    # InvitationStore
+
+    async def load(self, invitation_id: str) -> Invitation | None:
+        self._check()
+        version, data, expires = self._records.get(invitation_id, (0, b"", None))
+        if not data or (expires is not None and expires <= self._clock()):
+            return None
+        return records.load_invitation(invitation_id, version, data)
+
+    async def find_order(self, partition: int, order_key: str) -> Invitation | None:
+        return await self.load(self._orders.get((f"{partition:x}", order_key), ""))
+
+    async def commit(self, step: Step) -> bool:
+        one = step.invitation
+        stored = await self.load(one.id)
+        if one.version != (stored.version if stored else 0):
+            return False
+        place = (one.id[3], step.order_key or one.order_key)
+        holder = await self.load(self._orders.get(place, ""))
+        if step.order is OrderChange.CLAIM and holder and holder.id not in (one.id, step.replaces):
+            return False
+        if step.order is OrderChange.CLAIM and not holder and step.replaces:
+            return False
+        owes = any(attempt.reference_id and not attempt.anonymised for attempt in one.attempts)
+        forever = one.state is State.ERASED and owes
+        expires = None if forever else self._clock() + self._retention
+        self._records[one.id] = (one.version + 1, records.dump_invitation(one), expires)
+        if step.order is OrderChange.CLAIM:
+            self._orders[place] = one.id
+        elif step.order is OrderChange.RELEASE and self._orders.get(place) == one.id:
+            del self._orders[place]
+        for change in step.tasks:
+            self._change(one, change)
+        return True
+
+    async def scan(self) -> AsyncIterator[Invitation]:
+        for invitation_id in list(self._records):
+            if invitation := await self.load(invitation_id):
+                yield invitation
+
+    # TaskQueue
+
+    async def lease(
+        self,
+        now: datetime,
+        *,
+        owner: str,
+        until: datetime,
+        count: int,
+        per_lane: int,
+        avoid: Collection[tuple[str, TaskKind]] = (),
+    ) -> tuple[Lease, ...]:
+        self._check()
+        now = _cut(now)
+        given: Counter[tuple[str, TaskKind]] = Counter()
+        leases: list[Lease] = []
+        due = [item for item in self._tasks.items() if item[1].due <= now]
+        place: Counter[tuple[str, TaskKind]] = Counter()  # one of each lane, then the second of each, and so on
+        turns = []
+        for (invitation_id, kind), task in sorted(due, key=lambda item: item[1].due):
+            lane = (task.customer, kind)
+            turns.append((place[lane], invitation_id, kind, task))
+            place[lane] += 1
+        for _, invitation_id, kind, task in sorted(turns, key=lambda turn: turn[0]):
+            lane = (task.customer, kind)
+            if len(leases) >= count or given[lane] >= per_lane or lane in avoid:
+                continue
+            if task.renewed is not None and task.renewed > now:
+                self._tasks[invitation_id, kind] = _Task(task.customer, task.renewed)
+                continue
+            task.hand_over(owner, next(self._revisions), _cut(until))
+            given[lane] += 1
+            leases.append(_lease(invitation_id, kind, task))
+        return tuple(leases)
+
+    async def take(
+        self, invitation_id: str, kind: TaskKind, now: datetime, *, owner: str, until: datetime
+    ) -> Lease | None:
+        self._check()
+        task = self._tasks.get((invitation_id, kind))
+        if task is None or (task.held(now) and task.owner != owner):
+            return None
+        if task.held(now):
+            task.due = _cut(until)
+        else:
+            task.hand_over(owner, next(self._revisions), _cut(until))
+        return _lease(invitation_id, kind, task)
+
+    async def extend(self, leases: Sequence[Lease], until: datetime) -> None:
+        self._check()
+        for lease in leases:
+            if task := self._held_by(lease):
+                task.due = _cut(until)
+
+    async def settle(self, lease: Lease, settlement: Settlement, now: datetime) -> bool:
+        self._check()
+        task = self._held_by(lease)
+        if task is None:
+            return False
+        key = (lease.invitation_id, lease.kind)
+        del self._tasks[key]
+        if task.renewed is not None:
+            self._tasks[key] = _Task(task.customer, task.renewed)
+        elif isinstance(settlement, Again):
+            attempts = lease.attempt if settlement.counted else lease.attempt - 1
+            self._tasks[key] = _Task(task.customer, _cut(settlement.at), attempts, _log(lease, settlement.note))
+        elif isinstance(settlement, Dead):
+            self._dead[key] = DeadLetter(
+                invitation_id=lease.invitation_id,
+                kind=lease.kind,
+                customer=lease.customer,
+                attempts=lease.attempt,
+                reason=settlement.reason,
+                since=_cut(now),
+                history=_log(lease, settlement.note),
+            )
+        return True
+
+    async def release(self, leases: Sequence[Lease], now: datetime) -> None:
+        for lease in leases:
+            await self.settle(lease, Again(now, counted=False), now)
+
+    async def next_due(self) -> datetime | None:
+        self._check()
+        return min((task.due for task in self._tasks.values()), default=None)
+
+    async def depth(self, now: datetime) -> dict[tuple[str, TaskKind], int]:
+        self._check()
+        return dict(Counter((task.customer, kind) for (_, kind), task in self._tasks.items() if task.due <= now))
+
+    async def dead_letters(self) -> AsyncIterator[DeadLetter]:
+        self._check()
+        for letter in list(self._dead.values()):
+            yield letter
+
+    async def replay(self, invitation_id: str, kind: TaskKind, now: datetime) -> bool:
+        self._check()
+        letter = self._dead.pop((invitation_id, kind), None)
+        if letter is not None:
+            self._tasks[invitation_id, kind] = _Task(letter.customer, _cut(now))
+        return letter is not None
+
+    async def drop(self, invitation_id: str, kind: TaskKind) -> bool:
+        self._check()
+        return self._dead.pop((invitation_id, kind), None) is not None
+
+    def expires_at(self, invitation_id: str) -> datetime | None:
+        """For tests: when the record goes; None: never."""
+        return self._records[invitation_id][2]
+
+    def _check(self) -> None:
+        if self.down:
+            raise StoreUnavailable("the memory store was told to be down")
+
+    def _change(self, one: Invitation, change: Due | Cancel) -> None:
+        key = (one.id, change.kind)
+        self._dead.pop(key, None)
+        if isinstance(change, Cancel):
+            self._tasks.pop(key, None)
+            return
+        now, task = self._clock(), self._tasks.get(key)
+        if task is not None and task.held(now):
+            task.renewed = _cut(change.at)
+            return
+        task = self._tasks[key] = _Task(one.customer, _cut(change.at))
+        if change.owner:
+            task.hand_over(change.owner, one.version + 1, _cut(now + self._lease_life))
+
+    def _held_by(self, lease: Lease) -> _Task | None:
+        task = self._tasks.get((lease.invitation_id, lease.kind))
+        ours = task is not None and (task.owner, task.revision) == (lease.owner, lease.revision)
+        return task if ours else None
+
+
+def _cut(moment: datetime) -> datetime:
+    return records.from_ms(records.to_ms(moment))
+
+
+def _log(lease: Lease, note: AttemptNote | None) -> tuple[AttemptNote, ...]:
+    notes = (*lease.history, *(() if note is None else (note,)))[-20:]
+    return records.load_notes(records.dump_notes(notes))
+
+
+def _lease(invitation_id: str, kind: TaskKind, task: _Task) -> Lease:
+    return Lease(
+        invitation_id=invitation_id,
+        kind=kind,
+        customer=task.customer,
+        attempt=task.attempts,
+        owner=task.owner,
+        revision=task.revision,
+        history=task.history,
+    )

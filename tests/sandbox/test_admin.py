@@ -1,0 +1,134 @@
+"""The fakes over HTTP, for people who integrate without Python."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+import bridge.sandbox
+from bridge.sandbox import EqualtureSandbox, SandboxClock, SoftgardenSandbox
+from tests.sandbox.conftest import Bearer, Peer
+
+
+async def ask(session: aiohttp.ClientSession, method: str, url: str, body: Any = None) -> tuple[int, Any]:
+    kwargs = {} if body is None else {"json": body}
+    async with session.request(method, url, **kwargs) as response:
+        return response.status, await response.json()
+
+
+async def test_faults_over_http(equalture: EqualtureSandbox, session: aiohttp.ClientSession, call: Bearer) -> None:
+    """Faults are switched on, listed and healed over HTTP."""
+    url = f"{equalture.base_url}/_sandbox/faults"
+    assert (await ask(session, "POST", url, {"operation": "jobs", "status": 503}))[0] == 201
+    assert (await ask(session, "POST", url, {"operation": "status", "drop": "after"}))[0] == 201
+    assert (await call("GET", "/connect_ats/jobs"))[0] == 503
+    assert (await ask(session, "GET", url))[1][0] == {
+        "operation": "jobs",
+        "status": 503,
+        "strikes": 1,
+        "spent": False,
+    }
+    assert (await ask(session, "DELETE", f"{url}?operation=jobs"))[1] == {"healed": 1}
+    assert (await call("GET", "/connect_ats/jobs"))[0] == 200
+    assert (await ask(session, "DELETE", url))[1] == {"healed": 1}
+
+
+async def test_the_clock_over_http(equalture: EqualtureSandbox, session: aiohttp.ClientSession, call: Bearer) -> None:
+    """Pushing the clock forward ends tokens."""
+    url = f"{equalture.base_url}/_sandbox/clock"
+    assert (await ask(session, "GET", url))[0] == 200
+    assert (await ask(session, "POST", url, {"advance_s": 900}))[0] == 200
+    assert (await call("GET", "/connect_ats/jobs"))[0] == 401
+
+
+async def test_the_journey_over_http(
+    equalture: EqualtureSandbox, session: aiohttp.ClientSession, call: Bearer, peer: Peer
+) -> None:
+    """Applications are started and completed, tokens revoked and the ledger read over HTTP."""
+    admin = f"{equalture.base_url}/_sandbox"
+    _, answer = await call.create(callback_url=f"{peer.url}/c")
+    reference = answer["reference_id"]
+    assert (await ask(session, "POST", f"{admin}/applications/{reference}/start"))[0] == 200
+    done = await ask(session, "POST", f"{admin}/applications/{reference}/complete", {"fit": "low"})
+    assert done == (200, {"callback_status": 200})
+    again = await ask(session, "POST", f"{admin}/applications/{reference}/callback")
+    assert again == (200, {"callback_status": 200})
+    _, applications = await ask(session, "GET", f"{admin}/applications")
+    assert [(a["reference_id"], a["state"], a["fit"]) for a in applications] == [(reference, "completed", "low")]
+    _, ledger = await ask(session, "GET", f"{admin}/ledger?reference_id={reference}")
+    assert [entry["operation"] for entry in ledger] == ["create", "callback", "callback"]
+    assert len((await ask(session, "GET", f"{admin}/ledger?operation=callback&limit=1"))[1]) == 1
+    assert (await ask(session, "POST", f"{admin}/tokens/revoke"))[0] == 200
+    assert (await call("GET", "/connect_ats/jobs"))[0] == 401
+    assert (await ask(session, "GET", f"{admin}/violations"))[1] == []
+
+
+async def test_softgarden_over_http(softgarden: SoftgardenSandbox, session: aiohttp.ClientSession, peer: Peer) -> None:
+    """softgarden's questions to a bridge can be put over HTTP."""
+    peer.answers = {"/softgarden/tests": []}
+    softgarden.connect(peer.url, "t", customer="acme")
+    softgarden.add_customer("beta", "12")
+    admin = f"{softgarden.base_url}/_sandbox/customers"
+    _, customers = await ask(session, "GET", admin)
+    assert [(c["customer"], c["client_id"], c["connected"]) for c in customers] == [
+        ("acme", "10", True),
+        ("beta", "12", False),
+        ("default", "10", False),
+    ]
+    _, tests = await ask(session, "POST", f"{admin}/acme/tests")
+    assert (tests["status"], tests["json"]) == (200, [])
+    for path, body in (("invite", {"test_id": "job-1"}), ("results/iv_1", None), ("delete/iv_1", None)):
+        assert (await ask(session, "POST", f"{admin}/acme/{path}", body))[0] == 200
+    assert [entry.operation for entry in softgarden.ledger] == ["tests", "invite", "results", "delete"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "expected"),
+    [
+        ("GET", "nonsense", None, 404),
+        ("PUT", "faults", {}, 404),
+        ("POST", "faults", {"operation": "nonsense"}, 400),
+        ("POST", "faults", {"operation": 7}, 400),
+        ("POST", "faults", {"operation": "jobs", "when": "always"}, 400),
+        ("POST", "clock", {}, 400),
+        ("POST", "clock", {"advance_s": -1}, 400),
+        ("POST", "clock", {"advance_s": "soon"}, 400),
+        ("POST", "clock", {"advance_s": 1e300}, 400),
+        ("GET", "ledger?limit=many", None, 400),
+        ("GET", "ledger?colour=red", None, 400),
+        ("POST", "applications/nobody/complete", None, 404),
+        ("POST", "customers/nobody/tests", None, 404),
+    ],
+)
+async def test_mistakes_are_told(
+    equalture: EqualtureSandbox, session: aiohttp.ClientSession, method: str, path: str, body: Any, expected: int
+) -> None:
+    """A mistake at the admin routes is told, is no violation, and is not in the ledger."""
+    status, answer = await ask(session, method, f"{equalture.base_url}/_sandbox/{path}", body)
+    assert (status, list(answer)) == (expected, ["detail"])
+    assert (equalture.violations, equalture.ledger) == ([], [])
+
+
+def test_the_clock_only_goes_forward() -> None:
+    """The clock may start anywhere aware, stand still, and never goes back."""
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    clock = SandboxClock(start, ticking=False)
+    assert clock() == clock() == start
+    assert clock.advance(timedelta(hours=1)) == datetime(2026, 1, 1, 1, tzinfo=UTC)
+    with pytest.raises(ValueError, match="forward"):
+        clock.advance(timedelta(seconds=-1))
+    with pytest.raises(ValueError, match="aware"):
+        SandboxClock(datetime(2026, 1, 1))  # noqa: DTZ001
+
+
+def test_imports_nothing_of_the_bridge() -> None:
+    """The sandbox's modules import no other module of the bridge: the oracle must not share its bugs."""
+    for path in Path(bridge.sandbox.__file__).parent.glob("*.py"):
+        for line in path.read_text().splitlines():
+            words = line.split()
+            if words[:1] in (["from"], ["import"]) and words[1].startswith("bridge"):
+                assert words[1].startswith("bridge.sandbox"), (path.name, line)

@@ -1,0 +1,297 @@
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bridge.core.customers import (
+    AtsAccess,
+    Customer,
+    HirePolicy,
+    Mapping,
+    ProviderAccess,
+    ResultPolicy,
+    Secret,
+    TestItem,
+)
+from bridge.settings import load, load_customers, masked
+
+if TYPE_CHECKING:
+    from conftest import Folder
+
+SHIPPED = Path(__file__).parents[2] / "config"
+DIGEST = hashlib.sha256(b"token").hexdigest()
+WEBHOOK = "whsec_" + base64.b64encode(bytes(32)).decode()
+SHORT = f"""\
+softgarden: {{tokens_sha256: [{DIGEST}], client_id: "10"}}
+equalture: {{client_id: acme, client_secret: hush}}
+"""
+ComplaintOf = Callable[..., tuple[int, int, str]]
+
+
+def test_defaults(folder: Folder) -> None:
+    """Two sections are enough; the rest are the defaults, and Equalture's are the daemon's."""
+    folder.customer(SHORT)
+    settings = folder.load()
+    assert settings.warnings == ()
+    assert list(settings.customers) == [
+        Customer(
+            key="acme",
+            softgarden=AtsAccess((DIGEST,), "10"),
+            equalture=ProviderAccess("https://equalture.example.com", "acme", Secret("hush")),
+            tests=Mapping(),
+            results=ResultPolicy(),
+            hire=HirePolicy(),
+            test_url="direct",
+        )
+    ]
+    assert settings.customers.by_token("token") is settings.customers.get("acme")
+
+
+def test_everything(folder: Folder) -> None:
+    """Every key is read into its dataclass, and the customer's own lie over the daemon's defaults."""
+    folder.environ = {"TOKEN": "tok", "EMPTY": "", "MINUTES": "45"}
+    folder.bridge("""\
+        public_url: https://b.example
+        signing_keys: [AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA]
+        equalture: {base_url: https://e.example, timeout: 3s, locale: nl}
+        """)
+    folder.customer(f"""\
+        softgarden:
+          tokens_sha256: [{DIGEST.upper()}, {"b" * 64}]
+          client_id: "10"
+        equalture:
+          client_id: acme
+          client_secret_file: {folder.secret("from a file")}
+          callback_token: "${{TOKEN:-}}"
+          webhook_secret: {WEBHOOK}
+          locale: de
+          token_method: post
+          base_url: http://127.0.0.1:8090/
+        tests:
+          publish_unmapped: false
+          items:
+            - {{id: engineer, job_id: j1, name: Engineer, description: null, duration: 30}}
+            - id: sales
+              job_id: j2
+              description: "two\\nlines"
+              duration: ${{MINUTES}}
+            - {{id: x, job_id: j3, name: null, duration: null}}
+          hidden: [j4, j5]
+        test_url: landing
+        results: {{score: "${{EMPTY}}", result_url: dashboard, share: false, report: false, after_completed: same}}
+        hire: {{enabled: true, tokens_sha256: [{"c" * 64}], id_field: candidate.id, add_to_team: false}}
+        """)
+    customer = folder.load().customers.get("acme")
+    assert customer == Customer(
+        key="acme",
+        softgarden=AtsAccess((DIGEST, "b" * 64), "10"),
+        equalture=ProviderAccess(
+            base_url="http://127.0.0.1:8090",
+            client_id="acme",
+            client_secret=Secret("from a file"),
+            token_method="post",
+            timeout=timedelta(seconds=3),
+            locale="de",
+            callback_token=Secret("tok"),
+            webhook_secret=Secret(WEBHOOK),
+        ),
+        tests=Mapping(
+            (
+                TestItem("engineer", "j1", "Engineer", "", 30),
+                TestItem("sales", "j2", None, "two\nlines", 45),
+                TestItem("x", "j3"),
+            ),
+            False,
+            frozenset({"j4", "j5"}),
+        ),
+        results=ResultPolicy(None, "dashboard", False, False, "same"),
+        hire=HirePolicy(True, ("c" * 64,), "candidate.id", False),
+        test_url="landing",
+    )
+
+
+def test_empty_optional_secrets_are_none(folder: Folder) -> None:
+    """An empty callback token or webhook secret, as ${NAME:-} gives it, is none."""
+    folder.customer(SHORT.replace("hush}", 'hush, callback_token: "${A:-}", webhook_secret: ""}'))
+    customer = folder.load().customers.get("acme")
+    assert customer is not None
+    assert customer.equalture.callback_token is None
+    assert customer.equalture.webhook_secret is None
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "column", "message"),
+    [
+        ("test: {}", 7, 1, "unknown key 'test'; did you mean 'tests'?"),
+        ("tests:\n  items:\n    - {id: a, jobid: b, job_id: j}", 9, 15, "did you mean 'job_id'?"),
+        ("tests:\n  items:\n    - id: a", 9, 7, "the key 'job_id' is missing"),
+        ("tests: {items: [{id: '', job_id: j}]}", 7, 22, "tests.items.id: expected text, found an empty text"),
+        ("tests: {items: [{id: 5, job_id: j}]}", 7, 22, "found the number 5; put it into quotes"),
+        ("tests: {items: [x]}", 7, 17, "tests.items: expected keys and values"),
+        ("tests: {items: {}}", 7, 16, "tests.items: expected a list, found keys and values"),
+        (
+            "tests:\n  items:\n  - {id: a, job_id: j}\n  - {id: a, job_id: k}",
+            10,
+            10,
+            "id 'a' is used twice, first in line 9",
+        ),
+        ("tests:\n  items:\n  - {id: a, job_id: j}\n  - {id: b, job_id: j}", 10, 21, "job_id 'j' is used twice"),
+        ("tests:\n  hidden: [j]\n  items:\n  - {id: a, job_id: j}", 10, 21, "mapped here and hidden in line 8"),
+        ("tests: {items: [{id: a, job_id: j, duration: 0}]}", 7, 46, "a whole number of minutes, at least 1, or null"),
+        ("tests: {items: [{id: a, job_id: j, duration: true}]}", 7, 46, "found true"),
+        ("tests: {items: [{id: a, job_id: j, duration: 1.5}]}", 7, 46, "found the number 1.5"),
+        ("tests: {items: [{id: a, job_id: j, duration: 30m}]}", 7, 46, "found the text '30m'"),
+        ("tests: {publish_unmapped: 1}", 7, 27, "expected true or false, found the number 1"),
+        ("results: {score: '{fitt}'}", 7, 18, "did you mean 'fit'?"),
+        ("results: {score: '{}'}", 7, 18, "its fields are fit, fit_label, in_range"),
+        ("results: {score: '{0}'}", 7, 18, "its fields are"),
+        ("results: {score: '{fit.real}'}", 7, 18, "its fields are"),
+        ("results: {score: '{fit[0]}'}", 7, 18, "its fields are"),
+        ("results: {score: '{fit:>10}'}", 7, 18, "as it is"),
+        ("results: {score: '{fit!r}'}", 7, 18, "as it is"),
+        ("results: {score: '{fit'}", 7, 18, "braces do not match"),
+        ("results: {result_url: bridge}", 7, 23, "one of report, dashboard"),
+        ("results: {after_completed: old}", 7, 28, "one of new, same"),
+        ("test_url: https://x", 7, 11, "one of direct, landing"),
+        ("hire: {enabled: true}", 7, 17, "hire.tokens_sha256 has no digest"),
+        ("hire: {id_field: a..b}", 7, 18, "the name of a field"),
+        (f"hire: {{tokens_sha256: [{'A' * 64}]}}", 7, 24, "acme.yaml, line 2"),
+        ("hire: {tokens_sha256: [the-token-itself]}", 7, 24, "not the token itself"),
+    ],
+)
+def test_complaints(complaint_of: ComplaintOf, text: str, line: int, column: int, message: str) -> None:
+    """What is wrong is told at its line and column."""
+    found = complaint_of(acme=text)
+    assert found[:2] == (line, column)
+    assert message in found[2]
+    assert "the-token-itself" not in found[2]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("hush", "''", "expected a secret, as text, found an empty text"),
+        ("hush", '"${EMPTY}"', "found an empty text (from ${EMPTY})"),
+        ("hush", "12345678", "expected a secret, as text, found something else; put it into quotes"),
+        ("hush", "[hidden]", "found a list"),
+        ("hush}", "hush, webhook_secret: whsec_hidden}", "expected whsec_ and then base64 of 24 to 64 bytes"),
+        ("hush}", f"hush, webhook_secret: {WEBHOOK[6:]}}}", "expected whsec_"),
+        ("hush}", f"hush, webhook_secret: '{WEBHOOK} '}}", "expected whsec_"),
+        ("hush}", "hush, callback_token: 'hidden hidden'}", "without blanks"),
+        ("acme", "ac:me", "no colon"),
+        ('"10"', "10", "found the number 10; put it into quotes"),
+        (f"[{DIGEST}]", "[]", "at least one digest of a token"),
+        (f"[{DIGEST}]", "[hidden]", "expected the SHA-256 of a token"),
+        (f"[{DIGEST}]", f"[{DIGEST}, {DIGEST}]", "line 1; every token belongs to one customer"),
+        ("client_secret: hush", "", "the key 'client_secret', or 'client_secret_file' is missing"),
+    ],
+)
+def test_credentials(folder: Folder, old: str, new: str, message: str) -> None:
+    """Wrong credentials are told without being shown."""
+    folder.environ = {"EMPTY": ""}
+    folder.customer(SHORT.replace(old, new))
+    [found] = folder.complaints()
+    assert message in found[2]
+    assert "hidden" not in found[2]
+    assert "12345678" not in found[2]
+
+
+def test_one_token_for_two_customers(folder: Folder) -> None:
+    """A digest in two files is told in the second, naming the first with its line."""
+    first = folder.customer(SHORT, "a")
+    folder.customer("# comment\n" + SHORT, "b")
+    [found] = folder.complaints()
+    assert found == (
+        2,
+        30,
+        f"the digest of this token is already used in {first}, line 1; every token belongs to one customer",
+    )
+
+
+@pytest.mark.parametrize("key", ["Acme", "-a", "a.b", "ä", "a" * 64])
+def test_wrong_keys(folder: Folder, key: str) -> None:
+    """The file's name must do as a customer's key."""
+    folder.customer(SHORT, key)
+    assert "the name of the file is the customer's key" in folder.complaints()[0][2]
+
+
+def test_other_files_are_left_alone(folder: Folder) -> None:
+    """Hidden files and samples are not read; a .yml is not either, but is told."""
+    customers = folder.customer(SHORT).parent
+    for name in (".#acme.yaml", ".acme.yaml.swp", "notes.txt", "b.yaml.sample", "c.yml"):
+        (customers / name).write_text("]", encoding="utf-8")
+    settings = folder.load()
+    assert [customer.key for customer in settings.customers] == ["acme"]
+    assert settings.warnings == (f"{customers / 'c.yml'} is not read: its name must end in .yaml",)
+
+
+def test_customers_alone(folder: Folder) -> None:
+    """For a reload the customers can be read alone, with the defaults in force."""
+    folder.customer(SHORT)
+    settings = folder.load()
+    folder.bridge("]")
+    directory, warnings = load_customers(settings.config_dir, {}, settings.equalture)
+    assert list(directory) == list(settings.customers)
+    assert warnings == ()
+
+
+def test_masked(folder: Folder) -> None:
+    """The effective configuration is plain data without any secret."""
+    folder.customer(SHORT.replace("hush}", "hush, callback_token: hush}"))
+    shown = masked(folder.load())
+    text = json.dumps(shown)
+    assert "hush" not in text
+    assert "AAAA" not in text
+    assert shown["signing_keys"] == ["***"]
+    assert shown["listen"] == "0.0.0.0:8080"
+    assert shown["redis"]["url"] is None
+    assert shown["softgarden"]["retry"][:2] == ["5s", "30s"]
+    assert shown["customers"]["acme"]["equalture"]["client_secret"] == "***"
+    assert shown["customers"]["acme"]["equalture"]["callback_token"] == "***"
+    assert shown["customers"]["acme"]["equalture"]["webhook_secret"] is None
+    assert shown["customers"]["acme"]["tests"]["hidden"] == []
+
+
+def test_secrets_do_not_show_themselves(folder: Folder) -> None:
+    """Printing the settings shows neither secrets nor keys."""
+    folder.customer(SHORT)
+    settings = folder.load()
+    text = repr(settings) + repr(list(settings.customers))
+    assert "hush" not in text
+    assert repr(settings.signing_keys[0]) not in text
+
+
+def test_shipped_files(tmp_path: Path) -> None:
+    """The files in config/ work with a signing key alone, the sample once it is copied to a .yaml."""
+    shutil.copytree(SHIPPED, tmp_path / "config", ignore=lambda _, names: [n for n in names if n == "acme.yaml"])
+    for other in (tmp_path / "config" / "customers").glob("*.yaml"):
+        other.unlink()
+    environ = {"BRIDGE_SIGNING_KEY": base64.urlsafe_b64encode(os.urandom(32)).decode()}
+    before = load(tmp_path / "config", environ)
+    assert len(before.customers) == 0
+    assert before.redis.url is None
+    sample = tmp_path / "config" / "customers" / "example.yaml.sample"
+    sample.rename(sample.with_name("acme.yaml"))
+    after = load(tmp_path / "config", environ)
+    assert [customer.key for customer in after.customers] == ["acme"]
+
+
+def test_shipped_files_show_the_defaults(folder: Folder) -> None:
+    """Every value in the shipped bridge.yaml is the default that holds without it."""
+    shutil.copy(SHIPPED / "bridge.yaml", folder.path / "shipped.yaml")
+    bare = masked(folder.load())
+    folder.environ = {"BRIDGE_SIGNING_KEY": "A" * 43}
+    shutil.copy(SHIPPED / "bridge.yaml", folder.path / "bridge.yaml")
+    shipped = masked(folder.load())
+    shipped["public_url"] = bare["public_url"]
+    shipped["equalture"]["base_url"] = bare["equalture"]["base_url"]
+    assert shipped == bare
