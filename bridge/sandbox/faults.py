@@ -44,7 +44,8 @@ class What(TypedDict, total=False):
     huge_bytes: int
     """Size for ``body="huge"``; default 8 MiB."""
     drop: Moment
-    """Reset the connection (RST) without an answer, before or after the work."""
+    """Reset the connection (RST) without an answer, before or after the work. Beware with ``times=1``: over a kept-alive
+    connection aiohttp's client repeats GET, PUT and DELETE once by itself, so the caller may not notice a single drop."""
     hang: Moment
     """Do not go on until healed, before or after the work."""
     times: int

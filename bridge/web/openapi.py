@@ -18,7 +18,10 @@ from bridge.web.pages import Pages
 from bridge.web.problems import CODES
 from bridge.web.routing import Endpoint
 
-_DESCRIPTION = "The assessment provider that softgarden calls, in front of Equalture. Bodies in and out are JSON; times are ISO-8601 in UTC."
+_DESCRIPTION = (
+    "The assessment provider that softgarden calls, in front of Equalture. "
+    "Bodies in and out are JSON; times are ISO-8601 in UTC."
+)
 
 
 class ProblemSchema(Schema):

@@ -49,7 +49,8 @@ class Pages:
         **more: object,
     ) -> web.Response:
         """A page. *form_to*: origin to which its form may lead in the end (browsers judge redirects of forms too)."""
-        text = self._environment.get_template(template).render(css=Markup(self._css), lang=lang, **values, **more)
+        css = Markup(self._css)  # noqa: S704 - a file of this package
+        text = self._environment.get_template(template).render(css=css, lang=lang, **values, **more)
         form = f"'self' {form_to}" if form_to else "'none'"
         policy = (
             f"default-src 'none'; style-src {self._style}; form-action {form}; frame-ancestors 'none'; base-uri 'none'"

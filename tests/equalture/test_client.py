@@ -110,6 +110,13 @@ async def test_bad_credentials(vendor, client: AssessmentProvider, acme: Custome
     assert [one.line for one in vendor.seen] == [TOKEN]
 
 
+async def test_bad_credentials_cut_short(vendor, client: AssessmentProvider, acme: Customer) -> None:
+    """Wrong credentials are known by the status, even if the token endpoint's answer breaks off."""
+    vendor.on(TOKEN, vendor.half(401))
+    with pytest.raises(Refused):
+        await client.list_jobs(acme)
+
+
 async def test_odd_token_answer_creates_nothing(
     vendor, client: AssessmentProvider, acme: Customer, draft: Draft
 ) -> None:
@@ -151,10 +158,11 @@ async def test_posts_with_effects_are_never_repeated(
         vendor.on(line, vendor.drop)
     for sent in (1, 2):
         with pytest.raises(OutcomeUnknown):
-            if operation == "create":
-                await client.create_application(acme, draft)
-            else:
-                await client.hire(acme, "r-1", add_to_team=False, start_date=None)
+            await (
+                client.create_application(acme, draft)
+                if operation == "create"
+                else client.hire(acme, "r-1", add_to_team=False, start_date=None)
+            )
         assert len(vendor.lines()) == sent
 
 
@@ -201,7 +209,7 @@ async def test_create_timeout_before_sending(vendor, acme: Customer, draft: Draf
         hog = asyncio.create_task(session.get(vendor.url + "/hog"))
         await vendor.arrived.wait()
         with pytest.raises(Unavailable):
-            await client.create_application(_same_account(at, acme, 0.1), draft)
+            await client.create_application(at(acme, timeout_s=0.1), draft)
         vendor.released.set()
         (await hog).release()
     assert CREATE not in vendor.lines()
@@ -218,14 +226,9 @@ async def test_foreign_session_stays_careful(vendor, acme: Customer, draft: Draf
         hog = asyncio.create_task(session.get(vendor.url + "/hog"))
         await vendor.arrived.wait()
         with pytest.raises(OutcomeUnknown):
-            await client.create_application(_same_account(at, acme, 0.1), draft)
+            await client.create_application(at(acme, timeout_s=0.1), draft)
         vendor.released.set()
         (await hog).release()
-
-
-def _same_account(at, customer: Customer, timeout_s: float) -> Customer:
-    changed: Customer = at(customer, timeout_s=timeout_s)
-    return changed
 
 
 async def test_nobody_listens(
@@ -270,7 +273,7 @@ async def test_answers_are_capped(vendor, client: AssessmentProvider, acme: Cust
         await client.create_application(acme, draft)
 
 
-async def test_gzip_is_read(vendor, client: AssessmentProvider, acme: Customer) -> None:
+async def test_broken_encoding(vendor, client: AssessmentProvider, acme: Customer) -> None:
     """A body that is not what its encoding says fails like a lost connection."""
     vendor.on(JOBS, vendor.answer(200, b"not gzip at all", Content_Encoding="gzip"))
     with pytest.raises(Unavailable):
@@ -293,9 +296,8 @@ async def test_results_before_completion(vendor, client: AssessmentProvider, acm
 
 async def test_nothing_private_is_shown(vendor, client: AssessmentProvider, acme: Customer, draft: Draft) -> None:
     """Neither errors nor log lines hold a name, a mail address, a token or a secret, though the vendor echoes them all."""
-    echo = {
-        "got": [*json.loads(json.dumps([draft.candidate.first_name, draft.candidate.last_name])), draft.candidate.email]
-    }
+    person = draft.candidate
+    echo = {"got": [person.first_name, person.last_name, person.email]}
     vendor.on(CREATE, vendor.answer(422, {**echo, "url": draft.callback_url, "auth": "Bearer token-1 s3cret-of-acme"}))
     with capture_logs() as lines, pytest.raises(Refused) as caught:
         await client.create_application(acme, draft)

@@ -1,0 +1,625 @@
+"""What every ``InvitationStore`` and ``TaskQueue`` promises, as suites to be inherited by one test class per implementation."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import secrets
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+from bridge.core import ids
+from bridge.core.models import (
+    Again,
+    Attempt,
+    AttemptNote,
+    Cancel,
+    Dead,
+    DeadLetter,
+    Done,
+    Due,
+    Invitation,
+    Lease,
+    OrderChange,
+    Outcome,
+    State,
+    Step,
+    TaskKind,
+)
+from bridge.ports import InvitationStore, TaskQueue
+
+NOW = datetime(2026, 3, 1, 12, 0, 0, 123000, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+MINUTE = timedelta(minutes=1)
+RETENTION = timedelta(days=365)
+LEASE_LIFE = timedelta(seconds=10)
+CHECK, NOTIFY, ANONYMISE = TaskKind.CHECK, TaskKind.NOTIFY, TaskKind.ANONYMISE
+
+
+class Clock:
+    """A clock that a test holds."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@dataclass
+class Backend:
+    """An implementation under test; *life* tells how long the record with this id has to live (None: for ever)."""
+
+    invitations: InvitationStore
+    tasks: TaskQueue
+    clock: Clock
+    life: Callable[[str], Awaitable[timedelta | None]]
+
+
+_numbers = itertools.count(1)
+
+
+def invitation(partition: int = 7, customer: str = "acme", **fields: object) -> Invitation:
+    """A new record in this partition, of an order of its own."""
+    number = next(_numbers)
+    first = Invitation(
+        id=ids.invitation_id(partition, secrets.token_hex(12)),
+        customer=customer,
+        order_key=ids.order_key(customer, str(number), "t1"),
+        application_id=str(number),
+        test_id="t1",
+        test_name="Käufer & Co",
+        duration=15,
+        state=State.CREATING,
+        created_at=NOW,
+        updated_at=NOW,
+        attempts=(Attempt(1, "d" * 64, NOW),),
+        callback="https://api.softgarden.de/callback",
+    )
+    return replace(first, **fields)  # type: ignore[arg-type]
+
+
+def due(kind: TaskKind = CHECK, at: datetime = NOW, owner: str | None = None) -> Due:
+    return Due(kind, at, owner)
+
+
+async def put(backend: Backend, *tasks: Due | Cancel, partition: int = 7, customer: str = "acme") -> Invitation:
+    """Commit a new record with these tasks and give it as it was stored."""
+    one = invitation(partition, customer)
+    assert await backend.invitations.commit(Step(one, tasks, OrderChange.CLAIM))
+    return replace(one, version=1)
+
+
+async def lease(
+    backend: Backend, now: datetime = NOW, *, owner: str = "w1", count: int = 100, per_lane: int = 100, **rest: object
+) -> tuple[Lease, ...]:
+    """Lease for half a minute."""
+    return await backend.tasks.lease(
+        now,
+        owner=owner,
+        until=now + 30 * SECOND,
+        count=count,
+        per_lane=per_lane,
+        **rest,  # type: ignore[arg-type]
+    )
+
+
+async def dead_letters(backend: Backend) -> list[DeadLetter]:
+    return [letter async for letter in backend.tasks.dead_letters()]
+
+
+def note(number: int = 1) -> AttemptNote:
+    return AttemptNote(NOW, "unavailable", 503, 12, f"später #{number}")
+
+
+class InvitationPromises:
+    """The suite of ``InvitationStore``."""
+
+    async def test_what_was_committed_is_loaded(self, backend: Backend) -> None:
+        """A record comes back as it was committed, with its version counted up."""
+        one = invitation()
+        assert await backend.invitations.commit(Step(one, order=OrderChange.CLAIM))
+        assert await backend.invitations.load(one.id) == replace(one, version=1)
+
+    async def test_unknown_ids(self, backend: Backend) -> None:
+        """Any string may be asked for and is nothing unless it was committed."""
+        for an_id in ("", "iv_", "x", "iv_7" + "a" * 24, "iv_7*", "iv_é" + "a" * 24, "a\nb", "\ud800"):
+            assert await backend.invitations.load(an_id) is None
+
+    async def test_compare_and_set(self, backend: Backend) -> None:
+        """Only who has read the newest version may write; the others change nothing."""
+        one = await put(backend)
+        assert await backend.invitations.commit(Step(replace(one, state=State.INVITED)))
+        assert not await backend.invitations.commit(Step(replace(one, state=State.FAILED), (due(),)))
+        assert not await backend.invitations.commit(Step(replace(one, version=0)))
+        assert not await backend.invitations.commit(Step(replace(one, version=3)))
+        assert await backend.invitations.load(one.id) == replace(one, state=State.INVITED, version=2)
+        assert await backend.tasks.next_due() is None
+
+    async def test_version_of_nothing(self, backend: Backend) -> None:
+        """A change of a record that is not there is refused."""
+        one = invitation(version=1)
+        assert not await backend.invitations.commit(Step(one))
+        assert await backend.invitations.load(one.id) is None
+
+    async def test_parallel_changes(self, backend: Backend) -> None:
+        """Of 20 parallel changes of one version exactly one is done."""
+        one = await put(backend)
+        steps = [Step(replace(one, test_name=str(number))) for number in range(20)]
+        done = await asyncio.gather(*map(backend.invitations.commit, steps))
+        assert done.count(True) == 1
+        assert await backend.invitations.load(one.id) == replace(one, test_name=str(done.index(True)), version=2)
+
+    async def test_parallel_claims(self, backend: Backend) -> None:
+        """Of 20 parallel claims of one order exactly one wins, and the others leave nothing behind."""
+        key = ids.order_key("acme", "a", "t")
+        rivals = [invitation(order_key=key) for _ in range(20)]
+        steps = [Step(one, (due(),), OrderChange.CLAIM) for one in rivals]
+        done = await asyncio.gather(*map(backend.invitations.commit, steps))
+        assert done.count(True) == 1
+        winner = rivals[done.index(True)]
+        assert await backend.invitations.find_order(7, key) == replace(winner, version=1)
+        assert [one async for one in backend.invitations.scan()] == [replace(winner, version=1)]
+        assert await backend.tasks.depth(NOW) == {("acme", CHECK): 1}
+
+    async def test_unknown_order(self, backend: Backend) -> None:
+        """An order that nobody placed is not found, nor is one of another partition."""
+        one = await put(backend)
+        assert await backend.invitations.find_order(7, "0" * 40) is None
+        assert await backend.invitations.find_order(8, one.order_key) is None
+
+    async def test_replacing_claim(self, backend: Backend) -> None:
+        """A claim may replace the invitation that it names, and no other."""
+        old = await put(backend)
+        new, other = invitation(order_key=old.order_key), invitation(order_key=old.order_key)
+        assert not await backend.invitations.commit(Step(new, order=OrderChange.CLAIM))
+        assert not await backend.invitations.commit(Step(new, order=OrderChange.CLAIM, replaces=other.id))
+        assert await backend.invitations.commit(Step(new, order=OrderChange.CLAIM, replaces=old.id))
+        assert not await backend.invitations.commit(Step(other, order=OrderChange.CLAIM, replaces=old.id))
+        assert await backend.invitations.find_order(7, old.order_key) == replace(new, version=1)
+        assert await backend.invitations.load(old.id) == old
+
+    async def test_claim_expecting_a_holder(self, backend: Backend) -> None:
+        """A claim that expects to replace somebody fails if the order is free."""
+        one = invitation()
+        assert not await backend.invitations.commit(Step(one, order=OrderChange.CLAIM, replaces=invitation().id))
+        assert await backend.invitations.load(one.id) is None
+
+    async def test_own_claim_again(self, backend: Backend) -> None:
+        """Claiming an order that is ours already is no conflict."""
+        one = await put(backend)
+        assert await backend.invitations.commit(Step(one, order=OrderChange.CLAIM))
+
+    async def test_release(self, backend: Backend) -> None:
+        """A released order is free; the record itself stays."""
+        one = await put(backend)
+        failed = replace(one, state=State.FAILED, failure="unavailable")
+        assert await backend.invitations.commit(Step(failed, order=OrderChange.RELEASE))
+        assert await backend.invitations.find_order(7, one.order_key) is None
+        assert await backend.invitations.load(one.id) == replace(failed, version=2)
+        successor = invitation(order_key=one.order_key)
+        assert await backend.invitations.commit(Step(successor, order=OrderChange.CLAIM))
+
+    async def test_release_of_somebody_elses(self, backend: Backend) -> None:
+        """Releasing an order that meanwhile belongs to another invitation leaves it alone."""
+        old = await put(backend)
+        new = invitation(order_key=old.order_key)
+        assert await backend.invitations.commit(Step(new, order=OrderChange.CLAIM, replaces=old.id))
+        assert await backend.invitations.commit(Step(old, order=OrderChange.RELEASE))
+        assert await backend.invitations.find_order(7, old.order_key) == replace(new, version=1)
+
+    async def test_tombstone(self, backend: Backend) -> None:
+        """An erased record keeps ids, times and secret digests, nothing else, and frees the order it no longer knows."""
+        one = await put(backend)
+        attempts = (replace(one.attempts[0], outcome=Outcome.CREATED, reference_id="r1"),)
+        erased = replace(one, state=State.ERASED, order_key="", erased_at=NOW, attempts=attempts)
+        step = Step(erased, order=OrderChange.RELEASE, order_key=one.order_key)
+        assert await backend.invitations.commit(step)
+        stored = await backend.invitations.load(one.id)
+        assert stored == replace(
+            erased, application_id="", test_id="", test_name="", duration=None, callback="", version=2
+        )
+        assert await backend.invitations.find_order(7, one.order_key) is None
+
+    async def test_retention(self, backend: Backend) -> None:
+        """A record lives for the retention, counted anew from every change."""
+        one = await put(backend)
+        assert await backend.life(one.id) == RETENTION
+        backend.clock.now += timedelta(days=1)
+        assert await backend.invitations.commit(Step(one))
+        assert await backend.life(one.id) == RETENTION
+
+    async def test_debts_do_not_expire(self, backend: Backend) -> None:
+        """A tombstone lives for ever until the last anonymisation is confirmed, then for the retention."""
+        one = await put(backend)
+        attempts = (
+            Attempt(1, "a" * 64, NOW, Outcome.ORPHAN, "r1", anonymised=True),
+            Attempt(2, "b" * 64, NOW, Outcome.CREATED, "r2"),
+        )
+        erased = replace(one, state=State.ERASED, order_key="", erased_at=NOW, attempts=attempts)
+        assert await backend.invitations.commit(Step(erased))
+        assert await backend.life(one.id) is None
+        paid = replace(erased, attempts=(attempts[0], replace(attempts[1], anonymised=True)), version=2)
+        assert await backend.invitations.commit(Step(paid))
+        assert await backend.life(one.id) == RETENTION
+
+    async def test_scan(self, backend: Backend) -> None:
+        """A scan finds every record of every partition, once."""
+        stored = [await put(backend, partition=number % 16) for number in range(250)]
+        found = [one async for one in backend.invitations.scan()]
+        assert sorted(found, key=lambda one: one.id) == sorted(stored, key=lambda one: one.id)
+
+    async def test_scan_of_nothing(self, backend: Backend) -> None:
+        """A scan of an empty store ends at once."""
+        assert [one async for one in backend.invitations.scan()] == []
+
+    async def test_many_at_once(self, backend: Backend) -> None:
+        """200 parallel commits all succeed."""
+        new = [invitation(partition=number % 16) for number in range(200)]
+        steps = [Step(one, (due(),), OrderChange.CLAIM) for one in new]
+        assert all(await asyncio.gather(*map(backend.invitations.commit, steps)))
+
+
+class QueuePromises:
+    """The suite of ``TaskQueue``."""
+
+    async def test_nothing_to_do(self, backend: Backend) -> None:
+        """An empty queue gives nothing and has no next time."""
+        assert await lease(backend) == ()
+        assert await backend.tasks.next_due() is None
+        assert await backend.tasks.depth(NOW) == {}
+        assert await dead_letters(backend) == []
+
+    async def test_not_due_yet(self, backend: Backend) -> None:
+        """A task is leased when it is due, not a millisecond before."""
+        one = await put(backend, due(at=NOW + MINUTE))
+        assert await lease(backend, NOW + MINUTE - timedelta(milliseconds=1)) == ()
+        assert await backend.tasks.next_due() == NOW + MINUTE
+        (mine,) = await lease(backend, NOW + MINUTE)
+        assert (mine.invitation_id, mine.kind, mine.customer) == (one.id, CHECK, "acme")
+        assert (mine.attempt, mine.owner, mine.history) == (1, "w1", ())
+
+    async def test_leased_once(self, backend: Backend) -> None:
+        """While a lease runs nobody else gets the task, however many ask."""
+        await put(backend, due())
+        got = await asyncio.gather(*(lease(backend, owner=f"w{number}") for number in range(20)))
+        assert [len(leases) for leases in got].count(1) == 1
+        assert sum(map(len, got)) == 1
+
+    async def test_done(self, backend: Backend) -> None:
+        """A task that is done is gone."""
+        await put(backend, due())
+        (mine,) = await lease(backend)
+        assert await backend.tasks.settle(mine, Done(), NOW)
+        assert await backend.tasks.next_due() is None
+        assert await lease(backend, NOW + MINUTE) == ()
+
+    async def test_settled_twice(self, backend: Backend) -> None:
+        """Settling twice changes nothing the second time."""
+        await put(backend, due())
+        (mine,) = await lease(backend)
+        assert await backend.tasks.settle(mine, Again(NOW + MINUTE), NOW)
+        assert not await backend.tasks.settle(mine, Done(), NOW)
+        assert await backend.tasks.next_due() == NOW + MINUTE
+
+    async def test_again(self, backend: Backend) -> None:
+        """A task to be tried again is due at its new time, with its attempts counted and logged."""
+        await put(backend, due())
+        (first,) = await lease(backend)
+        assert await backend.tasks.settle(first, Again(NOW + MINUTE, note()), NOW)
+        assert await lease(backend, NOW + 59 * SECOND) == ()
+        (second,) = await lease(backend, NOW + MINUTE)
+        assert (second.attempt, second.history) == (2, (note(),))
+
+    async def test_uncounted(self, backend: Backend) -> None:
+        """An attempt that was not the task's fault is logged, but not counted."""
+        await put(backend, due())
+        (first,) = await lease(backend)
+        assert await backend.tasks.settle(first, Again(NOW + SECOND, note(), counted=False), NOW)
+        (second,) = await lease(backend, NOW + SECOND)
+        assert (second.attempt, second.history) == (1, (note(),))
+
+    async def test_long_history(self, backend: Backend) -> None:
+        """The attempt log keeps the newest 20 lines; the attempts go on counting."""
+        await put(backend, due())
+        for number in range(25):
+            (mine,) = await lease(backend, NOW + number * MINUTE)
+            assert await backend.tasks.settle(mine, Again(NOW + (number + 1) * MINUTE, note(number)), NOW)
+        (mine,) = await lease(backend, NOW + 25 * MINUTE)
+        assert mine.attempt == 26
+        assert mine.history == tuple(note(number) for number in range(5, 25))
+
+    async def test_expired_lease(self, backend: Backend) -> None:
+        """When a lease has run out somebody else takes the task over, and its former owner can no longer end it."""
+        await put(backend, due())
+        (first,) = await lease(backend)
+        assert await backend.tasks.next_due() == NOW + 30 * SECOND
+        assert await lease(backend, NOW + 29 * SECOND, owner="w2") == ()
+        (second,) = await lease(backend, NOW + 30 * SECOND, owner="w2")
+        assert (second.attempt, second.owner) == (2, "w2")
+        assert not await backend.tasks.settle(first, Done(), NOW + 31 * SECOND)
+        assert await backend.tasks.settle(second, Done(), NOW + 31 * SECOND)
+
+    async def test_expired_lease_of_ones_own(self, backend: Backend) -> None:
+        """Taking over one's own expired lease gives a new one; the old one is worth nothing."""
+        await put(backend, due())
+        (first,) = await lease(backend)
+        (second,) = await lease(backend, NOW + MINUTE)
+        assert first.revision != second.revision
+        assert not await backend.tasks.settle(first, Done(), NOW + MINUTE)
+        assert await backend.tasks.settle(second, Done(), NOW + MINUTE)
+
+    async def test_late_but_alone(self, backend: Backend) -> None:
+        """A lease that ran out, but was taken over by nobody, may still be settled."""
+        await put(backend, due())
+        (mine,) = await lease(backend)
+        assert await backend.tasks.settle(mine, Done(), NOW + MINUTE)
+
+    async def test_extend(self, backend: Backend) -> None:
+        """A heartbeat keeps one's leases, and only one's own."""
+        await put(backend, due())
+        (first,) = await lease(backend)
+        await backend.tasks.extend([first], NOW + 2 * MINUTE)
+        assert await lease(backend, NOW + MINUTE, owner="w2") == ()
+        (second,) = await lease(backend, NOW + 2 * MINUTE, owner="w2")
+        await backend.tasks.extend([first], NOW + 9 * MINUTE)
+        assert await backend.tasks.next_due() == NOW + 2 * MINUTE + 30 * SECOND
+        await backend.tasks.extend([], NOW)
+        assert await backend.tasks.settle(second, Done(), NOW)
+
+    async def test_release(self, backend: Backend) -> None:
+        """A lease that is given back is due at once, and its attempt does not count."""
+        await put(backend, due())
+        await put(backend, due(), partition=3)
+        mine = await lease(backend)
+        await backend.tasks.release(mine, NOW)
+        again = await lease(backend, owner="w2")
+        assert [one.attempt for one in again] == [1, 1]
+        await backend.tasks.release(mine, NOW)
+        assert await lease(backend) == ()
+
+    async def test_replaced(self, backend: Backend) -> None:
+        """A task that is put on the queue again takes the new time and starts from attempt 1 without a log."""
+        one = await put(backend, due())
+        (first,) = await lease(backend)
+        assert await backend.tasks.settle(first, Again(NOW + MINUTE, note()), NOW)
+        assert await backend.invitations.commit(Step(one, (due(at=NOW + SECOND),)))
+        (second,) = await lease(backend, NOW + SECOND)
+        assert (second.attempt, second.history) == (1, ())
+        assert await lease(backend, NOW + 2 * SECOND) == ()
+
+    async def test_renewed_while_leased(self, backend: Backend) -> None:
+        """A task renewed during its lease does not run twice at once, and runs again afterwards, from attempt 1."""
+        one = await put(backend, due())
+        (first,) = await lease(backend)
+        assert await backend.invitations.commit(Step(one, (due(at=NOW + SECOND),)))
+        assert await lease(backend, NOW + 2 * SECOND, owner="w2") == ()
+        for settlement in (Done(), Again(NOW + 9 * MINUTE, note()), Dead("no", note())):
+            assert await backend.tasks.settle(first, settlement, NOW)
+            assert await backend.tasks.next_due() == NOW + SECOND
+            (first,) = await lease(backend, NOW + SECOND)
+            assert (first.attempt, first.history) == (1, ())
+            stored = await backend.invitations.load(one.id)
+            assert stored is not None
+            assert await backend.invitations.commit(Step(stored, (due(at=NOW + SECOND),)))
+        assert await dead_letters(backend) == []
+
+    async def test_renewed_while_leased_and_extended(self, backend: Backend) -> None:
+        """A heartbeat does not forget that the task was renewed."""
+        one = await put(backend, due())
+        (mine,) = await lease(backend)
+        assert await backend.invitations.commit(Step(one, (due(at=NOW + MINUTE),)))
+        await backend.tasks.extend([mine], NOW + 2 * MINUTE)
+        assert await backend.tasks.settle(mine, Done(), NOW)
+        assert await backend.tasks.next_due() == NOW + MINUTE
+
+    async def test_renewed_and_owner_died(self, backend: Backend) -> None:
+        """If the owner of a renewed task dies, it is due at its newer time, from attempt 1."""
+        one = await put(backend, due())
+        await lease(backend)
+        assert await backend.invitations.commit(Step(one, (due(at=NOW + 2 * MINUTE),)))
+        assert await lease(backend, NOW + MINUTE, owner="w2") == ()
+        assert await backend.tasks.next_due() == NOW + 2 * MINUTE
+        (second,) = await lease(backend, NOW + 2 * MINUTE, owner="w2")
+        assert (second.attempt, second.history) == (1, ())
+
+    async def test_replaced_after_the_lease(self, backend: Backend) -> None:
+        """A task replaced after its lease ran out cannot be ended by its former owner."""
+        one = await put(backend, due())
+        (first,) = await lease(backend)
+        backend.clock.now = NOW + MINUTE
+        assert await backend.invitations.commit(Step(one, (due(at=NOW + MINUTE),)))
+        assert not await backend.tasks.settle(first, Done(), NOW + MINUTE)
+        (second,) = await lease(backend, NOW + MINUTE)
+        assert second.attempt == 1
+        assert not await backend.tasks.settle(first, Done(), NOW + MINUTE)
+
+    async def test_cancelled(self, backend: Backend) -> None:
+        """A cancelled task is gone, whether it was waiting or leased; other tasks of the invitation stay."""
+        one = await put(backend, due(), due(NOTIFY))
+        (check,) = await lease(backend, avoid=[("acme", NOTIFY)])
+        assert await backend.invitations.commit(Step(one, (Cancel(CHECK), Cancel(ANONYMISE))))
+        assert not await backend.tasks.settle(check, Again(NOW), NOW)
+        (notify,) = await lease(backend, NOW + MINUTE)
+        assert notify.kind is NOTIFY
+
+    async def test_leased_by_the_commit(self, backend: Backend) -> None:
+        """A task with an owner is leased by its commit, so that no worker takes it away; then it is anybody's."""
+        one = await put(backend, due(ANONYMISE, owner="request"))
+        assert await lease(backend) == ()
+        until = NOW + 30 * SECOND
+        assert await backend.tasks.take(one.id, ANONYMISE, NOW, owner="w1", until=until) is None
+        mine = await backend.tasks.take(one.id, ANONYMISE, NOW, owner="request", until=until)
+        assert mine is not None
+        assert (mine.attempt, mine.revision) == (1, 1)
+        (other,) = await lease(backend, until)
+        assert other.attempt == 2
+
+    async def test_lease_of_a_commit_ends(self, backend: Backend) -> None:
+        """The lease that a commit hands out ends by itself."""
+        await put(backend, due(ANONYMISE, owner="request"))
+        assert await lease(backend, NOW + LEASE_LIFE - timedelta(milliseconds=1)) == ()
+        (mine,) = await lease(backend, NOW + LEASE_LIFE)
+        assert mine.attempt == 2
+
+    async def test_take(self, backend: Backend) -> None:
+        """A task may be taken before it is due; nothing else may."""
+        one = await put(backend, due(at=NOW + timedelta(days=1)))
+        until = NOW + MINUTE
+        assert await backend.tasks.take(one.id, NOTIFY, NOW, owner="w1", until=until) is None
+        assert await backend.tasks.take("iv_7" + "a" * 24, CHECK, NOW, owner="w1", until=until) is None
+        assert await backend.tasks.take("nonsense", CHECK, NOW, owner="w1", until=until) is None
+        mine = await backend.tasks.take(one.id, CHECK, NOW, owner="w1", until=until)
+        assert mine is not None
+        assert (mine.invitation_id, mine.kind, mine.customer, mine.attempt) == (one.id, CHECK, "acme", 1)
+        assert await backend.tasks.take(one.id, CHECK, NOW, owner="w2", until=until) is None
+        assert await lease(backend) == ()
+        assert await backend.tasks.settle(mine, Again(NOW + MINUTE, note()), NOW)
+        again = await backend.tasks.take(one.id, CHECK, NOW, owner="w2", until=until)
+        assert again is not None
+        assert (again.attempt, again.history) == (2, (note(),))
+
+    async def test_taken_in_parallel(self, backend: Backend) -> None:
+        """Of 20 who take a task one gets it."""
+        one = await put(backend, due())
+        got = await asyncio.gather(
+            *(backend.tasks.take(one.id, CHECK, NOW, owner=f"w{number}", until=NOW + MINUTE) for number in range(20))
+        )
+        assert got.count(None) == 19
+
+    async def test_taken_over(self, backend: Backend) -> None:
+        """An expired lease may be taken; a renewed one starts from attempt 1."""
+        one = await put(backend, due())
+        await lease(backend)
+        assert await backend.invitations.commit(Step(one, (due(),)))
+        mine = await backend.tasks.take(one.id, CHECK, NOW + MINUTE, owner="w2", until=NOW + 2 * MINUTE)
+        assert mine is not None
+        assert mine.attempt == 1
+        assert await backend.tasks.settle(mine, Done(), NOW + MINUTE)
+        assert await backend.tasks.next_due() is None
+
+    async def test_dead(self, backend: Backend) -> None:
+        """A task that is given up leaves the queue for the dead letters, with its whole log."""
+        one = await put(backend, due(NOTIFY))
+        (first,) = await lease(backend)
+        assert await backend.tasks.settle(first, Again(NOW, note(1)), NOW)
+        (second,) = await lease(backend)
+        assert await backend.tasks.settle(second, Dead("refused", note(2)), NOW + SECOND)
+        assert await backend.tasks.next_due() is None
+        letter = DeadLetter(one.id, NOTIFY, "acme", 2, "refused", NOW + SECOND, (note(1), note(2)))
+        assert await dead_letters(backend) == [letter]
+
+    async def test_replay(self, backend: Backend) -> None:
+        """A replayed dead letter is due at once from attempt 1; a second replay finds nothing."""
+        one = await put(backend, due(NOTIFY))
+        (mine,) = await lease(backend)
+        assert await backend.tasks.settle(mine, Dead("refused", note()), NOW)
+        assert not await backend.tasks.replay(one.id, CHECK, NOW)
+        assert await backend.tasks.replay(one.id, NOTIFY, NOW)
+        assert not await backend.tasks.replay(one.id, NOTIFY, NOW)
+        assert await dead_letters(backend) == []
+        (again,) = await lease(backend)
+        assert (again.kind, again.attempt, again.history) == (NOTIFY, 1, ())
+        assert not await backend.tasks.replay("nonsense", NOTIFY, NOW)
+
+    async def test_parallel_replays(self, backend: Backend) -> None:
+        """Of 20 parallel replays of one dead letter one works."""
+        one = await put(backend, due(NOTIFY))
+        (mine,) = await lease(backend)
+        assert await backend.tasks.settle(mine, Dead("refused"), NOW)
+        done = await asyncio.gather(*(backend.tasks.replay(one.id, NOTIFY, NOW) for _ in range(20)))
+        assert done.count(True) == 1
+        assert await backend.tasks.depth(NOW) == {("acme", NOTIFY): 1}
+
+    async def test_drop(self, backend: Backend) -> None:
+        """A dropped dead letter is forgotten."""
+        one = await put(backend, due(NOTIFY))
+        (mine,) = await lease(backend)
+        assert await backend.tasks.settle(mine, Dead("refused"), NOW)
+        assert await backend.tasks.drop(one.id, NOTIFY)
+        assert not await backend.tasks.drop(one.id, NOTIFY)
+        assert not await backend.tasks.replay(one.id, NOTIFY, NOW)
+        assert await dead_letters(backend) == []
+        assert await lease(backend) == ()
+
+    async def test_newer_fact_ends_dead_letter(self, backend: Backend) -> None:
+        """A dead letter goes when its task is put on the queue again, and when it is cancelled."""
+        one = await put(backend, due(NOTIFY), due(CHECK))
+        for mine in await lease(backend):
+            assert await backend.tasks.settle(mine, Dead("refused"), NOW)
+        assert len(await dead_letters(backend)) == 2
+        assert await backend.invitations.commit(Step(one, (due(NOTIFY), Cancel(CHECK))))
+        assert await dead_letters(backend) == []
+        assert not await backend.tasks.replay(one.id, CHECK, NOW)
+        (mine,) = await lease(backend)
+        assert (mine.kind, mine.attempt) == (NOTIFY, 1)
+
+    async def test_count(self, backend: Backend) -> None:
+        """Never more than *count*, from all partitions together, and in the end all of them, each once."""
+        stored = {(await put(backend, due(), partition=number % 16)).id for number in range(50)}
+        seen: list[str] = []
+        for number in range(20):
+            got = await lease(backend, owner=f"w{number}", count=7)
+            assert len(got) <= 7
+            seen += [one.invitation_id for one in got]
+        assert sorted(seen) == sorted(stored)
+
+    async def test_count_of_nothing(self, backend: Backend) -> None:
+        """A full worker gets nothing."""
+        await put(backend, due())
+        assert await lease(backend, count=0) == ()
+        assert await lease(backend, per_lane=0) == ()
+
+    async def test_full_use(self, backend: Backend) -> None:
+        """One lane in one partition may fill all places if nobody else has anything to do."""
+        for _ in range(30):
+            await put(backend, due())
+        assert len(await lease(backend, count=20, per_lane=20)) == 20
+
+    async def test_per_lane(self, backend: Backend) -> None:
+        """At most *per_lane* tasks of one customer and kind, counted over all partitions."""
+        for number in range(64):
+            await put(backend, due(), due(NOTIFY), partition=number % 16)
+        got = await lease(backend, per_lane=5)
+        assert sorted(one.kind for one in got) == [CHECK] * 5 + [NOTIFY] * 5
+
+    async def test_fair(self, backend: Backend) -> None:
+        """A customer with a long overdue backlog does not shut out the others."""
+        for number in range(100):
+            await put(backend, due(at=NOW - timedelta(days=1)), customer="noisy", partition=number % 16)
+        for number in range(5):
+            await put(backend, due(), customer=f"quiet{number}", partition=number)
+        got = await lease(backend, count=10, per_lane=8)
+        assert {one.customer for one in got} >= {f"quiet{number}" for number in range(5)}
+
+    async def test_avoid(self, backend: Backend) -> None:
+        """Lanes to be avoided give nothing; the same customer's other kind does."""
+        await put(backend, due(), due(NOTIFY))
+        await put(backend, due(), customer="beta")
+        got = await lease(backend, avoid=[("acme", CHECK), ("beta", NOTIFY)])
+        assert sorted((one.customer, one.kind) for one in got) == [("acme", NOTIFY), ("beta", CHECK)]
+
+    async def test_oldest_first(self, backend: Backend) -> None:
+        """Within a lane of a partition the longest overdue task comes first."""
+        new = await put(backend, due(at=NOW))
+        old = await put(backend, due(at=NOW - MINUTE))
+        assert [one.invitation_id for one in await lease(backend, count=1)] == [old.id]
+        assert [one.invitation_id for one in await lease(backend, count=1)] == [new.id]
+
+    async def test_depth(self, backend: Backend) -> None:
+        """The depth counts what is due and not leased, by customer and kind."""
+        for number in range(20):
+            await put(backend, due(), due(NOTIFY, NOW + MINUTE), partition=number % 16)
+        await put(backend, due(ANONYMISE), customer="a/b")
+        assert await backend.tasks.depth(NOW) == {("acme", CHECK): 20, ("a/b", ANONYMISE): 1}
+        await lease(backend, count=6, avoid=[("a/b", ANONYMISE)])
+        assert await backend.tasks.depth(NOW) == {("acme", CHECK): 14, ("a/b", ANONYMISE): 1}
+
+    async def test_next_due(self, backend: Backend) -> None:
+        """The next time is the earliest of all partitions and lanes, and follows every change."""
+        one = await put(backend, due(at=NOW + 3 * MINUTE), due(NOTIFY, NOW + MINUTE), partition=1)
+        await put(backend, due(at=NOW + 2 * MINUTE), partition=2)
+        assert await backend.tasks.next_due() == NOW + MINUTE
+        assert await backend.invitations.commit(Step(one, (Cancel(NOTIFY),)))
+        assert await backend.tasks.next_due() == NOW + 2 * MINUTE

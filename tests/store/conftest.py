@@ -1,0 +1,67 @@
+"""Redis in its shapes, as the store's tests need it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from fakeredis import FakeAsyncRedis, FakeServer
+
+from bridge.store.commands import Commands
+from bridge.store.connection import open_client
+from bridge.store.invitations import RedisInvitations
+from bridge.store.tasks import RedisTasks
+from tests.redis_servers import RedisServer, binaries
+from tests.store.conformance import LEASE_LIFE, RETENTION, Backend, Clock
+
+
+def redis_backend(commands: Commands) -> Backend:
+    """Store and queue over these commands, under a prefix of their own."""
+    prefix = f"test-{secrets.token_hex(4)}"
+    clock = Clock()
+
+    async def life(invitation_id: str) -> timedelta | None:
+        left = await commands.run(("PTTL", f"{prefix}:{{p{invitation_id[3]}}}:iv:{invitation_id}"))
+        # real time goes on a little between the write and this question
+        return None if left == -1 else timedelta(minutes=1) * round(timedelta(milliseconds=left) / timedelta(minutes=1))
+
+    return Backend(
+        RedisInvitations(commands, prefix=prefix, retention=RETENTION, clock=clock, lease_life=LEASE_LIFE),
+        RedisTasks(commands, prefix=prefix, retention=RETENTION),
+        clock,
+        life,
+    )
+
+
+@pytest.fixture
+def fake_server() -> FakeServer:
+    return FakeServer()
+
+
+@pytest.fixture
+async def fake_commands(fake_server: FakeServer) -> AsyncIterator[Commands]:
+    async with FakeAsyncRedis(server=fake_server) as client:
+        yield Commands(client)
+
+
+@pytest.fixture(scope="session", params=sorted(binaries()))
+def real_server(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
+    """One server for all tests; each has its own prefix."""
+    server = RedisServer(binaries()[request.param])
+    yield server.start()
+    server.close()
+
+
+@pytest.fixture
+async def real_commands(real_server: RedisServer) -> AsyncIterator[Commands]:
+    async with open_client(real_server.url) as commands:
+        yield commands
+
+
+@pytest.fixture
+def binary() -> Path:
+    """The server for tests that do bad things to one of their own."""
+    return next(iter(binaries().values()))

@@ -1,0 +1,44 @@
+"""The Redis store over fakeredis: quick, and with a connection that can be lost."""
+
+from __future__ import annotations
+
+import pytest
+from fakeredis import FakeServer
+
+from bridge.core.models import Step
+from bridge.errors import StoreUnavailable
+from bridge.store.commands import Commands
+from tests.store.conformance import NOW, Backend, InvitationPromises, QueuePromises, invitation, lease
+from tests.store.conftest import redis_backend
+
+
+@pytest.fixture
+def backend(fake_commands: Commands) -> Backend:
+    return redis_backend(fake_commands)
+
+
+class TestInvitations(InvitationPromises):
+    """Over fakeredis."""
+
+
+class TestQueue(QueuePromises):
+    """Over fakeredis."""
+
+
+async def test_lost_connection(backend: Backend, fake_server: FakeServer, fake_commands: Commands) -> None:
+    """Without a connection every operation says StoreUnavailable, and works again afterwards."""
+    one = invitation()
+    fake_server.connected = False
+    for operation in (
+        backend.invitations.commit(Step(one)),
+        backend.invitations.load(one.id),
+        lease(backend),
+        backend.tasks.depth(NOW),
+        anext(aiter(backend.invitations.scan())),
+        fake_commands.ping(),
+    ):
+        with pytest.raises(StoreUnavailable):
+            await operation
+    fake_server.connected = True
+    await fake_commands.ping()
+    assert await backend.invitations.commit(Step(one))
