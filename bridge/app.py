@@ -23,6 +23,7 @@ from bridge.errors import StoreUnavailable
 from bridge.ports import AssessmentProvider, Clock, Dice, Mint, Notifier
 from bridge.service import Services
 from bridge.service.erasure import Erasure
+from bridge.service.events import Events
 from bridge.service.invitations import Invitations
 from bridge.service.links import Links
 from bridge.service.records import Records
@@ -37,6 +38,7 @@ from bridge.store import embedded
 from bridge.store.commands import Commands
 from bridge.store.connection import open_client
 from bridge.store.invitations import RedisInvitations
+from bridge.store.references import RedisReferences
 from bridge.store.tasks import RedisTasks
 from bridge.web import health, openapi, pages
 from bridge.web.keys import CUSTOMERS, SERVICES
@@ -136,10 +138,12 @@ async def open_runtime(
             return current[0].customers
 
         tasks = Tasks(records, queue, provider, notifier, directory, rule, settings.softgarden.retry, dice, mint)
+        events = Events(records, RedisReferences(commands, prefix=prefix, retention=retention), directory)
         services = Services(
             tests=tests,
-            invitations=Invitations(records, provider, tests, signer, rule, mint),
+            invitations=Invitations(records, provider, tests, signer, rule, mint, events),
             results=Results(records, directory, signer),
+            events=events,
             links=Links(records, provider, directory, signer),
             erasure=Erasure(records, tasks),
             tasks=tasks,
@@ -165,7 +169,7 @@ def create_app(runtime: Runtime) -> web.Application:
     shown = pages.Pages()
     endpoints = [
         *softgarden.endpoints(Wire(runtime.settings.softgarden.tests_format), runtime.signer),
-        *equalture.endpoints(),
+        *equalture.endpoints(runtime.services.records.clock),
         *pages.endpoints(shown),
         *health.endpoints(runtime.complaints),
     ]

@@ -9,6 +9,8 @@
     |  |  |- UnknownTest            400
     |  |  '- CallbackNotAllowed     400
     |  |- Unauthorized              401
+    |  |- BadSignature              401
+    |  |- NotEnabled                404
     |  |- UnknownInvitation         404
     |  |  '- NeverIssued            400, on deletion: softgarden's rule
     |  |- SlowBody                  408
@@ -87,6 +89,18 @@ class Unauthorized(RequestError):
     """No bearer token, or one that belongs to no customer."""
 
     code = "unauthorized"
+
+
+class BadSignature(RequestError):
+    """An event that was not signed by whom we share a secret with, or too long ago."""
+
+    code = "bad_signature"
+
+
+class NotEnabled(RequestError):
+    """An endpoint that this customer has not switched on."""
+
+    code = "not_enabled"
 
 
 class UnknownInvitation(RequestError):

@@ -98,6 +98,22 @@ class InvitationStore(Protocol):
         """Every record, in no order; for operators."""
 
 
+class References(Protocol):
+    """A short cut from the provider's ids to ours, for events that name nothing else; it may forget."""
+
+    async def remember(self, customer: str, reference_id: str, invitation_id: str) -> str | None:
+        """Keep the way; gives the word of an event that came before (``waiting``), once."""
+
+    async def find(self, customer: str, reference_id: str) -> str | None:
+        """The invitation id, or None."""
+
+    async def waiting(self, customer: str, reference_id: str, word: str) -> None:
+        """Keep an event for an id that nobody knows (yet) for a short time."""
+
+    async def first_time(self, customer: str, event_id: str) -> bool:
+        """Whether this event was not seen within the last days; marks it as seen."""
+
+
 class TaskQueue(Protocol):
     """What the bridge owes the world. Tasks are put on the queue by ``InvitationStore.commit`` only."""
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import orjson
 from aiohttp import web
 
-from bridge.equalture import schemas
-from bridge.errors import InvalidRequest
+from bridge.equalture import schemas, signature
+from bridge.errors import InvalidRequest, NotEnabled
+from bridge.ports import Clock
 from bridge.web import body
-from bridge.web.keys import SERVICES
-from bridge.web.routing import Endpoint
+from bridge.web.keys import CUSTOMERS, SERVICES
+from bridge.web.routing import Endpoint, Handler
 
 BODY_LIMIT = 256 * 1024
 
@@ -36,8 +37,26 @@ async def callback(request: web.Request) -> web.Response:
     return web.Response(body=orjson.dumps({"status": "ok"}), content_type="application/json")
 
 
-def endpoints() -> list[Endpoint]:
-    """Equalture's endpoint with its description."""
+def webhook(clock: Clock) -> Handler:
+    """Take an event in (equalture-ats.readme.io/reference/webhooks-1): 401 unless signed by Standard Webhooks and fresh."""
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        customer = request.app[CUSTOMERS]().get(request.match_info["customer"])
+        secret = customer.equalture.webhook_secret if customer is not None else None
+        if customer is None or not secret:
+            msg = "No webhook secret is configured for this customer."
+            raise NotEnabled(msg)
+        raw = await body.read(request, BODY_LIMIT)
+        event_id = signature.verify(raw, request.headers, secret.reveal(), clock())
+        event = schemas.read_event(body.as_json(raw))
+        await request.app[SERVICES].events.take(customer, event_id, event.word, event.reference_id, event.at)
+        return web.Response(body=orjson.dumps({"status": "ok"}), content_type="application/json")
+
+    return handle
+
+
+def endpoints(clock: Clock) -> list[Endpoint]:
+    """Equalture's endpoints with their descriptions."""
     problem = "application/problem+json"
     return [
         Endpoint(
@@ -56,7 +75,25 @@ def endpoints() -> list[Endpoint]:
             "equalture",
             request="application/json",
             parameters={"invitation_id": "The bridge's invitation id.", "secret": "The secret of this attempt."},
-        )
+        ),
+        Endpoint(
+            "POST",
+            "/equalture/webhooks/{customer}",
+            webhook(clock),
+            "Report an event, signed by Standard Webhooks.",
+            {
+                200: ("Taken in, or of no concern to the bridge.", "application/json"),
+                400: ("Not JSON.", problem),
+                401: ("Not signed with the customer's secret, or too old.", problem),
+                404: ("No secret is configured for this customer.", problem),
+                408: ("The body came too slowly.", problem),
+                413: ("The body is larger than 256 KiB.", problem),
+                503: ("Not stored; try again.", problem),
+            },
+            "equalture",
+            request="application/json",
+            parameters={"customer": "The customer's key."},
+        ),
     ]
 
 

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -96,6 +98,39 @@ def read_report(answer: object) -> Result | None:
         traits=_traits(answer.get("detailed_scores")),
     )
     return None if result == Result() else result
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A webhook's event; *word* is ``started``, ``finished`` or what else it ends in."""
+
+    word: str
+    reference_id: str | None
+    at: datetime | None = None
+
+
+def read_event(answer: object) -> Event:
+    """A webhook's event, read leniently: what cannot be read is left out (webhooks-1).
+
+    The page's list says ``application_started``, its samples ``assessment_started``: the end of the name decides.
+    # Assumption: ``application_start_date``, which has no zone, is in UTC. No setting: it only opens the grace period.
+    """
+    event = answer if isinstance(answer, dict) else {}
+    data = event.get("data")
+    data = data if isinstance(data, dict) else {}
+    kind = event.get("type")
+    word = kind.lower().rpartition("_")[2] if isinstance(kind, str) else ""
+    return Event(word, _opaque(data.get("reference_id")), _time(data.get("application_start_date")))
+
+
+def _time(value: object) -> datetime | None:
+    if not isinstance(value, str):
+        return None
+    try:
+        at = datetime.fromisoformat(value)
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
 
 
 def _summary(scores: object) -> tuple[tuple[str, str], ...]:

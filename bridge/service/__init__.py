@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bridge.service.erasure import Erasure
+from bridge.service.events import Events
 from bridge.service.invitations import Invitations
 from bridge.service.links import Links
 from bridge.service.records import Records
@@ -20,6 +21,7 @@ class Services:
     tests: Tests
     invitations: Invitations
     results: Results
+    events: Events
     links: Links
     erasure: Erasure
     tasks: Tasks

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
@@ -24,6 +25,7 @@ from bridge.errors import (
     UpstreamError,
 )
 from bridge.ports import AssessmentProvider, Mint
+from bridge.service.events import Events
 from bridge.service.records import Records, committed_record
 from bridge.service.tests import Tests
 
@@ -44,6 +46,7 @@ class Invitations:
         links: Links,
         rule: CallbackRule,
         mint: Mint,
+        events: Events,
         pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._records = records
@@ -52,6 +55,7 @@ class Invitations:
         self._links = links
         self._rule = rule
         self._mint = mint
+        self._events = events
         self._pause = pause
         self._flights: dict[str, asyncio.Task[Invitation]] = {}
 
@@ -143,6 +147,9 @@ class Invitations:
         except UpstreamError as error:
             event, failure = CreateUnknown(number), error
         invitation = await self._record(invitation, event, customer)
+        if isinstance(event, Created):
+            with contextlib.suppress(StoreUnavailable):  # a short cut for webhooks; the safety poll does without
+                await self._events.known(invitation, event.reference_id)
         log.info(
             "invitation.created" if failure is None else "invitation.create_failed",
             invitation_id=invitation.id,
@@ -171,4 +178,3 @@ class Invitations:
                 if not isinstance(event, Created) or self._records.clock() >= give_up_at:
                     raise
                 await self._pause(_LOOK_EVERY_S)
-

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Final
 
 from redis.asyncio import Redis
@@ -91,23 +91,30 @@ class Commands:
                     key = await anext(found)
                 except StopAsyncIteration:
                     return
-            yield key.decode() if isinstance(key, bytes) else key
+            yield key.decode()
 
     async def ping(self) -> None:
         """Return if Redis answers at once."""
         async with guard(PING_S):
             await self._client.execute_command("PING")
 
-    async def settings(self, *names: str) -> list[Mapping[str | None, str | None]] | None:
+    async def settings(self, *names: str) -> list[dict[str | None, str | None]] | None:
         """What every node says of these settings; None: it does not say."""
         async with guard(self._deadline_s):
+            nodes: list[dict[str, Any]] = [{}]
+            if isinstance(self._client, RedisCluster):
+                await self._client.initialize()
+                nodes = [{"target_nodes": node} for node in self._client.get_primaries()]
             try:
-                if isinstance(self._client, RedisCluster):
-                    nodes = self._client.get_primaries()
-                    return [await self._client.config_get(*names, target_nodes=node) for node in nodes]
-                return [await self._client.config_get(*names)]
+                return [await self._settings_of(node, names) for node in nodes]
             except ResponseError:
                 return None
+
+    async def _settings_of(self, node: dict[str, Any], names: Sequence[str]) -> dict[str | None, str | None]:
+        found: dict[str | None, str | None] = {}
+        for name in names:  # one by one: Redis 6 takes no more
+            found |= await self._client.config_get(name, **node)
+        return found
 
     async def shutdown(self) -> None:
         """Stop the server: only for one that is our own."""

@@ -63,7 +63,7 @@ async def open_client(url: str, *, parallel: int = PARALLEL, deadline_s: float =
 async def durability(commands: Commands) -> list[str]:
     """What keeps this Redis from surviving a power cut without loss, in words; empty: nothing does."""
     nodes = await commands.settings("appendonly", "appendfsync", "maxmemory-policy")
-    if nodes is None or not all(nodes):
+    if not nodes or not all(nodes):
         return ["durability could not be checked: Redis does not permit CONFIG GET"]
     complaints: dict[str, None] = {}
     for node in nodes:

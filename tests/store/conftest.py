@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import secrets
+import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from fakeredis import FakeAsyncRedis, FakeServer
+from redis import Redis
 
 from bridge.store.commands import Commands
 from bridge.store.connection import open_client
 from bridge.store.invitations import RedisInvitations
 from bridge.store.tasks import RedisTasks
-from tests.redis_servers import RedisServer, binaries
+from tests.redis_servers import RedisServer, binaries, free_port
 from tests.store.conformance import LEASE_LIFE, RETENTION, Backend, Clock
 
 
@@ -59,6 +61,20 @@ def real_server(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
 async def real_commands(real_server: RedisServer) -> AsyncIterator[Commands]:
     async with open_client(real_server.url) as commands:
         yield commands
+
+
+@pytest.fixture(scope="session")
+def cluster_url() -> Iterator[str]:
+    """A Redis Cluster of one node, which is as strict about slots as a large one."""
+    port = free_port()
+    settings = {"cluster-enabled": "yes", "port": str(port)}
+    server = RedisServer(next(iter(binaries().values())), settings=settings).start()
+    with Redis(unix_socket_path=server.socket) as client:
+        client.execute_command("CLUSTER", "ADDSLOTS", *range(16384))
+        while b"cluster_state:ok" not in client.execute_command("CLUSTER", "INFO"):
+            time.sleep(0.05)
+    yield f"redis+cluster://127.0.0.1:{port}"
+    server.close()
 
 
 @pytest.fixture

@@ -137,13 +137,18 @@ async def test_hardly_durable(binary: Path) -> None:
     assert "allkeys-lru" in evicting
 
 
-async def test_uncheckable(binary: Path) -> None:
+async def test_uncheckable(own_server: RedisServer) -> None:
     """A server that does not permit CONFIG is complained of as one that could not be checked."""
-    server = RedisServer(binary, settings={"rename-command": "CONFIG nothing"})
-    try:
-        server.start()
-        async with open_client(server.url) as commands:
-            (complaint,) = await durability(commands)
-    finally:
-        server.close()
+    async with open_client(own_server.url) as commands:
+        await commands.run(("ACL", "SETUSER", "default", "-config"))
+        (complaint,) = await durability(commands)
     assert "could not be checked" in complaint
+
+
+async def test_refusal(own_server: RedisServer) -> None:
+    """A server that is up but refuses to write (here: out of memory) is unavailable too, and the reason is told."""
+    async with open_client(own_server.url) as commands:
+        backend = redis_backend(commands)
+        await commands.run(("CONFIG", "SET", "maxmemory", "1"))
+        with pytest.raises(StoreUnavailable, match="maxmemory"):
+            await put(backend, due())

@@ -1,0 +1,47 @@
+"""The Redis store over Redis Cluster: no change ever needs two slots."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from bridge.store.commands import Commands
+from bridge.store.connection import durability, open_client
+from tests.store.conformance import Backend, InvitationPromises, QueuePromises, due, lease, put
+from tests.store.conftest import redis_backend
+
+pytestmark = pytest.mark.redis
+
+
+@pytest.fixture
+async def cluster_commands(cluster_url: str) -> AsyncIterator[Commands]:
+    async with open_client(cluster_url) as commands:
+        yield commands
+
+
+@pytest.fixture
+def backend(cluster_commands: Commands) -> Backend:
+    return redis_backend(cluster_commands)
+
+
+class TestInvitations(InvitationPromises):
+    """Over a cluster."""
+
+
+class TestQueue(QueuePromises):
+    """Over a cluster."""
+
+
+async def test_forgotten_scripts(backend: Backend, cluster_commands: Commands) -> None:
+    """A cluster that forgot its scripts is taught them again."""
+    await cluster_commands.run(("SCRIPT FLUSH",))
+    await put(backend, due())
+    await cluster_commands.run(("SCRIPT FLUSH",))
+    assert len(await lease(backend)) == 1
+
+
+async def test_durability(cluster_commands: Commands) -> None:
+    """A cluster's nodes are checked for durability, before anything else was asked of them."""
+    (complaint,) = await durability(cluster_commands)
+    assert "append-only" in complaint

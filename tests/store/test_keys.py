@@ -1,0 +1,49 @@
+"""Key names: what belongs together lies together."""
+
+from __future__ import annotations
+
+import fnmatch
+
+import pytest
+from redis.crc import key_slot
+
+from bridge.core.models import TaskKind
+from bridge.errors import ConfigError
+from bridge.store import keys
+
+
+@pytest.mark.parametrize("prefix", ["bridge", "", "a:b", "straße"])
+def test_one_slot_for_a_partition(prefix: str) -> None:
+    """All keys of a partition share a cluster slot, whatever customers are called, and no two partitions do."""
+    slots = set()
+    for names in keys.all_keys(prefix):
+        lane = keys.lane("odd}{name", TaskKind.CHECK)
+        every = (names.invitation("iv_x"), names.order("o"), names.lanes, names.tasks, names.dead)
+        every += (names.due(lane), names.dead_letter("iv_x:check"), names.base + "due:" + lane)
+        assert len({key_slot(key.encode()) for key in every}) == 1
+        slots.add(key_slot(every[0].encode()))
+    assert len(slots) == 16
+
+
+def test_names_are_read_back() -> None:
+    """Lanes, task ids and record keys give back what they were made of."""
+    names = keys.Keys("bridge", 7)
+    assert names.invitation("iv_7x") == "bridge:{p7}:iv:iv_7x"
+    assert keys.invitation_in(names.invitation("iv_7x")) == "iv_7x"
+    assert keys.read_lane(keys.lane("a/b", TaskKind.NOTIFY)) == ("a/b", TaskKind.NOTIFY)
+    assert keys.read_task(keys.task("iv_7x", TaskKind.CHECK)) == ("iv_7x", TaskKind.CHECK)
+
+
+def test_pattern() -> None:
+    """The scan's pattern matches records only, and takes the prefix literally."""
+    pattern = keys.invitation_pattern("bridge")
+    names = keys.Keys("bridge", 15)
+    assert fnmatch.fnmatchcase(names.invitation("iv_f1"), pattern)
+    assert not fnmatch.fnmatchcase(names.order("iv"), pattern)
+    assert keys.invitation_pattern("a*[b]") == r"a\*\[b\]:{p?}:iv:*"
+
+
+def test_braces_in_the_prefix() -> None:
+    """A prefix with braces, which would move the keys of a partition apart, is refused."""
+    with pytest.raises(ConfigError, match="braces"):
+        keys.all_keys("{mine}")

@@ -1,0 +1,192 @@
+"""The stored form: everything comes back, nothing is wasted, other versions are known."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import MISSING, fields, replace
+from datetime import UTC, datetime, timedelta, timezone
+
+import orjson
+import pytest
+
+from bridge.core.models import (
+    Attempt,
+    AttemptNote,
+    DeadLetter,
+    Hint,
+    Invitation,
+    Outcome,
+    Result,
+    State,
+    TaskKind,
+    Trait,
+)
+from bridge.errors import ConfigError, RecordTooNew
+from bridge.store import records
+from tests.store.conformance import NOW, invitation
+
+RESULT = Result(
+    fit="strong",
+    dashboard_url="https://equalture.example/1",
+    summary=(("Mut", "groß"), ("", "")),
+    traits=(
+        Trait("t1", "Mut", 4, "wie mutig", "high", (3, 4, 5)),
+        Trait("t2", "Ruhe"),
+        Trait("", "", 0),
+    ),
+)
+
+
+def full() -> Invitation:
+    """A record in which no field has its default."""
+    return invitation(
+        state=State.COMPLETED,
+        attempts=(
+            Attempt(1, "a" * 64, NOW, Outcome.ORPHAN, "r1", anonymised=True),
+            Attempt(2, "b" * 64, NOW, Outcome.CREATED, "r2"),
+            Attempt(3, "c" * 64, NOW),
+        ),
+        assessment_url="https://equalture.example/a",
+        deadline=NOW + timedelta(days=7),
+        started_at=NOW + timedelta(minutes=1),
+        completed_at=NOW + timedelta(minutes=2),
+        expired_at=NOW + timedelta(minutes=3),
+        erased_at=NOW + timedelta(minutes=4),
+        hint=Hint(2, NOW, RESULT),
+        result=RESULT,
+        confirmed=True,
+        live_attempt=2,
+        failure="unavailable",
+        version=9,
+    )
+
+
+class Reverse:
+    """A cipher that shows what it was given."""
+
+    def encrypt(self, plain: bytes) -> str:
+        return base64.b64encode(plain[::-1]).decode()
+
+    def decrypt(self, sealed: str) -> bytes:
+        return base64.b64decode(sealed)[::-1]
+
+
+def back(one: Invitation) -> Invitation:
+    return records.load_invitation(one.id, one.version, records.dump_invitation(one))
+
+
+def test_everything_comes_back() -> None:
+    """No field of an invitation is lost; a new field must be added to the codec, or this fails."""
+    one = full()
+    for field in fields(one):
+        if field.default is not MISSING:
+            assert getattr(one, field.name) != field.default, f"give {field.name} another value in full()"
+    assert back(one) == one
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"duration": 0},
+        {"duration": None},
+        {"result": Result()},
+        {"hint": Hint(1, NOW, None)},
+        {"hint": Hint(1, NOW, Result())},
+        {"created_at": records.from_ms(0)},
+        {"attempts": ()},
+        {"test_name": 'a|b"\n\u2028😀'},
+    ],
+)
+def test_edges_come_back(changes: dict[str, object]) -> None:
+    """Zero, empty and odd values come back as they were, not as missing ones."""
+    one = invitation(**changes)
+    assert back(one) == one
+
+
+def test_small() -> None:
+    """What is absent is not stored: an open invitation takes less than 600 bytes."""
+    one = invitation(assessment_url="https://equalture.example/a/" + "x" * 40, deadline=NOW)
+    data = records.dump_invitation(one)
+    assert len(data) < 600
+    assert b"null" not in data
+    assert one.id.encode() not in data
+
+
+def test_times() -> None:
+    """Times are kept to the millisecond, in UTC, also before 1970 and of other zones."""
+    assert records.to_ms(datetime(2026, 1, 1, 1, tzinfo=timezone(timedelta(hours=1)))) == 1767225600000
+    assert records.from_ms(records.to_ms(NOW + timedelta(microseconds=999))) == NOW
+    assert records.from_ms(-1) == datetime(1969, 12, 31, 23, 59, 59, 999000, tzinfo=UTC)
+
+
+def test_tombstone() -> None:
+    """Of an erased record nothing remains that says anything about a person or a link."""
+    one = replace(full(), state=State.ERASED)
+    stored = orjson.loads(records.dump_invitation(one))
+    assert set(stored) == {
+        *("f", "customer", "state", "created", "updated", "attempts"),
+        *("deadline", "started", "completed", "expired", "erased"),
+    }
+    assert set(stored["attempts"][0]) == {"n", "digest", "at", "outcome", "ref", "anonymised"}
+
+
+def test_older_format() -> None:
+    """A record of an older format is migrated when it is read."""
+    one = invitation(version=1)
+    old = {**orjson.loads(records.dump_invitation(one)), "f": -1}
+    old["tenant"] = old.pop("customer")
+    migrations = {-1: lambda document: document | {"customer": document["tenant"]}, 0: lambda document: document}
+    assert records.load_invitation(one.id, 1, orjson.dumps(old), migrations=migrations) == one
+
+
+def test_newer_format() -> None:
+    """A record of a newer format is refused, not misread."""
+    one = invitation()
+    data = records.dump_invitation(one).replace(b'"f":1', b'"f":2')
+    with pytest.raises(RecordTooNew, match=one.id):
+        records.load_invitation(one.id, 1, data)
+
+
+def test_cipher() -> None:
+    """With a cipher the result and the hint cannot be read in the store; plain ones from before still can."""
+    one, cipher = full(), Reverse()
+    data = records.dump_invitation(one, cipher)
+    assert b"Mut" not in data
+    assert "dashboard_url" not in data.decode()
+    assert records.load_invitation(one.id, 9, data, cipher) == one
+    assert records.load_invitation(one.id, 9, records.dump_invitation(one), cipher) == one
+
+
+def test_lost_key() -> None:
+    """A sealed result without a key is a matter of configuration, and says so."""
+    one = full()
+    with pytest.raises(ConfigError, match="key"):
+        records.load_invitation(one.id, 9, records.dump_invitation(one, Reverse()))
+
+
+def test_no_unicode_text() -> None:
+    """A lone surrogate in a vendor's text costs that character, not the record."""
+    one = invitation(test_name="a\ud800b ü")
+    assert back(one).test_name == "a?b ü"
+
+
+def test_customer() -> None:
+    """The customer of a record is found without reading all of it."""
+    assert records.customer_of(records.dump_invitation(full())) == "acme"
+
+
+def test_notes() -> None:
+    """Attempt logs come back; an empty one takes no space."""
+    notes = (AttemptNote(NOW, "refused", 401, 5, "nein"), AttemptNote(NOW, "timeout"))
+    assert records.load_notes(records.dump_notes(notes)) == notes
+    assert records.dump_notes(()) == b""
+    assert records.load_notes(b"") == ()
+
+
+def test_dead_letter() -> None:
+    """Dead letters come back; one of a newer format is refused."""
+    letter = DeadLetter("iv_7x", TaskKind.NOTIFY, "acme", 3, "refused", NOW, (AttemptNote(NOW, "refused", 401),))
+    data = records.dump_dead_letter(letter)
+    assert records.load_dead_letter("iv_7x", TaskKind.NOTIFY, data) == letter
+    with pytest.raises(RecordTooNew):
+        records.load_dead_letter("iv_7x", TaskKind.NOTIFY, data.replace(b'"f":1', b'"f":99'))
