@@ -28,6 +28,7 @@ from bridge.service.invitations import Invitations
 from bridge.service.links import Links
 from bridge.service.records import Records
 from bridge.service.results import Results
+from bridge.service.targets import GuardedNotifier, GuardedProvider, Targets
 from bridge.service.tasks import LEASE_LIFE, Tasks
 from bridge.service.tests import Tests
 from bridge.settings import Settings
@@ -46,8 +47,8 @@ from bridge.web.middlewares import net
 from bridge.web.routing import Endpoint, add
 from bridge.worker import Worker
 
-OUTWARD_CONNECTIONS = 200
-"""Per vendor. aiohttp's default of 100 would cap creates at 100 / latency."""
+OUTWARD_CONNECTIONS = 1024
+"""Per vendor, for all customers; each has a bound of its own (``targets.ABREAST``)."""
 
 
 def utc_now() -> datetime:
@@ -124,6 +125,8 @@ async def open_runtime(
         if notifier is None:
             guarded = egress.guarded_session(allow_private=insecure, connections=OUTWARD_CONNECTIONS)
             notifier = SoftgardenNotifier(await stack.enter_async_context(guarded), settings.softgarden.timeout)
+        targets = Targets(clock)
+        provider, notifier = GuardedProvider(provider, targets), GuardedNotifier(notifier, targets)
         awake = asyncio.Event()
         prefix, retention = settings.redis.key_prefix, settings.retention
         store = RedisInvitations(commands, prefix=prefix, retention=retention, clock=clock, lease_life=LEASE_LIFE)

@@ -20,6 +20,7 @@
     |- UpstreamError                a vendor
     |  |- Refused                   our request or our credentials; surely not done; do not repeat
     |  |- Unavailable               surely not done; repeat later
+    |  |  '- CircuitOpen            not even tried
     |  |- OutcomeUnknown            sent, no usable answer: perhaps done; never repeat a create by itself
     |  '- ContractBroken            answered, but not in a shape that the vendor documents
     |- NotConfirmed                 we owe a vendor something and go on by ourselves; 502 meanwhile
@@ -179,6 +180,10 @@ class Unavailable(UpstreamError):
     """The vendor could not be asked, or said "not now": surely not done."""
 
     code = "upstream_unavailable"
+
+
+class CircuitOpen(Unavailable):
+    """Not even tried: the vendor has not answered this customer's calls for a while; *retry_after_s* to the next probe."""
 
 
 class OutcomeUnknown(UpstreamError):

@@ -36,11 +36,16 @@ class Stop:
         self.event.set()
 
 
-async def serve(settings: Settings, *, stop: Stop | None = None, started: asyncio.Event | None = None) -> int:
-    """Serve until SIGTERM, SIGINT or *stop*; the exit code. *started* is set once both listeners accept."""
+async def serve(
+    settings: Settings, *, stop: Stop | None = None, started: asyncio.Event | None = None, signals: bool = True
+) -> int:
+    """Serve until SIGTERM, SIGINT or *stop*; the exit code. *started* is set once both listeners accept.
+
+    *signals* False leaves the signals to the caller, who then ends it by *stop*.
+    """
     stop = stop or Stop(asyncio.Event())
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT) if signals else ():
         loop.add_signal_handler(number, stop.now)
     for warning in settings.warnings:
         log.warning("config.warning", text=warning)

@@ -13,8 +13,11 @@ from bridge.core.models import Due, Invitation, Step
 from bridge.errors import Busy, UnknownInvitation
 from bridge.ports import Clock, InvitationStore
 
-CREATE_MARGIN = timedelta(seconds=2)
-"""Added to the provider's time-out: after that a create which nobody reported on is given up as unknown."""
+CREATE_MARGIN = timedelta(seconds=5)
+"""Added to the provider's time-out, for the wait for a turn (``targets.PATIENCE``) and the commits.
+
+After that a create which nobody reported on is given up as unknown.
+"""
 
 _TRIES = 50
 _DEFAULTS = Policy(timedelta(days=7), timedelta(minutes=30), timedelta(seconds=10))

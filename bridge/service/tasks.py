@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -23,7 +24,7 @@ from bridge.core.models import (
     State,
     TaskKind,
 )
-from bridge.errors import CallbackNotAllowed, Refused, StoreUnavailable, UpstreamError
+from bridge.errors import CallbackNotAllowed, CircuitOpen, Refused, StoreUnavailable, UpstreamError
 from bridge.ports import AssessmentProvider, Customers, Dice, Mint, Notifier, TaskQueue
 from bridge.service.records import Records
 
@@ -153,11 +154,21 @@ class Tasks:
         now = self._records.clock()
         if refused or decided.state is not invitation.state:
             return Done()
-        again = schedule.after_provider_failure(
-            lease.attempt, _note(error, now, begun), retry_after_s=error.retry_after_s, now=now, dice=self._dice()
-        )
+        again = self._after_failure(lease, error, now, begun)
         ends = lifecycle.patience_ends(decided, self._records.policy(customer), now)
-        return Again(min(again.at, ends), again.note) if ends is not None else again
+        return replace(again, at=min(again.at, ends)) if ends is not None else again
+
+    def _after_failure(self, lease: Lease, error: UpstreamError, now: datetime, begun: float) -> Again:
+        if isinstance(error, CircuitOpen):
+            return self._when_probed(error, now)
+        note = _note(error, now, begun)
+        return schedule.after_provider_failure(
+            lease.attempt, note, retry_after_s=error.retry_after_s, now=now, dice=self._dice()
+        )
+
+    def _when_probed(self, error: CircuitOpen, now: datetime) -> Again:
+        """Nothing went out, so it was no attempt; spread a little, for many wait for the same probe."""
+        return Again(now + schedule.asked_for(error.retry_after_s) * (1 + self._dice()), counted=False)
 
     # -- NOTIFY
 
@@ -173,6 +184,8 @@ class Tasks:
         except CallbackNotAllowed:
             note = AttemptNote(self._records.clock(), "callback_not_allowed")
             return Dead("callback_not_allowed", note)
+        except CircuitOpen as error:
+            return self._when_probed(error, self._records.clock())
         except UpstreamError as error:
             note = _note(error, self._records.clock(), begun)
             retry_after_s = error.retry_after_s
@@ -198,13 +211,10 @@ class Tasks:
                 await self._provider.anonymise(customer, reference_id)
             except UpstreamError as error:
                 now = self._records.clock()
-                note = _note(error, now, begun)
                 if isinstance(error, Refused) and error.status in (409, 422):
                     # Contracts 3.9: Equalture will not, whatever we do; somebody has to look at it.
-                    return Dead("refused", note)
-                return schedule.after_provider_failure(
-                    lease.attempt, note, retry_after_s=error.retry_after_s, now=now, dice=self._dice()
-                )
+                    return Dead("refused", _note(error, now, begun))
+                return self._after_failure(lease, error, now, begun)
             invitation = await self._records.apply(invitation, AnonymisedSeen(reference_id), customer)
         return Done()
 

@@ -11,7 +11,7 @@ import pytest
 from redis.asyncio import Redis
 
 from bridge.core.models import Again, Cancel, Dead, Done, Due, Invitation, OrderChange, State, Step, TaskKind
-from bridge.errors import RecordTooNew
+from bridge.errors import RecordTooNew, StoreUnavailable
 from bridge.store.commands import Commands
 from bridge.store.connection import open_client
 from bridge.store.invitations import RedisInvitations
@@ -201,3 +201,10 @@ async def test_strange_ids(store: RedisInvitations, backend: Backend) -> None:
     (mine,) = await lease(backend)
     with pytest.raises(ValueError, match="invitation id"):
         await backend.tasks.settle(replace(mine, invitation_id="x"), Done(), NOW)
+
+
+async def test_foreign_type(backend: Backend, commands: Commands) -> None:
+    """A key of the bridge that holds something foreign makes the operation fail as a whole, as unavailable."""
+    await commands.run(("SET", "b:{p3}:lanes", "x"))
+    with pytest.raises(StoreUnavailable, match="wrong kind"):
+        await backend.tasks.next_due()
