@@ -26,6 +26,7 @@ from bridge.service.erasure import Erasure
 from bridge.service.events import Events
 from bridge.service.invitations import Invitations
 from bridge.service.links import Links
+from bridge.service.operations import Operations
 from bridge.service.records import Records
 from bridge.service.results import Results
 from bridge.service.targets import GuardedNotifier, GuardedProvider, Targets
@@ -42,7 +43,7 @@ from bridge.store.invitations import RedisInvitations
 from bridge.store.references import RedisReferences
 from bridge.store.tasks import RedisTasks
 from bridge.web import health, openapi, pages
-from bridge.web.keys import CUSTOMERS, SERVICES
+from bridge.web.keys import CUSTOMERS, DRAINING, SERVICES
 from bridge.web.middlewares import net
 from bridge.web.routing import Endpoint, add
 from bridge.worker import Worker
@@ -151,6 +152,7 @@ async def open_runtime(
             erasure=Erasure(records, tasks),
             tasks=tasks,
             records=records,
+            operations=Operations(store, queue, clock),
         )
         current.append(
             Runtime(
@@ -188,6 +190,7 @@ def _application(runtime: Runtime, endpoints: list[Endpoint]) -> web.Application
     app = web.Application(middlewares=[net])
     app[SERVICES] = runtime.services
     app[CUSTOMERS] = runtime.directory
+    app[DRAINING] = lambda: runtime.draining
     add(app, endpoints)
     return app
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
+import socket
 from dataclasses import dataclass
 
 import structlog
 from aiohttp import web
 
-from bridge import __version__, app
+from bridge import __version__, app, supervisor
 from bridge.errors import StoreUnavailable
 from bridge.settings import Settings
 from bridge.store.connection import durability
@@ -18,7 +20,10 @@ from bridge.store.connection import durability
 REQUEST_GRACE_S = 20.0
 """How long requests in flight may take after SIGTERM; less than the usual 30 s of an orchestrator."""
 WORKER_GRACE_S = 5.0
+LINGER_S = 0.5
+"""After SIGTERM: readiness is off, but calls are still taken, and every answer ends its connection. So nobody is cut off."""
 _LOOK_FOR_REDIS_S = 0.5
+_LOOK_FOR_PARENT_S = 1.0
 
 log = structlog.get_logger()
 
@@ -57,10 +62,16 @@ async def serve(
         await stack.enter_async_context(app.working(runtime, grace_s=WORKER_GRACE_S, on_death=on_death))
         look = asyncio.create_task(_look_at_redis(runtime, stop))
         stack.callback(look.cancel)
-        public = await _listen(stack, app.create_app(runtime), settings.listen.host, settings.listen.port)
-        admin = await _listen(
-            stack, app.create_admin_app(runtime), settings.admin_listen.host, settings.admin_listen.port
+        handed_down = supervisor.inherited()
+        if handed_down is not None:
+            orphaned = asyncio.create_task(_look_at_parent(stop))
+            stack.callback(orphaned.cancel)
+        listeners = handed_down or (
+            supervisor.listen(settings.listen),
+            supervisor.listen(settings.admin_listen),
         )
+        public = await _listen(stack, app.create_app(runtime), listeners[0])
+        admin = await _listen(stack, app.create_admin_app(runtime), listeners[1])
         log.info(
             "daemon.started",
             version=__version__,
@@ -73,18 +84,28 @@ async def serve(
             started.set()
         await stop.event.wait()
         runtime.draining = True
+        await asyncio.sleep(LINGER_S)
         log.info("daemon.stopping")
     log.info("daemon.stopped", code=stop.code)
     return stop.code
 
 
-async def _listen(stack: contextlib.AsyncExitStack, application: web.Application, host: str, port: int) -> str:
+async def _listen(stack: contextlib.AsyncExitStack, application: web.Application, listener: socket.socket) -> str:
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=REQUEST_GRACE_S)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
-    site = web.TCPSite(runner, host, port, backlog=512)
-    await site.start()
-    return f"{host}:{site.port}"
+    await web.SockSite(runner, listener, backlog=supervisor.BACKLOG).start()
+    host, port, *_ = listener.getsockname()
+    return f"{host}:{port}"
+
+
+async def _look_at_parent(stop: Stop) -> None:
+    """A supervised child whose parent was killed ends: nobody would restart it, and it holds the parent's port."""
+    parent = os.getppid()
+    while os.getppid() == parent:  # noqa: ASYNC110 - no event tells of it
+        await asyncio.sleep(_LOOK_FOR_PARENT_S)
+    log.error("daemon.orphaned")
+    stop.now(1)
 
 
 async def _look_at_redis(runtime: app.Runtime, stop: Stop) -> None:

@@ -7,7 +7,7 @@ import sys
 import click
 
 import bridge
-from bridge.cli import demo, keys, run
+from bridge.cli import demo, keys, operate, run
 from bridge.errors import BridgeError, ConfigError
 
 
@@ -17,7 +17,18 @@ def cli() -> None:
     """The daemon between softgarden's Assessment API and Equalture."""
 
 
-for command in (run.serve, run.check, run.healthcheck, keys.token, keys.key, demo.demo, demo.sandbox):
+for command in (
+    run.serve,
+    run.check,
+    run.healthcheck,
+    keys.token,
+    keys.key,
+    operate.invitations,
+    operate.dead,
+    operate.erase,
+    demo.demo,
+    demo.sandbox,
+):
     cli.add_command(command)
 
 

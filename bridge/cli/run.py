@@ -17,16 +17,21 @@ from bridge.core import translate
 from bridge.errors import UpstreamError
 from bridge.serve import serve as run_daemon
 from bridge.settings import Settings
+from bridge.supervisor import Supervisor
 
 _HEALTH_TIMEOUT_S = 3.0
 
 
 @click.command()
 @config_option
-def serve(config: Path) -> None:
+@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes.")
+def serve(config: Path, workers: int) -> None:
     """Run the daemon."""
     settings = load(config)
     logs.configure(settings.log.level, settings.log.format)
+    if workers > 1:
+        code = asyncio.run(Supervisor(config, workers, settings.listen, settings.admin_listen).run())
+        raise SystemExit(code)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         code = runner.run(run_daemon(settings))
     if code:

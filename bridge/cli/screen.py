@@ -21,7 +21,9 @@ _PEOPLE = "yellow"
 _MAC = re.compile(r"(iv_[0-9a-f][A-Za-z0-9]{24}\.)[A-Za-z0-9_-]{22}")
 _SECRET = re.compile(r"\b(?=[\w-]*[A-Z])(?=[\w-]*[\d_-])[A-Za-z0-9_-]{30,}")
 """Random text of 30 characters and more; ids of invitations and applications are shorter, or have no capitals."""
-_ID = re.compile(r"\b([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|\b(iv_[0-9a-f][A-Za-z0-9]{7})[A-Za-z0-9]{17}")
+_ID = re.compile(
+    r"\b([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|\b(iv_[0-9a-f][A-Za-z0-9]{7})[A-Za-z0-9]{17}"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,7 +57,7 @@ tests:
   items:
     - {{id: {test_id}, job_id: {job_id}, name: Engineer assessment, duration: 30}}
 test_url: landing
-hire: {{enabled: true, tokens_sha256: [{digest}]}}
+hire: {{enabled: true, tokens_sha256: [{hire_digest}]}}
 """
 
 
@@ -80,19 +80,21 @@ class Ports:
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """What the journey is played on; *token* is the customer's, *log* the daemon's."""
+    """What the journey is played on; *token* and *hire_token* are the customer's, *log* the daemon's."""
 
     folder: Path
     config: Path
     log: Path
     settings: Settings
     token: str
+    hire_token: str
     redis_url: str
     commands: Commands
     equalture: EqualtureSandbox
     softgarden: SoftgardenSandbox
     client: SoftgardenClient
     admin_url: str
+    """Where the bridge's other listener is reached."""
 
     @property
     def bridge_url(self) -> str:
@@ -104,7 +106,12 @@ class Stage:
 async def open_stage(tape: Tape, ports: Ports) -> AsyncIterator[Stage]:
     """Set everything up on free ports in a fresh folder, and clear it all away."""
     async with contextlib.AsyncExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bridge-demo-", ignore_cleanup_errors=True)))
+        folder = Path(
+            stack.enter_context(tempfile.TemporaryDirectory(prefix="bridge-demo-", ignore_cleanup_errors=True))
+        )
+        log = folder / "bridge.log"
+        logs.configure("info", "json", stack.enter_context(log.open("w", encoding="utf-8")))
+        stack.callback(logs.configure, "warning", "console")  # before the file is closed
         redis_url = await stack.enter_async_context(embedded.running(folder / "redis"))
         commands = await stack.enter_async_context(open_client(redis_url))
         ports = ports.settled()
@@ -112,21 +119,30 @@ async def open_stage(tape: Tape, ports: Ports) -> AsyncIterator[Stage]:
         softgarden = SoftgardenSandbox(port=ports.softgarden, on_call=partial(tape.listen, SOFTGARDEN))
         await stack.enter_async_context(equalture)
         await stack.enter_async_context(softgarden)
-        token = secrets.token_urlsafe(32)
+        token, hire_token = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
         account = sample_account(equalture)
         account.webhook_secret = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
         config = folder / "config"
-        _write_config(config, ports, redis_url, equalture.base_url, token, account)
+        _write_config(config, ports, redis_url, equalture.base_url, (token, hire_token), account)
         loaded = settings.load(config, {})
         account.webhook_url = f"{loaded.public_url}/equalture/webhooks/{CUSTOMER}"
         softgarden.add_customer(CUSTOMER, PUBLIC_CLIENT)
         client = softgarden.connect(loaded.public_url, token, customer=CUSTOMER)
-        log = folder / "bridge.log"
-        logs.configure(loaded.log.level, loaded.log.format, stack.enter_context(log.open("w", encoding="utf-8")))
         await stack.enter_async_context(_daemon(loaded))
         admin_url = f"http://{HOST}:{ports.admin}"
         yield Stage(
-            folder, config, log, loaded, token, redis_url, commands, equalture, softgarden, client, admin_url
+            folder,
+            config,
+            log,
+            loaded,
+            token,
+            hire_token,
+            redis_url,
+            commands,
+            equalture,
+            softgarden,
+            client,
+            admin_url,
         )
 
 
@@ -136,7 +152,7 @@ def sample_account(equalture: EqualtureSandbox) -> Account:
 
 
 def _write_config(
-    config: Path, ports: Ports, redis_url: str, equalture_url: str, token: str, account: Account
+    config: Path, ports: Ports, redis_url: str, equalture_url: str, tokens: tuple[str, str], account: Account
 ) -> None:
     """As an administrator would: other commands can be tried with it, too."""
     (config / "customers").mkdir(parents=True)
@@ -149,7 +165,8 @@ def _write_config(
         equalture_url=equalture_url,
     )
     customer = _CUSTOMER_YAML.format(
-        digest=ids.digest(token),
+        digest=ids.digest(tokens[0]),
+        hire_digest=ids.digest(tokens[1]),
         public_client=PUBLIC_CLIENT,
         client_id=CLIENT_ID,
         client_secret=CLIENT_SECRET,
@@ -175,6 +192,7 @@ async def _daemon(loaded: Settings) -> AsyncIterator[None]:
         ready.cancel()
         stop.now()
         await asyncio.wait((daemon,))
+        daemon.exception()  # looked at, or asyncio would print it; the log has it
 
 
 @contextlib.contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -10,6 +11,7 @@ from urllib.parse import urlsplit
 from bridge.errors import CallbackNotAllowed
 
 MAX_LENGTH = 2000
+_NAME = re.compile(r"([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +33,7 @@ class CallbackRule:
             return "Not a plain absolute URL."
         try:
             parts = urlsplit(url)
-            host = parts.hostname or ""
+            host = (parts.hostname or "").removesuffix(".")
             port = parts.port
         except ValueError:
             return "Not a valid URL."
@@ -39,7 +41,7 @@ class CallbackRule:
         checks = (
             (parts.scheme in schemes, "The scheme must be https."),
             (bool(host) and port != 0, "Not a valid URL: the host is missing."),
-            (parts.username is None and parts.password is None, "User name and password are not allowed in the URL."),
+            ("@" not in parts.netloc, "User name and password are not allowed in the URL."),
             (
                 self._listed(host),
                 "This host is not allowed; the administrator lists hosts in softgarden.callback_hosts.",
@@ -49,8 +51,9 @@ class CallbackRule:
         return next((message for fine, message in checks if not fine), None)
 
     def _listed(self, host: str) -> bool:
-        name = host.lower().removesuffix(".")
-        return any(name == listed or (name.endswith(f".{listed}") and not _is_address(name)) for listed in self.hosts)
+        # Only plain names have sub-domains: in "evil.com%2f.softgarden.io" a client may see another host than we do.
+        plain = _NAME.fullmatch(host) is not None
+        return any(host == listed or (plain and host.endswith(f".{listed}")) for listed in self.hosts)
 
 
 def _is_address(host: str) -> bool:
@@ -58,5 +61,5 @@ def _is_address(host: str) -> bool:
         ip_address(host)
     except ValueError:
         # Short, octal, decimal and hexadecimal spellings: every label a number means that a resolver may take it as one.
-        return all(label.isdigit() or label.startswith("0x") for label in host.lower().split("."))
+        return all(label.isdigit() or label.startswith("0x") for label in host.split("."))
     return True

@@ -13,6 +13,9 @@
 
 An event that changes nothing gives back the same record and no tasks. States only move forward; ``completed_at`` is set
 once. A repeat of a create is never decided here by itself: only a new order of softgarden opens a new attempt.
+
+A CHECK runs while other events come in, and ends when it has been decided on. So every event that leaves an invitation open,
+or leaves a report to be looked into, sees to it that a CHECK is queued; none relies on one that was queued before.
 """
 
 from __future__ import annotations
@@ -44,7 +47,7 @@ GRACE = timedelta(days=1)
 """How long after the deadline a test that is known to have been started may still be finished."""
 
 LATE_WINDOW = timedelta(days=1)
-"""How long after an expiry we go on looking for a late completion by ourselves (callbacks count for ever)."""
+"""How long after an expiry, or a later callback, we go on looking by ourselves (callbacks count for ever)."""
 
 QUICKEST_CHECK = timedelta(seconds=1)
 UNHURRIED_CHECK = timedelta(minutes=1)
@@ -134,7 +137,7 @@ class ProviderSilent:
 
 @dataclass(frozen=True, slots=True)
 class HintAccepted:
-    """The report cannot be verified, since the lost attempt's reference id is not known: it counts as it is."""
+    """The report cannot be verified, since nothing can be asked about the attempt: it counts as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,20 +195,17 @@ class Wait:
 
 def question(invitation: Invitation, policy: Policy, now: datetime) -> Ask | Act | Wait | None:
     """What a CHECK has to find out; None: nothing any more."""
-    if invitation.state in (State.FAILED, State.ERASED) or (
-        invitation.state is State.COMPLETED and invitation.confirmed
-    ):
+    if not _unsettled(invitation):
         return None
     pending = _pending(invitation)
     if pending is not None:
         given_up_at = pending.started_at + policy.create_bound
         return Wait(given_up_at) if now < given_up_at else Act(CreateUnknown(pending.number))
-    hint = invitation.hint
-    if hint is not None and hint.report is not None and _attempt(invitation, hint.attempt).reference_id is None:
-        return Act(HintAccepted())
     reference_id = reference_of(invitation)
     if reference_id is not None:
         return Ask(reference_id)
+    if _report(invitation) is not None:
+        return Act(HintAccepted())
     if invitation.state in OPEN:
         end = _end(invitation, policy)
         return Wait(end) if now < end else Act(NotDoneSeen())
@@ -213,10 +213,16 @@ def question(invitation: Invitation, policy: Policy, now: datetime) -> Ask | Act
 
 
 def reference_of(invitation: Invitation) -> str | None:
-    """The provider's id of the application that counts: the one reported on, else the one whose link softgarden got."""
-    wanted = invitation.hint.attempt if invitation.hint is not None else invitation.live_attempt
-    by_number = {attempt.number: attempt.reference_id for attempt in invitation.attempts}
-    return by_number.get(wanted) or by_number.get(invitation.live_attempt)
+    """The provider's id of the application that counts: the one reported on, else the one whose link softgarden got.
+
+    None where nothing can be asked: the create's answer was lost, or the orphan is anonymised. A report on such an attempt is
+    never looked for in another application; a hint without a report is.
+    """
+    ids = {attempt.number: None if attempt.anonymised else attempt.reference_id for attempt in invitation.attempts}
+    hint, live = invitation.hint, ids.get(invitation.live_attempt)
+    if hint is None:
+        return live
+    return ids[hint.attempt] if hint.report is not None else ids[hint.attempt] or live
 
 
 def to_anonymise(invitation: Invitation) -> tuple[str, ...]:
@@ -316,10 +322,9 @@ def decide(invitation: Invitation, event: Event, policy: Policy, now: datetime) 
             known = invitation.state not in (State.ERASED, State.FAILED)
             step = Step(replace(invitation, callback=callback) if known else invitation)
         case HintSeen():
-            step = _hint_seen(invitation, event, now)
+            step = _hint_seen(invitation, event, policy, now)
         case StartSeen(at):
-            begun = invitation.state is State.INVITED
-            step = Step(replace(invitation, state=State.STARTED, started_at=at) if begun else invitation)
+            step = _start_seen(invitation, at, policy, now)
         case ResultSeen(result):
             step = _result_seen(invitation, result, now)
         case NotDoneSeen():
@@ -346,34 +351,35 @@ def _attempt_opened(invitation: Invitation, event: AttemptOpened, policy: Policy
     )
     attempt = Attempt(number=len(earlier) + 1, secret_digest=event.secret_digest, started_at=now)
     opened = replace(invitation, state=State.UNCERTAIN, attempts=(*earlier, attempt), callback=event.callback)
-    return Step(opened, (Due(TaskKind.CHECK, now + policy.create_bound),))
+    return Step(opened, (Due(TaskKind.CHECK, _soon(opened, policy, now)),))
 
 
 def _created(invitation: Invitation, event: Created, policy: Policy, now: datetime) -> Step:
     def with_outcome(outcome: Outcome) -> Invitation:
         return _with_attempt(invitation, event.attempt, outcome=outcome, reference_id=event.reference_id)
 
-    if _attempt(invitation, event.attempt).reference_id is not None:
+    attempt = _attempt(invitation, event.attempt)
+    if attempt.reference_id is not None or attempt.anonymised:
         return Step(invitation)
     if invitation.state in (State.ERASED, State.FAILED):
         return Step(with_outcome(Outcome.CREATED), (Due(TaskKind.ANONYMISE, now),))
     if invitation.live_attempt:
         return Step(with_outcome(Outcome.ORPHAN), (Due(TaskKind.ANONYMISE, now),))
-    if event.assessment_url is None:
+    if event.assessment_url is None and invitation.state in OPEN:
         failed = replace(with_outcome(Outcome.CREATED), state=State.FAILED, failure="upstream_broken", hint=None)
         tasks = (Cancel(TaskKind.CHECK), Due(TaskKind.ANONYMISE, now))
         return Step(failed, tasks, OrderChange.RELEASE, order_key=invitation.order_key)
-    deadline = _attempt(invitation, event.attempt).started_at + policy.link_life
     linked = replace(
         with_outcome(Outcome.CREATED),
         assessment_url=event.assessment_url,
-        deadline=deadline,
+        deadline=attempt.started_at + policy.link_life,
         live_attempt=event.attempt,
     )
     if invitation.state not in OPEN:
-        return Step(linked)
+        # Too late for the candidate, but now there is something to ask about.
+        return Step(linked, (Due(TaskKind.CHECK, now),) if _unsettled(linked) else ())
     invited = replace(linked, state=State.INVITED)
-    return Step(invited, (Due(TaskKind.CHECK, now if invited.hint else _next_poll(invited, policy, now)),))
+    return Step(invited, (Due(TaskKind.CHECK, _soon(invited, policy, now)),))
 
 
 def _create_failed(invitation: Invitation, event: CreateFailed, policy: Policy, now: datetime) -> Step:
@@ -383,7 +389,7 @@ def _create_failed(invitation: Invitation, event: CreateFailed, policy: Policy, 
     if invitation.state not in (State.CREATING, State.UNCERTAIN):
         return Step(told)
     if any(attempt.outcome is not Outcome.FAILED for attempt in told.attempts):
-        return Step(replace(told, state=State.UNCERTAIN), (Due(TaskKind.CHECK, _next_poll(told, policy, now)),))
+        return Step(replace(told, state=State.UNCERTAIN), (Due(TaskKind.CHECK, _soon(told, policy, now)),))
     failed = replace(told, state=State.FAILED, failure=event.code, hint=None)
     return Step(failed, (Cancel(TaskKind.CHECK),), OrderChange.RELEASE, order_key=invitation.order_key)
 
@@ -392,28 +398,42 @@ def _create_unknown(invitation: Invitation, event: CreateUnknown, policy: Policy
     if _attempt(invitation, event.attempt).outcome is not Outcome.PENDING:
         return Step(invitation)
     lost = _with_attempt(invitation, event.attempt, outcome=Outcome.UNKNOWN)
-    if invitation.state not in (State.CREATING, State.UNCERTAIN):
-        return Step(lost)
-    lost = replace(lost, state=State.UNCERTAIN)
-    return Step(lost, (Due(TaskKind.CHECK, now if lost.hint else _next_poll(lost, policy, now)),))
+    if lost.state is State.CREATING:
+        lost = replace(lost, state=State.UNCERTAIN)
+    return Step(lost, (Due(TaskKind.CHECK, _soon(lost, policy, now)),) if _unsettled(lost) else ())
 
 
-def _hint_seen(invitation: Invitation, event: HintSeen, now: datetime) -> Step:
-    unconfirmed = invitation.state is State.COMPLETED and not invitation.confirmed
-    if invitation.state not in OPEN and invitation.state is not State.EXPIRED and not unconfirmed:
+def _start_seen(invitation: Invitation, at: datetime, policy: Policy, now: datetime) -> Step:
+    if invitation.state is not State.INVITED:
         return Step(invitation)
-    hint = invitation.hint
-    if unconfirmed:
-        hinted = invitation
-    elif hint is None:
-        hinted = replace(invitation, hint=Hint(event.attempt, now, event.report))
-    elif hint.report is None and event.report is not None:
-        hinted = replace(invitation, hint=Hint(event.attempt, hint.seen_at, event.report))
-    else:
-        hinted = invitation
-    # While the create is under way there is nothing to ask about; Created and CreateUnknown make the check due.
-    waiting = _pending(invitation) is not None or (unconfirmed and reference_of(invitation) is None)
-    return Step(hinted, () if waiting else (Due(TaskKind.CHECK, now),))
+    started = replace(invitation, state=State.STARTED, started_at=at)
+    return Step(started, (Due(TaskKind.CHECK, _next_check(started, policy, now)),))
+
+
+def _hint_seen(invitation: Invitation, event: HintSeen, policy: Policy, now: datetime) -> Step:
+    if not _unsettled(invitation):
+        return Step(invitation)
+    if invitation.state is State.COMPLETED:
+        # The first completion counts; another hint can only make us confirm it sooner.
+        return Step(invitation, (Due(TaskKind.CHECK, now),) if reference_of(invitation) is not None else ())
+    hinted = replace(invitation, hint=_weightier(invitation, event, now))
+    return Step(hinted, (Due(TaskKind.CHECK, _soon(hinted, policy, now)),))
+
+
+def _weightier(invitation: Invitation, event: HintSeen, now: datetime) -> Hint:
+    """The hint to keep: of one attempt the latest report, of several one with a report, best on the link softgarden got."""
+    new, old = Hint(event.attempt, now, event.report), invitation.hint
+    if old is None:
+        return new
+    if new.attempt != old.attempt:
+
+        def weight(hint: Hint) -> tuple[bool, bool]:
+            return hint.report is not None, hint.attempt == invitation.live_attempt
+
+        return max(old, new, key=weight)
+    # After an expiry a hint that the provider denied for a whole day has been settled: this one is about something new.
+    denied = invitation.state is State.EXPIRED and now >= old.seen_at + LATE_WINDOW
+    return Hint(old.attempt, now if denied else old.seen_at, new.report or old.report)
 
 
 def _result_seen(invitation: Invitation, result: Result, now: datetime) -> Step:
@@ -429,35 +449,33 @@ def _result_seen(invitation: Invitation, result: Result, now: datetime) -> Step:
 
 
 def _not_done(invitation: Invitation, policy: Policy, now: datetime) -> Step:
-    if invitation.state in OPEN:
-        if now >= _end(invitation, policy):
-            return _expire(invitation, policy, now)
-        return Step(invitation, (Due(TaskKind.CHECK, _next_check(invitation, policy, now)),))
-    since = invitation.expired_at if invitation.state is State.EXPIRED else invitation.completed_at
-    if since is None or invitation.confirmed:
+    if _beyond_asking(invitation):
+        return _accept_hint(invitation, now)
+    if invitation.state in OPEN and now >= _end(invitation, policy):
+        return _expire(invitation, policy, now)
+    if not _unsettled(invitation):
         return Step(invitation)
-    if now < since + LATE_WINDOW and reference_of(invitation) is not None:
+    if invitation.state in OPEN or (_askable(invitation) and now < _looks_until(invitation, policy)):
         return Step(invitation, (Due(TaskKind.CHECK, _next_check(invitation, policy, now)),))
     return Step(invitation, (Cancel(TaskKind.CHECK),))
 
 
 def _provider_silent(invitation: Invitation, policy: Policy, now: datetime) -> Step:
     hint = invitation.hint
-    waiting = invitation.state in OPEN or invitation.state is State.EXPIRED
-    if waiting and hint is not None and hint.report is not None and now >= hint.seen_at + HINT_PATIENCE:
-        done = _complete(invitation, hint.report, now, confirmed=False)
-        return Step(done, (Due(TaskKind.CHECK, now + UNHURRIED_CHECK), Due(TaskKind.NOTIFY, now)))
+    if _beyond_asking(invitation) or (hint is not None and now >= hint.seen_at + HINT_PATIENCE and _report(invitation)):
+        return _accept_hint(invitation, now)
     if invitation.state in OPEN and now >= _end(invitation, policy) + HINT_PATIENCE:
         return _expire(invitation, policy, now)
     return Step(invitation)
 
 
 def _accept_hint(invitation: Invitation, now: datetime) -> Step:
-    hint = invitation.hint
-    if hint is None or hint.report is None or not (invitation.state in OPEN or invitation.state is State.EXPIRED):
+    report = _report(invitation)
+    if report is None:
         return Step(invitation)
-    done = _complete(invitation, hint.report, now, confirmed=False)
-    return Step(done, (Cancel(TaskKind.CHECK), Due(TaskKind.NOTIFY, now)))
+    done = _complete(invitation, report, now, confirmed=False)
+    check = Due(TaskKind.CHECK, now + UNHURRIED_CHECK) if _askable(done) else Cancel(TaskKind.CHECK)
+    return Step(done, (check, Due(TaskKind.NOTIFY, now)))
 
 
 def _erase(invitation: Invitation, now: datetime) -> Step:
@@ -474,7 +492,9 @@ def _erase(invitation: Invitation, now: datetime) -> Step:
         state=State.ERASED,
         created_at=invitation.created_at,
         updated_at=now,
-        attempts=invitation.attempts,
+        attempts=tuple(
+            replace(attempt, reference_id=None) if attempt.anonymised else attempt for attempt in invitation.attempts
+        ),
         erased_at=now,
         version=invitation.version,
     )
@@ -513,8 +533,8 @@ def _complete(invitation: Invitation, result: Result, now: datetime, *, confirme
 
 def _expire(invitation: Invitation, policy: Policy, now: datetime) -> Step:
     expired = replace(invitation, state=State.EXPIRED, expired_at=_deadline(invitation, policy))
-    later = Due(TaskKind.CHECK, now + min(policy.poll_every, LATE_WINDOW)) if reference_of(expired) else None
-    check = later or Cancel(TaskKind.CHECK)
+    later = min(_next_check(expired, policy, now), now + LATE_WINDOW)
+    check = Due(TaskKind.CHECK, later) if _askable(expired) else Cancel(TaskKind.CHECK)
     return Step(expired, (check, Due(TaskKind.NOTIFY, now)))
 
 
@@ -524,14 +544,29 @@ def _deadline(invitation: Invitation, policy: Policy) -> datetime:
 
 def _end(invitation: Invitation, policy: Policy) -> datetime:
     deadline = _deadline(invitation, policy)
-    return deadline + GRACE if invitation.state is State.STARTED else deadline
+    return deadline + GRACE if invitation.started_at is not None else deadline
+
+
+def _looks_until(invitation: Invitation, policy: Policy) -> datetime:
+    """When we stop asking by ourselves about a late completion, or for the confirmation of a report."""
+    since = invitation.completed_at or _end(invitation, policy)
+    return max(since, invitation.hint.seen_at if invitation.hint is not None else since) + LATE_WINDOW
+
+
+def _soon(invitation: Invitation, policy: Policy, now: datetime) -> datetime:
+    """The next CHECK after a change: at once where there is a hint, as soon as no create is under way any more."""
+    at_once = invitation.hint is not None and _pending(invitation) is None
+    return now if at_once else _next_poll(invitation, policy, now)
 
 
 def _next_poll(invitation: Invitation, policy: Policy, now: datetime) -> datetime:
-    poll = now + policy.poll_every
+    pending = _pending(invitation)
+    if pending is not None:
+        return max(pending.started_at + policy.create_bound, now)
     end = _end(invitation, policy)
     if reference_of(invitation) is None:
         return max(end, now)
+    poll = now + policy.poll_every
     return min(poll, end) if end > now else poll
 
 
@@ -541,6 +576,29 @@ def _next_check(invitation: Invitation, policy: Policy, now: datetime) -> dateti
         return poll
     # A hint that is not true yet: look again after as long as it has waited, so quickly first and seldom later.
     return min(poll, now + max(QUICKEST_CHECK, now - invitation.hint.seen_at))
+
+
+def _unsettled(invitation: Invitation) -> bool:
+    """Could the provider's answer, or a report, still change something?"""
+    if invitation.state is State.COMPLETED:
+        return not invitation.confirmed
+    return invitation.state in OPEN or invitation.state is State.EXPIRED
+
+
+def _report(invitation: Invitation) -> Result | None:
+    """The report that completes the invitation unless the provider does it first."""
+    waiting = invitation.state in OPEN or invitation.state is State.EXPIRED
+    return invitation.hint.report if waiting and invitation.hint is not None else None
+
+
+def _askable(invitation: Invitation) -> bool:
+    """Is there, or may there be in a moment, an application to ask about?"""
+    return reference_of(invitation) is not None or _pending(invitation) is not None
+
+
+def _beyond_asking(invitation: Invitation) -> bool:
+    """There is a report, and the provider cannot have been asked about it: whatever it said or not was about another one."""
+    return _report(invitation) is not None and not _askable(invitation)
 
 
 def _pending(invitation: Invitation) -> Attempt | None:

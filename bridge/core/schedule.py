@@ -64,4 +64,4 @@ def jittered(delay: timedelta, dice: float) -> timedelta:
 
 def asked_for(retry_after_s: float | None) -> timedelta:
     """What a vendor's ``Retry-After`` asks for, capped at a day."""
-    return min(timedelta(seconds=retry_after_s or 0), RETRY_AFTER_CAP)
+    return timedelta(seconds=min(retry_after_s or 0, RETRY_AFTER_CAP.total_seconds()))

@@ -8,6 +8,7 @@ from bridge.service.erasure import Erasure
 from bridge.service.events import Events
 from bridge.service.invitations import Invitations
 from bridge.service.links import Links
+from bridge.service.operations import Operations
 from bridge.service.records import Records
 from bridge.service.results import Results
 from bridge.service.tasks import Tasks
@@ -26,3 +27,4 @@ class Services:
     erasure: Erasure
     tasks: Tasks
     records: Records
+    operations: Operations

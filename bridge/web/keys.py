@@ -11,6 +11,7 @@ from bridge.service import Services
 
 SERVICES = web.AppKey("services", Services)
 CUSTOMERS: web.AppKey[Callable[[], Directory]] = web.AppKey("customers")
+DRAINING: web.AppKey[Callable[[], bool]] = web.AppKey("draining")
 CUSTOMER = web.RequestKey("customer", Customer)
 REQUEST_ID = web.RequestKey("request_id", str)
 ROUTE = web.RequestKey("route", str)

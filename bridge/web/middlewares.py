@@ -12,7 +12,7 @@ from structlog.contextvars import bound_contextvars
 
 from bridge.errors import BridgeError, StoreUnavailable, UpstreamError
 from bridge.web import problems
-from bridge.web.keys import CUSTOMER, REQUEST_ID, ROUTE
+from bridge.web.keys import CUSTOMER, DRAINING, REQUEST_ID, ROUTE
 from bridge.web.routing import Handler
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._~:+/=-]{1,128}", re.ASCII)
@@ -31,6 +31,8 @@ async def net(request: web.Request, handler: Handler) -> web.StreamResponse:
         response, code = await _answer(request, handler)
         response.headers["X-Request-ID"] = request_id
         response.headers["Server"] = "bridge"
+        if request.app[DRAINING]():
+            response.force_close()
         customer = request.get(CUSTOMER)
         log.info(
             "request.handled",

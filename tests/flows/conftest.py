@@ -25,6 +25,7 @@ import pytest
 import structlog
 import yaml
 from aiohttp import web
+from redis import Redis
 
 from bridge import app, logs
 from bridge.core.models import DeadLetter, Invitation, TaskKind
@@ -208,7 +209,7 @@ class Config:
 
 
 Launch = Callable[..., Awaitable[Bridge]]
-"""Opens a bridge on the ``config``; *commands* in place of a real Redis."""
+"""Opens a bridge on the ``config``; *commands*: in place of a real Redis; *port*: if not the public URL's."""
 
 
 @dataclass(slots=True)
@@ -291,7 +292,9 @@ def _free_port() -> int:
 
 @pytest.fixture
 def config(tmp_path: Path, equalture: EqualtureSandbox, redis_server: RedisServer) -> Config:
-    """Three customers with all defaults but those that tell them apart, and quick time-outs."""
+    """Three customers with all defaults but those that tell them apart, quick time-outs, and a Redis with nothing in it."""
+    with Redis(unix_socket_path=redis_server.socket) as client:
+        client.flushall()
     daemon = {
         "public_url": f"http://127.0.0.1:{_free_port()}",
         "redis": {
@@ -331,7 +334,7 @@ async def launch(
         at = clock()
         return at.replace(microsecond=at.microsecond // 1000 * 1000)
 
-    async def start(commands: Commands | None = None) -> Bridge:
+    async def start(commands: Commands | None = None, port: int | None = None) -> Bridge:
         settings = config.load()
         async with contextlib.AsyncExitStack() as stack:
             runtime = await stack.enter_async_context(
@@ -340,8 +343,8 @@ async def launch(
             deaths: list[str] = []
             work = app.working(runtime, grace_s=0.5, on_death=lambda: deaths.append("the worker died"))
             await stack.enter_async_context(work)
-            port = int(settings.public_url.rpartition(":")[2])
-            url = await _serve(stack, app.create_app(runtime), port)
+            public_port = int(settings.public_url.rpartition(":")[2])
+            url = await _serve(stack, app.create_app(runtime), public_port if port is None else port)
             admin_url = await _serve(stack, app.create_admin_app(runtime), 0)
             session = await stack.enter_async_context(
                 aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=15), cookie_jar=aiohttp.DummyCookieJar())

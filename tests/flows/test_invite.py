@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bridge.core.models import Outcome, State
-from bridge.sandbox import Call, Reply
+from bridge.sandbox import Reply
 from tests.flows.conftest import Bridge, Config, Launch, eventually
 
 APPLICATION = "application-1"
@@ -59,22 +59,17 @@ async def test_thirty_parallel_orders_make_one_application(bridge: Bridge) -> No
     assert len(bridge.equalture.calls("create")) == 1
 
 
-async def test_two_processes_make_one_application(launch: Launch, config: Config) -> None:
-    """Two processes on one Redis that get one order at the same time make one application."""
+async def test_two_processes_make_one_application(launch: Launch) -> None:
+    """Two processes on one Redis that get one order at the same time make one application and give one answer."""
     one = await launch()
-    config.daemon["public_url"] = config.daemon["public_url"].replace("127.0.0.1", "localhost")
-    hung = one.equalture.fault("create", delay=0.3)
-    token = one.acme.token
     clients = [one.acme]
-    config.daemon["public_url"] = "http://127.0.0.1:0"
-    other = await launch()
-    clients.append(other.acme)
-    assert clients[0].token == token
+    clients.append((await launch(port=0)).acme)
     assert clients[0].bridge_url != clients[1].bridge_url
+    one.equalture.fault("create", delay=0.2)
     replies = await asyncio.gather(*(client.invite("engineer", candidate_id=APPLICATION) for client in clients * 5))
     assert {reply.status for reply in replies} == {200}
     assert len({reply.text for reply in replies}) == 1
-    assert (hung.strikes, len(one.equalture.calls("create"))) == (1, 1)
+    assert len(one.equalture.calls("create")) == 1
 
 
 async def test_job_id_and_mapped_id_are_one_order(bridge: Bridge) -> None:
@@ -188,7 +183,7 @@ async def test_refusal_of_equalture_is_502(bridge: Bridge, status: int) -> None:
     assert await bridge.next_due() is None
 
 
-async def test_wrong_credentials_at_equalture_are_502(bridge: Bridge, launch: Launch) -> None:
+async def test_wrong_credentials_at_equalture_are_502(bridge: Bridge) -> None:
     """An Equalture that does not know our secret any more is 502 upstream_refused, with a new token tried once."""
     fault = bridge.equalture.fault("token", status=401)
     assert problem(await bridge.acme.invite("engineer")) == (502, "upstream_refused")
@@ -275,12 +270,11 @@ async def test_first_completion_of_two_attempts_counts(bridge: Bridge, lost_firs
 
 
 async def test_share_link_never_shows_another_attempt(bridge: Bridge) -> None:
-    """A result of the lost attempt offers no share link that leads to the other attempt's application."""
+    """A result of the lost attempt offers no share link: the only id that is known is the other attempt's."""
     an_id, lost, _ = await lost_and_found(bridge)
     await bridge.equalture.complete(lost, fit="high")
     view = await bridge.result(bridge.acme, an_id, "COMPLETED")
-    if "shareUrl" in view["result"]:
-        assert (await bridge.ask("GET", view["result"]["shareUrl"])).status == 302
+    assert "shareUrl" not in view["result"]
 
 
 async def test_lost_application_completes_before_the_repeat(bridge: Bridge) -> None:
@@ -380,9 +374,3 @@ async def test_equalture_is_told_one_callback_url_an_attempt(bridge: Bridge) -> 
     assert all(len(secret) >= 22 and "/" not in secret for secret in secrets)
     stored = await bridge.stored()
     assert not any(secret in stored for secret in secrets)
-
-
-def test_call_is_typed() -> None:
-    """The fake's calls, which faults judge, have the customer among their parameters."""
-    call = Call("notify", "POST", "/acme/x", "", {}, b"", {"customer": "acme"})
-    assert call.params["customer"] == "acme"

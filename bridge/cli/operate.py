@@ -1,0 +1,243 @@
+"""What operators look at and put right: invitations, dead letters, erasure."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+import orjson
+from rich.console import Console
+from rich.table import Table
+
+from bridge import logs
+from bridge.app import Runtime, open_runtime
+from bridge.cli.common import config_option, json_option, load
+from bridge.core.models import DeadLetter, Invitation, State
+from bridge.errors import UnknownInvitation
+from bridge.service.operations import Choice, timeline
+from bridge.settings.durations import parse_duration
+
+_T = TypeVar("_T")
+
+
+class Age(click.ParamType):
+    """A duration like 30s, 15m, 2h or 7d."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+        """The duration; a wrong one is a usage error."""
+        if isinstance(value, timedelta):
+            return value
+        try:
+            return parse_duration(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+@click.group()
+def invitations() -> None:
+    """Look at invitations."""
+
+
+@invitations.command("list")
+@click.option("--customer", help="Only this customer's.")
+@click.option("--state", type=click.Choice([state.value for state in State]), help="Only in this state.")
+@config_option
+@json_option
+def invitations_list(customer: str | None, state: str | None, config: Path, as_json: bool) -> None:
+    """List invitations by customer, state and age."""
+
+    async def act(runtime: Runtime) -> list[Invitation]:
+        wanted = State(state) if state else None
+        return [one async for one in runtime.services.operations.invitations(customer, wanted)]
+
+    found = sorted(_run(config, act), key=lambda one: one.created_at)
+    rows = [
+        {
+            "id": one.id,
+            "customer": one.customer,
+            "state": str(one.state),
+            "test": one.test_id,
+            "created": _time(one.created_at),
+            "updated": _time(one.updated_at),
+            "attempts": len(one.attempts),
+        }
+        for one in found
+    ]
+    _print(rows, ("id", "customer", "state", "test", "created", "updated", "attempts"), as_json)
+
+
+@invitations.command("show")
+@click.argument("invitation_id", metavar="ID")
+@config_option
+@json_option
+def invitations_show(invitation_id: str, config: Path, as_json: bool) -> None:
+    """Show one invitation's timeline."""
+
+    async def act(runtime: Runtime) -> tuple[Invitation, list[DeadLetter]]:
+        invitation = await runtime.services.operations.invitation(invitation_id)
+        return invitation, await runtime.services.operations.dead_letters(Choice(invitation_id))
+
+    one, letters = _run(config, act)
+    moments = [{"at": _time(moment.at), "what": moment.what} for moment in timeline(one)]
+    if as_json:
+        shown = {
+            "id": one.id,
+            "customer": one.customer,
+            "state": str(one.state),
+            "test": one.test_id,
+            "deadline": _time(one.deadline),
+            "references": [attempt.reference_id for attempt in one.attempts if attempt.reference_id],
+            "timeline": moments,
+            "dead_letters": [_letter(letter) for letter in letters],
+        }
+        click.echo(orjson.dumps(shown))
+        return
+    click.echo(f"{one.id}  {one.customer}  {one.state}  {one.test_id}")
+    _print(moments, ("at", "what"), as_json=False)
+    for letter in letters:
+        click.echo(f"dead letter: {letter.kind}, {letter.reason}, since {_time(letter.since)}")
+
+
+@click.group()
+def dead() -> None:
+    """Dead letters: debts that were given up until somebody decides."""
+
+
+def _choice_options(function: Callable[..., None]) -> Callable[..., None]:
+    function = click.option("--customer", help="Only this customer's.")(function)
+    return click.option("--older-than", type=Age(), help="Only older than this, for example 2d.")(function)
+
+
+@dead.command("list")
+@click.argument("an_id", metavar="[ID]", required=False)
+@_choice_options
+@config_option
+@json_option
+def dead_list(
+    an_id: str | None, customer: str | None, older_than: timedelta | None, config: Path, as_json: bool
+) -> None:
+    """List dead letters; with --json their attempt logs too."""
+    choice = Choice(an_id, customer, older_than)
+
+    async def act(runtime: Runtime) -> list[DeadLetter]:
+        return await runtime.services.operations.dead_letters(choice)
+
+    rows = [_letter(letter) for letter in _run(config, act)]
+    _print(rows, ("id", "customer", "kind", "attempts", "reason", "since"), as_json)
+
+
+@dead.command("replay")
+@click.argument("an_id", metavar="[ID]", required=False)
+@click.option("--all", "everything", is_flag=True, help="Every dead letter (that --customer and --older-than leave).")
+@_choice_options
+@config_option
+def dead_replay(
+    an_id: str | None, everything: bool, customer: str | None, older_than: timedelta | None, config: Path
+) -> None:
+    """Try again from the first attempt."""
+    choice = _chosen(an_id, everything, customer, older_than)
+
+    async def act(runtime: Runtime) -> int:
+        return await runtime.services.operations.replay(choice)
+
+    _report(_run(config, act), "queued again", everything)
+
+
+@dead.command("drop")
+@click.argument("an_id", metavar="[ID]", required=False)
+@click.option("--all", "everything", is_flag=True, help="Every dead letter (that --customer and --older-than leave).")
+@_choice_options
+@config_option
+def dead_drop(
+    an_id: str | None, everything: bool, customer: str | None, older_than: timedelta | None, config: Path
+) -> None:
+    """Forget for good."""
+    choice = _chosen(an_id, everything, customer, older_than)
+
+    async def act(runtime: Runtime) -> int:
+        return await runtime.services.operations.drop(choice)
+
+    _report(_run(config, act), "dropped", everything)
+
+
+@click.command()
+@click.argument("invitation_id", metavar="INVITATION")
+@config_option
+def erase(invitation_id: str, config: Path) -> None:
+    """Delete a candidate's data as softgarden's deletion would."""
+
+    async def act(runtime: Runtime) -> None:
+        invitation = await runtime.services.operations.invitation(invitation_id)
+        customer = runtime.directory().get(invitation.customer)
+        if customer is None:
+            raise UnknownInvitation(f"Its customer {invitation.customer} is not configured any more.")
+        await runtime.services.erasure.erase(customer, invitation_id)
+
+    _run(config, act)
+    click.echo(f"{invitation_id} is erased, and anonymised at Equalture.")
+
+
+def _run(config: Path, act: Callable[[Runtime], Awaitable[_T]]) -> _T:
+    settings = load(config)
+    logs.configure("warning", "console")
+
+    async def run() -> _T:
+        async with open_runtime(settings) as runtime:
+            return await act(runtime)
+
+    return asyncio.run(run())
+
+
+def _chosen(an_id: str | None, everything: bool, customer: str | None, older_than: timedelta | None) -> Choice:
+    if (an_id is None) is not everything:
+        raise click.UsageError("Give either an ID or --all.")
+    return Choice(an_id, customer, older_than)
+
+
+def _report(count: int, what: str, everything: bool) -> None:
+    click.echo(f"{count} {what}.")
+    if not count and not everything:
+        raise SystemExit(1)
+
+
+def _letter(letter: DeadLetter) -> dict[str, Any]:
+    return {
+        "id": letter.task_id,
+        "invitation": letter.invitation_id,
+        "customer": letter.customer,
+        "kind": str(letter.kind),
+        "attempts": letter.attempts,
+        "reason": letter.reason,
+        "since": _time(letter.since),
+        "log": [
+            {
+                "at": _time(note.at),
+                "outcome": note.outcome,
+                "status": note.status,
+                "latency_ms": note.latency_ms,
+                "body": note.excerpt,
+            }
+            for note in letter.history
+        ],
+    }
+
+
+def _time(at: datetime | None) -> str | None:
+    return at.strftime("%Y-%m-%dT%H:%M:%SZ") if at is not None else None
+
+
+def _print(rows: list[dict[str, Any]], columns: tuple[str, ...], as_json: bool) -> None:
+    if as_json:
+        click.echo(orjson.dumps(rows))
+        return
+    table = Table(*columns, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*(str(row[column]) for column in columns))
+    console = Console()
+    console.print(table if rows else "none")

@@ -1,0 +1,92 @@
+"""Use cases of operators: what there is, what is stuck, and what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from bridge.core.models import DeadLetter, Invitation, State
+from bridge.errors import UnknownInvitation
+from bridge.ports import Clock, InvitationStore, TaskQueue
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """Which dead letters: by task or invitation id, customer, and least age; what is None does not matter."""
+
+    an_id: str | None = None
+    customer: str | None = None
+    older_than: timedelta | None = None
+
+    def fits(self, letter: DeadLetter, now: datetime) -> bool:
+        """Whether *letter* is meant."""
+        return (
+            self.an_id in (None, letter.task_id, letter.invitation_id)
+            and self.customer in (None, letter.customer)
+            and (self.older_than is None or now - letter.since >= self.older_than)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One line of an invitation's timeline."""
+
+    at: datetime
+    what: str
+
+
+class Operations:
+    """Looks through the whole store: made for people, not for requests."""
+
+    def __init__(self, store: InvitationStore, queue: TaskQueue, clock: Clock) -> None:
+        self._store = store
+        self._queue = queue
+        self._clock = clock
+
+    async def invitations(self, customer: str | None, state: State | None) -> AsyncIterator[Invitation]:
+        """Invitations of this customer in this state; None: of any."""
+        async for invitation in self._store.scan():
+            if customer in (None, invitation.customer) and state in (None, invitation.state):
+                yield invitation
+
+    async def invitation(self, invitation_id: str) -> Invitation:
+        """One invitation; raises ``UnknownInvitation``."""
+        invitation = await self._store.load(invitation_id)
+        if invitation is None:
+            raise UnknownInvitation(f"No invitation {invitation_id} is stored.")
+        return invitation
+
+    async def dead_letters(self, choice: Choice) -> list[DeadLetter]:
+        """The dead letters that are meant, oldest first."""
+        now = self._clock()
+        letters = [letter async for letter in self._queue.dead_letters() if choice.fits(letter, now)]
+        return sorted(letters, key=lambda letter: letter.since)
+
+    async def replay(self, choice: Choice) -> int:
+        """Queue their tasks again from the first attempt, due now; how many."""
+        letters = await self.dead_letters(choice)
+        done = [await self._queue.replay(letter.invitation_id, letter.kind, self._clock()) for letter in letters]
+        return sum(done)
+
+    async def drop(self, choice: Choice) -> int:
+        """Forget them; how many."""
+        letters = await self.dead_letters(choice)
+        return sum([await self._queue.drop(letter.invitation_id, letter.kind) for letter in letters])
+
+
+def timeline(invitation: Invitation) -> list[Moment]:
+    """What happened to an invitation, in order."""
+    named = (
+        (invitation.created_at, "ordered"),
+        (invitation.started_at, "started"),
+        (invitation.hint.seen_at if invitation.hint else None, "report came in, not confirmed yet"),
+        (invitation.completed_at, "completed" if invitation.confirmed else "completed, not confirmed by Equalture"),
+        (invitation.expired_at, "expired"),
+        (invitation.erased_at, "erased"),
+    )
+    moments = [Moment(at, what) for at, what in named if at is not None]
+    for attempt in invitation.attempts:
+        suffix = ", anonymised" if attempt.anonymised else ""
+        moments.append(Moment(attempt.started_at, f"attempt {attempt.number}: {attempt.outcome}{suffix}"))
+    return sorted(moments, key=lambda moment: moment.at)

@@ -1,0 +1,119 @@
+"""``serve --workers N``: one parent that owns the listening sockets and N children that accept on them.
+
+The sockets are shared, not one each (SO_REUSEPORT): a connection that waits in the queue of a dying child would be lost, in a
+shared queue the next child takes it. A dead child is replaced, more slowly the more often it dies at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import structlog
+
+from bridge.errors import Complaint, ConfigError
+from bridge.settings.daemon import Address
+
+SOCKETS = "BRIDGE_SOCKETS"
+"""Environment variable by which a child finds its inherited listeners: ``<public fd>,<admin fd>``."""
+
+BACKLOG = 1024
+
+STOP_S = 28.0
+"""For all children to end after SIGTERM; then they are killed. Just under the usual 30 s of an orchestrator."""
+_HEALTHY_S = 5.0
+_LONGEST_PAUSE_S = 10.0
+
+log = structlog.get_logger()
+
+
+def listen(address: Address) -> socket.socket:
+    """A listening socket at *address*; raises ``ConfigError`` where that is not to be had."""
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((address.host, address.port))
+    except OSError as error:
+        listener.close()
+        raise ConfigError([Complaint("listen", 0, 0, f"cannot listen on {address}: {error.strerror}")]) from None
+    listener.listen(BACKLOG)
+    listener.setblocking(False)
+    return listener
+
+
+def inherited() -> tuple[socket.socket, socket.socket] | None:
+    """The listeners that a supervising parent handed down; None: this process listens by itself."""
+    numbers = os.environ.get(SOCKETS)
+    if not numbers:
+        return None
+    public, admin = (socket.socket(fileno=int(number)) for number in numbers.split(","))
+    return public, admin
+
+
+class Supervisor:
+    """Keeps *workers* children running until SIGTERM or SIGINT."""
+
+    def __init__(self, config: Path, workers: int, public: Address, admin: Address) -> None:
+        self._command = [sys.executable, "-m", "bridge", "serve", "--config", str(config)]
+        self._workers = workers
+        self._listeners = listen(public), listen(admin)
+        self._stop = asyncio.Event()
+        self._children: dict[int, asyncio.subprocess.Process] = {}
+
+    async def run(self) -> int:
+        """Supervise; the exit code: 0 if every child ended in good order when told to."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._stop.set)
+        loop.add_signal_handler(signal.SIGHUP, self._pass_on, signal.SIGHUP)
+        codes = await asyncio.gather(*(self._keep(number) for number in range(self._workers)))
+        return max(codes)
+
+    async def _keep(self, number: int) -> int:
+        pause = 0.1
+        while True:
+            begun = asyncio.get_running_loop().time()
+            child = await self._start(number)
+            ended, stopped = asyncio.create_task(child.wait()), asyncio.create_task(self._stop.wait())
+            await asyncio.wait((ended, stopped), return_when=asyncio.FIRST_COMPLETED)
+            if self._stop.is_set():
+                stopped.cancel()
+                return await self._end(child, ended)
+            stopped.cancel()
+            del self._children[number]
+            lived = asyncio.get_running_loop().time() - begun
+            pause = 0.1 if lived > _HEALTHY_S else min(pause * 2, _LONGEST_PAUSE_S)
+            log.error("worker_process.died", number=number, code=child.returncode, restart_in_s=pause)
+            await asyncio.wait((asyncio.create_task(self._stop.wait()),), timeout=pause)
+            if self._stop.is_set():
+                return 0
+
+    async def _start(self, number: int) -> asyncio.subprocess.Process:
+        descriptors = [listener.fileno() for listener in self._listeners]
+        environment = {**os.environ, SOCKETS: ",".join(map(str, descriptors))}
+        child = await asyncio.create_subprocess_exec(*self._command, env=environment, pass_fds=descriptors)
+        self._children[number] = child
+        log.info("worker_process.started", number=number, pid=child.pid)
+        return child
+
+    async def _end(self, child: asyncio.subprocess.Process, ended: asyncio.Task[int]) -> int:
+        if child.returncode is None:
+            child.send_signal(signal.SIGTERM)
+        try:
+            async with asyncio.timeout(STOP_S):
+                return abs(await asyncio.shield(ended))
+        except TimeoutError:
+            log.error("worker_process.killed", pid=child.pid)
+            child.kill()
+            await ended
+            return 1
+
+    def _pass_on(self, number: signal.Signals) -> None:
+        for child in self._children.values():
+            if child.returncode is None:
+                child.send_signal(number)
