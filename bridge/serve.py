@@ -83,9 +83,9 @@ async def serve(
         if started is not None:
             started.set()
         await stop.event.wait()
+        log.info("daemon.stopping")
         runtime.draining = True
         await asyncio.sleep(LINGER_S)
-        log.info("daemon.stopping")
     log.info("daemon.stopped", code=stop.code)
     return stop.code
 

@@ -25,6 +25,8 @@ IDLE_S = 0.5
 """How often the queue is looked at when nobody wakes us: other processes' tasks show up within this time."""
 
 _REDIS_AWAY_S = 1.0
+_LAST_LOOK_S = 2.0
+"""How long the loop may take to notice that it was stopped: one look at a Redis that does not answer."""
 
 log = structlog.get_logger()
 
@@ -86,6 +88,11 @@ class Worker:
             await asyncio.sleep(_REDIS_AWAY_S)
             return 0
         self._complained = False
+        if self._stopping:
+            # Asked for before we were told to stop: what it brought goes back, for others to perform.
+            with contextlib.suppress(StoreUnavailable):
+                await self._queue.release(leases, self._clock())
+            return 0
         for lease in leases:
             task = asyncio.create_task(self._perform(lease))
             self._running[task] = lease
@@ -154,5 +161,7 @@ async def running(worker: Worker, *, grace_s: float, on_death: Callable[[], None
     finally:
         stopping = True
         await worker.stop(grace_s)
+        # It ends by itself; cancelled in mid-lease it would leave tasks leased that nobody performs.
+        await asyncio.wait([task], timeout=_LAST_LOOK_S)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

@@ -68,8 +68,8 @@ async def _demo(keep: bool) -> int:
     screen.text("The bridge between softgarden and Equalture, played with one candidate.", "bold")
     screen.text(
         "Both vendors are fakes on this machine; Redis and the bridge are real. Calls that happened while another"
+        " one waited are indented below it. Ids are cut (…), and so are the secrets in links."
     )
-    screen.text("waited stand indented below it. Random parts of links and tokens are cut (…).")
     async with open_stage(tape, FIXED if keep else Ports()) as stage, People(tape, stage.bridge_url) as people:
         journey = Journey(stage, screen, tape, people)
         if not await _until(quit_, journey.play()):

@@ -77,7 +77,7 @@ async def offer(stage: Stage, screen: Screen) -> None:
         "And at last: the deletion": [f"curl -sS -i -X DELETE {auth} {invitation}"],
     }
     for title, lines in groups.items():
-        screen.text(f"\n# {title}", "green")
+        screen.raw(f"\n# {title}", "green")
         for line in lines:
             screen.raw(line)
     screen.text("\nCtrl-C ends it, and clears everything away.")
@@ -91,18 +91,18 @@ def introduce(screen: Screen, equalture: EqualtureSandbox, softgarden: Softgarde
         screen.raw(f"               job {job_id}   {name}")
     screen.raw(f"   softgarden  {softgarden.base_url}   public client id {PUBLIC_CLIENT}, empty password")
     screen.raw(f"               callback {softgarden.callback_url()}")
-    screen.text("\n# Point the sample configuration at them", "green")
+    screen.raw("\n# Point the sample configuration at them", "green")
     screen.raw(f"export EQUALTURE_BASE_URL={equalture.base_url}")
     screen.raw(f"export ACME_EQUALTURE_SECRET={CLIENT_SECRET}")
-    screen.text("\n# and in config/bridge.yaml, since they are on this machine and speak http", "green")
+    screen.raw("\n# and in config/bridge.yaml, since they are on this machine and speak http", "green")
     screen.raw("softgarden: {callback_hosts: [127.0.0.1], allow_insecure: true}")
-    screen.text("\n# Finish a test (the reference ids are in the first answer)", "green")
+    screen.raw("\n# Finish a test (the reference ids are in the first answer)", "green")
     screen.raw(f"curl -sS {equalture.base_url}/_sandbox/applications")
     screen.raw(f"curl -sS -X POST {equalture.base_url}/_sandbox/applications/REFERENCE_ID/complete")
-    screen.text("\n# Trouble at Equalture, its end, time flies, what was called, which rules were broken", "green")
+    screen.raw("\n# Trouble at Equalture, its end, time flies, what was called, which rules were broken", "green")
     for line in trouble(equalture):
         screen.raw(line)
-    screen.text("\n# softgarden is down for a while", "green")
+    screen.raw("\n# softgarden is down for a while", "green")
     screen.raw(
         f"curl -sS {_JSON} -d {_quoted({'operation': 'notify', 'status': 503, 'times': 3})}"
         f" {softgarden.base_url}/_sandbox/faults"

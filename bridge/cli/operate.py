@@ -24,7 +24,7 @@ from bridge.settings.durations import parse_duration
 _T = TypeVar("_T")
 
 
-class Age(click.ParamType):
+class Age(click.ParamType[timedelta]):
     """A duration like 30s, 15m, 2h or 7d."""
 
     name = "duration"
@@ -47,14 +47,15 @@ def invitations() -> None:
 @invitations.command("list")
 @click.option("--customer", help="Only this customer's.")
 @click.option("--state", type=click.Choice([state.value for state in State]), help="Only in this state.")
+@click.option("--uncertain", is_flag=True, help="Only with a create that was never answered: look for an orphan there.")
 @config_option
 @json_option
-def invitations_list(customer: str | None, state: str | None, config: Path, as_json: bool) -> None:
+def invitations_list(customer: str | None, state: str | None, uncertain: bool, config: Path, as_json: bool) -> None:
     """List invitations by customer, state and age."""
 
     async def act(runtime: Runtime) -> list[Invitation]:
         wanted = State(state) if state else None
-        return [one async for one in runtime.services.operations.invitations(customer, wanted)]
+        return [one async for one in runtime.services.operations.invitations(customer, wanted, uncertain=uncertain)]
 
     found = sorted(_run(config, act), key=lambda one: one.created_at)
     rows = [
@@ -65,7 +66,7 @@ def invitations_list(customer: str | None, state: str | None, config: Path, as_j
             "test": one.test_id,
             "created": _time(one.created_at),
             "updated": _time(one.updated_at),
-            "attempts": len(one.attempts),
+            "attempts": ", ".join(attempt.outcome for attempt in one.attempts),
         }
         for one in found
     ]

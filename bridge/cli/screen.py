@@ -18,7 +18,8 @@ WIDEST = 110
 
 _COLOURS = {SOFTGARDEN: "green", BRIDGE: "bold cyan", EQUALTURE: "magenta"}
 _PEOPLE = "yellow"
-_MAC = re.compile(r"(iv_[0-9a-f][A-Za-z0-9]{24}\.)[A-Za-z0-9_-]{22}")
+_LONGEST = 70
+_MAC = re.compile(r"(iv_[0-9a-f][A-Za-z0-9]{24})\.[A-Za-z0-9_-]{22}")
 _SECRET = re.compile(r"\b(?=[\w-]*[A-Z])(?=[\w-]*[\d_-])[A-Za-z0-9_-]{30,}")
 """Random text of 30 characters and more; ids of invitations and applications are shorter, or have no capitals."""
 _ID = re.compile(
@@ -43,6 +44,7 @@ class Screen:
             self._console.width = PIPED_WIDTH
         self._width = min(self._console.width, WIDEST)
         self._steps = 0
+        self._shown: list[Any] = []
 
     def text(self, text: str = "", style: str = "") -> None:
         """A paragraph."""
@@ -77,8 +79,8 @@ class Screen:
         row.append(f"{call.method:<7}", "bold")
         end = Text(f" {call.status or 'none':>5}", "green" if 200 <= call.status < 400 else "red")
         end.append(f"{max(1, round(call.duration_ms)):>6} ms", "dim")
-        path = Text(_ID.sub(lambda found: f"{found[1] or found[2]}…", shorten(call.path)))
-        path.truncate(max(8, self._width - len(row) - len(end)), overflow="ellipsis", pad=True)
+        room = max(16, self._width - len(row) - len(end))
+        path = Text(middle_cut(shorten(call.path), room).ljust(room))
         self._console.print(Text.assemble(row, path, end), soft_wrap=True)
         if call.remark:
             self._console.print(Text(" " * (6 + 2 * depth) + shorten(call.remark)), width=self._width)
@@ -91,29 +93,42 @@ class Screen:
 
     def _json(self, word: str, value: Any, depth: int) -> None:
         margin = 6 + 2 * depth
-        lines = laid_out(brief(value), self._width - margin - 7)
+        if isinstance(value, str):
+            lines = [value]
+        elif isinstance(value, dict) and len(value) > 2 and value in self._shown:
+            lines = ["the same as before"]
+        else:
+            self._shown.append(value)
+            lines = laid_out(brief(value), self._width - margin - 7)
         for number, line in enumerate(lines):
             label = word if number == 0 else ""
             self._console.print(Text.assemble(" " * margin, (f"{label:<7}", "dim"), (line, "dim")), soft_wrap=True)
 
 
 def shorten(text: str) -> str:
-    """*text* with secrets cut to their first characters."""
-    return _SECRET.sub(lambda found: f"{found[0][:6]}…", _MAC.sub(r"\1…", text))
+    """*text* with secrets and ids cut to their first characters."""
+    text = _SECRET.sub(lambda found: f"{found[0][:6]}…", _MAC.sub(r"\1", text))
+    return _ID.sub(lambda found: f"{found[1] or found[2]}…", text)
+
+
+def middle_cut(text: str, width: int) -> str:
+    """*text* within *width*: what is cut is cut from the middle, for the ends of paths say what they are about."""
+    if len(text) <= width:
+        return text
+    tail = min(28, width // 2)
+    return f"{text[: width - tail - 1]}…{text[-tail:]}"
 
 
 def brief(value: Any, depth: int = 0) -> Any:
-    """The part of a JSON value that tells the story: long lists and dicts inside of it are cut, secrets shortened."""
+    """The part of a JSON value that tells the story: inner lists and dicts that are long are cut, and so are secrets."""
     if isinstance(value, str):
-        return shorten(value)
+        return middle_cut(shorten(value), _LONGEST)
     if isinstance(value, list):
-        cut = 1 if len(value) > 3 else len(value)
-        shown = [brief(one, depth + 1) for one in value[:cut]]
-        return [*shown, f"… and {len(value) - cut} more"] if cut < len(value) else shown
+        return f"… {len(value)} entries" if depth and len(value) > 3 else [brief(one, depth + 1) for one in value]
     if isinstance(value, dict):
-        cut = 1 if depth and all(isinstance(one, str) for one in value.values()) and len(value) > 4 else len(value)
-        short = {name: brief(one, depth + 1) for name, one in list(value.items())[:cut]}
-        return short | ({"…": f"{len(value) - cut} more"} if cut < len(value) else {})
+        shown = 2 if depth and len(value) > 4 else len(value)
+        short = {name: brief(one, depth + 1) for name, one in list(value.items())[:shown]}
+        return short | ({"…": f"and {len(value) - shown} more"} if shown < len(value) else {})
     return value
 
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from bridge.core.models import DeadLetter, Invitation, State
+from bridge.core.models import DeadLetter, Invitation, Outcome, State
 from bridge.errors import UnknownInvitation
 from bridge.ports import Clock, InvitationStore, TaskQueue
 
@@ -44,10 +44,13 @@ class Operations:
         self._queue = queue
         self._clock = clock
 
-    async def invitations(self, customer: str | None, state: State | None) -> AsyncIterator[Invitation]:
-        """Invitations of this customer in this state; None: of any."""
+    async def invitations(
+        self, customer: str | None, state: State | None, *, uncertain: bool = False
+    ) -> AsyncIterator[Invitation]:
+        """Invitations of this customer in this state; None: of any. *uncertain*: only those with a perhaps lost application."""
         async for invitation in self._store.scan():
-            if customer in (None, invitation.customer) and state in (None, invitation.state):
+            fits = customer in (None, invitation.customer) and state in (None, invitation.state)
+            if fits and (not uncertain or is_uncertain(invitation)):
                 yield invitation
 
     async def invitation(self, invitation_id: str) -> Invitation:
@@ -73,6 +76,11 @@ class Operations:
         """Forget them; how many."""
         letters = await self.dead_letters(choice)
         return sum([await self._queue.drop(letter.invitation_id, letter.kind) for letter in letters])
+
+
+def is_uncertain(invitation: Invitation) -> bool:
+    """Whether a create was sent and never answered: an application of which we have no id may stand at the provider."""
+    return any(attempt.outcome is Outcome.UNKNOWN and attempt.reference_id is None for attempt in invitation.attempts)
 
 
 def timeline(invitation: Invitation) -> list[Moment]:
