@@ -34,6 +34,7 @@ from bridge.service.tasks import LEASE_LIFE, Tasks
 from bridge.service.tests import Tests
 from bridge.settings import Settings
 from bridge.softgarden import handlers as softgarden
+from bridge.softgarden.limits import RateLimit
 from bridge.softgarden.notifier import SoftgardenNotifier
 from bridge.softgarden.schemas import Wire
 from bridge.store import embedded
@@ -43,7 +44,7 @@ from bridge.store.invitations import RedisInvitations
 from bridge.store.references import RedisReferences
 from bridge.store.tasks import RedisTasks
 from bridge.web import health, openapi, pages
-from bridge.web.keys import CUSTOMERS, DRAINING, SERVICES
+from bridge.web.keys import CUSTOMERS, DRAINING, HEARD, SERVICES
 from bridge.web.middlewares import net
 from bridge.web.routing import Endpoint, add
 from bridge.worker import Worker
@@ -148,7 +149,7 @@ async def open_runtime(
             invitations=Invitations(records, provider, tests, signer, rule, mint, events),
             results=Results(records, directory, signer),
             events=events,
-            links=Links(records, provider, directory, signer),
+            links=Links(records, provider, directory, signer, settings.limits.link_max_age),
             erasure=Erasure(records, tasks),
             tasks=tasks,
             records=records,
@@ -173,7 +174,11 @@ def create_app(runtime: Runtime) -> web.Application:
     """The public listener: everything that vendors, recruiters and candidates call."""
     shown = pages.Pages()
     endpoints = [
-        *softgarden.endpoints(Wire(runtime.settings.softgarden.tests_format), runtime.signer),
+        *softgarden.endpoints(
+            Wire(runtime.settings.softgarden.tests_format),
+            runtime.signer,
+            RateLimit(runtime.settings.limits.requests_per_second),
+        ),
         *equalture.endpoints(runtime.services.records.clock),
         *pages.endpoints(shown),
         *health.endpoints(runtime.complaints),
@@ -190,6 +195,7 @@ def _application(runtime: Runtime, endpoints: list[Endpoint]) -> web.Application
     app = web.Application(middlewares=[net])
     app[SERVICES] = runtime.services
     app[CUSTOMERS] = runtime.directory
+    app[HEARD] = set()
     app[DRAINING] = lambda: runtime.draining
     add(app, endpoints)
     return app

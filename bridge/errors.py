@@ -16,6 +16,7 @@
     |  |- SlowBody                  408
     |  |- Gone                      410
     |  |- BodyTooLarge              413
+    |  |- TooManyRequests           429
     |  '- Busy                      503, come back shortly
     |- UpstreamError                a vendor
     |  |- Refused                   our request or our credentials; surely not done; do not repeat
@@ -124,6 +125,16 @@ class Gone(RequestError):
     """It existed and was erased."""
 
     code = "gone"
+
+
+class TooManyRequests(RequestError):
+    """More than one customer may ask for; *retry_after_s* says when to come back."""
+
+    code = "too_many_requests"
+
+    def __init__(self, detail: str, retry_after_s: float) -> None:
+        super().__init__(detail)
+        self.retry_after_s = retry_after_s
 
 
 class BodyTooLarge(RequestError):

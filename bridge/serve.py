@@ -16,6 +16,8 @@ from bridge import __version__, app, supervisor
 from bridge.errors import StoreUnavailable
 from bridge.settings import Settings
 from bridge.store.connection import durability
+from bridge.web.keys import HEARD
+from bridge.web.silence import BETWEEN_REQUESTS_S, SilenceGuard
 
 REQUEST_GRACE_S = 20.0
 """How long requests in flight may take after SIGTERM; less than the usual 30 s of an orchestrator."""
@@ -91,9 +93,14 @@ async def serve(
 
 
 async def _listen(stack: contextlib.AsyncExitStack, application: web.Application, listener: socket.socket) -> str:
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=REQUEST_GRACE_S)
+    runner = web.AppRunner(
+        application, access_log=None, shutdown_timeout=REQUEST_GRACE_S, keepalive_timeout=BETWEEN_REQUESTS_S
+    )
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
+    if runner.server is not None:
+        guard = asyncio.create_task(SilenceGuard(runner.server, application[HEARD]).run())
+        stack.callback(guard.cancel)
     await web.SockSite(runner, listener, backlog=supervisor.BACKLOG).start()
     host, port, *_ = listener.getsockname()
     return f"{host}:{port}"

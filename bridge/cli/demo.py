@@ -18,8 +18,9 @@ from bridge.cli import keep as kept
 from bridge.cli.common import config_option
 from bridge.cli.journey import Journey
 from bridge.cli.people import People
+from bridge.cli.sample import PUBLIC_CLIENT, add_account
 from bridge.cli.screen import Screen
-from bridge.cli.stage import PUBLIC_CLIENT, Ports, open_stage, sample_account
+from bridge.cli.stage import Ports, open_stage
 from bridge.cli.tape import EQUALTURE, SOFTGARDEN, Tape, heard
 from bridge.errors import BridgeError
 from bridge.sandbox import Entry, EqualtureSandbox, SoftgardenSandbox
@@ -85,7 +86,7 @@ async def _demo(keep: bool) -> int:
             for line in kept.complaints(stage.log):
                 screen.raw(f"   the bridge's log: {line}")
         if keep:
-            await kept.offer(stage, screen)
+            await kept.offer(stage, screen, people)
             await quit_.wait()
             screen.text("\nStopping.")
     return 0 if fine else 1
@@ -101,7 +102,7 @@ async def _sandbox(equalture_port: int, softgarden_port: int) -> int:
     softgarden = SoftgardenSandbox(
         port=softgarden_port, client_id=PUBLIC_CLIENT, on_call=lambda entry: show(SOFTGARDEN, entry)
     )
-    sample_account(equalture)
+    add_account(equalture)
     async with contextlib.AsyncExitStack() as stack:
         for fake, option in ((equalture, "--equalture-port"), (softgarden, "--softgarden-port")):
             try:

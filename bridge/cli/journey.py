@@ -11,8 +11,9 @@ from uuid import uuid4
 
 from bridge.cli import traces
 from bridge.cli.people import People
+from bridge.cli.sample import TEST_ID
 from bridge.cli.screen import Check, Screen
-from bridge.cli.stage import TEST_ID, Stage
+from bridge.cli.stage import Stage
 from bridge.cli.tape import CANDIDATE, COLLEAGUE, RECRUITER, Tape
 from bridge.sandbox import Reply, SandboxClock
 
@@ -137,7 +138,7 @@ class Journey:
             "A colleague opens the share link.", "No login: the bridge fetches a public link of Equalture's."
         ):
             shared, shown = await self._open_share()
-        self._prove("the share link led to the result (302)", (shared, shown) == (302, 200))
+        self._prove("the share link leads to the result (302)", (shared, shown) == (302, 200))
 
     async def _later(self) -> None:
         with self._step("Three hours later.", "Equalture's token and public link are dead by now. Nobody notices."):
@@ -145,7 +146,7 @@ class Journey:
             shared, shown = await self._open_share()
             # Back to today, for what is tried by hand: events are signed with this clock's time.
             self._stage.equalture.clock = SandboxClock()
-        self._prove("and it still does hours later, when Equalture's own link is dead", (shared, shown) == (302, 200))
+        self._prove("and still does hours later, when Equalture's own link is dead", (shared, shown) == (302, 200))
 
     async def _delete(self) -> None:
         invitation_id = self._invitation["invitationId"]
@@ -167,7 +168,7 @@ class Journey:
             gone = await self._people.open(COLLEAGUE, self._result.get("shareUrl", ""))
             read = await self._stage.client.read_results(invitation_id)
         self._prove(
-            "after it the share link is 410 and the result 404, late callback or not",
+            "from then on the share link is 410 and the result 404, in spite of a late callback",
             (late, gone.status, read.status) == (200, 410, 404),
         )
 

@@ -7,8 +7,10 @@ from pathlib import Path
 from shlex import quote
 from uuid import uuid4
 
+from bridge.cli.people import People
+from bridge.cli.sample import CLIENT_ID, CLIENT_SECRET, CUSTOMER, JOBS, PUBLIC_CLIENT, TEST_ID
 from bridge.cli.screen import Screen
-from bridge.cli.stage import CLIENT_ID, CLIENT_SECRET, CUSTOMER, JOBS, PUBLIC_CLIENT, TEST_ID, Stage
+from bridge.cli.stage import Stage
 from bridge.core.links import Links
 from bridge.errors import BridgeError
 from bridge.sandbox import EqualtureSandbox, SoftgardenSandbox
@@ -16,7 +18,7 @@ from bridge.sandbox import EqualtureSandbox, SoftgardenSandbox
 _JSON = "-H 'Content-Type: application/json'"
 
 
-async def offer(stage: Stage, screen: Screen) -> None:
+async def offer(stage: Stage, screen: Screen, people: People) -> None:
     """Invite a second candidate, and print a line for everything that can be tried with the invitation."""
     application_id = str(uuid4())
     person = {"first_name": "Jonas", "last_name": "Beispiel", "email": "jonas.beispiel@example.org"}
@@ -43,7 +45,7 @@ async def offer(stage: Stage, screen: Screen) -> None:
         "callback": stage.softgarden.callback_url(CUSTOMER),
     }
     links = Links(stage.bridge_url, stage.settings.signing_keys)
-    auth = f"-H 'Authorization: Bearer {stage.token}'"
+    auth = f"-H 'Authorization: Bearer {stage.secrets.token}'"
     bridge, fake = stage.bridge_url, f"{stage.equalture.base_url}/_sandbox"
     invitation = f"{bridge}/softgarden/invitations/{invitation_id}"
     groups: dict[str, list[str]] = {
@@ -71,6 +73,7 @@ async def offer(stage: Stage, screen: Screen) -> None:
             f"curl -sS {bridge}/readyz",
             f"curl -sS {stage.admin_url}/readyz",
         ],
+        **await _hiring(stage, people, application_id),
         "Trouble at Equalture: two creates fail, the end of all trouble, time flies, what was called, rules broken": [
             *trouble(stage.equalture)
         ],
@@ -126,6 +129,17 @@ def complaints(log: Path) -> list[str]:
     """The last warnings and errors in the daemon's log."""
     grave = ('"level":"warning"', '"level":"error"', '"level":"critical"')
     return [line for line in log.read_text("utf-8").splitlines() if any(word in line for word in grave)][-5:]
+
+
+async def _hiring(stage: Stage, people: People, application_id: str) -> dict[str, list[str]]:
+    """The line for softgarden's data export, if this bridge has the endpoint."""
+    document = await people.open("engineer", f"{stage.bridge_url}/openapi.json")
+    if "/softgarden/hired/{customer}" not in json.loads(document.body or b"{}").get("paths", {}):
+        return {}
+    auth = f"-H 'Authorization: Bearer {stage.secrets.hire_token}'"
+    body = _quoted({"applicationPublicId": application_id})
+    line = f"curl -sS {auth} {_JSON} -d {body} {stage.bridge_url}/softgarden/hired/{CUSTOMER}"
+    return {"As softgarden's data export: the candidate, whose test is finished, was hired": [line]}
 
 
 def _quoted(value: object) -> str:

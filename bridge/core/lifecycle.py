@@ -335,7 +335,7 @@ def decide(invitation: Invitation, event: Event, policy: Policy, now: datetime) 
             step = _accept_hint(invitation, now)
         case ErasureRequested():
             step = _erase(invitation, now)
-        case AnonymisedSeen(reference_id):
+        case AnonymisedSeen(reference_id):  # pragma: no branch (mypy proves that nothing else is left)
             step = _anonymised(invitation, reference_id)
     if step.invitation == invitation:
         return step

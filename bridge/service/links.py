@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 from bridge.core import translate
 from bridge.core.customers import Customer
 from bridge.core.links import Links as Signer
@@ -15,11 +17,19 @@ from bridge.service.records import Records
 class Links:
     """Stable links of ours in front of short-lived ones of the provider."""
 
-    def __init__(self, records: Records, provider: AssessmentProvider, customers: Customers, signer: Signer) -> None:
+    def __init__(
+        self,
+        records: Records,
+        provider: AssessmentProvider,
+        customers: Customers,
+        signer: Signer,
+        max_age: timedelta | None = None,
+    ) -> None:
         self._records = records
         self._provider = provider
         self._customers = customers
         self._signer = signer
+        self._max_age = max_age
 
     async def share(self, token: str) -> str:
         """A fresh public link to the result; raises ``UnknownInvitation``, ``Gone`` or an ``UpstreamError``.
@@ -49,4 +59,7 @@ class Links:
             raise UnknownInvitation("There is nothing behind this link.")
         if invitation.state is State.ERASED:
             raise Gone("This was deleted.")
+        completed_at = invitation.completed_at
+        if self._max_age and completed_at and self._records.clock() >= completed_at + self._max_age:
+            raise Gone("This link is too old.")
         return invitation, self._customers().get(invitation.customer)

@@ -28,6 +28,7 @@ from bridge.settings.fields import (
     SecretText,
     Section,
     Text,
+    Whole,
     describe,
     resolved,
 )
@@ -108,6 +109,14 @@ class SoftgardenSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class LimitSettings:
+    """What a caller may ask for: requests a second of one customer (in each process), and how old a link may get."""
+
+    requests_per_second: int = 5000
+    link_max_age: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ProviderDefaults:
     """The section ``equalture``, on which each customer's own lies; *base_url* is required in the file."""
 
@@ -141,6 +150,7 @@ class Settings:
     log: LogSettings = LogSettings()
     retention: timedelta = timedelta(days=365)
     softgarden: SoftgardenSettings = SoftgardenSettings()
+    limits: LimitSettings = LimitSettings()
     customers: Directory = field(default_factory=lambda: Directory(()))
     warnings: tuple[str, ...] = ()
     equalture: ProviderDefaults = ProviderDefaults()
@@ -182,6 +192,13 @@ class _SoftgardenSchema(Settled):
     tests_format = Section(_TestsFormatSchema)
 
 
+class _LimitSchema(Settled):
+    makes = LimitSettings
+
+    requests_per_second = Whole(least=1, unit="requests")
+    link_max_age = Duration(allow_none=True)
+
+
 class ProviderSchema(Settled):
     """The keys of ``equalture`` that both files know; here none is required, and a dict is made."""
 
@@ -213,6 +230,7 @@ class BridgeSchema(Settled):
     retention = Duration()
     equalture = Section(_ProviderDefaultsSchema, required=True)
     softgarden = Section(_SoftgardenSchema)
+    limits = Section(_LimitSchema)
 
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> Any:

@@ -7,6 +7,7 @@ import re
 from aiohttp import web
 
 from bridge.errors import Unauthorized
+from bridge.softgarden.limits import RateLimit
 from bridge.web.keys import CUSTOMER, CUSTOMERS
 from bridge.web.routing import Handler
 
@@ -21,14 +22,15 @@ def bearer(request: web.Request) -> str:
     return match[1]
 
 
-def of_customer(handler: Handler) -> Handler:
-    """Let only calls with a customer's token through, and say whose it is in ``request[CUSTOMER]``."""
+def of_customer(handler: Handler, limit: RateLimit) -> Handler:
+    """Let only calls with a customer's token through, no more than *limit*; whose it is stands in ``request[CUSTOMER]``."""
 
     async def guarded(request: web.Request) -> web.StreamResponse:
         customer = request.app[CUSTOMERS]().by_token(bearer(request))
         if customer is None:
             raise _unauthorized()
         request[CUSTOMER] = customer
+        limit.admit(customer.key)
         return await handler(request)
 
     return guarded

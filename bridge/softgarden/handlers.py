@@ -9,6 +9,7 @@ from bridge.core import translate
 from bridge.core.links import Links
 from bridge.errors import InvalidRequest, NeverIssued, UnknownInvitation
 from bridge.softgarden.auth import of_customer
+from bridge.softgarden.limits import RateLimit
 from bridge.softgarden.schemas import InvitationSchema, InviteSchema, ResultSchema, Wire
 from bridge.web import body
 from bridge.web.keys import CUSTOMER, SERVICES
@@ -52,11 +53,14 @@ class Handlers:
         return web.Response(status=204)
 
 
-def endpoints(wire: Wire, links: Links) -> list[Endpoint]:
+def endpoints(wire: Wire, links: Links, limit: RateLimit) -> list[Endpoint]:
     """softgarden's four endpoints with their descriptions."""
     handlers = Handlers(wire, links)
     problem = "application/problem+json"
-    unauthorized = {401: ("No valid token.", problem)}
+    unauthorized = {
+        401: ("No valid token.", problem),
+        429: ("More than this customer may ask for; see Retry-After.", problem),
+    }
     upstream = {
         502: ("Equalture refused, or its answer cannot be used.", problem),
         503: ("Equalture or the store cannot be reached; see Retry-After.", problem),
@@ -67,7 +71,7 @@ def endpoints(wire: Wire, links: Links) -> list[Endpoint]:
         Endpoint(
             "GET",
             "/softgarden/tests",
-            of_customer(handlers.tests),
+            of_customer(handlers.tests, limit),
             "List the tests that HR can choose.",
             {200: ("The tests; the shape is a setting.", "application/json"), **unauthorized, **upstream},
             "softgarden",
@@ -76,7 +80,7 @@ def endpoints(wire: Wire, links: Links) -> list[Endpoint]:
         Endpoint(
             "POST",
             "/softgarden/invitations",
-            of_customer(handlers.invite),
+            of_customer(handlers.invite, limit),
             "Invite a candidate; a repeat of an open order returns the same invitation.",
             {
                 200: ("The open invitation.", InvitationSchema),
@@ -94,7 +98,7 @@ def endpoints(wire: Wire, links: Links) -> list[Endpoint]:
         Endpoint(
             "GET",
             "/softgarden/results/{invitation_id}",
-            of_customer(handlers.result),
+            of_customer(handlers.result, limit),
             "Read an invitation's state and result.",
             {
                 200: ("The state, and the result once completed.", ResultSchema),
@@ -109,7 +113,7 @@ def endpoints(wire: Wire, links: Links) -> list[Endpoint]:
         Endpoint(
             "DELETE",
             "/softgarden/invitations/{invitation_id}",
-            of_customer(handlers.delete),
+            of_customer(handlers.delete, limit),
             "Delete the candidate's data here and have Equalture anonymise it.",
             {
                 204: "Deleted, also the second time.",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
 
 from bridge.core.customers import Customer, Directory
 from bridge.service import Services
@@ -12,6 +13,7 @@ from bridge.service import Services
 SERVICES = web.AppKey("services", Services)
 CUSTOMERS: web.AppKey[Callable[[], Directory]] = web.AppKey("customers")
 DRAINING: web.AppKey[Callable[[], bool]] = web.AppKey("draining")
+HEARD: web.AppKey[set[RequestHandler]] = web.AppKey("heard")
 CUSTOMER = web.RequestKey("customer", Customer)
 REQUEST_ID = web.RequestKey("request_id", str)
 ROUTE = web.RequestKey("route", str)

@@ -12,7 +12,7 @@ from structlog.contextvars import bound_contextvars
 
 from bridge.errors import BridgeError, StoreUnavailable, UpstreamError
 from bridge.web import problems
-from bridge.web.keys import CUSTOMER, DRAINING, REQUEST_ID, ROUTE
+from bridge.web.keys import CUSTOMER, DRAINING, HEARD, REQUEST_ID, ROUTE
 from bridge.web.routing import Handler
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._~:+/=-]{1,128}", re.ASCII)
@@ -24,6 +24,7 @@ log = structlog.get_logger()
 async def net(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer every error as a problem, give every answer ``X-Request-ID``, and log one line about it."""
     begun = time.monotonic()
+    request.app[HEARD].add(request.protocol)
     given = request.headers.get("X-Request-ID", "")
     request_id = given if _SANE_ID.fullmatch(given) else uuid.uuid4().hex
     request[REQUEST_ID] = request_id

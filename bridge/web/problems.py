@@ -19,6 +19,7 @@ _TABLE: dict[type[Exception], tuple[int, str]] = {
     errors.SlowBody: (408, "The body came too slowly"),
     errors.Gone: (410, "Deleted"),
     errors.BodyTooLarge: (413, "The body is too large"),
+    errors.TooManyRequests: (429, "Too many requests"),
     errors.Busy: (503, "Busy with the same request"),
     errors.Refused: (502, "Equalture refused"),
     errors.ContractBroken: (502, "Equalture's answer cannot be used"),
@@ -39,7 +40,7 @@ def of_error(error: errors.BridgeError) -> web.Response:
     headers = {}
     if isinstance(error, errors.Unauthorized):
         headers["WWW-Authenticate"] = "Bearer"
-    if status == 503:
+    if status in (429, 503):
         headers["Retry-After"] = str(_retry_after(error))
     fields = error.errors if isinstance(error, errors.InvalidRequest) else None
     return problem(status, getattr(error, "code", "internal_error"), title, _detail(error), fields, headers)

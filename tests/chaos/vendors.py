@@ -1,0 +1,101 @@
+"""The fakes as chaos needs them."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import defaultdict
+from time import perf_counter
+from typing import Any
+
+import aiohttp
+
+from bridge.sandbox import Application, Call, Entry, EqualtureSandbox, Reply, SoftgardenClient, SoftgardenSandbox
+from bridge.sandbox.wire import Answer, Refusal
+
+READ_TRIES = 4
+TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=5)
+
+
+def _session() -> aiohttp.ClientSession:
+    # The vendors are big: no limit of their own on connections, or one journey's waiting would stall the others.
+    connector = aiohttp.TCPConnector(limit=0)
+    return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), timeout=TIMEOUT)
+
+
+class Equalture(EqualtureSandbox):
+    """Equalture, which also finds an application by the link that a candidate was given."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options, on_call=self._look)
+        self.by_link: dict[str, Application] = {}
+
+    def open_session(self) -> None:
+        """See ``_session``."""
+        self._session = _session()
+
+    def _look(self, entry: Entry) -> None:
+        application = self.applications.get(entry.reference_id or "") if entry.operation == "create" else None
+        if application is not None:
+            self.by_link[application.assessment_url] = application
+
+
+class Softgarden(SoftgardenSandbox):
+    """softgarden, which reads the result before it answers a notification, and answers 500 if it could not.
+
+    So every notification answered 204 stands for a state that softgarden has seen; the ledger keeps it as
+    ``response_json["read"]``. It asks the bridge's processes in turn.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.lines: dict[str, list[SoftgardenClient]] = {}
+        self.steps: list[float] = []
+        """When something went as it should, for a journey."""
+        self._turns = itertools.count()
+        self._learnt: defaultdict[tuple[str, str], asyncio.Event] = defaultdict(asyncio.Event)
+
+    def open_session(self) -> None:
+        """See ``_session``."""
+        self._session = _session()
+
+    def line(self, customer: str) -> SoftgardenClient:
+        """The customer's way to the next process."""
+        lines = self.lines[customer]
+        return lines[next(self._turns) % len(lines)]
+
+    def step(self) -> None:
+        """Note that a journey got on."""
+        self.steps.append(perf_counter())
+
+    async def learn(self, invitation_id: str, status: str, within_s: float) -> bool:
+        """Whether softgarden learns of this state by a notification in time."""
+        try:
+            async with asyncio.timeout(within_s):
+                await self._learnt[invitation_id, status].wait()
+        except TimeoutError:
+            return False
+        return True
+
+    async def read(self, customer: str, invitation_id: str, tries: int = READ_TRIES) -> Reply:
+        """The result as some process gives it: the first answer below 500, or the last that there was."""
+        for attempt in range(tries):
+            reply = await self.line(customer).read_results(invitation_id)
+            if 0 < reply.status < 500:
+                break
+            await asyncio.sleep(0.1 * (attempt + 1))
+        return reply
+
+    async def _notify(self, call: Call) -> Answer:
+        answer = await super()._notify(call)
+        invitation_id, customer = str(call.invitation_id), str(call.account)
+        reply = await self.read(customer, invitation_id)
+        if reply.status == 200:
+            seen = str(reply.json["status"])
+        elif reply.status == 404:
+            seen = "404"
+        else:
+            raise Refusal(500, "the result could not be read", violation=False)
+        self._learnt[invitation_id, seen].set()
+        self.step()
+        return Answer(answer.status, {"read": seen})

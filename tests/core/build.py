@@ -1,0 +1,108 @@
+"""Records, policies and customers for the tests of the core, and one clock reading that all of them start from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+from bridge.core import lifecycle
+from bridge.core.customers import AtsAccess, Customer, ProviderAccess, Secret
+from bridge.core.lifecycle import (
+    AttemptOpened,
+    Created,
+    CreateFailed,
+    CreateUnknown,
+    ErasureRequested,
+    Event,
+    HintSeen,
+    NotDoneSeen,
+    Policy,
+    ResultSeen,
+    StartSeen,
+)
+from bridge.core.models import Due, Invitation, State, Step, TaskKind, Test, Trait
+from bridge.core.models import Result as TestResult
+
+NOW = datetime(2025, 6, 2, 9, 0, tzinfo=UTC)
+SECOND, MINUTE, HOUR, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+POLICY = Policy(link_life=7 * DAY, poll_every=30 * MINUTE, create_bound=10 * SECOND)
+DEADLINE = NOW + POLICY.link_life
+
+REPORT = TestResult(fit="high", traits=(Trait("SEM", "Social empathy", 4, wanted=(4, 5)),))
+OTHER_REPORT = TestResult(fit="low")
+
+
+def opening(policy: Policy = POLICY) -> Step:
+    """The first move of an invitation, made at NOW."""
+    return lifecycle.open_invitation(
+        invitation_id="iv_7" + "a" * 24,
+        customer="acme",
+        order_key="order-1",
+        application_id="application-1",
+        test=Test("test-1", "job-1", "Sales", duration=20),
+        callback="https://acme.softgarden.io/notify",
+        secret_digest="digest-1",
+        replaces=None,
+        policy=policy,
+        now=NOW,
+    )
+
+
+def after(*events: Event, at: datetime = NOW) -> Invitation:
+    """A new invitation to which *events* happened, all at once."""
+    invitation = opening().invitation
+    for event in events:
+        invitation = lifecycle.decide(invitation, event, POLICY, at).invitation
+    return invitation
+
+
+def decide(invitation: Invitation, event: Event, at: datetime = NOW) -> Step:
+    """``lifecycle.decide`` with the usual policy."""
+    return lifecycle.decide(invitation, event, POLICY, at)
+
+
+def check(at: datetime) -> Due:
+    """The CHECK task of this time."""
+    return Due(TaskKind.CHECK, at)
+
+
+def notify(at: datetime) -> Due:
+    """The NOTIFY task of this time."""
+    return Due(TaskKind.NOTIFY, at)
+
+
+def anonymise(at: datetime) -> Due:
+    """The ANONYMISE task of this time."""
+    return Due(TaskKind.ANONYMISE, at)
+
+
+CREATED = Created(1, "reference-1", "https://test.example/1")
+CREATED_2 = Created(2, "reference-2", "https://test.example/2")
+SECOND_ATTEMPT = AttemptOpened("digest-2", "https://acme.softgarden.io/second")
+
+CREATING = after()
+UNCERTAIN = after(CreateUnknown(1))
+TWICE = after(CreateUnknown(1), SECOND_ATTEMPT)
+"""The first attempt is lost, the second one is under way."""
+INVITED = after(CREATED)
+STARTED = after(CREATED, StartSeen(NOW))
+EXPIRED = replace(after(CREATED), state=State.EXPIRED, expired_at=DEADLINE)
+COMPLETED = after(CREATED, ResultSeen(REPORT))
+UNCONFIRMED = after(CREATED, HintSeen(1, REPORT), lifecycle.HintAccepted())
+LOST_BUT_COMPLETED = after(CreateUnknown(1), HintSeen(1, REPORT), lifecycle.HintAccepted())
+"""Completed by the report of an attempt whose reference id was never learnt."""
+LOST_AND_EXPIRED = decide(UNCERTAIN, NotDoneSeen(), DEADLINE).invitation
+FAILED = after(CreateFailed(1, "upstream_refused"))
+ERASED = after(CREATED, ErasureRequested())
+ORPHANED = after(CreateUnknown(1), SECOND_ATTEMPT, CREATED_2, CREATED)
+"""softgarden has the second attempt's link; the first attempt's application turned out to exist too."""
+
+
+def customer(**changes: object) -> Customer:
+    """A customer with every policy at its default, but for *changes*."""
+    plain = Customer(
+        key="acme",
+        softgarden=AtsAccess(tokens_sha256=("0" * 64,), client_id="client"),
+        equalture=ProviderAccess("https://equalture.example", "id", Secret("secret")),
+    )
+    return replace(plain, **changes)  # type: ignore[arg-type]

@@ -1,0 +1,956 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import fields, replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from bridge.core import lifecycle
+from bridge.core.lifecycle import (
+    GRACE,
+    HINT_PATIENCE,
+    LATE_WINDOW,
+    QUICKEST_CHECK,
+    UNHURRIED_CHECK,
+    Act,
+    AnonymisedSeen,
+    Ask,
+    AttemptOpened,
+    CallbackRefreshed,
+    Created,
+    CreateFailed,
+    CreateUnknown,
+    ErasureRequested,
+    Event,
+    HintAccepted,
+    HintSeen,
+    NotDoneSeen,
+    Policy,
+    ProviderSilent,
+    ResultSeen,
+    StartSeen,
+    Treatment,
+    Wait,
+)
+from bridge.core.models import OPEN, Cancel, Hint, Invitation, OrderChange, Outcome, State, Step, TaskKind
+from tests.core.build import (
+    COMPLETED,
+    CREATED,
+    CREATED_2,
+    CREATING,
+    DAY,
+    DEADLINE,
+    ERASED,
+    EXPIRED,
+    FAILED,
+    HOUR,
+    INVITED,
+    LOST_AND_EXPIRED,
+    LOST_BUT_COMPLETED,
+    MINUTE,
+    NOW,
+    ORPHANED,
+    OTHER_REPORT,
+    POLICY,
+    REPORT,
+    SECOND,
+    SECOND_ATTEMPT,
+    STARTED,
+    TWICE,
+    UNCERTAIN,
+    UNCONFIRMED,
+    after,
+    anonymise,
+    check,
+    decide,
+    notify,
+    opening,
+)
+
+GIVEN_UP = NOW + POLICY.create_bound
+POLL = NOW + POLICY.poll_every
+STOP = Cancel(TaskKind.CHECK)
+
+EVENTS: dict[str, Event] = {
+    "AttemptOpened": SECOND_ATTEMPT,
+    "Created": CREATED,
+    "CreatedWithoutLink": Created(1, "reference-1", None),
+    "CreateFailed": CreateFailed(1, "upstream_refused"),
+    "CreateUnknown": CreateUnknown(1),
+    "CallbackRefreshed": CallbackRefreshed("https://acme.softgarden.io/new"),
+    "Hint": HintSeen(1, None),
+    "Report": HintSeen(1, REPORT),
+    "StartSeen": StartSeen(NOW),
+    "ResultSeen": ResultSeen(OTHER_REPORT),
+    "NotDoneSeen": NotDoneSeen(),
+    "ProviderSilent": ProviderSilent(),
+    "HintAccepted": HintAccepted(),
+    "ErasureRequested": ErasureRequested(),
+    "AnonymisedSeen": AnonymisedSeen("reference-1"),
+}
+RECORDS = {
+    "creating": CREATING,
+    "uncertain": UNCERTAIN,
+    "invited": INVITED,
+    "started": STARTED,
+    "expired": EXPIRED,
+    "unconfirmed": UNCONFIRMED,
+    "completed": COMPLETED,
+    "failed": FAILED,
+    "erased": ERASED,
+}
+COLUMNS = ("creating", "uncertain", "invited", "started", "expired", "unconfirmed", "completed", "failed", "erased")
+TABLE = """
+AttemptOpened       uncertain uncertain .         .         .         .         .         .      .
+Created             invited   invited   .         .         .         .         .         .      .
+CreatedWithoutLink  failed    failed    .         .         .         .         .         .      .
+CreateFailed        failed    failed    .         .         .         .         .         .      .
+CreateUnknown       uncertain .         .         .         .         .         .         .      .
+CallbackRefreshed   .         .         .         .         .         .         .         .      .
+Hint                .         .         .         .         .         .         .         .      .
+Report              .         .         .         .         .         .         .         .      .
+StartSeen           .         .         started   .         .         .         .         .      .
+ResultSeen          completed completed completed completed completed .         .         .      .
+NotDoneSeen         .         .         .         .         .         .         .         .      .
+ProviderSilent      .         .         .         .         .         .         .         .      .
+HintAccepted        .         .         .         .         .         .         .         .      .
+ErasureRequested    erased    erased    erased    erased    erased    erased    erased    erased .
+AnonymisedSeen      .         .         .         .         .         .         .         .      .
+"""
+ROWS = [line.split() for line in TABLE.strip().splitlines()]
+MOVES = [(row[0], column, cell) for row in ROWS for column, cell in zip(COLUMNS, row[1:], strict=True)]
+
+FORWARD = {
+    State.CREATING: set(State),
+    State.UNCERTAIN: set(State) - {State.CREATING},
+    State.INVITED: {State.INVITED, State.STARTED, State.COMPLETED, State.EXPIRED, State.ERASED},
+    State.STARTED: {State.STARTED, State.COMPLETED, State.EXPIRED, State.ERASED},
+    State.EXPIRED: {State.EXPIRED, State.COMPLETED, State.ERASED},
+    State.COMPLETED: {State.COMPLETED, State.ERASED},
+    State.FAILED: {State.FAILED, State.ERASED},
+    State.ERASED: {State.ERASED},
+}
+MORE_RECORDS = {
+    **RECORDS,
+    "twice": TWICE,
+    "lost but completed": LOST_BUT_COMPLETED,
+    "lost and expired": LOST_AND_EXPIRED,
+    "orphaned": ORPHANED,
+    "reported": after(CREATED, HintSeen(1, REPORT)),
+    "reported as lost": after(CreateUnknown(1), HintSeen(1, REPORT)),
+    "reported as orphan": decide(ORPHANED, HintSeen(1, REPORT)).invitation,
+}
+TIMES = (NOW, NOW + MINUTE, DEADLINE, NOW + 60 * DAY)
+every_record = pytest.mark.parametrize("record", MORE_RECORDS.values(), ids=MORE_RECORDS.keys())
+every_event = pytest.mark.parametrize("event", EVENTS.values(), ids=EVENTS.keys())
+
+
+# ------------------------------------------------------------------------------------------------------- the table
+
+
+def test_table_knows_every_event_and_state() -> None:
+    """A new event or state cannot be forgotten in the table below."""
+    assert {kind.__name__ for kind in Event.__args__} == {type(event).__name__ for event in EVENTS.values()}
+    assert list(EVENTS) == [row[0] for row in ROWS]
+    assert set(State) == {record.state for record in RECORDS.values()}
+    assert list(RECORDS) == list(COLUMNS)
+
+
+@pytest.mark.parametrize(("event", "column", "cell"), MOVES, ids=[f"{event}-{column}" for event, column, _ in MOVES])
+def test_state_after_event(event: str, column: str, cell: str) -> None:
+    """Every event moves every state as the table says, and a dot means that the state stays."""
+    record = RECORDS[column]
+    expected = record.state if cell == "." else State(cell)
+    assert expected is decide(record, EVENTS[event]).invitation.state
+
+
+@every_event
+@every_record
+def test_states_only_move_forward(record: Invitation, event: Event) -> None:
+    """No event at any time raises or takes a state back."""
+    assert FORWARD[record.state] >= {decide(record, event, at).invitation.state for at in TIMES}
+
+
+@every_event
+@every_record
+def test_completion_time_is_set_once(record: Invitation, event: Event) -> None:
+    """A completion time exists from COMPLETED on, and no event ever changes it."""
+    for at in TIMES:
+        changed = decide(record, event, at).invitation
+        assert (changed.state is State.COMPLETED) == (changed.completed_at is not None)
+        assert record.completed_at in (None, changed.completed_at) or changed.state is State.ERASED
+
+
+@every_event
+@every_record
+def test_version_is_left_to_the_store(record: Invitation, event: Event) -> None:
+    """A decision never touches version, id, customer and creation time."""
+    for at in TIMES:
+        new = decide(record, event, at).invitation
+        kept = (new.version, new.id, new.customer, new.created_at)
+        assert (record.version, record.id, record.customer, record.created_at) == kept
+
+
+@every_event
+@every_record
+def test_every_step_stamps_its_time(record: Invitation, event: Event) -> None:
+    """A changed record carries the time of the change, an unchanged one is the same record."""
+    for at in TIMES:
+        changed = decide(record, event, at).invitation
+        assert changed == record or at == changed.updated_at
+
+
+@every_event
+@every_record
+def test_new_end_is_notified(record: Invitation, event: Event) -> None:
+    """softgarden is told whenever an invitation becomes COMPLETED or EXPIRED."""
+    for at in TIMES:
+        step = decide(record, event, at)
+        new_end = (
+            step.invitation.state in (State.COMPLETED, State.EXPIRED) and step.invitation.state is not record.state
+        )
+        assert notify(at) in step.tasks or not new_end
+
+
+@every_event
+@every_record
+def test_order_is_freed_exactly_with_failure_and_erasure(record: Invitation, event: Event) -> None:
+    """Only a step to FAILED or ERASED releases the order, and it names the order's key."""
+    for at in TIMES:
+        step = decide(record, event, at)
+        freed = step.invitation.state in (State.FAILED, State.ERASED) and step.invitation.state is not record.state
+        expected = (OrderChange.RELEASE, record.order_key) if freed else (OrderChange.KEEP, "")
+        assert expected == (step.order, step.order_key)
+
+
+@pytest.mark.parametrize(
+    "event", [event for name, event in EVENTS.items() if name not in ("AnonymisedSeen", "ErasureRequested")]
+)
+@pytest.mark.parametrize("record", [COMPLETED, FAILED], ids=["completed", "failed"])
+def test_final_states_never_move_back(record: Invitation, event: Event) -> None:
+    """A confirmed completion and a failure end in erasure or not at all."""
+    assert record.state is decide(record, event, NOW + DAY).invitation.state
+
+
+@pytest.mark.parametrize("event", EVENTS.values(), ids=EVENTS.keys())
+def test_tombstone_gains_nothing_but_a_reference_to_anonymise(event: Event) -> None:
+    """No event brings personal data back into a tombstone; a late create adds the reference id to anonymise, no more."""
+    tombstone = after(ErasureRequested())
+    step = decide(tombstone, event, NOW + MINUTE)
+    untouched = replace(step.invitation, attempts=tombstone.attempts, updated_at=tombstone.updated_at)
+    assert tombstone == untouched
+    gained = [attempt.reference_id for attempt in step.invitation.attempts if attempt.reference_id]
+    assert (["reference-1"] if isinstance(event, Created) else []) == gained
+    assert ((anonymise(NOW + MINUTE),) if isinstance(event, Created) else ()) == step.tasks
+
+
+@pytest.mark.parametrize(
+    ("record", "event"),
+    [
+        (INVITED, CREATED),
+        (INVITED, CreateFailed(1, "x")),
+        (INVITED, CreateUnknown(1)),
+        (INVITED, HintAccepted()),
+        (INVITED, SECOND_ATTEMPT),
+        (INVITED, CallbackRefreshed(INVITED.callback)),
+        (STARTED, StartSeen(NOW + MINUTE)),
+        (COMPLETED, HintSeen(1, OTHER_REPORT)),
+        (COMPLETED, ResultSeen(OTHER_REPORT)),
+        (COMPLETED, NotDoneSeen()),
+        (COMPLETED, ProviderSilent()),
+        (COMPLETED, StartSeen(NOW)),
+        (EXPIRED, ProviderSilent()),
+        (EXPIRED, StartSeen(NOW)),
+        (FAILED, HintSeen(1, REPORT)),
+        (FAILED, CallbackRefreshed("https://acme.softgarden.io/new")),
+        (FAILED, NotDoneSeen()),
+        (ERASED, HintSeen(1, REPORT)),
+        (ERASED, CallbackRefreshed("https://acme.softgarden.io/new")),
+        (ERASED, ErasureRequested()),
+        (ERASED, ResultSeen(REPORT)),
+        (LOST_BUT_COMPLETED, HintSeen(1, OTHER_REPORT)),
+    ],
+    ids=lambda value: value.state if isinstance(value, Invitation) else type(value).__name__,
+)
+def test_event_without_meaning_does_nothing(record: Invitation, event: Event) -> None:
+    """An event that changes nothing gives back the same record and no tasks."""
+    assert Step(record) == decide(record, event, NOW + SECOND)
+
+
+# ---------------------------------------------------------------------------------------------------------- orders
+
+
+def test_first_move_claims_the_order_and_queues_a_rescue() -> None:
+    """A new invitation claims its order and is rescued by a CHECK if the process dies in the create."""
+    step = opening()
+    assert (State.CREATING, 0) == (step.invitation.state, step.invitation.version)
+    assert (check(GIVEN_UP),) == step.tasks
+    assert (OrderChange.CLAIM, None, "order-1") == (step.order, step.replaces, step.order_key)
+    assert [(1, "digest-1", Outcome.PENDING)] == [
+        (attempt.number, attempt.secret_digest, attempt.outcome) for attempt in step.invitation.attempts
+    ]
+    assert ("test-1", "Sales", 20) == (step.invitation.test_id, step.invitation.test_name, step.invitation.duration)
+
+
+@pytest.mark.parametrize(
+    ("known", "at", "expected"),
+    [
+        (None, NOW, Treatment.NEW),
+        (CREATING, NOW, Treatment.WAIT),
+        (CREATING, GIVEN_UP, Treatment.RETRY),
+        (TWICE, NOW, Treatment.WAIT),
+        (TWICE, GIVEN_UP, Treatment.RETRY),
+        (UNCERTAIN, NOW, Treatment.RETRY),
+        (INVITED, NOW, Treatment.SAME),
+        (STARTED, NOW, Treatment.SAME),
+        (COMPLETED, NOW, Treatment.NEW),
+        (EXPIRED, NOW, Treatment.NEW),
+        (FAILED, NOW, Treatment.NEW),
+        (ERASED, NOW, Treatment.NEW),
+    ],
+    ids=lambda value: value.state if isinstance(value, Invitation) else "",
+)
+def test_repeated_order(known: Invitation | None, at: datetime, expected: Treatment) -> None:
+    """A repeated order is treated as the table of the architecture says."""
+    assert expected is lifecycle.treat(known, POLICY, at)
+
+
+def test_repeated_order_after_completion_may_be_the_same() -> None:
+    """With ``after_completed: same`` a completed order is given its invitation again, if that ever had a link."""
+    policy = replace(POLICY, after_completed="same")
+    assert Treatment.SAME is lifecycle.treat(COMPLETED, policy, NOW)
+    assert Treatment.NEW is lifecycle.treat(LOST_BUT_COMPLETED, policy, NOW)
+    assert Treatment.NEW is lifecycle.treat(EXPIRED, policy, NOW)
+
+
+def test_repeated_order_refreshes_only_the_callback() -> None:
+    """A repeat of an open order changes the URL to notify and nothing else."""
+    step = decide(INVITED, CallbackRefreshed("https://acme.softgarden.io/new"), NOW + HOUR)
+    expected = replace(INVITED, callback="https://acme.softgarden.io/new", updated_at=NOW + HOUR)
+    assert Step(expected) == step
+
+
+def test_second_attempt_makes_the_first_unknown() -> None:
+    """A new attempt has the next number and its own secret, and what it replaces counts as lost."""
+    step = decide(CREATING, SECOND_ATTEMPT, NOW + MINUTE)
+    assert [(1, Outcome.UNKNOWN), (2, Outcome.PENDING)] == [
+        (attempt.number, attempt.outcome) for attempt in step.invitation.attempts
+    ]
+    assert ("digest-2", NOW + MINUTE) == (
+        step.invitation.attempts[1].secret_digest,
+        step.invitation.attempts[1].started_at,
+    )
+    assert SECOND_ATTEMPT.callback == step.invitation.callback
+    assert (check(NOW + MINUTE + POLICY.create_bound),) == step.tasks
+
+
+def test_second_attempt_keeps_what_failed_as_failed() -> None:
+    """An attempt that surely failed does not become unknown by the next one."""
+    record = decide(TWICE, CreateFailed(2, "x")).invitation
+    opened = decide(record, AttemptOpened("digest-3", "https://acme.softgarden.io/3")).invitation
+    assert [Outcome.UNKNOWN, Outcome.FAILED, Outcome.PENDING] == [attempt.outcome for attempt in opened.attempts]
+
+
+# --------------------------------------------------------------------------------------------------------- creates
+
+
+def test_created_invites_until_the_deadline() -> None:
+    """A created application makes the invitation INVITED with link, deadline and a poll."""
+    step = decide(CREATING, CREATED, NOW + SECOND)
+    one = step.invitation
+    assert (State.INVITED, CREATED.assessment_url, DEADLINE, 1) == (
+        one.state,
+        one.assessment_url,
+        one.deadline,
+        one.live_attempt,
+    )
+    assert (Outcome.CREATED, "reference-1") == (one.attempts[0].outcome, one.attempts[0].reference_id)
+    assert (check(POLL + SECOND),) == step.tasks
+
+
+def test_poll_is_never_later_than_the_deadline() -> None:
+    """A slow poll does not make softgarden wait for EXPIRED beyond the deadline."""
+    policy = Policy(link_life=HOUR, poll_every=DAY, create_bound=10 * SECOND)
+    step = lifecycle.decide(CREATING, CREATED, policy, NOW)
+    assert (check(NOW + HOUR),) == step.tasks
+
+
+def test_created_after_a_hint_is_checked_at_once() -> None:
+    """A report that overtook the create's answer is looked into as soon as there is something to ask about."""
+    record = decide(CREATING, HintSeen(1, REPORT)).invitation
+    assert (check(NOW + SECOND),) == decide(record, CREATED, NOW + SECOND).tasks
+
+
+def test_created_without_link_fails_and_is_anonymised() -> None:
+    """An application without a link for the candidate is worth nothing, so it fails and is anonymised."""
+    step = decide(CREATING, Created(1, "reference-1", None))
+    assert (State.FAILED, "upstream_broken") == (step.invitation.state, step.invitation.failure)
+    assert (STOP, anonymise(NOW)) == step.tasks
+    assert ("reference-1",) == lifecycle.to_anonymise(step.invitation)
+
+
+@pytest.mark.parametrize("record", [LOST_BUT_COMPLETED, LOST_AND_EXPIRED], ids=["completed", "expired"])
+@pytest.mark.parametrize("event", [CREATED, Created(1, "reference-1", None)], ids=["link", "no link"])
+def test_late_created_lets_us_ask(record: Invitation, event: Created) -> None:
+    """An end that came before the create's answer stays, and the reference id is used to ask at once."""
+    step = decide(record, event, NOW + MINUTE)
+    assert record.state is step.invitation.state
+    assert (check(NOW + MINUTE),) == step.tasks
+    assert Ask("reference-1") == lifecycle.question(step.invitation, POLICY, NOW + MINUTE)
+
+
+def test_late_created_of_a_confirmed_result_asks_nothing() -> None:
+    """A confirmed completion learns the reference id and owes nothing."""
+    record = decide(UNCERTAIN, ResultSeen(REPORT)).invitation
+    step = decide(record, CREATED)
+    assert ("reference-1", ()) == (lifecycle.reference_of(step.invitation), step.tasks)
+
+
+def test_created_after_erasure_is_anonymised() -> None:
+    """What a create in flight made for an erased candidate is anonymised at once."""
+    step = decide(after(ErasureRequested()), CREATED)
+    assert (State.ERASED, (anonymise(NOW),)) == (step.invitation.state, step.tasks)
+    assert ("reference-1",) == lifecycle.to_anonymise(step.invitation)
+
+
+def test_created_told_twice_after_erasure_stays_anonymised() -> None:
+    """A repeat of the create's outcome does not bring an anonymised reference id back into the tombstone."""
+    record = decide(ERASED, AnonymisedSeen("reference-1")).invitation
+    assert Step(record) == decide(record, CREATED)
+
+
+def test_created_after_failure_is_anonymised() -> None:
+    """An application that exists after all, though softgarden was told that it failed, is anonymised."""
+    step = decide(FAILED, CREATED)
+    assert (State.FAILED, (anonymise(NOW),)) == (step.invitation.state, step.tasks)
+    assert ("reference-1",) == lifecycle.to_anonymise(step.invitation)
+
+
+def test_orphan_is_anonymised_and_changes_nothing_else() -> None:
+    """An application that turns up when softgarden has another one's link becomes an orphan to anonymise."""
+    record = after(CreateUnknown(1), SECOND_ATTEMPT, CREATED_2)
+    step = decide(record, CREATED)
+    assert (anonymise(NOW),) == step.tasks
+    assert [Outcome.ORPHAN, Outcome.CREATED] == [attempt.outcome for attempt in step.invitation.attempts]
+    assert (record.assessment_url, 2) == (step.invitation.assessment_url, step.invitation.live_attempt)
+    assert ("reference-1",) == lifecycle.to_anonymise(step.invitation)
+
+
+def test_orphan_without_link_is_an_orphan_all_the_same() -> None:
+    """A broken answer for an attempt that is not needed any more does not fail the invitation."""
+    record = after(CreateUnknown(1), SECOND_ATTEMPT, CREATED_2)
+    assert State.INVITED is decide(record, Created(1, "reference-1", None)).invitation.state
+
+
+def test_late_first_answer_wins_over_a_second_attempt_under_way() -> None:
+    """The first link that arrives is the one softgarden gets, with that attempt's deadline."""
+    one = decide(TWICE, CREATED).invitation
+    assert (State.INVITED, 1, DEADLINE) == (one.state, one.live_attempt, one.deadline)
+
+
+def test_attempt_that_died_beside_a_live_one_does_not_stop_the_checks() -> None:
+    """A second attempt of which nobody reports is given up, and the polls for the first one go on."""
+    step = decide(TWICE, CREATED)
+    assert (check(GIVEN_UP),) == step.tasks
+    assert Act(CreateUnknown(2)) == lifecycle.question(step.invitation, POLICY, GIVEN_UP)
+    given_up = decide(step.invitation, CreateUnknown(2), GIVEN_UP)
+    assert (check(GIVEN_UP + POLICY.poll_every),) == given_up.tasks
+    assert Ask("reference-1") == lifecycle.question(given_up.invitation, POLICY, GIVEN_UP)
+
+
+def test_sure_failure_frees_the_order() -> None:
+    """A create that surely was not done fails the invitation, keeps the code and stops the rescue."""
+    step = decide(CREATING, CreateFailed(1, "upstream_unavailable"))
+    assert (State.FAILED, "upstream_unavailable") == (step.invitation.state, step.invitation.failure)
+    assert (STOP,) == step.tasks
+
+
+def test_failed_second_attempt_leaves_the_first_uncertain() -> None:
+    """While one attempt may exist the invitation stays UNCERTAIN, though another one surely failed."""
+    step = decide(TWICE, CreateFailed(2, "upstream_refused"))
+    assert (State.UNCERTAIN, (check(DEADLINE),)) == (step.invitation.state, step.tasks)
+
+
+def test_report_waiting_for_a_second_attempt_is_looked_into_when_that_fails() -> None:
+    """A report on a lost attempt does not wait until the deadline when the attempt after it fails."""
+    record = decide(TWICE, HintSeen(1, REPORT)).invitation
+    step = decide(record, CreateFailed(2, "upstream_refused"))
+    assert (check(NOW),) == step.tasks
+    assert Act(HintAccepted()) == lifecycle.question(step.invitation, POLICY, NOW)
+
+
+def test_late_failure_of_the_first_attempt_keeps_the_rescue_of_the_second() -> None:
+    """News of an old attempt never puts off the rescue of the one under way."""
+    step = decide(TWICE, CreateFailed(1, "upstream_refused"))
+    assert (check(GIVEN_UP),) == step.tasks
+
+
+def test_all_attempts_failed_is_failed() -> None:
+    """When the last uncertain attempt surely failed, so has the invitation."""
+    one = decide(decide(TWICE, CreateFailed(1, "a")).invitation, CreateFailed(2, "b")).invitation
+    assert (State.FAILED, "b") == (one.state, one.failure)
+
+
+def test_failure_told_late_is_only_noted() -> None:
+    """The failure of an attempt beside a live one changes that attempt's outcome and no more."""
+    record = decide(TWICE, CREATED).invitation
+    step = decide(record, CreateFailed(2, "upstream_refused"))
+    assert (State.INVITED, ()) == (step.invitation.state, step.tasks)
+    assert [Outcome.CREATED, Outcome.FAILED] == [attempt.outcome for attempt in step.invitation.attempts]
+
+
+def test_unknown_outcome_waits_for_the_deadline() -> None:
+    """With an unknown outcome and nothing to ask about, the next look is at the deadline."""
+    step = decide(CREATING, CreateUnknown(1), NOW + SECOND)
+    assert (State.UNCERTAIN, (check(DEADLINE),)) == (step.invitation.state, step.tasks)
+    assert Wait(DEADLINE) == lifecycle.question(step.invitation, POLICY, NOW)
+
+
+def test_unknown_outcome_after_a_report_is_checked_at_once() -> None:
+    """A report that came while the create was under way is looked into as soon as that is given up."""
+    record = decide(CREATING, HintSeen(1, REPORT)).invitation
+    assert (check(NOW + SECOND),) == decide(record, CreateUnknown(1), NOW + SECOND).tasks
+
+
+def test_unknown_outcome_after_erasure_is_only_noted() -> None:
+    """A tombstone whose create got lost owes nothing."""
+    step = decide(after(ErasureRequested()), CreateUnknown(1))
+    assert (State.ERASED, Outcome.UNKNOWN, ()) == (
+        step.invitation.state,
+        step.invitation.attempts[0].outcome,
+        step.tasks,
+    )
+
+
+# ----------------------------------------------------------------------------------------------------------- hints
+
+
+def test_hint_is_kept_and_checked_at_once() -> None:
+    """A report is kept with the time it came in, and its check is due at once."""
+    step = decide(INVITED, HintSeen(1, REPORT), NOW + HOUR)
+    assert Hint(1, NOW + HOUR, REPORT) == step.invitation.hint
+    assert (check(NOW + HOUR),) == step.tasks
+
+
+@pytest.mark.parametrize("record", [CREATING, TWICE], ids=["first", "second"])
+def test_hint_during_a_create_waits_for_its_outcome(record: Invitation) -> None:
+    """While a create is under way a report is kept, and looked into at the latest when the create is given up."""
+    step = decide(record, HintSeen(1, REPORT), NOW + SECOND)
+    assert Hint(1, NOW + SECOND, REPORT) == step.invitation.hint
+    assert (check(GIVEN_UP),) == step.tasks
+
+
+def test_report_fills_an_empty_hint_of_the_same_attempt() -> None:
+    """A report after a webhook's hint is kept with the time of the first of them."""
+    record = decide(INVITED, HintSeen(1, None)).invitation
+    assert Hint(1, NOW, REPORT) == decide(record, HintSeen(1, REPORT), NOW + SECOND).invitation.hint
+
+
+def test_empty_hint_does_not_drop_a_report() -> None:
+    """An unreadable repeat never costs the report that came before it."""
+    record = decide(INVITED, HintSeen(1, REPORT)).invitation
+    assert Step(record, (check(NOW + SECOND),)) == decide(record, HintSeen(1, None), NOW + SECOND)
+
+
+def test_latest_report_of_an_attempt_counts_while_nothing_is_decided() -> None:
+    """The provider PUTs its report, so a newer one of the same attempt takes the older one's place."""
+    record = decide(INVITED, HintSeen(1, OTHER_REPORT)).invitation
+    assert Hint(1, NOW, REPORT) == decide(record, HintSeen(1, REPORT), NOW + SECOND).invitation.hint
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "kept"),
+    [
+        (HintSeen(1, None), HintSeen(2, REPORT), Hint(2, NOW + SECOND, REPORT)),
+        (HintSeen(2, None), HintSeen(1, REPORT), Hint(1, NOW + SECOND, REPORT)),
+        (HintSeen(1, OTHER_REPORT), HintSeen(2, REPORT), Hint(2, NOW + SECOND, REPORT)),
+        (HintSeen(2, OTHER_REPORT), HintSeen(1, REPORT), Hint(2, NOW, OTHER_REPORT)),
+        (HintSeen(1, REPORT), HintSeen(2, None), Hint(1, NOW, REPORT)),
+        (HintSeen(1, None), HintSeen(2, None), Hint(2, NOW + SECOND, None)),
+        (HintSeen(2, None), HintSeen(1, None), Hint(2, NOW, None)),
+    ],
+)
+def test_hint_that_is_kept_of_two_attempts(first: HintSeen, second: HintSeen, kept: Hint) -> None:
+    """A report beats none, then the attempt whose link softgarden got beats the orphan; else the first one stays."""
+    record = decide(ORPHANED, first).invitation
+    assert kept == decide(record, second, NOW + SECOND).invitation.hint
+
+
+def test_hint_after_unconfirmed_completion_hastens_the_confirmation() -> None:
+    """Another report does not change an unconfirmed result, but the provider is asked at once."""
+    assert Step(UNCONFIRMED, (check(NOW + SECOND),)) == decide(UNCONFIRMED, HintSeen(1, OTHER_REPORT), NOW + SECOND)
+
+
+def test_false_hint_is_looked_into_quickly_first_and_seldom_later() -> None:
+    """A hint that the provider denies is asked about again after as long as it has waited, but no later than the poll."""
+    record = decide(INVITED, HintSeen(1, REPORT)).invitation
+    waits = [
+        decide(record, NotDoneSeen(), NOW + age).tasks[0].at - NOW - age for age in (0 * SECOND, MINUTE, HOUR, 2 * HOUR)
+    ]
+    assert [QUICKEST_CHECK, MINUTE, POLICY.poll_every, POLICY.poll_every] == waits
+
+
+def test_callback_after_expiry_counts_for_ever() -> None:
+    """A report that comes long after an expiry is asked about at once, and again if it was not true yet."""
+    late = DEADLINE + 30 * DAY
+    reported = decide(EXPIRED, HintSeen(1, REPORT), late)
+    assert (check(late),) == reported.tasks
+    assert (check(late + QUICKEST_CHECK),) == decide(reported.invitation, NotDoneSeen(), late).tasks
+    done = decide(reported.invitation, ResultSeen(REPORT), late + SECOND).invitation
+    assert (State.COMPLETED, late, DEADLINE) == (done.state, done.completed_at, done.expired_at)
+
+
+def test_callback_after_a_denied_one_counts_afresh() -> None:
+    """A report that was denied for a day does not keep a later one from being looked into, nor lend it its time."""
+    record = decide(EXPIRED, HintSeen(1, OTHER_REPORT), DEADLINE).invitation
+    late = DEADLINE + LATE_WINDOW
+    assert (STOP,) == decide(record, NotDoneSeen(), late).tasks
+    assert Hint(1, late, REPORT) == decide(record, HintSeen(1, REPORT), late).invitation.hint
+
+
+# ------------------------------------------------------------------------------------------------------- questions
+
+
+@pytest.mark.parametrize(
+    ("record", "at", "expected"),
+    [
+        (FAILED, NOW, None),
+        (ERASED, NOW, None),
+        (COMPLETED, NOW, None),
+        (CREATING, NOW, Wait(GIVEN_UP)),
+        (CREATING, GIVEN_UP, Act(CreateUnknown(1))),
+        (TWICE, GIVEN_UP, Act(CreateUnknown(2))),
+        (UNCERTAIN, NOW, Wait(DEADLINE)),
+        (UNCERTAIN, DEADLINE, Act(NotDoneSeen())),
+        (decide(UNCERTAIN, HintSeen(1, None)).invitation, NOW, Wait(DEADLINE)),
+        (decide(UNCERTAIN, HintSeen(1, REPORT)).invitation, NOW, Act(HintAccepted())),
+        (decide(LOST_AND_EXPIRED, HintSeen(1, REPORT)).invitation, NOW, Act(HintAccepted())),
+        (INVITED, NOW, Ask("reference-1")),
+        (STARTED, NOW, Ask("reference-1")),
+        (EXPIRED, DEADLINE, Ask("reference-1")),
+        (UNCONFIRMED, NOW, Ask("reference-1")),
+        (LOST_BUT_COMPLETED, NOW, None),
+        (LOST_AND_EXPIRED, DEADLINE, None),
+        (ORPHANED, NOW, Ask("reference-2")),
+        (decide(ORPHANED, HintSeen(1, REPORT)).invitation, NOW, Ask("reference-1")),
+    ],
+)
+def test_question(record: Invitation, at: datetime, expected: object) -> None:
+    """A CHECK waits for a create, asks about the attempt that counts, acts where nothing can be asked, and ends."""
+    assert expected == lifecycle.question(record, POLICY, at)
+
+
+@pytest.mark.parametrize(
+    ("record", "expected"),
+    [
+        (CREATING, None),
+        (INVITED, "reference-1"),
+        (ORPHANED, "reference-2"),
+        (decide(ORPHANED, HintSeen(1, None)).invitation, "reference-1"),
+        (decide(ORPHANED, HintSeen(1, REPORT)).invitation, "reference-1"),
+        (after(CreateUnknown(1), SECOND_ATTEMPT, CREATED_2, HintSeen(1, None)), "reference-2"),
+        (after(CreateUnknown(1), SECOND_ATTEMPT, CREATED_2, HintSeen(1, REPORT)), None),
+        (after(CreateUnknown(1), SECOND_ATTEMPT, CREATED_2, CREATED, AnonymisedSeen("reference-1")), "reference-2"),
+        (replace(ERASED, attempts=()), None),
+    ],
+)
+def test_reference_of(record: Invitation, expected: str | None) -> None:
+    """The application that counts is the one reported on, else the live one; a report is never sought in another one."""
+    assert expected == lifecycle.reference_of(record)
+
+
+def test_report_on_an_anonymised_orphan_counts_as_it_is() -> None:
+    """Once an orphan is anonymised the provider knows nothing of it, so a report on it is accepted."""
+    record = after(CreateUnknown(1), SECOND_ATTEMPT, CREATED_2, CREATED, AnonymisedSeen("reference-1"))
+    reported = decide(record, HintSeen(1, REPORT)).invitation
+    assert Act(HintAccepted()) == lifecycle.question(reported, POLICY, NOW)
+
+
+@pytest.mark.parametrize("answer", [NotDoneSeen(), ProviderSilent()], ids=["not done", "silent"])
+@pytest.mark.parametrize("at", [NOW + SECOND, DEADLINE + HOUR], ids=["soon", "after the deadline"])
+def test_answer_to_an_older_question_never_drops_a_report(answer: Event, at: datetime) -> None:
+    """What the provider said about another attempt does not expire or delay a report that it cannot be asked about."""
+    record = decide(
+        after(CreateUnknown(1), SECOND_ATTEMPT, CREATED_2), HintSeen(1, REPORT), at=at - SECOND / 2
+    ).invitation
+    step = decide(record, answer, at)
+    assert (State.COMPLETED, REPORT, (STOP, notify(at))) == (
+        step.invitation.state,
+        step.invitation.result,
+        step.tasks,
+    )
+
+
+@pytest.mark.parametrize(
+    ("record", "at", "expected"),
+    [
+        (CREATING, NOW, DEADLINE + HINT_PATIENCE),
+        (INVITED, DEADLINE, DEADLINE + HINT_PATIENCE),
+        (INVITED, DEADLINE + HINT_PATIENCE, None),
+        (STARTED, DEADLINE, DEADLINE + GRACE + HINT_PATIENCE),
+        (decide(INVITED, HintSeen(1, REPORT)).invitation, NOW, NOW + HINT_PATIENCE),
+        (decide(INVITED, HintSeen(1, REPORT)).invitation, NOW + HINT_PATIENCE, DEADLINE + HINT_PATIENCE),
+        (decide(INVITED, HintSeen(1, None)).invitation, NOW, DEADLINE + HINT_PATIENCE),
+        (decide(EXPIRED, HintSeen(1, REPORT)).invitation, NOW, NOW + HINT_PATIENCE),
+        (EXPIRED, NOW, None),
+        (COMPLETED, NOW, None),
+        (ERASED, NOW, None),
+    ],
+)
+def test_patience_ends(record: Invitation, at: datetime, expected: datetime | None) -> None:
+    """Waiting for a silent provider ends with the patience for a report, or shortly after the deadline."""
+    assert expected == lifecycle.patience_ends(record, POLICY, at)
+
+
+# ----------------------------------------------------------------------------------------------------- completions
+
+
+@pytest.mark.parametrize("record", [CREATING, UNCERTAIN, INVITED, STARTED, EXPIRED, LOST_AND_EXPIRED])
+def test_result_completes(record: Invitation) -> None:
+    """The provider's own result completes an open or expired invitation, confirmed, and softgarden is told."""
+    step = decide(record, ResultSeen(REPORT), NOW + HOUR)
+    one = step.invitation
+    assert (State.COMPLETED, REPORT, True, NOW + HOUR, None) == (
+        one.state,
+        one.result,
+        one.confirmed,
+        one.completed_at,
+        one.hint,
+    )
+    assert (STOP, notify(NOW + HOUR)) == step.tasks
+
+
+def test_completion_time_is_when_we_first_learnt_of_it() -> None:
+    """A result confirmed later keeps the time of the callback that announced it."""
+    record = decide(INVITED, HintSeen(1, REPORT), NOW + MINUTE).invitation
+    assert NOW + MINUTE == decide(record, ResultSeen(REPORT), NOW + HOUR).invitation.completed_at
+
+
+@pytest.mark.parametrize("record", [INVITED, STARTED, EXPIRED], ids=["invited", "started", "expired"])
+def test_report_counts_after_thirty_seconds_of_silence(record: Invitation) -> None:
+    """A report completes the invitation, unconfirmed, when the provider was silent for 30 s, and is verified later."""
+    reported = decide(record, HintSeen(1, REPORT)).invitation
+    early, late = NOW + HINT_PATIENCE - SECOND, NOW + HINT_PATIENCE
+    assert Step(reported) == decide(reported, ProviderSilent(), early)
+    step = decide(reported, ProviderSilent(), late)
+    one = step.invitation
+    assert (State.COMPLETED, REPORT, False, NOW) == (one.state, one.result, one.confirmed, one.completed_at)
+    assert (check(late + UNHURRIED_CHECK), notify(late)) == step.tasks
+
+
+def test_hint_without_report_never_counts() -> None:
+    """Silence turns a hint into a result only if it said what the result is."""
+    record = decide(INVITED, HintSeen(1, None)).invitation
+    assert Step(record) == decide(record, ProviderSilent(), NOW + HOUR)
+    assert Step(record) == decide(record, HintAccepted(), NOW + HOUR)
+
+
+def test_report_on_a_lost_attempt_is_accepted_for_good() -> None:
+    """A report that nothing can verify completes the invitation, and no check is left over."""
+    record = decide(UNCERTAIN, HintSeen(1, REPORT)).invitation
+    step = decide(record, HintAccepted(), NOW + SECOND)
+    assert (State.COMPLETED, False, NOW) == (
+        step.invitation.state,
+        step.invitation.confirmed,
+        step.invitation.completed_at,
+    )
+    assert (STOP, notify(NOW + SECOND)) == step.tasks
+
+
+def test_report_is_verified_if_the_reference_came_just_in_time() -> None:
+    """When the lost reference id turns up before the report is accepted, a check verifies it afterwards."""
+    record = decide(decide(UNCERTAIN, HintSeen(1, REPORT)).invitation, CREATED).invitation
+    assert (check(NOW + UNHURRIED_CHECK), notify(NOW)) == decide(record, HintAccepted()).tasks
+
+
+def test_unconfirmed_result_is_confirmed_silently() -> None:
+    """When the provider says the same as the report, softgarden is not told again."""
+    step = decide(UNCONFIRMED, ResultSeen(REPORT), NOW + HOUR)
+    assert (True, None, NOW) == (step.invitation.confirmed, step.invitation.hint, step.invitation.completed_at)
+    assert (STOP,) == step.tasks
+
+
+def test_unconfirmed_result_is_corrected() -> None:
+    """When the provider says something else than the report, its word counts and softgarden is told again."""
+    step = decide(UNCONFIRMED, ResultSeen(OTHER_REPORT), NOW + HOUR)
+    assert (OTHER_REPORT, True, NOW) == (
+        step.invitation.result,
+        step.invitation.confirmed,
+        step.invitation.completed_at,
+    )
+    assert (STOP, notify(NOW + HOUR)) == step.tasks
+
+
+def test_unconfirmed_result_is_asked_about_for_a_day() -> None:
+    """A result that the provider does not know of stays, and after a day nobody asks any more."""
+    again = decide(UNCONFIRMED, NotDoneSeen(), NOW + LATE_WINDOW - SECOND)
+    assert Step(UNCONFIRMED, (check(NOW + LATE_WINDOW - SECOND + POLICY.poll_every),)) == again
+    assert Step(UNCONFIRMED, (STOP,)) == decide(UNCONFIRMED, NotDoneSeen(), NOW + LATE_WINDOW)
+
+
+def test_unverifiable_result_is_not_asked_about() -> None:
+    """A completed invitation without anything to ask about ends its checks."""
+    assert Step(LOST_BUT_COMPLETED, (STOP,)) == decide(LOST_BUT_COMPLETED, NotDoneSeen(), NOW + SECOND)
+
+
+# -------------------------------------------------------------------------------------------------------- expiries
+
+
+def test_invited_expires_at_its_deadline() -> None:
+    """Not done at the deadline is EXPIRED as of the deadline, and a late completion is looked for."""
+    before = DEADLINE - SECOND
+    assert Step(INVITED, (check(DEADLINE),)) == decide(INVITED, NotDoneSeen(), before)
+    late = DEADLINE + MINUTE
+    step = decide(INVITED, NotDoneSeen(), late)
+    assert (State.EXPIRED, DEADLINE) == (step.invitation.state, step.invitation.expired_at)
+    assert (check(late + POLICY.poll_every), notify(late)) == step.tasks
+
+
+def test_started_has_a_day_of_grace() -> None:
+    """A test that was begun may be finished for a day after the deadline; then it is EXPIRED as of the deadline."""
+    almost = DEADLINE + GRACE - SECOND
+    assert Step(STARTED, (check(DEADLINE + GRACE),)) == decide(STARTED, NotDoneSeen(), almost)
+    step = decide(STARTED, NotDoneSeen(), DEADLINE + GRACE)
+    assert (State.EXPIRED, DEADLINE) == (step.invitation.state, step.invitation.expired_at)
+    assert check(DEADLINE + GRACE + POLICY.poll_every) in step.tasks
+
+
+def test_start_is_noted_and_keeps_the_poll() -> None:
+    """A start is kept with its time, and a CHECK is queued whatever ran meanwhile."""
+    step = decide(INVITED, StartSeen(NOW + MINUTE), NOW + HOUR)
+    assert (State.STARTED, NOW + MINUTE) == (step.invitation.state, step.invitation.started_at)
+    assert (check(NOW + HOUR + POLICY.poll_every),) == step.tasks
+
+
+def test_silence_postpones_an_expiry_by_thirty_seconds() -> None:
+    """A provider that is silent at the deadline does not keep an invitation PENDING for ever."""
+    assert Step(INVITED) == decide(INVITED, ProviderSilent(), DEADLINE + HINT_PATIENCE - SECOND)
+    step = decide(INVITED, ProviderSilent(), DEADLINE + HINT_PATIENCE)
+    assert (State.EXPIRED, DEADLINE) == (step.invitation.state, step.invitation.expired_at)
+    assert State.STARTED is decide(STARTED, ProviderSilent(), DEADLINE + HOUR).invitation.state
+    assert State.EXPIRED is decide(STARTED, ProviderSilent(), DEADLINE + GRACE + HINT_PATIENCE).invitation.state
+
+
+def test_uncertain_expires_without_anything_to_ask() -> None:
+    """An invitation whose creates all got lost expires a link's life after the last one, and its checks end."""
+    record = decide(decide(UNCERTAIN, SECOND_ATTEMPT, NOW + HOUR).invitation, CreateUnknown(2), NOW + HOUR).invitation
+    assert Step(record, (check(DEADLINE + HOUR),)) == decide(record, NotDoneSeen(), DEADLINE)
+    step = decide(record, NotDoneSeen(), DEADLINE + HOUR)
+    assert (State.EXPIRED, DEADLINE + HOUR) == (step.invitation.state, step.invitation.expired_at)
+    assert (STOP, notify(DEADLINE + HOUR)) == step.tasks
+
+
+def test_expiry_keeps_a_denied_report_in_sight() -> None:
+    """An invitation that expires just after a report is asked about again quickly, not only at the next poll."""
+    record = decide(INVITED, HintSeen(1, REPORT), DEADLINE - SECOND).invitation
+    assert check(DEADLINE + SECOND) in decide(record, NotDoneSeen(), DEADLINE).tasks
+
+
+def test_expiry_with_a_create_under_way_leaves_its_rescue() -> None:
+    """An expiry never takes away the check that a create under way, and a report on it, wait for."""
+    record = decide(TWICE, HintSeen(2, REPORT)).invitation
+    short = replace(POLICY, link_life=SECOND)
+    step = lifecycle.decide(record, NotDoneSeen(), short, NOW + SECOND)
+    assert State.EXPIRED is step.invitation.state
+    assert TaskKind.CHECK in [task.kind for task in step.tasks if not isinstance(task, Cancel)]
+
+
+@pytest.mark.parametrize(
+    ("record", "end"),
+    [
+        (EXPIRED, DEADLINE + LATE_WINDOW),
+        (replace(EXPIRED, started_at=NOW), DEADLINE + GRACE + LATE_WINDOW),
+        (decide(EXPIRED, HintSeen(1, None), DEADLINE + HOUR).invitation, DEADLINE + HOUR + LATE_WINDOW),
+    ],
+    ids=["invited", "started", "hinted"],
+)
+def test_late_completion_is_looked_for_during_a_day(record: Invitation, end: datetime) -> None:
+    """After an expiry, or a callback after it, we ask for one day more."""
+    again = decide(record, NotDoneSeen(), end - SECOND)
+    assert Step(record, (check(end - SECOND + POLICY.poll_every),)) == again
+    assert Step(record, (STOP,)) == decide(record, NotDoneSeen(), end)
+
+
+def test_slow_poll_still_looks_for_a_late_completion_in_time() -> None:
+    """With polls further apart than a day, the look after an expiry comes after a day all the same."""
+    policy = replace(POLICY, poll_every=timedelta(days=3))
+    step = lifecycle.decide(INVITED, NotDoneSeen(), policy, DEADLINE)
+    assert check(DEADLINE + LATE_WINDOW) in step.tasks
+
+
+# --------------------------------------------------------------------------------------------------------- erasure
+
+
+def empty(invitation: Invitation) -> set[str]:
+    """The fields that say something."""
+    return {one.name for one in fields(invitation) if getattr(invitation, one.name) not in ("", None, False, 0, ())}
+
+
+@every_record
+def test_erasure_leaves_a_tombstone(record: Invitation) -> None:
+    """Nothing is left but id, customer, times, secrets' digests and the reference ids to anonymise."""
+    one = decide(record, ErasureRequested(), NOW + HOUR).invitation
+    allowed = {"id", "customer", "state", "created_at", "updated_at", "attempts", "erased_at", "version"}
+    assert allowed >= empty(one)
+
+
+@pytest.mark.parametrize(
+    ("record", "owed"),
+    [(INVITED, anonymise(NOW + QUICKEST_CHECK)), (UNCERTAIN, Cancel(TaskKind.ANONYMISE))],
+    ids=["known", "lost"],
+)
+def test_erasure_cancels_all_but_what_is_owed_to_the_candidate(record: Invitation, owed: object) -> None:
+    """CHECK and NOTIFY are cancelled with the erasure, and ANONYMISE is queued where there is something to anonymise."""
+    assert (STOP, Cancel(TaskKind.NOTIFY), owed) == decide(record, ErasureRequested()).tasks
+
+
+@pytest.mark.parametrize(
+    ("record", "expected"),
+    [
+        (CREATING, ()),
+        (INVITED, ()),
+        (ERASED, ("reference-1",)),
+        (ORPHANED, ("reference-1",)),
+        (decide(ORPHANED, ErasureRequested()).invitation, ("reference-1", "reference-2")),
+        (decide(ORPHANED, AnonymisedSeen("reference-1")).invitation, ()),
+        (FAILED, ()),
+    ],
+)
+def test_to_anonymise(record: Invitation, expected: tuple[str, ...]) -> None:
+    """A tombstone owes all its applications, an open invitation its orphans, and nothing twice."""
+    assert expected == lifecycle.to_anonymise(record)
+
+
+def test_anonymised_tombstone_forgets_the_reference() -> None:
+    """Once the provider has confirmed, the tombstone does not even know the reference id."""
+    one = decide(ERASED, AnonymisedSeen("reference-1")).invitation
+    assert [(True, None)] == [(attempt.anonymised, attempt.reference_id) for attempt in one.attempts]
+    assert () == lifecycle.to_anonymise(one)
+
+
+def test_anonymised_orphan_is_told_from_a_lost_attempt() -> None:
+    """While the record lives, an anonymised orphan keeps its reference id, so that it is never asked for again."""
+    one = decide(ORPHANED, AnonymisedSeen("reference-1")).invitation
+    assert [(True, "reference-1"), (False, "reference-2")] == [
+        (attempt.anonymised, attempt.reference_id) for attempt in one.attempts
+    ]
+
+
+def test_erasure_forgets_references_that_are_anonymised_already() -> None:
+    """An orphan that was anonymised before the erasure leaves no reference id in the tombstone."""
+    one = decide(decide(ORPHANED, AnonymisedSeen("reference-1")).invitation, ErasureRequested()).invitation
+    assert [None, "reference-2"] == [attempt.reference_id for attempt in one.attempts]
+
+
+@pytest.mark.parametrize("make", [lambda: CREATED, lambda: HintSeen(1, REPORT)], ids=["created", "report"])
+def test_record_of_before_is_untouched(make: Callable[[], Event]) -> None:
+    """A decision works on copies: the record that was decided on stays as it was."""
+    before = opening().invitation
+    decide(before, make())
+    assert opening().invitation == before
+
+
+def test_open_states_are_those_that_softgarden_sees_as_pending() -> None:
+    """OPEN is exactly the states before an end."""
+    assert set(State) - OPEN == {State.COMPLETED, State.EXPIRED, State.FAILED, State.ERASED}
