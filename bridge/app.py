@@ -34,7 +34,6 @@ from bridge.service.tasks import LEASE_LIFE, Tasks
 from bridge.service.tests import Tests
 from bridge.settings import Settings
 from bridge.softgarden import handlers as softgarden
-from bridge.softgarden.limits import RateLimit
 from bridge.softgarden.notifier import SoftgardenNotifier
 from bridge.softgarden.schemas import Wire
 from bridge.store import embedded
@@ -45,6 +44,7 @@ from bridge.store.references import RedisReferences
 from bridge.store.tasks import RedisTasks
 from bridge.web import health, openapi, pages
 from bridge.web.keys import CUSTOMERS, DRAINING, HEARD, SERVICES
+from bridge.web.limits import RateLimit
 from bridge.web.middlewares import net
 from bridge.web.routing import Endpoint, add
 from bridge.worker import Worker

@@ -13,8 +13,8 @@ import structlog
 from aiohttp import web
 
 from bridge import __version__, app, supervisor
-from bridge.errors import StoreUnavailable
-from bridge.settings import Settings
+from bridge.errors import ConfigError, StoreUnavailable
+from bridge.settings import Settings, load_customers
 from bridge.store.connection import durability
 from bridge.web.keys import HEARD
 from bridge.web.silence import BETWEEN_REQUESTS_S, SilenceGuard
@@ -60,6 +60,8 @@ async def serve(
         if settings.redis.url is None:
             log.info("redis.embedded", data_dir=str(settings.redis.data_dir), text="redis.url is not set")
         runtime = await stack.enter_async_context(app.open_runtime(settings))
+        if signals:
+            loop.add_signal_handler(signal.SIGHUP, _reload, runtime)
         on_death = lambda: stop.now(1)  # noqa: E731 - a name for the one line below
         await stack.enter_async_context(app.working(runtime, grace_s=WORKER_GRACE_S, on_death=on_death))
         look = asyncio.create_task(_look_at_redis(runtime, stop))
@@ -68,10 +70,10 @@ async def serve(
         if handed_down is not None:
             orphaned = asyncio.create_task(_look_at_parent(stop))
             stack.callback(orphaned.cancel)
-        listeners = handed_down or (
-            supervisor.listen(settings.listen),
-            supervisor.listen(settings.admin_listen),
-        )
+        listeners = handed_down or [
+            stack.enter_context(contextlib.closing(supervisor.listen(address)))
+            for address in (settings.listen, settings.admin_listen)
+        ]
         public = await _listen(stack, app.create_app(runtime), listeners[0])
         admin = await _listen(stack, app.create_admin_app(runtime), listeners[1])
         log.info(
@@ -90,6 +92,17 @@ async def serve(
         await asyncio.sleep(LINGER_S)
     log.info("daemon.stopped", code=stop.code)
     return stop.code
+
+
+def _reload(runtime: app.Runtime) -> None:
+    """Swap in the customers' files as they are now: all of them, or none where one is wrong."""
+    defaults = runtime.settings.equalture
+    try:
+        runtime.customers, warnings = load_customers(runtime.settings.config_dir, os.environ, defaults)
+    except ConfigError as error:
+        log.error("config.reload_refused", complaints=[str(complaint) for complaint in error.complaints])
+        return
+    log.info("config.reloaded", customers=len(runtime.customers), warnings=list(warnings))
 
 
 async def _listen(stack: contextlib.AsyncExitStack, application: web.Application, listener: socket.socket) -> str:

@@ -38,10 +38,10 @@ def listen(address: Address) -> socket.socket:
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((address.host, address.port))
+        listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
         raise ConfigError([Complaint("listen", 0, 0, f"cannot listen on {address}: {error.strerror}")]) from None
-    listener.listen(BACKLOG)
     listener.setblocking(False)
     return listener
 

@@ -278,7 +278,9 @@ class Cluster:
             for client in clients:
                 await_true(lambda client=client: b"cluster_state:ok" in client.execute_command("CLUSTER", "INFO"))
             for client in clients[:3] if self.replicas else ():
-                await_true(lambda client=client: (client.info("replication").get("slave0") or {}).get("state") == "online")
+                await_true(
+                    lambda client=client: (client.info("replication").get("slave0") or {}).get("state") == "online"
+                )
             for client in clients:
                 await_true(lambda client=client: self._knows_all(client))
         return self
@@ -295,7 +297,9 @@ class Cluster:
 
     def _knows_all(self, client: Redis) -> bool:
         roles = [node["flags"] for node in client.execute_command("CLUSTER NODES").values()]
-        return sum("slave" in flags for flags in roles) == len(self.replicas) and not any("fail" in one for one in roles)
+        return sum("slave" in flags for flags in roles) == len(self.replicas) and not any(
+            "fail" in one for one in roles
+        )
 
 
 @contextlib.contextmanager

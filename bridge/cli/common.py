@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from bridge import settings
+from bridge import logs, settings
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -30,5 +30,7 @@ def json_option(function: F) -> F:
 
 
 def load(config: Path) -> settings.Settings:
-    """The settings in *config*; raises ``ConfigError``."""
-    return settings.load(config, os.environ)
+    """The settings in *config*, with the log down to warnings on standard error; raises ``ConfigError``."""
+    loaded = settings.load(config, os.environ)
+    logs.configure("warning", "console")
+    return loaded

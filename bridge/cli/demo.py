@@ -80,7 +80,7 @@ async def _demo(keep: bool) -> int:
         screen.text("\nWhat this has shown", "bold")
         screen.checks(journey.checks)
         spent = time.monotonic() - began
-        ending = "Everything went as it should" if fine else "Something did NOT go as it should: see ✗ above"
+        ending = "Everything went as it should" if fine else "Something did NOT go as it should, see above"
         screen.text(f"\n{ending} ({spent:.1f} s).", "bold green" if fine else "bold red")
         if not fine:
             for line in kept.complaints(stage.log):

@@ -13,7 +13,6 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from bridge import logs
 from bridge.app import Runtime, open_runtime
 from bridge.cli.common import config_option, json_option, load
 from bridge.core.models import DeadLetter, Invitation, State
@@ -186,7 +185,6 @@ def erase(invitation_id: str, config: Path) -> None:
 
 def _run(config: Path, act: Callable[[Runtime], Awaitable[_T]]) -> _T:
     settings = load(config)
-    logs.configure("warning", "console")
 
     async def run() -> _T:
         async with open_runtime(settings) as runtime:

@@ -77,8 +77,11 @@ class Screen:
         row.append(call.whom, _COLOURS.get(call.whom, _PEOPLE))
         row.append(" " * max(2, 27 + 2 * depth - len(row)))
         row.append(f"{call.method:<7}", "bold")
-        end = Text(f" {call.status or 'none':>5}", "green" if 200 <= call.status < 400 else "red")
-        end.append(f"{max(1, round(call.duration_ms)):>6} ms", "dim")
+        fine = 200 <= call.status < 400
+        end = Text.assemble(
+            (f" {call.status or 'none':>5}", "green" if fine else "red"),
+            (f"{max(1, round(call.duration_ms)):>6} ms", "dim"),
+        )
         room = max(16, self._width - len(row) - len(end))
         path = Text(middle_cut(shorten(call.path), room).ljust(room))
         self._console.print(Text.assemble(row, path, end), soft_wrap=True)
@@ -87,8 +90,9 @@ class Screen:
 
     def checks(self, checks: Sequence[Check]) -> None:
         """The list of what was proven."""
+        yes, no = ("✓", "✗") if self._console.encoding.startswith("utf") else ("yes", "NO")
         for check in checks:
-            mark, style = ("✓", "green") if check.fine else ("✗", "bold red")
+            mark, style = (yes, "green") if check.fine else (no, "bold red")
             self._console.print(Text.assemble("   ", (mark, style), f" {check.text}"), width=self._width)
 
     def _json(self, word: str, value: Any, depth: int) -> None:

@@ -60,6 +60,11 @@ class Links:
         if invitation.state is State.ERASED:
             raise Gone("This was deleted.")
         completed_at = invitation.completed_at
-        if self._max_age and completed_at and self._records.clock() >= completed_at + self._max_age:
+        if (
+            purpose != Purpose.START
+            and self._max_age
+            and completed_at
+            and self._records.clock() >= completed_at + self._max_age
+        ):
             raise Gone("This link is too old.")
         return invitation, self._customers().get(invitation.customer)

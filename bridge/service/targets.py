@@ -62,7 +62,7 @@ class Targets:
                 target.turns.release()
         except UpstreamError as error:
             if error.status is None and not isinstance(error, _Queued):
-                self._failed(target, vendor, customer)
+                self._failed(target, vendor, customer, probe=probe)
             elif error.status is not None:
                 self._answered(target)
             raise
@@ -91,14 +91,16 @@ class Targets:
         except TimeoutError:
             raise _Queued(vendor, operation, "too many calls at once for this customer", retry_after_s=2) from None
 
-    def _failed(self, target: _Target, vendor: str, customer: Customer) -> None:
+    def _failed(self, target: _Target, vendor: str, customer: Customer, *, probe: bool) -> None:
         target.failures += 1
         if target.failures < THRESHOLD:
             return
         if target.closed_until is None:
             log.warning("target.silent", vendor=vendor, customer=customer.key, failures=target.failures)
-        else:
+        elif probe:
             target.pause = min(target.pause * 2, LONGEST_PAUSE)
+        else:
+            return  # it went out before the others failed, so it says nothing new
         target.closed_until = self._clock() + target.pause
 
     @staticmethod

@@ -12,6 +12,7 @@ import structlog
 from bridge.core import lifecycle, schedule
 from bridge.core.callbacks import CallbackRule
 from bridge.core.customers import Customer
+from bridge.core.excerpts import without_names
 from bridge.core.lifecycle import Act, AnonymisedSeen, Ask, NotDoneSeen, ProviderSilent, ResultSeen, Wait
 from bridge.core.models import (
     Again,
@@ -24,15 +25,15 @@ from bridge.core.models import (
     State,
     TaskKind,
 )
-from bridge.errors import CallbackNotAllowed, CircuitOpen, Refused, StoreUnavailable, UpstreamError
+from bridge.errors import CallbackNotAllowed, CircuitOpen, RecordTooNew, Refused, StoreUnavailable, UpstreamError
 from bridge.ports import AssessmentProvider, Customers, Dice, Mint, Notifier, TaskQueue
 from bridge.service.records import Records
 
 LEASE_LIFE = timedelta(seconds=10)
 """How long a lease lasts without a heartbeat; a killed process's work is taken over after that (promised: 15 s)."""
 
-NO_CUSTOMER = timedelta(minutes=10)
-"""How long the debts of a customer who is no longer configured are put off."""
+NOT_OURS = timedelta(minutes=10)
+"""How long tasks are put off whose customer is not configured (any more), or that a newer version of the bridge wrote."""
 
 POISONED_AFTER = 10
 """Unexpected failures after which a task is a dead letter instead of a loop."""
@@ -82,15 +83,7 @@ class Tasks:
     async def perform(self, lease: Lease) -> None:
         """Perform a task and settle it. Raises ``StoreUnavailable`` only; the lease then runs out and the task is repeated."""
         begun = time.monotonic()
-        invitation = await self._records.store.load(lease.invitation_id)
-        customer = self._customers().get(lease.customer)
-        settlement: Settlement
-        if invitation is None:
-            settlement = Done()
-        elif customer is None:
-            settlement = Again(self._records.clock() + NO_CUSTOMER, counted=False)
-        else:
-            settlement = await self._handle(invitation, customer, lease)
+        settlement = await self._handle(lease)
         await self._queue.settle(lease, settlement, self._records.clock())
         note = getattr(settlement, "note", None)
         log.info(
@@ -105,11 +98,18 @@ class Tasks:
             ms=round((time.monotonic() - begun) * 1000),
         )
 
-    async def _handle(self, invitation: Invitation, customer: Customer, lease: Lease) -> Settlement:
+    async def _handle(self, lease: Lease) -> Settlement:
+        customer = self._customers().get(lease.customer)
+        if customer is None:
+            return Again(self._records.clock() + NOT_OURS, counted=False)
         try:
-            return await self._handlers[lease.kind](invitation, customer, lease)
+            invitation = await self._records.store.load(lease.invitation_id)
+            return Done() if invitation is None else await self._handlers[lease.kind](invitation, customer, lease)
         except StoreUnavailable:
             raise
+        except RecordTooNew as error:
+            log.warning("task.left_to_newer_version", task_id=lease.task_id, error=str(error))
+            return Again(self._records.clock() + NOT_OURS, counted=False)
         except Exception as error:
             # A bug or a record nobody foresaw: told loudly, tried a few times, then put aside. It must not stop the others.
             log.exception("task.failed", kind=lease.kind, invitation_id=lease.invitation_id, customer=lease.customer)
@@ -191,7 +191,9 @@ class Tasks:
             retry_after_s = error.retry_after_s
         else:
             outcome = schedule.notification_outcome(answer.status)
-            note = AttemptNote(self._records.clock(), outcome, answer.status, _since(begun), answer.excerpt)
+            note = AttemptNote(
+                self._records.clock(), outcome, answer.status, _since(begun), without_names(answer.excerpt)
+            )
             retry_after_s = answer.retry_after_s
         return schedule.after_notification(
             self._retry,
@@ -220,7 +222,7 @@ class Tasks:
 
 
 def _note(error: UpstreamError, now: datetime, begun: float) -> AttemptNote:
-    return AttemptNote(now, error.code, error.status, _since(begun), error.excerpt)
+    return AttemptNote(now, error.code, error.status, _since(begun), without_names(error.excerpt))
 
 
 def _since(begun: float) -> int:

@@ -7,8 +7,8 @@ import re
 from aiohttp import web
 
 from bridge.errors import Unauthorized
-from bridge.softgarden.limits import RateLimit
 from bridge.web.keys import CUSTOMER, CUSTOMERS
+from bridge.web.limits import RateLimit
 from bridge.web.routing import Handler
 
 _BEARER = re.compile(r"bearer +([^\s]+)", re.ASCII | re.IGNORECASE)

@@ -9,10 +9,10 @@ from bridge.core import translate
 from bridge.core.links import Links
 from bridge.errors import InvalidRequest, NeverIssued, UnknownInvitation
 from bridge.softgarden.auth import of_customer
-from bridge.softgarden.limits import RateLimit
 from bridge.softgarden.schemas import InvitationSchema, InviteSchema, ResultSchema, Wire
 from bridge.web import body
 from bridge.web.keys import CUSTOMER, SERVICES
+from bridge.web.limits import RateLimit
 from bridge.web.routing import Endpoint
 
 BODY_LIMIT = 64 * 1024

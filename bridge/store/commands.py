@@ -8,13 +8,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 from redis.asyncio import Redis
-from redis.asyncio.cluster import RedisCluster
-from redis.exceptions import NoScriptError, RedisClusterException, RedisError, ResponseError
+from redis.exceptions import NoScriptError, RedisError, ResponseError
 
 from bridge.errors import StoreUnavailable
+from bridge.store.cluster import Cluster, pipeline
 from bridge.store.scripts import Command, with_text
 
 DEADLINE_S: Final = 1.6
@@ -23,7 +24,25 @@ PING_S: Final = 1.2
 PARALLEL: Final = 50
 """Operations on the way at the same time; more wait their turn, which is faster than more connections."""
 
-Client = Redis | RedisCluster
+Client = Redis | Cluster
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """When a change counts as done: *replicas* have it, and with *local_fsync* also this Redis' own disk."""
+
+    replicas: int
+    timeout_s: float
+    local_fsync: bool = False
+
+    def command(self, *, aof: bool) -> Command:
+        """What Redis is sent after a change."""
+        timeout_ms = max(1, round(self.timeout_s * 1000))
+        return ("WAITAOF", 1, self.replicas, timeout_ms) if aof else ("WAIT", self.replicas, timeout_ms)
+
+
+class Unconfirmed(StoreUnavailable):
+    """The change was made, but fewer have it than must. It stays; doing it again does no harm."""
 
 
 @contextlib.asynccontextmanager
@@ -37,17 +56,31 @@ async def guard(deadline_s: float = DEADLINE_S) -> AsyncIterator[None]:
             yield
     except ResponseError as error:  # Redis did answer, and its reason (OOM, READONLY, ...) holds none of our data
         raise StoreUnavailable(f"Redis refused: {str(error)[:200]}") from None
-    except (RedisError, RedisClusterException, OSError, TimeoutError) as error:
+    except (RedisError, OSError, TimeoutError) as error:
         raise StoreUnavailable(f"Redis does not answer: {type(error).__name__}") from error
 
 
 class Commands:
     """All access of the store to Redis. Every method raises ``StoreUnavailable`` within *deadline_s*."""
 
-    def __init__(self, client: Client, *, parallel: int = PARALLEL, deadline_s: float = DEADLINE_S) -> None:
+    def __init__(
+        self,
+        client: Client,
+        *,
+        parallel: int = PARALLEL,
+        deadline_s: float = DEADLINE_S,
+        wait: Wait | None = None,
+    ) -> None:
         self._client = client
         self._deadline_s = deadline_s
         self._turns = asyncio.Semaphore(parallel)
+        self._wait = wait
+        self._waits_for_disk = wait is not None and wait.local_fsync
+
+    @property
+    def confirms(self) -> bool:
+        """Does a change that was made count only once others have it, too?"""
+        return self._wait is not None
 
     async def run(self, command: Command) -> Any:
         """Send one command and give its answer."""
@@ -56,6 +89,38 @@ class Commands:
                 return await self._client.execute_command(*command)
             except NoScriptError:
                 return await self._client.execute_command(*with_text(command))
+
+    async def run_confirmed(self, command: Command) -> Any:
+        """Send a change that somebody will be told of; raises ``Unconfirmed`` where not enough others have it in time.
+
+        The change must write something also when it is sent again, or there is nothing that a replica could confirm.
+        """
+        if self._wait is None:
+            return await self.run(command)
+        async with guard(self._deadline_s), self._turns:
+            answer, confirmed = await self._follow(command)
+            if isinstance(answer, NoScriptError):
+                answer, confirmed = await self._follow(with_text(command))
+            if self._waits_for_disk and isinstance(confirmed, ResponseError) and "unknown command" in str(confirmed):
+                self._waits_for_disk = False  # an older Redis, as ``durability`` told the administrator
+                answer, confirmed = await self._follow(with_text(command))
+            for one in (answer, confirmed):
+                if isinstance(one, Exception):
+                    raise one
+        local, replicas = confirmed if self._waits_for_disk else (1, confirmed)
+        if replicas < self._wait.replicas:
+            raise Unconfirmed(f"{replicas} of {self._wait.replicas} replicas confirmed a change in time")
+        if local < 1:
+            raise Unconfirmed("Redis did not have a change on its disk in time")
+        return answer
+
+    async def _follow(self, command: Command) -> tuple[Any, Any]:
+        assert self._wait is not None
+        wait = self._wait.command(aof=self._waits_for_disk)
+        if isinstance(self._client, Cluster):
+            return await self._client.send_followed(command, wait)
+        answer, confirmed = await pipeline(self._client, [command, wait])
+        return answer, confirmed
 
     async def run_all(self, commands: Sequence[Command]) -> list[Any]:
         """Send commands together, each by itself (no transaction), and give their answers in order."""
@@ -74,13 +139,9 @@ class Commands:
             return answers
 
     async def _send(self, commands: Sequence[Command]) -> list[Any]:
-        if isinstance(self._client, RedisCluster):  # each partition may live on another node
-            calls = (self._client.execute_command(*command) for command in commands)
-            return await asyncio.gather(*calls, return_exceptions=True)
-        async with self._client.pipeline(transaction=False) as pipeline:
-            for command in commands:
-                pipeline.execute_command(*command)
-            return await pipeline.execute(raise_on_error=False)
+        if isinstance(self._client, Cluster):  # each partition may live on another node
+            return await self._client.send(commands)
+        return await pipeline(self._client, commands)
 
     async def scan(self, pattern: str) -> AsyncIterator[str]:
         """The keys that match, of every node, some perhaps twice; each step is bounded by itself."""
@@ -96,27 +157,41 @@ class Commands:
     async def ping(self) -> None:
         """Return if Redis answers at once."""
         async with guard(PING_S):
-            await self._client.execute_command("PING")
+            await self._client.ping()
 
     async def settings(self, *names: str) -> list[dict[str | None, str | None]] | None:
-        """What every node says of these settings; None: it does not say."""
+        """What every node that takes writes says of these settings; None: one does not say."""
         async with guard(self._deadline_s):
-            nodes: list[dict[str, Any]] = [{}]
-            if isinstance(self._client, RedisCluster):
-                await self._client.initialize()
-                nodes = [{"target_nodes": node} for node in self._client.get_primaries()]
             try:
-                return [await self._settings_of(node, names) for node in nodes]
+                return list(await asyncio.gather(*(_settings_of(node, names) for node in await self._writable())))
             except ResponseError:
                 return None
 
-    async def _settings_of(self, node: dict[str, Any], names: Sequence[str]) -> dict[str | None, str | None]:
-        found: dict[str | None, str | None] = {}
-        for name in names:  # one by one: Redis 6 takes no more
-            found |= await self._client.config_get(name, **node)
-        return found
+    async def lacks_waitaof(self) -> bool:
+        """Is a node to be asked for WAITAOF that does not know it?"""
+        if self._wait is None or not self._wait.local_fsync:
+            return False
+        async with guard(self._deadline_s):
+            for node in await self._writable():
+                try:
+                    await node.execute_command("WAITAOF", 0, 0, 1)
+                except ResponseError as error:
+                    if "unknown command" in str(error):
+                        return True
+        return False
+
+    async def _writable(self) -> list[Redis]:
+        return await self._client.primaries() if isinstance(self._client, Cluster) else [self._client]
 
     async def shutdown(self) -> None:
         """Stop the server: only for one that is our own."""
         async with guard(self._deadline_s):
-            await self._client.shutdown(nosave=True)
+            for node in await self._writable():
+                await node.shutdown(nosave=True)
+
+
+async def _settings_of(node: Redis, names: Sequence[str]) -> dict[str | None, str | None]:
+    found: dict[str | None, str | None] = {}
+    for name in names:  # one by one: Redis 6 takes no more
+        found |= await node.config_get(name)
+    return found

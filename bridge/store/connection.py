@@ -4,13 +4,16 @@
 
     redis://[user:password@]host[:6379][/0]                      rediss:// is the same over TLS
     unix:///path/to/redis.sock[?db=0]                            user and password as above
-    redis+sentinel://[user:password@]host[:26379],host.../service[/0][?tls=true]
+    redis+sentinel://[user:password@]host[:26379],host.../service[/0][?tls=true][&sentinel_user=][&sentinel_password=]
     redis+cluster://[user:password@]host[:6379],host...[?tls=true]
+
+With TLS: ``?ca=/path`` names the certificates to trust instead of the system's, ``cert=`` and ``key=`` our own.
 """
 
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
@@ -18,16 +21,19 @@ from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from redis.asyncio import BlockingConnectionPool, Connection, Redis, SSLConnection, UnixDomainSocketConnection
-from redis.asyncio.cluster import ClusterNode, RedisCluster
 from redis.asyncio.retry import Retry
-from redis.asyncio.sentinel import Sentinel
-from redis.backoff import ConstantBackoff
+from redis.backoff import ConstantBackoff, NoBackoff
 
 from bridge.errors import Complaint, ConfigError
-from bridge.store.commands import DEADLINE_S, PARALLEL, Client, Commands
+from bridge.store.cluster import Cluster
+from bridge.store.commands import DEADLINE_S, PARALLEL, Client, Commands, Wait
+from bridge.store.sentinel import LOOK_S, PrimaryConnection, PrimarySSLConnection, Sentinels
 
 SOCKET_S: Final = 0.7
 """For one answer. Twice this, the one repetition included, is less than ``DEADLINE_S``."""
+_WAIT_MARGIN_S: Final = 0.3
+"""By how much we wait longer for a confirmation than Redis does."""
+_FILES: Final = ("ca", "cert", "key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +48,9 @@ class Target:
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     tls: bool = False
+    files: tuple[tuple[str, str], ...] = ()
+    sentinel_user: str | None = None
+    sentinel_password: str | None = field(default=None, repr=False)
 
 
 def read_url(url: str) -> Target:
@@ -53,19 +62,32 @@ def read_url(url: str) -> Target:
 
 
 @contextlib.asynccontextmanager
-async def open_client(url: str, *, parallel: int = PARALLEL, deadline_s: float = DEADLINE_S) -> AsyncIterator[Commands]:
-    """Commands for the Redis at *url*. Connects when it is first used: the bridge starts without Redis, and waits."""
+async def open_client(
+    url: str, *, parallel: int = PARALLEL, deadline_s: float = DEADLINE_S, wait: Wait | None = None
+) -> AsyncIterator[Commands]:
+    """Commands for the Redis at *url*. Connects when it is first used: the bridge starts without Redis, and waits.
+
+    *wait* is what makes a commit count as done; None: that one Redis has it.
+    """
     target = read_url(url)
-    async with _OPENERS[target.scheme](target, parallel) as client:
-        yield Commands(client, parallel=parallel, deadline_s=deadline_s)
+    patience_s = SOCKET_S
+    if wait is not None:
+        patience_s = max(patience_s, wait.timeout_s + _WAIT_MARGIN_S)
+        deadline_s = max(deadline_s, wait.timeout_s + 2 * _WAIT_MARGIN_S)
+    async with _OPENERS[target.scheme](target, parallel, patience_s) as client:
+        yield Commands(client, parallel=parallel, deadline_s=deadline_s, wait=wait)
 
 
 async def durability(commands: Commands) -> list[str]:
     """What keeps this Redis from surviving a power cut without loss, in words; empty: nothing does."""
     nodes = await commands.settings("appendonly", "appendfsync", "maxmemory-policy")
-    if not nodes or not all(nodes):
-        return ["durability could not be checked: Redis does not permit CONFIG GET"]
     complaints: dict[str, None] = {}
+    if await commands.lacks_waitaof():
+        complaints[
+            "redis.wait.local_fsync is true, but this Redis has no WAITAOF (it came with 7.2): commits wait for replicas only"
+        ] = None
+    if not nodes or not all(nodes):
+        return [*complaints, "durability could not be checked: Redis does not permit CONFIG GET"]
     for node in nodes:
         if node.get("appendonly") != "yes":
             complaints["Redis keeps no append-only file (appendonly no): a restart may lose results"] = None
@@ -87,8 +109,18 @@ def _read_url(url: str) -> Target:
     path = [part for part in unquote(parts.path).split("/") if part]
     sentinel = parts.scheme == "redis+sentinel"
     several = sentinel or parts.scheme == "redis+cluster"
-    if strange := options.keys() - ({"tls"} if several else {"db"}):
+    known_options = {"tls", *_FILES} if several else {"db"}
+    known_options |= {"sentinel_user", "sentinel_password"} if sentinel else set()
+    known_options |= set(_FILES) if parts.scheme == "rediss" else set()
+    if strange := options.keys() - known_options:
         raise ValueError(f"does not know the option {min(strange)}")
+    tls = parts.scheme == "rediss" or options.get("tls", "false").lower() in ("true", "yes", "1")
+    files = tuple((name, options[name]) for name in _FILES if name in options)
+    if files and not tls:
+        raise ValueError("names certificates, but is without tls=true")
+    for name, file in files:
+        if not os.access(file, os.R_OK):
+            raise ValueError(f"names a file for {name} that cannot be read: {file}")
     hosts: tuple[tuple[str, int], ...] = ()
     service = ""
     if parts.scheme == "unix":
@@ -113,7 +145,10 @@ def _read_url(url: str) -> Target:
         db=int(db),
         username=unquote(username) or None,
         password=unquote(password) or None,
-        tls=parts.scheme == "rediss" or options.get("tls", "false").lower() in ("true", "yes", "1"),
+        tls=tls,
+        files=files,
+        sentinel_user=options.get("sentinel_user") or None,
+        sentinel_password=options.get("sentinel_password") or None,
     )
 
 
@@ -124,14 +159,20 @@ def _read_place(place: str, port: int) -> tuple[str, int]:
     return parts.hostname, parts.port or port
 
 
-def _common(target: Target) -> dict[str, Any]:
+def _common(target: Target, patience_s: float) -> dict[str, Any]:
     return {
         "username": target.username,
         "password": target.password,
-        "socket_timeout": SOCKET_S,
+        "socket_timeout": patience_s,
         "socket_connect_timeout": SOCKET_S,
         "protocol": 2,
+        **_ssl(target),
     }
+
+
+def _ssl(target: Target) -> dict[str, Any]:
+    names = {"ca": "ssl_ca_certs", "cert": "ssl_certfile", "key": "ssl_keyfile"}
+    return {names[name]: file for name, file in target.files}
 
 
 def _retry() -> Retry:
@@ -139,8 +180,12 @@ def _retry() -> Retry:
     return Retry(ConstantBackoff(0.02), 1)
 
 
+def _no_retry() -> Retry:
+    return Retry(NoBackoff(), 0)
+
+
 @contextlib.asynccontextmanager
-async def _open_single(target: Target, parallel: int) -> AsyncIterator[Client]:
+async def _open_single(target: Target, parallel: int, patience_s: float) -> AsyncIterator[Client]:
     kind: type[Connection | UnixDomainSocketConnection]
     place: dict[str, Any]
     if target.scheme == "unix":
@@ -155,43 +200,58 @@ async def _open_single(target: Target, parallel: int) -> AsyncIterator[Client]:
         retry=_retry(),
         db=target.db,
         **place,
-        **_common(target),
+        **_common(target, patience_s),
     )
     async with contextlib.aclosing(Redis.from_pool(pool)) as client:
         yield client
 
 
 @contextlib.asynccontextmanager
-async def _open_sentinel(target: Target, parallel: int) -> AsyncIterator[Client]:
-    ssl = {"ssl": True} if target.tls else {}
-    settings = {**_common(target), **ssl, "retry": _retry()}
-    sentinel = Sentinel(  # type: ignore[no-untyped-call]
-        list(target.hosts),
-        sentinel_kwargs={**settings, "username": None, "password": None},  # Assumption: Sentinel itself has no password
+async def _open_sentinel(target: Target, parallel: int, patience_s: float) -> AsyncIterator[Client]:
+    probes = {
+        "username": target.sentinel_user,
+        "password": target.sentinel_password,
+        "socket_timeout": LOOK_S,
+        "socket_connect_timeout": LOOK_S,
+        "protocol": 2,
+        "retry": _retry(),
+        "ssl": target.tls,
+        **_ssl(target),
+    }
+    sentinel = Sentinels(list(target.hosts), sentinel_kwargs=probes)  # type: ignore[no-untyped-call]
+    primary: Redis = sentinel.master_for(
+        target.service,
+        connection_class=PrimarySSLConnection if target.tls else PrimaryConnection,
         db=target.db,
         max_connections=parallel + 10,
-        **settings,
+        retry=_retry(),
+        **_common(target, patience_s),
     )
     async with contextlib.AsyncExitStack() as stack:
         for probe in sentinel.sentinels:
             await stack.enter_async_context(contextlib.aclosing(probe))
-        yield await stack.enter_async_context(contextlib.aclosing(sentinel.master_for(target.service)))
+        yield await stack.enter_async_context(contextlib.aclosing(primary))
 
 
 @contextlib.asynccontextmanager
-async def _open_cluster(target: Target, parallel: int) -> AsyncIterator[Client]:
-    cluster = RedisCluster(
-        startup_nodes=[ClusterNode(host, port) for host, port in target.hosts],
-        retry=_retry(),
-        max_connections=parallel * 16,  # run_all sends to every partition at once
-        ssl=target.tls,
-        **_common(target),
-    )
-    async with contextlib.aclosing(cluster) as client:
-        yield client
+async def _open_cluster(target: Target, parallel: int, patience_s: float) -> AsyncIterator[Client]:
+    def open_node(host: str, port: int) -> Redis:
+        pool = BlockingConnectionPool(
+            max_connections=parallel + 10,
+            timeout=None,
+            connection_class=SSLConnection if target.tls else Connection,
+            host=host,
+            port=port,
+            retry=_no_retry(),  # the next try goes where the slot is by then
+            **_common(target, patience_s),
+        )
+        return Redis.from_pool(pool)
+
+    async with contextlib.aclosing(Cluster(target.hosts, open_node)) as cluster:
+        yield cluster
 
 
-_OPENERS: Final[Mapping[str, Callable[[Target, int], AbstractAsyncContextManager[Client]]]] = {
+_OPENERS: Final[Mapping[str, Callable[[Target, int, float], AbstractAsyncContextManager[Client]]]] = {
     "redis": _open_single,
     "rediss": _open_single,
     "unix": _open_single,

@@ -64,7 +64,7 @@ class Plan:
     ending: Ending
     deletion: Deletion
     parallel: bool
-    """softgarden asks all processes at the same time."""
+    """softgarden asks all processes at the same time (not where the answer may have expired when the next one comes)."""
     repeats: bool
     """softgarden asks once more although it was answered."""
     fit: str
@@ -87,7 +87,7 @@ def draw(seed: int, number: int) -> Plan:
         customer=HASTY if hasty else dice.choice(QUICK),
         ending=dice.choices(endings, [50, 30, 20] if hasty else [70, 30])[0],
         deletion=dice.choices(deletions, [85, 15] if hasty else [70, 10, 14, 6])[0],
-        parallel=dice.random() < 0.2,
-        repeats=dice.random() < 0.15,
+        parallel=dice.random() < 0.2 and not hasty,
+        repeats=dice.random() < 0.15 and not hasty,
         fit=dice.choice(("low", "high")),
     )

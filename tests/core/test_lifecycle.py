@@ -1,3 +1,5 @@
+# ruff: noqa: SIM300 (the house style is "expected == actual")
+
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -104,8 +104,9 @@ class Bridge:
             parsed = json.loads(body) if response.content_type.endswith("json") else None
             return Reply(response.status, parsed, text, response.headers.copy(), 0.0)
 
-    def advance(self, by: timedelta) -> None:
-        """Let time pass for everybody, and have the worker look."""
+    async def advance(self, by: timedelta) -> None:
+        """Let time pass for everybody, and have the worker look; not in mid-task, for that would end its lease."""
+        await self.idle()
         self.clock.advance(by)
         self.wake()
 
@@ -144,8 +145,13 @@ class Bridge:
     async def idle(self) -> None:
         """Return once nothing is due and nothing is being worked on."""
 
+        looks = 0
+
         async def quiet() -> bool:
-            return not self.runtime.worker._running and not await self.due_now()
+            nonlocal looks
+            looks = looks + 1 if not await self.due_now() and not self.runtime.worker._running else 0
+            # Twice, since what has just been leased in Redis may not have arrived here yet.
+            return looks == 2
 
         self.wake()
         await eventually(quiet)
@@ -351,9 +357,7 @@ async def launch(
             )
             for name, token in TOKENS.items():
                 softgarden.connect(url, token, customer=name)
-            bridge = Bridge(
-                runtime, url, admin_url, clock, equalture, softgarden, session, deaths, stack.pop_all()
-            )
+            bridge = Bridge(runtime, url, admin_url, clock, equalture, softgarden, session, deaths, stack.pop_all())
         launched.append(bridge)
         return bridge
 

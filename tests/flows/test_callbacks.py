@@ -93,7 +93,7 @@ async def test_duplicates_are_harmless(bridge: Bridge) -> None:
     assert statuses == [200] * 10
     view = await bridge.result(bridge.acme, an_id, "COMPLETED")
     await eventually(lambda: bridge.notified(an_id))
-    bridge.advance(timedelta(hours=1))
+    await bridge.advance(timedelta(hours=1))
     assert await bridge.equalture.put_callback(reference) == 200
     await bridge.idle()
     assert len(bridge.softgarden.calls("notify")) == 1
@@ -146,7 +146,7 @@ async def test_hint_is_only_a_hint(bridge: Bridge) -> None:
     assert (await put(bridge, url, {**CLAIM, "fit": "high"})).status == 200
     await bridge.idle()
     for _ in range(3):
-        bridge.advance(timedelta(minutes=10))
+        await bridge.advance(timedelta(minutes=10))
         await bridge.idle()
         assert (await bridge.acme.read_results(an_id)).json["status"] == "PENDING"
     assert bridge.softgarden.calls("notify") == []
@@ -161,7 +161,7 @@ async def test_callback_before_the_results_are_there(bridge: Bridge) -> None:
     assert (await put(bridge, url)).status == 200
     await bridge.idle()
     await bridge.equalture.complete(reference, send_callback=False)
-    bridge.advance(timedelta(seconds=3))
+    await bridge.advance(timedelta(seconds=3))
     await bridge.result(bridge.acme, an_id, "COMPLETED")
 
 
@@ -190,17 +190,17 @@ async def provider_down(bridge: Bridge) -> tuple[str, str]:
 async def test_report_counts_when_equalture_is_silent(bridge: Bridge) -> None:
     """While Equalture cannot be asked, a callback's result counts after thirty seconds, is notified, and is confirmed later."""
     an_id, _ = await provider_down(bridge)
-    bridge.advance(timedelta(seconds=20))
+    await bridge.advance(timedelta(seconds=20))
     await bridge.idle()
     assert (await bridge.acme.read_results(an_id)).json["status"] == "PENDING"
-    bridge.advance(timedelta(seconds=11))
+    await bridge.advance(timedelta(seconds=11))
     first = await bridge.result(bridge.acme, an_id, "COMPLETED")
     assert first["result"]["score"] == "high (5/5)"
     await eventually(lambda: bridge.notified(an_id))
     assert not (await bridge.record(an_id)).confirmed
 
     bridge.equalture.heal()
-    bridge.advance(timedelta(minutes=2))
+    await bridge.advance(timedelta(minutes=2))
 
     async def confirmed() -> bool:
         return (await bridge.record(an_id)).confirmed
@@ -216,11 +216,11 @@ async def test_false_report_is_corrected(bridge: Bridge) -> None:
     bridge.equalture.fault("status", status=500)
     await bridge.equalture.complete(reference, fit="low", send_callback=False)
     assert (await put(bridge, url, {**CLAIM, "fit": "high"})).status == 200
-    bridge.advance(timedelta(seconds=31))
+    await bridge.advance(timedelta(seconds=31))
     first = await bridge.result(bridge.acme, an_id, "COMPLETED")
     await eventually(lambda: bridge.notified(an_id))
     bridge.equalture.heal()
-    bridge.advance(timedelta(minutes=2))
+    await bridge.advance(timedelta(minutes=2))
     await eventually(lambda: len(bridge.notified(an_id)) == 2)
     view = (await bridge.acme.read_results(an_id)).json
     assert view["result"]["score"].startswith("low")
@@ -231,7 +231,7 @@ async def test_answer_of_equalture_comes_before_patience_ends(bridge: Bridge) ->
     """If Equalture answers again within the thirty seconds, its answer is the one that is notified, once."""
     an_id, _ = await provider_down(bridge)
     bridge.equalture.heal()
-    bridge.advance(timedelta(seconds=5))
+    await bridge.advance(timedelta(seconds=5))
     await bridge.result(bridge.acme, an_id, "COMPLETED")
     await eventually(lambda: bridge.notified(an_id))
     assert (await bridge.record(an_id)).confirmed
@@ -247,9 +247,9 @@ async def test_unreadable_results_are_asked_again(bridge: Bridge, body: Any) -> 
     bridge.equalture.fault("status", body=body, times=1)
     await bridge.equalture.complete(reference, fit="low")
     await eventually(lambda: bridge.equalture.calls("status"))
-    bridge.advance(timedelta(seconds=5))
+    await bridge.advance(timedelta(seconds=5))
     await bridge.idle()
-    bridge.advance(timedelta(seconds=5))
+    await bridge.advance(timedelta(seconds=5))
     view = await bridge.result(bridge.acme, an_id, "COMPLETED")
     assert view["result"]["score"].startswith("low")
 

@@ -39,7 +39,7 @@ async def test_deletion_in_every_state(bridge: Bridge, state: str) -> None:
         await bridge.equalture.complete(reference)
         await bridge.result(bridge.acme, an_id, "COMPLETED")
     elif state == "expired":
-        bridge.advance(timedelta(days=7, seconds=1))
+        await bridge.advance(timedelta(days=7, seconds=1))
         await bridge.result(bridge.acme, an_id, "EXPIRED")
     await bridge.idle()
     assert [(await bridge.acme.delete(an_id)).status for _ in range(2)] == [204, 204]
@@ -47,7 +47,7 @@ async def test_deletion_in_every_state(bridge: Bridge, state: str) -> None:
     await forgotten(bridge, an_id)
     assert reference not in await bridge.stored()
     assert await bridge.next_due() is None
-    bridge.advance(timedelta(days=8))
+    await bridge.advance(timedelta(days=8))
     await bridge.idle()
     assert (await bridge.acme.read_results(an_id)).status == 404
 
@@ -59,11 +59,11 @@ async def test_equalture_down(bridge: Bridge) -> None:
     reply = await bridge.acme.delete(an_id)
     assert (reply.status, reply.json["code"]) == (502, "upstream_unconfirmed")
     await forgotten(bridge, an_id)
-    bridge.advance(timedelta(minutes=1))
+    await bridge.advance(timedelta(minutes=1))
     await bridge.idle()
     assert (await bridge.acme.delete(an_id)).status == 502
     bridge.equalture.heal()
-    bridge.advance(timedelta(hours=1))
+    await bridge.advance(timedelta(hours=1))
     await eventually(lambda: bridge.equalture.applications[reference].state == "anonymized")
     await bridge.idle()
     assert (await bridge.acme.delete(an_id)).status == 204
@@ -111,7 +111,7 @@ async def test_queued_notification_is_cancelled(bridge: Bridge) -> None:
     assert (await bridge.acme.delete(an_id)).status == 204
     bridge.softgarden.heal()
     assert await bridge.next_due() is None
-    bridge.advance(timedelta(days=3))
+    await bridge.advance(timedelta(days=3))
     await bridge.idle()
     assert len(bridge.softgarden.calls("notify")) == 1
     await forgotten(bridge, an_id)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 from datetime import timedelta
+
+import pytest
 
 from tests.flows.conftest import Bridge, Config, Launch, eventually
 
@@ -13,16 +16,16 @@ async def test_expires_by_itself(bridge: Bridge) -> None:
     """At its deadline, not before, an invitation expires by itself, and softgarden is notified once."""
     invited = await bridge.acme.invite("engineer")
     an_id = invited.json["invitationId"]
-    bridge.advance(WEEK - timedelta(minutes=5))
+    await bridge.advance(WEEK - timedelta(minutes=5))
     await bridge.idle()
     assert (await bridge.acme.read_results(an_id)).json["status"] == "PENDING"
     assert bridge.softgarden.calls("notify") == []
-    bridge.advance(timedelta(minutes=5))
+    await bridge.advance(timedelta(minutes=5))
     view = await bridge.result(bridge.acme, an_id, "EXPIRED")
     assert view["expirationTime"] == invited.json["deadline"]
     assert set(view["result"]) == {"resultUrl"}
     await eventually(lambda: bridge.notified(an_id))
-    bridge.advance(timedelta(days=2))
+    await bridge.advance(timedelta(days=2))
     await bridge.idle()
     assert len(bridge.softgarden.calls("notify")) == 1
 
@@ -40,15 +43,15 @@ async def test_late_completion_overrides_an_expiry(bridge: Bridge) -> None:
     """A completion after the expiry overrides it and is notified again; its time never changes after that."""
     invited = await bridge.acme.invite("engineer")
     an_id = invited.json["invitationId"]
-    bridge.advance(WEEK + timedelta(seconds=1))
+    await bridge.advance(WEEK + timedelta(seconds=1))
     await bridge.result(bridge.acme, an_id, "EXPIRED")
     await eventually(lambda: len(bridge.notified(an_id)) == 1)
-    bridge.advance(timedelta(days=10))
+    await bridge.advance(timedelta(days=10))
     assert await bridge.equalture.complete(bridge.created()) == 200
     view = await bridge.result(bridge.acme, an_id, "COMPLETED")
     await eventually(lambda: len(bridge.notified(an_id)) == 2)
     for _ in range(3):
-        bridge.advance(timedelta(days=1))
+        await bridge.advance(timedelta(days=1))
         assert await bridge.equalture.put_callback(bridge.created()) == 200
         await bridge.idle()
         assert (await bridge.acme.read_results(an_id)).json == view
@@ -58,10 +61,10 @@ async def test_late_completion_overrides_an_expiry(bridge: Bridge) -> None:
 async def test_late_completion_without_callback(bridge: Bridge) -> None:
     """A completion within a day after the expiry is found even if its callback is lost."""
     invited = await bridge.acme.invite("engineer")
-    bridge.advance(WEEK + timedelta(seconds=1))
+    await bridge.advance(WEEK + timedelta(seconds=1))
     await bridge.result(bridge.acme, invited.json["invitationId"], "EXPIRED")
     await bridge.equalture.complete(bridge.created(), send_callback=False)
-    bridge.advance(timedelta(minutes=31))
+    await bridge.advance(timedelta(minutes=31))
     await bridge.result(bridge.acme, invited.json["invitationId"], "COMPLETED")
     await eventually(lambda: len(bridge.notified(invited.json["invitationId"])) == 2)
 
@@ -71,7 +74,7 @@ async def test_poll_finds_a_lost_callback(bridge: Bridge) -> None:
     invited = await bridge.acme.invite("engineer")
     bridge.equalture.fault("callback", drop="before")
     assert await bridge.equalture.complete(bridge.created()) == 0
-    bridge.advance(timedelta(minutes=30))
+    await bridge.advance(timedelta(minutes=30))
     view = await bridge.result(bridge.acme, invited.json["invitationId"], "COMPLETED")
     assert view["result"]["score"] == "high (5/5)"
     await eventually(lambda: bridge.notified(invited.json["invitationId"]))
@@ -81,10 +84,10 @@ async def test_equalture_is_asked_before_an_expiry(bridge: Bridge) -> None:
     """A test that was completed just before the deadline, with its callback lost, is completed and never expires."""
     invited = await bridge.acme.invite("engineer")
     an_id = invited.json["invitationId"]
-    bridge.advance(WEEK - timedelta(seconds=30))
+    await bridge.advance(WEEK - timedelta(seconds=30))
     await bridge.idle()
     await bridge.equalture.complete(bridge.created(), send_callback=False)
-    bridge.advance(timedelta(minutes=1))
+    await bridge.advance(timedelta(minutes=1))
     await bridge.result(bridge.acme, an_id, "COMPLETED")
     await eventually(lambda: bridge.notified(an_id))
     assert len(bridge.softgarden.calls("notify")) == 1
@@ -95,10 +98,10 @@ async def test_expiry_while_equalture_is_down(bridge: Bridge) -> None:
     invited = await bridge.acme.invite("engineer")
     an_id = invited.json["invitationId"]
     bridge.equalture.fault("*", status=503)
-    bridge.advance(WEEK + timedelta(seconds=1))
+    await bridge.advance(WEEK + timedelta(seconds=1))
     await bridge.idle()
     assert (await bridge.acme.read_results(an_id)).json["status"] == "PENDING"
-    bridge.advance(timedelta(seconds=31))
+    await bridge.advance(timedelta(seconds=31))
     view = await bridge.result(bridge.acme, an_id, "EXPIRED")
     assert view["expirationTime"] == invited.json["deadline"]
     await eventually(lambda: bridge.notified(an_id))
@@ -109,7 +112,7 @@ async def test_unknown_outcome_expires_too(bridge: Bridge) -> None:
     bridge.equalture.fault("create", status=500)
     assert (await bridge.acme.invite("engineer")).status == 504
     (reference,) = [record async for record in bridge.runtime.invitations.scan()]
-    bridge.advance(WEEK + timedelta(seconds=1))
+    await bridge.advance(WEEK + timedelta(seconds=1))
     await bridge.result(bridge.acme, reference.id, "EXPIRED")
 
 
@@ -119,7 +122,31 @@ async def test_completed_result_stays(bridge: Bridge) -> None:
     an_id = invited.json["invitationId"]
     await bridge.equalture.complete(bridge.created())
     view = await bridge.result(bridge.acme, an_id, "COMPLETED")
-    bridge.advance(timedelta(days=60))
+    await bridge.advance(timedelta(days=60))
     await bridge.idle()
     assert (await bridge.acme.read_results(an_id)).json == view
     assert len(bridge.notified(an_id)) == 1
+
+
+@pytest.mark.parametrize("seen", [True, False], ids=["webhook", "no webhook"])
+async def test_grace_for_a_test_that_was_started(launch: Launch, config: Config, seen: bool) -> None:
+    """A test that is known by webhook to have been started has a day of grace after the deadline; any other has none."""
+    secret = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
+    config.customers["acme"]["equalture"]["webhook_secret"] = secret
+    bridge = await launch()
+    if seen:
+        account = bridge.equalture.accounts["acme"]
+        account.webhook_url, account.webhook_secret = f"{bridge.url}/equalture/webhooks/acme", secret
+    invited = await bridge.acme.invite("engineer")
+    an_id = invited.json["invitationId"]
+    await bridge.advance(WEEK - timedelta(minutes=1))
+    await bridge.idle()
+    await bridge.equalture.start_test(bridge.created())
+    assert [entry.status for entry in bridge.equalture.calls("webhook")] == [200] * seen
+    await bridge.advance(timedelta(minutes=2))
+    await bridge.idle()
+    if seen:
+        assert (await bridge.acme.read_results(an_id)).json["status"] == "PENDING"
+        await bridge.advance(timedelta(days=1))
+    view = await bridge.result(bridge.acme, an_id, "EXPIRED")
+    assert view["expirationTime"] == invited.json["deadline"]

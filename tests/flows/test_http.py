@@ -122,7 +122,16 @@ async def test_large_body_is_413(bridge: Bridge, chunked: bool) -> None:
 async def test_no_valid_token_is_401(bridge: Bridge, method: str, path: str) -> None:
     """Every endpoint of softgarden's answers 401 without exactly one valid bearer token."""
     good = bridge.acme.token
-    bad = ["", "Bearer", "Bearer ", f"Bearer {good}x", f"Bearer {good[:-1]}", f"Basic {good}", good, f"Bearer {good} {good}"]
+    bad = [
+        "",
+        "Bearer",
+        "Bearer ",
+        f"Bearer {good}x",
+        f"Bearer {good[:-1]}",
+        f"Basic {good}",
+        good,
+        f"Bearer {good} {good}",
+    ]
     for value in bad:
         headers = {"Authorization": value} if value else {}
         found = problem(await bridge.ask(method, path, headers=headers), 401, "unauthorized")
@@ -159,7 +168,7 @@ async def test_slashes_do_no_harm(bridge: Bridge) -> None:
         ("POST", "/equalture/callbacks/x/y", {"PUT"}),
         ("DELETE", "/start/x", {"GET", "POST"}),
         ("POST", "/livez", {"GET"}),
-        ("BREW", "/readyz", {"GET"}),
+        ("PATCH", "/readyz", {"GET"}),
     ],
 )
 async def test_wrong_method_is_405(bridge: Bridge, method: str, path: str, allowed: set[str]) -> None:

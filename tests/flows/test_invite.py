@@ -44,7 +44,7 @@ async def test_repeat_gets_the_same_answer(bridge: Bridge) -> None:
     """A repeat of an open invitation returns it unchanged, whatever else differs in the body."""
     first = await bridge.acme.invite("engineer", candidate_id=APPLICATION)
     other = {"first_name": "Eve", "last_name": "Other", "email": "eve@example.org"}
-    bridge.advance(timedelta(days=3))
+    await bridge.advance(timedelta(days=3))
     again = await bridge.acme.invite("engineer", candidate_id=APPLICATION, **other)
     assert (first.status, again.status, again.json) == (200, 200, first.json)
     assert len(bridge.equalture.calls("create")) == 1
@@ -110,7 +110,7 @@ async def test_new_invitation_after_an_end(bridge: Bridge, ending: str) -> None:
         bridge.equalture.fault("create", status=422, times=1)
     first = await bridge.acme.invite("engineer", candidate_id=APPLICATION)
     if ending == "expired":
-        bridge.advance(timedelta(days=7, seconds=1))
+        await bridge.advance(timedelta(days=7, seconds=1))
         await bridge.result(bridge.acme, first.json["invitationId"], "EXPIRED")
     elif ending == "deleted":
         assert (await bridge.acme.delete(first.json["invitationId"])).status == 204
@@ -260,7 +260,7 @@ async def test_first_completion_of_two_attempts_counts(bridge: Bridge, lost_firs
     first, second = (lost, known) if lost_first else (known, lost)
     assert await bridge.equalture.complete(first, fit="high") == 200
     view = await bridge.result(bridge.acme, an_id, "COMPLETED")
-    bridge.advance(timedelta(minutes=5))
+    await bridge.advance(timedelta(minutes=5))
     assert await bridge.equalture.complete(second, fit="low") == 200
     await bridge.idle()
     later = (await bridge.acme.read_results(an_id)).json

@@ -113,7 +113,7 @@ async def test_share_link_outlives_equaltures(bridge: Bridge) -> None:
     await bridge.equalture.complete(bridge.created())
     share = (await bridge.result(bridge.acme, invited.json["invitationId"], "COMPLETED"))["result"]["shareUrl"]
     first = (await bridge.ask("GET", share)).headers["Location"]
-    bridge.advance(timedelta(days=30))
+    await bridge.advance(timedelta(days=30))
     assert "expired" in (await bridge.ask("GET", first)).text
     again = await bridge.ask("GET", share)
     assert (again.status, again.headers["Location"] != first) == (302, True)
@@ -153,7 +153,7 @@ async def test_landing_page(bridge: Bridge) -> None:
 async def test_landing_page_after_expiry(bridge: Bridge) -> None:
     """After expiry a landing page shows a page and never redirects."""
     invited = await bridge.globex.invite("job-3")
-    bridge.advance(timedelta(days=7, seconds=1))
+    await bridge.advance(timedelta(days=7, seconds=1))
     await bridge.result(bridge.globex, invited.json["invitationId"], "EXPIRED")
     for method in ("GET", "POST"):
         over = await bridge.ask(method, invited.json["testUrl"])
@@ -163,7 +163,7 @@ async def test_landing_page_after_expiry(bridge: Bridge) -> None:
 async def test_results_page_says_expired(bridge: Bridge) -> None:
     """The results page of an expired invitation says so, and its report is not found."""
     invited = await bridge.acme.invite("engineer")
-    bridge.advance(timedelta(days=7, seconds=1))
+    await bridge.advance(timedelta(days=7, seconds=1))
     view = await bridge.result(bridge.acme, invited.json["invitationId"], "EXPIRED")
     page = await bridge.ask("GET", view["result"]["resultUrl"])
     assert (page.status, "Expired" in page.text) == (200, True)

@@ -105,7 +105,7 @@ async def test_acknowledged_callback_survives_kill_9_of_redis(exposed: Bridge, o
     own_redis.kill()
     own_redis.start()
     # A check that ran into the outage is repeated when its lease has run out.
-    bridge.advance(LEASE_LIFE)
+    await bridge.advance(LEASE_LIFE)
     view = await bridge.result(bridge.acme, an_id, "COMPLETED")
     assert view["result"]["score"].startswith("medium")
     await eventually(lambda: bridge.notified(an_id))

@@ -137,7 +137,7 @@ async def outages(bridge: Bridge) -> list[Reply]:
     invited = await invite(bridge)
     bridge.equalture.fault("*", drop="before")
     replies = [await invite(bridge, candidate_id="other"), await bridge.acme.delete(invited.json["invitationId"])]
-    bridge.advance(timedelta(minutes=5))
+    await bridge.advance(timedelta(minutes=5))
     await bridge.idle()
     return replies
 

@@ -32,10 +32,10 @@ async def test_notification_is_paid_by_the_next_process(launch: Launch) -> None:
 
     second = await launch()
     assert len(second.softgarden.calls("notify")) == 1
-    second.advance(timedelta(seconds=5))
+    await second.advance(timedelta(seconds=5))
     await second.softgarden.wait_calls("notify", 2)
     await second.idle()
-    second.advance(timedelta(seconds=30))
+    await second.advance(timedelta(seconds=30))
     await eventually(lambda: second.notified(invited.json["invitationId"]))
 
 
@@ -114,7 +114,7 @@ async def test_create_cut_off_in_mid_air(launch: Launch) -> None:
 
     second = await launch()
     assert (await second.record(record.id)).state is State.CREATING
-    second.advance(TIMEOUT + CREATE_MARGIN)
+    await second.advance(TIMEOUT + CREATE_MARGIN)
 
     async def uncertain() -> bool:
         return (await second.record(record.id)).state is State.UNCERTAIN
@@ -143,7 +143,7 @@ async def test_repeat_does_not_wait_for_the_rescue(launch: Launch) -> None:
     repeat = asyncio.create_task(second.acme.invite("engineer", candidate_id=APPLICATION))
     await asyncio.wait([repeat], timeout=0.2)
     assert not repeat.done()
-    second.advance(TIMEOUT + CREATE_MARGIN)
+    await second.advance(TIMEOUT + CREATE_MARGIN)
     reply = await repeat
     # Either it is told to come back, or it has got the invitation; never a second application meanwhile.
     assert reply.status in (200, 503, 504)

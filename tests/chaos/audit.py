@@ -1,0 +1,217 @@
+"""The comparison, by id and without I/O: what softgarden and Equalture were told against what became of it.
+
+Nothing is forgiven here but what the interface forgives: an application whose create has an unknown outcome is an orphan, if a
+fault that was injected into that very call, or a kill at that moment, explains it; a notification may come twice.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from bridge.core.models import State, TaskKind
+from bridge.sandbox import Application, Entry
+from tests.chaos.actors import Round
+from tests.chaos.evidence import Evidence, by_order, invitation_of
+from tests.chaos.faults import KILLS, REDIS_HANG, REDIS_KILL
+from tests.chaos.stage import EQUALTURE_TIMEOUT_S
+
+WRITTEN_WITHIN_S = 1.5
+"""A process killed later than this after Equalture's answer has written it down, unless Redis was away."""
+KEPT_TRYING_S = 5.0
+"""How long a process tries to write it down while Redis is away."""
+_RANK = {"PENDING": 0, "EXPIRED": 1, "COMPLETED": 2, "404": 3}
+_LOSING = ("drop='after'", "status_after", "hang", "body=")
+
+
+@dataclass(slots=True)
+class Findings:
+    """What the comparison found, in words with ids; everything but ``HARMLESS`` is a broken promise."""
+
+    lost_results: list[str] = field(default_factory=list)
+    lost_notifications: list[str] = field(default_factory=list)
+    duplicate_applications: list[str] = field(default_factory=list)
+    illegal_changes: list[str] = field(default_factory=list)
+    undeleted: list[str] = field(default_factory=list)
+    server_errors: list[str] = field(default_factory=list)
+    """Answers with 500, and bugs in the log."""
+    violations: list[str] = field(default_factory=list)
+    unexpected: list[str] = field(default_factory=list)
+    """Answers that a patient caller could not expect, and private words in the log."""
+    orphans: list[str] = field(default_factory=list)
+    duplicate_notifications: list[str] = field(default_factory=list)
+    dead_letters: list[str] = field(default_factory=list)
+    given_up: list[str] = field(default_factory=list)
+    """Where softgarden's own patience ended."""
+
+
+HARMLESS = ("orphans", "duplicate_notifications", "dead_letters", "given_up")
+
+
+def audit(evidence: Evidence) -> Findings:
+    """Compare everything."""
+    found = Findings()
+    orders = by_order(evidence)
+    notified = _notified(evidence)
+    for known, creates in orders:
+        _applications(evidence, known, creates, found)
+        if known.invitation_id is None:
+            found.given_up.append(f"{known.candidate_id}: never invited after all tries")
+            continue
+        _outcome(evidence, known, notified[known.invitation_id], found)
+    _changes(evidence, found)
+    _deletions(evidence, found)
+    _errors(evidence, found)
+    for invitation_id, states in notified.items():
+        found.duplicate_notifications += [
+            f"{invitation_id}: {state} told {count} times" for state, count in states.items() if count > 1
+        ]
+    found.dead_letters += [f"{invitation_id}:{kind}" for invitation_id, kind in sorted(evidence.dead)]
+    return found
+
+
+def _notified(evidence: Evidence) -> defaultdict[str, Counter[str]]:
+    """Invitation id -> states that softgarden saw upon notifications which it answered with 204."""
+    notified: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for entry in evidence.notifications:
+        if entry.status == 204 and entry.invitation_id is not None:
+            notified[entry.invitation_id][entry.response_json["read"]] += 1
+    return notified
+
+
+def _applications(evidence: Evidence, known: Round, creates: list[Entry], found: Findings) -> None:
+    """One application for one order while it is open."""
+    holder: Entry | None = None
+    for entry in creates:
+        name = f"{known.candidate_id}: {entry.reference_id or 'a refused create'}"
+        if holder is not None and _open(evidence, holder, entry):
+            found.duplicate_applications.append(f"{name} besides {holder.reference_id}, which is open")
+        elif entry.reference_id is None:
+            continue
+        elif entry.reference_id == known.reference_id:
+            holder = entry
+        elif why := _explained(evidence, entry):
+            state = evidence.applications[entry.reference_id].state
+            found.orphans.append(f"{name}: {why}; {state}")
+        else:
+            holder = entry
+
+
+def _open(evidence: Evidence, holder: Entry, later: Entry) -> bool:
+    """Whether the invitation that *holder* was made for was still open when *later* began."""
+    application = evidence.applications[str(holder.reference_id)]
+    record = evidence.records.get(invitation_of(application.callback_url))
+    return record is None or record.expired_at is None or record.expired_at > later.started
+
+
+def _explained(evidence: Evidence, entry: Entry) -> str | None:
+    """The injected fault, or the kill, by which the bridge could not learn of this application."""
+    if entry.fault is not None and any(word in entry.fault for word in _LOSING):
+        return entry.fault
+    end = entry.began + entry.duration_ms / 1000
+    away = any(
+        incident.kind in (REDIS_KILL, REDIS_HANG) and incident.at < end + WRITTEN_WITHIN_S and incident.until > end
+        for incident in evidence.incidents
+    )
+    latest = end + (KEPT_TRYING_S + WRITTEN_WITHIN_S if away else WRITTEN_WITHIN_S)
+    for incident in evidence.incidents:
+        if incident.kind in KILLS and entry.began <= incident.at <= latest:
+            return f"{incident.kind} {incident.at - entry.began:.2f} s after the create began"
+        if incident.kind in (REDIS_KILL, REDIS_HANG) and incident.at <= end and incident.until >= end + KEPT_TRYING_S:
+            return f"{incident.kind} for {incident.until - incident.at:.1f} s"
+    slow = entry.duration_ms / 1000 >= EQUALTURE_TIMEOUT_S
+    if slow and any(stall.at <= end and stall.until >= entry.began for stall in evidence.stalls):
+        return "this process was too slow to answer as a vendor"
+    return None
+
+
+def _outcome(evidence: Evidence, known: Round, notified: Counter[str], found: Findings) -> None:
+    """The result and the notification of one invitation that softgarden knows."""
+    if known.deleting_at is not None:
+        return
+    invitation_id = str(known.invitation_id)
+    final, record = evidence.finals[invitation_id], evidence.records.get(invitation_id)
+    status = final.json.get("status") if final.status == 200 else str(final.status)
+    stored = record.state if record is not None else None
+    if known.callback_told or known.finished_at is not None:
+        score = final.json.get("result", {}).get("score") if final.status == 200 else None
+        if status != "COMPLETED" or stored is not State.COMPLETED or score != known.fit:
+            told = "Equalture was told 200" if known.callback_told else "the application is completed"
+            found.lost_results.append(f"{invitation_id}: {told}, but it is {status} ({stored}, score {score})")
+    elif status != "EXPIRED":
+        found.lost_notifications.append(f"{invitation_id}: its link has died, but it is {status} ({stored})")
+    if status in ("COMPLETED", "EXPIRED") and not notified[status]:
+        letter = (invitation_id, TaskKind.NOTIFY) in evidence.dead
+        if not letter:
+            found.lost_notifications.append(f"{invitation_id}: {status}, told {dict(notified)}")
+
+
+def _changes(evidence: Evidence, found: Findings) -> None:
+    """What softgarden read, in order: states move forward only, times stay, and a deletion is for good."""
+    reads: defaultdict[str, list[Entry]] = defaultdict(list)
+    for entry in evidence.reads:
+        if entry.status in (200, 404):
+            reads[str(entry.invitation_id)].append(entry)
+    deleting = {known.invitation_id: known for known in evidence.rounds if known.deleting_at is not None}
+    for known in evidence.rounds:
+        if any(answer != known.answers[0] for answer in known.answers):
+            found.illegal_changes.append(f"{known.invitation_id}: repeated orders got {known.answers}")
+    for invitation_id, entries in reads.items():
+        entries.sort(key=lambda entry: entry.began)
+        _in_order(invitation_id, entries, found)
+        times = {entry.response_json.get("completionTime") for entry in entries if entry.status == 200} - {None}
+        pages = {entry.response_json["result"]["resultUrl"] for entry in entries if entry.status == 200}
+        if len(times) > 1 or len(pages) > 1:
+            found.illegal_changes.append(f"{invitation_id}: it showed {sorted(times)} {sorted(pages)}")
+        known_deletion = deleting.get(invitation_id)
+        begun = known_deletion.deleting_at if known_deletion is not None else None
+        ended = known_deletion.deleted_at if known_deletion is not None else None
+        for entry in entries:
+            if entry.status == 404 and (begun is None or entry.began + entry.duration_ms / 1000 < begun):
+                found.illegal_changes.append(f"{invitation_id}: 404 though nobody deleted it")
+            if entry.status == 200 and ended is not None and entry.began > ended:
+                found.illegal_changes.append(f"{invitation_id}: read after its deletion was confirmed")
+
+
+def _in_order(invitation_id: str, entries: Iterable[Entry], found: Findings) -> None:
+    """No reading shows less than one that had ended when it began; *entries* by their beginning."""
+    ended: list[tuple[float, str]] = []
+    for entry in entries:
+        state = entry.response_json["status"] if entry.status == 200 else "404"
+        for end, before in ended:
+            if end < entry.began and _RANK[state] < _RANK[before]:
+                found.illegal_changes.append(f"{invitation_id}: {before}, then {state}")
+        ended.append((entry.began + entry.duration_ms / 1000, state))
+
+
+def _deletions(evidence: Evidence, found: Findings) -> None:
+    """What was deleted is anonymised at Equalture, and nothing of it is in Redis; names are there of nobody."""
+    last = {known.candidate_id: known for known in evidence.rounds}
+    for known in evidence.rounds:
+        if known.deleting_at is None or known.invitation_id is None:
+            continue
+        record = evidence.records.get(known.invitation_id)
+        erased = record is not None and record.state is State.ERASED
+        if known.deleted_at is None:
+            found.given_up.append(f"{known.invitation_id}: deletion not confirmed after all tries")
+        if not erased:
+            if known.deleted_at is not None or any(
+                entry.invitation_id == known.invitation_id and entry.status == 502
+                for entry in evidence.answers
+                if entry.operation == "delete"
+            ):
+                found.undeleted.append(f"{known.invitation_id}: the record is {record.state if record else 'gone'}")
+            continue
+        application = evidence.applications[str(known.reference_id)]
+        if application.state != "anonymized":
+            found.undeleted.append(f"{known.invitation_id}: {application.reference_id} is {application.state}")
+        for needle in _needles(application, known, of_person=last[known.candidate_id] is known):
+            if needle in evidence.redis:
+                found.undeleted.append(f"{known.invitation_id}: {needle} is in Redis")
+    found.undeleted += [f"{word} is in Redis" for word in private_words() if word in evidence.redis]
+
+
+def _needles(application: Application, known: Round, *, of_person: bool) -> list[str]:
+    own = [application.reference_id, application.link_token]
+    return [*own, known.candidate_id] if of_person else own

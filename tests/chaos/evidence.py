@@ -1,0 +1,168 @@
+"""What is known when all is over: both ledgers, Redis as it is, and what each journey saw. ``gather`` is the only I/O here."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from bridge.core.ids import PARTITIONS
+from bridge.core.models import OPEN, Invitation, State, TaskKind
+from bridge.sandbox import Application, Entry, Reply
+from bridge.store.commands import Commands
+from bridge.store.invitations import RedisInvitations
+from bridge.store.keys import Keys, lane
+from bridge.store.tasks import RedisTasks
+from tests.chaos.actors import Round
+from tests.chaos.faults import Incident
+from tests.chaos.plan import CUSTOMERS, MAIL, MARK
+from tests.chaos.stage import PREFIX, Stage, secret_of, token_of
+from tests.flows.conftest import CRASHES, everything
+from bridge.app import utc_now
+from datetime import timedelta
+
+FINAL_TRIES = 20
+
+
+@dataclass(slots=True)
+class Evidence:
+    """Everything that the audit compares; times are ``perf_counter`` except in records."""
+
+    rounds: list[Round]
+    applications: Mapping[str, Application]
+    creates: list[Entry]
+    """Calls that Equalture got to make an application."""
+    reads: list[Entry]
+    """softgarden's readings of results."""
+    notifications: list[Entry]
+    answers: list[Entry]
+    """Every call that a vendor made to the bridge."""
+    records: Mapping[str, Invitation]
+    finals: Mapping[str, Reply]
+    """Invitation id -> the result as softgarden reads it in the end."""
+    redis: str
+    """Every key and value."""
+    dead: frozenset[tuple[str, TaskKind]] = frozenset()
+    incidents: list[Incident] = field(default_factory=list)
+    stalls: list[Incident] = field(default_factory=list)
+    """When this process itself was too slow to answer as a vendor."""
+    steps: list[float] = field(default_factory=list)
+    violations: list[str] = field(default_factory=list)
+    crashes: list[str] = field(default_factory=list)
+    """Log lines of bugs."""
+    leaks: list[str] = field(default_factory=list)
+    """Log files with something private in them."""
+
+
+def invitation_of(callback_url: str) -> str:
+    """The bridge's id in a callback URL."""
+    return urlsplit(callback_url).path.split("/")[-2]
+
+
+async def unsettled(stage: Stage, commands: Commands, rounds: Iterable[Round]) -> Counter[str]:
+    """What still has to happen before the end can be judged: tasks that are owed, invitations still open."""
+    found: Counter[str] = Counter()
+    for partition in range(PARTITIONS):
+        keys = Keys(PREFIX, partition)
+        kinds = (TaskKind.NOTIFY, TaskKind.ANONYMISE)
+        lanes = [(customer, kind) for customer in CUSTOMERS for kind in kinds]
+        counts = await commands.run_all([("ZCARD", keys.due(lane(*each))) for each in lanes])
+        for (_, kind), count in zip(lanes, counts, strict=True):
+            found[f"{kind} tasks"] += count
+    wanted = {known.invitation_id: known.due for known in rounds if known.due is not None}
+    async for invitation in store_of(commands).scan():
+        due = wanted.get(invitation.id)
+        if due is not None and (
+            invitation.state in OPEN or (due == "COMPLETED" and invitation.state is not State.COMPLETED)
+        ):
+            found[f"invitations {invitation.state}"] += 1
+    return +found
+
+
+def store_of(commands: Commands) -> RedisInvitations:
+    """The bridge's records."""
+    return RedisInvitations(commands, prefix=PREFIX, retention=timedelta(days=1), clock=utc_now)
+
+
+async def gather(
+    stage: Stage, commands: Commands, rounds: list[Round], incidents: list[Incident], stalls: list[Incident]
+) -> Evidence:
+    """Read it all together."""
+    softgarden, equalture = stage.softgarden, stage.equalture
+    told = {known.invitation_id: known.customer for known in rounds if known.invitation_id is not None}
+    replies = await _finals(stage, told)
+    queue = RedisTasks(commands, prefix=PREFIX, retention=timedelta(days=1))
+    dead = frozenset([(letter.invitation_id, letter.kind) async for letter in queue.dead_letters()])
+    records = {invitation.id: invitation async for invitation in store_of(commands).scan()}
+    crashes, leaks = await asyncio.to_thread(_logs, [bridge.log for bridge in stage.bridges])
+    made = [entry for entry in (*softgarden.ledger, *equalture.ledger) if entry.direction == "made"]
+    return Evidence(
+        rounds=rounds,
+        applications=equalture.applications,
+        creates=equalture.calls("create"),
+        reads=softgarden.calls("results"),
+        notifications=softgarden.calls("notify"),
+        answers=made,
+        records=records,
+        finals=replies,
+        redis=await everything(commands),
+        dead=dead,
+        incidents=incidents,
+        stalls=stalls,
+        steps=sorted(softgarden.steps),
+        violations=[*equalture.violations, *softgarden.violations],
+        crashes=crashes,
+        leaks=leaks,
+    )
+
+
+async def _finals(stage: Stage, told: Mapping[str, str]) -> dict[str, Reply]:
+    turns = asyncio.Semaphore(20)
+
+    async def read(invitation_id: str, customer: str) -> tuple[str, Reply]:
+        async with turns:
+            return invitation_id, await stage.softgarden.read(customer, invitation_id, FINAL_TRIES)
+
+    return dict(await asyncio.gather(*(read(*each) for each in told.items())))
+
+
+def _logs(paths: list[Path]) -> tuple[list[str], list[str]]:
+    private = [MARK, f"@{MAIL}", *map(token_of, CUSTOMERS), *map(secret_of, CUSTOMERS)]
+    crashes: list[str] = []
+    leaks: list[str] = []
+    for path in paths:
+        text = path.read_text("utf-8", "replace")
+        leaks += [f"{word} in {path}" for word in private if word in text]
+        for line in text.splitlines():
+            if any(crash in line for crash in CRASHES) or not _is_json(line):
+                crashes.append(f"{path.name}: {line[:2000]}")
+    return crashes, leaks
+
+
+def _is_json(line: str) -> bool:
+    # Whatever comes past the log (a traceback, a warning of the interpreter) is nothing that should happen.
+    try:
+        json.loads(line)
+    except ValueError:
+        return False
+    return True
+
+
+def by_order(evidence: Evidence) -> list[tuple[Round, list[Entry]]]:
+    """Each round with the creates of its order, in the order in which they began."""
+    rounds: defaultdict[str, list[Round]] = defaultdict(list)
+    for known in evidence.rounds:
+        rounds[known.email].append(known)
+    creates: defaultdict[str, list[Entry]] = defaultdict(list)
+    for entry in sorted(evidence.creates, key=lambda entry: entry.began):
+        creates[entry.request_json["applicant_details"]["email"]].append(entry)
+    found = []
+    for email, of_candidate in rounds.items():
+        ends = [later.begun for later in of_candidate[1:]] + [float("inf")]
+        for known, end in zip(of_candidate, ends, strict=True):
+            found.append((known, [entry for entry in creates[email] if known.begun <= entry.began < end]))
+    return found

@@ -1,0 +1,116 @@
+# ruff: noqa: SIM300 (the house style is "expected == actual")
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import FrozenInstanceError, replace
+
+import pytest
+
+from bridge.core import ids
+from bridge.core.customers import AtsAccess, Directory, ProviderAccess, Secret
+from tests.core.build import customer
+
+SESAME = "open-sesame"
+
+
+def test_secret_never_shows_itself() -> None:
+    """No way to print a secret shows it."""
+    secret = Secret(SESAME)
+    shown = [repr(secret), str(secret), f"{secret}", f"{secret!r}", "%s" % secret, "{}".format(secret), str([secret])]  # noqa: UP031, UP032
+    assert ["***"] * 6 + ["[***]"] == shown
+
+
+def test_secret_does_not_show_in_what_holds_it() -> None:
+    """Configuration can be logged without its secrets."""
+    access = ProviderAccess("https://e.example", "id", Secret(SESAME), callback_token=Secret(SESAME))
+    assert SESAME not in repr(customer(equalture=access))
+
+
+def test_secret_is_revealed_on_purpose_only() -> None:
+    """``reveal`` gives the value, and nothing else about a secret does."""
+    secret = Secret(SESAME)
+    assert SESAME == secret.reveal()
+    assert not hasattr(secret, "__dict__")
+
+
+def test_secret_has_no_format() -> None:
+    """A format spec does not bring a secret to light."""
+    with pytest.raises(TypeError):
+        format(Secret(SESAME), ">20")
+
+
+@pytest.mark.parametrize(("value", "expected"), [("", False), ("x", True)])
+def test_secret_is_false_when_empty(value: str, expected: bool) -> None:
+    """An empty secret counts as none."""
+    assert expected is bool(Secret(value))
+
+
+def test_secrets_are_compared_by_value() -> None:
+    """Equal secrets are equal and have the same hash; a secret is never equal to its text."""
+    assert Secret("ä") == Secret("ä")
+    assert hash(Secret("ä")) == hash(Secret("ä"))
+    assert Secret("ä") != Secret("a")
+    assert Secret("a") != "a"
+
+
+def test_customer_cannot_be_changed() -> None:
+    """Customers are values: a reload makes new ones."""
+    with pytest.raises(FrozenInstanceError):
+        customer().key = "other"  # type: ignore[misc]
+
+
+def test_defaults_are_those_of_the_interface() -> None:
+    """A customer without policies shows results as the interface says, and hires nobody."""
+    plain = customer()
+    assert ("{fit} ({in_range}/{traits})", "report", True, True, "new") == (
+        plain.results.score,
+        plain.results.result_url,
+        plain.results.share,
+        plain.results.report,
+        plain.results.after_completed,
+    )
+    assert (True, False, "direct") == (plain.tests.publish_unmapped, plain.hire.enabled, plain.test_url)
+
+
+def test_directory_finds_customers_by_key() -> None:
+    """A customer is found under the name of its file, and nobody else is."""
+    acme, other = customer(), customer(key="other")
+    directory = Directory([acme, other])
+    assert (acme, other, None) == (directory.get("acme"), directory.get("other"), directory.get("ACME"))
+    assert ([acme, other], 2) == (list(directory), len(directory))
+
+
+def test_directory_finds_customers_by_any_of_their_tokens() -> None:
+    """Each of a customer's tokens leads to it, so that tokens can be changed without a gap."""
+    access = AtsAccess((ids.digest("old"), ids.digest("new ä")), "client")
+    acme, other = customer(softgarden=access), customer(key="other")
+    directory = Directory([acme, other])
+    assert [acme, acme] == [directory.by_token("old"), directory.by_token("new ä")]
+
+
+@pytest.mark.parametrize("token", ["", "OLD", "old ", ids.digest("old"), "\ud800"])
+def test_directory_knows_no_other_token(token: str) -> None:
+    """A token that is nobody's leads to nobody, not even a digest itself or text that is no Unicode."""
+    directory = Directory([customer(softgarden=AtsAccess((ids.digest("old"),), "client"))])
+    assert directory.by_token(token) is None
+
+
+def test_empty_directory() -> None:
+    """A configuration without customers is fine and knows nobody."""
+    directory = Directory([])
+    assert (0, [], None, None) == (len(directory), list(directory), directory.get("acme"), directory.by_token("x"))
+
+
+def test_directory_is_of_its_own() -> None:
+    """A directory keeps its customers when the list that it was made of changes."""
+    customers = [customer()]
+    directory = Directory(customers)
+    customers.clear()
+    assert len(directory) == 1
+
+
+def test_customer_can_be_replaced() -> None:
+    """A changed customer is another value."""
+    assert replace(customer(), test_url="landing") != customer()
+    assert pickle.dumps(customer().tests)

@@ -1,0 +1,306 @@
+"""The use cases over a store in memory, a clock that only tests move, and vendors that answer by script."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+from bridge.core.callbacks import CallbackRule
+from bridge.core.customers import AtsAccess, Customer, Directory, Mapping, ProviderAccess, Secret, TestItem
+from bridge.core.lifecycle import HintSeen
+from bridge.core.links import Links
+from bridge.core.models import (
+    Answer,
+    Candidate,
+    Created,
+    Draft,
+    Invitation,
+    Job,
+    Lease,
+    Order,
+    Progress,
+    PublicLink,
+    Result,
+    State,
+    TaskKind,
+)
+from bridge.ports import AssessmentProvider, Notifier
+from bridge.service.erasure import Erasure
+from bridge.service.events import Events
+from bridge.service.invitations import Invitations
+from bridge.service.operations import Operations
+from bridge.service.records import Records
+from bridge.service.tasks import LEASE_LIFE, Tasks
+from bridge.service.tests import Tests
+from tests.fakes import MemoryStore
+
+T = TypeVar("T")
+
+NOW = datetime(2025, 6, 2, 9, 0, tzinfo=UTC)
+RESULT = Result(fit="high")
+PLAN = tuple(timedelta(seconds=seconds) for seconds in (5, 30, 120, 600, 3600))
+CALLBACK = "https://acme.softgarden.io/notify"
+
+
+class Clock:
+    """Stands still unless it is told to move."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, by: timedelta) -> None:
+        self.now += by
+
+
+def make_customer(key: str = "acme", **access: Any) -> Customer:
+    """A customer with one mapped test, ``engineer``."""
+    return Customer(
+        key=key,
+        softgarden=AtsAccess((), "10"),
+        equalture=ProviderAccess("https://equalture.example.com", key, Secret("s"), **access),
+        tests=Mapping(items=(TestItem("engineer", "job-1", "Engineer"),)),
+    )
+
+
+ACME = make_customer()
+
+
+def order(application: str = "application-1", callback: str = CALLBACK) -> Order:
+    """An order of the test ``engineer``."""
+    return Order("engineer", Candidate(application, "Ada", "Muster", "ada@example.org"), callback)
+
+
+Scripted = Any
+"""What a script may hold: a value, an exception to raise, or a function to await (given the call's arguments)."""
+
+
+class Script:
+    """Answers in turn, operation by operation; the last one for good. Every call is noted in ``calls``."""
+
+    def __init__(self, **usual: Scripted) -> None:
+        self.calls: list[tuple[str, ...]] = []
+        self._plan: dict[str, deque[Scripted]] = {name: deque([value]) for name, value in usual.items()}
+
+    def on(self, operation: str, *answers: Scripted) -> None:
+        self._plan[operation] = deque(answers)
+
+    def made(self, operation: str) -> list[tuple[str, ...]]:
+        return [call for call in self.calls if call[0] == operation]
+
+    async def answer(self, operation: str, *about: str) -> Any:
+        self.calls.append((operation, *about))
+        plan = self._plan[operation]
+        found = plan.popleft() if len(plan) > 1 else plan[0]
+        if isinstance(found, BaseException):
+            raise found
+        return await found(*about) if callable(found) else found
+
+
+class ScriptedProvider:
+    """``AssessmentProvider`` by script; makes applications ``ref-1``, ``ref-2`` and so on unless told otherwise."""
+
+    def __init__(self) -> None:
+        numbers = itertools.count(1)
+
+        async def make(*_: str) -> Created:
+            number = next(numbers)
+            return Created(f"ref-{number}", f"https://equalture.example.com/test/{number}")
+
+        self.drafts: list[Draft] = []
+        self.script = Script(
+            jobs=(Job("job-1", "Engineer"),),
+            create=make,
+            status=Progress(True, "completed"),
+            results=RESULT,
+            link=PublicLink("https://equalture.example.com/public/1", 7200),
+            hire=None,
+            anonymise=None,
+        )
+
+    async def list_jobs(self, customer: Customer) -> tuple[Job, ...]:
+        return await self.script.answer("jobs", customer.key)
+
+    async def create_application(self, customer: Customer, draft: Draft) -> Created:
+        self.drafts.append(draft)
+        return await self.script.answer("create", customer.key)
+
+    async def get_progress(self, customer: Customer, reference_id: str) -> Progress:
+        return await self.script.answer("status", customer.key, reference_id)
+
+    async def get_result(self, customer: Customer, reference_id: str) -> Result | None:
+        return await self.script.answer("results", customer.key, reference_id)
+
+    async def get_public_link(self, customer: Customer, reference_id: str) -> PublicLink:
+        return await self.script.answer("link", customer.key, reference_id)
+
+    async def hire(self, customer: Customer, reference_id: str, *, add_to_team: bool, start_date: str | None) -> None:
+        await self.script.answer("hire", customer.key, reference_id)
+
+    async def anonymise(self, customer: Customer, reference_id: str) -> None:
+        await self.script.answer("anonymise", customer.key, reference_id)
+
+
+class ScriptedNotifier:
+    """``Notifier`` by script; takes everything unless told otherwise."""
+
+    def __init__(self) -> None:
+        self.script = Script(notify=Answer(204))
+
+    async def notify(self, customer: Customer, url: str, invitation_id: str) -> Answer:
+        return await self.script.answer("notify", customer.key, invitation_id)
+
+
+class MemoryReferences:
+    """``References`` in dictionaries."""
+
+    def __init__(self) -> None:
+        self._known: dict[tuple[str, str], str] = {}
+        self._waiting: dict[tuple[str, str], str] = {}
+        self._seen: set[tuple[str, str]] = set()
+
+    async def remember(self, customer: str, reference_id: str, invitation_id: str) -> str | None:
+        self._known[customer, reference_id] = invitation_id
+        return self._waiting.pop((customer, reference_id), None)
+
+    async def find(self, customer: str, reference_id: str) -> str | None:
+        return self._known.get((customer, reference_id))
+
+    async def waiting(self, customer: str, reference_id: str, word: str) -> None:
+        if (customer, reference_id) not in self._known:
+            self._waiting.setdefault((customer, reference_id), word)
+
+    async def first_time(self, customer: str, event_id: str) -> bool:
+        fresh = (customer, event_id) not in self._seen
+        self._seen.add((customer, event_id))
+        return fresh
+
+
+class Catalogue:
+    """``TestCatalogue`` without a memory."""
+
+    def __init__(self, provider: AssessmentProvider) -> None:
+        self._provider = provider
+
+    async def list_jobs(self, customer: Customer, *, fresh: bool = False) -> tuple[Job, ...]:
+        return await self._provider.list_jobs(customer)
+
+
+@dataclass
+class World:
+    """Use cases wired as ``bridge.app`` does it, without Redis, sockets and time."""
+
+    clock: Clock = field(default_factory=Clock)
+    customers: dict[str, Customer] = field(default_factory=lambda: {"acme": ACME})
+    provider: ScriptedProvider = field(default_factory=ScriptedProvider)
+    notifier: ScriptedNotifier = field(default_factory=ScriptedNotifier)
+    dice: float = 0.5
+    rule: CallbackRule = field(default_factory=lambda: CallbackRule(["softgarden.io"]))
+    references: MemoryReferences = field(default_factory=MemoryReferences)
+    woken: int = 0
+
+    def __post_init__(self) -> None:
+        self.store = MemoryStore(self.clock, lease_life=LEASE_LIFE)
+        self._numbers = itertools.count(1)
+        self.records = Records(self.store, self.clock, self._wake)
+        self.tasks = self.make_tasks()
+        self.events = Events(self.records, self.references, self.directory)
+        self.invitations = self.make_invitations()
+        self.erasure = Erasure(self.records, self.tasks, self.pause)
+        self.operations = Operations(self.store, self.store, self.clock)
+        self.pauses: list[float] = []
+        self.on_pause: Callable[[], None] = lambda: None
+
+    def make_tasks(self, provider: AssessmentProvider | None = None, notifier: Notifier | None = None) -> Tasks:
+        """Tasks over the same store, by default with the scripted vendors."""
+        return Tasks(
+            self.records,
+            self.store,
+            provider or self.provider,
+            notifier or self.notifier,
+            self.directory,
+            self.rule,
+            PLAN,
+            lambda: self.dice,
+            self.mint,
+        )
+
+    def make_invitations(self) -> Invitations:
+        """Another process's ``Invitations`` over the same store."""
+        links = Links("https://bridge.example.com", [b"k" * 32])
+        tests = Tests(Catalogue(self.provider))
+        return Invitations(self.records, self.provider, tests, links, self.rule, self.mint, self.events, self.pause)
+
+    def directory(self) -> Directory:
+        return Directory(self.customers.values())
+
+    def mint(self) -> str:
+        return f"{next(self._numbers):040d}"
+
+    async def pause(self, seconds: float) -> None:
+        """Time passes while somebody waits, and others get their turn."""
+        self.pauses.append(seconds)
+        self.clock.advance(timedelta(seconds=seconds))
+        self.on_pause()
+        await asyncio.sleep(0)
+
+    def _wake(self) -> None:
+        self.woken += 1
+
+    # What tests ask for all the time
+
+    async def invited(self, application: str = "application-1") -> Invitation:
+        """A fresh invitation of acme's."""
+        return await self.invitations.invite(ACME, order(application))
+
+    async def completed(self, application: str = "application-1") -> Invitation:
+        """A completed one, whose notification is due."""
+        one = await self.invited(application)
+        await self.hint(one)
+        await self.work()
+        done = await self.load(one)
+        assert done.state is State.COMPLETED
+        return done
+
+    async def hint(self, invitation: Invitation, report: Result | None = RESULT) -> Invitation:
+        """The provider's callback comes in."""
+        return await self.records.apply(invitation, HintSeen(1, report), ACME)
+
+    async def load(self, invitation: Invitation) -> Invitation:
+        found = await self.store.load(invitation.id)
+        assert found is not None
+        return found
+
+    async def lease(self) -> tuple[Lease, ...]:
+        """What is due now, leased."""
+        now = self.clock()
+        return await self.store.lease(now, owner="worker", until=now + LEASE_LIFE, count=64, per_lane=8)
+
+    async def work(self, tasks: Tasks | None = None) -> int:
+        """Perform what is due now, once; how many."""
+        leases = await self.lease()
+        for lease in leases:
+            await (tasks or self.tasks).perform(lease)
+        return len(leases)
+
+    async def next_due(self) -> timedelta | None:
+        """How long until the next task is due."""
+        due = await self.store.next_due()
+        return None if due is None else due - self.clock()
+
+    def kinds(self) -> set[TaskKind]:
+        """The kinds of what is queued."""
+        return {kind for _, kind in self.store._tasks}
+
+
+async def settled(*calls: Awaitable[T]) -> list[T | BaseException]:
+    """What every one of the calls, made at once, gives or raises."""
+    return await asyncio.gather(*calls, return_exceptions=True)
+
