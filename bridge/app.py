@@ -19,7 +19,7 @@ from bridge.core.links import Links as Signer
 from bridge.equalture import handlers as equalture
 from bridge.equalture.catalogue import JobCatalogue
 from bridge.equalture.client import EqualtureClient
-from bridge.errors import StoreUnavailable
+from bridge.errors import Complaint, ConfigError, StoreUnavailable
 from bridge.ports import AssessmentProvider, Clock, Dice, Mint, Notifier
 from bridge.service import Services
 from bridge.service.erasure import Erasure
@@ -33,14 +33,17 @@ from bridge.service.targets import GuardedNotifier, GuardedProvider, Targets
 from bridge.service.tasks import LEASE_LIFE, Tasks
 from bridge.service.tests import Tests
 from bridge.settings import Settings
+from bridge.settings.daemon import WaitSettings
 from bridge.softgarden import handlers as softgarden
 from bridge.softgarden.notifier import SoftgardenNotifier
 from bridge.softgarden.schemas import Wire
 from bridge.store import embedded
-from bridge.store.commands import Commands
+from bridge.store.cipher import KeyRing
+from bridge.store.commands import Commands, Wait
 from bridge.store.connection import open_client
 from bridge.store.invitations import RedisInvitations
 from bridge.store.references import RedisReferences
+from bridge.store.reseal import Resealing
 from bridge.store.tasks import RedisTasks
 from bridge.web import health, openapi, pages
 from bridge.web.keys import CUSTOMERS, DRAINING, HEARD, SERVICES
@@ -96,6 +99,19 @@ class Runtime:
         return {}
 
 
+def key_ring(settings: Settings) -> KeyRing | None:
+    """Encryption at rest, if it is switched on."""
+    return KeyRing(settings.encryption_keys) if settings.encryption_keys else None
+
+
+def resealing(runtime: Runtime) -> Resealing:
+    """For the command that renews what is encrypted; raises ``ConfigError`` without a key."""
+    cipher = key_ring(runtime.settings)
+    if cipher is None:
+        raise ConfigError([Complaint("encryption_keys", 0, 0, "there is no key to encrypt with; list one")])
+    return Resealing(runtime.commands, prefix=runtime.settings.redis.key_prefix, cipher=cipher)
+
+
 @contextlib.asynccontextmanager
 async def open_provider() -> AsyncIterator[AssessmentProvider]:
     """Equalture alone, for commands that need nothing else."""
@@ -120,7 +136,7 @@ async def open_runtime(
             url = settings.redis.url.reveal() if settings.redis.url else None
             if url is None:
                 url = await stack.enter_async_context(embedded.running(settings.redis.data_dir))
-            commands = await stack.enter_async_context(open_client(url))
+            commands = await stack.enter_async_context(open_client(url, wait=_wait(settings.redis.wait)))
         if provider is None:
             provider = await stack.enter_async_context(open_provider())
         insecure = settings.softgarden.allow_insecure
@@ -131,8 +147,11 @@ async def open_runtime(
         provider, notifier = GuardedProvider(provider, targets), GuardedNotifier(notifier, targets)
         awake = asyncio.Event()
         prefix, retention = settings.redis.key_prefix, settings.retention
-        store = RedisInvitations(commands, prefix=prefix, retention=retention, clock=clock, lease_life=LEASE_LIFE)
-        queue = RedisTasks(commands, prefix=prefix, retention=retention)
+        cipher = key_ring(settings)
+        store = RedisInvitations(
+            commands, prefix=prefix, retention=retention, clock=clock, lease_life=LEASE_LIFE, cipher=cipher
+        )
+        queue = RedisTasks(commands, prefix=prefix, retention=retention, cipher=cipher)
         signer = Signer(settings.public_url, settings.signing_keys)
         rule = CallbackRule(settings.softgarden.callback_hosts, insecure)
         records = Records(store, clock, awake.set)
@@ -143,14 +162,15 @@ async def open_runtime(
             return current[0].customers
 
         tasks = Tasks(records, queue, provider, notifier, directory, rule, settings.softgarden.retry, dice, mint)
-        events = Events(records, RedisReferences(commands, prefix=prefix, retention=retention), directory)
+        references = RedisReferences(commands, prefix=prefix, retention=retention)
+        events = Events(records, references, directory)
         services = Services(
             tests=tests,
             invitations=Invitations(records, provider, tests, signer, rule, mint, events),
             results=Results(records, directory, signer),
             events=events,
             links=Links(records, provider, directory, signer, settings.limits.link_max_age),
-            erasure=Erasure(records, tasks),
+            erasure=Erasure(records, tasks, references),
             tasks=tasks,
             records=records,
             operations=Operations(store, queue, clock),
@@ -168,6 +188,11 @@ async def open_runtime(
             )
         )
         yield current[0]
+
+
+def _wait(settings: WaitSettings) -> Wait | None:
+    waits = settings.replicas > 0 or settings.local_fsync
+    return Wait(settings.replicas, settings.timeout.total_seconds(), settings.local_fsync) if waits else None
 
 
 def create_app(runtime: Runtime) -> web.Application:

@@ -25,7 +25,10 @@
     |  |- OutcomeUnknown            sent, no usable answer: perhaps done; never repeat a create by itself
     |  '- ContractBroken            answered, but not in a shape that the vendor documents
     |- NotConfirmed                 we owe a vendor something and go on by ourselves; 502 meanwhile
-    '- StoreUnavailable             Redis; nothing was accepted
+    |- StoreUnavailable             Redis; nothing was accepted
+    '- RecordUnreadable             the administrator; the record is left untouched meanwhile
+       |- RecordTooNew              written by a newer version of the bridge
+       '- RecordSealed              encrypted with a key that is not listed
 
 Messages never hold a name, an e-mail address, a token or a link with a secret: they are logged and shown.
 """
@@ -221,7 +224,19 @@ class StoreUnavailable(BridgeError):
     code = "store_unavailable"
 
 
-class RecordTooNew(BridgeError):
+class RecordUnreadable(BridgeError):
+    """A record is there but cannot be read as the bridge is installed and configured now; it is left untouched."""
+
+    code = "record_unreadable"
+
+
+class RecordTooNew(RecordUnreadable):
     """A record was written by a newer version of the bridge; it is left untouched."""
 
     code = "record_too_new"
+
+
+class RecordSealed(RecordUnreadable):
+    """A record is encrypted with a key that is not among ``encryption_keys``; it is left untouched."""
+
+    code = "record_sealed"

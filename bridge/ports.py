@@ -110,8 +110,14 @@ class References(Protocol):
     async def waiting(self, customer: str, reference_id: str, word: str) -> None:
         """Keep an event for an id that nobody knows (yet) for a short time."""
 
-    async def first_time(self, customer: str, event_id: str) -> bool:
-        """Whether this event was not seen within the last days; marks it as seen."""
+    async def forget(self, customer: str, reference_id: str) -> None:
+        """Forget the way: its candidate was deleted."""
+
+    async def seen(self, customer: str, event_id: str) -> bool:
+        """Whether this event was marked within the last days."""
+
+    async def mark(self, customer: str, event_id: str) -> None:
+        """Mark this event as seen."""
 
 
 class TaskQueue(Protocol):

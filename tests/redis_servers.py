@@ -176,8 +176,8 @@ class Guarded:
     """
 
     SERVICE = "main"
-    PASSWORD = "of-the-servers"  # noqa: S105
-    SENTINEL_PASSWORD = "of-the-sentinels"  # noqa: S105
+    PASSWORD = "of-the-servers"
+    SENTINEL_PASSWORD = "of-the-sentinels"
 
     def __init__(self, binary: Path, *, patience_ms: int = 800) -> None:
         ports = [free_port() for _ in range(5)]

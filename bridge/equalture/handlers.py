@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import orjson
+import structlog
 from aiohttp import web
 
 from bridge.equalture import schemas, signature
-from bridge.errors import InvalidRequest, NotEnabled
+from bridge.errors import BadSignature, InvalidRequest, NotEnabled
 from bridge.ports import Clock
 from bridge.web import body
 from bridge.web.keys import CUSTOMERS, SERVICES
 from bridge.web.routing import Endpoint, Handler
 
 BODY_LIMIT = 256 * 1024
+
+log = structlog.get_logger()
 
 
 async def callback(request: web.Request) -> web.Response:
@@ -47,7 +50,12 @@ def webhook(clock: Clock) -> Handler:
             msg = "No webhook secret is configured for this customer."
             raise NotEnabled(msg)
         raw = await body.read(request, BODY_LIMIT)
-        event_id = signature.verify(raw, request.headers, secret.reveal(), clock())
+        try:
+            event_id = signature.verify(raw, request.headers, secret.reveal(), clock())
+        except BadSignature as error:
+            # A clock that is off, or a secret that was changed on one side only: the operator has to see which.
+            log.warning("webhook.refused", customer=customer.key, reason=str(error))
+            raise
         event = schemas.read_event(body.as_json(raw))
         await request.app[SERVICES].events.take(customer, event_id, event.word, event.reference_id, event.at)
         return web.Response(body=orjson.dumps({"status": "ok"}), content_type="application/json")

@@ -29,6 +29,7 @@ ITEMS_LIMIT = 100
 SCORES = range(1, 6)
 
 _CONTROL = re.compile(r"[\x00-\x20\x7f-\xa0]+")
+_HOST = re.compile(r"[\w.:\[\]-]+")
 _TOKEN = re.compile(r"[\x21-\x7e]{1,8192}")
 _UNIT_S = {
     **dict.fromkeys(("s", "sec", "second", "seconds"), 1),
@@ -192,7 +193,8 @@ def _link(value: object) -> str | None:
         return None
     try:
         parts = urlsplit(value)
-        fine = parts.scheme in ("http", "https") and bool(parts.hostname) and "@" not in parts.netloc
+        # The host goes into a Content-Security-Policy, in which punctuation has a meaning.
+        fine = parts.scheme in ("http", "https") and bool(parts.hostname) and _HOST.fullmatch(parts.netloc) is not None
         _ = parts.port  # raises where it is no number
     except ValueError:
         return None

@@ -12,6 +12,7 @@ from bridge.core.customers import Customer
 from bridge.core.lifecycle import ErasureRequested
 from bridge.core.models import Invitation, State, TaskKind
 from bridge.errors import NotConfirmed
+from bridge.ports import References
 from bridge.service.records import Records, unknown_invitation
 from bridge.service.tasks import Tasks
 
@@ -24,10 +25,15 @@ class Erasure:
     """Tombstone first, then the provider: softgarden is told 204 only when both are done."""
 
     def __init__(
-        self, records: Records, tasks: Tasks, pause: Callable[[float], Awaitable[None]] = asyncio.sleep
+        self,
+        records: Records,
+        tasks: Tasks,
+        references: References,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._records = records
         self._tasks = tasks
+        self._references = references
         self._pause = pause
 
     async def erase(self, customer: Customer, invitation_id: str) -> None:
@@ -39,6 +45,9 @@ class Erasure:
         invitation = await self._records.owned(customer, invitation_id)
         if invitation.state is State.FAILED:
             raise unknown_invitation()
+        # First of all, for afterwards nobody may know the way any more; also of a tombstone, should that have failed before.
+        for reference_id in {attempt.reference_id for attempt in invitation.attempts if attempt.reference_id}:
+            await self._references.forget(customer.key, reference_id)
         if invitation.state is not State.ERASED:
             invitation = await self._records.apply(invitation, ErasureRequested(), customer)
             log.info("invitation.erased", invitation_id=invitation.id, customer=customer.key)

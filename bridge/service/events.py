@@ -8,7 +8,7 @@ import structlog
 
 from bridge.core.customers import Customer
 from bridge.core.lifecycle import HintSeen, StartSeen
-from bridge.core.models import Invitation
+from bridge.core.models import Invitation, State
 from bridge.errors import UnknownInvitation
 from bridge.ports import Customers, References
 from bridge.service.records import Records
@@ -34,14 +34,23 @@ class Events:
 
         An event is marked as seen after it was acted upon: acting twice does no harm, not acting at all would.
         """
-        outcome = await self._act(customer, word, reference_id, at)
-        if not await self._references.first_time(customer.key, event_id):
+        if await self._references.seen(customer.key, event_id):
             outcome = "repeated"
-        log.info("event.received", customer=customer.key, word=word, outcome=outcome)
+        else:
+            outcome = await self._act(customer, word, reference_id, at)
+            await self._references.mark(customer.key, event_id)
+        # The vendor's own word stays out of the log: it is free text.
+        shown = word if word in (STARTED, FINISHED) else "other"
+        log.info("event.received", customer=customer.key, word=shown, outcome=outcome)
         return outcome
 
     async def known(self, invitation: Invitation, reference_id: str) -> None:
-        """Keep the way from a fresh application to its invitation, and act on an event that came before it."""
+        """Keep the way from a fresh application to its invitation, and act on an event that came before it.
+
+        Not for an invitation that was deleted while its application was made: nothing about it comes back.
+        """
+        if invitation.state in (State.ERASED, State.FAILED):
+            return
         word = await self._references.remember(invitation.customer, reference_id, invitation.id)
         customer = self._customers().get(invitation.customer)
         if word is not None and customer is not None:

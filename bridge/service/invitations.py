@@ -109,6 +109,9 @@ class Invitations:
                 )
             if await self._records.commit(step):
                 return await self._create(customer, order, test, committed_record(step), secret)
+            if self._records.clock() >= give_up_at:
+                msg = "This order is being worked on."
+                raise Busy(msg)
             known = await self._records.store.find_order(partition, key)
 
     async def _wait_for_other(self, invitation: Invitation, give_up_at: datetime) -> Invitation:

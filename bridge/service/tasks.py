@@ -25,7 +25,7 @@ from bridge.core.models import (
     State,
     TaskKind,
 )
-from bridge.errors import CallbackNotAllowed, CircuitOpen, RecordTooNew, Refused, StoreUnavailable, UpstreamError
+from bridge.errors import CallbackNotAllowed, CircuitOpen, RecordUnreadable, Refused, StoreUnavailable, UpstreamError
 from bridge.ports import AssessmentProvider, Customers, Dice, Mint, Notifier, TaskQueue
 from bridge.service.records import Records
 
@@ -33,7 +33,8 @@ LEASE_LIFE = timedelta(seconds=10)
 """How long a lease lasts without a heartbeat; a killed process's work is taken over after that (promised: 15 s)."""
 
 NOT_OURS = timedelta(minutes=10)
-"""How long tasks are put off whose customer is not configured (any more), or that a newer version of the bridge wrote."""
+"""How long tasks are put off whose customer is not configured (any more), or whose record this process cannot read: a newer
+version of the bridge wrote it, or the key to it is not listed."""
 
 POISONED_AFTER = 10
 """Unexpected failures after which a task is a dead letter instead of a loop."""
@@ -107,8 +108,8 @@ class Tasks:
             return Done() if invitation is None else await self._handlers[lease.kind](invitation, customer, lease)
         except StoreUnavailable:
             raise
-        except RecordTooNew as error:
-            log.warning("task.left_to_newer_version", task_id=lease.task_id, error=str(error))
+        except RecordUnreadable as error:
+            log.warning("task.put_off", task_id=lease.task_id, code=error.code, error=str(error))
             return Again(self._records.clock() + NOT_OURS, counted=False)
         except Exception as error:
             # A bug or a record nobody foresaw: told loudly, tried a few times, then put aside. It must not stop the others.

@@ -12,7 +12,7 @@ from datetime import timedelta
 from pathlib import Path as FilePath
 from typing import Any
 
-from marshmallow import Schema, post_load
+from marshmallow import Schema, ValidationError, post_load
 
 from bridge.core.customers import Directory, ProviderAccess, Secret
 from bridge.settings import rules
@@ -37,6 +37,8 @@ from bridge.settings.secret_files import fill_in
 from bridge.settings.yaml import read_file
 
 FILE_NAME = "bridge.yaml"
+LONGEST_WAIT = timedelta(milliseconds=1200)
+"""For the confirmation of one change by other Redis servers."""
 SINGLE_SECRETS: tuple[Path, ...] = (("redis", "url"),)
 KEY_LISTS: tuple[Path, ...] = (("signing_keys",), ("encryption_keys",))
 _HINTS: Mapping[str, str] = {
@@ -64,6 +66,15 @@ _LISTENERS = {
 
 
 @dataclass(frozen=True, slots=True)
+class WaitSettings:
+    """What must have a change before the bridge says that it is done: so many *replicas*, and with *local_fsync* the disk."""
+
+    replicas: int = 0
+    timeout: timedelta = timedelta(milliseconds=500)
+    local_fsync: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class RedisSettings:
     """Where the state lives; without *url* in an embedded server that keeps its files in *data_dir*.
 
@@ -74,6 +85,7 @@ class RedisSettings:
     data_dir: FilePath = FilePath(".data")
     key_prefix: str = "bridge"
     require_durable: str = "warn"
+    wait: WaitSettings = WaitSettings()
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +168,21 @@ class Settings:
     equalture: ProviderDefaults = ProviderDefaults()
 
 
+def _answered_in_time(timeout: timedelta) -> None:
+    if timeout > LONGEST_WAIT:
+        raise ValidationError(
+            "expected at most 1200ms: the bridge answers within two seconds, also while Redis is in trouble"
+        )
+
+
+class _WaitSchema(Settled):
+    makes = WaitSettings
+
+    replicas = Whole(0, "replicas")
+    timeout = Duration(validate=_answered_in_time)
+    local_fsync = Flag()
+
+
 class _RedisSchema(Settled):
     makes = RedisSettings
 
@@ -163,6 +190,7 @@ class _RedisSchema(Settled):
     data_dir = Text(lambda text: FilePath(rules.line(text)))
     key_prefix = Text(rules.matching(r"[A-Za-z0-9_.:-]{1,64}", "a prefix of letters, digits, '_', '.', ':' and '-'"))
     require_durable = Choice("off", "warn", "refuse")
+    wait = Section(_WaitSchema)
 
 
 class _LogSchema(Settled):

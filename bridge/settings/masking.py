@@ -20,10 +20,11 @@ def masked(settings: Settings) -> dict[str, Any]:
     Names and shapes are those of the files; ``customers`` maps keys to customers, defaults merged in. Secrets and keys
     are ``***``, left-out secrets None. Digests of tokens are shown: they are what stands in the file.
     """
-    return {field.name: _plain(getattr(settings, field.name)) for field in fields(settings)}
+    return {field.name: plain(getattr(settings, field.name)) for field in fields(settings)}
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """One value (a setting, or a dataclass of them) as it would stand in a file."""
     match value:
         case Secret() | bytes():
             return MASK
@@ -33,14 +34,14 @@ def _plain(value: Any) -> Any:
             return str(value)
         case Directory():
             return {
-                customer.key: {name: inner for name, inner in _plain(customer).items() if name != "key"}
+                customer.key: {name: inner for name, inner in plain(customer).items() if name != "key"}
                 for customer in value
             }
         case frozenset():
             return sorted(value)
         case tuple():
-            return [_plain(one) for one in value]
+            return [plain(one) for one in value]
         case _ if is_dataclass(value):
-            return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+            return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
         case _:
             return value

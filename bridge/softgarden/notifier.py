@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
 from datetime import UTC, datetime, timedelta
 
@@ -14,6 +16,8 @@ from bridge.core.models import Answer
 from bridge.errors import OutcomeUnknown, Unavailable
 
 EXCERPT_BYTES = 2048
+EXCERPT_S = 2.0
+"""How long the body of a refusal is waited for."""
 
 log = structlog.get_logger()
 
@@ -44,7 +48,7 @@ class SoftgardenNotifier:
                 timeout=self._timeout,
                 allow_redirects=False,
             ) as response:
-                raw = await response.content.read(EXCERPT_BYTES)
+                raw = await _beginning(response)
                 status = response.status
                 retry_after_s = wire.parse_retry_after(response.headers.get("Retry-After"), datetime.now(UTC))
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as error:
@@ -54,6 +58,21 @@ class SoftgardenNotifier:
         log.debug("softgarden.notified", customer=customer.key, status=status, ms=_ms(begun))
         excerpt = wire.redact(raw.decode("utf-8", "replace"), (customer.softgarden.client_id,))
         return Answer(status, retry_after_s, excerpt)
+
+
+async def _beginning(response: aiohttp.ClientResponse) -> bytes:
+    """The first bytes of an answer that says no; what is left of it ends with the connection.
+
+    The status is the answer: a body that breaks off or never comes takes nothing from it.
+    """
+    if 200 <= response.status < 300:
+        return b""
+    raw = bytearray()
+    with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+        async with asyncio.timeout(EXCERPT_S):
+            while len(raw) < EXCERPT_BYTES and (chunk := await response.content.read(EXCERPT_BYTES - len(raw))):
+                raw += chunk
+    return bytes(raw)
 
 
 def _ms(begun: float) -> int:

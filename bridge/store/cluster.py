@@ -94,7 +94,7 @@ class Cluster:
     async def ping(self) -> None:
         """Return if every primary answers."""
         await self._find_slots()
-        calls = [self._node(place).execute_command("PING") for place in dict.fromkeys(self._slots)]
+        calls = [self._node(place).ping() for place in dict.fromkeys(self._slots)]
         try:
             await asyncio.gather(*calls)
         except (ConnectionError, TimeoutError):

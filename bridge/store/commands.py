@@ -98,12 +98,12 @@ class Commands:
         if self._wait is None:
             return await self.run(command)
         async with guard(self._deadline_s), self._turns:
-            answer, confirmed = await self._follow(command)
+            answer, confirmed = await self._follow(command, self._wait)
             if isinstance(answer, NoScriptError):
-                answer, confirmed = await self._follow(with_text(command))
+                answer, confirmed = await self._follow(with_text(command), self._wait)
             if self._waits_for_disk and isinstance(confirmed, ResponseError) and "unknown command" in str(confirmed):
                 self._waits_for_disk = False  # an older Redis, as ``durability`` told the administrator
-                answer, confirmed = await self._follow(with_text(command))
+                answer, confirmed = await self._follow(with_text(command), self._wait)
             for one in (answer, confirmed):
                 if isinstance(one, Exception):
                     raise one
@@ -114,12 +114,11 @@ class Commands:
             raise Unconfirmed("Redis did not have a change on its disk in time")
         return answer
 
-    async def _follow(self, command: Command) -> tuple[Any, Any]:
-        assert self._wait is not None
-        wait = self._wait.command(aof=self._waits_for_disk)
+    async def _follow(self, command: Command, wait: Wait) -> tuple[Any, Any]:
+        follower = wait.command(aof=self._waits_for_disk)
         if isinstance(self._client, Cluster):
-            return await self._client.send_followed(command, wait)
-        answer, confirmed = await pipeline(self._client, [command, wait])
+            return await self._client.send_followed(command, follower)
+        answer, confirmed = await pipeline(self._client, [command, follower])
         return answer, confirmed
 
     async def run_all(self, commands: Sequence[Command]) -> list[Any]:
@@ -173,11 +172,9 @@ class Commands:
             return False
         async with guard(self._deadline_s):
             for node in await self._writable():
-                try:
-                    await node.execute_command("WAITAOF", 0, 0, 1)
-                except ResponseError as error:
-                    if "unknown command" in str(error):
-                        return True
+                (answer,) = await pipeline(node, [("WAITAOF", 0, 0, 1)])
+                if isinstance(answer, ResponseError) and "unknown command" in str(answer):
+                    return True
         return False
 
     async def _writable(self) -> list[Redis]:

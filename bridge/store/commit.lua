@@ -8,13 +8,24 @@
 --       then four for each task: due or cancel, kind, due ms, owner ('' for none)
 -- Gives 1: written, 0: somebody was faster or the claim failed; then nothing was written.
 --
--- Sent twice by a connection that lost the answer: the stored nonce tells, and the answer is 1 again.
+-- Sent twice by a connection that lost the answer: the stored nonce tells, and the answer is 1 again. The record is then
+-- written once more as it is: a WAIT that follows needs a write of its own connection to be confirmed.
 
 local base, id, customer, now = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local ttl, order_op, order = ARGV[9], ARGV[10], KEYS[5]
 
+local function write_record()
+  local value = ARGV[6] .. '|' .. ARGV[7] .. '|' .. ARGV[8]
+  if ttl == '0' then
+    redis.call('SET', KEYS[1], value)
+  else
+    redis.call('SET', KEYS[1], value, 'PX', ttl)
+  end
+end
+
 local version, nonce = string.match(redis.call('GETRANGE', KEYS[1], 0, 63), '^(%d+)|([^|]*)|')
 if version == ARGV[6] and nonce == ARGV[7] then
+  write_record()
   return 1
 end
 if (version or '0') ~= ARGV[5] then
@@ -30,12 +41,7 @@ if order_op == 'claim' then
   end
 end
 
-local value = ARGV[6] .. '|' .. ARGV[7] .. '|' .. ARGV[8]
-if ttl == '0' then
-  redis.call('SET', KEYS[1], value)
-else
-  redis.call('SET', KEYS[1], value, 'PX', ttl)
-end
+write_record()
 
 if order_op == 'release' then
   if holder == id then

@@ -20,14 +20,15 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from redis.asyncio import BlockingConnectionPool, Connection, Redis, SSLConnection, UnixDomainSocketConnection
+from redis.asyncio import BlockingConnectionPool, Connection, Redis, UnixDomainSocketConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import ConstantBackoff, NoBackoff
 
 from bridge.errors import Complaint, ConfigError
+from bridge.store import tls
 from bridge.store.cluster import Cluster
 from bridge.store.commands import DEADLINE_S, PARALLEL, Client, Commands, Wait
-from bridge.store.sentinel import LOOK_S, PrimaryConnection, PrimarySSLConnection, Sentinels
+from bridge.store.sentinel import LOOK_S, PrimaryConnection, PrimaryTLSConnection, Sentinels
 
 SOCKET_S: Final = 0.7
 """For one answer. Twice this, the one repetition included, is less than ``DEADLINE_S``."""
@@ -114,9 +115,9 @@ def _read_url(url: str) -> Target:
     known_options |= set(_FILES) if parts.scheme == "rediss" else set()
     if strange := options.keys() - known_options:
         raise ValueError(f"does not know the option {min(strange)}")
-    tls = parts.scheme == "rediss" or options.get("tls", "false").lower() in ("true", "yes", "1")
+    over_tls = parts.scheme == "rediss" or options.get("tls", "false").lower() in ("true", "yes", "1")
     files = tuple((name, options[name]) for name in _FILES if name in options)
-    if files and not tls:
+    if files and not over_tls:
         raise ValueError("names certificates, but is without tls=true")
     for name, file in files:
         if not os.access(file, os.R_OK):
@@ -145,7 +146,7 @@ def _read_url(url: str) -> Target:
         db=int(db),
         username=unquote(username) or None,
         password=unquote(password) or None,
-        tls=tls,
+        tls=over_tls,
         files=files,
         sentinel_user=options.get("sentinel_user") or None,
         sentinel_password=options.get("sentinel_password") or None,
@@ -166,13 +167,18 @@ def _common(target: Target, patience_s: float) -> dict[str, Any]:
         "socket_timeout": patience_s,
         "socket_connect_timeout": SOCKET_S,
         "protocol": 2,
-        **_ssl(target),
+        **_tls(target),
     }
 
 
-def _ssl(target: Target) -> dict[str, Any]:
-    names = {"ca": "ssl_ca_certs", "cert": "ssl_certfile", "key": "ssl_keyfile"}
-    return {names[name]: file for name, file in target.files}
+def _tls(target: Target) -> dict[str, Any]:
+    if not target.tls:
+        return {}
+    try:
+        return {"tls": tls.context(**dict(target.files))}
+    except OSError as error:  # what OpenSSL does not like in a file is an OSError, too
+        message = f"names certificates that cannot be used: {error.strerror or error}"
+        raise ConfigError([Complaint("redis.url", 0, 0, message)]) from None
 
 
 def _retry() -> Retry:
@@ -180,26 +186,36 @@ def _retry() -> Retry:
     return Retry(ConstantBackoff(0.02), 1)
 
 
-def _no_retry() -> Retry:
-    return Retry(NoBackoff(), 0)
+def _client(host: str, port: int, parallel: int, retry: Retry, common: Mapping[str, Any], db: int = 0) -> Redis:
+    pool = BlockingConnectionPool(
+        max_connections=parallel + 10,  # Commands lets fewer than these through; probes come on top
+        timeout=None,
+        connection_class=tls.TLSConnection if "tls" in common else Connection,
+        host=host,
+        port=port,
+        db=db,
+        retry=retry,
+        **common,
+    )
+    return Redis.from_pool(pool)
 
 
 @contextlib.asynccontextmanager
 async def _open_single(target: Target, parallel: int, patience_s: float) -> AsyncIterator[Client]:
-    kind: type[Connection | UnixDomainSocketConnection]
-    place: dict[str, Any]
-    if target.scheme == "unix":
-        kind, place = UnixDomainSocketConnection, {"path": target.path}
-    else:
-        host, port = target.hosts[0]
-        kind, place = SSLConnection if target.tls else Connection, {"host": host, "port": port}
+    client = _client(*target.hosts[0], parallel, _retry(), _common(target, patience_s), target.db)
+    async with contextlib.aclosing(client):
+        yield client
+
+
+@contextlib.asynccontextmanager
+async def _open_unix(target: Target, parallel: int, patience_s: float) -> AsyncIterator[Client]:
     pool = BlockingConnectionPool(
-        max_connections=parallel + 10,  # Commands lets fewer than these through; probes come on top
+        max_connections=parallel + 10,
         timeout=None,
-        connection_class=kind,
-        retry=_retry(),
+        connection_class=UnixDomainSocketConnection,
+        path=target.path,
         db=target.db,
-        **place,
+        retry=_retry(),
         **_common(target, patience_s),
     )
     async with contextlib.aclosing(Redis.from_pool(pool)) as client:
@@ -208,44 +224,36 @@ async def _open_single(target: Target, parallel: int, patience_s: float) -> Asyn
 
 @contextlib.asynccontextmanager
 async def _open_sentinel(target: Target, parallel: int, patience_s: float) -> AsyncIterator[Client]:
-    probes = {
+    common = _common(target, patience_s)
+    probing = {
+        **common,
         "username": target.sentinel_user,
         "password": target.sentinel_password,
         "socket_timeout": LOOK_S,
         "socket_connect_timeout": LOOK_S,
-        "protocol": 2,
-        "retry": _retry(),
-        "ssl": target.tls,
-        **_ssl(target),
     }
-    sentinel = Sentinels(list(target.hosts), sentinel_kwargs=probes)  # type: ignore[no-untyped-call]
-    primary: Redis = sentinel.master_for(
+    probes = [_client(host, port, parallel, _retry(), probing) for host, port in target.hosts]
+    primary: Redis = Sentinels(probes).master_for(
         target.service,
-        connection_class=PrimarySSLConnection if target.tls else PrimaryConnection,
+        connection_class=PrimaryTLSConnection if target.tls else PrimaryConnection,
         db=target.db,
         max_connections=parallel + 10,
         retry=_retry(),
-        **_common(target, patience_s),
+        **common,
     )
     async with contextlib.AsyncExitStack() as stack:
-        for probe in sentinel.sentinels:
+        for probe in probes:
             await stack.enter_async_context(contextlib.aclosing(probe))
         yield await stack.enter_async_context(contextlib.aclosing(primary))
 
 
 @contextlib.asynccontextmanager
 async def _open_cluster(target: Target, parallel: int, patience_s: float) -> AsyncIterator[Client]:
+    common = _common(target, patience_s)
+
     def open_node(host: str, port: int) -> Redis:
-        pool = BlockingConnectionPool(
-            max_connections=parallel + 10,
-            timeout=None,
-            connection_class=SSLConnection if target.tls else Connection,
-            host=host,
-            port=port,
-            retry=_no_retry(),  # the next try goes where the slot is by then
-            **_common(target, patience_s),
-        )
-        return Redis.from_pool(pool)
+        once = Retry(NoBackoff(), 0)  # the next try goes where the slot is by then
+        return _client(host, port, parallel, once, common)
 
     async with contextlib.aclosing(Cluster(target.hosts, open_node)) as cluster:
         yield cluster
@@ -254,7 +262,7 @@ async def _open_cluster(target: Target, parallel: int, patience_s: float) -> Asy
 _OPENERS: Final[Mapping[str, Callable[[Target, int, float], AbstractAsyncContextManager[Client]]]] = {
     "redis": _open_single,
     "rediss": _open_single,
-    "unix": _open_single,
+    "unix": _open_unix,
     "redis+sentinel": _open_sentinel,
     "redis+cluster": _open_cluster,
 }

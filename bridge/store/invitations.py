@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
 from bridge.core import ids
 from bridge.core.models import Due, Invitation, OrderChange, State, Step
+from bridge.errors import StoreUnavailable
 from bridge.ports import Clock, Mint
 from bridge.store import keys, records, scripts
-from bridge.store.commands import Commands
+from bridge.store.commands import Commands, Unconfirmed
 
 _TOGETHER = 100
 
@@ -21,6 +23,9 @@ class RedisInvitations:
     A record lives for *retention* from its last change, unless somebody is still owed an anonymisation: a debt does not
     expire. *lease_life* is how long a task belongs to the one for whom a commit leased it; *nonce* marks every commit, so
     that one which is sent twice is recognised.
+
+    Where commits are to be confirmed by replicas, one that was not leaves a mark, and whoever reads that invitation next has
+    it confirmed first: a caller that repeats itself must not be told "known already" of what one Redis alone has.
     """
 
     def __init__(
@@ -48,14 +53,26 @@ class RedisInvitations:
         partition = ids.partition_in(invitation_id)
         if partition is None:
             return None
-        value = await self._commands.run(("GET", self._keys[partition].invitation(invitation_id)))
+        names = self._keys[partition]
+        if not self._commands.confirms:
+            value = await self._commands.run(("GET", names.invitation(invitation_id)))
+        else:
+            both = ("MGET", names.invitation(invitation_id), names.doubt(invitation_id))
+            value, doubt = await self._commands.run(both)
+            if doubt is not None:
+                await self._confirm(names, invitation_id)
         return None if value is None else self._read(invitation_id, value)
 
     async def find_order(self, partition: int, order_key: str) -> Invitation | None:
         """The latest invitation of this order, or None."""
         names = self._keys[partition]
         found = await self._commands.run(scripts.FIND.call([names.order(order_key)], [names.base]))
-        return self._read(found[0].decode(), found[1]) if found else None
+        if not found:
+            return None
+        invitation_id = found[0].decode()
+        if self._commands.confirms and await self._commands.run(("GET", names.doubt(invitation_id))) is not None:
+            await self._confirm(names, invitation_id)
+        return self._read(invitation_id, found[1])
 
     async def commit(self, step: Step) -> bool:
         """Write the record, its tasks and the claim on its order together; False: somebody was faster."""
@@ -73,32 +90,36 @@ class RedisInvitations:
                 tasks += ("due", task.kind, records.to_ms(task.at), checked(task.owner or ""))
             else:
                 tasks += ("cancel", task.kind, 0, "")
-        written: int = await self._commands.run(
-            scripts.COMMIT.call(
-                [
-                    names.invitation(invitation.id),
-                    names.tasks,
-                    names.lanes,
-                    names.dead,
-                    *([names.order(order_key)] if order_key else ()),
-                ],
-                [
-                    names.base,
-                    invitation.id,
-                    invitation.customer,
-                    records.to_ms(now),
-                    invitation.version,
-                    invitation.version + 1,
-                    self._nonce(),
-                    records.dump_invitation(invitation, self._cipher),
-                    0 if owes(invitation) else self._retention_ms,
-                    step.order if order_key else OrderChange.KEEP,
-                    step.replaces or "",
-                    lease_end,
-                    *tasks,
-                ],
-            )
+        call = scripts.COMMIT.call(
+            [
+                names.invitation(invitation.id),
+                names.tasks,
+                names.lanes,
+                names.dead,
+                *([names.order(order_key)] if order_key else ()),
+            ],
+            [
+                names.base,
+                invitation.id,
+                invitation.customer,
+                records.to_ms(now),
+                invitation.version,
+                invitation.version + 1,
+                self._nonce(),
+                records.dump_invitation(invitation, self._cipher),
+                0 if owes(invitation) else self._retention_ms,
+                step.order if order_key else OrderChange.KEEP,
+                step.replaces or "",
+                lease_end,
+                *tasks,
+            ],
         )
+        try:
+            written: int = await self._commands.run_confirmed(call)
+        except Unconfirmed:
+            with contextlib.suppress(StoreUnavailable):
+                await self._commands.run(self._doubting(names, invitation.id))
+            raise
         return written == 1
 
     async def scan(self) -> AsyncIterator[Invitation]:
@@ -115,6 +136,14 @@ class RedisInvitations:
                 batch.clear()
         for invitation in await self._load_all(batch):
             yield invitation
+
+    def _doubting(self, names: keys.Keys, invitation_id: str) -> scripts.Command:
+        return ("SET", names.doubt(invitation_id), "1", "PX", self._retention_ms)
+
+    async def _confirm(self, names: keys.Keys, invitation_id: str) -> None:
+        """Whoever has this newer change has all before it, too."""
+        await self._commands.run_confirmed(self._doubting(names, invitation_id))
+        await self._commands.run(("DEL", names.doubt(invitation_id)))
 
     async def _load_all(self, names: list[str]) -> list[Invitation]:
         values = await self._commands.run_all([("GET", name) for name in names])

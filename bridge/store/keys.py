@@ -4,6 +4,7 @@
 
     <prefix>:{p7}:iv:<invitation id>     string  the record, "<version>|<nonce>|<json>"
     <prefix>:{p7}:order:<order key>      string  invitation id
+    <prefix>:{p7}:doubt:<invitation id>  string  its last change was not confirmed by enough replicas (see redis.wait)
     <prefix>:{p7}:lanes                  zset    lane -> due ms of its earliest task
     <prefix>:{p7}:due:<lane>             zset    invitation id -> due ms (of a leased task: the end of the lease)
     <prefix>:{p7}:tasks                  hash    task id -> entry; only while there is something to know (see common.lua)
@@ -69,6 +70,10 @@ class Keys:
     def order(self, order_key: str) -> str:
         """The claim on an order."""
         return f"{self.base}order:{order_key}"
+
+    def doubt(self, invitation_id: str) -> str:
+        """The mark of an invitation whose last change is not confirmed."""
+        return f"{self.base}doubt:{invitation_id}"
 
     def due(self, lane_name: str) -> str:
         """The queue of a lane."""

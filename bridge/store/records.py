@@ -1,5 +1,8 @@
 """Invitations, attempt logs and dead letters as compact JSON, and back.
 
+With a cipher, what a candidate achieved and every link with a secret stand together in ``sealed``, and the excerpts of an
+attempt log one by one. Plain documents can still be read then, so encryption may be switched on at any time.
+
 Left out is what is absent, None or empty; times are whole milliseconds since 1970 UTC, so a time that was stored comes back
 cut to the millisecond. Every document carries the number of its format in ``f``: older ones are migrated when they are read,
 newer ones are refused (``RecordTooNew``) and left untouched, so that two versions of the bridge can run side by side.
@@ -26,7 +29,7 @@ from bridge.core.models import (
     TaskKind,
     Trait,
 )
-from bridge.errors import Complaint, ConfigError, RecordTooNew
+from bridge.errors import RecordSealed, RecordTooNew
 
 FORMAT: Final = 1
 """The format that is written."""
@@ -37,6 +40,7 @@ Migrations = Mapping[int, Callable[[Document], Document]]
 MIGRATIONS: Final[Migrations] = {}
 """From a format to the next one: ``{1: one_to_two}`` once FORMAT is 2."""
 
+_SEALED: Final = ("callback", "url", "hint", "result")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 
@@ -48,7 +52,25 @@ class Cipher(Protocol):
         """Seal *plain*."""
 
     def decrypt(self, sealed: str) -> bytes:
-        """Open what ``encrypt`` sealed, perhaps with an older key."""
+        """Open what ``encrypt`` sealed, perhaps with an older key; raises ``ValueError`` if no key fits."""
+
+    def is_newest(self, sealed: str) -> bool:
+        """Whether ``encrypt`` would use the same key for it today."""
+
+
+class Unopened(str):
+    """An excerpt for which there is no key: readable as an explanation, and dumped again as it was stored.
+
+    So a task whose log cannot be opened is performed all the same, and its log is not lost.
+    """
+
+    sealed: str
+
+    def __new__(cls, sealed: str) -> Unopened:
+        """Keep *sealed*."""
+        made = super().__new__(cls, "(encrypted with a key that is not in encryption_keys)")
+        made.sealed = sealed
+        return made
 
 
 def to_ms(moment: datetime) -> int:
@@ -63,8 +85,9 @@ def from_ms(milliseconds: int) -> datetime:
 
 def dump_invitation(invitation: Invitation, cipher: Cipher | None = None) -> bytes:
     """The record without id and version, which stand elsewhere. Of an ERASED one only what the tombstone needs."""
-    document = _tombstone(invitation) if invitation.state is State.ERASED else _whole(invitation, cipher)
-    return _dump({"f": FORMAT, **{name: value for name, value in document.items() if not _absent(value)}})
+    document = _tombstone(invitation) if invitation.state is State.ERASED else _whole(invitation)
+    present = {"f": FORMAT, **{name: value for name, value in document.items() if not _absent(value)}}
+    return _dump(_seal(present, cipher))
 
 
 def load_invitation(
@@ -74,10 +97,9 @@ def load_invitation(
     cipher: Cipher | None = None,
     migrations: Migrations = MIGRATIONS,
 ) -> Invitation:
-    """The inverse of ``dump_invitation``, for every format so far."""
-    document = _document(data, migrations, invitation_id)
-    hint = _unseal(document.get("hint"), cipher)
-    result = _unseal(document.get("result"), cipher)
+    """The inverse of ``dump_invitation``, for every format so far; raises ``RecordSealed`` without a fitting key."""
+    document = _document(data, migrations, invitation_id, cipher)
+    hint, result = document.get("hint"), document.get("result")
     return Invitation(
         id=invitation_id,
         customer=document["customer"],
@@ -112,17 +134,32 @@ def customer_of(data: bytes) -> str:
     return name
 
 
-def dump_notes(notes: Sequence[AttemptNote]) -> bytes:
+def reseal_invitation(data: bytes, cipher: Cipher, invitation_id: str) -> bytes | None:
+    """The same record, sealed with the newest key; None where it is, or has nothing to seal."""
+    document = _readable(data, invitation_id)
+    if "sealed" in document and cipher.is_newest(document["sealed"]):
+        return None
+    fresh = _seal(_unsealed(document, cipher, invitation_id), cipher)
+    return _dump(fresh) if "sealed" in fresh else None
+
+
+def dump_notes(notes: Sequence[AttemptNote], cipher: Cipher | None = None) -> bytes:
     """An attempt log; empty bytes for an empty one."""
-    return _dump(_notes(notes)) if notes else b""
+    return _dump(_notes(notes, cipher)) if notes else b""
 
 
-def load_notes(data: bytes) -> tuple[AttemptNote, ...]:
-    """The inverse of ``dump_notes``."""
-    return _load_notes(orjson.loads(data)) if data else ()
+def load_notes(data: bytes, cipher: Cipher | None = None) -> tuple[AttemptNote, ...]:
+    """The inverse of ``dump_notes``; an excerpt without a fitting key is ``Unopened``."""
+    return _load_notes(orjson.loads(data), cipher) if data else ()
 
 
-def dump_dead_letter(letter: DeadLetter) -> bytes:
+def reseal_notes(data: bytes, cipher: Cipher, owner: str) -> bytes | None:
+    """The same attempt log, sealed with the newest key; None where nothing is to be done."""
+    fresh = _reseal_notes(orjson.loads(data) if data else [], cipher, owner)
+    return None if fresh is None else _dump(fresh)
+
+
+def dump_dead_letter(letter: DeadLetter, cipher: Cipher | None = None) -> bytes:
     """A dead letter without its ids, which stand in its key."""
     return _dump(
         {
@@ -131,12 +168,12 @@ def dump_dead_letter(letter: DeadLetter) -> bytes:
             "attempts": letter.attempts,
             "reason": letter.reason,
             "since": to_ms(letter.since),
-            "history": _notes(letter.history),
+            "history": _notes(letter.history, cipher),
         }
     )
 
 
-def load_dead_letter(invitation_id: str, kind: TaskKind, data: bytes) -> DeadLetter:
+def load_dead_letter(invitation_id: str, kind: TaskKind, data: bytes, cipher: Cipher | None = None) -> DeadLetter:
     """The inverse of ``dump_dead_letter``."""
     document = _document(data, MIGRATIONS, invitation_id)
     return DeadLetter(
@@ -146,11 +183,18 @@ def load_dead_letter(invitation_id: str, kind: TaskKind, data: bytes) -> DeadLet
         attempts=document["attempts"],
         reason=document["reason"],
         since=from_ms(document["since"]),
-        history=_load_notes(document["history"]),
+        history=_load_notes(document["history"], cipher),
     )
 
 
-def _whole(invitation: Invitation, cipher: Cipher | None) -> Document:
+def reseal_dead_letter(data: bytes, cipher: Cipher, owner: str) -> bytes | None:
+    """The same dead letter, sealed with the newest key; None where nothing is to be done."""
+    document = _readable(data, owner)
+    fresh = _reseal_notes(document["history"], cipher, owner)
+    return None if fresh is None else _dump({**document, "history": fresh})
+
+
+def _whole(invitation: Invitation) -> Document:
     hint, result = invitation.hint, invitation.result
     return {
         **_tombstone(invitation),
@@ -161,8 +205,8 @@ def _whole(invitation: Invitation, cipher: Cipher | None) -> Document:
         "duration": invitation.duration,
         "callback": invitation.callback,
         "url": invitation.assessment_url,
-        "hint": None if hint is None else _seal(_dump_hint(hint), cipher),
-        "result": None if result is None else _seal(_dump_result(result), cipher),
+        "hint": None if hint is None else _dump_hint(hint),
+        "result": None if result is None else _dump_result(result),
         "confirmed": invitation.confirmed,
         "live": invitation.live_attempt or None,
         "failure": invitation.failure,
@@ -185,14 +229,19 @@ def _tombstone(invitation: Invitation) -> Document:
     }
 
 
-def _document(data: bytes, migrations: Migrations, owner: str) -> Document:
-    document: Document = orjson.loads(data)
-    number: int = document["f"]
-    if number > FORMAT:
-        raise RecordTooNew(f"{owner} is stored in format {number}; this version of the bridge reads up to {FORMAT}")
-    while number < FORMAT:
+def _document(data: bytes, migrations: Migrations, owner: str, cipher: Cipher | None = None) -> Document:
+    document = _unsealed(_readable(data, owner), cipher, owner)
+    for number in range(document["f"], FORMAT):
         document = migrations[number](document)
-        number += 1
+    return document
+
+
+def _readable(data: bytes, owner: str) -> Document:
+    document: Document = orjson.loads(data)
+    if document["f"] > FORMAT:
+        raise RecordTooNew(
+            f"{owner} is stored in format {document['f']}; this version of the bridge reads up to {FORMAT}"
+        )
     return document
 
 
@@ -210,18 +259,29 @@ def _dump(document: object) -> bytes:
         return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
-def _seal(document: Document, cipher: Cipher | None) -> Document | str:
-    return document if cipher is None else cipher.encrypt(_dump(document))
+def _seal(document: Document, cipher: Cipher | None) -> Document:
+    """One sealed part for all that is to be sealed: the overhead of one."""
+    private = {name: value for name, value in document.items() if name in _SEALED}
+    if cipher is None or not private:
+        return document
+    rest = {name: value for name, value in document.items() if name not in _SEALED}
+    return {**rest, "sealed": cipher.encrypt(_dump(private))}
 
 
-def _unseal(stored: Document | str | None, cipher: Cipher | None) -> Document | None:
-    """A text is sealed, an object is not: so encryption may be switched on while plain results are still stored."""
-    if not isinstance(stored, str):
-        return stored
+def _unsealed(document: Document, cipher: Cipher | None, owner: str) -> Document:
+    if "sealed" not in document:
+        return document
+    opened: Document = orjson.loads(_open(document["sealed"], cipher, owner))
+    return {**{name: value for name, value in document.items() if name != "sealed"}, **opened}
+
+
+def _open(sealed: str, cipher: Cipher | None, owner: str) -> bytes:
     if cipher is None:
-        raise ConfigError([Complaint("encryption_keys", 0, 0, "stored results are encrypted, but there is no key")])
-    opened: Document = orjson.loads(cipher.decrypt(stored))
-    return opened
+        raise RecordSealed(f"{owner} is stored encrypted, but encryption_keys is empty")
+    try:
+        return cipher.decrypt(sealed)
+    except ValueError:
+        raise RecordSealed(f"{owner} is encrypted with a key that is not in encryption_keys") from None
 
 
 def _dump_attempt(attempt: Attempt) -> Document:
@@ -308,30 +368,65 @@ def _load_trait(document: Document) -> Trait:
     )
 
 
-def _notes(notes: Sequence[AttemptNote]) -> list[Document]:
+def _notes(notes: Sequence[AttemptNote], cipher: Cipher | None) -> list[Document]:
     return [
         {
             "at": to_ms(note.at),
             "outcome": note.outcome,
             **({} if note.status is None else {"status": note.status}),
             "ms": note.latency_ms,
-            **({"excerpt": note.excerpt} if note.excerpt else {}),
+            **_dump_excerpt(note.excerpt, cipher),
         }
         for note in notes
     ]
 
 
-def _load_notes(documents: Sequence[Document]) -> tuple[AttemptNote, ...]:
+def _load_notes(documents: Sequence[Document], cipher: Cipher | None) -> tuple[AttemptNote, ...]:
     return tuple(
         AttemptNote(
             at=from_ms(note["at"]),
             outcome=note["outcome"],
             status=note.get("status"),
             latency_ms=note["ms"],
-            excerpt=note.get("excerpt", ""),
+            excerpt=_load_excerpt(note, cipher),
         )
         for note in documents
     )
+
+
+def _dump_excerpt(excerpt: str, cipher: Cipher | None) -> Document:
+    if isinstance(excerpt, Unopened):
+        return {"sealed": excerpt.sealed}
+    if not excerpt:
+        return {}
+    return {"excerpt": excerpt} if cipher is None else {"sealed": cipher.encrypt(excerpt.encode("utf-8", "replace"))}
+
+
+def _load_excerpt(note: Document, cipher: Cipher | None) -> str:
+    if "sealed" not in note:
+        excerpt: str = note.get("excerpt", "")
+        return excerpt
+    try:
+        return _open(note["sealed"], cipher, "an attempt log").decode("utf-8")
+    except RecordSealed:
+        return Unopened(note["sealed"])
+
+
+def _reseal_notes(notes: Sequence[Document], cipher: Cipher, owner: str) -> list[Document] | None:
+    fresh = [_reseal_note(note, cipher, owner) for note in notes]
+    return None if fresh == list(notes) else fresh
+
+
+def _reseal_note(note: Document, cipher: Cipher, owner: str) -> Document:
+    if "sealed" in note:
+        if cipher.is_newest(note["sealed"]):
+            return note
+        plain = _open(note["sealed"], cipher, owner)
+    elif "excerpt" in note:
+        plain = note["excerpt"].encode("utf-8")
+    else:
+        return note
+    return {**{name: value for name, value in note.items() if name != "excerpt"}, "sealed": cipher.encrypt(plain)}
 
 
 def _stamp(moment: datetime | None) -> int | None:

@@ -23,8 +23,11 @@ class RedisReferences:
 
     async def remember(self, customer: str, reference_id: str, invitation_id: str) -> str | None:
         """Keep the way; gives the word of an event that came before, once."""
-        before = await self._set(self._reference(customer, reference_id), invitation_id, self._retention)
-        return before[len(_MARK) :] if before is not None and before.startswith(_MARK) else None
+        key = self._reference(customer, reference_id)
+        # SET with GET is there from Redis 6.2 on.
+        value = await self._commands.run(("SET", key, invitation_id, "PX", _ms(self._retention), "GET"))
+        before = value.decode() if value is not None else ""
+        return before[len(_MARK) :] if before.startswith(_MARK) else None
 
     async def find(self, customer: str, reference_id: str) -> str | None:
         """The invitation id, or None."""
@@ -38,15 +41,20 @@ class RedisReferences:
             ("SET", self._reference(customer, reference_id), f"{_MARK}{word}", "PX", _ms(_WAITING), "NX")
         )
 
-    async def first_time(self, customer: str, event_id: str) -> bool:
-        """Whether this event was not seen within the last days; marks it as seen."""
-        key = f"{self._prefix}:seen:{ids.digest(f'{customer}/{event_id}')[:40]}"
-        return await self._set(key, "1", _SEEN) is None
+    async def forget(self, customer: str, reference_id: str) -> None:
+        """Forget the way: its candidate was deleted."""
+        await self._commands.run(("DEL", self._reference(customer, reference_id)))
 
-    async def _set(self, key: str, value: str, life: timedelta) -> str | None:
-        """Set and give what was there before. SET with GET is there from Redis 6.2 on."""
-        before = await self._commands.run(("SET", key, value, "PX", _ms(life), "GET"))
-        return before.decode() if before is not None else None
+    async def seen(self, customer: str, event_id: str) -> bool:
+        """Whether this event was marked within the last days."""
+        return await self._commands.run(("GET", self._event(customer, event_id))) is not None
+
+    async def mark(self, customer: str, event_id: str) -> None:
+        """Mark this event as seen."""
+        await self._commands.run(("SET", self._event(customer, event_id), "1", "PX", _ms(_SEEN)))
+
+    def _event(self, customer: str, event_id: str) -> str:
+        return f"{self._prefix}:seen:{ids.digest(f'{customer}/{event_id}')[:40]}"
 
     def _reference(self, customer: str, reference_id: str) -> str:
         return f"{self._prefix}:ref:{ids.digest(f'{customer}/{reference_id}')[:40]}"

@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from redis.asyncio import Redis
-from redis.asyncio.sentinel import (
-    MasterNotFoundError,
-    Sentinel,
-    SentinelManagedConnection,
-    SentinelManagedSSLConnection,
-)
+from redis.asyncio.sentinel import MasterNotFoundError, Sentinel, SentinelManagedConnection
 from redis.exceptions import ConnectionError, ResponseError
 
 from bridge.store.majority import majority
+from bridge.store.tls import Shared
 
 LOOK_S: Final = 0.4
 """For the question who is primary; it is put to all Sentinels at once."""
 
 
 class Sentinels(Sentinel):
-    """redis-py asks one Sentinel after the other: behind one that hangs, no operation would find the primary in time."""
+    """redis-py asks one Sentinel after the other: behind one that hangs, no operation would find the primary in time.
+
+    *probes* are the clients of the Sentinels.
+    """
+
+    def __init__(self, probes: Sequence[Redis]) -> None:
+        super().__init__([], sentinel_kwargs={})  # type: ignore[no-untyped-call]
+        self.sentinels = list(probes)
 
     async def discover_master(self, service_name: str) -> tuple[str, int]:
         """The primary's address, as the newest of most Sentinels' opinions has it."""
@@ -32,8 +36,9 @@ class Sentinels(Sentinel):
         return newest["ip"], newest["port"]
 
     async def _state(self, sentinel: Redis, service_name: str) -> dict[str, Any] | None:
-        masters: dict[str, dict[str, Any]] = await sentinel.sentinel_masters()
-        return masters.get(service_name)
+        masters: Any = await sentinel.sentinel_masters()
+        state: dict[str, Any] | None = masters.get(service_name)
+        return state
 
 
 class _Demoted:
@@ -54,5 +59,5 @@ class PrimaryConnection(_Demoted, SentinelManagedConnection):
     """A connection to whoever is primary."""
 
 
-class PrimarySSLConnection(_Demoted, SentinelManagedSSLConnection):
+class PrimaryTLSConnection(Shared, PrimaryConnection):
     """The same over TLS."""

@@ -27,8 +27,8 @@ _TOGETHER: Final = 100
 class RedisTasks:
     """``TaskQueue`` over Redis. Its cost depends neither on the stored records nor on the tasks that are not due yet.
 
-    *retention* is how long a dead letter is kept; *stamp* numbers the leases, unguessably often different, at most 2**46
-    (Lua counts in doubles).
+    *retention* is how long a dead letter is kept; *cipher* seals what vendors answered; *stamp* numbers the leases, unguessably
+    often different, at most 2**46 (Lua counts in doubles).
     """
 
     def __init__(
@@ -37,11 +37,13 @@ class RedisTasks:
         *,
         prefix: str,
         retention: timedelta,
+        cipher: records.Cipher | None = None,
         stamp: Callable[[], int] = lambda: secrets.randbits(46),
     ) -> None:
         self._commands = commands
         self._keys = keys.all_keys(prefix)
         self._retention_ms = retention // timedelta(milliseconds=1)
+        self._cipher = cipher
         self._stamp = stamp
         self._turns = itertools.count()
 
@@ -73,7 +75,7 @@ class RedisTasks:
                 [self._lease_call(partition, wanted, now, owner, until, stamp) for partition, wanted in asked.items()]
             )
             for partition, answer in zip(asked, answers, strict=True):
-                got = [_lease(*parts, owner=owner, stamp=stamp) for parts in zip(*[iter(answer)] * 4, strict=True)]
+                got = [self._read(*parts, owner=owner, stamp=stamp) for parts in zip(*[iter(answer)] * 4, strict=True)]
                 leases += got
                 shares.take(partition, [keys.lane(lease.customer, lease.kind) for lease in got])
         return tuple(leases)
@@ -111,7 +113,7 @@ class RedisTasks:
         if not answer:
             return None
         stamp, attempt, history = answer
-        return _lease(lane.encode(), invitation_id.encode(), attempt, history, owner=owner, stamp=int(stamp))
+        return self._read(lane.encode(), invitation_id.encode(), attempt, history, owner=owner, stamp=int(stamp))
 
     async def extend(self, leases: Sequence[Lease], until: datetime) -> None:
         """Heartbeat: keep those that are still ours until *until*."""
@@ -161,7 +163,7 @@ class RedisTasks:
                 values = await self._commands.run_all([("GET", names.dead_letter(task)) for task in batch])
                 for task, value in zip(batch, values, strict=True):
                     if value is not None:
-                        yield records.load_dead_letter(*keys.read_task(task), value)
+                        yield records.load_dead_letter(*keys.read_task(task), value, self._cipher)
 
     async def replay(self, invitation_id: str, kind: TaskKind, now: datetime) -> bool:
         """Queue a dead letter's task again, from attempt 1, due now; False: no such dead letter."""
@@ -179,7 +181,7 @@ class RedisTasks:
         value = await self._commands.run(("GET", names.dead_letter(task)))
         if value is None:
             return False
-        lane = keys.lane(records.load_dead_letter(invitation_id, kind, value).customer, kind)
+        lane = keys.lane(records.load_dead_letter(invitation_id, kind, value, self._cipher).customer, kind)
         done: int = await self._commands.run(
             scripts.REVIVE.call(
                 [names.due(lane), names.tasks, names.lanes, names.dead], [names.base, invitation_id, task, lane, at]
@@ -225,7 +227,7 @@ class RedisTasks:
                 "again",
                 records.to_ms(settlement.at),
                 lease.attempt if settlement.counted else lease.attempt - 1,
-                records.dump_notes(_log(lease, settlement.note)),
+                records.dump_notes(_log(lease, settlement.note), self._cipher),
             )
         elif isinstance(settlement, Dead):
             letter = DeadLetter(
@@ -237,7 +239,7 @@ class RedisTasks:
                 since=now,
                 history=_log(lease, settlement.note),
             )
-            outcome = ("dead", records.to_ms(now), self._retention_ms, records.dump_dead_letter(letter))
+            outcome = ("dead", records.to_ms(now), self._retention_ms, records.dump_dead_letter(letter, self._cipher))
         return scripts.SETTLE.call(
             [names.due(lane), names.tasks, names.lanes, names.dead, names.dead_letter(lease.task_id)],
             [lease.invitation_id, lease.task_id, lane, lease.owner, lease.revision, *outcome],
@@ -249,19 +251,20 @@ class RedisTasks:
             raise ValueError("not an invitation id")
         return self._keys[partition], keys.lane(lease.customer, lease.kind)
 
+    def _read(
+        self, lane: bytes, invitation_id: bytes, attempt: bytes, history: bytes, *, owner: str, stamp: int
+    ) -> Lease:
+        customer, kind = keys.read_lane(lane.decode())
+        return Lease(
+            invitation_id=invitation_id.decode(),
+            kind=kind,
+            customer=customer,
+            attempt=int(attempt),
+            owner=owner,
+            revision=stamp,
+            history=records.load_notes(history, self._cipher),
+        )
+
 
 def _log(lease: Lease, note: AttemptNote | None) -> tuple[AttemptNote, ...]:
     return (*lease.history, *(() if note is None else (note,)))[-_HISTORY:]
-
-
-def _lease(lane: bytes, invitation_id: bytes, attempt: bytes, history: bytes, *, owner: str, stamp: int) -> Lease:
-    customer, kind = keys.read_lane(lane.decode())
-    return Lease(
-        invitation_id=invitation_id.decode(),
-        kind=kind,
-        customer=customer,
-        attempt=int(attempt),
-        owner=owner,
-        revision=stamp,
-        history=records.load_notes(history),
-    )

@@ -13,20 +13,20 @@ from bridge.errors import BodyTooLarge, InvalidRequest, SlowBody
 BODY_TIME_S = 10.0
 
 
-async def read(request: web.Request, limit: int) -> bytes:
+async def read(request: web.Request, limit: int, *, within_s: float = BODY_TIME_S) -> bytes:
     """The body's bytes; raises ``BodyTooLarge`` over *limit* bytes, ``SlowBody``, ``InvalidRequest`` for a broken encoding."""
     too_large = f"At most {limit // 1024} KiB are accepted here."
     if request.content_length is not None and request.content_length > limit:
         raise BodyTooLarge(too_large)
     body = bytearray()
     try:
-        async with asyncio.timeout(BODY_TIME_S):
+        async with asyncio.timeout(within_s):
             async for chunk in request.content.iter_any():
                 body += chunk
                 if len(body) > limit:
                     raise BodyTooLarge(too_large)
     except TimeoutError:
-        msg = f"The body has to arrive within {BODY_TIME_S:.0f} seconds."
+        msg = f"The body has to arrive within {within_s:g} seconds."
         raise SlowBody(msg) from None
     except (HttpProcessingError, web.RequestPayloadError) as error:
         msg = "The body is not encoded as its headers say."

@@ -10,7 +10,7 @@ import structlog
 from aiohttp import web
 from structlog.contextvars import bound_contextvars
 
-from bridge.errors import BridgeError, StoreUnavailable, UpstreamError
+from bridge.errors import BridgeError, RecordUnreadable, StoreUnavailable, UpstreamError
 from bridge.web import problems
 from bridge.web.keys import CUSTOMER, DRAINING, HEARD, REQUEST_ID, ROUTE
 from bridge.web.routing import Handler
@@ -53,7 +53,7 @@ async def _answer(request: web.Request, handler: Handler) -> tuple[web.StreamRes
     except web.HTTPException as error:
         return _of_http_exception(error)
     except BridgeError as error:
-        if isinstance(error, UpstreamError | StoreUnavailable):
+        if isinstance(error, UpstreamError | StoreUnavailable | RecordUnreadable):
             log.warning("request.failed", error=str(error), code=getattr(error, "code", None))
         return problems.of_error(error), getattr(error, "code", None)
     except ConnectionResetError:

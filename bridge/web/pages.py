@@ -55,7 +55,7 @@ class Pages:
         policy = (
             f"default-src 'none'; style-src {self._style}; form-action {form}; frame-ancestors 'none'; base-uri 'none'"
         )
-        headers = {**private_headers(), "Content-Security-Policy": policy, "X-Content-Type-Options": "nosniff"}
+        headers = {**private_headers(), "Content-Security-Policy": policy}
         return web.Response(text=text, status=status, content_type="text/html", headers=headers)
 
     def message(self, name: str, *, status: int, lang: str = "en") -> web.Response:
@@ -70,8 +70,13 @@ class Pages:
 
 
 def private_headers() -> dict[str, str]:
-    """For everything behind a link that is a secret: no cache, no referrer, no index."""
-    return {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer", "X-Robots-Tag": "noindex, nofollow"}
+    """For everything behind a link that is a secret: no cache, no referrer, no index, no guessing of types."""
+    return {
+        "Cache-Control": "no-store",
+        "Referrer-Policy": "no-referrer",
+        "X-Robots-Tag": "noindex, nofollow",
+        "X-Content-Type-Options": "nosniff",
+    }
 
 
 class Handlers:

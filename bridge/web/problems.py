@@ -28,6 +28,7 @@ _TABLE: dict[type[Exception], tuple[int, str]] = {
     errors.OutcomeUnknown: (504, "Equalture gave no usable answer"),
     errors.StoreUnavailable: (503, "The store cannot be reached"),
     errors.RecordTooNew: (503, "Written by a newer version of the bridge"),
+    errors.RecordSealed: (503, "Encrypted with a key that is not listed"),
 }
 CODES = tuple(dict.fromkeys(error.code for error in _TABLE))  # type: ignore[attr-defined]
 _RETRY_AFTER_S = 5

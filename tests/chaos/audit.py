@@ -15,6 +15,7 @@ from bridge.sandbox import Application, Entry
 from tests.chaos.actors import Round
 from tests.chaos.evidence import Evidence, by_order, invitation_of
 from tests.chaos.faults import KILLS, REDIS_HANG, REDIS_KILL
+from tests.chaos.plan import MAIL, MARK
 from tests.chaos.stage import EQUALTURE_TIMEOUT_S
 
 WRITTEN_WITHIN_S = 1.5
@@ -208,10 +209,21 @@ def _deletions(evidence: Evidence, found: Findings) -> None:
             found.undeleted.append(f"{known.invitation_id}: {application.reference_id} is {application.state}")
         for needle in _needles(application, known, of_person=last[known.candidate_id] is known):
             if needle in evidence.redis:
-                found.undeleted.append(f"{known.invitation_id}: {needle} is in Redis")
-    found.undeleted += [f"{word} is in Redis" for word in private_words() if word in evidence.redis]
+                holders = [line[:300] for line in evidence.redis.splitlines() if needle in line]
+                found.undeleted.append(f"{known.invitation_id}: {needle} is in Redis: {holders[:2]}")
+    found.undeleted += [f"{word} is in Redis" for word in (MARK, f"@{MAIL}") if word in evidence.redis]
 
 
 def _needles(application: Application, known: Round, *, of_person: bool) -> list[str]:
     own = [application.reference_id, application.link_token]
     return [*own, known.candidate_id] if of_person else own
+
+
+def _errors(evidence: Evidence, found: Findings) -> None:
+    for entry in evidence.answers:
+        if entry.status == 500:
+            found.server_errors.append(f"{entry.operation} {entry.path}: {entry.response_json}")
+    found.server_errors += evidence.crashes
+    found.violations += evidence.violations
+    found.unexpected += [f"{known.candidate_id}: {odd}" for known in evidence.rounds for odd in known.odd]
+    found.unexpected += evidence.leaks

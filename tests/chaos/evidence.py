@@ -7,9 +7,11 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from bridge.app import utc_now
 from bridge.core.ids import PARTITIONS
 from bridge.core.models import OPEN, Invitation, State, TaskKind
 from bridge.sandbox import Application, Entry, Reply
@@ -22,8 +24,6 @@ from tests.chaos.faults import Incident
 from tests.chaos.plan import CUSTOMERS, MAIL, MARK
 from tests.chaos.stage import PREFIX, Stage, secret_of, token_of
 from tests.flows.conftest import CRASHES, everything
-from bridge.app import utc_now
-from datetime import timedelta
 
 FINAL_TRIES = 20
 
@@ -150,6 +150,22 @@ def _is_json(line: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def keep(evidence: Evidence, folder: Path) -> None:
+    """Write what was compared beside the logs, for whoever looks into a broken promise."""
+    entries = {
+        "creates": evidence.creates,
+        "reads": evidence.reads,
+        "notifications": evidence.notifications,
+        "made": evidence.answers,
+    }
+    for name, found in entries.items():
+        lines = (json.dumps(entry.as_json(), default=str) for entry in found)
+        (folder / f"{name}.jsonl").write_text("\n".join(lines), "utf-8")
+    (folder / "records.txt").write_text("\n".join(map(repr, evidence.records.values())), "utf-8")
+    (folder / "rounds.txt").write_text("\n".join(map(repr, evidence.rounds)), "utf-8")
+    (folder / "incidents.txt").write_text("\n".join(map(repr, evidence.incidents)), "utf-8")
 
 
 def by_order(evidence: Evidence) -> list[tuple[Round, list[Entry]]]:

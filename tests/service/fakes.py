@@ -177,10 +177,14 @@ class MemoryReferences:
         if (customer, reference_id) not in self._known:
             self._waiting.setdefault((customer, reference_id), word)
 
-    async def first_time(self, customer: str, event_id: str) -> bool:
-        fresh = (customer, event_id) not in self._seen
+    async def forget(self, customer: str, reference_id: str) -> None:
+        self._known.pop((customer, reference_id), None)
+
+    async def seen(self, customer: str, event_id: str) -> bool:
+        return (customer, event_id) in self._seen
+
+    async def mark(self, customer: str, event_id: str) -> None:
         self._seen.add((customer, event_id))
-        return fresh
 
 
 class Catalogue:
@@ -213,7 +217,7 @@ class World:
         self.tasks = self.make_tasks()
         self.events = Events(self.records, self.references, self.directory)
         self.invitations = self.make_invitations()
-        self.erasure = Erasure(self.records, self.tasks, self.pause)
+        self.erasure = Erasure(self.records, self.tasks, self.references, self.pause)
         self.operations = Operations(self.store, self.store, self.clock)
         self.pauses: list[float] = []
         self.on_pause: Callable[[], None] = lambda: None
@@ -242,7 +246,7 @@ class World:
         return Directory(self.customers.values())
 
     def mint(self) -> str:
-        return f"{next(self._numbers):040d}"
+        return f"{next(self._numbers):024d}-and-more-of-it"
 
     async def pause(self, seconds: float) -> None:
         """Time passes while somebody waits, and others get their turn."""

@@ -20,9 +20,9 @@ from tests.redis_servers import RedisServer, binaries, free_port
 from tests.store.conformance import LEASE_LIFE, RETENTION, Backend, Clock
 
 
-def redis_backend(commands: Commands) -> Backend:
-    """Store and queue over these commands, under a prefix of their own."""
-    prefix = f"test-{secrets.token_hex(4)}"
+def redis_backend(commands: Commands, prefix: str | None = None) -> Backend:
+    """Store and queue over these commands, by default under a prefix of their own."""
+    prefix = prefix or f"test-{secrets.token_hex(4)}"
     clock = Clock()
 
     async def life(invitation_id: str) -> timedelta | None:

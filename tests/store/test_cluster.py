@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 import pytest
+from redis import Redis
 
 from bridge.store.commands import Commands
 from bridge.store.connection import durability, open_client
@@ -33,11 +34,12 @@ class TestQueue(QueuePromises):
     """Over a cluster."""
 
 
-async def test_forgotten_scripts(backend: Backend, cluster_commands: Commands) -> None:
+async def test_forgotten_scripts(backend: Backend, cluster_url: str) -> None:
     """A cluster that forgot its scripts is taught them again."""
-    await cluster_commands.run(("SCRIPT FLUSH",))
-    await put(backend, due())
-    await cluster_commands.run(("SCRIPT FLUSH",))
+    with Redis(port=int(cluster_url.rpartition(":")[2])) as node:
+        node.script_flush()
+        await put(backend, due())
+        node.script_flush()
     assert len(await lease(backend)) == 1
 
 

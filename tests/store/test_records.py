@@ -21,7 +21,7 @@ from bridge.core.models import (
     TaskKind,
     Trait,
 )
-from bridge.errors import ConfigError, RecordTooNew
+from bridge.errors import RecordSealed, RecordTooNew
 from bridge.store import records
 from tests.store.conformance import NOW, invitation
 
@@ -69,6 +69,9 @@ class Reverse:
 
     def decrypt(self, sealed: str) -> bytes:
         return base64.b64decode(sealed)[::-1]
+
+    def is_newest(self, sealed: str) -> bool:
+        return True
 
 
 def back(one: Invitation) -> Invitation:
@@ -148,19 +151,20 @@ def test_newer_format() -> None:
 
 
 def test_cipher() -> None:
-    """With a cipher the result and the hint cannot be read in the store; plain ones from before still can."""
+    """With a cipher result, hint and both vendors' links cannot be read in the store; plain ones from before still can."""
     one, cipher = full(), Reverse()
     data = records.dump_invitation(one, cipher)
     assert b"Mut" not in data
+    assert b"https" not in data
     assert "dashboard_url" not in data.decode()
     assert records.load_invitation(one.id, 9, data, cipher) == one
     assert records.load_invitation(one.id, 9, records.dump_invitation(one), cipher) == one
 
 
 def test_lost_key() -> None:
-    """A sealed result without a key is a matter of configuration, and says so."""
+    """A sealed record without a key is a matter of configuration, and says so."""
     one = full()
-    with pytest.raises(ConfigError, match="key"):
+    with pytest.raises(RecordSealed, match="encryption_keys is empty"):
         records.load_invitation(one.id, 9, records.dump_invitation(one, Reverse()))
 
 

@@ -1,0 +1,110 @@
+"""A run: journeys while things fail, then peace, then the comparison. Bounded in time throughout."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import Counter
+from collections.abc import AsyncIterator, Callable
+from time import perf_counter
+
+from bridge.errors import StoreUnavailable
+from bridge.store.commands import Commands
+from bridge.store.connection import open_client
+from tests.chaos.actors import Journey, Round, play_all
+from tests.chaos.audit import audit
+from tests.chaos.evidence import gather, keep, unsettled
+from tests.chaos.faults import Incident, Saboteur
+from tests.chaos.plan import Options, draw
+from tests.chaos.report import Report, counted, recovery, waits
+from tests.chaos.stage import Stage
+
+AUDIT_S = 20.0
+"""Kept back of the time for the comparison."""
+STALL_S = 0.5
+_TICK_S = 0.05
+
+
+async def run(options: Options, say: Callable[[str], None]) -> Report:
+    """Play it all; *say* hears of the progress. The folder with the logs stays unless all is fine."""
+    begun = perf_counter()
+    async with Stage(options) as stage, _watched() as stalls:
+        say(f"Configuration and logs: {stage.folder}")
+        journeys = [Journey(stage, draw(options.seed, number)) for number in range(options.journeys)]
+        done: list[Journey] = []
+        saboteur = Saboteur(stage, lambda: len(done))
+        saboteur.start()
+
+        def count(journey: Journey) -> None:
+            done.append(journey)
+            if len(done) % max(1, options.journeys // 10) == 0:
+                say(f"{len(done)} of {options.journeys} journeys, {perf_counter() - begun:.0f} s")
+
+        last = begun + options.minutes * 60 - options.settle_s - AUDIT_S
+        wrong = await play_all(journeys, options.abreast, count, lambda: perf_counter() > last)
+        await saboteur.end()
+        played = perf_counter()
+        if wrong:
+            raise wrong[0]
+        saboteur.check()
+        rounds = [known for journey in journeys for known in journey.rounds]
+        async with open_client(stage.redis_url, deadline_s=20.0) as commands:
+            left = await _settle(stage, commands, rounds, say)
+            settled = perf_counter()
+            evidence = await gather(stage, commands, rounds, saboteur.incidents, stalls)
+        found = await asyncio.to_thread(audit, evidence)
+        waited = waits(evidence)
+        report = Report(
+            seed=options.seed,
+            wanted=options.journeys,
+            journeys=len(done),
+            invitations=len(evidence.records),
+            calls=len(stage.equalture.ledger) + len(stage.softgarden.ledger),
+            faults=counted(saboteur.counts()),
+            findings=found,
+            unsettled=dict(left),
+            recovery_s=recovery(evidence),
+            longest_wait_s=waited[-1] if waited else 0.0,
+            typical_wait_s=waited[len(waited) // 2] if waited else 0.0,
+            journeys_s=played - begun,
+            settling_s=settled - played,
+            wall_s=perf_counter() - begun,
+        )
+        stage.keep = not report.fine
+        if stage.keep:
+            keep(evidence, stage.folder)
+            say(f"The logs stay in {stage.folder}")
+    return report
+
+
+async def _settle(stage: Stage, commands: Commands, rounds: list[Round], say: Callable[[str], None]) -> Counter[str]:
+    """Wait until nothing is owed any more; what is left when patience ends."""
+    deadline = perf_counter() + stage.options.settle_s
+    while True:
+        try:
+            left = await unsettled(stage, commands, rounds)
+        except StoreUnavailable:
+            left = Counter({"Redis away": 1})
+        if not left or perf_counter() > deadline:
+            return left
+        say(f"Settling: {dict(left)}")
+        await asyncio.sleep(1.0)
+
+
+@contextlib.asynccontextmanager
+async def _watched() -> AsyncIterator[list[Incident]]:
+    """When this process did not get to its calls for a while: no vendor answers that late without a reason."""
+    stalls: list[Incident] = []
+
+    async def watch() -> None:
+        while True:
+            at = perf_counter()
+            await asyncio.sleep(_TICK_S)
+            if (now := perf_counter()) - at > STALL_S:
+                stalls.append(Incident("stall", at, now))
+
+    task = asyncio.create_task(watch())
+    try:
+        yield stalls
+    finally:
+        task.cancel()

@@ -1,0 +1,114 @@
+"""Deletion: here at once, at the provider however long it takes, and 204 only when both are done."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from bridge.core.models import State, TaskKind
+from bridge.errors import NotConfirmed, Refused, Unavailable, UnknownInvitation
+from tests.service.fakes import ACME, World, make_customer, settled
+
+DOWN = Unavailable("equalture", "anonymise", "no connection")
+
+
+async def test_erased_and_anonymised(world: World) -> None:
+    """A deletion leaves a tombstone, anonymises the application at once, and is fine the second time."""
+    one = await world.completed()
+    await world.erasure.erase(ACME, one.id)
+    await world.erasure.erase(ACME, one.id)
+    gone = await world.load(one)
+    assert (gone.state, gone.result, gone.application_id) == (State.ERASED, None, "")
+    assert world.provider.script.made("anonymise") == [("anonymise", "acme", "ref-1")]
+    assert await world.next_due() is None
+
+
+async def test_foreign_and_failed_ones(world: World) -> None:
+    """What was never issued to this customer is unknown, be it another's, a failed one or nonsense."""
+    one = await world.invited()
+    world.provider.script.on("create", Refused("equalture", "create", "no", status=422))
+    with pytest.raises(Refused):
+        await world.invited("application-2")
+    failed = next(known for known in [k async for k in world.store.scan()] if known.state is State.FAILED)
+    for customer, an_id in ((make_customer("globex"), one.id), (ACME, failed.id), (ACME, "nonsense")):
+        with pytest.raises(UnknownInvitation):
+            await world.erasure.erase(customer, an_id)
+    assert (await world.load(one)).state is State.INVITED
+
+
+async def test_not_confirmed(world: World) -> None:
+    """While the provider is away the record is gone here, the caller is told, and the bridge goes on by itself."""
+    one = await world.invited()
+    world.provider.script.on("anonymise", DOWN, DOWN, None)
+    for _ in range(2):
+        with pytest.raises(NotConfirmed):
+            await world.erasure.erase(ACME, one.id)
+        assert (await world.load(one)).state is State.ERASED
+    left = await world.next_due()
+    assert left is not None
+    world.clock.advance(left)
+    await world.work()
+    await world.erasure.erase(ACME, one.id)
+    assert len(world.provider.script.made("anonymise")) == 3
+
+
+async def test_waits_for_the_worker_that_is_at_it(world: World) -> None:
+    """A deletion that finds a worker anonymising waits for it instead of asking the provider twice."""
+    one = await world.invited()
+    world.provider.script.on("anonymise", DOWN)
+    with pytest.raises(NotConfirmed):
+        await world.erasure.erase(ACME, one.id)
+    entered, release = asyncio.Event(), asyncio.Event()
+
+    async def slow(*_: str) -> None:
+        entered.set()
+        await release.wait()
+
+    world.provider.script.on("anonymise", slow)
+    left = await world.next_due()
+    assert left is not None
+    world.clock.advance(left)
+    (lease,) = await world.lease()
+    worker = asyncio.create_task(world.tasks.perform(lease))
+    await entered.wait()
+    deletion = asyncio.create_task(world.erasure.erase(ACME, one.id))
+    while not world.pauses:
+        await asyncio.sleep(0)
+    assert not deletion.done()
+    release.set()
+    await deletion
+    await worker
+    assert len(world.provider.script.made("anonymise")) == 2
+
+
+async def test_the_wait_has_an_end(world: World) -> None:
+    """A worker that takes too long is not waited for longer than the provider's time-out."""
+    one = await world.invited()
+    world.provider.script.on("anonymise", DOWN)
+    with pytest.raises(NotConfirmed):
+        await world.erasure.erase(ACME, one.id)
+    now = world.clock()
+    assert await world.store.take(one.id, TaskKind.ANONYMISE, now, owner="stuck", until=now + timedelta(hours=1))
+    with pytest.raises(NotConfirmed):
+        await world.erasure.erase(ACME, one.id)
+    assert timedelta(0) <= world.clock() - now - ACME.equalture.timeout < timedelta(seconds=1)
+
+
+async def test_no_callback_brings_it_back(world: World) -> None:
+    """A late callback about a deleted candidate keeps nothing and completes nothing."""
+    one = await world.invited()
+    await world.erasure.erase(ACME, one.id)
+    await world.hint(await world.load(one))
+    gone = await world.load(one)
+    assert (gone.state, gone.hint, gone.result) == (State.ERASED, None, None)
+    assert await world.next_due() is None
+
+
+async def test_parallel_deletions(world: World) -> None:
+    """Ten deletions of the same candidate at once are all confirmed, and the provider is asked once."""
+    one = await world.invited()
+    answers = await settled(*(world.erasure.erase(ACME, one.id) for _ in range(10)))
+    assert answers == [None] * 10
+    assert len(world.provider.script.made("anonymise")) == 1

@@ -1,0 +1,177 @@
+"""What ``redis.wait`` promises: nothing is done before others have it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from fakeredis import FakeAsyncRedis
+
+from bridge.core.models import Step
+from bridge.errors import StoreUnavailable
+from bridge.store.commands import Commands, Unconfirmed, Wait
+from bridge.store.connection import durability, open_client
+from tests.flows.conftest import eventually
+from tests.redis_servers import Cluster, Guarded, RedisServer
+from tests.store.conformance import Backend, InvitationPromises, due, invitation, put
+from tests.store.conftest import redis_backend
+
+WAIT = Wait(replicas=1, timeout_s=0.2)
+
+
+@pytest.fixture(params=["sentinel", "cluster"])
+def shape(request: pytest.FixtureRequest) -> str:
+    name: str = request.param
+    return name
+
+
+@pytest.fixture
+async def commands(url: str) -> AsyncIterator[Commands]:
+    async with open_client(url, wait=WAIT) as commands:
+        yield commands
+
+
+@pytest.fixture
+def backend(commands: Commands) -> Backend:
+    return redis_backend(commands)
+
+
+@pytest.fixture
+def replica(request: pytest.FixtureRequest, shape: str) -> Iterator[RedisServer]:
+    """The replica of partition 7; thawed in the end, if it was frozen."""
+    if shape == "sentinel":
+        guarded: Guarded = request.getfixturevalue("guarded")
+        replica = guarded.replica
+    else:
+        cluster: Cluster = request.getfixturevalue("cluster")
+        replica = cluster.replicas[cluster.primaries.index(cluster.owner_of("{p7}"))]
+    yield replica
+    replica.thaw()
+
+
+@pytest.mark.redis
+class TestInvitations(InvitationPromises):
+    """Where each commit waits for a replica."""
+
+
+@pytest.mark.redis
+async def test_no_confirmation(backend: Backend, replica: RedisServer) -> None:
+    """What no replica has is not done, also for whoever asks again or reads it, until a replica has it."""
+    one = await put(backend)
+    replica.freeze()
+    started = time.monotonic()
+    with pytest.raises(Unconfirmed, match="0 of 1"):
+        await backend.invitations.commit(Step(one, (due(),)))
+    assert time.monotonic() - started < 2
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable):
+            await backend.invitations.load(one.id)
+        with pytest.raises(StoreUnavailable):
+            await backend.invitations.find_order(7, one.order_key)
+    replica.thaw()
+    stored = None
+
+    async def confirmed() -> bool:
+        nonlocal stored
+        try:
+            stored = await backend.invitations.load(one.id)
+        except StoreUnavailable:
+            return False
+        return True
+
+    await eventually(confirmed, within_s=15)
+    assert stored == replace(one, version=2)
+    assert await backend.invitations.find_order(7, one.order_key) == stored
+
+
+@pytest.mark.redis
+async def test_no_mark_left(backend: Backend, commands: Commands, replica: RedisServer) -> None:
+    """A commit that was confirmed, or was later, leaves no mark behind."""
+    one = await put(backend)
+    replica.freeze()
+    with pytest.raises(Unconfirmed):
+        await backend.invitations.commit(Step(one))
+    assert len([key async for key in commands.scan(f"*:doubt:{one.id}")]) == 1
+    replica.thaw()
+
+    async def confirmed() -> bool:
+        try:
+            await backend.invitations.load(one.id)
+        except StoreUnavailable:
+            return False
+        return True
+
+    await eventually(confirmed, within_s=15)
+    assert [key async for key in commands.scan(f"*:doubt:{one.id}")] == []
+
+
+@pytest.mark.redis
+async def test_resent_commit_is_confirmed_too(url: str, replica: RedisServer) -> None:
+    """A commit that was made already is not taken for confirmed when it is sent again over another connection."""
+    one = invitation()
+    async with open_client(url) as commands:
+        backend = redis_backend(commands, "again")
+        backend.invitations._nonce = lambda: "same"  # type: ignore[attr-defined]
+        assert await backend.invitations.commit(Step(one))
+    replica.freeze()
+    async with open_client(url, wait=WAIT) as commands:
+        backend = redis_backend(commands, "again")
+        backend.invitations._nonce = lambda: "same"  # type: ignore[attr-defined]
+        with pytest.raises(Unconfirmed):
+            await backend.invitations.commit(Step(one))
+
+
+@pytest.mark.redis
+async def test_more_than_there_are(url: str) -> None:
+    """Waiting for more replicas than there are means that nothing is ever done."""
+    async with open_client(url, wait=replace(WAIT, replicas=2)) as commands:
+        with pytest.raises(Unconfirmed, match="1 of 2"):
+            await put(redis_backend(commands))
+
+
+@pytest.mark.redis
+async def test_disk_without_waitaof(url: str) -> None:
+    """A Redis that cannot confirm what is on its disk is complained of at the start; replicas are waited for all the same."""
+    async with open_client(url, wait=replace(WAIT, local_fsync=True)) as commands:
+        (complaint,) = await durability(commands)
+        await asyncio.gather(*(put(redis_backend(commands)) for _ in range(5)))
+    assert "no WAITAOF" in complaint
+
+
+class Scripted(FakeAsyncRedis):
+    """A Redis that answers WAITAOF as it is told to."""
+
+    answers: Sequence[Any] = ()
+
+    def pipeline(self, transaction: bool = True, shard_hint: str | None = None) -> Any:
+        """Everything is sent to a fake, but for WAITAOF."""
+        real, said = super().pipeline(transaction, shard_hint), []
+        send, execute = real.execute_command, real.execute
+
+        def take(*command: Any) -> Any:
+            said.append(command[0])
+            return real if command[0] == "WAITAOF" else send(*command)
+
+        async def answer(raise_on_error: bool = True) -> list[Any]:
+            got = iter(await execute(raise_on_error=raise_on_error))
+            return [self.answers if name == "WAITAOF" else next(got) for name in said]
+
+        real.execute_command, real.execute = take, answer
+        return real
+
+
+@pytest.mark.parametrize(("answers", "complaint"), [([1, 1], None), ([0, 1], "disk"), ([1, 0], "0 of 1")])
+async def test_disk(answers: list[int], complaint: str | None) -> None:
+    """With local_fsync a change is done once it is on the disk and as many replicas have it; neither is enough alone."""
+    async with Scripted() as client:
+        client.answers = answers
+        backend = redis_backend(Commands(client, wait=Wait(1, 0.5, local_fsync=True)))
+        if complaint is None:
+            await put(backend)
+            return
+        with pytest.raises(Unconfirmed, match=complaint):
+            await put(backend)
