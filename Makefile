@@ -7,7 +7,7 @@ ENV    := .env
 LOCKS  := deploy/requirements
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test lint types format lock audit clean
+.PHONY: help run demo test chaos lint types format lock audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -22,6 +22,9 @@ test: $(STAMP) ## the whole suite, real Redis included
 	@$(BIN)/python -m tests.needs
 	$(BIN)/python -m pytest -m "$$($(BIN)/python -m tests.needs --select)" --cov --cov-report=term:skip-covered $(ARGS)
 	$(BIN)/python -m coverage report --include='bridge/core/*' --fail-under=100
+
+chaos: $(STAMP) ## prove that nothing is lost: 2,000 journeys while processes, Redis and vendors fail (ARGS="--seed 7")
+	@$(BIN)/python -m tests.chaos $(ARGS)
 
 lint: $(STAMP) ## ruff, the import rules
 	$(BIN)/ruff check .

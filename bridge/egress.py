@@ -52,7 +52,7 @@ def guarded_session(*, allow_private: bool, connections: int) -> aiohttp.ClientS
     if allow_private:
         return session(connections=connections)
     connector = aiohttp.TCPConnector(
-        limit=connections, limit_per_host=0, resolver=GuardedResolver(), socket_factory=_guarded_socket
+        limit=connections, limit_per_host=0, resolver=GuardedResolver(), socket_factory=guarded_socket
     )
     return _session(connector)
 
@@ -121,7 +121,7 @@ class GuardedResolver(AbstractResolver):
         await self._inner.close()
 
 
-def _guarded_socket(info: aiohttp.AddrInfoType) -> socket.socket:
+def guarded_socket(info: aiohttp.AddrInfoType) -> socket.socket:
     family, kind, protocol, _, address = info
     if not is_public_address(str(address[0])):
         msg = "the address is not public"

@@ -1,18 +1,22 @@
 """Logging: one JSON (or console) line per event, for our own and for the libraries' records, on standard error.
 
-Nothing here can print a local variable or a request's path: tracebacks come without locals, and aiohttp's access log is off in
-favour of ``request.handled``, which names the route and not the URL.
+Nothing here can print a local variable or a request's path: tracebacks come without locals and without the messages of other
+people's exceptions (``KeyError('Ada')``), and aiohttp's access log is off in favour of ``request.handled``, which names the
+route and not the URL.
 """
 
 from __future__ import annotations
 
 import logging
 import sys
+import traceback
 from typing import TextIO
 
 import orjson
 import structlog
-from structlog.typing import EventDict, Processor, WrappedLogger
+from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
+
+from bridge.errors import BridgeError
 
 
 def configure(level: str, form: str, stream: TextIO | None = None) -> None:
@@ -26,12 +30,10 @@ def configure(level: str, form: str, stream: TextIO | None = None) -> None:
     target = stream or sys.stderr
     renderers: list[Processor]
     if form == "console":
-        plain = structlog.dev.plain_traceback
-        renderers = [structlog.dev.ConsoleRenderer(colors=target.isatty(), exception_formatter=plain)]
+        renderers = [structlog.dev.ConsoleRenderer(colors=target.isatty(), exception_formatter=_plain_traceback)]
     else:
-        transformer = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
         renderers = [
-            structlog.processors.ExceptionRenderer(transformer),
+            structlog.processors.ExceptionRenderer(_traceback),
             structlog.processors.JSONRenderer(serializer=_dumps),
         ]
     handler = logging.StreamHandler(target)
@@ -46,6 +48,8 @@ def configure(level: str, form: str, stream: TextIO | None = None) -> None:
     root.setLevel(level.upper())
     # aiohttp's own server log repeats request lines, secrets included, when parsing fails.
     logging.getLogger("aiohttp.server").addFilter(_without_request)
+    # asyncio repeats the representation of the future that failed, whose exception may hold anything.
+    logging.getLogger("asyncio").addFilter(_first_line)
     logging.getLogger("asyncio").setLevel(logging.WARNING)
     structlog.configure(
         processors=[
@@ -65,6 +69,47 @@ def _leave_out_none(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 
 def _dumps(event: object, **_: object) -> str:
     return orjson.dumps(event, default=str).decode()
+
+
+def _chain(error: BaseException | None) -> list[BaseException]:
+    """The exceptions that led to *error* or are grouped in it, oldest first, itself at the end."""
+    chain: list[BaseException] = []
+    while error is not None and error not in chain:
+        chain.append(error)
+        if isinstance(error, BaseExceptionGroup):
+            chain += [one for inner in error.exceptions for one in _chain(inner)[::-1]]
+        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    return chain[::-1]
+
+
+def _told(error: BaseException) -> str:
+    """What *error* says, if it is one of ours: those hold nothing private."""
+    return str(error) if isinstance(error, BridgeError) else ""
+
+
+def _traceback(exc_info: ExcInfo) -> list[dict[str, object]]:
+    return [
+        {
+            "exc_type": type(error).__name__,
+            "exc_value": _told(error),
+            "frames": [
+                {"filename": frame.filename, "lineno": frame.lineno, "name": frame.name}
+                for frame in traceback.extract_tb(error.__traceback__)
+            ],
+        }
+        for error in _chain(exc_info[1])
+    ]
+
+
+def _plain_traceback(stream: TextIO, exc_info: ExcInfo) -> None:
+    for error in _chain(exc_info[1]):
+        stream.writelines(traceback.format_tb(error.__traceback__))
+        stream.write(f"{type(error).__name__}: {_told(error)}\n")
+
+
+def _first_line(record: logging.LogRecord) -> bool:
+    record.msg, record.args = record.getMessage().partition("\n")[0], ()
+    return True
 
 
 def _without_request(record: logging.LogRecord) -> bool:

@@ -121,8 +121,7 @@ async def _listen(stack: contextlib.AsyncExitStack, application: web.Application
 
 async def _look_at_parent(stop: Stop) -> None:
     """A supervised child whose parent was killed ends: nobody would restart it, and it holds the parent's port."""
-    parent = os.getppid()
-    while os.getppid() == parent:  # noqa: ASYNC110 - no event tells of it
+    while not supervisor.orphaned():  # noqa: ASYNC110 - no event tells of it
         await asyncio.sleep(_LOOK_FOR_PARENT_S)
     log.error("daemon.orphaned")
     stop.now(1)
@@ -147,5 +146,5 @@ async def _look_at_redis(runtime: app.Runtime, stop: Stop) -> None:
         if complaints and required == "refuse":
             runtime.obstacle = complaints[0]
             log.error("redis.refused", text="redis.require_durable is refuse; make Redis durable, or set warn")
-            stop.now(1)
+            stop.now(supervisor.GIVE_UP if supervisor.supervised() else 1)
         return

@@ -21,6 +21,12 @@ from bridge.settings.daemon import Address
 SOCKETS = "BRIDGE_SOCKETS"
 """Environment variable by which a child finds its inherited listeners: ``<public fd>,<admin fd>``."""
 
+PARENT = "BRIDGE_PARENT"
+"""Environment variable by which a child knows its supervisor: one that was killed meanwhile has already gone."""
+
+GIVE_UP = 78
+"""Exit code of a child that no restart would help; the supervisor ends with 1."""
+
 BACKLOG = 1024
 
 STOP_S = 28.0
@@ -55,6 +61,16 @@ def inherited() -> tuple[socket.socket, socket.socket] | None:
     return public, admin
 
 
+def supervised() -> bool:
+    """Whether this process is a child of a supervisor."""
+    return PARENT in os.environ
+
+
+def orphaned() -> bool:
+    """Whether the supervisor of this process has gone."""
+    return os.getppid() != int(os.environ[PARENT])
+
+
 class Supervisor:
     """Keeps *workers* children running until SIGTERM or SIGINT."""
 
@@ -69,7 +85,7 @@ class Supervisor:
         """Supervise; the exit code: 0 if every child ended in good order when told to."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self._stop.set)
+            loop.add_signal_handler(number, self._end_all)
         loop.add_signal_handler(signal.SIGHUP, self._pass_on, signal.SIGHUP)
         codes = await asyncio.gather(*(self._keep(number) for number in range(self._workers)))
         return max(codes)
@@ -86,6 +102,9 @@ class Supervisor:
                 return await self._end(child, ended)
             stopped.cancel()
             del self._children[number]
+            if child.returncode == GIVE_UP:
+                self._end_all()
+                return 1
             lived = asyncio.get_running_loop().time() - begun
             pause = 0.1 if lived > _HEALTHY_S else min(pause * 2, _LONGEST_PAUSE_S)
             log.error("worker_process.died", number=number, code=child.returncode, restart_in_s=pause)
@@ -95,7 +114,7 @@ class Supervisor:
 
     async def _start(self, number: int) -> asyncio.subprocess.Process:
         descriptors = [listener.fileno() for listener in self._listeners]
-        environment = {**os.environ, SOCKETS: ",".join(map(str, descriptors))}
+        environment = {**os.environ, SOCKETS: ",".join(map(str, descriptors)), PARENT: str(os.getpid())}
         child = await asyncio.create_subprocess_exec(*self._command, env=environment, pass_fds=descriptors)
         self._children[number] = child
         log.info("worker_process.started", number=number, pid=child.pid)
@@ -106,12 +125,19 @@ class Supervisor:
             child.send_signal(signal.SIGTERM)
         try:
             async with asyncio.timeout(STOP_S):
-                return abs(await asyncio.shield(ended))
+                code = await asyncio.shield(ended)
+                # One that was only starting has no handler for the signal yet, and nothing to finish either.
+                return 0 if code in (0, -signal.SIGTERM) else 1
         except TimeoutError:
             log.error("worker_process.killed", pid=child.pid)
             child.kill()
             await ended
             return 1
+
+    def _end_all(self) -> None:
+        self._stop.set()
+        for listener in self._listeners:  # else callers would wait in a queue that nobody serves
+            listener.close()
 
     def _pass_on(self, number: signal.Signals) -> None:
         for child in self._children.values():

@@ -186,17 +186,21 @@ class Guarded:
         second = {**first, "replicaof": f"127.0.0.1 {ports[0]}"}
         self.primary = RedisServer(binary, durable=True, port=ports[0], settings=first)
         self.replica = RedisServer(binary, durable=True, port=ports[1], settings=second)
-        watch = "\n".join(
-            [
-                f"sentinel monitor {self.SERVICE} 127.0.0.1 {ports[0]} 2",
-                f"sentinel auth-pass {self.SERVICE} {self.PASSWORD}",
-                f"sentinel down-after-milliseconds {self.SERVICE} {patience_ms}",
-                f"sentinel failover-timeout {self.SERVICE} 4000",
-                f"requirepass {self.SENTINEL_PASSWORD}",
-            ]
-        )
-        bound = {"bind": "127.0.0.1"}
-        self.sentinels = [RedisServer(binary, port=port, settings=bound, sentinel=watch) for port in ports[2:]]
+        watch = [
+            f"sentinel monitor {self.SERVICE} 127.0.0.1 {ports[0]} 2",
+            f"sentinel auth-pass {self.SERVICE} {self.PASSWORD}",
+            f"sentinel down-after-milliseconds {self.SERVICE} {patience_ms}",
+            f"sentinel failover-timeout {self.SERVICE} 4000",
+            f"requirepass {self.SENTINEL_PASSWORD}",
+            # what they would find out by themselves, within some seconds
+            f"sentinel known-replica {self.SERVICE} 127.0.0.1 {ports[1]}",
+        ]
+        self.sentinels = []
+        for port in ports[2:]:
+            others = [one for one in ports[2:] if one != port]
+            known = [f"sentinel known-sentinel {self.SERVICE} 127.0.0.1 {one} {one:040x}" for one in others]
+            lines = "\n".join([*watch, *known, f"sentinel myid {port:040x}", ""])
+            self.sentinels.append(RedisServer(binary, port=port, settings={"bind": "127.0.0.1"}, sentinel=lines))
 
     @property
     def url(self) -> str:

@@ -7,7 +7,7 @@ import sys
 import click
 
 import bridge
-from bridge.cli import demo, keys, operate, run
+from bridge.cli import configuration, demo, keys, operate, reencrypt, run
 from bridge.errors import BridgeError, ConfigError
 
 
@@ -21,11 +21,14 @@ for command in (
     run.serve,
     run.check,
     run.healthcheck,
+    configuration.configuration,
+    configuration.tests,
     keys.token,
     keys.key,
     operate.invitations,
     operate.dead,
     operate.erase,
+    reencrypt.reencrypt,
     demo.demo,
     demo.sandbox,
 ):

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict
 from pathlib import Path
 
 import click
 import orjson
 import yaml
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from bridge.app import open_provider
 from bridge.cli.common import config_option, json_option, load
-from bridge.core import translate
 from bridge.core.customers import Customer
 from bridge.core.models import Job
-from bridge.errors import UnknownInvitation
+from bridge.errors import BridgeError
+from bridge.service.tests import compare
 from bridge.settings import masked
 from bridge.settings.json_schema import json_schema
 
@@ -45,3 +45,30 @@ def config_show(config: Path, as_json: bool) -> None:
 def config_schema(config: object, as_json: bool) -> None:
     """Print a JSON Schema of both files, for editors."""
     click.echo(orjson.dumps(json_schema(), option=0 if as_json else orjson.OPT_INDENT_2))
+
+
+@click.command()
+@click.argument("customer")
+@config_option
+@json_option
+def tests(customer: str, config: Path, as_json: bool) -> None:
+    """Show Equalture's jobs beside CUSTOMER's mapping: what softgarden is offered, and what not."""
+    settings = load(config)
+    found = settings.customers.get(customer)
+    if found is None:
+        known = ", ".join(one.key for one in settings.customers) or "none"
+        raise BridgeError(f"there is no customer {customer!r}; configured: {known}")
+    lines = compare(asyncio.run(_jobs(found)), found.tests)
+    if as_json:
+        rows = [{"test": one.test_id, "job": one.job_id, "name": one.name, "status": one.appearance} for one in lines]
+        click.echo(orjson.dumps(rows))
+        return
+    table = Table("test", "job", "name", "status", box=None, pad_edge=False)
+    for one in lines:
+        table.add_row(*(escape(text) for text in (one.test_id or "-", one.job_id, one.name, one.appearance)))
+    Console().print(table if lines else "none", highlight=False)
+
+
+async def _jobs(customer: Customer) -> tuple[Job, ...]:
+    async with open_provider() as provider:
+        return await provider.list_jobs(customer)

@@ -266,7 +266,8 @@ def treat(known: Invitation | None, policy: Policy, now: datetime) -> Treatment:
         busy = pending is not None and now < pending.started_at + policy.create_bound
         return Treatment.WAIT if busy else Treatment.RETRY
     if known.state in (State.INVITED, State.STARTED):
-        return Treatment.SAME
+        # Past its end it is as good as expired, even where no CHECK has said so yet: its link is dead.
+        return Treatment.SAME if now < _end(known, policy) else Treatment.NEW
     if known.state is State.COMPLETED and policy.after_completed == "same" and known.assessment_url is not None:
         return Treatment.SAME
     return Treatment.NEW
@@ -441,11 +442,16 @@ def _result_seen(invitation: Invitation, result: Result, now: datetime) -> Step:
         done = _complete(invitation, result, now, confirmed=True)
         return Step(done, (Cancel(TaskKind.CHECK), Due(TaskKind.NOTIFY, now)))
     if invitation.state is State.COMPLETED and not invitation.confirmed:
-        corrected = result != invitation.result
+        corrected = invitation.result is None or _outcome(result) != _outcome(invitation.result)
         confirmed = replace(invitation, result=result, confirmed=True, hint=None)
         again = (Due(TaskKind.NOTIFY, now),) if corrected else ()
         return Step(confirmed, (Cancel(TaskKind.CHECK), *again))
     return Step(invitation)
+
+
+def _outcome(result: Result) -> object:
+    """What softgarden shows of a result: not its language, nor which of its dashboard links the provider gave."""
+    return result.fit, sorted((trait.code, trait.score or 0, trait.wanted) for trait in result.traits)
 
 
 def _not_done(invitation: Invitation, policy: Policy, now: datetime) -> Step:

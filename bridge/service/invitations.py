@@ -12,7 +12,15 @@ import structlog
 from bridge.core import ids, lifecycle
 from bridge.core.callbacks import CallbackRule
 from bridge.core.customers import Customer
-from bridge.core.lifecycle import AttemptOpened, CallbackRefreshed, Created, CreateFailed, CreateUnknown, Treatment
+from bridge.core.lifecycle import (
+    AttemptOpened,
+    CallbackRefreshed,
+    Created,
+    CreateFailed,
+    CreateUnknown,
+    ErasureRequested,
+    Treatment,
+)
 from bridge.core.links import Links
 from bridge.core.models import OPEN, Draft, Invitation, Order, Outcome, State, Test
 from bridge.errors import (
@@ -91,6 +99,11 @@ class Invitations:
                 return known
             if known is not None and treatment is Treatment.WAIT:
                 known = await self._wait_for_other(known, give_up_at)
+                continue
+            if known is not None and treatment is Treatment.NEW and _never_issued(known):
+                # Nobody but us has its id, so nobody could ever ask for its deletion. This also frees the order.
+                await self._records.apply(known, ErasureRequested(), customer)
+                known = None
                 continue
             if known is not None and treatment is Treatment.RETRY:
                 step = lifecycle.decide(known, AttemptOpened(ids.digest(secret), order.callback), policy, now)
@@ -181,3 +194,8 @@ class Invitations:
                 if not isinstance(event, Created) or self._records.clock() >= give_up_at:
                     raise
                 await self._pause(_LOOK_EVERY_S)
+
+
+def _never_issued(invitation: Invitation) -> bool:
+    """Expired while every create had an unknown outcome: softgarden was never told its id."""
+    return invitation.state is State.EXPIRED and not invitation.live_attempt

@@ -2,11 +2,54 @@
 
 from __future__ import annotations
 
+import enum
+from collections.abc import Iterable
+from dataclasses import dataclass
+
 from bridge.core import translate
-from bridge.core.customers import Customer
-from bridge.core.models import Test
+from bridge.core.customers import Customer, Mapping
+from bridge.core.models import Job, Test
 from bridge.errors import UnknownTest
 from bridge.ports import TestCatalogue
+
+
+class Appearance(enum.StrEnum):
+    """What becomes of a job in softgarden."""
+
+    OFFERED = "offered"
+    HIDDEN = "hidden"
+    NOT_MAPPED = "not mapped"
+    """Listed by the provider, but only mapped jobs are published."""
+    NOT_LISTED = "not listed"
+    """In the configuration, but the provider does not list it: unpublished, of another type, or a wrong id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One job beside the mapping; without *test_id* it has none in softgarden."""
+
+    test_id: str | None
+    job_id: str
+    name: str
+    appearance: Appearance
+
+
+def compare(jobs: Iterable[Job], mapping: Mapping) -> tuple[Line, ...]:
+    """Every job that the provider lists, then those that only the configuration knows."""
+    listed = {job.id: job for job in jobs}
+    tests = {test.job_id: test for test in translate.offered(listed.values(), mapping)}
+    lines = []
+    for job in listed.values():
+        if (test := tests.get(job.id)) is not None:
+            lines.append(Line(test.id, job.id, test.name, Appearance.OFFERED))
+        else:
+            hidden = job.id in mapping.hidden
+            lines.append(Line(None, job.id, job.name, Appearance.HIDDEN if hidden else Appearance.NOT_MAPPED))
+    for item in mapping.items:
+        if item.job_id not in listed:
+            lines.append(Line(item.id, item.job_id, item.name or "", Appearance.NOT_LISTED))
+    lines += [Line(None, job_id, "", Appearance.NOT_LISTED) for job_id in sorted(mapping.hidden - listed.keys())]
+    return tuple(lines)
 
 
 class Tests:

@@ -43,8 +43,8 @@ def json_schema() -> Json:
 
 
 def _file(schema: Schema, single: Sequence[Path], lists: Sequence[Path], made: type[Any], title: str) -> Json:
-    twins = {path: "a file that holds the secret and nothing else" for path in single}
-    twins |= {path: "a file that holds one entry a line" for path in lists}
+    twins = dict.fromkeys(single, "a file that holds the secret and nothing else")
+    twins |= dict.fromkeys(lists, "a file that holds one entry a line")
     return {"$schema": DIALECT, "title": title, **_section(schema, twins, (), made)}
 
 
@@ -58,9 +58,8 @@ def _section(schema: Schema, twins: dict[Path, str], path: Path, made: type[Any]
     for name, field in schema.fields.items():
         here = (*path, name)
         properties[name] = _value(field, partial(_section, twins=twins, path=here))
-        if isinstance(field, Section):
-            pass
-        elif name in defaults and (default := defaults[name].default) is not MISSING:
+        default = defaults[name].default if name in defaults else MISSING
+        if default is not MISSING and not field.required and not isinstance(field, Section):
             properties[name]["default"] = plain(default)
         if here not in twins:
             required += [name] if field.required else []
@@ -70,7 +69,8 @@ def _section(schema: Schema, twins: dict[Path, str], path: Path, made: type[Any]
         if field.required:
             rules.append({"anyOf": [{"required": [name]}, {"required": [name + SUFFIX]}]})
     # A section whose keys are all commented out is null in YAML.
-    found: Json = {"type": "object" if required or rules else ["object", "null"]}
+    needed = any(field.required for field in schema.fields.values())
+    found: Json = {"type": "object" if needed else ["object", "null"]}
     found |= {"properties": properties, "additionalProperties": False}
     return found | ({"required": required} if required else {}) | ({"allOf": rules} if rules else {})
 
@@ -114,5 +114,5 @@ def _scalar(field: Field[Any]) -> Json:
 def _description(field: Field[Any]) -> str:
     """What the rule for a text says of itself, or what messages say is expected."""
     rule = getattr(field, "rule", None)
-    words = (getattr(rule, "__doc__", None) or getattr(field, "expected", "")).partition("\n")[0]
-    return "" if words == Text.expected else words
+    words = str(getattr(rule, "__doc__", None) or getattr(field, "expected", ""))
+    return "" if words == Text.expected else words.partition("\n")[0].partition(";")[0].rstrip(".")

@@ -50,6 +50,7 @@ def matching(pattern: str, expected: str) -> Callable[[str], str]:
             raise ValueError(f"expected {expected}")
         return text
 
+    rule.__doc__ = expected
     return rule
 
 
@@ -106,7 +107,7 @@ def _split(text: str) -> SplitResult:
 
 
 def redis_url(text: str) -> str:
-    """A URL of one of REDIS_SCHEMES that names a place; the store reads the rest of it."""
+    """A Redis URL: redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://; the store reads the rest of it."""
     scheme, found, rest = text.partition("://")
     if scheme not in REDIS_SCHEMES or not found:
         raise ValueError(f"expected a Redis URL that begins with {', '.join(f'{one}://' for one in REDIS_SCHEMES)}")

@@ -140,8 +140,11 @@ class _Reader:
             self._fail(where, f"nested more than {MAX_DEPTH} levels deep")
         if isinstance(event, yaml.AliasEvent):
             known = self._anchors.get(event.anchor or "")
-            if known is None:
-                self._fail(where, f"the alias *{event.anchor} names nothing that is complete before it")
+            if known is None:  # its name is not repeated: it may be a secret that begins with *
+                self._fail(
+                    where,
+                    "this alias names nothing that is complete before it; put text that begins with * into quotes",
+                )
             return known
         if not isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent):  # pragma: no cover
             self._fail(where, "this is not YAML")

@@ -32,7 +32,7 @@ class KeyRing:
         """Open with whichever key fits; raises ``ValueError`` if none does, or if somebody changed it."""
         try:
             content = self._all.decrypt(sealed)
-        except InvalidToken:
+        except (InvalidToken, ValueError):  # the latter for what is not even ASCII
             raise ValueError("no key fits") from None
         return zlib.decompress(content[1:]) if content[:1] == _PACKED else content[1:]
 
@@ -40,6 +40,6 @@ class KeyRing:
         """Whether the newest key opens it: nothing is to be renewed then."""
         try:
             self._newest.decrypt(sealed)
-        except InvalidToken:
+        except (InvalidToken, ValueError):  # the latter for what is not even ASCII
             return False
         return True

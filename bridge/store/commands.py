@@ -98,24 +98,25 @@ class Commands:
         if self._wait is None:
             return await self.run(command)
         async with guard(self._deadline_s), self._turns:
-            answer, confirmed = await self._follow(command, self._wait)
+            for_disk = self._waits_for_disk
+            answer, confirmed = await self._follow(command, self._wait.command(aof=for_disk))
             if isinstance(answer, NoScriptError):
-                answer, confirmed = await self._follow(with_text(command), self._wait)
-            if self._waits_for_disk and isinstance(confirmed, ResponseError) and "unknown command" in str(confirmed):
-                self._waits_for_disk = False  # an older Redis, as ``durability`` told the administrator
-                answer, confirmed = await self._follow(with_text(command), self._wait)
+                command = with_text(command)
+                answer, confirmed = await self._follow(command, self._wait.command(aof=for_disk))
+            if for_disk and _is_unknown(confirmed):  # an older Redis, of which ``durability`` told the administrator
+                for_disk = self._waits_for_disk = False
+                answer, confirmed = await self._follow(command, self._wait.command(aof=False))
             for one in (answer, confirmed):
                 if isinstance(one, Exception):
                     raise one
-        local, replicas = confirmed if self._waits_for_disk else (1, confirmed)
+        local, replicas = confirmed if for_disk else (1, confirmed)
         if replicas < self._wait.replicas:
             raise Unconfirmed(f"{replicas} of {self._wait.replicas} replicas confirmed a change in time")
         if local < 1:
             raise Unconfirmed("Redis did not have a change on its disk in time")
         return answer
 
-    async def _follow(self, command: Command, wait: Wait) -> tuple[Any, Any]:
-        follower = wait.command(aof=self._waits_for_disk)
+    async def _follow(self, command: Command, follower: Command) -> tuple[Any, Any]:
         if isinstance(self._client, Cluster):
             return await self._client.send_followed(command, follower)
         answer, confirmed = await pipeline(self._client, [command, follower])
@@ -173,7 +174,7 @@ class Commands:
         async with guard(self._deadline_s):
             for node in await self._writable():
                 (answer,) = await pipeline(node, [("WAITAOF", 0, 0, 1)])
-                if isinstance(answer, ResponseError) and "unknown command" in str(answer):
+                if _is_unknown(answer):
                     return True
         return False
 
@@ -185,6 +186,10 @@ class Commands:
         async with guard(self._deadline_s):
             for node in await self._writable():
                 await node.shutdown(nosave=True)
+
+
+def _is_unknown(answer: object) -> bool:
+    return isinstance(answer, ResponseError) and "unknown command" in str(answer)
 
 
 async def _settings_of(node: Redis, names: Sequence[str]) -> dict[str | None, str | None]:

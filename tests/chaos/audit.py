@@ -20,6 +20,8 @@ from tests.chaos.stage import EQUALTURE_TIMEOUT_S
 
 WRITTEN_WITHIN_S = 1.5
 """A process killed later than this after Equalture's answer has written it down, unless Redis was away."""
+READ_WITHIN_S = 0.25
+"""How long a request that was sent may wait in the vendor's socket, that is, in this busy process, until it "begins"."""
 KEPT_TRYING_S = 5.0
 """How long a process tries to write it down while Redis is away."""
 _RANK = {"PENDING": 0, "EXPIRED": 1, "COMPLETED": 2, "404": 3}
@@ -111,15 +113,16 @@ def _explained(evidence: Evidence, entry: Entry) -> str | None:
     if entry.fault is not None and any(word in entry.fault for word in _LOSING):
         return entry.fault
     end = entry.began + entry.duration_ms / 1000
-    away = any(
-        incident.kind in (REDIS_KILL, REDIS_HANG) and incident.at < end + WRITTEN_WITHIN_S and incident.until > end
-        for incident in evidence.incidents
-    )
+    redis = [incident for incident in evidence.incidents if incident.kind in (REDIS_KILL, REDIS_HANG)]
+    away = any(incident.at < end + WRITTEN_WITHIN_S and incident.until > end for incident in redis)
     latest = end + (KEPT_TRYING_S + WRITTEN_WITHIN_S if away else WRITTEN_WITHIN_S)
+    maker = evidence.makers[str(entry.reference_id)]
     for incident in evidence.incidents:
-        if incident.kind in KILLS and entry.began <= incident.at <= latest:
+        killed = incident.kind in KILLS and maker in incident.bridges
+        if killed and entry.began - READ_WITHIN_S <= incident.at <= latest:
             return f"{incident.kind} {incident.at - entry.began:.2f} s after the create began"
-        if incident.kind in (REDIS_KILL, REDIS_HANG) and incident.at <= end and incident.until >= end + KEPT_TRYING_S:
+    for incident in redis:
+        if incident.at <= end and incident.until >= end + KEPT_TRYING_S:
             return f"{incident.kind} for {incident.until - incident.at:.1f} s"
     slow = entry.duration_ms / 1000 >= EQUALTURE_TIMEOUT_S
     if slow and any(stall.at <= end and stall.until >= entry.began for stall in evidence.stalls):

@@ -34,6 +34,8 @@ class Evidence:
 
     rounds: list[Round]
     applications: Mapping[str, Application]
+    makers: Mapping[str, int]
+    """Reference id -> the process that asked Equalture for it."""
     creates: list[Entry]
     """Calls that Equalture got to make an application."""
     reads: list[Entry]
@@ -103,6 +105,7 @@ async def gather(
     return Evidence(
         rounds=rounds,
         applications=equalture.applications,
+        makers=equalture.makers,
         creates=equalture.calls("create"),
         reads=softgarden.calls("results"),
         notifications=softgarden.calls("notify"),

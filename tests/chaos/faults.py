@@ -26,6 +26,8 @@ class Incident:
     kind: str
     at: float
     until: float
+    bridges: tuple[int, ...] = ()
+    """Numbers of the processes that it struck."""
 
 
 _ANSWERS: list[tuple[str, dict[str, Any]]] = [
@@ -104,7 +106,7 @@ class Saboteur:
         for kind, point in zip(kinds, points, strict=True):
             jitter, pause = self._dice.uniform(0, 0.4), self._dice.uniform(0.1, 1.5)
             victim = self._dice.randrange(len(self._stage.bridges))
-            while self._progress() < point and not self._ended:
+            while self._progress() < point and not self._ended:  # noqa: ASYNC110 - a look now and then is all it takes
                 await asyncio.sleep(_STEP_S)
             if self._ended:
                 return
@@ -113,6 +115,7 @@ class Saboteur:
 
     async def _act(self, kind: str, victim: Bridge, pause: float) -> None:
         at = perf_counter()
+        victims: list[Bridge] = []
         if kind in (REDIS_KILL, REDIS_HANG):
             redis = self._stage.redis
             await asyncio.to_thread(redis.kill if kind == REDIS_KILL else redis.freeze)
@@ -127,7 +130,8 @@ class Saboteur:
             for bridge in victims:
                 bridge.start()
             await asyncio.gather(*(bridge.ready(self._stage.session) for bridge in victims))
-        self.incidents.append(Incident(kind, at, perf_counter()))
+        numbers = tuple(bridge.number for bridge in victims)
+        self.incidents.append(Incident(kind, at, perf_counter(), numbers))
 
     # Vendors
 
@@ -160,5 +164,5 @@ class Saboteur:
 
     async def _sleep(self, seconds: float) -> None:
         end = perf_counter() + seconds
-        while perf_counter() < end and not self._ended:
+        while perf_counter() < end and not self._ended:  # noqa: ASYNC110
             await asyncio.sleep(_STEP_S)

@@ -140,7 +140,7 @@ class Stage:
         for number, port in enumerate(ports):
             config = self.folder / f"bridge-{number}"
             # As behind a load balancer: one public address, many processes.
-            self._write(config, port, public_url=f"http://{HOST}:{ports[0]}")
+            self._write(config, port, f"http://{HOST}:{ports[0]}", self.equalture.address_for(number))
             self.bridges.append(Bridge(number, config, self.folder / f"bridge-{number}.log", port))
         for number, customer in enumerate(CUSTOMERS):
             account = self.equalture.add_account(customer, secret_of(customer), [(f"job-{customer}", "Assessment")])
@@ -160,7 +160,7 @@ class Stage:
         parts = urlsplit(url)
         return f"{bridge.url}{parts.path}"
 
-    def _write(self, config: Path, port: int, public_url: str) -> None:
+    def _write(self, config: Path, port: int, public_url: str, equalture_url: str) -> None:
         (config / "customers").mkdir(parents=True)
         daemon = {
             "public_url": public_url,
@@ -170,7 +170,7 @@ class Stage:
             "signing_keys": ["A" * 43],
             "log": {"level": "info", "format": "json"},
             "equalture": {
-                "base_url": self.equalture.base_url,
+                "base_url": equalture_url,
                 "timeout": f"{EQUALTURE_TIMEOUT_S}s",
                 "poll_every": "3s",
             },

@@ -27,12 +27,24 @@ class Equalture(EqualtureSandbox):
     """Equalture, which also finds an application by the link that a candidate was given."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(**options, on_call=self._look)
+        super().__init__(host="0.0.0.0", **options, on_call=self._look)
         self.by_link: dict[str, Application] = {}
+        self.makers: dict[str, int] = {}
+        """Reference id -> number of the bridge process that asked for it."""
+
+    def address_for(self, number: int) -> str:
+        """Where the process of this number reaches Equalture: an address of its own, so that its calls can be told apart."""
+        return f"http://127.0.0.{number + 1}:{self.port}"
 
     def open_session(self) -> None:
         """See ``_session``."""
         self._session = _session()
+
+    async def _create(self, call: Call) -> Answer:
+        answer = await super()._create(call)
+        host = call.headers["Host"].partition(":")[0]
+        self.makers[str(call.reference_id)] = int(host.rpartition(".")[2]) - 1
+        return answer
 
     def _look(self, entry: Entry) -> None:
         application = self.applications.get(entry.reference_id or "") if entry.operation == "create" else None

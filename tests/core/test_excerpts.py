@@ -1,5 +1,3 @@
-# ruff: noqa: SIM300 (the house style is "expected == actual")
-
 from __future__ import annotations
 
 import pytest
@@ -18,7 +16,7 @@ from bridge.core.excerpts import LIMIT, without_names
         ("503 Service Unavailable", "503 Service Unavailable"),
         ("Ada Lovelace is unknown", "*** *** is unknown"),
         ("no such person: Müller-Lüdenscheidt", "no such person: ***"),
-        ("O'Brien and d’Arc", "*** and ***"),
+        ("O'Brien and d\u2019Arc", "*** and ***"),
         ("ticket ab12cd and 12345", "ticket *** and ***"),
         ("李小龍", "***"),
         ('{"detail":"Invalid","name":"Ada"}', '{"detail":"Invalid","name":"***"}'),

@@ -1,5 +1,3 @@
-# ruff: noqa: SIM300 (the house style is "expected == actual")
-
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -324,6 +322,13 @@ def test_repeated_order_after_completion_may_be_the_same() -> None:
     assert Treatment.SAME is lifecycle.treat(COMPLETED, policy, NOW)
     assert Treatment.NEW is lifecycle.treat(LOST_BUT_COMPLETED, policy, NOW)
     assert Treatment.NEW is lifecycle.treat(EXPIRED, policy, NOW)
+
+
+def test_dead_link_is_not_handed_out_again() -> None:
+    """A repeat after the deadline gets a new invitation, even before a CHECK has called the old one expired."""
+    assert Treatment.SAME is lifecycle.treat(INVITED, POLICY, DEADLINE - SECOND)
+    assert Treatment.NEW is lifecycle.treat(INVITED, POLICY, DEADLINE)
+    assert Treatment.SAME is lifecycle.treat(STARTED, POLICY, DEADLINE)
 
 
 def test_repeated_order_refreshes_only_the_callback() -> None:
@@ -782,6 +787,17 @@ def test_unconfirmed_result_is_corrected() -> None:
         step.invitation.completed_at,
     )
     assert (STOP, notify(NOW + HOUR)) == step.tasks
+
+
+def test_confirmation_in_other_words_is_no_news() -> None:
+    """A confirmation that differs in language and links alone is taken over without another notification."""
+    reworded = replace(
+        REPORT,
+        dashboard_url="https://dashboard.example/de/candidates/1",
+        traits=tuple(replace(trait, name="Merkmal", description="(3) Neutral") for trait in REPORT.traits),
+    )
+    step = decide(UNCONFIRMED, ResultSeen(reworded), NOW + HOUR)
+    assert (reworded, True, (STOP,)) == (step.invitation.result, step.invitation.confirmed, step.tasks)
 
 
 def test_unconfirmed_result_is_asked_about_for_a_day() -> None:

@@ -1,5 +1,3 @@
-# ruff: noqa: SIM300 (the house style is "expected == actual")
-
 from __future__ import annotations
 
 from dataclasses import replace

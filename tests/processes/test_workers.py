@@ -95,7 +95,7 @@ async def test_sigterm_ends_all(launch: Launch, when: str) -> None:
     assert (await daemon.get("/livez"))[0] == 0
 
 
-async def test_a_taken_port_is_a_configuration_error(launch: Launch, place: object) -> None:
+async def test_a_taken_port_is_a_configuration_error(launch: Launch) -> None:
     """A port that somebody else listens on ends the daemon with exit code 2, and is named."""
     daemon = launch()
     await daemon.ready()

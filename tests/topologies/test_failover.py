@@ -112,9 +112,14 @@ async def test_primary_demoted(
     """When an administrator has primary and replica change places, the bridge follows, and stays with the new one."""
     assert await works(backend, known)
     if isinstance(own, Guarded):
-        with own.sentinels[0].client(password=own.SENTINEL_PASSWORD) as client:
+        with own.sentinels[0].client(password=own.SENTINEL_PASSWORD, decode_responses=True) as client:
             client.execute_command("SENTINEL", "FAILOVER", own.SERVICE)
+            newest = ("127.0.0.1", own.replica.port)
+            await eventually(
+                lambda: client.sentinel_get_master_addr_by_name(own.SERVICE) == newest, within_s=RECOVERY_S
+            )
         demoted = own.primary.client(password=own.PASSWORD)
+        demoted.replicaof("127.0.0.1", own.replica.port)  # as Sentinel does, sooner or later
     else:
         with own.replicas[0].client() as client:
             client.execute_command("CLUSTER", "FAILOVER")
