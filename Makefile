@@ -7,7 +7,7 @@ ENV    := .env
 LOCKS  := deploy/requirements
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test chaos lint types format lock audit clean
+.PHONY: help run demo test growth chaos lint types format lock audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,9 @@ test: $(STAMP) ## the whole suite, real Redis included
 
 chaos: $(STAMP) ## prove that nothing is lost: 2,000 journeys while processes, Redis and vendors fail (ARGS="--seed 7")
 	@$(BIN)/python -m tests.chaos $(ARGS)
+
+growth: $(STAMP) ## memory and cost of leasing among a million invitations (ARGS='--large 100000' for fewer)
+	$(BIN)/python -m tests.bench.growth $(ARGS)
 
 lint: $(STAMP) ## ruff, the import rules
 	$(BIN)/ruff check .

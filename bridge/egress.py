@@ -122,6 +122,7 @@ class GuardedResolver(AbstractResolver):
 
 
 def guarded_socket(info: aiohttp.AddrInfoType) -> socket.socket:
+    """A socket for an address that is about to be connected to; the last word, whoever resolved the name."""
     family, kind, protocol, _, address = info
     if not is_public_address(str(address[0])):
         msg = "the address is not public"

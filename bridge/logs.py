@@ -48,6 +48,8 @@ def configure(level: str, form: str, stream: TextIO | None = None) -> None:
     root.setLevel(level.upper())
     # aiohttp's own server log repeats request lines, secrets included, when parsing fails.
     logging.getLogger("aiohttp.server").addFilter(_without_request)
+    # aiocache names its keys, which are digests of credentials.
+    logging.getLogger("aiocache").setLevel(logging.WARNING)
     # asyncio repeats the representation of the future that failed, whose exception may hold anything.
     logging.getLogger("asyncio").addFilter(_first_line)
     logging.getLogger("asyncio").setLevel(logging.WARNING)

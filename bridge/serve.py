@@ -7,6 +7,7 @@ import contextlib
 import os
 import signal
 import socket
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import structlog
@@ -24,6 +25,8 @@ REQUEST_GRACE_S = 20.0
 WORKER_GRACE_S = 5.0
 LINGER_S = 0.5
 """After SIGTERM: readiness is off, but calls are still taken, and every answer ends its connection. So nobody is cut off."""
+LAST_CALL_S = 0.2
+"""Then the doors close; those who came in last may still ask, for as long again."""
 _LOOK_FOR_REDIS_S = 0.5
 _LOOK_FOR_PARENT_S = 1.0
 
@@ -74,8 +77,9 @@ async def serve(
             stack.enter_context(contextlib.closing(supervisor.listen(address)))
             for address in (settings.listen, settings.admin_listen)
         ]
-        public = await _listen(stack, app.create_app(runtime), listeners[0])
-        admin = await _listen(stack, app.create_admin_app(runtime), listeners[1])
+        applications = (app.create_app(runtime), app.create_admin_app(runtime))
+        runners = [await _listen(stack, *pair) for pair in zip(applications, listeners, strict=True)]
+        public, admin = (f"{host}:{port}" for host, port, *_ in (listener.getsockname() for listener in listeners))
         log.info(
             "daemon.started",
             version=__version__,
@@ -90,6 +94,7 @@ async def serve(
         log.info("daemon.stopping")
         runtime.draining = True
         await asyncio.sleep(LINGER_S)
+        await _close_doors(runners, listeners if handed_down is None else ())
     log.info("daemon.stopped", code=stop.code)
     return stop.code
 
@@ -105,7 +110,9 @@ def _reload(runtime: app.Runtime) -> None:
     log.info("config.reloaded", customers=len(runtime.customers), warnings=list(warnings))
 
 
-async def _listen(stack: contextlib.AsyncExitStack, application: web.Application, listener: socket.socket) -> str:
+async def _listen(
+    stack: contextlib.AsyncExitStack, application: web.Application, listener: socket.socket
+) -> web.AppRunner:
     runner = web.AppRunner(
         application, access_log=None, shutdown_timeout=REQUEST_GRACE_S, keepalive_timeout=BETWEEN_REQUESTS_S
     )
@@ -115,8 +122,18 @@ async def _listen(stack: contextlib.AsyncExitStack, application: web.Application
         guard = asyncio.create_task(SilenceGuard(runner.server, application[HEARD]).run())
         stack.callback(guard.cancel)
     await web.SockSite(runner, listener, backlog=supervisor.BACKLOG).start()
-    host, port, *_ = listener.getsockname()
-    return f"{host}:{port}"
+    return runner
+
+
+async def _close_doors(runners: Sequence[web.AppRunner], listeners: Sequence[socket.socket]) -> None:
+    """Let nobody in any more, and give those who came in last the time to say what they want: else they are cut off."""
+    for listener in listeners:
+        listener.listen(0)  # those who wait in the queue are let in, but hardly any more of them
+    await asyncio.sleep(LAST_CALL_S)
+    for runner in runners:
+        for site in tuple(runner.sites):
+            await site.stop()
+    await asyncio.sleep(LAST_CALL_S)
 
 
 async def _look_at_parent(stop: Stop) -> None:

@@ -136,8 +136,10 @@ class Supervisor:
 
     def _end_all(self) -> None:
         self._stop.set()
-        for listener in self._listeners:  # else callers would wait in a queue that nobody serves
-            listener.close()
+        for listener in self._listeners:
+            if listener.fileno() >= 0:
+                listener.listen(0)  # as few as can be may come to wait in a queue that nobody will serve
+                listener.close()
 
     def _pass_on(self, number: signal.Signals) -> None:
         for child in self._children.values():

@@ -217,12 +217,13 @@ class Guarded:
             one.start(wait=False)
         for one in self.sentinels:
             await_true(lambda one=one: self._knows_all(one))
+        self.await_replica()
         return self
 
     def await_replica(self) -> None:
-        """Return once the replica has everything."""
+        """Return once the replica confirms what is written."""
         with self.primary.client(password=self.PASSWORD) as client:
-            await_true(lambda: (client.info("replication").get("slave0") or {}).get("state") == "online")
+            await_true(lambda: client.set("written", "") and client.wait(1, 500) == 1)
 
     def close(self) -> None:
         """End all."""

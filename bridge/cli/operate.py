@@ -20,6 +20,8 @@ from bridge.errors import UnknownInvitation
 from bridge.service.operations import Choice, timeline
 from bridge.settings.durations import parse_duration
 
+_WIDTH = 1000
+
 _T = TypeVar("_T")
 
 
@@ -130,6 +132,8 @@ def dead_list(
 
     rows = [_letter(letter) for letter in _run(config, act)]
     _print(rows, ("id", "customer", "kind", "attempts", "reason", "since"), as_json)
+    if an_id is not None and not rows:
+        raise SystemExit(1)
 
 
 @dead.command("replay")
@@ -235,8 +239,10 @@ def _print(rows: list[dict[str, Any]], columns: tuple[str, ...], as_json: bool) 
     if as_json:
         click.echo(orjson.dumps(rows))
         return
-    table = Table(*columns, box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, no_wrap=True)
     for row in rows:
         table.add_row(*(str(row[column]) for column in columns))
-    console = Console()
-    console.print(table if rows else "none")
+    # Wider than any terminal: an id that was cut off can be neither copied nor searched for.
+    Console(width=_WIDTH).print(table if rows else "none")

@@ -78,7 +78,8 @@ def _section(schema: Schema, twins: dict[Path, str], path: Path, made: type[Any]
 def _not_both(name: str, many: bool) -> Json:
     """Empty ones count as left out, and nobody knows what a variable holds."""
     given = {"type": "array", "minItems": 1} if many else _LITERAL
-    return {"not": {"required": [name, name + SUFFIX], "properties": {name: given, name + SUFFIX: _LITERAL}}}
+    both = {"required": [name, name + SUFFIX], "properties": {name: given, name + SUFFIX: _LITERAL}}
+    return {"not": {"type": "object", **both}}
 
 
 def _value(field: Field[Any], section: Any) -> Json:

@@ -24,8 +24,12 @@ class RedisReferences:
     async def remember(self, customer: str, reference_id: str, invitation_id: str) -> str | None:
         """Keep the way; gives the word of an event that came before, once."""
         key = self._reference(customer, reference_id)
-        # SET with GET is there from Redis 6.2 on.
-        value = await self._commands.run(("SET", key, invitation_id, "PX", _ms(self._retention), "GET"))
+        command = ("SET", key, invitation_id, "PX", _ms(self._retention))
+        if await self._commands.run((*command, "NX")):
+            return None
+        # Not by SET with GET: redis-py makes a bool of whatever it gives.
+        value = await self._commands.run(("GET", key))
+        await self._commands.run(command)
         before = value.decode() if value is not None else ""
         return before[len(_MARK) :] if before.startswith(_MARK) else None
 

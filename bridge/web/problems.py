@@ -6,6 +6,7 @@ import orjson
 from aiohttp import web
 
 from bridge import errors
+from bridge.core.excerpts import without_names
 
 _TABLE: dict[type[Exception], tuple[int, str]] = {
     errors.InvalidRequest: (400, "The request is not valid"),
@@ -72,7 +73,8 @@ def problem(
 
 def _detail(error: errors.BridgeError) -> str:
     if isinstance(error, errors.Refused) and error.excerpt:
-        return f"{error}. Equalture says: {error.excerpt[:300]}"
+        # The call may have been one that knows no names, and so could not look for them.
+        return f"{error}. Equalture says: {without_names(error.excerpt)[:300]}"
     return str(error)
 
 

@@ -15,7 +15,7 @@ import aiohttp
 import pytest
 
 from bridge.sandbox import EqualtureSandbox, SoftgardenSandbox
-from tests.processes.conftest import GRACE_S, TOKENS, Daemon, Launch, acme, eventually
+from tests.processes.conftest import GRACE_S, TOKENS, Daemon, Launch, Place, acme, eventually
 
 pytestmark = pytest.mark.redis
 
@@ -93,11 +93,11 @@ class Load:
 
 @contextlib.asynccontextmanager
 async def loaded(
-    daemons: Sequence[Daemon], equalture: EqualtureSandbox, softgarden: SoftgardenSandbox
+    daemons: Sequence[Daemon], equalture: EqualtureSandbox, softgarden: SoftgardenSandbox, *, keep_alive: bool = False
 ) -> AsyncIterator[Load]:
     """Load on these daemons meanwhile; in the end no caller may have been cut off."""
     acme(softgarden, daemons[0])
-    connector = aiohttp.TCPConnector(force_close=True, limit=0)
+    connector = aiohttp.TCPConnector(force_close=not keep_alive, limit=0)
     timeout = aiohttp.ClientTimeout(total=25)
     async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
         load = Load(list(daemons), softgarden.callback_url("acme"), session)
@@ -111,12 +111,15 @@ async def loaded(
     assert load.broken == []
 
 
-async def test_sigterm_under_load(launch: Launch, equalture: EqualtureSandbox, softgarden: SoftgardenSandbox) -> None:
+@pytest.mark.parametrize("keep_alive", [False, True], ids=["fresh connections", "kept connections"])
+async def test_sigterm_under_load(
+    launch: Launch, equalture: EqualtureSandbox, softgarden: SoftgardenSandbox, keep_alive: bool
+) -> None:
     """Every call that was let in is answered, the exit code is 0, and what softgarden was told is in the store."""
     daemon = launch()
     await daemon.ready()
     equalture.fault("create", delay=0.3)
-    async with loaded([daemon], equalture, softgarden) as load:
+    async with loaded([daemon], equalture, softgarden, keep_alive=keep_alive) as load:
         daemon.terminate()
         assert await daemon.ended(GRACE_S) == 0
         await eventually(lambda: load.refused >= CALLERS)
@@ -129,13 +132,13 @@ async def test_sigterm_under_load(launch: Launch, equalture: EqualtureSandbox, s
 
 
 async def test_leased_tasks_are_given_back(
-    launch: Launch, equalture: EqualtureSandbox, softgarden: SoftgardenSandbox
+    launch: Launch, place: Place, equalture: EqualtureSandbox, softgarden: SoftgardenSandbox
 ) -> None:
     """Tasks that a stopping process could not finish are performed by the next one at once, not after their lease."""
+    place.document["softgarden"]["timeout"] = "30s"  # longer than a stopping worker waits
     daemon = launch()
     await daemon.ready()
     client = acme(softgarden, daemon)
-    # Longer than the daemon's own time-out would end the attempt: it is stopped in the middle of it.
     hung = softgarden.fault("notify", hang="before")
     for _ in range(3):
         await client.invite("engineer")

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.core.models import State
+from bridge.core.models import Progress, State
 from bridge.errors import OutcomeUnknown
-from tests.service.conftest import world  # noqa: F401 - a fixture
 from tests.service.fakes import ACME, World
 
 
-async def test_what_was_never_issued_goes_when_it_is_replaced(world: World) -> None:  # noqa: F811
+async def test_what_was_never_issued_goes_when_it_is_replaced() -> None:
     """A new order erases the expired invitation whose id nobody got, so that a deletion leaves nothing of the candidate."""
+    world = World()
     created = world.provider.script._plan["create"][0]
     world.provider.script.on("create", OutcomeUnknown("equalture", "create", "no answer"), created)
     with pytest.raises(OutcomeUnknown):
@@ -30,10 +30,11 @@ async def test_what_was_never_issued_goes_when_it_is_replaced(world: World) -> N
     assert {known.application_id async for known in world.store.scan()} == {""}
 
 
-async def test_what_was_issued_stays_when_it_is_replaced(world: World) -> None:  # noqa: F811
+async def test_what_was_issued_stays_when_it_is_replaced() -> None:
     """An expired invitation that softgarden knows is still there to be read after a new order."""
+    world = World()
     one = await world.invited()
-    world.provider.script.on("status", lambda *_: _not_done())
+    world.provider.script.on("status", Progress(False, "invited"))
     world.clock.advance(2 * ACME.equalture.link_life)
     await world.work()
     assert (await world.load(one)).state is State.EXPIRED

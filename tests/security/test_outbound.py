@@ -72,15 +72,24 @@ async def listening(talk: Conversation) -> AsyncIterator[tuple[str, list[bytes]]
     """A server that talks as told; its URL and the heads of the requests it got."""
     heads: list[bytes] = []
 
-    async def meet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
-            heads.append(await reader.readuntil(b"\r\n\r\n"))
-            await talk(reader, writer)
-        writer.close()
+    talks: set[asyncio.Task[None]] = set()
 
-    server = await asyncio.start_server(meet, "127.0.0.1", 0)
-    async with server:
+    async def meet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+                heads.append(await reader.readuntil(b"\r\n\r\n"))
+                await talk(reader, writer)
+        finally:
+            writer.transport.abort()
+
+    server = await asyncio.start_server(lambda *ends: talks.add(asyncio.create_task(meet(*ends))), "127.0.0.1", 0)
+    try:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", heads
+    finally:
+        server.close()
+        for one in talks:
+            one.cancel()
+        await asyncio.gather(*talks, return_exceptions=True)
 
 
 @contextlib.asynccontextmanager
@@ -304,6 +313,7 @@ async def test_bomb_stays_packed() -> None:
         head = f"HTTP/1.1 500 x\r\nContent-Encoding: gzip\r\nContent-Length: {len(bomb)}\r\n\r\n"
         writer.write(head.encode() + bomb)
         await writer.drain()
+        await reader.read()
 
     async with listening(explode) as (url, _), notifier() as one:
         answer = await one.notify(ACME, url, "iv_x")

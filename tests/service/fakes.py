@@ -304,7 +304,15 @@ class World:
         return {kind for _, kind in self.store._tasks}
 
 
+async def until(check: Callable[[], object]) -> None:
+    """Give others their turn until *check* is true; fails if that does not help."""
+    for _ in range(10_000):
+        if check():
+            return
+        await asyncio.sleep(0)
+    raise AssertionError("nobody made it true")
+
+
 async def settled(*calls: Awaitable[T]) -> list[T | BaseException]:
     """What every one of the calls, made at once, gives or raises."""
     return await asyncio.gather(*calls, return_exceptions=True)
-

@@ -9,7 +9,7 @@ import pytest
 
 from bridge.core.models import State, TaskKind
 from bridge.errors import NotConfirmed, Refused, Unavailable, UnknownInvitation
-from tests.service.fakes import ACME, World, make_customer, settled
+from tests.service.fakes import ACME, World, make_customer, settled, until
 
 DOWN = Unavailable("equalture", "anonymise", "no connection")
 
@@ -74,8 +74,7 @@ async def test_waits_for_the_worker_that_is_at_it(world: World) -> None:
     worker = asyncio.create_task(world.tasks.perform(lease))
     await entered.wait()
     deletion = asyncio.create_task(world.erasure.erase(ACME, one.id))
-    while not world.pauses:
-        await asyncio.sleep(0)
+    await until(lambda: world.pauses)
     assert not deletion.done()
     release.set()
     await deletion

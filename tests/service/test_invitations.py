@@ -20,7 +20,7 @@ from bridge.errors import (
     UnknownTest,
 )
 from bridge.service.invitations import Invitations
-from tests.service.fakes import ACME, CALLBACK, World, order, settled
+from tests.service.fakes import ACME, CALLBACK, World, order, settled, until
 
 SECOND = timedelta(seconds=1)
 LINK = "https://equalture.example.com/test/9"
@@ -43,14 +43,15 @@ class Gate:
         return self._outcome
 
 
-async def parallel(world: World, gate: Gate, *processes: Invitations, each: int = 5) -> list[Invitation | BaseException]:
+async def parallel(
+    world: World, gate: Gate, *processes: Invitations, each: int = 5
+) -> list[Invitation | BaseException]:
     """The same order, several times at each process, all while the first create is on the way."""
     calls = [asyncio.create_task(processes[0].invite(ACME, order()))]
     await gate.entered.wait()
     calls += [asyncio.create_task(process.invite(ACME, order())) for process in processes for _ in range(each)]
     seen = len(world.pauses)
-    while len(processes) > 1 and len(world.pauses) == seen:
-        await asyncio.sleep(0)
+    await until(lambda: len(processes) == 1 or len(world.pauses) > seen)
     gate.released.set()
     return await settled(*calls)
 

@@ -23,7 +23,17 @@ from bridge.service.targets import (
     GuardedProvider,
     Targets,
 )
-from tests.service.fakes import ACME, CALLBACK, Clock, ScriptedNotifier, ScriptedProvider, World, make_customer, settled
+from tests.service.fakes import (
+    ACME,
+    CALLBACK,
+    Clock,
+    ScriptedNotifier,
+    ScriptedProvider,
+    World,
+    make_customer,
+    settled,
+    until,
+)
 
 GLOBEX = make_customer("globex")
 NOBODY = Unavailable("softgarden", "notify", "no connection")
@@ -209,8 +219,7 @@ async def full(guarded: Guarded) -> AsyncIterator[asyncio.Event]:
 
     guarded.script.on("notify", slow)
     calls = [asyncio.create_task(guarded.notify()) for _ in range(ABREAST)]
-    while len(guarded.script.calls) < ABREAST:
-        await asyncio.sleep(0)
+    await until(lambda: len(guarded.script.calls) == ABREAST)
     yield release
     release.set()
     await asyncio.gather(*calls)

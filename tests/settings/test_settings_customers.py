@@ -254,6 +254,7 @@ def test_masked(folder: Folder) -> None:
     assert shown["signing_keys"] == ["***"]
     assert shown["listen"] == "0.0.0.0:8080"
     assert shown["redis"]["url"] is None
+    assert shown["redis"]["wait"] == {"replicas": 0, "timeout": "500ms", "local_fsync": False}
     assert shown["softgarden"]["retry"][:2] == ["5s", "30s"]
     assert shown["customers"]["acme"]["equalture"]["client_secret"] == "***"
     assert shown["customers"]["acme"]["equalture"]["callback_token"] == "***"

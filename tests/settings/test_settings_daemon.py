@@ -11,7 +11,14 @@ import pytest
 from bridge.core.customers import Secret
 from bridge.errors import ConfigError
 from bridge.settings import load
-from bridge.settings.daemon import Address, LogSettings, RedisSettings, SoftgardenSettings, TestsFormat
+from bridge.settings.daemon import (
+    Address,
+    LogSettings,
+    RedisSettings,
+    SoftgardenSettings,
+    TestsFormat,
+    WaitSettings,
+)
 
 if TYPE_CHECKING:
     from conftest import Folder
@@ -27,7 +34,8 @@ def test_defaults(folder: Folder) -> None:
     assert settings.public_url == "https://bridge.example.com"
     assert settings.listen == Address("0.0.0.0", 8080)
     assert settings.admin_listen == Address("127.0.0.1", 8081)
-    assert settings.redis == RedisSettings(None, Path(".data"), "bridge", "warn")
+    assert settings.redis == RedisSettings(None, Path(".data"), "bridge", "warn", WaitSettings())
+    assert settings.redis.wait == WaitSettings(replicas=0, timeout=timedelta(milliseconds=500), local_fsync=False)
     assert settings.signing_keys == (bytes(32),)
     assert settings.encryption_keys == ()
     assert settings.log == LogSettings("info", "json")
@@ -54,7 +62,15 @@ def test_everything(folder: Folder) -> None:
         public_url: HTTP://localhost:8080/prefix//
         listen: "[::1]:0"
         admin_listen: bridge-1.internal:9000
-        redis: {{url: "unix:///run/redis.sock", data_dir: /var/lib/x, key_prefix: a.b, require_durable: off}}
+        redis:
+          url: unix:///run/redis.sock
+          data_dir: /var/lib/x
+          key_prefix: a.b
+          require_durable: off
+          wait:
+            replicas: 2
+            timeout: 1200ms
+            local_fsync: ${{SECURE}}
         signing_keys: [{key}, "{KEY}="]
         encryption_keys: ["${{EMPTY}}", {key}]
         log: {{level: debug, format: console}}
@@ -79,7 +95,8 @@ def test_everything(folder: Folder) -> None:
     assert settings.listen == Address("::1", 0)
     assert str(settings.listen) == "[::1]:0"
     assert str(settings.admin_listen) == "bridge-1.internal:9000"
-    assert settings.redis == RedisSettings(Secret("unix:///run/redis.sock"), Path("/var/lib/x"), "a.b", "off")
+    wait = WaitSettings(2, timedelta(milliseconds=1200), True)
+    assert settings.redis == RedisSettings(Secret("unix:///run/redis.sock"), Path("/var/lib/x"), "a.b", "off", wait)
     assert settings.signing_keys == (bytes(range(32)), bytes(32))
     assert settings.encryption_keys == (bytes(range(32)),)
     assert settings.log == LogSettings("debug", "console")
@@ -121,6 +138,16 @@ def test_sections_may_be_commented_out(folder: Folder) -> None:
         ("redis: {url: 'http://x'}", 5, 14, "redis+sentinel://"),
         ("redis: {url: 'redis:///0'}", 5, 14, "a Redis URL with a host"),
         ("redis: {url: 'unix://host'}", 5, 14, "a Redis URL with a host"),
+        ("redis: {wait: 1}", 5, 15, "redis.wait: expected keys and values, found something else"),
+        ("redis: {wait: {replica: 1}}", 5, 16, "did you mean 'replicas'?"),
+        (
+            "redis: {wait: {replicas: -1}}",
+            5,
+            26,
+            "expected a whole number of replicas, at least 0, found the number -1",
+        ),
+        ("redis: {wait: {timeout: 1201ms}}", 5, 25, "redis.wait.timeout: expected at most 1200ms"),
+        ("redis: {wait: {local_fsync: 1}}", 5, 29, "expected true or false"),
         ("retention: 365", 5, 12, "expected a duration such as 30s, 15m or 7d, found the number 365"),
         ("retention: 0d", 5, 12, "longer than zero; found the text '0d'"),
         ("retention: [7d]", 5, 12, "found a list"),

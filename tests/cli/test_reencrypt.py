@@ -1,0 +1,99 @@
+"""``reencrypt`` as administrators run it, on a real Redis."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import yaml
+
+from bridge.core.models import Invitation, Step
+from bridge.settings import rules
+from bridge.store.cipher import KeyRing
+from bridge.store.connection import open_client
+from bridge.store.invitations import RedisInvitations
+from tests.redis_servers import RedisServer, binaries
+from tests.store.conformance import Clock, invitation
+from tests.store.test_records import full
+
+OLD, NEW, OTHER = "O" * 43, "N" * 43, "X" * 43
+pytestmark = pytest.mark.redis
+
+
+@pytest.fixture(name="redis")
+def _redis() -> Iterator[RedisServer]:
+    server = RedisServer(next(iter(binaries().values())))
+    yield server.start()
+    server.close()
+
+
+def reencrypt(folder: Path, redis: RedisServer, *keys: str) -> tuple[int, dict[str, dict[str, object]], str]:
+    """Run it with these keys; gives exit code, counts and complaints."""
+    daemon = {
+        "public_url": "https://bridge.example.com",
+        "signing_keys": [OLD],
+        "encryption_keys": list(keys),
+        "redis": {"url": redis.url, "key_prefix": "b"},
+        "equalture": {"base_url": "https://equalture.example.com"},
+    }
+    (folder / "bridge.yaml").write_text(yaml.safe_dump(daemon), "utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "bridge", "reencrypt", "--json", "--config", str(folder)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(Path(__file__).parents[2])},
+    )
+    assert "Traceback" not in done.stderr
+    return done.returncode, json.loads(done.stdout or "{}"), done.stderr
+
+
+async def store(redis: RedisServer, *keys: str) -> Invitation:
+    """Put a full record, as a daemon with these keys would."""
+    async with open_client(redis.url) as commands:
+        cipher = KeyRing([rules.key(key) for key in keys]) if keys else None
+        records = RedisInvitations(commands, prefix="b", retention=timedelta(days=1), clock=Clock(), cipher=cipher)
+        one = replace(full(), id=invitation().id, version=0)
+        assert await records.commit(Step(one))
+        return one
+
+
+async def test_a_key_is_changed(redis: RedisServer, tmp_path: Path) -> None:
+    """The counts tell what was done, a second run has nothing to do, and afterwards the old key is not needed any more."""
+    await store(redis)
+    await store(redis, OLD)
+    await store(redis, NEW, OLD)
+    code, counts, _ = reencrypt(tmp_path, redis, NEW, OLD)
+    assert (code, counts["records"]) == (0, {"renewed": 2, "current": 1, "left": []})
+    code, counts, _ = reencrypt(tmp_path, redis, NEW)
+    assert (code, counts["records"]) == (0, {"renewed": 0, "current": 3, "left": []})
+
+
+async def test_a_missing_key_is_told(redis: RedisServer, tmp_path: Path) -> None:
+    """What cannot be read is exit code 1, with the id and the setting; the rest is done all the same."""
+    lost = await store(redis, OTHER)
+    await store(redis, OLD)
+    code, counts, complaints = reencrypt(tmp_path, redis, NEW, OLD)
+    assert code == 1
+    assert (counts["records"]["renewed"], counts["records"]["current"]) == (1, 0)
+    assert f"{lost.id} is encrypted with a key that is not in encryption_keys" in complaints
+
+
+async def test_without_a_key_there_is_nothing_to_encrypt_with(redis: RedisServer, tmp_path: Path) -> None:
+    """No key is exit code 2, and nothing is changed; Redis away is exit code 1."""
+    await store(redis, OLD)
+    code, counts, complaints = reencrypt(tmp_path, redis)
+    assert (code, counts) == (2, {})
+    assert "encryption_keys" in complaints
+    redis.kill()
+    code, counts, complaints = reencrypt(tmp_path, redis, NEW)
+    assert (code, counts) == (1, {})
+    assert "Redis does not answer" in complaints

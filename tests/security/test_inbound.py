@@ -1,0 +1,423 @@
+"""What strangers can do to the public listener: slow, large, deep, broken, many."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gzip
+import hashlib
+import json
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import aiohttp
+import pytest
+from aiohttp import web
+
+from bridge.errors import TooManyRequests
+from bridge.softgarden.auth import of_customer
+from bridge.web import body
+from bridge.web.keys import CUSTOMERS, DRAINING, HEARD
+from bridge.web.limits import RateLimit
+from bridge.web.middlewares import net
+from bridge.web.silence import FIRST_REQUEST_S, SilenceGuard
+from tests.flows.conftest import CALLBACK_TOKEN, TOKENS, Bridge, Config, Journal, Launch, eventually
+from tests.security.conftest import spoken, status_of
+
+INVITE = "/softgarden/invitations"
+KIB = 1024
+
+
+def order(bridge: Bridge, **more: Any) -> dict[str, Any]:
+    """An order that is fine, with further fields."""
+    person = {"id": "a-1", "firstName": "Ada", "lastName": "Muster", "email": "ada.muster@example.org"}
+    return {"testId": "engineer", "candidate": person, "callback": bridge.softgarden.callback_url("acme"), **more}
+
+
+def bearer(bridge: Bridge) -> dict[str, str]:
+    """acme's headers."""
+    return {"Authorization": f"Bearer {bridge.acme.token}", "Content-Type": "application/json"}
+
+
+@contextlib.asynccontextmanager
+async def served(application: web.Application) -> AsyncIterator[tuple[web.AppRunner, str]]:
+    """An application on a port of its own."""
+    application[HEARD] = set()
+    application[DRAINING] = lambda: False
+    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.2)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0).start()
+        yield runner, f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+# -- slow
+
+
+async def test_silent_connection_is_cut() -> None:
+    """A connection that never completes its first request's headers is ended; one that did is left to keep-alive."""
+
+    async def hello(request: web.Request) -> web.Response:
+        return web.Response(text="hello")
+
+    application = web.Application(middlewares=[net])
+    application.router.add_get("/", hello)
+    async with served(application) as (runner, url):
+        parts = urlsplit(url)
+        assert runner.server is not None
+        guard = SilenceGuard(runner.server, application[HEARD])
+        ends = [await asyncio.open_connection(parts.hostname, parts.port) for _ in range(3)]
+        (silent, _), (slow, slow_writer), (heard, heard_writer) = ends
+        slow_writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ")
+        heard_writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b"200 OK" in await heard.readuntil(b"hello")
+        server = runner.server
+        await eventually(lambda: len(server.connections) == 3)
+        guard.sweep(100.0)
+        guard.sweep(100.0 + FIRST_REQUEST_S - 0.1)
+        assert len(server.connections) == 3
+        guard.sweep(100.0 + FIRST_REQUEST_S)
+        for reader in (silent, slow):
+            with contextlib.suppress(ConnectionResetError):
+                assert await asyncio.wait_for(reader.read(), 2) == b""
+        assert len(server.connections) == 1
+        heard_writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b"200 OK" in await heard.readuntil(b"hello")
+        for _, writer in ends:
+            writer.close()
+            with contextlib.suppress(ConnectionError):
+                await writer.wait_closed()
+
+
+async def test_time_runs_from_the_connection() -> None:
+    """Bytes that trickle in do not buy time, and a new connection has its own."""
+    application = web.Application(middlewares=[net])
+    async with served(application) as (runner, url):
+        parts = urlsplit(url)
+        server = runner.server
+        assert server is not None
+        guard = SilenceGuard(server, application[HEARD])
+        reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+        await eventually(lambda: len(server.connections) == 1)
+        writer.write(b"GET / HTTP/1.1\r\nX-Slow: ")
+        for second in range(int(FIRST_REQUEST_S)):
+            guard.sweep(float(second))
+            writer.write(b"x")
+        late_reader, late_writer = await asyncio.open_connection(parts.hostname, parts.port)
+        await eventually(lambda: len(server.connections) == 2)
+        guard.sweep(FIRST_REQUEST_S)
+        await eventually(lambda: len(server.connections) == 1)
+        with contextlib.suppress(ConnectionResetError):
+            assert await asyncio.wait_for(reader.read(), 2) == b""
+        assert not late_reader.at_eof()
+        for one in (writer, late_writer):
+            one.close()
+            with contextlib.suppress(ConnectionError):
+                await one.wait_closed()
+
+
+async def test_slow_body_is_408() -> None:
+    """A body that does not arrive in time is 408, and the connection is closed."""
+
+    async def take(request: web.Request) -> web.Response:
+        await body.read(request, 64, within_s=0.2)
+        return web.Response()
+
+    application = web.Application(middlewares=[net])
+    application.router.add_post("/", take)
+    async with served(application) as (_, url), aiohttp.ClientSession() as session:
+
+        async def slowly() -> AsyncIterator[bytes]:
+            yield b"{"
+            await asyncio.sleep(30)
+            yield b"}"
+
+        begun = time.monotonic()
+        async with session.post(url, data=slowly()) as response:
+            assert (response.status, (await response.json(content_type=None))["code"]) == (408, "request_timeout")
+        assert time.monotonic() - begun < 5
+
+
+def test_body_time_is_bounded() -> None:
+    """Every endpoint that reads a body gives it ten seconds."""
+    assert (body.BODY_TIME_S, body.read.__kwdefaults__) == (10.0, {"within_s": 10.0})
+
+
+# -- large and deep
+
+
+def of_size(size: int, start: bytes = b'{"x":"', end: bytes = b'"}') -> bytes:
+    """A JSON body of exactly this many bytes."""
+    return start + b"x" * (size - len(start) - len(end)) + end
+
+
+@pytest.mark.parametrize("announced", [True, False], ids=["announced", "chunked"])
+async def test_size_limits(hooked: Bridge, announced: bool) -> None:
+    """64 KiB for softgarden's calls, 256 KiB for callbacks and webhooks: one byte more is 413, the limit itself is not."""
+    bridge = hooked
+    await bridge.acme.invite("engineer")
+    callback = urlsplit(bridge.callback_of(bridge.created())).path
+
+    async def sent(method: str, path: str, size: int) -> tuple[int, str]:
+        raw = of_size(size)
+
+        async def parts() -> AsyncIterator[bytes]:
+            for start in range(0, len(raw), 16 * KIB):
+                yield raw[start : start + 16 * KIB]
+
+        reply = await bridge.ask(method, path, data=raw if announced else parts(), headers=bearer(bridge))
+        return reply.status, reply.json.get("code", "")
+
+    for method, path, limit, fine in (
+        ("POST", INVITE, 64 * KIB, (400, "invalid_request")),
+        ("PUT", callback, 256 * KIB, (200, "")),
+        ("POST", "/equalture/webhooks/acme", 256 * KIB, (401, "bad_signature")),
+    ):
+        assert await sent(method, path, limit) == fine
+        assert await sent(method, path, limit + 1) == (413, "body_too_large")
+        assert await sent(method, path, 4 * limit) == (413, "body_too_large")
+
+
+async def test_unauthenticated_body_is_not_read(bridge: Bridge) -> None:
+    """A body of a gigabyte without a token is 401 before it was sent, and with one 413."""
+    head = f"POST {INVITE} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1073741824\r\n"
+    token = f"Authorization: Bearer {bridge.acme.token}\r\n"
+    for extra, status in (("", 401), (token, 413)):
+        parts = urlsplit(bridge.url)
+        reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
+        writer.write((head + extra + "\r\n").encode() + b"{")
+        assert status_of(await asyncio.wait_for(reader.readuntil(b"\r\n"), 3)) == status
+        writer.transport.abort()
+        with contextlib.suppress(ConnectionError):
+            await writer.wait_closed()
+
+
+@pytest.mark.parametrize("shape", ["[{}]", '{{"a":{}}}', '{{"candidate":{}}}'], ids=["lists", "objects", "candidates"])
+@pytest.mark.parametrize("depth", [100, 1_000, 1_100, 6_000])
+async def test_depth(bridge: Bridge, shape: str, depth: int) -> None:
+    """Nesting of any depth is 400, never 500, alone or in a field that nobody reads."""
+    before, after = shape.split("{}") if shape == "[{}]" else (shape.format("\0").split("\0"))
+    depth = min(depth, 60 * KIB // len(before + after))
+    deep = before * depth + "1" + after * depth
+    whole = json.dumps(order(bridge)).removesuffix("}") + f', "more": {deep}}}'
+    for text in (deep, whole):
+        reply = await bridge.ask("POST", INVITE, data=text.encode(), headers=bearer(bridge))
+        assert reply.status == (200 if text is whole and depth <= 1_000 else 400)
+
+
+async def test_compressed_bomb_is_413(bridge: Bridge) -> None:
+    """A compressed body is counted as it unfolds."""
+    raw = gzip.compress(b"[" + b" " * 50_000_000 + b"]", 9)
+    headers = bearer(bridge) | {"Content-Encoding": "gzip"}
+    begun = time.monotonic()
+    reply = await bridge.ask("POST", INVITE, data=raw, headers=headers)
+    assert (reply.status, time.monotonic() - begun < 2) == (413, True)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "br", "zstd", "gzip, gzip", "nonsense"])
+async def test_broken_encoding_is_400(bridge: Bridge, encoding: str) -> None:
+    """A body that is not encoded as it says is 400, never 500."""
+    headers = bearer(bridge) | {"Content-Encoding": encoding}
+    reply = await bridge.ask("POST", INVITE, data=b"\x1f\x8b\x08not packed at all", headers=headers)
+    assert reply.status == 400
+
+
+# -- headers and lines
+
+HEADERS = {
+    "a long header": b"GET /livez HTTP/1.1\r\nHost: x\r\nX-Long: " + b"x" * 9_000 + b"\r\n\r\n",
+    "a long name": b"GET /livez HTTP/1.1\r\nHost: x\r\n" + b"x" * 9_000 + b": 1\r\n\r\n",
+    "many headers": b"GET /livez HTTP/1.1\r\nHost: x\r\n" + b"X: 1\r\n" * 200 + b"\r\n",
+    "a long line": b"GET /" + b"x" * 9_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+    "two lengths": b"POST /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx",
+    "length and chunks": b"POST /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "negative length": b"POST /livez HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+    "a fold": b"GET /livez HTTP/1.1\r\nHost: x\r\nX: 1\r\n 2\r\n\r\n",
+    "a bare return": b"GET /livez HTTP/1.1\r\nHost: x\r\nX: a\rb\r\n\r\n",
+    "a null": b"GET /livez HTTP/1.1\r\nHost: x\r\nX: a\x00b\r\n\r\n",
+    "a blank in the name": b"GET /livez HTTP/1.1\r\nHost : x\r\n\r\n",
+    "another version": b"GET /livez HTTP/3.9\r\nHost: x\r\n\r\n",
+    "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 100 + b"\r\n\r\n",
+    "HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "noise": bytes(range(256)) + b"\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("raw", HEADERS.values(), ids=HEADERS.keys())
+async def test_broken_requests_end_the_connection(bridge: Bridge, journal: Journal, raw: bytes) -> None:
+    """Oversized and malformed heads are 400 or 431, never 500, and end their connection; the next caller is served."""
+    answer = await spoken(bridge, raw)
+    assert status_of(answer) in (400, 431)
+    assert b"Traceback" not in answer
+    assert (await bridge.ask("GET", "/livez")).status == 200
+    assert "xxxxxxxxxx" not in journal.text()
+
+
+async def test_header_limits_leave_room(bridge: Bridge) -> None:
+    """A head within the limits is served: 8000 bytes in one header, 100 headers."""
+    filler = b"".join(b"X-%d: 1\r\n" % number for number in range(100))
+    for extra in (b"X-Long: " + b"x" * 8_000 + b"\r\n", filler):
+        answer = await spoken(bridge, b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + extra + b"\r\n")
+        assert status_of(answer) == 200
+
+
+async def test_odd_paths_are_404(bridge: Bridge) -> None:
+    """Odd bytes, dots and escapes in a path are 404 or 400, never 500 and never a file."""
+    odd = ["/%00", "/%ff%fe", "/..%2f..%2fetc/passwd", "/../../etc/passwd", "/share/%0a%0d", "/results/" + "x" * 8000]
+    odd += ["/reports/.pdf", "/reports/%2e%2e.pdf", "/start/%F0%9F%92%A9", "//", "/?" + "a=b&" * 1500, "/share/{{7*7}}"]
+    for path in odd:
+        answer = await spoken(
+            bridge, f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAccept: */*\r\n\r\n".encode()
+        )
+        assert status_of(answer) in (400, 404), path
+        assert b"root:" not in answer
+
+
+# -- who may what
+
+
+async def test_two_tokens_live_during_rotation(config: Config, launch: Launch) -> None:
+    """Old and new token both work while both digests are listed, and the old one stops with its digest."""
+    new = "fresh-bearer-of-acme-0009"
+    digests = config.customers["acme"]["softgarden"]["tokens_sha256"]
+    digests.append(hashlib.sha256(new.encode()).hexdigest())
+    bridge = await launch()
+
+    async def listed(token: str) -> int:
+        return (await bridge.ask("GET", "/softgarden/tests", headers={"Authorization": f"Bearer {token}"})).status
+
+    assert [await listed(TOKENS["acme"]), await listed(new)] == [200, 200]
+    await bridge.close()
+    del digests[0]
+    bridge = await launch()
+    assert [await listed(TOKENS["acme"]), await listed(new)] == [401, 200]
+
+
+async def test_digest_is_no_token(bridge: Bridge, config: Config) -> None:
+    """Whoever reads the customer's file cannot call with the digest that stands there."""
+    digest = config.customers["acme"]["softgarden"]["tokens_sha256"][0]
+    for token in (digest, digest.upper(), "10", "acme"):
+        reply = await bridge.ask("GET", "/softgarden/tests", headers={"Authorization": f"Bearer {token}"})
+        assert reply.status == 401
+
+
+async def test_stolen_token_reaches_one_customer_only(bridge: Bridge) -> None:
+    """With globex's token nobody reads, deletes or reports acme's invitations: they look like none."""
+    invited = await bridge.acme.invite("engineer")
+    an_id = invited.json["invitationId"]
+    stolen = bridge.globex
+    assert (await stolen.read_results(an_id)).status == 404
+    assert (await stolen.delete(an_id)).status == 400
+    assert (await stolen.invite("engineer", candidate_id="x")).status == 400
+    assert (await bridge.acme.read_results(an_id)).json["status"] == "PENDING"
+    assert bridge.equalture.applications[bridge.created()].state == "invited"
+
+
+@pytest.mark.parametrize("scheme", ["Bearer", "Token"])
+async def test_callback_token_guards_callbacks(bridge: Bridge, scheme: str) -> None:
+    """Where a callback token is set, a forged callback that knows the URL but not the token is the same 404 as a wrong URL."""
+    await bridge.initech.invite("job-4")
+    url = bridge.callback_of(bridge.created())
+    wrong = [None, f"{scheme} x", f"{scheme}", f"{scheme} {CALLBACK_TOKEN}x", CALLBACK_TOKEN, f"Basic {CALLBACK_TOKEN}"]
+    for value in wrong:
+        headers = {"Authorization": value} if value else {}
+        assert (await bridge.ask("PUT", url, json={"fit": "high"}, headers=headers)).status == 404
+    fine = {"Authorization": f"{scheme} {CALLBACK_TOKEN}"}
+    assert (await bridge.ask("PUT", url, json={"fit": "high"}, headers=fine)).status == 200
+
+
+async def test_forged_callback_changes_nothing(bridge: Bridge) -> None:
+    """A callback by somebody who knows URL and secret is a hint: the truth is asked for, and a false "high" is not believed."""
+    invited = await bridge.acme.invite("engineer")
+    forged = {"fit": "high", "results_url": "https://evil.example/x", "scores": {"A": "(5) x"}}
+    assert (await bridge.ask("PUT", bridge.callback_of(bridge.created()), json=forged)).status == 200
+    await bridge.equalture.wait_calls("status")
+    view = await bridge.acme.read_results(invited.json["invitationId"])
+    assert view.json["status"] == "PENDING"
+    assert bridge.notified() == []
+    assert await bridge.equalture.complete(bridge.created(), fit="low", send_callback=False) == 0
+    await bridge.ask("PUT", bridge.callback_of(bridge.created()), json=forged)
+    result = await bridge.result(bridge.acme, invited.json["invitationId"], "COMPLETED")
+    assert result["result"]["score"].startswith("low")
+
+
+# -- many
+
+
+class Clock:
+    """Seconds that pass when told."""
+
+    def __init__(self) -> None:
+        self.now = 50.0
+
+    def __call__(self) -> float:
+        """Now."""
+        return self.now
+
+
+def test_rate_limit_counts_seconds() -> None:
+    """A second's worth may come at once, then one for each share of a second; what was not used does not pile up."""
+    clock = Clock()
+    limit = RateLimit(10, clock)
+    for _ in range(10):
+        limit.admit("acme")
+    with pytest.raises(TooManyRequests) as caught:
+        limit.admit("acme")
+    assert caught.value.retry_after_s == pytest.approx(0.1)
+    clock.now += 0.1
+    limit.admit("acme")
+    with pytest.raises(TooManyRequests):
+        limit.admit("acme")
+    clock.now += 3_600
+    for _ in range(10):
+        limit.admit("acme")
+    with pytest.raises(TooManyRequests):
+        limit.admit("acme")
+
+
+async def test_flood_of_one_customer(bridge: Bridge) -> None:
+    """Too many requests of one customer are 429 with Retry-After, and other customers notice nothing."""
+    limit = RateLimit(3, Clock())
+
+    async def fine(request: web.Request) -> web.Response:
+        return web.Response()
+
+    application = web.Application(middlewares=[net])
+    application[CUSTOMERS] = bridge.runtime.directory
+    application.router.add_get("/", of_customer(fine, limit))
+    async with served(application) as (_, url):
+
+        async def ask(token: str) -> Any:
+            return await bridge.ask("GET", url, headers={"Authorization": f"Bearer {token}"})
+
+        replies = [await ask(TOKENS["acme"]) for _ in range(5)]
+        assert [reply.status for reply in replies] == [200, 200, 200, 429, 429]
+        assert replies[-1].headers["Content-Type"] == "application/problem+json"
+        assert (replies[-1].json["code"], replies[-1].headers["Retry-After"]) == ("too_many_requests", "1")
+        assert [(await ask(TOKENS["globex"])).status for _ in range(3)] == [200] * 3
+        assert (await ask("nobody")).status == 401
+
+
+async def test_flood_by_configuration(config: Config, launch: Launch) -> None:
+    """``limits.requests_per_second`` holds for all of softgarden's endpoints together."""
+    config.daemon["limits"] = {"requests_per_second": 2}
+    bridge = await launch()
+    replies = await asyncio.gather(
+        *(bridge.acme.list_tests() for _ in range(10)), *(bridge.acme.read_results("x") for _ in range(10))
+    )
+    assert sum(reply.status == 429 for reply in replies) >= 10
+    assert (await bridge.globex.list_tests()).status == 200
+
+
+async def test_admin_paths_are_not_public(hooked: Bridge) -> None:
+    """What only operators may see or do is not on the public listener."""
+    for method, path in (("GET", "/metrics"), ("POST", "/-/reload"), ("GET", "/"), ("GET", "/debug"), ("GET", "/admin")):
+        assert (await hooked.ask(method, path)).status == 404
+    reply = await hooked.ask("GET", "/readyz")
+    assert reply.json == {"status": "ok"}
+
+
