@@ -30,7 +30,7 @@ GIVE_UP = 78
 BACKLOG = 1024
 
 STOP_S = 40.0
-"""For all children to end after SIGTERM; then they are killed. Just under the usual 30 s of an orchestrator."""
+"""For all children to end after SIGTERM; then they are killed. A child's own bounds add up to less (see ``serve``)."""
 _HEALTHY_S = 5.0
 _LONGEST_PAUSE_S = 10.0
 
