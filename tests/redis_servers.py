@@ -117,7 +117,7 @@ class RedisServer:
 
     def start(self, *, wait: bool = True) -> RedisServer:
         """Start it and wait until it answers; not to *wait* lets several come up at the same time."""
-        arguments = [part for name, value in self._settings.items() for part in (f"--{name}", value)]
+        arguments = [part for name, value in self._settings.items() for part in (f"--{name}", *value.split(" "))]
         if self._sentinel:
             arguments = [str(self._file), *arguments, "--sentinel"]
         self._process = subprocess.Popen(

@@ -300,6 +300,7 @@ def open_invitation(
         updated_at=now,
         attempts=(Attempt(number=1, secret_digest=secret_digest, started_at=now),),
         callback=callback,
+        replaces=replaces,
     )
     rescue = Due(TaskKind.CHECK, now + policy.create_bound)
     return Step(invitation, (rescue,), OrderChange.CLAIM, replaces, order_key)
@@ -367,7 +368,9 @@ def _created(invitation: Invitation, event: Created, policy: Policy, now: dateti
     if invitation.live_attempt:
         return Step(with_outcome(Outcome.ORPHAN), (Due(TaskKind.ANONYMISE, now),))
     if event.assessment_url is None and invitation.state in OPEN:
-        failed = replace(with_outcome(Outcome.CREATED), state=State.FAILED, failure="upstream_broken", hint=None)
+        failed = replace(
+            with_outcome(Outcome.CREATED), state=State.FAILED, application_id="", failure="upstream_broken", hint=None
+        )
         tasks = (Cancel(TaskKind.CHECK), Due(TaskKind.ANONYMISE, now))
         return Step(failed, tasks, OrderChange.RELEASE, order_key=invitation.order_key)
     linked = replace(
@@ -391,7 +394,7 @@ def _create_failed(invitation: Invitation, event: CreateFailed, policy: Policy, 
         return Step(told)
     if any(attempt.outcome is not Outcome.FAILED for attempt in told.attempts):
         return Step(replace(told, state=State.UNCERTAIN), (Due(TaskKind.CHECK, _soon(told, policy, now)),))
-    failed = replace(told, state=State.FAILED, failure=event.code, hint=None)
+    failed = replace(told, state=State.FAILED, application_id="", failure=event.code, hint=None)
     return Step(failed, (Cancel(TaskKind.CHECK),), OrderChange.RELEASE, order_key=invitation.order_key)
 
 

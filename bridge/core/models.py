@@ -199,6 +199,8 @@ class Invitation:
     """The result was read from the provider with our own token."""
     live_attempt: int = 0
     """The attempt whose link softgarden got; 0: none yet."""
+    replaces: str | None = None
+    """The earlier invitation of the same order, where there was one."""
     failure: str | None = None
     """Error code of a FAILED invitation, for those who waited for the same order."""
     version: int = 0

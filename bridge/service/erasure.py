@@ -49,6 +49,7 @@ class Erasure:
         for reference_id in {attempt.reference_id for attempt in invitation.attempts if attempt.reference_id}:
             await self._references.forget(customer.key, reference_id)
         if invitation.state is not State.ERASED:
+            await self._erase_expired(invitation.replaces, customer)
             invitation = await self._records.apply(invitation, ErasureRequested(), customer)
             log.info("invitation.erased", invitation_id=invitation.id, customer=customer.key)
         if not lifecycle.to_anonymise(invitation):
@@ -58,6 +59,17 @@ class Erasure:
         if lifecycle.to_anonymise(await self._latest(invitation)):
             detail = "Erased here; Equalture has not confirmed yet. The bridge goes on by itself."
             raise NotConfirmed(detail)
+
+    async def _erase_expired(self, invitation_id: str | None, customer: Customer) -> None:
+        """Erase expired invitations of the same order too: perhaps their answer never reached softgarden, and nobody but us
+        has their ids. Their anonymisation goes on by itself.
+        """
+        while invitation_id is not None:
+            earlier = await self._records.store.load(invitation_id)
+            if earlier is None or earlier.state is not State.EXPIRED:
+                return
+            await self._records.apply(earlier, ErasureRequested(), customer)
+            invitation_id = earlier.replaces
 
     async def _wait_for_worker(self, invitation: Invitation, customer: Customer) -> None:
         give_up_at = self._records.clock() + customer.equalture.timeout

@@ -94,6 +94,8 @@ def endpoints(wire: Wire, links: Links, limit: RateLimit) -> list[Endpoint]:
             "softgarden",
             request=InviteSchema,
             secured=True,
+            name="invite",
+            leads_to={name: {"invitation_id": "invitationId"} for name in ("readResult", "deleteInvitation")},
         ),
         Endpoint(
             "GET",
@@ -109,6 +111,7 @@ def endpoints(wire: Wire, links: Links, limit: RateLimit) -> list[Endpoint]:
             "softgarden",
             secured=True,
             parameters=an_id,
+            name="readResult",
         ),
         Endpoint(
             "DELETE",
@@ -125,6 +128,7 @@ def endpoints(wire: Wire, links: Links, limit: RateLimit) -> list[Endpoint]:
             "softgarden",
             secured=True,
             parameters=an_id,
+            name="deleteInvitation",
         ),
     ]
 

@@ -123,6 +123,7 @@ def load_invitation(
         result=None if result is None else _load_result(result),
         confirmed=document.get("confirmed", False),
         live_attempt=document.get("live", 0),
+        replaces=document.get("replaces"),
         failure=document.get("failure"),
         version=version,
     )
@@ -209,6 +210,7 @@ def _whole(invitation: Invitation) -> Document:
         "result": None if result is None else _dump_result(result),
         "confirmed": invitation.confirmed,
         "live": invitation.live_attempt or None,
+        "replaces": invitation.replaces,
         "failure": invitation.failure,
     }
 

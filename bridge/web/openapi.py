@@ -79,6 +79,13 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
         "tags": [endpoint.tag],
         "responses": {str(status): _response(status, told) for status, told in endpoint.responses.items()},
     }
+    if endpoint.name:
+        operation["operationId"] = endpoint.name
+    if endpoint.leads_to:
+        operation["responses"]["200"]["links"] = {
+            name: {"operationId": name, "parameters": {one: f"$response.body#/{field}" for one, field in how.items()}}
+            for name, how in endpoint.leads_to.items()
+        }
     names = re.findall(r"\{(\w+)\}", endpoint.path)
     if names:
         operation["parameters"] = [

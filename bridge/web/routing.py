@@ -28,6 +28,10 @@ class Endpoint:
     secured: bool = False
     description: str = ""
     parameters: Mapping[str, str] = field(default_factory=dict)
+    name: str = ""
+    """Its operationId in the OpenAPI document."""
+    leads_to: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    """Operations, by name, that may follow a success: which of their parameters is which field of this one's answer."""
 
 
 def add(app: web.Application, endpoints: Iterable[Endpoint]) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -11,7 +13,7 @@ import uvloop
 from rich.console import Console
 
 from tests.chaos.plan import Options
-from tests.chaos.report import show
+from tests.chaos.report import Report, show
 from tests.chaos.run import run
 
 
@@ -37,12 +39,25 @@ def main(
     """Prove that nothing is lost: many journeys while processes, Redis and both vendors fail."""
     console = Console()
     options = Options(journeys, seed, processes, minutes, abreast, kills, redis_kills)
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        report = runner.run(run(options, lambda text: console.print(text, style="dim", soft_wrap=True)))
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            report = runner.run(_bounded(options, lambda text: console.print(text, style="dim", soft_wrap=True)))
+    except (TimeoutError, asyncio.CancelledError):
+        console.print("[bold red]Time ran out, or it was told to end.")
+        raise SystemExit(1) from None
     if json_file is not None:
         json_file.write_text(json.dumps(report.as_json(), indent=2), "utf-8")
     show(report, console)
     raise SystemExit(0 if report.fine else 1)
+
+
+async def _bounded(options: Options, say: Callable[[str], None]) -> Report:
+    """The run, which ends what it started also when time is up or SIGTERM comes."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    async with asyncio.timeout(options.minutes * 60):
+        return await run(options, say)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,14 @@ PENDING = {"status": "PENDING", "result": {"resultUrl": "u"}}
 
 def entry(operation: str, at: float, status: int, **more: Any) -> Entry:
     """A call that took half a second, *at* seconds after the beginning."""
-    made = {"number": 1, "direction": "made", "method": "GET", "path": "/", "query": {}, "duration_ms": 500.0}
+    made: dict[str, Any] = {
+        "number": 1,
+        "direction": "made",
+        "method": "GET",
+        "path": "/",
+        "query": {},
+        "duration_ms": 500.0,
+    }
     started = NOW + timedelta(seconds=at)
     return Entry(**(made | {"operation": operation, "status": status, "started": started, "began": at} | more))
 

@@ -136,7 +136,10 @@ def _run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
 
 
 def _shell(line: str, folder: Path) -> str:
-    done = subprocess.run(line, shell=True, cwd=folder, capture_output=True, text=True, timeout=30, check=False)
+    own = {"PATH": f"{os.environ['PATH']}:{Path(__file__).parent / 'bin'}"}  # for a machine without curl
+    done = subprocess.run(
+        line, shell=True, cwd=folder, capture_output=True, text=True, timeout=30, check=False, env=_environ(**own)
+    )
     assert done.returncode == 0, (line, done.stderr)
     return done.stdout
 

@@ -264,5 +264,3 @@ async def test_tombstone_ends_too(bridge: Bridge, redis_server: RedisServer) -> 
         assert (await bridge.acme.delete(traces.an_id)).status == 204
         assert client.pttl(key) > 0
     assert (await bridge.record(traces.an_id)).state is State.ERASED
-
-

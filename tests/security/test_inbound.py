@@ -415,9 +415,13 @@ async def test_flood_by_configuration(config: Config, launch: Launch) -> None:
 
 async def test_admin_paths_are_not_public(hooked: Bridge) -> None:
     """What only operators may see or do is not on the public listener."""
-    for method, path in (("GET", "/metrics"), ("POST", "/-/reload"), ("GET", "/"), ("GET", "/debug"), ("GET", "/admin")):
+    for method, path in (
+        ("GET", "/metrics"),
+        ("POST", "/-/reload"),
+        ("GET", "/"),
+        ("GET", "/debug"),
+        ("GET", "/admin"),
+    ):
         assert (await hooked.ask(method, path)).status == 404
     reply = await hooked.ask("GET", "/readyz")
     assert reply.json == {"status": "ok"}
-
-

@@ -66,9 +66,19 @@ async def test_tampering_is_404(bridge: Bridge) -> None:
     an_id, _, mac = token.partition(".")
     alphabet = string.ascii_letters + string.digits + "-_"
     last = alphabet[(alphabet.index(mac[-1]) + 1) % 64]
-    changed = [token[:place] + ("B" if token[place] == "A" else "A") + token[place + 1 :] for place in range(len(token))]
+    changed = [
+        token[:place] + ("B" if token[place] == "A" else "A") + token[place + 1 :] for place in range(len(token))
+    ]
     changed += [f"{an_id}.{mac[:-1]}{last}", f"{an_id}.{mac}=", f"{an_id}.{mac}==", f"{an_id}.{mac[:-1]}", f"{an_id}."]
-    changed += [an_id, f".{mac}", f"{an_id}{mac}", f"{an_id}.{mac}.{mac}", f"{an_id}%2E{mac}x", token.upper(), token + "%00"]
+    changed += [
+        an_id,
+        f".{mac}",
+        f"{an_id}{mac}",
+        f"{an_id}.{mac}.{mac}",
+        f"{an_id}%2E{mac}x",
+        token.upper(),
+        token + "%00",
+    ]
     changed += [f"{an_id}.{mac}%0a", f"%20{token}", f"{an_id}.\u00e4", "%ff%fe", "..", "x", "iv_0." + mac, token * 2]
     for wrong in changed:
         reply = await opened(bridge, "results", wrong)

@@ -132,7 +132,9 @@ async def test_entry_refuses_what_is_no_softgarden(strict: Config, launch: Launc
     assert bridge.equalture.calls("create") == []
 
 
-@pytest.mark.parametrize("url", ["https://softgarden.io/x", "https://a.b.SOFTGARDEN.de:8443/x?y=z", "https://softgarden.io./"])
+@pytest.mark.parametrize(
+    "url", ["https://softgarden.io/x", "https://a.b.SOFTGARDEN.de:8443/x?y=z", "https://softgarden.io./"]
+)
 async def test_entry_allows_listed_hosts(strict: Config, launch: Launch, url: str) -> None:
     """Listed hosts and their sub-domains over https are taken."""
     bridge = await launch()
@@ -152,7 +154,6 @@ async def test_socket_refuses_addresses(address: str) -> None:
 async def test_name_that_leads_inside_is_refused(strict: Config, launch: Launch) -> None:
     """A listed name that resolves to this machine is never connected to; the notification is retried and visible as failed."""
     strict.daemon["softgarden"]["callback_hosts"] = ["localhost"]
-    met: list[bytes] = []
 
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Nobody should come here."""
@@ -179,7 +180,6 @@ async def test_rebinding_is_seen_by_the_resolver() -> None:
 
 async def test_rebinding_is_seen_by_the_socket() -> None:
     """The address that is really connected to is judged, even if a resolver without any guard gave it."""
-    met: list[bytes] = []
 
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Nobody should come here."""
@@ -198,7 +198,6 @@ async def test_rebinding_is_seen_by_the_socket() -> None:
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 async def test_redirects_are_not_followed(bridge: Bridge, status: int) -> None:
     """A redirect of softgarden's is a failure of that attempt: the credentials go nowhere else."""
-    stolen: list[bytes] = []
 
     async def thief(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Nobody should come here."""
@@ -216,7 +215,6 @@ async def test_redirects_are_not_followed(bridge: Bridge, status: int) -> None:
 
 async def test_equalture_redirects_are_not_followed(bridge: Bridge) -> None:
     """A redirect of Equalture's is a refusal: its token goes nowhere else."""
-    stolen: list[bytes] = []
 
     async def thief(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Nobody should come here."""
@@ -231,7 +229,6 @@ async def test_proxies_of_the_environment_are_ignored(
     config: Config, launch: Launch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """HTTP_PROXY and its kin have no say: a proxy would see every secret and undo the guard."""
-    taken: list[bytes] = []
 
     async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Nobody should come here."""
@@ -382,5 +379,3 @@ def test_no_other_way_out() -> None:
             if "ClientSession(" in text or "urlopen" in text or "trust_env=True" in text:
                 guilty.append(inside)
     assert guilty == []
-
-

@@ -23,12 +23,32 @@ HOSTILE = [
     "\"><img src=x onerror=alert('own3d')>",
     "</table></main></body><svg/onload=alert(1)>",
     "{{ 7 * 7 }}{% import os %}${7*7}#{7*7}",
-    "<!--#exec cmd=\"id\"-->",
+    '<!--#exec cmd="id"-->',
     "</style><style>*{display:none}</style>",
     "&lt;b&gt; <b>bold</b>",
     "\u202eevil\u2066 \ufeff \x00\x07\x1b[31m",
     ") Tj ET /JS (app.alert(1)) /S /JavaScript >> endobj",
 ]
+
+TAGS = {
+    "html",
+    "head",
+    "meta",
+    "title",
+    "style",
+    "body",
+    "main",
+    "h1",
+    "h2",
+    "p",
+    "table",
+    "tr",
+    "th",
+    "td",
+    "a",
+    "form",
+}
+TAGS |= {"button", "code", "pre", "span"}
 
 
 class Seen(HTMLParser):
@@ -65,9 +85,7 @@ def safe(reply: Reply) -> Seen:
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     assert policy["style-src"] == f"'sha256-{digest}'"
     seen = Seen(reply.text)
-    assert {tag for tag, _ in seen.tags} <= set(
-        "html head meta title style body main h1 h2 p table tr th td a form button code pre span".split(" ")
-    )
+    assert {tag for tag, _ in seen.tags} <= TAGS
     names = {name for _, attributes in seen.tags for name in attributes}
     assert not [name for name in names if name.startswith("on") or name in ("src", "style", "srcdoc", "action")]
     return seen
@@ -170,7 +188,7 @@ async def test_hostile_words_in_the_landing_page(bridge: Bridge) -> None:
         "vbscript:x",
         "//evil.example/x",
         "https://user@evil.example/x",
-        "https://evil.example/\" onclick=\"alert(1)",
+        'https://evil.example/" onclick="alert(1)',
         "https://evil.example/\r\nSet-Cookie: a=b",
         "https://",
         "https://a;script-src/x",
@@ -189,7 +207,9 @@ async def test_hostile_dashboard_links(config: Config, launch: Launch, url: str,
     assert [attributes for tag, attributes in safe(page).tags if tag == "a"] == []
 
 
-@pytest.mark.parametrize("url", ["javascript:alert(1)", "https://x\r\nSet-Cookie: a=b", "https://u@evil.example/", "/x"])
+@pytest.mark.parametrize(
+    "url", ["javascript:alert(1)", "https://x\r\nSet-Cookie: a=b", "https://u@evil.example/", "/x"]
+)
 async def test_hostile_links_of_equalture_are_not_followed(bridge: Bridge, url: str) -> None:
     """A public link or a test link that is no plain https link is never handed on."""
     _, result = await completed(bridge)

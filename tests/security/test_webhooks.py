@@ -148,9 +148,7 @@ async def test_wrong_secret(hooked: Bridge, journal: Journal) -> None:
         await deliver(hooked, event, **{"webhook-timestamp": str(int(hooked.clock().timestamp()) + 5)}),
     ]
     assert {(reply.status, reply.json["code"]) for reply in replies} == {(401, "bad_signature")}
-    assert {line["reason"] for line in journal.events("webhook.refused")} == {
-        "webhook-signature fits no known secret"
-    }
+    assert {line["reason"] for line in journal.events("webhook.refused")} == {"webhook-signature fits no known secret"}
     unsigned = await hooked.ask("POST", PATH, json=event)
     assert unsigned.status == 401
 
@@ -214,7 +212,9 @@ async def test_odd_start_times(hooked: Bridge, start: Any) -> None:
     assert (await hooked.acme.read_results(an_id)).json["status"] == "PENDING"
 
 
-@pytest.mark.parametrize("raw", [b"", b"{", b"\xff", b"[" * 5_000, b"{" * 5_000, b'{"type": "\\ud800"}', b"NaN"], ids=repr)
+@pytest.mark.parametrize(
+    "raw", [b"", b"{", b"\xff", b"[" * 5_000, b"{" * 5_000, b'{"type": "\\ud800"}', b"NaN"], ids=repr
+)
 async def test_genuine_but_no_json(hooked: Bridge, raw: bytes) -> None:
     """Signed bytes that are no JSON are 400."""
     reply = await deliver(hooked, raw)

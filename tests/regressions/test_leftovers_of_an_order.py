@@ -1,0 +1,38 @@
+"""A deletion left the application's id in other records of the same order (chaos, seeds 1 and 7)."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from bridge.core.models import Progress, State
+from bridge.errors import Unavailable
+from tests.service.fakes import ACME, World
+
+
+async def test_failed_invitation_keeps_nothing_of_the_person() -> None:
+    """A create that was surely not done leaves a record without the application's id."""
+    world = World()
+    world.provider.script.on("create", Unavailable("equalture", "create", "busy", status=503))
+    with pytest.raises(Unavailable):
+        await world.invited()
+    (failed,) = [known async for known in world.store.scan()]
+    assert (State.FAILED, "") == (failed.state, failed.application_id)
+
+
+async def test_deletion_takes_expired_predecessors_along() -> None:
+    """Erasing an invitation erases the expired ones of the same order, whose answers perhaps never reached softgarden."""
+    world = World()
+    one = await world.invited()
+    world.provider.script.on("status", Progress(False, "invited"))
+    world.clock.advance(2 * ACME.equalture.link_life)
+    await world.work()
+    two = await world.invited()
+    await world.erasure.erase(ACME, two.id)
+
+    assert State.ERASED is (await world.load(one)).state
+    world.clock.advance(timedelta(seconds=2))
+    await world.work()
+    assert {""} == {known.application_id async for known in world.store.scan()}
+    assert [None, None] == [(await world.load(each)).attempts[0].reference_id for each in (one, two)]

@@ -1,0 +1,67 @@
+"""Webhooks crashed: redis-py makes a bool of what SET with GET gives, so the short cut's script read no text.
+
+An event that came before the create's answer made the invite a 500, a repeated event too; and a repeated one was acted upon.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from bridge.equalture import signature
+from bridge.errors import BadSignature
+from bridge.store.connection import open_client
+from bridge.store.references import RedisReferences
+from tests.redis_servers import RedisServer, binaries
+from tests.service.fakes import ACME, NOW, World
+
+
+@pytest.mark.redis
+async def test_references_on_a_real_redis() -> None:
+    """What waits for an application is told once, a known one is found, and a forgotten one is gone with its key."""
+    server = RedisServer(next(iter(binaries().values()))).start()
+    try:
+        async with open_client(server.url) as commands:
+            references = RedisReferences(commands, prefix="x", retention=timedelta(days=1))
+            assert await references.remember("acme", "new", "iv_1") is None
+            assert await references.remember("acme", "new", "iv_1") is None
+            await references.waiting("acme", "early", "started")
+            await references.waiting("acme", "early", "finished")
+            assert await references.find("acme", "early") is None
+            assert await references.remember("acme", "early", "iv_2") == "started"
+            assert await references.remember("acme", "early", "iv_2") is None
+            assert [await references.find("acme", one) for one in ("new", "early", "other")] == ["iv_1", "iv_2", None]
+            await references.forget("acme", "new")
+            assert await references.find("acme", "new") is None
+            assert [await references.seen("acme", "e") for _ in range(2)] == [False, False]
+            await references.mark("acme", "e")
+            assert [await references.seen(name, "e") for name in ("acme", "globex")] == [True, False]
+            with server.client() as client:
+                assert all(client.pttl(key) > 0 for key in client.keys("*"))
+                assert len(client.keys("*")) == 2
+    finally:
+        server.close()
+
+
+async def test_repeated_event_is_not_acted_upon() -> None:
+    """An event that comes again wakes nobody."""
+    world = World()
+    await world.invited()
+    assert await world.events.take(ACME, "e", "finished", "ref-1", None) == "taken"
+    woken = world.woken
+    assert await world.events.take(ACME, "e", "finished", "ref-1", None) == "repeated"
+    assert world.woken == woken
+
+
+def test_time_that_no_calendar_has() -> None:
+    """A signed timestamp beyond the year 9999 was a 500 and is a stale one."""
+    secret = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
+    stamp = "999999999999"
+    signed = {
+        "webhook-id": "m",
+        "webhook-timestamp": stamp,
+        "webhook-signature": f"v1,{signature.sign(b'', 'm', stamp, secret)}",
+    }
+    with pytest.raises(BadSignature, match="off this host's clock"):
+        signature.verify(b"", signed, secret, NOW)
