@@ -245,6 +245,11 @@ def patience_ends(invitation: Invitation, policy: Policy, now: datetime) -> date
     return min((end for end in ends if end > now), default=None)
 
 
+def can_be_taken(invitation: Invitation, policy: Policy, now: datetime) -> bool:
+    """Whether the candidate may still be led to the test: open, with a link, and not past its end."""
+    return invitation.state in OPEN and invitation.assessment_url is not None and now < _end(invitation, policy)
+
+
 # ---------------------------------------------------------------------------------------------------------- orders
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from bridge.core import translate
+from bridge.core import lifecycle, translate
 from bridge.core.customers import Customer
 from bridge.core.links import Links as Signer
 from bridge.core.links import Purpose
-from bridge.core.models import OPEN, Invitation, State
+from bridge.core.models import Invitation, State
 from bridge.errors import Gone, UnknownInvitation
 from bridge.ports import AssessmentProvider, Customers
 from bridge.service.records import Records
@@ -49,8 +49,9 @@ class Links:
 
     async def start(self, token: str) -> tuple[Invitation, str | None]:
         """The invitation behind a landing page, and the provider's link while the test can be taken."""
-        invitation, _ = await self._open(Purpose.START, token)
-        return invitation, invitation.assessment_url if invitation.state in OPEN else None
+        invitation, customer = await self._open(Purpose.START, token)
+        open_now = lifecycle.can_be_taken(invitation, self._records.policy(customer), self._records.clock())
+        return invitation, invitation.assessment_url if open_now else None
 
     async def _open(self, purpose: str, token: str) -> tuple[Invitation, Customer | None]:
         invitation_id = self._signer.read(purpose, token)

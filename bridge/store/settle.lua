@@ -3,7 +3,7 @@
 -- KEYS  1 due  2 tasks  3 lanes  4 dead  5 dead letter
 -- ARGV  1 invitation id  2 task id  3 lane  4 owner  5 stamp  6 done, again or dead
 --       again: 7 due ms  8 attempts so far  9 history
---       dead:  7 since ms  8 retention in ms  9 dead letter
+--       dead:  7 since ms  8 retention in ms (0: for ever)  9 dead letter
 -- Gives 1: settled, 0: it was no longer ours, and nothing was changed.
 --
 -- Sent twice by a connection that lost the answer: the second time finds no lease and gives 0, although the first one did
@@ -28,9 +28,19 @@ elseif outcome == 'again' then
 else
   redis.call('ZREM', KEYS[1], id)
   if outcome == 'dead' then
-    redis.call('ZREMRANGEBYSCORE', KEYS[4], '-inf', string.format('%d', tonumber(ARGV[7]) - tonumber(ARGV[8])))
+    -- some whose letter has expired; those that do not expire stay, however old
+    local old = string.format('%d', tonumber(ARGV[7]) - tonumber(ARGV[8]))
+    for _, other in ipairs(redis.call('ZRANGEBYSCORE', KEYS[4], '-inf', old, 'LIMIT', 0, 50)) do
+      if redis.call('EXISTS', KEYS[4] .. ':' .. other) == 0 then
+        redis.call('ZREM', KEYS[4], other)
+      end
+    end
     redis.call('ZADD', KEYS[4], ARGV[7], field)
-    redis.call('SET', KEYS[5], ARGV[9], 'PX', ARGV[8])
+    if ARGV[8] == '0' then
+      redis.call('SET', KEYS[5], ARGV[9])
+    else
+      redis.call('SET', KEYS[5], ARGV[9], 'PX', ARGV[8])
+    end
   end
 end
 refresh(KEYS[3], KEYS[1], ARGV[3])

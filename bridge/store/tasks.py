@@ -239,7 +239,9 @@ class RedisTasks:
                 since=now,
                 history=_log(lease, settlement.note),
             )
-            outcome = ("dead", records.to_ms(now), self._retention_ms, records.dump_dead_letter(letter, self._cipher))
+            # A debt to a deleted person does not expire, as her tombstone does not, however long nobody looks at it.
+            ttl = 0 if lease.kind is TaskKind.ANONYMISE else self._retention_ms
+            outcome = ("dead", records.to_ms(now), ttl, records.dump_dead_letter(letter, self._cipher))
         return scripts.SETTLE.call(
             [names.due(lane), names.tasks, names.lanes, names.dead, names.dead_letter(lease.task_id)],
             [lease.invitation_id, lease.task_id, lane, lease.owner, lease.revision, *outcome],

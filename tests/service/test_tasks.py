@@ -71,12 +71,12 @@ async def test_notify_is_settled_by_the_answer(world: World, answer: Any, expect
 async def test_the_plan_is_walked_to_its_end(world: World) -> None:
     """A plan of n entries makes n + 1 attempts; the dead letter keeps the log of each."""
     await world.completed()
-    world.notifier.script.on("notify", Answer(500, excerpt="oops"), Answer(404), OutcomeUnknown("softgarden", "n", "?"))
+    world.notifier.script.on("notify", Answer(500, excerpt="busy"), Answer(404), OutcomeUnknown("softgarden", "n", "?"))
     assert await until_quiet(world) == len(PLAN) + 1
     (letter,) = await letters(world)
     assert (letter.attempts, letter.reason) == (len(PLAN) + 1, "outcome_unknown")
     log = [(note.outcome, note.status, note.excerpt) for note in letter.history]
-    assert log[:3] == [("http_500", 500, "oops"), ("http_404", 404, ""), ("outcome_unknown", None, "")]
+    assert log[:3] == [("http_500", 500, "busy"), ("http_404", 404, ""), ("outcome_unknown", None, "")]
     assert len(log) == len(PLAN) + 1
 
 

@@ -510,6 +510,17 @@ class QueuePromises:
         letter = DeadLetter(one.id, NOTIFY, "acme", 2, "refused", NOW + SECOND, (note(1), note(2)))
         assert await dead_letters(backend) == [letter]
 
+    async def test_debt_to_a_deleted_person_stays(self, backend: Backend) -> None:
+        """The dead letter of an anonymisation is still listed years later, when others of its partition have come and gone."""
+        one = await put(backend, due(TaskKind.ANONYMISE))
+        (mine,) = await lease(backend)
+        assert await backend.tasks.settle(mine, Dead("refused"), NOW)
+        years_later = NOW + timedelta(days=3 * 365)
+        await put(backend, due(NOTIFY))
+        (other,) = await lease(backend)
+        assert await backend.tasks.settle(other, Dead("rejected"), years_later)
+        assert one.id in [letter.invitation_id for letter in await dead_letters(backend)]
+
     async def test_replay(self, backend: Backend) -> None:
         """A replayed dead letter is due at once from attempt 1; a second replay finds nothing."""
         one = await put(backend, due(NOTIFY))
