@@ -32,7 +32,7 @@ from bridge.service.results import Results
 from bridge.service.targets import GuardedNotifier, GuardedProvider, Targets
 from bridge.service.tasks import LEASE_LIFE, Tasks
 from bridge.service.tests import Tests
-from bridge.settings import Settings
+from bridge.settings import Settings, fingerprint
 from bridge.settings.daemon import WaitSettings
 from bridge.softgarden import handlers as softgarden
 from bridge.softgarden.notifier import SoftgardenNotifier
@@ -81,6 +81,8 @@ class Runtime:
     customers: Directory
     draining: bool = False
     obstacle: str | None = None
+    fingerprint: str = ""
+    """Of ``bridge.yaml`` as it was read; see ``settings.fingerprint``."""
 
     def directory(self) -> Directory:
         """The customers in force now."""
@@ -185,6 +187,7 @@ async def open_runtime(
                 worker=Worker(tasks, queue, clock, mint, awake),
                 signer=signer,
                 customers=settings.customers,
+                fingerprint=fingerprint(settings.config_dir),
             )
         )
         yield current[0]

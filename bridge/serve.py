@@ -15,7 +15,7 @@ from aiohttp import web
 
 from bridge import __version__, app, supervisor
 from bridge.errors import ConfigError, StoreUnavailable
-from bridge.settings import Settings, load_customers
+from bridge.settings import Settings, fingerprint, load_customers
 from bridge.store.connection import durability
 from bridge.web.keys import HEARD
 from bridge.web.silence import BETWEEN_REQUESTS_S, SilenceGuard
@@ -107,6 +107,8 @@ def _reload(runtime: app.Runtime) -> None:
     except ConfigError as error:
         log.error("config.reload_refused", complaints=[str(complaint) for complaint in error.complaints])
         return
+    if fingerprint(runtime.settings.config_dir) != runtime.fingerprint:
+        log.warning("config.needs_restart", text="bridge.yaml has changed; only the customers' files were read again")
     log.info("config.reloaded", customers=len(runtime.customers), warnings=list(warnings))
 
 

@@ -10,6 +10,7 @@ import orjson
 
 from bridge.cli.common import config_option, json_option
 from bridge.core import ids
+from bridge.settings.customers import CUSTOMER_KEY
 
 
 @click.group()
@@ -23,6 +24,9 @@ def token() -> None:
 @json_option
 def token_new(customer: str, config: object, as_json: bool) -> None:
     """Make a bearer token for CUSTOMER; shown once, with the digest for its YAML file."""
+    if not CUSTOMER_KEY.fullmatch(customer):
+        words = "lower-case letters, digits, - and _, at most 63"
+        raise click.UsageError(f"{customer!r} cannot be the name of a customer's file: {words}.")
     made = secrets.token_urlsafe(32)
     digest = ids.digest(made)
     if as_json:

@@ -13,7 +13,7 @@ import orjson
 from rich.console import Console
 from rich.table import Table
 
-from bridge.app import Runtime, open_runtime
+from bridge.app import Runtime, open_runtime, utc_now
 from bridge.cli.common import config_option, json_option, load
 from bridge.core.models import DeadLetter, Invitation, State
 from bridge.errors import UnknownInvitation
@@ -67,11 +67,12 @@ def invitations_list(customer: str | None, state: str | None, uncertain: bool, c
             "test": one.test_id,
             "created": _time(one.created_at),
             "updated": _time(one.updated_at),
+            "age": _age(one.created_at),
             "attempts": ", ".join(attempt.outcome for attempt in one.attempts),
         }
         for one in found
     ]
-    _print(rows, ("id", "customer", "state", "test", "created", "updated", "attempts"), as_json)
+    _print(rows, ("id", "customer", "state", "age", "test", "created", "attempts"), as_json)
 
 
 @invitations.command("show")
@@ -150,7 +151,7 @@ def dead_replay(
     async def act(runtime: Runtime) -> int:
         return await runtime.services.operations.replay(choice)
 
-    _report(_run(config, act), "queued again", everything)
+    _report(_run(config, act), "queued again", an_id)
 
 
 @dead.command("drop")
@@ -167,7 +168,7 @@ def dead_drop(
     async def act(runtime: Runtime) -> int:
         return await runtime.services.operations.drop(choice)
 
-    _report(_run(config, act), "dropped", everything)
+    _report(_run(config, act), "dropped", an_id)
 
 
 @click.command()
@@ -203,10 +204,11 @@ def _chosen(an_id: str | None, everything: bool, customer: str | None, older_tha
     return Choice(an_id, customer, older_than)
 
 
-def _report(count: int, what: str, everything: bool) -> None:
-    click.echo(f"{count} {what}.")
-    if not count and not everything:
+def _report(count: int, what: str, an_id: str | None) -> None:
+    if not count and an_id is not None:
+        click.echo(f"There is no dead letter {an_id} that fits.", err=True)
         raise SystemExit(1)
+    click.echo(f"{count} {what}.")
 
 
 def _letter(letter: DeadLetter) -> dict[str, Any]:
@@ -229,6 +231,13 @@ def _letter(letter: DeadLetter) -> dict[str, Any]:
             for note in letter.history
         ],
     }
+
+
+def _age(since: datetime) -> str:
+    """How long ago, in its two largest units."""
+    minutes = max(0, int((utc_now() - since).total_seconds() // 60))
+    days, hours = divmod(minutes // 60, 24)
+    return f"{days}d {hours}h" if days else f"{hours}h {minutes % 60}m"
 
 
 def _time(at: datetime | None) -> str | None:

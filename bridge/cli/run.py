@@ -60,11 +60,13 @@ def healthcheck(config: Path) -> None:
     url = f"http://{host}:{listen.port}/readyz"
     try:
         with urllib.request.urlopen(url, timeout=_HEALTH_TIMEOUT_S) as answer:
-            ready = answer.status == 200
-    except (urllib.error.URLError, OSError, ValueError):
-        ready = False
-    click.echo("ready" if ready else "not ready")
-    if not ready:
+            found = "ready" if answer.status == 200 else "not ready"
+    except urllib.error.HTTPError:
+        found = "not ready: it runs, but cannot work; the admin listener's /readyz says why"
+    except (OSError, ValueError):
+        found = f"not running: nobody answers at {url}"
+    click.echo(found)
+    if found != "ready":
         raise SystemExit(1)
 
 

@@ -39,6 +39,7 @@ class CallbackRule:
             return "Not a valid URL."
         schemes = ("https", "http") if self.allow_insecure else ("https",)
         checks = (
+            (bool(parts.scheme), "Not a valid URL: it is not absolute."),
             (parts.scheme in schemes, "The scheme must be https."),
             (bool(host) and port != 0, "Not a valid URL: the host is missing."),
             ("@" not in parts.netloc, "User name and password are not allowed in the URL."),

@@ -245,6 +245,12 @@ def patience_ends(invitation: Invitation, policy: Policy, now: datetime) -> date
     return min((end for end in ends if end > now), default=None)
 
 
+def create_under_way(invitation: Invitation, policy: Policy, now: datetime) -> bool:
+    """Whether a create call may still be on its way, so that its outcome will be told soon."""
+    pending = _pending(invitation)
+    return pending is not None and now < pending.started_at + policy.create_bound
+
+
 def can_be_taken(invitation: Invitation, policy: Policy, now: datetime) -> bool:
     """Whether the candidate may still be led to the test: open, with a link, and not past its end."""
     return invitation.state in OPEN and invitation.assessment_url is not None and now < _end(invitation, policy)
@@ -266,10 +272,8 @@ def treat(known: Invitation | None, policy: Policy, now: datetime) -> Treatment:
     """How an order is treated: the table of architecture, section 4, "a repeated order gets"."""
     if known is None:
         return Treatment.NEW
-    pending = _pending(known)
     if known.state in (State.CREATING, State.UNCERTAIN):
-        busy = pending is not None and now < pending.started_at + policy.create_bound
-        return Treatment.WAIT if busy else Treatment.RETRY
+        return Treatment.WAIT if create_under_way(known, policy, now) else Treatment.RETRY
     if known.state in (State.INVITED, State.STARTED):
         # Past its end it is as good as expired, even where no CHECK has said so yet: its link is dead.
         return Treatment.SAME if now < _end(known, policy) else Treatment.NEW

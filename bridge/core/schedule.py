@@ -44,8 +44,9 @@ def after_notification(
         return Dead("rejected", note)
     if attempt > len(plan):
         return Dead(note.outcome, note)
-    entry = max(attempt, UNAUTHORIZED_ENTRY) if note.outcome == "unauthorized" else attempt
-    delay = jittered(plan[min(entry, len(plan)) - 1], dice)
+    delay = jittered(plan[attempt - 1], dice)
+    if note.outcome == "unauthorized":
+        delay = max(delay, plan[min(UNAUTHORIZED_ENTRY, len(plan)) - 1])
     return Again(now + max(delay, asked_for(retry_after_s)), note)
 
 

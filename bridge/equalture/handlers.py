@@ -32,7 +32,7 @@ async def callback(request: web.Request) -> web.Response:
         parsed = body.as_json(raw)
         if not isinstance(parsed, dict):
             msg = "The body has to be a JSON object."
-            raise InvalidRequest(msg, {"": ["Not an object."]})
+            raise InvalidRequest(msg, {"body": ["Not an object."]})
     except InvalidRequest:
         await results.take_hint(invitation, attempt, None)
         raise

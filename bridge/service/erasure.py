@@ -17,6 +17,10 @@ from bridge.service.records import Records, unknown_invitation
 from bridge.service.tasks import Tasks
 
 _LOOK_EVERY_S = 0.1
+_NOT_YET = (
+    "Erased here; Equalture has not confirmed yet. The bridge goes on by itself; where Equalture refuses, the operator finds it"
+    " among the dead letters, and a repeat of this call tries again."
+)
 
 log = structlog.get_logger()
 
@@ -52,13 +56,15 @@ class Erasure:
             await self._erase_expired(invitation.replaces, customer)
             invitation = await self._records.apply(invitation, ErasureRequested(), customer)
             log.info("invitation.erased", invitation_id=invitation.id, customer=customer.key)
+        invitation = await self._after_create(invitation, customer)
         if not lifecycle.to_anonymise(invitation):
             return
+        # A dead letter is tried again at once: whoever asks a second time has a reason to.
+        await self._tasks.revive(invitation.id, TaskKind.ANONYMISE)
         if not await self._tasks.perform_now(invitation.id, TaskKind.ANONYMISE):
             await self._wait_for_worker(invitation, customer)
         if lifecycle.to_anonymise(await self._latest(invitation)):
-            detail = "Erased here; Equalture has not confirmed yet. The bridge goes on by itself."
-            raise NotConfirmed(detail)
+            raise NotConfirmed(_NOT_YET)
 
     async def _erase_expired(self, invitation_id: str | None, customer: Customer) -> None:
         """Erase expired invitations of the same order too: perhaps their answer never reached softgarden, and nobody but us
@@ -70,6 +76,17 @@ class Erasure:
                 return
             await self._records.apply(earlier, ErasureRequested(), customer)
             invitation_id = earlier.replaces
+
+    async def _after_create(self, invitation: Invitation, customer: Customer) -> Invitation:
+        """The invitation once a create that was under way when it was erased is through: only then is known what to erase."""
+        policy = self._records.policy(customer)
+        give_up_at = self._records.clock() + customer.equalture.timeout
+        while lifecycle.create_under_way(invitation, policy, self._records.clock()):
+            if self._records.clock() >= give_up_at:
+                raise NotConfirmed(_NOT_YET)
+            await self._pause(_LOOK_EVERY_S)
+            invitation = await self._latest(invitation)
+        return invitation
 
     async def _wait_for_worker(self, invitation: Invitation, customer: Customer) -> None:
         give_up_at = self._records.clock() + customer.equalture.timeout

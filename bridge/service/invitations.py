@@ -38,7 +38,7 @@ from bridge.service.records import Records, committed_record
 from bridge.service.tests import Tests
 
 _LOOK_EVERY_S = 0.05
-_KEEP_TRYING = timedelta(seconds=5)
+_KEEP_TRYING = timedelta(seconds=3)
 
 log = structlog.get_logger()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
@@ -81,13 +82,22 @@ class Tasks:
         await self.perform(lease)
         return True
 
+    async def revive(self, invitation_id: str, kind: TaskKind) -> bool:
+        """Queue a dead letter's task again; False: there is none."""
+        return await self._queue.replay(invitation_id, kind, self._records.clock())
+
     async def perform(self, lease: Lease) -> None:
         """Perform a task and settle it. Raises ``StoreUnavailable`` only; the lease then runs out and the task is repeated."""
         begun = time.monotonic()
         settlement = await self._handle(lease)
         await self._queue.settle(lease, settlement, self._records.clock())
         note = getattr(settlement, "note", None)
-        log.info(
+        # Somebody has to look at a dead letter, and at credentials that softgarden does not accept.
+        level = logging.ERROR if isinstance(settlement, Dead) else logging.INFO
+        if note is not None and note.outcome == "unauthorized":
+            level = max(level, logging.WARNING)
+        log.log(
+            level,
             "task.performed",
             kind=lease.kind,
             invitation_id=lease.invitation_id,

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
 from bridge.core.customers import Directory
 from bridge.errors import Complaint, ConfigError
 from bridge.settings.customers import load_customers
-from bridge.settings.daemon import ProviderDefaults, Settings, load_daemon
+from bridge.settings.daemon import FILE_NAME, ProviderDefaults, Settings, load_daemon
 from bridge.settings.masking import masked
 
-__all__ = ["Settings", "load", "load_customers", "load_daemon", "masked"]
+__all__ = ["Settings", "fingerprint", "load", "load_customers", "load_daemon", "masked"]
+
+
+def fingerprint(config_dir: Path) -> str:
+    """A digest of ``bridge.yaml`` as it stands, to tell whether it has changed since; empty if it cannot be read."""
+    try:
+        return sha256((config_dir / FILE_NAME).read_bytes()).hexdigest()
+    except OSError:
+        return ""
 
 
 def load(config_dir: Path, environ: Mapping[str, str]) -> Settings:

@@ -23,7 +23,7 @@ from bridge.settings.yaml import read_file
 FOLDER = "customers"
 SECRETS: tuple[Path, ...] = tuple(("equalture", key) for key in ("client_secret", "callback_token", "webhook_secret"))
 NO_CUSTOMERS = "no customers configured; copy config/customers/example.yaml.sample to config/customers/<name>.yaml"
-_KEY = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+CUSTOMER_KEY = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _TOKEN_LISTS: tuple[Path, ...] = (("softgarden", "tokens_sha256"), ("hire", "tokens_sha256"))
 
 
@@ -134,7 +134,7 @@ def _file_names(folder: FilePath) -> list[FilePath]:
 
 
 def _read(key: str, document: Document, defaults: ProviderDefaults) -> Iterator[Customer]:
-    if not _KEY.fullmatch(key):
+    if not CUSTOMER_KEY.fullmatch(key):
         document.complaints.append(
             Complaint(document.file, 0, 0, "the name of the file is the customer's key: a-z, 0-9, _ and -, at most 63")
         )

@@ -11,7 +11,7 @@ _REFERENCE = re.compile(r"\$\$\{|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<de
 
 
 class Expanded(str):
-    """Text that holds something from the environment: *names* the variables, *whole* that it is one plain reference.
+    """Text that holds something from the environment: *names* the variables, *whole* that it is one reference.
 
     Messages name the variables instead of showing the text, since nobody knows what a variable holds. Text that is
     *whole* may also be read as a number, as true or false, or as nothing, where a setting wants that.
@@ -36,11 +36,11 @@ class Expansion:
     problems: tuple[str, ...]
 
 
-def expand(text: str, environ: Mapping[str, str], *, plain: bool) -> Expansion:
+def expand(text: str, environ: Mapping[str, str]) -> Expansion:
     """Put the environment's values into *text*, once: what a variable holds is not expanded again.
 
-    As in a shell, ``:-default`` also replaces an empty variable. A *plain* (unquoted) scalar that is nothing but one
-    reference gives an *Expanded* that is whole. Text without references comes back as it is.
+    As in a shell, ``:-default`` also replaces an empty variable. A scalar that is nothing but one reference, quoted or not
+    (within [ ] and { } YAML wants quotes), gives an *Expanded* that is whole. Text without references comes back as it is.
     """
     if "${" not in text:
         return Expansion(text, ())
@@ -63,5 +63,5 @@ def expand(text: str, environ: Mapping[str, str], *, plain: bool) -> Expansion:
 
     result = _REFERENCE.sub(follow, text)
     only = _REFERENCE.fullmatch(text)
-    whole = plain and only is not None and only["name"] is not None
+    whole = only is not None and only["name"] is not None
     return Expansion(Expanded(result, tuple(dict.fromkeys(names)), whole=whole) if names else result, tuple(problems))

@@ -115,6 +115,8 @@ def redis_url(text: str) -> str:
         raise ValueError(
             "expected a Redis URL with a host, such as redis://localhost:6379/0, or a path, such as unix:///run/redis.sock"
         )
+    if scheme == "redis+sentinel" and not rest.partition("?")[0].partition("/")[2].strip("/"):
+        raise ValueError("expected the name of Sentinel's service, such as redis+sentinel://host:26379/mymaster/0")
     return text
 
 

@@ -215,13 +215,13 @@ class _Builder:
         return made
 
     def _scalar(self, written: str, path: Path, *, plain: bool) -> Any:
-        expansion = expand(written, self._environ, plain=plain)
+        expansion = expand(written, self._environ)
         hint = self._hints.get(str(path[0]), "") if path else ""
         for problem in expansion.problems:
             self._document.complain(path, problem + hint)
         if not expansion.problems and _UNPRINTABLE.search(expansion.text):
             self._document.complain(path, "a control character, or half of a surrogate pair, which no setting may hold")
-            expansion = expand("", {}, plain=False)
+            expansion = expand("", {})
             self._document.broken.add(path)
         if expansion.problems:
             self._document.broken.add(path)

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from redis.asyncio import Redis
-from redis.exceptions import NoScriptError, RedisError, ResponseError
+from redis.exceptions import AuthenticationError, NoScriptError, RedisError, ResponseError
 
 from bridge.errors import StoreUnavailable
 from bridge.store.cluster import Cluster, pipeline
@@ -56,6 +56,8 @@ async def guard(deadline_s: float = DEADLINE_S) -> AsyncIterator[None]:
             yield
     except ResponseError as error:  # Redis did answer, and its reason (OOM, READONLY, ...) holds none of our data
         raise StoreUnavailable(f"Redis refused: {str(error)[:200]}") from None
+    except AuthenticationError:
+        raise StoreUnavailable("Redis does not accept the user or password in redis.url") from None
     except (RedisError, OSError, TimeoutError) as error:
         raise StoreUnavailable(f"Redis does not answer: {type(error).__name__}") from error
 

@@ -21,6 +21,8 @@ from pathlib import Path
 from typing import IO, Final
 from urllib.parse import quote
 
+import structlog
+
 from bridge.errors import Complaint, ConfigError, StoreUnavailable
 from bridge.store.connection import open_client
 
@@ -28,8 +30,12 @@ START_S: Final = 15.0
 """For the start of the server, the reading of its append-only file included."""
 STOP_S: Final = 10.0
 _STEP_S: Final = 0.05
+_WATCH_S: Final = 0.5
 _SOCKET_PATH_BYTES: Final = 100
 """The system allows a little more; longer data directories get their socket elsewhere."""
+
+
+log = structlog.get_logger()
 
 
 @contextlib.asynccontextmanager
@@ -40,16 +46,51 @@ async def running(data_dir: Path) -> AsyncIterator[str]:
         async with _locked(data_dir / "embedded.lock"):
             fcntl.flock(users, fcntl.LOCK_SH)
             socket = _socket_path(data_dir)
-            child = None if await _connects(socket) else await _start(data_dir, socket)
-            await _answering(data_dir, socket, child)
+            server = _Server(data_dir, socket)
+            await server.start_if_dead()
+        keeper = asyncio.create_task(server.keep())
         try:
             yield f"unix://{quote(str(socket))}"
         finally:
+            keeper.cancel()
+            await asyncio.gather(keeper, return_exceptions=True)
             fcntl.flock(users, fcntl.LOCK_UN)
             async with _locked(data_dir / "embedded.lock"):
                 with contextlib.suppress(BlockingIOError):
                     fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    await _stop(data_dir, socket, child)
+                    await _stop(data_dir, socket, server.child)
+
+
+class _Server:
+    """The server that all users of *data_dir* share; *child* if this process has started it."""
+
+    def __init__(self, data_dir: Path, socket: Path) -> None:
+        self._data_dir = data_dir
+        self._socket = socket
+        self.child: int | None = None
+
+    async def start_if_dead(self) -> None:
+        """To be called with the lock held."""
+        if not await _connects(self._socket):
+            if self.child is not None:
+                _ended(self.child)
+            self.child = await _start(self._data_dir, self._socket)
+        await _answering(self._data_dir, self._socket, self.child)
+
+    async def keep(self) -> None:
+        """Start the server again should it die, for nobody else does; its data are in the append-only file."""
+        while True:
+            await asyncio.sleep(_WATCH_S)
+            if await _connects(self._socket):
+                continue
+            log.error("embedded_redis.died", data_dir=str(self._data_dir))
+            try:
+                async with _locked(self._data_dir / "embedded.lock"):
+                    await self.start_if_dead()
+            except (ConfigError, StoreUnavailable) as error:
+                log.error("embedded_redis.not_started", error=str(error))
+            else:
+                log.info("embedded_redis.answers")
 
 
 def _open_dir(data_dir: Path) -> tuple[Path, IO[bytes]]:

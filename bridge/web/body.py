@@ -40,4 +40,4 @@ def as_json(raw: bytes) -> object:
         return wire.loads(raw)
     except ValueError:
         msg = "The body is not valid JSON."
-        raise InvalidRequest(msg, {"": ["Not valid JSON."]}) from None
+        raise InvalidRequest(msg, {"body": ["Not valid JSON."]}) from None

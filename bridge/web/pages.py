@@ -20,7 +20,7 @@ from bridge.core.models import Invitation, State
 from bridge.core.translate import score_fields
 from bridge.errors import BridgeError, Gone, UnknownInvitation
 from bridge.report import pdf
-from bridge.web.keys import SERVICES
+from bridge.web.keys import CUSTOMERS, SERVICES
 from bridge.web.routing import Endpoint, Handler
 from bridge.web.words import WORDS, language
 
@@ -126,7 +126,8 @@ class Handlers:
     async def start(self, request: web.Request) -> web.StreamResponse:
         """One button in front of a one-time link: mail scanners follow links, but press no buttons."""
         invitation, url = await request.app[SERVICES].links.start(request.match_info["token"])
-        lang = _asked_language(request)
+        customer = request.app[CUSTOMERS]().get(invitation.customer)
+        lang = _asked_language(request, customer.equalture.locale if customer else "en")
         if url is None:
             return self._pages.message("over", status=200, lang=lang)
         parts = urlsplit(url)
@@ -193,7 +194,7 @@ def _result_values(invitation: Invitation, customer: Customer | None, lang: str)
         "words": words,
         "state": words[shown],
         "completed": _shown_time(invitation.completed_at),
-        "deadline": _shown_time(invitation.deadline) if result is None else None,
+        "deadline": _shown_time(invitation.deadline) if shown == "pending" else None,
         "fit": score_fields(result, lang)["fit_label"] if result is not None else None,
         "rows": _rows(invitation),
         "dashboard": result.dashboard_url if result is not None else None,
@@ -218,5 +219,5 @@ def _shown_time(at: datetime | None) -> str | None:
     return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC") if at is not None else None
 
 
-def _asked_language(request: web.Request) -> str:
-    return language(request.headers.get("Accept-Language", ""))
+def _asked_language(request: web.Request, otherwise: str = "en") -> str:
+    return language(f"{request.headers.get('Accept-Language', '')},{otherwise}")

@@ -33,6 +33,15 @@ _TABLE: dict[type[Exception], tuple[int, str]] = {
 }
 CODES = tuple(dict.fromkeys(error.code for error in _TABLE))  # type: ignore[attr-defined]
 _RETRY_AFTER_S = 5
+_UPSTREAM_WORDS: dict[type[errors.UpstreamError], str] = {
+    errors.Refused: "Equalture does not accept this, and a repeat will not help",
+    errors.ContractBroken: "Equalture answered, but not with what it documents",
+    errors.Unavailable: "Equalture cannot be asked right now, so nothing was done; please try again later",
+    errors.OutcomeUnknown: (
+        "Equalture gave no usable answer, so this may or may not have been done; a repeat is safe, and goes on with the same"
+        " invitation"
+    ),
+}
 
 
 def of_error(error: errors.BridgeError) -> web.Response:
@@ -72,10 +81,14 @@ def problem(
 
 
 def _detail(error: errors.BridgeError) -> str:
+    if not isinstance(error, errors.UpstreamError):
+        return str(error)
+    words = next(_UPSTREAM_WORDS[kind] for kind in type(error).__mro__ if kind in _UPSTREAM_WORDS)
+    detail = f"{words} ({error.operation}: {error.detail})."
     if isinstance(error, errors.Refused) and error.excerpt:
         # The call may have been one that knows no names, and so could not look for them.
-        return f"{error}. Equalture says: {without_names(error.excerpt)[:300]}"
-    return str(error)
+        detail += f" Equalture says: {without_names(error.excerpt)[:300]}"
+    return detail
 
 
 def _retry_after(error: errors.BridgeError) -> int:

@@ -42,7 +42,10 @@ def add(app: web.Application, endpoints: Iterable[Endpoint]) -> None:
     for path, operations in by_path.items():
         resource = app.router.add_resource(tolerant(path))
         for endpoint in operations:
-            resource.add_route(endpoint.method, _named(endpoint))
+            handler = _named(endpoint)
+            resource.add_route(endpoint.method, handler)
+            if endpoint.method == "GET":
+                resource.add_route("HEAD", handler)  # aiohttp leaves the body out
 
 
 def tolerant(path: str) -> str:

@@ -164,18 +164,26 @@ async def test_ten_deletions_at_once(bridge: Bridge) -> None:
     assert len(bridge.equalture.calls("anonymise")) == 1
 
 
+async def erased(bridge: Bridge, an_id: str) -> bool:
+    """Is only the tombstone left?"""
+    return (await bridge.record(an_id)).state is State.ERASED
+
+
 async def test_deletion_while_the_create_is_under_way(bridge: Bridge) -> None:
-    """An invitation deleted while it is made again is gone: what Equalture makes is anonymised as well."""
+    """A deletion waits for a create under way, whose application is anonymised as well before the answer is 204."""
     bridge.equalture.fault("create", status=500, times=1)
     assert (await bridge.acme.invite("engineer", candidate_id=APPLICATION)).status == 504
     (record,) = [one async for one in bridge.runtime.invitations.scan()]
     fault = bridge.equalture.fault("create", delay_after=30, times=1)
     call = asyncio.create_task(bridge.acme.invite("engineer", candidate_id=APPLICATION))
     await fault.wait_struck()
-    assert (await bridge.acme.delete(record.id)).status == 204
+    deletion = asyncio.create_task(bridge.acme.delete(record.id))
     await eventually(lambda: bridge.equalture.applications)
+    await eventually(lambda: erased(bridge, record.id))
+    assert not deletion.done()
     fault.heal()
     assert (await call).status == 503
+    assert (await deletion).status == 204
     await eventually(lambda: bridge.equalture.applications[bridge.created()].state == "anonymized")
     await bridge.idle()
     assert (await bridge.record(record.id)).state is State.ERASED

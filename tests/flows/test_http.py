@@ -160,15 +160,15 @@ async def test_slashes_do_no_harm(bridge: Bridge) -> None:
 @pytest.mark.parametrize(
     ("method", "path", "allowed"),
     [
-        ("POST", "/softgarden/tests", {"GET"}),
+        ("POST", "/softgarden/tests", {"GET", "HEAD"}),
         ("GET", INVITE, {"POST"}),
         ("PUT", INVITE, {"POST"}),
-        ("POST", "/softgarden/results/x", {"GET"}),
+        ("POST", "/softgarden/results/x", {"GET", "HEAD"}),
         ("GET", f"{INVITE}/x", {"DELETE"}),
         ("POST", "/equalture/callbacks/x/y", {"PUT"}),
-        ("DELETE", "/start/x", {"GET", "POST"}),
-        ("POST", "/livez", {"GET"}),
-        ("PATCH", "/readyz", {"GET"}),
+        ("DELETE", "/start/x", {"GET", "HEAD", "POST"}),
+        ("POST", "/livez", {"GET", "HEAD"}),
+        ("PATCH", "/readyz", {"GET", "HEAD"}),
     ],
 )
 async def test_wrong_method_is_405(bridge: Bridge, method: str, path: str, allowed: set[str]) -> None:

@@ -141,6 +141,11 @@ async def test_late_events_bring_nothing_back(hooked: Bridge, redis_server: Redi
     assert again.json["invitationId"] != traces.an_id
 
 
+async def erased(bridge: Bridge, an_id: str) -> bool:
+    """Is only the tombstone left?"""
+    return (await bridge.record(an_id)).state is State.ERASED
+
+
 async def test_slow_create_brings_nothing_back(bridge: Bridge, redis_server: RedisServer) -> None:
     """What Equalture makes after the deletion is anonymised, and its id and link are not kept, nor the way to them."""
     bridge.equalture.fault("create", status=500, times=1)
@@ -150,9 +155,11 @@ async def test_slow_create_brings_nothing_back(bridge: Bridge, redis_server: Red
     call = asyncio.create_task(bridge.acme.invite("engineer", candidate_id=APPLICATION))
     await fault.wait_struck()
     await eventually(lambda: bridge.equalture.applications)
-    assert (await bridge.acme.delete(record.id)).status == 204
+    deletion = asyncio.create_task(bridge.acme.delete(record.id))
+    await eventually(lambda: erased(bridge, record.id))
     fault.heal()
     assert (await call).status == 503
+    assert (await deletion).status == 204
     reference = bridge.created()
     await eventually(lambda: bridge.equalture.applications[reference].state == "anonymized")
     await bridge.idle()

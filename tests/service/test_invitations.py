@@ -167,7 +167,7 @@ async def test_no_link(world: World) -> None:
     assert world.provider.script.made("anonymise") == [("anonymise", "acme", "ref-1")]
 
 
-@pytest.mark.parametrize("away_s", [0.2, 4.0])
+@pytest.mark.parametrize("away_s", [0.2, 2.0])
 async def test_store_away_after_the_create(world: World, away_s: float) -> None:
     """What was made is worth a few tries: a store that comes back within seconds costs no application."""
 

@@ -89,9 +89,9 @@ def test_expansion(text: str, result: str) -> None:
     assert data(f"a: {text}") == {"a": result}
 
 
-@pytest.mark.parametrize(("text", "whole"), [("${NUMBER}", True), ("'${NUMBER}'", False), ("1${NUMBER}", False)])
+@pytest.mark.parametrize(("text", "whole"), [("${NUMBER}", True), ("'${NUMBER}'", True), ("1${NUMBER}", False)])
 def test_whole(text: str, whole: bool) -> None:
-    """Only a plain scalar that is one reference may later be read as a number."""
+    """Only a scalar that is one reference, quoted or not, may later be read as a number."""
     value = parse(f"a: {text}", "x.yaml", ENVIRON).data["a"]
     assert isinstance(value, Expanded)
     assert value.whole is whole
