@@ -111,3 +111,36 @@ async def test_parallel_deletions(world: World) -> None:
     answers = await settled(*(world.erasure.erase(ACME, one.id) for _ in range(10)))
     assert answers == [None] * 10
     assert len(world.provider.script.made("anonymise")) == 1
+
+
+async def test_a_repeat_tries_a_refused_one_again(world: World) -> None:
+    """What the provider refused to anonymise is a dead letter, and a second deletion asks once more."""
+    one = await world.invited()
+    world.provider.script.on("anonymise", Refused("equalture", "anonymise", "no", status=422), None)
+    with pytest.raises(NotConfirmed, match="dead letters"):
+        await world.erasure.erase(ACME, one.id)
+    assert [TaskKind.ANONYMISE] == [letter.kind async for letter in world.store.dead_letters()]
+
+    await world.erasure.erase(ACME, one.id)
+    assert [] == [letter async for letter in world.store.dead_letters()]
+    assert (await world.load(one)).attempts[0].anonymised
+
+
+async def test_a_create_that_takes_too_long_is_not_waited_for(world: World) -> None:
+    """A deletion while a create hangs is not confirmed, and never claims to be."""
+    begun = asyncio.Event()
+    never = asyncio.Event()
+
+    async def hang(*_: object) -> None:
+        begun.set()
+        await never.wait()
+
+    world.provider.script.on("create", hang)
+    invite = asyncio.create_task(world.invited())
+    await begun.wait()
+    (making,) = [known async for known in world.store.scan()]
+    with pytest.raises(NotConfirmed):
+        await world.erasure.erase(ACME, making.id)
+    assert (await world.load(making)).state is State.ERASED
+    invite.cancel()
+    await asyncio.gather(invite, return_exceptions=True)

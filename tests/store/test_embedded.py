@@ -182,3 +182,26 @@ async def test_unusable_directory(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"redis\.data_dir"):
         async with embedded.running(tmp_path / "file"):
             pass
+
+
+async def test_a_dead_server_is_started_again(tmp_path: Path) -> None:
+    """A server that dies while somebody uses it is back by itself, with its data, also if another process started it."""
+    holder = await hold(tmp_path)
+    async with embedded.running(tmp_path) as url:
+        assert await count(url) == 1
+        first = await server_pid(url)
+        os.kill(first, signal.SIGKILL)
+
+        async def back() -> bool:
+            try:
+                return await server_pid(url) != first
+            except StoreUnavailable:
+                return False
+
+        async with asyncio.timeout(20):
+            while not await back():
+                await asyncio.sleep(0.05)
+        assert await count(url) == 2
+    assert holder.stdin is not None
+    holder.stdin.close()
+    assert await holder.wait() == 0
