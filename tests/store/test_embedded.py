@@ -198,9 +198,7 @@ async def test_a_dead_server_is_started_again(tmp_path: Path) -> None:
             except StoreUnavailable:
                 return False
 
-        async with asyncio.timeout(20):
-            while not await back():
-                await asyncio.sleep(0.05)
+        assert await embedded._until(back, 20)
         assert await count(url) == 2
     assert holder.stdin is not None
     holder.stdin.close()
