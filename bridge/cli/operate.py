@@ -49,14 +49,20 @@ def invitations() -> None:
 @click.option("--customer", help="Only this customer's.")
 @click.option("--state", type=click.Choice([state.value for state in State]), help="Only in this state.")
 @click.option("--uncertain", is_flag=True, help="Only with a create that was never answered: look for an orphan there.")
+@click.option("--owed", is_flag=True, help="Only deleted ones that Equalture has not anonymised yet.")
 @config_option
 @json_option
-def invitations_list(customer: str | None, state: str | None, uncertain: bool, config: Path, as_json: bool) -> None:
+def invitations_list(
+    customer: str | None, state: str | None, uncertain: bool, owed: bool, config: Path, as_json: bool
+) -> None:
     """List invitations by customer, state and age."""
 
     async def act(runtime: Runtime) -> list[Invitation]:
         wanted = State(state) if state else None
-        return [one async for one in runtime.services.operations.invitations(customer, wanted, uncertain=uncertain)]
+        return [
+            one
+            async for one in runtime.services.operations.invitations(customer, wanted, uncertain=uncertain, owed=owed)
+        ]
 
     found = sorted(_run(config, act), key=lambda one: one.created_at)
     rows = [

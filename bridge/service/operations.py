@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from bridge.core.lifecycle import to_anonymise
 from bridge.core.models import DeadLetter, Invitation, Outcome, State
 from bridge.errors import UnknownInvitation
 from bridge.ports import Clock, InvitationStore, TaskQueue
@@ -45,12 +46,15 @@ class Operations:
         self._clock = clock
 
     async def invitations(
-        self, customer: str | None, state: State | None, *, uncertain: bool = False
+        self, customer: str | None, state: State | None, *, uncertain: bool = False, owed: bool = False
     ) -> AsyncIterator[Invitation]:
-        """Invitations of this customer in this state; None: of any. *uncertain*: only those with a perhaps lost application."""
+        """Invitations of this customer in this state; None: of any.
+
+        *uncertain*: only those with a perhaps lost application; *owed*: only those that the provider has not anonymised yet.
+        """
         async for invitation in self._store.scan():
             fits = customer in (None, invitation.customer) and state in (None, invitation.state)
-            if fits and (not uncertain or is_uncertain(invitation)):
+            if fits and (not uncertain or is_uncertain(invitation)) and (not owed or to_anonymise(invitation)):
                 yield invitation
 
     async def invitation(self, invitation_id: str) -> Invitation:

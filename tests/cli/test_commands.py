@@ -371,6 +371,8 @@ def test_erase(config: Path, content: Content) -> None:
     assert (said.code, "Equalture has not confirmed" in said.err) == (1, True)
     shown = run("invitations", "show", one.id, "--config", config, "--json").json
     assert shown["state"] == str(State.ERASED)
+    owed = run("invitations", "list", "--owed", "--config", config, "--json").json
+    assert [row["id"] for row in owed] == [one.id]
     nothing_owed = content.invitation(lifecycle.CreateUnknown(1))
     assert run("erase", nothing_owed.id, "--config", config).code == 0
     assert run("erase", nothing_owed.id, "--config", config).code == 0
