@@ -269,7 +269,7 @@ class Treatment(enum.Enum):
 
 
 def treat(known: Invitation | None, policy: Policy, now: datetime) -> Treatment:
-    """How an order is treated: the table of architecture, section 4, "a repeated order gets"."""
+    """How an order is treated: open ones are the same, uncertain ones get a new attempt, all others a new invitation."""
     if known is None:
         return Treatment.NEW
     if known.state in (State.CREATING, State.UNCERTAIN):
@@ -537,7 +537,7 @@ def _anonymised(invitation: Invitation, reference_id: str) -> Step:
 
 
 def _complete(invitation: Invitation, result: Result, now: datetime, *, confirmed: bool) -> Invitation:
-    # The provider names no completion time: ours is when we first learnt of it, set once (contracts 3.6).
+    # The provider names no completion time: ours is when we first learnt of it, set once (introduction, 5b).
     first_learnt = invitation.hint.seen_at if invitation.hint is not None else now
     return replace(
         invitation,

@@ -15,7 +15,7 @@ Jobs = Iterable[tuple[str, str] | Mapping[str, str]]
 """Published jobs: ``(id, name)`` or ``{"id": ..., "name": ...}``."""
 
 TOKEN_LIFE = timedelta(minutes=15)
-"""contracts 3.1 (D)."""
+"""introduction, "access token"."""
 
 
 class Switches(TypedDict, total=False):
@@ -47,33 +47,33 @@ class Account:
     client_secret: str
     jobs: dict[str, str]
     token_post: bool = True
-    """Token by POST (contracts 3.1, EQ-B and S3); off: 405."""
+    """Token by POST (introduction, "access token"); off: 405."""
     token_get: bool = False
     """Token by GET (EQ-A); off: 405."""
     jobs_shape: JobsShape = "bare"
-    """``[..]``, ``{"jobs": [..]}`` or ``{"data": [..]}`` (contracts 3.2)."""
+    """``[..]``, ``{"jobs": [..]}`` or ``{"data": [..]}`` (introduction, 1)."""
     gives_link: bool = True
     """Off: a one_time_link application is answered without ``assessment_url``."""
     link_life: timedelta = timedelta(days=7)
-    """How long the candidate may open the link (contracts 3.3)."""
+    """How long the candidate may open the link (introduction, 2)."""
     link_opens: int | None = None
     """How often the link may be opened; None: without limit (undocumented what "one time" means)."""
     public_link_life: timedelta = timedelta(minutes=120)
-    """contracts 3.7 (D)."""
+    """introduction, 5a."""
     profile: bool = True
     """Off: jobs have no competency profile, results no ``fit``."""
     callback_language: str = "de"
-    """Of ``detailed_scores`` in the callback, whose ``scores`` stay English as in the vendor's sample (contracts 3.4)."""
+    """Of ``detailed_scores`` in the callback, whose ``scores`` stay English as in the vendor's sample (introduction, "results")."""
     callback_headers: Mapping[str, str] = field(default_factory=dict)
-    """The token "arranged by personal contact" (contracts 3.4)."""
+    """The token "arranged by personal contact" (introduction, "results")."""
     hire_flag: Literal["string", "boolean", "either"] = "string"
-    """Which form of ``add_to_team`` is taken (contracts 3.8); the other gets 422."""
+    """Which form of ``add_to_team`` is taken (introduction, 3); the other gets 422."""
     second_anonymise: int = 404
-    """Status for an application that is anonymised already (undocumented, contracts 3.9)."""
+    """Status for an application that is anonymised already (undocumented, introduction, 4)."""
     status_words: Mapping[str, str] = field(default_factory=lambda: {"started": "in_progress"})
-    """State -> word in the status answer, where it is another (only "completed" is documented, contracts 3.5)."""
+    """State -> word in the status answer, where it is another (only "completed" is documented, introduction, 5c)."""
     webhook_url: str | None = None
-    """Deliver started and finished events there (contracts 3.10)."""
+    """Deliver started and finished events there (webhooks-1)."""
     webhook_secret: str | None = None
     webhook_prefix: Literal["assessment", "application"] = "assessment"
     """``assessment_started`` as in the samples, or ``application_started`` as in the list."""

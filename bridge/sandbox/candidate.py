@@ -114,7 +114,7 @@ class CandidateSide(SandboxServer):
         message_id: str | None = None,
         timestamp: int | None = None,
     ) -> int:
-        """POST one signed event (contracts 3.10, 3.11); the status, 0 if not answered. *timestamp*: Unix seconds."""
+        """POST one signed event (webhooks-1, Standard Webhooks 1.0.0); the status, 0 if not answered. *timestamp*: Unix seconds."""
         data: dict[str, Any] = {"reference_id": reference_id}
         if type.endswith("_started"):
             # As in the vendor's sample: without a zone.
@@ -184,7 +184,7 @@ class CandidateSide(SandboxServer):
 
 
 def _judge_callback(reply: Reply) -> str | None:
-    # 200 is what the page says; an error is the bridge's right, another kind of success is not (contracts 3.4).
+    # 200 is what the page says; an error is the bridge's right, another kind of success is not (introduction, "receiving results").
     return f"{reply.status} instead of 200" if 200 < reply.status < 400 else None
 
 

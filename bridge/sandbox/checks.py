@@ -1,4 +1,4 @@
-"""Strict reading of what a caller sends to the Equalture fake (contracts 3.3, 3.6, 3.8): every broken rule is a 422."""
+"""Strict reading of what a caller sends to the Equalture fake (introduction, 2, 3 and 5b): every broken rule is a 422."""
 
 from __future__ import annotations
 

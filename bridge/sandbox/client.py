@@ -1,4 +1,4 @@
-"""softgarden's half that asks: tests, invite, results, delete at a bridge (contracts 2.1 to 2.4)."""
+"""softgarden's half that asks: tests, invite, results, delete at a bridge (dev.softgarden.de/assessment-api)."""
 
 from __future__ import annotations
 
@@ -159,7 +159,7 @@ def _judge_results(reply: Reply) -> str | None:
 
 
 def _judge_delete(reply: Reply) -> str | None:
-    # The page lists 200, 204, 400 and 401; a 404 is what frameworks give by themselves. 5xx: see contracts 2.4.
+    # The page lists 200, 204, 400 and 401; a 404 is what frameworks give by themselves. 5xx: see delete-candidate-data.
     return f"{reply.status} is not documented for a deletion" if reply.status in (202, 404, 410) else None
 
 

@@ -1,4 +1,4 @@
-"""A fake Equalture that takes its documented Open Assessment API literally (contracts 3).
+"""A fake Equalture that takes its documented Open Assessment API literally (reference/introduction).
 
 | operation | call |
 |---|---|

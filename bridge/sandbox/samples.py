@@ -1,4 +1,4 @@
-"""Sample results: own values in the documented shape (contracts 3.4, 3.6), the same for the same scores every time."""
+"""Sample results: own values in the documented shape (introduction, 5b), the same for the same scores every time."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def result(
 ) -> dict[str, Any]:
     """A result body. *summary* and *details*: the languages of ``scores`` and ``detailed_scores``.
 
-    Without *profile* there is no ``fit`` and ``competency_profile`` is null, as for a job that has none (contracts 3.6).
+    Without *profile* there is no ``fit`` and ``competency_profile`` is null, as for a job that has none (introduction, 5b).
     """
     body: dict[str, Any] = {
         "results_url": results_url,
@@ -122,7 +122,7 @@ def result(
 
 
 def language(locale: str) -> str:
-    """The language that a locale gets: English for one that is not spoken (undocumented, contracts 3.6)."""
+    """The language that a locale gets: English for one that is not spoken (undocumented, introduction, 5b)."""
     short = locale.split("-")[0].lower()
     return short if short in LANGUAGES else "en"
 

@@ -1,4 +1,4 @@
-"""A fake softgarden: takes the "notification about update" literally (contracts 2.5) and asks a bridge as softgarden does.
+"""A fake softgarden: takes the "notification about update" literally and asks a bridge as softgarden does.
 
 | operation | call |
 |---|---|
@@ -43,7 +43,7 @@ class SoftgardenSandbox(SandboxServer):
     """softgarden, as far as a bridge sees it. Further arguments: see ``SandboxServer``.
 
     *client_id*: the public OAuth client that notifications come with; customers may have their own. *read_results*: whether a
-    notification makes it read the result "before" it answers, "after", or "never" (needs ``connect``; contracts 2.5).
+    notification makes it read the result "before" it answers, "after", or "never" (needs ``connect``; notification-about-update).
     *check_invitations*: 401 for an invitation that was not made through this sandbox for that customer.
     """
 

@@ -1,4 +1,4 @@
-"""Standard Webhooks 1.0.0, the sender's half, written from the specification (contracts 3.11)."""
+"""Standard Webhooks 1.0.0, the sender's half, written from the specification (Standard Webhooks 1.0.0)."""
 
 from __future__ import annotations
 

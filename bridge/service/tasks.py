@@ -225,7 +225,7 @@ class Tasks:
             except UpstreamError as error:
                 now = self._records.clock()
                 if isinstance(error, Refused) and error.status in (409, 422):
-                    # Contracts 3.9: Equalture will not, whatever we do; somebody has to look at it.
+                    # Equalture will not, whatever we do; somebody has to look at it.
                     return Dead("refused", _note(error, now, begun))
                 return self._after_failure(lease, error, now, begun)
             invitation = await self._records.apply(invitation, AnonymisedSeen(reference_id), customer)

@@ -13,7 +13,7 @@ SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 
 
 def test_signs_as_the_vector_says() -> None:
-    """The signature is the one of the test vector in contracts 3.11."""
+    """The signature is the one of the test vector in Standard Webhooks 1.0.0."""
     body = (
         b'{"data":{"reference_id":"ef955117-1ef3-4b08-b658-65da99f8a1b8"},'
         b'"id":"c4b26ab9-1d6f-4142-bace-d4263cccd951","type":"assessment_finished"}'
