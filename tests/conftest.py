@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import pytest
 
+from tests import stalls
+
+
+def pytest_configure() -> None:
+    """Know from the start when the machine stands still."""
+    stalls.watch()
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Refuse tests without a docstring: it is the promise that the test keeps."""

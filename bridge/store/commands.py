@@ -18,7 +18,7 @@ from bridge.errors import StoreUnavailable
 from bridge.store.cluster import Cluster, pipeline
 from bridge.store.scripts import Command, with_text
 
-DEADLINE_S: Final = 1.6
+DEADLINE_S: Final = 1.5
 """No operation takes longer, whatever Redis does: callers of the bridge learn within two seconds."""
 PING_S: Final = 1.2
 PARALLEL: Final = 50

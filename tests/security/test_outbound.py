@@ -21,6 +21,7 @@ from bridge.errors import ConfigError, OutcomeUnknown, Unavailable
 from bridge.softgarden.notifier import EXCERPT_BYTES, SoftgardenNotifier
 from tests.flows.conftest import Bridge, Config, Journal, Launch, eventually
 from tests.service.fakes import ACME
+from tests.stalls import net_since
 
 PERSON = {"id": "a-1", "firstName": "A", "lastName": "B", "email": "a.b@example.org"}
 LOOPBACK = ["127.0.0.1", "127.1", "2130706433", "0x7f000001", "0x7f.1", "017700000001", "0177.0.0.1", "127.0.1", "0"]
@@ -258,7 +259,7 @@ async def test_endless_answer_is_cut(bridge: Bridge) -> None:
         begun = time.monotonic()
         answer = await one.notify(ACME, url, "iv_x")
         assert (answer.status, 0 < len(answer.excerpt) <= EXCERPT_BYTES) == (500, True)
-        assert time.monotonic() - begun < 2
+        assert net_since(begun) < 2
 
 
 @pytest.mark.parametrize("status", [204, 200, 500])
@@ -274,7 +275,7 @@ async def test_dripping_body_does_not_hide_the_status(status: int) -> None:
     async with listening(drip) as (url, _), notifier() as one:
         begun = time.monotonic()
         assert (await one.notify(ACME, url, "iv_x")).status == status
-        assert time.monotonic() - begun < 4
+        assert net_since(begun) < 4
 
 
 async def test_silence_is_cut() -> None:
