@@ -46,7 +46,7 @@ from bridge.store.references import RedisReferences
 from bridge.store.reseal import Resealing
 from bridge.store.tasks import RedisTasks
 from bridge.web import health, openapi, pages
-from bridge.web.keys import CUSTOMERS, DRAINING, HEARD, SERVICES
+from bridge.web.keys import CUSTOMERS, DRAINING, HEARD, OBSTACLE, SERVICES
 from bridge.web.limits import RateLimit
 from bridge.web.middlewares import net
 from bridge.web.routing import Endpoint, add
@@ -223,6 +223,7 @@ def _application(runtime: Runtime, endpoints: list[Endpoint]) -> web.Application
     app = web.Application(middlewares=[net])
     app[SERVICES] = runtime.services
     app[CUSTOMERS] = runtime.directory
+    app[OBSTACLE] = lambda: runtime.obstacle
     app[HEARD] = set()
     app[DRAINING] = lambda: runtime.draining
     add(app, endpoints)

@@ -57,6 +57,11 @@ async def serve(
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT) if signals else ():
         loop.add_signal_handler(number, stop.now)
+    if signals:
+        loop.add_signal_handler(
+            signal.SIGHUP, lambda: None
+        )  # until there is something to reload; its default is to end us
+    handed_down = supervisor.inherited()
     for warning in settings.warnings:
         log.warning("config.warning", text=warning)
     async with contextlib.AsyncExitStack() as stack:
@@ -67,9 +72,10 @@ async def serve(
             loop.add_signal_handler(signal.SIGHUP, _reload, runtime)
         on_death = lambda: stop.now(1)  # noqa: E731 - a name for the one line below
         await stack.enter_async_context(app.working(runtime, grace_s=WORKER_GRACE_S, on_death=on_death))
+        if settings.redis.require_durable == "refuse":
+            runtime.obstacle = "Whether Redis is durable is not known yet."
         look = asyncio.create_task(_look_at_redis(runtime, stop))
         stack.callback(look.cancel)
-        handed_down = supervisor.inherited()
         if handed_down is not None:
             orphaned = asyncio.create_task(_look_at_parent(stop))
             stack.callback(orphaned.cancel)
@@ -163,7 +169,9 @@ async def _look_at_redis(runtime: app.Runtime, stop: Stop) -> None:
         for complaint in complaints:
             log.warning("redis.not_durable", text=complaint, require_durable=required)
         if complaints and required == "refuse":
-            runtime.obstacle = complaints[0]
+            runtime.obstacle = f"Redis is not durable: {complaints[0]}"
             log.error("redis.refused", text="redis.require_durable is refuse; make Redis durable, or set warn")
             stop.now(supervisor.GIVE_UP if supervisor.supervised() else 1)
+        else:
+            runtime.obstacle = None
         return

@@ -32,6 +32,8 @@ BACKLOG = 1024
 STOP_S = 40.0
 """For all children to end after SIGTERM; then they are killed. A child's own bounds add up to less (see ``serve``)."""
 _HEALTHY_S = 5.0
+_FINAL = {GIVE_UP: 1, 2: 2}
+"""Exit codes of a child that no restart would change, and ours then; 2 is a configuration that cannot be used."""
 _LONGEST_PAUSE_S = 10.0
 
 log = structlog.get_logger()
@@ -58,6 +60,8 @@ def inherited() -> tuple[socket.socket, socket.socket] | None:
     if not numbers:
         return None
     public, admin = (socket.socket(fileno=int(number)) for number in numbers.split(","))
+    for listener in (public, admin):
+        listener.set_inheritable(False)  # or an embedded Redis would hold the ports for longer than we live
     return public, admin
 
 
@@ -102,9 +106,9 @@ class Supervisor:
                 return await self._end(child, ended)
             stopped.cancel()
             del self._children[number]
-            if child.returncode == GIVE_UP:
+            if child.returncode in _FINAL:
                 self._end_all()
-                return 1
+                return _FINAL[child.returncode]
             lived = asyncio.get_running_loop().time() - begun
             pause = 0.1 if lived > _HEALTHY_S else min(pause * 2, _LONGEST_PAUSE_S)
             log.error("worker_process.died", number=number, code=child.returncode, restart_in_s=pause)

@@ -20,6 +20,8 @@ from bridge.service.tasks import LEASE_LIFE, Tasks
 
 SLOTS = 64
 PER_LANE = 8
+AT_ONCE = 4
+"""Of one lane in one lease, and only while there is room for as many: so never more than PER_LANE in all."""
 HEARTBEAT_S = 3.0
 IDLE_S = 0.5
 """How often the queue is looked at when nobody wakes us: other processes' tasks show up within this time."""
@@ -77,14 +79,19 @@ class Worker:
         if room <= 0:
             return 0
         used = Counter((lease.customer, lease.kind) for lease in self._running.values())
-        full = [lane for lane, count in used.items() if count >= PER_LANE]
+        full = [lane for lane, count in used.items() if count > PER_LANE - AT_ONCE]
         now = self._clock()
         try:
             leases = await self._queue.lease(
-                now, owner=self._owner, until=now + LEASE_LIFE, count=room, per_lane=PER_LANE, avoid=full
+                now, owner=self._owner, until=now + LEASE_LIFE, count=room, per_lane=AT_ONCE, avoid=full
             )
         except StoreUnavailable as error:
             self._say_away(error)
+            await asyncio.sleep(_REDIS_AWAY_S)
+            return 0
+        except Exception:
+            # What is queued cannot be read: no reason to stop paying all other debts.
+            log.exception("worker.lease_failed")
             await asyncio.sleep(_REDIS_AWAY_S)
             return 0
         self._complained = False

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import click
 
 from bridge import logs, settings
+from bridge.store.connection import read_url
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -32,5 +33,7 @@ def json_option(function: F) -> F:
 def load(config: Path) -> settings.Settings:
     """The settings in *config*, with the log down to warnings on standard error; raises ``ConfigError``."""
     loaded = settings.load(config, os.environ)
+    if loaded.redis.url is not None:
+        read_url(loaded.redis.url.reveal())
     logs.configure("warning", "console")
     return loaded

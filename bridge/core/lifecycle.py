@@ -400,7 +400,7 @@ def _create_failed(invitation: Invitation, event: CreateFailed, policy: Policy, 
         return Step(invitation)
     told = _with_attempt(invitation, event.attempt, outcome=Outcome.FAILED)
     if invitation.state not in (State.CREATING, State.UNCERTAIN):
-        return Step(told)
+        return Step(told, (Due(TaskKind.CHECK, _soon(told, policy, now)),) if _unsettled(told) else ())
     if any(attempt.outcome is not Outcome.FAILED for attempt in told.attempts):
         return Step(replace(told, state=State.UNCERTAIN), (Due(TaskKind.CHECK, _soon(told, policy, now)),))
     failed = replace(told, state=State.FAILED, application_id="", failure=event.code, hint=None)
@@ -484,6 +484,8 @@ def _provider_silent(invitation: Invitation, policy: Policy, now: datetime) -> S
         return _accept_hint(invitation, now)
     if invitation.state in OPEN and now >= _end(invitation, policy) + HINT_PATIENCE:
         return _expire(invitation, policy, now)
+    if invitation.state not in OPEN and _unsettled(invitation) and now >= _looks_until(invitation, policy):
+        return Step(invitation, (Cancel(TaskKind.CHECK),))
     return Step(invitation)
 
 

@@ -50,8 +50,7 @@ class Erasure:
         if invitation.state is State.FAILED:
             raise unknown_invitation()
         # First of all, for afterwards nobody may know the way any more; also of a tombstone, should that have failed before.
-        for reference_id in {attempt.reference_id for attempt in invitation.attempts if attempt.reference_id}:
-            await self._references.forget(customer.key, reference_id)
+        await self._forget(invitation)
         if invitation.state is not State.ERASED:
             await self._erase_expired(invitation.replaces, customer)
             invitation = await self._records.apply(invitation, ErasureRequested(), customer)
@@ -66,6 +65,10 @@ class Erasure:
         if lifecycle.to_anonymise(await self._latest(invitation)):
             raise NotConfirmed(_NOT_YET)
 
+    async def _forget(self, invitation: Invitation) -> None:
+        for reference_id in {attempt.reference_id for attempt in invitation.attempts if attempt.reference_id}:
+            await self._references.forget(invitation.customer, reference_id)
+
     async def _erase_expired(self, invitation_id: str | None, customer: Customer) -> None:
         """Erase expired invitations of the same order too: perhaps their answer never reached softgarden, and nobody but us
         has their ids. Their anonymisation goes on by itself.
@@ -74,6 +77,7 @@ class Erasure:
             earlier = await self._records.store.load(invitation_id)
             if earlier is None or earlier.state is not State.EXPIRED:
                 return
+            await self._forget(earlier)
             await self._records.apply(earlier, ErasureRequested(), customer)
             invitation_id = earlier.replaces
 

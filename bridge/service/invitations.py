@@ -85,6 +85,9 @@ class Invitations:
         invitation = await asyncio.shield(flight)
         if invitation.callback != order.callback:
             invitation = await self._records.apply(invitation, CallbackRefreshed(order.callback), customer)
+        if invitation.state is State.ERASED:
+            msg = "This invitation was deleted just now."
+            raise Busy(msg)
         return invitation
 
     async def _claim_and_create(self, customer: Customer, order: Order, test: Test, key: str) -> Invitation:
@@ -190,9 +193,14 @@ class Invitations:
         while True:
             try:
                 return await self._records.apply(invitation, event, customer)
-            except StoreUnavailable:
-                if not isinstance(event, Created) or self._records.clock() >= give_up_at:
+            except StoreUnavailable as error:
+                if not isinstance(event, Created):
                     raise
+                if self._records.clock() >= give_up_at:
+                    # Not "nothing was done": an application stands at the provider, whose id we cannot keep.
+                    log.error("invitation.reference_lost", invitation_id=invitation.id, customer=customer.key)
+                    msg = "made, but Redis could not take note of it"
+                    raise OutcomeUnknown("equalture", "create", msg) from error
                 await self._pause(_LOOK_EVERY_S)
 
 

@@ -26,7 +26,16 @@ from bridge.core.models import (
     State,
     TaskKind,
 )
-from bridge.errors import CallbackNotAllowed, CircuitOpen, RecordUnreadable, Refused, StoreUnavailable, UpstreamError
+from bridge.errors import (
+    Busy,
+    CallbackNotAllowed,
+    CircuitOpen,
+    RecordUnreadable,
+    Refused,
+    StoreUnavailable,
+    UnknownInvitation,
+    UpstreamError,
+)
 from bridge.ports import AssessmentProvider, Customers, Dice, Mint, Notifier, TaskQueue
 from bridge.service.records import Records
 
@@ -36,6 +45,9 @@ LEASE_LIFE = timedelta(seconds=10)
 NOT_OURS = timedelta(minutes=10)
 """How long tasks are put off whose customer is not configured (any more), or whose record this process cannot read: a newer
 version of the bridge wrote it, or the key to it is not listed."""
+
+BUSY = timedelta(seconds=1)
+"""How long a task is put off whose invitation others were changing all the time."""
 
 POISONED_AFTER = 10
 """Unexpected failures after which a task is a dead letter instead of a loop."""
@@ -118,6 +130,10 @@ class Tasks:
             return Done() if invitation is None else await self._handlers[lease.kind](invitation, customer, lease)
         except StoreUnavailable:
             raise
+        except UnknownInvitation:
+            return Done()  # gone in the meantime
+        except Busy:
+            return Again(self._records.clock() + BUSY, counted=False)
         except RecordUnreadable as error:
             log.warning("task.put_off", task_id=lease.task_id, code=error.code, error=str(error))
             return Again(self._records.clock() + NOT_OURS, counted=False)
@@ -126,7 +142,7 @@ class Tasks:
             log.exception("task.failed", kind=lease.kind, invitation_id=lease.invitation_id, customer=lease.customer)
             now = self._records.clock()
             note = AttemptNote(now, f"bug:{type(error).__name__}")
-            if lease.attempt >= POISONED_AFTER:
+            if 1 + sum(earlier.outcome.startswith("bug:") for earlier in lease.history) >= POISONED_AFTER:
                 return Dead("poisoned", note)
             return schedule.after_provider_failure(lease.attempt, note, retry_after_s=None, now=now, dice=self._dice())
 

@@ -72,8 +72,8 @@ class _Server:
     async def start_if_dead(self) -> None:
         """To be called with the lock held."""
         if not await _connects(self._socket):
-            if self.child is not None:
-                _ended(self.child)
+            if self.child is not None and not _ended(self.child):
+                return
             self.child = await _start(self._data_dir, self._socket)
         await _answering(self._data_dir, self._socket, self.child)
 
@@ -87,7 +87,7 @@ class _Server:
             try:
                 async with _locked(self._data_dir / "embedded.lock"):
                     await self.start_if_dead()
-            except (ConfigError, StoreUnavailable) as error:
+            except (ConfigError, StoreUnavailable, OSError) as error:
                 log.error("embedded_redis.not_started", error=str(error))
             else:
                 log.info("embedded_redis.answers")
@@ -199,8 +199,11 @@ async def _connects(socket: Path) -> bool:
     """Does a server listen here, however busy it is?"""
     try:
         _, writer = await asyncio.open_unix_connection(socket)
-    except OSError:
+    except (FileNotFoundError, ConnectionRefusedError):
         return False
+    except OSError:
+        # A server that hangs has a full queue of connections. To start a second one on the same files would lose both's.
+        return True
     writer.close()
     with contextlib.suppress(OSError):
         await writer.wait_closed()

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 from bridge.core import ids
-from bridge.core.models import Due, Invitation, OrderChange, State, Step
+from bridge.core.lifecycle import to_anonymise
+from bridge.core.models import Due, Invitation, OrderChange, Step
 from bridge.errors import StoreUnavailable
 from bridge.ports import Clock, Mint
 from bridge.store import keys, records, scripts
@@ -156,10 +157,8 @@ class RedisInvitations:
 
 
 def owes(invitation: Invitation) -> bool:
-    """Is this a tombstone of which something is not anonymised yet?"""
-    return invitation.state is State.ERASED and any(
-        attempt.reference_id is not None and not attempt.anonymised for attempt in invitation.attempts
-    )
+    """Is something of this invitation still to be anonymised?"""
+    return bool(to_anonymise(invitation))
 
 
 def checked(owner: str) -> str:

@@ -37,6 +37,11 @@ def read_lane(text: str) -> tuple[str, TaskKind]:
     return customer, TaskKind(kind)
 
 
+def knows_lane(text: str) -> bool:
+    """Whether this version performs such tasks; a newer one beside us may queue others."""
+    return text.rpartition("/")[2] in {kind.value for kind in TaskKind}
+
+
 def task(invitation_id: str, kind: TaskKind) -> str:
     """The id of a task: there is at most one of each kind for an invitation."""
     return f"{invitation_id}:{kind}"

@@ -196,7 +196,7 @@ class RedisTasks:
         due: defaultdict[str, list[int]] = defaultdict(list)
         for partition, answer in enumerate(await self._commands.run_all(calls)):
             for lane in answer[::2]:
-                if (name := lane.decode()) not in avoid:
+                if (name := lane.decode()) not in avoid and keys.knows_lane(name):
                     due[name].append(partition)
         return due
 

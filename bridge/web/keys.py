@@ -13,6 +13,7 @@ from bridge.service import Services
 SERVICES = web.AppKey("services", Services)
 CUSTOMERS: web.AppKey[Callable[[], Directory]] = web.AppKey("customers")
 DRAINING: web.AppKey[Callable[[], bool]] = web.AppKey("draining")
+OBSTACLE: web.AppKey[Callable[[], str | None]] = web.AppKey("obstacle")
 HEARD: web.AppKey[set[RequestHandler]] = web.AppKey("heard")
 CUSTOMER = web.RequestKey("customer", Customer)
 REQUEST_ID = web.RequestKey("request_id", str)

@@ -28,10 +28,12 @@ _TABLE: dict[type[Exception], tuple[int, str]] = {
     errors.Unavailable: (503, "Equalture cannot be reached"),
     errors.OutcomeUnknown: (504, "Equalture gave no usable answer"),
     errors.StoreUnavailable: (503, "The store cannot be reached"),
+    errors.BridgeError: (500, "Internal error"),
+    errors.RecordUnreadable: (503, "The record cannot be read"),
     errors.RecordTooNew: (503, "Written by a newer version of the bridge"),
     errors.RecordSealed: (503, "Encrypted with a key that is not listed"),
 }
-CODES = tuple(dict.fromkeys(error.code for error in _TABLE))  # type: ignore[attr-defined]
+CODES = tuple(dict.fromkeys(getattr(error, "code", "internal_error") for error in _TABLE))
 _RETRY_AFTER_S = 5
 _UPSTREAM_WORDS: dict[type[errors.UpstreamError], str] = {
     errors.Refused: "Equalture does not accept this, and a repeat will not help",

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from bridge.web.keys import ROUTE
+from bridge.errors import StoreUnavailable
+from bridge.web.keys import OBSTACLE, ROUTE
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+_ALWAYS_OPEN = ("health", "docs")
 _VARIABLE = re.compile(r"\{(\w+)\}")
 
 
@@ -60,6 +62,9 @@ def _named(endpoint: Endpoint) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
         # Log lines name the template: the path itself may hold a secret.
         request[ROUTE] = endpoint.path
+        obstacle = None if endpoint.tag in _ALWAYS_OPEN else request.app[OBSTACLE]()
+        if obstacle is not None:
+            raise StoreUnavailable(obstacle)
         return await endpoint.handler(request)
 
     return handle

@@ -500,10 +500,11 @@ def test_all_attempts_failed_is_failed() -> None:
 
 
 def test_failure_told_late_is_only_noted() -> None:
-    """The failure of an attempt beside a live one changes that attempt's outcome and no more."""
+    """The failure of an attempt beside a live one changes that attempt's outcome, and a CHECK stays queued for the live one."""
     record = decide(TWICE, CREATED).invitation
     step = decide(record, CreateFailed(2, "upstream_refused"))
-    assert (State.INVITED, ()) == (step.invitation.state, step.tasks)
+    assert State.INVITED is step.invitation.state
+    assert [TaskKind.CHECK] == [task.kind for task in step.tasks]
     assert [Outcome.CREATED, Outcome.FAILED] == [attempt.outcome for attempt in step.invitation.attempts]
 
 
@@ -972,3 +973,22 @@ def test_record_of_before_is_untouched(make: Callable[[], Event]) -> None:
 def test_open_states_are_those_that_softgarden_sees_as_pending() -> None:
     """OPEN is exactly the states before an end."""
     assert set(State) - OPEN == {State.COMPLETED, State.EXPIRED, State.FAILED, State.ERASED}
+
+
+def test_rescue_that_comes_too_late_leaves_a_check() -> None:
+    """A CHECK that wanted to give up an attempt whose failure was told meanwhile ends, and another is queued all the same."""
+    live = decide(TWICE, CREATED).invitation
+    failed = decide(live, CreateFailed(2, "upstream_refused"))
+    late = decide(failed.invitation, CreateUnknown(2))
+    assert () == late.tasks
+    assert [TaskKind.CHECK] == [task.kind for task in failed.tasks]
+
+
+@pytest.mark.parametrize("record", [EXPIRED, UNCONFIRMED], ids=["expired", "unconfirmed"])
+def test_silence_about_a_closed_invitation_has_an_end(record: Invitation) -> None:
+    """A provider that says nothing is not asked about a closed invitation for longer than one that says no."""
+    since = record.completed_at or record.expired_at
+    assert since is not None
+    end = since + LATE_WINDOW
+    assert () == decide(record, ProviderSilent(), end - SECOND).tasks
+    assert (STOP,) == decide(record, ProviderSilent(), end).tasks

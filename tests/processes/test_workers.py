@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
+import sys
 import time
 
 import pytest
 
 from bridge.sandbox import EqualtureSandbox, SoftgardenSandbox
-from tests.processes.conftest import GRACE_S, Launch, acme, eventually, running
+from tests.processes.conftest import GRACE_S, Launch, Place, acme, eventually, running
 from tests.stalls import net_since
 
 pytestmark = pytest.mark.redis
@@ -111,3 +113,33 @@ async def test_a_taken_port_is_a_configuration_error(launch: Launch) -> None:
     assert other.returncode == 2
     assert daemon.url.removeprefix("http://") in out.decode()
     assert (await daemon.get("/livez"))[0] == 200
+
+
+@pytest.mark.parametrize("arguments", [("--workers", "2"), ()], ids=["two", "one"])
+async def test_what_no_restart_mends_is_not_restarted(launch: Launch, place: Place, arguments: tuple[str, ...]) -> None:
+    """A Redis URL that cannot be used ends the daemon with 2 at once, with workers too, and ``check`` tells it."""
+    place.document["redis"]["url"] = "redis://127.0.0.1/0?ssl=true"
+    daemon = launch(*arguments)
+    assert await daemon.ended(15) == 2
+    check = [sys.executable, "-m", "bridge", "check", "--config", str(daemon.folder)]
+    told = await asyncio.create_subprocess_exec(*check, stderr=asyncio.subprocess.PIPE)
+    await told.communicate()
+    assert told.returncode == 2
+
+
+async def test_embedded_redis_does_not_keep_the_ports(launch: Launch, place: Place) -> None:
+    """After ``kill -9`` of parent and workers the embedded Redis goes on, holds none of their ports, and is used again."""
+    place.document["redis"] = {"data_dir": str(place.folder / "data")}
+    first = launch("--workers", "2")
+    await first.ready()
+    first.kill()
+    await eventually(lambda: not first.children())
+    address = first.url.removeprefix("http://").split(":")
+    assert (await first.get("/livez"))[0] == 0
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((address[0], int(address[1])))
+    second = launch()
+    await second.ready()
+    second.terminate()
+    assert await second.ended() == 0

@@ -1,0 +1,73 @@
+"""The worker: bounded in all and in every lane, and hard to kill."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import Any
+
+from bridge.core.models import Lease, TaskKind
+from bridge.worker import PER_LANE, Worker, running
+from tests.service.fakes import World
+
+
+class Slow:
+    """Tasks that hang until told otherwise."""
+
+    def __init__(self) -> None:
+        self.under_way: Counter[tuple[str, TaskKind]] = Counter()
+        self.most: Counter[tuple[str, TaskKind]] = Counter()
+        self.go = asyncio.Event()
+
+    async def perform(self, lease: Lease) -> None:
+        lane = (lease.customer, lease.kind)
+        self.under_way[lane] += 1
+        self.most[lane] = max(self.most[lane], self.under_way[lane])
+        await self.go.wait()
+        self.under_way[lane] -= 1
+
+
+class Queue:
+    """Ever more tasks of two customers; the first look at it fails in an unforeseen way."""
+
+    def __init__(self) -> None:
+        self.looks = 0
+        self.idle = asyncio.Event()
+        """Both lanes are refused by the worker itself: it has as many of them as it may."""
+
+    async def lease(
+        self, now: Any, *, owner: str, until: Any, count: int, per_lane: int, avoid: Any
+    ) -> tuple[Lease, ...]:
+        self.looks += 1
+        if self.looks == 1:
+            raise ValueError("'hire' is not a valid TaskKind")
+        lanes = [lane for lane in (("acme", TaskKind.NOTIFY), ("globex", TaskKind.CHECK)) if lane not in avoid]
+        if not lanes:
+            self.idle.set()
+        found = [
+            Lease(f"iv_{self.looks}-{number}", kind, customer, 1, owner, 1)
+            for customer, kind in lanes
+            for number in range(per_lane)
+        ]
+        return tuple(found[:count])
+
+    async def next_due(self) -> None:
+        return None
+
+    async def extend(self, leases: Any, until: Any) -> None:
+        return None
+
+    async def release(self, leases: Any, now: Any) -> None:
+        return None
+
+
+async def test_lanes_are_bounded(world: World) -> None:
+    """However much is due, a lane never has more than its share, and a queue that cannot be read is no reason to die."""
+    tasks, queue, died = Slow(), Queue(), []
+    worker = Worker(tasks, queue, world.clock, lambda: "owner", asyncio.Event())  # type: ignore[arg-type]
+    async with running(worker, grace_s=1, on_death=lambda: died.append(True)):
+        async with asyncio.timeout(20):
+            await queue.idle.wait()
+        assert {("acme", TaskKind.NOTIFY): PER_LANE, ("globex", TaskKind.CHECK): PER_LANE} == dict(tasks.most)
+        tasks.go.set()
+    assert not died
