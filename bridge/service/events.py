@@ -64,6 +64,9 @@ class Events:
         if invitation is None or invitation.customer != customer.key:
             # Perhaps the create's answer is not stored yet; or it is another integration of the same account.
             await self._references.waiting(customer.key, reference_id, word)
+            found = await self._references.find(customer.key, reference_id)
+            if invitation_id is None and found is not None:
+                return await self._act(customer, word, reference_id, at)  # stored between our two looks
             return "unknown"
         numbers = [attempt.number for attempt in invitation.attempts if attempt.reference_id == reference_id]
         if not numbers:

@@ -7,15 +7,19 @@ import secrets
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
+import structlog
+
 from bridge.core import ids
 from bridge.core.lifecycle import to_anonymise
 from bridge.core.models import Due, Invitation, OrderChange, Step
-from bridge.errors import StoreUnavailable
+from bridge.errors import RecordUnreadable, StoreUnavailable
 from bridge.ports import Clock, Mint
 from bridge.store import keys, records, scripts
 from bridge.store.commands import Commands, Unconfirmed
 
 _TOGETHER = 100
+
+log = structlog.get_logger()
 
 
 class RedisInvitations:
@@ -148,8 +152,15 @@ class RedisInvitations:
 
     async def _load_all(self, names: list[str]) -> list[Invitation]:
         values = await self._commands.run_all([("GET", name) for name in names])
-        found = zip(names, values, strict=True)
-        return [self._read(keys.invitation_in(name), value) for name, value in found if value is not None]
+        found = []
+        for name, value in zip(names, values, strict=True):
+            invitation_id = keys.invitation_in(name)
+            try:
+                found += [self._read(invitation_id, value)] if value is not None else []
+            except RecordUnreadable as error:
+                # An operator who looks through everything must not be stopped by one record.
+                log.warning("record.unreadable", invitation_id=invitation_id, error=str(error))
+        return found
 
     def _read(self, invitation_id: str, value: bytes) -> Invitation:
         version, _, data = value.split(b"|", 2)

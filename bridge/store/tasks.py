@@ -9,8 +9,11 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequen
 from datetime import datetime, timedelta
 from typing import Final
 
+import structlog
+
 from bridge.core import ids
 from bridge.core.models import Again, AttemptNote, Dead, DeadLetter, Lease, Settlement, TaskKind
+from bridge.errors import RecordUnreadable
 from bridge.store import keys, plan, records, scripts
 from bridge.store.commands import Commands
 from bridge.store.invitations import checked
@@ -22,6 +25,8 @@ _LANES: Final = 256
 _ROUNDS: Final = 3
 """Journeys of one ``lease`` at most: further ones only ask those partitions that may have more."""
 _TOGETHER: Final = 100
+
+log = structlog.get_logger()
 
 
 class RedisTasks:
@@ -162,8 +167,14 @@ class RedisTasks:
                 batch = tasks[start : start + _TOGETHER]
                 values = await self._commands.run_all([("GET", names.dead_letter(task)) for task in batch])
                 for task, value in zip(batch, values, strict=True):
-                    if value is not None:
-                        yield records.load_dead_letter(*keys.read_task(task), value, self._cipher)
+                    if value is None:
+                        continue
+                    try:
+                        letter = records.load_dead_letter(*keys.read_task(task), value, self._cipher)
+                    except RecordUnreadable as error:
+                        log.warning("dead_letter.unreadable", task_id=task, error=str(error))
+                        continue
+                    yield letter
 
     async def replay(self, invitation_id: str, kind: TaskKind, now: datetime) -> bool:
         """Queue a dead letter's task again, from attempt 1, due now; False: no such dead letter."""
