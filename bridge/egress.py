@@ -90,13 +90,6 @@ def is_public_address(text: str) -> bool:
     return address.is_global and not (address.is_multicast or address.is_reserved)
 
 
-def check_host(host: str) -> bool:
-    """Whether a URL's *host* may be tried: a name (the guarded session judges what it resolves to) or a public address."""
-    bare = host.strip("[]").rstrip(".")
-    looks_numeric = ":" in bare or bare.replace(".", "").isdigit()
-    return is_public_address(bare) if looks_numeric else bool(bare)
-
-
 class GuardedResolver(AbstractResolver):
     """Resolves like the system and refuses names of which any address is not public.
 

@@ -173,6 +173,7 @@ __all__ = [
     "InvitationStore",
     "Mint",
     "Notifier",
+    "References",
     "TaskQueue",
     "TestCatalogue",
 ]
