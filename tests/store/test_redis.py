@@ -103,7 +103,8 @@ async def test_commit_before_the_cut(own_server: RedisServer) -> None:
 
 async def test_lost_answer(own_server: RedisServer) -> None:
     """A commit that ran while its answer was lost, and was sent again by the connection, counts as ours."""
-    async with open_client(own_server.url, deadline_s=10) as commands:  # this is about the second sending, not the bound
+    # Ample time: this is about the second sending, not about the bound.
+    async with open_client(own_server.url, deadline_s=10) as commands:
         backend = redis_backend(commands)
         await commands.ping()
         one = invitation()
