@@ -88,16 +88,20 @@ class Runtime:
         """The customers in force now."""
         return self.customers
 
-    async def complaints(self) -> dict[str, str]:
-        """Why this process should get no work; empty: it should."""
+    async def readiness(self) -> health.Readiness:
+        """Whether this process should get work, and what an operator should know besides."""
         if self.draining:
-            return {"process": "shutting down"}
+            return health.Readiness({"process": "shutting down"})
         if self.obstacle is not None:
-            return {"redis": self.obstacle}
+            return health.Readiness({"redis": self.obstacle})
         try:
             await self.commands.ping()
         except StoreUnavailable as error:
-            return {"redis": str(error)}
+            return health.Readiness({"redis": str(error)})
+        return health.Readiness(details=self.details())
+
+    def details(self) -> dict[str, object]:
+        """What is not served although the process is ready; nothing where everything is."""
         return {}
 
 
@@ -209,14 +213,14 @@ def create_app(runtime: Runtime) -> web.Application:
         ),
         *equalture.endpoints(runtime.services.records.clock),
         *pages.endpoints(shown),
-        *health.endpoints(runtime.complaints),
+        *health.endpoints(runtime.readiness),
     ]
     return _application(runtime, [*endpoints, *openapi.serve(endpoints, shown, runtime.settings.public_url)])
 
 
 def create_admin_app(runtime: Runtime) -> web.Application:
     """The admin listener: what only operators may see."""
-    return _application(runtime, health.endpoints(runtime.complaints, details=True))
+    return _application(runtime, health.endpoints(runtime.readiness, details=True))
 
 
 def _application(runtime: Runtime, endpoints: list[Endpoint]) -> web.Application:

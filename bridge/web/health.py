@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 
 import orjson
 from aiohttp import web
@@ -10,8 +11,21 @@ from aiohttp import web
 from bridge.web import problems
 from bridge.web.routing import Endpoint
 
-Probe = Callable[[], Awaitable[dict[str, str]]]
-"""Named complaints; none: ready."""
+
+@dataclass(frozen=True, slots=True)
+class Readiness:
+    """Whether this process can take work.
+
+    *reasons*: why not, by what is missing; empty: it can. *details*: what an operator should know
+    all the same, such as partitions or customers that are not served. Only the admin listener
+    shows either.
+    """
+
+    reasons: Mapping[str, str] = field(default_factory=dict)
+    details: Mapping[str, object] = field(default_factory=dict)
+
+
+Probe = Callable[[], Awaitable[Readiness]]
 
 
 def endpoints(probe: Probe, *, details: bool = False) -> list[Endpoint]:
@@ -21,10 +35,10 @@ def endpoints(probe: Probe, *, details: bool = False) -> list[Endpoint]:
         return _ok()
 
     async def readyz(request: web.Request) -> web.Response:
-        complaints = await probe()
-        if not complaints:
-            return _ok()
-        fields = {name: [complaint] for name, complaint in complaints.items()} if details else None
+        found = await probe()
+        if not found.reasons:
+            return _ok(found.details if details else {})
+        fields = {name: [reason] for name, reason in found.reasons.items()} if details else None
         headers = {"Retry-After": "2"}
         return problems.problem(503, "not_ready", "Not ready", "Not ready to take work.", fields, headers)
 
@@ -35,5 +49,6 @@ def endpoints(probe: Probe, *, details: bool = False) -> list[Endpoint]:
     ]
 
 
-def _ok() -> web.Response:
-    return web.Response(body=orjson.dumps({"status": "ok"}), content_type="application/json")
+def _ok(details: Mapping[str, object] | None = None) -> web.Response:
+    body = orjson.dumps({"status": "ok", **(details or {})})
+    return web.Response(body=body, content_type="application/json")
