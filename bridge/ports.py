@@ -29,6 +29,9 @@ from bridge.core.models import (
 Clock = Callable[[], datetime]
 """Now, aware, UTC."""
 
+Monotonic = Callable[[], float]
+"""Seconds on a clock that never jumps: for durations inside this process, never for what is stored."""
+
 Dice = Callable[[], float]
 """A random number in [0, 1)."""
 
@@ -172,6 +175,7 @@ __all__ = [
     "Dice",
     "InvitationStore",
     "Mint",
+    "Monotonic",
     "Notifier",
     "References",
     "TaskQueue",

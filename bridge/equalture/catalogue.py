@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -15,7 +13,8 @@ from aiocache import SimpleMemoryCache
 from bridge.core.customers import Customer
 from bridge.core.models import Job
 from bridge.errors import UpstreamError
-from bridge.ports import AssessmentProvider
+from bridge.ports import AssessmentProvider, Monotonic
+from bridge.single_flight import SingleFlight
 
 _log = structlog.get_logger()
 
@@ -39,7 +38,7 @@ class JobCatalogue:
         *,
         life: timedelta = timedelta(seconds=2),
         stale_limit: timedelta = timedelta(days=1),
-        monotonic: Callable[[], float] = time.monotonic,
+        monotonic: Monotonic = time.monotonic,
     ) -> None:
         self._provider = provider
         self._life_s = life.total_seconds()
@@ -47,7 +46,7 @@ class JobCatalogue:
         self._monotonic = monotonic
         # timeout=None: every operation of aiocache is otherwise wrapped in a wait_for.
         self._memory = SimpleMemoryCache(timeout=None)
-        self._flights: dict[str, asyncio.Task[tuple[Job, ...]]] = {}
+        self._flights: SingleFlight[str, tuple[Job, ...]] = SingleFlight()
 
     async def list_jobs(self, customer: Customer, *, fresh: bool = False) -> tuple[Job, ...]:
         """The jobs, perhaps *life* old, or older when the provider is down; *fresh*: asked for now (or being asked for).
@@ -60,11 +59,7 @@ class JobCatalogue:
             known = await self._recall(key, self._life_s)
             if known is not None:
                 return known.jobs
-        flight = self._flights.get(key)
-        if flight is None:
-            flight = self._flights[key] = asyncio.create_task(self._fetch(key, customer))
-            flight.add_done_callback(lambda done: self._land(key, done))
-        return await asyncio.shield(flight)
+        return await self._flights.run(key, lambda: self._fetch(key, customer))
 
     async def _fetch(self, key: str, customer: Customer) -> tuple[Job, ...]:
         try:
@@ -89,12 +84,6 @@ class JobCatalogue:
     async def _recall(self, key: str, max_age_s: float) -> _Known | None:
         known: _Known | None = await self._memory.get(key)
         return known if known is not None and self._monotonic() - known.at < max_age_s else None
-
-    def _land(self, key: str, flight: asyncio.Task[tuple[Job, ...]]) -> None:
-        del self._flights[key]
-        if not flight.cancelled():
-            # Marks the failure as seen, in case that every waiter has gone.
-            flight.exception()
 
 
 def _key(customer: Customer) -> str:

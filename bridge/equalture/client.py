@@ -19,9 +19,9 @@ from bridge.core.models import Created, Draft, Job, Progress, PublicLink, Result
 from bridge.egress import AnswerTooLarge, Flight, read_capped
 from bridge.equalture import protocol
 from bridge.equalture.protocol import Call, Reply
-from bridge.equalture.tokens import AccessTokens, Monotonic
+from bridge.equalture.tokens import AccessTokens
 from bridge.errors import ContractBroken, Unavailable, UpstreamError
-from bridge.ports import Clock
+from bridge.ports import Clock, Monotonic
 
 ANSWER_LIMIT = 1024 * 1024
 """Bytes of the longest answer that is read."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -11,12 +10,11 @@ from bridge.core.customers import Customer, Secret
 from bridge.equalture import protocol
 from bridge.equalture.protocol import Call, Reply
 from bridge.errors import Refused
+from bridge.ports import Monotonic
+from bridge.single_flight import SingleFlight
 
 Fetch = Callable[[Customer, Call], Awaitable[Reply]]
 """Send one token call; any status is a reply, none at all an ``UpstreamError``. Must end by itself: nobody cancels it."""
-
-Monotonic = Callable[[], float]
-"""Seconds on a clock that never jumps."""
 
 RENEW_AFTER = timedelta(minutes=13)
 """Tokens are "valid for 15 minutes" (equalture-ats.readme.io/reference/introduction, "Request for Access token")."""
@@ -51,7 +49,6 @@ class Identity:
 class _Slot:
     token: str | None = field(default=None, repr=False)
     renew_at: float = 0.0
-    flight: asyncio.Task[str] | None = None
     use_get: bool = False
     """POST was answered "no such thing" and GET worked."""
 
@@ -63,6 +60,7 @@ class AccessTokens:
         self._fetch = fetch
         self._monotonic = monotonic
         self._slots: dict[Identity, _Slot] = {}
+        self._flights: SingleFlight[Identity, str] = SingleFlight()
 
     async def get(self, customer: Customer) -> str:
         """A token that is good for some minutes yet; raises the ``UpstreamError`` of asking for it.
@@ -70,13 +68,11 @@ class AccessTokens:
         Callers share one request. Cancelling one of them leaves the others alone; a failure reaches all of them and is not
         remembered.
         """
-        slot = self._slot(Identity.of(customer))
+        identity = Identity.of(customer)
+        slot = self._slot(identity)
         if slot.token is not None and self._monotonic() < slot.renew_at:
             return slot.token
-        if slot.flight is None:
-            slot.flight = asyncio.create_task(self._renew(customer, slot))
-            slot.flight.add_done_callback(lambda flight: _land(slot, flight))
-        return await asyncio.shield(slot.flight)
+        return await self._flights.run(identity, lambda: self._renew(customer, slot))
 
     def invalidate(self, customer: Customer, token: str) -> None:
         """Forget *token* after a 401, unless a newer one has taken its place already."""
@@ -86,9 +82,12 @@ class AccessTokens:
 
     def _slot(self, identity: Identity) -> _Slot:
         if identity not in self._slots:
-            # A customer has one set of credentials at a time: the old set's token is of no use any more.
-            for other in [one for one in self._slots if one.customer == identity.customer]:
-                del self._slots[other]
+            # A customer has one set of credentials at a time: the old set's token is of no use any more. Neither is one
+            # that has run out, perhaps of a customer who was removed.
+            now = self._monotonic()
+            for other, slot in tuple(self._slots.items()):
+                if other.customer == identity.customer or slot.renew_at <= now:
+                    del self._slots[other]
             self._slots[identity] = _Slot()
         return self._slots[identity]
 
@@ -118,10 +117,3 @@ class AccessTokens:
                 # What was learnt no longer holds; the next renewal starts from POST again.
                 slot.use_get = False
             raise
-
-
-def _land(slot: _Slot, flight: asyncio.Task[str]) -> None:
-    slot.flight = None
-    if not flight.cancelled():
-        # Marks the failure as seen, in case that every waiter has gone.
-        flight.exception()

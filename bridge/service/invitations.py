@@ -36,6 +36,7 @@ from bridge.ports import AssessmentProvider, Mint
 from bridge.service.events import Events
 from bridge.service.records import Records, committed_record
 from bridge.service.tests import Tests
+from bridge.single_flight import SingleFlight
 
 _LOOK_EVERY_S = 0.05
 _KEEP_TRYING = timedelta(seconds=3)
@@ -65,7 +66,7 @@ class Invitations:
         self._mint = mint
         self._events = events
         self._pause = pause
-        self._flights: dict[str, asyncio.Task[Invitation]] = {}
+        self._flights: SingleFlight[str, Invitation] = SingleFlight()
 
     async def invite(self, customer: Customer, order: Order) -> Invitation:
         """The open invitation of this order: the one that exists (its callback refreshed), or a new one.
@@ -76,13 +77,7 @@ class Invitations:
         self._rule.check(order.callback)
         test = await self._tests.resolve(customer, order.test_id)
         key = ids.order_key(customer.key, order.candidate.id, test.id)
-        flight = self._flights.get(key)
-        if flight is None:
-            # A task of its own: the caller who happens to be first may hang up without harm to the others.
-            flight = asyncio.create_task(self._claim_and_create(customer, order, test, key))
-            self._flights[key] = flight
-            flight.add_done_callback(lambda _: self._flights.pop(key, None))
-        invitation = await asyncio.shield(flight)
+        invitation = await self._flights.run(key, lambda: self._claim_and_create(customer, order, test, key))
         if invitation.callback != order.callback:
             invitation = await self._records.apply(invitation, CallbackRefreshed(order.callback), customer)
         if invitation.state is State.ERASED:

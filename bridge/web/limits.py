@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 from bridge.errors import TooManyRequests
+from bridge.ports import Monotonic
 
 
 class RateLimit:
     """At most *per_second* requests a second for each key, of which a second's worth may come at once."""
 
-    def __init__(self, per_second: int, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, per_second: int, monotonic: Monotonic = time.monotonic) -> None:
         self._per_second = float(per_second)
         self._monotonic = monotonic
         self._buckets: dict[str, tuple[float, float]] = {}

@@ -16,7 +16,7 @@ TIMEOUT = timedelta(seconds=3)
 
 def power_cut(bridge: Bridge) -> None:
     """Have everything that is under way in this process end where it stands, as kill -9 would."""
-    for task in (*bridge.runtime.services.invitations._flights.values(), *bridge.runtime.worker._running):
+    for task in (*bridge.runtime.services.invitations._flights, *bridge.runtime.worker._running):
         task.cancel()
 
 
