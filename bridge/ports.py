@@ -123,6 +123,13 @@ class References(Protocol):
         """Mark this event as seen."""
 
 
+class Absences(Protocol):
+    """Whose work waits, since nobody serves these customers: they are removed, or their files cannot be used."""
+
+    async def settle(self, serves: Callable[[str], bool], now: datetime) -> int:
+        """Note whose work waits, and make checks and anonymisations of those who are back due at once; how many."""
+
+
 class TaskQueue(Protocol):
     """What the bridge owes the world. Tasks are put on the queue by ``InvitationStore.commit`` only."""
 
@@ -135,8 +142,12 @@ class TaskQueue(Protocol):
         count: int,
         per_lane: int,
         avoid: Collection[tuple[str, TaskKind]] = (),
+        serves: Callable[[str], bool] = lambda _: True,
     ) -> tuple[Lease, ...]:
-        """Up to *count* due tasks, at most *per_lane* of one customer and kind, none of the lanes in *avoid*."""
+        """Up to *count* due tasks, at most *per_lane* of one customer and kind, none of the lanes in *avoid*.
+
+        Tasks of a customer that this process does not serve (*serves*, by key) stay as they are, for later or for others.
+        """
 
     async def take(
         self, invitation_id: str, kind: TaskKind, now: datetime, *, owner: str, until: datetime
@@ -169,6 +180,7 @@ class TaskQueue(Protocol):
 
 
 __all__ = [
+    "Absences",
     "AssessmentProvider",
     "Clock",
     "Customers",

@@ -83,7 +83,13 @@ class Worker:
         now = self._clock()
         try:
             leases = await self._queue.lease(
-                now, owner=self._owner, until=now + LEASE_LIFE, count=room, per_lane=AT_ONCE, avoid=full
+                now,
+                owner=self._owner,
+                until=now + LEASE_LIFE,
+                count=room,
+                per_lane=AT_ONCE,
+                avoid=full,
+                serves=self._tasks.serves,
             )
         except StoreUnavailable as error:
             self._say_away(error)

@@ -126,12 +126,13 @@ class MemoryStore:
         count: int,
         per_lane: int,
         avoid: Collection[tuple[str, TaskKind]] = (),
+        serves: Callable[[str], bool] = lambda _: True,
     ) -> tuple[Lease, ...]:
         self._check()
         now = _cut(now)
         given: Counter[tuple[str, TaskKind]] = Counter()
         leases: list[Lease] = []
-        due = [item for item in self._tasks.items() if item[1].due <= now]
+        due = [item for item in self._tasks.items() if item[1].due <= now and serves(item[1].customer)]
         place: Counter[tuple[str, TaskKind]] = Counter()  # one of each lane, then the second of each, and so on
         turns = []
         for (invitation_id, kind), task in sorted(due, key=lambda item: item[1].due):

@@ -43,8 +43,8 @@ LEASE_LIFE = timedelta(seconds=10)
 """How long a lease lasts without a heartbeat; a killed process's work is taken over after that (promised: 15 s)."""
 
 NOT_OURS = timedelta(minutes=10)
-"""How long tasks are put off whose customer is not configured (any more), or whose record this process cannot read: a newer
-version of the bridge wrote it, or the key to it is not listed."""
+"""How long tasks are put off whose record this process cannot read: a newer version of the bridge wrote it, or the key to it
+is not listed."""
 
 BUSY = timedelta(seconds=1)
 """How long a task is put off whose invitation others were changing all the time."""
@@ -85,6 +85,10 @@ class Tasks:
             TaskKind.ANONYMISE: self._anonymise,
         }
 
+    def serves(self, customer: str) -> bool:
+        """Whether the customer of this key is in force; the tasks of one that is removed or set aside wait in the queue."""
+        return self._customers().get(customer) is not None
+
     async def perform_now(self, invitation_id: str, kind: TaskKind) -> bool:
         """Perform a queued task out of turn; False: it is not queued, or somebody else is at it."""
         now = self._records.clock()
@@ -124,7 +128,8 @@ class Tasks:
     async def _handle(self, lease: Lease) -> Settlement:
         customer = self._customers().get(lease.customer)
         if customer is None:
-            return Again(self._records.clock() + NOT_OURS, counted=False)
+            # Removed or set aside since it was leased: it stays due, and waits until somebody serves the customer again.
+            return Again(self._records.clock(), counted=False)
         try:
             invitation = await self._records.store.load(lease.invitation_id)
             return Done() if invitation is None else await self._handlers[lease.kind](invitation, customer, lease)

@@ -8,6 +8,7 @@
     <prefix>:{p7}:lanes                  zset    lane -> due ms of its earliest task
     <prefix>:{p7}:due:<lane>             zset    invitation id -> due ms (of a leased task: the end of the lease)
     <prefix>:{p7}:tasks                  hash    task id -> entry; only while there is something to know (see common.lua)
+    <prefix>:{p7}:absent                 set     customers whose tasks waited when somebody looked; see absences.py
     <prefix>:{p7}:dead                   zset    task id -> since ms
     <prefix>:{p7}:dead:<task id>         string  the dead letter as JSON
 
@@ -56,7 +57,7 @@ def read_task(text: str) -> tuple[str, TaskKind]:
 class Keys:
     """The key names of one partition."""
 
-    __slots__ = ("base", "dead", "lanes", "tasks")
+    __slots__ = ("absent", "base", "dead", "lanes", "tasks")
 
     def __init__(self, prefix: str, partition: int) -> None:
         if "{" in prefix or "}" in prefix:
@@ -67,6 +68,8 @@ class Keys:
         self.lanes = f"{self.base}lanes"
         self.tasks = f"{self.base}tasks"
         self.dead = f"{self.base}dead"
+        self.absent = f"{self.base}absent"
+        """Names of customers only, and gone when they are back; so it needs no life."""
 
     def invitation(self, invitation_id: str) -> str:
         """The record of an invitation."""

@@ -42,13 +42,14 @@ EXTEND: Final = _read("extend")
 FIND: Final = _read("find")
 LEASE: Final = _read("lease")
 PEEK: Final = _read("peek")
+RECALL: Final = _read("recall")
 RESEAL: Final = _read("reseal")
 REVIVE: Final = _read("revive")
 SETTLE: Final = _read("settle")
 TAKE: Final = _read("take")
 
 BY_SHA: Final[Mapping[Part, Script]] = {
-    script.sha: script for script in (COMMIT, DEPTH, EXTEND, FIND, LEASE, PEEK, RESEAL, REVIVE, SETTLE, TAKE)
+    script.sha: script for script in (COMMIT, DEPTH, EXTEND, FIND, LEASE, PEEK, RECALL, RESEAL, REVIVE, SETTLE, TAKE)
 }
 
 

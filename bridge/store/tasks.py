@@ -61,12 +61,14 @@ class RedisTasks:
         count: int,
         per_lane: int,
         avoid: Collection[tuple[str, TaskKind]] = (),
+        serves: Callable[[str], bool] = lambda _: True,
     ) -> tuple[Lease, ...]:
         """Up to *count* due tasks, at most *per_lane* of one customer and kind, none of the lanes in *avoid*.
 
+        Tasks of a customer that this process does not serve (*serves*, by key) stay as they are, for later or for others.
         One journey if nothing is due. May give fewer than there are: whoever got any asks again.
         """
-        due = await self._due_lanes(now, {keys.lane(*lane) for lane in avoid})
+        due = await self._due_lanes(now, {keys.lane(*lane) for lane in avoid}, serves)
         if not due or count <= 0 or per_lane <= 0:
             return ()
         stamp = self._stamp()
@@ -200,14 +202,17 @@ class RedisTasks:
         )
         return done == 1
 
-    async def _due_lanes(self, now: datetime, avoid: Collection[str]) -> Mapping[str, list[int]]:
+    async def _due_lanes(
+        self, now: datetime, avoid: Collection[str], serves: Callable[[str], bool]
+    ) -> Mapping[str, list[int]]:
         """The lanes in which something is due, each with the partitions where it is."""
         limit = _LANES + len(avoid)
         calls = [scripts.PEEK.call([names.lanes], [records.to_ms(now), limit]) for names in self._keys]
         due: defaultdict[str, list[int]] = defaultdict(list)
         for partition, answer in enumerate(await self._commands.run_all(calls)):
             for lane in answer[::2]:
-                if (name := lane.decode()) not in avoid and keys.knows_lane(name):
+                name = lane.decode()
+                if name not in avoid and keys.knows_lane(name) and serves(keys.read_lane(name)[0]):
                     due[name].append(partition)
         return due
 

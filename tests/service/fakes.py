@@ -285,7 +285,9 @@ class World:
     async def lease(self) -> tuple[Lease, ...]:
         """What is due now, leased."""
         now = self.clock()
-        return await self.store.lease(now, owner="worker", until=now + LEASE_LIFE, count=64, per_lane=8)
+        return await self.store.lease(
+            now, owner="worker", until=now + LEASE_LIFE, count=64, per_lane=8, serves=self.tasks.serves
+        )
 
     async def work(self, tasks: Tasks | None = None) -> int:
         """Perform what is due now, once; how many."""

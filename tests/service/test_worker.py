@@ -14,6 +14,10 @@ from tests.service.fakes import World
 class Slow:
     """Tasks that hang until told otherwise."""
 
+    @staticmethod
+    def serves(customer: str) -> bool:
+        return True
+
     def __init__(self) -> None:
         self.under_way: Counter[tuple[str, TaskKind]] = Counter()
         self.most: Counter[tuple[str, TaskKind]] = Counter()
@@ -36,7 +40,7 @@ class Queue:
         """Both lanes are refused by the worker itself: it has as many of them as it may."""
 
     async def lease(
-        self, now: Any, *, owner: str, until: Any, count: int, per_lane: int, avoid: Any
+        self, now: Any, *, owner: str, until: Any, count: int, per_lane: int, avoid: Any, serves: Any
     ) -> tuple[Lease, ...]:
         self.looks += 1
         if self.looks == 1:

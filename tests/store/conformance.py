@@ -604,6 +604,15 @@ class QueuePromises:
         got = await lease(backend, count=10, per_lane=8)
         assert {one.customer for one in got} >= {f"quiet{number}" for number in range(5)}
 
+    async def test_whom_nobody_serves(self, backend: Backend) -> None:
+        """Tasks of a customer that is not served stay due, untouched, and go to whoever serves it."""
+        theirs = await put(backend, Due(CHECK, NOW), customer="beta")
+        mine = await put(backend, Due(CHECK, NOW))
+        assert [one.invitation_id for one in await lease(backend, serves="acme".__eq__)] == [mine.id]
+        assert await lease(backend, serves="acme".__eq__) == ()
+        (taken,) = await lease(backend, serves="beta".__eq__)
+        assert (taken.invitation_id, taken.attempt) == (theirs.id, 1)
+
     async def test_avoid(self, backend: Backend) -> None:
         """Lanes to be avoided give nothing; the same customer's other kind does."""
         await put(backend, due(), due(NOTIFY))

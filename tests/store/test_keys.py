@@ -18,7 +18,7 @@ def test_one_slot_for_a_partition(prefix: str) -> None:
     slots = set()
     for names in keys.all_keys(prefix):
         lane = keys.lane("odd}{name", TaskKind.CHECK)
-        every = (names.invitation("iv_x"), names.order("o"), names.lanes, names.tasks, names.dead)
+        every = (names.invitation("iv_x"), names.order("o"), names.lanes, names.tasks, names.dead, names.absent)
         every += (names.due(lane), names.dead_letter("iv_x:check"), names.base + "due:" + lane)
         assert len({key_slot(key.encode()) for key in every}) == 1
         slots.add(key_slot(every[0].encode()))
