@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -13,15 +14,33 @@ from bridge.core.translate import View
 from bridge.errors import InvalidRequest
 from bridge.settings.daemon import TestsFormat
 
+_REFUSED = frozenset({"Cc", "Zl", "Zp", "Cs"})
+"""Unicode's categories of control characters, line breaks and halves of surrogate pairs."""
+
+
+_TEXT_OR_NUMBER = {"type": ["string", "integer"]}
+
 
 class _Line(fields.String):
-    """One line of text: trimmed, inner white space folded, no control characters."""
+    """One line of text: trimmed, inner white space folded, no control characters or line breaks.
+
+    Everything else of Unicode is somebody's name: joiners and marks of direction (category Cf) are
+    part of Persian, Sinhala and Hebrew spelling, or came along with pasted text.
+    """
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
-        text = " ".join(super()._deserialize(value, attr, data, **kwargs).split())
-        if not text.isprintable():
-            raise ValidationError("Control characters are not allowed.")
-        return text
+        text: str = super()._deserialize(value, attr, data, **kwargs)
+        if any(unicodedata.category(character) in _REFUSED for character in text):
+            raise ValidationError("Control characters and line breaks are not allowed.")
+        return " ".join(text.split())
+
+
+class _Id(_Line):
+    """An id; a whole number counts as its text, for not every system writes its ids as strings."""
+
+    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
+        # True and False are integers to Python, but no ids to anybody.
+        return super()._deserialize(str(value) if type(value) is int else value, attr, data, **kwargs)
 
 
 class _Time(fields.DateTime):
@@ -52,7 +71,11 @@ class _Answer(Schema):
 class CandidateSchema(_Tolerant):
     """Base data of the candidate. A missing name is an empty one: not everybody has two."""
 
-    id = _Line(required=True, validate=validate.Length(1, 200), metadata={"description": "application public id"})
+    id = _Id(
+        required=True,
+        validate=validate.Length(1, 200),
+        metadata={"description": "application public id", **_TEXT_OR_NUMBER},
+    )
     firstName = _Line(load_default="", allow_none=True, validate=validate.Length(max=200))  # noqa: N815
     lastName = _Line(load_default="", allow_none=True, validate=validate.Length(max=200))  # noqa: N815
     email = _Line(
@@ -69,7 +92,9 @@ class CandidateSchema(_Tolerant):
 class InviteSchema(_Tolerant):
     """Body of "invite candidate to a test"."""
 
-    testId = _Line(required=True, validate=validate.Length(1, 200))  # noqa: N815
+    testId = _Id(  # noqa: N815
+        required=True, validate=validate.Length(1, 200), metadata=_TEXT_OR_NUMBER
+    )
     candidate = fields.Nested(CandidateSchema, required=True)
     callback = fields.String(required=True, validate=validate.Length(1, 2000))
 

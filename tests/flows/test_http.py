@@ -58,7 +58,8 @@ def problem(reply: Reply, status: int, code: str) -> dict[str, Any]:
     [
         (changed("testId"), "testId"),
         (changed("testId", ""), "testId"),
-        (changed("testId", 7), "testId"),
+        (changed("testId", 7.5), "testId"),
+        (changed("testId", True), "testId"),
         (changed("testId", "x" * 201), "testId"),
         (changed("testId", "a\x00b"), "testId"),
         (changed("candidate"), "candidate"),
