@@ -16,7 +16,9 @@
     |  |- SlowBody                  408
     |  |- Gone                      410
     |  |- BodyTooLarge              413
+    |  |- UnsupportedEncoding       415
     |  |- TooManyRequests           429
+    |  |- Overloaded                503, come back shortly
     |  '- Busy                      503, come back shortly
     |- UpstreamError                a vendor
     |  |- Refused                   our request or our credentials; surely not done; do not repeat
@@ -144,6 +146,18 @@ class BodyTooLarge(RequestError):
     """The body exceeds the limit of its endpoint."""
 
     code = "body_too_large"
+
+
+class UnsupportedEncoding(RequestError):
+    """The body is compressed, which only some may send."""
+
+    code = "unsupported_encoding"
+
+
+class Overloaded(RequestError):
+    """This process has as much at hand as it can bear; nothing was accepted."""
+
+    code = "overloaded"
 
 
 class Busy(RequestError):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import resource
 import signal
 import socket
 from collections.abc import Sequence
@@ -18,7 +19,8 @@ from bridge.errors import ConfigError, StoreUnavailable
 from bridge.settings import Settings, fingerprint, load_customers
 from bridge.store.connection import durability
 from bridge.web.keys import HEARD
-from bridge.web.silence import BETWEEN_REQUESTS_S, SilenceGuard
+from bridge.web.listener import Runner
+from bridge.web.silence import SilenceGuard
 
 REQUEST_GRACE_S = 20.0
 """How long requests in flight may take after SIGTERM; less than the usual 30 s of an orchestrator."""
@@ -84,7 +86,8 @@ async def serve(
             for address in (settings.listen, settings.admin_listen)
         ]
         applications = (app.create_app(runtime), app.create_admin_app(runtime))
-        runners = [await _listen(stack, *pair) for pair in zip(applications, listeners, strict=True)]
+        each = zip(applications, listeners, _connections(), strict=True)
+        runners = [await _listen(stack, *one) for one in each]
         public, admin = (f"{host}:{port}" for host, port, *_ in (listener.getsockname() for listener in listeners))
         log.info(
             "daemon.started",
@@ -118,12 +121,17 @@ def _reload(runtime: app.Runtime) -> None:
     log.info("config.reloaded", customers=len(runtime.customers), warnings=list(warnings))
 
 
+def _connections() -> tuple[int, int]:
+    """How many callers the public and the admin listener let in: the rest of this process's files is for Redis and vendors."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    admin = min(files // 16, 256)
+    return files * 3 // 4 - admin, admin
+
+
 async def _listen(
-    stack: contextlib.AsyncExitStack, application: web.Application, listener: socket.socket
+    stack: contextlib.AsyncExitStack, application: web.Application, listener: socket.socket, connections: int
 ) -> web.AppRunner:
-    runner = web.AppRunner(
-        application, access_log=None, shutdown_timeout=REQUEST_GRACE_S, keepalive_timeout=BETWEEN_REQUESTS_S
-    )
+    runner = Runner(application, shutdown_timeout=REQUEST_GRACE_S, connections=connections)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     if runner.server is not None:

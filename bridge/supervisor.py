@@ -27,6 +27,7 @@ PARENT = "BRIDGE_PARENT"
 GIVE_UP = 78
 """Exit code of a child that no restart would help; the supervisor ends with 1."""
 
+RECEIVE_BUFFER = 64 * 1024
 BACKLOG = 1024
 
 STOP_S = 40.0
@@ -44,6 +45,8 @@ def listen(address: Address) -> socket.socket:
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    # Connections inherit it: of a body that nobody may want the system holds no more than this.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
     try:
         listener.bind((address.host, address.port))
         listener.listen(BACKLOG)

@@ -7,7 +7,7 @@ import structlog
 from aiohttp import web
 
 from bridge.equalture import schemas, signature
-from bridge.errors import BadSignature, InvalidRequest, NotEnabled
+from bridge.errors import BadSignature, InvalidRequest, NotEnabled, RequestError
 from bridge.ports import Clock
 from bridge.web import body
 from bridge.web.keys import CUSTOMERS, SERVICES
@@ -18,30 +18,37 @@ BODY_LIMIT = 256 * 1024
 log = structlog.get_logger()
 
 
-async def callback(request: web.Request) -> web.Response:
+def callback() -> Handler:
     """Take a result in: 200 exactly, and only after Redis has it.
 
-    The URL alone says which application it is; the body has no id. An unreadable body is 400, yet the check that it stands
-    for is made due all the same: whoever knows the secret has something to say, and the truth is fetched with our own token.
+    The URL alone says which application it is, and with the token who may send a body at all. An unreadable body is an error,
+    yet the check that it stands for is made due all the same: whoever knows the secret has something to say, and the truth is
+    fetched with our own token.
     """
-    raw = await body.read(request, BODY_LIMIT)
-    results = request.app[SERVICES].results
-    where = request.match_info
-    invitation, attempt = await results.recognise(where["invitation_id"], where["secret"], _credentials(request))
-    try:
-        parsed = body.as_json(raw)
-        if not isinstance(parsed, dict):
-            msg = "The body has to be a JSON object."
-            raise InvalidRequest(msg, {"body": ["Not an object."]})
-    except InvalidRequest:
-        await results.take_hint(invitation, attempt, None)
-        raise
-    await results.take_hint(invitation, attempt, schemas.read_report(parsed))
-    return web.Response(body=orjson.dumps({"status": "ok"}), content_type="application/json")
+    intake = body.Intake(BODY_LIMIT)
+
+    async def handle(request: web.Request) -> web.StreamResponse:
+        results = request.app[SERVICES].results
+        where = request.match_info
+        credentials = _credentials(request)
+        invitation, attempt = await results.recognise(where["invitation_id"], where["secret"], credentials)
+        try:
+            parsed = body.as_json(await intake.read(request, invitation.customer, unpack=True))
+            if not isinstance(parsed, dict):
+                msg = "The body has to be a JSON object."
+                raise InvalidRequest(msg, {"body": ["Not an object."]})
+        except (RequestError, ConnectionError):
+            await results.take_hint(invitation, attempt, None)
+            raise
+        await results.take_hint(invitation, attempt, schemas.read_report(parsed))
+        return web.Response(body=orjson.dumps({"status": "ok"}), content_type="application/json")
+
+    return handle
 
 
 def webhook(clock: Clock) -> Handler:
     """Take an event in (equalture-ats.readme.io/reference/webhooks-1): 401 unless signed by Standard Webhooks and fresh."""
+    intake = body.Intake(BODY_LIMIT, body.Room(8 * 1024 * 1024, 2 * 1024 * 1024))
 
     async def handle(request: web.Request) -> web.StreamResponse:
         customer = request.app[CUSTOMERS]().get(request.match_info["customer"])
@@ -49,9 +56,11 @@ def webhook(clock: Clock) -> Handler:
         if customer is None or not secret:
             msg = "No webhook secret is configured for this customer."
             raise NotEnabled(msg)
-        raw = await body.read(request, BODY_LIMIT)
+        intake.look_at(request)
         try:
-            event_id = signature.verify(raw, request.headers, secret.reveal(), clock())
+            delivery = signature.announced(request.headers, clock())
+            raw = await intake.read(request, customer.key)
+            event_id = signature.verify(raw, delivery, secret.reveal())
         except BadSignature as error:
             # A clock that is off, or a secret that was changed on one side only: the operator has to see which.
             log.warning("webhook.refused", customer=customer.key, reason=str(error))
@@ -70,7 +79,7 @@ def endpoints(clock: Clock) -> list[Endpoint]:
         Endpoint(
             "PUT",
             "/equalture/callbacks/{invitation_id}/{secret}",
-            callback,
+            callback(),
             "Report a completed assessment.",
             {
                 200: ("Stored durably.", "application/json"),
@@ -78,6 +87,7 @@ def endpoints(clock: Clock) -> list[Endpoint]:
                 404: ("Wrong id, secret or token.", problem),
                 408: ("The body came too slowly.", problem),
                 413: ("The body is larger than 256 KiB.", problem),
+                415: ("The body is compressed by something else than gzip or deflate.", problem),
                 503: ("Not stored; try again.", problem),
             },
             "equalture",
@@ -106,5 +116,8 @@ def endpoints(clock: Clock) -> list[Endpoint]:
 
 
 def _credentials(request: web.Request) -> str | None:
-    scheme, _, value = request.headers.get("Authorization", "").strip().partition(" ")
+    given = request.headers.getall("Authorization", ())
+    if len(given) > 1:
+        raise InvalidRequest("There is more than one Authorization header.", {"Authorization": ["Send it once."]})
+    scheme, _, value = "".join(given).strip().partition(" ")
     return value.strip() if scheme.lower() in ("bearer", "token") else None

@@ -11,6 +11,7 @@ import binascii
 import hashlib
 import hmac
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bridge.errors import BadSignature
@@ -18,12 +19,23 @@ from bridge.errors import BadSignature
 TOLERANCE = timedelta(minutes=5)
 _PREFIX = "whsec_"
 _ID_LENGTH = 256
+_SIGNATURE_LENGTH = 44  # of 32 bytes in base64
 
 
-def verify(raw: bytes, headers: Mapping[str, str], secret: str, now: datetime) -> str:
-    """The ``webhook-id`` of a genuine, fresh delivery; raises ``BadSignature`` for anything else, whatever the headers hold.
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """What the headers of a delivery say; nothing of it is proven before ``verify``."""
 
-    Several signatures may be given, of which one must fit; unknown versions and malformed entries are skipped.
+    message_id: str
+    stamp: str
+    signatures: tuple[bytes, ...]
+
+
+def announced(headers: Mapping[str, str], now: datetime) -> Announced:
+    """The headers of a delivery that may be genuine, to be judged before its body is read.
+
+    Raises ``BadSignature`` where one is missing, malformed or too far from *now*. Several signatures may be given; unknown
+    versions and malformed entries are skipped.
     """
     message_id = headers.get("webhook-id", "")
     stamp = headers.get("webhook-timestamp", "")
@@ -31,16 +43,23 @@ def verify(raw: bytes, headers: Mapping[str, str], secret: str, now: datetime) -
         raise BadSignature("webhook-id is missing or malformed")
     if not (stamp.isascii() and stamp.isdigit() and len(stamp) <= 12):
         raise BadSignature("webhook-timestamp is missing or malformed")
-    wanted = sign(raw, message_id, stamp, secret)
-    entries = headers.get("webhook-signature", "").split()
-    given = [value for version, _, value in (entry.partition(",") for entry in entries) if version == "v1"]
-    if not any(hmac.compare_digest(wanted.encode(), one.encode("utf-8", "surrogatepass")) for one in given):
-        raise BadSignature("webhook-signature fits no known secret")
-    # After the signature, so that only the real sender is told about the clocks.
     skew_s = now.timestamp() - int(stamp)
     if abs(skew_s) > TOLERANCE.total_seconds():
         raise BadSignature(f"webhook-timestamp is {skew_s:+.0f} s off this host's clock; 300 s are tolerated")
-    return message_id
+    entries = headers.get("webhook-signature", "").split()
+    given = [value for version, _, value in (entry.partition(",") for entry in entries) if version == "v1"]
+    signatures = tuple(value.encode() for value in given if len(value) == _SIGNATURE_LENGTH and value.isascii())
+    if not signatures:
+        raise BadSignature("webhook-signature is missing or malformed")
+    return Announced(message_id, stamp, signatures)
+
+
+def verify(raw: bytes, delivery: Announced, secret: str) -> str:
+    """The ``webhook-id`` of a genuine delivery of the body *raw*; raises ``BadSignature`` for anything else."""
+    wanted = sign(raw, delivery.message_id, delivery.stamp, secret).encode()
+    if not any(hmac.compare_digest(wanted, one) for one in delivery.signatures):
+        raise BadSignature("webhook-signature fits no known secret")
+    return delivery.message_id
 
 
 def sign(raw: bytes, message_id: str, stamp: str, secret: str) -> str:

@@ -16,7 +16,8 @@ _BEARER = re.compile(r"bearer +([^\s]+)", re.ASCII | re.IGNORECASE)
 
 def bearer(request: web.Request) -> str:
     """The token in ``Authorization: Bearer``; raises ``Unauthorized`` without exactly one."""
-    match = _BEARER.fullmatch(request.headers.get("Authorization", "").strip())
+    given = request.headers.getall("Authorization", ())
+    match = _BEARER.fullmatch(given[0].strip()) if len(given) == 1 else None
     if match is None:
         raise _unauthorized()
     return match[1]

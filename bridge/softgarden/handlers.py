@@ -24,6 +24,7 @@ class Handlers:
     def __init__(self, wire: Wire, links: Links) -> None:
         self._wire = wire
         self._links = links
+        self._intake = body.Intake(BODY_LIMIT)
 
     async def tests(self, request: web.Request) -> web.Response:
         """The tests that HR can choose."""
@@ -35,7 +36,7 @@ class Handlers:
             msg = "The body has to be JSON."
             raise InvalidRequest(msg, {"Content-Type": ["Send application/json."]})
         customer = request[CUSTOMER]
-        order = self._wire.order(body.as_json(await body.read(request, BODY_LIMIT)))
+        order = self._wire.order(body.as_json(await self._intake.read(request, customer.key)))
         invitation = await request.app[SERVICES].invitations.invite(customer, order)
         return _json(self._wire.invitation(invitation, translate.test_url(invitation, customer, self._links)))
 

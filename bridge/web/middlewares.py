@@ -10,12 +10,16 @@ import structlog
 from aiohttp import web
 from structlog.contextvars import bound_contextvars
 
-from bridge.errors import BridgeError, RecordUnreadable, StoreUnavailable, UpstreamError
+from bridge.errors import BridgeError, InvalidRequest, RecordUnreadable, StoreUnavailable, UpstreamError
 from bridge.web import problems
 from bridge.web.keys import CUSTOMER, DRAINING, HEARD, REQUEST_ID, ROUTE
+from bridge.web.listener import complete
 from bridge.web.routing import Handler
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._~:+/=-]{1,128}", re.ASCII)
+
+_ONCE = ("Content-Type", "Host", "webhook-id", "webhook-signature", "webhook-timestamp")
+"""``Authorization`` is looked at where it is read; the parser refuses two lengths."""
 
 log = structlog.get_logger()
 
@@ -30,9 +34,9 @@ async def net(request: web.Request, handler: Handler) -> web.StreamResponse:
     request[REQUEST_ID] = request_id
     with bound_contextvars(request_id=request_id):
         response, code = await _answer(request, handler)
-        response.headers["X-Request-ID"] = request_id
-        response.headers["Server"] = "bridge"
-        if request.app[DRAINING]():
+        complete(response, request_id)
+        if request.app[DRAINING]() or not request.content.at_eof():
+            # What is left of a body that nobody wants must not hold the connection, nor be taken for a request.
             response.force_close()
         customer = request.get(CUSTOMER)
         log.info(
@@ -49,6 +53,7 @@ async def net(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 async def _answer(request: web.Request, handler: Handler) -> tuple[web.StreamResponse, str | None]:
     try:
+        _require_unambiguous(request)
         return await handler(request), None
     except web.HTTPException as error:
         return _of_http_exception(error)
@@ -61,7 +66,14 @@ async def _answer(request: web.Request, handler: Handler) -> tuple[web.StreamRes
         return problems.problem(400, "disconnected", "Disconnected", "The caller hung up."), "disconnected"
     except Exception:
         log.exception("request.crashed", route=request.get(ROUTE, "unmatched"))
-        return problems.problem(500, "internal_error", "Internal error", "A bug in the bridge; see its log."), "bug"
+        return problems.bug(), "bug"
+
+
+def _require_unambiguous(request: web.Request) -> None:
+    """Two readers of a header that stands there twice may each believe another one, a proxy and the bridge for instance."""
+    twice = [name for name in _ONCE if len(request.headers.getall(name, ())) > 1]
+    if twice:
+        raise InvalidRequest("A header stands there more than once.", {name: ["Send it once."] for name in twice})
 
 
 def _of_http_exception(error: web.HTTPException) -> tuple[web.Response, str]:

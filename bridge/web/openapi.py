@@ -74,10 +74,11 @@ def serve(endpoints: list[Endpoint], pages: Pages, public_url: str) -> list[Endp
 
 
 def _operation(endpoint: Endpoint) -> dict[str, Any]:
+    answers = {415: ("The body is compressed.", "application/problem+json"), **endpoint.responses}
     operation: dict[str, Any] = {
         "summary": endpoint.summary,
         "tags": [endpoint.tag],
-        "responses": {str(status): _response(status, told) for status, told in endpoint.responses.items()},
+        "responses": {str(status): _response(status, told) for status, told in sorted(answers.items())},
     }
     if endpoint.name:
         operation["operationId"] = endpoint.name

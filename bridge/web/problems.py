@@ -20,7 +20,9 @@ _TABLE: dict[type[Exception], tuple[int, str]] = {
     errors.SlowBody: (408, "The body came too slowly"),
     errors.Gone: (410, "Deleted"),
     errors.BodyTooLarge: (413, "The body is too large"),
+    errors.UnsupportedEncoding: (415, "Compressed bodies are not accepted"),
     errors.TooManyRequests: (429, "Too many requests"),
+    errors.Overloaded: (503, "Too much at once"),
     errors.Busy: (503, "Busy with the same request"),
     errors.Refused: (502, "Equalture refused"),
     errors.ContractBroken: (502, "Equalture's answer cannot be used"),
@@ -53,10 +55,17 @@ def of_error(error: errors.BridgeError) -> web.Response:
     headers = {}
     if isinstance(error, errors.Unauthorized):
         headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, errors.UnsupportedEncoding):
+        headers["Accept-Encoding"] = "identity"
     if status in (429, 503):
         headers["Retry-After"] = str(_retry_after(error))
     fields = error.errors if isinstance(error, errors.InvalidRequest) else None
     return problem(status, getattr(error, "code", "internal_error"), title, _detail(error), fields, headers)
+
+
+def bug() -> web.Response:
+    """What is answered where the bridge itself is wrong."""
+    return problem(500, "internal_error", "Internal error", "A bug in the bridge; see its log.")
 
 
 def problem(

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from bridge.errors import StoreUnavailable
+from bridge.web import body
 from bridge.web.keys import OBSTACLE, ROUTE
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -65,6 +66,8 @@ def _named(endpoint: Endpoint) -> Handler:
         obstacle = None if endpoint.tag in _ALWAYS_OPEN else request.app[OBSTACLE]()
         if obstacle is not None:
             raise StoreUnavailable(obstacle)
+        if endpoint.request is None:
+            body.refuse_encoded(request)
         return await endpoint.handler(request)
 
     return handle

@@ -10,9 +10,6 @@ from aiohttp.web_protocol import RequestHandler
 FIRST_REQUEST_S = 15.0
 """From the connection to the end of its first request's headers. A slow sender holds a socket no longer than this."""
 
-BETWEEN_REQUESTS_S = 75.0
-"""How long a connection is kept for the next request; aiohttp's own default is an hour."""
-
 _EVERY_S = 2.5
 
 

@@ -32,6 +32,7 @@ from bridge.core.models import DeadLetter, Invitation, TaskKind
 from bridge.sandbox import Entry, EqualtureSandbox, Reply, SandboxClock, SoftgardenClient, SoftgardenSandbox
 from bridge.settings import Settings, load
 from bridge.store.commands import Commands
+from bridge.web.listener import Runner
 from tests.redis_servers import RedisServer, binaries
 
 T = TypeVar("T")
@@ -368,7 +369,7 @@ async def launch(
 
 
 async def _serve(stack: contextlib.AsyncExitStack, application: web.Application, port: int) -> str:
-    runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.5)
+    runner = Runner(application, shutdown_timeout=0.5)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     await web.TCPSite(runner, "127.0.0.1", port).start()

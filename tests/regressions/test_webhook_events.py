@@ -64,4 +64,4 @@ def test_time_that_no_calendar_has() -> None:
         "webhook-signature": f"v1,{signature.sign(b'', 'm', stamp, secret)}",
     }
     with pytest.raises(BadSignature, match="off this host's clock"):
-        signature.verify(b"", signed, secret, NOW)
+        signature.verify(b"", signature.announced(signed, NOW), secret)

@@ -26,9 +26,14 @@ from tests.flows.conftest import (  # noqa: F401 - fixtures are found by their n
 WEBHOOK_SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 
 
-async def spoken(bridge: Bridge, raw: bytes, within_s: float = 5.0) -> bytes:  # noqa: F811 - the same name on purpose
-    """What the public listener answers to bytes that need not be HTTP, until it closes the connection."""
-    parts = urlsplit(bridge.url)
+async def spoken(
+    bridge: Bridge,  # noqa: F811 - the same name on purpose
+    raw: bytes,
+    within_s: float = 5.0,
+    url: str = "",
+) -> bytes:
+    """What the public listener (or the one at *url*) answers to bytes that need not be HTTP, until it closes the connection."""
+    parts = urlsplit(url or bridge.url)
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
     try:
         async with asyncio.timeout(within_s):
