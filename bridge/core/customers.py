@@ -85,7 +85,8 @@ class Mapping:
 class ResultPolicy:
     """How a result is shown in softgarden."""
 
-    score: str | None = "{fit} ({in_range}/{traits})"
+    score: tuple[str, ...] = ("{fit_label} ({in_range}/{traits})", "{average}")
+    """Patterns: the first whose fields all have values is the score. None: no score."""
     result_url: str = "report"
     share: bool = True
     report: bool = True

@@ -92,17 +92,25 @@ def result_reference(invitation: Invitation) -> str | None:
     return reference_of(invitation) if invitation.state is State.COMPLETED else None
 
 
-def score_text(pattern: str | None, result: Result, locale: str) -> str | None:
-    """The pattern filled in; None where a field that it uses has no value, so that "None" is never shown as a score."""
-    if not pattern:
-        return None
+def score_text(patterns: Iterable[str], result: Result, locale: str) -> str | None:
+    """The first pattern whose fields all have values, filled in: plain text on one short line.
+
+    None where there is no such pattern, so that "None" is never shown as a score.
+    """
     fields = score_fields(result, locale)
-    used = {name for _, name, _, _ in string.Formatter().parse(pattern) if name}
-    values = {name: fields.get(name) for name in used}
-    if any(value is None for value in values.values()):
-        return None
-    text = " ".join(pattern.format_map(values).split())
-    return text[:SCORE_LENGTH] or None
+    for pattern in patterns:
+        used = {name for _, name, _, _ in string.Formatter().parse(pattern) if name}
+        values = {name: value for name in used if (value := fields.get(name)) is not None}
+        if len(values) == len(used) and (text := _plain(pattern.format_map(values))):
+            return text
+    return None
+
+
+def _plain(text: str) -> str:
+    """*text* as softgarden may show it anywhere: one line, no markup, no control characters, cut to its length."""
+    one_line = " ".join(text.split())
+    kept = "".join(character for character in one_line if character.isprintable() and character not in "<>")
+    return " ".join(kept.split())[:SCORE_LENGTH].strip()
 
 
 def score_fields(result: Result, locale: str) -> dict[str, str | None]:

@@ -15,7 +15,7 @@ from bridge.errors import Complaint, ConfigError
 from bridge.settings import rules
 from bridge.settings.daemon import ProviderDefaults, ProviderSchema
 from bridge.settings.document import Document, Path
-from bridge.settings.fields import Choice, DigestText, Flag, Many, SecretText, Section, Text, Whole, resolved
+from bridge.settings.fields import Choice, DigestText, Flag, Many, OneOrMany, SecretText, Section, Text, Whole, resolved
 from bridge.settings.schema import Settled, load_document
 from bridge.settings.secret_files import fill_in
 from bridge.settings.yaml import read_file
@@ -68,7 +68,7 @@ class _MappingSchema(Settled):
 class _ResultSchema(Settled):
     makes = ResultPolicy
 
-    score = Text(rules.score_pattern, allow_none=True)
+    score = OneOrMany(Text(rules.score_pattern))
     result_url = Choice("report", "dashboard")
     share = Flag()
     report = Flag()

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
-from marshmallow import Schema, ValidationError, fields
+from marshmallow import Schema, ValidationError, fields, missing
 
 from bridge.core.customers import Secret
 from bridge.settings.durations import parse_duration
@@ -205,6 +205,18 @@ class Many(_Strict, fields.List[Any]):
         if len(made) < self.least:
             raise ValidationError(f"expected at least one {self.what}, found an empty list")
         return tuple(made)
+
+
+class OneOrMany(Many):
+    """One value or a list of them, as a tuple; ``null`` and an empty text are none at all."""
+
+    def deserialize(self, value: Any, attr: Any = None, data: Any = None, **kwargs: Any) -> Any:
+        """As of a list, for a list; a single value is read as it stands."""
+        if value is None or value == "":
+            return ()
+        if value is missing or isinstance(value, list):
+            return super().deserialize(value, attr, data, **kwargs)
+        return (self.inner.deserialize(value, attr, data, **kwargs),)
 
 
 class Keys(Many):

@@ -16,7 +16,19 @@ from marshmallow.fields import Field
 from bridge.core.customers import Customer
 from bridge.settings import customers, daemon
 from bridge.settings.document import Path
-from bridge.settings.fields import Choice, DigestText, Duration, Flag, Keys, KeyText, Many, Section, Text, Whole
+from bridge.settings.fields import (
+    Choice,
+    DigestText,
+    Duration,
+    Flag,
+    Keys,
+    KeyText,
+    Many,
+    OneOrMany,
+    Section,
+    Text,
+    Whole,
+)
 from bridge.settings.masking import plain
 from bridge.settings.secret_files import SUFFIX
 
@@ -86,6 +98,9 @@ def _value(field: Field[Any], section: Any) -> Json:
     if isinstance(field, Section):
         inner: Json = section(field.schema)
         return inner
+    if isinstance(field, OneOrMany):
+        one = _value(field.inner, section)
+        return {"anyOf": [one, {"type": "array", "items": one}, {"enum": [None, ""]}]}
     if isinstance(field, Many):
         least = max(field.least, int(isinstance(field, Keys) and field.required))
         return {"type": "array", "items": _value(field.inner, section), **({"minItems": least} if least else {})}

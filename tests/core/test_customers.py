@@ -61,7 +61,7 @@ def test_customer_cannot_be_changed() -> None:
 def test_defaults_are_those_of_the_interface() -> None:
     """A customer without policies shows results as the interface says, and hires nobody."""
     plain = customer()
-    assert ("{fit} ({in_range}/{traits})", "report", True, True, "new") == (
+    assert (("{fit_label} ({in_range}/{traits})", "{average}"), "report", True, True, "new") == (
         plain.results.score,
         plain.results.result_url,
         plain.results.share,

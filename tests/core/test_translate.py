@@ -109,7 +109,7 @@ def test_completed_invitation() -> None:
         completed_at=NOW,
         report_url=LINKS.report(COMPLETED.id),
         share_url=LINKS.share(COMPLETED.id),
-        score="high (1/1)",
+        score="High fit (1/1)",
     )
     assert expected == translate.view(COMPLETED, ACME, LINKS)
 
@@ -121,7 +121,7 @@ def test_late_completion_does_not_tell_of_the_expiry() -> None:
 
 def test_links_can_be_switched_off() -> None:
     """Report and share links and the score are there only where the customer wants them."""
-    quiet = customer(results=ResultPolicy(score=None, share=False, report=False))
+    quiet = customer(results=ResultPolicy(score=(), share=False, report=False))
     expected = View("COMPLETED", LINKS.results(COMPLETED.id), completed_at=NOW)
     assert expected == translate.view(COMPLETED, quiet, LINKS)
 
@@ -177,7 +177,6 @@ def test_candidate_is_sent_to_the_test_or_to_our_page() -> None:
 @pytest.mark.parametrize(
     ("pattern", "result", "expected"),
     [
-        (None, REPORT, None),
         ("", REPORT, None),
         ("{fit}", Result(fit="high"), "high"),
         ("{fit}", Result(), None),
@@ -204,9 +203,51 @@ def test_candidate_is_sent_to_the_test_or_to_our_page() -> None:
         ("{fit}", Result(fit="x" * 200), "x" * 100),
     ],
 )
-def test_score_text(pattern: str | None, result: Result, expected: str | None) -> None:
+def test_score_text(pattern: str, result: Result, expected: str | None) -> None:
     """The pattern is filled in on one short line, and left out where a field that it uses has no value."""
-    assert expected == translate.score_text(pattern, result, "en")
+    assert expected == translate.score_text([pattern], result, "en")
+
+
+WITH_PROFILE = Result("high", traits=(trait(3, (3, 4)), trait(1, (5,))))
+
+
+@pytest.mark.parametrize(
+    ("result", "expected"),
+    [
+        (WITH_PROFILE, "Hohe Passung (1/2)"),
+        (Result("high", traits=(trait(3), trait(4))), "3.5"),
+        (Result(traits=(trait(3, (3,)),)), "3.0"),
+        (Result("high"), None),
+        (Result(), None),
+    ],
+    ids=["profile", "no profile", "no fit", "no traits", "nothing"],
+)
+def test_default_score(result: Result, expected: str | None) -> None:
+    """By default the fit is told in the customer's language, or the mean where the job has no profile, or nothing."""
+    assert expected == translate.score_text(ResultPolicy().score, result, "de")
+
+
+@pytest.mark.parametrize(
+    ("patterns", "expected"),
+    [((), None), (("", "{fit}"), "high"), (("{average}", "{unheard_of}", "done"), "2.0"), (("<>", "{fit}"), "high")],
+)
+def test_first_pattern_with_all_its_values_counts(patterns: tuple[str, ...], expected: str | None) -> None:
+    """Of several patterns the first that makes a text is the score; without any there is none."""
+    assert expected == translate.score_text(patterns, WITH_PROFILE, "en")
+
+
+@pytest.mark.parametrize(
+    ("fit", "expected"),
+    [
+        ("<b>high</b>", "bhigh/b"),
+        ("a\x00b\x1b[31m\u2028c", "ab[31m c"),
+        ("x" * 99 + " y", "x" * 99),
+        ("<" * 50 + "z" * 200, "z" * 100),
+    ],
+)
+def test_score_is_plain_text(fit: str, expected: str) -> None:
+    """Whatever the provider says, a score has no markup and no control characters, and at most 100 characters."""
+    assert expected == translate.score_text(["{fit}"], Result(fit=fit), "en")
 
 
 @pytest.mark.parametrize(
@@ -222,13 +263,13 @@ def test_score_text(pattern: str | None, result: Result, expected: str | None) -
 )
 def test_fit_label(fit: str, locale: str, expected: str) -> None:
     """The fit has a label in the customer's language, else in English; an unknown fit is shown as it is."""
-    assert expected == translate.score_text("{fit_label}", Result(fit=fit), locale)
+    assert expected == translate.score_text(["{fit_label}"], Result(fit=fit), locale)
 
 
 def test_score_speaks_the_language_of_the_customer() -> None:
     """The view's score uses the locale of the customer."""
     access = ProviderAccess("https://e.example", "id", Secret("s"), locale="de")
-    german = customer(equalture=access, results=ResultPolicy(score="{fit_label}"))
+    german = customer(equalture=access, results=ResultPolicy(score=("{fit_label}",)))
     assert "Hohe Passung" == translate.view(COMPLETED, german, LINKS).score
 
 

@@ -108,7 +108,7 @@ async def test_bad_body_is_400_but_looked_after(bridge: Bridge, body: bytes) -> 
     reply = await put(bridge, url, body)
     assert (reply.status, reply.json["code"]) == (400, "invalid_request")
     view = await bridge.result(bridge.acme, an_id, "COMPLETED")
-    assert view["result"]["score"] == "high (5/5)"
+    assert view["result"]["score"] == "High fit (5/5)"
 
 
 @pytest.mark.parametrize("body", ODD.values(), ids=ODD.keys())
@@ -118,7 +118,7 @@ async def test_odd_body_is_taken(bridge: Bridge, body: dict[str, Any]) -> None:
     await bridge.equalture.complete(reference, send_callback=False, fit="low")
     assert (await put(bridge, url, body)).status == 200
     view = await bridge.result(bridge.acme, an_id, "COMPLETED")
-    assert view["result"]["score"].startswith("low")
+    assert view["result"]["score"].startswith("Low")
 
 
 async def test_any_content_type_is_taken(bridge: Bridge) -> None:
@@ -152,7 +152,7 @@ async def test_hint_is_only_a_hint(bridge: Bridge) -> None:
     assert bridge.softgarden.calls("notify") == []
     await bridge.equalture.complete(reference, fit="low")
     view = await bridge.result(bridge.acme, an_id, "COMPLETED")
-    assert view["result"]["score"].startswith("low")
+    assert view["result"]["score"].startswith("Low")
 
 
 async def test_callback_before_the_results_are_there(bridge: Bridge) -> None:
@@ -195,7 +195,7 @@ async def test_report_counts_when_equalture_is_silent(bridge: Bridge) -> None:
     assert (await bridge.acme.read_results(an_id)).json["status"] == "PENDING"
     await bridge.advance(timedelta(seconds=11))
     first = await bridge.result(bridge.acme, an_id, "COMPLETED")
-    assert first["result"]["score"] == "high (5/5)"
+    assert first["result"]["score"] == "High fit (5/5)"
     await eventually(lambda: bridge.notified(an_id))
     assert not (await bridge.record(an_id)).confirmed
 
@@ -207,7 +207,7 @@ async def test_report_counts_when_equalture_is_silent(bridge: Bridge) -> None:
 
     await eventually(confirmed)
     view = (await bridge.acme.read_results(an_id)).json
-    assert (view["completionTime"], view["result"]["score"]) == (first["completionTime"], "high (5/5)")
+    assert (view["completionTime"], view["result"]["score"]) == (first["completionTime"], "High fit (5/5)")
 
 
 async def test_false_report_is_corrected(bridge: Bridge) -> None:
@@ -223,7 +223,7 @@ async def test_false_report_is_corrected(bridge: Bridge) -> None:
     await bridge.advance(timedelta(minutes=2))
     await eventually(lambda: len(bridge.notified(an_id)) == 2)
     view = (await bridge.acme.read_results(an_id)).json
-    assert view["result"]["score"].startswith("low")
+    assert view["result"]["score"].startswith("Low")
     assert view["completionTime"] == first["completionTime"]
 
 
@@ -251,7 +251,7 @@ async def test_unreadable_results_are_asked_again(bridge: Bridge, body: Any) -> 
     await bridge.idle()
     await bridge.advance(timedelta(seconds=5))
     view = await bridge.result(bridge.acme, an_id, "COMPLETED")
-    assert view["result"]["score"].startswith("low")
+    assert view["result"]["score"].startswith("Low")
 
 
 async def test_job_without_profile_has_no_score(bridge: Bridge) -> None:

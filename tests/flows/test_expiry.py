@@ -76,7 +76,7 @@ async def test_poll_finds_a_lost_callback(bridge: Bridge) -> None:
     assert await bridge.equalture.complete(bridge.created()) == 0
     await bridge.advance(timedelta(minutes=30))
     view = await bridge.result(bridge.acme, invited.json["invitationId"], "COMPLETED")
-    assert view["result"]["score"] == "high (5/5)"
+    assert view["result"]["score"] == "High fit (5/5)"
     await eventually(lambda: bridge.notified(invited.json["invitationId"]))
 
 

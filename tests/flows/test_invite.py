@@ -265,7 +265,7 @@ async def test_first_completion_of_two_attempts_counts(bridge: Bridge, lost_firs
     assert await bridge.equalture.complete(second, fit="low") == 200
     await bridge.idle()
     later = (await bridge.acme.read_results(an_id)).json
-    assert (later["completionTime"], later["result"]["score"]) == (view["completionTime"], "high (5/5)")
+    assert (later["completionTime"], later["result"]["score"]) == (view["completionTime"], "High fit (5/5)")
     await eventually(lambda: bridge.notified(an_id))
     assert len(bridge.notified(an_id)) == 1
 
@@ -285,7 +285,7 @@ async def test_lost_application_completes_before_the_repeat(bridge: Bridge) -> N
     assert await bridge.equalture.complete(bridge.created(), fit="medium") == 200
     (entry,) = await bridge.softgarden.wait_calls("notify", status=204)
     view = await bridge.result(bridge.acme, str(entry.invitation_id), "COMPLETED")
-    assert view["result"]["score"] == "medium (5/5)"
+    assert view["result"]["score"] == "Medium fit (5/5)"
     assert "shareUrl" not in view["result"]
 
 
@@ -313,7 +313,7 @@ async def test_callback_within_the_create(bridge: Bridge) -> None:
     invited = await call
     assert invited.status == 200
     view = await bridge.result(bridge.acme, invited.json["invitationId"], "COMPLETED")
-    assert view["result"]["score"] == "high (5/5)"
+    assert view["result"]["score"] == "High fit (5/5)"
     await eventually(lambda: bridge.notified(invited.json["invitationId"]))
     await bridge.idle()
     assert len(bridge.softgarden.calls("notify")) == 1

@@ -75,7 +75,7 @@ async def test_journey_of_one_candidate(journey: Bridge) -> None:
     assert await equalture.complete(reference, fit="high") == 200
     done = await bridge.result(acme, an_id, "COMPLETED")
     assert set(done["result"]) == {"resultUrl", "reportUrl", "shareUrl", "score"}
-    assert done["result"]["score"] == "high (5/5)"
+    assert done["result"]["score"] == "High fit (5/5)"
     assert done["result"]["resultUrl"] == results_page
     await eventually(lambda: bridge.notified(an_id))
     await bridge.idle()

@@ -108,7 +108,7 @@ async def test_acknowledged_callback_survives_kill_9_of_redis(exposed: Bridge, o
     # A check that ran into the outage is repeated when its lease has run out.
     await bridge.advance(LEASE_LIFE)
     view = await bridge.result(bridge.acme, an_id, "COMPLETED")
-    assert view["result"]["score"].startswith("medium")
+    assert view["result"]["score"].startswith("Medium")
     await eventually(lambda: bridge.notified(an_id))
 
 

@@ -113,10 +113,37 @@ def test_everything(folder: Folder) -> None:
             False,
             frozenset({"j4", "j5"}),
         ),
-        results=ResultPolicy(None, "dashboard", False, False, "same"),
+        results=ResultPolicy((), "dashboard", False, False, "same"),
         hire=HirePolicy(True, ("c" * 64,), "candidate.id", False),
         test_url="landing",
     )
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("'{fit}'", ("{fit}",)),
+        ("['{fit} {average}', '{traits}']", ("{fit} {average}", "{traits}")),
+        ("null", ()),
+        ("''", ()),
+        ("[]", ()),
+        ('"${NOT_SET:-}"', ()),
+    ],
+)
+def test_score_is_one_pattern_or_several(folder: Folder, written: str, expected: tuple[str, ...]) -> None:
+    """A score may be given as one pattern or as a list of them; null and an empty text mean none."""
+    folder.customer(SHORT + f"\nresults: {{score: {written}}}\n")
+    customer = folder.load().customers.get("acme")
+    assert customer is not None
+    assert expected == customer.results.score
+
+
+def test_score_that_is_not_given_is_the_default(folder: Folder) -> None:
+    """Where other keys of the section are given, the score keeps its default."""
+    folder.customer(SHORT + "\nresults: {share: false}\n")
+    customer = folder.load().customers.get("acme")
+    assert customer is not None
+    assert ResultPolicy(share=False) == customer.results
 
 
 def test_empty_optional_secrets_are_none(folder: Folder) -> None:
@@ -159,6 +186,10 @@ def test_empty_optional_secrets_are_none(folder: Folder) -> None:
         ("results: {score: '{fit:>10}'}", 7, 18, "as it is"),
         ("results: {score: '{fit!r}'}", 7, 18, "as it is"),
         ("results: {score: '{fit'}", 7, 18, "braces do not match"),
+        ("results: {score: 7}", 7, 18, "found the number 7; put it into quotes"),
+        ("results: {score: {fit: 1}}", 7, 18, "expected text, found keys and values"),
+        ("results: {score: ['{fit}', '{fitt}']}", 7, 28, "did you mean 'fit'?"),
+        ("results: {score: ['{fit}', '']}", 7, 28, "found an empty text"),
         ("results: {result_url: bridge}", 7, 23, "one of report, dashboard"),
         ("results: {after_completed: old}", 7, 28, "one of new, same"),
         ("test_url: https://x", 7, 11, "one of direct, landing"),
