@@ -23,7 +23,9 @@
     |- UpstreamError                a vendor
     |  |- Refused                   our request or our credentials; surely not done; do not repeat
     |  |- Unavailable               surely not done; repeat later
-    |  |  '- CircuitOpen            not even tried
+    |  |  '- NotTried               no call was made, so this is no attempt
+    |  |     |- CircuitOpen         the vendor has been silent for a while
+    |  |     '- Queued              our own calls took all turns
     |  |- OutcomeUnknown            sent, no usable answer: perhaps done; never repeat a create by itself
     |  '- ContractBroken            answered, but not in a shape that the vendor documents
     |- NotConfirmed                 we owe a vendor something and go on by ourselves; 502 meanwhile
@@ -210,8 +212,16 @@ class Unavailable(UpstreamError):
     code = "upstream_unavailable"
 
 
-class CircuitOpen(Unavailable):
-    """Not even tried: the vendor has not answered this customer's calls for a while; *retry_after_s* to the next probe."""
+class NotTried(Unavailable):
+    """No call was made: no attempt, and it says nothing of the vendor."""
+
+
+class Queued(NotTried):
+    """Too many of our own calls for this customer were under way; *retry_after_s* says when to come back."""
+
+
+class CircuitOpen(NotTried):
+    """The vendor has not answered this customer's calls for a while; *retry_after_s* to the next probe."""
 
 
 class OutcomeUnknown(UpstreamError):

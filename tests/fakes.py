@@ -187,7 +187,7 @@ class MemoryStore:
                 invitation_id=lease.invitation_id,
                 kind=lease.kind,
                 customer=lease.customer,
-                attempts=lease.attempt,
+                attempts=lease.attempt if settlement.counted else lease.attempt - 1,
                 reason=settlement.reason,
                 since=_cut(now),
                 history=_log(lease, settlement.note),

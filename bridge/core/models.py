@@ -288,10 +288,11 @@ class Again:
 
 @dataclass(frozen=True, slots=True)
 class Dead:
-    """Give up until an operator says otherwise."""
+    """Give up until an operator says otherwise; *counted* False: no call was made this time."""
 
     reason: str
     note: AttemptNote | None = None
+    counted: bool = True
 
 
 Settlement = Done | Again | Dead
@@ -299,7 +300,7 @@ Settlement = Done | Again | Dead
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A task that was given up, with its attempt log."""
+    """A task that was given up, with its attempt log; *attempts* are the calls that were really made."""
 
     invitation_id: str
     kind: TaskKind

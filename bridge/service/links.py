@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from bridge.core import lifecycle, translate
@@ -12,6 +13,21 @@ from bridge.core.models import Invitation, State
 from bridge.errors import Gone, UnknownInvitation
 from bridge.ports import AssessmentProvider, Customers
 from bridge.service.records import Records
+from bridge.single_flight import SingleFlight
+
+REMEMBERED = timedelta(seconds=60)
+"""How long one public link is given to all who click; promised: at most a minute old."""
+_MARGIN_S = 30.0
+"""A link that ends within this time is not given to anybody else."""
+_MOST = 1024
+"""Links that are remembered at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    url: str = field(repr=False)
+    reference_id: str
+    until: float
 
 
 class Links:
@@ -30,18 +46,60 @@ class Links:
         self._customers = customers
         self._signer = signer
         self._max_age = max_age
+        self._known: dict[str, _Known] = {}
+        self._flights: SingleFlight[str, str] = SingleFlight()
 
     async def share(self, token: str) -> str:
-        """A fresh public link to the result; raises ``UnknownInvitation``, ``Gone`` or an ``UpstreamError``.
+        """A public link to the result, at most a minute old; raises ``UnknownInvitation``, ``Gone`` or an ``UpstreamError``.
 
-        Equalture's link lives two hours (introduction, section 5a), ours as long as the result is kept: so a new one is
-        fetched on every click and none is stored.
+        Equalture's link lives two hours (introduction, section 5a), ours as long as the result is kept: so it is fetched
+        when somebody clicks, once for all who click at the same time, and remembered for moments only, in this process.
         """
+        invitation, customer, reference_id = await self._shared(token)
+        known = self._known.get(invitation.id)
+        if known is not None and known.reference_id == reference_id and self._records.monotonic() < known.until:
+            return known.url
+        url = await self._flights.run(
+            f"{invitation.id}/{reference_id}", lambda: self._fetch(invitation.id, customer, reference_id)
+        )
+        try:
+            await self._shared(token)  # it may have been deleted while Equalture took its time
+        except (UnknownInvitation, Gone):
+            self._known.pop(invitation.id, None)
+            raise
+        return url
+
+    async def look(self, token: str) -> None:
+        """Return if there is something to share behind this link, without asking anybody for it."""
+        await self._shared(token)
+
+    async def _shared(self, token: str) -> tuple[Invitation, Customer, str]:
         invitation, customer = await self._open(Purpose.SHARE, token)
         reference_id = translate.result_reference(invitation)
         if customer is None or not customer.results.share or reference_id is None:
             raise UnknownInvitation("There is nothing to share behind this link.")
-        return (await self._provider.get_public_link(customer, reference_id)).url
+        return invitation, customer, reference_id
+
+    async def _fetch(self, invitation_id: str, customer: Customer, reference_id: str) -> str:
+        asked_at = self._records.monotonic()
+        link = await self._provider.get_public_link(customer, reference_id)
+        life_s = REMEMBERED.total_seconds()
+        if link.life_s is not None:
+            life_s = min(life_s, link.life_s - _MARGIN_S)
+        if life_s > 0:
+            self._remember(invitation_id, _Known(link.url, reference_id, asked_at + life_s))
+        return link.url
+
+    def _remember(self, invitation_id: str, known: _Known) -> None:
+        now = self._records.monotonic()
+        self._known.pop(invitation_id, None)
+        for other, one in tuple(
+            self._known.items()
+        ):  # in the order in which they came, which nearly is that of their ends
+            if one.until > now and len(self._known) < _MOST:
+                break
+            del self._known[other]
+        self._known[invitation_id] = known
 
     async def result(self, token: str, purpose: str = Purpose.RESULTS) -> tuple[Invitation, Customer | None]:
         """The invitation behind a results or report link, for the page to show."""

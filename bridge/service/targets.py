@@ -2,23 +2,25 @@
 
 A dead host then costs one probe now and then instead of a time-out for every task, and one customer's slow endpoint holds a
 bounded number of connections, never those of another. Both are per process and forget on restart: they save effort, they are
-not the truth.
+not the truth. Their time is monotonic: a clock that is set neither keeps a breaker open nor closes it.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
 from typing import TypeVar
 
 import structlog
 
 from bridge.core.customers import Customer
 from bridge.core.models import Answer, Created, Draft, Job, Progress, PublicLink, Result
-from bridge.errors import CircuitOpen, Unavailable, UpstreamError
-from bridge.ports import AssessmentProvider, Clock, Notifier
+from bridge.errors import CircuitOpen, Queued, UpstreamError
+from bridge.ports import AssessmentProvider, Monotonic, Notifier
 
 THRESHOLD = 5
 """Calls in a row without any answer after which a target counts as dead. An HTTP error is an answer: somebody is there."""
@@ -27,91 +29,158 @@ FIRST_PAUSE = timedelta(seconds=1)
 LONGEST_PAUSE = timedelta(seconds=30)
 ABREAST = 128
 """Calls to one vendor for one customer at the same time."""
+CLICKS_ABREAST = 16
+"""Of those that anybody causes who clicks a link; they have turns of their own."""
 PATIENCE = timedelta(seconds=3)
 """How long a call waits for its turn; then it was surely not made."""
+FORGOTTEN_AFTER = timedelta(hours=1)
+"""A dead target that nobody calls any more is forgotten: perhaps its customer was removed."""
 
 _T = TypeVar("_T")
 log = structlog.get_logger()
 
+Key = tuple[str, str, str]
+"""Vendor, customer, and purpose of the calls: each has turns and a breaker of its own."""
 
-@dataclass(slots=True)
+
 class _Target:
-    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(ABREAST))
-    failures: int = 0
-    pause: timedelta = FIRST_PAUSE
-    closed_until: datetime | None = None
-    probing: bool = False
+    """What is known of one target. One without users that has nothing to remember is not kept."""
+
+    def __init__(self, abreast: int) -> None:
+        self.turns = asyncio.Semaphore(abreast)
+        self.users = 0
+        self.failures = 0
+        self.pause_s = FIRST_PAUSE.total_seconds()
+        self.closed_until: float | None = None
+        self.silent_since = 0.0
+        self.last_failed = 0.0
+        self.probing = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    target: _Target
+    key: Key
+    operation: str
+    probe: bool
 
 
 class Targets:
     """Calls that go through here are let out only while their target answers, and one by one while nobody knows."""
 
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._targets: dict[tuple[str, str], _Target] = {}
+    def __init__(self, monotonic: Monotonic) -> None:
+        self._monotonic = monotonic
+        self._targets: dict[Key, _Target] = {}
 
-    async def call(self, vendor: str, customer: Customer, operation: str, make: Callable[[], Awaitable[_T]]) -> _T:
-        """What *make* gives or raises; or ``CircuitOpen``, or ``Unavailable`` when the turn did not come in time."""
-        target = self._targets.setdefault((vendor, customer.key), _Target())
-        probe = self._admit(target, vendor, operation)
-        try:
-            await self._turn(target, vendor, operation)
+    def __len__(self) -> int:
+        """How many targets are in use or have something to remember."""
+        return len(self._targets)
+
+    async def call(
+        self,
+        vendor: str,
+        customer: Customer,
+        operation: str,
+        make: Callable[[], Awaitable[_T]],
+        *,
+        purpose: str = "",
+        abreast: int = ABREAST,
+    ) -> _T:
+        """What *make* gives or raises; or ``CircuitOpen``, or ``Queued`` when the turn did not come in time.
+
+        Calls of another *purpose* neither wait for each other nor share a breaker; *abreast* of one go out at a time.
+        """
+        with contextlib.ExitStack() as stack:
+            key = (vendor, customer.key, purpose)
+            target = stack.enter_context(self._used(key, abreast))
+            call = _Call(target, key, operation, self._admit(target, vendor, operation))
+            if call.probe:
+                stack.callback(setattr, target, "probing", False)
             try:
-                answer = await make()
-            finally:
-                target.turns.release()
-        except UpstreamError as error:
-            if error.status is None and not isinstance(error, _Queued):
-                self._failed(target, vendor, customer, probe=probe)
-            elif error.status is not None:
-                self._answered(target)
-            raise
-        else:
-            self._answered(target)
+                async with _turn(call):
+                    answer = await make()
+            except Queued:
+                raise
+            except UpstreamError as error:
+                if error.status is None:
+                    self._failed(call)
+                else:
+                    self._answered(call)
+                raise
+            self._answered(call)
             return answer
+
+    @contextlib.contextmanager
+    def _used(self, key: Key, abreast: int) -> Iterator[_Target]:
+        target = self._targets.get(key)
+        if target is None:
+            self._forget_old()
+            target = self._targets[key] = _Target(abreast)
+        target.users += 1
+        try:
+            yield target
         finally:
-            if probe:
-                target.probing = False
+            target.users -= 1
+            if not target.users and not target.failures and target.closed_until is None:
+                del self._targets[key]
+
+    def _forget_old(self) -> None:
+        long_ago = self._monotonic() - FORGOTTEN_AFTER.total_seconds()
+        for key, target in tuple(self._targets.items()):
+            if not target.users and target.last_failed < long_ago:
+                del self._targets[key]
 
     def _admit(self, target: _Target, vendor: str, operation: str) -> bool:
         """Whether this call is the probe; raises ``CircuitOpen`` where it may not go out."""
         if target.closed_until is None:
             return False
-        now = self._clock()
-        if now < target.closed_until or target.probing:
-            left = max((target.closed_until - now).total_seconds(), 1.0)
-            raise CircuitOpen(vendor, operation, "it has not answered for a while", retry_after_s=left)
+        left_s = target.closed_until - self._monotonic()
+        if left_s > 0 or target.probing:
+            raise CircuitOpen(vendor, operation, "it has not answered for a while", retry_after_s=max(left_s, 1.0))
         target.probing = True
         return True
 
-    async def _turn(self, target: _Target, vendor: str, operation: str) -> None:
-        try:
-            async with asyncio.timeout(PATIENCE.total_seconds()):
-                await target.turns.acquire()
-        except TimeoutError:
-            raise _Queued(vendor, operation, "too many calls at once for this customer", retry_after_s=2) from None
-
-    def _failed(self, target: _Target, vendor: str, customer: Customer, *, probe: bool) -> None:
+    def _failed(self, call: _Call) -> None:
+        target, now = call.target, self._monotonic()
         target.failures += 1
+        target.last_failed = now
         if target.failures < THRESHOLD:
             return
         if target.closed_until is None:
-            log.warning("target.silent", vendor=vendor, customer=customer.key, failures=target.failures)
-        elif probe:
-            target.pause = min(target.pause * 2, LONGEST_PAUSE)
+            target.silent_since = now
+            _say(logging.WARNING, "target.silent", call, failures=target.failures)
+        elif call.probe:
+            target.pause_s = min(target.pause_s * 2, LONGEST_PAUSE.total_seconds())
         else:
             return  # it went out before the others failed, so it says nothing new
-        target.closed_until = self._clock() + target.pause
+        target.closed_until = now + target.pause_s
 
-    @staticmethod
-    def _answered(target: _Target) -> None:
+    def _answered(self, call: _Call) -> None:
+        target = call.target
+        if target.closed_until is not None:
+            silent_s = round(self._monotonic() - target.silent_since)
+            _say(logging.INFO, "target.answers_again", call, silent_s=silent_s)
         target.failures = 0
         target.closed_until = None
-        target.pause = FIRST_PAUSE
+        target.pause_s = FIRST_PAUSE.total_seconds()
 
 
-class _Queued(Unavailable):
-    """Our own queue was full: says nothing of the target."""
+@contextlib.asynccontextmanager
+async def _turn(call: _Call) -> AsyncIterator[None]:
+    try:
+        async with asyncio.timeout(PATIENCE.total_seconds()):
+            await call.target.turns.acquire()
+    except TimeoutError:
+        raise Queued(call.key[0], call.operation, "too many calls at once for this customer", retry_after_s=2) from None
+    try:
+        yield
+    finally:
+        call.target.turns.release()
+
+
+def _say(level: int, event: str, call: _Call, **more: object) -> None:
+    vendor, customer, purpose = call.key
+    log.log(level, event, vendor=vendor, customer=customer, purpose=purpose or "all", **more)
 
 
 class GuardedProvider:
@@ -138,8 +207,18 @@ class GuardedProvider:
         return await self._call(customer, "results", lambda: self._inner.get_result(customer, reference_id))
 
     async def get_public_link(self, customer: Customer, reference_id: str) -> PublicLink:
-        """A fresh short-lived link to the result."""
-        return await self._call(customer, "public_link", lambda: self._inner.get_public_link(customer, reference_id))
+        """A fresh short-lived link to the result; its failures say nothing to the other calls, nor theirs to it.
+
+        Whoever has a link can cause these calls, so they must not be able to keep others from inviting.
+        """
+        return await self._targets.call(
+            "equalture",
+            customer,
+            "public_link",
+            lambda: self._inner.get_public_link(customer, reference_id),
+            purpose="links",
+            abreast=CLICKS_ABREAST,
+        )
 
     async def hire(self, customer: Customer, reference_id: str, *, add_to_team: bool, start_date: str | None) -> None:
         """Hire the applicant."""

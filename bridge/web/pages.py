@@ -101,8 +101,14 @@ class Handlers:
         return handle
 
     async def share(self, request: web.Request) -> web.StreamResponse:
-        """Lead a colleague to a fresh public link."""
-        url = await request.app[SERVICES].links.share(request.match_info["token"])
+        """Lead a colleague to a fresh public link; whoever only looks whether there is one causes no call for it."""
+        links = request.app[SERVICES].links
+        if request.method == "HEAD":
+            await links.look(request.match_info["token"])
+            return web.Response(status=200, headers=private_headers())
+        if "prefetch" in request.headers.get("Sec-Purpose", ""):
+            return self._pages.message("later", status=503, lang=_asked_language(request))
+        url = await links.share(request.match_info["token"])
         return web.Response(status=302, headers={**private_headers(), "Location": url})
 
     async def result(self, request: web.Request) -> web.StreamResponse:

@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 
+import aiohttp
 import pytest
 
 from tests.flows.conftest import Bridge, eventually
@@ -112,3 +113,30 @@ async def test_a_noisy_neighbour(bridge: Bridge, noise: Noise) -> None:
     async with noise(bridge):
         noisy = await usual(bridge)
     assert noisy < max(TIMES * quiet, FLOOR_S), f"{quiet:.3f} s became {noisy:.3f} s"
+
+
+async def test_clicks_on_links(bridge: Bridge) -> None:
+    """300 clicks at once on a share link that Equalture is silent about keep nobody of that customer from inviting."""
+    invited = await bridge.acme.invite("engineer")
+    assert await bridge.equalture.complete(bridge.created()) == 200
+    view = await bridge.result(bridge.acme, invited.json["invitationId"], "COMPLETED")
+    await bridge.idle()
+    silent = bridge.equalture.fault("public_link", hang="before")
+    share = view["result"]["shareUrl"]
+    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+
+        async def click() -> int:
+            async with session.get(share, allow_redirects=False) as reply:
+                return reply.status
+
+        clicks = [asyncio.create_task(click()) for _ in range(300)]
+        await silent.wait_struck(timeout=10)
+        answers = await asyncio.gather(*(bridge.acme.invite("engineer") for _ in range(20)))
+        assert {answer.status for answer in answers} == {200}
+        assert set(await asyncio.gather(*clicks)) == {503}
+    assert silent.strikes == 1
+    bridge.equalture.heal()
+    bridge.equalture.fault("public_link", drop="before")
+    for _ in range(10):
+        assert (await bridge.ask("GET", share)).status == 503
+    assert (await bridge.acme.invite("engineer")).status == 200

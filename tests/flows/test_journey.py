@@ -121,6 +121,21 @@ async def test_share_link_outlives_equaltures(bridge: Bridge) -> None:
     assert again.headers["Cache-Control"] == "no-store"
 
 
+async def test_looking_at_a_share_link_costs_nothing(bridge: Bridge) -> None:
+    """Who asks for the head of a share link, or fetches it in advance, causes no call to Equalture."""
+    invited = await bridge.acme.invite("engineer")
+    await bridge.equalture.complete(bridge.created())
+    share = (await bridge.result(bridge.acme, invited.json["invitationId"], "COMPLETED"))["result"]["shareUrl"]
+    head = await bridge.ask("HEAD", share)
+    assert (head.status, head.headers["Cache-Control"]) == (200, "no-store")
+    assert (await bridge.ask("HEAD", share + "x")).status == 404
+    prefetched = await bridge.ask("GET", share, headers={"Sec-Purpose": "prefetch;anonymous-client-ip"})
+    assert prefetched.status == 503
+    assert bridge.equalture.calls("public_link") == []
+    await bridge.acme.delete(invited.json["invitationId"])
+    assert (await bridge.ask("HEAD", share)).status == 410
+
+
 async def test_share_link_while_equalture_is_down(bridge: Bridge) -> None:
     """A colleague whose link cannot be fetched right now is asked, on a page, to come back later."""
     invited = await bridge.acme.invite("engineer")

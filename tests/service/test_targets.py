@@ -9,14 +9,17 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from structlog.typing import EventDict
 
 from bridge.core.lifecycle import ErasureRequested
-from bridge.core.models import Answer, TaskKind
-from bridge.errors import CircuitOpen, OutcomeUnknown, Refused, Unavailable, UpstreamError
+from bridge.core.models import Answer, PublicLink, TaskKind
+from bridge.errors import CircuitOpen, OutcomeUnknown, Queued, Refused, Unavailable, UpstreamError
 from bridge.service import targets as module
 from bridge.service.targets import (
     ABREAST,
+    CLICKS_ABREAST,
     FIRST_PAUSE,
+    FORGOTTEN_AFTER,
     LONGEST_PAUSE,
     THRESHOLD,
     GuardedNotifier,
@@ -48,7 +51,7 @@ class Guarded:
         self.clock = Clock()
         self.inner = ScriptedNotifier()
         self.script = self.inner.script
-        self.notifier = GuardedNotifier(self.inner, Targets(self.clock))
+        self.notifier = GuardedNotifier(self.inner, Targets(self.clock.monotonic))
 
     async def notify(self, customer: Any = ACME) -> Answer:
         return await self.notifier.notify(customer, CALLBACK, "iv_1")
@@ -176,7 +179,7 @@ async def test_other_customers_and_vendors(guarded: Guarded) -> None:
     assert (await guarded.notify(GLOBEX)).status == 204
     await guarded.left()
     clock, inner = Clock(), ScriptedProvider()
-    targets = Targets(clock)
+    targets = Targets(clock.monotonic)
     notifier, provider = GuardedNotifier(guarded.inner, targets), GuardedProvider(inner, targets)
     guarded.script.on("notify", NOBODY)
     for _ in range(THRESHOLD):
@@ -186,9 +189,9 @@ async def test_other_customers_and_vendors(guarded: Guarded) -> None:
 
 
 async def test_every_operation_of_the_provider_is_guarded() -> None:
-    """All of the provider's calls share the customer's breaker."""
+    """All of the provider's calls share the customer's breaker, but for those that clicks on links cause."""
     inner = ScriptedProvider()
-    provider = GuardedProvider(inner, Targets(Clock()))
+    provider = GuardedProvider(inner, Targets(Clock().monotonic))
     inner.script.on("jobs", NOBODY)
     for _ in range(THRESHOLD):
         with pytest.raises(Unavailable):
@@ -198,7 +201,6 @@ async def test_every_operation_of_the_provider_is_guarded() -> None:
         lambda: provider.create_application(ACME, None),  # type: ignore[arg-type]  # never gets there
         lambda: provider.get_progress(ACME, "ref"),
         lambda: provider.get_result(ACME, "ref"),
-        lambda: provider.get_public_link(ACME, "ref"),
         lambda: provider.hire(ACME, "ref", add_to_team=True, start_date=None),
         lambda: provider.anonymise(ACME, "ref"),
     )
@@ -206,6 +208,87 @@ async def test_every_operation_of_the_provider_is_guarded() -> None:
         with pytest.raises(CircuitOpen):
             await call()
     assert len(inner.script.calls) == THRESHOLD
+    assert (await provider.get_public_link(ACME, "ref")).url
+
+
+async def test_clicks_have_no_say_in_other_calls() -> None:
+    """Share links that fail open a breaker of their own: the customer's other calls still go out, and do not close it."""
+    inner = ScriptedProvider()
+    provider = GuardedProvider(inner, Targets(Clock().monotonic))
+    inner.script.on("link", NOBODY)
+    for _ in range(THRESHOLD):
+        with pytest.raises(Unavailable):
+            await provider.get_public_link(ACME, "ref")
+    assert await provider.list_jobs(ACME)
+    with pytest.raises(CircuitOpen):
+        await provider.get_public_link(ACME, "ref")
+    assert len(inner.script.made("link")) == THRESHOLD
+
+
+async def test_clicks_have_turns_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many links are clicked, a bounded number of calls is under way, and the customer's others find their turn."""
+    monkeypatch.setattr(module, "PATIENCE", timedelta(milliseconds=50))
+    inner, release = ScriptedProvider(), asyncio.Event()
+    provider = GuardedProvider(inner, Targets(Clock().monotonic))
+
+    async def slow(*_: str) -> PublicLink:
+        await release.wait()
+        return PublicLink("https://equalture.example.com/public/1", 7200)
+
+    inner.script.on("link", slow)
+    clicks = [asyncio.create_task(provider.get_public_link(ACME, f"ref-{number}")) for number in range(200)]
+    done, _ = await asyncio.wait(clicks, timeout=10, return_when=asyncio.FIRST_EXCEPTION)
+    assert isinstance(next(iter(done)).exception(), Queued)
+    assert len(inner.script.made("link")) == CLICKS_ABREAST
+    assert await provider.list_jobs(ACME)
+    release.set()
+    assert sum(isinstance(answer, PublicLink) for answer in await settled(*clicks)) >= CLICKS_ABREAST
+
+
+@pytest.mark.parametrize("hours", [-1, 1, -24 * 365])
+async def test_a_clock_that_is_set(guarded: Guarded, hours: int) -> None:
+    """An open breaker lets a probe out after its pause, however the system's clock is set meanwhile."""
+    await guarded.fails(THRESHOLD)
+    guarded.clock.set(timedelta(hours=hours))
+    assert await guarded.left() == FIRST_PAUSE.total_seconds()
+    guarded.clock.advance(FIRST_PAUSE)
+    guarded.script.on("notify", Answer(204))
+    assert (await guarded.notify()).status == 204
+
+
+async def test_what_is_said(guarded: Guarded, journal: list[EventDict]) -> None:
+    """Operators read once that a target fell silent, and once that it answers again and how long it took."""
+    await guarded.fails(THRESHOLD)
+    guarded.clock.advance(FIRST_PAUSE)
+    await guarded.fails(1)
+    guarded.clock.advance(2 * FIRST_PAUSE)
+    guarded.script.on("notify", Answer(204))
+    for _ in range(2):
+        await guarded.notify()
+    about = {"vendor": "softgarden", "customer": "acme", "purpose": "all"}
+    assert journal == [
+        {"event": "target.silent", "log_level": "warning", "failures": THRESHOLD, **about},
+        {"event": "target.answers_again", "log_level": "info", "silent_s": 3, **about},
+    ]
+
+
+async def test_targets_are_forgotten() -> None:
+    """What has nothing to remember is not kept, nor what failed for a customer who was removed long ago."""
+    clock, inner = Clock(), ScriptedNotifier()
+    targets = Targets(clock.monotonic)
+    notifier = GuardedNotifier(inner, targets)
+    for number in range(50):
+        await notifier.notify(make_customer(f"fine-{number}"), CALLBACK, "iv_1")
+    assert len(targets) == 0
+    inner.script.on("notify", NOBODY)
+    for number in range(50):
+        with pytest.raises(Unavailable):
+            await notifier.notify(make_customer(f"gone-{number}"), CALLBACK, "iv_1")
+    assert len(targets) == 50
+    clock.advance(FORGOTTEN_AFTER + SECOND)
+    inner.script.on("notify", Answer(204))
+    await notifier.notify(ACME, CALLBACK, "iv_1")
+    assert len(targets) == 0
 
 
 @asynccontextmanager
@@ -252,7 +335,7 @@ async def test_a_call_waits_for_its_turn(guarded: Guarded) -> None:
 @pytest.mark.parametrize("kind", list(TaskKind))
 async def test_a_refused_task_is_no_attempt(world: World, kind: TaskKind) -> None:
     """A task that the breaker refuses is put off to the next probe, uncounted and without a line in its log."""
-    targets = Targets(world.clock)
+    targets = Targets(world.clock.monotonic)
     tasks = world.make_tasks(GuardedProvider(world.provider, targets), GuardedNotifier(world.notifier, targets))
     one = await (world.completed() if kind is TaskKind.NOTIFY else world.invited())
     if kind is TaskKind.ANONYMISE:
@@ -275,6 +358,28 @@ async def test_a_refused_task_is_no_attempt(world: World, kind: TaskKind) -> Non
     due = await world.next_due()
     assert due is not None
     assert SECOND <= due <= 2 * SECOND
+    world.clock.advance(due)
+    (lease,) = await world.lease()
+    assert (lease.kind, lease.attempt, lease.history) == (kind, 1, ())
+
+
+@pytest.mark.parametrize("kind", list(TaskKind))
+async def test_a_task_that_found_no_turn_is_no_attempt(world: World, kind: TaskKind) -> None:
+    """A task for which our own calls left no turn made no call: it is put off, uncounted and without a line in its log."""
+    one = await (world.completed() if kind is TaskKind.NOTIFY else world.invited())
+    full = Queued("vendor", "call", "too many calls at once", retry_after_s=2)
+    for operation in ("status", "anonymise"):
+        world.provider.script.on(operation, full)
+    world.notifier.script.on("notify", full)
+    if kind is TaskKind.CHECK:
+        await world.hint(one, None)
+    elif kind is TaskKind.ANONYMISE:
+        await world.records.apply(one, ErasureRequested(), ACME)
+        world.clock.advance(SECOND)
+    assert await world.work() == 1
+    due = await world.next_due()
+    assert due is not None
+    assert 2 * SECOND <= due <= 4 * SECOND
     world.clock.advance(due)
     (lease,) = await world.lease()
     assert (lease.kind, lease.attempt, lease.history) == (kind, 1, ())
