@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import random
 import secrets
+import time
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,7 +21,7 @@ from bridge.equalture import handlers as equalture
 from bridge.equalture.catalogue import JobCatalogue
 from bridge.equalture.client import EqualtureClient
 from bridge.errors import Complaint, ConfigError, StoreUnavailable
-from bridge.ports import AssessmentProvider, Clock, Dice, Mint, Notifier
+from bridge.ports import AssessmentProvider, Clock, Dice, Mint, Monotonic, Notifier
 from bridge.service import Services
 from bridge.service.erasure import Erasure
 from bridge.service.events import Events
@@ -130,6 +131,7 @@ async def open_runtime(
     settings: Settings,
     *,
     clock: Clock = utc_now,
+    monotonic: Monotonic = time.monotonic,
     mint: Mint = mint,
     dice: Dice = random.random,
     provider: AssessmentProvider | None = None,
@@ -149,7 +151,7 @@ async def open_runtime(
         if notifier is None:
             guarded = egress.guarded_session(allow_private=insecure, connections=OUTWARD_CONNECTIONS)
             notifier = SoftgardenNotifier(await stack.enter_async_context(guarded), settings.softgarden.timeout)
-        targets = Targets(clock)
+        targets = Targets(monotonic)
         provider, notifier = GuardedProvider(provider, targets), GuardedNotifier(notifier, targets)
         awake = asyncio.Event()
         prefix, retention = settings.redis.key_prefix, settings.retention
@@ -160,8 +162,8 @@ async def open_runtime(
         queue = RedisTasks(commands, prefix=prefix, retention=retention, cipher=cipher)
         signer = Signer(settings.public_url, settings.signing_keys)
         rule = CallbackRule(settings.softgarden.callback_hosts, insecure)
-        records = Records(store, clock, awake.set)
-        tests = Tests(JobCatalogue(provider))
+        records = Records(store, clock, awake.set, monotonic=monotonic, dice=dice)
+        tests = Tests(JobCatalogue(provider, monotonic=monotonic))
         current: list[Runtime] = []
 
         def directory() -> Directory:

@@ -5,7 +5,7 @@ Every method may raise ``StoreUnavailable`` (store, queue) or an ``UpstreamError
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -31,6 +31,9 @@ Clock = Callable[[], datetime]
 
 Monotonic = Callable[[], float]
 """Seconds on a clock that never jumps: for durations inside this process, never for what is stored."""
+
+Pause = Callable[[float], Awaitable[None]]
+"""Wait that many seconds."""
 
 Dice = Callable[[], float]
 """A random number in [0, 1)."""
@@ -189,6 +192,7 @@ __all__ = [
     "Mint",
     "Monotonic",
     "Notifier",
+    "Pause",
     "References",
     "TaskQueue",
     "TestCatalogue",

@@ -46,6 +46,9 @@ HINT_PATIENCE = timedelta(seconds=30)
 GRACE = timedelta(days=1)
 """How long after the deadline a test that is known to have been started may still be finished."""
 
+REPEATED = timedelta(seconds=5)
+"""A hint that is repeated word for word within this time changes nothing: it is looked into by then anyway."""
+
 LATE_WINDOW = timedelta(days=1)
 """How long after an expiry, or a later callback, we go on looking by ourselves (callbacks count for ever)."""
 
@@ -430,6 +433,8 @@ def _hint_seen(invitation: Invitation, event: HintSeen, policy: Policy, now: dat
         # The first completion counts; another hint can only make us confirm it sooner.
         return Step(invitation, (Due(TaskKind.CHECK, now),) if reference_of(invitation) is not None else ())
     hinted = replace(invitation, hint=_weightier(invitation, event, now))
+    if hinted == invitation and hinted.hint is not None and now < hinted.hint.seen_at + REPEATED:
+        return Step(invitation)  # known word for word, and a CHECK is as good as due: a storm of these writes nothing
     return Step(hinted, (Due(TaskKind.CHECK, _soon(hinted, policy, now)),))
 
 

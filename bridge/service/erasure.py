@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import contextlib
 
 import structlog
 
@@ -11,10 +11,11 @@ from bridge.core import lifecycle
 from bridge.core.customers import Customer
 from bridge.core.lifecycle import ErasureRequested
 from bridge.core.models import Invitation, State, TaskKind
-from bridge.errors import NotConfirmed
-from bridge.ports import References
+from bridge.errors import NotConfirmed, UnknownInvitation
+from bridge.ports import Pause, References
 from bridge.service.records import Records, unknown_invitation
 from bridge.service.tasks import Tasks
+from bridge.single_flight import SingleFlight
 
 _LOOK_EVERY_S = 0.1
 _NOT_YET = (
@@ -33,19 +34,21 @@ class Erasure:
         records: Records,
         tasks: Tasks,
         references: References,
-        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        pause: Pause = asyncio.sleep,
     ) -> None:
         self._records = records
         self._tasks = tasks
         self._references = references
         self._pause = pause
+        self._flights: SingleFlight[str, bool] = SingleFlight()
 
     async def erase(self, customer: Customer, invitation_id: str) -> None:
         """Erase the customer's invitation; also fine the second time.
 
         Raises ``UnknownInvitation`` (never issued to this customer) and ``NotConfirmed`` (erased here, a task goes on asking
-        the provider).
+        the provider). The provider is waited for no longer than one call to it may take, however many there are to make.
         """
+        give_up_at = self._records.monotonic() + customer.equalture.timeout.total_seconds()
         invitation = await self._records.owned(customer, invitation_id)
         if invitation.state is State.FAILED:
             raise unknown_invitation()
@@ -53,15 +56,14 @@ class Erasure:
         await self._forget(invitation)
         if invitation.state is not State.ERASED:
             await self._erase_expired(invitation.replaces, customer)
-            invitation = await self._records.apply(invitation, ErasureRequested(), customer)
+            invitation = await self._tombstone(invitation, customer)
             log.info("invitation.erased", invitation_id=invitation.id, customer=customer.key)
-        invitation = await self._after_create(invitation, customer)
+        invitation = await self._after_create(invitation, customer, give_up_at)
         if not lifecycle.to_anonymise(invitation):
             return
         # A dead letter is tried again at once: whoever asks a second time has a reason to.
         await self._tasks.revive(invitation.id, TaskKind.ANONYMISE)
-        if not await self._tasks.perform_now(invitation.id, TaskKind.ANONYMISE):
-            await self._wait_for_worker(invitation, customer)
+        await self._anonymise(invitation, give_up_at)
         if lifecycle.to_anonymise(await self._latest(invitation)):
             raise NotConfirmed(_NOT_YET)
 
@@ -81,20 +83,36 @@ class Erasure:
             await self._records.apply(earlier, ErasureRequested(), customer)
             invitation_id = earlier.replaces
 
-    async def _after_create(self, invitation: Invitation, customer: Customer) -> Invitation:
+    async def _tombstone(self, invitation: Invitation, customer: Customer) -> Invitation:
+        try:
+            return await self._records.apply(invitation, ErasureRequested(), customer)
+        except UnknownInvitation:
+            # Gone between two of our looks, and with it all but what we hold: enough to have it anonymised.
+            buried = await self._records.bury(invitation, customer)
+            log.error("record.lost", invitation_id=invitation.id, customer=customer.key, during="erase")
+            if buried is None:
+                raise
+            return buried
+
+    async def _after_create(self, invitation: Invitation, customer: Customer, give_up_at: float) -> Invitation:
         """The invitation once a create that was under way when it was erased is through: only then is known what to erase."""
         policy = self._records.policy(customer)
-        give_up_at = self._records.clock() + customer.equalture.timeout
         while lifecycle.create_under_way(invitation, policy, self._records.clock()):
-            if self._records.clock() >= give_up_at:
+            if self._records.monotonic() >= give_up_at:
                 raise NotConfirmed(_NOT_YET)
             await self._pause(_LOOK_EVERY_S)
             invitation = await self._latest(invitation)
         return invitation
 
-    async def _wait_for_worker(self, invitation: Invitation, customer: Customer) -> None:
-        give_up_at = self._records.clock() + customer.equalture.timeout
-        while lifecycle.to_anonymise(await self._latest(invitation)) and self._records.clock() < give_up_at:
+    async def _anonymise(self, invitation: Invitation, give_up_at: float) -> None:
+        """Have it done now, here or by the worker that is at it; what takes too long goes on without us."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(max(0.0, give_up_at - self._records.monotonic())):
+                if await self._flights.run(
+                    invitation.id, lambda: self._tasks.perform_now(invitation.id, TaskKind.ANONYMISE)
+                ):
+                    return
+        while lifecycle.to_anonymise(await self._latest(invitation)) and self._records.monotonic() < give_up_at:
             await self._pause(_LOOK_EVERY_S)
 
     async def _latest(self, invitation: Invitation) -> Invitation:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
-from datetime import datetime, timedelta
 
 import structlog
 
@@ -30,16 +28,17 @@ from bridge.errors import (
     Refused,
     StoreUnavailable,
     Unavailable,
+    UnknownInvitation,
     UpstreamError,
 )
-from bridge.ports import AssessmentProvider, Mint
+from bridge.ports import AssessmentProvider, Mint, Pause
 from bridge.service.events import Events
 from bridge.service.records import Records, committed_record
 from bridge.service.tests import Tests
 from bridge.single_flight import SingleFlight
 
 _LOOK_EVERY_S = 0.05
-_KEEP_TRYING = timedelta(seconds=3)
+_KEEP_TRYING_S = 3.0
 
 log = structlog.get_logger()
 
@@ -56,7 +55,7 @@ class Invitations:
         rule: CallbackRule,
         mint: Mint,
         events: Events,
-        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        pause: Pause = asyncio.sleep,
     ) -> None:
         self._records = records
         self._provider = provider
@@ -79,7 +78,10 @@ class Invitations:
         key = ids.order_key(customer.key, order.candidate.id, test.id)
         invitation = await self._flights.run(key, lambda: self._claim_and_create(customer, order, test, key))
         if invitation.callback != order.callback:
-            invitation = await self._records.apply(invitation, CallbackRefreshed(order.callback), customer)
+            try:
+                invitation = await self._records.apply(invitation, CallbackRefreshed(order.callback), customer)
+            except UnknownInvitation as error:
+                raise Busy("This order was being worked on and has been withdrawn.") from error
         if invitation.state is State.ERASED:
             msg = "This invitation was deleted just now."
             raise Busy(msg)
@@ -88,7 +90,7 @@ class Invitations:
     async def _claim_and_create(self, customer: Customer, order: Order, test: Test, key: str) -> Invitation:
         policy = self._records.policy(customer)
         partition = ids.partition_of(customer.key, order.candidate.id)
-        give_up_at = self._records.clock() + policy.create_bound
+        give_up_at = self._records.monotonic() + policy.create_bound.total_seconds()
         known: Invitation | None = None  # Most orders are new: claim first, look only when the claim fails.
         while True:
             secret, now = self._mint(), self._records.clock()
@@ -100,7 +102,8 @@ class Invitations:
                 continue
             if known is not None and treatment is Treatment.NEW and _never_issued(known):
                 # Nobody but us has its id, so nobody could ever ask for its deletion. This also frees the order.
-                await self._records.apply(known, ErasureRequested(), customer)
+                with contextlib.suppress(UnknownInvitation):  # gone already
+                    await self._records.apply(known, ErasureRequested(), customer)
                 known = None
                 continue
             if known is not None and treatment is Treatment.RETRY:
@@ -120,17 +123,17 @@ class Invitations:
                 )
             if await self._records.commit(step):
                 return await self._create(customer, order, test, committed_record(step), secret)
-            if self._records.clock() >= give_up_at:
+            if self._records.monotonic() >= give_up_at:
                 msg = "This order is being worked on."
                 raise Busy(msg)
             known = await self._records.store.find_order(partition, key)
 
-    async def _wait_for_other(self, invitation: Invitation, give_up_at: datetime) -> Invitation:
+    async def _wait_for_other(self, invitation: Invitation, give_up_at: float) -> Invitation:
         """Another process is creating: wait until it is through, and share its outcome."""
         while invitation.state in (State.CREATING, State.UNCERTAIN):
             if invitation.attempts[-1].outcome is not Outcome.PENDING:
                 raise OutcomeUnknown("equalture", "create", "another attempt of this order has an unknown outcome")
-            if self._records.clock() >= give_up_at:
+            if self._records.monotonic() >= give_up_at:
                 msg = "This order is being worked on."
                 raise Busy(msg)
             await self._pause(_LOOK_EVERY_S)
@@ -162,7 +165,7 @@ class Invitations:
             event, failure = CreateUnknown(number), error
         invitation = await self._record(invitation, event, customer)
         if isinstance(event, Created):
-            with contextlib.suppress(StoreUnavailable):  # a short cut for webhooks; the safety poll does without
+            with contextlib.suppress(StoreUnavailable, Busy):  # a short cut for webhooks; the safety poll does without
                 await self._events.known(invitation, event.reference_id)
         log.info(
             "invitation.created" if failure is None else "invitation.create_failed",
@@ -184,19 +187,46 @@ class Invitations:
         self, invitation: Invitation, event: Created | CreateFailed | CreateUnknown, customer: Customer
     ) -> Invitation:
         """Write down what became of the create; what was made is worth a few tries, or it becomes an orphan."""
-        give_up_at = self._records.clock() + _KEEP_TRYING
+        give_up_at = self._records.monotonic() + _KEEP_TRYING_S
         while True:
             try:
                 return await self._records.apply(invitation, event, customer)
-            except StoreUnavailable as error:
+            except UnknownInvitation as error:
+                # Not one that nobody issued: Redis lost the record meanwhile (FLUSHALL, eviction, an old backup).
+                log.error("record.lost", invitation_id=invitation.id, customer=customer.key, during="create")
+                known = lifecycle.decide(invitation, event, self._records.policy(customer), self._records.clock())
+                if isinstance(event, Created):
+                    raise await self._orphaned(known.invitation, event, customer) from error
+                return known.invitation
+            except (Busy, StoreUnavailable) as error:
                 if not isinstance(event, Created):
                     raise
-                if self._records.clock() >= give_up_at:
+                if self._records.monotonic() >= give_up_at:
                     # Not "nothing was done": an application stands at the provider, whose id we cannot keep.
-                    log.error("invitation.reference_lost", invitation_id=invitation.id, customer=customer.key)
-                    msg = "made, but Redis could not take note of it"
-                    raise OutcomeUnknown("equalture", "create", msg) from error
+                    raise self._orphan(invitation, event, customer, "Redis could not take note of it") from error
                 await self._pause(_LOOK_EVERY_S)
+
+    async def _orphaned(self, invitation: Invitation, event: Created, customer: Customer) -> OutcomeUnknown:
+        """The error to raise about an application whose record is lost; a tombstone sees to its anonymising, if possible."""
+        buried: Invitation | None = None
+        with contextlib.suppress(StoreUnavailable):
+            buried = await self._records.bury(invitation, customer)
+        return self._orphan(invitation, event, customer, "Redis lost the invitation", anonymising=buried is not None)
+
+    @staticmethod
+    def _orphan(
+        invitation: Invitation, event: Created, customer: Customer, why: str, *, anonymising: bool = False
+    ) -> OutcomeUnknown:
+        log.error(
+            "invitation.orphaned",
+            invitation_id=invitation.id,
+            customer=customer.key,
+            reference_id=event.reference_id,
+            anonymising=anonymising,
+            text=f"made at Equalture, but {why}; "
+            + ("the bridge has it anonymised" if anonymising else "have this application anonymised there"),
+        )
+        return OutcomeUnknown("equalture", "create", f"made, but {why}")
 
 
 def _never_issued(invitation: Invitation) -> bool:

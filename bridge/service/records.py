@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import replace
+import asyncio
+import contextlib
+import itertools
+import random
+import time
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from bridge.core import lifecycle
 from bridge.core.customers import Customer
-from bridge.core.lifecycle import Event, Policy
+from bridge.core.lifecycle import ErasureRequested, Event, Policy
 from bridge.core.models import Due, Invitation, Step
-from bridge.errors import Busy, UnknownInvitation
-from bridge.ports import Clock, InvitationStore
+from bridge.errors import Busy, StoreUnavailable, UnknownInvitation
+from bridge.ports import Clock, Dice, InvitationStore, Monotonic, Pause
 
 CREATE_MARGIN = timedelta(seconds=5)
 """Added to the provider's time-out, for the wait for a turn (``targets.PATIENCE``) and the commits.
@@ -19,17 +24,50 @@ CREATE_MARGIN = timedelta(seconds=5)
 After that a create which nobody reported on is given up as unknown.
 """
 
-_TRIES = 50
+PATIENCE = timedelta(seconds=5)
+"""How long a change waits for others to the same invitation, in this process and elsewhere; then it is ``Busy``."""
+
+_AT_ONCE = 2
+"""Lost races after which a change waits a moment before it tries again."""
+_LONGEST_WAIT_S = 0.2
 _DEFAULTS = Policy(timedelta(days=7), timedelta(minutes=30), timedelta(seconds=10))
 
 
-class Records:
-    """Loads invitations and applies events to them; *wake* is told when something is due now."""
+@dataclass(slots=True)
+class _Line:
+    """Those who want to change one invitation, one after the other."""
 
-    def __init__(self, store: InvitationStore, clock: Clock, wake: Callable[[], None]) -> None:
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    users: int = 0
+    latest: Invitation | None = None
+    """What the one before left in the store; None: it must be read."""
+    failures: int = 0
+    failure: str = ""
+
+
+class Records:
+    """Loads invitations and applies events to them; *wake* is told when something is due now.
+
+    Changes to one invitation take turns in this process: hundreds at once would else keep each other from committing.
+    """
+
+    def __init__(
+        self,
+        store: InvitationStore,
+        clock: Clock,
+        wake: Callable[[], None],
+        *,
+        monotonic: Monotonic = time.monotonic,
+        dice: Dice = random.random,
+        pause: Pause = asyncio.sleep,
+    ) -> None:
         self.store = store
         self.clock = clock
+        self.monotonic = monotonic
         self._wake = wake
+        self._dice = dice
+        self._pause = pause
+        self._lines: dict[str, _Line] = {}
 
     @staticmethod
     def policy(customer: Customer | None) -> Policy:
@@ -61,22 +99,72 @@ class Records:
     async def apply(self, invitation: Invitation, event: Event, customer: Customer | None) -> Invitation:
         """Decide on *event* and commit, on the newest record, however many others are doing the same.
 
-        Returns the record as it is afterwards (with the version it has in the store). Raises ``Busy`` where others were
-        faster too often, ``UnknownInvitation`` where the record is gone.
+        Returns the record as it is afterwards (with the version it has in the store), which the store has by then: an event
+        that changes nothing is not written again. Raises ``Busy`` where others were at it for too long,
+        ``UnknownInvitation`` where the record is gone, ``StoreUnavailable`` also where the one before found no store.
         """
+        give_up_at = self.monotonic() + PATIENCE.total_seconds()
         policy = self.policy(customer)
-        for _ in range(_TRIES):
-            step = lifecycle.decide(invitation, event, policy, self.clock())
-            if step.invitation == invitation and not step.tasks:
-                return invitation
-            if await self.commit(step):
-                return committed_record(step)
-            latest = await self.store.load(invitation.id)
-            if latest is None:
-                raise unknown_invitation()
-            invitation = latest
-        msg = "too many changes to this invitation at once"
-        raise Busy(msg)
+        async with self._turn(invitation.id, give_up_at) as line:
+            latest = max(line.latest or invitation, invitation, key=lambda one: one.version)
+            for lost in itertools.count():
+                line.latest = None
+                step = lifecycle.decide(latest, event, policy, self.clock())
+                if step.invitation == latest and not step.tasks:
+                    line.latest = latest
+                    return latest
+                if await self.commit(step):
+                    line.latest = committed_record(step)
+                    return line.latest
+                if self.monotonic() >= give_up_at:
+                    break
+                if lost >= _AT_ONCE:  # another process is at it too: by turns, or both lose
+                    await self._pause(self._dice() * min(_LONGEST_WAIT_S, 0.005 * 2 ** min(lost, 10)))
+                found = await self.store.load(invitation.id)
+                if found is None:
+                    raise unknown_invitation()
+                latest = found
+        raise _too_many()
+
+    async def bury(self, invitation: Invitation, customer: Customer | None) -> Invitation | None:
+        """Put a tombstone where a record has vanished, so that what stands at the provider is anonymised by its task.
+
+        *invitation* is the record as it was last known. None: there is a record after all.
+        """
+        lost = replace(invitation, version=0)
+        step = lifecycle.decide(lost, ErasureRequested(), self.policy(customer), self.clock())
+        return committed_record(step) if await self.commit(step) else None
+
+    @contextlib.asynccontextmanager
+    async def _turn(self, invitation_id: str, give_up_at: float) -> AsyncIterator[_Line]:
+        """One's turn to change an invitation. Whoever comes after somebody decides on what that one left."""
+        line = self._lines.setdefault(invitation_id, _Line())
+        line.users += 1
+        failures = line.failures
+        try:
+            try:
+                async with asyncio.timeout(max(0.0, give_up_at - self.monotonic())):
+                    await line.turn.acquire()
+            except TimeoutError:
+                raise _too_many() from None
+            try:
+                if line.failures > failures:  # each would find out for itself, one after the other
+                    raise StoreUnavailable(line.failure)
+                try:
+                    yield line
+                except StoreUnavailable as error:
+                    line.failures, line.failure = line.failures + 1, str(error)
+                    raise
+            finally:
+                line.turn.release()
+        finally:
+            line.users -= 1
+            if not line.users:
+                del self._lines[invitation_id]
+
+
+def _too_many() -> Busy:
+    return Busy("too many changes to this invitation at once")
 
 
 def committed_record(step: Step) -> Invitation:

@@ -29,7 +29,7 @@ from bridge.core.models import (
 from bridge.errors import (
     Busy,
     CallbackNotAllowed,
-    CircuitOpen,
+    NotTried,
     RecordUnreadable,
     Refused,
     StoreUnavailable,
@@ -132,11 +132,13 @@ class Tasks:
             return Again(self._records.clock(), counted=False)
         try:
             invitation = await self._records.store.load(lease.invitation_id)
-            return Done() if invitation is None else await self._handlers[lease.kind](invitation, customer, lease)
+            if invitation is None:
+                return self._lost(lease)
+            return await self._handlers[lease.kind](invitation, customer, lease)
         except StoreUnavailable:
             raise
         except UnknownInvitation:
-            return Done()  # gone in the meantime
+            return self._lost(lease)  # in the meantime
         except Busy:
             return Again(self._records.clock() + BUSY, counted=False)
         except RecordUnreadable as error:
@@ -150,6 +152,12 @@ class Tasks:
             if 1 + sum(earlier.outcome.startswith("bug:") for earlier in lease.history) >= POISONED_AFTER:
                 return Dead("poisoned", note)
             return schedule.after_provider_failure(lease.attempt, note, retry_after_s=None, now=now, dice=self._dice())
+
+    @staticmethod
+    def _lost(lease: Lease) -> Done:
+        """The record of a task is gone: nothing is left to do, but somebody should know."""
+        log.error("record.lost", invitation_id=lease.invitation_id, customer=lease.customer, during=str(lease.kind))
+        return Done()
 
     # -- CHECK
 
@@ -191,15 +199,15 @@ class Tasks:
         return replace(again, at=min(again.at, ends)) if ends is not None else again
 
     def _after_failure(self, lease: Lease, error: UpstreamError, now: datetime, begun: float) -> Again:
-        if isinstance(error, CircuitOpen):
-            return self._when_probed(error, now)
+        if isinstance(error, NotTried):
+            return self._not_tried(error, now)
         note = _note(error, now, begun)
         return schedule.after_provider_failure(
             lease.attempt, note, retry_after_s=error.retry_after_s, now=now, dice=self._dice()
         )
 
-    def _when_probed(self, error: CircuitOpen, now: datetime) -> Again:
-        """Nothing went out, so it was no attempt; spread a little, for many wait for the same probe."""
+    def _not_tried(self, error: NotTried, now: datetime) -> Again:
+        """Nothing went out, so it was no attempt; spread a little, for many wait for the same probe or turn."""
         return Again(now + schedule.asked_for(error.retry_after_s) * (1 + self._dice()), counted=False)
 
     # -- NOTIFY
@@ -215,9 +223,9 @@ class Tasks:
             answer = await self._notifier.notify(customer, invitation.callback, invitation.id)
         except CallbackNotAllowed:
             note = AttemptNote(self._records.clock(), "callback_not_allowed")
-            return Dead("callback_not_allowed", note)
-        except CircuitOpen as error:
-            return self._when_probed(error, self._records.clock())
+            return Dead("callback_not_allowed", note, counted=False)
+        except NotTried as error:
+            return self._not_tried(error, self._records.clock())
         except UpstreamError as error:
             note = _note(error, self._records.clock(), begun)
             retry_after_s = error.retry_after_s

@@ -12,6 +12,7 @@ from bridge.core.lifecycle import (
     HINT_PATIENCE,
     LATE_WINDOW,
     QUICKEST_CHECK,
+    REPEATED,
     UNHURRIED_CHECK,
     Act,
     AnonymisedSeen,
@@ -33,7 +34,7 @@ from bridge.core.lifecycle import (
     Treatment,
     Wait,
 )
-from bridge.core.models import OPEN, Cancel, Hint, Invitation, OrderChange, Outcome, State, Step, TaskKind
+from bridge.core.models import OPEN, Cancel, Hint, Invitation, OrderChange, Outcome, Result, State, Step, TaskKind
 from tests.core.build import (
     COMPLETED,
     CREATED,
@@ -558,7 +559,15 @@ def test_report_fills_an_empty_hint_of_the_same_attempt() -> None:
 def test_empty_hint_does_not_drop_a_report() -> None:
     """An unreadable repeat never costs the report that came before it."""
     record = decide(INVITED, HintSeen(1, REPORT)).invitation
-    assert Step(record, (check(NOW + SECOND),)) == decide(record, HintSeen(1, None), NOW + SECOND)
+    assert Step(record, (check(NOW + REPEATED),)) == decide(record, HintSeen(1, None), NOW + REPEATED)
+
+
+@pytest.mark.parametrize("report", [REPORT, None], ids=["report", "no report"])
+def test_a_hint_repeated_word_for_word(report: Result | None) -> None:
+    """The same hint again at once changes nothing, so that a storm of them writes nothing; later it makes a check due."""
+    record = decide(INVITED, HintSeen(1, report)).invitation
+    assert Step(record) == decide(record, HintSeen(1, report), NOW + REPEATED - SECOND / 1000)
+    assert Step(record, (check(NOW + REPEATED),)) == decide(record, HintSeen(1, report), NOW + REPEATED)
 
 
 def test_latest_report_of_an_attempt_counts_while_nothing_is_decided() -> None:

@@ -345,7 +345,13 @@ async def launch(
         settings = config.load()
         async with contextlib.AsyncExitStack() as stack:
             runtime = await stack.enter_async_context(
-                app.open_runtime(settings, clock=now, dice=lambda: 0.5, commands=commands)
+                app.open_runtime(
+                    settings,
+                    clock=now,
+                    monotonic=lambda: clock().timestamp(),  # it is never set back
+                    dice=lambda: 0.5,
+                    commands=commands,
+                )
             )
             deaths: list[str] = []
             work = app.working(runtime, grace_s=0.5, on_death=lambda: deaths.append("the worker died"))

@@ -22,7 +22,7 @@ async def test_a_burst_of_failures_is_one_opening() -> None:
 
     clock, inner = Clock(), ScriptedNotifier()
     inner.script.on("notify", nobody)
-    notifier = GuardedNotifier(inner, Targets(clock))
+    notifier = GuardedNotifier(inner, Targets(clock.monotonic))
     calls = [asyncio.create_task(notifier.notify(ACME, CALLBACK, "iv_1")) for _ in range(8 * THRESHOLD)]
     await asyncio.sleep(0)
     release.set()

@@ -48,15 +48,24 @@ CALLBACK = "https://acme.softgarden.io/notify"
 
 
 class Clock:
-    """Stands still unless it is told to move."""
+    """Stands still unless it is told to move; ``monotonic`` moves along, but not when the clock is set."""
 
     def __init__(self) -> None:
         self.now = NOW
+        self.passed = 1000.0
 
     def __call__(self) -> datetime:
         return self.now
 
+    def monotonic(self) -> float:
+        return self.passed
+
     def advance(self, by: timedelta) -> None:
+        self.now += by
+        self.passed += by.total_seconds()
+
+    def set(self, by: timedelta) -> None:
+        """Somebody sets the clock, forward or back; no time passes."""
         self.now += by
 
 
@@ -213,7 +222,14 @@ class World:
     def __post_init__(self) -> None:
         self.store = MemoryStore(self.clock, lease_life=LEASE_LIFE)
         self._numbers = itertools.count(1)
-        self.records = Records(self.store, self.clock, self._wake)
+        self.records = Records(
+            self.store,
+            self.clock,
+            self._wake,
+            monotonic=self.clock.monotonic,
+            dice=lambda: self.dice,
+            pause=self.pause,
+        )
         self.tasks = self.make_tasks()
         self.events = Events(self.records, self.references, self.directory)
         self.invitations = self.make_invitations()

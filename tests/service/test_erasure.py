@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from structlog.typing import EventDict
 
-from bridge.core.models import State, TaskKind
+from bridge.core.models import Invitation, State, TaskKind
 from bridge.errors import NotConfirmed, Refused, Unavailable, UnknownInvitation
 from tests.service.fakes import ACME, World, make_customer, settled, until
 
@@ -144,3 +146,60 @@ async def test_a_create_that_takes_too_long_is_not_waited_for(world: World) -> N
     assert (await world.load(making)).state is State.ERASED
     invite.cancel()
     await asyncio.gather(invite, return_exceptions=True)
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+async def test_a_clock_that_is_set_while_the_provider_hangs(world: World, hours: int) -> None:
+    """How long a deletion waits is measured by a clock that nobody can set."""
+    one = await world.invited()
+    world.provider.script.on("anonymise", DOWN)
+    with pytest.raises(NotConfirmed):
+        await world.erasure.erase(ACME, one.id)
+    now = world.clock()
+    assert await world.store.take(one.id, TaskKind.ANONYMISE, now, owner="stuck", until=now + timedelta(hours=9))
+    world.on_pause = lambda: world.clock.set(timedelta(hours=hours) if len(world.pauses) == 1 else timedelta(0))
+    began = world.clock.monotonic()
+    with pytest.raises(NotConfirmed):
+        await world.erasure.erase(ACME, one.id)
+    assert 0 <= world.clock.monotonic() - began - ACME.equalture.timeout.total_seconds() < 1
+
+
+async def test_many_applications_of_a_slow_provider(world: World) -> None:
+    """A deletion answers within the time of one call; what is left of many goes on after it, and is not made twice."""
+    one = await world.invited()
+    impatient = replace(ACME, equalture=replace(ACME.equalture, timeout=timedelta(milliseconds=50)))
+    entered, release = asyncio.Event(), asyncio.Event()
+
+    async def slow(*_: str) -> None:
+        entered.set()
+        await release.wait()
+
+    world.provider.script.on("anonymise", slow)
+    world.on_pause = lambda: None
+    async with asyncio.timeout(20):
+        with pytest.raises(NotConfirmed):
+            await world.erasure.erase(impatient, one.id)
+        assert entered.is_set()
+        release.set()
+        await settled(*world.erasure._flights)
+    await world.erasure.erase(ACME, one.id)
+    assert len(world.provider.script.made("anonymise")) == 1
+
+
+async def test_a_record_that_vanishes_meanwhile(world: World, journal: list[EventDict]) -> None:
+    """A record that Redis lost in mid-deletion is deleted all the same: what we still know is anonymised at the provider."""
+    one = await world.invited()
+    load = world.store.load
+
+    async def load_and_lose(invitation_id: str) -> Invitation | None:
+        found = await load(invitation_id)
+        world.store._records.clear()
+        world.store.load = load  # type: ignore[method-assign]
+        return found
+
+    world.store.load = load_and_lose  # type: ignore[method-assign]
+    await world.erasure.erase(ACME, one.id)
+    assert world.provider.script.made("anonymise") == [("anonymise", "acme", "ref-1")]
+    assert (await world.load(one)).state is State.ERASED
+    (lost,) = [entry for entry in journal if entry["event"] == "record.lost"]
+    assert (lost["invitation_id"], lost["during"]) == (one.id, "erase")

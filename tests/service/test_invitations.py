@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import pytest
+from structlog.typing import EventDict
 
 from bridge.core.models import Created, Invitation, Outcome, State
 from bridge.errors import (
@@ -236,3 +238,117 @@ async def test_different_orders_do_not_wait_for_each_other(world: World) -> None
     gate.released.set()
     assert (await first).id != other.id
     assert CALLBACK == other.callback
+
+
+@pytest.mark.parametrize("hours", [-1, 1])
+async def test_a_clock_that_is_set_while_waiting(world: World, hours: int) -> None:
+    """How long an order waits for another process's create is measured by a clock that nobody can set."""
+    gate = Gate(world, OutcomeUnknown("equalture", "create", "no answer"))
+    first = asyncio.create_task(world.invited())
+    await gate.entered.wait()
+    world.on_pause = lambda: world.clock.set(timedelta(hours=hours) if len(world.pauses) == 1 else timedelta(0))
+    began = world.clock.monotonic()
+    with pytest.raises(Busy):
+        await world.make_invitations().invite(ACME, order())
+    bound_s = world.records.policy(ACME).create_bound.total_seconds()
+    assert 0 <= world.clock.monotonic() - began - bound_s < 1
+    gate.released.set()
+    await settled(first)
+
+
+# -- The record is lost while the provider makes the application (FLUSHALL, eviction, an old backup)
+
+
+def flushing(world: World, outcome: Created | Exception, *, away: bool = False) -> None:
+    """Redis loses everything while the create is under way, and perhaps stays away then."""
+
+    async def create(*_: str) -> Created:
+        for kept in (world.store._records, world.store._orders, world.store._tasks):
+            kept.clear()
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    if away:
+        bury = world.records.bury
+
+        async def down(*args: Any) -> Invitation | None:
+            world.store.down = True
+            return await bury(*args)
+
+        world.records.bury = down  # type: ignore[method-assign]
+    world.provider.script.on("create", create, Created("ref-2", LINK))
+
+
+@pytest.mark.parametrize("link", [LINK, None], ids=["with a link", "without a link"])
+async def test_lost_while_it_is_made(world: World, journal: list[EventDict], link: str | None) -> None:
+    """A record that is lost in mid-create is an unknown outcome, never an unknown invitation; what was made is named in the
+    log and anonymised, and a repeat makes a new invitation."""
+    flushing(world, Created("ref-1", link))
+    with pytest.raises(OutcomeUnknown):
+        await world.invited()
+    (orphan,) = [entry for entry in journal if entry["event"] == "invitation.orphaned"]
+    assert (orphan["log_level"], orphan["customer"], orphan["reference_id"]) == ("error", "acme", "ref-1")
+    assert orphan["anonymising"] is True
+    (tombstone,) = await stored(world)
+    assert (tombstone.id, tombstone.state) == (orphan["invitation_id"], State.ERASED)
+    world.clock.advance(SECOND)
+    await world.work()
+    assert world.provider.script.made("anonymise") == [("anonymise", "acme", "ref-1")]
+    again = await world.invited()
+    assert again.id != tombstone.id
+    assert again.state is State.INVITED
+
+
+async def test_lost_and_away(world: World, journal: list[EventDict]) -> None:
+    """Where Redis cannot take a tombstone either, the log says that somebody has to have the application anonymised."""
+    flushing(world, Created("ref-1", LINK), away=True)
+    with pytest.raises(OutcomeUnknown):
+        await world.invited()
+    (orphan,) = [entry for entry in journal if entry["event"] == "invitation.orphaned"]
+    assert (orphan["reference_id"], orphan["anonymising"]) == ("ref-1", False)
+
+
+@pytest.mark.parametrize(
+    "failure",
+    [
+        Refused("equalture", "create", "no", status=422),
+        Unavailable("equalture", "create", "not now", status=503),
+        OutcomeUnknown("equalture", "create", "no answer"),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+async def test_lost_while_it_fails(world: World, failure: Exception) -> None:
+    """A create that failed is told as what it was, also where the record is lost meanwhile."""
+    flushing(world, failure)
+    with pytest.raises(type(failure)):
+        await world.invited()
+    assert await stored(world) == []
+
+
+async def test_the_application_of_a_long_outage_is_named(world: World, journal: list[EventDict]) -> None:
+    """An application that Redis could not take note of is named in the log, so that somebody can have it anonymised."""
+
+    async def create(*_: str) -> Created:
+        world.store.down = True
+        return Created("ref-1", LINK)
+
+    world.provider.script.on("create", create)
+    with pytest.raises(OutcomeUnknown):
+        await world.invited()
+    (orphan,) = [entry for entry in journal if entry["event"] == "invitation.orphaned"]
+    assert (orphan["reference_id"], orphan["anonymising"]) == ("ref-1", False)
+
+
+async def test_lost_before_its_callback_is_refreshed(world: World) -> None:
+    """An order whose invitation vanishes between two looks is told to come back, not that it is unknown."""
+    await world.invited()
+    apply = world.records.apply
+
+    async def lose(*args: Any) -> Invitation:
+        world.store._records.clear()
+        return await apply(*args)
+
+    world.records.apply = lose  # type: ignore[method-assign]
+    with pytest.raises(Busy):
+        await world.invitations.invite(ACME, order(callback="https://other.softgarden.io/notify"))

@@ -6,11 +6,21 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from structlog.typing import EventDict
 
 from bridge.core.callbacks import CallbackRule
 from bridge.core.lifecycle import HINT_PATIENCE, ErasureRequested
 from bridge.core.models import Answer, DeadLetter, Progress, Result, State, TaskKind
-from bridge.errors import ContractBroken, OutcomeUnknown, RecordTooNew, Refused, StoreUnavailable, Unavailable
+from bridge.errors import (
+    CircuitOpen,
+    ContractBroken,
+    OutcomeUnknown,
+    Queued,
+    RecordTooNew,
+    Refused,
+    StoreUnavailable,
+    Unavailable,
+)
 from bridge.service.tasks import LEASE_LIFE, POISONED_AFTER
 from tests.service.fakes import ACME, PLAN, RESULT, World
 
@@ -98,7 +108,7 @@ async def test_callback_that_is_not_allowed_any_more(world: World) -> None:
     world.rule = CallbackRule(["softgarden.de"])
     await world.work(world.make_tasks())
     (letter,) = await letters(world)
-    assert letter.reason == "callback_not_allowed"
+    assert (letter.reason, letter.attempts) == ("callback_not_allowed", 0)
     assert world.notifier.script.calls == []
 
 
@@ -351,3 +361,32 @@ async def test_a_late_settlement_changes_nothing(world: World) -> None:
     world.notifier.script.on("notify", Answer(204))
     await world.tasks.perform(taken)
     assert await world.next_due() is None
+
+
+@pytest.mark.parametrize("kind", list(TaskKind))
+async def test_a_task_whose_record_is_gone(world: World, kind: TaskKind, journal: list[EventDict]) -> None:
+    """A task without a record is over, and somebody is told."""
+    one = await (world.completed() if kind is TaskKind.NOTIFY else world.invited())
+    if kind is TaskKind.CHECK:
+        await world.hint(one)
+    elif kind is TaskKind.ANONYMISE:
+        await world.records.apply(one, ErasureRequested(), ACME)
+        world.clock.advance(SECOND)
+    world.store._records.clear()
+    await world.work()
+    assert await world.next_due() is None
+    (lost,) = [entry for entry in journal if entry["event"] == "record.lost"]
+    assert (lost["invitation_id"], lost["during"], lost["log_level"]) == (one.id, str(kind), "error")
+
+
+async def test_a_dead_letter_counts_calls(world: World) -> None:
+    """What a breaker or a full queue kept from going out is no attempt: a dead letter names the calls that were made."""
+    await world.completed()
+    quiet = CircuitOpen("softgarden", "notify", "silent", retry_after_s=1)
+    full = Queued("softgarden", "notify", "too many", retry_after_s=1)
+    made = Answer(500)
+    world.notifier.script.on("notify", quiet, full, made, quiet, made, full, quiet, made)
+    await until_quiet(world)
+    (letter,) = await letters(world)
+    assert letter.attempts == len(PLAN) + 1
+    assert [note.outcome for note in letter.history] == ["http_500"] * (len(PLAN) + 1)
