@@ -1,7 +1,8 @@
 """What may be kept of a vendor's words: enough to see what went wrong, nothing that could be a person.
 
 A vendor's error text may name the candidate, whom the bridge does not know by name and so cannot look for. So it is the other
-way round: words that belong to errors and protocols are known, and whatever else there is gets masked.
+way round: words that belong to errors and protocols are known, and whatever else there is gets masked. What only as a whole is
+no name ("has already been taken": Taken, Blank and Left are surnames) is known as a phrase.
 """
 
 from __future__ import annotations
@@ -11,7 +12,25 @@ import re
 LIMIT = 2048
 MASK = "***"
 
-_WORD = re.compile(r"[^\W_]+")
+_COUNT = r"(?:[0-9]{1,6}|%\{(?:count|number)\})"
+_APOSTROPHE = r"(?:'|\u2019|\\u0027|\\u2019|&\#39;|&\#x27;|&apos;)"
+# Assumption: Equalture is a Phoenix application (its tokens look like it), so its refusals are the standard messages of
+# Ecto's changesets under the names of fields: {"errors": {"email": ["has already been taken"]}}.
+_PHRASES = (
+    "has already been taken",
+    "(?:is|was|has) already (?:been )?(?:taken|used|invited|registered|applied)",
+    f"can(?:{_APOSTROPHE}|no)t be (?:blank|empty)",
+    "is reserved",
+    "has an invalid entry",
+    "must be accepted",
+    "does not match(?: confirmation)?",
+    "(?:is|are) still associated with this entry",
+    rf"should (?:be|have)(?: at (?:least|most))? {_COUNT} (?:character|byte|item)(?:\(s\)|s)?",
+    f"must be (?:less than|greater than|equal to)(?: or equal to)? {_COUNT}",
+    "(?:no|not enough|insufficient|out of)(?: more)? credits?(?: left| remaining| available)?",
+    "applicant_details|(?:first|last)_name|(?:first|last) name|job_id|callback_url|invitation_type|reference_id",
+)
+_TOKEN = re.compile(rf"(?P<phrase>(?<![^\W_])(?:{'|'.join(_PHRASES)})(?![^\W_]))|[^\W_]+", re.IGNORECASE)
 _PLAIN_NUMBER = re.compile(r"[0-9]{1,4}", re.ASCII)
 _KNOWN_WORDS = (
     "a about after again all already also an and any are as at be because been before both but by can cannot could did do "
@@ -50,10 +69,10 @@ _KNOWN = frozenset(_KNOWN_WORDS.split(" "))
 
 
 def without_names(text: str) -> str:
-    """*text* with every word masked that is not a known one or a short number, cut to 2 kB."""
-    return _WORD.sub(_masked, text[:LIMIT])[:LIMIT]
+    """*text* with all masked that is not a known word, a known phrase or a short number, cut to 2 kB."""
+    return _TOKEN.sub(_masked, text[:LIMIT])[:LIMIT]
 
 
 def _masked(match: re.Match[str]) -> str:
     word = match[0]
-    return word if word.lower() in _KNOWN or _PLAIN_NUMBER.fullmatch(word) else MASK
+    return word if match["phrase"] or word.lower() in _KNOWN or _PLAIN_NUMBER.fullmatch(word) else MASK

@@ -37,6 +37,8 @@ _TABLE: dict[type[Exception], tuple[int, str]] = {
 }
 CODES = tuple(dict.fromkeys(getattr(error, "code", "internal_error") for error in _TABLE))
 _RETRY_AFTER_S = 5
+EXCERPT_LENGTH = 600
+"""Characters of Equalture's refusal that are passed on: every field of an applicant, each with two complaints."""
 _UPSTREAM_WORDS: dict[type[errors.UpstreamError], str] = {
     errors.Refused: "Equalture does not accept this, and a repeat will not help",
     errors.ContractBroken: "Equalture answered, but not with what it documents",
@@ -98,7 +100,7 @@ def _detail(error: errors.BridgeError) -> str:
     detail = f"{words} ({error.operation}: {error.detail})."
     if isinstance(error, errors.Refused) and error.excerpt:
         # The call may have been one that knows no names, and so could not look for them.
-        detail += f" Equalture says: {without_names(error.excerpt)[:300]}"
+        detail += f" Equalture says: {without_names(error.excerpt)[:EXCERPT_LENGTH]}"
     return detail
 
 

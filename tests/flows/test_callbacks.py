@@ -254,11 +254,11 @@ async def test_unreadable_results_are_asked_again(bridge: Bridge, body: Any) -> 
     assert view["result"]["score"].startswith("Low")
 
 
-async def test_job_without_profile_has_no_score(bridge: Bridge) -> None:
-    """A result without fit leaves the score out; nothing says None."""
+async def test_job_without_profile(bridge: Bridge) -> None:
+    """A result without fit is scored by its mean; nothing says None."""
     bridge.equalture.accounts["acme"].profile = False
     an_id, reference, _ = await invited(bridge)
     await bridge.equalture.complete(reference, fit=None)
     view = await bridge.result(bridge.acme, an_id, "COMPLETED")
-    assert "score" not in view["result"]
+    assert 1 <= float(view["result"]["score"]) <= 5
     assert "None" not in (await bridge.ask("GET", view["result"]["resultUrl"])).text

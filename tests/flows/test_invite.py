@@ -174,6 +174,23 @@ async def test_foreign_callback_is_refused(bridge: Bridge) -> None:
 # -- what Equalture does
 
 
+@pytest.mark.parametrize(
+    ("status", "text"),
+    [
+        (422, '{"errors":{"email":["has already been taken"]}}'),
+        (422, '{"errors":{"applicant_details":{"first_name":["can\'t be blank"]}}}'),
+        (422, '{"errors":{"last_name":["should be at most 255 character(s)"]}}'),
+        (402, '{"errors":{"detail":"no credits left"}}'),
+    ],
+)
+async def test_reason_of_a_refusal_reaches_hr(bridge: Bridge, status: int, text: str) -> None:
+    """What Equalture complains of stands in the answer's detail, whole, so that HR knows what to do."""
+    bridge.equalture.fault("create", status=status, text=text, times=1)
+    reply = await bridge.acme.invite("engineer")
+    assert problem(reply) == (502, "upstream_refused")
+    assert reply.json["detail"].endswith(f"Equalture says: {text}")
+
+
 @pytest.mark.parametrize("status", [400, 403, 404, 409, 422])
 async def test_refusal_of_equalture_is_502(bridge: Bridge, status: int) -> None:
     """Equalture's 4xx is 502 upstream_refused, is not repeated, and leaves nothing queued."""
