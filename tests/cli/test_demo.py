@@ -84,7 +84,7 @@ class Running:
                 line = path.read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
             except OSError:
                 continue
-            if "redis-server" in line and str(self.tmp) in line:
+            if "-server" in line and str(self.tmp) in line:
                 found.append(line)
         return found
 
@@ -184,10 +184,7 @@ def test_demo_says_in_words_what_fails() -> None:
 
 def test_demo_without_a_redis_server_says_what_to_install(tmp_path: Path) -> None:
     """No redis-server anywhere: exit code 2 and the embedded server's own advice."""
-    program = (
-        "from bridge.store import embedded; embedded.util.find_spec = lambda name: None;"
-        "from bridge.cli import main; main()"
-    )
+    program = "from bridge.store import servers; servers.WHEEL = 'no_such_package';from bridge.cli import main; main()"
     done = _run(sys.executable, "-c", program, "demo", PATH=str(tmp_path), TMPDIR=str(tmp_path))
     assert done.returncode == 2, done.stdout + done.stderr
     assert "there is no redis-server" in done.stderr

