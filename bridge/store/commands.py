@@ -17,6 +17,7 @@ from redis.exceptions import AuthenticationError, NoScriptError, RedisError, Res
 from bridge.errors import StoreUnavailable
 from bridge.store.cluster import Cluster, pipeline
 from bridge.store.scripts import Command, with_text
+from bridge.store.tls import untrusted
 
 DEADLINE_S: Final = 1.5
 """No operation takes longer, whatever Redis does: callers of the bridge learn within two seconds."""
@@ -59,6 +60,8 @@ async def guard(deadline_s: float = DEADLINE_S) -> AsyncIterator[None]:
     except AuthenticationError:
         raise StoreUnavailable("Redis does not accept the user or password in redis.url") from None
     except (RedisError, OSError, TimeoutError) as error:
+        if refused := untrusted(error):
+            raise StoreUnavailable(f"Redis's certificate is refused: {refused}") from None
         raise StoreUnavailable(f"Redis does not answer: {type(error).__name__}") from error
 
 

@@ -175,7 +175,7 @@ def _tls(target: Target) -> dict[str, Any]:
     if not target.tls:
         return {}
     try:
-        return {"tls": tls.context(**dict(target.files))}
+        return {"tls": tls.trust(**dict(target.files))}
     except OSError as error:  # what OpenSSL does not like in a file is an OSError, too
         message = f"names certificates that cannot be used: {error.strerror or error}"
         raise ConfigError([Complaint("redis.url", 0, 0, message)]) from None

@@ -4,28 +4,84 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Mapping
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Final
 
+import structlog
 from redis.asyncio import Connection
+from redis.exceptions import ConnectionError
+
+_STRICT: Final = range(80, 94)
+"""OpenSSL's codes for certificates that break RFC 5280, which only VERIFY_X509_STRICT minds."""
+
+log = structlog.get_logger()
 
 
-def context(*, ca: str | None = None, cert: str | None = None, key: str | None = None) -> ssl.SSLContext:
+class Untrusted(ConnectionError):
+    """The certificate that Redis shows is refused; the message says why, and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trust:
+    """Whose certificates are accepted. What was refused is logged once, for each reason."""
+
+    context: ssl.SSLContext
+    said: set[str] = field(default_factory=set)
+
+    def refused(self, error: ssl.SSLCertVerificationError) -> Untrusted:
+        """What to raise for OpenSSL's *error*."""
+        reason = why(error)
+        if reason not in self.said:
+            self.said.add(reason)
+            log.error("redis.certificate_refused", reason=reason)
+        return Untrusted(reason)
+
+
+def trust(*, ca: str | None = None, cert: str | None = None, key: str | None = None) -> Trust:
     """Trusts what *ca* holds, or else what the system trusts; shows *cert* to a server that asks."""
     made = ssl.create_default_context(cafile=ca)
     if cert is not None:
         made.load_cert_chain(cert, key)
-    return made
+    return Trust(made)
+
+
+def why(error: ssl.SSLCertVerificationError) -> str:
+    """In words for the administrator; what the certificate says of itself is left out."""
+    reason = error.verify_message.rstrip(".")
+    if error.verify_code in _STRICT:
+        return (
+            f"{reason}. Python 3.13 and newer accept only authorities and certificates that follow RFC 5280;"
+            " have the authority's certificate issued anew, from the same key, with basicConstraints=critical,CA:TRUE,"
+            " keyUsage=critical,keyCertSign,cRLSign and a subjectKeyIdentifier, and name the new file in redis.url (ca=)"
+        )
+    if error.verify_code in (18, 19, 20, 21):
+        return f"{reason}. Name the file of the authority that issued it in redis.url: ?ca=/path"
+    return reason
+
+
+def untrusted(error: BaseException) -> Untrusted | None:
+    """The refusal from which *error* came, if it did: redis-py wraps it."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, Untrusted):
+        cause = cause.__cause__ or cause.__context__
+    return cause
 
 
 class Shared:
-    """Mixed into a connection: TLS with the context it is given."""
+    """Mixed into a connection: TLS with the trust it is given."""
 
-    def __init__(self, *, tls: ssl.SSLContext, **kwargs: Any) -> None:
-        self._tls = tls
+    def __init__(self, *, tls: Trust, **kwargs: Any) -> None:
+        self._trust = tls
         super().__init__(**kwargs)
 
     def _connection_arguments(self) -> Mapping[str, Any]:
-        return {**super()._connection_arguments(), "ssl": self._tls}  # type: ignore[misc]
+        return {**super()._connection_arguments(), "ssl": self._trust.context}  # type: ignore[misc]
+
+    async def _connect(self) -> None:
+        try:
+            await super()._connect()  # type: ignore[misc]
+        except ssl.SSLCertVerificationError as error:
+            raise self._trust.refused(error) from None
 
 
 class TLSConnection(Shared, Connection):

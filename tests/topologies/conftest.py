@@ -10,6 +10,7 @@ import pytest
 
 # The whole bridge between both vendors, for journeys.
 from tests.flows.conftest import clock, config, equalture, journal, launch, redis_server, softgarden  # noqa: F401
+from tests.needs import with_tls
 from tests.redis_servers import Cluster, Guarded, RedisServer, binaries, free_port, running
 
 SHAPES = ("password", pytest.param("tls", marks=pytest.mark.tls), "sentinel", "cluster")
@@ -31,7 +32,7 @@ PERMISSIONS = (
 
 @pytest.fixture(scope="session")
 def binary() -> Path:
-    """The server of this machine, which is the one that administrators have."""
+    """The newest server of this machine."""
     return next(iter(binaries().values()))
 
 
@@ -53,26 +54,33 @@ def password_url(binary: Path) -> Iterator[str]:
         yield f"redis://{USER}:p%40ss%2Fword%3A1@127.0.0.1:{port}/3"
 
 
+def openssl(folder: Path, *arguments: str) -> None:
+    """Run it among the certificates."""
+    subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
+
+
 @pytest.fixture(scope="session")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A private authority (ca.pem), and a certificate of it for this machine (own.pem, own.key)."""
     folder = tmp_path_factory.mktemp("certificates")
 
-    def openssl(*arguments: str) -> None:
-        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
-
+    # As Python 3.13 and newer want an authority to be, by VERIFY_X509_STRICT.
+    authority = ("-addext", "keyUsage=critical,keyCertSign,cRLSign")
     fresh = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
-    openssl("req", "-x509", *fresh, "-keyout", "ca.key", "-out", "ca.pem", "-subj", "/CN=Private CA", "-days", "2")
-    openssl("req", *fresh, "-keyout", "own.key", "-out", "own.csr", "-subj", "/CN=redis")
+    names = ("-subj", "/CN=Private CA", "-days", "2")
+    openssl(folder, "req", "-x509", *fresh, "-keyout", "ca.key", "-out", "ca.pem", *names, *authority)
+    openssl(folder, "req", *fresh, "-keyout", "own.key", "-out", "own.csr", "-subj", "/CN=redis")
     (folder / "names").write_text("subjectAltName=DNS:localhost", "ascii")
     sign = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "names")
-    openssl("x509", "-req", "-in", "own.csr", "-out", "own.pem", *sign)
+    openssl(folder, "x509", "-req", "-in", "own.csr", "-out", "own.pem", *sign)
     return folder
 
 
 @pytest.fixture(scope="session")
-def tls_port(binary: Path, certificates: Path) -> Iterator[int]:
+def tls_port(certificates: Path) -> Iterator[int]:
     """A server that speaks nothing but TLS, with a private authority, and wants to see a certificate of its clients."""
+    binary = with_tls()
+    assert binary is not None, "tests.needs deselects what asks for TLS"
     port = free_port()
     settings = {
         "bind": "127.0.0.1",

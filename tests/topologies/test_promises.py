@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from structlog.testing import capture_logs
 
 from bridge.errors import ConfigError, StoreUnavailable
 from bridge.store.commands import Commands
 from bridge.store.connection import open_client, read_url
+from bridge.store.tls import Trust
 from tests.flows.conftest import Config, Launch, eventually
+from tests.needs import with_tls
+from tests.redis_servers import RedisServer, free_port, running
 from tests.store.conformance import Backend, InvitationPromises, QueuePromises
 from tests.store.conftest import redis_backend
-from tests.topologies.conftest import SHAPES
+from tests.topologies.conftest import SHAPES, openssl
 
 pytestmark = pytest.mark.redis
 
@@ -78,6 +83,47 @@ async def test_strange_authority(tls_url: str, tls_port: int) -> None:
         async with open_client(url) as commands:
             with pytest.raises(StoreUnavailable):
                 await commands.ping()
+
+
+@pytest.mark.tls
+@pytest.mark.parametrize("url", ["rediss://{}", "redis+cluster://{}?tls=true", "redis+sentinel://{}/main?tls=true"])
+async def test_strange_authority_is_said(tls_port: int, url: str) -> None:
+    """Why a certificate is refused stands in the log, once, whichever way Redis is set up."""
+    with capture_logs() as logged:
+        async with open_client(url.format(f"localhost:{tls_port}")) as commands:
+            for _ in range(2):
+                with pytest.raises(StoreUnavailable):
+                    await commands.ping()
+    (told,) = [one["reason"] for one in logged if one["event"] == "redis.certificate_refused"]
+    assert "ca=" in told
+
+
+@pytest.mark.tls
+async def test_old_authority(certificates: Path) -> None:
+    """An authority as they were made before, which Python 3.13 refuses, is told as the reason, with the remedy."""
+    port, binary = free_port(), with_tls()
+    assert binary is not None
+    names = ("-subj", "/CN=Old CA", "-days", "2")
+    openssl(certificates, "req", "-x509", "-key", "ca.key", "-out", "old-ca.pem", *names)
+    sign = ("-CA", "old-ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "names")
+    openssl(certificates, "x509", "-req", "-in", "own.csr", "-out", "of-old.pem", *sign)
+    settings = {
+        "bind": "127.0.0.1",
+        "tls-port": str(port),
+        "tls-cert-file": f"{certificates}/of-old.pem",
+        "tls-key-file": f"{certificates}/own.key",
+        "tls-ca-cert-file": f"{certificates}/old-ca.pem",
+        "tls-auth-clients": "no",
+    }
+    with running(RedisServer(binary, settings=settings)):
+        async with open_client(f"rediss://localhost:{port}?ca={certificates}/old-ca.pem") as commands:
+            # what Python 3.13 does by itself
+            trust: Trust = commands._client.connection_pool.connection_kwargs["tls"]  # type: ignore[union-attr]
+            trust.context.verify_flags |= ssl.VERIFY_X509_STRICT
+            with pytest.raises(StoreUnavailable) as raised:
+                await commands.ping()
+    assert "CA cert does not include key usage extension" in str(raised.value)
+    assert "keyUsage=critical,keyCertSign" in str(raised.value)
 
 
 @pytest.mark.tls

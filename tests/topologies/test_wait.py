@@ -6,6 +6,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +17,7 @@ from bridge.errors import StoreUnavailable
 from bridge.store.commands import Commands, Unconfirmed, Wait
 from bridge.store.connection import durability, open_client
 from tests.flows.conftest import eventually
-from tests.redis_servers import Cluster, Guarded, RedisServer
+from tests.redis_servers import Cluster, Guarded, RedisServer, binaries, running
 from tests.stalls import net_since
 from tests.store.conformance import Backend, InvitationPromises, due, invitation, put
 from tests.store.conftest import redis_backend
@@ -116,12 +117,36 @@ async def test_more_than_there_are(url: str) -> None:
 
 
 @pytest.mark.redis
-async def test_disk_without_waitaof(url: str) -> None:
+async def test_disk_without_waitaof(binary: Path) -> None:
     """A Redis that cannot confirm what is on its disk is complained of at the start; replicas are waited for all the same."""
-    async with open_client(url, wait=replace(WAIT, local_fsync=True)) as commands:
-        (complaint,) = await durability(commands)
-        await asyncio.gather(*(put(redis_backend(commands)) for _ in range(5)))
+    hidden = {"rename-command": "WAITAOF NO-SUCH-THING"} if knows_waitaof(binary) else {}
+    with running(RedisServer(binary, durable=True, settings=hidden)) as server:
+        async with open_client(server.url, wait=replace(WAIT, replicas=0, local_fsync=True)) as commands:
+            (complaint,) = await durability(commands)
+            await asyncio.gather(*(put(redis_backend(commands)) for _ in range(5)))
+        async with open_client(server.url, wait=replace(WAIT, local_fsync=True)) as commands:
+            with pytest.raises(Unconfirmed, match="0 of 1"):
+                await put(redis_backend(commands))
     assert "no WAITAOF" in complaint
+
+
+@pytest.mark.redis
+async def test_disk_with_waitaof() -> None:
+    """A server that can confirm what is on its disk is asked to, and there is nothing to complain of."""
+    able = [binary for binary in binaries().values() if knows_waitaof(binary)]
+    for binary in able:
+        with running(RedisServer(binary, durable=True)) as server:
+            async with open_client(server.url, wait=Wait(0, 0.5, local_fsync=True)) as commands:
+                assert await durability(commands) == []
+                await put(redis_backend(commands))
+            with server.client() as client:
+                assert client.info("commandstats")["cmdstat_waitaof"]["calls"] > 0
+
+
+def knows_waitaof(binary: Path) -> bool:
+    """Is this a server with WAITAOF? It came with 7.2."""
+    with running(RedisServer(binary)) as server, server.client() as client:
+        return "waitaof" in client.execute_command("COMMAND")
 
 
 class Scripted(FakeAsyncRedis):
