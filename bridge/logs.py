@@ -7,10 +7,12 @@ route and not the URL.
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 import traceback
-from typing import TextIO
+from collections.abc import Mapping
+from typing import Any, TextIO
 
 import orjson
 import structlog
@@ -30,7 +32,10 @@ def configure(level: str, form: str, stream: TextIO | None = None) -> None:
     target = stream or sys.stderr
     renderers: list[Processor]
     if form == "console":
-        renderers = [structlog.dev.ConsoleRenderer(colors=target.isatty(), exception_formatter=_plain_traceback)]
+        renderers = [
+            _printable,
+            structlog.dev.ConsoleRenderer(colors=target.isatty(), exception_formatter=_plain_traceback),
+        ]
     else:
         renderers = [
             structlog.processors.ExceptionRenderer(_traceback),
@@ -69,8 +74,29 @@ def _leave_out_none(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     return {key: value for key, value in event.items() if value is not None}
 
 
+def _printable(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Nothing that a terminal would obey, nor a second line; in JSON ``_dumps`` sees to that."""
+    return {key: value if key == "exc_info" else _escaped(value) for key, value in event.items()}
+
+
+def _escaped(value: Any) -> Any:
+    if isinstance(value, str):
+        return value if value.isprintable() else "".join(map(_letter, value))
+    if isinstance(value, Mapping):
+        return {_escaped(key): _escaped(one) for key, one in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_escaped(one) for one in value]
+    return value if isinstance(value, int | float) else _escaped(str(value))
+
+
+def _letter(one: str) -> str:
+    return one if one.isprintable() else one.encode("unicode_escape").decode("ascii")
+
+
 def _dumps(event: object, **_: object) -> str:
-    return orjson.dumps(event, default=str).decode()
+    text = orjson.dumps(event, default=str).decode()
+    # orjson lets pass what some terminals obey all the same, such as U+009B.
+    return text if text.isprintable() else "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in text)
 
 
 def _chain(error: BaseException | None) -> list[BaseException]:
@@ -106,7 +132,7 @@ def _traceback(exc_info: ExcInfo) -> list[dict[str, object]]:
 def _plain_traceback(stream: TextIO, exc_info: ExcInfo) -> None:
     for error in _chain(exc_info[1]):
         stream.writelines(traceback.format_tb(error.__traceback__))
-        stream.write(f"{type(error).__name__}: {_told(error)}\n")
+        stream.write(f"{type(error).__name__}: {_escaped(_told(error))}\n")
 
 
 def _first_line(record: logging.LogRecord) -> bool:

@@ -56,16 +56,24 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
     Masked are the given *secrets* in any case and in the spellings that an echo may use (JSON, HTML and percent escapes),
     e-mail addresses, credentials after Bearer, Basic or Token, and long runs that look like tokens rather than words.
     """
-    head = text[:_LOOK_AT]
-    if len(text) > _LOOK_AT:
-        # The last word may be half a secret, which no pattern would know.
-        head = re.sub(r"\S+\Z", "", head)
+    head = whole_words(text, _LOOK_AT)
     head = _mask_secrets(head, secrets)
     head = _CONTROL.sub(" ", head).strip()
     head = _EMAIL.sub(MASK, head)
     head = _CREDENTIALS.sub(rf"\1 {MASK}", head)
     head = _TOKEN_LIKE.sub(_mask_token, head)
     return head.encode("utf-8", "replace")[:EXCERPT_BYTES].decode("utf-8", "ignore")
+
+
+def whole_words(text: str, most: int) -> str:
+    """*text*, or where it is longer its first *most* characters without the last word.
+
+    That word may be half a secret, which no pattern would know.
+    """
+    head = text[:most]
+    if len(text) <= most or head[-1:].isspace():
+        return head
+    return head[: len(head) - len(head.rsplit(None, 1)[-1])]
 
 
 def _mask_secrets(text: str, secrets: Iterable[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import orjson
 import structlog
 from aiohttp import web
+from structlog.contextvars import bind_contextvars
 
 from bridge.equalture import schemas, signature
 from bridge.errors import BadSignature, InvalidRequest, NotEnabled, RequestError
@@ -32,6 +33,7 @@ def callback() -> Handler:
         where = request.match_info
         credentials = _credentials(request)
         invitation, attempt = await results.recognise(where["invitation_id"], where["secret"], credentials)
+        bind_contextvars(customer=invitation.customer)
         try:
             parsed = body.as_json(await intake.read(request, invitation.customer, unpack=True))
             if not isinstance(parsed, dict):
@@ -56,6 +58,7 @@ def webhook(clock: Clock) -> Handler:
         if customer is None or not secret:
             msg = "No webhook secret is configured for this customer."
             raise NotEnabled(msg)
+        bind_contextvars(customer=customer.key)
         intake.look_at(request)
         try:
             delivery = signature.announced(request.headers, clock())

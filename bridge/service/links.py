@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+from structlog.contextvars import bind_contextvars
+
 from bridge.core import lifecycle, translate
 from bridge.core.customers import Customer
 from bridge.core.links import Links as Signer
@@ -116,6 +118,7 @@ class Links:
         invitation = await self._records.store.load(invitation_id) if invitation_id else None
         if invitation is None or invitation.state is State.FAILED:
             raise UnknownInvitation("There is nothing behind this link.")
+        bind_contextvars(customer=invitation.customer)
         if invitation.state is State.ERASED:
             raise Gone("This was deleted.")
         completed_at = invitation.completed_at

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from aiohttp import web
+from structlog.contextvars import bind_contextvars
 
 from bridge.errors import Unauthorized
 from bridge.web.keys import CUSTOMER, CUSTOMERS
@@ -31,6 +32,7 @@ def of_customer(handler: Handler, limit: RateLimit) -> Handler:
         if customer is None:
             raise _unauthorized()
         request[CUSTOMER] = customer
+        bind_contextvars(customer=customer.key)
         limit.admit(customer.key)
         return await handler(request)
 

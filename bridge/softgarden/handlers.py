@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import orjson
 from aiohttp import web
+from structlog.contextvars import bind_contextvars
 
 from bridge.core import translate
 from bridge.core.links import Links
@@ -38,6 +39,7 @@ class Handlers:
         customer = request[CUSTOMER]
         order = self._wire.order(body.as_json(await self._intake.read(request, customer.key)))
         invitation = await request.app[SERVICES].invitations.invite(customer, order)
+        bind_contextvars(invitation_id=invitation.id)
         return _json(self._wire.invitation(invitation, translate.test_url(invitation, customer, self._links)))
 
     async def result(self, request: web.Request) -> web.Response:

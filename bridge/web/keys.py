@@ -8,6 +8,7 @@ from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
 from bridge.core.customers import Customer, Directory
+from bridge.errors import BridgeError
 from bridge.service import Services
 
 SERVICES = web.AppKey("services", Services)
@@ -17,5 +18,7 @@ OBSTACLE: web.AppKey[Callable[[], str | None]] = web.AppKey("obstacle")
 HEARD: web.AppKey[set[RequestHandler]] = web.AppKey("heard")
 CUSTOMER = web.RequestKey("customer", Customer)
 EXPECTS = web.RequestKey("expects", bool)
+FAILURE = web.RequestKey("failure", BridgeError)
+"""Why the answer is no success, for the log: what a page says is for people."""
 REQUEST_ID = web.RequestKey("request_id", str)
 ROUTE = web.RequestKey("route", str)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import time
 import uuid
@@ -12,7 +13,7 @@ from structlog.contextvars import bound_contextvars
 
 from bridge.errors import BridgeError, InvalidRequest, RecordUnreadable, StoreUnavailable, UpstreamError
 from bridge.web import problems
-from bridge.web.keys import CUSTOMER, DRAINING, HEARD, REQUEST_ID, ROUTE
+from bridge.web.keys import DRAINING, FAILURE, HEARD, REQUEST_ID, ROUTE
 from bridge.web.listener import complete
 from bridge.web.routing import Handler
 
@@ -33,40 +34,47 @@ async def net(request: web.Request, handler: Handler) -> web.StreamResponse:
     request_id = given if _SANE_ID.fullmatch(given) else uuid.uuid4().hex
     request[REQUEST_ID] = request_id
     with bound_contextvars(request_id=request_id):
-        response, code = await _answer(request, handler)
+        response, code, severity = await _answer(request, handler)
         complete(response, request_id)
         if request.app[DRAINING]() or not request.content.at_eof():
             # What is left of a body that nobody wants must not hold the connection, nor be taken for a request.
             response.force_close()
-        customer = request.get(CUSTOMER)
-        log.info(
+        failure = request.get(FAILURE)
+        log.log(
+            severity,
             "request.handled",
             method=request.method if request.method.isalpha() else "?",
             route=request.get(ROUTE, "unmatched"),
             status=response.status,
             code=code,
-            customer=customer.key if customer else None,
+            reason=None if failure is None else str(failure),
             ms=round((time.monotonic() - begun) * 1000, 1),
         )
         return response
 
 
-async def _answer(request: web.Request, handler: Handler) -> tuple[web.StreamResponse, str | None]:
+async def _answer(request: web.Request, handler: Handler) -> tuple[web.StreamResponse, str | None, int]:
+    """The answer, its code unless it is a success, and how grave it is."""
     try:
         _require_unambiguous(request)
-        return await handler(request), None
+        response = await handler(request)
     except web.HTTPException as error:
-        return _of_http_exception(error)
+        return *_of_http_exception(error), logging.INFO
     except BridgeError as error:
-        if isinstance(error, UpstreamError | StoreUnavailable | RecordUnreadable):
-            log.warning("request.failed", error=str(error), code=getattr(error, "code", None))
-        return problems.of_error(error), getattr(error, "code", None)
+        request[FAILURE] = error
+        response = problems.of_error(error)
     except ConnectionResetError:
         # The caller hung up in mid-request; nobody reads this answer, and it is no failure of ours.
-        return problems.problem(400, "disconnected", "Disconnected", "The caller hung up."), "disconnected"
+        answer = problems.problem(400, "disconnected", "Disconnected", "The caller hung up.")
+        return answer, "disconnected", logging.INFO
     except Exception:
         log.exception("request.crashed", route=request.get(ROUTE, "unmatched"))
-        return problems.bug(), "bug"
+        return problems.bug(), "bug", logging.ERROR
+    failure = request.get(FAILURE)
+    if failure is None:
+        return response, None, logging.INFO
+    grave = isinstance(failure, UpstreamError | StoreUnavailable | RecordUnreadable)
+    return response, problems.code_of(failure), logging.WARNING if grave else logging.INFO
 
 
 def _require_unambiguous(request: web.Request) -> None:

@@ -20,11 +20,16 @@ from bridge.core.models import Invitation, State
 from bridge.core.translate import score_fields
 from bridge.errors import BridgeError, Gone, UnknownInvitation
 from bridge.report import pdf
-from bridge.web.keys import CUSTOMERS, SERVICES
+from bridge.web.keys import CUSTOMERS, FAILURE, SERVICES
 from bridge.web.routing import Endpoint, Handler
 from bridge.web.words import WORDS, language
 
 _RETRY_AFTER_S = "10"
+_TOLD: Mapping[type[BridgeError], tuple[str, int]] = {
+    UnknownInvitation: ("unknown", 404),
+    Gone: ("gone", 410),
+}
+"""The page and status of an error; of every other error the page is "later"."""
 
 
 class Pages:
@@ -91,12 +96,10 @@ class Handlers:
         async def handle(request: web.Request) -> web.StreamResponse:
             try:
                 return await handler(request)
-            except UnknownInvitation:
-                return self._pages.message("unknown", status=404, lang=_asked_language(request))
-            except Gone:
-                return self._pages.message("gone", status=410, lang=_asked_language(request))
-            except BridgeError:
-                return self._pages.message("later", status=503, lang=_asked_language(request))
+            except BridgeError as error:
+                request[FAILURE] = error  # a page says little; the log says why
+                name, status = next((told for kind, told in _TOLD.items() if isinstance(error, kind)), ("later", 503))
+                return self._pages.message(name, status=status, lang=_asked_language(request))
 
         return handle
 

@@ -39,6 +39,11 @@ CODES = tuple(dict.fromkeys(getattr(error, "code", "internal_error") for error i
 _RETRY_AFTER_S = 5
 EXCERPT_LENGTH = 600
 """Characters of Equalture's refusal that are passed on: every field of an applicant, each with two complaints."""
+_OWN_AFFAIRS: dict[type[errors.BridgeError], str] = {
+    errors.StoreUnavailable: "The store does not answer, so nothing was accepted; please try again later.",
+    errors.RecordUnreadable: "What is stored cannot be read for now; please try again later.",
+}
+"""What callers hear of the bridge's own troubles; the reason is for the log and the admin listener."""
 _UPSTREAM_WORDS: dict[type[errors.UpstreamError], str] = {
     errors.Refused: "Equalture does not accept this, and a repeat will not help",
     errors.ContractBroken: "Equalture answered, but not with what it documents",
@@ -62,7 +67,12 @@ def of_error(error: errors.BridgeError) -> web.Response:
     if status in (429, 503):
         headers["Retry-After"] = str(_retry_after(error))
     fields = error.errors if isinstance(error, errors.InvalidRequest) else None
-    return problem(status, getattr(error, "code", "internal_error"), title, _detail(error), fields, headers)
+    return problem(status, code_of(error), title, _detail(error), fields, headers)
+
+
+def code_of(error: errors.BridgeError) -> str:
+    """The stable name of what went wrong."""
+    return getattr(error, "code", "internal_error")
 
 
 def bug() -> web.Response:
@@ -94,6 +104,9 @@ def problem(
 
 
 def _detail(error: errors.BridgeError) -> str:
+    for kind, words in _OWN_AFFAIRS.items():
+        if isinstance(error, kind):
+            return words
     if not isinstance(error, errors.UpstreamError):
         return str(error)
     words = next(_UPSTREAM_WORDS[kind] for kind in type(error).__mro__ if kind in _UPSTREAM_WORDS)

@@ -7,7 +7,9 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from aiohttp import web
+from structlog.contextvars import bind_contextvars
 
+from bridge.core import ids
 from bridge.errors import StoreUnavailable
 from bridge.web import body
 from bridge.web.keys import OBSTACLE, ROUTE
@@ -63,6 +65,9 @@ def _named(endpoint: Endpoint) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
         # Log lines name the template: the path itself may hold a secret.
         request[ROUTE] = endpoint.path
+        named = request.match_info.get("invitation_id") or request.match_info.get("token", "").partition(".")[0]
+        if ids.partition_in(named) is not None:
+            bind_contextvars(invitation_id=named)
         obstacle = None if endpoint.tag in _ALWAYS_OPEN else request.app[OBSTACLE]()
         if obstacle is not None:
             raise StoreUnavailable(obstacle)

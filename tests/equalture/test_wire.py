@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -113,3 +114,24 @@ def test_redact_cuts() -> None:
 def test_redact_never_raises(text: str, secrets: list[str]) -> None:
     """Any text with any secrets gives a text of at most 2048 bytes."""
     assert len(wire.redact(text, secrets).encode()) <= 2048
+
+
+LONG = 2_000_000
+"""So long that time growing with its square would take hours; the suite gives a test two minutes."""
+
+
+@pytest.mark.parametrize("end", ["", " ", " y", "\n"])
+def test_cutting_takes_time_as_the_text_is_long(end: str) -> None:
+    """Where a text is cut costs time in proportion to its length, whatever it consists of."""
+    text = "x" * LONG + end
+    cut = wire.whole_words(text + " more", len(text))
+    assert cut == {" y": text[:-1], "": ""}.get(end, text)
+    assert (wire.whole_words(text, len(text)) == text) is True
+
+
+@pytest.mark.parametrize("name", [name for name, value in vars(wire).items() if isinstance(value, re.Pattern)])
+@pytest.mark.parametrize("part", ["x", "x@", "@", "%40", "Bearer ", "Bearer", " ", "aB1.", "\x00", "\u00e4"])
+def test_patterns_take_time_as_the_text_is_long(name: str, part: str) -> None:
+    """No pattern that is laid on a vendor's words takes time that grows faster than they do."""
+    pattern = getattr(wire, name)
+    pattern.sub("", part * (LONG // 4 // len(part)) + "!")

@@ -76,8 +76,10 @@ async def test_missing_key_costs_time_but_no_data(
         await blind.ask("PUT", blind.callback_of(reference), json={}),
     ):
         assert (reply.status, reply.json["code"]) == (503, "record_sealed")
-        assert "encryption_keys" in reply.json["detail"]
+        assert "encryption" not in reply.text
         assert int(reply.headers["Retry-After"]) > 0
+    sealed = [line for line in journal.events("request.handled") if line.get("code") == "record_sealed"]
+    assert ["encryption_keys" in line["reason"] for line in sealed] == [True] * 4
     page = await blind.ask("GET", before["result"]["resultUrl"])
     assert page.status == 503
     assert blind.notified(done) == []

@@ -49,6 +49,32 @@ def test_messages_of_other_peoples_exceptions(stream: io.StringIO) -> None:
         assert word in text
 
 
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_no_letter_commands_a_terminal(form: str) -> None:
+    """Neither a value nor an exception's text reaches a terminal as a command, nor makes a second line."""
+    stream, root = io.StringIO(), logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    evil = "\x1b[2J\x1b]0;x\x07\r\n\x9b1m\u2028\u202eevent=fine"
+    try:
+        logs.configure("debug", form, stream)
+        log = structlog.get_logger()
+        log.warning("a.thing", text=evil, many=[evil], inner={evil: evil}, error=ValueError(evil))
+        logging.getLogger("elsewhere").warning("said %s", evil)
+        lines = stream.getvalue().splitlines()
+        try:
+            raise StoreUnavailable(evil)
+        except StoreUnavailable:
+            log.exception("task.failed")
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        structlog.reset_defaults()
+    assert len(lines) == 2
+    text = stream.getvalue()
+    assert "\\u001b[2J" in text or "\\x1b[2J" in text
+    assert [one for one in text if not one.isprintable() and one != "\n"] == []
+
+
 async def test_asyncio_does_not_repeat_them(stream: io.StringIO) -> None:
     """asyncio's own complaint about a failed task is told without the task's representation."""
     asyncio.get_running_loop().call_exception_handler(
