@@ -28,6 +28,8 @@
     |  |     '- Queued              our own calls took all turns
     |  |- OutcomeUnknown            sent, no usable answer: perhaps done; never repeat a create by itself
     |  '- ContractBroken            answered, but not in a shape that the vendor documents
+    |- CustomerSetAside             the administrator; the customer's file cannot be used, its callers come back later
+    |- NoData                       the operator; a command where no daemon keeps its data
     |- NotConfirmed                 we owe a vendor something and go on by ourselves; 502 meanwhile
     |- StoreUnavailable             Redis; nothing was accepted
     '- RecordUnreadable             the administrator; the record is left untouched meanwhile
@@ -66,6 +68,21 @@ class ConfigError(BridgeError):
     def __init__(self, complaints: Sequence[Complaint]) -> None:
         super().__init__("\n".join(map(str, complaints)))
         self.complaints = tuple(complaints)
+
+
+class CustomerSetAside(BridgeError):
+    """The file of this customer cannot be used now. Nothing is lost: its callers are asked to come back."""
+
+    code = "customer_set_aside"
+    retry_after_s = 60
+
+    def __init__(self, customer: str) -> None:
+        super().__init__("The configuration of this customer has to be put right here first; please try again later.")
+        self.customer = customer
+
+
+class NoData(BridgeError):
+    """A command looks for data where there are none: probably it was started in the wrong folder."""
 
 
 class RequestError(BridgeError):

@@ -22,7 +22,10 @@ from bridge.errors import BridgeError
 
 
 def configure(level: str, form: str, stream: TextIO | None = None) -> None:
-    """Set up structlog and the root handler; *form* is ``json`` or ``console``, *stream* standard error."""
+    """Set up structlog and the root handler, on *stream* or standard error.
+
+    *form* is ``json``, ``console`` or ``auto``: console on a terminal, else json.
+    """
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
@@ -31,7 +34,7 @@ def configure(level: str, form: str, stream: TextIO | None = None) -> None:
     ]
     target = stream or sys.stderr
     renderers: list[Processor]
-    if form == "console":
+    if form == "console" or (form == "auto" and target.isatty()):
         renderers = [
             _printable,
             structlog.dev.ConsoleRenderer(colors=target.isatty(), exception_formatter=_plain_traceback),

@@ -5,8 +5,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Iterable, Iterator
+from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass, field
 from datetime import timedelta
+from types import MappingProxyType
+
+from bridge.errors import Complaint, CustomerSetAside
 
 
 class Secret:
@@ -116,22 +120,52 @@ class Customer:
     test_url: str = "direct"
 
 
-class Directory:
-    """All customers of one configuration; immutable, swapped as a whole on reload."""
+@dataclass(frozen=True, slots=True)
+class SetAside:
+    """A customer whose file cannot be used: why, and the digests of its tokens as far as they can be read all the same."""
 
-    def __init__(self, customers: Iterable[Customer]) -> None:
+    key: str
+    complaints: tuple[Complaint, ...]
+    tokens_sha256: frozenset[str] = frozenset()
+
+
+class Directory:
+    """All customers of one configuration; immutable, swapped as a whole on reload.
+
+    *set_aside* are those whose files cannot be used: they are known, but not served.
+    """
+
+    def __init__(self, customers: Iterable[Customer], set_aside: Iterable[SetAside] = ()) -> None:
+        self.set_aside: MappingOf[str, SetAside] = MappingProxyType({one.key: one for one in set_aside})
+        self._waiting = {digest: one.key for one in self.set_aside.values() for digest in one.tokens_sha256}
         self._by_key = {customer.key: customer for customer in customers}
         self._by_digest = {
             digest: customer for customer in self._by_key.values() for digest in customer.softgarden.tokens_sha256
         }
 
     def get(self, key: str) -> Customer | None:
-        """The customer of this key."""
+        """The customer of this key, if it is served."""
+        return self._by_key.get(key)
+
+    def find(self, key: str) -> Customer | None:
+        """The customer of this key; None: there is none (any more). Raises ``CustomerSetAside``."""
+        if key in self.set_aside:
+            raise CustomerSetAside(key)
         return self._by_key.get(key)
 
     def by_token(self, token: str) -> Customer | None:
-        """The customer whose bearer token this is; the look-up is by digest, so its time says nothing of the token."""
-        return self._by_digest.get(hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest())
+        """The customer whose bearer token this is; the look-up is by digest, so its time says nothing of the token.
+
+        Raises ``CustomerSetAside`` for a token of one that is not served, where its file tells that much.
+        """
+        digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+        if digest in self._waiting:
+            raise CustomerSetAside(self._waiting[digest])
+        return self._by_digest.get(digest)
+
+    def complaints(self) -> list[Complaint]:
+        """Everything that is wrong with the files of those who are set aside."""
+        return [complaint for one in self.set_aside.values() for complaint in one.complaints]
 
     def __iter__(self) -> Iterator[Customer]:
         return iter(self._by_key.values())

@@ -1,52 +1,29 @@
-"""The configuration: YAML files and the environment in, one frozen *Settings* out, or every complaint at once."""
+"""The configuration: YAML files and the environment in, one frozen *Settings* out, or every complaint at once.
+
+What is named here is imported when it is first asked for: ``healthcheck`` needs one value of one file every few seconds, and
+must not pay for all of the schemas each time.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
-from hashlib import sha256
-from pathlib import Path
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from bridge.core.customers import Directory
-from bridge.errors import Complaint, ConfigError
-from bridge.settings.customers import load_customers
-from bridge.settings.daemon import FILE_NAME, ProviderDefaults, Settings, load_daemon
-from bridge.settings.masking import masked
+if TYPE_CHECKING:
+    from bridge.settings.loading import (
+        Settings,
+        fingerprint,
+        load,
+        load_customers,
+        load_daemon,
+        load_usable,
+        masked,
+    )
 
-__all__ = ["Settings", "fingerprint", "load", "load_customers", "load_daemon", "masked"]
-
-
-def fingerprint(config_dir: Path) -> str:
-    """A digest of ``bridge.yaml`` as it stands, to tell whether it has changed since; empty if it cannot be read."""
-    try:
-        return sha256((config_dir / FILE_NAME).read_bytes()).hexdigest()
-    except OSError:
-        return ""
+__all__ = ["Settings", "fingerprint", "load", "load_customers", "load_daemon", "load_usable", "masked"]
 
 
-def load(config_dir: Path, environ: Mapping[str, str]) -> Settings:
-    """Read ``bridge.yaml`` and ``customers/*.yaml`` in *config_dir*, with variables from *environ*.
-
-    Raises ConfigError with the complaints about all files together. For a reload of the customers alone:
-    ``load_customers(settings.config_dir, environ, settings.equalture)``.
-    """
-    if not config_dir.is_dir():
-        message = "there is no such folder; name the one that holds bridge.yaml with --config DIR or BRIDGE_CONFIG"
-        raise ConfigError([Complaint(str(config_dir), 0, 0, message)])
-    complaints: list[Complaint] = []
-    settings: Settings | None = None
-    customers = Directory(())
-    warnings: tuple[str, ...] = ()
-    try:
-        settings = load_daemon(config_dir, environ)
-    except ConfigError as error:
-        complaints.extend(error.complaints)
-    try:
-        # Without usable defaults the customers are read all the same, for their own complaints.
-        defaults = settings.equalture if settings else ProviderDefaults()
-        customers, warnings = load_customers(config_dir, environ, defaults)
-    except ConfigError as error:
-        complaints.extend(error.complaints)
-    if settings is None or complaints:
-        raise ConfigError(complaints)
-    return replace(settings, customers=customers, warnings=settings.warnings + warnings)
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(name)
+    return getattr(import_module("bridge.settings.loading"), name)

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path as FilePath
 from typing import Any
 
 from marshmallow import post_load
 
-from bridge.core.customers import AtsAccess, Customer, Directory, HirePolicy, ResultPolicy, TestItem
+from bridge.core.customers import AtsAccess, Customer, Directory, HirePolicy, ResultPolicy, SetAside, TestItem
 from bridge.core.customers import Mapping as TestMapping
 from bridge.errors import Complaint, ConfigError
 from bridge.settings import rules
 from bridge.settings.daemon import ProviderDefaults, ProviderSchema
-from bridge.settings.document import Document, Path
+from bridge.settings.document import Document, Path, Position
 from bridge.settings.fields import Choice, DigestText, Flag, Many, OneOrMany, SecretText, Section, Text, Whole, resolved
+from bridge.settings.permissions import exposed, holds_secret
 from bridge.settings.schema import Settled, load_document
 from bridge.settings.secret_files import fill_in
-from bridge.settings.yaml import read_file
+from bridge.settings.yaml import MAX_BYTES, read_file
 
 FOLDER = "customers"
 SECRETS: tuple[Path, ...] = tuple(("equalture", key) for key in ("client_secret", "callback_token", "webhook_secret"))
 NO_CUSTOMERS = "no customers configured; copy config/customers/example.yaml.sample to config/customers/<name>.yaml"
 CUSTOMER_KEY = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
+_DIGEST = re.compile(r"(?<![0-9A-Za-z])[0-9a-fA-F]{64}(?![0-9A-Za-z])", re.ASCII)
 _TOKEN_LISTS: tuple[Path, ...] = (("softgarden", "tokens_sha256"), ("hire", "tokens_sha256"))
 
 
@@ -36,7 +39,7 @@ class _AtsSchema(Settled):
 
 class _ProviderSchema(ProviderSchema):
     client_id = Text(rules.basic_auth_user, required=True)
-    client_secret = SecretText(rules.line, required=True)
+    client_secret = SecretText(rules.client_secret, required=True)
     callback_token = SecretText(rules.header_token, allow_none=True)
     webhook_secret = SecretText(rules.webhook_secret, allow_none=True)
 
@@ -100,35 +103,63 @@ def load_customers(
 ) -> tuple[Directory, tuple[str, ...]]:
     """Read every ``customers/*.yaml`` in *config_dir*; gives the customers, by key, and warnings.
 
-    Hidden files, and those that end otherwise, are left alone. Raises ConfigError with all that is wrong in any file.
+    Hidden files, and those that end otherwise, are left alone. A customer whose file cannot be used is set aside in the
+    directory, with all that is wrong with the file; of two that share a token both are, for nobody knows whose it is.
+    Raises ConfigError where the folder itself cannot be read.
     """
-    customers: list[Customer] = []
-    complaints: list[Complaint] = []
-    documents: list[Document] = []
-    names = _file_names(config_dir / FOLDER)
-    for path in names:
+    folder = config_dir / FOLDER
+    documents: dict[str, Document] = {}
+    customers: dict[str, Customer] = {}
+    warnings = [*exposed(folder)]
+    for path in _file_names(folder):
+        if path.suffix == ".yml":
+            warnings.append(f"{path} is not read: its name must end in .yaml")
         if path.suffix != ".yaml":
             continue
-        try:
-            document = read_file(path, environ)
-            documents.append(document)
-            customers.extend(_read(path.stem, document, defaults))
-        except ConfigError as error:
-            complaints.extend(error.complaints)
-    for document in documents:
-        complaints.extend(sorted(document.complaints, key=lambda one: (one.line, one.column)))
-    complaints.extend(_reused_tokens(documents))
-    if complaints:
-        raise ConfigError(complaints)
-    warnings = [f"{path} is not read: its name must end in .yaml" for path in names if path.suffix == ".yml"]
-    return Directory(customers), tuple(warnings if customers else [*warnings, NO_CUSTOMERS])
+        document = documents[path.stem] = _document(path, environ)
+        warnings += exposed(path, secret=holds_secret(document, SECRETS))
+        if document.data is not None:
+            customers |= {one.key: one for one in _read(path.stem, document, defaults)}
+        warnings += document.warnings
+    for document, complaint in _reused_tokens(documents.values()):
+        document.complaints.append(complaint)
+    set_aside = [
+        SetAside(key, _in_order(document.complaints), _digests(document))
+        for key, document in documents.items()
+        if document.complaints
+    ]
+    directory = Directory([one for one in customers.values() if not documents[one.key].complaints], set_aside)
+    return directory, tuple(warnings if documents else [*warnings, NO_CUSTOMERS])
+
+
+def _document(path: FilePath, environ: Mapping[str, str]) -> Document:
+    """The file as far as it can be read; without data where it cannot."""
+    try:
+        return read_file(path, environ)
+    except ConfigError as error:
+        return Document(str(path), complaints=list(error.complaints))
+
+
+def _in_order(complaints: Iterable[Complaint]) -> tuple[Complaint, ...]:
+    return tuple(sorted(complaints, key=lambda one: (one.line, one.column)))
+
+
+def _digests(document: Document) -> frozenset[str]:
+    """The digests of the customer's tokens, as far as they can be told from a file that cannot be used.
+
+    Whatever looks like one counts, wherever it stands: by it a caller is only asked to come back later.
+    """
+    found = [one for one in document.listed("softgarden", "tokens_sha256") if isinstance(one, str)]
+    with contextlib.suppress(OSError), FilePath(document.file).open("rb") as stream:
+        found += _DIGEST.findall(stream.read(MAX_BYTES).decode("utf-8", "replace"))
+    return frozenset(one.lower() for one in found if _DIGEST.fullmatch(one))
 
 
 def _file_names(folder: FilePath) -> list[FilePath]:
-    if not folder.exists():
-        return []
     try:
         return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except FileNotFoundError:
+        return []
     except OSError as error:
         raise ConfigError([Complaint(str(folder), 0, 0, f"cannot be read: {error.strerror}")]) from None
 
@@ -170,20 +201,34 @@ def _check_items(document: Document) -> None:
 def _check_hire(document: Document) -> None:
     if resolved(document.at("hire", "enabled")) is True and document.at("hire", "tokens_sha256") in (None, []):
         document.complain(("hire", "enabled"), "hire.enabled is true, but hire.tokens_sha256 has no digest of a token")
+    elif resolved(document.at("hire", "enabled")) is True:
+        line = document.position(("hire", "enabled")).line
+        document.warnings.append(
+            f"{document.file}:{line}: hire.enabled is true, but this version of the bridge does not hire yet"
+        )
 
 
-def _reused_tokens(documents: list[Document]) -> Iterator[Complaint]:
-    """A token names exactly one customer, and one purpose."""
-    seen: dict[str, str] = {}
+def _reused_tokens(documents: Iterable[Document]) -> Iterator[tuple[Document, Complaint]]:
+    """A token names exactly one customer, and one purpose; told in every file where it stands."""
+    places: dict[str, list[tuple[Document, Position]]] = {}
     for document in documents:
         for path in _TOKEN_LISTS:
             for index, digest in enumerate(document.listed(*path)):
-                if not isinstance(digest, str) or len(digest) != 64:
-                    continue
-                where = document.position((*path, index))
-                if first := seen.get(digest.lower()):
-                    message = (
-                        f"the digest of this token is already used in {first}; every token belongs to one customer"
-                    )
-                    yield Complaint(document.file, where.line, where.column, message)
-                seen.setdefault(digest.lower(), f"{document.file}, line {where.line}")
+                if isinstance(digest, str) and len(digest) == 64:
+                    places.setdefault(digest.lower(), []).append((document, document.position((*path, index))))
+    for first, *more in places.values():
+        if not more:
+            continue
+        for document, where in more:
+            yield document, _reused(document, where, *first)
+        for other, there in more:
+            if other is not first[0]:
+                yield first[0], _reused(*first, other, there)
+                break
+
+
+def _reused(document: Document, where: Position, other: Document, there: Position) -> Complaint:
+    message = (
+        f"the digest of this token is also used in {other.file}, line {there.line}; every token belongs to one customer"
+    )
+    return Complaint(document.file, where.line, where.column, message)

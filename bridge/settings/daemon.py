@@ -32,11 +32,12 @@ from bridge.settings.fields import (
     describe,
     resolved,
 )
+from bridge.settings.listen import DEFAULT, FILE_NAME
+from bridge.settings.permissions import exposed, holds_secret
 from bridge.settings.schema import Settled, load_document
 from bridge.settings.secret_files import fill_in
 from bridge.settings.yaml import read_file
 
-FILE_NAME = "bridge.yaml"
 LONGEST_WAIT = timedelta(milliseconds=1200)
 """For the confirmation of one change by other Redis servers."""
 SINGLE_SECRETS: tuple[Path, ...] = (("redis", "url"),)
@@ -60,7 +61,7 @@ class Address:
 
 
 _LISTENERS = {
-    "listen": Address("0.0.0.0", 8080),  # noqa: S104 - a daemon for others to call
+    "listen": Address(*DEFAULT),
     "admin_listen": Address("127.0.0.1", 8081),
 }
 
@@ -90,10 +91,13 @@ class RedisSettings:
 
 @dataclass(frozen=True, slots=True)
 class LogSettings:
-    """How much is logged (debug, info, warning, error) and in which *format* (json, console)."""
+    """How much is logged (debug, info, warning, error) and in which *format* (auto, json, console).
+
+    *auto* is console on a terminal, else json.
+    """
 
     level: str = "info"
-    format: str = "json"
+    format: str = "auto"
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +201,7 @@ class _LogSchema(Settled):
     makes = LogSettings
 
     level = Choice("debug", "info", "warning", "error")
-    format = Choice("json", "console")
+    format = Choice("auto", "json", "console")
 
 
 class _TestsFormatSchema(Settled):
@@ -266,19 +270,23 @@ class BridgeSchema(Settled):
         return data
 
 
-def load_daemon(config_dir: FilePath, environ: Mapping[str, str]) -> Settings:
+def load_daemon(config_dir: FilePath, environ: Mapping[str, str], *, signing: bool = True) -> Settings:
     """Read ``bridge.yaml`` in *config_dir*; the result has no customers yet.
 
-    Raises ConfigError with everything that is wrong with the file.
+    Without *signing* the signing keys are not looked at: for commands that make no links. Raises ConfigError with everything
+    that is wrong with the file.
     """
-    document = read_file(config_dir / FILE_NAME, environ, _HINTS)
+    left_out = () if signing else ("signing_keys", "signing_keys_file")
+    document = read_file(config_dir / FILE_NAME, environ, _HINTS, left_out)
+    secrets = SINGLE_SECRETS + KEY_LISTS
+    warnings = [*exposed(config_dir), *exposed(config_dir / FILE_NAME, secret=holds_secret(document, secrets))]
     fill_in(document, SINGLE_SECRETS, KEY_LISTS)
-    schema: Schema = BridgeSchema()
-    data = load_document(document, schema, SINGLE_SECRETS + KEY_LISTS)
+    schema: Schema = BridgeSchema(partial=left_out)
+    data = load_document(document, schema, secrets)
     _check_together(document)
     document.require_valid()
-    settings = Settings(config_dir=config_dir, **data)
-    return replace(settings, warnings=tuple(_warnings(settings)))
+    settings = Settings(**{"config_dir": config_dir, "signing_keys": ()} | data)
+    return replace(settings, warnings=(*warnings, *document.warnings, *_warnings(settings)))
 
 
 def _check_together(document: Document) -> None:

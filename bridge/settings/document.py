@@ -27,7 +27,8 @@ class Document:
     """One file: *data* is made of dict (text keys), list, str, int, float, bool and None.
 
     *keys* and *values* hold the positions by path. *broken* holds paths that were complained about while reading:
-    what else may be wrong there would only be noise. *notes* are added to the messages of a path.
+    what else may be wrong there would only be noise. *notes* are added to the messages of a path. *warnings* are about what
+    works, but should be seen to.
     """
 
     file: str
@@ -37,6 +38,7 @@ class Document:
     broken: set[Path] = field(default_factory=set)
     notes: dict[Path, str] = field(default_factory=dict)
     complaints: list[Complaint] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
 
     def position(self, path: Path, *, key: bool = False) -> Position:
         """Where the value (or the *key*) of this path stands, or else the nearest thing around it."""

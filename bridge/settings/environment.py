@@ -13,18 +13,21 @@ _REFERENCE = re.compile(r"\$\$\{|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<de
 class Expanded(str):
     """Text that holds something from the environment: *names* the variables, *whole* that it is one reference.
 
+    *written*: what it holds stands in the file, as the default of a reference.
     Messages name the variables instead of showing the text, since nobody knows what a variable holds. Text that is
     *whole* may also be read as a number, as true or false, or as nothing, where a setting wants that.
     """
 
     names: tuple[str, ...]
     whole: bool
+    written: bool
 
-    def __new__(cls, text: str, names: tuple[str, ...] = (), *, whole: bool = False) -> Expanded:
+    def __new__(cls, text: str, names: tuple[str, ...] = (), *, whole: bool = False, written: bool = False) -> Expanded:
         """Mark *text* as coming from the variables *names*."""
         made = super().__new__(cls, text)
         made.names = names
         made.whole = whole
+        made.written = written
         return made
 
 
@@ -46,6 +49,7 @@ def expand(text: str, environ: Mapping[str, str]) -> Expansion:
         return Expansion(text, ())
     names: list[str] = []
     problems: list[str] = []
+    defaults: list[str] = []
 
     def follow(match: re.Match[str]) -> str:
         name, default = match["name"], match["default"]
@@ -59,9 +63,15 @@ def expand(text: str, environ: Mapping[str, str]) -> Expansion:
             problems.append(
                 f"the environment variable {name} is not set: set it, or write ${{{name}:-...}} with a default"
             )
-        return environ.get(name) or default or ""
+        value = environ.get(name)
+        if not value and default:
+            defaults.append(default)
+        return value or default or ""
 
     result = _REFERENCE.sub(follow, text)
     only = _REFERENCE.fullmatch(text)
     whole = only is not None and only["name"] is not None
-    return Expansion(Expanded(result, tuple(dict.fromkeys(names)), whole=whole) if names else result, tuple(problems))
+    if not names:
+        return Expansion(result, tuple(problems))
+    made = Expanded(result, tuple(dict.fromkeys(names)), whole=whole, written=bool(defaults))
+    return Expansion(made, tuple(problems))

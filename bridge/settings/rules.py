@@ -19,6 +19,7 @@ REDIS_SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "redis+cluster")
 KEY_BYTES = 32
 WEBHOOK_SECRET_BYTES = range(24, 65)
 LONGEST_TEXT = 10_000
+SAMPLE_SECRET = "replace-me"  # noqa: S105 - what nobody must go on using
 
 _VISIBLE = re.compile(r"[\x21-\x7e]+")
 _HOST = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,62})(?:\.[A-Za-z0-9_][A-Za-z0-9_-]{0,62})*")
@@ -163,13 +164,22 @@ def key(text: str) -> bytes:
     return base64.urlsafe_b64decode(text.rstrip("=") + "=")
 
 
+def client_secret(text: str) -> str:
+    """Text of one line, but not what the sample holds in its place."""
+    if text == SAMPLE_SECRET:
+        raise ValueError("this is the sample's placeholder; put the secret here that Equalture gave this customer")
+    return line(text)
+
+
 def token_digest(text: str) -> str:
-    """A hexadecimal SHA-256, in lower case."""
+    """A hexadecimal SHA-256, in lower case; not what the sample holds in its place."""
     if not _DIGEST.fullmatch(text):
         raise ValueError(
             "expected the SHA-256 of a token (64 hexadecimal digits), not the token itself;"
             " make both with `assessment-bridge token new`"
         )
+    if not text.strip("0"):
+        raise ValueError("this is the sample's placeholder; make a token with `assessment-bridge token new`")
     return text.lower()
 
 

@@ -62,8 +62,11 @@ def _complain(document: Document, schema: Schema, secrets: Sequence[Path], path:
     name = str(path[-1])
     if message == UNKNOWN:
         known = _known(schema, secrets, path[:-1])
+        near = suggest(name, known)
+        # Where secrets stand, a strange key may be a piece of one: {client_secret: not,quoted}.
+        named = near or path[:-1] not in {one[:-1] for one in secrets if len(one) > 1}
         document.complain(
-            path, f"unknown key {name!r}{suggest(name, known) or f'; known here: {_listing(known)}'}", key=True
+            path, f"unknown key{f' {name!r}' if named else ''}{near or f'; known here: {_listing(known)}'}", key=True
         )
     elif document.is_broken(path):
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os.path
 import stat
 from collections.abc import Iterable
 from pathlib import Path as FilePath
@@ -11,6 +12,7 @@ from bridge.settings.document import Document, Path
 SUFFIX = "_file"
 MAX_BYTES = 64 * 1024
 OTHERS_MAY_READ = stat.S_IROTH
+OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def fill_in(document: Document, single: Iterable[Path], lists: Iterable[Path] = ()) -> None:
@@ -45,53 +47,68 @@ def _fill_in(document: Document, path: Path, *, many: bool) -> None:
     elif file:
         document.values[path] = document.values[file_path]
         try:
-            section[name] = _lines(document, path, file) if many else _line(file)
-        except ValueError as error:
-            document.complain(file_path, f"{file}: {error}")
+            section[name] = _lines(document, path, file) if many else _line(document, file)
+        except _Unusable as error:
+            document.complain(file_path, f"{_named(file)}: {error}")
             document.broken.add(path)
 
 
-def _line(file: str) -> str:
-    lines = _read(file).rstrip("\r\n").splitlines()
+class _Unusable(Exception):
+    """The file cannot be used, in words of ours."""
+
+
+def _named(file: str) -> str:
+    """The path for a message, where it is surely one: somebody may have put the secret itself in its place."""
+    root, first, rest = FilePath(file).anchor, *file.lstrip("/").partition("/")[::2]
+    sure = os.path.exists(file) or (rest and os.path.isdir(root + first))
+    return file if sure else "the file named here"
+
+
+def _line(document: Document, file: str) -> str:
+    lines = _read(document, file).rstrip("\r\n").splitlines()
     if not lines or not lines[0]:
-        raise ValueError("the file is empty")
+        raise _Unusable("the file is empty")
     if len(lines) > 1:
-        raise ValueError("the file holds more than one line; it must hold the secret and nothing else")
+        raise _Unusable("the file holds more than one line; it must hold the secret and nothing else")
     return lines[0]
 
 
 def _lines(document: Document, path: Path, file: str) -> list[str]:
     entries: list[str] = []
-    for number, line in enumerate(_read(file).splitlines(), start=1):
+    for number, line in enumerate(_read(document, file).splitlines(), start=1):
         if entry := line.strip():
             if entry.startswith("#"):
                 continue
             document.notes[(*path, len(entries))] = f" (line {number} of {file})"
             entries.append(entry)
     if not entries:
-        raise ValueError("the file is empty")
+        raise _Unusable("the file is empty")
     return entries
 
 
-def _read(file: str) -> str:
+def _read(document: Document, file: str) -> str:
     path = FilePath(file)
     try:
         # Of what a symbolic link leads to: that is what others would read.
         status = path.stat()
         if not stat.S_ISREG(status.st_mode):
-            raise ValueError("this is not a file")
+            raise _Unusable("this is not a file")
         if status.st_mode & OTHERS_MAY_READ:
-            raise ValueError(f"everyone on this machine may read the secret: run chmod o= {file}")
+            raise _Unusable(f"everyone on this machine may read the secret: run chmod o= {file}")
+        if status.st_mode & OTHERS_MAY_WRITE:
+            document.warnings.append(f"{file}: others may change this secret: run chmod go-w {file}")
         with path.open("rb") as stream:
             raw = stream.read(MAX_BYTES + 1)
     except OSError as error:
-        raise ValueError(f"the file cannot be read: {error.strerror or 'unknown reason'}") from None
+        raise _Unusable(f"the file cannot be read: {error.strerror or 'unknown reason'}") from None
+    except ValueError:
+        raise _Unusable("this cannot be the path of a file") from None
     if len(raw) > MAX_BYTES:
-        raise ValueError("the file is larger than 64 KiB")
+        raise _Unusable("the file is larger than 64 KiB")
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError:
-        raise ValueError("the file does not hold UTF-8 text") from None
+        raise _Unusable("the file does not hold UTF-8 text") from None
     if any(not (character.isprintable() or character in "\r\n\t") for character in text):
-        raise ValueError("the file holds control characters")
+        raise _Unusable("the file holds control characters")
     return text

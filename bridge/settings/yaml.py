@@ -8,13 +8,14 @@ not text: ``off``, ``no``, ``12:30`` and ``2024-01-01`` mean what they say.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any, NoReturn
 
 import yaml
 
+from bridge.errors import Complaint, ConfigError
 from bridge.settings.document import Document, Path, Position
 from bridge.settings.environment import Expanded, expand
 
@@ -31,6 +32,10 @@ _WORDS: Mapping[str, Any] = {
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,17})")
 _FRACTION = re.compile(r"[-+]?[0-9]{1,18}\.[0-9]{0,18}(?:[eE][-+]?[0-9]{1,3})?")
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
+_NO_TAGS = "YAML tags (!...) are not used here; put text that begins with ! into quotes"
+_SETTING = re.compile(r"[a-z][a-z0-9_]*")
+_QUOTED = re.compile(r"'(?:<[a-z ]+>|[\[\]{},:?-])'")
+"""What PyYAML may quote: names of tokens, and signs that give YAML its shape."""
 _LINE_END = re.compile(r"\r\n|[\r\n\x85\u2028\u2029]")
 
 
@@ -49,13 +54,25 @@ class _Stop(Exception):
     """Reading cannot go on; the reason has been put among the complaints."""
 
 
-def read_file(path: FilePath, environ: Mapping[str, str], hints: Mapping[str, str] | None = None) -> Document:
+def read_file(
+    path: FilePath,
+    environ: Mapping[str, str],
+    hints: Mapping[str, str] | None = None,
+    leave_out: Collection[str] = (),
+) -> Document:
     """Read and expand one file; *hints* add advice to a missing variable, by the name of the top-level key.
+
+    Top-level keys in *leave_out* are not even looked at.
 
     Problems that leave the rest readable (a variable that is not set, a duplicate key) are among the document's
     complaints. Raises ConfigError where nothing can be read.
     """
     document = Document(str(path))
+    text = _text_of(document, path)
+    return parse(text, document.file, environ, hints, leave_out)
+
+
+def _text_of(document: Document, path: FilePath) -> str:
     try:
         with path.open("rb") as stream:
             raw = stream.read(MAX_BYTES + 1)
@@ -67,24 +84,55 @@ def read_file(path: FilePath, environ: Mapping[str, str], hints: Mapping[str, st
         document.complain_at(Position(0, 0), "is larger than 1 MiB, the most that a configuration file may be")
         document.require_valid()
     try:
-        text = raw.decode("utf-8-sig")
+        return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         before = raw[: error.start].decode("utf-8-sig", "replace")
         document.complain_at(_position_after(before), "is not UTF-8 text from here on")
         document.require_valid()
         raise  # not reached
-    return parse(text, document.file, environ, hints)
 
 
-def parse(text: str, file: str, environ: Mapping[str, str], hints: Mapping[str, str] | None = None) -> Document:
+def parse(
+    text: str,
+    file: str,
+    environ: Mapping[str, str],
+    hints: Mapping[str, str] | None = None,
+    leave_out: Collection[str] = (),
+) -> Document:
     """Read and expand *text*; *file* is its name in messages. As *read_file*, and raises ConfigError only."""
     document = Document(file)
     try:
         root = _Reader(text, document).read()
-        _Builder(document, environ, hints or {}).build_root(root)
+        _Builder(document, environ, hints or {}, leave_out).build_root(root)
     except _Stop:
         document.require_valid()
     return document
+
+
+def top_level_scalar(path: FilePath, key: str) -> tuple[str, Position] | None:
+    """The text of one top-level key as it is written, and where it stands; None: it is not there.
+
+    Nothing behind it is read, and nothing before it is judged, as long as it is YAML. Raises ConfigError.
+    """
+    text = _text_of(Document(str(path)), path)
+    depth, name = 0, None
+    try:
+        for event in yaml.parse(text, yaml.SafeLoader):
+            if isinstance(event, yaml.CollectionStartEvent):
+                depth += 1
+            elif isinstance(event, yaml.CollectionEndEvent):
+                depth -= 1
+                name = None if depth == 1 else name
+            elif isinstance(event, yaml.ScalarEvent) and depth == 1:
+                if name == key:
+                    return event.value, _start(event)
+                name = event.value if name is None else None
+    except (yaml.YAMLError, ValueError, OverflowError) as error:
+        mark = getattr(error, "problem_mark", None)
+        line, column = (mark.line + 1, mark.column + 1) if mark else (0, 0)
+        message = f"cannot be read as far as the key {key!r}: this is not YAML"
+        raise ConfigError([Complaint(str(path), line, column, message)]) from None
+    return None
 
 
 class _Reader:
@@ -115,7 +163,7 @@ class _Reader:
             mark = error.problem_mark or error.context_mark
             where = Position(mark.line + 1, mark.column + 1) if mark else Position(0, 0)
             hint = "; within [ ] and { } put ${...} into quotes" if "${" in self._line(where) else ""
-            self._fail(where, f"this is not YAML: {error.problem or error.context or 'it cannot be read'}{hint}")
+            self._fail(where, f"this is not YAML: {_told(error)}{hint}")
         except (ValueError, OverflowError):  # escapes beyond Unicode, absurd version numbers: PyYAML does not check
             mark = self._events.get_mark()
             self._fail(Position(mark.line + 1, mark.column + 1), "this is not YAML: an impossible character or number")
@@ -149,7 +197,7 @@ class _Reader:
         if not isinstance(event, yaml.ScalarEvent | yaml.CollectionStartEvent):  # pragma: no cover
             self._fail(where, "this is not YAML")
         if event.tag is not None:
-            self._fail(where, "YAML tags (!...) are not used here; write the plain value")
+            self._fail(where, _NO_TAGS)
         if event.anchor is not None:
             self._anchors[event.anchor] = None
         node = self._content(event, where, depth)
@@ -175,10 +223,13 @@ class _Reader:
 class _Builder:
     """From nodes to data with positions, expanding on the way."""
 
-    def __init__(self, document: Document, environ: Mapping[str, str], hints: Mapping[str, str]) -> None:
+    def __init__(
+        self, document: Document, environ: Mapping[str, str], hints: Mapping[str, str], leave_out: Collection[str]
+    ) -> None:
         self._document = document
         self._environ = environ
         self._hints = hints
+        self._leave_out = leave_out
         self._built = 0
 
     def build_root(self, root: _Node | None) -> None:
@@ -204,11 +255,15 @@ class _Builder:
         made: dict[str, Any] = {}
         for key, value in pairs:
             name = key.text
+            if not path and name in self._leave_out:
+                continue
             if name is None or _UNPRINTABLE.search(name):
                 self._document.complain_at(key.position, "a key must be plain text")
             elif name in made:
                 first = self._document.keys[(*path, name)].line
-                self._document.complain_at(key.position, f"duplicate key {name!r}: it is already in line {first}")
+                # What does not look like a setting may be a piece of a secret that is not in quotes.
+                which = f" {name!r}" if _SETTING.fullmatch(name) else ""
+                self._document.complain_at(key.position, f"duplicate key{which}: it is already in line {first}")
             else:
                 self._document.keys[(*path, name)] = key.position
                 made[name] = self._build(value, (*path, name))
@@ -236,6 +291,16 @@ def resolve(text: str) -> Any:
     if _INTEGER.fullmatch(text):
         return int(text)
     return float(text) if _FRACTION.fullmatch(text) else text
+
+
+def _told(error: yaml.MarkedYAMLError) -> str:
+    """What PyYAML found, unless it quotes from the file: that may be a secret without quotes."""
+    problem = error.problem or ""
+    if "tag" in f"{error.context} {problem}":
+        return _NO_TAGS
+    if not problem or set("'\"") & set(_QUOTED.sub("", problem)):
+        return "it cannot be read from here on; put values with special signs into quotes"
+    return problem
 
 
 def _start(event: yaml.Event) -> Position:

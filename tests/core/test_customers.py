@@ -6,7 +6,8 @@ from dataclasses import FrozenInstanceError, replace
 import pytest
 
 from bridge.core import ids
-from bridge.core.customers import AtsAccess, Directory, ProviderAccess, Secret
+from bridge.core.customers import AtsAccess, Directory, ProviderAccess, Secret, SetAside
+from bridge.errors import Complaint, CustomerSetAside
 from tests.core.build import customer
 
 SESAME = "open-sesame"
@@ -92,6 +93,20 @@ def test_directory_knows_no_other_token(token: str) -> None:
     """A token that is nobody's leads to nobody, not even a digest itself or text that is no Unicode."""
     directory = Directory([customer(softgarden=AtsAccess((ids.digest("old"),), "client"))])
     assert directory.by_token(token) is None
+
+
+def test_customers_that_are_set_aside() -> None:
+    """A customer whose file cannot be used is known but not served: by key and by token it is told from one that is not there."""
+    wrong = Complaint("customers/broken.yaml", 3, 1, "unknown key")
+    aside = SetAside("broken", (wrong,), frozenset({ids.digest("theirs")}))
+    directory = Directory([customer()], [aside])
+    assert (directory.get("broken"), directory.find("nobody"), directory.by_token("nobody's")) == (None, None, None)
+    assert directory.find("acme") == directory.get("acme") == customer()
+    for ask in (lambda: directory.find("broken"), lambda: directory.by_token("theirs")):
+        with pytest.raises(CustomerSetAside) as caught:
+            ask()
+        assert (caught.value.customer, "broken" in str(caught.value)) == ("broken", False)
+    assert (len(directory), directory.complaints(), directory.set_aside["broken"]) == (1, [wrong], aside)
 
 
 def test_empty_directory() -> None:

@@ -37,12 +37,15 @@ class Folder:
     environ: dict[str, str] = field(default_factory=dict)
 
     def bridge(self, text: str) -> None:
-        (self.path / "bridge.yaml").write_text(textwrap.dedent(text), encoding="utf-8")
+        file = self.path / "bridge.yaml"
+        file.write_text(textwrap.dedent(text), encoding="utf-8")
+        file.chmod(0o600)
 
     def customer(self, text: str, key: str = "acme") -> Path:
         file = self.path / "customers" / f"{key}.yaml"
         file.parent.mkdir(exist_ok=True)
         file.write_text(textwrap.dedent(text), encoding="utf-8")
+        file.chmod(0o600)
         return file
 
     def secret(self, text: str, mode: int = 0o600) -> Path:

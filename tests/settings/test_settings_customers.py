@@ -22,7 +22,8 @@ from bridge.core.customers import (
     Secret,
     TestItem,
 )
-from bridge.settings import load, load_customers, masked
+from bridge.errors import ConfigError
+from bridge.settings import load, load_customers, load_usable, masked
 
 if TYPE_CHECKING:
     from conftest import Folder
@@ -237,15 +238,14 @@ def test_credentials(folder: Folder, old: str, new: str, message: str) -> None:
 
 
 def test_one_token_for_two_customers(folder: Folder) -> None:
-    """A digest in two files is told in the second, naming the first with its line."""
+    """A digest in two files is told in both, each naming the other with its line, and neither customer is served."""
     first = folder.customer(SHORT, "a")
-    folder.customer("# comment\n" + SHORT, "b")
-    [found] = folder.complaints()
-    assert found == (
-        2,
-        30,
-        f"the digest of this token is already used in {first}, line 1; every token belongs to one customer",
-    )
+    second = folder.customer("# comment\n" + SHORT, "b")
+    folder.customer(SHORT.replace(DIGEST, "c" * 64), "c")
+    words = "the digest of this token is also used in {}, line {}; every token belongs to one customer"
+    assert folder.complaints() == [(1, 30, words.format(second, 2)), (2, 30, words.format(first, 1))]
+    usable = load_usable(folder.path, {}).customers
+    assert ([one.key for one in usable], set(usable.set_aside)) == (["c"], {"a", "b"})
 
 
 @pytest.mark.parametrize("key", ["Acme", "-a", "a.b", "ä", "a" * 64])
@@ -303,7 +303,7 @@ def test_secrets_do_not_show_themselves(folder: Folder) -> None:
 
 
 def test_shipped_files(tmp_path: Path) -> None:
-    """The files in config/ work with a signing key alone, the sample once it is copied to a .yaml."""
+    """The files in config/ work with a signing key alone, the sample once its placeholders are filled in, and not before."""
     shutil.copytree(SHIPPED, tmp_path / "config", ignore=lambda _, names: [n for n in names if n == "acme.yaml"])
     for other in (tmp_path / "config" / "customers").glob("*.yaml"):
         other.unlink()
@@ -313,7 +313,14 @@ def test_shipped_files(tmp_path: Path) -> None:
     assert before.redis.url is None
     sample = tmp_path / "config" / "customers" / "example.yaml.sample"
     sample.rename(sample.with_name("acme.yaml"))
-    after = load(tmp_path / "config", environ)
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path / "config", environ)
+    assert [one.message.partition(": ")[2][:33] for one in caught.value.complaints] == [
+        "this is the sample's placeholder;"
+    ] * 2
+    text = sample.with_name("acme.yaml").read_text("utf-8").replace("0" * 64, DIGEST)
+    sample.with_name("acme.yaml").write_text(text, "utf-8")
+    after = load(tmp_path / "config", environ | {"ACME_EQUALTURE_SECRET": "hush"})
     assert [customer.key for customer in after.customers] == ["acme"]
 
 

@@ -38,7 +38,7 @@ def test_defaults(folder: Folder) -> None:
     assert settings.redis.wait == WaitSettings(replicas=0, timeout=timedelta(milliseconds=500), local_fsync=False)
     assert settings.signing_keys == (bytes(32),)
     assert settings.encryption_keys == ()
-    assert settings.log == LogSettings("info", "json")
+    assert settings.log == LogSettings("info", "auto")
     assert settings.retention == timedelta(days=365)
     assert settings.softgarden.callback_hosts == ("softgarden.io", "softgarden.de")
     assert settings.softgarden.timeout == timedelta(seconds=15)
@@ -120,7 +120,7 @@ def test_sections_may_be_commented_out(folder: Folder) -> None:
     [
         ("sofgarden: {}", 5, 1, "unknown key 'sofgarden'; did you mean 'softgarden'?"),
         ("softgarden:\n  call_back_hosts: []", 6, 3, "did you mean 'callback_hosts'?"),
-        ("redis: {zzz: 1}", 5, 9, "unknown key 'zzz'; known here: url, data_dir"),
+        ("redis: {zzz: 1}", 5, 9, "unknown key; known here: url, data_dir"),
         ("redis: {url_fiel: x}", 5, 9, "did you mean 'url_file'?"),
         ("softgarden: {tests_format: {wraper: x}}", 5, 29, "did you mean 'wrapper'?"),
         ("_schema: 1", 5, 1, "unknown key '_schema'"),
@@ -339,7 +339,9 @@ def test_world_readable_through_a_link(folder: Folder) -> None:
 @pytest.mark.parametrize(
     ("text", "column", "message"),
     [
-        ("redis: {url_file: /nowhere/at/all}", 19, "/nowhere/at/all: the file cannot be read: No such file"),
+        ("redis: {url_file: /usr/nowhere/at/all}", 19, "/usr/nowhere/at/all: the file cannot be read: No such file"),
+        ("redis: {url_file: /nowhere/at/all}", 19, "the file named here: the file cannot be read: No such file"),
+        ("redis: {url_file: a-secret}", 19, "the file named here: the file cannot be read: No such file"),
         ("redis: {url_file: /}", 19, "this is not a file"),
         ("redis: {url_file: 5}", 19, "expected the path of a file"),
         ("redis: {url_file: '${UNSET}'}", 19, "UNSET is not set"),

@@ -18,6 +18,8 @@ FILES = {
     "bridge.yaml": yaml.safe_load((SHIPPED / "bridge.yaml").read_text(encoding="utf-8")),
     "customers/acme.yaml": yaml.safe_load((SHIPPED / "customers" / "example.yaml.sample").read_text(encoding="utf-8")),
 }
+FILES["customers/acme.yaml"]["softgarden"]["tokens_sha256"] = ["a" * 64]
+FILES["customers/acme.yaml"]["equalture"]["client_secret"] = "hush"
 
 
 def paths(data: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
