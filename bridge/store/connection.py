@@ -35,6 +35,7 @@ SOCKET_S: Final = 0.7
 _WAIT_MARGIN_S: Final = 0.3
 """By how much we wait longer for a confirmation than Redis does."""
 _FILES: Final = ("ca", "cert", "key")
+_ENCODED: Final = "in user and password % : / ? # @ [ ] must be written as %25 %3A %2F %3F %23 %40 %5B %5D"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +55,19 @@ class Target:
     sentinel_password: str | None = field(default=None, repr=False)
 
 
+class _Wrong(Exception):
+    """What is wrong with a URL, in words of ours."""
+
+
 def read_url(url: str) -> Target:
-    """Read a Redis URL. The complaint about a wrong one does not repeat it: it may hold a password."""
+    """Read a Redis URL. The complaint about a wrong one repeats nothing of it: any part may be a piece of the password."""
     try:
         return _read_url(url)
-    except ValueError as error:
-        raise ConfigError([Complaint("redis.url", 0, 0, str(error))]) from None
+    except _Wrong as error:
+        message = str(error)
+    except ValueError:  # urllib quotes what it does not like
+        message = f"is not a URL that can be read; {_ENCODED}"
+    raise ConfigError([Complaint("redis.url", 0, 0, message)])
 
 
 @contextlib.asynccontextmanager
@@ -103,7 +111,9 @@ def _read_url(url: str) -> Target:
     parts = urlsplit(url)
     if parts.scheme not in _OPENERS:
         known = ", ".join(f"{scheme}://" for scheme in _OPENERS)
-        raise ValueError(f"must begin with one of {known}")
+        raise _Wrong(f"must begin with one of {known}")
+    if "@" in parts.path or parts.fragment or (parts.query and "@" not in parts.netloc and "@" in parts.query):
+        raise _Wrong(f"has an @ or # where there can be none; {_ENCODED}")
     credentials, _, places = parts.netloc.rpartition("@")
     username, _, password = credentials.partition(":")
     options = dict(parse_qsl(parts.query, strict_parsing=bool(parts.query)))
@@ -113,31 +123,33 @@ def _read_url(url: str) -> Target:
     known_options = {"tls", *_FILES} if several else {"db"}
     known_options |= {"sentinel_user", "sentinel_password"} if sentinel else set()
     known_options |= set(_FILES) if parts.scheme == "rediss" else set()
-    if strange := options.keys() - known_options:
-        raise ValueError(f"does not know the option {min(strange)}")
+    if options.keys() - known_options:
+        known = ", ".join(sorted(known_options)) or "none"
+        raise _Wrong(f"has an option that is not known here; known: {known}. And {_ENCODED}")
     over_tls = parts.scheme == "rediss" or options.get("tls", "false").lower() in ("true", "yes", "1")
     files = tuple((name, options[name]) for name in _FILES if name in options)
     if files and not over_tls:
-        raise ValueError("names certificates, but is without tls=true")
+        raise _Wrong("names certificates, but is without tls=true")
     for name, file in files:
         if not os.access(file, os.R_OK):
-            raise ValueError(f"names a file for {name} that cannot be read: {file}")
+            shown = f": {file}" if os.path.isdir(os.path.dirname(file)) and file.count("/") > 1 else ""
+            raise _Wrong(f"names a file for {name} that cannot be read{shown}")
     hosts: tuple[tuple[str, int], ...] = ()
     service = ""
     if parts.scheme == "unix":
         db = options.get("db", "0")
         if places or not path:
-            raise ValueError("must name the socket like unix:///run/redis.sock")
+            raise _Wrong("must name the socket like unix:///run/redis.sock")
     else:
         hosts = tuple(_read_place(place, 26379 if sentinel else 6379) for place in places.split(","))
         service = path.pop(0) if sentinel and path else ""
         db = path.pop(0) if path else options.get("db", "0")
         if sentinel and not service:
-            raise ValueError("must name Sentinel's service like redis+sentinel://host/service")
+            raise _Wrong("must name Sentinel's service like redis+sentinel://host/service")
         if path or (len(hosts) > 1 and not several):
-            raise ValueError("has more parts than its scheme knows")
+            raise _Wrong("has more parts than its scheme knows")
     if not db.isascii() or not db.isdigit() or (parts.scheme == "redis+cluster" and db != "0"):
-        raise ValueError("names a database that there cannot be")
+        raise _Wrong("names a database that there cannot be")
     return Target(
         scheme=parts.scheme,
         hosts=hosts,
@@ -156,7 +168,7 @@ def _read_url(url: str) -> Target:
 def _read_place(place: str, port: int) -> tuple[str, int]:
     parts = urlsplit(f"//{place}")
     if not parts.hostname:
-        raise ValueError("names no host")
+        raise _Wrong("names no host")
     return parts.hostname, parts.port or port
 
 
