@@ -20,7 +20,7 @@ from bridge.core.links import Links as Signer
 from bridge.equalture import handlers as equalture
 from bridge.equalture.catalogue import JobCatalogue
 from bridge.equalture.client import EqualtureClient
-from bridge.errors import Complaint, ConfigError, StoreUnavailable
+from bridge.errors import Complaint, ConfigError, NoData, StoreUnavailable
 from bridge.ports import AssessmentProvider, Clock, Dice, Mint, Monotonic, Notifier
 from bridge.service import Services
 from bridge.service.erasure import Erasure
@@ -39,6 +39,7 @@ from bridge.softgarden import handlers as softgarden
 from bridge.softgarden.notifier import SoftgardenNotifier
 from bridge.softgarden.schemas import Wire
 from bridge.store import embedded
+from bridge.store.absences import RedisAbsences
 from bridge.store.cipher import KeyRing
 from bridge.store.commands import Commands, Wait
 from bridge.store.connection import open_client
@@ -53,6 +54,10 @@ from bridge.web.middlewares import net
 from bridge.web.routing import Endpoint, add
 from bridge.worker import Worker
 
+_NO_DATA = (
+    "there is no data at {} (redis.data_dir, of the embedded server): start this where the daemon is started, or write the"
+    " whole path into bridge.yaml"
+)
 OUTWARD_CONNECTIONS = 1024
 """Per vendor, for all customers; each has a bound of its own (``targets.ABREAST``)."""
 
@@ -79,15 +84,25 @@ class Runtime:
     invitations: RedisInvitations
     worker: Worker
     signer: Signer
+    absences: RedisAbsences
     customers: Directory
+    changed: asyncio.Event
+    """Set when other customers than before are in force."""
     draining: bool = False
     obstacle: str | None = None
     fingerprint: str = ""
     """Of ``bridge.yaml`` as it was read; see ``settings.fingerprint``."""
+    refused: tuple[Complaint, ...] = ()
+    """Why the last reload was refused; empty: it was not, or there was none."""
 
     def directory(self) -> Directory:
         """The customers in force now."""
         return self.customers
+
+    def replace_customers(self, customers: Directory) -> None:
+        """Put others in force, all at once."""
+        self.customers, self.refused = customers, ()
+        self.changed.set()
 
     async def readiness(self) -> health.Readiness:
         """Whether this process should get work, and what an operator should know besides."""
@@ -103,7 +118,9 @@ class Runtime:
 
     def details(self) -> dict[str, object]:
         """What is not served although the process is ready; nothing where everything is."""
-        return {}
+        aside = {one.key: [str(why) for why in one.complaints] for one in self.customers.set_aside.values()}
+        found = {"customers_set_aside": aside, "reload_refused": [str(why) for why in self.refused]}
+        return {name: value for name, value in found.items() if value}
 
 
 def key_ring(settings: Settings) -> KeyRing | None:
@@ -137,12 +154,18 @@ async def open_runtime(
     provider: AssessmentProvider | None = None,
     notifier: Notifier | None = None,
     commands: Commands | None = None,
+    fresh: bool = True,
 ) -> AsyncIterator[Runtime]:
-    """Open everything that use cases need, and close it in reverse order. The worker is wired but not started."""
+    """Open everything that use cases need, and close it in reverse order. The worker is wired but not started.
+
+    Without *fresh* an embedded server is opened only where one has kept data before; else ``NoData`` is raised.
+    """
     async with contextlib.AsyncExitStack() as stack:
         if commands is None:
             url = settings.redis.url.reveal() if settings.redis.url else None
             if url is None:
+                if not fresh and not embedded.holds_data(settings.redis.data_dir):
+                    raise NoData(_NO_DATA.format(settings.redis.data_dir.absolute()))
                 url = await stack.enter_async_context(embedded.running(settings.redis.data_dir))
             commands = await stack.enter_async_context(open_client(url, wait=_wait(settings.redis.wait)))
         if provider is None:
@@ -192,7 +215,9 @@ async def open_runtime(
                 invitations=store,
                 worker=Worker(tasks, queue, clock, mint, awake),
                 signer=signer,
+                absences=RedisAbsences(commands, prefix=prefix),
                 customers=settings.customers,
+                changed=asyncio.Event(),
                 fingerprint=fingerprint(settings.config_dir),
             )
         )

@@ -15,8 +15,10 @@ import structlog
 from aiohttp import web
 
 from bridge import __version__, app, supervisor
-from bridge.errors import ConfigError, StoreUnavailable
+from bridge.core.customers import Directory
+from bridge.errors import Complaint, ConfigError, StoreUnavailable
 from bridge.settings import Settings, fingerprint, load_customers
+from bridge.settings.customers import FOLDER as CUSTOMERS_FOLDER
 from bridge.store.connection import durability
 from bridge.web.keys import HEARD
 from bridge.web.listener import Runner
@@ -31,6 +33,7 @@ LAST_CALL_S = 0.2
 """Then the doors close; those who came in last may still ask, for as long again."""
 _LOOK_FOR_REDIS_S = 0.5
 _LOOK_FOR_PARENT_S = 1.0
+_LONGEST_PAUSE_S = 60.0
 
 log = structlog.get_logger()
 
@@ -66,6 +69,10 @@ async def serve(
     handed_down = supervisor.inherited()
     for warning in settings.warnings:
         log.warning("config.warning", text=warning)
+    for aside in settings.customers.set_aside.values():
+        log.error("config.customer_set_aside", customer=aside.key, complaints=[str(why) for why in aside.complaints])
+    if settings.customers.set_aside and not len(settings.customers):
+        log.error("config.nobody_served", text="no customer's file can be used; see config.customer_set_aside")
     async with contextlib.AsyncExitStack() as stack:
         if settings.redis.url is None:
             log.info("redis.embedded", data_dir=str(settings.redis.data_dir), text="redis.url is not set")
@@ -76,8 +83,8 @@ async def serve(
         await stack.enter_async_context(app.working(runtime, grace_s=WORKER_GRACE_S, on_death=on_death))
         if settings.redis.require_durable == "refuse":
             runtime.obstacle = "Whether Redis is durable is not known yet."
-        look = asyncio.create_task(_look_at_redis(runtime, stop))
-        stack.callback(look.cancel)
+        for watch in (_look_at_redis(runtime, stop), _look_for_absences(runtime)):
+            stack.callback(asyncio.create_task(watch).cancel)
         if handed_down is not None:
             orphaned = asyncio.create_task(_look_at_parent(stop))
             stack.callback(orphaned.cancel)
@@ -96,6 +103,7 @@ async def serve(
             admin_listen=admin,
             public_url=settings.public_url,
             customers=len(settings.customers),
+            set_aside=len(settings.customers.set_aside),
         )
         if started is not None:
             started.set()
@@ -110,15 +118,40 @@ async def serve(
 
 def _reload(runtime: app.Runtime) -> None:
     """Swap in the customers' files as they are now: all of them, or none where one is wrong."""
-    defaults = runtime.settings.equalture
+    before = runtime.customers
     try:
-        runtime.customers, warnings = load_customers(runtime.settings.config_dir, os.environ, defaults)
+        customers, warnings = _usable_customers(runtime.settings)
     except ConfigError as error:
-        log.error("config.reload_refused", complaints=[str(complaint) for complaint in error.complaints])
+        runtime.refused = error.complaints
+        log.error(
+            "config.reload_refused",
+            complaints=[str(complaint) for complaint in error.complaints],
+            text="the customers that were in force before stay in force",
+        )
         return
+    runtime.replace_customers(customers)
     if fingerprint(runtime.settings.config_dir) != runtime.fingerprint:
         log.warning("config.needs_restart", text="bridge.yaml has changed; only the customers' files were read again")
-    log.info("config.reloaded", customers=len(runtime.customers), warnings=list(warnings))
+    now_served, served = ({one.key for one in directory} for directory in (customers, before))
+    log.info(
+        "config.reloaded",
+        customers=len(customers),
+        added=sorted(now_served - served),
+        removed=sorted(served - now_served),
+        warnings=list(warnings),
+    )
+
+
+def _usable_customers(settings: Settings) -> tuple[Directory, tuple[str, ...]]:
+    """What a reload puts in force, and warnings; raises ``ConfigError`` where anything is wrong with it."""
+    customers, warnings = load_customers(settings.config_dir, os.environ, settings.equalture)
+    if not len(customers) and not customers.set_aside:
+        # A volume that is not mounted, a sync that is half through: far likelier than that nobody is to be served.
+        message = "there is no customer's file; to serve nobody, the last one too, stop the daemon"
+        raise ConfigError([Complaint(str(settings.config_dir / CUSTOMERS_FOLDER), 0, 0, message)])
+    if customers.set_aside:
+        raise ConfigError(customers.complaints())
+    return customers, warnings
 
 
 def _connections() -> tuple[int, int]:
@@ -158,6 +191,23 @@ async def _look_at_parent(stop: Stop) -> None:
         await asyncio.sleep(_LOOK_FOR_PARENT_S)
     log.error("daemon.orphaned")
     stop.now(1)
+
+
+async def _look_for_absences(runtime: app.Runtime) -> None:
+    """At the start, and whenever other customers are in force: see whose work waits, and whose has waited."""
+    pause = _LOOK_FOR_REDIS_S
+    while True:
+        runtime.changed.clear()
+        try:
+            recalled = await runtime.absences.settle(runtime.services.tasks.serves, runtime.services.records.clock())
+        except StoreUnavailable:  # of which others complain
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE_S)
+            continue
+        if recalled:
+            log.info("customers.returned", tasks=recalled, text="their checks are due now")
+        pause = _LOOK_FOR_REDIS_S
+        await runtime.changed.wait()
 
 
 async def _look_at_redis(runtime: app.Runtime, stop: Stop) -> None:

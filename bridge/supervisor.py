@@ -34,7 +34,8 @@ STOP_S = 40.0
 """For all children to end after SIGTERM; then they are killed. A child's own bounds add up to less (see ``serve``)."""
 _HEALTHY_S = 5.0
 _FINAL = {GIVE_UP: 1, 2: 2}
-"""Exit codes of a child that no restart would change, and ours then; 2 is a configuration that cannot be used."""
+"""Exit codes of a child that no restart would change, and ours then; 2 is a configuration that cannot be used, which counts
+only for those with whom we start."""
 _LONGEST_PAUSE_S = 10.0
 
 log = structlog.get_logger()
@@ -81,8 +82,9 @@ def orphaned() -> bool:
 class Supervisor:
     """Keeps *workers* children running until SIGTERM or SIGINT."""
 
-    def __init__(self, config: Path, workers: int, public: Address, admin: Address) -> None:
+    def __init__(self, config: Path, workers: int, public: Address, admin: Address, *, strict: bool = False) -> None:
         self._command = [sys.executable, "-m", "bridge", "serve", "--config", str(config)]
+        self._strict = strict
         self._workers = workers
         self._listeners = listen(public), listen(admin)
         self._stop = asyncio.Event()
@@ -98,10 +100,10 @@ class Supervisor:
         return max(codes)
 
     async def _keep(self, number: int) -> int:
-        pause = 0.1
+        pause, first = 0.1, True
         while True:
             begun = asyncio.get_running_loop().time()
-            child = await self._start(number)
+            child = await self._start(number, first)
             ended, stopped = asyncio.create_task(child.wait()), asyncio.create_task(self._stop.wait())
             await asyncio.wait((ended, stopped), return_when=asyncio.FIRST_COMPLETED)
             if self._stop.is_set():
@@ -109,9 +111,10 @@ class Supervisor:
                 return await self._end(child, ended)
             stopped.cancel()
             del self._children[number]
-            if child.returncode in _FINAL:
+            if child.returncode in _FINAL and (first or child.returncode == GIVE_UP):
                 self._end_all()
                 return _FINAL[child.returncode]
+            first = False
             lived = asyncio.get_running_loop().time() - begun
             pause = 0.1 if lived > _HEALTHY_S else min(pause * 2, _LONGEST_PAUSE_S)
             log.error("worker_process.died", number=number, code=child.returncode, restart_in_s=pause)
@@ -119,10 +122,12 @@ class Supervisor:
             if self._stop.is_set():
                 return 0
 
-    async def _start(self, number: int) -> asyncio.subprocess.Process:
+    async def _start(self, number: int, first: bool) -> asyncio.subprocess.Process:
         descriptors = [listener.fileno() for listener in self._listeners]
         environment = {**os.environ, SOCKETS: ",".join(map(str, descriptors)), PARENT: str(os.getpid())}
-        child = await asyncio.create_subprocess_exec(*self._command, env=environment, pass_fds=descriptors)
+        # A later one takes a dead one's place, while others serve: a mistake made since then must not end them all.
+        strictly = ("--strict",) if self._strict and first else ()
+        child = await asyncio.create_subprocess_exec(*self._command, *strictly, env=environment, pass_fds=descriptors)
         self._children[number] = child
         log.info("worker_process.started", number=number, pid=child.pid)
         return child

@@ -3,36 +3,48 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from importlib import import_module
 
 import click
 
 import bridge
-from bridge.cli import configuration, demo, keys, operate, reencrypt, run
 from bridge.errors import BridgeError, ConfigError
 
+_COMMANDS: Mapping[str, str] = {
+    "serve": "run:serve",
+    "check": "run:check",
+    "healthcheck": "health:healthcheck",
+    "config": "configuration:configuration",
+    "tests": "configuration:tests",
+    "token": "keys:token",
+    "key": "keys:key",
+    "invitations": "operate:invitations",
+    "dead": "operate:dead",
+    "erase": "operate:erase",
+    "reencrypt": "reencrypt:reencrypt",
+    "demo": "demo:demo",
+    "sandbox": "demo:sandbox",
+}
+"""Where each is: ``module:name`` in this package. Only the one that is asked for is imported, so ``healthcheck`` costs little."""
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+
+class _Commands(click.Group):
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        module, _, name = _COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(import_module(f"{__name__}.{module}"), name)
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(bridge.__version__, prog_name="assessment-bridge")
 def cli() -> None:
     """The daemon between softgarden's Assessment API and Equalture."""
-
-
-for command in (
-    run.serve,
-    run.check,
-    run.healthcheck,
-    configuration.configuration,
-    configuration.tests,
-    keys.token,
-    keys.key,
-    operate.invitations,
-    operate.dead,
-    operate.erase,
-    reencrypt.reencrypt,
-    demo.demo,
-    demo.sandbox,
-):
-    cli.add_command(command)
 
 
 def main() -> None:

@@ -13,10 +13,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from bridge.app import open_provider
-from bridge.cli.common import config_option, json_option, load
+from bridge.cli.common import config_option, customer_of, json_option, load, load_usable
 from bridge.core.customers import Customer
 from bridge.core.models import Job
-from bridge.errors import BridgeError
 from bridge.service.tests import compare
 from bridge.settings import masked
 from bridge.settings.json_schema import json_schema
@@ -53,11 +52,7 @@ def config_schema(config: object, as_json: bool) -> None:
 @json_option
 def tests(customer: str, config: Path, as_json: bool) -> None:
     """Show Equalture's jobs beside CUSTOMER's mapping: what softgarden is offered, and what not."""
-    settings = load(config)
-    found = settings.customers.get(customer)
-    if found is None:
-        known = ", ".join(one.key for one in settings.customers) or "none"
-        raise BridgeError(f"there is no customer {customer!r}; configured: {known}")
+    found = customer_of(load_usable(config, signing=False).customers, customer)
     lines = compare(asyncio.run(_jobs(found)), found.tests)
     if as_json:
         rows = [{"test": one.test_id, "job": one.job_id, "name": one.name, "status": one.appearance} for one in lines]

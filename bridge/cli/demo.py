@@ -15,8 +15,8 @@ import click
 import uvloop
 
 from bridge.cli import keep as kept
-from bridge.cli.common import config_option
 from bridge.cli.journey import Journey
+from bridge.cli.options import config_option
 from bridge.cli.people import People
 from bridge.cli.sample import PUBLIC_CLIENT, add_account
 from bridge.cli.screen import Screen

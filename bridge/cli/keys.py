@@ -8,7 +8,7 @@ import secrets
 import click
 import orjson
 
-from bridge.cli.common import config_option, json_option
+from bridge.cli.options import config_option, json_option
 from bridge.core import ids
 from bridge.settings.customers import CUSTOMER_KEY
 

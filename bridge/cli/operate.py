@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import click
 import orjson
 from rich.console import Console
 from rich.table import Table
 
-from bridge.app import Runtime, open_runtime, utc_now
-from bridge.cli.common import config_option, json_option, load
+from bridge.app import Runtime, utc_now
+from bridge.cli.common import agreed, config_option, json_option, operate, require_customer, yes_option
 from bridge.core.models import DeadLetter, Invitation, State
-from bridge.errors import UnknownInvitation
 from bridge.service.operations import Choice, timeline
 from bridge.settings.durations import parse_duration
 
 _WIDTH = 1000
-
-_T = TypeVar("_T")
+_PATIENCE = timedelta(seconds=5)
+"""For the daemon to anonymise at Equalture, where a command cannot."""
 
 
 class Age(click.ParamType[timedelta]):
@@ -58,13 +57,14 @@ def invitations_list(
     """List invitations by customer, state and age."""
 
     async def act(runtime: Runtime) -> list[Invitation]:
+        await require_customer(runtime, customer)
         wanted = State(state) if state else None
         return [
             one
             async for one in runtime.services.operations.invitations(customer, wanted, uncertain=uncertain, owed=owed)
         ]
 
-    found = sorted(_run(config, act), key=lambda one: one.created_at)
+    found = sorted(operate(config, act), key=lambda one: one.created_at)
     rows = [
         {
             "id": one.id,
@@ -92,7 +92,7 @@ def invitations_show(invitation_id: str, config: Path, as_json: bool) -> None:
         invitation = await runtime.services.operations.invitation(invitation_id)
         return invitation, await runtime.services.operations.dead_letters(Choice(invitation_id))
 
-    one, letters = _run(config, act)
+    one, letters = operate(config, act)
     moments = [{"at": _time(moment.at), "what": moment.what} for moment in timeline(one)]
     if as_json:
         shown = {
@@ -135,9 +135,10 @@ def dead_list(
     choice = Choice(an_id, customer, older_than)
 
     async def act(runtime: Runtime) -> list[DeadLetter]:
+        await require_customer(runtime, customer)
         return await runtime.services.operations.dead_letters(choice)
 
-    rows = [_letter(letter) for letter in _run(config, act)]
+    rows = [_letter(letter) for letter in operate(config, act)]
     _print(rows, ("id", "customer", "kind", "attempts", "reason", "since"), as_json)
     if an_id is not None and not rows:
         raise SystemExit(1)
@@ -155,53 +156,63 @@ def dead_replay(
     choice = _chosen(an_id, everything, customer, older_than)
 
     async def act(runtime: Runtime) -> int:
+        await require_customer(runtime, customer)
         return await runtime.services.operations.replay(choice)
 
-    _report(_run(config, act), "queued again", an_id)
+    _report(operate(config, act), "queued again", an_id)
 
 
 @dead.command("drop")
 @click.argument("an_id", metavar="[ID]", required=False)
 @click.option("--all", "everything", is_flag=True, help="Every dead letter (that --customer and --older-than leave).")
 @_choice_options
+@yes_option
 @config_option
 def dead_drop(
-    an_id: str | None, everything: bool, customer: str | None, older_than: timedelta | None, config: Path
+    an_id: str | None, everything: bool, customer: str | None, older_than: timedelta | None, yes: bool, config: Path
 ) -> None:
     """Forget for good."""
     choice = _chosen(an_id, everything, customer, older_than)
 
-    async def act(runtime: Runtime) -> int:
-        return await runtime.services.operations.drop(choice)
+    async def act(runtime: Runtime) -> int | None:
+        await require_customer(runtime, customer)
+        letters = await runtime.services.operations.dead_letters(choice)
+        counts = Counter(f"{letter.kind} of {letter.customer}" for letter in letters)
+        which = ", ".join(f"{count} {what}" for what, count in sorted(counts.items()))
+        if letters and not agreed(f"Forget for good, without ever doing it: {which}?", yes=yes):
+            return None
+        return await runtime.services.operations.drop(letters)
 
-    _report(_run(config, act), "dropped", an_id)
+    _report(operate(config, act), "dropped", an_id)
 
 
 @click.command()
 @click.argument("invitation_id", metavar="INVITATION")
+@yes_option
 @config_option
-def erase(invitation_id: str, config: Path) -> None:
+def erase(invitation_id: str, yes: bool, config: Path) -> None:
     """Delete a candidate's data as softgarden's deletion would."""
 
-    async def act(runtime: Runtime) -> None:
+    async def act(runtime: Runtime) -> bool:
         invitation = await runtime.services.operations.invitation(invitation_id)
-        customer = runtime.directory().get(invitation.customer)
-        if customer is None:
-            raise UnknownInvitation(f"Its customer {invitation.customer} is not configured any more.")
-        await runtime.services.erasure.erase(customer, invitation_id)
+        question = (
+            f"Delete what {invitation.customer}'s candidate achieved in {invitation.test_name!r}"
+            f" (ordered {_time(invitation.created_at)}, {invitation.state}), here and at Equalture, for good?"
+        )
+        if invitation.state is not State.ERASED and not agreed(question, yes=yes):
+            return False
+        directory = runtime.directory()
+        if customer := directory.get(invitation.customer):
+            await runtime.services.erasure.erase(customer, invitation_id)
+        else:
+            # Here perhaps only a secret is missing, which the daemon has: then it is done in a moment.
+            aside = invitation.customer in directory.set_aside
+            await runtime.services.erasure.erase_unserved(invitation, _PATIENCE if aside else timedelta(0))
+        return True
 
-    _run(config, act)
+    if not operate(config, act):
+        raise click.Abort
     click.echo(f"{invitation_id} is erased, and anonymised at Equalture.")
-
-
-def _run(config: Path, act: Callable[[Runtime], Awaitable[_T]]) -> _T:
-    settings = load(config)
-
-    async def run() -> _T:
-        async with open_runtime(settings) as runtime:
-            return await act(runtime)
-
-    return asyncio.run(run())
 
 
 def _chosen(an_id: str | None, everything: bool, customer: str | None, older_than: timedelta | None) -> Choice:
@@ -210,7 +221,9 @@ def _chosen(an_id: str | None, everything: bool, customer: str | None, older_tha
     return Choice(an_id, customer, older_than)
 
 
-def _report(count: int, what: str, an_id: str | None) -> None:
+def _report(count: int | None, what: str, an_id: str | None) -> None:
+    if count is None:
+        raise click.Abort
     if not count and an_id is not None:
         click.echo(f"There is no dead letter {an_id} that fits.", err=True)
         raise SystemExit(1)

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 import orjson
 
-from bridge import logs
-from bridge.app import open_runtime, resealing
-from bridge.cli.common import config_option, json_option, load
-from bridge.settings import Settings
+from bridge.app import Runtime, resealing
+from bridge.cli.common import config_option, json_option, operate
 from bridge.store.reseal import Tally
 
 
@@ -24,9 +21,7 @@ def reencrypt(config: Path, as_json: bool) -> None:
 
     May run beside daemons that have the newest key already, and may be repeated. Exit code 1: something could not be read.
     """
-    settings = load(config)
-    logs.configure("warning", "console")
-    tallies = asyncio.run(_reencrypt(settings))
+    tallies = operate(config, _reencrypt)
     if as_json:
         click.echo(orjson.dumps({name: asdict(tally) for name, tally in tallies.items()}))
     for name, tally in tallies.items():
@@ -39,6 +34,5 @@ def reencrypt(config: Path, as_json: bool) -> None:
         raise SystemExit(1)
 
 
-async def _reencrypt(settings: Settings) -> dict[str, Tally]:
-    async with open_runtime(settings) as runtime:
-        return await resealing(runtime).run()
+async def _reencrypt(runtime: Runtime) -> dict[str, Tally]:
+    return await resealing(runtime).run()

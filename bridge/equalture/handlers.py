@@ -53,7 +53,7 @@ def webhook(clock: Clock) -> Handler:
     intake = body.Intake(BODY_LIMIT, body.Room(8 * 1024 * 1024, 2 * 1024 * 1024))
 
     async def handle(request: web.Request) -> web.StreamResponse:
-        customer = request.app[CUSTOMERS]().get(request.match_info["customer"])
+        customer = request.app[CUSTOMERS]().find(request.match_info["customer"])
         secret = customer.equalture.webhook_secret if customer is not None else None
         if customer is None or not secret:
             msg = "No webhook secret is configured for this customer."

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from datetime import timedelta
 
 import structlog
 
@@ -21,6 +22,10 @@ _LOOK_EVERY_S = 0.1
 _NOT_YET = (
     "Erased here; Equalture has not confirmed yet. The bridge goes on by itself; where Equalture refuses, the operator finds it"
     " among the dead letters, and a repeat of this call tries again."
+)
+_NOT_SERVED = (
+    "Erased here, but not anonymised at Equalture: that takes the account of customer {}, which this command cannot use, since"
+    " the file is missing or wrong. It stays owed (`invitations list --owed`) until a daemon that serves the customer does it."
 )
 
 log = structlog.get_logger()
@@ -49,15 +54,7 @@ class Erasure:
         the provider). The provider is waited for no longer than one call to it may take, however many there are to make.
         """
         give_up_at = self._records.monotonic() + customer.equalture.timeout.total_seconds()
-        invitation = await self._records.owned(customer, invitation_id)
-        if invitation.state is State.FAILED:
-            raise unknown_invitation()
-        # First of all, for afterwards nobody may know the way any more; also of a tombstone, should that have failed before.
-        await self._forget(invitation)
-        if invitation.state is not State.ERASED:
-            await self._erase_expired(invitation.replaces, customer)
-            invitation = await self._tombstone(invitation, customer)
-            log.info("invitation.erased", invitation_id=invitation.id, customer=customer.key)
+        invitation = await self._here(await self._records.owned(customer, invitation_id), customer)
         invitation = await self._after_create(invitation, customer, give_up_at)
         if not lifecycle.to_anonymise(invitation):
             return
@@ -67,11 +64,33 @@ class Erasure:
         if lifecycle.to_anonymise(await self._latest(invitation)):
             raise NotConfirmed(_NOT_YET)
 
+    async def erase_unserved(self, invitation: Invitation, patience: timedelta = timedelta(0)) -> None:
+        """The same for an operator who cannot use the customer's account, so that others have to ask the provider.
+
+        *patience*: how long to wait for them. Raises ``NotConfirmed`` where nobody has done it by then: it stays owed.
+        """
+        invitation = await self._here(invitation, None)
+        await self._wait_for_others(invitation, self._records.monotonic() + patience.total_seconds())
+        if lifecycle.to_anonymise(await self._latest(invitation)):
+            raise NotConfirmed(_NOT_SERVED.format(invitation.customer))
+
+    async def _here(self, invitation: Invitation, customer: Customer | None) -> Invitation:
+        """The tombstone; raises ``UnknownInvitation`` for what nobody was ever given."""
+        if invitation.state is State.FAILED:
+            raise unknown_invitation()
+        # First of all, for afterwards nobody may know the way any more; also of a tombstone, should that have failed before.
+        await self._forget(invitation)
+        if invitation.state is not State.ERASED:
+            await self._erase_expired(invitation.replaces, customer)
+            invitation = await self._tombstone(invitation, customer)
+            log.info("invitation.erased", invitation_id=invitation.id, customer=invitation.customer)
+        return invitation
+
     async def _forget(self, invitation: Invitation) -> None:
         for reference_id in {attempt.reference_id for attempt in invitation.attempts if attempt.reference_id}:
             await self._references.forget(invitation.customer, reference_id)
 
-    async def _erase_expired(self, invitation_id: str | None, customer: Customer) -> None:
+    async def _erase_expired(self, invitation_id: str | None, customer: Customer | None) -> None:
         """Erase expired invitations of the same order too: perhaps their answer never reached softgarden, and nobody but us
         has their ids. Their anonymisation goes on by itself.
         """
@@ -83,13 +102,13 @@ class Erasure:
             await self._records.apply(earlier, ErasureRequested(), customer)
             invitation_id = earlier.replaces
 
-    async def _tombstone(self, invitation: Invitation, customer: Customer) -> Invitation:
+    async def _tombstone(self, invitation: Invitation, customer: Customer | None) -> Invitation:
         try:
             return await self._records.apply(invitation, ErasureRequested(), customer)
         except UnknownInvitation:
             # Gone between two of our looks, and with it all but what we hold: enough to have it anonymised.
             buried = await self._records.bury(invitation, customer)
-            log.error("record.lost", invitation_id=invitation.id, customer=customer.key, during="erase")
+            log.error("record.lost", invitation_id=invitation.id, customer=invitation.customer, during="erase")
             if buried is None:
                 raise
             return buried
@@ -112,6 +131,9 @@ class Erasure:
                     invitation.id, lambda: self._tasks.perform_now(invitation.id, TaskKind.ANONYMISE)
                 ):
                     return
+        await self._wait_for_others(invitation, give_up_at)
+
+    async def _wait_for_others(self, invitation: Invitation, give_up_at: float) -> None:
         while lifecycle.to_anonymise(await self._latest(invitation)) and self._records.monotonic() < give_up_at:
             await self._pause(_LOOK_EVERY_S)
 

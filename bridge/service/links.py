@@ -78,7 +78,7 @@ class Links:
     async def _shared(self, token: str) -> tuple[Invitation, Customer, str]:
         invitation, customer = await self._open(Purpose.SHARE, token)
         reference_id = translate.result_reference(invitation)
-        if customer is None or not customer.results.share or reference_id is None:
+        if not customer.results.share or reference_id is None:
             raise UnknownInvitation("There is nothing to share behind this link.")
         return invitation, customer, reference_id
 
@@ -103,17 +103,17 @@ class Links:
             del self._known[other]
         self._known[invitation_id] = known
 
-    async def result(self, token: str, purpose: str = Purpose.RESULTS) -> tuple[Invitation, Customer | None]:
+    async def result(self, token: str, purpose: str = Purpose.RESULTS) -> tuple[Invitation, Customer]:
         """The invitation behind a results or report link, for the page to show."""
         return await self._open(purpose, token)
 
-    async def start(self, token: str) -> tuple[Invitation, str | None]:
+    async def start(self, token: str) -> tuple[Invitation, Customer, str | None]:
         """The invitation behind a landing page, and the provider's link while the test can be taken."""
         invitation, customer = await self._open(Purpose.START, token)
         open_now = lifecycle.can_be_taken(invitation, self._records.policy(customer), self._records.clock())
-        return invitation, invitation.assessment_url if open_now else None
+        return invitation, customer, invitation.assessment_url if open_now else None
 
-    async def _open(self, purpose: str, token: str) -> tuple[Invitation, Customer | None]:
+    async def _open(self, purpose: str, token: str) -> tuple[Invitation, Customer]:
         invitation_id = self._signer.read(purpose, token)
         invitation = await self._records.store.load(invitation_id) if invitation_id else None
         if invitation is None or invitation.state is State.FAILED:
@@ -121,6 +121,9 @@ class Links:
         bind_contextvars(customer=invitation.customer)
         if invitation.state is State.ERASED:
             raise Gone("This was deleted.")
+        customer = self._customers().find(invitation.customer)
+        if customer is None:
+            raise Gone("The customer to whom this belonged is not served any more.")
         completed_at = invitation.completed_at
         if (
             purpose != Purpose.START
@@ -129,4 +132,4 @@ class Links:
             and self._records.clock() >= completed_at + self._max_age
         ):
             raise Gone("This link is too old.")
-        return invitation, self._customers().get(invitation.customer)
+        return invitation, customer

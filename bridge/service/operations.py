@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -64,6 +64,11 @@ class Operations:
             raise UnknownInvitation(f"No invitation {invitation_id} is stored.")
         return invitation
 
+    async def customers(self) -> set[str]:
+        """The keys of all customers of whom anything is stored."""
+        found = {invitation.customer async for invitation in self._store.scan()}
+        return found | {letter.customer async for letter in self._queue.dead_letters()}
+
     async def dead_letters(self, choice: Choice) -> list[DeadLetter]:
         """The dead letters that are meant, oldest first."""
         now = self._clock()
@@ -76,9 +81,8 @@ class Operations:
         done = [await self._queue.replay(letter.invitation_id, letter.kind, self._clock()) for letter in letters]
         return sum(done)
 
-    async def drop(self, choice: Choice) -> int:
-        """Forget them; how many."""
-        letters = await self.dead_letters(choice)
+    async def drop(self, letters: Iterable[DeadLetter]) -> int:
+        """Forget these; how many were still there."""
         return sum([await self._queue.drop(letter.invitation_id, letter.kind) for letter in letters])
 
 

@@ -36,6 +36,7 @@ class Results:
     async def recognise(self, invitation_id: str, secret: str, credentials: str | None) -> tuple[Invitation, Attempt]:
         """Which attempt's callback URL this is; raises the same ``UnknownInvitation`` for a wrong id, secret or token.
 
+        ``CustomerSetAside`` is for those alone who know the secret: which token belongs to it cannot be told then.
         *credentials*: what came in ``Authorization`` behind ``Bearer`` or ``Token``; needed where the customer set a
         ``callback_token`` (Equalture arranges it by personal contact).
         """
@@ -43,7 +44,8 @@ class Results:
         given = ids.digest(secret)
         attempts = invitation.attempts if invitation is not None else ()
         mine = [attempt for attempt in attempts if ids.same(attempt.secret_digest, given)]
-        if invitation is None or not mine or not self._token_fits(invitation.customer, credentials):
+        customer = self._customers().find(invitation.customer) if invitation is not None and mine else None
+        if invitation is None or customer is None or not _token_fits(customer, credentials):
             raise unknown_invitation()
         return invitation, mine[0]
 
@@ -61,9 +63,9 @@ class Results:
             readable=report is not None,
         )
 
-    def _token_fits(self, customer_key: str, credentials: str | None) -> bool:
-        customer = self._customers().get(customer_key)
-        wanted = customer.equalture.callback_token if customer is not None else None
-        if not wanted:
-            return True
-        return hmac.compare_digest(wanted.reveal().encode(), (credentials or "").encode("utf-8", "surrogatepass"))
+
+def _token_fits(customer: Customer, credentials: str | None) -> bool:
+    wanted = customer.equalture.callback_token
+    if not wanted:
+        return True
+    return hmac.compare_digest(wanted.reveal().encode(), (credentials or "").encode("utf-8", "surrogatepass"))

@@ -119,6 +119,11 @@ class _Server:
             log.info("embedded_redis.answers")
 
 
+def holds_data(data_dir: Path) -> bool:
+    """Whether a server has ever kept its data here; looking leaves no trace."""
+    return any((data_dir / name).exists() for name in ("appendonlydir", "appendonly.aof", "dump.rdb"))
+
+
 def _open_dir(data_dir: Path) -> tuple[Path, IO[bytes]]:
     data_dir = data_dir.absolute()
     try:

@@ -11,7 +11,14 @@ import structlog
 from aiohttp import web
 from structlog.contextvars import bound_contextvars
 
-from bridge.errors import BridgeError, InvalidRequest, RecordUnreadable, StoreUnavailable, UpstreamError
+from bridge.errors import (
+    BridgeError,
+    CustomerSetAside,
+    InvalidRequest,
+    RecordUnreadable,
+    StoreUnavailable,
+    UpstreamError,
+)
 from bridge.web import problems
 from bridge.web.keys import DRAINING, FAILURE, HEARD, REQUEST_ID, ROUTE
 from bridge.web.listener import complete
@@ -73,7 +80,7 @@ async def _answer(request: web.Request, handler: Handler) -> tuple[web.StreamRes
     failure = request.get(FAILURE)
     if failure is None:
         return response, None, logging.INFO
-    grave = isinstance(failure, UpstreamError | StoreUnavailable | RecordUnreadable)
+    grave = isinstance(failure, UpstreamError | StoreUnavailable | RecordUnreadable | CustomerSetAside)
     return response, problems.code_of(failure), logging.WARNING if grave else logging.INFO
 
 

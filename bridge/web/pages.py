@@ -14,13 +14,12 @@ import jinja2
 from aiohttp import web
 from markupsafe import Markup
 
-from bridge.core.customers import Customer
 from bridge.core.links import Purpose
 from bridge.core.models import Invitation, State
 from bridge.core.translate import score_fields
 from bridge.errors import BridgeError, Gone, UnknownInvitation
 from bridge.report import pdf
-from bridge.web.keys import CUSTOMERS, FAILURE, SERVICES
+from bridge.web.keys import FAILURE, SERVICES
 from bridge.web.routing import Endpoint, Handler
 from bridge.web.words import WORDS, language
 
@@ -117,26 +116,25 @@ class Handlers:
     async def result(self, request: web.Request) -> web.StreamResponse:
         """Show state, test and result to a recruiter."""
         invitation, customer = await request.app[SERVICES].links.result(request.match_info["token"])
-        lang = language(customer.equalture.locale if customer else "en")
-        return self._pages.html("result.html", lang=lang, values=_result_values(invitation, customer, lang))
+        lang = language(customer.equalture.locale)
+        return self._pages.html("result.html", lang=lang, values=_result_values(invitation, lang))
 
     async def report(self, request: web.Request) -> web.StreamResponse:
         """The result as a PDF."""
         links = request.app[SERVICES].links
         invitation, customer = await links.result(request.match_info["token"], Purpose.REPORT)
-        if invitation.state is not State.COMPLETED or (customer is not None and not customer.results.report):
+        if invitation.state is not State.COMPLETED or not customer.results.report:
             raise UnknownInvitation("There is no report.")
-        lang = language(customer.equalture.locale if customer else "en")
-        values = _result_values(invitation, customer, lang)
+        lang = language(customer.equalture.locale)
+        values = _result_values(invitation, lang)
         raw = pdf.render(str(values["title"]), _facts(values, WORDS[lang]), _rows(invitation))
         headers = {**private_headers(), "Content-Disposition": 'inline; filename="report.pdf"'}
         return web.Response(body=raw, content_type="application/pdf", headers=headers)
 
     async def start(self, request: web.Request) -> web.StreamResponse:
         """One button in front of a one-time link: mail scanners follow links, but press no buttons."""
-        invitation, url = await request.app[SERVICES].links.start(request.match_info["token"])
-        customer = request.app[CUSTOMERS]().get(invitation.customer)
-        lang = _asked_language(request, customer.equalture.locale if customer else "en")
+        invitation, customer, url = await request.app[SERVICES].links.start(request.match_info["token"])
+        lang = _asked_language(request, customer.equalture.locale)
         if url is None:
             return self._pages.message("over", status=200, lang=lang)
         parts = urlsplit(url)
@@ -152,7 +150,7 @@ class Handlers:
 
     async def begin(self, request: web.Request) -> web.StreamResponse:
         """The button was pressed."""
-        _, url = await request.app[SERVICES].links.start(request.match_info["token"])
+        _, _, url = await request.app[SERVICES].links.start(request.match_info["token"])
         if url is None:
             return self._pages.message("over", status=200, lang=_asked_language(request))
         return web.Response(status=303, headers={**private_headers(), "Location": url})
@@ -193,7 +191,7 @@ def endpoints(pages: Pages) -> list[Endpoint]:
     ]
 
 
-def _result_values(invitation: Invitation, customer: Customer | None, lang: str) -> dict[str, object]:
+def _result_values(invitation: Invitation, lang: str) -> dict[str, object]:
     words = WORDS[lang]
     result = invitation.result if invitation.state is State.COMPLETED else None
     shown = "pending" if invitation.state not in (State.COMPLETED, State.EXPIRED) else str(invitation.state)

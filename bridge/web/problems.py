@@ -29,6 +29,7 @@ _TABLE: dict[type[Exception], tuple[int, str]] = {
     errors.NotConfirmed: (502, "Not confirmed by Equalture yet"),
     errors.Unavailable: (503, "Equalture cannot be reached"),
     errors.OutcomeUnknown: (504, "Equalture gave no usable answer"),
+    errors.CustomerSetAside: (503, "This customer is not served for now"),
     errors.StoreUnavailable: (503, "The store cannot be reached"),
     errors.BridgeError: (500, "Internal error"),
     errors.RecordUnreadable: (503, "The record cannot be read"),

@@ -89,7 +89,7 @@ def write(folder: Path, redis_url: str, **daemon: Any) -> Path:
         **daemon,
     }
     (folder / "bridge.yaml").write_text(yaml.safe_dump(document))
-    for number, name in enumerate(("acme", "globex")):
+    for number, name in enumerate(("acme", "globex"), start=1):
         customer = {
             "softgarden": {"tokens_sha256": [str(number) * 64], "client_id": "10"},
             "equalture": {"client_id": name, "client_secret": "s3cret-of-the-customer"},

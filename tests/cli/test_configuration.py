@@ -435,4 +435,4 @@ async def test_tests_shows_jobs_beside_the_mapping(folder: Folder) -> None:
     assert "Failed: equalture" in away.stderr
     strange = await asyncio.to_thread(run, "tests", "acne", "--config", config)
     assert strange.returncode == 1
-    assert "configured: acme" in strange.stderr
+    assert "did you mean 'acme'?" in strange.stderr

@@ -107,6 +107,28 @@ async def test_no_callback_brings_it_back(world: World) -> None:
     assert await world.next_due() is None
 
 
+async def test_without_the_customers_account(world: World) -> None:
+    """An operator erases also what belongs to a customer that is not served; what is owed is paid when it is back."""
+    one, other = await world.invited(), await world.invited("application-2")
+    world.customers.clear()
+    for _ in range(2):
+        with pytest.raises(NotConfirmed, match="acme"):
+            await world.erasure.erase_unserved(await world.load(one))
+    gone = await world.load(one)
+    assert (gone.state, gone.application_id, world.provider.script.made("anonymise")) == (State.ERASED, "", [])
+    world.clock.advance(timedelta(minutes=1))
+    assert await world.work() == 0
+    world.customers["acme"] = ACME
+    assert await world.work() == 1
+    assert world.provider.script.made("anonymise") == [("anonymise", "acme", "ref-1")]
+    await world.erasure.erase_unserved(await world.load(one))
+
+    # While a command waits, the daemon, which has the account, does it.
+    world.on_pause = lambda: asyncio.ensure_future(world.work()) and None
+    await world.erasure.erase_unserved(await world.load(other), timedelta(seconds=5))
+    assert (await world.load(other)).attempts[0].anonymised
+
+
 async def test_parallel_deletions(world: World) -> None:
     """Ten deletions of the same candidate at once are all confirmed, and the provider is asked once."""
     one = await world.invited()

@@ -81,8 +81,9 @@ async def test_replay_is_due_now(world: World) -> None:
 async def test_drop(world: World) -> None:
     """A dropped letter is gone for good, and its task does not run again."""
     one = await dead(world)
-    assert await world.operations.drop(Choice(one.id)) == 1
-    assert await world.operations.drop(Choice(one.id)) == 0
+    letters = await world.operations.dead_letters(Choice(one.id))
+    assert await world.operations.drop(letters) == 1
+    assert await world.operations.drop(letters) == 0
     assert await world.operations.replay(Choice(one.id)) == 0
     assert await world.work() == 0
 
@@ -107,6 +108,14 @@ async def test_invitations_by_customer_and_state(world: World) -> None:
     assert await found(state=State.COMPLETED) == {done.id}
     assert await found(uncertain=True) == await found("acme", State.UNCERTAIN) == {lost}
     assert await found(state=State.INVITED, uncertain=True) == set()
+
+
+async def test_customers_of_whom_something_is_stored(world: World) -> None:
+    """Customers are known by what is stored of them, also when they are not configured any more."""
+    assert await world.operations.customers() == set()
+    await dead(world)
+    world.customers.clear()
+    assert await world.operations.customers() == {"acme"}
 
 
 async def test_timeline(world: World) -> None:

@@ -1,0 +1,32 @@
+"""Options that several commands have; free of imports that cost time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def config_option(function: F) -> F:
+    """``--config DIR``, else ``BRIDGE_CONFIG``, else ``config``."""
+    return click.option(
+        "--config",
+        type=click.Path(path_type=Path, file_okay=False),
+        default=lambda: Path(os.environ.get("BRIDGE_CONFIG", "config")),
+        help="Folder of bridge.yaml and customers/ (BRIDGE_CONFIG; default: config).",
+    )(function)
+
+
+def json_option(function: F) -> F:
+    """``--json``: print data for machines."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON.")(function)
+
+
+def yes_option(function: F) -> F:
+    """``--yes``: do what cannot be undone without asking."""
+    return click.option("--yes", is_flag=True, help="Do not ask, as one is asked on a terminal.")(function)
