@@ -47,6 +47,7 @@ async def net(request: web.Request, handler: Handler) -> web.StreamResponse:
             # What is left of a body that nobody wants must not hold the connection, nor be taken for a request.
             response.force_close()
         failure = request.get(FAILURE)
+        whose = {"customer": failure.customer} if isinstance(failure, CustomerSetAside) else {}
         log.log(
             severity,
             "request.handled",
@@ -56,6 +57,7 @@ async def net(request: web.Request, handler: Handler) -> web.StreamResponse:
             code=code,
             reason=None if failure is None else str(failure),
             ms=round((time.monotonic() - begun) * 1000, 1),
+            **whose,
         )
         return response
 
