@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from aiohttp import web
+from aiohttp.typedefs import Middleware
 
 from bridge import egress, worker
 from bridge.core.callbacks import CallbackRule
@@ -47,7 +48,7 @@ from bridge.store.invitations import RedisInvitations
 from bridge.store.references import RedisReferences
 from bridge.store.reseal import Resealing
 from bridge.store.tasks import RedisTasks
-from bridge.web import health, openapi, pages
+from bridge.web import admin, health, openapi, pages
 from bridge.web.keys import CUSTOMERS, DRAINING, HEARD, OBSTACLE, SERVICES
 from bridge.web.limits import RateLimit
 from bridge.web.middlewares import net
@@ -247,11 +248,13 @@ def create_app(runtime: Runtime) -> web.Application:
 
 def create_admin_app(runtime: Runtime) -> web.Application:
     """The admin listener: what only operators may see."""
-    return _application(runtime, health.endpoints(runtime.readiness, details=True))
+    settings = runtime.settings
+    guard = admin.guard((settings.admin_listen.host, *settings.admin_hosts))
+    return _application(runtime, health.endpoints(runtime.readiness, details=True), guard)
 
 
-def _application(runtime: Runtime, endpoints: list[Endpoint]) -> web.Application:
-    app = web.Application(middlewares=[net])
+def _application(runtime: Runtime, endpoints: list[Endpoint], *more: Middleware) -> web.Application:
+    app = web.Application(middlewares=[net, *more])
     app[SERVICES] = runtime.services
     app[CUSTOMERS] = runtime.directory
     app[OBSTACLE] = lambda: runtime.obstacle

@@ -10,6 +10,7 @@
     |  |  '- CallbackNotAllowed     400
     |  |- Unauthorized              401
     |  |- BadSignature              401
+    |  |- Forbidden                 403
     |  |- NotEnabled                404
     |  |- UnknownInvitation         404
     |  |  '- NeverIssued            400, on deletion: softgarden's rule
@@ -121,6 +122,12 @@ class BadSignature(RequestError):
     """An event that was not signed by whom we share a secret with, or too long ago."""
 
     code = "bad_signature"
+
+
+class Forbidden(RequestError):
+    """Sent through somebody's browser by a page that has no business here."""
+
+    code = "forbidden"
 
 
 class NotEnabled(RequestError):

@@ -161,6 +161,7 @@ class Settings:
     config_dir: FilePath
     listen: Address = _LISTENERS["listen"]
     admin_listen: Address = _LISTENERS["admin_listen"]
+    admin_hosts: tuple[str, ...] = ()
     redis: RedisSettings = RedisSettings()
     encryption_keys: tuple[bytes, ...] = field(default=(), repr=False)
     log: LogSettings = LogSettings()
@@ -255,6 +256,7 @@ class BridgeSchema(Settled):
     public_url = Text(rules.web_url, required=True)
     listen = Text(lambda text: Address(*rules.address(text)))
     admin_listen = Text(lambda text: Address(*rules.address(text)))
+    admin_hosts = Many(Text(rules.host_name))
     redis = Section(_RedisSchema)
     signing_keys = Keys(KeyText(rules.key, allow_none=True), required=True)
     encryption_keys = Keys(KeyText(rules.key, allow_none=True))

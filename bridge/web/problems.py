@@ -15,6 +15,7 @@ _TABLE: dict[type[Exception], tuple[int, str]] = {
     errors.NeverIssued: (400, "Unknown invitation"),
     errors.Unauthorized: (401, "A valid bearer token is needed"),
     errors.BadSignature: (401, "The signature does not fit"),
+    errors.Forbidden: (403, "Not from here"),
     errors.NotEnabled: (404, "Not enabled"),
     errors.UnknownInvitation: (404, "Unknown invitation"),
     errors.SlowBody: (408, "The body came too slowly"),

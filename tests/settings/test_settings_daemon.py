@@ -34,6 +34,7 @@ def test_defaults(folder: Folder) -> None:
     assert settings.public_url == "https://bridge.example.com"
     assert settings.listen == Address("0.0.0.0", 8080)
     assert settings.admin_listen == Address("127.0.0.1", 8081)
+    assert settings.admin_hosts == ()
     assert settings.redis == RedisSettings(None, Path(".data"), "bridge", "warn", WaitSettings())
     assert settings.redis.wait == WaitSettings(replicas=0, timeout=timedelta(milliseconds=500), local_fsync=False)
     assert settings.signing_keys == (bytes(32),)
@@ -62,6 +63,7 @@ def test_everything(folder: Folder) -> None:
         public_url: HTTP://localhost:8080/prefix//
         listen: "[::1]:0"
         admin_listen: bridge-1.internal:9000
+        admin_hosts: [Admin.Example.]
         redis:
           url: unix:///run/redis.sock
           data_dir: /var/lib/x
@@ -95,6 +97,7 @@ def test_everything(folder: Folder) -> None:
     assert settings.listen == Address("::1", 0)
     assert str(settings.listen) == "[::1]:0"
     assert str(settings.admin_listen) == "bridge-1.internal:9000"
+    assert settings.admin_hosts == ("admin.example",)
     wait = WaitSettings(2, timedelta(milliseconds=1200), True)
     assert settings.redis == RedisSettings(Secret("unix:///run/redis.sock"), Path("/var/lib/x"), "a.b", "off", wait)
     assert settings.signing_keys == (bytes(range(32)), bytes(32))
@@ -168,6 +171,7 @@ def test_sections_may_be_commented_out(folder: Folder) -> None:
         ("listen: localhost:70000", 5, 9, "expected HOST:PORT"),
         ("listen: '[x]:1'", 5, 9, "expected an IPv6 address"),
         ("listen: a:1\nadmin_listen: a:1", 6, 15, "the same address as listen, the text 'a:1'"),
+        ("admin_hosts: [http://a]", 5, 15, "expected a host name, without scheme"),
         ("listen: 127.0.0.1:8081", 1, 1, "admin_listen: the same address as listen"),
         ("encryption_keys: [short]", 5, 19, "expected 32 bytes in URL-safe base64"),
         ("encryption_keys: short", 5, 18, "expected a list, found something else"),
