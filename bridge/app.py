@@ -42,6 +42,7 @@ from bridge.softgarden.schemas import Wire
 from bridge.store import embedded
 from bridge.store.absences import RedisAbsences
 from bridge.store.cipher import KeyRing
+from bridge.store.clock import AgreedClock
 from bridge.store.commands import Commands, Wait
 from bridge.store.connection import open_client
 from bridge.store.invitations import RedisInvitations
@@ -89,6 +90,7 @@ class Runtime:
     customers: Directory
     changed: asyncio.Event
     """Set when other customers than before are in force."""
+    clock: AgreedClock | None = None
     draining: bool = False
     obstacle: str | None = None
     fingerprint: str = ""
@@ -105,6 +107,11 @@ class Runtime:
         self.customers, self.refused = customers, ()
         self.changed.set()
 
+    async def agree(self) -> None:
+        """Go by the time of the other processes on this Redis from now on, as far as it answers."""
+        if self.clock is not None:
+            await self.clock.agree(self.worker.hold)
+
     async def readiness(self) -> health.Readiness:
         """Whether this process should get work, and what an operator should know besides."""
         if self.draining:
@@ -120,7 +127,11 @@ class Runtime:
     def details(self) -> dict[str, object]:
         """What is not served although the process is ready; nothing where everything is."""
         aside = {one.key: [str(why) for why in one.complaints] for one in self.customers.set_aside.values()}
-        found = {"customers_set_aside": aside, "reload_refused": [str(why) for why in self.refused]}
+        found = {
+            "customers_set_aside": aside,
+            "reload_refused": [str(why) for why in self.refused],
+            "clock": self.clock.complaint() if self.clock is not None else None,
+        }
         return {name: value for name, value in found.items() if value}
 
 
@@ -148,7 +159,8 @@ async def open_provider() -> AsyncIterator[AssessmentProvider]:
 async def open_runtime(
     settings: Settings,
     *,
-    clock: Clock = utc_now,
+    clock: Clock | None = None,
+    wall: Clock = utc_now,
     monotonic: Monotonic = time.monotonic,
     mint: Mint = mint,
     dice: Dice = random.random,
@@ -160,6 +172,8 @@ async def open_runtime(
     """Open everything that use cases need, and close it in reverse order. The worker is wired but not started.
 
     Without *fresh* an embedded server is opened only where one has kept data before; else ``NoData`` is raised.
+    Without a *clock* the time is the one that all processes on this Redis agree upon, from when the worker is started;
+    *wall* is this host's own.
     """
     async with contextlib.AsyncExitStack() as stack:
         if commands is None:
@@ -175,6 +189,8 @@ async def open_runtime(
         if notifier is None:
             guarded = egress.guarded_session(allow_private=insecure, connections=OUTWARD_CONNECTIONS)
             notifier = SoftgardenNotifier(await stack.enter_async_context(guarded), settings.softgarden.timeout)
+        agreed = AgreedClock(commands.times, wall=wall, monotonic=monotonic) if clock is None else None
+        clock = clock or agreed or wall
         targets = Targets(monotonic)
         provider, notifier = GuardedProvider(provider, targets), GuardedNotifier(notifier, targets)
         awake = asyncio.Event()
@@ -214,7 +230,8 @@ async def open_runtime(
                 commands=commands,
                 queue=queue,
                 invitations=store,
-                worker=Worker(tasks, queue, clock, mint, awake),
+                worker=Worker(tasks, queue, clock, mint, awake, agreed.agree if agreed else None),
+                clock=agreed,
                 signer=signer,
                 absences=RedisAbsences(commands, prefix=prefix),
                 customers=settings.customers,

@@ -32,6 +32,9 @@ Clock = Callable[[], datetime]
 Monotonic = Callable[[], float]
 """Seconds on a clock that never jumps: for durations inside this process, never for what is stored."""
 
+Hold = Callable[[datetime], Awaitable[None]]
+"""Told what time is going to be, before it is: the clock is about to make a step."""
+
 Pause = Callable[[float], Awaitable[None]]
 """Wait that many seconds."""
 
@@ -188,6 +191,7 @@ __all__ = [
     "Clock",
     "Customers",
     "Dice",
+    "Hold",
     "InvitationStore",
     "Mint",
     "Monotonic",

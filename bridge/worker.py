@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import datetime
 
 import structlog
 
 from bridge.core.models import Lease
 from bridge.errors import StoreUnavailable
-from bridge.ports import Clock, Mint, TaskQueue
+from bridge.ports import Clock, Hold, Mint, TaskQueue
 from bridge.service.tasks import LEASE_LIFE, Tasks
 
 SLOTS = 64
@@ -26,6 +27,10 @@ HEARTBEAT_S = 3.0
 IDLE_S = 0.5
 """How often the queue is looked at when nobody wakes us: other processes' tasks show up within this time."""
 
+SKEW_BORNE_S = 5.0
+"""By how much the times of two processes may differ without one taking the other's running tasks: a lease has this long to
+live at the least (its life less the pause between two heartbeats, and two seconds for a Redis that is slow)."""
+
 _REDIS_AWAY_S = 1.0
 _LAST_LOOK_S = 2.0
 """How long the loop may take to notice that it was stopped: one look at a Redis that does not answer."""
@@ -34,14 +39,26 @@ log = structlog.get_logger()
 
 
 class Worker:
-    """One per process. ``wake`` is called whenever something was made due by this process."""
+    """One per process; *awake* is set whenever something was made due by this process.
 
-    def __init__(self, tasks: Tasks, queue: TaskQueue, clock: Clock, mint: Mint, awake: asyncio.Event) -> None:
+    *agree* has *clock* agree with the other processes' again, where that is to be done.
+    """
+
+    def __init__(
+        self,
+        tasks: Tasks,
+        queue: TaskQueue,
+        clock: Clock,
+        mint: Mint,
+        awake: asyncio.Event,
+        agree: Callable[[Hold], Awaitable[None]] | None = None,
+    ) -> None:
         self._tasks = tasks
         self._queue = queue
         self._clock = clock
         self._owner = mint()
         self._awake = awake
+        self._agree = agree
         self._running: dict[asyncio.Task[None], Lease] = {}
         self._stopping = False
         self._complained = False
@@ -49,7 +66,9 @@ class Worker:
     async def run(self) -> None:
         """Lease and perform until ``stop``."""
         async with asyncio.TaskGroup() as group:
-            heart = group.create_task(self._heartbeat())
+            if self._agree is not None:
+                await self._agree(self.hold)
+            beside = [group.create_task(self._heartbeat()), group.create_task(self._keep_time())]
             try:
                 while not self._stopping:
                     self._awake.clear()
@@ -57,7 +76,8 @@ class Worker:
                     if not leased and not self._stopping:
                         await self._doze()
             finally:
-                heart.cancel()
+                for task in beside:
+                    task.cancel()
 
     async def stop(self, grace_s: float) -> None:
         """Take no more, let what runs finish within *grace_s*, give the rest back."""
@@ -150,6 +170,17 @@ class Worker:
             if self._running:
                 with contextlib.suppress(StoreUnavailable):
                     await self._queue.extend(tuple(self._running.values()), self._clock() + LEASE_LIFE)
+
+    async def _keep_time(self) -> None:
+        while self._agree is not None:
+            await asyncio.sleep(IDLE_S)
+            await self._agree(self.hold)
+
+    async def hold(self, now: datetime) -> None:
+        """The time is going to be *now*: what runs here must not look as if its lease had run out, or run for hours."""
+        if self._running:
+            with contextlib.suppress(StoreUnavailable):
+                await self._queue.extend(tuple(self._running.values()), now + LEASE_LIFE)
 
     def _say_away(self, error: StoreUnavailable) -> None:
         if not self._complained:

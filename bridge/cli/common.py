@@ -52,6 +52,7 @@ def operate(config: Path, act: Callable[[Runtime], Awaitable[T]]) -> T:
 
     async def run() -> T:
         async with open_runtime(loaded, fresh=False) as runtime:
+            await runtime.agree()
             return await act(runtime)
 
     return asyncio.run(run())

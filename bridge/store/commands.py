@@ -9,12 +9,15 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, NoScriptError, RedisError, ResponseError
 
 from bridge.errors import StoreUnavailable
+from bridge.ports import Monotonic
+from bridge.store.clock import Reading
 from bridge.store.cluster import Cluster, pipeline
 from bridge.store.scripts import Command, with_text
 from bridge.store.tls import untrusted
@@ -163,6 +166,23 @@ class Commands:
         """Return if Redis answers at once."""
         async with guard(PING_S):
             await self._client.ping()
+
+    async def times(self, monotonic: Monotonic) -> list[Reading]:
+        """What time it is at each node that takes writes, as far as they answer at once."""
+
+        async def ask(node: Redis) -> Reading | None:
+            asked_at = monotonic()
+            try:
+                async with guard(PING_S / 2):
+                    seconds, micros = await node.time()
+            except StoreUnavailable:
+                return None
+            at = datetime.fromtimestamp(int(seconds), UTC) + timedelta(microseconds=int(micros))
+            return Reading(asked_at, monotonic(), at)
+
+        async with guard(PING_S):
+            readings = await asyncio.gather(*(ask(node) for node in await self._writable()))
+        return [reading for reading in readings if reading is not None]
 
     async def settings(self, *names: str) -> list[dict[str | None, str | None]] | None:
         """What every node that takes writes says of these settings; None: one does not say."""

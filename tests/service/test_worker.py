@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from datetime import timedelta
 from typing import Any
 
 from bridge.core.models import Lease, TaskKind
+from bridge.ports import Hold
+from bridge.service.tasks import LEASE_LIFE
 from bridge.worker import PER_LANE, Worker, running
 from tests.service.fakes import World
 
@@ -36,6 +39,7 @@ class Queue:
 
     def __init__(self) -> None:
         self.looks = 0
+        self.extended: list[tuple[int, Any]] = []
         self.idle = asyncio.Event()
         """Both lanes are refused by the worker itself: it has as many of them as it may."""
 
@@ -59,7 +63,7 @@ class Queue:
         return None
 
     async def extend(self, leases: Any, until: Any) -> None:
-        return None
+        self.extended.append((len(leases), until))
 
     async def release(self, leases: Any, now: Any) -> None:
         return None
@@ -75,3 +79,29 @@ async def test_lanes_are_bounded(world: World) -> None:
         assert {("acme", TaskKind.NOTIFY): PER_LANE, ("globex", TaskKind.CHECK): PER_LANE} == dict(tasks.most)
         tasks.go.set()
     assert not died
+
+
+async def test_running_tasks_are_held_over_a_step(world: World) -> None:
+    """Before a clock makes a step, the leases of what runs are prolonged by the new time; a stopped worker keeps no time."""
+    tasks, queue = Slow(), Queue()
+    queue.looks = 1
+    step = world.clock() + timedelta(hours=1)
+    seen = asyncio.Event()
+    looks = 0
+
+    async def agree(hold: Hold) -> None:
+        nonlocal looks
+        looks += 1
+        if tasks.under_way and not queue.extended:
+            await hold(step)
+            seen.set()
+
+    worker = Worker(tasks, queue, world.clock, lambda: "owner", asyncio.Event(), agree)  # type: ignore[arg-type]
+    async with running(worker, grace_s=1, on_death=lambda: None):
+        assert not seen.is_set()
+        async with asyncio.timeout(20):
+            await seen.wait()
+        tasks.go.set()
+    assert looks >= 2
+    (count, until) = queue.extended[0]
+    assert (count, until) == (2 * PER_LANE, step + LEASE_LIFE)
