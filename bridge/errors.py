@@ -34,6 +34,7 @@
     |- NotConfirmed                 we owe a vendor something and go on by ourselves; 502 meanwhile
     |- StoreUnavailable             Redis; nothing was accepted
     '- RecordUnreadable             the administrator; the record is left untouched meanwhile
+       |- RecordDamaged             it makes no sense; a hand in Redis, a bad disk, a bad restore
        |- RecordTooNew              written by a newer version of the bridge
        '- RecordSealed              encrypted with a key that is not listed
 
@@ -276,6 +277,12 @@ class RecordUnreadable(BridgeError):
     """A record is there but cannot be read as the bridge is installed and configured now; it is left untouched."""
 
     code = "record_unreadable"
+
+
+class RecordDamaged(RecordUnreadable):
+    """A record makes no sense; it is left untouched, and noted in the quarantine."""
+
+    code = "record_damaged"
 
 
 class RecordTooNew(RecordUnreadable):

@@ -17,9 +17,12 @@ from bridge.core.models import (
     Draft,
     Invitation,
     Job,
+    Lane,
     Lease,
     Progress,
     PublicLink,
+    QuarantineNote,
+    Reconciled,
     Result,
     Settlement,
     Step,
@@ -147,12 +150,16 @@ class TaskQueue(Protocol):
         until: datetime,
         count: int,
         per_lane: int,
-        avoid: Collection[tuple[str, TaskKind]] = (),
+        avoid: Collection[Lane] = (),
+        urgent_only: bool = False,
         serves: Callable[[str], bool] = lambda _: True,
     ) -> tuple[Lease, ...]:
-        """Up to *count* due tasks, at most *per_lane* of one customer and kind, none of the lanes in *avoid*.
+        """Up to *count* due tasks, at most *per_lane* of one lane, none of the lanes in *avoid*.
 
-        Tasks of a customer that this process does not serve (*serves*, by key) stay as they are, for later or for others.
+        Urgent lanes come first. Tasks of a customer that this process does not serve (*serves*, by
+        key) stay as they are, for later or for others. What cannot be read is put aside and given
+        to nobody; a part of the store that does not answer gives nothing meanwhile, and the rest
+        goes on.
         """
 
     async def take(
@@ -176,13 +183,36 @@ class TaskQueue(Protocol):
         """Due tasks by customer and kind."""
 
     def dead_letters(self) -> AsyncIterator[DeadLetter]:
-        """Every dead letter, in no order."""
+        """Every dead letter that can be read, in no order."""
 
     async def replay(self, invitation_id: str, kind: TaskKind, now: datetime) -> bool:
         """Queue a dead letter's task again, from attempt 1, due now; False: no such dead letter."""
 
     async def drop(self, invitation_id: str, kind: TaskKind) -> bool:
         """Forget a dead letter; False: no such dead letter."""
+
+
+class Quarantine(Protocol):
+    """What could not be read and was put aside; for operators."""
+
+    def notes(self) -> AsyncIterator[QuarantineNote]:
+        """Every note, in no order."""
+
+    async def drop(self, found: QuarantineNote) -> bool:
+        """Forget a note and delete what it is about; False: somebody was faster."""
+
+
+class Reconciler(Protocol):
+    """Compares records with queues."""
+
+    async def claim(self, owner: str) -> bool:
+        """Whether this process is the one that walks now; the claim lasts a minute after the last step."""
+
+    async def release(self) -> None:
+        """Let another one walk."""
+
+    async def run(self, *, dry_run: bool = False, pause: Callable[[], Awaitable[None]] | None = None) -> Reconciled:
+        """Walk through everything once and mend it; *pause* is awaited between the steps."""
 
 
 __all__ = [
@@ -197,6 +227,8 @@ __all__ = [
     "Monotonic",
     "Notifier",
     "Pause",
+    "Quarantine",
+    "Reconciler",
     "References",
     "TaskQueue",
     "TestCatalogue",

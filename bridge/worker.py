@@ -1,7 +1,8 @@
 """The worker beside the server: leases due tasks and has the use case perform them.
 
-Bounded in all (``SLOTS``) and per lane (one customer's tasks of one kind, ``PER_LANE``), so that one customer's dead endpoint
-cannot take the slots of another's journey. Redis away is no reason to die; an unexpected death is reported to *on_death*.
+Bounded in all (``SLOTS``) and per lane (one customer's tasks of one kind, ``PER_LANE``), so that one
+customer's dead endpoint cannot take the slots of another's tasks, and with slots kept for what is
+urgent. Redis away is no reason to die; an unexpected death is reported to *on_death*.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from bridge.ports import Clock, Hold, Mint, TaskQueue
 from bridge.service.tasks import LEASE_LIFE, Tasks
 
 SLOTS = 64
+URGENT_SLOTS = 16
+"""Of these, kept for urgent tasks: so a backlog, however large, never makes a fresh result wait."""
 PER_LANE = 8
 AT_ONCE = 4
 """Of one lane in one lease, and only while there is room for as many: so never more than PER_LANE in all."""
@@ -98,17 +101,19 @@ class Worker:
         room = SLOTS - len(self._running)
         if room <= 0:
             return 0
-        used = Counter((lease.customer, lease.kind) for lease in self._running.values())
+        used = Counter(lease.lane for lease in self._running.values())
         full = [lane for lane, count in used.items() if count > PER_LANE - AT_ONCE]
+        room_for_all = SLOTS - URGENT_SLOTS - sum(count for lane, count in used.items() if not lane.urgent)
         now = self._clock()
         try:
             leases = await self._queue.lease(
                 now,
                 owner=self._owner,
                 until=now + LEASE_LIFE,
-                count=room,
+                count=min(room, room_for_all) if room_for_all > 0 else room,
                 per_lane=AT_ONCE,
                 avoid=full,
+                urgent_only=room_for_all <= 0,
                 serves=self._tasks.serves,
             )
         except StoreUnavailable as error:

@@ -16,6 +16,7 @@ from bridge.core.models import (
     DeadLetter,
     Due,
     Invitation,
+    Lane,
     Lease,
     OrderChange,
     Settlement,
@@ -42,6 +43,8 @@ class _Task:
     owner: str = ""
     revision: int = 0
     renewed: datetime | None = None
+    urgent: bool = False
+    renewed_urgent: bool = False
 
     def held(self, now: datetime) -> bool:
         return bool(self.owner) and self.due > now
@@ -49,7 +52,7 @@ class _Task:
     def hand_over(self, owner: str, revision: int, until: datetime) -> None:
         if self.renewed is not None:
             self.attempts, self.history, self.renewed = 0, (), None
-        self.attempts, self.owner, self.revision, self.due = self.attempts + 1, owner, revision, until
+        self.owner, self.revision, self.due = owner, revision, until
 
 
 class MemoryStore:
@@ -63,12 +66,10 @@ class MemoryStore:
         clock: Callable[[], datetime] = _now,
         *,
         retention: timedelta = timedelta(days=365),
-        lease_life: timedelta = timedelta(seconds=10),
     ) -> None:
         self.down = False
         self._clock = clock
         self._retention = retention
-        self._lease_life = lease_life
         self._records: dict[str, tuple[int, bytes, datetime | None]] = {}
         self._orders: dict[tuple[str, str], str] = {}
         self._tasks: dict[tuple[str, TaskKind], _Task] = {}
@@ -125,26 +126,31 @@ class MemoryStore:
         until: datetime,
         count: int,
         per_lane: int,
-        avoid: Collection[tuple[str, TaskKind]] = (),
+        avoid: Collection[Lane] = (),
+        urgent_only: bool = False,
         serves: Callable[[str], bool] = lambda _: True,
     ) -> tuple[Lease, ...]:
         self._check()
         now = _cut(now)
-        given: Counter[tuple[str, TaskKind]] = Counter()
+        given: Counter[Lane] = Counter()
         leases: list[Lease] = []
-        due = [item for item in self._tasks.items() if item[1].due <= now and serves(item[1].customer)]
-        place: Counter[tuple[str, TaskKind]] = Counter()  # one of each lane, then the second of each, and so on
+        due = [
+            item
+            for item in self._tasks.items()
+            if item[1].due <= now and item[1].urgent >= urgent_only and serves(item[1].customer)
+        ]
+        place: Counter[Lane] = Counter()  # one of each lane, then the second of each, and so on
         turns = []
         for (invitation_id, kind), task in sorted(due, key=lambda item: item[1].due):
-            lane = (task.customer, kind)
-            turns.append((place[lane], invitation_id, kind, task))
+            lane = Lane(task.customer, kind, task.urgent)
+            turns.append(((place[lane], not task.urgent), invitation_id, kind, task))
             place[lane] += 1
         for _, invitation_id, kind, task in sorted(turns, key=lambda turn: turn[0]):
-            lane = (task.customer, kind)
+            lane = Lane(task.customer, kind, task.urgent)
             if len(leases) >= count or given[lane] >= per_lane or lane in avoid:
                 continue
             if task.renewed is not None and task.renewed > now:
-                self._tasks[invitation_id, kind] = _Task(task.customer, task.renewed)
+                self._tasks[invitation_id, kind] = _Task(task.customer, task.renewed, urgent=task.renewed_urgent)
                 continue
             task.hand_over(owner, next(self._revisions), _cut(until))
             given[lane] += 1
@@ -178,10 +184,12 @@ class MemoryStore:
         key = (lease.invitation_id, lease.kind)
         del self._tasks[key]
         if task.renewed is not None:
-            self._tasks[key] = _Task(task.customer, task.renewed)
+            self._tasks[key] = _Task(task.customer, task.renewed, urgent=task.renewed_urgent)
         elif isinstance(settlement, Again):
             attempts = lease.attempt if settlement.counted else lease.attempt - 1
-            self._tasks[key] = _Task(task.customer, _cut(settlement.at), attempts, _log(lease, settlement.note))
+            self._tasks[key] = _Task(
+                task.customer, _cut(settlement.at), attempts, _log(lease, settlement.note), urgent=settlement.urgent
+            )
         elif isinstance(settlement, Dead):
             self._dead[key] = DeadLetter(
                 invitation_id=lease.invitation_id,
@@ -196,7 +204,7 @@ class MemoryStore:
 
     async def release(self, leases: Sequence[Lease], now: datetime) -> None:
         for lease in leases:
-            await self.settle(lease, Again(now, counted=False), now)
+            await self.settle(lease, Again(now, counted=False, urgent=lease.urgent), now)
 
     async def next_due(self) -> datetime | None:
         self._check()
@@ -238,11 +246,9 @@ class MemoryStore:
             return
         now, task = self._clock(), self._tasks.get(key)
         if task is not None and task.held(now):
-            task.renewed = _cut(change.at)
+            task.renewed, task.renewed_urgent = _cut(change.at), change.urgent
             return
-        task = self._tasks[key] = _Task(one.customer, _cut(change.at))
-        if change.owner:
-            task.hand_over(change.owner, one.version + 1, _cut(now + self._lease_life))
+        self._tasks[key] = _Task(one.customer, _cut(change.at), urgent=change.urgent)
 
     def _held_by(self, lease: Lease) -> _Task | None:
         task = self._tasks.get((lease.invitation_id, lease.kind))
@@ -264,7 +270,8 @@ def _lease(invitation_id: str, kind: TaskKind, task: _Task) -> Lease:
         invitation_id=invitation_id,
         kind=kind,
         customer=task.customer,
-        attempt=task.attempts,
+        attempt=task.attempts + 1,
+        urgent=task.urgent,
         owner=task.owner,
         revision=task.revision,
         history=task.history,

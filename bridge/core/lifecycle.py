@@ -351,9 +351,22 @@ def decide(invitation: Invitation, event: Event, policy: Policy, now: datetime) 
             step = _erase(invitation, now)
         case AnonymisedSeen(reference_id):  # pragma: no branch (mypy proves that nothing else is left)
             step = _anonymised(invitation, reference_id)
+    step = _prioritised(step)
     if step.invitation == invitation:
         return step
     return replace(step, invitation=replace(step.invitation, updated_at=now))
+
+
+def _prioritised(step: Step) -> Step:
+    """A report that waits to be looked into, and a fresh result, go ahead of polls, expiries and repetitions."""
+    invitation = step.invitation
+    urgent = {
+        TaskKind.CHECK: invitation.hint is not None,
+        TaskKind.NOTIFY: invitation.state is State.COMPLETED,
+        TaskKind.ANONYMISE: False,
+    }
+    tasks = (replace(task, urgent=urgent[task.kind]) if isinstance(task, Due) else task for task in step.tasks)
+    return replace(step, tasks=tuple(tasks))
 
 
 def _attempt_opened(invitation: Invitation, event: AttemptOpened, policy: Policy, now: datetime) -> Step:

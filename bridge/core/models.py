@@ -208,11 +208,14 @@ class Invitation:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """Put a task on the queue (or replace the queued one of this kind); *owner*: leased to this owner at once."""
+    """Put a task on the queue (or replace the queued one of this kind).
+
+    *urgent*: somebody waits for it, so it goes ahead of the customer's backlog.
+    """
 
     kind: TaskKind
     at: datetime
-    owner: str | None = None
+    urgent: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,8 +258,24 @@ class AttemptNote:
 
 
 @dataclass(frozen=True, slots=True)
+class Lane:
+    """The queue of one customer's tasks of one kind: a backlog holds up nobody else.
+
+    Urgent tasks have a lane of their own beside it.
+    """
+
+    customer: str
+    kind: TaskKind
+    urgent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Lease:
-    """A task that is ours for a while. *attempt* counts from 1; *owner* and *revision* prove that it is still ours."""
+    """A task that is ours for a while; *owner* and *revision* prove that it is still ours.
+
+    *attempt* is the number (from 1) of the call that this lease may make: leases themselves are
+    not counted.
+    """
 
     invitation_id: str
     kind: TaskKind
@@ -265,6 +284,12 @@ class Lease:
     owner: str
     revision: int
     history: tuple[AttemptNote, ...] = ()
+    urgent: bool = False
+
+    @property
+    def lane(self) -> Lane:
+        """Where it was leased from."""
+        return Lane(self.customer, self.kind, self.urgent)
 
     @property
     def task_id(self) -> str:
@@ -279,11 +304,15 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Again:
-    """Try once more at *at*; *counted* False: it was not the task's fault, the attempt does not count."""
+    """Try once more at *at*; *counted* False: no call was made, so it was no attempt.
+
+    *urgent*: still ahead of the customer's backlog.
+    """
 
     at: datetime
     note: AttemptNote | None = None
     counted: bool = True
+    urgent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -314,6 +343,43 @@ class DeadLetter:
     def task_id(self) -> str:
         """``<invitation id>:<kind>``, the id that operators use."""
         return f"{self.invitation_id}:{self.kind}"
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantineNote:
+    """Something in the store that could not be read and was put aside.
+
+    *name*: an invitation id (its record), a task id, ``lane:...`` or ``key:...``; *what*: ``record``,
+    ``task``, ``lane`` or ``key``.
+    """
+
+    partition: int
+    name: str
+    what: str
+    reason: str
+    since: datetime
+
+
+@dataclass(slots=True)
+class Reconciled:
+    """What a reconciliation of records and queues found wrong, and mended unless it was a dry run."""
+
+    records: int = 0
+    requeued: list[str] = field(default_factory=list)
+    """Task ids that no queue held, or only for a time that never comes."""
+    reindexed: list[str] = field(default_factory=list)
+    """Lanes that were not looked at when they should be."""
+    forgotten: int = 0
+    """Entries in the list of dead letters whose letter is gone."""
+    damaged: list[str] = field(default_factory=list)
+    """Invitation ids whose record cannot be read."""
+    incomplete: bool = False
+    """A part of Redis did not answer."""
+
+    @property
+    def mended(self) -> int:
+        """How many things were wrong and can be mended."""
+        return len(self.requeued) + len(self.reindexed) + self.forgotten
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
-from bridge.core.models import Again, AttemptNote, Dead, Done, Settlement
+from bridge.core.models import Again, AttemptNote, Dead, Done, Lease, Settlement, TaskKind
 
 JITTER = 0.2
 RETRY_AFTER_CAP = timedelta(hours=24)
@@ -56,6 +57,13 @@ def after_provider_failure(
     """When to call the provider again after failed attempt *attempt* (from 1): ever more slowly, without end."""
     delay = jittered(CHECK_LADDER[min(attempt, len(CHECK_LADDER)) - 1], dice)
     return Again(now + max(delay, asked_for(retry_after_s)), note)
+
+
+def prioritised(lease: Lease, settlement: Settlement) -> Settlement:
+    """The check of a report stays ahead of the customer's backlog until it is settled; what else failed joins the backlog."""
+    if isinstance(settlement, Again):
+        return replace(settlement, urgent=lease.urgent and lease.kind is TaskKind.CHECK)
+    return settlement
 
 
 def jittered(delay: timedelta, dice: float) -> timedelta:

@@ -30,6 +30,7 @@ from bridge.errors import (
     Busy,
     CallbackNotAllowed,
     NotTried,
+    RecordDamaged,
     RecordUnreadable,
     Refused,
     StoreUnavailable,
@@ -43,8 +44,8 @@ LEASE_LIFE = timedelta(seconds=10)
 """How long a lease lasts without a heartbeat; a killed process's work is taken over after that (promised: 15 s)."""
 
 NOT_OURS = timedelta(minutes=10)
-"""How long tasks are put off whose record this process cannot read: a newer version of the bridge wrote it, or the key to it
-is not listed."""
+"""How long tasks are put off whose record this process cannot read: it is damaged, a newer version
+of the bridge wrote it, or the key to it is not listed."""
 
 BUSY = timedelta(seconds=1)
 """How long a task is put off whose invitation others were changing all the time."""
@@ -105,7 +106,7 @@ class Tasks:
     async def perform(self, lease: Lease) -> None:
         """Perform a task and settle it. Raises ``StoreUnavailable`` only; the lease then runs out and the task is repeated."""
         begun = time.monotonic()
-        settlement = await self._handle(lease)
+        settlement = schedule.prioritised(lease, await self._handle(lease))
         await self._queue.settle(lease, settlement, self._records.clock())
         note = getattr(settlement, "note", None)
         # Somebody has to look at a dead letter, and at credentials that softgarden does not accept.
@@ -141,6 +142,8 @@ class Tasks:
             return self._lost(lease)  # in the meantime
         except Busy:
             return Again(self._records.clock() + BUSY, counted=False)
+        except RecordDamaged:
+            return Again(self._records.clock() + NOT_OURS, counted=False)  # its quarantine has said so, once
         except RecordUnreadable as error:
             log.warning("task.put_off", task_id=lease.task_id, code=error.code, error=str(error))
             return Again(self._records.clock() + NOT_OURS, counted=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from datetime import datetime
 from typing import Final
@@ -42,8 +43,9 @@ class RedisAbsences:
 
     async def _settle(self, names: keys.Keys, serves: Callable[[str], bool], now: datetime) -> int:
         count = 0
-        lanes = [_text(lane) for lane in await self._commands.run(("ZRANGE", names.lanes, 0, -1))]
-        waiting = {customer for lane in lanes if (customer := lane.rpartition("/")[0]) and not serves(customer)}
+        lanes = [lane for lane in await self._commands.run(("ZRANGE", names.lanes, 0, -1)) if keys.is_lane(lane)]
+        customers = {_text(lane).removesuffix(keys.URGENT).rpartition("/")[0] for lane in lanes}
+        waiting = {customer for customer in customers if not serves(customer)}
         if waiting:
             await self._commands.run(("SADD", names.absent, *sorted(waiting)))
         for absent in await self._commands.run(("SMEMBERS", names.absent)):
@@ -54,8 +56,8 @@ class RedisAbsences:
 
     async def _recall(self, names: keys.Keys, customer: str, now: datetime) -> int:
         count = 0
-        for kind in _RECALLED:
-            lane = keys.lane(customer, kind)
+        for kind, urgent in itertools.product(_RECALLED, (False, True)):
+            lane = keys.lane(customer, kind, urgent=urgent)
             call = scripts.RECALL.call(
                 [names.due(lane), names.tasks, names.lanes], [lane, records.to_ms(now), self._together]
             )

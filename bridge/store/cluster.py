@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from redis.asyncio import Redis
@@ -27,6 +27,8 @@ _TRIES: Final = 3
 _PAUSE_S: Final = 0.03
 _ELSEWHERE = (ConnectionError, TimeoutError, MovedError, ClusterDownError, TryAgainError)
 """Not here, or not now: worth looking where the slot is by now."""
+_MOVED = (MovedError, TryAgainError)
+_SILENT = (ConnectionError, TimeoutError, ClusterDownError)
 
 
 async def pipeline(node: Redis, commands: Sequence[Command]) -> list[Any]:
@@ -41,9 +43,12 @@ class Cluster:
     """Finds for every command the node that has its slot, also while slots and nodes move.
 
     *open_node* makes the client of one node, which must not repeat commands by itself; *seeds* are where to ask first.
+    *parallel* calls may be on the way to one node at the same time; more wait their turn.
     """
 
-    def __init__(self, seeds: Sequence[Place], open_node: Callable[[str, int], Redis]) -> None:
+    def __init__(self, seeds: Sequence[Place], open_node: Callable[[str, int], Redis], *, parallel: int = 50) -> None:
+        self._parallel = parallel
+        self._turns: dict[Place, asyncio.Semaphore] = {}
         self._seeds = tuple(seeds)
         self._open_node = open_node
         self._nodes: dict[Place, Redis] = {}
@@ -57,8 +62,11 @@ class Cluster:
             raise answer
         return answer
 
-    async def send(self, commands: Sequence[Command]) -> list[Any]:
-        """Send commands, those for one node together, and give each its answer or its exception."""
+    async def send(self, commands: Sequence[Command], *, patient: bool = True) -> list[Any]:
+        """Send commands, those for one node together, and give each its answer or its exception.
+
+        Not *patient*: a node that does not answer is not asked again; what has moved is followed.
+        """
         answers: list[Any] = [None] * len(commands)
         left = list(range(len(commands)))
         for attempt in range(_TRIES):
@@ -70,7 +78,11 @@ class Cluster:
             for those, got in zip(by_place.values(), await asyncio.gather(*calls), strict=True):
                 for index, answer in zip(those, got, strict=True):
                     answers[index] = answer
-            left = [index for index in left if isinstance(answers[index], _ELSEWHERE)]
+            worth = _ELSEWHERE if patient else _MOVED
+            silent = any(isinstance(answers[index], _SILENT) for index in left)
+            left = [index for index in left if isinstance(answers[index], worth)]
+            if silent and not patient:
+                self._look()  # so that the next one knows better
             if not left:
                 break
             self._learn([answers[index] for index in left])
@@ -92,20 +104,15 @@ class Cluster:
         return [self._node(place) for place in dict.fromkeys(self._slots)]
 
     async def ping(self) -> None:
-        """Return if every primary answers."""
+        """Return if any primary answers."""
         await self._find_slots()
         calls = [self._node(place).ping() for place in dict.fromkeys(self._slots)]
-        try:
-            await asyncio.gather(*calls)
-        except (ConnectionError, TimeoutError):
+        answers = await asyncio.gather(*calls, return_exceptions=True)
+        failures = [answer for answer in answers if isinstance(answer, BaseException)]
+        if failures:
             self._look()  # so that the next one knows better
-            raise
-
-    async def scan_iter(self, *, match: str, count: int) -> AsyncIterator[bytes]:
-        """The keys that match, of every primary."""
-        for node in await self.primaries():
-            async for key in node.scan_iter(match=match, count=count):
-                yield key
+        if len(failures) == len(answers):
+            raise failures[0]
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -116,8 +123,10 @@ class Cluster:
             await node.aclose()
 
     async def _ask(self, place: Place, commands: Sequence[Command]) -> list[Any]:
+        turns = self._turns.setdefault(place, asyncio.Semaphore(self._parallel))
         try:
-            answers = await pipeline(self._node(place), commands)
+            async with turns:
+                answers = await pipeline(self._node(place), commands)
         except (ConnectionError, TimeoutError) as error:
             return [error] * len(commands)
         for index, answer in enumerate(answers):

@@ -1,21 +1,56 @@
 -- Writes a record, the claim on its order and its tasks: all or nothing.
 --
--- KEYS  1 record  2 tasks  3 lanes  4 dead  5 order (left out if there is none)
--- ARGV  1 base of the partition's keys  2 invitation id  3 customer  4 now
---       5 expected version (0: none stored)  6 new version  7 nonce of this commit  8 data  9 ttl in ms (0: none)
---       10 what to do with the order: keep, claim, release  11 the id that a claim replaces ('' for none)
---       12 end of the leases that this commit hands out
---       then four for each task: due or cancel, kind, due ms, owner ('' for none)
+-- KEYS  1 record  2 tasks  3 lanes  4 dead  5 quarantine  6 order (left out if there is none)
+--       then three for each task: normal queue, urgent queue, dead letter
+-- ARGV  1 how many keys come before those of the tasks  2 invitation id  3 now
+--       4 expected version (0: none stored)  5 new version  6 nonce of this commit  7 data
+--       8 ttl in ms (0: none)  9 what to do with the order: keep, claim, release
+--       10 the id that a claim replaces ('' for none)  11 1 if the candidate was deleted
+--       then five for each task: due or cancel, kind, normal lane, due ms, 1 if urgent
 -- Gives 1: written, 0: somebody was faster or the claim failed; then nothing was written.
 --
--- Sent twice by a connection that lost the answer: the stored nonce tells, and the answer is 1 again. The record is then
--- written once more as it is: a WAIT that follows needs a write of its own connection to be confirmed.
+-- Sent twice by a connection that lost the answer: the stored nonce tells, and the answer is 1
+-- again. The record is then written once more as it is: a WAIT that follows needs a write of its
+-- own connection to be confirmed.
 
-local base, id, customer, now = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local ttl, order_op, order = ARGV[9], ARGV[10], KEYS[5]
+local first, id, now, nonce, ttl = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[6], ARGV[8]
+local order_op, order = ARGV[9], first == 6 and KEYS[6]
+
+local wanted = {KEYS[1], 'string', KEYS[2], 'hash', KEYS[3], 'zset', KEYS[4], 'zset', KEYS[5], 'hash'}
+if order then
+  wanted[#wanted + 1] = order
+  wanted[#wanted + 1] = 'string'
+end
+for i = first + 1, #KEYS, 3 do
+  for _, part in ipairs({KEYS[i], 'zset', KEYS[i + 1], 'zset', KEYS[i + 2], 'string'}) do
+    wanted[#wanted + 1] = part
+  end
+end
+local bad = damaged(unpack(wanted))
+if bad then
+  return bad
+end
+
+local head = redis.call('GETRANGE', KEYS[1], 0, 63)
+local version, known, flags = string.match(head, '^(%d+)|([^|:]*):?([cna%-]*)|')
+if head ~= '' and not version then
+  return redis.error_reply('UNREADABLE ' .. id)
+end
+
+local held = {}
+for kind, place in pairs(KINDS) do
+  held[kind] = string.sub(flags or '', place + 1, place + 1) == string.sub(kind, 1, 1)
+end
+for i = 12, #ARGV, 5 do
+  held[ARGV[i + 1]] = ARGV[i] == 'due'
+end
+local function flag(kind)
+  return held[kind] and string.sub(kind, 1, 1) or '-'
+end
 
 local function write_record()
-  local value = ARGV[6] .. '|' .. ARGV[7] .. '|' .. ARGV[8]
+  local value = table.concat(
+    {ARGV[5], '|', nonce, ':', flag('check'), flag('notify'), flag('anonymise'), '|', ARGV[7]})
   if ttl == '0' then
     redis.call('SET', KEYS[1], value)
   else
@@ -23,24 +58,25 @@ local function write_record()
   end
 end
 
-local version, nonce = string.match(redis.call('GETRANGE', KEYS[1], 0, 63), '^(%d+)|([^|]*)|')
-if version == ARGV[6] and nonce == ARGV[7] then
+if version == ARGV[5] and known == nonce then
   write_record()
   return 1
 end
-if (version or '0') ~= ARGV[5] then
+if (version or '0') ~= ARGV[4] then
   return 0
 end
 
 local holder = order and redis.call('GET', order)
-if order_op == 'claim' then
-  local free = holder == id or (holder or '') == ARGV[11]
-  -- a claim whose record is gone (evicted, or deleted by hand) must not block its order until it expires
-  if not free and not (holder and ARGV[11] == '' and redis.call('EXISTS', base .. 'iv:' .. holder) == 0) then
-    return 0
-  end
+if order_op == 'claim' and holder ~= id and (holder or '') ~= ARGV[10] then
+  return 0
 end
 
+if ARGV[11] == '1' then
+  -- A Redis that has no room refuses SET and ZADD, unless the script has written before. A
+  -- deletion makes room, so it begins with what is always allowed.
+  redis.call('DEL', KEYS[1])
+  redis.call('HDEL', KEYS[5], id, id .. ':check', id .. ':notify', id .. ':anonymise')
+end
 write_record()
 
 if order_op == 'release' then
@@ -55,31 +91,20 @@ elseif order and (order_op == 'claim' or holder == id) then
   end
 end
 
-for i = 13, #ARGV, 4 do
-  local op, kind, at, owner = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
-  local field, lane = id .. ':' .. kind, customer .. '/' .. kind
-  local due = base .. 'due:' .. lane
-  local text = redis.call('HGET', KEYS[2], field)
-  local entry = read(text)
-  bury(KEYS[4], base, field)
-  if op == 'due' and leased(entry, now) then
-    entry.upcoming = at
+local key = first
+for i = 12, #ARGV, 5 do
+  local op, kind, lane, at, urgent = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4] == '1'
+  local normal_queue, urgent_queue = KEYS[key + 1], KEYS[key + 2]
+  local field = id .. ':' .. kind
+  local entry = read(redis.call('HGET', KEYS[2], field))
+  bury(KEYS[4], KEYS[key + 3], field)
+  if op == 'due' and entry and leased(entry, now) then
+    entry.upcoming = (urgent and '0' or '') .. at
     write(KEYS[2], field, entry)
   else
-    if text then
-      redis.call('HDEL', KEYS[2], field)
-    end
-    if op == 'cancel' then
-      redis.call('ZREM', due, id)
-    elseif owner == '' then
-      redis.call('ZADD', due, at, id)
-    else
-      local fresh = read()
-      hand_over(fresh, ARGV[6], owner, ARGV[12])
-      write(KEYS[2], field, fresh)
-      redis.call('ZADD', due, ARGV[12], id)
-    end
-    refresh(KEYS[3], due, lane)
+    redis.call('HDEL', KEYS[2], field)
+    enqueue(KEYS[3], normal_queue, urgent_queue, lane, id, op == 'due' and at, urgent)
   end
+  key = key + 3
 end
 return 1

@@ -1,23 +1,52 @@
 -- What every script needs; scripts.py puts it in front of each of them.
 --
--- All keys of a script belong to one partition, hence to one cluster slot. "due" keys are built from the partition's base
--- ("bridge:{p7}:") which carries the same hash tag. Times are milliseconds since 1970 and come from the caller, never from
--- Redis, so that every test may hold the clock.
+-- Every key that a script touches is among its KEYS, and all of them carry the hash tag of one
+-- partition, hence belong to one cluster slot. Times are milliseconds since 1970 and come from the
+-- caller, never from Redis, so that every test may hold the clock.
+--
+-- Redis does not roll back a script that fails half-way. So every script first makes sure of all
+-- that could fail (the types of its keys, the form of what it reads) and only then writes.
+--
+-- A record is  <version>|<nonce>:<tasks>|<json>
+--   nonce  of the commit that wrote it
+--   tasks  three characters, one for each kind (c, n, a), "-" where the record has no such task:
+--          what the queue must hold. The reconciliation compares the two. Older records lack it.
 --
 -- The entry of a task in the hash "tasks" is  <stamp>|<owner>|<until>|<next>|<attempts>|<history>
---   stamp     number of the lease: random, or the record's version where a commit leased the task; '' if not leased
+--   stamp     random number of the lease; '' if not leased
 --   owner     who holds the lease; '' if nobody does
 --   until     ms, end of the lease
---   next      ms, set when the task was put on the queue again during the lease: a newer fact, to be acted on after it
---   attempts  so far, the one under way included
+--   next      ms, set when the task was put on the queue again during the lease: a newer fact, to
+--             be acted on after it; written with a leading 0 if it is urgent
+--   attempts  calls made so far
 --   history   attempt log, JSON, opaque here
 -- A task without entry is queued, not leased, and was never tried.
+--
+-- A customer's tasks of one kind have two queues, the normal and the urgent one. Scripts get the
+-- name of the normal lane; that of the urgent one has "/urgent" behind it.
 
 local NEW = '||||0|'
+local KINDS = {check = 0, notify = 1, anonymise = 2}
 
+-- The error for the first of these keys (each followed by its type) that holds something else, or
+-- nothing. The caller puts that key aside and sends the script again.
+local function damaged(...)
+  local wanted = {...}
+  for i = 1, #wanted, 2 do
+    local found = redis.call('TYPE', wanted[i])['ok']
+    if found ~= 'none' and found ~= wanted[i + 1] then
+      return redis.error_reply('DAMAGED ' .. wanted[i + 1] .. ' ' .. wanted[i])
+    end
+  end
+end
+
+-- The entry's fields, or nil if this is none.
 local function read(text)
   local stamp, owner, till, upcoming, attempts, history =
-    string.match(text or NEW, '^(%d*)|([^|]*)|(%d*)|(%d*)|(%d*)|(.*)$')
+    string.match(text or NEW, '^(%d*)|([^|]*)|(%d*)|(%d*)|(%d+)|(.*)$')
+  if not stamp or (owner ~= '' and till == '') then
+    return nil
+  end
   return {stamp = stamp, owner = owner, till = till, upcoming = upcoming, attempts = attempts, history = history}
 end
 
@@ -32,16 +61,15 @@ local function leased(entry, now)
 end
 
 local function ours(entry, owner, stamp)
-  return entry.owner == owner and entry.stamp == stamp
+  return entry and entry.owner == owner and entry.stamp == stamp
 end
 
--- Hands a task to an owner and counts the attempt. A fact that came in during a lease that then ran out starts from new.
+-- Hands a task to an owner. A fact that came in during a lease that then ran out starts from new.
 local function hand_over(entry, stamp, owner, till)
   if entry.upcoming ~= '' then
     entry.attempts, entry.history, entry.upcoming = '0', '', ''
   end
   entry.stamp, entry.owner, entry.till = stamp, owner, till
-  entry.attempts = string.format('%d', tonumber(entry.attempts) + 1)
 end
 
 -- Keeps "lanes" in step with the earliest task of a lane.
@@ -54,10 +82,34 @@ local function refresh(lanes, due, lane)
   end
 end
 
-local function bury(dead, base, field)
+-- Puts a task into one of its lane's two queues and takes it out of the other. Without *at*: out of both.
+local function enqueue(lanes, normal, urgent, lane, id, at, is_urgent)
+  local to, from = normal, urgent
+  if is_urgent then
+    to, from = urgent, normal
+  end
+  if at then
+    redis.call('ZADD', to, at, id)
+  else
+    redis.call('ZREM', to, id)
+  end
+  redis.call('ZREM', from, id)
+  refresh(lanes, normal, lane)
+  refresh(lanes, urgent, lane .. '/urgent')
+end
+
+local function bury(dead, letter, field)
   if redis.call('ZREM', dead, field) == 1 then
-    redis.call('DEL', base .. 'dead:' .. field)
+    redis.call('DEL', letter)
     return 1
   end
   return 0
+end
+
+-- Notes in the record's head whether the queue has to hold a task of this kind.
+local function note(record, kind, held)
+  local head, flags = string.match(redis.call('GETRANGE', record, 0, 63), '^(%d+|[^|:]*:)([cna%-]+)|')
+  if head and KINDS[kind] then
+    redis.call('SETRANGE', record, #head + KINDS[kind], held and string.sub(kind, 1, 1) or '-')
+  end
 end

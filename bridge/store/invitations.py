@@ -11,11 +11,12 @@ import structlog
 
 from bridge.core import ids
 from bridge.core.lifecycle import to_anonymise
-from bridge.core.models import Due, Invitation, OrderChange, Step
-from bridge.errors import RecordUnreadable, StoreUnavailable
+from bridge.core.models import Due, Invitation, OrderChange, State, Step
+from bridge.errors import RecordDamaged, RecordUnreadable, StoreUnavailable
 from bridge.ports import Clock, Mint
 from bridge.store import keys, records, scripts
 from bridge.store.commands import Commands, Unconfirmed
+from bridge.store.quarantine import RedisQuarantine
 
 _TOGETHER = 100
 
@@ -25,9 +26,9 @@ log = structlog.get_logger()
 class RedisInvitations:
     """``InvitationStore`` over Redis.
 
-    A record lives for *retention* from its last change, unless somebody is still owed an anonymisation: a debt does not
-    expire. *lease_life* is how long a task belongs to the one for whom a commit leased it; *nonce* marks every commit, so
-    that one which is sent twice is recognised.
+    A record lives for *retention* from its last change, unless the provider still has to anonymise
+    something of it: such a record does not expire. *nonce* marks every commit, so that one which is
+    sent twice is recognised.
 
     Where commits are to be confirmed by replicas, one that was not leaves a mark, and whoever reads that invitation next has
     it confirmed first: a caller that repeats itself must not be told "known already" of what one Redis alone has.
@@ -40,7 +41,6 @@ class RedisInvitations:
         prefix: str,
         retention: timedelta,
         clock: Clock,
-        lease_life: timedelta = timedelta(seconds=10),
         cipher: records.Cipher | None = None,
         nonce: Mint = lambda: secrets.token_hex(6),
     ) -> None:
@@ -49,9 +49,9 @@ class RedisInvitations:
         self._pattern = keys.invitation_pattern(prefix)
         self._retention_ms = retention // timedelta(milliseconds=1)
         self._clock = clock
-        self._lease_life = lease_life
         self._cipher = cipher
         self._nonce = nonce
+        self._quarantine = RedisQuarantine(commands, prefix)
 
     async def load(self, invitation_id: str) -> Invitation | None:
         """The record, or None; any string may be asked for."""
@@ -66,18 +66,22 @@ class RedisInvitations:
             value, doubt = await self._commands.run(both)
             if doubt is not None:
                 await self._confirm(names, invitation_id)
-        return None if value is None else self._read(invitation_id, value)
+        return None if value is None else await self._read_or_note(invitation_id, value)
 
     async def find_order(self, partition: int, order_key: str) -> Invitation | None:
-        """The latest invitation of this order, or None."""
+        """The latest invitation of this order, or None; then the order is free."""
         names = self._keys[partition]
-        found = await self._commands.run(scripts.FIND.call([names.order(order_key)], [names.base]))
-        if not found:
+        order = names.order(order_key)
+        found = await self._commands.run(("GET", order))
+        invitation_id = found.decode("utf-8", "replace") if found is not None else ""
+        if ids.partition_in(invitation_id) != partition:
+            if found is not None:
+                await self._commands.run(("DEL", order))  # it points to what can never be a record here
             return None
-        invitation_id = found[0].decode()
-        if self._commands.confirms and await self._commands.run(("GET", names.doubt(invitation_id))) is not None:
-            await self._confirm(names, invitation_id)
-        return self._read(invitation_id, found[1])
+        invitation = await self.load(invitation_id)
+        if invitation is None:
+            await self._commands.run(scripts.UNCLAIM.call([order, names.invitation(invitation_id)], [invitation_id]))
+        return invitation
 
     async def commit(self, step: Step) -> bool:
         """Write the record, its tasks and the claim on its order together; False: somebody was faster."""
@@ -85,29 +89,31 @@ class RedisInvitations:
         partition = ids.partition_in(invitation.id)
         if partition is None:
             raise ValueError("not an invitation id")
-        now = self._clock()
         names = self._keys[partition]
         order_key = step.order_key or invitation.order_key
-        lease_end = records.to_ms(now + self._lease_life)
+        touched = [
+            names.invitation(invitation.id),
+            names.tasks,
+            names.lanes,
+            names.dead,
+            names.quarantine,
+            *([names.order(order_key)] if order_key else ()),
+        ]
+        of_tasks: list[str] = []
         tasks: list[scripts.Part] = []
         for task in step.tasks:
+            lane = keys.lane(invitation.customer, task.kind)
+            of_tasks += (*names.queues(lane), names.dead_letter(keys.task(invitation.id, task.kind)))
             if isinstance(task, Due):
-                tasks += ("due", task.kind, records.to_ms(task.at), checked(task.owner or ""))
+                tasks += ("due", task.kind, lane, records.to_ms(task.at), int(task.urgent))
             else:
-                tasks += ("cancel", task.kind, 0, "")
+                tasks += ("cancel", task.kind, lane, 0, 0)
         call = scripts.COMMIT.call(
+            [*touched, *of_tasks],
             [
-                names.invitation(invitation.id),
-                names.tasks,
-                names.lanes,
-                names.dead,
-                *([names.order(order_key)] if order_key else ()),
-            ],
-            [
-                names.base,
+                len(touched),
                 invitation.id,
-                invitation.customer,
-                records.to_ms(now),
+                records.to_ms(self._clock()),
                 invitation.version,
                 invitation.version + 1,
                 self._nonce(),
@@ -115,7 +121,7 @@ class RedisInvitations:
                 0 if owes(invitation) else self._retention_ms,
                 step.order if order_key else OrderChange.KEEP,
                 step.replaces or "",
-                lease_end,
+                int(invitation.state is State.ERASED),
                 *tasks,
             ],
         )
@@ -128,19 +134,13 @@ class RedisInvitations:
         return written == 1
 
     async def scan(self) -> AsyncIterator[Invitation]:
-        """Every record, in no order."""
+        """Every record that can be read, in no order; the log names the others."""
         seen: set[str] = set()
-        batch: list[str] = []
-        async for key in self._commands.scan(self._pattern):
-            if key not in seen:
-                seen.add(key)
-                batch.append(key)
-            if len(batch) >= _TOGETHER:
-                for invitation in await self._load_all(batch):
-                    yield invitation
-                batch.clear()
-        for invitation in await self._load_all(batch):
-            yield invitation
+        async for batch in self._commands.scan_in_batches(self._pattern, _TOGETHER):
+            fresh = [key for key in dict.fromkeys(batch) if key not in seen]
+            seen.update(fresh)
+            for invitation in await self._load_all(fresh):
+                yield invitation
 
     def _doubting(self, names: keys.Keys, invitation_id: str) -> scripts.Command:
         return ("SET", names.doubt(invitation_id), "1", "PX", self._retention_ms)
@@ -151,10 +151,13 @@ class RedisInvitations:
         await self._commands.run(("DEL", names.doubt(invitation_id)))
 
     async def _load_all(self, names: list[str]) -> list[Invitation]:
-        values = await self._commands.run_all([("GET", name) for name in names])
+        values = await self._commands.run_each([("GET", name) for name in names])
         found = []
         for name, value in zip(names, values, strict=True):
             invitation_id = keys.invitation_in(name)
+            if isinstance(value, Exception):
+                log.warning("record.unavailable", invitation_id=invitation_id, error=str(value))
+                continue
             try:
                 found += [self._read(invitation_id, value)] if value is not None else []
             except RecordUnreadable as error:
@@ -162,18 +165,20 @@ class RedisInvitations:
                 log.warning("record.unreadable", invitation_id=invitation_id, error=str(error))
         return found
 
+    async def _read_or_note(self, invitation_id: str, value: bytes) -> Invitation:
+        """The record; a damaged one is noted in the quarantine, once, and stays where it is: it may be repaired."""
+        try:
+            return self._read(invitation_id, value)
+        except RecordDamaged as error:
+            if await self._quarantine.add(invitation_id, "record", "it is no record", self._clock()):
+                log.error("quarantine.added", what="record", invitation_id=invitation_id, error=str(error))
+            raise
+
     def _read(self, invitation_id: str, value: bytes) -> Invitation:
-        version, _, data = value.split(b"|", 2)
-        return records.load_invitation(invitation_id, int(version), data, self._cipher)
+        version, _, data = records.read_head(value, invitation_id)
+        return records.load_invitation(invitation_id, version, data, self._cipher)
 
 
 def owes(invitation: Invitation) -> bool:
     """Is something of this invitation still to be anonymised?"""
     return bool(to_anonymise(invitation))
-
-
-def checked(owner: str) -> str:
-    """The name of a lease's owner, which must not hold what parts the fields of an entry."""
-    if "|" in owner:
-        raise ValueError("an owner's name must not hold '|'")
-    return owner

@@ -2,45 +2,69 @@
 
 ::
 
-    <prefix>:{p7}:iv:<invitation id>     string  the record, "<version>|<nonce>|<json>"
+    <prefix>:{p7}:iv:<invitation id>     string  the record, "<version>|<nonce>:<tasks>|<json>"
     <prefix>:{p7}:order:<order key>      string  invitation id
-    <prefix>:{p7}:doubt:<invitation id>  string  its last change was not confirmed by enough replicas (see redis.wait)
+    <prefix>:{p7}:doubt:<invitation id>  string  its last change was not confirmed by enough
+                                                 replicas (see redis.wait)
     <prefix>:{p7}:lanes                  zset    lane -> due ms of its earliest task
-    <prefix>:{p7}:due:<lane>             zset    invitation id -> due ms (of a leased task: the end of the lease)
-    <prefix>:{p7}:tasks                  hash    task id -> entry; only while there is something to know (see common.lua)
-    <prefix>:{p7}:absent                 set     customers whose tasks waited when somebody looked; see absences.py
+    <prefix>:{p7}:due:<lane>             zset    invitation id -> due ms (of a leased task: the end
+                                                 of the lease)
+    <prefix>:{p7}:tasks                  hash    task id -> entry; only while there is something to
+                                                 know (see common.lua)
+    <prefix>:{p7}:absent                 set     customers whose tasks waited when somebody looked;
+                                                 see absences.py
     <prefix>:{p7}:dead                   zset    task id -> since ms
     <prefix>:{p7}:dead:<task id>         string  the dead letter as JSON
+    <prefix>:{p7}:quarantine             hash    name -> note on something that could not be read
+    <prefix>:{p7}:quarantine:<key>       any     a key that did not hold what it must
+    <prefix>:{p7}:probe                  string  written to see whether Redis takes writes
 
-The part in braces is a Redis Cluster hash tag: all keys of one of the 16 partitions live in one slot, so that one script
-may change them together. A lane is ``<customer>/<kind>``, a task id ``<invitation id>:<kind>``.
+The part in braces is a Redis Cluster hash tag: all keys of one of the 16 partitions live in one slot,
+so that one script may change them together. A lane is ``<customer>/<kind>``, with ``/urgent`` behind it
+for what goes ahead of a backlog; a task id is ``<invitation id>:<kind>``.
 """
 
 from __future__ import annotations
 
 import re
+from typing import Final
 
 from bridge.core.ids import PARTITIONS
-from bridge.core.models import TaskKind
+from bridge.core.models import Lane, TaskKind
 from bridge.errors import Complaint, ConfigError
 
+URGENT: Final = "/urgent"
+KINDS: Final = tuple(kind.value for kind in TaskKind)
+LONGEST_LANE: Final = 200
 _GLOB = re.compile(r"([*?\[\]\\^])")
+_TAG = re.compile(r"\{p([0-9a-f])\}:")
+_LANE = re.compile(r"(?P<customer>[^\x00-\x1f\x7f]+)/(?P<kind>[a-z_]+)")
 
 
-def lane(customer: str, kind: TaskKind) -> str:
-    """The queue of one customer's tasks of one kind, so that nobody waits behind somebody else's trouble."""
-    return f"{customer}/{kind}"
+def lane(customer: str, kind: TaskKind, *, urgent: bool = False) -> str:
+    """The name of the queue of one customer's tasks of one kind."""
+    return f"{customer}/{kind}{URGENT if urgent else ''}"
 
 
-def read_lane(text: str) -> tuple[str, TaskKind]:
-    """The inverse of ``lane``."""
-    customer, _, kind = text.rpartition("/")
-    return customer, TaskKind(kind)
+def lane_name(which: Lane) -> str:
+    """The same for a ``Lane``."""
+    return lane(which.customer, which.kind, urgent=which.urgent)
 
 
-def knows_lane(text: str) -> bool:
-    """Whether this version performs such tasks; a newer one beside us may queue others."""
-    return text.rpartition("/")[2] in {kind.value for kind in TaskKind}
+def read_lane(text: str) -> Lane:
+    """The inverse of ``lane_name``; raises ``ValueError`` for what is no lane of this version."""
+    match = _LANE.fullmatch(text.removesuffix(URGENT))
+    if match is None:
+        raise ValueError("not a lane")
+    return Lane(match["customer"], TaskKind(match["kind"]), text.endswith(URGENT))
+
+
+def is_lane(name: bytes) -> bool:
+    """Whether this is a lane, if perhaps of a kind that only a newer version knows."""
+    try:
+        return len(name) <= LONGEST_LANE and _LANE.fullmatch(name.decode()) is not None
+    except UnicodeDecodeError:
+        return False
 
 
 def task(invitation_id: str, kind: TaskKind) -> str:
@@ -49,7 +73,7 @@ def task(invitation_id: str, kind: TaskKind) -> str:
 
 
 def read_task(text: str) -> tuple[str, TaskKind]:
-    """The inverse of ``task``."""
+    """The inverse of ``task``; raises ``ValueError`` for a kind that is unknown."""
     invitation_id, _, kind = text.rpartition(":")
     return invitation_id, TaskKind(kind)
 
@@ -57,7 +81,7 @@ def read_task(text: str) -> tuple[str, TaskKind]:
 class Keys:
     """The key names of one partition."""
 
-    __slots__ = ("absent", "base", "dead", "lanes", "tasks")
+    __slots__ = ("absent", "base", "dead", "lanes", "probe", "quarantine", "tasks")
 
     def __init__(self, prefix: str, partition: int) -> None:
         if "{" in prefix or "}" in prefix:
@@ -70,6 +94,8 @@ class Keys:
         self.dead = f"{self.base}dead"
         self.absent = f"{self.base}absent"
         """Names of customers only, and gone when they are back; so it needs no life."""
+        self.quarantine = f"{self.base}quarantine"
+        self.probe = f"{self.base}probe"
 
     def invitation(self, invitation_id: str) -> str:
         """The record of an invitation."""
@@ -87,14 +113,37 @@ class Keys:
         """The queue of a lane."""
         return f"{self.base}due:{lane_name}"
 
+    def queues(self, normal_lane: str) -> tuple[str, str]:
+        """The normal and the urgent queue of the same tasks."""
+        return self.due(normal_lane), self.due(normal_lane + URGENT)
+
     def dead_letter(self, task_id: str) -> str:
         """The dead letter of a task."""
         return f"{self.base}dead:{task_id}"
+
+    def put_aside(self, name: str) -> str:
+        """Where a damaged key of this name (without the base) goes."""
+        return f"{self.quarantine}:{name}"
 
 
 def all_keys(prefix: str) -> tuple[Keys, ...]:
     """The key names of every partition, in order."""
     return tuple(Keys(prefix, partition) for partition in range(PARTITIONS))
+
+
+def split(key: str) -> tuple[Keys, str] | None:
+    """The partition to which a key belongs and the rest of its name; None: it belongs to none."""
+    match = _TAG.search(key)
+    if match is None:
+        return None
+    prefix = key[: match.start()].removesuffix(":")
+    return Keys(prefix, int(match[1], 16)), key[match.end() :]
+
+
+def partition_of(key: str) -> int | None:
+    """The partition to which a key belongs; None: to none."""
+    match = _TAG.search(key)
+    return int(match[1], 16) if match else None
 
 
 def invitation_pattern(prefix: str) -> str:

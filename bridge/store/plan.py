@@ -5,19 +5,21 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 
+from bridge.store.keys import URGENT
+
 
 class Shares:
     """Deals *count* places, at most *per_lane* to a lane, one after the other.
 
     *due* says in which partitions a lane has due tasks, not how many; so what a partition could not use is dealt again to
-    those that used all of theirs. *turn* differs from call to call and decides who comes first.
+    those that used all of theirs. Urgent lanes come first, then *turn*, which differs from call to call, decides.
     """
 
     def __init__(self, due: Mapping[str, Sequence[int]], *, count: int, per_lane: int, turn: int) -> None:
         lanes = sorted(due)
         first = turn % len(lanes) if lanes else 0
         self._places: dict[str, deque[int]] = {}
-        for lane in lanes[first:] + lanes[:first]:
+        for lane in sorted(lanes[first:] + lanes[:first], key=lambda lane: not lane.endswith(URGENT)):
             partitions = deque(sorted(due[lane]))
             partitions.rotate(-turn)
             self._places[lane] = partitions

@@ -10,8 +10,10 @@ newer ones are refused (``RecordTooNew``) and left untouched, so that two versio
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Protocol
 
@@ -29,7 +31,7 @@ from bridge.core.models import (
     TaskKind,
     Trait,
 )
-from bridge.errors import RecordSealed, RecordTooNew
+from bridge.errors import RecordDamaged, RecordSealed, RecordTooNew, RecordUnreadable
 
 FORMAT: Final = 1
 """The format that is written."""
@@ -97,8 +99,16 @@ def load_invitation(
     cipher: Cipher | None = None,
     migrations: Migrations = MIGRATIONS,
 ) -> Invitation:
-    """The inverse of ``dump_invitation``, for every format so far; raises ``RecordSealed`` without a fitting key."""
-    document = _document(data, migrations, invitation_id, cipher)
+    """The inverse of ``dump_invitation``, for every format so far.
+
+    Raises ``RecordSealed`` without a fitting key, ``RecordTooNew`` for a newer format and
+    ``RecordDamaged`` for what makes no sense.
+    """
+    with _making_sense(invitation_id):
+        return _load_invitation(invitation_id, version, _document(data, migrations, invitation_id, cipher))
+
+
+def _load_invitation(invitation_id: str, version: int, document: Document) -> Invitation:
     hint, result = document.get("hint"), document.get("result")
     return Invitation(
         id=invitation_id,
@@ -129,10 +139,35 @@ def load_invitation(
     )
 
 
-def customer_of(data: bytes) -> str:
-    """Whose record this is; every format has it at this place."""
-    name: str = orjson.loads(data)["customer"]
-    return name
+def customer_of(data: bytes, owner: str) -> str:
+    """Whose record this is; every format has it at this place. Raises ``RecordDamaged``."""
+    with _making_sense(owner):
+        name = orjson.loads(data)["customer"]
+        if isinstance(name, str):
+            return name
+        raise ValueError("not a name")
+
+
+def read_head(value: bytes, owner: str) -> tuple[int, str | None, bytes]:
+    """Version, the letters of the tasks that the queue must hold (None: not known), and the rest.
+
+    See ``common.lua``. Raises ``RecordDamaged``.
+    """
+    with _making_sense(owner):
+        version, nonce, data = value.split(b"|", 2)
+        _, known, letters = nonce.partition(b":")
+        return int(version), letters.decode("ascii").replace("-", "") if known else None, data
+
+
+@contextlib.contextmanager
+def _making_sense(owner: str) -> Iterator[None]:
+    """Turn whatever reading of nonsense raises into ``RecordDamaged``, which repeats nothing of it."""
+    try:
+        yield
+    except RecordUnreadable:
+        raise
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError, zlib.error):
+        raise RecordDamaged(f"{owner} is damaged: what Redis holds is no record") from None
 
 
 def reseal_invitation(data: bytes, cipher: Cipher, invitation_id: str) -> bytes | None:
@@ -150,8 +185,12 @@ def dump_notes(notes: Sequence[AttemptNote], cipher: Cipher | None = None) -> by
 
 
 def load_notes(data: bytes, cipher: Cipher | None = None) -> tuple[AttemptNote, ...]:
-    """The inverse of ``dump_notes``; an excerpt without a fitting key is ``Unopened``."""
-    return _load_notes(orjson.loads(data), cipher) if data else ()
+    """The inverse of ``dump_notes``; an excerpt without a fitting key is ``Unopened``.
+
+    Raises ``RecordDamaged`` for what is no attempt log.
+    """
+    with _making_sense("an attempt log"):
+        return _load_notes(orjson.loads(data), cipher) if data else ()
 
 
 def reseal_notes(data: bytes, cipher: Cipher, owner: str) -> bytes | None:
@@ -175,17 +214,18 @@ def dump_dead_letter(letter: DeadLetter, cipher: Cipher | None = None) -> bytes:
 
 
 def load_dead_letter(invitation_id: str, kind: TaskKind, data: bytes, cipher: Cipher | None = None) -> DeadLetter:
-    """The inverse of ``dump_dead_letter``."""
-    document = _document(data, MIGRATIONS, invitation_id)
-    return DeadLetter(
-        invitation_id=invitation_id,
-        kind=kind,
-        customer=document["customer"],
-        attempts=document["attempts"],
-        reason=document["reason"],
-        since=from_ms(document["since"]),
-        history=_load_notes(document["history"], cipher),
-    )
+    """The inverse of ``dump_dead_letter``; raises ``RecordDamaged`` for what is none."""
+    with _making_sense(f"the dead letter {invitation_id}:{kind}"):
+        document = _document(data, MIGRATIONS, invitation_id)
+        return DeadLetter(
+            invitation_id=invitation_id,
+            kind=kind,
+            customer=document["customer"],
+            attempts=document["attempts"],
+            reason=document["reason"],
+            since=from_ms(document["since"]),
+            history=_load_notes(document["history"], cipher),
+        )
 
 
 def reseal_dead_letter(data: bytes, cipher: Cipher, owner: str) -> bytes | None:

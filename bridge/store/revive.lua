@@ -1,15 +1,21 @@
 -- Ends a dead letter: forgets it, or queues its task from attempt 1.
 --
--- KEYS  1 due  2 tasks  3 lanes  4 dead
--- ARGV  1 base of the partition's keys  2 invitation id  3 task id  4 lane  5 due ms ('' to forget it)
+-- KEYS  1 normal queue  2 urgent queue  3 tasks  4 lanes  5 dead  6 dead letter  7 record
+-- ARGV  1 invitation id  2 kind  3 normal lane  4 due ms ('' to forget it)
 -- Gives 1: done, 0: there is no such dead letter (any more). So of two replays one works.
 
-if bury(KEYS[4], ARGV[1], ARGV[3]) == 0 then
+local bad = damaged(KEYS[1], 'zset', KEYS[2], 'zset', KEYS[3], 'hash', KEYS[4], 'zset',
+  KEYS[5], 'zset', KEYS[6], 'string', KEYS[7], 'string')
+if bad then
+  return bad
+end
+local id, kind, field = ARGV[1], ARGV[2], ARGV[1] .. ':' .. ARGV[2]
+if bury(KEYS[5], KEYS[6], field) == 0 then
   return 0
 end
-if ARGV[5] ~= '' then
-  redis.call('HDEL', KEYS[2], ARGV[3])
-  redis.call('ZADD', KEYS[1], ARGV[5], ARGV[2])
-  refresh(KEYS[3], KEYS[1], ARGV[4])
+if ARGV[4] ~= '' then
+  redis.call('HDEL', KEYS[3], field)
+  enqueue(KEYS[4], KEYS[1], KEYS[2], ARGV[3], id, ARGV[4], false)
 end
+note(KEYS[7], kind, ARGV[4] ~= '')
 return 1

@@ -1,7 +1,8 @@
 """The Lua scripts that lie beside this file.
 
 They are sent as EVALSHA by ``Commands``, which sends the text once where Redis does not know a script (yet, or after a
-restart or a failover). redis-py's own ``register_script`` asks SCRIPT EXISTS before every pipeline: one more journey each.
+restart or a failover). redis-py's own ``register_script`` asks SCRIPT EXISTS before every pipeline:
+one more round trip each.
 """
 
 from __future__ import annotations
@@ -37,19 +38,38 @@ def _read(name: str) -> Script:
 
 
 COMMIT: Final = _read("commit")
-DEPTH: Final = _read("depth")
 EXTEND: Final = _read("extend")
-FIND: Final = _read("find")
 LEASE: Final = _read("lease")
+MEND: Final = _read("mend")
 PEEK: Final = _read("peek")
+PUT_KEY_ASIDE: Final = _read("put_key_aside")
+PUT_TASK_ASIDE: Final = _read("put_task_aside")
 RECALL: Final = _read("recall")
+REINDEX: Final = _read("reindex")
 RESEAL: Final = _read("reseal")
 REVIVE: Final = _read("revive")
 SETTLE: Final = _read("settle")
 TAKE: Final = _read("take")
+UNCLAIM: Final = _read("unclaim")
 
 BY_SHA: Final[Mapping[Part, Script]] = {
-    script.sha: script for script in (COMMIT, DEPTH, EXTEND, FIND, LEASE, PEEK, RECALL, RESEAL, REVIVE, SETTLE, TAKE)
+    script.sha: script
+    for script in (
+        COMMIT,
+        EXTEND,
+        LEASE,
+        MEND,
+        PEEK,
+        PUT_KEY_ASIDE,
+        PUT_TASK_ASIDE,
+        RECALL,
+        REINDEX,
+        RESEAL,
+        REVIVE,
+        SETTLE,
+        TAKE,
+        UNCLAIM,
+    )
 }
 
 

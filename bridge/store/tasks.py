@@ -1,30 +1,34 @@
-"""What the bridge owes the world, in Redis."""
+"""The queue of tasks, in Redis."""
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import secrets
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from datetime import datetime, timedelta
-from typing import Final
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
 
 import structlog
 
 from bridge.core import ids
-from bridge.core.models import Again, AttemptNote, Dead, DeadLetter, Lease, Settlement, TaskKind
-from bridge.errors import RecordUnreadable
-from bridge.store import keys, plan, records, scripts
+from bridge.core.models import Again, AttemptNote, Dead, DeadLetter, Lane, Lease, Settlement, TaskKind
+from bridge.errors import RecordUnreadable, StoreUnavailable
+from bridge.ports import Clock
+from bridge.store import keys, plan, quarantine, records, scripts
 from bridge.store.commands import Commands
-from bridge.store.invitations import checked
+from bridge.store.partitions import Partitions
 
 _HISTORY: Final = 20
 """Lines of an attempt log that are kept."""
-_LANES: Final = 256
-"""Due lanes of one partition that are looked at in one call, the longest overdue first."""
+_LANES: Final = 4096
+"""Due lanes of one partition that are looked at in one call, the longest overdue first: more than all
+customers have, the removed ones included."""
 _ROUNDS: Final = 3
-"""Journeys of one ``lease`` at most: further ones only ask those partitions that may have more."""
+"""Round trips of one ``lease`` at most: further ones only ask those partitions that may have more."""
 _TOGETHER: Final = 100
+_LATEST_MS: Final = records.to_ms(datetime(9999, 1, 1, tzinfo=UTC))
 
 log = structlog.get_logger()
 
@@ -33,7 +37,7 @@ class RedisTasks:
     """``TaskQueue`` over Redis. Its cost depends neither on the stored records nor on the tasks that are not due yet.
 
     *retention* is how long a dead letter is kept; *cipher* seals what vendors answered; *stamp* numbers the leases, unguessably
-    often different, at most 2**46 (Lua counts in doubles).
+    often different, at most 2**46 (Lua counts in doubles); *partitions* remembers which of them do not answer.
     """
 
     def __init__(
@@ -44,13 +48,19 @@ class RedisTasks:
         retention: timedelta,
         cipher: records.Cipher | None = None,
         stamp: Callable[[], int] = lambda: secrets.randbits(46),
+        partitions: Partitions | None = None,
+        clock: Clock = lambda: datetime.now(UTC),
     ) -> None:
         self._commands = commands
+        self._clock = clock
         self._keys = keys.all_keys(prefix)
         self._retention_ms = retention // timedelta(milliseconds=1)
         self._cipher = cipher
         self._stamp = stamp
         self._turns = itertools.count()
+        self._partitions = partitions or Partitions()
+        self._looking: set[asyncio.Task[None]] = set()
+        self._strange_lanes = 0
 
     async def lease(
         self,
@@ -60,15 +70,17 @@ class RedisTasks:
         until: datetime,
         count: int,
         per_lane: int,
-        avoid: Collection[tuple[str, TaskKind]] = (),
+        avoid: Collection[Lane] = (),
+        urgent_only: bool = False,
         serves: Callable[[str], bool] = lambda _: True,
     ) -> tuple[Lease, ...]:
-        """Up to *count* due tasks, at most *per_lane* of one customer and kind, none of the lanes in *avoid*.
+        """Up to *count* due tasks, at most *per_lane* of one lane, none of the lanes in *avoid*.
 
-        Tasks of a customer that this process does not serve (*serves*, by key) stay as they are, for later or for others.
-        One journey if nothing is due. May give fewer than there are: whoever got any asks again.
+        Tasks of a customer that this process does not serve (*serves*, by key) stay as they are, for
+        later or for others. One round trip if nothing is due. May give fewer than there are: whoever
+        got any asks again.
         """
-        due = await self._due_lanes(now, {keys.lane(*lane) for lane in avoid}, serves)
+        due = await self._due_lanes(now, {keys.lane_name(lane) for lane in avoid}, serves, urgent_only=urgent_only)
         if not due or count <= 0 or per_lane <= 0:
             return ()
         stamp = self._stamp()
@@ -78,13 +90,18 @@ class RedisTasks:
             asked = shares.deal()
             if not asked:
                 break
-            answers = await self._commands.run_all(
-                [self._lease_call(partition, wanted, now, owner, until, stamp) for partition, wanted in asked.items()]
-            )
-            for partition, answer in zip(asked, answers, strict=True):
-                got = [self._read(*parts, owner=owner, stamp=stamp) for parts in zip(*[iter(answer)] * 4, strict=True)]
-                leases += got
-                shares.take(partition, [keys.lane(lease.customer, lease.kind) for lease in got])
+            calls = [
+                self._lease_call(partition, wanted, now, owner, until, stamp) for partition, wanted in asked.items()
+            ]
+            answers = await self._ask_each(list(asked), calls)
+            for partition, wanted in asked.items():
+                lanes = list(wanted)
+                taken: list[str] = []
+                for parts in zip(*[iter(answers.get(partition, ()))] * 4, strict=True):
+                    lane, *rest = lanes[int(parts[0])], *parts[1:]
+                    taken.append(lane)
+                    leases += await self._read_or_put_aside(partition, lane, *rest, owner=owner, stamp=stamp, now=now)
+                shares.take(partition, taken)
         return tuple(leases)
 
     async def take(
@@ -101,11 +118,11 @@ class RedisTasks:
         value = await self._commands.run(("GET", names.invitation(invitation_id)))
         if value is None:
             return None
-        customer = records.customer_of(value.split(b"|", 2)[2])
+        customer = records.customer_of(records.read_head(value, invitation_id)[2], invitation_id)
         lane, task = keys.lane(customer, kind), keys.task(invitation_id, kind)
         answer = await self._commands.run(
             scripts.TAKE.call(
-                [names.due(lane), names.tasks, names.lanes],
+                [*names.queues(lane), names.tasks, names.lanes],
                 [
                     invitation_id,
                     task,
@@ -119,21 +136,31 @@ class RedisTasks:
         )
         if not answer:
             return None
-        stamp, attempt, history = answer
-        return self._read(lane.encode(), invitation_id.encode(), attempt, history, owner=owner, stamp=int(stamp))
+        stamp, attempts, history, urgent = answer
+        return Lease(
+            invitation_id=invitation_id,
+            kind=kind,
+            customer=customer,
+            attempt=int(attempts) + 1,
+            owner=owner,
+            revision=int(stamp),
+            history=records.load_notes(history, self._cipher),
+            urgent=urgent == 1,
+        )
 
     async def extend(self, leases: Sequence[Lease], until: datetime) -> None:
-        """Heartbeat: keep those that are still ours until *until*."""
+        """Heartbeat: keep those that are still ours until *until*; those whose partition is away run out."""
         calls: list[scripts.Command] = []
         for lease in leases:
-            names, lane = self._place(lease)
+            names = self._names(lease)
+            lane = keys.lane_name(lease.lane)
             calls.append(
                 scripts.EXTEND.call(
                     [names.due(lane), names.tasks, names.lanes],
                     [lease.invitation_id, lease.task_id, lane, lease.owner, lease.revision, records.to_ms(until)],
                 )
             )
-        await self._commands.run_all(calls)
+        await self._commands.run_each(calls)
 
     async def settle(self, lease: Lease, settlement: Settlement, now: datetime) -> bool:
         """End the lease; False: it was no longer ours. A task renewed meanwhile stays queued with its newer time.
@@ -145,35 +172,48 @@ class RedisTasks:
 
     async def release(self, leases: Sequence[Lease], now: datetime) -> None:
         """Give leases back unperformed; the attempt does not count."""
-        await self._commands.run_all([self._settle_call(lease, Again(now, counted=False), now) for lease in leases])
+        await self._commands.run_each(
+            [self._settle_call(lease, Again(now, counted=False, urgent=lease.urgent), now) for lease in leases]
+        )
 
     async def next_due(self) -> datetime | None:
         """When the earliest queued task is due; a leased one counts as due at the end of its lease."""
-        answers = await self._commands.run_all([scripts.PEEK.call([names.lanes], ["+inf", 1]) for names in self._keys])
-        return min((records.from_ms(int(float(answer[1]))) for answer in answers if answer), default=None)
+        working = self._partitions.working()
+        answers = await self._ask_each(working, [self._peek_call(partition, "+inf", 1) for partition in working])
+        times = [min(max(float(answer[2]), 0.0), _LATEST_MS) for answer in answers.values() if len(answer) > 1]
+        return min((records.from_ms(int(time)) for time in times), default=None)
 
     async def depth(self, now: datetime) -> dict[tuple[str, TaskKind], int]:
         """Due tasks by customer and kind; leased ones are not due."""
-        calls = [scripts.DEPTH.call([names.lanes], [names.base, records.to_ms(now)]) for names in self._keys]
+        due = await self._due_lanes(now, ())
+        asked = [(lane, partition) for lane, partitions in due.items() for partition in partitions]
+        calls: list[scripts.Command] = [
+            ("ZCOUNT", self._keys[partition].due(lane), "-inf", records.to_ms(now)) for lane, partition in asked
+        ]
         depth: defaultdict[tuple[str, TaskKind], int] = defaultdict(int)
-        for answer in await self._commands.run_all(calls):
-            for lane, number in zip(answer[::2], answer[1::2], strict=True):
-                depth[keys.read_lane(lane.decode())] += number
+        for (name, _), number in zip(asked, await self._commands.run_each(calls), strict=True):
+            if isinstance(number, int):
+                lane = keys.read_lane(name)
+                depth[lane.customer, lane.kind] += number
         return dict(depth)
 
     async def dead_letters(self) -> AsyncIterator[DeadLetter]:
-        """Every dead letter, in no order."""
+        """Every dead letter that can be read, in no order; the log names the others."""
         for names in self._keys:
-            tasks = [task.decode() for task in await self._commands.run(("ZRANGE", names.dead, 0, -1))]
+            (listed,) = await self._commands.run_each([("ZRANGE", names.dead, 0, -1)])
+            if isinstance(listed, Exception):
+                log.warning("dead_letters.incomplete", partition=keys.partition_of(names.base), error=str(listed))
+                continue
+            tasks = [task.decode("utf-8", "backslashreplace") for task in listed]
             for start in range(0, len(tasks), _TOGETHER):
                 batch = tasks[start : start + _TOGETHER]
-                values = await self._commands.run_all([("GET", names.dead_letter(task)) for task in batch])
+                values = await self._commands.run_each([("GET", names.dead_letter(task)) for task in batch])
                 for task, value in zip(batch, values, strict=True):
-                    if value is None:
+                    if not isinstance(value, bytes):
                         continue
                     try:
                         letter = records.load_dead_letter(*keys.read_task(task), value, self._cipher)
-                    except RecordUnreadable as error:
+                    except (RecordUnreadable, ValueError) as error:
                         log.warning("dead_letter.unreadable", task_id=task, error=str(error))
                         continue
                     yield letter
@@ -197,46 +237,105 @@ class RedisTasks:
         lane = keys.lane(records.load_dead_letter(invitation_id, kind, value, self._cipher).customer, kind)
         done: int = await self._commands.run(
             scripts.REVIVE.call(
-                [names.due(lane), names.tasks, names.lanes, names.dead], [names.base, invitation_id, task, lane, at]
+                [
+                    *names.queues(lane),
+                    names.tasks,
+                    names.lanes,
+                    names.dead,
+                    names.dead_letter(task),
+                    names.invitation(invitation_id),
+                ],
+                [invitation_id, kind, lane, at],
             )
         )
         return done == 1
 
     async def _due_lanes(
-        self, now: datetime, avoid: Collection[str], serves: Callable[[str], bool]
+        self,
+        now: datetime,
+        avoid: Collection[str],
+        serves: Callable[[str], bool] = lambda _: True,
+        *,
+        urgent_only: bool = False,
     ) -> Mapping[str, list[int]]:
         """The lanes in which something is due, each with the partitions where it is."""
+        self._look_at_the_absent()
+        working = self._partitions.working()
         limit = _LANES + len(avoid)
-        calls = [scripts.PEEK.call([names.lanes], [records.to_ms(now), limit]) for names in self._keys]
+        at = records.to_ms(now)
+        answers = await self._ask_each(working, [self._peek_call(partition, at, limit) for partition in working])
         due: defaultdict[str, list[int]] = defaultdict(list)
-        for partition, answer in enumerate(await self._commands.run_all(calls)):
-            for lane in answer[::2]:
+        for partition, answer in answers.items():
+            for lane in answer[1::2]:
+                if not keys.is_lane(lane):
+                    await self._put_lane_aside(partition, lane)
+                    continue
                 name = lane.decode()
-                if name not in avoid and keys.knows_lane(name) and serves(keys.read_lane(name)[0]):
+                wanted = name.endswith(keys.URGENT) or not urgent_only
+                if wanted and name not in avoid and serves(keys.read_lane(name).customer):
                     due[name].append(partition)
+        self._say_strange_lanes(sum(int(answer[0]) for answer in answers.values()))
         return due
+
+    async def _ask_each(self, partitions: Sequence[int], calls: Sequence[scripts.Command]) -> dict[int, list[Any]]:
+        """The answers of those partitions that give one; raises ``StoreUnavailable`` where none does."""
+        answers = dict(zip(partitions, await self._commands.run_each(calls), strict=True))
+        failures = {one: answer for one, answer in answers.items() if isinstance(answer, StoreUnavailable)}
+        if failures and len(failures) == len(answers):
+            raise next(iter(failures.values()))
+        for partition, error in failures.items():
+            self._partitions.failed(partition, str(error))
+        return {one: answer for one, answer in answers.items() if one not in failures}
+
+    def _look_at_the_absent(self) -> None:
+        """Beside everything else: whoever waited for a partition that is away would keep the others waiting."""
+        for partition in self._partitions.to_look_at():
+            task = asyncio.create_task(self._look_at(partition))
+            self._looking.add(task)
+            task.add_done_callback(self._looking.discard)
+
+    async def _look_at(self, partition: int) -> None:
+        (answer,) = await self._commands.run_each([self._peek_call(partition, 0, 1)])
+        if not isinstance(answer, StoreUnavailable):
+            self._partitions.answered(partition)
+
+    def _peek_call(self, partition: int, at: scripts.Part, limit: int) -> scripts.Command:
+        return scripts.PEEK.call([self._keys[partition].lanes], [at, limit, *keys.KINDS])
+
+    def _say_strange_lanes(self, number: int) -> None:
+        """A newer version's tasks are left to it; a mistake of ours would show here, too."""
+        if number and not self._strange_lanes:
+            log.warning("lanes.unknown", count=number, text="their tasks are of kinds that only another version knows")
+        self._strange_lanes = number
+
+    async def _put_lane_aside(self, partition: int, lane: bytes) -> None:
+        names = self._keys[partition]
+        shown = lane[: keys.LONGEST_LANE].decode("utf-8", "backslashreplace")
+        note = quarantine.note(self._clock(), "lane", "it is no lane")
+        known = await self._commands.run(("HSETNX", names.quarantine, f"lane:{shown}", note))
+        await self._commands.run(("ZREM", names.lanes, lane))
+        if known:
+            log.error("quarantine.added", what="lane", partition=partition, reason="it is no lane")
 
     def _lease_call(
         self, partition: int, wanted: Mapping[str, int], now: datetime, owner: str, until: datetime, stamp: int
     ) -> scripts.Command:
         names = self._keys[partition]
-        pairs: list[scripts.Part] = []
-        for lane, number in wanted.items():
-            pairs += (lane, number)
+        queues: list[str] = []
+        lanes: list[scripts.Part] = []
+        for name, number in wanted.items():
+            lane = keys.read_lane(name)
+            normal = keys.lane(lane.customer, lane.kind)
+            queue, other = names.queues(normal)
+            queues += (other, queue) if lane.urgent else (queue, other)
+            lanes += (normal, int(lane.urgent), number)
         return scripts.LEASE.call(
-            [names.tasks, names.lanes],
-            [
-                names.base,
-                records.to_ms(now),
-                records.to_ms(until),
-                checked(owner),
-                stamp,
-                *pairs,
-            ],
+            [names.tasks, names.lanes, *queues],
+            [records.to_ms(now), records.to_ms(until), checked(owner), stamp, *lanes],
         )
 
     def _settle_call(self, lease: Lease, settlement: Settlement, now: datetime) -> scripts.Command:
-        names, lane = self._place(lease)
+        names, lane = self._names(lease), keys.lane(lease.customer, lease.kind)
         outcome: tuple[scripts.Part, ...] = ("done",)
         if isinstance(settlement, Again):
             outcome = (
@@ -244,6 +343,7 @@ class RedisTasks:
                 records.to_ms(settlement.at),
                 lease.attempt if settlement.counted else lease.attempt - 1,
                 records.dump_notes(_log(lease, settlement.note), self._cipher),
+                int(settlement.urgent),
             )
         elif isinstance(settlement, Dead):
             letter = DeadLetter(
@@ -255,33 +355,79 @@ class RedisTasks:
                 since=now,
                 history=_log(lease, settlement.note),
             )
-            # A debt to a deleted person does not expire, as her tombstone does not, however long nobody looks at it.
+            # What is owed to a deleted candidate does not expire, however long nobody looks at it.
             ttl = 0 if lease.kind is TaskKind.ANONYMISE else self._retention_ms
             outcome = ("dead", records.to_ms(now), ttl, records.dump_dead_letter(letter, self._cipher))
         return scripts.SETTLE.call(
-            [names.due(lane), names.tasks, names.lanes, names.dead, names.dead_letter(lease.task_id)],
-            [lease.invitation_id, lease.task_id, lane, lease.owner, lease.revision, *outcome],
+            [
+                *names.queues(lane),
+                names.tasks,
+                names.lanes,
+                names.dead,
+                names.dead_letter(lease.task_id),
+                names.invitation(lease.invitation_id),
+            ],
+            [lease.invitation_id, lease.kind, lane, lease.owner, lease.revision, *outcome],
         )
 
-    def _place(self, lease: Lease) -> tuple[keys.Keys, str]:
+    def _names(self, lease: Lease) -> keys.Keys:
         partition = ids.partition_in(lease.invitation_id)
         if partition is None:
             raise ValueError("not an invitation id")
-        return self._keys[partition], keys.lane(lease.customer, lease.kind)
+        return self._keys[partition]
 
-    def _read(
-        self, lane: bytes, invitation_id: bytes, attempt: bytes, history: bytes, *, owner: str, stamp: int
-    ) -> Lease:
-        customer, kind = keys.read_lane(lane.decode())
-        return Lease(
-            invitation_id=invitation_id.decode(),
-            kind=kind,
-            customer=customer,
-            attempt=int(attempt),
-            owner=owner,
-            revision=stamp,
-            history=records.load_notes(history, self._cipher),
+    async def _read_or_put_aside(
+        self,
+        partition: int,
+        lane_name: str,
+        member: bytes,
+        attempts: bytes,
+        history: bytes,
+        *,
+        owner: str,
+        stamp: int,
+        now: datetime,
+    ) -> tuple[Lease, ...]:
+        """The lease; none where the task's entry makes no sense: that is put aside first."""
+        lane = keys.read_lane(lane_name)
+        invitation_id = member.decode("utf-8", "backslashreplace")
+        if ids.partition_in(invitation_id) != partition:
+            await self._put_task_aside(partition, lane, member, "")
+            return ()
+        try:
+            lease = Lease(
+                invitation_id=invitation_id,
+                kind=lane.kind,
+                customer=lane.customer,
+                attempt=int(attempts) + 1,
+                owner=owner,
+                revision=stamp,
+                history=records.load_notes(history, self._cipher),
+                urgent=lane.urgent,
+            )
+        except (ValueError, RecordUnreadable):
+            await self._put_task_aside(partition, lane, member, records.to_ms(now))
+            return ()
+        return (lease,)
+
+    async def _put_task_aside(self, partition: int, lane: Lane, member: bytes, at: int | str) -> None:
+        names, name = self._keys[partition], keys.lane_name(lane)
+        shown = f"{member.decode('utf-8', 'backslashreplace')[:200]}:{lane.kind}"
+        reason = "its entry cannot be read" if at else "it belongs to no invitation"
+        note = quarantine.note(self._clock(), "task", reason, customer=lane.customer)
+        call = scripts.PUT_TASK_ASIDE.call(
+            [names.due(name), names.tasks, names.lanes, names.quarantine],
+            [member, member + f":{lane.kind}".encode(), name, shown, note, at],
         )
+        if await self._commands.run(call) == 1:
+            log.error("quarantine.added", what="task", task_id=shown, customer=lane.customer, reason=reason)
+
+
+def checked(owner: str) -> str:
+    """The name of a lease's owner, which must not hold what parts the fields of an entry."""
+    if "|" in owner:
+        raise ValueError("an owner's name must not hold '|'")
+    return owner
 
 
 def _log(lease: Lease, note: AttemptNote | None) -> tuple[AttemptNote, ...]:

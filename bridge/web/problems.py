@@ -34,6 +34,7 @@ _TABLE: dict[type[Exception], tuple[int, str]] = {
     errors.StoreUnavailable: (503, "The store cannot be reached"),
     errors.BridgeError: (500, "Internal error"),
     errors.RecordUnreadable: (503, "The record cannot be read"),
+    errors.RecordDamaged: (503, "The record is damaged"),
     errors.RecordTooNew: (503, "Written by a newer version of the bridge"),
     errors.RecordSealed: (503, "Encrypted with a key that is not listed"),
 }

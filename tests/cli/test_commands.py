@@ -140,9 +140,7 @@ class Content:
             now=at,
         )
         async with open_client(self._url) as commands:
-            store = RedisInvitations(
-                commands, prefix=self._prefix, retention=RETENTION, clock=lambda: NOW, lease_life=LEASE_LIFE
-            )
+            store = RedisInvitations(commands, prefix=self._prefix, retention=RETENTION, clock=lambda: NOW)
             assert await store.commit(step)
             for event in events:
                 known = await store.load(step.invitation.id)

@@ -34,7 +34,7 @@ from bridge.core.lifecycle import (
     Treatment,
     Wait,
 )
-from bridge.core.models import OPEN, Cancel, Hint, Invitation, OrderChange, Outcome, Result, State, Step, TaskKind
+from bridge.core.models import OPEN, Cancel, Due, Hint, Invitation, OrderChange, Outcome, Result, State, Step, TaskKind
 from tests.core.build import (
     COMPLETED,
     CREATED,
@@ -1001,3 +1001,17 @@ def test_silence_about_a_closed_invitation_has_an_end(record: Invitation) -> Non
     end = since + LATE_WINDOW
     assert () == decide(record, ProviderSilent(), end - SECOND).tasks
     assert (STOP,) == decide(record, ProviderSilent(), end).tasks
+
+
+def urgency(step: Step) -> list[bool]:
+    return [task.urgent for task in step.tasks if isinstance(task, Due)]
+
+
+def test_reports_and_fresh_results_are_urgent() -> None:
+    """The check of a report and the notification of a result go ahead of the backlog; polls and expiries do not."""
+    hinted = decide(INVITED, HintSeen(1, REPORT))
+    assert urgency(hinted) == [True]
+    assert urgency(decide(hinted.invitation, NotDoneSeen())) == [True]
+    assert urgency(decide(INVITED, ResultSeen(REPORT))) == [True]
+    assert urgency(decide(INVITED, NotDoneSeen())) == [False]
+    assert set(urgency(decide(INVITED, NotDoneSeen(), DEADLINE))) == {False}

@@ -220,7 +220,7 @@ class World:
     woken: int = 0
 
     def __post_init__(self) -> None:
-        self.store = MemoryStore(self.clock, lease_life=LEASE_LIFE)
+        self.store = MemoryStore(self.clock)
         self._numbers = itertools.count(1)
         self.records = Records(
             self.store,

@@ -254,14 +254,22 @@ async def test_poisoned_task(world: World, kind: TaskKind) -> None:
     assert len(letter.history) == POISONED_AFTER
 
 
-async def test_poisoned_record(world: World) -> None:
-    """A record that cannot be read is no loop either: its tasks become dead letters, and nothing escapes."""
+async def test_damaged_record(world: World) -> None:
+    """A damaged record's tasks are put off, uncounted, and performed once somebody has repaired it."""
     one = await world.completed()
-    version, _, expires = world.store._records[one.id]
+    kept = world.store._records[one.id]
+    version, _, expires = kept
     world.store._records[one.id] = (version, b"this is no record", expires)
-    assert await until_quiet(world) == POISONED_AFTER
-    (letter,) = await letters(world)
-    assert (letter.kind, letter.reason) == (TaskKind.NOTIFY, "poisoned")
+    for _ in range(3 * POISONED_AFTER):
+        assert await world.work() == 1
+        left = await world.next_due()
+        assert left is not None
+        assert left > SECOND
+        world.clock.advance(left)
+    assert await letters(world) == []
+    world.store._records[one.id] = kept
+    await world.work()
+    assert len(world.notifier.script.calls) == 1
 
 
 async def test_record_of_a_newer_bridge(world: World) -> None:

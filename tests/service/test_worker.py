@@ -7,7 +7,7 @@ from collections import Counter
 from datetime import timedelta
 from typing import Any
 
-from bridge.core.models import Lease, TaskKind
+from bridge.core.models import Lane, Lease, TaskKind
 from bridge.ports import Hold
 from bridge.service.tasks import LEASE_LIFE
 from bridge.worker import PER_LANE, Worker, running
@@ -44,17 +44,26 @@ class Queue:
         """Both lanes are refused by the worker itself: it has as many of them as it may."""
 
     async def lease(
-        self, now: Any, *, owner: str, until: Any, count: int, per_lane: int, avoid: Any, serves: Any
+        self,
+        now: Any,
+        *,
+        owner: str,
+        until: Any,
+        count: int,
+        per_lane: int,
+        avoid: Any,
+        urgent_only: bool,
+        serves: Any,
     ) -> tuple[Lease, ...]:
         self.looks += 1
         if self.looks == 1:
             raise ValueError("'hire' is not a valid TaskKind")
-        lanes = [lane for lane in (("acme", TaskKind.NOTIFY), ("globex", TaskKind.CHECK)) if lane not in avoid]
+        lanes = [lane for lane in (Lane("acme", TaskKind.NOTIFY), Lane("globex", TaskKind.CHECK)) if lane not in avoid]
         if not lanes:
             self.idle.set()
         found = [
-            Lease(f"iv_{self.looks}-{number}", kind, customer, 1, owner, 1)
-            for customer, kind in lanes
+            Lease(f"iv_{self.looks}-{number}", lane.kind, lane.customer, 1, owner, 1)
+            for lane in lanes
             for number in range(per_lane)
         ]
         return tuple(found[:count])

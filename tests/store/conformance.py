@@ -20,6 +20,7 @@ from bridge.core.models import (
     Done,
     Due,
     Invitation,
+    Lane,
     Lease,
     OrderChange,
     Outcome,
@@ -80,8 +81,8 @@ def invitation(partition: int = 7, customer: str = "acme", **fields: object) -> 
     return replace(first, **fields)  # type: ignore[arg-type]
 
 
-def due(kind: TaskKind = CHECK, at: datetime = NOW, owner: str | None = None) -> Due:
-    return Due(kind, at, owner)
+def due(kind: TaskKind = CHECK, at: datetime = NOW, *, urgent: bool = False) -> Due:
+    return Due(kind, at, urgent)
 
 
 async def put(backend: Backend, *tasks: Due | Cancel, partition: int = 7, customer: str = "acme") -> Invitation:
@@ -337,9 +338,81 @@ class QueuePromises:
         assert await backend.tasks.next_due() == NOW + 30 * SECOND
         assert await lease(backend, NOW + 29 * SECOND, owner="w2") == ()
         (second,) = await lease(backend, NOW + 30 * SECOND, owner="w2")
-        assert (second.attempt, second.owner) == (2, "w2")
+        assert (second.attempt, second.owner) == (1, "w2")
         assert not await backend.tasks.settle(first, Done(), NOW + 31 * SECOND)
         assert await backend.tasks.settle(second, Done(), NOW + 31 * SECOND)
+
+    async def test_leases_are_not_attempts(self, backend: Backend) -> None:
+        """Leases that end without a settlement count no attempts, however many there were."""
+        await put(backend, due(NOTIFY))
+        for number in range(6):
+            (mine,) = await lease(backend, NOW + number * MINUTE)
+            assert mine.attempt == 1
+        assert await backend.tasks.settle(mine, Again(NOW + 9 * MINUTE, note()), NOW)
+        (mine,) = await lease(backend, NOW + 9 * MINUTE)
+        assert mine.attempt == 2
+
+    async def test_urgent_first(self, backend: Backend) -> None:
+        """An urgent task does not wait behind its own customer's backlog, nor when the worker has only urgent places."""
+        for number in range(64):
+            await put(backend, due(at=NOW - MINUTE), partition=number % 16)
+        one = await put(backend, due(urgent=True), partition=3)
+        (first,) = await lease(backend, count=1)
+        assert (first.invitation_id, first.urgent) == (one.id, True)
+        await backend.tasks.release([first], NOW)
+        (again,) = await lease(backend, urgent_only=True)
+        assert (again.invitation_id, again.urgent) == (one.id, True)
+        assert await lease(backend, urgent_only=True) == ()
+
+    async def test_urgent_lanes_have_places_of_their_own(self, backend: Backend) -> None:
+        """Avoiding a customer's backlog does not avoid its urgent tasks, and the other way round."""
+        one = await put(backend, due())
+        other = await put(backend, due(urgent=True))
+        assert [got.invitation_id for got in await lease(backend, avoid=[Lane("acme", CHECK)])] == [other.id]
+        assert [got.invitation_id for got in await lease(backend, avoid=[Lane("acme", CHECK, urgent=True)])] == [one.id]
+
+    async def test_a_task_changes_its_lane(self, backend: Backend) -> None:
+        """However a task becomes urgent, or ceases to be, it is queued once."""
+        one = await put(backend, due(at=NOW + MINUTE))
+        assert await backend.invitations.commit(Step(one, (due(urgent=True),)))
+        (mine,) = await lease(backend)
+        assert mine.urgent
+        assert await backend.invitations.commit(Step(replace(one, version=2), (due(at=NOW + SECOND),)))
+        assert await backend.tasks.settle(mine, Done(), NOW)
+        assert await backend.tasks.depth(NOW + SECOND) == {("acme", CHECK): 1}
+        (mine,) = await lease(backend, NOW + SECOND)
+        assert not mine.urgent
+        assert await backend.tasks.settle(mine, Again(NOW + 2 * SECOND, urgent=True), NOW)
+        (mine,) = await lease(backend, NOW + 2 * SECOND)
+        assert mine.urgent
+        assert await backend.invitations.commit(Step(replace(one, version=3), (due(at=NOW + MINUTE, urgent=True),)))
+        (mine,) = await lease(backend, NOW + MINUTE)  # its owner died
+        assert mine.urgent
+        assert await backend.tasks.settle(mine, Again(NOW + 2 * MINUTE), NOW)
+        assert await backend.invitations.commit(Step(replace(one, version=4), (Cancel(CHECK),)))
+        assert await backend.tasks.next_due() is None
+
+    async def test_an_urgent_renewal_outlives_its_owner(self, backend: Backend) -> None:
+        """If the owner of a task dies that was renewed for later and as urgent, it is urgent then."""
+        one = await put(backend, due())
+        await lease(backend)
+        assert await backend.invitations.commit(Step(one, (due(at=NOW + 2 * MINUTE, urgent=True),)))
+        assert await lease(backend, NOW + MINUTE) == ()
+        (mine,) = await lease(backend, NOW + 2 * MINUTE)
+        assert mine.urgent
+        assert await backend.tasks.settle(mine, Done(), NOW)
+        assert await backend.tasks.next_due() is None
+
+    async def test_taken_with_its_urgency(self, backend: Backend) -> None:
+        """A task that is taken out of turn says whether it was urgent, and can be settled."""
+        one = await put(backend, due(urgent=True))
+        mine = await backend.tasks.take(one.id, CHECK, NOW, owner="w1", until=NOW + MINUTE)
+        assert mine is not None
+        assert mine.urgent
+        await backend.tasks.extend([mine], NOW + 2 * MINUTE)
+        assert await lease(backend, NOW + MINUTE) == ()
+        assert await backend.tasks.settle(mine, Done(), NOW)
+        assert await backend.tasks.next_due() is None
 
     async def test_expired_lease_of_ones_own(self, backend: Backend) -> None:
         """Taking over one's own expired lease gives a new one; the old one is worth nothing."""
@@ -438,30 +511,11 @@ class QueuePromises:
     async def test_cancelled(self, backend: Backend) -> None:
         """A cancelled task is gone, whether it was waiting or leased; other tasks of the invitation stay."""
         one = await put(backend, due(), due(NOTIFY))
-        (check,) = await lease(backend, avoid=[("acme", NOTIFY)])
+        (check,) = await lease(backend, avoid=[Lane("acme", NOTIFY)])
         assert await backend.invitations.commit(Step(one, (Cancel(CHECK), Cancel(ANONYMISE))))
         assert not await backend.tasks.settle(check, Again(NOW), NOW)
         (notify,) = await lease(backend, NOW + MINUTE)
         assert notify.kind is NOTIFY
-
-    async def test_leased_by_the_commit(self, backend: Backend) -> None:
-        """A task with an owner is leased by its commit, so that no worker takes it away; then it is anybody's."""
-        one = await put(backend, due(ANONYMISE, owner="request"))
-        assert await lease(backend) == ()
-        until = NOW + 30 * SECOND
-        assert await backend.tasks.take(one.id, ANONYMISE, NOW, owner="w1", until=until) is None
-        mine = await backend.tasks.take(one.id, ANONYMISE, NOW, owner="request", until=until)
-        assert mine is not None
-        assert (mine.attempt, mine.revision) == (1, 1)
-        (other,) = await lease(backend, until)
-        assert other.attempt == 2
-
-    async def test_lease_of_a_commit_ends(self, backend: Backend) -> None:
-        """The lease that a commit hands out ends by itself."""
-        await put(backend, due(ANONYMISE, owner="request"))
-        assert await lease(backend, NOW + LEASE_LIFE - timedelta(milliseconds=1)) == ()
-        (mine,) = await lease(backend, NOW + LEASE_LIFE)
-        assert mine.attempt == 2
 
     async def test_take(self, backend: Backend) -> None:
         """A task may be taken before it is due; nothing else may."""
@@ -617,7 +671,7 @@ class QueuePromises:
         """Lanes to be avoided give nothing; the same customer's other kind does."""
         await put(backend, due(), due(NOTIFY))
         await put(backend, due(), customer="beta")
-        got = await lease(backend, avoid=[("acme", CHECK), ("beta", NOTIFY)])
+        got = await lease(backend, avoid=[Lane("acme", CHECK), Lane("beta", NOTIFY)])
         assert sorted((one.customer, one.kind) for one in got) == [("acme", NOTIFY), ("beta", CHECK)]
 
     async def test_oldest_first(self, backend: Backend) -> None:
@@ -633,7 +687,7 @@ class QueuePromises:
             await put(backend, due(), due(NOTIFY, NOW + MINUTE), partition=number % 16)
         await put(backend, due(ANONYMISE), customer="a/b")
         assert await backend.tasks.depth(NOW) == {("acme", CHECK): 20, ("a/b", ANONYMISE): 1}
-        await lease(backend, count=6, avoid=[("a/b", ANONYMISE)])
+        await lease(backend, count=6, avoid=[Lane("a/b", ANONYMISE)])
         assert await backend.tasks.depth(NOW) == {("acme", CHECK): 14, ("a/b", ANONYMISE): 1}
 
     async def test_next_due(self, backend: Backend) -> None:

@@ -17,7 +17,7 @@ from bridge.store.connection import open_client
 from bridge.store.invitations import RedisInvitations
 from bridge.store.tasks import RedisTasks
 from tests.redis_servers import RedisServer, binaries, free_port
-from tests.store.conformance import LEASE_LIFE, RETENTION, Backend, Clock
+from tests.store.conformance import RETENTION, Backend, Clock
 
 
 def redis_backend(commands: Commands, prefix: str | None = None) -> Backend:
@@ -31,7 +31,7 @@ def redis_backend(commands: Commands, prefix: str | None = None) -> Backend:
         return None if left == -1 else timedelta(minutes=1) * round(timedelta(milliseconds=left) / timedelta(minutes=1))
 
     return Backend(
-        RedisInvitations(commands, prefix=prefix, retention=RETENTION, clock=clock, lease_life=LEASE_LIFE),
+        RedisInvitations(commands, prefix=prefix, retention=RETENTION, clock=clock),
         RedisTasks(commands, prefix=prefix, retention=RETENTION),
         clock,
         life,

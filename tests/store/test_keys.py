@@ -7,7 +7,7 @@ import fnmatch
 import pytest
 from redis.crc import key_slot
 
-from bridge.core.models import TaskKind
+from bridge.core.models import Lane, TaskKind
 from bridge.errors import ConfigError
 from bridge.store import keys
 
@@ -30,8 +30,27 @@ def test_names_are_read_back() -> None:
     names = keys.Keys("bridge", 7)
     assert names.invitation("iv_7x") == "bridge:{p7}:iv:iv_7x"
     assert keys.invitation_in(names.invitation("iv_7x")) == "iv_7x"
-    assert keys.read_lane(keys.lane("a/b", TaskKind.NOTIFY)) == ("a/b", TaskKind.NOTIFY)
+    for lane in (Lane("a/b", TaskKind.NOTIFY), Lane("a", TaskKind.CHECK, urgent=True)):
+        assert keys.read_lane(keys.lane_name(lane)) == lane
+    assert keys.split(names.lanes)[1] == "lanes"
+    assert keys.split("bridge:ref:x") is None
     assert keys.read_task(keys.task("iv_7x", TaskKind.CHECK)) == ("iv_7x", TaskKind.CHECK)
+
+
+@pytest.mark.parametrize(
+    "name", [b"", b"acme", b"/check", b"\xff/check", b"a\n/check", b"a/CHECK", b"a" * 300 + b"/check"]
+)
+def test_what_is_no_lane(name: bytes) -> None:
+    """Only a customer's name and a kind make a lane, of whatever version."""
+    assert not keys.is_lane(name)
+
+
+def test_lanes_of_another_version() -> None:
+    """A lane of an unknown kind is one, if not one that this version reads."""
+    assert keys.is_lane(b"acme/unheard_of")
+    for name in ("acme/unheard_of", "acme", ""):
+        with pytest.raises(ValueError):  # noqa: PT011
+            keys.read_lane(name)
 
 
 def test_pattern() -> None:

@@ -10,7 +10,6 @@ from bridge.core.models import Step, TaskKind
 from bridge.errors import StoreUnavailable
 from tests.fakes import MemoryStore
 from tests.store.conformance import (
-    LEASE_LIFE,
     NOW,
     RETENTION,
     Backend,
@@ -25,7 +24,7 @@ from tests.store.conformance import (
 @pytest.fixture
 def backend() -> Backend:
     clock = Clock()
-    store = MemoryStore(clock, retention=RETENTION, lease_life=LEASE_LIFE)
+    store = MemoryStore(clock, retention=RETENTION)
 
     async def life(invitation_id: str) -> timedelta | None:
         expires = store.expires_at(invitation_id)

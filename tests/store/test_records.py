@@ -177,7 +177,7 @@ def test_no_unicode_text() -> None:
 
 def test_customer() -> None:
     """The customer of a record is found without reading all of it."""
-    assert records.customer_of(records.dump_invitation(full())) == "acme"
+    assert records.customer_of(records.dump_invitation(full()), "iv") == "acme"
 
 
 def test_notes() -> None:

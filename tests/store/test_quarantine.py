@@ -1,0 +1,219 @@
+"""What cannot be read harms only itself: it is put aside, said once, and operators can list and drop it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from structlog.testing import capture_logs
+
+from bridge.core.models import Done, Lease, QuarantineNote, State, Step
+from bridge.errors import RecordDamaged
+from bridge.store import keys
+from bridge.store.commands import Commands
+from bridge.store.quarantine import RedisQuarantine
+from tests.store.conformance import CHECK, MINUTE, NOTIFY, NOW, SECOND, Backend, due, lease, put
+from tests.store.conftest import redis_backend
+
+pytestmark = pytest.mark.redis
+
+
+@pytest.fixture
+def backend(real_commands: Commands) -> Backend:
+    return redis_backend(real_commands)
+
+
+@pytest.fixture
+def prefix(backend: Backend) -> str:
+    name: str = backend.invitations._keys[0].base.partition(":{")[0]  # type: ignore[attr-defined]
+    return name
+
+
+@pytest.fixture
+def names(prefix: str) -> keys.Keys:
+    return keys.Keys(prefix, 7)
+
+
+@pytest.fixture
+def quarantine(real_commands: Commands, prefix: str) -> RedisQuarantine:
+    return RedisQuarantine(real_commands, prefix)
+
+
+async def notes(quarantine: RedisQuarantine) -> list[QuarantineNote]:
+    return [note async for note in quarantine.notes()]
+
+
+async def everything(backend: Backend) -> list[Lease]:
+    """All that is due, until nothing more comes."""
+    found: list[Lease] = []
+    for number in range(20):
+        got = await lease(backend, owner=f"w{number}", per_lane=4)
+        if not got:
+            return found
+        found += got
+    pytest.fail("there is no end to it")
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        b"garbage",
+        b"\xff\xfe|||||",
+        b"|||||",
+        b"1|w||||x",
+        b"||||0|not json",
+        b'||||0|[{"other": "shape"}]',
+        b'||||0|{"at": 1}',
+        b"||||99999999999999999999999999|[]",
+    ],
+)
+async def test_garbage_entry(
+    backend: Backend, names: keys.Keys, real_commands: Commands, quarantine: RedisQuarantine, entry: bytes
+) -> None:
+    """An entry of the queue that makes no sense is put aside; its task, and all others, are performed."""
+    one, other = await put(backend, due()), await put(backend, due())
+    await real_commands.run(("HSET", names.tasks, f"{one.id}:check", entry))
+    with capture_logs() as logs:
+        found = await everything(backend)
+    assert {mine.invitation_id for mine in found} == {one.id, other.id}
+    assert {mine.attempt for mine in found} <= {1, 10**26}
+    for mine in found:
+        assert await backend.tasks.settle(mine, Done(), NOW)
+    said = [line for line in logs if line["event"] == "quarantine.added"]
+    assert len(said) == len(await notes(quarantine)) <= 1
+
+
+@pytest.mark.parametrize("member", [b"garbage", b"\xff\xfe", b"", b"iv_3" + b"a" * 24, b"iv_7short"])
+async def test_garbage_member(
+    backend: Backend, names: keys.Keys, real_commands: Commands, quarantine: RedisQuarantine, member: bytes
+) -> None:
+    """A member of a queue that belongs to no invitation of its partition is taken off it, said once and listed."""
+    other = await put(backend, due())
+    with capture_logs() as logs:
+        for _ in range(2):
+            await real_commands.run(("ZADD", names.due("acme/check"), 1, member))
+            await real_commands.run(("ZADD", names.lanes, 1, "acme/check"))
+            await everything(backend)
+    assert [line["event"] for line in logs] == ["quarantine.added"]
+    (note,) = await notes(quarantine)
+    assert (note.partition, note.what) == (7, "task")
+    assert await real_commands.run(("ZRANGE", names.due("acme/check"), 0, -1)) == [other.id.encode()]
+    assert await quarantine.drop(note)
+    assert await notes(quarantine) == []
+
+
+@pytest.mark.parametrize("kind", ["lanes", "tasks", "dead", "due:acme/check", "due:acme/check/urgent", "quarantine"])
+async def test_wrong_typed_key(
+    backend: Backend, names: keys.Keys, real_commands: Commands, quarantine: RedisQuarantine, kind: str
+) -> None:
+    """A key that holds another type is put aside, once, and everything goes on with a new one."""
+    await real_commands.run(("RPUSH", names.base + kind, "not ours"))
+    with capture_logs() as logs:
+        one = await put(backend, due(), due(NOTIFY, urgent=True))
+        found = await everything(backend)
+        assert {(mine.invitation_id, mine.kind) for mine in found} == {(one.id, CHECK), (one.id, NOTIFY)}
+        for mine in found:
+            await backend.tasks.extend([mine], NOW + MINUTE)
+            assert await backend.tasks.settle(mine, Done(), NOW)
+    assert [line["event"] for line in logs] == ["quarantine.added"]
+    (note,) = await notes(quarantine)
+    assert (note.what, note.name) == ("key", f"key:{kind}")
+    assert await real_commands.run(("LRANGE", names.put_aside(kind), 0, -1)) == [b"not ours"]
+    assert await quarantine.drop(note)
+    assert await quarantine.size() == 0
+    assert await real_commands.run(("EXISTS", names.put_aside(kind))) == 0
+
+
+async def test_wrong_typed_record(
+    backend: Backend, names: keys.Keys, real_commands: Commands, quarantine: RedisQuarantine
+) -> None:
+    """A record that is not even a string is put aside, and other invitations know nothing of it."""
+    one, other = await put(backend, due()), await put(backend)
+    await real_commands.run(("DEL", names.invitation(one.id)))
+    await real_commands.run(("RPUSH", names.invitation(one.id), "x"))
+    assert await backend.invitations.load(one.id) is None
+    assert [found async for found in backend.invitations.scan()] == [other]
+    assert [note.what for note in await notes(quarantine)] == ["key"]
+
+
+@pytest.mark.parametrize(
+    "value", [b"", b"x", b"1|n", b"1|n|{", b"x|n|{}", b"1|n:c--|[]", b'1|n|{"f":1}', b"\xff|\xff|\xff"]
+)
+async def test_damaged_record(
+    backend: Backend, names: keys.Keys, real_commands: Commands, quarantine: RedisQuarantine, value: bytes
+) -> None:
+    """A record that makes no sense is said to be damaged, once, stays where it is, and hinders nobody."""
+    one, other = await put(backend, due()), await put(backend)
+    await real_commands.run(("SET", names.invitation(one.id), value))
+    with capture_logs() as logs:
+        for _ in range(2):
+            with pytest.raises(RecordDamaged):
+                await backend.invitations.load(one.id)
+        with pytest.raises(RecordDamaged):
+            await backend.invitations.find_order(7, one.order_key)
+    assert [line["event"] for line in logs] == ["quarantine.added"]
+    assert [found async for found in backend.invitations.scan()] == [other]
+    with pytest.raises(RecordDamaged):
+        await backend.tasks.take(one.id, CHECK, NOW, owner="w", until=NOW + SECOND)
+    (note,) = await notes(quarantine)
+    assert (note.name, note.what) == (one.id, "record")
+    assert await quarantine.drop(note)
+    assert await backend.invitations.load(one.id) is None
+    assert await backend.invitations.find_order(7, one.order_key) is None
+
+
+async def test_erasure_takes_the_notes_along(
+    backend: Backend, names: keys.Keys, real_commands: Commands, quarantine: RedisQuarantine
+) -> None:
+    """What was noted of an invitation's tasks goes with its candidate's data."""
+    one = await put(backend, due(NOTIFY))
+    await real_commands.run(("HSET", names.tasks, f"{one.id}:notify", "garbage"))
+    await everything(backend)
+    assert len(await notes(quarantine)) == 1
+    assert await backend.invitations.commit(Step(replace(one, state=State.ERASED)))
+    assert await notes(quarantine) == []
+
+
+async def test_garbage_lanes(
+    backend: Backend, names: keys.Keys, real_commands: Commands, quarantine: RedisQuarantine
+) -> None:
+    """Names in the index of lanes that are none are put aside; scores of any size end nothing."""
+    one = await put(backend, due())
+    for lane in (b"\xff/check", b"no lane/check\n/check"):
+        await real_commands.run(("ZADD", names.lanes, 1, lane))
+    for score in ("1e20", "-1e20", "inf", "-inf"):
+        await real_commands.run(("ZADD", names.lanes, score, "beta/check"))
+        await backend.tasks.next_due()
+    with capture_logs() as logs:
+        assert [mine.invitation_id for mine in await everything(backend)] == [one.id]
+    assert [line["event"] for line in logs] == ["quarantine.added"] * 2
+    assert {note.what for note in await notes(quarantine)} == {"lane"}
+
+
+async def test_many_lanes_of_another_version(backend: Backend, names: keys.Keys, real_commands: Commands) -> None:
+    """Three hundred lanes of kinds that only a newer version knows hide nobody's tasks, and are said once."""
+    for number in range(300):
+        await real_commands.run(("ZADD", names.lanes, 1, f"c{number}/unheard_of"))
+    one = await put(backend, due())
+    with capture_logs() as logs:
+        assert [mine.invitation_id for mine in await everything(backend)] == [one.id]
+        assert await backend.tasks.next_due() is not None
+    assert [(line["event"], line["count"]) for line in logs] == [("lanes.unknown", 300)]
+    assert await real_commands.run(("ZCARD", names.lanes)) == 301
+
+
+async def test_garbage_dead_letters(backend: Backend, names: keys.Keys, real_commands: Commands) -> None:
+    """Dead letters that make no sense are left out of the list, and the log names them."""
+    for task, value in ((b"\xff:x", b"x"), (b"iv_7" + b"a" * 24 + b":notify", b"[]"), (b"a:unheard_of", b"{}")):
+        await real_commands.run(("ZADD", names.dead, 1, task))
+        await real_commands.run(("SET", names.dead_letter(task.decode("utf-8", "backslashreplace")), value))
+    with capture_logs() as logs:
+        assert [letter async for letter in backend.tasks.dead_letters()] == []
+    assert [line["event"] for line in logs] == ["dead_letter.unreadable"] * 3
+
+
+async def test_order_that_points_nowhere(backend: Backend, names: keys.Keys, real_commands: Commands) -> None:
+    """A claim that holds nonsense is free."""
+    await real_commands.run(("SET", names.order("o"), b"\xff"))
+    assert await backend.invitations.find_order(7, "o") is None
+    assert await real_commands.run(("EXISTS", names.order("o"))) == 0
