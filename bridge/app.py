@@ -14,15 +14,15 @@ from datetime import UTC, datetime
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
-from bridge import egress, worker
+from bridge import egress, sweep, worker
 from bridge.core.callbacks import CallbackRule
 from bridge.core.customers import Directory
 from bridge.core.links import Links as Signer
 from bridge.equalture import handlers as equalture
 from bridge.equalture.catalogue import JobCatalogue
 from bridge.equalture.client import EqualtureClient
-from bridge.errors import Complaint, ConfigError, NoData, StoreUnavailable
-from bridge.ports import AssessmentProvider, Clock, Dice, Mint, Monotonic, Notifier
+from bridge.errors import Complaint, ConfigError, NoData
+from bridge.ports import AssessmentProvider, Clock, Dice, Mint, Monotonic, Notifier, Quarantine, Reconciler
 from bridge.service import Services
 from bridge.service.erasure import Erasure
 from bridge.service.events import Events
@@ -32,7 +32,7 @@ from bridge.service.operations import Operations
 from bridge.service.records import Records
 from bridge.service.results import Results
 from bridge.service.targets import GuardedNotifier, GuardedProvider, Targets
-from bridge.service.tasks import LEASE_LIFE, Tasks
+from bridge.service.tasks import Tasks
 from bridge.service.tests import Tests
 from bridge.settings import Settings, fingerprint
 from bridge.settings.daemon import WaitSettings
@@ -46,9 +46,13 @@ from bridge.store.clock import AgreedClock
 from bridge.store.commands import Commands, Wait
 from bridge.store.connection import open_client
 from bridge.store.invitations import RedisInvitations
+from bridge.store.quarantine import RedisQuarantine
+from bridge.store.readiness import WriteProbe
+from bridge.store.reconcile import Reconciliation
 from bridge.store.references import RedisReferences
 from bridge.store.reseal import Resealing
 from bridge.store.tasks import RedisTasks
+from bridge.sweep import Sweep
 from bridge.web import admin, health, openapi, pages
 from bridge.web.keys import CUSTOMERS, DRAINING, HEARD, OBSTACLE, SERVICES
 from bridge.web.limits import RateLimit
@@ -85,6 +89,10 @@ class Runtime:
     queue: RedisTasks
     invitations: RedisInvitations
     worker: Worker
+    sweep: Sweep
+    writes: WriteProbe
+    quarantine: Quarantine
+    reconciler: Reconciler
     signer: Signer
     absences: RedisAbsences
     customers: Directory
@@ -118,11 +126,11 @@ class Runtime:
             return health.Readiness({"process": "shutting down"})
         if self.obstacle is not None:
             return health.Readiness({"redis": self.obstacle})
-        try:
-            await self.commands.ping()
-        except StoreUnavailable as error:
-            return health.Readiness({"redis": str(error)})
-        return health.Readiness(details=self.details())
+        writes = await self.writes.look()
+        if writes.refusal is not None:
+            return health.Readiness({"redis": writes.refusal})
+        missing = {"missing_partitions": writes.missing} if writes.missing else {}
+        return health.Readiness(details={**missing, **self.details()})
 
     def details(self) -> dict[str, object]:
         """What is not served although the process is ready; nothing where everything is."""
@@ -196,10 +204,9 @@ async def open_runtime(
         awake = asyncio.Event()
         prefix, retention = settings.redis.key_prefix, settings.retention
         cipher = key_ring(settings)
-        store = RedisInvitations(
-            commands, prefix=prefix, retention=retention, clock=clock, lease_life=LEASE_LIFE, cipher=cipher
-        )
-        queue = RedisTasks(commands, prefix=prefix, retention=retention, cipher=cipher)
+        store = RedisInvitations(commands, prefix=prefix, retention=retention, clock=clock, cipher=cipher)
+        queue = RedisTasks(commands, prefix=prefix, retention=retention, cipher=cipher, clock=clock)
+        reconciler = Reconciliation(commands, prefix=prefix, clock=clock, cipher=cipher)
         signer = Signer(settings.public_url, settings.signing_keys)
         rule = CallbackRule(settings.softgarden.callback_hosts, insecure)
         records = Records(store, clock, awake.set, monotonic=monotonic, dice=dice)
@@ -232,6 +239,10 @@ async def open_runtime(
                 invitations=store,
                 worker=Worker(tasks, queue, clock, mint, awake, agreed.agree if agreed else None),
                 clock=agreed,
+                sweep=Sweep(reconciler, mint()),
+                writes=WriteProbe(commands, prefix=prefix, monotonic=monotonic),
+                quarantine=RedisQuarantine(commands, prefix),
+                reconciler=reconciler,
                 signer=signer,
                 absences=RedisAbsences(commands, prefix=prefix),
                 customers=settings.customers,
@@ -283,6 +294,6 @@ def _application(runtime: Runtime, endpoints: list[Endpoint], *more: Middleware)
 
 @contextlib.asynccontextmanager
 async def working(runtime: Runtime, *, grace_s: float, on_death: Callable[[], None]) -> AsyncIterator[None]:
-    """Have the runtime's worker pay debts meanwhile."""
-    async with worker.running(runtime.worker, grace_s=grace_s, on_death=on_death):
+    """Have the runtime's worker perform tasks meanwhile, and its sweep look for lost ones."""
+    async with worker.running(runtime.worker, grace_s=grace_s, on_death=on_death), sweep.running(runtime.sweep):
         yield

@@ -19,7 +19,7 @@ from bridge.core.customers import Directory
 from bridge.errors import Complaint, ConfigError, StoreUnavailable
 from bridge.settings import Settings, fingerprint, load_customers
 from bridge.settings.customers import FOLDER as CUSTOMERS_FOLDER
-from bridge.store.connection import durability
+from bridge.store.connection import durability, isolation
 from bridge.web.keys import HEARD
 from bridge.web.listener import Runner
 from bridge.web.silence import SilenceGuard
@@ -218,12 +218,15 @@ async def _look_at_redis(runtime: app.Runtime, stop: Stop) -> None:
         try:
             await runtime.commands.ping()
             complaints = await durability(runtime.commands)
+            stops_all = await isolation(runtime.commands)
         except StoreUnavailable as error:
             if not waited:
                 log.warning("redis.waiting", error=str(error))
             waited = True
             await asyncio.sleep(_LOOK_FOR_REDIS_S)
             continue
+        if stops_all is not None:
+            log.warning("redis.not_isolated", text=stops_all)
         for complaint in complaints:
             log.warning("redis.not_durable", text=complaint, require_durable=required)
         if complaints and required == "refuse":

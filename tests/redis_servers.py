@@ -248,6 +248,7 @@ class Cluster:
             "cluster-enabled": "yes",
             "cluster-node-timeout": "1000",
             "cluster-replica-validity-factor": "0",
+            "cluster-require-full-coverage": "no",
             "repl-diskless-sync-delay": "0",
         }
         nodes = [RedisServer(binary, durable=True, port=port, settings=settings) for port in ports]

@@ -22,6 +22,8 @@ _COMMANDS: Mapping[str, str] = {
     "invitations": "operate:invitations",
     "dead": "operate:dead",
     "erase": "operate:erase",
+    "quarantine": "repair:quarantine",
+    "reconcile": "repair:reconcile",
     "reencrypt": "reencrypt:reencrypt",
     "demo": "demo:demo",
     "sandbox": "demo:sandbox",

@@ -71,14 +71,14 @@ def invitations_list(
             "customer": one.customer,
             "state": str(one.state),
             "test": one.test_id,
-            "created": _time(one.created_at),
-            "updated": _time(one.updated_at),
+            "created": moment(one.created_at),
+            "updated": moment(one.updated_at),
             "age": _age(one.created_at),
             "attempts": ", ".join(attempt.outcome for attempt in one.attempts),
         }
         for one in found
     ]
-    _print(rows, ("id", "customer", "state", "age", "test", "created", "attempts"), as_json)
+    print_rows(rows, ("id", "customer", "state", "age", "test", "created", "attempts"), as_json)
 
 
 @invitations.command("show")
@@ -93,14 +93,14 @@ def invitations_show(invitation_id: str, config: Path, as_json: bool) -> None:
         return invitation, await runtime.services.operations.dead_letters(Choice(invitation_id))
 
     one, letters = operate(config, act)
-    moments = [{"at": _time(moment.at), "what": moment.what} for moment in timeline(one)]
+    moments = [{"at": moment(event.at), "what": event.what} for event in timeline(one)]
     if as_json:
         shown = {
             "id": one.id,
             "customer": one.customer,
             "state": str(one.state),
             "test": one.test_id,
-            "deadline": _time(one.deadline),
+            "deadline": moment(one.deadline),
             "references": [attempt.reference_id for attempt in one.attempts if attempt.reference_id],
             "timeline": moments,
             "dead_letters": [_letter(letter) for letter in letters],
@@ -108,9 +108,9 @@ def invitations_show(invitation_id: str, config: Path, as_json: bool) -> None:
         click.echo(orjson.dumps(shown))
         return
     click.echo(f"{one.id}  {one.customer}  {one.state}  {one.test_id}")
-    _print(moments, ("at", "what"), as_json=False)
+    print_rows(moments, ("at", "what"), as_json=False)
     for letter in letters:
-        click.echo(f"dead letter: {letter.kind}, {letter.reason}, since {_time(letter.since)}")
+        click.echo(f"dead letter: {letter.kind}, {letter.reason}, since {moment(letter.since)}")
 
 
 @click.group()
@@ -139,7 +139,7 @@ def dead_list(
         return await runtime.services.operations.dead_letters(choice)
 
     rows = [_letter(letter) for letter in operate(config, act)]
-    _print(rows, ("id", "customer", "kind", "attempts", "reason", "since"), as_json)
+    print_rows(rows, ("id", "customer", "kind", "attempts", "reason", "since"), as_json)
     if an_id is not None and not rows:
         raise SystemExit(1)
 
@@ -197,7 +197,7 @@ def erase(invitation_id: str, yes: bool, config: Path) -> None:
         invitation = await runtime.services.operations.invitation(invitation_id)
         question = (
             f"Delete what {invitation.customer}'s candidate achieved in {invitation.test_name!r}"
-            f" (ordered {_time(invitation.created_at)}, {invitation.state}), here and at Equalture, for good?"
+            f" (ordered {moment(invitation.created_at)}, {invitation.state}), here and at Equalture, for good?"
         )
         if invitation.state is not State.ERASED and not agreed(question, yes=yes):
             return False
@@ -238,10 +238,10 @@ def _letter(letter: DeadLetter) -> dict[str, Any]:
         "kind": str(letter.kind),
         "attempts": letter.attempts,
         "reason": letter.reason,
-        "since": _time(letter.since),
+        "since": moment(letter.since),
         "log": [
             {
-                "at": _time(note.at),
+                "at": moment(note.at),
                 "outcome": note.outcome,
                 "status": note.status,
                 "latency_ms": note.latency_ms,
@@ -259,11 +259,13 @@ def _age(since: datetime) -> str:
     return f"{days}d {hours}h" if days else f"{hours}h {minutes % 60}m"
 
 
-def _time(at: datetime | None) -> str | None:
+def moment(at: datetime | None) -> str | None:
+    """A time as commands show it."""
     return at.strftime("%Y-%m-%dT%H:%M:%SZ") if at is not None else None
 
 
-def _print(rows: list[dict[str, Any]], columns: tuple[str, ...], as_json: bool) -> None:
+def print_rows(rows: list[dict[str, Any]], columns: tuple[str, ...], as_json: bool) -> None:
+    """Rows as a table, or as JSON."""
     if as_json:
         click.echo(orjson.dumps(rows))
         return

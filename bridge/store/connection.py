@@ -95,6 +95,8 @@ async def durability(commands: Commands) -> list[str]:
         complaints[
             "redis.wait.local_fsync is true, but this Redis has no WAITAOF (it came with 7.2): commits wait for replicas only"
         ] = None
+    if await commands.replicas_among_us():
+        complaints["this Redis is a replica and takes no writes: name the primary, or Sentinel, in redis.url"] = None
     if not nodes or not all(nodes):
         return [*complaints, "durability could not be checked: Redis does not permit CONFIG GET"]
     for node in nodes:
@@ -105,6 +107,14 @@ async def durability(commands: Commands) -> list[str]:
         if node.get("maxmemory-policy") != "noeviction":
             complaints[f"maxmemory-policy is {node.get('maxmemory-policy')}: Redis may throw invitations away"] = None
     return list(complaints)
+
+
+async def isolation(commands: Commands) -> str | None:
+    """What makes one missing part of a cluster stop all others, in words; None: nothing, as far as can be seen."""
+    for node in await commands.settings("cluster-enabled", "cluster-require-full-coverage") or ():
+        if node.get("cluster-enabled") == "yes" and node.get("cluster-require-full-coverage") == "yes":
+            return "cluster-require-full-coverage is yes: one primary away stops the whole cluster; set it to no"
+    return None
 
 
 def _read_url(url: str) -> Target:
@@ -267,7 +277,7 @@ async def _open_cluster(target: Target, parallel: int, patience_s: float) -> Asy
         once = Retry(NoBackoff(), 0)  # the next try goes where the slot is by then
         return _client(host, port, parallel, once, common)
 
-    async with contextlib.aclosing(Cluster(target.hosts, open_node)) as cluster:
+    async with contextlib.aclosing(Cluster(target.hosts, open_node, parallel=parallel)) as cluster:
         yield cluster
 
 

@@ -1,0 +1,59 @@
+"""Does Redis take writes? Anybody may ask, so no more than ten writes a second come of it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from bridge.errors import StoreUnavailable
+from bridge.store import keys
+from bridge.store.commands import Commands
+
+KEPT_S: Final = 0.1
+_LIFE_MS: Final = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class Writes:
+    """*refusal*: why no partition takes writes; None: some do. *missing*: why these do not, by name."""
+
+    refusal: str | None = None
+    missing: Mapping[str, str] = field(default_factory=dict)
+
+
+class WriteProbe:
+    """Writes a small key to every partition. One that only reads (a replica, a full memory or disk) is no place for results."""
+
+    def __init__(self, commands: Commands, *, prefix: str, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._commands = commands
+        self._keys = keys.all_keys(prefix)
+        self._monotonic = monotonic
+        self._turn = asyncio.Lock()
+        self._known: tuple[float, Writes] | None = None
+
+    async def look(self) -> Writes:
+        """How it is now; of the writes, how it was a moment ago at most."""
+        try:
+            await self._commands.ping()
+        except StoreUnavailable as error:
+            return Writes(refusal=str(error))
+        async with self._turn:
+            if self._known is None or self._monotonic() - self._known[0] >= KEPT_S:
+                writes = await self._ask()
+                self._known = (self._monotonic(), writes)
+            return self._known[1]
+
+    async def _ask(self) -> Writes:
+        try:
+            answers = await self._commands.run_each([("SET", names.probe, "1", "PX", _LIFE_MS) for names in self._keys])
+        except StoreUnavailable as error:
+            return Writes(refusal=str(error))
+        missing = {
+            f"p{number:x}": str(answer) for number, answer in enumerate(answers) if isinstance(answer, StoreUnavailable)
+        }
+        if len(missing) == len(answers):
+            return Writes(refusal=next(iter(missing.values())))
+        return Writes(missing=missing)

@@ -1,0 +1,69 @@
+"""The reconciliation as a daemon runs it: little by little, all the time, in one process at a time."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import structlog
+
+from bridge.errors import StoreUnavailable
+from bridge.ports import Reconciler
+
+STEP_PAUSE_S = 0.25
+"""Between two steps of a hundred keys: a million invitations take some hours, and hardly any effort."""
+WALK_PAUSE_S = 15.0
+"""Between two walks."""
+
+log = structlog.get_logger()
+
+
+class Sweep:
+    """Walks for as long as the process lives."""
+
+    def __init__(
+        self, reconciler: Reconciler, owner: str, pause: Callable[[float], Awaitable[None]] = asyncio.sleep
+    ) -> None:
+        self._reconciler = reconciler
+        self._owner = owner
+        self._pause = pause
+
+    async def run(self) -> None:
+        """Walk, until cancelled; Redis away, or another process at it, is a reason to wait."""
+        while True:
+            await self._pause(WALK_PAUSE_S)
+            try:
+                if await self._reconciler.claim(self._owner):
+                    await self.walk()
+            except StoreUnavailable:
+                continue  # the worker says so
+            except Exception:
+                log.exception("sweep.failed")
+
+    async def walk(self) -> None:
+        """Walk once, and say what was mended."""
+        try:
+            found = await self._reconciler.run(pause=lambda: self._pause(STEP_PAUSE_S))
+        finally:
+            with contextlib.suppress(StoreUnavailable):
+                await self._reconciler.release()
+        if found.mended:
+            log.warning(
+                "sweep.mended",
+                requeued=len(found.requeued),
+                reindexed=len(found.reindexed),
+                forgotten=found.forgotten,
+                task_ids=found.requeued[:20],
+            )
+
+
+@contextlib.asynccontextmanager
+async def running(sweep: Sweep) -> AsyncIterator[None]:
+    """Sweep beside the server."""
+    task = asyncio.create_task(sweep.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)

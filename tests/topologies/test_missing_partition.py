@@ -1,0 +1,62 @@
+"""One part of a cluster away harms only what lives there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.flows.conftest import Config, Launch, eventually
+from tests.redis_servers import Cluster, running
+
+pytestmark = pytest.mark.redis
+
+
+@pytest.fixture
+def own(binary: Path) -> Iterator[Cluster]:
+    """Three primaries whose places nobody takes."""
+    with running(Cluster(binary, replicas=False)) as cluster:
+        yield cluster
+
+
+@pytest.mark.parametrize("blow", ["kill", "freeze"])
+async def test_the_rest_goes_on(own: Cluster, config: Config, launch: Launch, blow: str) -> None:
+    """With a primary away, every completion on a living partition is acknowledged, confirmed and notified.
+
+    Calls for the missing part get 503; readiness stays, with the missing partitions in the operators' details.
+    """
+    config.daemon["redis"]["url"] = own.url
+    bridge = await launch()
+    invited: list[tuple[str, str]] = []
+    while len(invited) < 30:
+        application = f"app-{len(invited)}"
+        answer = await bridge.acme.invite("engineer", candidate_id=application)
+        invited.append((answer.json["invitationId"], bridge.created()))
+    lost = own.owner_of("{p7}")
+    gone = {f"{number:x}" for number in range(16) if own.owner_of(f"{{p{number:x}}}") is lost}
+    living = [(an_id, made) for an_id, made in invited if an_id[3] not in gone]
+    dead = [an_id for an_id, _ in invited if an_id[3] in gone]
+    assert living
+    assert dead
+    getattr(lost, blow)()
+    try:
+        answers = await asyncio.gather(*(bridge.equalture.complete(made) for _, made in living))
+        assert set(answers) == {200}
+
+        async def all_notified() -> bool:
+            return all(bridge.notified(an_id) for an_id, _ in living)
+
+        await eventually(all_notified, within_s=15)
+        assert (await bridge.acme.read_results(dead[0])).status == 503
+        assert (await bridge.ask("GET", "/readyz")).status == 200
+        details = (await bridge.runtime.readiness()).details
+        assert {name[1:] for name in details["missing_partitions"]} == gone  # type: ignore[union-attr,attr-defined]
+    finally:
+        lost.thaw() if blow == "freeze" else lost.start()
+
+    async def back() -> bool:
+        return (await bridge.acme.read_results(dead[0])).status == 200
+
+    await eventually(back, within_s=15)
