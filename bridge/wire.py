@@ -33,21 +33,29 @@ def loads(raw: bytes) -> object:
     return parsed
 
 
-def parse_retry_after(value: str | None, now: datetime) -> float | None:
+def parse_retry_after(value: str | None, now: datetime, date: str | None = None) -> float | None:
     """Seconds that a Retry-After header asks for (RFC 9110, section 10.2.3: seconds or a date), 0 to 24 h.
 
-    None: no header, or one that says nothing. *now* is aware.
+    None: no header, or one that says nothing. A date is counted from the answer's own *date* header: how long it is until
+    then does not depend on whether our clock is right. *now* (aware) takes its place where there is none.
     """
     text = (value or "").strip()
     if re.fullmatch(r"[0-9]+", text):
         return min(float(text), RETRY_AFTER_CAP_S)
+    at = _http_date(text)
+    if at is None:
+        return None
+    wait = at - (_http_date(date or "") or now)
+    return min(max(wait.total_seconds(), 0.0), RETRY_AFTER_CAP_S)
+
+
+def _http_date(text: str) -> datetime | None:
     try:
         at = parsedate_to_datetime(text)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
     # "-0000" gives a time without zone, which by RFC 5322 means UTC all the same.
-    wait = (at if at.tzinfo else at.replace(tzinfo=UTC)) - now
-    return min(max(wait.total_seconds(), 0.0), RETRY_AFTER_CAP_S)
+    return at if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 def redact(text: str, secrets: Iterable[str] = ()) -> str:

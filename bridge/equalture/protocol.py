@@ -285,6 +285,6 @@ def _error(kind: type[UpstreamError], call: Call, reply: Reply, detail: str) -> 
         call.operation,
         detail,
         status=reply.status,
-        retry_after_s=wire.parse_retry_after(reply.headers.get("retry-after"), reply.at),
+        retry_after_s=wire.parse_retry_after(reply.headers.get("retry-after"), reply.at, reply.headers.get("date")),
         excerpt=wire.redact(reply.body.decode("utf-8", "replace"), call.private),
     )

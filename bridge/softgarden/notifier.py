@@ -50,7 +50,9 @@ class SoftgardenNotifier:
             ) as response:
                 raw = await _beginning(response)
                 status = response.status
-                retry_after_s = wire.parse_retry_after(response.headers.get("Retry-After"), datetime.now(UTC))
+                retry_after_s = wire.parse_retry_after(
+                    response.headers.get("Retry-After"), datetime.now(UTC), response.headers.get("Date")
+                )
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as error:
             raise Unavailable("softgarden", "notify", f"no connection ({type(error).__name__})") from error
         except (aiohttp.ClientError, TimeoutError) as error:

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import contextlib
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import pytest
 from hypothesis import given
@@ -53,10 +54,20 @@ def test_retry_after(value: str | None, expected: float | None) -> None:
     assert wire.parse_retry_after(value, NOW) == expected
 
 
-@given(st.text(max_size=40))
-def test_retry_after_never_raises(value: str) -> None:
+@pytest.mark.parametrize("hours", [-1, 0, 1])
+def test_retry_after_does_not_depend_on_our_clock(hours: int) -> None:
+    """A date is counted from the vendor's own, so that a clock of ours that is an hour off changes nothing."""
+    ours = NOW + timedelta(hours=hours)
+    until, sent = (format_datetime(at, usegmt=True) for at in (NOW + timedelta(seconds=90), NOW))
+    assert wire.parse_retry_after(until, ours, sent) == 90
+    assert wire.parse_retry_after("90", ours, sent) == 90
+    assert wire.parse_retry_after(until, NOW, "yesterday") == 90
+
+
+@given(st.text(max_size=40), st.none() | st.text(max_size=40))
+def test_retry_after_never_raises(value: str, date: str | None) -> None:
     """No header value breaks the reader or leaves the range."""
-    assert 0 <= (wire.parse_retry_after(value, NOW) or 0) <= 86400
+    assert 0 <= (wire.parse_retry_after(value, NOW, date) or 0) <= 86400
 
 
 @pytest.mark.parametrize(

@@ -262,3 +262,26 @@ async def test_job_without_profile(bridge: Bridge) -> None:
     view = await bridge.result(bridge.acme, an_id, "COMPLETED")
     assert 1 <= float(view["result"]["score"]) <= 5
     assert "None" not in (await bridge.ask("GET", view["result"]["resultUrl"])).text
+
+
+async def test_a_storm_of_the_same_report(bridge: Bridge) -> None:
+    """300 times the same report at once: 300 times 200, each after it is stored, and softgarden is told once."""
+    an_id, reference, url = await invited(bridge)
+    await bridge.equalture.complete(reference, send_callback=False)
+    statuses = [reply.status for reply in await asyncio.gather(*(put(bridge, url) for _ in range(300)))]
+    assert statuses == [200] * 300
+    await bridge.result(bridge.acme, an_id, "COMPLETED")
+    await bridge.idle()
+    assert len(bridge.softgarden.calls("notify")) == 1
+
+
+async def test_a_storm_of_different_reports(bridge: Bridge) -> None:
+    """300 different reports at once keep each other from nothing either."""
+    an_id, reference, url = await invited(bridge)
+    await bridge.equalture.complete(reference, send_callback=False)
+    claims = [{**CLAIM, "results_url": f"https://dashboard.example/{number}"} for number in range(300)]
+    statuses = [reply.status for reply in await asyncio.gather(*(put(bridge, url, claim) for claim in claims))]
+    assert statuses == [200] * 300
+    await bridge.result(bridge.acme, an_id, "COMPLETED")
+    await bridge.idle()
+    assert len(bridge.softgarden.calls("notify")) == 1
