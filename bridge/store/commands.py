@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 
 import structlog
 from redis.asyncio import Redis
-from redis.exceptions import AuthenticationError, NoScriptError, RedisError, ResponseError
+from redis.exceptions import AuthenticationError, NoScriptError, OutOfMemoryError, RedisError, ResponseError
 
 from bridge.errors import StoreUnavailable
 from bridge.ports import Clock, Monotonic
@@ -68,6 +68,10 @@ class Wait:
         return ("WAITAOF", 1, self.replicas, timeout_ms) if aof else ("WAIT", self.replicas, timeout_ms)
 
 
+class StoreFull(StoreUnavailable):
+    """Redis has no room (``maxmemory``); what only takes away is still done."""
+
+
 class Unconfirmed(StoreUnavailable):
     """The change was made, but fewer have it than must. It stays; doing it again does no harm."""
 
@@ -79,6 +83,10 @@ def unavailable(error: BaseException) -> StoreUnavailable:
             return error
         case AuthenticationError():
             return StoreUnavailable("Redis does not accept the user or password in redis.url")
+        case OutOfMemoryError():
+            return StoreFull(f"Redis refused: {str(error)[:200]}")
+        case ResponseError() if str(error).startswith("OOM "):  # from within a script
+            return StoreFull(f"Redis refused: {str(error)[:200]}")
         case ResponseError():  # Redis did answer; its reason (OOM, READONLY, ...) holds none of our data
             return StoreUnavailable(f"Redis refused: {str(error)[:200]}")
         case _ if refused := untrusted(error):

@@ -1,7 +1,7 @@
 -- Leases due tasks of one partition. A lease that ran out is taken over.
 --
 -- KEYS  1 tasks  2 lanes  then two for each lane: its queue, the other queue of the same tasks
--- ARGV  1 now  2 end of the leases  3 owner  4 stamp of this call
+-- ARGV  1 now  2 end of the leases  3 owner  4 stamp of this call  5 1 to lease though there is no room
 --       then three for each lane: normal lane, 1 if its urgent queue is meant, how many at most
 -- Gives {lane's number (from 0), invitation id, attempts so far, history, ...}. Where the entry of a
 -- task cannot be read, the attempts are '' and the history is the entry: the caller puts it aside.
@@ -21,9 +21,13 @@ if bad then
   return bad
 end
 
+if ARGV[5] == '1' then
+  -- Redis allows every write of a script once it has allowed the first.
+  redis.call('HDEL', KEYS[1], '')
+end
 local taken = {}
-for i = 5, #ARGV, 3 do
-  local number = (i - 5) / 3
+for i = 6, #ARGV, 3 do
+  local number = (i - 6) / 3
   local due, other = KEYS[3 + 2 * number], KEYS[4 + 2 * number]
   local lane, urgent = ARGV[i], ARGV[i + 1] == '1'
   local kind = string.match(lane, '[^/]*$')

@@ -41,10 +41,12 @@ class WriteProbe:
         except StoreUnavailable as error:
             return Writes(refusal=str(error))
         async with self._turn:
-            if self._known is None or self._monotonic() - self._known[0] >= KEPT_S:
-                writes = await self._ask()
-                self._known = (self._monotonic(), writes)
-            return self._known[1]
+            if self._known is not None and self._monotonic() - self._known[0] < KEPT_S:
+                return self._known[1]
+            writes = await self._ask()
+            # Only good news are kept: whoever has made room wants to see it at once.
+            self._known = (self._monotonic(), writes) if writes == Writes() else None
+            return writes
 
     async def _ask(self) -> Writes:
         try:

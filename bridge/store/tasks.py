@@ -17,7 +17,7 @@ from bridge.core.models import Again, AttemptNote, Dead, DeadLetter, Lane, Lease
 from bridge.errors import RecordUnreadable, StoreUnavailable
 from bridge.ports import Clock
 from bridge.store import keys, plan, quarantine, records, scripts
-from bridge.store.commands import Commands
+from bridge.store.commands import Commands, StoreFull
 from bridge.store.partitions import Partitions
 
 _HISTORY: Final = 20
@@ -90,18 +90,10 @@ class RedisTasks:
             asked = shares.deal()
             if not asked:
                 break
-            calls = [
-                self._lease_call(partition, wanted, now, owner, until, stamp) for partition, wanted in asked.items()
-            ]
-            answers = await self._ask_each(list(asked), calls)
-            for partition, wanted in asked.items():
-                lanes = list(wanted)
-                taken: list[str] = []
-                for parts in zip(*[iter(answers.get(partition, ()))] * 4, strict=True):
-                    lane, *rest = lanes[int(parts[0])], *parts[1:]
-                    taken.append(lane)
-                    leases += await self._read_or_put_aside(partition, lane, *rest, owner=owner, stamp=stamp, now=now)
-                shares.take(partition, taken)
+            for partition, found in (await self._lease_from(asked, now, owner, until, stamp)).items():
+                for lane, *parts in found:
+                    leases += await self._read_or_put_aside(partition, lane, *parts, owner=owner, stamp=stamp, now=now)
+                shares.take(partition, [lane for lane, *_ in found])
         return tuple(leases)
 
     async def take(
@@ -277,10 +269,43 @@ class RedisTasks:
         self._say_strange_lanes(sum(int(answer[0]) for answer in answers.values()))
         return due
 
-    async def _ask_each(self, partitions: Sequence[int], calls: Sequence[scripts.Command]) -> dict[int, list[Any]]:
-        """The answers of those partitions that give one; raises ``StoreUnavailable`` where none does."""
+    async def _lease_from(
+        self, asked: Mapping[int, Mapping[str, int]], now: datetime, owner: str, until: datetime, stamp: int
+    ) -> dict[int, list[tuple[Any, ...]]]:
+        """What each partition gives: the lane, the member of its queue, attempts and history.
+
+        Where Redis has no room left, deletions are leased all the same: they make room.
+        """
+
+        async def ask(wanted: Mapping[int, Mapping[str, int]], *, force: bool) -> dict[int, Any]:
+            calls = [
+                self._lease_call(one, lanes, now, owner, until, stamp, force=force) for one, lanes in wanted.items()
+            ]
+            return await self._ask_each(list(wanted), calls)
+
+        answers = await ask(asked, force=False)
+        full = [one for one, answer in answers.items() if isinstance(answer, StoreFull)]
+        deletions = {one: lanes for one in full if (lanes := _deletions(asked[one]))}
+        forced = await ask(deletions, force=True) if deletions else {}
+        found: dict[int, list[tuple[Any, ...]]] = {}
+        for one, wanted in asked.items():
+            names = list(deletions.get(one, wanted))
+            answer = forced.get(one, answers.get(one, ()))
+            parts = [] if isinstance(answer, StoreFull) else zip(*[iter(answer)] * 4, strict=True)
+            found[one] = [(names[int(number)], *rest) for number, *rest in parts]
+        return found
+
+    async def _ask_each(self, partitions: Sequence[int], calls: Sequence[scripts.Command]) -> dict[int, Any]:
+        """The answers of those partitions that give one; raises ``StoreUnavailable`` where none does.
+
+        ``StoreFull`` is an answer: the partition is there.
+        """
         answers = dict(zip(partitions, await self._commands.run_each(calls), strict=True))
-        failures = {one: answer for one, answer in answers.items() if isinstance(answer, StoreUnavailable)}
+        failures = {
+            one: answer
+            for one, answer in answers.items()
+            if isinstance(answer, StoreUnavailable) and not isinstance(answer, StoreFull)
+        }
         if failures and len(failures) == len(answers):
             raise next(iter(failures.values()))
         for partition, error in failures.items():
@@ -318,7 +343,15 @@ class RedisTasks:
             log.error("quarantine.added", what="lane", partition=partition, reason="it is no lane")
 
     def _lease_call(
-        self, partition: int, wanted: Mapping[str, int], now: datetime, owner: str, until: datetime, stamp: int
+        self,
+        partition: int,
+        wanted: Mapping[str, int],
+        now: datetime,
+        owner: str,
+        until: datetime,
+        stamp: int,
+        *,
+        force: bool,
     ) -> scripts.Command:
         names = self._keys[partition]
         queues: list[str] = []
@@ -331,7 +364,7 @@ class RedisTasks:
             lanes += (normal, int(lane.urgent), number)
         return scripts.LEASE.call(
             [names.tasks, names.lanes, *queues],
-            [records.to_ms(now), records.to_ms(until), checked(owner), stamp, *lanes],
+            [records.to_ms(now), records.to_ms(until), checked(owner), stamp, int(force), *lanes],
         )
 
     def _settle_call(self, lease: Lease, settlement: Settlement, now: datetime) -> scripts.Command:
@@ -421,6 +454,10 @@ class RedisTasks:
         )
         if await self._commands.run(call) == 1:
             log.error("quarantine.added", what="task", task_id=shown, customer=lane.customer, reason=reason)
+
+
+def _deletions(wanted: Mapping[str, int]) -> dict[str, int]:
+    return {lane: number for lane, number in wanted.items() if keys.read_lane(lane).kind is TaskKind.ANONYMISE}
 
 
 def checked(owner: str) -> str:
