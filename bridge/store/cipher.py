@@ -1,17 +1,26 @@
-"""Encryption at rest: Fernet (AES-128-CBC and HMAC-SHA256) with several keys, so that keys can be changed."""
+"""Encryption at rest: Fernet (AES-128-CBC and HMAC-SHA256) with several keys, so that keys can be changed.
+
+What is sealed names its owner, so that a part that somebody copied to another record does not open there.
+"""
 
 from __future__ import annotations
 
 import base64
+import hashlib
 import zlib
 from collections.abc import Sequence
 from typing import Final
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
-_PACKED: Final = b"z"
-_PLAIN: Final = b"-"
+from bridge.store.records import Misplaced
+
+_PACKED: Final = b"Z"
+_PLAIN: Final = b"="
 """The first byte says whether the rest is compressed: results are words, and shrink to a third; a link alone does not."""
+_UNBOUND: Final = {b"z": _PACKED, b"-": _PLAIN}
+"""What older versions sealed, without saying for whom; still opened, and renewed by ``reencrypt``."""
+_OWNER_BYTES: Final = 16
 
 
 class KeyRing:
@@ -22,24 +31,38 @@ class KeyRing:
         self._newest = rings[0]
         self._all = MultiFernet(rings)
 
-    def encrypt(self, plain: bytes) -> str:
-        """Seal with the newest key."""
+    def encrypt(self, plain: bytes, owner: str) -> str:
+        """Seal with the newest key, to be opened for the same *owner* only."""
         packed = zlib.compress(plain)
-        content = _PACKED + packed if len(packed) < len(plain) else _PLAIN + plain
-        return self._newest.encrypt(content).decode("ascii")
+        kind, content = (_PACKED, packed) if len(packed) < len(plain) else (_PLAIN, plain)
+        return self._newest.encrypt(kind + _mark(owner) + content).decode("ascii")
 
-    def decrypt(self, sealed: str) -> bytes:
-        """Open with whichever key fits; raises ``ValueError`` if none does, or if somebody changed it."""
+    def decrypt(self, sealed: str, owner: str) -> bytes:
+        """Open with whichever key fits.
+
+        Raises ``ValueError`` if none does or somebody changed it, ``Misplaced`` if it was sealed for somebody else.
+        """
         try:
-            content = self._all.decrypt(sealed)
+            opened = self._all.decrypt(sealed)
         except (InvalidToken, ValueError):  # the latter for what is not even ASCII
             raise ValueError("no key fits") from None
-        return zlib.decompress(content[1:]) if content[:1] == _PACKED else content[1:]
+        kind, content = opened[:1], opened[1:]
+        if kind in _UNBOUND:
+            kind = _UNBOUND[kind]
+        elif content[:_OWNER_BYTES] == _mark(owner):
+            content = content[_OWNER_BYTES:]
+        else:
+            raise Misplaced("sealed for another owner")
+        return zlib.decompress(content) if kind == _PACKED else content
 
     def is_newest(self, sealed: str) -> bool:
-        """Whether the newest key opens it: nothing is to be renewed then."""
+        """Whether ``encrypt`` would use the same key and form: nothing is to be renewed then."""
         try:
-            self._newest.decrypt(sealed)
+            return self._newest.decrypt(sealed)[:1] not in _UNBOUND
         except (InvalidToken, ValueError):  # the latter for what is not even ASCII
             return False
-        return True
+
+
+def _mark(owner: str) -> bytes:
+    """Inside of what is encrypted and authenticated: Fernet itself takes nothing along that is not."""
+    return hashlib.sha256(owner.encode()).digest()[:_OWNER_BYTES]

@@ -33,31 +33,42 @@ from bridge.core.models import (
 )
 from bridge.errors import RecordDamaged, RecordSealed, RecordTooNew, RecordUnreadable
 
-FORMAT: Final = 1
-"""The format that is written."""
+FORMAT: Final = 2
+"""The newest format that is written, where something is sealed: 2 says for whom it was."""
+_PLAIN_FORMAT: Final = 1
+"""Of everything else, so that older versions can go on reading it."""
 
 Document = dict[str, Any]
 Migrations = Mapping[int, Callable[[Document], Document]]
 
-MIGRATIONS: Final[Migrations] = {}
-"""From a format to the next one: ``{1: one_to_two}`` once FORMAT is 2."""
+MIGRATIONS: Final[Migrations] = {1: lambda document: document}
+"""From a format to the next one."""
 
+_BOUND: Final = "bound"
+"""A sealed excerpt's name; ``sealed`` is one of an older version, which passes this one over instead of misreading it."""
 _SEALED: Final = ("callback", "url", "hint", "result")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
 
 
+class Misplaced(ValueError):
+    """Sealed for another owner: somebody copied it here."""
+
+
 class Cipher(Protocol):
     """Encryption at rest of what a candidate achieved."""
 
-    def encrypt(self, plain: bytes) -> str:
-        """Seal *plain*."""
+    def encrypt(self, plain: bytes, owner: str) -> str:
+        """Seal *plain* for *owner*."""
 
-    def decrypt(self, sealed: str) -> bytes:
-        """Open what ``encrypt`` sealed, perhaps with an older key; raises ``ValueError`` if no key fits."""
+    def decrypt(self, sealed: str, owner: str) -> bytes:
+        """Open what ``encrypt`` sealed, perhaps with an older key.
+
+        Raises ``ValueError`` if no key fits, ``Misplaced`` if it was sealed for another owner.
+        """
 
     def is_newest(self, sealed: str) -> bool:
-        """Whether ``encrypt`` would use the same key for it today."""
+        """Whether ``encrypt`` would use the same key and form for it today."""
 
 
 class Unopened(str):
@@ -88,8 +99,8 @@ def from_ms(milliseconds: int) -> datetime:
 def dump_invitation(invitation: Invitation, cipher: Cipher | None = None) -> bytes:
     """The record without id and version, which stand elsewhere. Of an ERASED one only what the tombstone needs."""
     document = _tombstone(invitation) if invitation.state is State.ERASED else _whole(invitation)
-    present = {"f": FORMAT, **{name: value for name, value in document.items() if not _absent(value)}}
-    return _dump(_seal(present, cipher))
+    present = {"f": _PLAIN_FORMAT, **{name: value for name, value in document.items() if not _absent(value)}}
+    return _dump(_seal(present, cipher, invitation.id))
 
 
 def load_invitation(
@@ -175,22 +186,22 @@ def reseal_invitation(data: bytes, cipher: Cipher, invitation_id: str) -> bytes 
     document = _readable(data, invitation_id)
     if "sealed" in document and cipher.is_newest(document["sealed"]):
         return None
-    fresh = _seal(_unsealed(document, cipher, invitation_id), cipher)
+    fresh = _seal(_unsealed(document, cipher, invitation_id), cipher, invitation_id)
     return _dump(fresh) if "sealed" in fresh else None
 
 
-def dump_notes(notes: Sequence[AttemptNote], cipher: Cipher | None = None) -> bytes:
-    """An attempt log; empty bytes for an empty one."""
-    return _dump(_notes(notes, cipher)) if notes else b""
+def dump_notes(notes: Sequence[AttemptNote], cipher: Cipher | None = None, invitation_id: str = "") -> bytes:
+    """An attempt log, sealed for its invitation; empty bytes for an empty one."""
+    return _dump(_notes(notes, cipher, invitation_id)) if notes else b""
 
 
-def load_notes(data: bytes, cipher: Cipher | None = None) -> tuple[AttemptNote, ...]:
+def load_notes(data: bytes, cipher: Cipher | None = None, invitation_id: str = "") -> tuple[AttemptNote, ...]:
     """The inverse of ``dump_notes``; an excerpt without a fitting key is ``Unopened``.
 
     Raises ``RecordDamaged`` for what is no attempt log.
     """
     with _making_sense("an attempt log"):
-        return _load_notes(orjson.loads(data), cipher) if data else ()
+        return _load_notes(orjson.loads(data), cipher, invitation_id) if data else ()
 
 
 def reseal_notes(data: bytes, cipher: Cipher, owner: str) -> bytes | None:
@@ -203,12 +214,12 @@ def dump_dead_letter(letter: DeadLetter, cipher: Cipher | None = None) -> bytes:
     """A dead letter without its ids, which stand in its key."""
     return _dump(
         {
-            "f": FORMAT,
+            "f": _PLAIN_FORMAT,
             "customer": letter.customer,
             "attempts": letter.attempts,
             "reason": letter.reason,
             "since": to_ms(letter.since),
-            "history": _notes(letter.history, cipher),
+            "history": _notes(letter.history, cipher, letter.invitation_id),
         }
     )
 
@@ -224,7 +235,7 @@ def load_dead_letter(invitation_id: str, kind: TaskKind, data: bytes, cipher: Ci
             attempts=document["attempts"],
             reason=document["reason"],
             since=from_ms(document["since"]),
-            history=_load_notes(document["history"], cipher),
+            history=_load_notes(document["history"], cipher, invitation_id),
         )
 
 
@@ -301,29 +312,40 @@ def _dump(document: object) -> bytes:
         return json.dumps(document, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
 
 
-def _seal(document: Document, cipher: Cipher | None) -> Document:
+def _seal(document: Document, cipher: Cipher | None, invitation_id: str) -> Document:
     """One sealed part for all that is to be sealed: the overhead of one."""
     private = {name: value for name, value in document.items() if name in _SEALED}
     if cipher is None or not private:
         return document
     rest = {name: value for name, value in document.items() if name not in _SEALED}
-    return {**rest, "sealed": cipher.encrypt(_dump(private))}
+    return {**rest, "f": FORMAT, "sealed": cipher.encrypt(_dump(private), _record_of(invitation_id))}
 
 
 def _unsealed(document: Document, cipher: Cipher | None, owner: str) -> Document:
     if "sealed" not in document:
         return document
-    opened: Document = orjson.loads(_open(document["sealed"], cipher, owner))
+    opened: Document = orjson.loads(_open(document["sealed"], cipher, _record_of(owner), owner))
     return {**{name: value for name, value in document.items() if name != "sealed"}, **opened}
 
 
-def _open(sealed: str, cipher: Cipher | None, owner: str) -> bytes:
+def _record_of(invitation_id: str) -> str:
+    return f"record {invitation_id}"
+
+
+def _log_of(invitation_id: str) -> str:
+    return f"log {invitation_id}"
+
+
+def _open(sealed: str, cipher: Cipher | None, owner: str, name: str) -> bytes:
+    """What was sealed for *owner*; the errors call it *name*."""
     if cipher is None:
-        raise RecordSealed(f"{owner} is stored encrypted, but encryption_keys is empty")
+        raise RecordSealed(f"{name} is stored encrypted, but encryption_keys is empty")
     try:
-        return cipher.decrypt(sealed)
+        return cipher.decrypt(sealed, owner)
+    except Misplaced:
+        raise RecordDamaged(f"{name} has an encrypted part that belongs to another record") from None
     except ValueError:
-        raise RecordSealed(f"{owner} is encrypted with a key that is not in encryption_keys") from None
+        raise RecordSealed(f"{name} is encrypted with a key that is not in encryption_keys") from None
 
 
 def _dump_attempt(attempt: Attempt) -> Document:
@@ -410,48 +432,51 @@ def _load_trait(document: Document) -> Trait:
     )
 
 
-def _notes(notes: Sequence[AttemptNote], cipher: Cipher | None) -> list[Document]:
+def _notes(notes: Sequence[AttemptNote], cipher: Cipher | None, invitation_id: str) -> list[Document]:
     return [
         {
             "at": to_ms(note.at),
             "outcome": note.outcome,
             **({} if note.status is None else {"status": note.status}),
             "ms": note.latency_ms,
-            **_dump_excerpt(note.excerpt, cipher),
+            **_dump_excerpt(note.excerpt, cipher, invitation_id),
         }
         for note in notes
     ]
 
 
-def _load_notes(documents: Sequence[Document], cipher: Cipher | None) -> tuple[AttemptNote, ...]:
+def _load_notes(documents: Sequence[Document], cipher: Cipher | None, invitation_id: str) -> tuple[AttemptNote, ...]:
     return tuple(
         AttemptNote(
             at=from_ms(note["at"]),
             outcome=note["outcome"],
             status=note.get("status"),
             latency_ms=note["ms"],
-            excerpt=_load_excerpt(note, cipher),
+            excerpt=_load_excerpt(note, cipher, invitation_id),
         )
         for note in documents
     )
 
 
-def _dump_excerpt(excerpt: str, cipher: Cipher | None) -> Document:
+def _dump_excerpt(excerpt: str, cipher: Cipher | None, invitation_id: str) -> Document:
     if isinstance(excerpt, Unopened):
-        return {"sealed": excerpt.sealed}
+        return {_BOUND: excerpt.sealed}
     if not excerpt:
         return {}
-    return {"excerpt": excerpt} if cipher is None else {"sealed": cipher.encrypt(excerpt.encode("utf-8", "replace"))}
+    if cipher is None:
+        return {"excerpt": excerpt}
+    return {_BOUND: cipher.encrypt(excerpt.encode("utf-8", "replace"), _log_of(invitation_id))}
 
 
-def _load_excerpt(note: Document, cipher: Cipher | None) -> str:
-    if "sealed" not in note:
+def _load_excerpt(note: Document, cipher: Cipher | None, invitation_id: str) -> str:
+    sealed = note.get(_BOUND, note.get("sealed"))
+    if sealed is None:
         excerpt: str = note.get("excerpt", "")
         return excerpt
     try:
-        return _open(note["sealed"], cipher, "an attempt log").decode("utf-8")
-    except RecordSealed:
-        return Unopened(note["sealed"])
+        return _open(sealed, cipher, _log_of(invitation_id), "an attempt log").decode("utf-8")
+    except RecordUnreadable:
+        return Unopened(sealed)
 
 
 def _reseal_notes(notes: Sequence[Document], cipher: Cipher, owner: str) -> list[Document] | None:
@@ -460,15 +485,18 @@ def _reseal_notes(notes: Sequence[Document], cipher: Cipher, owner: str) -> list
 
 
 def _reseal_note(note: Document, cipher: Cipher, owner: str) -> Document:
-    if "sealed" in note:
-        if cipher.is_newest(note["sealed"]):
+    for_whom = _log_of(owner.partition(":")[0])  # a log belongs to an invitation, whichever of its tasks it tells of
+    sealed = note.get(_BOUND, note.get("sealed"))
+    if sealed is not None:
+        if cipher.is_newest(sealed):
             return note
-        plain = _open(note["sealed"], cipher, owner)
+        plain = _open(sealed, cipher, for_whom, owner)
     elif "excerpt" in note:
         plain = note["excerpt"].encode("utf-8")
     else:
         return note
-    return {**{name: value for name, value in note.items() if name != "excerpt"}, "sealed": cipher.encrypt(plain)}
+    rest = {name: value for name, value in note.items() if name not in ("excerpt", "sealed")}
+    return {**rest, _BOUND: cipher.encrypt(plain, for_whom)}
 
 
 def _stamp(moment: datetime | None) -> int | None:

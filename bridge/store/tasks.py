@@ -136,7 +136,7 @@ class RedisTasks:
             attempt=int(attempts) + 1,
             owner=owner,
             revision=int(stamp),
-            history=records.load_notes(history, self._cipher),
+            history=records.load_notes(history, self._cipher, invitation_id),
             urgent=urgent == 1,
         )
 
@@ -375,7 +375,7 @@ class RedisTasks:
                 "again",
                 records.to_ms(settlement.at),
                 lease.attempt if settlement.counted else lease.attempt - 1,
-                records.dump_notes(_log(lease, settlement.note), self._cipher),
+                records.dump_notes(_log(lease, settlement.note), self._cipher, lease.invitation_id),
                 int(settlement.urgent),
             )
         elif isinstance(settlement, Dead):
@@ -435,7 +435,7 @@ class RedisTasks:
                 attempt=int(attempts) + 1,
                 owner=owner,
                 revision=stamp,
-                history=records.load_notes(history, self._cipher),
+                history=records.load_notes(history, self._cipher, invitation_id),
                 urgent=lane.urgent,
             )
         except (ValueError, RecordUnreadable):

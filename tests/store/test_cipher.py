@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
 import orjson
 import pytest
+from cryptography.fernet import Fernet
 
 from bridge.core.models import Again, AttemptNote, Dead, DeadLetter, Invitation, Lease, State, Step, TaskKind
-from bridge.errors import RecordSealed
+from bridge.errors import RecordDamaged, RecordSealed
 from bridge.store import records
 from bridge.store.cipher import KeyRing
 from bridge.store.commands import Commands
 from bridge.store.invitations import RedisInvitations
+from bridge.store.records import Misplaced
 from bridge.store.reseal import Resealing
 from bridge.store.scripts import RESEAL, Command
 from bridge.store.tasks import RedisTasks
 from tests.store.conformance import MINUTE, NOTIFY, NOW, RETENTION, Clock, due, invitation
 from tests.store.test_records import RESULT, full
 
+ME = "record iv_7x"
 OLD, NEW, OTHER = (bytes([number]) * 32 for number in (1, 2, 3))
 SAID = "softgarden said: nein, Ümit"
 NOTE = AttemptNote(NOW, "refused", 401, 5, SAID)
@@ -31,30 +35,30 @@ NO_KEY = "(encrypted with a key that is not in encryption_keys)"
 def test_back(plain: bytes) -> None:
     """What was sealed comes back, short or long, and never the same text twice."""
     ring = KeyRing([NEW])
-    sealed = ring.encrypt(plain)
-    assert ring.decrypt(sealed) == plain
-    assert ring.encrypt(plain) != sealed
+    sealed = ring.encrypt(plain, ME)
+    assert ring.decrypt(sealed, ME) == plain
+    assert ring.encrypt(plain, ME) != sealed
 
 
 def test_rotation() -> None:
     """The newest key seals, every listed one opens, and one that is taken off the list opens nothing more."""
-    sealed = KeyRing([OLD]).encrypt(b"x")
+    sealed = KeyRing([OLD]).encrypt(b"x", ME)
     both = KeyRing([NEW, OLD])
-    assert both.decrypt(sealed) == b"x"
+    assert both.decrypt(sealed, ME) == b"x"
     assert not both.is_newest(sealed)
-    assert both.is_newest(both.encrypt(b"y"))
-    assert KeyRing([NEW]).decrypt(both.encrypt(b"y")) == b"y"
+    assert both.is_newest(both.encrypt(b"y", ME))
+    assert KeyRing([NEW]).decrypt(both.encrypt(b"y", ME), ME) == b"y"
     with pytest.raises(ValueError, match="no key fits"):
-        KeyRing([NEW]).decrypt(sealed)
+        KeyRing([NEW]).decrypt(sealed, ME)
 
 
 def test_tampering() -> None:
     """A sealed text that was changed is refused like one of a foreign key, whatever it was changed to."""
     ring = KeyRing([NEW])
-    sealed = ring.encrypt(b"x")
+    sealed = ring.encrypt(b"x", ME)
     for wrong in (sealed[:-6] + "AAAA==", sealed[1:], "", "ü", "gAAAAA"):
         with pytest.raises(ValueError, match="no key fits"):
-            ring.decrypt(wrong)
+            ring.decrypt(wrong, ME)
 
 
 def test_small() -> None:
@@ -86,11 +90,70 @@ def test_missing_key_of_a_record(ring: KeyRing | None, words: str) -> None:
 @pytest.mark.parametrize("ring", [None, KeyRing([OTHER])])
 def test_missing_key_of_an_attempt_log(ring: KeyRing | None) -> None:
     """Without the key an attempt log shows why it cannot be shown, and is written back as it was."""
-    stored = records.dump_notes((NOTE,), KeyRing([OLD]))
-    (shown,) = records.load_notes(stored, ring)
+    stored = records.dump_notes((NOTE,), KeyRing([OLD]), "iv_7x")
+    (shown,) = records.load_notes(stored, ring, "iv_7x")
     assert shown.excerpt == NO_KEY
     assert json.loads(orjson.dumps(shown.excerpt)) == NO_KEY
-    assert records.dump_notes((shown,), ring) == stored
+    assert records.dump_notes((shown,), ring, "iv_7x") == stored
+
+
+def unbound(key: bytes, plain: bytes) -> str:
+    """What older versions sealed: without a word about whose it is."""
+    return Fernet(base64.urlsafe_b64encode(key)).encrypt(b"-" + plain).decode()
+
+
+def test_parts_open_where_they_belong() -> None:
+    """A sealed part that was copied to another record is refused, and so is one that became another kind of part."""
+    one, ring = full(), KeyRing([NEW])
+    other = replace(one, id="iv_7" + "B" * 24)
+    stolen = {**orjson.loads(records.dump_invitation(other, ring))}
+    stolen["sealed"] = orjson.loads(records.dump_invitation(one, ring))["sealed"]
+    with pytest.raises(RecordDamaged, match="belongs to another record") as caught:
+        records.load_invitation(other.id, 9, orjson.dumps(stolen), ring)
+    assert other.id in str(caught.value)
+    log = records.dump_notes((NOTE,), ring, one.id)
+    assert records.load_notes(log, ring, one.id) == (NOTE,)
+    assert [note.excerpt for note in records.load_notes(log, ring, other.id)] == [NO_KEY]
+    with pytest.raises(Misplaced):
+        ring.decrypt(orjson.loads(log)[0]["bound"], f"record {one.id}")
+
+
+def test_nobody_renews_a_stolen_part() -> None:
+    """``reencrypt`` does not seal anew what does not belong where it stands."""
+    one, ring = full(), KeyRing([NEW, OLD])
+    stolen = records.dump_invitation(one, KeyRing([OLD]))
+    with pytest.raises(RecordDamaged, match="belongs to another record"):
+        records.reseal_invitation(stolen, ring, "iv_7" + "B" * 24)
+
+
+def test_parts_of_older_versions() -> None:
+    """What was sealed before parts named their owner is read, and bound by ``reencrypt``."""
+    one, ring = full(), KeyRing([NEW])
+    document = orjson.loads(records.dump_invitation(one))
+    private = {name: document.pop(name) for name in ("callback", "url", "hint", "result")}
+    old = orjson.dumps({**document, "sealed": unbound(NEW, orjson.dumps(private))})
+    assert records.load_invitation(one.id, 9, old, ring) == one
+    fresh = records.reseal_invitation(old, ring, one.id)
+    assert fresh is not None
+    assert orjson.loads(fresh)["f"] == records.FORMAT
+    assert records.load_invitation(one.id, 9, fresh, ring) == one
+    assert records.reseal_invitation(fresh, ring, one.id) is None
+    with pytest.raises(RecordDamaged):
+        records.load_invitation("iv_7" + "B" * 24, 9, fresh, ring)
+    note = orjson.loads(records.dump_notes((NOTE,)))[0]
+    note["sealed"] = unbound(NEW, note.pop("excerpt").encode())
+    log = orjson.dumps([note])
+    assert records.load_notes(log, ring, one.id) == (NOTE,)
+    renewed = records.reseal_notes(log, ring, f"{one.id}:check")
+    assert renewed is not None
+    assert "sealed" not in orjson.loads(renewed)[0]
+    assert records.load_notes(renewed, ring, one.id) == (NOTE,)
+
+
+def test_what_is_not_sealed_keeps_its_format() -> None:
+    """Without encryption older versions go on reading what this one writes; with it they say that it is too new."""
+    assert orjson.loads(records.dump_invitation(full()))["f"] == 1
+    assert orjson.loads(records.dump_invitation(full(), KeyRing([NEW])))["f"] == 2
 
 
 def test_tombstone_has_nothing_to_seal() -> None:
