@@ -63,10 +63,9 @@ def _complain(document: Document, schema: Schema, secrets: Sequence[Path], path:
     if message == UNKNOWN:
         known = _known(schema, secrets, path[:-1])
         near = suggest(name, known)
-        # Where secrets stand, a strange key may be a piece of one: {client_secret: not,quoted}.
-        named = near or path[:-1] not in {one[:-1] for one in secrets if len(one) > 1}
+        # One that is like none that we know may be a piece of a secret: {client_secret: not,quoted}.
         document.complain(
-            path, f"unknown key{f' {name!r}' if named else ''}{near or f'; known here: {_listing(known)}'}", key=True
+            path, f"unknown key {name!r}{near}" if near else f"unknown key; known here: {_listing(known)}", key=True
         )
     elif document.is_broken(path):
         return
