@@ -22,12 +22,13 @@ from bridge.core.customers import (
     Secret,
     TestItem,
 )
-from bridge.errors import ConfigError
+from bridge.errors import ConfigError, CustomerSetAside
 from bridge.settings import load, load_customers, load_usable, masked
 
 if TYPE_CHECKING:
     from conftest import Folder
 
+BRIDGE = f"public_url: https://b.example\nsigning_keys: [{'A' * 43}]\nequalture: {{base_url: https://e.example}}\n"
 SHIPPED = Path(__file__).parents[2] / "config"
 DIGEST = hashlib.sha256(b"token").hexdigest()
 WEBHOOK = "whsec_" + base64.b64encode(bytes(32)).decode()
@@ -246,6 +247,113 @@ def test_one_token_for_two_customers(folder: Folder) -> None:
     assert folder.complaints() == [(1, 30, words.format(second, 2)), (2, 30, words.format(first, 1))]
     usable = load_usable(folder.path, {}).customers
     assert ([one.key for one in usable], set(usable.set_aside)) == (["c"], {"a", "b"})
+
+
+def test_broken_customers_are_set_aside(folder: Folder) -> None:
+    """Whatever is wrong with one customer's file, the others can be used; all of it is told, and its tokens are known if they
+    can be read at all.
+    """
+    for key in "abcdefgh":
+        digest = hashlib.sha256(key.encode()).hexdigest()
+        folder.customer(SHORT.replace(DIGEST, digest), key)
+    a, b, c, d, e, f, g, h = (folder.path / "customers" / f"{key}.yaml" for key in "abcdefgh")
+    a.write_text(a.read_text() + "tset_url: direct\nresults: {share: 1}\n")
+    b.write_text(b.read_text().replace("hush", "'${UNSET}'"))
+    c.write_text("}" + c.read_text())
+    d.write_text(d.read_text().replace("client_secret", "client_secret_file"))
+    e.rename(e.with_stem("E"))
+    f.unlink()
+    f.mkdir()
+    g.write_bytes(b"# \xff\n" + g.read_bytes())
+    with pytest.raises(ConfigError) as caught:
+        folder.load()
+    usable = load_usable(folder.path, {}).customers
+    assert [one.key for one in usable] == ["h"]
+    assert usable.get("h") == usable.by_token("h")
+    assert h.exists()
+    assert sorted(usable.set_aside) == ["E", "a", "b", "c", "d", "f", "g"]
+    assert [(one.line, one.column) for one in usable.set_aside["a"].complaints] == [(3, 1), (4, 18)]
+    assert usable.complaints() == list(caught.value.complaints)
+    for key in "abcdeg":
+        with pytest.raises(CustomerSetAside):
+            usable.by_token(key)
+    assert usable.by_token("f") is None
+
+
+def test_a_file_for_all_concerns_all(folder: Folder) -> None:
+    """A mistake in bridge.yaml, or a folder of customers that cannot be listed, is nobody's alone."""
+    folder.customer(SHORT)
+    folder.bridge("retention: soon\n")
+    with pytest.raises(ConfigError, match=r"bridge\.yaml"):
+        load_usable(folder.path, {})
+    folder.bridge(BRIDGE)
+    shutil.rmtree(folder.path / "customers")
+    assert len(load_usable(folder.path, {}).customers) == 0
+    (folder.path / "customers").write_text("not a folder")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        load_usable(folder.path, {})
+
+
+def test_without_signing_keys(folder: Folder) -> None:
+    """Who makes no links needs no signing key, and is not stopped by a wrong one; all other keys are judged as ever."""
+    for keys in ("", "signing_keys: ['${UNSET}']\n", "signing_keys: 5\n", "signing_keys_file: /nowhere\n"):
+        folder.bridge("public_url: https://b.example\nequalture: {base_url: https://e.example}\n" + keys)
+        assert load_usable(folder.path, {}, signing=False).signing_keys == ()
+        with pytest.raises(ConfigError):
+            load_usable(folder.path, {})
+    folder.bridge("public_url: https://b.example\nequalture: {base_url: x}\nencryption_keys: ['${UNSET}']\n")
+    with pytest.raises(ConfigError) as caught:
+        load_usable(folder.path, {}, signing=False)
+    assert len(caught.value.complaints) == 2
+
+
+def test_hiring_is_not_there_yet(folder: Folder) -> None:
+    """Who switches hiring on is told that it does nothing yet, with the line."""
+    file = folder.customer(SHORT + f"hire: {{enabled: true, tokens_sha256: [{'c' * 64}]}}\n")
+    (warning,) = folder.load().warnings
+    assert warning.startswith(f"{file}:3: hire.enabled is true, but")
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "words"),
+    [
+        ("bridge.yaml", 0o620, ["others than its owner may change it: run chmod go-w"]),
+        ("bridge.yaml", 0o602, ["may change it"]),
+        ("bridge.yaml", 0o604, ["everyone on this machine may read it, and it holds a secret: run chmod o="]),
+        ("bridge.yaml", 0o640, []),
+        ("customers/acme.yaml", 0o664, ["may change it", "everyone on this machine may read it"]),
+        ("customers/acme.yaml", 0o600, []),
+        ("customers", 0o775, ["may change it"]),
+        ("customers", 0o755, []),
+        (".", 0o777, ["may change it"]),
+        ("secret", 0o620, ["others may change this secret: run chmod go-w"]),
+    ],
+)
+def test_who_else_may_write_or_read(folder: Folder, name: str, mode: int, words: list[str]) -> None:
+    """Files and folders that others may write, or read while they hold a secret, are warned of, with what to do."""
+    secret = folder.secret("tok")
+    folder.customer(SHORT.replace("hush}", f"hush, callback_token_file: {secret}}}"))
+    folder.path.chmod(0o755)
+    (folder.path / "customers").chmod(0o755)
+    (folder.path / name).chmod(mode)
+    warnings = folder.load().warnings
+    assert len(warnings) == len(words)
+    for warning, word in zip(warnings, words, strict=True):
+        assert word in warning
+        assert warning.startswith(f"{folder.path / name}: ")
+        assert "hush" not in warning
+
+
+@pytest.mark.parametrize(
+    ("secret", "held"),
+    [("hush", True), ("${X}", False), ("${X:-hush}", False), ("${UNSET:-hush}", True), ("a${X}", False)],
+)
+def test_what_counts_as_a_secret_in_a_file(folder: Folder, secret: str, held: bool) -> None:
+    """A secret that comes from the environment is not in the file; a default that is used is."""
+    folder.environ = {"X": "hush"}
+    file = folder.customer(SHORT.replace("client_secret: hush", f'client_secret: "{secret}"'))
+    file.chmod(0o644)
+    assert bool(folder.load().warnings) is held
 
 
 @pytest.mark.parametrize("key", ["Acme", "-a", "a.b", "ä", "a" * 64])
