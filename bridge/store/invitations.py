@@ -169,9 +169,9 @@ class RedisInvitations:
         """The record; a damaged one is noted in the quarantine, once, and stays where it is: it may be repaired."""
         try:
             return self._read(invitation_id, value)
-        except RecordDamaged as error:
-            if await self._quarantine.add(invitation_id, "record", "it is no record", self._clock()):
-                log.error("quarantine.added", what="record", invitation_id=invitation_id, error=str(error))
+        except RecordDamaged:
+            partition = ids.partition_in(invitation_id) or 0
+            await self._quarantine.add(partition, invitation_id, "record", "it is no record", self._clock())
             raise
 
     def _read(self, invitation_id: str, value: bytes) -> Invitation:

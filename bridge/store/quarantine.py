@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 import orjson
+import structlog
 
 from bridge.core import ids
 from bridge.core.models import QuarantineNote
@@ -21,6 +22,8 @@ from bridge.store import keys
 
 if TYPE_CHECKING:
     from bridge.store.commands import Commands
+
+log = structlog.get_logger()
 
 LIFE: Final = timedelta(days=30)
 LIFE_MS: Final = LIFE // timedelta(milliseconds=1)
@@ -55,14 +58,11 @@ class RedisQuarantine:
         answers = await self.commands.run_each([("HLEN", names.quarantine) for names in every])
         return sum(answer for answer in answers if isinstance(answer, int))
 
-    async def add(self, invitation_id: str, what: str, reason: str, at: datetime) -> bool:
-        """Note that the record of this invitation cannot be read; False: it is known."""
-        partition = ids.partition_in(invitation_id)
-        if partition is None:
-            return False
+    async def add(self, partition: int, name: str, what: str, reason: str, at: datetime) -> None:
+        """Note it, and say so unless it is known."""
         names = keys.all_keys(self.prefix)[partition]
-        command = ("HSETNX", names.quarantine, invitation_id, note(at, what, reason))
-        return bool(await self.commands.run(command))
+        if await self.commands.run(("HSETNX", names.quarantine, name, note(at, what, reason))):
+            log.error("quarantine.added", what=what, name=name, partition=partition, reason=reason)
 
     async def remove(self, invitation_id: str) -> bool:
         """Take back the note on this invitation's record, which can be read (again)."""
@@ -77,6 +77,9 @@ class RedisQuarantine:
         names = keys.all_keys(self.prefix)[found.partition]
         if found.what == "record":
             await self.commands.run(("DEL", names.invitation(found.name)))
+        elif found.what == "dead letter":
+            await self.commands.run(("ZREM", names.dead, found.name))
+            await self.commands.run(("DEL", names.dead_letter(found.name)))
         elif found.name.startswith("key:"):
             await self.commands.run(("DEL", names.put_aside(found.name.removeprefix("key:"))))
         return bool(await self.commands.run(("HDEL", names.quarantine, found.name)))

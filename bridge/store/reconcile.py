@@ -159,10 +159,10 @@ class Reconciliation:
             else:
                 kinds = [_BY_LETTER[letter] for letter in letters if letter in _BY_LETTER]
             customer = records.customer_of(data, invitation_id)
-        except RecordDamaged as error:
+        except RecordDamaged:
             tally.damaged.append(invitation_id)
-            if await self._quarantine.add(invitation_id, "record", "it is no record", self._clock()):
-                log.error("quarantine.added", what="record", invitation_id=invitation_id, error=str(error))
+            partition = ids.partition_in(invitation_id) or 0
+            await self._quarantine.add(partition, invitation_id, "record", "it is no record", self._clock())
             return []
         except RecordUnreadable:  # a newer version's, or sealed with another key: theirs to look after
             return []

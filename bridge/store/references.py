@@ -30,13 +30,13 @@ class RedisReferences:
         # Not by SET with GET: redis-py makes a bool of whatever it gives.
         value = await self._commands.run(("GET", key))
         await self._commands.run(command)
-        before = value.decode() if value is not None else ""
+        before = value.decode("utf-8", "replace") if value is not None else ""
         return before[len(_MARK) :] if before.startswith(_MARK) else None
 
     async def find(self, customer: str, reference_id: str) -> str | None:
         """The invitation id, or None."""
         value = await self._commands.run(("GET", self._reference(customer, reference_id)))
-        text = value.decode() if value is not None else None
+        text = value.decode("utf-8", "replace") if value is not None else None
         return None if text is None or text.startswith(_MARK) else text
 
     async def waiting(self, customer: str, reference_id: str, word: str) -> None:

@@ -14,11 +14,12 @@ import structlog
 
 from bridge.core import ids
 from bridge.core.models import Again, AttemptNote, Dead, DeadLetter, Lane, Lease, Settlement, TaskKind
-from bridge.errors import RecordUnreadable, StoreUnavailable
+from bridge.errors import RecordDamaged, RecordUnreadable, StoreUnavailable
 from bridge.ports import Clock
 from bridge.store import keys, plan, quarantine, records, scripts
 from bridge.store.commands import Commands, StoreFull
 from bridge.store.partitions import Partitions
+from bridge.store.quarantine import RedisQuarantine
 
 _HISTORY: Final = 20
 """Lines of an attempt log that are kept."""
@@ -59,6 +60,7 @@ class RedisTasks:
         self._stamp = stamp
         self._turns = itertools.count()
         self._partitions = partitions or Partitions()
+        self._quarantine = RedisQuarantine(commands, prefix)
         self._looking: set[asyncio.Task[None]] = set()
         self._strange_lanes = 0
 
@@ -205,7 +207,13 @@ class RedisTasks:
                         continue
                     try:
                         letter = records.load_dead_letter(*keys.read_task(task), value, self._cipher)
-                    except (RecordUnreadable, ValueError) as error:
+                    except (RecordDamaged, ValueError):
+                        partition = keys.partition_of(names.base) or 0
+                        await self._quarantine.add(
+                            partition, task, "dead letter", "it is no dead letter", self._clock()
+                        )
+                        continue
+                    except RecordUnreadable as error:
                         log.warning("dead_letter.unreadable", task_id=task, error=str(error))
                         continue
                     yield letter
@@ -336,11 +344,8 @@ class RedisTasks:
     async def _put_lane_aside(self, partition: int, lane: bytes) -> None:
         names = self._keys[partition]
         shown = lane[: keys.LONGEST_LANE].decode("utf-8", "backslashreplace")
-        note = quarantine.note(self._clock(), "lane", "it is no lane")
-        known = await self._commands.run(("HSETNX", names.quarantine, f"lane:{shown}", note))
+        await self._quarantine.add(partition, f"lane:{shown}", "lane", "it is no lane", self._clock())
         await self._commands.run(("ZREM", names.lanes, lane))
-        if known:
-            log.error("quarantine.added", what="lane", partition=partition, reason="it is no lane")
 
     def _lease_call(
         self,

@@ -202,14 +202,22 @@ async def test_many_lanes_of_another_version(backend: Backend, names: keys.Keys,
     assert await real_commands.run(("ZCARD", names.lanes)) == 301
 
 
-async def test_garbage_dead_letters(backend: Backend, names: keys.Keys, real_commands: Commands) -> None:
-    """Dead letters that make no sense are left out of the list, and the log names them."""
-    for task, value in ((b"\xff:x", b"x"), (b"iv_7" + b"a" * 24 + b":notify", b"[]"), (b"a:unheard_of", b"{}")):
+async def test_garbage_dead_letters(
+    backend: Backend, names: keys.Keys, real_commands: Commands, quarantine: RedisQuarantine
+) -> None:
+    """Dead letters that make no sense are left out of the list, noted once, and can be dropped."""
+    for task, value in ((b"x:y", b"x"), (b"iv_7" + b"a" * 24 + b":notify", b"[]"), (b"a:unheard_of", b"{}")):
         await real_commands.run(("ZADD", names.dead, 1, task))
-        await real_commands.run(("SET", names.dead_letter(task.decode("utf-8", "backslashreplace")), value))
+        await real_commands.run(("SET", names.dead_letter(task.decode()), value))
     with capture_logs() as logs:
-        assert [letter async for letter in backend.tasks.dead_letters()] == []
-    assert [line["event"] for line in logs] == ["dead_letter.unreadable"] * 3
+        for _ in range(2):
+            assert [letter async for letter in backend.tasks.dead_letters()] == []
+    assert [line["event"] for line in logs] == ["quarantine.added"] * 3
+    for note in await notes(quarantine):
+        assert note.what == "dead letter"
+        assert await quarantine.drop(note)
+    assert await real_commands.run(("ZCARD", names.dead)) == 0
+    assert await notes(quarantine) == []
 
 
 async def test_order_that_points_nowhere(backend: Backend, names: keys.Keys, real_commands: Commands) -> None:
