@@ -69,8 +69,7 @@ class Worker:
     async def run(self) -> None:
         """Lease and perform until ``stop``."""
         async with asyncio.TaskGroup() as group:
-            if self._agree is not None:
-                await self._agree(self.hold)
+            await self._look_at_clock()
             beside = [group.create_task(self._heartbeat()), group.create_task(self._keep_time())]
             try:
                 while not self._stopping:
@@ -179,7 +178,15 @@ class Worker:
     async def _keep_time(self) -> None:
         while self._agree is not None:
             await asyncio.sleep(IDLE_S)
-            await self._agree(self.hold)
+            await self._look_at_clock()
+
+    async def _look_at_clock(self) -> None:
+        try:
+            if self._agree is not None:
+                await self._agree(self.hold)
+        except Exception:
+            # An answer that nobody foresaw: no reason to stop paying debts, by the time as it was.
+            log.exception("clock.look_failed")
 
     async def hold(self, now: datetime) -> None:
         """The time is going to be *now*: what runs here must not look as if its lease had run out, or run for hours."""

@@ -327,7 +327,9 @@ async def test_allow_insecure_is_loud(config: Config, journal: Journal) -> None:
         await started.wait()
         stop.now()
         assert await daemon == 0
-    warnings = [line for line in journal.events("config.warning") if "allow_insecure" in line["text"]]
+    warnings = [
+        line for line in journal.events("config.warning") if line["text"].startswith("softgarden.allow_insecure")
+    ]
     assert [line["level"] for line in warnings] == ["warning"]
 
 

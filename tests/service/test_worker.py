@@ -114,3 +114,19 @@ async def test_running_tasks_are_held_over_a_step(world: World) -> None:
     assert looks >= 2
     (count, until) = queue.extended[0]
     assert (count, until) == (2 * PER_LANE, step + LEASE_LIFE)
+
+
+async def test_a_clock_that_cannot_be_read(world: World) -> None:
+    """An unforeseen failure of the look at the clock is told, and work goes on."""
+    tasks, queue, died = Slow(), Queue(), []
+    queue.looks = 1
+
+    async def agree(_: Hold) -> None:
+        raise ValueError("what a time")
+
+    worker = Worker(tasks, queue, world.clock, lambda: "owner", asyncio.Event(), agree)  # type: ignore[arg-type]
+    async with running(worker, grace_s=1, on_death=lambda: died.append(True)):
+        async with asyncio.timeout(20):
+            await queue.idle.wait()
+        tasks.go.set()
+    assert not died
