@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from bridge.store.clock import LOOK_EVERY_S, AgreedClock
+from bridge.store.connection import open_client
 from tests.flows.conftest import Config, Launch, eventually
 from tests.redis_servers import Cluster, running
 
@@ -60,3 +64,33 @@ async def test_the_rest_goes_on(own: Cluster, config: Config, launch: Launch, bl
         return (await bridge.acme.read_results(dead[0])).status == 200
 
     await eventually(back, within_s=15)
+
+
+@pytest.mark.parametrize("blow", ["kill", "freeze"])
+async def test_the_rest_says_what_time_it_is(own: Cluster, blow: str) -> None:
+    """A host whose clock is an hour off goes by the primaries that are left, before and after one goes away."""
+    passed = 0.0
+    async with open_client(own.url) as commands:
+        clock = AgreedClock(
+            commands.times,
+            wall=lambda: datetime.now(UTC) - timedelta(hours=1),
+            monotonic=lambda: time.monotonic() + passed,
+        )
+
+        async def hold(_: datetime) -> None:
+            return None
+
+        def off_s() -> float:
+            return abs((clock() - datetime.now(UTC)).total_seconds())
+
+        await clock.agree(hold)
+        assert off_s() < 0.5
+        lost = own.primaries[0]
+        getattr(lost, blow)()
+        try:
+            assert len(await commands.times(time.monotonic)) == 2
+            passed += LOOK_EVERY_S
+            await clock.agree(hold)
+            assert off_s() < 0.5
+        finally:
+            lost.thaw() if blow == "freeze" else lost.start()
