@@ -115,7 +115,7 @@ def load_invitation(
     Raises ``RecordSealed`` without a fitting key, ``RecordTooNew`` for a newer format and
     ``RecordDamaged`` for what makes no sense.
     """
-    with _making_sense(invitation_id):
+    with making_sense(invitation_id):
         return _load_invitation(invitation_id, version, _document(data, migrations, invitation_id, cipher))
 
 
@@ -152,7 +152,7 @@ def _load_invitation(invitation_id: str, version: int, document: Document) -> In
 
 def customer_of(data: bytes, owner: str) -> str:
     """Whose record this is; every format has it at this place. Raises ``RecordDamaged``."""
-    with _making_sense(owner):
+    with making_sense(owner):
         name = orjson.loads(data)["customer"]
         if isinstance(name, str):
             return name
@@ -164,14 +164,14 @@ def read_head(value: bytes, owner: str) -> tuple[int, str | None, bytes]:
 
     See ``common.lua``. Raises ``RecordDamaged``.
     """
-    with _making_sense(owner):
+    with making_sense(owner):
         version, nonce, data = value.split(b"|", 2)
         _, known, letters = nonce.partition(b":")
         return int(version), letters.decode("ascii").replace("-", "") if known else None, data
 
 
 @contextlib.contextmanager
-def _making_sense(owner: str) -> Iterator[None]:
+def making_sense(owner: str) -> Iterator[None]:
     """Turn whatever reading of nonsense raises into ``RecordDamaged``, which repeats nothing of it."""
     try:
         yield
@@ -200,7 +200,7 @@ def load_notes(data: bytes, cipher: Cipher | None = None, invitation_id: str = "
 
     Raises ``RecordDamaged`` for what is no attempt log.
     """
-    with _making_sense("an attempt log"):
+    with making_sense("an attempt log"):
         return _load_notes(orjson.loads(data), cipher, invitation_id) if data else ()
 
 
@@ -226,7 +226,7 @@ def dump_dead_letter(letter: DeadLetter, cipher: Cipher | None = None) -> bytes:
 
 def load_dead_letter(invitation_id: str, kind: TaskKind, data: bytes, cipher: Cipher | None = None) -> DeadLetter:
     """The inverse of ``dump_dead_letter``; raises ``RecordDamaged`` for what is none."""
-    with _making_sense(f"the dead letter {invitation_id}:{kind}"):
+    with making_sense(f"the dead letter {invitation_id}:{kind}"):
         document = _document(data, MIGRATIONS, invitation_id)
         return DeadLetter(
             invitation_id=invitation_id,

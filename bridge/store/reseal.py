@@ -68,12 +68,14 @@ class Resealing:
     async def _dead_letters(self) -> AsyncIterator[_Place]:
         for names in self._keys:
             for task in await self._commands.run(("ZRANGE", names.dead, 0, -1)):
-                yield _Place(task.decode(), names.dead_letter(task.decode()), records.reseal_dead_letter)
+                name = task.decode("utf-8", "backslashreplace")
+                yield _Place(name, names.dead_letter(name), records.reseal_dead_letter)
 
     async def _attempt_logs(self) -> AsyncIterator[_Place]:
         for names in self._keys:
             for task in await self._commands.run(("HKEYS", names.tasks)):
-                yield _Place(task.decode(), names.tasks, _renewed_entry, task.decode())
+                name = task.decode("utf-8", "backslashreplace")
+                yield _Place(name, names.tasks, _renewed_entry, name)
 
     async def _renew_all(self, places: AsyncIterator[_Place]) -> Tally:
         tally = Tally()
@@ -94,7 +96,8 @@ class Resealing:
                 if value is None:
                     continue  # gone meanwhile
                 try:
-                    fresh = place.renew(value, self._cipher, place.name)
+                    with records.making_sense(place.name):
+                        fresh = place.renew(value, self._cipher, place.name)
                 except RecordUnreadable as error:
                     tally.left.append(str(error))
                     continue

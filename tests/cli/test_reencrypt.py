@@ -97,3 +97,20 @@ async def test_without_a_key_there_is_nothing_to_encrypt_with(redis: RedisServer
     code, counts, complaints = reencrypt(tmp_path, redis, NEW)
     assert (code, counts) == (1, {})
     assert "Redis does not answer" in complaints
+
+
+async def test_damaged_values_stop_nothing(redis: RedisServer, tmp_path: Path) -> None:
+    """Whatever lies under the bridge's keys is left as it was and named; all else is encrypted, without a traceback."""
+    await store(redis)
+    nonsense = ("", "x", "1|n|", "1|n|[]", '1|n:c--|{"f":1,"sealed":7}', '1|n|{"f":"x"}')
+    with redis.client() as client:
+        for number, value in enumerate(nonsense):
+            client.set(f"b:{{p3}}:iv:iv_3{number:024}", value)
+        client.hset("b:{p3}:tasks", mapping={b"\xff": b"x", b"iv_3:check": b"||||0|{"})
+        client.zadd("b:{p3}:dead", {b"\xff:notify": 1, "iv_3:notify": 2})
+        client.set("b:{p3}:dead:iv_3:notify", "[]")
+        client.set("b:{p4}:tasks", "not a hash")
+    code, found, said = reencrypt(tmp_path, redis, NEW)
+    assert (code, found["records"]["renewed"]) == (1, 1)
+    assert len(found["records"]["left"]) == len(nonsense)  # type: ignore[arg-type]
+    assert said
