@@ -197,7 +197,8 @@ async def open_runtime(
         if notifier is None:
             guarded = egress.guarded_session(allow_private=insecure, connections=OUTWARD_CONNECTIONS)
             notifier = SoftgardenNotifier(await stack.enter_async_context(guarded), settings.softgarden.timeout)
-        agreed = AgreedClock(commands.times, wall=wall, monotonic=monotonic) if clock is None else None
+        # The time of day goes on as it does, also where a demo has hours pass in what a process remembers.
+        agreed = AgreedClock(commands.times, wall=wall, monotonic=time.monotonic) if clock is None else None
         clock = clock or agreed or wall
         targets = Targets(monotonic)
         provider, notifier = GuardedProvider(provider, targets), GuardedNotifier(notifier, targets)

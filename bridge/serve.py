@@ -8,6 +8,7 @@ import os
 import resource
 import signal
 import socket
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,6 +18,7 @@ from aiohttp import web
 from bridge import __version__, app, supervisor
 from bridge.core.customers import Directory
 from bridge.errors import Complaint, ConfigError, StoreUnavailable
+from bridge.ports import Monotonic
 from bridge.settings import Settings, fingerprint, load_customers
 from bridge.settings.customers import FOLDER as CUSTOMERS_FOLDER
 from bridge.store.connection import durability, isolation
@@ -52,11 +54,16 @@ class Stop:
 
 
 async def serve(
-    settings: Settings, *, stop: Stop | None = None, started: asyncio.Event | None = None, signals: bool = True
+    settings: Settings,
+    *,
+    stop: Stop | None = None,
+    started: asyncio.Event | None = None,
+    signals: bool = True,
+    monotonic: Monotonic = time.monotonic,
 ) -> int:
     """Serve until SIGTERM, SIGINT or *stop*; the exit code. *started* is set once both listeners accept.
 
-    *signals* False leaves the signals to the caller, who then ends it by *stop*.
+    *signals* False leaves the signals to the caller, who then ends it by *stop*. *monotonic* is for the demo, in which hours pass.
     """
     stop = stop or Stop(asyncio.Event())
     loop = asyncio.get_running_loop()
@@ -76,7 +83,7 @@ async def serve(
     async with contextlib.AsyncExitStack() as stack:
         if settings.redis.url is None:
             log.info("redis.embedded", data_dir=str(settings.redis.data_dir), text="redis.url is not set")
-        runtime = await stack.enter_async_context(app.open_runtime(settings))
+        runtime = await stack.enter_async_context(app.open_runtime(settings, monotonic=monotonic))
         if signals:
             loop.add_signal_handler(signal.SIGHUP, _reload, runtime)
         on_death = lambda: stop.now(1)  # noqa: E731 - a name for the one line below

@@ -143,6 +143,7 @@ class Journey:
     async def _later(self) -> None:
         with self._step("Three hours later.", "Equalture's token and public link are dead by now. Nobody notices."):
             self._stage.equalture.clock.advance(timedelta(hours=3))
+            self._stage.hours.ahead_s += 3 * 3600
             shared, shown = await self._open_share()
             # Back to today, for what is tried by hand: events are signed with this clock's time.
             self._stage.equalture.clock = SandboxClock()

@@ -89,5 +89,6 @@ def write_config(
         test_id=TEST_ID,
         job_id=next(iter(JOBS)),
     )
-    (folder / "bridge.yaml").write_text(bridge, "utf-8")
-    (folder / "customers" / f"{CUSTOMER}.yaml").write_text(customer, "utf-8")
+    for file, text in ((folder / "bridge.yaml", bridge), (folder / "customers" / f"{CUSTOMER}.yaml", customer)):
+        file.touch(0o600)  # they hold secrets
+        file.write_text(text, "utf-8")

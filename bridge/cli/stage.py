@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 import tempfile
+import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from functools import partial
@@ -38,6 +39,17 @@ class Ports:
     softgarden: int = 0
 
 
+@dataclass(slots=True)
+class Hours:
+    """The daemon's monotonic time, which the demo can have go on faster."""
+
+    ahead_s: float = 0.0
+
+    def __call__(self) -> float:
+        """Seconds from any beginning."""
+        return time.monotonic() + self.ahead_s
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
     """What the journey is played on; *log* is the daemon's."""
@@ -51,6 +63,7 @@ class Stage:
     equalture: EqualtureSandbox
     softgarden: SoftgardenSandbox
     client: SoftgardenClient
+    hours: Hours
 
     @property
     def bridge_url(self) -> str:
@@ -78,7 +91,7 @@ async def open_stage(tape: Tape, ports: Ports) -> AsyncIterator[Stage]:
         softgarden = SoftgardenSandbox(port=ports.softgarden, on_call=partial(tape.listen, SOFTGARDEN))
         await _start(stack, equalture)
         await _start(stack, softgarden)
-        secrets = sample.Secrets()
+        secrets, hours = sample.Secrets(), Hours()
         config = folder / "config"
         write = partial(
             sample.write_config, config, redis_url=redis_url, equalture_url=equalture.base_url, using=secrets
@@ -88,7 +101,7 @@ async def open_stage(tape: Tape, ports: Ports) -> AsyncIterator[Stage]:
             write(port=port, admin_port=admin_port)
             loaded = settings.load(config, {})
             # Between looking and listening somebody else may have taken the port, such as another demo.
-            if await _start_daemon(stack, loaded):
+            if await _start_daemon(stack, loaded, hours):
                 break
         else:
             raise BridgeError("the bridge found no free port")
@@ -107,6 +120,7 @@ async def open_stage(tape: Tape, ports: Ports) -> AsyncIterator[Stage]:
             equalture=equalture,
             softgarden=softgarden,
             client=client,
+            hours=hours,
         )
 
 
@@ -118,10 +132,10 @@ async def _start(stack: contextlib.AsyncExitStack, fake: Fake) -> None:
         await stack.enter_async_context(fake)
 
 
-async def _start_daemon(stack: contextlib.AsyncExitStack, loaded: Settings) -> bool:
+async def _start_daemon(stack: contextlib.AsyncExitStack, loaded: Settings, hours: Hours) -> bool:
     """Whether it listens; False where a port was taken. It ends with *stack*, and leaves signals to us."""
     stop, started = Stop(asyncio.Event()), asyncio.Event()
-    daemon = asyncio.create_task(serve(loaded, stop=stop, started=started, signals=False))
+    daemon = asyncio.create_task(serve(loaded, stop=stop, started=started, signals=False, monotonic=hours))
     ready = asyncio.create_task(started.wait())
 
     async def end() -> None:
