@@ -62,7 +62,13 @@ async def test_a_broken_file_at_the_start(
         return all([(await waiting.list_tests()).status == 200 for _ in range(4)])
 
     await eventually(served)
-    assert (await daemon.get("/readyz", daemon.admin_url))[1] == '{"status":"ok"}'
+
+    async def fine() -> bool:
+        return all([(await daemon.get("/readyz", daemon.admin_url))[1] == '{"status":"ok"}' for _ in range(4)])
+
+    await eventually(fine)
+    daemon.terminate()
+    assert await daemon.ended() == 0
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
@@ -86,13 +92,15 @@ async def test_a_worker_that_dies_after_a_mistake(launch: Launch, place: Place, 
     """A mistake that was made while the daemon runs, in whichever file, does not end it when a worker has to be replaced."""
     daemon = launch("--strict", "--workers", "2")
     await daemon.ready()
-    await eventually(lambda: len(daemon.children()) == 2)
+    await eventually(lambda: len(daemon.entries("daemon.started")) == 2)
     (daemon.folder / "bridge.yaml").write_text("nonsense: 1\n" + (daemon.folder / "bridge.yaml").read_text())
     (daemon.folder / "customers" / "globex.yaml").write_text("}")
     os.kill(daemon.children()[0], signal.SIGKILL)
     await eventually(lambda: len(daemon.entries("worker_process.died")) > 1)
     assert (await acme(softgarden, daemon).list_tests()).status == 200
     assert daemon.process.poll() is None
+    daemon.terminate()
+    await daemon.ended()
 
 
 @pytest.mark.parametrize("empty", ["no file", "no folder"])
