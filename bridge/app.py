@@ -34,6 +34,7 @@ from bridge.service.results import Results
 from bridge.service.targets import GuardedNotifier, GuardedProvider, Targets
 from bridge.service.tasks import Tasks
 from bridge.service.tests import Tests
+from bridge.service.words import StatusWords
 from bridge.settings import Settings, fingerprint
 from bridge.settings.daemon import WaitSettings
 from bridge.softgarden import handlers as softgarden
@@ -52,6 +53,7 @@ from bridge.store.reconcile import Reconciliation
 from bridge.store.references import RedisReferences
 from bridge.store.reseal import Resealing
 from bridge.store.tasks import RedisTasks
+from bridge.store.words import RedisWords
 from bridge.sweep import Sweep
 from bridge.web import admin, health, openapi, pages
 from bridge.web.keys import CUSTOMERS, DRAINING, HEARD, OBSTACLE, SERVICES
@@ -217,7 +219,8 @@ async def open_runtime(
         def directory() -> Directory:
             return current[0].customers
 
-        tasks = Tasks(records, queue, provider, notifier, directory, rule, settings.softgarden.retry, dice, mint)
+        words = StatusWords(RedisWords(commands, prefix=prefix, life=retention), clock)
+        tasks = Tasks(records, queue, provider, notifier, directory, rule, settings.softgarden.retry, dice, mint, words)
         references = RedisReferences(commands, prefix=prefix, retention=retention)
         events = Events(records, references, directory)
         services = Services(
@@ -230,6 +233,7 @@ async def open_runtime(
             tasks=tasks,
             records=records,
             operations=Operations(store, queue, clock),
+            words=words,
         )
         current.append(
             Runtime(

@@ -139,6 +139,16 @@ class Absences(Protocol):
         """Note whose work waits, and make checks and anonymisations of those who are back due at once; how many."""
 
 
+class WordStore(Protocol):
+    """Words for operators, kept for a while."""
+
+    async def keep(self, customer: str, word: str, at: datetime, *, limit: int) -> None:
+        """Keep *word*, heard at *at*, among at most *limit* of this customer."""
+
+    async def words(self, customer: str) -> tuple[str, ...]:
+        """The customer's words, in alphabetical order."""
+
+
 class TaskQueue(Protocol):
     """What the bridge owes the world. Tasks are put on the queue by ``InvitationStore.commit`` only."""
 
@@ -232,4 +242,5 @@ __all__ = [
     "References",
     "TaskQueue",
     "TestCatalogue",
+    "WordStore",
 ]

@@ -12,6 +12,8 @@ from types import MappingProxyType
 
 from bridge.errors import Complaint, CustomerSetAside
 
+DONE_WORDS = ("completed", "hired")
+
 
 class Secret:
     """A string that does not show itself: ``repr`` and ``str`` are ``***``; *reveal* gives it."""
@@ -59,6 +61,8 @@ class ProviderAccess:
     link_life: timedelta = timedelta(days=7)
     poll_every: timedelta = timedelta(minutes=30)
     locale: str = "en"
+    done_words: tuple[str, ...] = DONE_WORDS
+    """Words of the provider's status that mean finished, in any case."""
     callback_token: Secret | None = None
     webhook_secret: Secret | None = None
 

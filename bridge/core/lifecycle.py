@@ -11,6 +11,12 @@
        '-----------> INVITED                  '--> EXPIRED ----------' ResultSeen (late)
     any state --ErasureRequested--> ERASED (a tombstone, final)
 
+A report (HintSeen) on an open or expired invitation completes it: by the provider's own result (ResultSeen), confirmed; by
+itself, unconfirmed, once the provider was silent for HINT_PATIENCE (ProviderSilent), had nothing for DENIAL_PATIENCE or at the
+end (NotDoneSeen), or cannot be asked about it (HintAccepted). It never expires with a report that nothing refuted.
+
+COMPLETED and EXPIRED are told to softgarden if it has the id (Issued), else as soon as it gets it.
+
 An event that changes nothing gives back the same record and no tasks. States only move forward; ``completed_at`` is set
 once. A repeat of a create is never decided here by itself: only a new order of softgarden opens a new attempt.
 
@@ -42,6 +48,15 @@ from bridge.core.models import (
 
 HINT_PATIENCE = timedelta(seconds=30)
 """How long a callback's report waits for confirmation while the provider cannot be reached; then it counts."""
+
+DENIAL_PATIENCE = timedelta(hours=1)
+"""How long a report waits for confirmation while the provider answers that it has no result; then it counts, too.
+
+That answer refutes nothing: it may mean that the results are not published yet, or that they cannot be had in the customer's
+language or with its rights; no vendor documents it. The report came with a secret that only the provider was told, so it is as
+good as true, and HR must not wait until the deadline for it. An hour leaves the provider every chance to say it itself, and
+what it says later still corrects the report: it is looked for, and softgarden is told.
+"""
 
 GRACE = timedelta(days=1)
 """How long after the deadline a test that is known to have been started may still be finished."""
@@ -100,8 +115,11 @@ class CreateUnknown:
 
 
 @dataclass(frozen=True, slots=True)
-class CallbackRefreshed:
-    """softgarden repeated an order and named the URL to notify."""
+class Issued:
+    """softgarden is given the id, in an answer that follows this commit, and named the URL to notify.
+
+    An answer that is then lost counts as given: nobody can tell.
+    """
 
     callback: str
 
@@ -126,6 +144,17 @@ class ResultSeen:
     """The provider itself, asked with our token, gave this result."""
 
     result: Result
+
+
+@dataclass(frozen=True, slots=True)
+class ResultRefreshed:
+    """An operator had the provider asked again: what it says now counts, also where a result was confirmed before.
+
+    *shown*: softgarden shows something else of it than before.
+    """
+
+    result: Result
+    shown: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,20 +184,32 @@ class AnonymisedSeen:
     reference_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class HeldElsewhere:
+    """Another living invitation has this application too, so it must not be anonymised now.
+
+    That invitation's own erasure will have it anonymised: the debt passes to whoever is erased last.
+    """
+
+    reference_id: str
+
+
 Event = (
     AttemptOpened
     | Created
     | CreateFailed
     | CreateUnknown
-    | CallbackRefreshed
+    | Issued
     | HintSeen
     | StartSeen
     | ResultSeen
+    | ResultRefreshed
     | NotDoneSeen
     | ProviderSilent
     | HintAccepted
     | ErasureRequested
     | AnonymisedSeen
+    | HeldElsewhere
 )
 
 
@@ -177,9 +218,13 @@ Event = (
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Ask the provider about this application."""
+    """Ask the provider about this application; *doubted*: for its result too, whatever its status may be.
+
+    A status word is no documented one but "completed"; where there is a hint, only the result itself decides.
+    """
 
     reference_id: str
+    doubted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,7 +251,7 @@ def question(invitation: Invitation, policy: Policy, now: datetime) -> Ask | Act
         return Wait(given_up_at) if now < given_up_at else Act(CreateUnknown(pending.number))
     reference_id = reference_of(invitation)
     if reference_id is not None:
-        return Ask(reference_id)
+        return Ask(reference_id, doubted=invitation.hint is not None)
     if _report(invitation) is not None:
         return Act(HintAccepted())
     if invitation.state in OPEN:
@@ -230,11 +275,16 @@ def reference_of(invitation: Invitation) -> str | None:
 
 def to_anonymise(invitation: Invitation) -> tuple[str, ...]:
     """Reference ids that the provider still has to anonymise: all of a tombstone's, else the orphans'."""
-    whole = invitation.state in (State.ERASED, State.FAILED)
-    return tuple(
-        attempt.reference_id
+    owed = (attempt.reference_id for attempt in invitation.attempts if _owed(invitation, attempt))
+    return tuple(dict.fromkeys(reference_id for reference_id in owed if reference_id is not None))
+
+
+def holds(invitation: Invitation, reference_id: str) -> bool:
+    """Whether the invitation lives by this application: an anonymised one would take something from it."""
+    living = invitation.state not in (State.ERASED, State.FAILED)
+    return living and any(
+        attempt.reference_id == reference_id and not attempt.anonymised and not _owed(invitation, attempt)
         for attempt in invitation.attempts
-        if attempt.reference_id is not None and not attempt.anonymised and (whole or attempt.outcome is Outcome.ORPHAN)
     )
 
 
@@ -280,7 +330,10 @@ def treat(known: Invitation | None, policy: Policy, now: datetime) -> Treatment:
     if known.state in (State.INVITED, State.STARTED):
         # Past its end it is as good as expired, even where no CHECK has said so yet: its link is dead.
         return Treatment.SAME if now < _end(known, policy) else Treatment.NEW
-    if known.state is State.COMPLETED and policy.after_completed == "same" and known.assessment_url is not None:
+    if not known.issued and (known.state is State.COMPLETED or _report(known) is not None):
+        # A result came in for an order whose answer got lost. Only under its own id can softgarden ever get to it.
+        return Treatment.SAME
+    if known.state is State.COMPLETED and policy.after_completed == "same":
         return Treatment.SAME
     return Treatment.NEW
 
@@ -332,15 +385,16 @@ def decide(invitation: Invitation, event: Event, policy: Policy, now: datetime) 
             step = _create_failed(invitation, event, policy, now)
         case CreateUnknown():
             step = _create_unknown(invitation, event, policy, now)
-        case CallbackRefreshed(callback):
-            known = invitation.state not in (State.ERASED, State.FAILED)
-            step = Step(replace(invitation, callback=callback) if known else invitation)
+        case Issued(callback):
+            step = _issued(invitation, callback, policy, now)
         case HintSeen():
             step = _hint_seen(invitation, event, policy, now)
         case StartSeen(at):
             step = _start_seen(invitation, at, policy, now)
         case ResultSeen(result):
             step = _result_seen(invitation, result, now)
+        case ResultRefreshed():
+            step = _result_refreshed(invitation, event, now)
         case NotDoneSeen():
             step = _not_done(invitation, policy, now)
         case ProviderSilent():
@@ -349,8 +403,10 @@ def decide(invitation: Invitation, event: Event, policy: Policy, now: datetime) 
             step = _accept_hint(invitation, now)
         case ErasureRequested():
             step = _erase(invitation, now)
-        case AnonymisedSeen(reference_id):  # pragma: no branch (mypy proves that nothing else is left)
+        case AnonymisedSeen(reference_id):
             step = _anonymised(invitation, reference_id)
+        case HeldElsewhere(reference_id):  # pragma: no branch (mypy proves that nothing else is left)
+            step = _held_elsewhere(invitation, reference_id)
     step = _prioritised(step)
     if step.invitation == invitation:
         return step
@@ -390,12 +446,13 @@ def _created(invitation: Invitation, event: Created, policy: Policy, now: dateti
         return Step(invitation)
     if invitation.state in (State.ERASED, State.FAILED):
         return Step(with_outcome(Outcome.CREATED), (Due(TaskKind.ANONYMISE, now),))
+    if invitation.live_attempt and event.reference_id == _attempt(invitation, invitation.live_attempt).reference_id:
+        # The provider took both creates for one application: no orphan, it is the one whose link softgarden got.
+        return Step(with_outcome(Outcome.CREATED))
     if invitation.live_attempt:
         return Step(with_outcome(Outcome.ORPHAN), (Due(TaskKind.ANONYMISE, now),))
     if event.assessment_url is None and invitation.state in OPEN:
-        failed = replace(
-            with_outcome(Outcome.CREATED), state=State.FAILED, application_id="", failure="upstream_broken", hint=None
-        )
+        failed = _failed(with_outcome(Outcome.CREATED), "upstream_broken")
         tasks = (Cancel(TaskKind.CHECK), Due(TaskKind.ANONYMISE, now))
         return Step(failed, tasks, OrderChange.RELEASE, order_key=invitation.order_key)
     linked = replace(
@@ -419,8 +476,39 @@ def _create_failed(invitation: Invitation, event: CreateFailed, policy: Policy, 
         return Step(told, (Due(TaskKind.CHECK, _soon(told, policy, now)),) if _unsettled(told) else ())
     if any(attempt.outcome is not Outcome.FAILED for attempt in told.attempts):
         return Step(replace(told, state=State.UNCERTAIN), (Due(TaskKind.CHECK, _soon(told, policy, now)),))
-    failed = replace(told, state=State.FAILED, application_id="", failure=event.code, hint=None)
-    return Step(failed, (Cancel(TaskKind.CHECK),), OrderChange.RELEASE, order_key=invitation.order_key)
+    return Step(
+        _failed(told, event.code), (Cancel(TaskKind.CHECK),), OrderChange.RELEASE, order_key=invitation.order_key
+    )
+
+
+def _failed(invitation: Invitation, code: str) -> Invitation:
+    """Nobody was given its id, so nobody could ever ask for its deletion: nothing of the candidate stays.
+
+    Kept are the attempts, should one turn out to exist after all, and what those who wait for the same order are told.
+    """
+    return replace(
+        invitation,
+        state=State.FAILED,
+        order_key="",
+        application_id="",
+        callback="",
+        assessment_url=None,
+        hint=None,
+        replaces=None,
+        issued=False,
+        failure=code,
+    )
+
+
+def _issued(invitation: Invitation, callback: str, policy: Policy, now: datetime) -> Step:
+    if invitation.state in (State.ERASED, State.FAILED):
+        return Step(invitation)
+    given = replace(invitation, issued=True, callback=callback)
+    if invitation.state in OPEN:
+        return Step(given)
+    # A lost create was reported on or ran out; the answer names a deadline all the same.
+    given = replace(given, deadline=_deadline(invitation, policy))
+    return Step(given, () if invitation.issued else _tell(given, now))
 
 
 def _create_unknown(invitation: Invitation, event: CreateUnknown, policy: Policy, now: datetime) -> Step:
@@ -470,13 +558,26 @@ def _weightier(invitation: Invitation, event: HintSeen, now: datetime) -> Hint:
 def _result_seen(invitation: Invitation, result: Result, now: datetime) -> Step:
     if invitation.state in OPEN or invitation.state is State.EXPIRED:
         done = _complete(invitation, result, now, confirmed=True)
-        return Step(done, (Cancel(TaskKind.CHECK), Due(TaskKind.NOTIFY, now)))
+        return Step(done, (Cancel(TaskKind.CHECK), *_tell(done, now)))
     if invitation.state is State.COMPLETED and not invitation.confirmed:
         corrected = invitation.result is None or _outcome(result) != _outcome(invitation.result)
         confirmed = replace(invitation, result=result, confirmed=True, hint=None)
-        again = (Due(TaskKind.NOTIFY, now),) if corrected else ()
-        return Step(confirmed, (Cancel(TaskKind.CHECK), *again))
+        return Step(confirmed, (Cancel(TaskKind.CHECK), *(_tell(confirmed, now) if corrected else ())))
     return Step(invitation)
+
+
+def _result_refreshed(invitation: Invitation, event: ResultRefreshed, now: datetime) -> Step:
+    if invitation.state is not State.COMPLETED:
+        return _result_seen(invitation, event.result, now)
+    fresh = replace(invitation, result=event.result, confirmed=True, hint=None)
+    if fresh == invitation:
+        return Step(invitation)
+    return Step(fresh, (Cancel(TaskKind.CHECK), *(_tell(fresh, now) if event.shown else ())))
+
+
+def _tell(invitation: Invitation, now: datetime) -> tuple[Due, ...]:
+    """The notification that softgarden is owed; none of an id that it never got."""
+    return (Due(TaskKind.NOTIFY, now),) if invitation.issued else ()
 
 
 def _outcome(result: Result) -> object:
@@ -485,9 +586,10 @@ def _outcome(result: Result) -> object:
 
 
 def _not_done(invitation: Invitation, policy: Policy, now: datetime) -> Step:
-    if _beyond_asking(invitation):
+    over = invitation.state in OPEN and now >= _end(invitation, policy)
+    if _beyond_asking(invitation) or _counts(invitation, timedelta(0) if over else DENIAL_PATIENCE, now):
         return _accept_hint(invitation, now)
-    if invitation.state in OPEN and now >= _end(invitation, policy):
+    if over:
         return _expire(invitation, policy, now)
     if not _unsettled(invitation):
         return Step(invitation)
@@ -497,9 +599,10 @@ def _not_done(invitation: Invitation, policy: Policy, now: datetime) -> Step:
 
 
 def _provider_silent(invitation: Invitation, policy: Policy, now: datetime) -> Step:
-    hint = invitation.hint
-    if _beyond_asking(invitation) or (hint is not None and now >= hint.seen_at + HINT_PATIENCE and _report(invitation)):
+    if _beyond_asking(invitation) or _counts(invitation, HINT_PATIENCE, now):
         return _accept_hint(invitation, now)
+    if _report(invitation) is not None:
+        return Step(invitation)
     if invitation.state in OPEN and now >= _end(invitation, policy) + HINT_PATIENCE:
         return _expire(invitation, policy, now)
     if invitation.state not in OPEN and _unsettled(invitation) and now >= _looks_until(invitation, policy):
@@ -513,7 +616,7 @@ def _accept_hint(invitation: Invitation, now: datetime) -> Step:
         return Step(invitation)
     done = _complete(invitation, report, now, confirmed=False)
     check = Due(TaskKind.CHECK, now + UNHURRIED_CHECK) if _askable(done) else Cancel(TaskKind.CHECK)
-    return Step(done, (check, Due(TaskKind.NOTIFY, now)))
+    return Step(done, (check, *_tell(done, now)))
 
 
 def _erase(invitation: Invitation, now: datetime) -> Step:
@@ -547,10 +650,18 @@ def _anonymised(invitation: Invitation, reference_id: str) -> Step:
     def settled(attempt: Attempt) -> Attempt:
         if attempt.reference_id != reference_id:
             return attempt
-        kept = None if invitation.state is State.ERASED else reference_id
+        kept = None if invitation.state in (State.ERASED, State.FAILED) else reference_id
         return replace(attempt, anonymised=True, reference_id=kept)
 
     return Step(replace(invitation, attempts=tuple(map(settled, invitation.attempts))))
+
+
+def _held_elsewhere(invitation: Invitation, reference_id: str) -> Step:
+    def handed_over(attempt: Attempt) -> Attempt:
+        mine = attempt.reference_id == reference_id and _owed(invitation, attempt)
+        return replace(attempt, reference_id=None) if mine else attempt
+
+    return Step(replace(invitation, attempts=tuple(map(handed_over, invitation.attempts))))
 
 
 # --------------------------------------------------------------------------------------------------------- helpers
@@ -573,7 +684,7 @@ def _expire(invitation: Invitation, policy: Policy, now: datetime) -> Step:
     expired = replace(invitation, state=State.EXPIRED, expired_at=_deadline(invitation, policy))
     later = min(_next_check(expired, policy, now), now + LATE_WINDOW)
     check = Due(TaskKind.CHECK, later) if _askable(expired) else Cancel(TaskKind.CHECK)
-    return Step(expired, (check, Due(TaskKind.NOTIFY, now)))
+    return Step(expired, (check, *_tell(expired, now)))
 
 
 def _deadline(invitation: Invitation, policy: Policy) -> datetime:
@@ -613,7 +724,8 @@ def _next_check(invitation: Invitation, policy: Policy, now: datetime) -> dateti
     if invitation.hint is None:
         return poll
     # A hint that is not true yet: look again after as long as it has waited, so quickly first and seldom later.
-    return min(poll, now + max(QUICKEST_CHECK, now - invitation.hint.seen_at))
+    again = min(poll, now + max(QUICKEST_CHECK, now - invitation.hint.seen_at))
+    return again if _report(invitation) is None else min(again, invitation.hint.seen_at + DENIAL_PATIENCE)
 
 
 def _unsettled(invitation: Invitation) -> bool:
@@ -627,6 +739,19 @@ def _report(invitation: Invitation) -> Result | None:
     """The report that completes the invitation unless the provider does it first."""
     waiting = invitation.state in OPEN or invitation.state is State.EXPIRED
     return invitation.hint.report if waiting and invitation.hint is not None else None
+
+
+def _counts(invitation: Invitation, patience: timedelta, now: datetime) -> bool:
+    """A report has waited for as long as it has to."""
+    hint = invitation.hint
+    return hint is not None and _report(invitation) is not None and now >= hint.seen_at + patience
+
+
+def _owed(invitation: Invitation, attempt: Attempt) -> bool:
+    """Has the provider to anonymise this attempt's application?"""
+    if attempt.reference_id is None or attempt.anonymised:
+        return False
+    return invitation.state in (State.ERASED, State.FAILED) or attempt.outcome is Outcome.ORPHAN
 
 
 def _askable(invitation: Invitation) -> bool:

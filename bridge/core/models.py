@@ -110,10 +110,11 @@ class Created:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far an application is; *word* is the provider's own, for logs and operators."""
+    """How far an application is; *word* is the provider's own, *known* whether we know what it means."""
 
     done: bool
     word: str
+    known: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +199,9 @@ class Invitation:
     confirmed: bool = False
     """The result was read from the provider with our own token."""
     live_attempt: int = 0
-    """The attempt whose link softgarden got; 0: none yet."""
+    """The attempt whose link softgarden gets; 0: none yet."""
+    issued: bool = False
+    """softgarden was given the id. Only then is it notified: of an id that it never got it can make nothing."""
     replaces: str | None = None
     """The earlier invitation of the same order, where there was one."""
     failure: str | None = None

@@ -82,9 +82,12 @@ def view(invitation: Invitation, customer: Customer, links: Links) -> View:
 
 
 def test_url(invitation: Invitation, customer: Customer, links: Links) -> str:
-    """Where softgarden sends the candidate: the provider's link, or our landing page in front of it."""
-    direct = invitation.assessment_url or ""
-    return links.start(invitation.id) if customer.test_url == "landing" else direct
+    """Where softgarden sends the candidate: the provider's link, or our landing page in front of it.
+
+    Without a link (a lost create that was reported on all the same) it is the page, too: it says that the test is over.
+    """
+    landing = customer.test_url == "landing" or invitation.assessment_url is None
+    return links.start(invitation.id) if landing else invitation.assessment_url or ""
 
 
 def result_reference(invitation: Invitation) -> str | None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import TypeVar
 
 import aiohttp
@@ -102,7 +103,8 @@ class EqualtureClient:
 
     async def get_progress(self, customer: Customer, reference_id: str) -> Progress:
         """How far the application is."""
-        return await self._perform(customer, protocol.status(reference_id), protocol.read_progress)
+        read = partial(protocol.read_progress, done_words=customer.equalture.done_words)
+        return await self._perform(customer, protocol.status(reference_id), read)
 
     async def get_result(self, customer: Customer, reference_id: str) -> Result | None:
         """The result in the customer's language; None: not ready yet."""

@@ -8,14 +8,15 @@ only; how failures are sorted is therefore ours, in one place: ``failure``.
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import TypeVar
 from urllib.parse import quote, urlencode
 
 from bridge import wire
-from bridge.core.customers import ProviderAccess
+from bridge.core.customers import DONE_WORDS, ProviderAccess
 from bridge.core.models import Created, Draft, Job, Progress, PublicLink, Result
 from bridge.equalture import schemas
 from bridge.errors import ContractBroken, OutcomeUnknown, Refused, Unavailable, UpstreamError
@@ -173,9 +174,9 @@ def read_created(call: Call, reply: Reply) -> Created:
     return _read(call, reply, schemas.read_created)
 
 
-def read_progress(call: Call, reply: Reply) -> Progress:
-    """How far the application is."""
-    return _read(call, reply, schemas.read_progress)
+def read_progress(call: Call, reply: Reply, done_words: Iterable[str] = DONE_WORDS) -> Progress:
+    """How far the application is; finished where the status is one of *done_words*."""
+    return _read(call, reply, partial(schemas.read_progress, done_words=done_words))
 
 
 def read_result(call: Call, reply: Reply) -> Result | None:

@@ -10,7 +10,7 @@ Pages: equalture-ats.readme.io/reference/introduction. Fields that it does not n
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load
 
+from bridge.core.customers import DONE_WORDS
 from bridge.core.models import Created, Job, Progress, PublicLink, Result, Trait
 
 TEXT_LIMIT = 500
@@ -27,6 +28,8 @@ LINK_LIMIT = 4096
 ITEMS_LIMIT = 100
 """Traits and summary lines kept of one report."""
 SCORES = range(1, 6)
+NOT_YET_WORDS = frozenset({"invited", "pending", "started", "in progress", "in_progress"})
+"""Words that cannot mean finished. None is documented; any other is told once, in case that it does mean it."""
 
 _CONTROL = re.compile(r"[\x00-\x20\x7f-\xa0]+")
 _HOST = re.compile(r"[\w.:\[\]-]+")
@@ -72,10 +75,16 @@ def read_created(answer: object) -> Created:
     return created
 
 
-def read_progress(answer: object) -> Progress:
-    """How far an application is (section 5c: "completed, with results available, or still in progress")."""
-    progress: Progress = _load(_StatusAnswer(), answer)
-    return progress
+def read_progress(answer: object, done_words: Iterable[str] = DONE_WORDS) -> Progress:
+    """How far an application is (section 5c: "completed, with results available, or still in progress").
+
+    # Assumption: a candidate hired after completion may be reported as "hired", a state that section 3 names; the results
+    # are asked for next and decide. Only "completed" is documented; setting equalture.done_words.
+    """
+    word: str = _load(_StatusAnswer(), answer)
+    low = " ".join(word.lower().split())
+    done = low in {" ".join(one.lower().split()) for one in done_words}
+    return Progress(done=done, word=word, known=done or low in NOT_YET_WORDS)
 
 
 def read_public_link(answer: object) -> PublicLink:
@@ -258,13 +267,11 @@ class _StatusAnswer(_Answer):
     status = fields.String(required=True)
 
     @post_load
-    def _make(self, data: dict[str, Any], **_: Any) -> Progress:
+    def _make(self, data: dict[str, Any], **_: Any) -> str:
         word = _text(data["status"])
         if word is None:
             raise ValidationError("Empty.", "status")
-        # Assumption: a candidate hired after completion may be reported as "hired", a state that section 3 names; the
-        # results are asked for next and decide. Only "completed" is documented; every other word is "not yet".
-        return Progress(done=word.lower() in ("completed", "hired"), word=word)
+        return word
 
 
 class _PublicLinkAnswer(_Answer):

@@ -13,6 +13,7 @@ from bridge.service.records import Records
 from bridge.service.results import Results
 from bridge.service.tasks import Tasks
 from bridge.service.tests import Tests
+from bridge.service.words import StatusWords
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,3 +29,4 @@ class Services:
     tasks: Tasks
     records: Records
     operations: Operations
+    words: StatusWords

@@ -12,11 +12,11 @@ from bridge.core.callbacks import CallbackRule
 from bridge.core.customers import Customer
 from bridge.core.lifecycle import (
     AttemptOpened,
-    CallbackRefreshed,
     Created,
     CreateFailed,
     CreateUnknown,
     ErasureRequested,
+    Issued,
     Treatment,
 )
 from bridge.core.links import Links
@@ -77,11 +77,12 @@ class Invitations:
         test = await self._tests.resolve(customer, order.test_id)
         key = ids.order_key(customer.key, order.candidate.id, test.id)
         invitation = await self._flights.run(key, lambda: self._claim_and_create(customer, order, test, key))
-        if invitation.callback != order.callback:
-            try:
-                invitation = await self._records.apply(invitation, CallbackRefreshed(order.callback), customer)
-            except UnknownInvitation as error:
-                raise Busy("This order was being worked on and has been withdrawn.") from error
+        # A commit of its own, right before the answer: what goes wrong until here is answered with an error, and softgarden
+        # must never be notified of an id that it did not get.
+        try:
+            invitation = await self._records.apply(invitation, Issued(order.callback), customer)
+        except UnknownInvitation as error:
+            raise Busy("This order was being worked on and has been withdrawn.") from error
         if invitation.state is State.ERASED:
             msg = "This invitation was deleted just now."
             raise Busy(msg)
@@ -230,5 +231,5 @@ class Invitations:
 
 
 def _never_issued(invitation: Invitation) -> bool:
-    """Expired while every create had an unknown outcome: softgarden was never told its id."""
-    return invitation.state is State.EXPIRED and not invitation.live_attempt
+    """Expired without any answer that reached softgarden: it was never told its id."""
+    return invitation.state is State.EXPIRED and not invitation.issued

@@ -8,7 +8,7 @@ import structlog
 
 from bridge.core import ids, translate
 from bridge.core.customers import Customer
-from bridge.core.lifecycle import HintSeen
+from bridge.core.lifecycle import HintSeen, Issued
 from bridge.core.links import Links
 from bridge.core.models import Attempt, Invitation, Result, State
 from bridge.core.translate import View
@@ -31,6 +31,9 @@ class Results:
         invitation = await self._records.owned(customer, invitation_id)
         if invitation.state in (State.FAILED, State.ERASED):
             raise unknown_invitation()
+        if not invitation.issued:
+            # Whoever asks for it has its id after all: Redis may have lost the note of it in a power cut.
+            invitation = await self._records.apply(invitation, Issued(invitation.callback), customer)
         return translate.view(invitation, customer, self._links)
 
     async def recognise(self, invitation_id: str, secret: str, credentials: str | None) -> tuple[Invitation, Attempt]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -22,6 +23,8 @@ from bridge.core.models import (
     Done,
     Invitation,
     Lease,
+    Progress,
+    Result,
     Settlement,
     State,
     TaskKind,
@@ -39,6 +42,7 @@ from bridge.errors import (
 )
 from bridge.ports import AssessmentProvider, Customers, Dice, Mint, Notifier, TaskQueue
 from bridge.service.records import Records
+from bridge.service.words import StatusWords
 
 LEASE_LIFE = timedelta(seconds=10)
 """How long a lease lasts without a heartbeat; a killed process's work is taken over after that (promised: 15 s)."""
@@ -70,6 +74,7 @@ class Tasks:
         retry: Sequence[timedelta],
         dice: Dice,
         mint: Mint,
+        words: StatusWords,
     ) -> None:
         self._records = records
         self._queue = queue
@@ -80,6 +85,7 @@ class Tasks:
         self._retry = tuple(retry)
         self._dice = dice
         self._mint = mint
+        self._words = words
         self._handlers: dict[TaskKind, Callable[[Invitation, Customer, Lease], Awaitable[Settlement]]] = {
             TaskKind.CHECK: self._check,
             TaskKind.NOTIFY: self._notify,
@@ -174,19 +180,41 @@ class Tasks:
             case Act(event):
                 await self._records.apply(invitation, event, customer)
                 return Done()
-            case Ask(reference_id):
-                return await self._ask(invitation, customer, lease, reference_id)
+            case Ask(reference_id, doubted):
+                return await self._ask(invitation, customer, lease, reference_id, doubted=doubted)
 
-    async def _ask(self, invitation: Invitation, customer: Customer, lease: Lease, reference_id: str) -> Settlement:
+    async def _ask(
+        self, invitation: Invitation, customer: Customer, lease: Lease, reference_id: str, *, doubted: bool
+    ) -> Settlement:
         begun = time.monotonic()
         try:
-            progress = await self._provider.get_progress(customer, reference_id)
-            result = await self._provider.get_result(customer, reference_id) if progress.done else None
+            ask = self._result_itself if doubted else self._result_if_done
+            result = await ask(customer, reference_id)
         except UpstreamError as error:
             return await self._unanswered(invitation, customer, lease, error, begun)
         event = ResultSeen(result) if result is not None else NotDoneSeen()
         await self._records.apply(invitation, event, customer)
         return Done()
+
+    async def _result_if_done(self, customer: Customer, reference_id: str) -> Result | None:
+        progress = await self._provider.get_progress(customer, reference_id)
+        await self._words.heard(customer, progress)
+        return await self._provider.get_result(customer, reference_id) if progress.done else None
+
+    async def _result_itself(self, customer: Customer, reference_id: str) -> Result | None:
+        """The result, whatever the status says or fails with; its word is heard all the same, for the log."""
+        result, progress = await asyncio.gather(
+            self._provider.get_result(customer, reference_id),
+            self._provider.get_progress(customer, reference_id),
+            return_exceptions=True,
+        )
+        if isinstance(progress, Progress):
+            await self._words.heard(customer, progress)
+        elif not isinstance(progress, UpstreamError):
+            raise progress
+        if isinstance(result, BaseException):
+            raise result
+        return result
 
     async def _unanswered(
         self, invitation: Invitation, customer: Customer, lease: Lease, error: UpstreamError, begun: float
@@ -216,7 +244,7 @@ class Tasks:
     # -- NOTIFY
 
     async def _notify(self, invitation: Invitation, customer: Customer, lease: Lease) -> Settlement:
-        if invitation.state not in (State.COMPLETED, State.EXPIRED):
+        if invitation.state not in (State.COMPLETED, State.EXPIRED) or not invitation.issued:
             return Done()
         begun = time.monotonic()
         retry_after_s: float | None = None

@@ -14,7 +14,7 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, post_load
 
-from bridge.core.customers import Directory, ProviderAccess, Secret
+from bridge.core.customers import DONE_WORDS, Directory, ProviderAccess, Secret
 from bridge.settings import rules
 from bridge.settings.document import Document, Path
 from bridge.settings.durations import parse_duration
@@ -143,6 +143,7 @@ class ProviderDefaults:
     link_life: timedelta = timedelta(days=7)
     poll_every: timedelta = timedelta(minutes=30)
     locale: str = "en"
+    done_words: tuple[str, ...] = DONE_WORDS
 
     def access(self, own: Mapping[str, Any]) -> ProviderAccess:
         """A customer's access: these defaults with its *own* values, which include id and secret, laid over them."""
@@ -242,6 +243,7 @@ class ProviderSchema(Settled):
     link_life = Duration()
     poll_every = Duration()
     locale = Text(rules.matching(r"[A-Za-z]{2,8}(?:[-_][A-Za-z0-9]{1,8})*", "a language code such as en or de"))
+    done_words = Many(Text(rules.line), least=1, what="word")
 
 
 class _ProviderDefaultsSchema(ProviderSchema):

@@ -144,6 +144,8 @@ def _load_invitation(invitation_id: str, version: int, document: Document) -> In
         result=None if result is None else _load_result(result),
         confirmed=document.get("confirmed", False),
         live_attempt=document.get("live", 0),
+        # Records from before this field: whoever had a link was given it.
+        issued=bool(document.get("issued", document.get("live", 0))),
         replaces=document.get("replaces"),
         failure=document.get("failure"),
         version=version,
@@ -261,6 +263,7 @@ def _whole(invitation: Invitation) -> Document:
         "result": None if result is None else _dump_result(result),
         "confirmed": invitation.confirmed,
         "live": invitation.live_attempt or None,
+        "issued": int(invitation.issued),
         "replaces": invitation.replaces,
         "failure": invitation.failure,
     }

@@ -15,6 +15,7 @@ from bridge.core.lifecycle import (
     ErasureRequested,
     Event,
     HintSeen,
+    Issued,
     NotDoneSeen,
     Policy,
     ResultSeen,
@@ -32,6 +33,9 @@ REPORT = TestResult(fit="high", traits=(Trait("SEM", "Social empathy", 4, wanted
 OTHER_REPORT = TestResult(fit="low")
 
 
+CALLBACK = "https://acme.softgarden.io/notify"
+
+
 def opening(policy: Policy = POLICY) -> Step:
     """The first move of an invitation, made at NOW."""
     return lifecycle.open_invitation(
@@ -40,7 +44,7 @@ def opening(policy: Policy = POLICY) -> Step:
         order_key="order-1",
         application_id="application-1",
         test=Test("test-1", "job-1", "Sales", duration=20),
-        callback="https://acme.softgarden.io/notify",
+        callback=CALLBACK,
         secret_digest="digest-1",
         replaces=None,
         policy=policy,
@@ -84,17 +88,20 @@ CREATING = after()
 UNCERTAIN = after(CreateUnknown(1))
 TWICE = after(CreateUnknown(1), SECOND_ATTEMPT)
 """The first attempt is lost, the second one is under way."""
-INVITED = after(CREATED)
-STARTED = after(CREATED, StartSeen(NOW))
-EXPIRED = replace(after(CREATED), state=State.EXPIRED, expired_at=DEADLINE)
-COMPLETED = after(CREATED, ResultSeen(REPORT))
-UNCONFIRMED = after(CREATED, HintSeen(1, REPORT), lifecycle.HintAccepted())
+ISSUED = Issued(CALLBACK)
+INVITED = after(CREATED, ISSUED)
+UNISSUED = after(CREATED)
+"""The application is made, and softgarden was told that the create failed."""
+STARTED = after(CREATED, ISSUED, StartSeen(NOW))
+EXPIRED = replace(INVITED, state=State.EXPIRED, expired_at=DEADLINE)
+COMPLETED = after(CREATED, ISSUED, ResultSeen(REPORT))
+UNCONFIRMED = after(CREATED, ISSUED, HintSeen(1, REPORT), lifecycle.HintAccepted())
 LOST_BUT_COMPLETED = after(CreateUnknown(1), HintSeen(1, REPORT), lifecycle.HintAccepted())
 """Completed by the report of an attempt whose reference id was never learnt."""
 LOST_AND_EXPIRED = decide(UNCERTAIN, NotDoneSeen(), DEADLINE).invitation
 FAILED = after(CreateFailed(1, "upstream_refused"))
-ERASED = after(CREATED, ErasureRequested())
-ORPHANED = after(CreateUnknown(1), SECOND_ATTEMPT, CREATED_2, CREATED)
+ERASED = after(CREATED, ISSUED, ErasureRequested())
+ORPHANED = after(CreateUnknown(1), SECOND_ATTEMPT, CREATED_2, ISSUED, CREATED)
 """softgarden has the second attempt's link; the first attempt's application turned out to exist too."""
 
 

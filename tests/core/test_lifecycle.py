@@ -8,6 +8,7 @@ import pytest
 
 from bridge.core import lifecycle
 from bridge.core.lifecycle import (
+    DENIAL_PATIENCE,
     GRACE,
     HINT_PATIENCE,
     LATE_WINDOW,
@@ -18,17 +19,19 @@ from bridge.core.lifecycle import (
     AnonymisedSeen,
     Ask,
     AttemptOpened,
-    CallbackRefreshed,
     Created,
     CreateFailed,
     CreateUnknown,
     ErasureRequested,
     Event,
+    HeldElsewhere,
     HintAccepted,
     HintSeen,
+    Issued,
     NotDoneSeen,
     Policy,
     ProviderSilent,
+    ResultRefreshed,
     ResultSeen,
     StartSeen,
     Treatment,
@@ -47,6 +50,7 @@ from tests.core.build import (
     FAILED,
     HOUR,
     INVITED,
+    ISSUED,
     LOST_AND_EXPIRED,
     LOST_BUT_COMPLETED,
     MINUTE,
@@ -61,6 +65,7 @@ from tests.core.build import (
     TWICE,
     UNCERTAIN,
     UNCONFIRMED,
+    UNISSUED,
     after,
     anonymise,
     check,
@@ -79,16 +84,18 @@ EVENTS: dict[str, Event] = {
     "CreatedWithoutLink": Created(1, "reference-1", None),
     "CreateFailed": CreateFailed(1, "upstream_refused"),
     "CreateUnknown": CreateUnknown(1),
-    "CallbackRefreshed": CallbackRefreshed("https://acme.softgarden.io/new"),
+    "Issued": Issued("https://acme.softgarden.io/new"),
     "Hint": HintSeen(1, None),
     "Report": HintSeen(1, REPORT),
     "StartSeen": StartSeen(NOW),
     "ResultSeen": ResultSeen(OTHER_REPORT),
+    "ResultRefreshed": ResultRefreshed(OTHER_REPORT, shown=True),
     "NotDoneSeen": NotDoneSeen(),
     "ProviderSilent": ProviderSilent(),
     "HintAccepted": HintAccepted(),
     "ErasureRequested": ErasureRequested(),
     "AnonymisedSeen": AnonymisedSeen("reference-1"),
+    "HeldElsewhere": HeldElsewhere("reference-1"),
 }
 RECORDS = {
     "creating": CREATING,
@@ -108,16 +115,18 @@ Created             invited   invited   .         .         .         .         
 CreatedWithoutLink  failed    failed    .         .         .         .         .         .      .
 CreateFailed        failed    failed    .         .         .         .         .         .      .
 CreateUnknown       uncertain .         .         .         .         .         .         .      .
-CallbackRefreshed   .         .         .         .         .         .         .         .      .
+Issued              .         .         .         .         .         .         .         .      .
 Hint                .         .         .         .         .         .         .         .      .
 Report              .         .         .         .         .         .         .         .      .
 StartSeen           .         .         started   .         .         .         .         .      .
 ResultSeen          completed completed completed completed completed .         .         .      .
+ResultRefreshed     completed completed completed completed completed .         .         .      .
 NotDoneSeen         .         .         .         .         .         .         .         .      .
 ProviderSilent      .         .         .         .         .         .         .         .      .
 HintAccepted        .         .         .         .         .         .         .         .      .
 ErasureRequested    erased    erased    erased    erased    erased    erased    erased    erased .
 AnonymisedSeen      .         .         .         .         .         .         .         .      .
+HeldElsewhere       .         .         .         .         .         .         .         .      .
 """
 ROWS = [line.split() for line in TABLE.strip().splitlines()]
 MOVES = [(row[0], column, cell) for row in ROWS for column, cell in zip(COLUMNS, row[1:], strict=True)]
@@ -138,10 +147,19 @@ MORE_RECORDS = {
     "lost but completed": LOST_BUT_COMPLETED,
     "lost and expired": LOST_AND_EXPIRED,
     "orphaned": ORPHANED,
-    "reported": after(CREATED, HintSeen(1, REPORT)),
+    "unissued": UNISSUED,
+    "unissued and expired": decide(UNISSUED, NotDoneSeen(), DEADLINE).invitation,
+    "reported": after(CREATED, ISSUED, HintSeen(1, REPORT)),
     "reported as lost": after(CreateUnknown(1), HintSeen(1, REPORT)),
     "reported as orphan": decide(ORPHANED, HintSeen(1, REPORT)).invitation,
 }
+
+
+def empty(invitation: Invitation) -> set[str]:
+    """The fields that say something."""
+    return {one.name for one in fields(invitation) if getattr(invitation, one.name) not in ("", None, False, 0, ())}
+
+
 TIMES = (NOW, NOW + MINUTE, DEADLINE, NOW + 60 * DAY)
 every_record = pytest.mark.parametrize("record", MORE_RECORDS.values(), ids=MORE_RECORDS.keys())
 every_event = pytest.mark.parametrize("event", EVENTS.values(), ids=EVENTS.keys())
@@ -205,13 +223,23 @@ def test_every_step_stamps_its_time(record: Invitation, event: Event) -> None:
 @every_event
 @every_record
 def test_new_end_is_notified(record: Invitation, event: Event) -> None:
-    """softgarden is told whenever an invitation becomes COMPLETED or EXPIRED."""
+    """softgarden is told whenever an invitation becomes COMPLETED or EXPIRED, or such a one becomes known to it."""
     for at in TIMES:
         step = decide(record, event, at)
-        new_end = (
-            step.invitation.state in (State.COMPLETED, State.EXPIRED) and step.invitation.state is not record.state
-        )
-        assert notify(at) in step.tasks or not new_end
+        ended = step.invitation.state in (State.COMPLETED, State.EXPIRED) and step.invitation.issued
+        news = (step.invitation.state, step.invitation.issued) != (record.state, record.issued)
+        assert notify(at) in step.tasks or not (ended and news)
+
+
+@every_event
+@every_record
+def test_nothing_is_notified_of_an_id_that_nobody_got(record: Invitation, event: Event) -> None:
+    """No event notifies softgarden of an invitation whose id it was never given."""
+    for at in TIMES:
+        step = decide(record, event, at)
+        assert step.invitation.issued or TaskKind.NOTIFY not in [
+            task.kind for task in step.tasks if not isinstance(task, Cancel)
+        ]
 
 
 @every_event
@@ -254,7 +282,7 @@ def test_tombstone_gains_nothing_but_a_reference_to_anonymise(event: Event) -> N
         (INVITED, CreateUnknown(1)),
         (INVITED, HintAccepted()),
         (INVITED, SECOND_ATTEMPT),
-        (INVITED, CallbackRefreshed(INVITED.callback)),
+        (INVITED, Issued(INVITED.callback)),
         (STARTED, StartSeen(NOW + MINUTE)),
         (COMPLETED, HintSeen(1, OTHER_REPORT)),
         (COMPLETED, ResultSeen(OTHER_REPORT)),
@@ -264,13 +292,14 @@ def test_tombstone_gains_nothing_but_a_reference_to_anonymise(event: Event) -> N
         (EXPIRED, ProviderSilent()),
         (EXPIRED, StartSeen(NOW)),
         (FAILED, HintSeen(1, REPORT)),
-        (FAILED, CallbackRefreshed("https://acme.softgarden.io/new")),
+        (FAILED, Issued("https://acme.softgarden.io/new")),
         (FAILED, NotDoneSeen()),
         (ERASED, HintSeen(1, REPORT)),
-        (ERASED, CallbackRefreshed("https://acme.softgarden.io/new")),
+        (ERASED, Issued("https://acme.softgarden.io/new")),
         (ERASED, ErasureRequested()),
         (ERASED, ResultSeen(REPORT)),
         (LOST_BUT_COMPLETED, HintSeen(1, OTHER_REPORT)),
+        (INVITED, ISSUED),
     ],
     ids=lambda value: value.state if isinstance(value, Invitation) else type(value).__name__,
 )
@@ -318,11 +347,19 @@ def test_repeated_order(known: Invitation | None, at: datetime, expected: Treatm
 
 
 def test_repeated_order_after_completion_may_be_the_same() -> None:
-    """With ``after_completed: same`` a completed order is given its invitation again, if that ever had a link."""
+    """With ``after_completed: same`` a completed order is given its invitation again, even one that never had a link."""
     policy = replace(POLICY, after_completed="same")
     assert Treatment.SAME is lifecycle.treat(COMPLETED, policy, NOW)
-    assert Treatment.NEW is lifecycle.treat(LOST_BUT_COMPLETED, policy, NOW)
+    assert Treatment.SAME is lifecycle.treat(decide(LOST_BUT_COMPLETED, ISSUED).invitation, policy, NOW)
     assert Treatment.NEW is lifecycle.treat(EXPIRED, policy, NOW)
+
+
+def test_result_of_a_lost_answer_is_handed_out_with_its_own_id() -> None:
+    """A repeat of an order whose answer got lost, and whose result is here, gets that invitation; afterwards a new one."""
+    assert Treatment.SAME is lifecycle.treat(LOST_BUT_COMPLETED, POLICY, NOW)
+    assert Treatment.SAME is lifecycle.treat(decide(LOST_AND_EXPIRED, HintSeen(1, REPORT)).invitation, POLICY, NOW)
+    assert Treatment.NEW is lifecycle.treat(LOST_AND_EXPIRED, POLICY, NOW)
+    assert Treatment.NEW is lifecycle.treat(decide(LOST_BUT_COMPLETED, ISSUED).invitation, POLICY, NOW)
 
 
 def test_dead_link_is_not_handed_out_again() -> None:
@@ -334,7 +371,7 @@ def test_dead_link_is_not_handed_out_again() -> None:
 
 def test_repeated_order_refreshes_only_the_callback() -> None:
     """A repeat of an open order changes the URL to notify and nothing else."""
-    step = decide(INVITED, CallbackRefreshed("https://acme.softgarden.io/new"), NOW + HOUR)
+    step = decide(INVITED, Issued("https://acme.softgarden.io/new"), NOW + HOUR)
     expected = replace(INVITED, callback="https://acme.softgarden.io/new", updated_at=NOW + HOUR)
     assert Step(expected) == step
 
@@ -405,7 +442,7 @@ def test_late_created_lets_us_ask(record: Invitation, event: Created) -> None:
     step = decide(record, event, NOW + MINUTE)
     assert record.state is step.invitation.state
     assert (check(NOW + MINUTE),) == step.tasks
-    assert Ask("reference-1") == lifecycle.question(step.invitation, POLICY, NOW + MINUTE)
+    assert Ask("reference-1", record is LOST_BUT_COMPLETED) == lifecycle.question(step.invitation, POLICY, NOW + MINUTE)
 
 
 def test_late_created_of_a_confirmed_result_asks_nothing() -> None:
@@ -601,7 +638,7 @@ def test_hint_after_unconfirmed_completion_hastens_the_confirmation() -> None:
 
 def test_false_hint_is_looked_into_quickly_first_and_seldom_later() -> None:
     """A hint that the provider denies is asked about again after as long as it has waited, but no later than the poll."""
-    record = decide(INVITED, HintSeen(1, REPORT)).invitation
+    record = decide(INVITED, HintSeen(1, None)).invitation
     waits = [
         decide(record, NotDoneSeen(), NOW + age).tasks[0].at - NOW - age for age in (0 * SECOND, MINUTE, HOUR, 2 * HOUR)
     ]
@@ -620,7 +657,7 @@ def test_callback_after_expiry_counts_for_ever() -> None:
 
 def test_callback_after_a_denied_one_counts_afresh() -> None:
     """A report that was denied for a day does not keep a later one from being looked into, nor lend it its time."""
-    record = decide(EXPIRED, HintSeen(1, OTHER_REPORT), DEADLINE).invitation
+    record = decide(EXPIRED, HintSeen(1, None), DEADLINE).invitation
     late = DEADLINE + LATE_WINDOW
     assert (STOP,) == decide(record, NotDoneSeen(), late).tasks
     assert Hint(1, late, REPORT) == decide(record, HintSeen(1, REPORT), late).invitation.hint
@@ -646,11 +683,12 @@ def test_callback_after_a_denied_one_counts_afresh() -> None:
         (INVITED, NOW, Ask("reference-1")),
         (STARTED, NOW, Ask("reference-1")),
         (EXPIRED, DEADLINE, Ask("reference-1")),
-        (UNCONFIRMED, NOW, Ask("reference-1")),
+        (UNCONFIRMED, NOW, Ask("reference-1", doubted=True)),
+        (decide(INVITED, HintSeen(1, None)).invitation, NOW, Ask("reference-1", doubted=True)),
         (LOST_BUT_COMPLETED, NOW, None),
         (LOST_AND_EXPIRED, DEADLINE, None),
         (ORPHANED, NOW, Ask("reference-2")),
-        (decide(ORPHANED, HintSeen(1, REPORT)).invitation, NOW, Ask("reference-1")),
+        (decide(ORPHANED, HintSeen(1, REPORT)).invitation, NOW, Ask("reference-1", doubted=True)),
     ],
 )
 def test_question(record: Invitation, at: datetime, expected: object) -> None:
@@ -689,7 +727,7 @@ def test_report_on_an_anonymised_orphan_counts_as_it_is() -> None:
 def test_answer_to_an_older_question_never_drops_a_report(answer: Event, at: datetime) -> None:
     """What the provider said about another attempt does not expire or delay a report that it cannot be asked about."""
     record = decide(
-        after(CreateUnknown(1), SECOND_ATTEMPT, CREATED_2), HintSeen(1, REPORT), at=at - SECOND / 2
+        after(CreateUnknown(1), SECOND_ATTEMPT, CREATED_2, ISSUED), HintSeen(1, REPORT), at=at - SECOND / 2
     ).invitation
     step = decide(record, answer, at)
     assert (State.COMPLETED, REPORT, (STOP, notify(at))) == (
@@ -735,7 +773,7 @@ def test_result_completes(record: Invitation) -> None:
         one.completed_at,
         one.hint,
     )
-    assert (STOP, notify(NOW + HOUR)) == step.tasks
+    assert (STOP, *([notify(NOW + HOUR)] if record.issued else [])) == step.tasks
 
 
 def test_completion_time_is_when_we_first_learnt_of_it() -> None:
@@ -767,18 +805,19 @@ def test_report_on_a_lost_attempt_is_accepted_for_good() -> None:
     """A report that nothing can verify completes the invitation, and no check is left over."""
     record = decide(UNCERTAIN, HintSeen(1, REPORT)).invitation
     step = decide(record, HintAccepted(), NOW + SECOND)
+    assert not step.invitation.issued
     assert (State.COMPLETED, False, NOW) == (
         step.invitation.state,
         step.invitation.confirmed,
         step.invitation.completed_at,
     )
-    assert (STOP, notify(NOW + SECOND)) == step.tasks
+    assert (STOP,) == step.tasks
 
 
 def test_report_is_verified_if_the_reference_came_just_in_time() -> None:
     """When the lost reference id turns up before the report is accepted, a check verifies it afterwards."""
     record = decide(decide(UNCERTAIN, HintSeen(1, REPORT)).invitation, CREATED).invitation
-    assert (check(NOW + UNHURRIED_CHECK), notify(NOW)) == decide(record, HintAccepted()).tasks
+    assert (check(NOW + UNHURRIED_CHECK),) == decide(record, HintAccepted()).tasks
 
 
 def test_unconfirmed_result_is_confirmed_silently() -> None:
@@ -820,6 +859,146 @@ def test_unconfirmed_result_is_asked_about_for_a_day() -> None:
 def test_unverifiable_result_is_not_asked_about() -> None:
     """A completed invitation without anything to ask about ends its checks."""
     assert Step(LOST_BUT_COMPLETED, (STOP,)) == decide(LOST_BUT_COMPLETED, NotDoneSeen(), NOW + SECOND)
+
+
+@pytest.mark.parametrize("record", [INVITED, STARTED, EXPIRED], ids=["invited", "started", "expired"])
+def test_report_that_nothing_refutes_counts_after_an_hour(record: Invitation) -> None:
+    """A report for which the provider has no result yet waits for an hour, then completes, and is verified later."""
+    reported = decide(record, HintSeen(1, REPORT)).invitation
+    early, late = NOW + DENIAL_PATIENCE - SECOND, NOW + DENIAL_PATIENCE
+    assert Step(reported, (check(late),)) == decide(reported, NotDoneSeen(), early)
+    step = decide(reported, NotDoneSeen(), late)
+    one = step.invitation
+    assert (State.COMPLETED, REPORT, False, NOW) == (one.state, one.result, one.confirmed, one.completed_at)
+    assert (check(late + UNHURRIED_CHECK), notify(late)) == step.tasks
+
+
+@pytest.mark.parametrize("answer", [NotDoneSeen(), ProviderSilent()], ids=["no result", "silent"])
+@pytest.mark.parametrize("seen", [DEADLINE - SECOND, DEADLINE + 10 * SECOND], ids=["before", "after"])
+def test_report_wins_over_expiry(answer: Event, seen: datetime) -> None:
+    """An invitation with a report around its deadline never expires, whatever the provider says or not."""
+    record = decide(INVITED, HintSeen(1, REPORT), seen).invitation
+    at = DEADLINE
+    while record.state in OPEN:
+        at = max(at, seen) + SECOND
+        record = decide(record, answer, at).invitation
+    assert (State.COMPLETED, seen) == (record.state, record.completed_at)
+    assert at <= seen + HINT_PATIENCE
+
+
+def test_hint_without_report_does_not_stop_an_expiry() -> None:
+    """Who says only that there is something, while the provider has nothing, does not keep the invitation open."""
+    record = decide(INVITED, HintSeen(1, None), DEADLINE - SECOND).invitation
+    assert State.EXPIRED is decide(record, NotDoneSeen(), DEADLINE).invitation.state
+
+
+# ----------------------------------------------------------------------------------------------------------- ids
+
+
+def test_id_is_noted_before_it_is_given() -> None:
+    """Issuing takes over the URL to notify, and repeated it changes nothing."""
+    given = decide(UNISSUED, Issued("https://acme.softgarden.io/new"), NOW + SECOND)
+    assert (True, "https://acme.softgarden.io/new", ()) == (
+        given.invitation.issued,
+        given.invitation.callback,
+        given.tasks,
+    )
+    assert Step(INVITED) == decide(INVITED, ISSUED, NOW + SECOND)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [LOST_BUT_COMPLETED, LOST_AND_EXPIRED, decide(UNISSUED, ResultSeen(REPORT)).invitation],
+    ids=["lost but completed", "lost and expired", "completed"],
+)
+def test_what_came_before_the_id_is_notified_with_it(record: Invitation) -> None:
+    """An end of which softgarden could not be told is told once it has the id, with a deadline to show."""
+    given = decide(record, ISSUED, DEADLINE + HOUR)
+    assert (notify(DEADLINE + HOUR),) == given.tasks
+    assert DEADLINE == given.invitation.deadline
+    assert () == decide(given.invitation, Issued("https://acme.softgarden.io/new"), DEADLINE + HOUR).tasks
+
+
+def test_refused_order_leaves_nothing_of_the_candidate() -> None:
+    """A create that was surely not done keeps neither callback nor application nor the order's key."""
+    one = decide(CREATING, CreateFailed(1, "upstream_refused")).invitation
+    assert {"id", "customer", "state", "created_at", "updated_at", "attempts", "failure"} | {
+        "test_id",
+        "test_name",
+        "duration",
+    } >= empty(one)
+    made = decide(CREATING, Created(1, "reference-1", None)).invitation
+    forgotten = decide(made, AnonymisedSeen("reference-1")).invitation
+    assert [None] == [attempt.reference_id for attempt in forgotten.attempts]
+    assert () == lifecycle.to_anonymise(forgotten)
+
+
+# ------------------------------------------------------------------------------------------------------- refreshes
+
+
+@pytest.mark.parametrize("record", [INVITED, EXPIRED, UNCONFIRMED, UNCERTAIN])
+def test_refresh_completes_what_is_not_confirmed(record: Invitation) -> None:
+    """What an operator fetches completes or confirms as a CHECK would, with the same completion time."""
+    one = decide(record, ResultRefreshed(OTHER_REPORT, shown=True), NOW + HOUR).invitation
+    assert (State.COMPLETED, True, OTHER_REPORT) == (one.state, one.confirmed, one.result)
+    assert one.completed_at == (record.completed_at or NOW + HOUR)
+
+
+@pytest.mark.parametrize("shown", [True, False])
+def test_refresh_of_a_confirmed_result(shown: bool) -> None:
+    """A newer result takes the place of a confirmed one, its time stays, and softgarden hears of what it shows alone."""
+    step = decide(COMPLETED, ResultRefreshed(OTHER_REPORT, shown), NOW + HOUR)
+    assert (OTHER_REPORT, NOW) == (step.invitation.result, step.invitation.completed_at)
+    assert (STOP, *([notify(NOW + HOUR)] if shown else [])) == step.tasks
+    assert Step(COMPLETED) == decide(COMPLETED, ResultRefreshed(REPORT, shown), NOW + HOUR)
+
+
+# ------------------------------------------------------------------------------------------- shared applications
+
+SHARED = after(CreateUnknown(1), SECOND_ATTEMPT, CREATED_2, ISSUED, Created(1, "reference-2", "https://test.example/2"))
+"""The provider took both attempts for one application."""
+
+
+def test_application_of_both_attempts_is_no_orphan() -> None:
+    """Where a late answer names the live application, nothing is to be anonymised, and an erasure does it once."""
+    assert () == lifecycle.to_anonymise(SHARED)
+    assert [Outcome.CREATED, Outcome.CREATED] == [attempt.outcome for attempt in SHARED.attempts]
+    assert ("reference-2",) == lifecycle.to_anonymise(decide(SHARED, ErasureRequested()).invitation)
+
+
+@pytest.mark.parametrize(
+    ("record", "reference_id", "expected"),
+    [
+        (INVITED, "reference-1", True),
+        (COMPLETED, "reference-1", True),
+        (EXPIRED, "reference-1", True),
+        (INVITED, "reference-2", False),
+        (ORPHANED, "reference-1", False),
+        (ORPHANED, "reference-2", True),
+        (ERASED, "reference-1", False),
+        (decide(CREATING, Created(1, "reference-1", None)).invitation, "reference-1", False),
+    ],
+)
+def test_who_holds_an_application(record: Invitation, reference_id: str, expected: bool) -> None:
+    """A living invitation holds its applications, but for orphans; erased and failed ones hold nothing."""
+    assert expected is lifecycle.holds(record, reference_id)
+
+
+@pytest.mark.parametrize(
+    ("record", "reference_id"),
+    [(ERASED, "reference-1"), (ORPHANED, "reference-1")],
+    ids=["tombstone", "orphan"],
+)
+def test_debt_passes_to_the_other_holder(record: Invitation, reference_id: str) -> None:
+    """What another living invitation holds is owed by this one no more, and forgotten."""
+    one = decide(record, HeldElsewhere(reference_id)).invitation
+    assert () == lifecycle.to_anonymise(one)
+    assert reference_id not in [attempt.reference_id for attempt in one.attempts]
+
+
+def test_own_application_is_not_given_away() -> None:
+    """What is not owed stays as it is."""
+    assert Step(ORPHANED) == decide(ORPHANED, HeldElsewhere("reference-2"))
 
 
 # -------------------------------------------------------------------------------------------------------- expiries
@@ -866,18 +1045,18 @@ def test_uncertain_expires_without_anything_to_ask() -> None:
     assert Step(record, (check(DEADLINE + HOUR),)) == decide(record, NotDoneSeen(), DEADLINE)
     step = decide(record, NotDoneSeen(), DEADLINE + HOUR)
     assert (State.EXPIRED, DEADLINE + HOUR) == (step.invitation.state, step.invitation.expired_at)
-    assert (STOP, notify(DEADLINE + HOUR)) == step.tasks
+    assert (STOP,) == step.tasks
 
 
-def test_expiry_keeps_a_denied_report_in_sight() -> None:
-    """An invitation that expires just after a report is asked about again quickly, not only at the next poll."""
-    record = decide(INVITED, HintSeen(1, REPORT), DEADLINE - SECOND).invitation
+def test_expiry_keeps_a_denied_hint_in_sight() -> None:
+    """An invitation that expires just after a hint is asked about again quickly, not only at the next poll."""
+    record = decide(INVITED, HintSeen(1, None), DEADLINE - SECOND).invitation
     assert check(DEADLINE + SECOND) in decide(record, NotDoneSeen(), DEADLINE).tasks
 
 
 def test_expiry_with_a_create_under_way_leaves_its_rescue() -> None:
-    """An expiry never takes away the check that a create under way, and a report on it, wait for."""
-    record = decide(TWICE, HintSeen(2, REPORT)).invitation
+    """An expiry never takes away the check that a create under way, and a hint about it, wait for."""
+    record = decide(TWICE, HintSeen(2, None)).invitation
     short = replace(POLICY, link_life=SECOND)
     step = lifecycle.decide(record, NotDoneSeen(), short, NOW + SECOND)
     assert State.EXPIRED is step.invitation.state
@@ -908,11 +1087,6 @@ def test_slow_poll_still_looks_for_a_late_completion_in_time() -> None:
 
 
 # --------------------------------------------------------------------------------------------------------- erasure
-
-
-def empty(invitation: Invitation) -> set[str]:
-    """The fields that say something."""
-    return {one.name for one in fields(invitation) if getattr(invitation, one.name) not in ("", None, False, 0, ())}
 
 
 @every_record

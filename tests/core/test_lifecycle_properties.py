@@ -14,7 +14,6 @@ from bridge.core.lifecycle import (
     AnonymisedSeen,
     Ask,
     AttemptOpened,
-    CallbackRefreshed,
     Created,
     CreateFailed,
     CreateUnknown,
@@ -22,9 +21,11 @@ from bridge.core.lifecycle import (
     Event,
     HintAccepted,
     HintSeen,
+    Issued,
     NotDoneSeen,
     Policy,
     ProviderSilent,
+    ResultRefreshed,
     ResultSeen,
     StartSeen,
     Wait,
@@ -60,6 +61,7 @@ class World:
     queue: dict[TaskKind, datetime] = field(default_factory=dict)
     seen: list[Invitation] = field(default_factory=list, repr=False)
     notified: int = 0
+    refreshed: int = 0
     leased: bool = False
 
     def __post_init__(self) -> None:
@@ -71,6 +73,7 @@ class World:
 
     def happen(self, event: Event) -> None:
         """An event that is not an answer to a CHECK; it is left out where nobody could tell of it."""
+        self.refreshed += isinstance(event, ResultRefreshed)
         number = getattr(event, "attempt", 1)
         if number <= len(self.record.attempts):
             self._commit(lifecycle.decide(self.record, event, self.policy, self.now))
@@ -135,12 +138,13 @@ outside = st.one_of(
     st.builds(CreateUnknown, numbers),
     st.builds(HintSeen, numbers, reports),
     st.builds(StartSeen, st.just(NOW)),
-    st.builds(CallbackRefreshed, st.just("https://acme.softgarden.io/new")),
+    st.builds(Issued, st.just("https://acme.softgarden.io/new")),
     st.builds(AnonymisedSeen, st.builds("reference-{}".format, numbers)),
 )
 erasures = st.builds(ErasureRequested)
 answers = st.sampled_from([NotDoneSeen(), ProviderSilent(), ResultSeen(REPORT), ResultSeen(OTHER_REPORT)])
-anything = st.one_of(outside, outside, answers, st.builds(HintAccepted), erasures)
+refreshes = st.builds(ResultRefreshed, st.sampled_from([REPORT, OTHER_REPORT]), st.booleans())
+anything = st.one_of(outside, outside, answers, st.builds(HintAccepted), erasures, refreshes)
 pauses = st.one_of(
     st.sampled_from([timedelta(0), SECOND, 10 * SECOND, HINT_PATIENCE, MINUTE, HOUR, DAY, 7 * DAY]),
     st.timedeltas(timedelta(0), 10 * DAY),
@@ -188,9 +192,9 @@ def test_completion_time_never_changes(world: World) -> None:
 @bounded
 @given(worlds(anything))
 def test_result_never_vanishes_but_by_erasure(world: World) -> None:
-    """Exactly the completed records have a result, and a confirmed one is never changed."""
+    """Exactly the completed records have a result, and only an operator's refresh changes a confirmed one."""
     assert [one.state is State.COMPLETED for one in world.seen] == [one.result is not None for one in world.seen]
-    assert len({str(one.result) for one in world.seen if one.confirmed}) <= 1
+    assert len({str(one.result) for one in world.seen if one.confirmed}) <= 1 + world.refreshed
 
 
 @bounded
@@ -243,13 +247,30 @@ def test_open_invitation_always_has_a_check_queued(world: World) -> None:
 @bounded
 @given(worlds(anything))
 def test_every_end_is_notified(world: World) -> None:
-    """Each step to COMPLETED or EXPIRED queues a NOTIFY."""
+    """Each step to COMPLETED or EXPIRED, or of such a one to softgarden's knowledge, queues a NOTIFY; nothing else does."""
     ends = [
         after.state
         for before, after in zip(world.seen, world.seen[1:], strict=False)
-        if after.state is not before.state and after.state in (State.COMPLETED, State.EXPIRED)
+        if after.issued
+        and (after.state, after.issued) != (before.state, before.issued)
+        and after.state in (State.COMPLETED, State.EXPIRED)
     ]
     assert world.notified >= len(ends)
+    assert not world.notified or any(record.issued for record in world.seen)
+
+
+@bounded
+@given(worlds(), numbers, st.sampled_from([NotDoneSeen(), ProviderSilent()]), st.lists(outside, max_size=3))
+def test_report_never_expires(world: World, number: int, answer: Event, later: list[Event]) -> None:
+    """Whether the provider is silent or has no result: an open or expired invitation with a report is completed."""
+    if number > len(world.record.attempts) or world.record.state not in OPEN | {State.EXPIRED}:
+        return
+    world.happen(HintSeen(number, REPORT))
+    for event in later:
+        world.happen(event)
+    reported = world.record.hint is not None and world.record.hint.report is not None
+    world.go_on(answer)
+    assert world.record.state is State.COMPLETED or not reported
 
 
 @bounded

@@ -168,7 +168,7 @@ def test_candidate_is_sent_to_the_test_or_to_our_page() -> None:
     """The test's URL is the provider's link, or our landing page where the customer wants it."""
     assert "https://test.example/1" == translate.test_url(INVITED, ACME, LINKS)
     assert LINKS.start(INVITED.id) == translate.test_url(INVITED, customer(test_url="landing"), LINKS)
-    assert "" == translate.test_url(CREATING, ACME, LINKS)
+    assert LINKS.start(CREATING.id) == translate.test_url(CREATING, ACME, LINKS)
 
 
 # ---------------------------------------------------------------------------------------------------------- scores

@@ -125,10 +125,23 @@ def test_done(word: str) -> None:
     assert schemas.read_progress({"status": word}) == Progress(True, word.strip())
 
 
-@pytest.mark.parametrize("word", ["started", "in_progress", "anonymized", "not completed", "x" * 900])
+@pytest.mark.parametrize("word", ["started", "in_progress", "In Progress", "pending"])
 def test_not_done(word: str) -> None:
-    """Every other word is "not yet", and kept at a bearable length."""
-    assert schemas.read_progress({"status": word}) == Progress(False, word[:500])
+    """A word that cannot mean finished is "not yet"."""
+    assert schemas.read_progress({"status": word}) == Progress(False, word)
+
+
+@pytest.mark.parametrize("word", ["finished", "anonymized", "not completed", "x" * 900])
+def test_unknown_word(word: str) -> None:
+    """Every other word is "not yet" too, but one that nobody knows, and kept at a bearable length."""
+    assert schemas.read_progress({"status": word}) == Progress(False, word[:500], known=False)
+
+
+@pytest.mark.parametrize(("word", "done"), [("FINISHED ", True), ("all  done", True), ("completed", False)])
+def test_done_words_are_a_setting(word: str, done: bool) -> None:
+    """The customer's words decide, in any case and spacing, instead of the usual ones."""
+    progress = schemas.read_progress({"status": word}, ("Finished", "All Done"))
+    assert (done, done) == (progress.done, progress.known)
 
 
 @pytest.mark.parametrize(

@@ -181,7 +181,8 @@ async def test_callback_after_deletion(bridge: Bridge) -> None:
 async def provider_down(bridge: Bridge) -> tuple[str, str]:
     """A completion whose callback came while Equalture could not be asked: invitation id and reference id."""
     an_id, reference, _ = await invited(bridge)
-    bridge.equalture.fault("status", status=500)
+    for operation in ("status", "results"):
+        bridge.equalture.fault(operation, status=500)
     assert await bridge.equalture.complete(reference, fit="high") == 200
     await eventually(lambda: bridge.equalture.calls("status", status=500))
     return an_id, reference
@@ -213,7 +214,8 @@ async def test_report_counts_when_equalture_is_silent(bridge: Bridge) -> None:
 async def test_false_report_is_corrected(bridge: Bridge) -> None:
     """A report that counted while Equalture was silent is corrected by Equalture's own answer, and notified again."""
     an_id, reference, url = await invited(bridge)
-    bridge.equalture.fault("status", status=500)
+    for operation in ("status", "results"):
+        bridge.equalture.fault(operation, status=500)
     await bridge.equalture.complete(reference, fit="low", send_callback=False)
     assert (await put(bridge, url, {**CLAIM, "fit": "high"})).status == 200
     await bridge.advance(timedelta(seconds=31))

@@ -296,13 +296,21 @@ async def test_share_link_never_shows_another_attempt(bridge: Bridge) -> None:
 
 
 async def test_lost_application_completes_before_the_repeat(bridge: Bridge) -> None:
-    """A test taken through a lost create's mail counts as it is, for there is nothing to verify it with."""
+    """A test taken through a lost create's mail counts as it is; softgarden hears of it once it has repeated the order."""
     bridge.equalture.fault("create", drop="after", times=1)
     assert (await bridge.acme.invite("engineer", candidate_id=APPLICATION)).status == 504
     assert await bridge.equalture.complete(bridge.created(), fit="medium") == 200
+    await bridge.idle()
+    assert bridge.softgarden.calls("notify") == []
+    repeat = await bridge.acme.invite("engineer", candidate_id=APPLICATION)
+    assert (repeat.status, set(repeat.json)) == (200, {"invitationId", "testUrl", "duration", "deadline"})
+    page = await bridge.ask("GET", repeat.json["testUrl"])
+    assert (page.status, "<form" in page.text) == (200, False)
     (entry,) = await bridge.softgarden.wait_calls("notify", status=204)
+    assert entry.invitation_id == repeat.json["invitationId"]
     view = await bridge.result(bridge.acme, str(entry.invitation_id), "COMPLETED")
     assert view["result"]["score"] == "Medium fit (5/5)"
+    assert len(bridge.equalture.calls("create")) == 1
     assert "shareUrl" not in view["result"]
 
 

@@ -37,6 +37,7 @@ from bridge.service.operations import Operations
 from bridge.service.records import Records
 from bridge.service.tasks import LEASE_LIFE, Tasks
 from bridge.service.tests import Tests
+from bridge.service.words import StatusWords
 from tests.fakes import MemoryStore
 
 T = TypeVar("T")
@@ -196,6 +197,21 @@ class MemoryReferences:
         self._seen.add((customer, event_id))
 
 
+class MemoryWords:
+    """``WordStore`` in a dictionary."""
+
+    def __init__(self) -> None:
+        self._words: dict[str, set[str]] = {}
+
+    async def keep(self, customer: str, word: str, at: datetime, *, limit: int) -> None:
+        kept = self._words.setdefault(customer, set())
+        if len(kept) < limit:
+            kept.add(word)
+
+    async def words(self, customer: str) -> tuple[str, ...]:
+        return tuple(sorted(self._words.get(customer, ())))
+
+
 class Catalogue:
     """``TestCatalogue`` without a memory."""
 
@@ -217,6 +233,7 @@ class World:
     dice: float = 0.5
     rule: CallbackRule = field(default_factory=lambda: CallbackRule(["softgarden.io"]))
     references: MemoryReferences = field(default_factory=MemoryReferences)
+    word_store: MemoryWords = field(default_factory=MemoryWords)
     woken: int = 0
 
     def __post_init__(self) -> None:
@@ -230,6 +247,7 @@ class World:
             dice=lambda: self.dice,
             pause=self.pause,
         )
+        self.words = StatusWords(self.word_store, self.clock)
         self.tasks = self.make_tasks()
         self.events = Events(self.records, self.references, self.directory)
         self.invitations = self.make_invitations()
@@ -250,6 +268,7 @@ class World:
             PLAN,
             lambda: self.dice,
             self.mint,
+            self.words,
         )
 
     def make_invitations(self) -> Invitations:

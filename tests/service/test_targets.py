@@ -368,7 +368,7 @@ async def test_a_task_that_found_no_turn_is_no_attempt(world: World, kind: TaskK
     """A task for which our own calls left no turn made no call: it is put off, uncounted and without a line in its log."""
     one = await (world.completed() if kind is TaskKind.NOTIFY else world.invited())
     full = Queued("vendor", "call", "too many calls at once", retry_after_s=2)
-    for operation in ("status", "anonymise"):
+    for operation in ("status", "results", "anonymise"):
         world.provider.script.on(operation, full)
     world.notifier.script.on("notify", full)
     if kind is TaskKind.CHECK:

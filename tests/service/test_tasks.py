@@ -10,7 +10,7 @@ from structlog.typing import EventDict
 
 from bridge.core.callbacks import CallbackRule
 from bridge.core.lifecycle import HINT_PATIENCE, ErasureRequested
-from bridge.core.models import Answer, DeadLetter, Progress, Result, State, TaskKind
+from bridge.core.models import Answer, DeadLetter, Result, State, TaskKind
 from bridge.errors import (
     CircuitOpen,
     ContractBroken,
@@ -152,6 +152,7 @@ async def test_silent_provider(world: World, silence: Exception) -> None:
     hinted_at = world.clock()
     await world.hint(one)
     world.provider.script.on("status", silence)
+    world.provider.script.on("results", silence)
     while (await world.load(one)).state is State.INVITED:
         left = await world.next_due()
         assert left is not None
@@ -168,12 +169,12 @@ async def test_unconfirmed_result_is_confirmed_later(world: World) -> None:
     """A report that had to count is confirmed once the provider answers; another notification only if it differs."""
     one = await world.invited()
     await world.hint(one, Result(fit="low"))
-    world.provider.script.on("status", Unavailable("equalture", "status", "no"))
+    world.provider.script.on("results", Unavailable("equalture", "results", "no"))
     world.clock.advance(HINT_PATIENCE)
     await world.work()
     await world.work()
     assert len(world.notifier.script.calls) == 1
-    world.provider.script.on("status", Progress(True, "completed"))
+    world.provider.script.on("results", RESULT)
     await until_quiet(world)
     done = await world.load(one)
     assert (done.confirmed, done.result) == (True, RESULT)
@@ -182,11 +183,11 @@ async def test_unconfirmed_result_is_confirmed_later(world: World) -> None:
 
 @pytest.mark.parametrize("status", [404, 410])
 async def test_no_result_there(world: World, status: int) -> None:
-    """A provider that says "no such thing" about the application has answered: nothing is completed by the report."""
+    """A provider that says "no such thing" about the application has answered: there is no result yet."""
     one = await world.invited()
-    await world.hint(one, None)
     world.provider.script.on("status", Refused("equalture", "status", "no", status=status))
-    await world.work()
+    world.clock.advance(ACME.equalture.poll_every)
+    assert await world.work() == 1
     assert (await world.load(one)).state is State.INVITED
     assert world.kinds() == {TaskKind.CHECK}
 

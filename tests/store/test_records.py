@@ -56,6 +56,7 @@ def full() -> Invitation:
         result=RESULT,
         confirmed=True,
         live_attempt=2,
+        issued=True,
         replaces="iv_0abcdefghijklmnopqrstuvwx",
         failure="unavailable",
         version=9,
