@@ -47,7 +47,7 @@ class _Task:
     renewed_urgent: bool = False
 
     def held(self, now: datetime) -> bool:
-        return bool(self.owner) and self.due > now
+        return bool(self.owner) and now < self.due <= now + timedelta(minutes=10)
 
     def hand_over(self, owner: str, revision: int, until: datetime) -> None:
         if self.renewed is not None:

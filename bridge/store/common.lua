@@ -55,9 +55,12 @@ local function write(tasks, field, entry)
     {entry.stamp, entry.owner, entry.till, entry.upcoming, entry.attempts, entry.history}, '|'))
 end
 
--- Is the lease of this entry still running?
+-- Is the lease of this entry still running? One that would run for longer than any lease was given
+-- when the clock showed a later time; its owner is gone, or has to notice that it was taken over.
+local LONGEST = 600000
 local function leased(entry, now)
-  return entry.owner ~= '' and tonumber(entry.till) > tonumber(now)
+  local left = entry.owner ~= '' and tonumber(entry.till) - tonumber(now)
+  return left and left > 0 and left <= LONGEST
 end
 
 local function ours(entry, owner, stamp)

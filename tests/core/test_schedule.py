@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.core import schedule
-from bridge.core.models import Again, AttemptNote, Dead, Done, Settlement
+from bridge.core.models import Again, AttemptNote, Dead, Done, Lease, Settlement, TaskKind
 from tests.core.build import DAY, HOUR, MINUTE, NOW, SECOND
 
 PLAN = (10 * SECOND, MINUTE, 5 * MINUTE, HOUR, 6 * HOUR)
@@ -147,3 +147,16 @@ def test_jitter_is_applied_to_both_plans() -> None:
     assert Again(NOW + 8 * SECOND, note(500)) == settle(500, dice=0.0)
     provider = schedule.after_provider_failure(4, note(500), retry_after_s=None, now=NOW, dice=0.0)
     assert Again(NOW + 8 * SECOND, note(500)) == provider
+
+
+@pytest.mark.parametrize(
+    ("kind", "urgent", "stays"),
+    [(TaskKind.CHECK, True, True), (TaskKind.CHECK, False, False), (TaskKind.NOTIFY, True, False)],
+)
+def test_only_the_check_of_a_report_stays_urgent(kind: TaskKind, urgent: bool, stays: bool) -> None:
+    """What failed joins the customer's backlog, except for the check of a report; what is done has no place at all."""
+    lease = Lease("iv_1", kind, "acme", 1, "me", 1, urgent=urgent)
+    again = schedule.prioritised(lease, Again(NOW, urgent=not stays))
+    assert isinstance(again, Again)
+    assert again.urgent is stays
+    assert schedule.prioritised(lease, Done()) == Done()

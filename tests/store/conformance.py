@@ -508,6 +508,15 @@ class QueuePromises:
         assert second.attempt == 1
         assert not await backend.tasks.settle(first, Done(), NOW + MINUTE)
 
+    async def test_lease_from_a_later_time(self, backend: Backend) -> None:
+        """A lease that would run for hours, since the clock was set back, does not keep a newer fact waiting."""
+        one = await put(backend, due())
+        (mine,) = await lease(backend, NOW + timedelta(hours=1))
+        assert await backend.invitations.commit(Step(one, (due(),)))
+        (other,) = await lease(backend)
+        assert other.invitation_id == one.id
+        assert not await backend.tasks.settle(mine, Done(), NOW)
+
     async def test_cancelled(self, backend: Backend) -> None:
         """A cancelled task is gone, whether it was waiting or leased; other tasks of the invitation stay."""
         one = await put(backend, due(), due(NOTIFY))
