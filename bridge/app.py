@@ -56,8 +56,8 @@ from bridge.store.tasks import RedisTasks
 from bridge.store.words import RedisWords
 from bridge.sweep import Sweep
 from bridge.web import admin, health, openapi, pages
-from bridge.web.keys import CUSTOMERS, DRAINING, HEARD, OBSTACLE, SERVICES
-from bridge.web.limits import RateLimit
+from bridge.web.keys import CUSTOMERS, DRAINING, HEARD, OBSTACLE, SERVICES, TURNS
+from bridge.web.limits import RateLimit, Turns
 from bridge.web.middlewares import net
 from bridge.web.routing import Endpoint, add
 from bridge.worker import Worker
@@ -292,6 +292,7 @@ def _application(runtime: Runtime, endpoints: list[Endpoint], *more: Middleware)
     app[CUSTOMERS] = runtime.directory
     app[OBSTACLE] = lambda: runtime.obstacle
     app[HEARD] = set()
+    app[TURNS] = Turns()
     app[DRAINING] = lambda: runtime.draining
     add(app, endpoints)
     return app

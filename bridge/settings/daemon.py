@@ -126,9 +126,9 @@ class SoftgardenSettings:
 
 @dataclass(frozen=True, slots=True)
 class LimitSettings:
-    """What a caller may ask for: requests a second of one customer (in each process), and how old a link may get."""
+    """What a caller may ask for: requests a second of one customer in each process (None: as it can), and how old links get."""
 
-    requests_per_second: int = 5000
+    requests_per_second: int | None = None
     link_max_age: timedelta | None = None
 
 
@@ -229,7 +229,7 @@ class _SoftgardenSchema(Settled):
 class _LimitSchema(Settled):
     makes = LimitSettings
 
-    requests_per_second = Whole(least=1, unit="requests")
+    requests_per_second = Whole(least=1, unit="requests", allow_none=True)
     link_max_age = Duration(allow_none=True)
 
 

@@ -8,7 +8,7 @@ from aiohttp import web
 from structlog.contextvars import bind_contextvars
 
 from bridge.errors import Unauthorized
-from bridge.web.keys import CUSTOMER, CUSTOMERS
+from bridge.web.keys import CUSTOMER, CUSTOMERS, TURNS
 from bridge.web.limits import RateLimit
 from bridge.web.routing import Handler
 
@@ -34,6 +34,7 @@ def of_customer(handler: Handler, limit: RateLimit) -> Handler:
         request[CUSTOMER] = customer
         bind_contextvars(customer=customer.key)
         limit.admit(customer.key)
+        await request.app[TURNS].take(customer.key)
         return await handler(request)
 
     return guarded

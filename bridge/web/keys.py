@@ -10,12 +10,14 @@ from aiohttp.web_protocol import RequestHandler
 from bridge.core.customers import Customer, Directory
 from bridge.errors import BridgeError
 from bridge.service import Services
+from bridge.web.limits import Turns
 
 SERVICES = web.AppKey("services", Services)
 CUSTOMERS: web.AppKey[Callable[[], Directory]] = web.AppKey("customers")
 DRAINING: web.AppKey[Callable[[], bool]] = web.AppKey("draining")
 OBSTACLE: web.AppKey[Callable[[], str | None]] = web.AppKey("obstacle")
 HEARD: web.AppKey[set[RequestHandler]] = web.AppKey("heard")
+TURNS: web.AppKey[Turns] = web.AppKey("turns")
 CUSTOMER = web.RequestKey("customer", Customer)
 EXPECTS = web.RequestKey("expects", bool)
 FAILURE = web.RequestKey("failure", BridgeError)

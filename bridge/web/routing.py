@@ -12,7 +12,7 @@ from structlog.contextvars import bind_contextvars
 from bridge.core import ids
 from bridge.errors import StoreUnavailable
 from bridge.web import body
-from bridge.web.keys import OBSTACLE, ROUTE
+from bridge.web.keys import OBSTACLE, ROUTE, TURNS
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _ALWAYS_OPEN = ("health", "docs")
@@ -71,6 +71,9 @@ def _named(endpoint: Endpoint) -> Handler:
         obstacle = None if endpoint.tag in _ALWAYS_OPEN else request.app[OBSTACLE]()
         if obstacle is not None:
             raise StoreUnavailable(obstacle)
+        if not endpoint.secured and endpoint.tag not in _ALWAYS_OPEN:
+            # Whose call it is shows later, if at all: those whom nobody knows yet are one among the customers.
+            await request.app[TURNS].take("")
         if endpoint.request is None:
             body.refuse_encoded(request)
         return await endpoint.handler(request)

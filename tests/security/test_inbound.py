@@ -19,8 +19,8 @@ from aiohttp import web
 from bridge.errors import TooManyRequests
 from bridge.softgarden.auth import of_customer
 from bridge.web import body
-from bridge.web.keys import CUSTOMERS, DRAINING, HEARD
-from bridge.web.limits import RateLimit
+from bridge.web.keys import CUSTOMERS, DRAINING, HEARD, TURNS
+from bridge.web.limits import RateLimit, Turns
 from bridge.web.listener import Runner
 from bridge.web.middlewares import net
 from bridge.web.silence import FIRST_REQUEST_S, SilenceGuard
@@ -50,6 +50,7 @@ async def served(
     """An application on a port of its own."""
     application[HEARD] = set()
     application[DRAINING] = lambda: False
+    application[TURNS] = Turns()
     runner = Runner(application, shutdown_timeout=0.2, connections=connections)
     await runner.setup()
     try:
@@ -438,7 +439,7 @@ async def test_forged_callback_changes_nothing(bridge: Bridge) -> None:
     assert await bridge.equalture.complete(bridge.created(), fit="low", send_callback=False) == 0
     await bridge.ask("PUT", bridge.callback_of(bridge.created()), json=forged)
     result = await bridge.result(bridge.acme, invited.json["invitationId"], "COMPLETED")
-    assert result["result"]["score"].startswith("low")
+    assert result["result"]["score"].startswith("Low")
 
 
 # -- many
@@ -473,6 +474,41 @@ def test_rate_limit_counts_seconds() -> None:
         limit.admit("acme")
     with pytest.raises(TooManyRequests):
         limit.admit("acme")
+
+
+async def test_turns_go_round() -> None:
+    """However many requests of one customer wait, another's begins in the next round, and nobody is forgotten."""
+    turns, begun = Turns(at_once=2), []
+
+    async def ask(key: str) -> None:
+        await turns.take(key)
+        begun.append(key)
+
+    flood = [asyncio.create_task(ask("acme")) for _ in range(100)]
+    await asyncio.sleep(0)
+    others = [asyncio.create_task(ask(key)) for key in ("globex", "initech", "globex")]
+    await asyncio.gather(*flood, *others)
+    assert begun.index("initech") < 8
+    assert [place for place, key in enumerate(begun) if key == "globex"][1] < 12
+    assert sorted(begun) == ["acme"] * 100 + ["globex"] * 2 + ["initech"]
+
+
+async def test_turns_of_those_who_left() -> None:
+    """A caller that has gone takes nobody's turn; too many that wait are refused, and only of the customer whose they are."""
+    turns = Turns(at_once=1, waiting=3)
+    crowd = [asyncio.create_task(turns.take("acme")) for _ in range(10)]
+    other = asyncio.create_task(turns.take("globex"))
+    asyncio.get_running_loop().call_soon(crowd[2].cancel)
+    async with asyncio.timeout(5):
+        answers = await asyncio.gather(*crowd, other, return_exceptions=True)
+        assert answers[-1] is None
+        refused = [one for one in answers if isinstance(one, TooManyRequests)]
+        assert (len(refused), {one.retry_after_s for one in refused}) == (6, {1})
+        assert len([one for one in answers if isinstance(one, asyncio.CancelledError)]) == 1
+        # When nobody waits any more nothing is scheduled any more, and the next begins at once.
+        await turns.take("acme")
+        await eventually(lambda: not turns._scheduled)
+    assert not turns._queues
 
 
 async def test_flood_of_one_customer(bridge: Bridge) -> None:
