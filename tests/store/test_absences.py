@@ -79,3 +79,13 @@ async def test_one_damaged_partition(real_commands: Commands) -> None:
     await absences.settle(ACME, NOW)
     assert await absences.settle(EVERYBODY, NOW) == 1
     assert len(await lease(backend, NOW)) == 1
+
+
+async def test_behind_many_whom_nobody_serves(real_commands: Commands) -> None:
+    """However many customers were removed, and whatever waits for them, those who are served get their turn."""
+    backend = redis_backend(real_commands, f"{PREFIX}-5")
+    for number in range(600):
+        await put(backend, due(at=NOW - HOUR), customer=f"removed-{number}")
+    mine = await put(backend, due(), customer="acme")
+    looks = [await lease(backend, serves=ACME) for _ in range(4)]
+    assert [[one.invitation_id for one in look] for look in looks if look] == [[mine.id]]
