@@ -67,7 +67,7 @@ _NO_DATA = (
     " whole path into bridge.yaml"
 )
 OUTWARD_CONNECTIONS = 1024
-"""Per vendor, for all customers; each has a bound of its own (``targets.ABREAST``)."""
+"""Per vendor, for all customers (the daemon: ``sockets``); each has a bound of its own (``targets.ABREAST``)."""
 
 
 def utc_now() -> datetime:
@@ -159,10 +159,14 @@ def resealing(runtime: Runtime) -> Resealing:
 
 
 @contextlib.asynccontextmanager
-async def open_provider() -> AsyncIterator[AssessmentProvider]:
+async def open_provider(settings: Settings, outward: int = OUTWARD_CONNECTIONS) -> AsyncIterator[AssessmentProvider]:
     """Equalture alone, for commands that need nothing else."""
-    async with egress.session(connections=OUTWARD_CONNECTIONS) as session:
+    async with egress.session(connections=outward, proxy=_proxy(settings)) as session:
         yield EqualtureClient(session)
+
+
+def _proxy(settings: Settings) -> str | None:
+    return settings.proxy.reveal() if settings.proxy else None
 
 
 @contextlib.asynccontextmanager
@@ -178,12 +182,13 @@ async def open_runtime(
     notifier: Notifier | None = None,
     commands: Commands | None = None,
     fresh: bool = True,
+    outward: int = OUTWARD_CONNECTIONS,
 ) -> AsyncIterator[Runtime]:
     """Open everything that use cases need, and close it in reverse order. The worker is wired but not started.
 
     Without *fresh* an embedded server is opened only where one has kept data before; else ``NoData`` is raised.
     Without a *clock* the time is the one that all processes on this Redis agree upon, from when the worker is started;
-    *wall* is this host's own.
+    *wall* is this host's own. *outward* bounds the connections to each vendor.
     """
     async with contextlib.AsyncExitStack() as stack:
         if commands is None:
@@ -194,10 +199,10 @@ async def open_runtime(
                 url = await stack.enter_async_context(embedded.running(settings.redis.data_dir))
             commands = await stack.enter_async_context(open_client(url, wait=_wait(settings.redis.wait)))
         if provider is None:
-            provider = await stack.enter_async_context(open_provider())
+            provider = await stack.enter_async_context(open_provider(settings, outward))
         insecure = settings.softgarden.allow_insecure
         if notifier is None:
-            guarded = egress.guarded_session(allow_private=insecure, connections=OUTWARD_CONNECTIONS)
+            guarded = egress.guarded_session(allow_private=insecure, connections=outward, proxy=_proxy(settings))
             notifier = SoftgardenNotifier(await stack.enter_async_context(guarded), settings.softgarden.timeout)
         # The time of day goes on as it does, also where a demo has hours pass in what a process remembers.
         agreed = AgreedClock(commands.times, wall=wall, monotonic=time.monotonic) if clock is None else None

@@ -1,19 +1,25 @@
 """The one way out: client sessions for hosts that an administrator named, and guarded ones for URLs that came from outside.
 
 Both send no cookies, read no environment and count on callers passing ``allow_redirects=False``, since aiohttp knows that only
-per request.
+per request. Both may be sent through an HTTP proxy; whatever is guarded is then judged before the proxy is asked, for it is the
+proxy that connects.
 """
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import socket
 from dataclasses import dataclass
 from types import SimpleNamespace
 
 import aiohttp
+from aiohttp import hdrs
 from aiohttp.abc import AbstractResolver, ResolveResult
+from yarl import URL
 
+LOOK_S = 2.0
+"""How long a name may take to be looked up before a proxy is asked."""
 _GLOBAL_V6 = ipaddress.IPv6Network("2000::/3")
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _V4_IN_V6 = (ipaddress.IPv6Network("2002::/16"), ipaddress.IPv6Network("2001::/32"))
@@ -39,22 +45,89 @@ class Flight:
     may_have_left: bool = True
 
 
-def session(*, connections: int) -> aiohttp.ClientSession:
-    """A session for trusted, configured hosts with at most *connections* sockets (0: no limit). Needs a running loop."""
-    return _session(aiohttp.TCPConnector(limit=connections, limit_per_host=0))
+def session(*, connections: int, proxy: str | None = None) -> aiohttp.ClientSession:
+    """A session for trusted, configured hosts with at most *connections* sockets (0: no limit). Needs a running loop.
+
+    *proxy* is a URL, perhaps with user and password; this machine itself is reached without it.
+    """
+    connector = aiohttp.TCPConnector(limit=connections, limit_per_host=0)
+    return _session(connector, *([through(proxy)] if proxy else []))
 
 
-def guarded_session(*, allow_private: bool, connections: int) -> aiohttp.ClientSession:
+def guarded_session(
+    *,
+    allow_private: bool,
+    connections: int,
+    proxy: str | None = None,
+    resolver: AbstractResolver | None = None,
+) -> aiohttp.ClientSession:
     """A session for URLs from outside: addresses that are not public are refused after DNS, unless *allow_private*.
 
-    Literal addresses in URLs, which never reach a resolver, are judged as well, when their socket is made.
+    Literal addresses in URLs, which never reach a resolver, are judged as well, when their socket is made. With a
+    *proxy* both are judged before it is asked; a name that is unknown here is left to it. *resolver*: None is the system's.
     """
     if allow_private:
-        return session(connections=connections)
-    connector = aiohttp.TCPConnector(
-        limit=connections, limit_per_host=0, resolver=GuardedResolver(), socket_factory=guarded_socket
-    )
+        return session(connections=connections, proxy=proxy)
+    guard = GuardedResolver(resolver)
+    if proxy:  # the connections are to the proxy, which the administrator named
+        connector = aiohttp.TCPConnector(limit=connections, limit_per_host=0)
+        return _session(connector, judged(guard), through(proxy))
+    connector = aiohttp.TCPConnector(limit=connections, limit_per_host=0, resolver=guard, socket_factory=guarded_socket)
     return _session(connector)
+
+
+def through(proxy: str) -> aiohttp.ClientMiddlewareType:
+    """Sends requests through *proxy*, but for those to this machine, which is another one to the proxy."""
+    url = URL(proxy)
+    headers = {}
+    if url.user is not None:
+        headers[hdrs.PROXY_AUTHORIZATION] = aiohttp.encode_basic_auth(url.user, url.password or "", "utf-8")
+    place = url.with_user(None)  # errors name it
+
+    async def send(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+        if not _is_this_machine(request.url.host or ""):
+            request.update_proxy(place, None, headers)
+            if not request.is_ssl():  # no tunnel: the proxy reads the request itself
+                request.headers.update(headers)
+        return await handler(request)
+
+    return send
+
+
+def judged(guard: GuardedResolver) -> aiohttp.ClientMiddlewareType:
+    """Refuses hosts that are, or lead to, an address that is not public."""
+
+    async def send(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+        try:
+            await _judge(guard, request.url.host or "")
+        except ForbiddenAddress as error:
+            raise aiohttp.ClientConnectorError(request.connection_key, error) from None
+        return await handler(request)
+
+    return send
+
+
+async def _judge(guard: GuardedResolver, host: str) -> None:
+    last = host.rpartition(".")[2].lower()
+    if ":" in host or last.isdigit() or last.startswith("0x"):  # an address, however it is written
+        if not is_public_address(host):
+            raise ForbiddenAddress("the address is not public")
+        return
+    try:
+        async with asyncio.timeout(LOOK_S):
+            await guard.resolve(host)
+    except ForbiddenAddress:
+        raise
+    except (OSError, TimeoutError):
+        # Assumption: networks that need a proxy often know no names of outside. The list of hosts holds all the same.
+        return
+
+
+def _is_this_machine(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower().removesuffix(".") == "localhost"
 
 
 async def read_capped(response: aiohttp.ClientResponse, limit: int) -> bytes:
@@ -123,13 +196,17 @@ def guarded_socket(info: aiohttp.AddrInfoType) -> socket.socket:
     return socket.socket(family, kind, protocol)
 
 
-def _session(connector: aiohttp.TCPConnector) -> aiohttp.ClientSession:
+def _session(connector: aiohttp.TCPConnector, *middlewares: aiohttp.ClientMiddlewareType) -> aiohttp.ClientSession:
     trace = aiohttp.TraceConfig()
     trace.on_request_start.append(_on_start)
     trace.on_connection_create_end.append(_on_connection)
     trace.on_connection_reuseconn.append(_on_connection)
     return aiohttp.ClientSession(
-        connector=connector, trust_env=False, cookie_jar=aiohttp.DummyCookieJar(), trace_configs=[trace]
+        connector=connector,
+        trust_env=False,
+        cookie_jar=aiohttp.DummyCookieJar(),
+        trace_configs=[trace],
+        middlewares=middlewares,
     )
 
 

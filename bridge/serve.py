@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-import resource
 import signal
 import socket
 import time
@@ -15,7 +14,7 @@ from dataclasses import dataclass
 import structlog
 from aiohttp import web
 
-from bridge import __version__, app, supervisor
+from bridge import __version__, app, sockets, supervisor
 from bridge.core.customers import Directory
 from bridge.errors import Complaint, ConfigError, StoreUnavailable
 from bridge.ports import Monotonic
@@ -83,7 +82,9 @@ async def serve(
     async with contextlib.AsyncExitStack() as stack:
         if settings.redis.url is None:
             log.info("redis.embedded", data_dir=str(settings.redis.data_dir), text="redis.url is not set")
-        runtime = await stack.enter_async_context(app.open_runtime(settings, monotonic=monotonic))
+        shares = sockets.share(sockets.raised())
+        opened = app.open_runtime(settings, monotonic=monotonic, outward=shares.vendor)
+        runtime = await stack.enter_async_context(opened)
         if signals:
             loop.add_signal_handler(signal.SIGHUP, _reload, runtime)
         on_death = lambda: stop.now(1)  # noqa: E731 - a name for the one line below
@@ -100,7 +101,7 @@ async def serve(
             for address in (settings.listen, settings.admin_listen)
         ]
         applications = (app.create_app(runtime), app.create_admin_app(runtime))
-        each = zip(applications, listeners, _connections(), strict=True)
+        each = zip(applications, listeners, (shares.public, shares.admin), strict=True)
         runners = [await _listen(stack, *one) for one in each]
         public, admin = (f"{host}:{port}" for host, port, *_ in (listener.getsockname() for listener in listeners))
         log.info(
@@ -159,13 +160,6 @@ def _usable_customers(settings: Settings) -> tuple[Directory, tuple[str, ...]]:
     if customers.set_aside:
         raise ConfigError(customers.complaints())
     return customers, warnings
-
-
-def _connections() -> tuple[int, int]:
-    """How many callers the public and the admin listener let in: the rest of this process's files is for Redis and vendors."""
-    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    admin = min(files // 16, 256)
-    return files * 3 // 4 - admin, admin
 
 
 async def _listen(

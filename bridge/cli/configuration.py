@@ -17,7 +17,7 @@ from bridge.cli.common import config_option, customer_of, json_option, load, loa
 from bridge.core.customers import Customer
 from bridge.core.models import Job
 from bridge.service.tests import compare
-from bridge.settings import masked
+from bridge.settings import Settings, masked
 from bridge.settings.json_schema import json_schema
 
 
@@ -52,8 +52,9 @@ def config_schema(config: object, as_json: bool) -> None:
 @json_option
 def tests(customer: str, config: Path, as_json: bool) -> None:
     """Show Equalture's jobs beside CUSTOMER's mapping: what softgarden is offered, and what not."""
-    found = customer_of(load_usable(config, signing=False).customers, customer)
-    lines = compare(asyncio.run(_jobs(found)), found.tests)
+    loaded = load_usable(config, signing=False)
+    found = customer_of(loaded.customers, customer)
+    lines = compare(asyncio.run(_jobs(loaded, found)), found.tests)
     if as_json:
         rows = [{"test": one.test_id, "job": one.job_id, "name": one.name, "status": one.appearance} for one in lines]
         click.echo(orjson.dumps(rows))
@@ -64,6 +65,6 @@ def tests(customer: str, config: Path, as_json: bool) -> None:
     Console().print(table if lines else "none", highlight=False)
 
 
-async def _jobs(customer: Customer) -> tuple[Job, ...]:
-    async with open_provider() as provider:
+async def _jobs(settings: Settings, customer: Customer) -> tuple[Job, ...]:
+    async with open_provider(settings) as provider:
         return await provider.list_jobs(customer)

@@ -50,7 +50,7 @@ def check(config: Path, online: bool) -> None:
 
 async def _check_online(settings: Settings) -> bool:
     fine = True
-    async with open_provider() as provider:
+    async with open_provider(settings) as provider:
         for customer in settings.customers:
             try:
                 jobs = await provider.list_jobs(customer)

@@ -40,7 +40,7 @@ from bridge.settings.yaml import read_file
 
 LONGEST_WAIT = timedelta(milliseconds=1200)
 """For the confirmation of one change by other Redis servers."""
-SINGLE_SECRETS: tuple[Path, ...] = (("redis", "url"),)
+SINGLE_SECRETS: tuple[Path, ...] = (("redis", "url"), ("proxy",))
 KEY_LISTS: tuple[Path, ...] = (("signing_keys",), ("encryption_keys",))
 _HINTS: Mapping[str, str] = {
     "signing_keys": "; make a key with `assessment-bridge key new`",
@@ -165,6 +165,7 @@ class Settings:
     admin_hosts: tuple[str, ...] = ()
     redis: RedisSettings = RedisSettings()
     encryption_keys: tuple[bytes, ...] = field(default=(), repr=False)
+    proxy: Secret | None = None
     log: LogSettings = LogSettings()
     retention: timedelta = timedelta(days=365)
     softgarden: SoftgardenSettings = SoftgardenSettings()
@@ -262,6 +263,7 @@ class BridgeSchema(Settled):
     redis = Section(_RedisSchema)
     signing_keys = Keys(KeyText(rules.key, allow_none=True), required=True)
     encryption_keys = Keys(KeyText(rules.key, allow_none=True))
+    proxy = SecretText(rules.proxy_url, allow_none=True)
     log = Section(_LogSchema)
     retention = Duration()
     equalture = Section(_ProviderDefaultsSchema, required=True)

@@ -121,6 +121,20 @@ def redis_url(text: str) -> str:
     return text
 
 
+def proxy_url(text: str) -> str:
+    """The URL of an HTTP proxy, perhaps with user and password."""
+    parts = _split(text)
+    if parts.scheme != "http" or not parts.hostname:
+        raise ValueError(
+            "expected the URL of an HTTP proxy, such as http://proxy.example.com:3128; what is sent to the vendors"
+            " through it is encrypted all the same"
+        )
+    if parts.path.strip("/") or "?" in text or "#" in text:
+        raise ValueError("expected the URL of an HTTP proxy without path, query (?) and fragment (#)")
+    host_name(parts.hostname)
+    return text.rstrip("/")
+
+
 def url_path(text: str) -> str:
     """The path part of a URL; doubled slashes are made single."""
     if not _VISIBLE.fullmatch(text) or not text.startswith("/") or set("?#\\") & set(text):

@@ -53,13 +53,21 @@ class SoftgardenNotifier:
                 retry_after_s = wire.parse_retry_after(
                     response.headers.get("Retry-After"), datetime.now(UTC), response.headers.get("Date")
                 )
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL) as error:
+        except _NO_CONNECTION as error:
             raise Unavailable("softgarden", "notify", f"no connection ({type(error).__name__})") from error
         except (aiohttp.ClientError, TimeoutError) as error:
             raise OutcomeUnknown("softgarden", "notify", f"no answer ({type(error).__name__})") from error
         log.debug("softgarden.notified", customer=customer.key, status=status, ms=_ms(begun))
         excerpt = wire.redact(raw.decode("utf-8", "replace"), (customer.softgarden.client_id,))
         return Answer(status, retry_after_s, excerpt)
+
+
+_NO_CONNECTION = (
+    aiohttp.ClientConnectorError,
+    aiohttp.ClientHttpProxyError,
+    aiohttp.ConnectionTimeoutError,
+    aiohttp.InvalidURL,
+)
 
 
 async def _beginning(response: aiohttp.ClientResponse) -> bytes:

@@ -80,7 +80,8 @@ class _Server(web.Server):
         super().connection_made(handler, transport)
         if self._limit is not None and len(self._connections) > self._limit:
             # Sockets are kept back for Redis and the vendors, without whom no caller can be served.
-            transport.abort()
+            # In a moment, or the handler that aiohttp has just started trips over a connection that is gone.
+            self._loop.call_soon(transport.abort)
 
     def _request(self, message: RawRequestMessage, *more: Any) -> web.BaseRequest:
         expected = message.headers.get(hdrs.EXPECT)

@@ -295,7 +295,7 @@ def test_shipped_files_fit_the_schema(schema: Mapping[str, Any]) -> None:
 def test_schema_knows_every_key_and_no_other(schema: Mapping[str, Any]) -> None:
     """Every key of the effective configuration is known with its default, and every section refuses unknown ones."""
     known = set(schema["bridge"]["properties"])
-    assert known - set(BridgeSchema().fields) == {"signing_keys_file", "encryption_keys_file"}
+    assert known - set(BridgeSchema().fields) == {"signing_keys_file", "encryption_keys_file", "proxy_file"}
     assert known >= set(BridgeSchema().fields)
     assert schema["bridge"]["properties"]["retention"]["default"] == "365d"
     assert schema["bridge"]["properties"]["redis"]["properties"]["url_file"]
