@@ -49,8 +49,8 @@ class Turns:
         self._queues: dict[str, deque[asyncio.Future[None]]] = {}
         self._scheduled = False
 
-    async def take(self, key: str) -> None:
-        """Wait for *key*'s turn; raises ``TooManyRequests`` where too many of it wait already."""
+    async def take(self, key: str, *, refuse: bool = True) -> None:
+        """Wait for *key*'s turn; raises ``TooManyRequests`` where too many of it wait already, unless none is to be refused."""
         if self._left and not self._queues:
             self._left -= 1
             self._schedule()
@@ -58,7 +58,7 @@ class Turns:
         queue = self._queues.get(key)
         if queue is None:
             queue = self._queues[key] = deque()
-        if len(queue) >= self._waiting:
+        if refuse and len(queue) >= self._waiting:
             raise TooManyRequests(f"More than {self._waiting} requests of one customer wait for their turn.", 1)
         turn = asyncio.get_running_loop().create_future()
         queue.append(turn)

@@ -19,8 +19,8 @@ from bridge.core.models import Invitation, State
 from bridge.core.translate import score_fields
 from bridge.errors import BridgeError, Gone, UnknownInvitation
 from bridge.report import pdf
-from bridge.web.keys import FAILURE, SERVICES
-from bridge.web.routing import Endpoint, Handler
+from bridge.web.keys import SERVICES
+from bridge.web.routing import Endpoint
 from bridge.web.words import WORDS, language
 
 _RETRY_AFTER_S = "10"
@@ -89,18 +89,10 @@ class Handlers:
     def __init__(self, pages: Pages) -> None:
         self._pages = pages
 
-    def guarded(self, handler: Handler) -> Handler:
-        """Errors as pages: whoever clicks a link reads no problem+json."""
-
-        async def handle(request: web.Request) -> web.StreamResponse:
-            try:
-                return await handler(request)
-            except BridgeError as error:
-                request[FAILURE] = error  # a page says little; the log says why
-                name, status = next((told for kind, told in _TOLD.items() if isinstance(error, kind)), ("later", 503))
-                return self._pages.message(name, status=status, lang=_asked_language(request))
-
-        return handle
+    def refusal(self, request: web.Request, error: BridgeError) -> web.Response:
+        """An error as a page: whoever clicks a link reads no problem+json."""
+        name, status = next((told for kind, told in _TOLD.items() if isinstance(error, kind)), ("later", 503))
+        return self._pages.message(name, status=status, lang=_asked_language(request))
 
     async def share(self, request: web.Request) -> web.StreamResponse:
         """Lead a colleague to a fresh public link; whoever only looks whether there is one causes no call for it."""
@@ -170,9 +162,8 @@ def endpoints(pages: Pages) -> list[Endpoint]:
         summary: str,
         responses: Mapping[int, object],
     ) -> Endpoint:
-        return Endpoint(
-            method, path, handlers.guarded(handler), summary, {**responses, **gone}, "pages", parameters=token
-        )
+        told = {**responses, **gone}
+        return Endpoint(method, path, handler, summary, told, "pages", parameters=token, refusal=handlers.refusal)
 
     return [
         endpoint("GET", "/share/{token}", handlers.share, "A result for colleagues.", {302: "A fresh public link."}),

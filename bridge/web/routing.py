@@ -10,9 +10,9 @@ from aiohttp import web
 from structlog.contextvars import bind_contextvars
 
 from bridge.core import ids
-from bridge.errors import StoreUnavailable
+from bridge.errors import BridgeError, StoreUnavailable
 from bridge.web import body
-from bridge.web.keys import OBSTACLE, ROUTE, TURNS
+from bridge.web.keys import FAILURE, OBSTACLE, ROUTE, TURNS
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _ALWAYS_OPEN = ("health", "docs")
@@ -33,6 +33,8 @@ class Endpoint:
     secured: bool = False
     description: str = ""
     parameters: Mapping[str, str] = field(default_factory=dict)
+    refusal: Callable[[web.Request, BridgeError], web.StreamResponse] | None = None
+    """How it says no, where that is not a problem; the log gets the reason all the same."""
     name: str = ""
     """Its operationId in the OpenAPI document."""
     leads_to: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -68,14 +70,26 @@ def _named(endpoint: Endpoint) -> Handler:
         named = request.match_info.get("invitation_id") or request.match_info.get("token", "").partition(".")[0]
         if ids.partition_in(named) is not None:
             bind_contextvars(invitation_id=named)
-        obstacle = None if endpoint.tag in _ALWAYS_OPEN else request.app[OBSTACLE]()
-        if obstacle is not None:
-            raise StoreUnavailable(obstacle)
-        if not endpoint.secured and endpoint.tag not in _ALWAYS_OPEN:
-            # Whose call it is shows later, if at all: those whom nobody knows yet are one among the customers.
-            await request.app[TURNS].take("")
         if endpoint.request is None:
             body.refuse_encoded(request)
-        return await endpoint.handler(request)
+        try:
+            if endpoint.tag not in _ALWAYS_OPEN:
+                await _admit(request, endpoint)
+            return await endpoint.handler(request)
+        except BridgeError as error:
+            if endpoint.refusal is None:
+                raise
+            request[FAILURE] = error
+            return endpoint.refusal(request, error)
 
     return handle
+
+
+async def _admit(request: web.Request, endpoint: Endpoint) -> None:
+    obstacle = request.app[OBSTACLE]()
+    if obstacle is not None:
+        raise StoreUnavailable(obstacle)
+    if not endpoint.secured:
+        # Whose call it is shows later, if at all: all whom nobody knows yet are one among the customers. None is refused,
+        # for among them are results; how many can wait is bounded by the connections.
+        await request.app[TURNS].take(endpoint.tag, refuse=False)

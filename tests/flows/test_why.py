@@ -93,6 +93,9 @@ async def test_strangers_never_see_the_stores_words(
     assert {reply.status for reply in replies} == {503}
     bridge.runtime.obstacle = "Redis is not durable: appendfsync is no"
     replies.append(await bridge.acme.list_tests())
+    page = await bridge.ask("GET", result["resultUrl"])
+    assert (page.status, page.headers["Content-Type"].split(";")[0]) == (503, "text/html")
+    assert last(journal)["reason"] == bridge.runtime.obstacle
     for reply in replies:
         text = reply.text.lower()
         assert [word for word in ("redis", "connect", "error 111", "sock", "durable", "append") if word in text] == []

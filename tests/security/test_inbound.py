@@ -511,6 +511,22 @@ async def test_turns_of_those_who_left() -> None:
     assert not turns._queues
 
 
+async def test_results_wait_but_are_not_refused() -> None:
+    """Calls among which may be a result wait for their turn, however many there are, and links do not wait before them."""
+    turns = Turns(at_once=1, waiting=0)
+    begun: list[str] = []
+
+    async def call(tag: str) -> None:
+        await turns.take(tag, refuse=False)
+        begun.append(tag)
+
+    crowd = [asyncio.create_task(call("pages")) for _ in range(50)]
+    async with asyncio.timeout(5):
+        await asyncio.gather(*crowd, call("equalture"))
+    assert begun.count("pages") == 50
+    assert begun.index("equalture") < 5
+
+
 async def test_flood_of_one_customer(bridge: Bridge) -> None:
     """Too many requests of one customer are 429 with Retry-After, and other customers notice nothing."""
     limit = RateLimit(3, Clock())
