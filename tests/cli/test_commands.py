@@ -119,6 +119,7 @@ class Content:
         """Store a completed one whose notification was given up."""
         one = self.invitation(
             lifecycle.Created(1, "ref-1", "https://equalture.example.com/1"),
+            lifecycle.Issued("https://acme.softgarden.io/notify"),
             lifecycle.ResultSeen(OTHER_REPORT),
             customer=customer,
         )
