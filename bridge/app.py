@@ -26,10 +26,12 @@ from bridge.ports import AssessmentProvider, Clock, Dice, Mint, Monotonic, Notif
 from bridge.service import Services
 from bridge.service.erasure import Erasure
 from bridge.service.events import Events
+from bridge.service.holders import Holders
 from bridge.service.invitations import Invitations
 from bridge.service.links import Links
 from bridge.service.operations import Operations
 from bridge.service.records import Records
+from bridge.service.refresh import Refreshing
 from bridge.service.results import Results
 from bridge.service.targets import GuardedNotifier, GuardedProvider, Targets
 from bridge.service.tasks import Tasks
@@ -225,9 +227,10 @@ async def open_runtime(
             return current[0].customers
 
         words = StatusWords(RedisWords(commands, prefix=prefix, life=retention), clock)
-        tasks = Tasks(records, queue, provider, notifier, directory, rule, settings.softgarden.retry, dice, mint, words)
         references = RedisReferences(commands, prefix=prefix, retention=retention)
-        events = Events(records, references, directory)
+        retry = settings.softgarden.retry
+        tasks = Tasks(records, queue, provider, notifier, directory, rule, retry, dice, mint, words, references)
+        events = Events(records, references, Holders(store, references), directory)
         services = Services(
             tests=tests,
             invitations=Invitations(records, provider, tests, signer, rule, mint, events),
@@ -239,6 +242,7 @@ async def open_runtime(
             records=records,
             operations=Operations(store, queue, clock),
             words=words,
+            refreshing=Refreshing(records, provider, directory, signer),
         )
         current.append(
             Runtime(

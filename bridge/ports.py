@@ -111,19 +111,23 @@ class InvitationStore(Protocol):
 
 
 class References(Protocol):
-    """A short cut from the provider's ids to ours, for events that name nothing else; it may forget."""
+    """The way from the provider's ids to ours, for events that name nothing else, and for what two invitations share.
+
+    It is kept before a record holds the id, and again when that is completed, so that it lives as long as the record; yet what
+    it says is to be proven by the record.
+    """
 
     async def remember(self, customer: str, reference_id: str, invitation_id: str) -> str | None:
         """Keep the way; gives the word of an event that came before (``waiting``), once."""
 
-    async def find(self, customer: str, reference_id: str) -> str | None:
-        """The invitation id, or None."""
+    async def find(self, customer: str, reference_id: str) -> tuple[str, ...]:
+        """The invitation ids, oldest first; more than one where the provider gave them the same application."""
 
     async def waiting(self, customer: str, reference_id: str, word: str) -> None:
         """Keep an event for an id that nobody knows (yet) for a short time."""
 
-    async def forget(self, customer: str, reference_id: str) -> None:
-        """Forget the way: its candidate was deleted."""
+    async def forget(self, customer: str, reference_id: str, invitation_id: str) -> None:
+        """Forget the way to this invitation: its candidate was deleted."""
 
     async def seen(self, customer: str, event_id: str) -> bool:
         """Whether this event was marked within the last days."""

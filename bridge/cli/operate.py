@@ -17,6 +17,7 @@ from bridge.app import Runtime, utc_now
 from bridge.cli.common import agreed, config_option, json_option, operate, require_customer, yes_option
 from bridge.core.models import DeadLetter, Invitation, State
 from bridge.service.operations import Choice, timeline
+from bridge.service.refresh import Refreshed
 from bridge.settings.durations import parse_duration
 
 _WIDTH = 1000
@@ -49,22 +50,24 @@ def invitations() -> None:
 @click.option("--state", type=click.Choice([state.value for state in State]), help="Only in this state.")
 @click.option("--uncertain", is_flag=True, help="Only with a create that was never answered: look for an orphan there.")
 @click.option("--owed", is_flag=True, help="Only deleted ones that Equalture has not anonymised yet.")
+@click.option(
+    "--shared", is_flag=True, help="Only those to which Equalture gave the same application as to another one."
+)
 @config_option
 @json_option
 def invitations_list(
-    customer: str | None, state: str | None, uncertain: bool, owed: bool, config: Path, as_json: bool
+    customer: str | None, state: str | None, uncertain: bool, owed: bool, shared: bool, config: Path, as_json: bool
 ) -> None:
     """List invitations by customer, state and age."""
 
-    async def act(runtime: Runtime) -> list[Invitation]:
+    async def act(runtime: Runtime) -> tuple[list[Invitation], dict[str, tuple[str, ...]]]:
         await require_customer(runtime, customer)
-        wanted = State(state) if state else None
-        return [
-            one
-            async for one in runtime.services.operations.invitations(customer, wanted, uncertain=uncertain, owed=owed)
-        ]
+        wanted, operations = State(state) if state else None, runtime.services.operations
+        known = [one async for one in operations.invitations(customer, wanted, uncertain=uncertain, owed=owed)]
+        others = await operations.shared() if shared else {}
+        return [one for one in known if one.id in others or not shared], others
 
-    found = sorted(operate(config, act), key=lambda one: one.created_at)
+    found, others = operate(config, act)
     rows = [
         {
             "id": one.id,
@@ -75,10 +78,13 @@ def invitations_list(
             "updated": moment(one.updated_at),
             "age": _age(one.created_at),
             "attempts": ", ".join(attempt.outcome for attempt in one.attempts),
+            "issued": one.issued,
+            **({"shared_with": list(others[one.id])} if shared else {}),
         }
-        for one in found
+        for one in sorted(found, key=lambda one: one.created_at)
     ]
-    print_rows(rows, ("id", "customer", "state", "age", "test", "created", "attempts"), as_json)
+    columns = ("id", "customer", "state", "age", "test", "created", "attempts")
+    print_rows(rows, (*columns, "shared_with") if shared else columns, as_json)
 
 
 @invitations.command("show")
@@ -101,6 +107,7 @@ def invitations_show(invitation_id: str, config: Path, as_json: bool) -> None:
             "state": str(one.state),
             "test": one.test_id,
             "deadline": moment(one.deadline),
+            "issued": one.issued,
             "references": [attempt.reference_id for attempt in one.attempts if attempt.reference_id],
             "timeline": moments,
             "dead_letters": [_letter(letter) for letter in letters],
@@ -111,6 +118,45 @@ def invitations_show(invitation_id: str, config: Path, as_json: bool) -> None:
     print_rows(moments, ("at", "what"), as_json=False)
     for letter in letters:
         click.echo(f"dead letter: {letter.kind}, {letter.reason}, since {moment(letter.since)}")
+
+
+_REFRESHED = {
+    "completed": "completed",
+    "confirmed": "confirmed by Equalture",
+    "updated": "the result is newer now",
+    "unchanged": "nothing new",
+    "not_ready": "Equalture has no result",
+    "nothing_to_ask": "there is no application at Equalture that could be asked about",
+}
+
+
+@invitations.command("refresh")
+@click.argument("invitation_id", metavar="ID")
+@config_option
+@json_option
+def invitations_refresh(invitation_id: str, config: Path, as_json: bool) -> None:
+    """Ask Equalture now, also about a completed one: newer scores, or another language."""
+
+    async def act(runtime: Runtime) -> Refreshed:
+        return await runtime.services.refreshing.refresh(invitation_id)
+
+    done = operate(config, act)
+    one = done.invitation
+    if as_json:
+        shown = {
+            "id": one.id,
+            "customer": one.customer,
+            "state": str(one.state),
+            "outcome": done.outcome,
+            "completed": moment(one.completed_at),
+            "notified": done.notified,
+        }
+        click.echo(orjson.dumps(shown))
+    else:
+        told = "; softgarden is notified" if done.notified else ""
+        click.echo(f"{one.id}  {one.state}: {_REFRESHED[done.outcome]}{told}.")
+    if done.outcome == "nothing_to_ask":
+        raise SystemExit(1)
 
 
 @click.group()

@@ -9,10 +9,10 @@ import click
 import uvloop
 
 from bridge import logs
-from bridge.app import open_provider
+from bridge.app import open_provider, open_runtime
 from bridge.cli.common import config_option, load, load_usable
 from bridge.core import translate
-from bridge.errors import UpstreamError
+from bridge.errors import BridgeError, UpstreamError
 from bridge.serve import serve as run_daemon
 from bridge.settings import Settings
 from bridge.supervisor import Supervisor
@@ -68,4 +68,21 @@ async def _check_online(settings: Settings) -> bool:
                     " publish it there as type assessment, or correct job_id."
                 )
             fine = fine and not missing
+    await _tell_words(settings)
     return fine
+
+
+async def _tell_words(settings: Settings) -> None:
+    """The words of Equalture's status that the daemons did not understand; they are in Redis, which need not be there."""
+    try:
+        async with open_runtime(settings, fresh=False) as runtime:
+            found = [(customer.key, await runtime.services.words.known(customer)) for customer in settings.customers]
+    except BridgeError as error:
+        click.echo(f"Unknown words of Equalture's status: not looked for. {error}")
+        return
+    for key, words in found:
+        if words:
+            click.echo(
+                f"{key}: Equalture's status said {', '.join(words)}, which counts as not finished;"
+                " if it means finished, add it to equalture.done_words."
+            )

@@ -10,6 +10,7 @@ from bridge.service.invitations import Invitations
 from bridge.service.links import Links
 from bridge.service.operations import Operations
 from bridge.service.records import Records
+from bridge.service.refresh import Refreshing
 from bridge.service.results import Results
 from bridge.service.tasks import Tasks
 from bridge.service.tests import Tests
@@ -30,3 +31,4 @@ class Services:
     records: Records
     operations: Operations
     words: StatusWords
+    refreshing: Refreshing

@@ -78,17 +78,19 @@ class Erasure:
         """The tombstone; raises ``UnknownInvitation`` for what nobody was ever given."""
         if invitation.state is State.FAILED:
             raise unknown_invitation()
-        # First of all, for afterwards nobody may know the way any more; also of a tombstone, should that have failed before.
-        await self._forget(invitation)
+        before = invitation
         if invitation.state is not State.ERASED:
             await self._erase_expired(invitation.replaces, customer)
             invitation = await self._tombstone(invitation, customer)
             log.info("invitation.erased", invitation_id=invitation.id, customer=invitation.customer)
+        # Only now: while it lives it must be found by whoever wants to anonymise what it holds. Also of a tombstone, should
+        # that have failed before; what is anonymised is forgotten by its task.
+        await self._forget(before)
         return invitation
 
     async def _forget(self, invitation: Invitation) -> None:
         for reference_id in {attempt.reference_id for attempt in invitation.attempts if attempt.reference_id}:
-            await self._references.forget(invitation.customer, reference_id)
+            await self._references.forget(invitation.customer, reference_id, invitation.id)
 
     async def _erase_expired(self, invitation_id: str | None, customer: Customer | None) -> None:
         """Erase expired invitations of the same order too: perhaps their answer never reached softgarden, and nobody but us
@@ -98,8 +100,8 @@ class Erasure:
             earlier = await self._records.store.load(invitation_id)
             if earlier is None or earlier.state is not State.EXPIRED:
                 return
-            await self._forget(earlier)
             await self._records.apply(earlier, ErasureRequested(), customer)
+            await self._forget(earlier)
             invitation_id = earlier.replaces
 
     async def _tombstone(self, invitation: Invitation, customer: Customer | None) -> Invitation:

@@ -11,6 +11,7 @@ from bridge.core.lifecycle import HintSeen, StartSeen
 from bridge.core.models import Invitation, State
 from bridge.errors import UnknownInvitation
 from bridge.ports import Customers, References
+from bridge.service.holders import Holders
 from bridge.service.records import Records
 
 STARTED = "started"
@@ -22,9 +23,10 @@ log = structlog.get_logger()
 class Events:
     """Takes events in; unknown applications are normal, since an account's events all come here."""
 
-    def __init__(self, records: Records, references: References, customers: Customers) -> None:
+    def __init__(self, records: Records, references: References, holders: Holders, customers: Customers) -> None:
         self._records = records
         self._references = references
+        self._holders = holders
         self._customers = customers
 
     async def take(
@@ -44,14 +46,30 @@ class Events:
         log.info("event.received", customer=customer.key, word=shown, outcome=outcome)
         return outcome
 
-    async def known(self, invitation: Invitation, reference_id: str) -> None:
-        """Keep the way from a fresh application to its invitation, and act on an event that came before it.
+    async def expect(self, invitation: Invitation, reference_id: str) -> str | None:
+        """Keep the way from a fresh application to its invitation, before that knows of it: so nobody takes it for his alone.
+
+        Gives the word of an event that came before; see ``known``.
+        """
+        return await self._references.remember(invitation.customer, reference_id, invitation.id)
+
+    async def known(self, invitation: Invitation, reference_id: str, word: str | None) -> None:
+        """The record knows its application now: say if another one holds it too, and act on what came before it (*word*).
 
         Not for an invitation that was deleted while its application was made: nothing about it comes back.
         """
         if invitation.state in (State.ERASED, State.FAILED):
+            await self._references.forget(invitation.customer, reference_id, invitation.id)
             return
-        word = await self._references.remember(invitation.customer, reference_id, invitation.id)
+        others = await self._holders.others(invitation, reference_id)
+        if others:
+            log.error(
+                "reference.shared",
+                customer=invitation.customer,
+                invitation_id=invitation.id,
+                others=list(others),
+                text="Equalture gave them the same application: one result for all, and it is anonymised with the last of them",
+            )
         customer = self._customers().get(invitation.customer)
         if word is not None and customer is not None:
             await self._act(customer, word, reference_id, None)
@@ -59,14 +77,21 @@ class Events:
     async def _act(self, customer: Customer, word: str, reference_id: str | None, at: datetime | None) -> str:
         if word not in (STARTED, FINISHED) or reference_id is None:
             return "ignored"
-        invitation_id = await self._references.find(customer.key, reference_id)
-        invitation = await self._records.store.load(invitation_id) if invitation_id is not None else None
-        if invitation is None or invitation.customer != customer.key:
+        invitation_ids = await self._references.find(customer.key, reference_id)
+        outcomes = [await self._tell(customer, an_id, word, reference_id, at) for an_id in invitation_ids]
+        if set(outcomes) <= {"unknown"}:
             # Perhaps the create's answer is not stored yet; or it is another integration of the same account.
             await self._references.waiting(customer.key, reference_id, word)
-            found = await self._references.find(customer.key, reference_id)
-            if invitation_id is None and found is not None:
+            if not invitation_ids and await self._references.find(customer.key, reference_id):
                 return await self._act(customer, word, reference_id, at)  # stored between our two looks
+            return "unknown"
+        return "taken" if "taken" in outcomes else "ignored"
+
+    async def _tell(
+        self, customer: Customer, invitation_id: str, word: str, reference_id: str, at: datetime | None
+    ) -> str:
+        invitation = await self._records.store.load(invitation_id)
+        if invitation is None or invitation.customer != customer.key:
             return "unknown"
         numbers = [attempt.number for attempt in invitation.attempts if attempt.reference_id == reference_id]
         if not numbers:

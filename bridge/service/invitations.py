@@ -164,10 +164,10 @@ class Invitations:
             event, failure = CreateFailed(number, error.code), error
         except UpstreamError as error:
             event, failure = CreateUnknown(number), error
-        invitation = await self._record(invitation, event, customer)
+        invitation, word = await self._record(invitation, event, customer)
         if isinstance(event, Created):
             with contextlib.suppress(StoreUnavailable, Busy):  # a short cut for webhooks; the safety poll does without
-                await self._events.known(invitation, event.reference_id)
+                await self._events.known(invitation, event.reference_id, word)
         log.info(
             "invitation.created" if failure is None else "invitation.create_failed",
             invitation_id=invitation.id,
@@ -186,19 +186,25 @@ class Invitations:
 
     async def _record(
         self, invitation: Invitation, event: Created | CreateFailed | CreateUnknown, customer: Customer
-    ) -> Invitation:
-        """Write down what became of the create; what was made is worth a few tries, or it becomes an orphan."""
+    ) -> tuple[Invitation, str | None]:
+        """Write down what became of the create; what was made is worth a few tries, or it becomes an orphan.
+
+        Gives the word of an event that came before, too.
+        """
         give_up_at = self._records.monotonic() + _KEEP_TRYING_S
+        word: str | None = None
         while True:
             try:
-                return await self._records.apply(invitation, event, customer)
+                if isinstance(event, Created):
+                    word = await self._events.expect(invitation, event.reference_id) or word
+                return await self._records.apply(invitation, event, customer), word
             except UnknownInvitation as error:
                 # Not one that nobody issued: Redis lost the record meanwhile (FLUSHALL, eviction, an old backup).
                 log.error("record.lost", invitation_id=invitation.id, customer=customer.key, during="create")
                 known = lifecycle.decide(invitation, event, self._records.policy(customer), self._records.clock())
                 if isinstance(event, Created):
                     raise await self._orphaned(known.invitation, event, customer) from error
-                return known.invitation
+                return known.invitation, None
             except (Busy, StoreUnavailable) as error:
                 if not isinstance(event, Created):
                     raise

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from bridge.core.lifecycle import to_anonymise
+from bridge.core.lifecycle import holds, to_anonymise
 from bridge.core.models import DeadLetter, Invitation, Outcome, State
 from bridge.errors import UnknownInvitation
 from bridge.ports import Clock, InvitationStore, TaskQueue
@@ -56,6 +57,19 @@ class Operations:
             fits = customer in (None, invitation.customer) and state in (None, invitation.state)
             if fits and (not uncertain or is_uncertain(invitation)) and (not owed or to_anonymise(invitation)):
                 yield invitation
+
+    async def shared(self) -> dict[str, tuple[str, ...]]:
+        """Invitations that live by an application which others hold as well: id -> the others' ids."""
+        holders: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+        async for invitation in self._store.scan():
+            for reference_id in {attempt.reference_id for attempt in invitation.attempts if attempt.reference_id}:
+                if holds(invitation, reference_id):
+                    holders[invitation.customer, reference_id].append(invitation.id)
+        found: defaultdict[str, set[str]] = defaultdict(set)
+        for together in holders.values():
+            for invitation_id in together if len(together) > 1 else ():
+                found[invitation_id] |= set(together) - {invitation_id}
+        return {invitation_id: tuple(sorted(others)) for invitation_id, others in found.items()}
 
     async def invitation(self, invitation_id: str) -> Invitation:
         """One invitation; raises ``UnknownInvitation``."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -15,7 +16,7 @@ from bridge.core import lifecycle, schedule
 from bridge.core.callbacks import CallbackRule
 from bridge.core.customers import Customer
 from bridge.core.excerpts import without_names
-from bridge.core.lifecycle import Act, AnonymisedSeen, Ask, NotDoneSeen, ProviderSilent, ResultSeen, Wait
+from bridge.core.lifecycle import Act, AnonymisedSeen, Ask, HeldElsewhere, NotDoneSeen, ProviderSilent, ResultSeen, Wait
 from bridge.core.models import (
     Again,
     AttemptNote,
@@ -40,7 +41,8 @@ from bridge.errors import (
     UnknownInvitation,
     UpstreamError,
 )
-from bridge.ports import AssessmentProvider, Customers, Dice, Mint, Notifier, TaskQueue
+from bridge.ports import AssessmentProvider, Customers, Dice, Mint, Notifier, References, TaskQueue
+from bridge.service.holders import Holders
 from bridge.service.records import Records
 from bridge.service.words import StatusWords
 
@@ -75,6 +77,7 @@ class Tasks:
         dice: Dice,
         mint: Mint,
         words: StatusWords,
+        references: References,
     ) -> None:
         self._records = records
         self._queue = queue
@@ -86,6 +89,8 @@ class Tasks:
         self._dice = dice
         self._mint = mint
         self._words = words
+        self._references = references
+        self._holders = Holders(records.store, references)
         self._handlers: dict[TaskKind, Callable[[Invitation, Customer, Lease], Awaitable[Settlement]]] = {
             TaskKind.CHECK: self._check,
             TaskKind.NOTIFY: self._notify,
@@ -193,7 +198,11 @@ class Tasks:
         except UpstreamError as error:
             return await self._unanswered(invitation, customer, lease, error, begun)
         event = ResultSeen(result) if result is not None else NotDoneSeen()
-        await self._records.apply(invitation, event, customer)
+        decided = await self._records.apply(invitation, event, customer)
+        if decided.state is State.COMPLETED:
+            # The way to a record that now lives on for another retention lives on with it.
+            with contextlib.suppress(StoreUnavailable):
+                await self._references.remember(customer.key, reference_id, invitation.id)
         return Done()
 
     async def _result_if_done(self, customer: Customer, reference_id: str) -> Result | None:
@@ -280,6 +289,17 @@ class Tasks:
     async def _anonymise(self, invitation: Invitation, customer: Customer, lease: Lease) -> Settlement:
         for reference_id in lifecycle.to_anonymise(invitation):
             begun = time.monotonic()
+            if others := await self._holders.others(invitation, reference_id):
+                log.warning(
+                    "anonymisation.passed_on",
+                    invitation_id=invitation.id,
+                    customer=customer.key,
+                    others=list(others),
+                    text="they hold the same application; the deletion of the last of them has it anonymised",
+                )
+                invitation = await self._records.apply(invitation, HeldElsewhere(reference_id), customer)
+                await self._references.forget(customer.key, reference_id, invitation.id)
+                continue
             try:
                 await self._provider.anonymise(customer, reference_id)
             except UpstreamError as error:
@@ -289,6 +309,7 @@ class Tasks:
                     return Dead("refused", _note(error, now, begun))
                 return self._after_failure(lease, error, now, begun)
             invitation = await self._records.apply(invitation, AnonymisedSeen(reference_id), customer)
+            await self._references.forget(customer.key, reference_id, invitation.id)
         return Done()
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 from datetime import timedelta
 
 from bridge.core import ids
+from bridge.store import scripts
 from bridge.store.commands import Commands
 
 _WAITING = timedelta(minutes=10)
 _SEEN = timedelta(days=4)
 """Longer than a sender's retry plan, which spans three days."""
 _MARK = "?"
+_HOLDERS = 100
+"""Invitations of one application at most; the newest are kept."""
 
 
 class RedisReferences:
@@ -23,21 +26,15 @@ class RedisReferences:
 
     async def remember(self, customer: str, reference_id: str, invitation_id: str) -> str | None:
         """Keep the way; gives the word of an event that came before, once."""
-        key = self._reference(customer, reference_id)
-        command = ("SET", key, invitation_id, "PX", _ms(self._retention))
-        if await self._commands.run((*command, "NX")):
-            return None
-        # Not by SET with GET: redis-py makes a bool of whatever it gives.
-        value = await self._commands.run(("GET", key))
-        await self._commands.run(command)
-        before = value.decode("utf-8", "replace") if value is not None else ""
-        return before[len(_MARK) :] if before.startswith(_MARK) else None
+        args = (invitation_id, _ms(self._retention), _MARK, _HOLDERS)
+        word, *_ = await self._commands.run(scripts.REMEMBER.call([self._reference(customer, reference_id)], args))
+        return word.decode() or None
 
-    async def find(self, customer: str, reference_id: str) -> str | None:
-        """The invitation id, or None."""
+    async def find(self, customer: str, reference_id: str) -> tuple[str, ...]:
+        """The invitation ids, oldest first."""
         value = await self._commands.run(("GET", self._reference(customer, reference_id)))
-        text = value.decode("utf-8", "replace") if value is not None else None
-        return None if text is None or text.startswith(_MARK) else text
+        text = value.decode() if value is not None else ""
+        return () if text.startswith(_MARK) else tuple(text.split())
 
     async def waiting(self, customer: str, reference_id: str, word: str) -> None:
         """Keep an event for an id that nobody knows (yet) for a short time."""
@@ -45,9 +42,9 @@ class RedisReferences:
             ("SET", self._reference(customer, reference_id), f"{_MARK}{word}", "PX", _ms(_WAITING), "NX")
         )
 
-    async def forget(self, customer: str, reference_id: str) -> None:
-        """Forget the way: its candidate was deleted."""
-        await self._commands.run(("DEL", self._reference(customer, reference_id)))
+    async def forget(self, customer: str, reference_id: str, invitation_id: str) -> None:
+        """Forget the way to this invitation: its candidate was deleted."""
+        await self._commands.run(scripts.FORGET.call([self._reference(customer, reference_id)], [invitation_id]))
 
     async def seen(self, customer: str, event_id: str) -> bool:
         """Whether this event was marked within the last days."""

@@ -39,12 +39,14 @@ def _read(name: str) -> Script:
 
 COMMIT: Final = _read("commit")
 EXTEND: Final = _read("extend")
+FORGET: Final = _read("forget")
 LEASE: Final = _read("lease")
 MEND: Final = _read("mend")
 PEEK: Final = _read("peek")
 PUT_KEY_ASIDE: Final = _read("put_key_aside")
 PUT_TASK_ASIDE: Final = _read("put_task_aside")
 RECALL: Final = _read("recall")
+REMEMBER: Final = _read("remember")
 REINDEX: Final = _read("reindex")
 RESEAL: Final = _read("reseal")
 REVIVE: Final = _read("revive")
@@ -57,6 +59,7 @@ BY_SHA: Final[Mapping[Part, Script]] = {
     for script in (
         COMMIT,
         EXTEND,
+        FORGET,
         LEASE,
         MEND,
         PEEK,
@@ -64,6 +67,7 @@ BY_SHA: Final[Mapping[Part, Script]] = {
         PUT_TASK_ASIDE,
         RECALL,
         REINDEX,
+        REMEMBER,
         RESEAL,
         REVIVE,
         SETTLE,

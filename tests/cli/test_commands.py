@@ -30,6 +30,7 @@ from bridge.service.tasks import LEASE_LIFE
 from bridge.store.connection import open_client
 from bridge.store.invitations import RedisInvitations
 from bridge.store.tasks import RedisTasks
+from bridge.store.words import RedisWords
 from tests.core.build import OTHER_REPORT, POLICY
 from tests.redis_servers import RedisServer, binaries, free_port
 
@@ -107,8 +108,8 @@ class Content:
     """What lies in Redis: invitations made by the core, debts settled as the worker does it."""
 
     def __init__(self, url: str, prefix: str) -> None:
-        self._url = url
-        self._prefix = prefix
+        self.url = self._url = url
+        self.prefix = self._prefix = prefix
         self._count = 0
 
     def invitation(self, *events: lifecycle.Event, customer: str = "acme", at: datetime = NOW) -> Invitation:
@@ -119,7 +120,7 @@ class Content:
         """Store a completed one whose notification was given up."""
         one = self.invitation(
             lifecycle.Created(1, "ref-1", "https://equalture.example.com/1"),
-            lifecycle.Issued("https://acme.softgarden.io/notify"),
+            ISSUED,
             lifecycle.ResultSeen(OTHER_REPORT),
             customer=customer,
         )
@@ -170,6 +171,9 @@ def content(config: Path, redis: RedisServer, tmp_path: Path) -> Content:
 
 
 CREATED = lifecycle.Created(1, "ref-1", "https://equalture.example.com/1")
+
+
+ISSUED = lifecycle.Issued("https://acme.softgarden.io/notify")
 
 
 # -- what needs no Redis
@@ -298,6 +302,49 @@ def test_invitations_list(config: Path, content: Content) -> None:
     assert said.code == 0
     for one in (done, invited, lost):
         assert re.search(rf"^{one.id}\b.*\b{one.state}\b", said.out, re.MULTILINE), said.out
+
+
+def test_unknown_words_are_told_by_check_online(config: Path, content: Content) -> None:
+    """``check --online`` tells which status words the daemons did not understand, unless the settings know them meanwhile."""
+
+    async def heard() -> None:
+        async with open_client(content.url) as commands:
+            words = RedisWords(commands, prefix=content.prefix, life=DAY)
+            for word in ("finished", "finished", "completed", "all_done", "one_too_many"):
+                await words.keep("acme", word, NOW, limit=3)
+            assert await commands.run(("PTTL", f"{content.prefix}:words:acme")) > 0
+
+    asyncio.run(heard())
+    said = run("check", "--online", "--config", config)
+    assert (said.code, "acme: Equalture's status said all_done, finished, which" in said.out) == (1, True), said
+    assert "globex: Equalture's status" not in said.out
+    document = yaml.safe_load((config / "bridge.yaml").read_text())
+    document["equalture"]["done_words"] = ["FINISHED", "all_done"]
+    document["redis"]["url"] = "redis://127.0.0.1:1"
+    (config / "bridge.yaml").write_text(yaml.safe_dump(document))
+    assert "not looked for" in run("check", "--online", "--config", config).out
+
+
+def test_invitations_shared(config: Path, content: Content) -> None:
+    """``invitations list --shared`` shows those with the same application, and with whom they share it."""
+    one, other = content.invitation(CREATED, at=NOW - DAY), content.invitation(CREATED)
+    content.invitation(CREATED, customer="globex")
+    content.invitation(CREATED, lifecycle.ErasureRequested())
+    said = run("invitations", "list", "--shared", "--config", config, "--json")
+    assert said.code == 0
+    assert [(row["id"], row["shared_with"]) for row in said.json] == [(one.id, [other.id]), (other.id, [one.id])]
+    words = run("invitations", "list", "--shared", "--config", config)
+    assert (words.code, words.out.count(other.id)) == (0, 2)
+
+
+def test_invitations_refresh_errors(config: Path, content: Content) -> None:
+    """``invitations refresh`` of an unknown id, of a lost create and without Equalture is 1, and says why."""
+    lost = content.invitation(lifecycle.CreateUnknown(1))
+    for an_id, why in ((AN_ID, AN_ID), (lost.id, "no application"), (content.invitation(CREATED).id, "no answer")):
+        said = run("invitations", "refresh", an_id, "--config", config)
+        assert (said.code, why in said.out + said.err) == (1, True), said
+    said = run("invitations", "refresh", lost.id, "--config", config, "--json")
+    assert (said.code, said.json["outcome"], said.json["id"]) == (1, "nothing_to_ask", lost.id)
 
 
 def test_invitations_show(config: Path, content: Content) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from bridge.core import lifecycle
-from tests.cli.test_commands import CREATED, Content, config, content, redis, run  # noqa: F401
+from tests.cli.test_commands import CREATED, ISSUED, Content, config, content, redis, run  # noqa: F401
 from tests.core.build import OTHER_REPORT
 from tests.redis_servers import RedisServer
 
@@ -49,7 +49,7 @@ def test_quarantine(config: Path, content: Content, redis: RedisServer, prefix: 
 
 def test_reconcile(config: Path, content: Content, redis: RedisServer, prefix: str) -> None:  # noqa: F811
     """``reconcile --dry-run`` says what is lost and changes nothing; ``reconcile`` queues it again."""
-    one = content.invitation(CREATED, lifecycle.ResultSeen(OTHER_REPORT))
+    one = content.invitation(CREATED, ISSUED, lifecycle.ResultSeen(OTHER_REPORT))
     base = f"{prefix}:{{p{one.id[3]}}}:"
     lost = {"requeued": [f"{one.id}:notify"]}
     with redis.client() as client:

@@ -102,6 +102,6 @@ async def test_short_cut_goes_with_the_deletion() -> None:
     world = World()
     one = await world.invited()
     await world.erasure.erase(ACME, one.id)
-    assert await world.references.find("acme", "ref-1") is None
-    await world.events.known(await world.load(one), "ref-1")
-    assert await world.references.find("acme", "ref-1") is None
+    assert await world.references.find("acme", "ref-1") == ()
+    await world.events.known(await world.load(one), "ref-1", await world.events.expect(one, "ref-1"))
+    assert await world.references.find("acme", "ref-1") == ()

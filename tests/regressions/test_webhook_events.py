@@ -28,12 +28,19 @@ async def test_references_on_a_real_redis() -> None:
             assert await references.remember("acme", "new", "iv_1") is None
             await references.waiting("acme", "early", "started")
             await references.waiting("acme", "early", "finished")
-            assert await references.find("acme", "early") is None
+            assert await references.find("acme", "early") == ()
             assert await references.remember("acme", "early", "iv_2") == "started"
             assert await references.remember("acme", "early", "iv_2") is None
-            assert [await references.find("acme", one) for one in ("new", "early", "other")] == ["iv_1", "iv_2", None]
-            await references.forget("acme", "new")
-            assert await references.find("acme", "new") is None
+            found = [await references.find("acme", one) for one in ("new", "early", "other")]
+            assert found == [("iv_1",), ("iv_2",), ()]
+            await references.forget("acme", "new", "iv_2")
+            assert await references.remember("acme", "new", "iv_2") is None
+            assert await references.remember("acme", "new", "iv_1") is None
+            assert await references.find("acme", "new") == ("iv_2", "iv_1")
+            await references.forget("acme", "new", "iv_2")
+            assert await references.find("acme", "new") == ("iv_1",)
+            await references.forget("acme", "new", "iv_1")
+            assert await references.find("acme", "new") == ()
             assert [await references.seen("acme", "e") for _ in range(2)] == [False, False]
             await references.mark("acme", "e")
             assert [await references.seen(name, "e") for name in ("acme", "globex")] == [True, False]

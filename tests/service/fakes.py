@@ -32,6 +32,7 @@ from bridge.core.models import (
 from bridge.ports import AssessmentProvider, Notifier
 from bridge.service.erasure import Erasure
 from bridge.service.events import Events
+from bridge.service.holders import Holders
 from bridge.service.invitations import Invitations
 from bridge.service.operations import Operations
 from bridge.service.records import Records
@@ -172,23 +173,26 @@ class MemoryReferences:
     """``References`` in dictionaries."""
 
     def __init__(self) -> None:
-        self._known: dict[tuple[str, str], str] = {}
+        self._known: dict[tuple[str, str], list[str]] = {}
         self._waiting: dict[tuple[str, str], str] = {}
         self._seen: set[tuple[str, str]] = set()
 
     async def remember(self, customer: str, reference_id: str, invitation_id: str) -> str | None:
-        self._known[customer, reference_id] = invitation_id
+        known = self._known.setdefault((customer, reference_id), [])
+        known[:] = [*(one for one in known if one != invitation_id), invitation_id]
         return self._waiting.pop((customer, reference_id), None)
 
-    async def find(self, customer: str, reference_id: str) -> str | None:
-        return self._known.get((customer, reference_id))
+    async def find(self, customer: str, reference_id: str) -> tuple[str, ...]:
+        return tuple(self._known.get((customer, reference_id), ()))
 
     async def waiting(self, customer: str, reference_id: str, word: str) -> None:
         if (customer, reference_id) not in self._known:
             self._waiting.setdefault((customer, reference_id), word)
 
-    async def forget(self, customer: str, reference_id: str) -> None:
-        self._known.pop((customer, reference_id), None)
+    async def forget(self, customer: str, reference_id: str, invitation_id: str) -> None:
+        known = self._known.pop((customer, reference_id), [])
+        if left := [one for one in known if one != invitation_id]:
+            self._known[customer, reference_id] = left
 
     async def seen(self, customer: str, event_id: str) -> bool:
         return (customer, event_id) in self._seen
@@ -249,7 +253,7 @@ class World:
         )
         self.words = StatusWords(self.word_store, self.clock)
         self.tasks = self.make_tasks()
-        self.events = Events(self.records, self.references, self.directory)
+        self.events = Events(self.records, self.references, Holders(self.store, self.references), self.directory)
         self.invitations = self.make_invitations()
         self.erasure = Erasure(self.records, self.tasks, self.references, self.pause)
         self.operations = Operations(self.store, self.store, self.clock)
@@ -269,6 +273,7 @@ class World:
             lambda: self.dice,
             self.mint,
             self.words,
+            self.references,
         )
 
     def make_invitations(self) -> Invitations:
@@ -307,6 +312,12 @@ class World:
         done = await self.load(one)
         assert done.state is State.COMPLETED
         return done
+
+    async def completed_by_poll(self, invitation: Invitation) -> Invitation:
+        """The provider is asked at the next poll, and has a result."""
+        self.clock.advance(ACME.equalture.poll_every)
+        await self.work()
+        return await self.load(invitation)
 
     async def hint(self, invitation: Invitation, report: Result | None = RESULT) -> Invitation:
         """The provider's callback comes in."""

@@ -1,0 +1,24 @@
+"""Who lives by an application at the provider: by right one invitation, but a provider may give two the same."""
+
+from __future__ import annotations
+
+from bridge.core import lifecycle
+from bridge.core.models import Invitation
+from bridge.ports import InvitationStore, References
+
+
+class Holders:
+    """What the references say, proven by the records: the references alone may be out of date."""
+
+    def __init__(self, store: InvitationStore, references: References) -> None:
+        self._store = store
+        self._references = references
+
+    async def others(self, invitation: Invitation, reference_id: str) -> tuple[str, ...]:
+        """The ids of the other living invitations that hold this application."""
+        found = []
+        for other_id in await self._references.find(invitation.customer, reference_id):
+            other = await self._store.load(other_id) if other_id != invitation.id else None
+            if other is not None and other.customer == invitation.customer and lifecycle.holds(other, reference_id):
+                found.append(other.id)
+        return tuple(found)
