@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+from importlib.resources import files
 from pathlib import Path
 
 import click
@@ -16,14 +18,39 @@ from bridge.app import open_provider
 from bridge.cli.common import config_option, customer_of, json_option, load, load_usable
 from bridge.core.customers import Customer
 from bridge.core.models import Job
+from bridge.errors import BridgeError
 from bridge.service.tests import compare
 from bridge.settings import Settings, masked
 from bridge.settings.json_schema import json_schema
 
+SAMPLES = ("README.md", "bridge.yaml", "customers/example.yaml.sample")
+
 
 @click.group("config")
 def configuration() -> None:
-    """Look at the configuration."""
+    """Look at the configuration, or make one."""
+
+
+@configuration.command("init")
+@click.argument("folder", metavar="[DIR]", type=click.Path(path_type=Path, file_okay=False), required=False)
+@config_option
+def config_init(folder: Path | None, config: Path) -> None:
+    """Write the commented sample configuration into DIR; nothing that is there is overwritten."""
+    target = folder or config
+    samples = {name: files("bridge").joinpath("samples", name).read_bytes() for name in SAMPLES}
+    if there := [str(target / name) for name in samples if (target / name).exists()]:
+        raise BridgeError(f"nothing was written, since this is there already: {', '.join(there)}")
+    try:
+        for name, text in samples.items():
+            file = target / name
+            file.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+            # Secrets may come to stand in it: its owner may read and write it, and the group that the service runs as.
+            with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640), "wb") as stream:
+                stream.write(text)
+            click.echo(file)
+    except OSError as error:
+        raise BridgeError(f"{error.filename}: {error.strerror}") from None
+    click.echo(f"Next: read {target / 'README.md'}", err=True)
 
 
 @configuration.command("show")
