@@ -16,7 +16,7 @@ from typing import Any, Final
 import structlog
 
 from bridge.core import ids
-from bridge.core.lifecycle import to_anonymise
+from bridge.core.lifecycle import reference_of, to_anonymise
 from bridge.core.models import OPEN, Invitation, Reconciled, State, TaskKind
 from bridge.errors import RecordDamaged, RecordUnreadable, StoreUnavailable
 from bridge.ports import Clock
@@ -206,7 +206,8 @@ class Reconciliation:
 def _kinds_of(invitation: Invitation) -> list[TaskKind]:
     """What a record of an older version, which does not say so, surely needs."""
     kinds = []
-    if invitation.state in OPEN or (invitation.state is State.COMPLETED and not invitation.confirmed):
+    unconfirmed = invitation.state is State.COMPLETED and not invitation.confirmed
+    if invitation.state in OPEN or (unconfirmed and reference_of(invitation) is not None):
         kinds.append(TaskKind.CHECK)
     if to_anonymise(invitation):
         kinds.append(TaskKind.ANONYMISE)

@@ -30,6 +30,7 @@ from tests.store.conformance import ANONYMISE, CHECK, MINUTE, NOTIFY, NOW, Backe
 from tests.store.conftest import redis_backend
 
 pytestmark = pytest.mark.redis
+ASKABLE = (Attempt(1, "d" * 64, NOW, Outcome.CREATED, "r"),)
 
 
 @pytest.fixture
@@ -142,10 +143,11 @@ async def test_half_a_commit(backend: Backend, names: keys.Keys, real_commands: 
     ("fields", "kinds"),
     [
         ({"state": State.INVITED}, {CHECK}),
-        ({"state": State.COMPLETED, "result": Result()}, {CHECK}),
+        ({"state": State.COMPLETED, "result": Result(), "attempts": ASKABLE, "live_attempt": 1}, {CHECK}),
+        ({"state": State.COMPLETED, "result": Result()}, set()),
         ({"state": State.COMPLETED, "result": Result(), "confirmed": True}, set()),
         ({"state": State.EXPIRED}, set()),
-        ({"state": State.ERASED, "attempts": (Attempt(1, "d" * 64, NOW, Outcome.CREATED, "r"),)}, {ANONYMISE}),
+        ({"state": State.ERASED, "attempts": ASKABLE}, {ANONYMISE}),
     ],
 )
 async def test_records_of_an_older_version(
