@@ -33,6 +33,7 @@ class Handlers:
 
     async def invite(self, request: web.Request) -> web.Response:
         """Invite a candidate to a test."""
+        self._intake.look_at(request)
         if "Content-Type" in request.headers and not request.content_type.endswith("json"):
             msg = "The body has to be JSON."
             raise InvalidRequest(msg, {"Content-Type": ["Send application/json."]})

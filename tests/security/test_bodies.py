@@ -148,6 +148,8 @@ async def test_what_cannot_be_unpacked_is_a_hint(bridge: Bridge, encoding: str, 
     before = len(bridge.equalture.calls("status"))
     reply = await bridge.ask("PUT", path, data=packed, headers={"Content-Encoding": encoding})
     assert reply.status == status
+    if status == 415:
+        assert reply.headers["Connection"] == "close"
     await eventually(lambda: len(bridge.equalture.calls("status")) > before)
 
 

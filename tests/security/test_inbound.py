@@ -231,6 +231,12 @@ async def test_compressed_bodies_are_415(hooked: Bridge, encoding: str) -> None:
         assert (reply.headers["Accept-Encoding"], reply.headers["Connection"]) == ("identity", "close")
 
 
+async def test_compression_comes_before_the_type(bridge: Bridge) -> None:
+    """What is wrong about a compressed form is first that it is compressed."""
+    headers = bearer(bridge) | {"Content-Encoding": "gzip", "Content-Type": "application/x-www-form-urlencoded"}
+    assert (await bridge.ask("POST", INVITE, data=b"x", headers=headers)).status == 415
+
+
 async def test_no_encoding_is_fine(bridge: Bridge) -> None:
     """ "identity" is no encoding, and an encoding without a body does no harm."""
     headers = bearer(bridge) | {"Content-Encoding": "identity"}
