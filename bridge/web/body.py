@@ -12,7 +12,7 @@ from aiohttp.http_exceptions import HttpProcessingError
 
 from bridge import wire
 from bridge.errors import BodyTooLarge, InvalidRequest, Overloaded, SlowBody, UnsupportedEncoding
-from bridge.web.keys import EXPECTS
+from bridge.web.keys import EXPECTS, READ
 
 BODY_TIME_S = 10.0
 _GZIP = ("gzip", "x-gzip")
@@ -93,6 +93,7 @@ class Intake:
             raise _broken() from error
         finally:
             self.room.give_back(holder, taken)
+        request[READ] = True
         return bytes(body)
 
     def _unpacked(self, raw: bytes, encoding: str) -> bytes:

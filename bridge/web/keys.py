@@ -22,5 +22,7 @@ CUSTOMER = web.RequestKey("customer", Customer)
 EXPECTS = web.RequestKey("expects", bool)
 FAILURE = web.RequestKey("failure", BridgeError)
 """Why the answer is no success, for the log: what a page says is for people."""
+READ = web.RequestKey("read", bool)
+"""There if the body was taken in to its end."""
 REQUEST_ID = web.RequestKey("request_id", str)
 ROUTE = web.RequestKey("route", str)

@@ -20,7 +20,7 @@ from bridge.errors import (
     UpstreamError,
 )
 from bridge.web import problems
-from bridge.web.keys import DRAINING, FAILURE, HEARD, REQUEST_ID, ROUTE
+from bridge.web.keys import DRAINING, FAILURE, HEARD, READ, REQUEST_ID, ROUTE
 from bridge.web.listener import complete
 from bridge.web.routing import Handler
 
@@ -43,7 +43,7 @@ async def net(request: web.Request, handler: Handler) -> web.StreamResponse:
     with bound_contextvars(request_id=request_id):
         response, code, severity = await _answer(request, handler)
         complete(response, request_id)
-        if request.app[DRAINING]() or not request.content.at_eof():
+        if request.app[DRAINING]() or (request.body_exists and READ not in request):
             # What is left of a body that nobody wants must not hold the connection, nor be taken for a request.
             response.force_close()
         failure = request.get(FAILURE)
