@@ -234,7 +234,7 @@ async def open_runtime(
         services = Services(
             tests=tests,
             invitations=Invitations(records, provider, tests, signer, rule, mint, events),
-            results=Results(records, directory, signer),
+            results=Results(records, queue, directory, signer),
             events=events,
             links=Links(records, provider, directory, signer, settings.limits.link_max_age),
             erasure=Erasure(records, tasks, references),

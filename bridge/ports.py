@@ -6,7 +6,7 @@ Every method may raise ``StoreUnavailable`` (store, queue) or an ``UpstreamError
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from bridge.core.customers import Customer, Directory
@@ -180,6 +180,11 @@ class TaskQueue(Protocol):
         self, invitation_id: str, kind: TaskKind, now: datetime, *, owner: str, until: datetime
     ) -> Lease | None:
         """Lease one queued task whether due or not; None: not queued, or leased by somebody else."""
+
+    async def bring_forward(
+        self, customer: str, invitation_id: str, kind: TaskKind, now: datetime, *, every: timedelta
+    ) -> bool:
+        """Make a queued task due now, at most once in *every*; False: not queued, due or at work already, or done just now."""
 
     async def extend(self, leases: Sequence[Lease], until: datetime) -> None:
         """Heartbeat: keep those that are still ours until *until*."""

@@ -73,6 +73,7 @@ class MemoryStore:
         self._records: dict[str, tuple[int, bytes, datetime | None]] = {}
         self._orders: dict[tuple[str, str], str] = {}
         self._tasks: dict[tuple[str, TaskKind], _Task] = {}
+        self._looked: dict[tuple[str, TaskKind], datetime] = {}
         self._dead: dict[tuple[str, TaskKind], DeadLetter] = {}
         self._revisions = itertools.count(1_000_000)
 
@@ -169,6 +170,18 @@ class MemoryStore:
         else:
             task.hand_over(owner, next(self._revisions), _cut(until))
         return _lease(invitation_id, kind, task)
+
+    async def bring_forward(
+        self, customer: str, invitation_id: str, kind: TaskKind, now: datetime, *, every: timedelta
+    ) -> bool:
+        self._check()
+        task, before = self._tasks.get((invitation_id, kind)), self._looked.get((invitation_id, kind))
+        if before is not None and before <= now < before + every:
+            return False
+        if task is None or task.customer != customer or task.held(now) or task.due <= now or task.urgent:
+            return False
+        self._looked[invitation_id, kind] = task.due = _cut(now)
+        return True
 
     async def extend(self, leases: Sequence[Lease], until: datetime) -> None:
         self._check()

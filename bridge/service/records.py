@@ -64,7 +64,7 @@ class Records:
         self.store = store
         self.clock = clock
         self.monotonic = monotonic
-        self._wake = wake
+        self.wake = wake
         self._dice = dice
         self._pause = pause
         self._lines: dict[str, _Line] = {}
@@ -93,7 +93,7 @@ class Records:
         """Commit one step; False: somebody was faster."""
         committed = await self.store.commit(step)
         if committed and any(isinstance(task, Due) and task.at <= self.clock() for task in step.tasks):
-            self._wake()
+            self.wake()
         return committed
 
     async def apply(self, invitation: Invitation, event: Event, customer: Customer | None) -> Invitation:

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import hmac
+import math
+from collections import OrderedDict
+from datetime import timedelta
 
 import structlog
 
-from bridge.core import ids, translate
+from bridge.core import ids, lifecycle, translate
 from bridge.core.customers import Customer
-from bridge.core.lifecycle import HintSeen, Issued
+from bridge.core.lifecycle import Ask, HintSeen, Issued
 from bridge.core.links import Links
-from bridge.core.models import Attempt, Invitation, Result, State
+from bridge.core.models import OPEN, Attempt, Invitation, Result, State, TaskKind
 from bridge.core.translate import View
-from bridge.ports import Customers
+from bridge.errors import StoreUnavailable
+from bridge.ports import Customers, TaskQueue
 from bridge.service.records import Records, unknown_invitation
+
+LOOK_EVERY = timedelta(minutes=1)
+"""How often a reading may have the provider asked about one invitation."""
+
+LOOKED_LIMIT = 10_000
+"""Invitations whose last reading this process remembers."""
 
 log = structlog.get_logger()
 
@@ -21,8 +32,19 @@ log = structlog.get_logger()
 class Results:
     """What is known of an invitation, and hints that there is more to know."""
 
-    def __init__(self, records: Records, customers: Customers, links: Links) -> None:
+    def __init__(
+        self,
+        records: Records,
+        queue: TaskQueue,
+        customers: Customers,
+        links: Links,
+        *,
+        remembered: int = LOOKED_LIMIT,
+    ) -> None:
         self._records = records
+        self._queue = queue
+        self._looked: OrderedDict[str, float] = OrderedDict()
+        self._remembered = remembered
         self._customers = customers
         self._links = links
 
@@ -34,7 +56,29 @@ class Results:
         if not invitation.issued:
             # Whoever asks for it has its id after all: Redis may have lost the note of it in a power cut.
             invitation = await self._records.apply(invitation, Issued(invitation.callback), customer)
+        if invitation.state in OPEN:
+            await self._look_soon(invitation, customer)
         return translate.view(invitation, customer, self._links)
+
+    async def _look_soon(self, invitation: Invitation, customer: Customer) -> None:
+        """Have the provider asked about what softgarden waits for, should a callback have got lost; it is not waited for.
+
+        The memory spares most reads a look at the queue; the queue sees to it that all processes together ask once a minute.
+        """
+        now = self._records.monotonic()
+        if now < self._looked.get(invitation.id, -math.inf) + LOOK_EVERY.total_seconds():
+            return
+        if not isinstance(lifecycle.question(invitation, self._records.policy(customer), self._records.clock()), Ask):
+            return
+        self._looked[invitation.id] = now
+        self._looked.move_to_end(invitation.id)
+        if len(self._looked) > self._remembered:
+            self._looked.popitem(last=False)
+        with contextlib.suppress(StoreUnavailable):
+            if await self._queue.bring_forward(
+                customer.key, invitation.id, TaskKind.CHECK, self._records.clock(), every=LOOK_EVERY
+            ):
+                self._records.wake()
 
     async def recognise(self, invitation_id: str, secret: str, credentials: str | None) -> tuple[Invitation, Attempt]:
         """Which attempt's callback URL this is; raises the same ``UnknownInvitation`` for a wrong id, secret or token.

@@ -5,6 +5,7 @@
     <prefix>:{p7}:iv:<invitation id>     string  the record, "<version>|<nonce>:<tasks>|<json>"
     <prefix>:{p7}:order:<order key>      string  invitation id
     <prefix>:{p7}:doubt:<invitation id>  string  its last change was not confirmed by enough
+    <prefix>:{p7}:looked:<invitation id>  string  ms at which its CHECK was last made due by a reading; for a minute
                                                  replicas (see redis.wait)
     <prefix>:{p7}:lanes                  zset    lane -> due ms of its earliest task
     <prefix>:{p7}:due:<lane>             zset    invitation id -> due ms (of a leased task: the end
@@ -108,6 +109,10 @@ class Keys:
     def doubt(self, invitation_id: str) -> str:
         """The mark of an invitation whose last change is not confirmed."""
         return f"{self.base}doubt:{invitation_id}"
+
+    def looked(self, invitation_id: str) -> str:
+        """When a CHECK of an invitation was last brought forward, in ms; it lives for as long as that matters."""
+        return f"{self.base}looked:{invitation_id}"
 
     def due(self, lane_name: str) -> str:
         """The queue of a lane."""

@@ -37,6 +37,7 @@ def _read(name: str) -> Script:
     return Script(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
 
 
+BRING_FORWARD: Final = _read("bring_forward")
 COMMIT: Final = _read("commit")
 EXTEND: Final = _read("extend")
 FORGET: Final = _read("forget")
@@ -57,6 +58,7 @@ UNCLAIM: Final = _read("unclaim")
 BY_SHA: Final[Mapping[Part, Script]] = {
     script.sha: script
     for script in (
+        BRING_FORWARD,
         COMMIT,
         EXTEND,
         FORGET,

@@ -142,6 +142,28 @@ class RedisTasks:
             urgent=urgent == 1,
         )
 
+    async def bring_forward(
+        self, customer: str, invitation_id: str, kind: TaskKind, now: datetime, *, every: timedelta
+    ) -> bool:
+        """Make a queued task due now, at most once in *every*; False: there was nothing to do."""
+        partition = ids.partition_in(invitation_id)
+        if partition is None:
+            return False
+        names, lane = self._keys[partition], keys.lane(customer, kind)
+        done: int = await self._commands.run(
+            scripts.BRING_FORWARD.call(
+                [*names.queues(lane), names.tasks, names.lanes, names.looked(invitation_id)],
+                [
+                    invitation_id,
+                    keys.task(invitation_id, kind),
+                    lane,
+                    records.to_ms(now),
+                    every // timedelta(milliseconds=1),
+                ],
+            )
+        )
+        return done == 1
+
     async def extend(self, leases: Sequence[Lease], until: datetime) -> None:
         """Heartbeat: keep those that are still ours until *until*; those whose partition is away run out."""
         calls: list[scripts.Command] = []

@@ -133,7 +133,7 @@ async def test_reading_proves_that_softgarden_has_the_id(world: World) -> None:
     one = await lost(world)
     await world.hint(one)
     await world.work()
-    results = Results(world.records, world.directory, LINKS)
+    results = Results(world.records, world.store, world.directory, LINKS)
     assert "COMPLETED" == (await results.read(ACME, one.id)).status
     await world.work()
     assert [one.id] == notified(world)
@@ -157,7 +157,7 @@ async def test_what_was_never_issued_goes_when_it_is_replaced(world: World) -> N
     two = await world.invited()
     assert two.id != one.id
     with pytest.raises(UnknownInvitation):
-        await Results(world.records, world.directory, LINKS).read(ACME, one.id)
+        await Results(world.records, world.store, world.directory, LINKS).read(ACME, one.id)
     assert [] == notified(world)
 
 

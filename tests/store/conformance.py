@@ -543,6 +543,41 @@ class QueuePromises:
         assert again is not None
         assert (again.attempt, again.history) == (2, (note(),))
 
+    async def test_bring_forward(self, backend: Backend) -> None:
+        """A queued task is due now once it is brought forward, once in a while; its attempts stay."""
+
+        async def forward(invitation_id: str, at: datetime = NOW, customer: str = "acme") -> bool:
+            return await backend.tasks.bring_forward(customer, invitation_id, CHECK, at, every=MINUTE)
+
+        one = await put(backend, due(at=NOW + timedelta(days=1)))
+        mine = await backend.tasks.take(one.id, CHECK, NOW, owner="w1", until=NOW + MINUTE)
+        assert mine is not None
+        assert not await forward(one.id)
+        assert await backend.tasks.settle(mine, Again(NOW + timedelta(days=1), note()), NOW)
+        assert await forward(one.id)
+        assert not await forward(one.id)
+        (again,) = await lease(backend)
+        assert (again.attempt, again.history) == (2, (note(),))
+        assert await backend.tasks.settle(again, Again(NOW + timedelta(days=1)), NOW)
+        assert not await forward(one.id, NOW + MINUTE - SECOND)
+        assert await forward(one.id, NOW + MINUTE)
+        assert await backend.tasks.next_due() == NOW + MINUTE
+
+    async def test_nothing_to_bring_forward(self, backend: Backend) -> None:
+        """What is not queued, due already or urgent is left alone, as is what belongs to somebody else."""
+        ready = await put(backend, due(at=NOW - SECOND))
+        urgent = await put(backend, due(at=NOW + MINUTE, urgent=True))
+        later = await put(backend, due(at=NOW + MINUTE))
+        for customer, an_id in (
+            ("acme", ready.id),
+            ("acme", urgent.id),
+            ("globex", later.id),
+            ("acme", "iv_7" + "a" * 24),
+            ("acme", "nonsense"),
+        ):
+            assert not await backend.tasks.bring_forward(customer, an_id, CHECK, NOW, every=MINUTE)
+        assert [one.invitation_id for one in await lease(backend)] == [ready.id]
+
     async def test_taken_in_parallel(self, backend: Backend) -> None:
         """Of 20 who take a task one gets it."""
         one = await put(backend, due())
