@@ -34,6 +34,8 @@ class Findings:
 
     lost_results: list[str] = field(default_factory=list)
     lost_notifications: list[str] = field(default_factory=list)
+    never_issued: list[str] = field(default_factory=list)
+    """Notifications of ids that softgarden had not been given."""
     duplicate_applications: list[str] = field(default_factory=list)
     illegal_changes: list[str] = field(default_factory=list)
     undeleted: list[str] = field(default_factory=list)
@@ -63,6 +65,7 @@ def audit(evidence: Evidence) -> Findings:
             found.given_up.append(f"{known.candidate_id}: never invited after all tries")
             continue
         _outcome(evidence, known, notified[known.invitation_id], found)
+    _issues(evidence, found)
     _changes(evidence, found)
     _deletions(evidence, found)
     _errors(evidence, found)
@@ -149,6 +152,26 @@ def _outcome(evidence: Evidence, known: Round, notified: Counter[str], found: Fi
         letter = (invitation_id, TaskKind.NOTIFY) in evidence.dead
         if not letter:
             found.lost_notifications.append(f"{invitation_id}: {status}, told {dict(notified)}")
+
+
+def _issues(evidence: Evidence, found: Findings) -> None:
+    """softgarden is notified of nothing but ids that it was given; an answer that got lost on its way counts as given."""
+    given: dict[str, float] = {}
+    unanswered: list[tuple[float, str]] = []
+    for entry in evidence.answers:
+        if entry.operation == "invite" and entry.status == 200:
+            invitation_id = entry.response_json["invitationId"]
+            given[invitation_id] = min(entry.began, given.get(invitation_id, entry.began))
+        elif entry.operation == "invite" and entry.status == 0:
+            unanswered.append((entry.began, entry.request_json["candidate"]["id"]))
+    for entry in evidence.notifications:
+        invitation_id = str(entry.invitation_id)
+        if given.get(invitation_id, float("inf")) <= entry.began:
+            continue
+        record = evidence.records.get(invitation_id)
+        candidate = record.application_id if record is not None else ""
+        if not any(began <= entry.began and candidate in ("", whose) for began, whose in unanswered):
+            found.never_issued.append(f"{invitation_id}: notified, though no answer with 200 or none at all had it")
 
 
 def _changes(evidence: Evidence, found: Findings) -> None:

@@ -72,8 +72,9 @@ async def unsettled(stage: Stage, commands: Commands, rounds: Iterable[Round]) -
         keys = Keys(PREFIX, partition)
         kinds = (TaskKind.NOTIFY, TaskKind.ANONYMISE)
         lanes = [(customer, kind) for customer in CUSTOMERS for kind in kinds]
-        counts = await commands.run_all([("ZCARD", keys.due(lane(*each))) for each in lanes])
-        for (_, kind), count in zip(lanes, counts, strict=True):
+        queues = [(kind, queue) for customer, kind in lanes for queue in keys.queues(lane(customer, kind))]
+        counts = await commands.run_all([("ZCARD", queue) for _, queue in queues])
+        for (kind, _), count in zip(queues, counts, strict=True):
             found[f"{kind} tasks"] += count
     wanted = {known.invitation_id: known.due for known in rounds if known.due is not None}
     async for invitation in store_of(commands).scan():

@@ -43,6 +43,12 @@ def create(at: float, reference_id: str | None = REF, **more: Any) -> Entry:
     return entry("create", at, 201, reference_id=reference_id, request_json=asked, **more)
 
 
+def invite(at: float, status: int, candidate: str = "c1") -> Entry:
+    """softgarden orders."""
+    answer = {"invitationId": IV} if status == 200 else None
+    return entry("invite", at, status, request_json={"candidate": {"id": candidate}}, response_json=answer)
+
+
 def read(at: float, answer: dict[str, Any] | None) -> Entry:
     """softgarden reads the result; None: 404."""
     return entry("results", at, 404 if answer is None else 200, response_json=answer or {}, invitation_id=IV)
@@ -108,7 +114,7 @@ def completed() -> Evidence:
         creates=[create(0.1)],
         reads=[read(2.0, PENDING), read(5.0, DONE), read(9.0, DONE)],
         notifications=[told(4.8, "COMPLETED")],
-        answers=[],
+        answers=[invite(0.0, 200)],
         records={IV: record()},
         finals={IV: reply(200, DONE)},
         redis="nothing private",
@@ -154,6 +160,9 @@ PLANTED: dict[str, tuple[str, Callable[[], Evidence], Plant]] = {
         lambda e: setattr(e, "notifications", [told(5, "COMPLETED", 500)]),
     ),
     "expiry never told": ("lost_notifications", completed, _expired_untold),
+    "id never given": ("never_issued", completed, lambda e: setattr(e, "answers", [invite(0.0, 504)])),
+    "id given too late": ("never_issued", completed, lambda e: setattr(e, "answers", [invite(5.0, 200)])),
+    "another's answer lost": ("never_issued", completed, lambda e: setattr(e, "answers", [invite(0.0, 0, "c2")])),
     "made twice": ("duplicate_applications", completed, lambda e: second(e, 5.0)),
     "made twice at once": ("duplicate_applications", completed, lambda e: second(e, 0.05)),
     "asked twice": ("duplicate_applications", completed, lambda e: e.creates.append(create(6.0, None))),
@@ -191,6 +200,11 @@ def broken(found: Findings) -> set[str]:
 def test_what_went_well_is_fine(evidence: Callable[[], Evidence]) -> None:
     """A journey that went as it should leaves nothing to complain of."""
     assert broken(audit(evidence())) == set()
+
+
+def test_lost_answer_may_have_had_the_id() -> None:
+    """An order without any answer (its process was killed) may have been given the id."""
+    assert broken(audit(replace(completed(), answers=[invite(0.0, 0)]))) == set()
 
 
 @pytest.mark.parametrize("name", PLANTED)
