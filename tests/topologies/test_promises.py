@@ -144,7 +144,7 @@ async def test_spoilt_certificate(certificates: Path) -> None:
 
 def test_missing_authority() -> None:
     """A file of certificates that is not there is a complaint at the start, not a mystery later."""
-    with pytest.raises(ConfigError, match="cannot be read: /nowhere"):
+    with pytest.raises(ConfigError, match="cannot be read"):
         read_url("rediss://h?ca=/nowhere")
     with pytest.raises(ConfigError, match="tls=true"):
         read_url("redis+cluster://h?ca=/nowhere")
