@@ -42,7 +42,7 @@ class Turns:
     loses anything while nobody else wants something, and a customer with hundreds of requests is one among the customers.
     """
 
-    def __init__(self, at_once: int = 2, waiting: int = 1000) -> None:
+    def __init__(self, at_once: int = 8, waiting: int = 1000) -> None:
         self._at_once = at_once
         self._waiting = waiting
         self._left = at_once
