@@ -171,5 +171,5 @@ async def test_away_and_back(
         reply = await client.read_results(invited.json["invitationId"])
         return reply.status == 200 and reply.json["status"] == "COMPLETED"
 
-    await eventually(known, 8)
+    await eventually(known, 30)
     await softgarden.wait_calls("notify", status=204)
