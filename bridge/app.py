@@ -242,7 +242,7 @@ async def open_runtime(
             records=records,
             operations=Operations(store, queue, clock),
             words=words,
-            refreshing=Refreshing(records, provider, directory, signer),
+            refreshing=Refreshing(records, provider, directory),
         )
         current.append(
             Runtime(

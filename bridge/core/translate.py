@@ -67,18 +67,25 @@ def view(invitation: Invitation, customer: Customer, links: Links) -> View:
     page = links.results(invitation.id)
     if invitation.state is State.COMPLETED and invitation.result is not None:
         result, policy = invitation.result, customer.results
-        dashboard = result.dashboard_url if policy.result_url == "dashboard" else None
+        score, dashboard = shown(result, customer)
         return View(
             status="COMPLETED",
             completed_at=invitation.completed_at,
             result_url=dashboard or page,
             report_url=links.report(invitation.id) if policy.report else None,
             share_url=links.share(invitation.id) if policy.share and result_reference(invitation) else None,
-            score=score_text(policy.score, result, customer.equalture.locale),
+            score=score,
         )
     if invitation.state is State.EXPIRED:
         return View(status="EXPIRED", expired_at=invitation.expired_at, result_url=page)
     return View(status="PENDING", result_url=page)
+
+
+def shown(result: Result, customer: Customer) -> tuple[str | None, str | None]:
+    """What softgarden shows of a result itself: the score, and Equalture's link where the customer wants that."""
+    policy = customer.results
+    dashboard = result.dashboard_url if policy.result_url == "dashboard" else None
+    return score_text(policy.score, result, customer.equalture.locale), dashboard
 
 
 def test_url(invitation: Invitation, customer: Customer, links: Links) -> str:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import structlog
 
 from bridge.core import lifecycle, translate
 from bridge.core.lifecycle import NotDoneSeen, ResultRefreshed
-from bridge.core.links import Links
 from bridge.core.models import Invitation, State
 from bridge.errors import UnknownInvitation
 from bridge.ports import AssessmentProvider, Customers
@@ -30,11 +29,10 @@ class Refreshed:
 class Refreshing:
     """Fetches a result whatever the status says: newer scores, or another language since the settings changed."""
 
-    def __init__(self, records: Records, provider: AssessmentProvider, customers: Customers, links: Links) -> None:
+    def __init__(self, records: Records, provider: AssessmentProvider, customers: Customers) -> None:
         self._records = records
         self._provider = provider
         self._customers = customers
-        self._links = links
 
     async def refresh(self, invitation_id: str) -> Refreshed:
         """Take over what the provider says now; the completion time stays. Raises ``UnknownInvitation`` and ``UpstreamError``."""
@@ -51,9 +49,7 @@ class Refreshing:
         if result is None:
             after = await self._records.apply(before, NotDoneSeen(), customer)
             return _told("completed" if _is_new(before, after) else "not_ready", after)
-        shown = translate.view(replace(before, result=result), customer, self._links) != translate.view(
-            before, customer, self._links
-        )
+        shown = before.result is None or translate.shown(result, customer) != translate.shown(before.result, customer)
         after = await self._records.apply(before, ResultRefreshed(result, shown), customer)
         return _told(_outcome(before, after), after, shown=shown)
 

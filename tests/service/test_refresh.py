@@ -9,7 +9,6 @@ import pytest
 
 from bridge.core.customers import ResultPolicy
 from bridge.core.lifecycle import ErasureRequested
-from bridge.core.links import Links
 from bridge.core.models import Invitation, Result, State, Trait
 from bridge.errors import OutcomeUnknown, Unavailable, UnknownInvitation
 from bridge.service.refresh import Refreshing
@@ -20,7 +19,7 @@ HOUR = timedelta(hours=1)
 
 
 def refreshing(world: World) -> Refreshing:
-    return Refreshing(world.records, world.provider, world.directory, Links("https://bridge.example.com", [b"k" * 32]))
+    return Refreshing(world.records, world.provider, world.directory)
 
 
 async def refresh(world: World, one: Invitation) -> tuple[str, bool, Invitation]:
