@@ -107,6 +107,13 @@ def judged(guard: GuardedResolver) -> aiohttp.ClientMiddlewareType:
     return send
 
 
+def in_words(error: BaseException) -> str:
+    """What became of a call without an answer; without the URL, which may hold secrets."""
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return f"the proxy says {error.status}"
+    return type(error).__name__
+
+
 async def _judge(guard: GuardedResolver, host: str) -> None:
     last = host.rpartition(".")[2].lower()
     if ":" in host or last.isdigit() or last.startswith("0x"):  # an address, however it is written

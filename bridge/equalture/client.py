@@ -17,7 +17,7 @@ from yarl import URL
 
 from bridge.core.customers import Customer
 from bridge.core.models import Created, Draft, Job, Progress, PublicLink, Result
-from bridge.egress import AnswerTooLarge, Flight, read_capped
+from bridge.egress import AnswerTooLarge, Flight, in_words, read_capped
 from bridge.equalture import protocol
 from bridge.equalture.protocol import Call, Reply
 from bridge.equalture.tokens import AccessTokens
@@ -251,7 +251,7 @@ def _salvage(call: Call, trip: _Trip, error: BaseException) -> Reply:
     """What is left when the connection failed or time was up: the status, if that says enough; else raise."""
     if trip.head is not None and protocol.failure(call, trip.head.status) is not None:
         return trip.head
-    detail = f"no answer ({type(error).__name__})"
+    detail = f"no answer ({in_words(error)})"
     raise protocol.lost(call, surely_not_sent=surely_not_sent(error, trip.flight), detail=detail) from error
 
 

@@ -13,6 +13,7 @@ import structlog
 from bridge import wire
 from bridge.core.customers import Customer
 from bridge.core.models import Answer
+from bridge.egress import in_words
 from bridge.errors import OutcomeUnknown, Unavailable
 
 EXCERPT_BYTES = 2048
@@ -54,7 +55,7 @@ class SoftgardenNotifier:
                     response.headers.get("Retry-After"), datetime.now(UTC), response.headers.get("Date")
                 )
         except _NO_CONNECTION as error:
-            raise Unavailable("softgarden", "notify", f"no connection ({type(error).__name__})") from error
+            raise Unavailable("softgarden", "notify", f"no connection ({in_words(error)})") from error
         except (aiohttp.ClientError, TimeoutError) as error:
             raise OutcomeUnknown("softgarden", "notify", f"no answer ({type(error).__name__})") from error
         log.debug("softgarden.notified", customer=customer.key, status=status, ms=_ms(begun))
