@@ -64,6 +64,7 @@ class ProviderAccess:
     done_words: tuple[str, ...] = DONE_WORDS
     """Words of the provider's status that mean finished, in any case."""
     callback_token: Secret | None = None
+    callback_header: str = "Authorization"
     webhook_secret: Secret | None = None
 
 

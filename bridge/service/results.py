@@ -6,6 +6,7 @@ import contextlib
 import hmac
 import math
 from collections import OrderedDict
+from collections.abc import Callable
 from datetime import timedelta
 
 import structlog
@@ -80,19 +81,20 @@ class Results:
             ):
                 self._records.wake()
 
-    async def recognise(self, invitation_id: str, secret: str, credentials: str | None) -> tuple[Invitation, Attempt]:
+    async def recognise(
+        self, invitation_id: str, secret: str, token: Callable[[Customer], str]
+    ) -> tuple[Invitation, Attempt]:
         """Which attempt's callback URL this is; raises the same ``UnknownInvitation`` for a wrong id, secret or token.
 
         ``CustomerSetAside`` is for those alone who know the secret: which token belongs to it cannot be told then.
-        *credentials*: what came in ``Authorization`` behind ``Bearer`` or ``Token``; needed where the customer set a
-        ``callback_token`` (Equalture arranges it by personal contact).
+        *token*: what the caller sent where this customer expects its ``callback_token``; asked for where there is one.
         """
         invitation = await self._records.store.load(invitation_id)
         given = ids.digest(secret)
         attempts = invitation.attempts if invitation is not None else ()
         mine = [attempt for attempt in attempts if ids.same(attempt.secret_digest, given)]
         customer = self._customers().find(invitation.customer) if invitation is not None and mine else None
-        if invitation is None or customer is None or not _token_fits(customer, credentials):
+        if invitation is None or customer is None or not _token_fits(customer, token):
             raise unknown_invitation()
         return invitation, mine[0]
 
@@ -111,8 +113,8 @@ class Results:
         )
 
 
-def _token_fits(customer: Customer, credentials: str | None) -> bool:
+def _token_fits(customer: Customer, token: Callable[[Customer], str]) -> bool:
     wanted = customer.equalture.callback_token
     if not wanted:
         return True
-    return hmac.compare_digest(wanted.reveal().encode(), (credentials or "").encode("utf-8", "surrogatepass"))
+    return hmac.compare_digest(wanted.reveal().encode(), token(customer).encode("utf-8", "surrogatepass"))

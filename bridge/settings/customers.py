@@ -41,6 +41,7 @@ class _ProviderSchema(ProviderSchema):
     client_id = Text(rules.basic_auth_user, required=True)
     client_secret = SecretText(rules.client_secret, required=True)
     callback_token = SecretText(rules.header_token, allow_none=True)
+    callback_header = Text(rules.matching(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", "the name of an HTTP header"))
     webhook_secret = SecretText(rules.webhook_secret, allow_none=True)
 
 

@@ -25,6 +25,7 @@ from bridge.settings.fields import (
     Keys,
     KeyText,
     Many,
+    OneOrMany,
     SecretText,
     Section,
     Text,
@@ -108,7 +109,7 @@ class TestsFormat:
 
     wrapper: str | None = None
     id_keys: tuple[str, ...] = ("testId", "id")
-    name_key: str | None = "name"
+    name_key: tuple[str, ...] = ("name", "testName")
     description_key: str | None = "description"
     duration_key: str | None = "duration"
 
@@ -212,7 +213,7 @@ class _TestsFormatSchema(Settled):
 
     wrapper = Text(rules.line, allow_none=True)
     id_keys = Many(Text(rules.line), least=1, what="key")
-    name_key = Text(rules.line, allow_none=True)
+    name_key = OneOrMany(Text(rules.line), allow_none=True)
     description_key = Text(rules.line, allow_none=True)
     duration_key = Text(rules.line, allow_none=True)
 
@@ -321,7 +322,11 @@ def _check_test_fields(document: Document, path: Path) -> None:
     ids = document.listed(*path, "id_keys") or default.id_keys
     names: dict[Path, Any] = {(*path, "id_keys", index): name for index, name in enumerate(ids)}
     for key in ("name_key", "description_key", "duration_key"):
-        names[(*path, key)] = shape.get(key, getattr(default, key))
+        found = shape.get(key, getattr(default, key))
+        if isinstance(found, list | tuple):
+            names |= {(*path, key, index): one for index, one in enumerate(found)}
+        else:
+            names[*path, key] = found
     seen: dict[str, Path] = {}
     for place, name in names.items():
         if not isinstance(name, str) or not name:

@@ -179,19 +179,19 @@ class Wire:
         """The list of tests.
 
         # Assumption: softgarden's page on this list is missing; the default is a bare array with the identifier under both
-        # testId and id, and the label under name. Setting: softgarden.tests_format.
+        # testId and id, and the label under name and testName. Setting: softgarden.tests_format.
         """
         items = [self._test(test) for test in tests]
         return {self._format.wrapper: items} if self._format.wrapper else items
 
     def _test(self, test: Test) -> dict[str, object]:
         optional = (
-            (self._format.name_key, test.name),
             (self._format.description_key, test.description or None),
             (self._format.duration_key, test.duration),
         )
         return {
             **dict.fromkeys(self._format.id_keys, test.id),
+            **dict.fromkeys(self._format.name_key, test.name),
             **{key: value for key, value in optional if key and value is not None},
         }
 

@@ -12,7 +12,7 @@ import pytest
 
 from bridge.core.models import State
 from bridge.sandbox import Reply
-from tests.flows.conftest import CALLBACK_TOKEN, Bridge, eventually
+from tests.flows.conftest import CALLBACK_TOKEN, Bridge, Config, Launch, eventually
 
 CLAIM = {"results_url": "https://dashboard.example/1", "fit": "high", "scores": {"A": "(5) x"}, "detailed_scores": []}
 BAD = {"no JSON": b"{not json", "empty": b"", "array": b"[]", "string": b'"x"', "null": b"null", "bytes": b"\xff\xfe"}
@@ -76,11 +76,17 @@ async def test_wrong_secret_id_and_token_look_the_same(bridge: Bridge) -> None:
     assert (await bridge.record(an_id)).hint is None
 
 
-@pytest.mark.parametrize("scheme", ["Bearer", "Token", "bearer", "TOKEN"])
-async def test_callback_token(bridge: Bridge, scheme: str) -> None:
-    """A callback token is taken from Authorization as Bearer or Token."""
+@pytest.mark.parametrize("scheme", ["Bearer ", "Token ", "bearer ", "TOKEN ", ""])
+@pytest.mark.parametrize("header", ["Authorization", "X-Equalture-Token"])
+async def test_callback_token(config: Config, launch: Launch, header: str, scheme: str) -> None:
+    """A callback token is taken from the customer's header, as Bearer, as Token or alone, and from no other one."""
+    config.customers["initech"]["equalture"]["callback_header"] = header
+    bridge = await launch()
     reply = await bridge.initech.invite("job-4")
-    bridge.equalture.accounts["initech"].callback_headers = {"Authorization": f"{scheme} {CALLBACK_TOKEN}"}
+    elsewhere = "X-Equalture-Token" if header == "Authorization" else "Authorization"
+    bridge.equalture.accounts["initech"].callback_headers = {elsewhere: f"{scheme}{CALLBACK_TOKEN}"}
+    assert await bridge.equalture.complete(bridge.created()) == 404
+    bridge.equalture.accounts["initech"].callback_headers = {header: f"{scheme}{CALLBACK_TOKEN}"}
     assert await bridge.equalture.complete(bridge.created()) == 200
     await bridge.result(bridge.initech, reply.json["invitationId"], "COMPLETED")
 

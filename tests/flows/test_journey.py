@@ -45,6 +45,7 @@ async def test_journey_of_one_candidate(journey: Bridge) -> None:
         "testId": "engineer",
         "id": "engineer",
         "name": "Engineer assessment",
+        "testName": "Engineer assessment",
         "duration": 30,
     }
     assert other["testId"] == other["id"] == "job-2"

@@ -425,7 +425,7 @@ async def test_callback_token_guards_callbacks(bridge: Bridge, scheme: str) -> N
     """Where a callback token is set, a forged callback that knows the URL but not the token is the same 404 as a wrong URL."""
     await bridge.initech.invite("job-4")
     url = bridge.callback_of(bridge.created())
-    wrong = [None, f"{scheme} x", f"{scheme}", f"{scheme} {CALLBACK_TOKEN}x", CALLBACK_TOKEN, f"Basic {CALLBACK_TOKEN}"]
+    wrong = [None, f"{scheme} x", f"{scheme}", f"{scheme} {CALLBACK_TOKEN}x", f"Basic {CALLBACK_TOKEN}"]
     for value in wrong:
         headers = {"Authorization": value} if value else {}
         assert (await bridge.ask("PUT", url, json={"fit": "high"}, headers=headers)).status == 404

@@ -45,7 +45,9 @@ def test_defaults(folder: Folder) -> None:
     assert settings.softgarden.timeout == timedelta(seconds=15)
     assert len(settings.softgarden.retry) == 11
     assert settings.softgarden.retry[2] == timedelta(minutes=2)
-    assert settings.softgarden.tests_format == TestsFormat(None, ("testId", "id"), "name", "description", "duration")
+    assert settings.softgarden.tests_format == TestsFormat(
+        None, ("testId", "id"), ("name", "testName"), "description", "duration"
+    )
     assert settings.equalture.base_url == "https://equalture.example.com"
     assert settings.equalture.timeout == timedelta(seconds=8)
     assert settings.config_dir == folder.path
@@ -107,7 +109,7 @@ def test_everything(folder: Folder) -> None:
     assert settings.equalture.token_path == "/a/b/"
     assert settings.equalture.timeout == timedelta(milliseconds=1)
     assert settings.softgarden == SoftgardenSettings(
-        ("soft.example", "127.0.0.1"), True, timedelta(seconds=1), (), TestsFormat("tests", ("x",), None, None, None)
+        ("soft.example", "127.0.0.1"), True, timedelta(seconds=1), (), TestsFormat("tests", ("x",), (), None, None)
     )
     assert "allow_insecure" in settings.warnings[0]
 
