@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import secrets
 from collections import defaultdict
@@ -92,7 +93,13 @@ class RedisTasks:
             asked = shares.deal()
             if not asked:
                 break
-            for partition, found in (await self._lease_from(asked, now, owner, until, stamp)).items():
+            try:
+                given = await self._lease_from(asked, now, owner, until, stamp)
+            except StoreUnavailable:
+                if leases:
+                    break  # what was leased before is performed all the same
+                raise
+            for partition, found in given.items():
                 for lane, *parts in found:
                     leases += await self._read_or_put_aside(partition, lane, *parts, owner=owner, stamp=stamp, now=now)
                 shares.take(partition, [lane for lane, *_ in found])
@@ -288,10 +295,8 @@ class RedisTasks:
         answers = await self._ask_each(working, [self._peek_call(partition, at, limit) for partition in working])
         due: defaultdict[str, list[int]] = defaultdict(list)
         for partition, answer in answers.items():
-            for lane in answer[1::2]:
-                if not keys.is_lane(lane):
-                    await self._put_lane_aside(partition, lane)
-                    continue
+            await self._put_lanes_aside(partition, [lane for lane in answer[1::2] if not keys.is_lane(lane)])
+            for lane in filter(keys.is_lane, answer[1::2]):
                 name = lane.decode()
                 wanted = name.endswith(keys.URGENT) or not urgent_only
                 if wanted and name not in avoid and serves(keys.read_lane(name).customer):
@@ -350,9 +355,10 @@ class RedisTasks:
             task.add_done_callback(self._looking.discard)
 
     async def _look_at(self, partition: int) -> None:
-        (answer,) = await self._commands.run_each([self._peek_call(partition, 0, 1)])
-        if not isinstance(answer, StoreUnavailable):
-            self._partitions.answered(partition)
+        with contextlib.suppress(StoreUnavailable):  # then nobody answers at all
+            (answer,) = await self._commands.run_each([self._peek_call(partition, 0, 1)])
+            if not isinstance(answer, StoreUnavailable):
+                self._partitions.answered(partition)
 
     def _peek_call(self, partition: int, at: scripts.Part, limit: int) -> scripts.Command:
         return scripts.PEEK.call([self._keys[partition].lanes], [at, limit, *keys.KINDS])
@@ -363,11 +369,13 @@ class RedisTasks:
             log.warning("lanes.unknown", count=number, text="their tasks are of kinds that only another version knows")
         self._strange_lanes = number
 
-    async def _put_lane_aside(self, partition: int, lane: bytes) -> None:
-        names = self._keys[partition]
-        shown = lane[: keys.LONGEST_LANE].decode("utf-8", "backslashreplace")
-        await self._quarantine.add(partition, f"lane:{shown}", "lane", "it is no lane", self._clock())
-        await self._commands.run(("ZREM", names.lanes, lane))
+    async def _put_lanes_aside(self, partition: int, lanes: Sequence[bytes]) -> None:
+        """Where Redis refuses that, they stay and are passed over until it does not: nobody waits for it."""
+        with contextlib.suppress(StoreUnavailable):
+            for lane in lanes:
+                shown = lane[: keys.LONGEST_LANE].decode("utf-8", "backslashreplace")
+                await self._quarantine.add(partition, f"lane:{shown}", "lane", "it is no lane", self._clock())
+                await self._commands.run(("ZREM", self._keys[partition].lanes, lane))
 
     def _lease_call(
         self,
@@ -471,6 +479,7 @@ class RedisTasks:
         return (lease,)
 
     async def _put_task_aside(self, partition: int, lane: Lane, member: bytes, at: int | str) -> None:
+        """Where Redis refuses that, its lease runs out, and the next one tries again: no other task waits for it."""
         names, name = self._keys[partition], keys.lane_name(lane)
         shown = f"{member.decode('utf-8', 'backslashreplace')[:200]}:{lane.kind}"
         reason = "its entry cannot be read" if at else "it belongs to no invitation"
@@ -479,8 +488,9 @@ class RedisTasks:
             [names.due(name), names.tasks, names.lanes, names.quarantine],
             [member, member + f":{lane.kind}".encode(), name, shown, note, at],
         )
-        if await self._commands.run(call) == 1:
-            log.error("quarantine.added", what="task", task_id=shown, customer=lane.customer, reason=reason)
+        with contextlib.suppress(StoreUnavailable):
+            if await self._commands.run(call) == 1:
+                log.error("quarantine.added", what="task", task_id=shown, customer=lane.customer, reason=reason)
 
 
 def _deletions(wanted: Mapping[str, int]) -> dict[str, int]:
