@@ -8,6 +8,7 @@ not invented.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -76,12 +77,11 @@ class Reconciliation:
         """Walk once; *pause* is awaited between the steps. Raises ``StoreUnavailable`` where nothing answers."""
         tally = Reconciled()
         await self._walk_index(tally, dry_run)
-        seen: set[str] = set()
+        # What comes twice is looked at twice: to remember a million keys for hours would cost more.
         async for batch in self._commands.scan_in_batches(self._pattern, BATCH):
-            fresh = [key for key in dict.fromkeys(batch) if key not in seen]
-            seen.update(fresh)
-            await self._walk_records([key for key in fresh if _is(key, "iv:")], tally, dry_run)
-            lanes = [(place[0], place[1][4:]) for key in fresh if _is(key, "due:") and (place := keys.split(key))]
+            found = dict.fromkeys(batch)
+            await self._walk_records([key for key in found if _is(key, "iv:")], tally, dry_run)
+            lanes = [(place[0], place[1][4:]) for key in found if _is(key, "due:") and (place := keys.split(key))]
             await self._reindex(lanes, tally, dry_run)
             if pause is not None:
                 await pause()
@@ -110,7 +110,7 @@ class Reconciliation:
             gone = [task for task, exists in zip(batch, there, strict=True) if exists == 0]
             tally.forgotten += len(gone)
             if gone and not dry_run:
-                await self._commands.run(("ZREM", names.dead, *gone))
+                await self._commands.run_each([("ZREM", names.dead, *gone)])
 
     async def _reindex(self, lanes: Iterable[tuple[keys.Keys, str]], tally: Reconciled, dry_run: bool) -> None:
         lanes = [(names, lane) for names, lane in lanes if keys.is_lane(lane.encode())]
@@ -144,7 +144,12 @@ class Reconciliation:
             scores = [_score(place) for place in places]
             if any(score is not None and score <= latest for score in scores):
                 continue
-            if dry_run or await self._requeue(one, stuck=any(score is not None for score in scores)):
+            try:
+                wrong = dry_run or await self._requeue(one, stuck=any(score is not None for score in scores))
+            except StoreUnavailable:  # of this partition; the others are mended all the same
+                tally.incomplete = True
+                continue
+            if wrong:
                 tally.requeued.append(keys.task(one.invitation_id, one.kind))
 
     async def _expected(self, key: str, value: bytes, tally: Reconciled) -> list[_Expected]:
@@ -162,7 +167,8 @@ class Reconciliation:
         except RecordDamaged:
             tally.damaged.append(invitation_id)
             partition = ids.partition_in(invitation_id) or 0
-            await self._quarantine.add(partition, invitation_id, "record", "it is no record", self._clock())
+            with contextlib.suppress(StoreUnavailable):  # noted by the next walk then
+                await self._quarantine.add(partition, invitation_id, "record", "it is no record", self._clock())
             return []
         except RecordUnreadable:  # a newer version's, or sealed with another key: theirs to look after
             return []
@@ -197,9 +203,10 @@ class Reconciliation:
                 if value is not None:
                     version, _, data = records.read_head(value, note.name)
                     records.load_invitation(note.name, version, data, self._cipher)
+                removed = await self._quarantine.remove(note.name)
             except (RecordUnreadable, StoreUnavailable):
                 continue
-            if await self._quarantine.remove(note.name):
+            if removed:
                 log.info("quarantine.removed", what="record", invitation_id=note.name)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from bridge.errors import StoreUnavailable
 from bridge.store import keys, scripts
 from bridge.store.commands import Commands
 from bridge.store.connection import open_client
+from bridge.store.reconcile import Reconciliation
 from bridge.store.scripts import Command
 from tests.redis_servers import RedisServer
 from tests.store.conformance import ANONYMISE, Backend, due, lease, put
@@ -23,9 +25,16 @@ NAMES = keys.Keys("bridge", 7)
 
 
 class Interrupted(Commands):
-    """Answers so many calls for leases, and is away for the next one."""
+    """Answers so many calls for leases, and is away for the next one; and lets nothing of one invitation be mended."""
 
     left = 1_000
+
+    mends_nothing_of: str | None = None
+
+    async def run(self, command: Command) -> Any:
+        if self.mends_nothing_of is not None and command[1] == scripts.MEND.sha and self.mends_nothing_of in command:
+            raise StoreUnavailable("refused")
+        return await super().run(command)
 
     async def run_each(self, commands: Sequence[Command]) -> list[Any]:
         if commands and commands[0][1] == scripts.LEASE.sha:
@@ -81,3 +90,36 @@ async def test_away_after_the_first_round(backend: Backend, commands: Interrupte
     commands.left = 0
     with pytest.raises(StoreUnavailable):
         await lease(backend)
+
+
+@pytest.mark.parametrize("number", [0, 1, 2])
+async def test_walk_past_a_refusal(backend: Backend, commands: Interrupted, client: Redis, number: int) -> None:
+    """A lost task that a partition does not take back keeps no other one lost, wherever the walk comes to it."""
+    made = [await put(backend, due(), partition=partition) for partition in (3, 7, 9)]
+    for key in client.scan_iter("bridge:{p?}:due:*"):
+        client.delete(key)
+    commands.mends_nothing_of = made[number].id
+    found = await Reconciliation(commands, prefix="bridge", clock=backend.clock).run()
+    assert sorted(found.requeued) == sorted(f"{one.id}:check" for one in made if one is not made[number])
+    assert found.incomplete
+
+
+async def test_walk_remembers_nothing(backend: Backend, commands: Commands) -> None:
+    """What a walk keeps in memory does not grow with what is stored: it goes on for hours beside everything else."""
+    for number in range(2_000):
+        await commands.run(("SET", NAMES.order(f"{number:040}"), "x"))
+    most = 0
+
+    async def look() -> None:
+        nonlocal most
+        most = max(most, tracemalloc.get_traced_memory()[0])
+
+    reconciliation = Reconciliation(commands, prefix="bridge", clock=backend.clock)
+    await reconciliation.run(pause=look)
+    tracemalloc.start()
+    try:
+        before = tracemalloc.get_traced_memory()[0]
+        await reconciliation.run(pause=look)
+    finally:
+        tracemalloc.stop()
+    assert most - before < 150_000
