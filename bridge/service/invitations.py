@@ -196,7 +196,9 @@ class Invitations:
         while True:
             try:
                 if isinstance(event, Created):
-                    word = await self._events.expect(invitation, event.reference_id) or word
+                    with contextlib.suppress(StoreUnavailable):
+                        # It lies elsewhere in Redis than the invitation, and perhaps only that part is away.
+                        word = await self._events.expect(invitation, event.reference_id) or word
                 return await self._records.apply(invitation, event, customer), word
             except UnknownInvitation as error:
                 # Not one that nobody issued: Redis lost the record meanwhile (FLUSHALL, eviction, an old backup).

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bridge.core import ids
 from bridge.store.clock import LOOK_EVERY_S, AgreedClock
 from bridge.store.connection import open_client
 from tests.flows.conftest import Config, Launch, eventually
@@ -27,7 +28,7 @@ def own(binary: Path) -> Iterator[Cluster]:
 
 @pytest.mark.parametrize("blow", ["kill", "freeze"])
 async def test_the_rest_goes_on(own: Cluster, config: Config, launch: Launch, blow: str) -> None:
-    """With a primary away, every completion on a living partition is acknowledged, confirmed and notified.
+    """With a primary away, candidates of a living partition are invited, and their completions acknowledged and notified.
 
     Calls for the missing part get 503; readiness stays, with the missing partitions in the operators' details.
     """
@@ -54,6 +55,10 @@ async def test_the_rest_goes_on(own: Cluster, config: Config, launch: Launch, bl
 
         await eventually(all_notified, within_s=15)
         assert (await bridge.acme.read_results(dead[0])).status == 503
+        for number in range(12):  # wherever the short cut to it would lie
+            application = f"later-{number}"
+            if f"{ids.partition_of('acme', application):x}" not in gone:
+                assert (await bridge.acme.invite("engineer", candidate_id=application)).status == 200
         assert (await bridge.ask("GET", "/readyz")).status == 200
         details = (await bridge.runtime.readiness()).details
         assert {name[1:] for name in details["missing_partitions"]} == gone  # type: ignore[union-attr,attr-defined]
