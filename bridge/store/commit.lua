@@ -10,8 +10,8 @@
 -- Gives 1: written, 0: somebody was faster or the claim failed; then nothing was written.
 --
 -- Sent twice by a connection that lost the answer: the stored nonce tells, and the answer is 1
--- again. The record is then written once more as it is: a WAIT that follows needs a write of its
--- own connection to be confirmed.
+-- again. The record is then written once more as it is, the letters of tasks included that may be done
+-- by now: a WAIT that follows needs a write of its own connection to be confirmed.
 
 local first, id, now, nonce, ttl = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[6], ARGV[8]
 local order_op, order = ARGV[9], first == 6 and KEYS[6]
@@ -41,9 +41,6 @@ local held = {}
 for kind, place in pairs(KINDS) do
   held[kind] = string.sub(flags or '', place + 1, place + 1) == string.sub(kind, 1, 1)
 end
-for i = 12, #ARGV, 5 do
-  held[ARGV[i + 1]] = ARGV[i] == 'due'
-end
 local function flag(kind)
   return held[kind] and string.sub(kind, 1, 1) or '-'
 end
@@ -64,6 +61,9 @@ if version == ARGV[5] and known == nonce then
 end
 if (version or '0') ~= ARGV[4] then
   return 0
+end
+for i = 12, #ARGV, 5 do
+  held[ARGV[i + 1]] = ARGV[i] == 'due'
 end
 
 local holder = order and redis.call('GET', order)

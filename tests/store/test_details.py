@@ -15,6 +15,7 @@ from bridge.errors import RecordTooNew
 from bridge.store.commands import Commands
 from bridge.store.connection import open_client
 from bridge.store.invitations import RedisInvitations
+from bridge.store.reconcile import Reconciliation
 from bridge.store.tasks import RedisTasks
 from tests.redis_servers import RedisServer
 from tests.store.conformance import CHECK, MINUTE, NOTIFY, NOW, SECOND, Backend, Clock, due, invitation, lease, put
@@ -55,6 +56,19 @@ async def test_resent_commit(store: RedisInvitations, backend: Backend) -> None:
     (mine,) = await lease(backend)
     assert await store.commit(step)
     assert await backend.tasks.settle(mine, Done(), NOW)
+    assert await backend.tasks.next_due() is None
+
+
+async def test_resent_commit_of_a_task_that_is_done(
+    store: RedisInvitations, backend: Backend, commands: Commands
+) -> None:
+    """A commit sent again after its task was done does not say that the task is missing: it would be done twice."""
+    step = Step(invitation(), (due(),), OrderChange.CLAIM)
+    assert await store.commit(step)
+    (mine,) = await lease(backend)
+    assert await backend.tasks.settle(mine, Done(), NOW)
+    assert await store.commit(step)
+    assert (await Reconciliation(commands, prefix="b", clock=backend.clock).run()).mended == 0
     assert await backend.tasks.next_due() is None
 
 
