@@ -28,12 +28,12 @@ class RedisReferences:
         """Keep the way; gives the word of an event that came before, once."""
         args = (invitation_id, _ms(self._retention), _MARK, _HOLDERS)
         word, *_ = await self._commands.run(scripts.REMEMBER.call([self._reference(customer, reference_id)], args))
-        return word.decode() or None
+        return _text(word) or None
 
     async def find(self, customer: str, reference_id: str) -> tuple[str, ...]:
         """The invitation ids, oldest first."""
         value = await self._commands.run(("GET", self._reference(customer, reference_id)))
-        text = value.decode() if value is not None else ""
+        text = _text(value or b"")
         return () if text.startswith(_MARK) else tuple(text.split())
 
     async def waiting(self, customer: str, reference_id: str, word: str) -> None:
@@ -63,3 +63,8 @@ class RedisReferences:
 
 def _ms(life: timedelta) -> int:
     return life // timedelta(milliseconds=1)
+
+
+def _text(raw: bytes) -> str:
+    """What is not UTF-8 was not written by us, and leads nowhere."""
+    return raw.decode("utf-8", "replace")

@@ -25,7 +25,8 @@ class RedisWords:
 
     async def words(self, customer: str) -> tuple[str, ...]:
         """The customer's words, in alphabetical order."""
-        return tuple(sorted(word.decode() for word in await self._commands.run(("HKEYS", self._key(customer)))))
+        kept = await self._commands.run(("HKEYS", self._key(customer)))
+        return tuple(sorted(word.decode("utf-8", "backslashreplace") for word in kept))
 
     def _key(self, customer: str) -> str:
         return f"{self._prefix}:words:{customer}"

@@ -7,11 +7,14 @@ from dataclasses import replace
 import pytest
 from structlog.testing import capture_logs
 
+from bridge.core import ids
 from bridge.core.models import Done, Lease, QuarantineNote, State, Step
 from bridge.errors import RecordDamaged
 from bridge.store import keys
 from bridge.store.commands import Commands
 from bridge.store.quarantine import RedisQuarantine
+from bridge.store.references import RedisReferences
+from bridge.store.words import RedisWords
 from tests.store.conformance import CHECK, MINUTE, NOTIFY, NOW, SECOND, Backend, due, lease, put
 from tests.store.conftest import redis_backend
 
@@ -218,6 +221,21 @@ async def test_garbage_dead_letters(
         assert await quarantine.drop(note)
     assert await real_commands.run(("ZCARD", names.dead)) == 0
     assert await notes(quarantine) == []
+
+
+async def test_garbage_outside_of_the_partitions(real_commands: Commands, prefix: str) -> None:
+    """A short cut or a word that is no text leads nowhere, and stops no webhook, deletion or check."""
+    references = RedisReferences(real_commands, prefix=prefix, retention=MINUTE)
+    assert await references.remember("acme", "r", "iv_1") is None
+    for value in (b"\xff", b"?\xff"):
+        await real_commands.run(("SET", references._reference("acme", "r"), value))
+        assert not any(ids.partition_in(one) for one in await references.find("acme", "r"))
+        await references.remember("acme", "r", "iv_2")
+        assert "iv_2" in await references.find("acme", "r")
+    words = RedisWords(real_commands, prefix=prefix, life=MINUTE)
+    await real_commands.run(("HSET", f"{prefix}:words:acme", b"\xff", b"1"))
+    await words.keep("acme", "finished", NOW, limit=3)
+    assert await words.words("acme") == ("\\xff", "finished")
 
 
 async def test_order_that_points_nowhere(backend: Backend, names: keys.Keys, real_commands: Commands) -> None:
