@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
 from bridge.errors import StoreUnavailable
+from bridge.single_flight import SingleFlight
 from bridge.store import keys
 from bridge.store.commands import Commands
 
@@ -31,22 +31,25 @@ class WriteProbe:
         self._commands = commands
         self._keys = keys.all_keys(prefix)
         self._monotonic = monotonic
-        self._turn = asyncio.Lock()
+        self._flights: SingleFlight[str, Writes] = SingleFlight()
         self._known: tuple[float, Writes] | None = None
 
     async def look(self) -> Writes:
-        """How it is now; of the writes, how it was a moment ago at most."""
+        """How it is now; of the writes, how it was a moment ago at most. Whoever asks meanwhile shares the answer."""
         try:
             await self._commands.ping()
         except StoreUnavailable as error:
             return Writes(refusal=str(error))
-        async with self._turn:
-            if self._known is not None and self._monotonic() - self._known[0] < KEPT_S:
-                return self._known[1]
-            writes = await self._ask()
-            # Only good news are kept: whoever has made room wants to see it at once.
-            self._known = (self._monotonic(), writes) if writes == Writes() else None
-            return writes
+        if self._known is not None and self._monotonic() - self._known[0] < KEPT_S:
+            return self._known[1]
+        # In turn, each would wait for all before it wherever a part of Redis hangs.
+        return await self._flights.run("writes", self._look)
+
+    async def _look(self) -> Writes:
+        writes = await self._ask()
+        # Only good news are kept: whoever has made room wants to see it at once.
+        self._known = (self._monotonic(), writes) if writes == Writes() else None
+        return writes
 
     async def _ask(self) -> Writes:
         try:
