@@ -8,8 +8,9 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import structlog
 from aiohttp import web
@@ -91,11 +92,10 @@ async def serve(
         await stack.enter_async_context(app.working(runtime, grace_s=WORKER_GRACE_S, on_death=on_death))
         if settings.redis.require_durable == "refuse":
             runtime.obstacle = "Whether Redis is durable is not known yet."
-        for watch in (_look_at_redis(runtime, stop), _look_for_absences(runtime)):
-            stack.callback(asyncio.create_task(watch).cancel)
+        _watch(stack, "redis", _look_at_redis(runtime, stop))
+        _watch(stack, "absences", _look_for_absences(runtime))
         if handed_down is not None:
-            orphaned = asyncio.create_task(_look_at_parent(stop))
-            stack.callback(orphaned.cancel)
+            _watch(stack, "parent", _look_at_parent(stop))
         listeners = handed_down or [
             stack.enter_context(contextlib.closing(supervisor.listen(address)))
             for address in (settings.listen, settings.admin_listen)
@@ -169,8 +169,7 @@ async def _listen(
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     if runner.server is not None:
-        guard = asyncio.create_task(SilenceGuard(runner.server, application[HEARD]).run())
-        stack.callback(guard.cancel)
+        _watch(stack, "silence", SilenceGuard(runner.server, application[HEARD]).run())
     await web.SockSite(runner, listener, backlog=supervisor.BACKLOG).start()
     return runner
 
@@ -184,6 +183,18 @@ async def _close_doors(runners: Sequence[web.AppRunner], listeners: Sequence[soc
         for site in tuple(runner.sites):
             await site.stop()
     await asyncio.sleep(LAST_CALL_S)
+
+
+def _watch(stack: contextlib.AsyncExitStack, name: str, watch: Coroutine[Any, Any, None]) -> None:
+    """Have *watch* run beside everything else; should a mistake of ours end it, somebody is to know."""
+
+    def ended(task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("daemon.watch_died", watch=name, exc_info=error)
+
+    task = asyncio.create_task(watch)
+    task.add_done_callback(ended)
+    stack.callback(task.cancel)
 
 
 async def _look_at_parent(stop: Stop) -> None:
@@ -201,7 +212,9 @@ async def _look_for_absences(runtime: app.Runtime) -> None:
         runtime.changed.clear()
         try:
             recalled = await runtime.absences.settle(runtime.services.tasks.serves, runtime.services.records.clock())
-        except StoreUnavailable:  # of which others complain
+        except Exception as error:
+            if not isinstance(error, StoreUnavailable):  # of that others complain
+                log.exception("absences.look_failed")
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_S)
             continue
