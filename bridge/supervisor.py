@@ -7,6 +7,7 @@ shared queue the next child takes it. A dead child is replaced, more slowly the 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -118,8 +119,9 @@ class Supervisor:
             lived = asyncio.get_running_loop().time() - begun
             pause = 0.1 if lived > _HEALTHY_S else min(pause * 2, _LONGEST_PAUSE_S)
             log.error("worker_process.died", number=number, code=child.returncode, restart_in_s=pause)
-            await asyncio.wait((asyncio.create_task(self._stop.wait()),), timeout=pause)
-            if self._stop.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._stop.wait()
                 return 0
 
     async def _start(self, number: int, first: bool) -> asyncio.subprocess.Process:
