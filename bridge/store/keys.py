@@ -5,8 +5,9 @@
     <prefix>:{p7}:iv:<invitation id>     string  the record, "<version>|<nonce>:<tasks>|<json>"
     <prefix>:{p7}:order:<order key>      string  invitation id
     <prefix>:{p7}:doubt:<invitation id>  string  its last change was not confirmed by enough
-    <prefix>:{p7}:looked:<invitation id>  string  ms at which its CHECK was last made due by a reading; for a minute
                                                  replicas (see redis.wait)
+    <prefix>:{p7}:looked:<invitation id> string  ms at which its CHECK was last made due by a
+                                                 reading; for a minute
     <prefix>:{p7}:lanes                  zset    lane -> due ms of its earliest task
     <prefix>:{p7}:due:<lane>             zset    invitation id -> due ms (of a leased task: the end
                                                  of the lease)
@@ -23,6 +24,10 @@
 The part in braces is a Redis Cluster hash tag: all keys of one of the 16 partitions live in one slot,
 so that one script may change them together. A lane is ``<customer>/<kind>``, with ``/urgent`` behind it
 for what goes ahead of a backlog; a task id is ``<invitation id>:<kind>``.
+
+Outside of the partitions lie ``<prefix>:ref:<digest>`` and ``<prefix>:seen:<digest>`` (references.py),
+``<prefix>:words:<customer>`` (words.py) and ``<prefix>:reconcile`` (reconcile.py): none of these is
+needed for the truth.
 """
 
 from __future__ import annotations
