@@ -30,6 +30,7 @@ customers have, the removed ones included."""
 _ROUNDS: Final = 3
 """Round trips of one ``lease`` at most: further ones only ask those partitions that may have more."""
 _TOGETHER: Final = 100
+_PROBE_MS: Final = 60_000
 _LATEST_MS: Final = records.to_ms(datetime(9999, 1, 1, tzinfo=UTC))
 
 log = structlog.get_logger()
@@ -355,9 +356,11 @@ class RedisTasks:
             task.add_done_callback(self._looking.discard)
 
     async def _look_at(self, partition: int) -> None:
+        """It is back when it takes a write: to read the queue of one that does not would only have it away again."""
+        probe = ("SET", self._keys[partition].probe, "1", "PX", _PROBE_MS)
         with contextlib.suppress(StoreUnavailable):  # then nobody answers at all
-            (answer,) = await self._commands.run_each([self._peek_call(partition, 0, 1)])
-            if not isinstance(answer, StoreUnavailable):
+            (answer,) = await self._commands.run_each([probe])
+            if isinstance(answer, StoreFull) or not isinstance(answer, StoreUnavailable):
                 self._partitions.answered(partition)
 
     def _peek_call(self, partition: int, at: scripts.Part, limit: int) -> scripts.Command:

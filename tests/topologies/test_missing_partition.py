@@ -13,7 +13,7 @@ import pytest
 from bridge.core import ids
 from bridge.store.clock import LOOK_EVERY_S, AgreedClock
 from bridge.store.connection import open_client
-from tests.flows.conftest import Config, Launch, eventually
+from tests.flows.conftest import Config, Journal, Launch, eventually
 from tests.redis_servers import Cluster, running
 
 pytestmark = pytest.mark.redis
@@ -69,6 +69,30 @@ async def test_the_rest_goes_on(own: Cluster, config: Config, launch: Launch, bl
         return (await bridge.acme.read_results(dead[0])).status == 200
 
     await eventually(back, within_s=15)
+
+
+async def test_a_part_that_only_reads(own: Cluster, config: Config, launch: Launch, journal: Journal) -> None:
+    """With a primary that answers but refuses writes the others work, and each of its partitions is said to be away once."""
+    config.daemon["redis"]["url"] = own.url
+    bridge = await launch()
+    refusing = own.owner_of("{p7}")
+    gone = [number for number in range(16) if own.owner_of(f"{{p{number:x}}}") is refusing]
+    invited: list[tuple[str, str]] = []
+    while len(invited) < 20:
+        answer = await bridge.acme.invite("engineer", candidate_id=f"app-{len(invited)}")
+        invited.append((answer.json["invitationId"], bridge.created()))
+    living = [(an_id, made) for an_id, made in invited if int(an_id[3], 16) not in gone]
+    with refusing.client() as client:
+        bridge.clock.advance(timedelta(minutes=31))  # a check of each is due
+        client.config_set("min-replicas-to-write", 1)
+        assert {await bridge.equalture.complete(made) for _, made in living} == {200}
+        for an_id, _ in living:
+            await eventually(lambda an_id=an_id: bridge.notified(an_id), within_s=15)  # type: ignore[misc]
+        await asyncio.sleep(5)
+        assert 0 < len(journal.events("partition.away")) <= len(gone)
+        assert journal.events("partition.back") == []
+        client.config_set("min-replicas-to-write", 0)
+        await eventually(lambda: journal.events("partition.back"), within_s=15)
 
 
 @pytest.mark.parametrize("blow", ["kill", "freeze"])
