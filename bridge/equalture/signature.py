@@ -45,7 +45,9 @@ def announced(headers: Mapping[str, str], now: datetime) -> Announced:
         raise BadSignature("webhook-timestamp is missing or malformed")
     skew_s = now.timestamp() - int(stamp)
     if abs(skew_s) > TOLERANCE.total_seconds():
-        raise BadSignature(f"webhook-timestamp is {skew_s:+.0f} s off this host's clock; 300 s are tolerated")
+        raise BadSignature(
+            f"webhook-timestamp is {skew_s:+.0f} s off the bridge's time, which is Redis's; 300 s are tolerated"
+        )
     entries = headers.get("webhook-signature", "").split()
     given = [value for version, _, value in (entry.partition(",") for entry in entries) if version == "v1"]
     signatures = tuple(value.encode() for value in given if len(value) == _SIGNATURE_LENGTH and value.isascii())

@@ -96,13 +96,17 @@ class Erasure:
         """Erase expired invitations of the same order too: perhaps their answer never reached softgarden, and nobody but us
         has their ids. Their anonymisation goes on by itself.
         """
+        found: list[Invitation] = []
         while invitation_id is not None:
             earlier = await self._records.store.load(invitation_id)
             if earlier is None or earlier.state is not State.EXPIRED:
-                return
+                break
+            found.append(earlier)
+            invitation_id = earlier.replaces
+        # The oldest first: a tombstone does not say whom it replaced, so who is cut off half-way could find no older ones.
+        for earlier in reversed(found):
             await self._records.apply(earlier, ErasureRequested(), customer)
             await self._forget(earlier)
-            invitation_id = earlier.replaces
 
     async def _tombstone(self, invitation: Invitation, customer: Customer | None) -> Invitation:
         try:

@@ -16,7 +16,6 @@ from urllib.parse import SplitResult, urlsplit
 
 SCORE_FIELDS = ("fit", "fit_label", "in_range", "traits", "match_percent", "average")
 REDIS_SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "redis+cluster")
-KEY_BYTES = 32
 WEBHOOK_SECRET_BYTES = range(24, 65)
 LONGEST_TEXT = 10_000
 SAMPLE_SECRET = "replace-me"  # noqa: S105 - what nobody must go on using

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from bridge.core.models import Progress, State
-from bridge.errors import Unavailable
+from bridge.core.models import Progress, State, Step
+from bridge.errors import StoreUnavailable, Unavailable
 from tests.service.fakes import ACME, World
 
 
@@ -36,3 +36,30 @@ async def test_deletion_takes_expired_predecessors_along() -> None:
     await world.work()
     assert {""} == {known.application_id async for known in world.store.scan()}
     assert [None, None] == [(await world.load(each)).attempts[0].reference_id for each in (one, two)]
+
+
+@pytest.mark.parametrize("commits", range(4))
+async def test_deletion_that_is_cut_off_finds_them_again(commits: int) -> None:
+    """Wherever a deletion is cut off, its repetition erases every expired predecessor, also the one before the last."""
+    world = World()
+    world.provider.script.on("status", Progress(False, "invited"))
+    made = []
+    for _ in range(3):
+        made.append(await world.invited())
+        world.clock.advance(2 * ACME.equalture.link_life)
+        await world.work()
+    made.append(await world.invited())
+    commit, left = world.store.commit, commits
+
+    async def until_away(step: Step) -> bool:
+        nonlocal left
+        world.store.down = left == 0
+        left -= 1
+        return await commit(step)
+
+    world.store.commit = until_away  # type: ignore[method-assign]
+    with pytest.raises(StoreUnavailable):
+        await world.erasure.erase(ACME, made[-1].id)
+    world.store.commit, world.store.down = commit, False  # type: ignore[method-assign]
+    await world.erasure.erase(ACME, made[-1].id)
+    assert [State.ERASED] * 4 == [(await world.load(each)).state for each in made]

@@ -70,5 +70,5 @@ def test_time_that_no_calendar_has() -> None:
         "webhook-timestamp": stamp,
         "webhook-signature": f"v1,{signature.sign(b'', 'm', stamp, secret)}",
     }
-    with pytest.raises(BadSignature, match="off this host's clock"):
+    with pytest.raises(BadSignature, match="off the bridge's time"):
         signature.verify(b"", signature.announced(signed, NOW), secret)
