@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from dataclasses import replace
 
 import structlog
 
@@ -93,6 +94,7 @@ class Invitations:
         partition = ids.partition_of(customer.key, order.candidate.id)
         give_up_at = self._records.monotonic() + policy.create_bound.total_seconds()
         known: Invitation | None = None  # Most orders are new: claim first, look only when the claim fails.
+        before: str | None = None
         while True:
             secret, now = self._mint(), self._records.clock()
             treatment = lifecycle.treat(known, policy, now)
@@ -105,7 +107,7 @@ class Invitations:
                 # Nobody but us has its id, so nobody could ever ask for its deletion. This also frees the order.
                 with contextlib.suppress(UnknownInvitation):  # gone already
                     await self._records.apply(known, ErasureRequested(), customer)
-                known = None
+                before, known = known.replaces, None  # the new one takes its place, and leads to what it replaced
                 continue
             if known is not None and treatment is Treatment.RETRY:
                 step = lifecycle.decide(known, AttemptOpened(ids.digest(secret), order.callback), policy, now)
@@ -122,6 +124,8 @@ class Invitations:
                     policy=policy,
                     now=now,
                 )
+                if known is None:
+                    step = replace(step, invitation=replace(step.invitation, replaces=before))
             if await self._records.commit(step):
                 return await self._create(customer, order, test, committed_record(step), secret)
             if self._records.monotonic() >= give_up_at:

@@ -41,3 +41,23 @@ async def test_what_was_issued_stays_when_it_is_replaced() -> None:
     two = await world.invited()
     assert two.id != one.id
     assert (await world.load(one)).state is State.EXPIRED
+
+
+async def test_what_came_before_it_goes_with_the_deletion() -> None:
+    """The expired invitation before one that was never issued still goes with the deletion of the one after it."""
+    world = World()
+    created = world.provider.script._plan["create"][0]
+    world.provider.script.on("status", Progress(False, "invited"))
+    first = await world.invited()
+    world.clock.advance(2 * ACME.equalture.link_life)
+    await world.work()
+    world.provider.script.on("create", OutcomeUnknown("equalture", "create", "no answer"), created)
+    with pytest.raises(OutcomeUnknown):
+        await world.invited()
+    world.clock.advance(2 * ACME.equalture.link_life)
+    await world.work()
+
+    last = await world.invited()
+    assert (await world.load(first)).state is State.EXPIRED
+    await world.erasure.erase(ACME, last.id)
+    assert {known.application_id async for known in world.store.scan()} == {""}
