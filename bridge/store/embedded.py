@@ -99,14 +99,19 @@ class _Server:
         async with open_client(_url(self._socket)) as commands:
             while True:
                 await asyncio.sleep(min(_WATCH_S, rewrite_s))
-                if not await _connects(self._socket):
-                    await self._revive()
-                elif _grown(self._data_dir) and not 0 <= time.time() - _rewritten(self._data_dir, begun) < rewrite_s:
-                    begun = time.time()
-                    with contextlib.suppress(
-                        StoreUnavailable
-                    ):  # busy with that already, or asked for by another process
+                try:
+                    if not await _connects(self._socket):
+                        await self._revive()
+                    elif (
+                        _grown(self._data_dir) and not 0 <= time.time() - _rewritten(self._data_dir, begun) < rewrite_s
+                    ):
+                        begun = time.time()
                         await commands.run(("BGREWRITEAOF",))
+                except StoreUnavailable:  # busy with that already, or asked for by another process
+                    continue
+                except Exception:
+                    # A file that nobody foresaw: no reason never to start a dead server again.
+                    log.exception("embedded_redis.watch_failed", data_dir=str(self._data_dir))
 
     async def _revive(self) -> None:
         log.error("embedded_redis.died", data_dir=str(self._data_dir))

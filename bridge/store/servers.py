@@ -80,7 +80,7 @@ def newest(among: Iterable[Server], writer: Release | None) -> Server | None:
 def writer_of(data_dir: Path) -> Release | None:
     """Who wrote the files in *data_dir*: what was noted, else what they say; None: nothing is there."""
     note = _note(data_dir)
-    if note.exists() and (found := _NOTE.fullmatch(note.read_text("utf-8"))):
+    if note.exists() and (found := _NOTE.fullmatch(note.read_text("utf-8", "replace"))):
         return Release(found[1], _numbers(found.groups()[1:]))
     parts = data_dir / "appendonlydir"
     if parts.is_dir():

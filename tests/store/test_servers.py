@@ -106,9 +106,11 @@ def test_files_tell_who_wrote_them(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize(("file", "writer"), [("appendonly.aof", "Redis 6.2.0"), ("appendonlydir/x", "Redis 7.0.0")])
 def test_files_that_do_not_tell(tmp_path: Path, file: str, writer: str) -> None:
-    """Files that name nobody are told by their arrangement."""
+    """Files that name nobody are told by their arrangement, also beside a note that makes no sense."""
     (tmp_path / file).parent.mkdir(exist_ok=True)
     (tmp_path / file).touch()
+    assert writer_of(tmp_path) == release(writer)
+    (tmp_path / "written-by").write_bytes(b"\xff")
     assert writer_of(tmp_path) == release(writer)
 
 
