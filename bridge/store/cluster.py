@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 from redis.asyncio import Redis
@@ -31,12 +31,27 @@ _MOVED = (MovedError, TryAgainError)
 _SILENT = (ConnectionError, TimeoutError, ClusterDownError)
 
 
+@contextlib.contextmanager
+def closed_is_lost() -> Iterator[None]:
+    """Say ``ConnectionError`` where a socket is closed under redis-py's hands, for instance while it connects.
+
+    uvloop calls that a RuntimeError, which redis-py lets through.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if "closed" not in str(error):
+            raise
+        raise ConnectionError("the connection was closed") from error
+
+
 async def pipeline(node: Redis, commands: Sequence[Command]) -> list[Any]:
     """Send commands together over one connection, and give each its answer or its exception."""
-    async with node.pipeline(transaction=False) as together:
-        for command in commands:
-            together.execute_command(*command)
-        return await together.execute(raise_on_error=False)
+    with closed_is_lost():
+        async with node.pipeline(transaction=False) as together:
+            for command in commands:
+                together.execute_command(*command)
+            return await together.execute(raise_on_error=False)
 
 
 class Cluster:

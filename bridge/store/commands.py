@@ -20,7 +20,7 @@ from bridge.errors import StoreUnavailable
 from bridge.ports import Clock, Monotonic
 from bridge.store import keys, quarantine, scripts
 from bridge.store.clock import Reading
-from bridge.store.cluster import Cluster, pipeline
+from bridge.store.cluster import Cluster, closed_is_lost, pipeline
 from bridge.store.scripts import Command, Part, with_text
 from bridge.store.tls import untrusted
 
@@ -103,7 +103,8 @@ async def guard(deadline_s: float = DEADLINE_S) -> AsyncIterator[None]:
     """
     try:
         async with asyncio.timeout(deadline_s):
-            yield
+            with closed_is_lost():
+                yield
     except ResponseError as error:
         raise unavailable(error) from None
     except (RedisError, OSError, TimeoutError) as error:
@@ -336,7 +337,8 @@ class Commands:
         for node in nodes:
             try:
                 async with asyncio.timeout(self._deadline_s):
-                    answers.append(await ask(node))
+                    with closed_is_lost():
+                        answers.append(await ask(node))
             except ResponseError:
                 raise
             except (RedisError, OSError, TimeoutError) as error:
