@@ -161,12 +161,14 @@ class Directory:
     def by_token(self, token: str) -> Customer | None:
         """The customer whose bearer token this is; the look-up is by digest, so its time says nothing of the token.
 
-        Raises ``CustomerSetAside`` for a token of one that is not served, where its file tells that much.
+        Raises ``CustomerSetAside`` for a token of one that is not served, where its file tells that much. A customer that is
+        served comes first: what looks like its digest in somebody's broken file, say a copy of its own, takes nothing from it.
         """
         digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
-        if digest in self._waiting:
+        customer = self._by_digest.get(digest)
+        if customer is None and digest in self._waiting:
             raise CustomerSetAside(self._waiting[digest])
-        return self._by_digest.get(digest)
+        return customer
 
     def complaints(self) -> list[Complaint]:
         """Everything that is wrong with the files of those who are set aside."""

@@ -109,6 +109,16 @@ def test_customers_that_are_set_aside() -> None:
     assert (len(directory), directory.complaints(), directory.set_aside["broken"]) == (1, [wrong], aside)
 
 
+def test_digest_of_a_served_customer_in_a_broken_file() -> None:
+    """A broken file that shows the digest of a served customer, such as a half-edited copy, does not keep that one from us."""
+    mine = customer(softgarden=AtsAccess((ids.digest(SESAME),), "10"))
+    aside = SetAside("copy", (), frozenset({ids.digest(SESAME), ids.digest("theirs")}))
+    directory = Directory([mine], [aside])
+    assert directory.by_token(SESAME) == mine
+    with pytest.raises(CustomerSetAside):
+        directory.by_token("theirs")
+
+
 def test_empty_directory() -> None:
     """A configuration without customers is fine and knows nobody."""
     directory = Directory([])
