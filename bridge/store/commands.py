@@ -27,6 +27,8 @@ from bridge.store.tls import untrusted
 DEADLINE_S: Final = 1.5
 """No operation takes longer, whatever Redis does: callers of the bridge learn within two seconds."""
 PING_S: Final = 1.2
+_MENDED_AT_ONCE: Final = 16
+"""Damaged keys that one call puts aside before it is given up: as many as the longest script of one invitation touches."""
 PARALLEL: Final = 50
 """Operations on the way at the same time; more wait their turn, which is faster than more connections."""
 
@@ -116,7 +118,7 @@ class Commands:
 
     A key that holds another type than it must (a hand in Redis, another application) would fail
     every call that touches it. It is put into the quarantine of its partition, once, and the call
-    is sent again.
+    is sent again, also where several are damaged.
     """
 
     def __init__(
@@ -145,7 +147,9 @@ class Commands:
         """Send one command and give its answer."""
         async with self._turn():
             answer = await self._try(command)
-            if await self._mended(command, answer):
+            mended = _MENDED_AT_ONCE
+            while mended and await self._mended(command, answer):
+                mended -= 1
                 answer = await self._try(command)
             if isinstance(answer, Exception):
                 raise answer
@@ -164,7 +168,9 @@ class Commands:
             if isinstance(answer, NoScriptError):
                 command = with_text(command)
                 answer, confirmed = await self._follow(command, self._wait.command(aof=for_disk))
-            if await self._mended(command, answer):
+            mended = _MENDED_AT_ONCE
+            while mended and await self._mended(command, answer):
+                mended -= 1
                 answer, confirmed = await self._follow(command, self._wait.command(aof=for_disk))
             if for_disk and _is_unknown(confirmed):  # an older Redis, of which ``durability`` told the administrator
                 for_disk = self._waits_for_disk = False
@@ -206,18 +212,21 @@ class Commands:
             return []
         async with self._turn():
             answers = await self._send(commands, patient=patient)
-            again = {
-                index: with_text(commands[index])
-                for index, answer in enumerate(answers)
-                if isinstance(answer, NoScriptError)
-            }
-            again |= {
-                index: commands[index]
-                for index, answer in enumerate(answers)
-                if index not in again and await self._mended(commands[index], answer)
-            }
-            for index, answer in zip(again, await self._send([*again.values()], patient=patient), strict=True):
-                answers[index] = answer
+            asked: Sequence[int] = range(len(commands))
+            for _ in range(1 + _MENDED_AT_ONCE):
+                again = {
+                    index: with_text(commands[index]) for index in asked if isinstance(answers[index], NoScriptError)
+                }
+                again |= {
+                    index: commands[index]
+                    for index in asked
+                    if index not in again and await self._mended(commands[index], answers[index])
+                }
+                if not again:
+                    break
+                for index, answer in zip(again, await self._send([*again.values()], patient=patient), strict=True):
+                    answers[index] = answer
+                asked = [*again]
             return answers
 
     async def _send(self, commands: Sequence[Command], *, patient: bool) -> list[Any]:

@@ -11,7 +11,7 @@ from bridge.core import ids
 from bridge.core.models import Done, Lease, QuarantineNote, State, Step
 from bridge.errors import RecordDamaged
 from bridge.store import keys
-from bridge.store.commands import Commands
+from bridge.store.commands import Commands, Wait
 from bridge.store.quarantine import RedisQuarantine
 from bridge.store.references import RedisReferences
 from bridge.store.words import RedisWords
@@ -125,6 +125,29 @@ async def test_wrong_typed_key(
     assert await quarantine.drop(note)
     assert await quarantine.size() == 0
     assert await real_commands.run(("EXISTS", names.put_aside(kind))) == 0
+
+
+@pytest.mark.parametrize("confirmed", [False, True])
+async def test_many_wrong_typed_keys(
+    backend: Backend, names: keys.Keys, real_commands: Commands, quarantine: RedisQuarantine, *, confirmed: bool
+) -> None:
+    """However many keys of a partition hold another type, whoever comes first puts all that are in its way aside and goes on."""
+    if confirmed:
+        backend = redis_backend(Commands(real_commands._client, wait=Wait(0, 0.1)))
+        names = keys.Keys(backend.invitations._keys[0].base.partition(":{")[0], 7)  # type: ignore[attr-defined]
+    kinds = ["lanes", "tasks", "dead"]
+    kinds += [f"due:acme/{kind}{tail}" for kind in (CHECK, NOTIFY) for tail in ("", "/urgent")]
+    for kind in kinds:
+        await real_commands.run(("RPUSH", names.base + kind, "not ours"))
+    one = await put(backend, due(), due(NOTIFY, urgent=True))
+    for kind in kinds:
+        await real_commands.run(("DEL", names.base + kind))
+        await real_commands.run(("RPUSH", names.base + kind, "not ours"))
+    await real_commands.run(("DEL", names.lanes))
+    await real_commands.run(("ZADD", names.lanes, 1, "acme/check"))
+    assert await lease(backend) == ()
+    assert await backend.invitations.commit(Step(replace(one, version=1), (due(), due(NOTIFY, urgent=True))))
+    assert {mine.kind for mine in await everything(backend)} == {CHECK, NOTIFY}
 
 
 async def test_wrong_typed_record(
