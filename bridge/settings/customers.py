@@ -20,7 +20,7 @@ from bridge.settings.fields import Choice, DigestText, Flag, Many, OneOrMany, Se
 from bridge.settings.permissions import exposed, holds_secret
 from bridge.settings.schema import Settled, load_document
 from bridge.settings.secret_files import fill_in
-from bridge.settings.yaml import MAX_BYTES, read_file
+from bridge.settings.yaml import MAX_BYTES, opened, read_file
 
 FOLDER = "customers"
 SECRETS: tuple[Path, ...] = tuple(("equalture", key) for key in ("client_secret", "callback_token", "webhook_secret"))
@@ -151,7 +151,7 @@ def _digests(document: Document) -> frozenset[str]:
     Whatever looks like one counts, wherever it stands: by it a caller is only asked to come back later.
     """
     found = [one for one in document.listed("softgarden", "tokens_sha256") if isinstance(one, str)]
-    with contextlib.suppress(OSError), FilePath(document.file).open("rb") as stream:
+    with contextlib.suppress(OSError), opened(FilePath(document.file)) as stream:
         found += _DIGEST.findall(stream.read(MAX_BYTES).decode("utf-8", "replace"))
     return frozenset(one.lower() for one in found if _DIGEST.fullmatch(one))
 

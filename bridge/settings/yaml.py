@@ -7,11 +7,13 @@ not text: ``off``, ``no``, ``12:30`` and ``2024-01-01`` mean what they say.
 
 from __future__ import annotations
 
+import errno
 import re
+import stat
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path as FilePath
-from typing import Any, NoReturn
+from typing import Any, BinaryIO, NoReturn
 
 import yaml
 
@@ -72,9 +74,17 @@ def read_file(
     return parse(text, document.file, environ, hints, leave_out)
 
 
+def opened(path: FilePath) -> BinaryIO:
+    """*path* for reading; raises ``OSError`` for a pipe, too, which would keep us waiting for whoever writes into it."""
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # a folder cannot be opened anyway
+        raise OSError(errno.EINVAL, "it is not a file")
+    return path.open("rb")
+
+
 def _text_of(document: Document, path: FilePath) -> str:
     try:
-        with path.open("rb") as stream:
+        with opened(path) as stream:
             raw = stream.read(MAX_BYTES + 1)
     except OSError as error:
         document.complain_at(Position(0, 0), f"cannot be read: {error.strerror or 'unknown reason'}")

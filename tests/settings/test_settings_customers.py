@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import shutil
+import signal
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -278,6 +279,21 @@ def test_broken_customers_are_set_aside(folder: Folder) -> None:
         with pytest.raises(CustomerSetAside):
             usable.by_token(key)
     assert usable.by_token("f") is None
+
+
+def test_a_pipe_is_set_aside(folder: Folder) -> None:
+    """A pipe in the folder, which would keep the daemon waiting for a writer, is one customer's broken file."""
+    folder.customer(SHORT)
+    os.mkfifo(folder.path / "customers" / "globex.yaml")
+    before = signal.signal(signal.SIGALRM, lambda *_: pytest.fail("it waits for a writer"))
+    signal.alarm(10)
+    try:
+        loaded = load_usable(folder.path, {})
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+    assert [one.key for one in loaded.customers] == ["acme"]
+    assert "it is not a file" in str(loaded.customers.set_aside["globex"].complaints[0])
 
 
 def test_a_file_for_all_concerns_all(folder: Folder) -> None:
