@@ -83,10 +83,10 @@ class AccessTokens:
     def _slot(self, identity: Identity) -> _Slot:
         if identity not in self._slots:
             # A customer has one set of credentials at a time: the old set's token is of no use any more. Neither is one
-            # that has run out, perhaps of a customer who was removed.
+            # that has run out, perhaps of a customer who was removed; unless it is just being renewed.
             now = self._monotonic()
             for other, slot in tuple(self._slots.items()):
-                if other.customer == identity.customer or slot.renew_at <= now:
+                if other.customer == identity.customer or (slot.renew_at <= now and not self._flights.under_way(other)):
                     del self._slots[other]
             self._slots[identity] = _Slot()
         return self._slots[identity]

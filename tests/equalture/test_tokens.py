@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -110,6 +111,18 @@ async def test_failure_without_waiters_is_silent(endpoint: Endpoint, tokens: Acc
     await asyncio.sleep(0)
     endpoint.down = False
     assert await tokens.get(customer) == "token-2"
+
+
+async def test_customers_at_once(endpoint: Endpoint, tokens: AccessTokens, customer: Customer) -> None:
+    """Of customers whose tokens are asked for at the same time, each keeps its own."""
+    others = [replace(customer, key=f"c{number}") for number in range(5)]
+    endpoint.gate.clear()
+    flights = [asyncio.create_task(tokens.get(one)) for one in others]
+    await asyncio.sleep(0)
+    endpoint.gate.set()
+    given = await asyncio.gather(*flights)
+    assert [await tokens.get(one) for one in others] == given
+    assert len(endpoint.asked) == 5
 
 
 async def test_invalidate(endpoint: Endpoint, tokens: AccessTokens, customer: Customer) -> None:
