@@ -32,6 +32,7 @@ from bridge.core.models import (
     Trait,
 )
 from bridge.errors import RecordDamaged, RecordSealed, RecordTooNew, RecordUnreadable
+from bridge.store.shapes import typed
 
 FORMAT: Final = 2
 """The newest format that is written, where something is sealed: 2 says for whom it was."""
@@ -121,7 +122,7 @@ def load_invitation(
 
 def _load_invitation(invitation_id: str, version: int, document: Document) -> Invitation:
     hint, result = document.get("hint"), document.get("result")
-    return Invitation(
+    invitation = Invitation(
         id=invitation_id,
         customer=document["customer"],
         order_key=document.get("order", ""),
@@ -150,6 +151,12 @@ def _load_invitation(invitation_id: str, version: int, document: Document) -> In
         failure=document.get("failure"),
         version=version,
     )
+    numbers = [attempt.number for attempt in invitation.attempts]
+    if numbers != list(range(1, len(numbers) + 1)) or invitation.live_attempt not in (0, *numbers):
+        raise ValueError("its attempts are not numbered from 1")
+    if invitation.hint is not None and invitation.hint.attempt not in numbers:
+        raise ValueError("its report belongs to no attempt")
+    return typed(invitation)
 
 
 def customer_of(data: bytes, owner: str) -> str:
@@ -230,14 +237,16 @@ def load_dead_letter(invitation_id: str, kind: TaskKind, data: bytes, cipher: Ci
     """The inverse of ``dump_dead_letter``; raises ``RecordDamaged`` for what is none."""
     with making_sense(f"the dead letter {invitation_id}:{kind}"):
         document = _document(data, MIGRATIONS, invitation_id)
-        return DeadLetter(
-            invitation_id=invitation_id,
-            kind=kind,
-            customer=document["customer"],
-            attempts=document["attempts"],
-            reason=document["reason"],
-            since=from_ms(document["since"]),
-            history=_load_notes(document["history"], cipher, invitation_id),
+        return typed(
+            DeadLetter(
+                invitation_id=invitation_id,
+                kind=kind,
+                customer=document["customer"],
+                attempts=document["attempts"],
+                reason=document["reason"],
+                since=from_ms(document["since"]),
+                history=_load_notes(document["history"], cipher, invitation_id),
+            )
         )
 
 
@@ -363,13 +372,15 @@ def _dump_attempt(attempt: Attempt) -> Document:
 
 
 def _load_attempt(document: Document) -> Attempt:
-    return Attempt(
-        number=document["n"],
-        secret_digest=document["digest"],
-        started_at=from_ms(document["at"]),
-        outcome=Outcome(document.get("outcome", Outcome.PENDING)),
-        reference_id=document.get("ref"),
-        anonymised=document.get("anonymised", False),
+    return typed(
+        Attempt(
+            number=document["n"],
+            secret_digest=document["digest"],
+            started_at=from_ms(document["at"]),
+            outcome=Outcome(document.get("outcome", Outcome.PENDING)),
+            reference_id=document.get("ref"),
+            anonymised=document.get("anonymised", False),
+        )
     )
 
 
@@ -382,10 +393,12 @@ def _dump_hint(hint: Hint) -> Document:
 
 def _load_hint(document: Document) -> Hint:
     report = document.get("report")
-    return Hint(
-        attempt=document["attempt"],
-        seen_at=from_ms(document["at"]),
-        report=None if report is None else _load_result(report),
+    return typed(
+        Hint(
+            attempt=document["attempt"],
+            seen_at=from_ms(document["at"]),
+            report=None if report is None else _load_result(report),
+        )
     )
 
 
@@ -403,11 +416,13 @@ def _dump_result(result: Result) -> Document:
 
 
 def _load_result(document: Document) -> Result:
-    return Result(
-        fit=document.get("fit"),
-        dashboard_url=document.get("url"),
-        summary=tuple((name, text) for name, text in document.get("summary", ())),
-        traits=tuple(_load_trait(trait) for trait in document.get("traits", ())),
+    return typed(
+        Result(
+            fit=document.get("fit"),
+            dashboard_url=document.get("url"),
+            summary=tuple((name, text) for name, text in document.get("summary", ())),
+            traits=tuple(_load_trait(trait) for trait in document.get("traits", ())),
+        )
     )
 
 
@@ -425,13 +440,15 @@ def _dump_trait(trait: Trait) -> Document:
 
 
 def _load_trait(document: Document) -> Trait:
-    return Trait(
-        code=document["code"],
-        name=document["name"],
-        score=document.get("score"),
-        description=document.get("text", ""),
-        priority=document.get("priority"),
-        wanted=tuple(document.get("wanted", ())),
+    return typed(
+        Trait(
+            code=document["code"],
+            name=document["name"],
+            score=document.get("score"),
+            description=document.get("text", ""),
+            priority=document.get("priority"),
+            wanted=tuple(document.get("wanted", ())),
+        )
     )
 
 
@@ -450,12 +467,14 @@ def _notes(notes: Sequence[AttemptNote], cipher: Cipher | None, invitation_id: s
 
 def _load_notes(documents: Sequence[Document], cipher: Cipher | None, invitation_id: str) -> tuple[AttemptNote, ...]:
     return tuple(
-        AttemptNote(
-            at=from_ms(note["at"]),
-            outcome=note["outcome"],
-            status=note.get("status"),
-            latency_ms=note["ms"],
-            excerpt=_load_excerpt(note, cipher, invitation_id),
+        typed(
+            AttemptNote(
+                at=from_ms(note["at"]),
+                outcome=note["outcome"],
+                status=note.get("status"),
+                latency_ms=note["ms"],
+                excerpt=_load_excerpt(note, cipher, invitation_id),
+            )
         )
         for note in documents
     )

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Iterable, Iterator
+from copy import deepcopy
 from dataclasses import MISSING, fields, replace
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import orjson
 import pytest
@@ -21,7 +24,7 @@ from bridge.core.models import (
     TaskKind,
     Trait,
 )
-from bridge.errors import RecordSealed, RecordTooNew
+from bridge.errors import RecordDamaged, RecordSealed, RecordTooNew
 from bridge.store import records
 from tests.store.conformance import NOW, invitation
 
@@ -122,6 +125,51 @@ def test_times() -> None:
     assert records.to_ms(datetime(2026, 1, 1, 1, tzinfo=timezone(timedelta(hours=1)))) == 1767225600000
     assert records.from_ms(records.to_ms(NOW + timedelta(microseconds=999))) == NOW
     assert records.from_ms(-1) == datetime(1969, 12, 31, 23, 59, 59, 999000, tzinfo=UTC)
+
+
+def _spoiled(value: object) -> Iterator[object]:
+    """*value* with one part after the other replaced by something of another type."""
+    yield "x" if isinstance(value, bool | int) else 5
+    parts: Iterable[tuple[Any, object]] = ()
+    if isinstance(value, dict):
+        parts = value.items()
+    elif isinstance(value, list):
+        parts = enumerate(value)
+    for key, part in parts:
+        for spoiled in _spoiled(part):
+            copy = deepcopy(value)
+            copy[key] = spoiled  # type: ignore[index]
+            yield copy
+
+
+def test_other_types() -> None:
+    """A record in which any part is of another type than it must is damaged: it never gets as far as to whoever works with it."""
+    for document in _spoiled(orjson.loads(records.dump_invitation(full())) | {"issued": 1}):
+        if not isinstance(document, dict) or document.get("issued") == 1:
+            with pytest.raises(RecordDamaged):
+                records.load_invitation("iv_7", 1, orjson.dumps(document))
+    letter = DeadLetter(
+        "iv_7", TaskKind.NOTIFY, "acme", 3, "rejected", NOW, (AttemptNote(NOW, "rejected", 400, 7, "no"),)
+    )
+    for document in _spoiled(orjson.loads(records.dump_dead_letter(letter))):
+        with pytest.raises(RecordDamaged):
+            records.load_dead_letter("iv_7", TaskKind.NOTIFY, orjson.dumps(document))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"live": 4}, {"live": -1}, {"hint": {"attempt": 4, "at": 0}}, {"hint": {"attempt": 0, "at": 0}}, {"attempts": []}],
+)
+def test_attempts_that_are_not_there(change: dict[str, object]) -> None:
+    """A record that points to an attempt which it does not have, or counts them otherwise, is damaged."""
+    document = orjson.loads(records.dump_invitation(full()))
+    document["attempts"][0]["n"], first = 2, document["attempts"][0]["n"]
+    with pytest.raises(RecordDamaged):
+        records.load_invitation("iv_7", 1, orjson.dumps(document))
+    document["attempts"][0]["n"] = first
+    assert records.load_invitation("iv_7", 1, orjson.dumps(document)).live_attempt == 2
+    with pytest.raises(RecordDamaged):
+        records.load_invitation("iv_7", 1, orjson.dumps(document | change))
 
 
 def test_tombstone() -> None:
