@@ -13,6 +13,7 @@ import pytest
 from bridge.core import ids
 from bridge.store.clock import LOOK_EVERY_S, AgreedClock
 from bridge.store.connection import open_client
+from tests import stalls
 from tests.flows.conftest import Config, Journal, Launch, eventually
 from tests.redis_servers import Cluster, running
 
@@ -59,7 +60,9 @@ async def test_the_rest_goes_on(own: Cluster, config: Config, launch: Launch, bl
             application = f"later-{number}"
             if f"{ids.partition_of('acme', application):x}" not in gone:
                 assert (await bridge.acme.invite("engineer", candidate_id=application)).status == 200
+        began = time.monotonic()
         assert (await bridge.ask("GET", "/readyz")).status == 200
+        assert stalls.net_since(began) < 1  # by default an orchestrator waits no longer
         details = (await bridge.runtime.readiness()).details
         assert {name[1:] for name in details["missing_partitions"]} == gone  # type: ignore[union-attr,attr-defined]
     finally:
