@@ -35,11 +35,18 @@ class WriteProbe:
         self._known: tuple[float, Writes] | None = None
 
     async def look(self) -> Writes:
-        """How it is now, or was a moment ago. Whoever asks meanwhile shares the answer."""
+        """How it is now; of the writes, how it was a moment ago at most. Whoever asks meanwhile shares the answer."""
         if self._known is not None and self._monotonic() - self._known[0] < KEPT_S:
-            return self._known[1]
+            return await self._if_there(self._known[1])
         # In turn, each would wait for all before it wherever a part of Redis hangs.
         return await self._flights.run("writes", self._look)
+
+    async def _if_there(self, writes: Writes) -> Writes:
+        try:
+            await self._commands.ping()
+        except StoreUnavailable as error:
+            return Writes(refusal=str(error))
+        return writes
 
     async def _look(self) -> Writes:
         writes = await self._ask()
