@@ -76,8 +76,9 @@ class CandidateSchema(_Tolerant):
         validate=validate.Length(1, 200),
         metadata={"description": "application public id", **_TEXT_OR_NUMBER},
     )
-    firstName = _Line(load_default="", allow_none=True, validate=validate.Length(max=200))  # noqa: N815
-    lastName = _Line(load_default="", allow_none=True, validate=validate.Length(max=200))  # noqa: N815
+    # How long a name may be is Equalture's matter, whose refusal reaches HR; this only bounds our own work on it.
+    firstName = _Line(load_default="", allow_none=True, validate=validate.Length(max=1000))  # noqa: N815
+    lastName = _Line(load_default="", allow_none=True, validate=validate.Length(max=1000))  # noqa: N815
     email = _Line(
         required=True,
         validate=[validate.Length(3, 320), validate.Regexp(r"[^@\s]+@[^@\s]+$", error="Not an e-mail address.")],

@@ -44,11 +44,11 @@ class Shares:
         self._asked = asked
         return {partition: dict(wanted) for partition, wanted in asked.items()}
 
-    def take(self, partition: int, lanes: Sequence[str]) -> None:
-        """Note what a partition gave; one that gave less than asked for has no more."""
+    def take(self, partition: int, lanes: Sequence[str], *, more: bool = False) -> None:
+        """Note what a partition gave; one that gave less than asked for has no more, unless *more* says so."""
         got = Counter(lanes)
         for lane, wanted in self._asked[partition].items():
             self._left[lane] -= got[lane]
             self._count -= got[lane]
-            if got[lane] < wanted:
+            if got[lane] < wanted and not more:
                 self._places[lane].remove(partition)

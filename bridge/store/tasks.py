@@ -29,6 +29,8 @@ _LANES: Final = 4096
 customers have, the removed ones included."""
 _ROUNDS: Final = 3
 """Round trips of one ``lease`` at most: further ones only ask those partitions that may have more."""
+_PUT_ASIDE: Final = 500
+"""Entries that make no sense which one ``lease`` puts aside: many, but it has to come to an end."""
 _TOGETHER: Final = 100
 _PROBE_MS: Final = 60_000
 _LATEST_MS: Final = records.to_ms(datetime(9999, 1, 1, tzinfo=UTC))
@@ -90,7 +92,8 @@ class RedisTasks:
         stamp = self._stamp()
         shares = plan.Shares(due, count=count, per_lane=per_lane, turn=next(self._turns))
         leases: list[Lease] = []
-        for _ in range(_ROUNDS):
+        rounds = put_aside = 0
+        while rounds < _ROUNDS and put_aside < _PUT_ASIDE:
             asked = shares.deal()
             if not asked:
                 break
@@ -100,10 +103,17 @@ class RedisTasks:
                 if leases:
                     break  # what was leased before is performed all the same
                 raise
+            spoilt = 0
             for partition, found in given.items():
+                taken: list[str] = []
                 for lane, *parts in found:
-                    leases += await self._read_or_put_aside(partition, lane, *parts, owner=owner, stamp=stamp, now=now)
-                shares.take(partition, [lane for lane, *_ in found])
+                    made = await self._read_or_put_aside(partition, lane, *parts, owner=owner, stamp=stamp, now=now)
+                    leases += made
+                    taken += [lane] * len(made)
+                spoilt += len(found) - len(taken)
+                shares.take(partition, taken, more=len(taken) < len(found))
+            put_aside += spoilt
+            rounds += not spoilt  # what makes no sense takes nobody's place
         return tuple(leases)
 
     async def take(

@@ -105,6 +105,20 @@ async def test_garbage_member(
     assert await notes(quarantine) == []
 
 
+async def test_heaps_of_garbage_hold_up_nobody_for_long(
+    backend: Backend, names: keys.Keys, real_commands: Commands, quarantine: RedisQuarantine
+) -> None:
+    """Hundreds of members that are no invitations are put aside within a few calls, and the task behind them is leased."""
+    for number in range(600):
+        await real_commands.run(("ZADD", names.due("acme/check"), number + 1, f"garbage-{number}"))
+    one = await put(backend, due())
+    found: list[Lease] = []
+    for _ in range(3):
+        found += await lease(backend, per_lane=4)
+    assert [mine.invitation_id for mine in found] == [one.id]
+    assert await quarantine.size() == 600
+
+
 @pytest.mark.parametrize("kind", ["lanes", "tasks", "dead", "due:acme/check", "due:acme/check/urgent", "quarantine"])
 async def test_wrong_typed_key(
     backend: Backend, names: keys.Keys, real_commands: Commands, quarantine: RedisQuarantine, kind: str
