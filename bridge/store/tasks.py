@@ -248,10 +248,9 @@ class RedisTasks:
                     try:
                         letter = records.load_dead_letter(*keys.read_task(task), value, self._cipher)
                     except (RecordDamaged, ValueError):
-                        partition = keys.partition_of(names.base) or 0
-                        await self._quarantine.add(
-                            partition, task, "dead letter", "it is no dead letter", self._clock()
-                        )
+                        partition, at = keys.partition_of(names.base) or 0, self._clock()
+                        with contextlib.suppress(StoreUnavailable):  # one that refuses is read all the same
+                            await self._quarantine.add(partition, task, "dead letter", "it is no dead letter", at)
                         continue
                     except RecordUnreadable as error:
                         log.warning("dead_letter.unreadable", task_id=task, error=str(error))

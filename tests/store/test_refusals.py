@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from bridge.core.models import Dead
 from bridge.errors import StoreUnavailable
 from bridge.store import keys, scripts
 from bridge.store.commands import Commands
@@ -17,7 +18,7 @@ from bridge.store.connection import open_client
 from bridge.store.reconcile import Reconciliation
 from bridge.store.scripts import Command
 from tests.redis_servers import RedisServer
-from tests.store.conformance import ANONYMISE, Backend, due, lease, put
+from tests.store.conformance import ANONYMISE, NOW, Backend, due, lease, put
 from tests.store.conftest import redis_backend
 
 pytestmark = pytest.mark.redis
@@ -78,6 +79,17 @@ async def test_garbage_lane_in_a_full_redis(backend: Backend, client: Redis) -> 
     assert await lease(backend) == ()
     assert client.zscore(NAMES.lanes, b"\xff/check") is None
     assert client.hlen(NAMES.quarantine) == 1
+
+
+async def test_garbage_dead_letter_in_a_full_redis(backend: Backend, client: Redis) -> None:
+    """The dead letters that make sense are listed though Redis has no room to note the one that does not."""
+    one = await put(backend, due(ANONYMISE))
+    (mine,) = await lease(backend)
+    assert await backend.tasks.settle(mine, Dead("refused"), NOW)
+    client.zadd(NAMES.dead, {"garbage:notify": 1})
+    client.set(NAMES.dead_letter("garbage:notify"), "[]")
+    client.config_set("maxmemory", 1)
+    assert [letter.invitation_id async for letter in backend.tasks.dead_letters()] == [one.id]
 
 
 async def test_away_after_the_first_round(backend: Backend, commands: Interrupted) -> None:
