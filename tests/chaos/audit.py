@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from bridge.core.models import State, TaskKind
 from bridge.sandbox import Application, Entry
 from tests.chaos.actors import Round
 from tests.chaos.evidence import Evidence, by_order, invitation_of
 from tests.chaos.faults import KILLS, REDIS_HANG, REDIS_KILL
-from tests.chaos.plan import MAIL, MARK
+from tests.chaos.plan import HASTY, HASTY_LIFE_S, MAIL, MARK
 from tests.chaos.stage import EQUALTURE_TIMEOUT_S
 
 WRITTEN_WITHIN_S = 1.5
@@ -107,6 +108,8 @@ def _applications(evidence: Evidence, known: Round, creates: list[Entry], found:
 def _open(evidence: Evidence, holder: Entry, later: Entry) -> bool:
     """Whether the invitation that *holder* was made for was still open when *later* began."""
     application = evidence.applications[str(holder.reference_id)]
+    if application.account == HASTY and later.started - holder.started >= timedelta(seconds=HASTY_LIFE_S):
+        return False  # its link was dead; if it was deleted since, its record no longer says when it expired
     record = evidence.records.get(invitation_of(application.callback_url))
     return record is None or record.expired_at is None or record.expired_at > later.started
 

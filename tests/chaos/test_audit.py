@@ -15,7 +15,7 @@ from tests.chaos.actors import Round
 from tests.chaos.audit import HARMLESS, Findings, audit
 from tests.chaos.evidence import Evidence
 from tests.chaos.faults import KILL, Incident
-from tests.chaos.plan import MARK
+from tests.chaos.plan import HASTY, HASTY_LIFE_S, MARK
 
 NOW = datetime(2025, 6, 2, 9, 0, tzinfo=UTC)
 IV, REF, EMAIL = "iv_0abc", "ref-1", "c1@chaos.example"
@@ -231,6 +231,18 @@ def test_orphans_need_a_fault_of_their_own(reason: dict[str, str], explained: bo
     second(evidence, 0.05, **reason)
     found = audit(evidence)
     assert (len(found.orphans), len(found.duplicate_applications)) == ((1, 0) if explained else (0, 1))
+
+
+@pytest.mark.parametrize(("at", "duplicate"), [(HASTY_LIFE_S - 1.0, True), (HASTY_LIFE_S + 1.0, False)])
+def test_a_dead_link_is_no_duplicate(at: float, duplicate: bool) -> None:
+    """Another application after the first one's link had died is none too many, though its record was deleted since."""
+    evidence = completed()
+    evidence.creates[0] = create(0.0, "ref-0")
+    first = replace(application("ref-0", "anonymized"), account=HASTY)
+    evidence.applications = {**evidence.applications, "ref-0": first}
+    evidence.makers = {**evidence.makers, "ref-0": 0}
+    evidence.creates.append(create(at))
+    assert bool(audit(evidence).duplicate_applications) is duplicate
 
 
 @pytest.mark.parametrize(
