@@ -71,7 +71,7 @@ def problem(reply: Reply, status: int, code: str) -> dict[str, Any]:
         (changed("candidate.email", "no address"), "candidate.email"),
         (changed("candidate.email", None), "candidate.email"),
         (changed("candidate.firstName", 1), "candidate.firstName"),
-        (changed("candidate.lastName", "x" * 201), "candidate.lastName"),
+        (changed("candidate.lastName", "x" * 1001), "candidate.lastName"),
         (changed("callback"), "callback"),
         (changed("callback", ""), "callback"),
         (changed("callback", {}), "callback"),
