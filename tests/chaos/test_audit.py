@@ -233,6 +233,15 @@ def test_orphans_need_a_fault_of_their_own(reason: dict[str, str], explained: bo
     assert (len(found.orphans), len(found.duplicate_applications)) == ((1, 0) if explained else (0, 1))
 
 
+@pytest.mark.parametrize(("named", "fine"), [(IV, True), ("iv_other", False)])
+def test_what_a_fault_answered_is_judged_by_its_body(named: str, fine: bool) -> None:
+    """A notification that a fault answered, before the fake looked into it, is of the invitation that its body names."""
+    evidence = completed()
+    faulted = replace(told(1.0, "COMPLETED", 429), invitation_id=None, request_json={"invitationId": named})
+    evidence.notifications = [faulted, *evidence.notifications]
+    assert (audit(evidence).never_issued == []) is fine
+
+
 @pytest.mark.parametrize(("at", "duplicate"), [(HASTY_LIFE_S - 1.0, True), (HASTY_LIFE_S + 1.0, False)])
 def test_a_dead_link_is_no_duplicate(at: float, duplicate: bool) -> None:
     """Another application after the first one's link had died is none too many, though its record was deleted since."""
