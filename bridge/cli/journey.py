@@ -15,7 +15,7 @@ from bridge.cli.sample import TEST_ID
 from bridge.cli.screen import Check, Screen
 from bridge.cli.stage import Stage
 from bridge.cli.tape import CANDIDATE, COLLEAGUE, RECRUITER, Tape
-from bridge.sandbox import Reply, SandboxClock
+from bridge.sandbox import BridgeReply, SandboxClock
 
 FIRST, LAST, EMAIL = "Friederike", "Sonnenschein", "friederike.sonnenschein@example.org"
 """No real person, and no name that random text would hold by accident."""
@@ -187,7 +187,7 @@ class Journey:
         for rule in broken:
             self._prove(f"broken: {rule}", False)
 
-    async def _ask(self) -> Reply:
+    async def _ask(self) -> BridgeReply:
         return await self._stage.client.invite(
             TEST_ID, candidate_id=self._application_id, first_name=FIRST, last_name=LAST, email=EMAIL
         )
@@ -216,7 +216,7 @@ class Journey:
             self._screen.calls(self._tape.take(*operations))
 
 
-def _need(reply: Reply, status: int, what: str) -> None:
+def _need(reply: BridgeReply, status: int, what: str) -> None:
     if reply.status != status or reply.json is None:
         said = reply.error or reply.text[:300]
         raise Stuck(f"{what} was not given: {reply.status or 'no answer'} instead of {status}. {said}")

@@ -1,11 +1,12 @@
-"""Both vendors as local fakes, for the ``demo`` and ``sandbox`` commands, the flow tests and people who integrate.
+"""Both vendors as local fakes, for the ``demo`` and ``sandbox`` commands, the flow tests and people
+who integrate.
 
-They import nothing of the bridge but themselves (the oracle must not share our bugs) and take the vendors' documents
-literally: a rule that a caller breaks is refused and noted in ``violations``. ::
+They import nothing of the bridge but themselves (the oracle must not share our bugs) and take the
+vendors' documents literally: a rule that a caller breaks is refused and noted in ``violations``. ::
 
     async with EqualtureSandbox() as equalture, SoftgardenSandbox() as softgarden:
         equalture.add_account("id", "secret", jobs=[("job-1", "Assessment - Engineer")])
-        ...                                             # a bridge between equalture.base_url and softgarden.base_url
+        ...  # a bridge between equalture.base_url and softgarden.base_url
         customer = softgarden.connect(bridge_url, token)
         invited = await customer.invite("job-1")
         created = equalture.calls("create", status=201)[-1]
@@ -22,43 +23,44 @@ Faults (module ``faults``) and time::
     equalture.heal("create"), equalture.heal()
     equalture.clock.advance(timedelta(minutes=16))
 
-Over HTTP both have ``/_sandbox/``: ``ledger``, ``violations``, ``faults``, ``clock`` (module ``admin``); Equalture's also
-``applications`` and ``applications/{reference_id}/complete`` (module ``equalture``), softgarden's ``customers`` (module
-``softgarden``). For example::
+Over HTTP both have ``/_sandbox/``: ``ledger``, ``violations``, ``faults``, ``clock`` (module
+``admin_routes``); Equalture's also ``applications`` and ``applications/{reference_id}/complete``
+(module ``equalture_fake``), softgarden's ``customers`` (module ``softgarden_fake``). For example::
 
     curl --json '{"operation": "create", "status": 503, "times": 2}' $EQUALTURE/_sandbox/faults
     curl --json '{"advance_s": 900}' $EQUALTURE/_sandbox/clock
     curl -X POST $EQUALTURE/_sandbox/applications/$REFERENCE_ID/complete
     curl "$EQUALTURE/_sandbox/ledger?operation=create"
 
-| module | holds |
-|---|---|
-| ``equalture``, ``candidate``, ``accounts``, ``checks``, ``pages``, ``samples``, ``webhooks`` | the Equalture fake |
-| ``softgarden``, ``client`` | the softgarden fake |
-| ``server``, ``peer``, ``book``, ``admin`` | what both share: receiving, calling, records and switches, ``/_sandbox/`` |
-| ``wire``, ``faults``, ``ledger``, ``clock`` | values: a call and its answer, a fault, an entry, the time |
+Modules: ``fake_vendor`` (receiving), ``bridge_caller`` (calling), ``admin_routes``, ``faults``,
+``ledger``, ``simulated_clock`` and ``request_checks`` (strict reading) are what both share.
+Equalture is ``equalture_fake`` with ``equalture_api``, ``candidate_pages``, ``accounts``,
+``sample_results`` and ``webhooks``; softgarden is ``softgarden_fake`` with ``softgarden_client``.
 """
 
 from bridge.sandbox.accounts import Account, Application
-from bridge.sandbox.client import Paths, SoftgardenClient
-from bridge.sandbox.clock import SandboxClock
-from bridge.sandbox.equalture import EqualtureSandbox
+from bridge.sandbox.bridge_caller import BridgeReply
+from bridge.sandbox.equalture_fake import EqualtureSandbox
+from bridge.sandbox.fake_vendor import ENTRY
 from bridge.sandbox.faults import Fault
 from bridge.sandbox.ledger import Entry
-from bridge.sandbox.peer import Reply
-from bridge.sandbox.softgarden import SoftgardenSandbox
-from bridge.sandbox.wire import Call
+from bridge.sandbox.request_checks import Refusal, json_response
+from bridge.sandbox.simulated_clock import SandboxClock
+from bridge.sandbox.softgarden_client import Paths, SoftgardenClient
+from bridge.sandbox.softgarden_fake import SoftgardenSandbox
 
 __all__ = [
+    "ENTRY",
     "Account",
     "Application",
-    "Call",
+    "BridgeReply",
     "Entry",
     "EqualtureSandbox",
     "Fault",
     "Paths",
-    "Reply",
+    "Refusal",
     "SandboxClock",
     "SoftgardenClient",
     "SoftgardenSandbox",
+    "json_response",
 ]

@@ -1,246 +1,280 @@
 """Fault switches: what can go wrong on the wire, switched on per operation.
 
-A fault is spread over the course of one call::
+The fields of a fault act in this order during one call::
 
-    delay -> hang="before" -> drop="before" -> status | the work | delay_after -> hang="after" -> drop="after"
-                                                                    -> status_after, body, text, headers
+    delay -> hang="before" -> drop="before" -> status
+    the work
+    delay_after -> hang="after" -> drop="after" -> status_after, body, text, headers
 
-``status`` means: refused, the work surely not done. ``status_after`` and ``drop="after"``: the work was done and the caller
-cannot know. ``hang`` lasts until the fault is healed; a caller that has gone meanwhile gets no work done.
+``status`` means: refused, the work was not done. ``status_after`` and ``drop="after"``: the work
+was done and the caller cannot know. ``hang`` lasts until the fault is healed; a caller that has
+gone meanwhile gets no work done.
 """
 
 from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypedDict, Unpack, get_args
+from typing import Any, Literal, TypeVar
 
-from bridge.sandbox.wire import Answer, Call
+from aiohttp import web
 
-Body = Literal["html", "bad_json", "wrong_shape", "empty", "huge"]
-Moment = Literal["before", "after"]
+from bridge.sandbox.ledger import Entry
+from bridge.sandbox.request_checks import json_response
 
+T = TypeVar("T")
 
-class What(TypedDict, total=False):
-    """The switches of a fault; see the module's docstring for the order in which they act."""
-
-    delay: float
-    """Seconds before the work."""
-    delay_after: float
-    """Seconds between the work and the answer."""
-    status: int
-    """Answer this without doing the work."""
-    status_after: int
-    """Do the work, answer this."""
-    headers: Mapping[str, str]
-    """Added to the answer, e.g. ``Retry-After``."""
-    text: str
-    """Body instead of the usual one (sent as JSON if it looks like JSON)."""
-    body: Body
-    """A broken body instead of the usual one; the work is done."""
-    huge_bytes: int
-    """Size for ``body="huge"``; default 8 MiB."""
-    drop: Moment
-    """Reset the connection (RST) without an answer, before or after the work. Beware with ``times=1``: over a kept-alive
-    connection aiohttp's client repeats GET, PUT and DELETE once by itself, so the caller may not notice a single drop."""
-    hang: Moment
-    """Do not go on until healed, before or after the work."""
-    times: int
-    """Strike this often, then no more."""
-    probability: float
-    """Strike with this probability (0 to 1)."""
-    rng: random.Random
-    """The dice for ``probability``; default: the sandbox's."""
-    when: Callable[[Call], bool]
-    """Strike only the calls of which this is true."""
+_HTML = b"<!doctype html><title>Oops</title><h1>Something went wrong</h1>"
 
 
-# By name, as ``What``'s annotations are strings at run time; a switch given over HTTP is checked against these.
-_REALS = ("delay", "delay_after", "probability")
-_ANSWERING = frozenset({"status", "status_after", "headers", "text", "body", "huge_bytes"})
-_INTEGERS = ("status", "status_after", "huge_bytes", "times")
-
-
-@dataclass(eq=False, slots=True)
+@dataclass(eq=False, slots=True, kw_only=True)
 class Fault:
-    """One fault switched on for one operation (``"*"``: for every operation of the vendor's API)."""
+    """A fault switched on for one operation (``"*"``: for every operation of the vendor's API)."""
 
     operation: str
-    what: What
-    strikes: int = 0
-    """Calls struck so far."""
-    healed: asyncio.Event = field(default_factory=asyncio.Event)
-    _struck: asyncio.Condition = field(default_factory=asyncio.Condition)
-    _inside: int = 0
+    delay: float = 0.0
+    """Seconds before the work."""
+    delay_after: float = 0.0
+    """Seconds between the work and the answer."""
+    status: int | None = None
+    """Answer this without doing the work."""
+    status_after: int | None = None
+    """Do the work, answer this."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Added to the answer, e.g. ``Retry-After``."""
+    text: str | None = None
+    """Body instead of the usual one (sent as JSON if it looks like JSON)."""
+    body: Literal["html", "bad_json", "wrong_shape", "empty", "huge"] | None = None
+    """A broken body instead of the usual one; the work is done."""
+    huge_bytes: int = 8 * 1024 * 1024
+    """Size for ``body="huge"``."""
+    drop: Literal["before", "after"] | None = None
+    """Reset the connection (RST) without an answer, before or after the work. Beware with
+    ``times=1``: over a kept-alive connection aiohttp's client repeats GET, PUT and DELETE once, so
+    the caller may not notice a single drop.
+    """
+    hang: Literal["before", "after"] | None = None
+    """Do not go on until healed, before or after the work."""
+    times: int | None = None
+    """Apply this often, then no more."""
+    probability: float = 1.0
+    """Apply with this probability (0 to 1)."""
+    rng: random.Random | None = None
+    """The random numbers for ``probability``; default: the sandbox's."""
+    when: Callable[[Entry], bool] | None = None
+    """Apply only to calls of which this is true; what is known of the answer is not in the entry
+    yet.
+    """
+
+    switches: Mapping[str, Any] = field(init=False, default_factory=dict)
+    """What was switched on, as it was given."""
+    strikes: int = field(init=False, default=0)
+    """Calls that it was applied to so far."""
+    waiting: int = field(init=False, default=0)
+    """Calls that it holds right now."""
+    healed: asyncio.Event = field(init=False, default_factory=asyncio.Event)
+    _struck: asyncio.Condition = field(init=False, default_factory=asyncio.Condition)
+
+    @classmethod
+    def of(cls, operation: str, switches: Mapping[str, Any]) -> Fault:
+        """A fault with these fields; raises ``ValueError`` for an unknown field or a value that it
+        cannot have.
+        """
+        for name, value in switches.items():
+            if name not in _RULES:
+                raise ValueError(f"no fault switch {name!r}; there are {', '.join(_RULES)}")
+            fits, allowed = _RULES[name]
+            if not fits(value):
+                raise ValueError(f"{name} must be {allowed}")
+        fault = cls(operation=operation, **switches)
+        fault.switches = {name: value for name, value in switches.items() if name not in ("when", "rng")}
+        return fault
 
     @property
     def spent(self) -> bool:
-        """Whether it will strike no more."""
-        times = self.what.get("times")
-        return self.healed.is_set() or (times is not None and self.strikes >= times)
-
-    @property
-    def waiting(self) -> int:
-        """Calls that it holds right now."""
-        return self._inside
+        """Whether it will be applied no more."""
+        return self.healed.is_set() or (self.times is not None and self.strikes >= self.times)
 
     def heal(self) -> None:
         """Switch it off; calls that hang or wait in it go on at once."""
         self.healed.set()
 
     async def wait_struck(self, times: int = 1, timeout: float = 5.0) -> None:
-        """Return once it struck that often; raises ``TimeoutError`` after *timeout* seconds."""
+        """Return once it was applied so often; raises ``TimeoutError`` after *timeout* seconds."""
         async with asyncio.timeout(timeout), self._struck:
             await self._struck.wait_for(lambda: self.strikes >= times)
 
-    def hits(self, call: Call, dice: random.Random) -> bool:
-        """Whether this call is struck; counts it."""
-        if self.spent or self.operation not in ("*", call.operation):
+    def hits(self, entry: Entry, rng: random.Random) -> bool:
+        """Whether it applies to this call; counts it."""
+        if self.spent or (self.when is not None and not self.when(entry)):
             return False
-        when = self.what.get("when")
-        if when is not None and not when(call):
-            return False
-        probability = self.what.get("probability")
-        if probability is not None and self.what.get("rng", dice).random() >= probability:
+        if "probability" in self.switches and (self.rng or rng).random() >= self.probability:
             return False
         self.strikes += 1
         return True
 
-    @asynccontextmanager
-    async def entered(self) -> AsyncIterator[None]:
-        """Hold a struck call; tells those who wait for the strike."""
-        self._inside += 1
+    async def around(self, work: Callable[[], Awaitable[T]], gone: Callable[[], bool] = lambda: False) -> T | None:
+        """Do *work*, delayed as switched on; None where the call is to be dropped, or its caller is
+        *gone* after a hang.
+        """
+        self.waiting += 1
         try:
             async with self._struck:
                 self._struck.notify_all()
-            yield
+            await self._pause(self.delay, self.hang == "before")
+            if self.drop == "before" or (self.hang == "before" and gone()):
+                return None
+            result = await work()
+            if self.status is None:  # else it was refused, and nothing is done after that
+                await self._pause(self.delay_after, self.hang == "after")
+                if self.drop == "after":
+                    return None
+            return result
         finally:
-            self._inside -= 1
+            self.waiting -= 1
 
-    async def pause(self, moment: Moment) -> None:
-        """Delay, then hang, as switched on for that side of the work; healing ends both."""
-        seconds = self.what.get("delay", 0.0) if moment == "before" else self.what.get("delay_after", 0.0)
-        if seconds > 0 and not self.healed.is_set():
-            try:
-                async with asyncio.timeout(seconds):
-                    await self.healed.wait()
-            except TimeoutError:
-                pass
-        if self.what.get("hang") == moment:
+    async def _pause(self, seconds: float, hang: bool) -> None:
+        if seconds > 0:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.healed.wait(), seconds)
+        if hang:
             await self.healed.wait()
 
-    def refusal(self) -> Answer | None:
+    def refusal(self) -> web.Response | None:
         """The answer given instead of the work, or None."""
-        status = self.what.get("status")
-        return None if status is None else self._dress(Answer(status, json={"errors": {"detail": "sandbox fault"}}))
+        return None if self.status is None else self._dress(_error(self.status, "sandbox fault"))
 
-    def garble(self, answer: Answer) -> Answer:
+    def garble(self, response: web.Response) -> web.Response:
         """The answer after the work, as the caller gets it."""
-        status = self.what.get("status_after")
-        if status is not None:
-            answer = Answer(status, json={"errors": {"detail": "sandbox fault after the work was done"}})
-        return self._dress(answer)
+        if self.status_after is not None:
+            response = _error(self.status_after, "sandbox fault after the work was done")
+        return self._dress(response)
 
-    def _dress(self, answer: Answer) -> Answer:
-        headers = {**answer.headers, **self.what.get("headers", {})}
-        raw = answer.with_headers(headers)
-        match self.what.get("body"):
+    def _dress(self, response: web.Response) -> web.Response:
+        kind = "application/json"
+        match self.body:
             case "html":
-                return raw.with_body(b"<!doctype html><title>Oops</title><h1>Something went wrong</h1>", "text/html")
+                content, kind = _HTML, "text/html"
             case "bad_json":
-                return raw.with_body(b'{"id": "cut short, "name', "application/json")
+                content = b'{"id": "cut short, "name'
             case "wrong_shape":
-                return raw.with_json({"unexpected": ["shape", 1, None]})
+                content = b'{"unexpected": ["shape", 1, null]}'
             case "empty":
-                return raw.with_body(b"", "application/json")
+                content = b""
             case "huge":
-                size = max(0, self.what.get("huge_bytes", 8 * 1024 * 1024) - 14)
-                return raw.with_body(b'{"padding":"' + b"x" * size + b'"}', "application/json")
+                content = b'{"padding":"' + b"x" * max(0, self.huge_bytes - 14) + b'"}'
+            case None if self.text is not None:
+                content = self.text.encode()
+                kind = kind if self.text.lstrip()[:1] in ("{", "[") else "text/plain"
             case None:
-                text = self.what.get("text")
-                if text is None:
-                    return raw
-                kind = "application/json" if text.lstrip()[:1] in ("{", "[") else "text/plain"
-                return raw.with_body(text.encode(), kind)
+                response.headers.update(self.headers)
+                return response
+        response.body, response.content_type = content, kind
+        response.headers.update(self.headers)
+        return response
 
     def __str__(self) -> str:
-        parts = (f"{name}={value!r}" for name, value in self.what.items() if name not in ("when", "rng", "text"))
+        parts = (f"{name}={value!r}" for name, value in self.switches.items() if name != "text")
         return " ".join((self.operation, *parts))
 
     def as_json(self) -> dict[str, Any]:
         """The fault for ``/_sandbox/faults``."""
-        shown = {name: value for name, value in self.what.items() if name not in ("when", "rng")}
-        return {"operation": self.operation, **shown, "strikes": self.strikes, "spent": self.spent}
+        return {"operation": self.operation, **self.switches, "strikes": self.strikes, "spent": self.spent}
 
 
 class Faults:
-    """The faults of one sandbox; the first that hits a call strikes it."""
+    """The faults of one sandbox; the first one that hits a call is applied to it.
 
-    def __init__(self, vendor: Iterable[str], pages: Iterable[str], made: Iterable[str], rng: random.Random) -> None:
-        self._vendor = frozenset(vendor)
-        self._made = frozenset(made)
-        self._known = self._vendor | self._made | frozenset(pages) | {"*"}
+    *api*: the operations that ``"*"`` means. *made*: calls that the sandbox makes, which can be
+    delayed, hang and be dropped. *pages*: pages for people.
+    """
+
+    def __init__(self, api: Iterable[str], pages: Iterable[str], made: Iterable[str], rng: random.Random) -> None:
+        self._api, self._made = frozenset(api), frozenset(made)
+        self._known = self._api | self._made | frozenset(pages) | {"*"}
         self._rng = rng
         self._faults: list[Fault] = []
 
     def __iter__(self) -> Iterator[Fault]:
         return iter(self._faults)
 
-    def add(self, operation: str, **what: Unpack[What]) -> Fault:
-        """Switch a fault on; raises ``ValueError`` for an operation or a switch that does not exist."""
+    def add(self, operation: str, **switches: Any) -> Fault:
+        """Switch a fault on; raises ``ValueError`` for an operation or a switch that does not
+        exist.
+        """
         if operation not in self._known:
             raise ValueError(f"no operation {operation!r}; there are {', '.join(sorted(self._known))}")
-        _check(what)
-        if operation in self._made and what.keys() & _ANSWERING:
-            raise ValueError(f"{operation} is a call that the sandbox makes: it can be delayed, hang or be dropped")
+        fault = Fault.of(operation, switches)
+        if operation in self._made and switches.keys() & _ANSWERING:
+            raise ValueError(f"{operation} is made by the sandbox: it can be delayed, hang or be dropped")
         # Spent faults go now, so that a chaos run of days does not pile them up.
         self._faults = [known for known in self._faults if not known.spent or known.waiting]
-        fault = Fault(operation, what)
         self._faults.append(fault)
         return fault
 
     def heal(self, *operations: str) -> int:
         """Switch off the faults of these operations (none named: all); returns how many."""
-        ill = [fault for fault in self._faults if not operations or fault.operation in operations]
-        for fault in ill:
+        ended = [fault for fault in self._faults if not operations or fault.operation in operations]
+        for fault in ended:
             fault.heal()
-        self._faults = [fault for fault in self._faults if fault not in ill]
-        return len(ill)
+        self._faults = [fault for fault in self._faults if fault not in ended]
+        return len(ended)
 
-    def strike(self, call: Call) -> Fault | None:
-        """The fault that strikes this call, or None. ``"*"`` means the vendor's API, not the pages for people."""
+    def strike(self, entry: Entry) -> Fault | None:
+        """The fault that applies to this call, or None. ``"*"`` means the vendor's API, not the
+        pages for people.
+        """
+        names = {entry.operation, "*"} if entry.operation in self._api else {entry.operation}
         for fault in self._faults:
-            if fault.operation == "*" and call.operation not in self._vendor:
-                continue
-            if fault.hits(call, self._rng):
+            if fault.operation in names and fault.hits(entry, self._rng):
+                entry.fault = str(fault)
                 return fault
         return None
 
 
-def _check(what: What) -> None:
-    for name, value in what.items():
-        if name not in What.__annotations__:
-            raise ValueError(f"no fault switch {name!r}; there are {', '.join(What.__annotations__)}")
-        if name in _REALS and (isinstance(value, bool) or not isinstance(value, int | float) or value < 0):
-            raise ValueError(f"{name} must be a number, 0 or more")
-        if name in _INTEGERS and (isinstance(value, bool) or not isinstance(value, int) or value < 1):
-            raise ValueError(f"{name} must be a whole number, 1 or more")
-    for name in ("status", "status_after"):
-        if not 200 <= int(str(what.get(name, 200))) <= 599:
-            raise ValueError(f"{name} must be an HTTP status from 200 to 599")
-    if what.get("body") not in (None, *get_args(Body)):
-        raise ValueError(f"body must be one of {', '.join(get_args(Body))}")
-    for name in ("drop", "hang"):
-        if what.get(name) not in (None, *get_args(Moment)):
-            raise ValueError(f"{name} must be 'before' or 'after'")
-    if not isinstance(what.get("text", ""), str):
-        raise ValueError("text must be a string")
-    headers = what.get("headers", {})
-    if not isinstance(headers, Mapping) or not all(isinstance(part, str) for pair in headers.items() for part in pair):
-        raise ValueError("headers must map names to strings")
+def _error(status: int, detail: str) -> web.Response:
+    return json_response({"errors": {"detail": detail}}, status)
 
 
-__all__ = ["Body", "Fault", "Faults", "Moment", "What"]
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+
+
+def _count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _status(value: Any) -> bool:
+    return _count(value) and 200 <= value <= 599
+
+
+def _headers(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(part, str) for pair in value.items() for part in pair)
+
+
+def _moment(value: Any) -> bool:
+    return value in (None, "before", "after")
+
+
+_ANSWERING = frozenset({"status", "status_after", "headers", "text", "body", "huge_bytes"})
+_BODIES = ("html", "bad_json", "wrong_shape", "empty", "huge")
+_RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "delay": (_number, "a number, 0 or more"),
+    "delay_after": (_number, "a number, 0 or more"),
+    "status": (_status, "an HTTP status from 200 to 599"),
+    "status_after": (_status, "an HTTP status from 200 to 599"),
+    "headers": (_headers, "names mapped to strings"),
+    "text": (lambda value: isinstance(value, str), "a string"),
+    "body": (lambda value: value in (None, *_BODIES), "html, bad_json, wrong_shape, empty or huge"),
+    "huge_bytes": (_count, "a whole number, 1 or more"),
+    "drop": (_moment, "'before' or 'after'"),
+    "hang": (_moment, "'before' or 'after'"),
+    "times": (_count, "a whole number, 1 or more"),
+    "probability": (_number, "a number, 0 or more"),
+    "rng": (lambda value: isinstance(value, random.Random), "a random.Random"),
+    "when": (callable, "a function of an entry"),
+}
+"""What may be given for each field of a fault; values come over HTTP, too."""

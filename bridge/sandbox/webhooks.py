@@ -1,4 +1,6 @@
-"""Standard Webhooks 1.0.0, the sender's half, written from the specification (Standard Webhooks 1.0.0)."""
+"""Standard Webhooks 1.0.0, the sender's half, written from the specification (Standard Webhooks
+1.0.0).
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,9 @@ PREFIX = "whsec_"
 
 
 def signature(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
-    """The ``webhook-signature`` entry: ``v1,`` + base64 HMAC-SHA256 over ``id.timestamp.body``; *secret* is ``whsec_...``."""
+    """The ``webhook-signature`` entry: ``v1,`` + base64 HMAC-SHA256 over ``id.timestamp.body``;
+    *secret* is ``whsec_...``.
+    """
     if not secret.startswith(PREFIX):
         raise ValueError("a webhook secret begins with whsec_")
     key = base64.b64decode(secret.removeprefix(PREFIX), validate=True)
@@ -27,6 +31,3 @@ def headers(secret: str, message_id: str, timestamp: int, body: bytes) -> dict[s
         "webhook-timestamp": str(timestamp),
         "webhook-signature": signature(secret, message_id, timestamp, body),
     }
-
-
-__all__ = ["headers", "signature"]

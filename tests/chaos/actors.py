@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Any
 
-from bridge.sandbox import Application, Reply
+from bridge.sandbox import Application, BridgeReply
 from tests.chaos.plan import HASTY_LIFE_S, MAIL, MARK, Plan
 from tests.chaos.stage import Stage
 
@@ -102,7 +102,7 @@ class Journey:
             await self._ask(known)
         return bool(known.answers)
 
-    async def _ask(self, known: Round) -> Reply:
+    async def _ask(self, known: Round) -> BridgeReply:
         client = self._stage.softgarden.line(known.customer)
         reply = await client.invite(
             f"job-{known.customer}",
@@ -166,7 +166,7 @@ class Journey:
 
     # Patience
 
-    async def _wait(self, attempt: int, reply: Reply) -> None:
+    async def _wait(self, attempt: int, reply: BridgeReply) -> None:
         """Between two tries: ever longer, up to what a test can afford of a Retry-After."""
         asked = float(reply.headers.get("Retry-After", 0))
         await asyncio.sleep(min(max(0.1 * 2 ** min(attempt, 4), asked), 1.5) * self._dice.uniform(0.5, 1.0))
@@ -175,7 +175,7 @@ class Journey:
         await asyncio.sleep(self._dice.uniform(least, most))
 
     @staticmethod
-    def _expect(known: Round, what: str, reply: Reply, *statuses: int) -> None:
+    def _expect(known: Round, what: str, reply: BridgeReply, *statuses: int) -> None:
         if reply.status not in (0, *statuses):
             known.odd.append(f"{what}: {reply.status} {reply.text[:300]}")
 

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from bridge.app import utc_now
 from bridge.core.ids import PARTITIONS
 from bridge.core.models import OPEN, Invitation, State, TaskKind
-from bridge.sandbox import Application, Entry, Reply
+from bridge.sandbox import Application, BridgeReply, Entry
 from bridge.store.commands import Commands
 from bridge.store.invitations import RedisInvitations
 from bridge.store.keys import Keys, lane
@@ -44,7 +44,7 @@ class Evidence:
     answers: list[Entry]
     """Every call that a vendor made to the bridge."""
     records: Mapping[str, Invitation]
-    finals: Mapping[str, Reply]
+    finals: Mapping[str, BridgeReply]
     """Invitation id -> the result as softgarden reads it in the end."""
     redis: str
     """Every key and value."""
@@ -124,10 +124,10 @@ async def gather(
     )
 
 
-async def _finals(stage: Stage, told: Mapping[str, str]) -> dict[str, Reply]:
+async def _finals(stage: Stage, told: Mapping[str, str]) -> dict[str, BridgeReply]:
     turns = asyncio.Semaphore(20)
 
-    async def read(invitation_id: str, customer: str) -> tuple[str, Reply]:
+    async def read(invitation_id: str, customer: str) -> tuple[str, BridgeReply]:
         async with turns:
             return invitation_id, await stage.softgarden.read(customer, invitation_id, FINAL_TRIES)
 

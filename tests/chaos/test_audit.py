@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bridge.core.models import Invitation, State, TaskKind
-from bridge.sandbox import Application, Entry, Reply
+from bridge.sandbox import Application, BridgeReply, Entry
 from tests.chaos.actors import Round
 from tests.chaos.audit import HARMLESS, Findings, audit
 from tests.chaos.evidence import Evidence
@@ -96,9 +96,9 @@ def record(state: State = State.COMPLETED) -> Invitation:
     )
 
 
-def reply(status: int, answer: Any) -> Reply:
+def reply(status: int, answer: Any) -> BridgeReply:
     """What softgarden reads in the end."""
-    return Reply(status, answer, "", {}, 1.0)
+    return BridgeReply(status, answer, "", {}, 1.0)
 
 
 def completed() -> Evidence:

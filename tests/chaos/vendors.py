@@ -8,19 +8,21 @@ from collections import defaultdict
 from time import perf_counter
 from typing import Any
 
-import aiohttp
+from aiohttp import web
 
-from bridge.sandbox import Application, Call, Entry, EqualtureSandbox, Reply, SoftgardenClient, SoftgardenSandbox
-from bridge.sandbox.wire import Answer, Refusal
+from bridge.sandbox import (
+    ENTRY,
+    Application,
+    BridgeReply,
+    Entry,
+    EqualtureSandbox,
+    Refusal,
+    SoftgardenClient,
+    SoftgardenSandbox,
+    json_response,
+)
 
 READ_TRIES = 4
-TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=5)
-
-
-def _session() -> aiohttp.ClientSession:
-    # The vendors are big: no limit of their own on connections, or one journey's waiting would stall the others.
-    connector = aiohttp.TCPConnector(limit=0)
-    return aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar(), timeout=TIMEOUT)
 
 
 class Equalture(EqualtureSandbox):
@@ -36,20 +38,12 @@ class Equalture(EqualtureSandbox):
         """Where the process of this number reaches Equalture: an address of its own, so that its calls can be told apart."""
         return f"http://127.0.0.{number + 1}:{self.port}"
 
-    def open_session(self) -> None:
-        """See ``_session``."""
-        self._session = _session()
-
-    async def _create(self, call: Call) -> Answer:
-        answer = await super()._create(call)
-        host = call.headers["Host"].partition(":")[0]
-        self.makers[str(call.reference_id)] = int(host.rpartition(".")[2]) - 1
-        return answer
-
     def _look(self, entry: Entry) -> None:
         application = self.applications.get(entry.reference_id or "") if entry.operation == "create" else None
         if application is not None:
             self.by_link[application.assessment_url] = application
+            host = entry.host.partition(":")[0]
+            self.makers[application.reference_id] = int(host.rpartition(".")[2]) - 1
 
 
 class Softgarden(SoftgardenSandbox):
@@ -66,10 +60,6 @@ class Softgarden(SoftgardenSandbox):
         """When something went as it should, for a journey."""
         self._turns = itertools.count()
         self._learnt: defaultdict[tuple[str, str], asyncio.Event] = defaultdict(asyncio.Event)
-
-    def open_session(self) -> None:
-        """See ``_session``."""
-        self._session = _session()
 
     def line(self, customer: str) -> SoftgardenClient:
         """The customer's way to the next process."""
@@ -89,7 +79,7 @@ class Softgarden(SoftgardenSandbox):
             return False
         return True
 
-    async def read(self, customer: str, invitation_id: str, tries: int = READ_TRIES) -> Reply:
+    async def read(self, customer: str, invitation_id: str, tries: int = READ_TRIES) -> BridgeReply:
         """The result as some process gives it: the first answer below 500, or the last that there was."""
         for attempt in range(tries):
             reply = await self.line(customer).read_results(invitation_id)
@@ -98,9 +88,10 @@ class Softgarden(SoftgardenSandbox):
             await asyncio.sleep(0.1 * (attempt + 1))
         return reply
 
-    async def _notify(self, call: Call) -> Answer:
-        answer = await super()._notify(call)
-        invitation_id, customer = str(call.invitation_id), str(call.account)
+    async def notify(self, request: web.Request) -> web.Response:
+        """Take a notification, and read the result before it is answered."""
+        response = await super().notify(request)
+        invitation_id, customer = str(request[ENTRY].invitation_id), str(request[ENTRY].account)
         reply = await self.read(customer, invitation_id)
         if reply.status == 200:
             seen = str(reply.json["status"])
@@ -110,4 +101,4 @@ class Softgarden(SoftgardenSandbox):
             raise Refusal(500, "the result could not be read", violation=False)
         self._learnt[invitation_id, seen].set()
         self.step()
-        return Answer(answer.status, {"read": seen})
+        return json_response({"read": seen}, response.status)

@@ -29,7 +29,7 @@ from redis import Redis
 
 from bridge import app, logs
 from bridge.core.models import DeadLetter, Invitation, TaskKind
-from bridge.sandbox import Entry, EqualtureSandbox, Reply, SandboxClock, SoftgardenClient, SoftgardenSandbox
+from bridge.sandbox import BridgeReply, Entry, EqualtureSandbox, SandboxClock, SoftgardenClient, SoftgardenSandbox
 from bridge.settings import Settings, load
 from bridge.store.commands import Commands
 from bridge.web.listener import Runner
@@ -96,14 +96,14 @@ class Bridge:
         """End it in good order; also fine the second time."""
         await self.stack.aclose()
 
-    async def ask(self, method: str, path: str, **kwargs: Any) -> Reply:
+    async def ask(self, method: str, path: str, **kwargs: Any) -> BridgeReply:
         """A call to the public listener (or to any absolute URL); redirects are not followed."""
         url = path if path.startswith("http") else self.url + path
         async with self.session.request(method, url, allow_redirects=False, **kwargs) as response:
             body = await response.read()
             text = body.decode("utf-8", "replace")
             parsed = json.loads(body) if response.content_type.endswith("json") else None
-            return Reply(response.status, parsed, text, response.headers.copy(), 0.0)
+            return BridgeReply(response.status, parsed, text, response.headers.copy(), 0.0)
 
     async def advance(self, by: timedelta) -> None:
         """Let time pass for everybody, and have the worker look; not in mid-task, for that would end its lease."""

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from bridge.core.models import State
-from bridge.sandbox import Reply
+from bridge.sandbox import BridgeReply
 from tests.flows.conftest import CALLBACK_TOKEN, Bridge, Config, Launch, eventually
 
 CLAIM = {"results_url": "https://dashboard.example/1", "fit": "high", "scores": {"A": "(5) x"}, "detailed_scores": []}
@@ -25,7 +25,7 @@ ODD: dict[str, dict[str, Any]] = {
 }
 
 
-async def put(bridge: Bridge, url: str, body: Any = CLAIM, headers: dict[str, str] | None = None) -> Reply:
+async def put(bridge: Bridge, url: str, body: Any = CLAIM, headers: dict[str, str] | None = None) -> BridgeReply:
     """A callback by anybody who has a URL."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     return await bridge.ask("PUT", url, data=data, headers={"Content-Type": "application/json", **(headers or {})})

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from bridge.core.models import State
-from bridge.sandbox import Reply
+from bridge.sandbox import BridgeReply
 from tests.flows.conftest import Bridge, eventually
 
 APPLICATION = "application-to-be-forgotten"
@@ -136,7 +136,7 @@ async def test_unknown_and_foreign_ids_look_the_same(bridge: Bridge) -> None:
 
     async def answers(method: str, path: str) -> list[tuple[int, str]]:
         ids = (an_id, unknown, "nonsense", "iv_0", "%00", "ä" * 300)
-        replies: list[Reply] = [await bridge.ask(method, f"{path}/{one}", headers=headers) for one in ids]
+        replies: list[BridgeReply] = [await bridge.ask(method, f"{path}/{one}", headers=headers) for one in ids]
         return [(reply.status, reply.text) for reply in replies]
 
     deleted = await answers("DELETE", "/softgarden/invitations")

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bridge.sandbox import Reply
+from bridge.sandbox import BridgeReply
 from tests.flows.conftest import Bridge
 
 INVITE = "/softgarden/invitations"
@@ -37,14 +37,14 @@ def changed(path: str, value: object = ...) -> dict[str, Any]:
     return order
 
 
-async def post(bridge: Bridge, body: object, **headers: str) -> Reply:
+async def post(bridge: Bridge, body: object, **headers: str) -> BridgeReply:
     """An invite with any body; bytes are sent as they are."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     sent = {"Authorization": f"Bearer {bridge.acme.token}", "Content-Type": "application/json", **headers}
     return await bridge.ask("POST", INVITE, data=data, headers=sent)
 
 
-def problem(reply: Reply, status: int, code: str) -> dict[str, Any]:
+def problem(reply: BridgeReply, status: int, code: str) -> dict[str, Any]:
     """The problem in an answer, complete and as expected."""
     assert reply.headers["Content-Type"] == "application/problem+json"
     found: dict[str, Any] = reply.json

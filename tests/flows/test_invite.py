@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bridge.core.models import Outcome, State
-from bridge.sandbox import Reply
+from bridge.sandbox import BridgeReply
 from tests.flows.conftest import Bridge, Config, Launch, eventually
 from tests.stalls import net_since
 
@@ -28,7 +28,7 @@ OUTCOME_UNKNOWN: dict[str, dict[str, Any]] = {
 }
 
 
-def problem(reply: Reply) -> tuple[int, str]:
+def problem(reply: BridgeReply) -> tuple[int, str]:
     """Status and code of an error, which has to be a complete problem."""
     assert reply.headers["Content-Type"] == "application/problem+json"
     assert {"type", "title", "status", "detail", "code"} <= set(reply.json)

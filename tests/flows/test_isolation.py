@@ -53,7 +53,7 @@ async def completions(bridge: Bridge, count: int) -> None:
 @contextlib.asynccontextmanager
 async def black_hole(bridge: Bridge) -> AsyncIterator[None]:
     """acme's callback endpoint takes everything in and answers nothing."""
-    hung = bridge.softgarden.fault("notify", hang="before", when=lambda call: call.params["customer"] == "acme")
+    hung = bridge.softgarden.fault("notify", hang="before", when=lambda call: call.account == "acme")
     await completions(bridge, 30)
     await hung.wait_struck(5)
     yield
@@ -67,7 +67,7 @@ async def wrong_secret(bridge: Bridge) -> AsyncIterator[None]:
     await completions(bridge, 20)
     right, account.client_secret = account.client_secret, "another one"
     bridge.equalture.revoke_tokens()
-    refused = bridge.softgarden.fault("notify", status=401, when=lambda call: call.params["customer"] == "acme")
+    refused = bridge.softgarden.fault("notify", status=401, when=lambda call: call.account == "acme")
     known = len(bridge.equalture.violations)
     stop = asyncio.Event()
 
@@ -87,7 +87,7 @@ async def wrong_secret(bridge: Bridge) -> AsyncIterator[None]:
 @contextlib.asynccontextmanager
 async def flood(bridge: Bridge) -> AsyncIterator[None]:
     """Three hundred of acme's candidates finish at once, and softgarden takes its time with each."""
-    slow = bridge.softgarden.fault("notify", delay=0.2, when=lambda call: call.params["customer"] == "acme")
+    slow = bridge.softgarden.fault("notify", delay=0.2, when=lambda call: call.account == "acme")
     for _ in range(10):
         await asyncio.gather(*(bridge.acme.invite("engineer") for _ in range(30)))
     references = [key for key, one in bridge.equalture.applications.items() if one.account == "acme"]

@@ -181,7 +181,7 @@ async def test_every_customer_has_its_own_client(bridge: Bridge) -> None:
 
 async def test_one_dead_endpoint_slows_nobody_else(bridge: Bridge) -> None:
     """Twenty notifications that hang at one customer's endpoint do not hold up another customer's."""
-    hung = bridge.softgarden.fault("notify", hang="before", when=lambda call: call.params["customer"] == "acme")
+    hung = bridge.softgarden.fault("notify", hang="before", when=lambda call: call.account == "acme")
     for _ in range(20):
         await bridge.acme.invite("engineer")
         assert await bridge.equalture.complete(bridge.created()) == 200

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from bridge.sandbox import Reply
+from bridge.sandbox import BridgeReply
 from bridge.service.tasks import LEASE_LIFE
 from tests.flows.conftest import Bridge, Config, Launch, eventually
 from tests.redis_servers import RedisServer, binaries
@@ -32,7 +32,7 @@ async def exposed(own_redis: RedisServer, launch: Launch) -> Bridge:
     return await launch()
 
 
-def refused(reply: Reply) -> None:
+def refused(reply: BridgeReply) -> None:
     """Assert that the store is said to be away, and when to come back."""
     assert (reply.status, reply.json["code"]) == (503, "store_unavailable")
     assert int(reply.headers["Retry-After"]) >= 1

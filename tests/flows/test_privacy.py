@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import pytest
 
-from bridge.sandbox import Reply
+from bridge.sandbox import BridgeReply
 from tests.flows.conftest import Bridge, Config, Journal, Launch, eventually
 
 PERSON = {
@@ -23,7 +23,7 @@ TOKEN = "canary-bearer-0123456789-0123456789"
 SECRET = "canary-client-secret-0123456789"
 CALLBACK = "canary-callback-token-0123456789"
 
-Step = Callable[[Bridge], Awaitable[list[Reply]]]
+Step = Callable[[Bridge], Awaitable[list[BridgeReply]]]
 
 
 def canaries(bridge: Bridge) -> list[str]:
@@ -53,11 +53,11 @@ async def bridge(config: Config, launch: Launch) -> Bridge:
     return bridge
 
 
-async def invite(bridge: Bridge, **changes: Any) -> Reply:
+async def invite(bridge: Bridge, **changes: Any) -> BridgeReply:
     return await bridge.acme.invite(changes.pop("test", "engineer"), **(PERSON | changes))
 
 
-async def whole_journey(bridge: Bridge) -> list[Reply]:
+async def whole_journey(bridge: Bridge) -> list[BridgeReply]:
     invited = await invite(bridge)
     an_id = invited.json["invitationId"]
     assert await bridge.equalture.complete(bridge.created()) == 200
@@ -69,7 +69,7 @@ async def whole_journey(bridge: Bridge) -> list[Reply]:
     return [view, *pages, await bridge.acme.delete(an_id), await bridge.acme.delete(an_id)]
 
 
-async def equalture_echoes(bridge: Bridge) -> list[Reply]:
+async def equalture_echoes(bridge: Bridge) -> list[BridgeReply]:
     """Equalture repeats everything that it was sent, in errors of every kind."""
     echo = f'{{"errors": {{"detail": "{PERSON["first_name"]} {PERSON["last_name"]} <{PERSON["email"]}> {SECRET}"}}}}'
     replies = []
@@ -83,12 +83,12 @@ async def equalture_echoes(bridge: Bridge) -> list[Reply]:
     return replies
 
 
-async def equalture_refuses_us(bridge: Bridge) -> list[Reply]:
+async def equalture_refuses_us(bridge: Bridge) -> list[BridgeReply]:
     bridge.equalture.fault("token", status=401, text=f'{{"error": "wrong secret {SECRET}"}}')
     return [await invite(bridge), await bridge.acme.list_tests()]
 
 
-async def softgarden_echoes(bridge: Bridge) -> list[Reply]:
+async def softgarden_echoes(bridge: Bridge) -> list[BridgeReply]:
     text = f'{{"message": "{PERSON["email"]} of {PERSON["email"]}, Bearer {TOKEN}"}}'
     for status in (500, 400):
         bridge.softgarden.fault("notify", status=status, text=text, times=1)
@@ -100,7 +100,7 @@ async def softgarden_echoes(bridge: Bridge) -> list[Reply]:
     return []
 
 
-async def bad_requests(bridge: Bridge) -> list[Reply]:
+async def bad_requests(bridge: Bridge) -> list[BridgeReply]:
     headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
     person = {"id": "a", "firstName": PERSON["first_name"] * 30, "lastName": 7, "email": PERSON["email"] + "@@ x"}
     body = {"testId": PERSON["last_name"], "candidate": person, "callback": f"https://evil.example/{TOKEN}"}
@@ -120,7 +120,7 @@ async def bad_requests(bridge: Bridge) -> list[Reply]:
     ]
 
 
-async def bad_callbacks(bridge: Bridge) -> list[Reply]:
+async def bad_callbacks(bridge: Bridge) -> list[BridgeReply]:
     await invite(bridge)
     url = bridge.callback_of(bridge.created())
     guard = {"Authorization": f"Bearer {CALLBACK}"}
@@ -133,7 +133,7 @@ async def bad_callbacks(bridge: Bridge) -> list[Reply]:
     ]
 
 
-async def outages(bridge: Bridge) -> list[Reply]:
+async def outages(bridge: Bridge) -> list[BridgeReply]:
     invited = await invite(bridge)
     bridge.equalture.fault("*", drop="before")
     replies = [await invite(bridge, candidate_id="other"), await bridge.acme.delete(invited.json["invitationId"])]
@@ -142,7 +142,7 @@ async def outages(bridge: Bridge) -> list[Reply]:
     return replies
 
 
-async def broken_http(bridge: Bridge) -> list[Reply]:
+async def broken_http(bridge: Bridge) -> list[BridgeReply]:
     """What is no HTTP at all, with secrets in it, straight to the socket."""
     host, port = bridge.url.removeprefix("http://").split(":")
     for raw in (f"GET /share/{TOKEN} HTTP/9.9\r\n\r\n", f"{TOKEN}\r\n\r\n", f"GET / HTTP/1.1\r\n{SECRET}\r\n\r\n"):

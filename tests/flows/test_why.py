@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bridge.sandbox import Reply
+from bridge.sandbox import BridgeReply
 from bridge.store.cipher import KeyRing
 from tests.flows.conftest import Bridge, Config, Journal, Launch
 from tests.flows.test_outage import own_redis  # noqa: F401 - a fixture
@@ -83,7 +83,7 @@ async def test_strangers_never_see_the_stores_words(
     own_redis.kill()
     await bridge.ask("GET", result["resultUrl"])
     assert told(last(journal), "level", "code", "invitation_id") == ("warning", "store_unavailable", an_id)
-    replies: list[Reply] = [
+    replies: list[BridgeReply] = [
         await bridge.acme.read_results(an_id),
         await bridge.acme.invite("engineer"),
         await bridge.ask("PUT", callback, json={}),

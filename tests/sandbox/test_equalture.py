@@ -426,7 +426,7 @@ async def test_a_link_may_be_opened_so_often_only(
 async def test_memory_is_bounded(session: aiohttp.ClientSession) -> None:
     """Ledger and applications forget the oldest when they are full."""
     async with EqualtureSandbox(max_entries=10, max_applications=2) as sandbox:
-        sandbox.add_account("acme", "s3cret", [{"id": "job-1", "name": "Engineer"}])
+        sandbox.add_account("acme", "s3cret", [("job-1", "Engineer")])
         call = Bearer(sandbox, session, (await fetch_token(sandbox, session))[1]["access_token"])
         references = [await created(call) for _ in range(12)]
         assert list(sandbox.applications) == references[-2:]

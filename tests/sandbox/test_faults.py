@@ -132,7 +132,7 @@ async def test_chaos_can_be_repeated(session: aiohttp.ClientSession) -> None:
 
 async def test_when_picks_the_calls(equalture: EqualtureSandbox, call: Bearer) -> None:
     """``when`` judges the call by what it says."""
-    equalture.fault("create", status=500, when=lambda seen: seen.json["job_id"] == "job-2")
+    equalture.fault("create", status=500, when=lambda seen: seen.request_json["job_id"] == "job-2")
     assert [(await call.create(job_id=job))[0] for job, _ in JOBS] == [201, 500]
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from bridge.sandbox import Reply, SoftgardenSandbox
+from bridge.sandbox import BridgeReply, SoftgardenSandbox
 from tests.sandbox.conftest import Notify, Peer
 
 INVITED = {"invitationId": "iv_1", "testUrl": "https://bridge.example/t/1", "deadline": "2026-01-15T10:00:00Z"}
@@ -121,7 +121,7 @@ async def test_notes_an_answer_out_of_order(
     """A successful answer that breaks softgarden's page is a violation, and the reply is handed on."""
     peer.answers = {"/softgarden/invitations": answer, "/softgarden/results/iv_1": answer}
     client = softgarden.connect(peer.url, "t")
-    reply: Reply = await (client.invite("job-1") if operation == "invite" else client.read_results("iv_1"))
+    reply: BridgeReply = await (client.invite("job-1") if operation == "invite" else client.read_results("iv_1"))
     assert reply.json == answer
     assert len(softgarden.violations) == 1
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bridge.sandbox import Reply
+from bridge.sandbox import BridgeReply
 from tests.flows.conftest import Bridge, Config, Launch
 from tests.security.conftest import spoken, status_of
 
@@ -41,7 +41,7 @@ async def listed(config: Config, launch: Launch) -> Bridge:
     return await launch()
 
 
-async def ask(bridge: Bridge, method: str, path: str, **headers: str) -> Reply:
+async def ask(bridge: Bridge, method: str, path: str, **headers: str) -> BridgeReply:
     """A call to the admin listener."""
     more: dict[str, Any] = {"headers": {name.replace("_", "-"): value for name, value in headers.items()}}
     return await bridge.ask(method, bridge.admin_url + path, **more)

@@ -28,7 +28,7 @@ import yaml
 from bridge import app, logs
 from bridge.core.customers import Customer
 from bridge.core.models import Created, Draft, Progress
-from bridge.sandbox import Reply, SandboxClock, webhooks
+from bridge.sandbox import BridgeReply, SandboxClock, webhooks
 from tests.flows.conftest import Bridge, Config, Journal, Launch, _serve, eventually
 from tests.redis_servers import RedisServer
 from tests.security.conftest import WEBHOOK_SECRET, spoken
@@ -40,7 +40,7 @@ CALLBACK = "canarycallbacktoken0123456789"
 STATUSES = [200, 201, 204, 302, 400, 401, 403, 404, 409, 410, 422, 429, 500, 503]
 OPERATIONS = ["token", "jobs", "create", "status", "results", "public_link", "anonymise"]
 
-Step = Callable[[Bridge], Awaitable[list[Reply]]]
+Step = Callable[[Bridge], Awaitable[list[BridgeReply]]]
 
 
 def people() -> list[str]:
@@ -53,7 +53,7 @@ def secrets(bridge: Bridge) -> list[str]:
     """What may stand in no log, no problem and no output."""
     applications = bridge.equalture.applications.values()
     links = [part for one in applications for part in (one.callback_url.rpartition("/")[2], one.link_token)]
-    access = list(bridge.equalture._tokens)
+    access = list(bridge.equalture.tokens)
     hook = WEBHOOK_SECRET.removeprefix("whsec_")
     return [TOKEN, SECRET, CALLBACK, hook, base64.b64decode(hook).decode(), *links, *access]
 
@@ -112,14 +112,14 @@ async def bridge(config: Config, launch: Launch) -> Bridge:
     return bridge
 
 
-async def invite(bridge: Bridge, **changes: Any) -> Reply:
+async def invite(bridge: Bridge, **changes: Any) -> BridgeReply:
     return await bridge.acme.invite("engineer", **(PERSON | changes))
 
 
 def echo(bridge: Bridge) -> str:
     """All that a vendor has seen of us, as a careless one might repeat it."""
     seen = {**PERSON, "full": f"{PERSON['first_name']} {PERSON['last_name']}", "secret": SECRET, "token": TOKEN}
-    seen["headers"] = {"Authorization": f"Bearer {next(iter(bridge.equalture._tokens), SECRET)}"}  # type: ignore[assignment]
+    seen["headers"] = {"Authorization": f"Bearer {next(iter(bridge.equalture.tokens), SECRET)}"}  # type: ignore[assignment]
     seen["basic"] = base64.b64encode(f"acme:{SECRET}".encode()).decode()
     urls = [one.callback_url for one in bridge.equalture.applications.values()]
     return json.dumps({"error": "Bad Request", "request": seen, "callback_url": urls}, ensure_ascii=False)
@@ -128,7 +128,7 @@ def echo(bridge: Bridge) -> str:
 # -- what is done
 
 
-async def journey(bridge: Bridge) -> list[Reply]:
+async def journey(bridge: Bridge) -> list[BridgeReply]:
     invited = await invite(bridge)
     an_id = invited.json["invitationId"]
     assert await bridge.equalture.complete(bridge.created()) == 200
@@ -138,7 +138,7 @@ async def journey(bridge: Bridge) -> list[Reply]:
     return [await invite(bridge, candidate_id="again"), *pages]
 
 
-async def every_operation_echoes(bridge: Bridge) -> list[Reply]:
+async def every_operation_echoes(bridge: Bridge) -> list[BridgeReply]:
     """Equalture repeats everything, with every status, in every operation."""
     first = (await invite(bridge)).json["invitationId"]
     await bridge.equalture.complete(bridge.created())
@@ -169,7 +169,7 @@ async def every_operation_echoes(bridge: Bridge) -> list[Reply]:
     return replies
 
 
-async def softgarden_echoes(bridge: Bridge) -> list[Reply]:
+async def softgarden_echoes(bridge: Bridge) -> list[BridgeReply]:
     """softgarden repeats everything, with every status."""
     for number, status in enumerate((200, 302, 400, 401, 404, 429, 500)):
         fault = bridge.softgarden.fault("notify", status=status, text=echo(bridge))
@@ -182,7 +182,7 @@ async def softgarden_echoes(bridge: Bridge) -> list[Reply]:
     return []
 
 
-async def bad_orders(bridge: Bridge) -> list[Reply]:
+async def bad_orders(bridge: Bridge) -> list[BridgeReply]:
     """Names and secrets in every odd place of a body, a path, a query and a header."""
     headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
     name, mail = PERSON["last_name"], PERSON["email"]
@@ -220,7 +220,7 @@ async def bad_orders(bridge: Bridge) -> list[Reply]:
     return replies
 
 
-async def bad_callbacks(bridge: Bridge) -> list[Reply]:
+async def bad_callbacks(bridge: Bridge) -> list[BridgeReply]:
     """Callbacks and events with names and secrets in them, and broken ones."""
     await invite(bridge)
     url, guard = bridge.callback_of(bridge.created()), {"Authorization": f"Token {CALLBACK}"}
@@ -243,7 +243,7 @@ async def bad_callbacks(bridge: Bridge) -> list[Reply]:
     return replies
 
 
-async def outages(bridge: Bridge) -> list[Reply]:
+async def outages(bridge: Bridge) -> list[BridgeReply]:
     """Lost connections in every operation, and time passing."""
     made = (await invite(bridge)).json["invitationId"]
     bridge.equalture.fault("*", drop="after")
@@ -257,7 +257,7 @@ async def outages(bridge: Bridge) -> list[Reply]:
     return replies
 
 
-async def broken_http(bridge: Bridge) -> list[Reply]:
+async def broken_http(bridge: Bridge) -> list[BridgeReply]:
     """What is no HTTP at all, with names and secrets in it."""
     name, mail = PERSON["last_name"], PERSON["email"]
     for raw in (

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bridge.sandbox import Reply
+from bridge.sandbox import BridgeReply
 from tests.flows.conftest import KEY, Bridge, Config, Launch
 from tests.security.conftest import completed
 
@@ -25,7 +25,7 @@ async def tokens(bridge: Bridge) -> tuple[str, dict[str, str]]:
     return an_id, {name: link.rpartition("/")[2].removesuffix(".pdf") for name, link in links.items()}
 
 
-async def opened(bridge: Bridge, purpose: str, token: str) -> Reply:
+async def opened(bridge: Bridge, purpose: str, token: str) -> BridgeReply:
     """What is behind a token used for a purpose."""
     return await bridge.ask("GET", PATHS[purpose].format(token))
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from bridge.sandbox import Reply
+from bridge.sandbox import BridgeReply
 from tests.flows.conftest import Bridge, Config, Launch
 from tests.security.conftest import completed
 
@@ -64,7 +64,7 @@ class Seen(HTMLParser):
         self.tags.append((tag, dict(attrs)))
 
 
-def private(reply: Reply) -> None:
+def private(reply: BridgeReply) -> None:
     """Assert what holds for every answer behind a link."""
     assert reply.headers["Cache-Control"] == "no-store"
     assert reply.headers["Referrer-Policy"] == "no-referrer"
@@ -73,7 +73,7 @@ def private(reply: Reply) -> None:
     assert "Set-Cookie" not in reply.headers
 
 
-def safe(reply: Reply) -> Seen:
+def safe(reply: BridgeReply) -> Seen:
     """Assert what holds for every HTML page; gives what is on it."""
     private(reply)
     assert reply.headers["Content-Type"] == "text/html; charset=utf-8"

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from bridge.core.models import State
-from bridge.sandbox import Reply, webhooks
+from bridge.sandbox import BridgeReply, webhooks
 from tests.flows.conftest import Bridge, Config, Journal, Launch, eventually
 from tests.security.conftest import WEBHOOK_SECRET, spoken, status_of
 
@@ -27,7 +27,7 @@ async def deliver(
     skew_s: int = 0,
     path: str = PATH,
     **headers: str,
-) -> Reply:
+) -> BridgeReply:
     """One delivery, signed as told."""
     raw = event if isinstance(event, bytes) else json.dumps(event).encode()
     stamp = int(bridge.clock().timestamp()) + skew_s

@@ -1,4 +1,4 @@
-"""The sandbox's own clock: token life, link life and public link life are judged by it, and tests may push it forward."""
+"""The clock of a sandbox: tokens and links expire by it, and tests may push it forward."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 
 class SandboxClock:
-    """Now, aware, UTC: ``clock()``. Starts at the real time, or at *start*, and runs unless *ticking* is False."""
+    """Now, aware, UTC: ``clock()``. Starts at the real time or at *start*; stands still if not
+    *ticking*.
+    """
 
     def __init__(self, start: datetime | None = None, *, ticking: bool = True) -> None:
         origin = datetime.now(UTC)
@@ -20,11 +22,10 @@ class SandboxClock:
         return (self._frozen or datetime.now(UTC)) + self._offset
 
     def advance(self, by: timedelta) -> datetime:
-        """Push the clock forward and return the new time; backwards is refused, as issued tokens would live again."""
-        if by < timedelta(0):
+        """Push the clock forward and return the new time; raises ``ValueError`` for a negative
+        *by*.
+        """
+        if by < timedelta(0):  # tokens that have expired would be valid again
             raise ValueError("the sandbox clock only goes forward")
         self._offset += by
         return self()
-
-
-__all__ = ["SandboxClock"]

@@ -1,0 +1,86 @@
+"""The fakes over HTTP, for people who integrate without Python: routes below ``/_sandbox/`` that
+both have.
+
+There is no authorization: bind a sandbox to a machine you trust.
+
+| call | does |
+|---|---|
+| ``GET ledger?operation=create&limit=5`` | calls received and made, oldest first; see ``FILTERS`` |
+| ``GET violations`` | contract rules that callers broke |
+| ``GET faults`` | faults switched on |
+| ``POST faults`` ``{"operation": "create", "status": 503}`` | switch on: see ``faults.Fault`` |
+| ``DELETE faults?operation=create&operation=jobs`` | heal these, or without a query all |
+| ``GET clock``, ``POST clock`` ``{"advance_s": 900}`` | read it, push it forward |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from aiohttp import web
+
+from bridge.sandbox.request_checks import Refusal, json_object, json_response
+
+if TYPE_CHECKING:
+    from bridge.sandbox.fake_vendor import FakeVendor
+
+ADMIN = "/_sandbox/"
+FILTERS = frozenset({"operation", "reference_id", "invitation_id", "account", "direction"})
+
+
+async def answer_admin(request: web.Request, handler: Callable[[web.Request], Awaitable[web.Response]]) -> web.Response:
+    """Answer a call below ``/_sandbox/``; mistakes are 400 or 404 with a ``detail``."""
+    try:
+        return await handler(request)
+    except Refusal as refusal:
+        return json_response({"detail": refusal.detail}, refusal.status)
+    except web.HTTPException:
+        return json_response({"detail": "no such route"}, 404)
+    except (LookupError, OverflowError, TypeError, ValueError) as error:
+        return json_response({"detail": f"{type(error).__name__}: {error}"}, 400)
+
+
+def admin_routes(sandbox: FakeVendor) -> list[web.RouteDef]:
+    """The routes of the module's table."""
+
+    async def ledger(request: web.Request) -> web.Response:
+        query = dict(request.query)
+        limit = int(query.pop("limit", "1000"))
+        if limit < 1 or query.keys() - FILTERS:
+            raise ValueError(f"limit is 1 or more; the filters are {', '.join(sorted(FILTERS))}")
+        return json_response([entry.as_json() for entry in sandbox.calls(**query)[-limit:]])
+
+    async def violations(request: web.Request) -> web.Response:
+        return json_response(sandbox.violations)
+
+    async def faults(request: web.Request) -> web.Response:
+        return json_response([fault.as_json() for fault in sandbox.faults])
+
+    async def add_fault(request: web.Request) -> web.Response:
+        switches = await json_object(request)
+        operation = switches.pop("operation", None)
+        if not isinstance(operation, str) or {"when", "rng"} & switches.keys():
+            raise ValueError("a fault needs an operation, and no Python objects")
+        return json_response(sandbox.fault(operation, **switches).as_json(), 201)
+
+    async def heal(request: web.Request) -> web.Response:
+        return json_response({"healed": sandbox.heal(*request.query.getall("operation", []))})
+
+    async def clock(request: web.Request) -> web.Response:
+        return json_response({"now": sandbox.clock().isoformat()})
+
+    async def advance(request: web.Request) -> web.Response:
+        by = timedelta(seconds=(await json_object(request))["advance_s"])
+        return json_response({"now": sandbox.clock.advance(by).isoformat()})
+
+    return [
+        web.get(f"{ADMIN}ledger", ledger),
+        web.get(f"{ADMIN}violations", violations),
+        web.get(f"{ADMIN}faults", faults),
+        web.post(f"{ADMIN}faults", add_fault),
+        web.delete(f"{ADMIN}faults", heal),
+        web.get(f"{ADMIN}clock", clock),
+        web.post(f"{ADMIN}clock", advance),
+    ]

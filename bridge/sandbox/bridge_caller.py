@@ -1,0 +1,113 @@
+"""The calls that a sandbox makes: Equalture's callbacks and webhooks, softgarden's questions to the
+bridge.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from io import BytesIO
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import aiohttp
+
+from bridge.sandbox.ledger import lenient_json
+
+if TYPE_CHECKING:
+    from bridge.sandbox.fake_vendor import FakeVendor
+
+_TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=5)
+
+
+@dataclass(frozen=True, slots=True)
+class BridgeReply:
+    """What a bridge answered to a call that a sandbox made; status 0: nothing."""
+
+    status: int
+    json: Any
+    text: str
+    headers: Mapping[str, str]
+    duration_ms: float
+    error: str | None = None
+
+
+class BridgeCaller:
+    """Makes a sandbox's calls while the sandbox is running, with its faults, and records them in
+    its ledger.
+    """
+
+    def __init__(self, sandbox: FakeVendor) -> None:
+        self._sandbox = sandbox
+        self._session: aiohttp.ClientSession | None = None
+
+    async def open(self) -> None:
+        """Get ready: no cookies, as vendors keep none, and no limit on connections."""
+        connector, cookies = aiohttp.TCPConnector(limit=0), aiohttp.DummyCookieJar()
+        self._session = aiohttp.ClientSession(connector=connector, cookie_jar=cookies, timeout=_TIMEOUT)
+
+    async def close(self) -> None:
+        """Calls under way end with status 0."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def send(
+        self,
+        operation: str,
+        method: str,
+        url: str,
+        *,
+        body: Any = None,
+        headers: Mapping[str, str] | None = None,
+        account: str | None = None,
+        invitation_id: str | None = None,
+        reference_id: str | None = None,
+        judge: Callable[[BridgeReply], str | None] | None = None,
+    ) -> BridgeReply:
+        """Make a call and record it. Never follows redirects, never raises for a peer that fails
+        (status 0 instead).
+
+        *body* is sent as JSON, bytes as they are. *judge* says which rule the answer breaks, if
+        any. A fault on *operation* may delay the call or drop it (``drop="before"``: never sent;
+        ``"after"``: sent, the answer is lost).
+        """
+        path, _, _ = url.partition("?")
+        entry = self._sandbox.begin(operation, "made", method, path)
+        entry.account, entry.invitation_id, entry.reference_id = account, invitation_id, reference_id
+        data = body if isinstance(body, bytes | None) else json.dumps(body, ensure_ascii=False).encode()
+        entry.request_json = lenient_json(data or b"")
+        sent = {**({} if data is None else {"Content-Type": "application/json"}), **(headers or {})}
+        fault = self._sandbox.faults.strike(entry)
+        reply = BridgeReply(0, None, "", {}, 0.0, "cancelled" if fault is None else "dropped by a fault")
+        try:
+            if fault is None:
+                reply = await self._exchange(method, url, data, sent)
+            else:
+                reply = await fault.around(lambda: self._exchange(method, url, data, sent)) or reply
+            problem = judge(reply) if judge is not None and reply.status else None
+            if problem is not None:
+                self._sandbox.violate(entry, f"answer to {operation} {method} {path}: {problem}")
+        finally:
+            entry.status, entry.response_json, entry.error = reply.status, reply.json, reply.error
+            if isinstance(reply.json, dict) and isinstance(reply.json.get("invitationId"), str):
+                entry.invitation_id = entry.invitation_id or reply.json["invitationId"]
+            await self._sandbox.end(entry)
+        return reply
+
+    async def _exchange(self, method: str, url: str, data: bytes | None, headers: Mapping[str, str]) -> BridgeReply:
+        if self._session is None:
+            raise RuntimeError("the sandbox is not running")
+        began = perf_counter()
+        # aiohttp warns of plain bytes of more than 1 MiB; an oversized callback is a fair test of a
+        # bridge.
+        stream = None if data is None else BytesIO(data)
+        request = self._session.request(method, url, data=stream, headers=headers, allow_redirects=False)
+        try:
+            async with request as response:
+                body = await response.read()
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            return BridgeReply(0, None, "", {}, (perf_counter() - began) * 1000, f"{type(error).__name__}: {error}")
+        text, spent = body.decode("utf-8", "replace"), (perf_counter() - began) * 1000
+        return BridgeReply(response.status, lenient_json(body), text, response.headers.copy(), spent)

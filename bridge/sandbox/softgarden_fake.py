@@ -1,0 +1,190 @@
+"""A fake softgarden: takes the "notification about update" literally and asks a bridge as
+softgarden does.
+
+https://dev.softgarden.de/assessment-api/notification-about-update/
+
+| operation | call |
+|---|---|
+| ``notify`` | received: POST ``[/{customer}]`` + ``NOTIFY_PATH`` + ``[/...]`` |
+| ``tests``, ``invite``, ``results``, ``delete`` | made by a ``SoftgardenClient``, see ``connect`` |
+
+Strict: Basic with the public client id, the colon and an empty password (else 401),
+``application/json`` (415), a body of exactly ``{"invitationId": "<string>"}`` (400), POST only
+(405); else 204. Each refusal is a violation. The bridge's answers are read strictly, too: what
+softgarden's pages require and the bridge does not give is a violation.
+
+Over HTTP, besides what ``admin_routes`` lists, below ``/_sandbox/``:
+
+| call | does |
+|---|---|
+| ``GET customers`` | customers with their callback URLs and client ids |
+| ``POST customers/{customer}/tests`` | list the bridge's tests (needs ``connect``) |
+| ``POST customers/{customer}/invite`` ``{"test_id": "..."}`` | invite; any argument of ``invite`` |
+| ``POST customers/{customer}/results/{invitationId}`` | read |
+| ``POST customers/{customer}/delete/{invitationId}`` | delete |
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from collections.abc import Iterable
+from dataclasses import asdict
+from typing import Any, Literal, Unpack
+from urllib.parse import quote
+
+from aiohttp import web
+
+from bridge.sandbox.admin_routes import ADMIN
+from bridge.sandbox.bridge_caller import BridgeReply
+from bridge.sandbox.fake_vendor import ENTRY, FakeVendor, Options, Route
+from bridge.sandbox.request_checks import Refusal, basic_auth, json_object, json_response, unauthorized
+from bridge.sandbox.softgarden_client import Paths, SoftgardenClient
+
+NOTIFY_PATH = "/api/rest/v3/frontend/assessmentProvider/invitationRequiresUpdate"
+DEFAULT = "default"
+"""The customer whose notifications come without a name in the path."""
+
+
+class SoftgardenSandbox(FakeVendor):
+    """softgarden, as far as a bridge sees it. Further arguments: see ``FakeVendor``.
+
+    *client_id*: the public OAuth client that notifications come with; customers may have their own.
+    *read_results*: whether a notification makes it read the result "before" it answers, "after", or
+    "never" (needs ``connect``). *check_invitations*: 401 for an invitation that was not made
+    through this sandbox for that customer.
+    """
+
+    operations = ("notify",)
+    made_operations = ("tests", "invite", "results", "delete")
+
+    def __init__(
+        self,
+        *,
+        client_id: str = "softgarden-sandbox",
+        read_results: Literal["before", "after", "never"] = "never",
+        check_invitations: bool = False,
+        **options: Unpack[Options],
+    ) -> None:
+        super().__init__(**options)
+        self.client_id = client_id
+        self.read_results = read_results
+        self.check_invitations = check_invitations
+        self.clients: dict[str, SoftgardenClient] = {}
+        self.results: dict[str, BridgeReply] = {}
+        """Invitation id -> the result as it was last read."""
+        self.invited: dict[str, str] = {}
+        """Invitation id -> customer."""
+        self._client_ids: dict[str, str] = {}
+        self._reading: set[asyncio.Task[BridgeReply]] = set()
+
+    def add_customer(self, customer: str, client_id: str) -> None:
+        """Give a customer a client id of its own; its notifications must carry that one."""
+        self._client_ids[customer] = client_id
+
+    def callback_url(self, customer: str | None = None) -> str:
+        """The ``callback`` of an invite: one for all, or one for this customer."""
+        prefix = "" if customer is None else "/" + quote(customer, safe="")
+        return self.base_url + prefix + NOTIFY_PATH
+
+    def connect(
+        self, bridge_url: str, token: str, *, customer: str = DEFAULT, paths: Paths | None = None
+    ) -> SoftgardenClient:
+        """Let this customer use a bridge with this Bearer token; the client stands in ``clients``,
+        too.
+
+        Its invites carry ``callback_url(customer)``; for the customer "default" the one without a
+        prefix.
+        """
+        client = self.clients[customer] = SoftgardenClient(self, bridge_url, token, customer, paths or Paths())
+        return client
+
+    async def close(self) -> None:
+        """As every sandbox; reading that was put off is given up."""
+        for task in tuple(self._reading):
+            task.cancel()
+        await asyncio.gather(*self._reading, return_exceptions=True)
+        await super().close()
+
+    # HTTP
+
+    def routes(self) -> Iterable[Route]:
+        """The notification, with and without a customer, and with anything behind it."""
+        return [
+            ("notify", "POST", f"{prefix}{NOTIFY_PATH}{tail}", self.notify)
+            for prefix in ("", "/{customer}")
+            for tail in ("", "/{tail:.*}")
+        ]
+
+    def error_body(self, detail: str) -> Any:
+        """Error bodies are not documented; a bridge must not need one."""
+        return {"message": detail}
+
+    async def notify(self, request: web.Request) -> web.Response:
+        """Take a notification."""
+        entry = request[ENTRY]
+        customer = entry.account = entry.account or DEFAULT
+        if isinstance(entry.request_json, dict) and isinstance(entry.request_json.get("invitationId"), str):
+            entry.invitation_id = entry.request_json["invitationId"]
+        user, password = basic_auth(request)
+        if password:
+            raise unauthorized("Basic", "a public client has an empty password")
+        if not hmac.compare_digest(user.encode(), self._client_id(customer).encode()):
+            raise unauthorized("Basic", "wrong client id")
+        invitation_id = _invitation_id(await json_object(request))
+        if self.check_invitations and self.invited.get(invitation_id) != customer:
+            raise Refusal(401, "wrong credentials for invitation id")
+        client = self.clients.get(customer)
+        if client is not None and self.read_results == "before":
+            await client.read_results(invitation_id)
+        elif client is not None and self.read_results == "after":
+            task = asyncio.create_task(client.read_results(invitation_id))
+            self._reading.add(task)
+            task.add_done_callback(self._reading.discard)
+        return web.Response(status=204)
+
+    def _client_id(self, customer: str) -> str:
+        return self._client_ids.get(customer, self.client_id)
+
+    def admin_routes(self) -> Iterable[web.RouteDef]:
+        """The second table of the module."""
+        one = f"{ADMIN}customers/{{name}}"
+        return (
+            web.get(f"{ADMIN}customers", self._list_customers),
+            web.post(f"{one}/{{call:tests|invite}}", self._ask),
+            web.post(f"{one}/{{call:results|delete}}/{{invitation_id}}", self._ask),
+        )
+
+    async def _list_customers(self, request: web.Request) -> web.Response:
+        customers = [
+            {
+                "customer": name,
+                "client_id": self._client_id(name),
+                "callback": self.callback_url(None if name == DEFAULT else name),
+                "connected": name in self.clients,
+            }
+            for name in sorted({DEFAULT, *self.clients, *self._client_ids})
+        ]
+        return json_response(customers)
+
+    async def _ask(self, request: web.Request) -> web.Response:
+        client = self.clients[request.match_info["name"]]
+        match request.match_info["call"]:
+            case "tests":
+                reply = await client.list_tests()
+            case "invite":
+                reply = await client.invite(**await json_object(request))
+            case "results":
+                reply = await client.read_results(request.match_info["invitation_id"])
+            case _:
+                reply = await client.delete(request.match_info["invitation_id"])
+        return json_response(asdict(reply) | {"headers": dict(reply.headers)})
+
+
+def _invitation_id(body: dict[str, Any]) -> str:
+    invitation_id = body.get("invitationId")
+    if not isinstance(invitation_id, str) or not invitation_id:
+        raise Refusal(400, "invitation id is missing")
+    if len(body) > 1:
+        raise Refusal(400, f"unknown field {', '.join(sorted(body.keys() - {'invitationId'}))}")
+    return invitation_id
