@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import json
-from pathlib import Path
-from typing import Any
-
 import pytest
 
 from bridge.core import lifecycle
@@ -14,11 +9,12 @@ from bridge.core.models import Done, State, TaskKind
 from bridge.store.commands import Commands
 from bridge.store.reconcile import Reconciliation
 from tests.core.build import POLICY
+from tests.store import dumps
 from tests.store.conformance import CHECK, MINUTE, NOTIFY, NOW, Backend, dead_letters, lease
 from tests.store.conftest import redis_backend
 
 pytestmark = pytest.mark.redis
-DUMP = json.loads((Path(__file__).parents[1] / "samples" / "store" / "version-0.1.0.json").read_text("utf-8"))
+DUMP = dumps.read("version-0.1.0.json")
 MADE: dict[str, str] = DUMP["made"]
 STATES = {
     "creating": State.CREATING,
@@ -36,33 +32,10 @@ STATES = {
 }
 
 
-def _plain(text: str) -> bytes:
-    return base64.b64decode(text)
-
-
-async def restore(commands: Commands, prefix: str) -> None:
-    """Put the dump under another prefix."""
-    for entry in DUMP["keys"]:
-        key, value = entry["key"].replace("bridge:", f"{prefix}:", 1), entry["value"]
-        parts: list[Any] = []
-        match entry["type"]:
-            case "string":
-                await commands.run(("SET", key, _plain(value)))
-                continue
-            case "hash":
-                for name, text in value.items():
-                    parts += [name, _plain(text)]
-                await commands.run(("HSET", key, *parts))
-            case _:
-                for member, score in value.items():
-                    parts += [str(score), member]
-                await commands.run(("ZADD", key, *parts))
-
-
 @pytest.fixture
 async def backend(real_commands: Commands, request: pytest.FixtureRequest) -> Backend:
     prefix = f"older-{request.node.name}"
-    await restore(real_commands, prefix)
+    await dumps.restore(real_commands, DUMP, prefix)
     return redis_backend(real_commands, prefix)
 
 

@@ -1,0 +1,149 @@
+"""The records of the second dump as values, one for each state and each way to get there, with every field used."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from bridge.core import ids
+from bridge.core.models import Attempt, Hint, Invitation, Outcome, Result, State, Trait
+
+NOW = datetime(2026, 3, 1, 12, 0, 0, 123000, tzinfo=UTC)
+MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
+SECRET = "5" * 64
+"""The digest of every attempt's secret."""
+RESULT = Result(
+    fit="Good fit",
+    dashboard_url="https://dashboard.example/kept?x=1",
+    summary=(("Räumliches Denken", "Löst Aufgaben zügig."), ("Planung", "")),
+    traits=(
+        Trait("SEM", "Social empathy", 4, "Reads a room.", "high", (4, 5)),
+        Trait("PLN", "Planning"),
+    ),
+)
+EMPTY_RESULT = Result()
+
+
+def _attempt(number: int = 1, outcome: Outcome = Outcome.CREATED, **more: object) -> Attempt:
+    fields = {"reference_id": f"reference-{number}" if outcome is Outcome.CREATED else None, **more}
+    return Attempt(number, SECRET, NOW, outcome, **fields)  # type: ignore[arg-type]
+
+
+def _record(partition: int, name: str, state: State, **fields: object) -> Invitation:
+    plain: dict[str, object] = {
+        "customer": "acme",
+        "order_key": ids.order_key("acme", name, "engineer"),
+        "application_id": f"application-{name}",
+        "test_id": "engineer",
+        "test_name": "Käufer & Co",
+        "duration": 30,
+        "created_at": NOW,
+        "updated_at": NOW + MINUTE,
+        "attempts": (_attempt(),),
+        "callback": f"https://app.softgarden.io/notify/{name}",
+        "version": 1,
+    }
+    invited: dict[str, object] = {
+        "assessment_url": f"https://assessment.example/{name}",
+        "deadline": NOW + 7 * DAY,
+        "live_attempt": 1,
+        "issued": True,
+    }
+    if state not in (State.CREATING, State.UNCERTAIN, State.FAILED, State.ERASED):
+        plain |= invited
+    an_id = ids.invitation_id(partition, name.replace("_", "") + "x" * 24)
+    return Invitation(id=an_id, state=state, **{**plain, **fields})  # type: ignore[arg-type]
+
+
+_FORGOTTEN: dict[str, object] = {
+    "order_key": "",
+    "application_id": "",
+    "test_id": "",
+    "test_name": "",
+    "duration": None,
+    "callback": "",
+}
+RECORDS: dict[str, Invitation] = {
+    "creating": _record(0, "creating", State.CREATING, attempts=(_attempt(1, Outcome.PENDING),)),
+    "uncertain": _record(
+        1,
+        "uncertain",
+        State.UNCERTAIN,
+        attempts=(_attempt(1, Outcome.UNKNOWN), _attempt(2, Outcome.PENDING)),
+        duration=None,
+    ),
+    "invited": _record(2, "invited", State.INVITED),
+    "not_issued": _record(2, "not_issued", State.INVITED, issued=False),
+    "started": _record(3, "started", State.STARTED, started_at=NOW + MINUTE),
+    "reported": _record(4, "reported", State.STARTED, hint=Hint(1, NOW + MINUTE, RESULT)),
+    "bare_report": _record(5, "bare_report", State.INVITED, hint=Hint(1, NOW + MINUTE, None)),
+    "completed": _record(
+        6,
+        "completed",
+        State.COMPLETED,
+        started_at=NOW,
+        completed_at=NOW + MINUTE,
+        result=RESULT,
+        confirmed=True,
+        replaces=ids.invitation_id(6, "failed" + "x" * 24),
+    ),
+    "unconfirmed": _record(
+        7,
+        "unconfirmed",
+        State.COMPLETED,
+        completed_at=NOW + MINUTE,
+        result=EMPTY_RESULT,
+        hint=Hint(1, NOW, EMPTY_RESULT),
+    ),
+    "orphaned": _record(
+        8,
+        "orphaned",
+        State.INVITED,
+        attempts=(
+            _attempt(1, Outcome.ORPHAN, reference_id="reference-0"),
+            _attempt(2),
+            _attempt(3, Outcome.FAILED),
+        ),
+        live_attempt=2,
+    ),
+    "expired": _record(9, "expired", State.EXPIRED, expired_at=NOW + 7 * DAY),
+    "failed": _record(
+        10,
+        "failed",
+        State.FAILED,
+        **{**_FORGOTTEN, "attempts": (_attempt(1, Outcome.FAILED),), "failure": "upstream_refused"},
+    ),
+    "failed_but_made": _record(10, "failed_but_made", State.FAILED, **{**_FORGOTTEN, "failure": "upstream_broken"}),
+    "erased": _record(
+        11,
+        "erased",
+        State.ERASED,
+        **{
+            **_FORGOTTEN,
+            "attempts": (_attempt(1, Outcome.ORPHAN, anonymised=True), _attempt(2)),
+            "deadline": NOW + 7 * DAY,
+            "started_at": NOW,
+            "completed_at": NOW + MINUTE,
+            "expired_at": NOW + 7 * DAY,
+            "erased_at": NOW + 8 * DAY,
+        },
+    ),
+    "anonymised": _record(
+        12,
+        "anonymised",
+        State.ERASED,
+        **{
+            **_FORGOTTEN,
+            "attempts": (_attempt(1, reference_id=None, anonymised=True),),
+            "erased_at": NOW,
+        },
+    ),
+    "refused": _record(13, "refused", State.COMPLETED, completed_at=NOW, result=RESULT, confirmed=True),
+    "repeated": _record(14, "repeated", State.COMPLETED, completed_at=NOW, result=RESULT, confirmed=True),
+    "elsewhere": _record(15, "elsewhere", State.INVITED, customer="beta"),
+}
+"""By the names that the tests use; stored in the clear."""
+SEALED: dict[str, Invitation] = {
+    "sealed": _record(15, "sealed", State.COMPLETED, completed_at=NOW, result=RESULT, confirmed=True),
+    "sealed_report": _record(15, "sealed_report", State.INVITED, hint=Hint(1, NOW, RESULT)),
+}
+"""Stored encrypted, each with a notification whose attempt log is encrypted, too."""
