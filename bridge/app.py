@@ -1,4 +1,7 @@
-"""The composition root: the only module that names concrete adapters. Server, commands and tests share it."""
+"""The composition root: the only module that names concrete adapters.
+
+Server, commands and tests share it.
+"""
 
 from __future__ import annotations
 
@@ -15,52 +18,68 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from bridge import egress, sweep, worker
-from bridge.core.callbacks import CallbackRule
-from bridge.core.customers import Directory
-from bridge.core.links import Links as Signer
+from bridge.core.callback_urls import CallbackUrlPolicy
+from bridge.core.customers import CustomerDirectory
+from bridge.core.links import LinkSigner as Signer
 from bridge.equalture import handlers as equalture
 from bridge.equalture.catalogue import JobCatalogue
 from bridge.equalture.client import EqualtureClient
 from bridge.errors import Complaint, ConfigError, NoData
-from bridge.ports import AssessmentProvider, Clock, Dice, Mint, Monotonic, Notifier, Quarantine, Reconciler
+from bridge.ports import (
+    AssessmentProvider,
+    Clock,
+    Monotonic,
+    NewSecret,
+    Notifier,
+    Quarantine,
+    RandomFraction,
+    Reconciler,
+)
 from bridge.service import Services
+from bridge.service.assessments import OfferedAssessments
+from bridge.service.commit_loop import CommitLoop
 from bridge.service.erasure import Erasure
-from bridge.service.events import Events
-from bridge.service.holders import Holders
-from bridge.service.invitations import Invitations
-from bridge.service.links import Links
+from bridge.service.invite import Invite
+from bridge.service.link_access import LinkAccess
 from bridge.service.operations import Operations
-from bridge.service.records import Records
-from bridge.service.refresh import Refreshing
-from bridge.service.results import Results
+from bridge.service.provider_events import ProviderEvents
+from bridge.service.reports_and_results import ReportsAndResults
+from bridge.service.result_refresh import ResultRefresh
+from bridge.service.shared_applications import SharedApplications
+from bridge.service.status_words import StatusWords
 from bridge.service.targets import GuardedNotifier, GuardedProvider, Targets
-from bridge.service.tasks import Tasks
-from bridge.service.tests import Tests
-from bridge.service.words import StatusWords
+from bridge.service.task_handlers import TaskHandlers
 from bridge.settings import Settings, fingerprint
 from bridge.settings.daemon import WaitSettings
 from bridge.softgarden import handlers as softgarden
 from bridge.softgarden.notifier import SoftgardenNotifier
-from bridge.softgarden.schemas import Wire
+from bridge.softgarden.schemas import AnswerFormat
 from bridge.store import embedded
-from bridge.store.absences import RedisAbsences
-from bridge.store.cipher import KeyRing
-from bridge.store.clock import AgreedClock
-from bridge.store.commands import Commands, Wait
-from bridge.store.connection import open_client
-from bridge.store.invitations import RedisInvitations
+from bridge.store.connect import open_client
+from bridge.store.encryption import KeyRing
+from bridge.store.invitation_store import RedisInvitations
 from bridge.store.quarantine import RedisQuarantine
-from bridge.store.readiness import WriteProbe
-from bridge.store.reconcile import Reconciliation
-from bridge.store.references import RedisReferences
-from bridge.store.reseal import Resealing
-from bridge.store.tasks import RedisTasks
-from bridge.store.words import RedisWords
+from bridge.store.reconciliation import Reconciliation
+from bridge.store.redis_access import RedisAccess, ReplicaWait
+from bridge.store.reencryption import Reencryption
+from bridge.store.reference_index import RedisReferenceIndex
+from bridge.store.shared_clock import SharedClock
+from bridge.store.status_word_store import RedisStatusWords
+from bridge.store.task_queue import RedisTasks
+from bridge.store.unserved_customers import RedisUnservedCustomers
+from bridge.store.write_probe import WriteProbe
 from bridge.sweep import Sweep
-from bridge.web import admin, health, openapi, pages
-from bridge.web.keys import CUSTOMERS, DRAINING, HEARD, OBSTACLE, SERVICES, TURNS
-from bridge.web.limits import RateLimit, Turns
-from bridge.web.middlewares import net
+from bridge.web import admin_guard, health, openapi, result_pages
+from bridge.web.app_keys import (
+    CUSTOMERS,
+    DRAINING,
+    NOT_READY_REASON,
+    SEEN_CONNECTIONS,
+    SERVICES,
+    TURNS,
+)
+from bridge.web.middlewares import error_middleware
+from bridge.web.rate_limits import RateLimit, Turns
 from bridge.web.routing import Endpoint, add
 from bridge.worker import Worker
 
@@ -69,7 +88,9 @@ _NO_DATA = (
     " whole path into bridge.yaml"
 )
 OUTWARD_CONNECTIONS = 1024
-"""Per vendor, for all customers (the daemon: ``sockets``); each has a bound of its own (``targets.ABREAST``)."""
+"""Per vendor, for all customers (the daemon: ``sockets``); each has a bound of its own
+(``targets.ABREAST``).
+"""
 
 
 def utc_now() -> datetime:
@@ -78,18 +99,21 @@ def utc_now() -> datetime:
     return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 
-def mint() -> str:
+def new_secret() -> str:
     """A fresh secret: 256 bits, URL-safe."""
     return secrets.token_urlsafe(32)
 
 
 @dataclass(slots=True)
 class Runtime:
-    """What is open while the bridge runs. *customers* is swapped as a whole on reload; *draining* turns readiness off."""
+    """What is open while the bridge runs.
+
+    *customers* is swapped as a whole on reload; *draining* turns readiness off.
+    """
 
     settings: Settings
     services: Services
-    commands: Commands
+    commands: RedisAccess
     queue: RedisTasks
     invitations: RedisInvitations
     worker: Worker
@@ -98,11 +122,11 @@ class Runtime:
     quarantine: Quarantine
     reconciler: Reconciler
     signer: Signer
-    absences: RedisAbsences
-    customers: Directory
+    absences: RedisUnservedCustomers
+    customers: CustomerDirectory
     changed: asyncio.Event
     """Set when other customers than before are in force."""
-    clock: AgreedClock | None = None
+    clock: SharedClock | None = None
     draining: bool = False
     obstacle: str | None = None
     fingerprint: str = ""
@@ -110,11 +134,11 @@ class Runtime:
     refused: tuple[Complaint, ...] = ()
     """Why the last reload was refused; empty: it was not, or there was none."""
 
-    def directory(self) -> Directory:
+    def directory(self) -> CustomerDirectory:
         """The customers in force now."""
         return self.customers
 
-    def replace_customers(self, customers: Directory) -> None:
+    def replace_customers(self, customers: CustomerDirectory) -> None:
         """Put others in force, all at once."""
         self.customers, self.refused = customers, ()
         self.changed.set()
@@ -138,7 +162,10 @@ class Runtime:
 
     def details(self) -> dict[str, object]:
         """What is not served although the process is ready; nothing where everything is."""
-        aside = {one.key: [str(why) for why in one.complaints] for one in self.customers.set_aside.values()}
+        aside = {
+            one.key: [str(why) for why in one.complaints]
+            for one in self.customers.set_aside.values()
+        }
         found = {
             "customers_set_aside": aside,
             "reload_refused": [str(why) for why in self.refused],
@@ -152,16 +179,20 @@ def key_ring(settings: Settings) -> KeyRing | None:
     return KeyRing(settings.encryption_keys) if settings.encryption_keys else None
 
 
-def resealing(runtime: Runtime) -> Resealing:
+def reencryption(runtime: Runtime) -> Reencryption:
     """For the command that renews what is encrypted; raises ``ConfigError`` without a key."""
     cipher = key_ring(runtime.settings)
     if cipher is None:
-        raise ConfigError([Complaint("encryption_keys", 0, 0, "there is no key to encrypt with; list one")])
-    return Resealing(runtime.commands, prefix=runtime.settings.redis.key_prefix, cipher=cipher)
+        raise ConfigError(
+            [Complaint("encryption_keys", 0, 0, "there is no key to encrypt with; list one")]
+        )
+    return Reencryption(runtime.commands, prefix=runtime.settings.redis.key_prefix, cipher=cipher)
 
 
 @contextlib.asynccontextmanager
-async def open_provider(settings: Settings, outward: int = OUTWARD_CONNECTIONS) -> AsyncIterator[AssessmentProvider]:
+async def open_provider(
+    settings: Settings, outward: int = OUTWARD_CONNECTIONS
+) -> AsyncIterator[AssessmentProvider]:
     """Equalture alone, for commands that need nothing else."""
     async with egress.session(connections=outward, proxy=_proxy(settings)) as session:
         yield EqualtureClient(session)
@@ -178,19 +209,22 @@ async def open_runtime(
     clock: Clock | None = None,
     wall: Clock = utc_now,
     monotonic: Monotonic = time.monotonic,
-    mint: Mint = mint,
-    dice: Dice = random.random,
+    new_secret: NewSecret = new_secret,
+    random_fraction: RandomFraction = random.random,
     provider: AssessmentProvider | None = None,
     notifier: Notifier | None = None,
-    commands: Commands | None = None,
+    commands: RedisAccess | None = None,
     fresh: bool = True,
     outward: int = OUTWARD_CONNECTIONS,
 ) -> AsyncIterator[Runtime]:
-    """Open everything that use cases need, and close it in reverse order. The worker is wired but not started.
+    """Open everything that use cases need, and close it in reverse order.
 
-    Without *fresh* an embedded server is opened only where one has kept data before; else ``NoData`` is raised.
-    Without a *clock* the time is the one that all processes on this Redis agree upon, from when the worker is started;
-    *wall* is this host's own. *outward* bounds the connections to each vendor.
+    The worker is wired but not started.
+
+    Without *fresh* an embedded server is opened only where one has kept data before; else
+    ``NoData`` is raised. Without a *clock* the time is the one that all processes on this Redis
+    agree upon, from when the worker is started; *wall* is this host's own. *outward* bounds the
+    connections to each vendor.
     """
     async with contextlib.AsyncExitStack() as stack:
         if commands is None:
@@ -199,50 +233,79 @@ async def open_runtime(
                 if not fresh and not embedded.holds_data(settings.redis.data_dir):
                     raise NoData(_NO_DATA.format(settings.redis.data_dir.absolute()))
                 url = await stack.enter_async_context(embedded.running(settings.redis.data_dir))
-            commands = await stack.enter_async_context(open_client(url, wait=_wait(settings.redis.wait)))
+            commands = await stack.enter_async_context(
+                open_client(url, wait=_wait(settings.redis.wait))
+            )
         if provider is None:
             provider = await stack.enter_async_context(open_provider(settings, outward))
         insecure = settings.softgarden.allow_insecure
         if notifier is None:
-            guarded = egress.guarded_session(allow_private=insecure, connections=outward, proxy=_proxy(settings))
-            notifier = SoftgardenNotifier(await stack.enter_async_context(guarded), settings.softgarden.timeout)
-        # The time of day goes on as it does, also where a demo has hours pass in what a process remembers.
-        agreed = AgreedClock(commands.times, wall=wall, monotonic=time.monotonic) if clock is None else None
+            guarded = egress.guarded_session(
+                allow_private=insecure, connections=outward, proxy=_proxy(settings)
+            )
+            notifier = SoftgardenNotifier(
+                await stack.enter_async_context(guarded), settings.softgarden.timeout
+            )
+        # The time of day goes on as it does, also where a demo has hours pass in what a process
+        # remembers.
+        agreed = (
+            SharedClock(commands.times, wall=wall, monotonic=time.monotonic)
+            if clock is None
+            else None
+        )
         clock = clock or agreed or wall
         targets = Targets(monotonic)
         provider, notifier = GuardedProvider(provider, targets), GuardedNotifier(notifier, targets)
         awake = asyncio.Event()
         prefix, retention = settings.redis.key_prefix, settings.retention
         cipher = key_ring(settings)
-        store = RedisInvitations(commands, prefix=prefix, retention=retention, clock=clock, cipher=cipher)
+        store = RedisInvitations(
+            commands, prefix=prefix, retention=retention, clock=clock, cipher=cipher
+        )
         queue = RedisTasks(commands, prefix=prefix, retention=retention, cipher=cipher, clock=clock)
         reconciler = Reconciliation(commands, prefix=prefix, clock=clock, cipher=cipher)
         signer = Signer(settings.public_url, settings.signing_keys)
-        rule = CallbackRule(settings.softgarden.callback_hosts, insecure)
-        records = Records(store, clock, awake.set, monotonic=monotonic, dice=dice)
-        tests = Tests(JobCatalogue(provider, monotonic=monotonic))
+        rule = CallbackUrlPolicy(settings.softgarden.callback_hosts, insecure)
+        records = CommitLoop(
+            store, clock, awake.set, monotonic=monotonic, random_fraction=random_fraction
+        )
+        tests = OfferedAssessments(JobCatalogue(provider, monotonic=monotonic))
         current: list[Runtime] = []
 
-        def directory() -> Directory:
+        def directory() -> CustomerDirectory:
             return current[0].customers
 
-        words = StatusWords(RedisWords(commands, prefix=prefix, life=retention), clock)
-        references = RedisReferences(commands, prefix=prefix, retention=retention)
+        words = StatusWords(RedisStatusWords(commands, prefix=prefix, life=retention), clock)
+        references = RedisReferenceIndex(commands, prefix=prefix, retention=retention)
         retry = settings.softgarden.retry
-        tasks = Tasks(records, queue, provider, notifier, directory, rule, retry, dice, mint, words, references)
-        events = Events(records, references, Holders(store, references), directory)
+        tasks = TaskHandlers(
+            records,
+            queue,
+            provider,
+            notifier,
+            directory,
+            rule,
+            retry,
+            random_fraction,
+            new_secret,
+            words,
+            references,
+        )
+        events = ProviderEvents(
+            records, references, SharedApplications(store, references), directory
+        )
         services = Services(
             tests=tests,
-            invitations=Invitations(records, provider, tests, signer, rule, mint, events),
-            results=Results(records, queue, directory, signer),
+            invitations=Invite(records, provider, tests, signer, rule, new_secret, events),
+            results=ReportsAndResults(records, queue, directory, signer),
             events=events,
-            links=Links(records, provider, directory, signer, settings.limits.link_max_age),
+            links=LinkAccess(records, provider, directory, signer, settings.limits.link_max_age),
             erasure=Erasure(records, tasks, references),
             tasks=tasks,
             records=records,
             operations=Operations(store, queue, clock),
             words=words,
-            refreshing=Refreshing(records, provider, directory),
+            refreshing=ResultRefresh(records, provider, directory),
         )
         current.append(
             Runtime(
@@ -251,14 +314,16 @@ async def open_runtime(
                 commands=commands,
                 queue=queue,
                 invitations=store,
-                worker=Worker(tasks, queue, clock, mint, awake, agreed.agree if agreed else None),
+                worker=Worker(
+                    tasks, queue, clock, new_secret, awake, agreed.agree if agreed else None
+                ),
                 clock=agreed,
-                sweep=Sweep(reconciler, mint()),
+                sweep=Sweep(reconciler, new_secret()),
                 writes=WriteProbe(commands, prefix=prefix, monotonic=monotonic),
                 quarantine=RedisQuarantine(commands, prefix),
                 reconciler=reconciler,
                 signer=signer,
-                absences=RedisAbsences(commands, prefix=prefix),
+                absences=RedisUnservedCustomers(commands, prefix=prefix),
                 customers=settings.customers,
                 changed=asyncio.Event(),
                 fingerprint=fingerprint(settings.config_dir),
@@ -267,40 +332,46 @@ async def open_runtime(
         yield current[0]
 
 
-def _wait(settings: WaitSettings) -> Wait | None:
+def _wait(settings: WaitSettings) -> ReplicaWait | None:
     waits = settings.replicas > 0 or settings.local_fsync
-    return Wait(settings.replicas, settings.timeout.total_seconds(), settings.local_fsync) if waits else None
+    return (
+        ReplicaWait(settings.replicas, settings.timeout.total_seconds(), settings.local_fsync)
+        if waits
+        else None
+    )
 
 
 def create_app(runtime: Runtime) -> web.Application:
     """The public listener: everything that vendors, recruiters and candidates call."""
-    shown = pages.Pages()
+    shown = result_pages.PageTemplates()
     endpoints = [
         *softgarden.endpoints(
-            Wire(runtime.settings.softgarden.tests_format),
+            AnswerFormat(runtime.settings.softgarden.tests_format),
             runtime.signer,
             RateLimit(runtime.settings.limits.requests_per_second),
         ),
         *equalture.endpoints(runtime.services.records.clock),
-        *pages.endpoints(shown),
+        *result_pages.endpoints(shown),
         *health.endpoints(runtime.readiness),
     ]
-    return _application(runtime, [*endpoints, *openapi.serve(endpoints, shown, runtime.settings.public_url)])
+    return _application(
+        runtime, [*endpoints, *openapi.serve(endpoints, shown, runtime.settings.public_url)]
+    )
 
 
 def create_admin_app(runtime: Runtime) -> web.Application:
     """The admin listener: what only operators may see."""
     settings = runtime.settings
-    guard = admin.guard((settings.admin_listen.host, *settings.admin_hosts))
+    guard = admin_guard.guard((settings.admin_listen.host, *settings.admin_hosts))
     return _application(runtime, health.endpoints(runtime.readiness, details=True), guard)
 
 
 def _application(runtime: Runtime, endpoints: list[Endpoint], *more: Middleware) -> web.Application:
-    app = web.Application(middlewares=[net, *more])
+    app = web.Application(middlewares=[error_middleware, *more])
     app[SERVICES] = runtime.services
     app[CUSTOMERS] = runtime.directory
-    app[OBSTACLE] = lambda: runtime.obstacle
-    app[HEARD] = set()
+    app[NOT_READY_REASON] = lambda: runtime.obstacle
+    app[SEEN_CONNECTIONS] = set()
     app[TURNS] = Turns()
     app[DRAINING] = lambda: runtime.draining
     add(app, endpoints)
@@ -308,7 +379,12 @@ def _application(runtime: Runtime, endpoints: list[Endpoint], *more: Middleware)
 
 
 @contextlib.asynccontextmanager
-async def working(runtime: Runtime, *, grace_s: float, on_death: Callable[[], None]) -> AsyncIterator[None]:
+async def working(
+    runtime: Runtime, *, grace_s: float, on_death: Callable[[], None]
+) -> AsyncIterator[None]:
     """Have the runtime's worker perform tasks meanwhile, and its sweep look for lost ones."""
-    async with worker.running(runtime.worker, grace_s=grace_s, on_death=on_death), sweep.running(runtime.sweep):
+    async with (
+        worker.running(runtime.worker, grace_s=grace_s, on_death=on_death),
+        sweep.running(runtime.sweep),
+    ):
         yield

@@ -1,8 +1,9 @@
-"""The one way out: client sessions for hosts that an administrator named, and guarded ones for URLs that came from outside.
+"""The one way out: client sessions for hosts that an administrator named, and guarded ones for URLs
+that came from outside.
 
-Both send no cookies, read no environment and count on callers passing ``allow_redirects=False``, since aiohttp knows that only
-per request. Both may be sent through an HTTP proxy; whatever is guarded is then judged before the proxy is asked, for it is the
-proxy that connects.
+Both send no cookies, read no environment and count on callers passing ``allow_redirects=False``,
+since aiohttp knows that only per request. Both may be sent through an HTTP proxy; whatever is
+guarded is then judged before the proxy is asked, for it is the proxy that connects.
 """
 
 from __future__ import annotations
@@ -23,7 +24,9 @@ LOOK_S = 2.0
 _GLOBAL_V6 = ipaddress.IPv6Network("2000::/3")
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _V4_IN_V6 = (ipaddress.IPv6Network("2002::/16"), ipaddress.IPv6Network("2001::/32"))
-"""6to4 and Teredo: they lead to a v4 host of the sender's choice, and nobody serves on them any more."""
+"""6to4 and Teredo: they lead to a v4 host of the sender's choice, and nobody serves on them any
+more.
+"""
 
 
 class AnswerTooLarge(ValueError):
@@ -31,22 +34,27 @@ class AnswerTooLarge(ValueError):
 
 
 class ForbiddenAddress(OSError):
-    """A URL from outside leads into a network that is not public; aiohttp wraps this as a connector error."""
+    """A URL from outside leads into a network that is not public; aiohttp wraps this as a connector
+    error.
+    """
 
 
 @dataclass(slots=True)
 class Flight:
     """Pass one per request as ``trace_request_ctx=`` to learn whether the request may have left.
 
-    *may_have_left* is False from the start of the request until a connection is there: in between, surely nothing was sent.
-    It stays True (not known) where the session is not one of this module's.
+    *may_have_left* is False from the start of the request until a connection is there: in between,
+    surely nothing was sent. It stays True (not known) where the session is not one of this
+    module's.
     """
 
     may_have_left: bool = True
 
 
 def session(*, connections: int, proxy: str | None = None) -> aiohttp.ClientSession:
-    """A session for trusted, configured hosts with at most *connections* sockets (0: no limit). Needs a running loop.
+    """A session for trusted, configured hosts with at most *connections* sockets (0: no limit).
+
+    Needs a running loop.
 
     *proxy* is a URL, perhaps with user and password; this machine itself is reached without it.
     """
@@ -61,10 +69,12 @@ def guarded_session(
     proxy: str | None = None,
     resolver: AbstractResolver | None = None,
 ) -> aiohttp.ClientSession:
-    """A session for URLs from outside: addresses that are not public are refused after DNS, unless *allow_private*.
+    """A session for URLs from outside: addresses that are not public are refused after DNS, unless
+    *allow_private*.
 
-    Literal addresses in URLs, which never reach a resolver, are judged as well, when their socket is made. With a
-    *proxy* both are judged before it is asked; a name that is unknown here is left to it. *resolver*: None is the system's.
+    Literal addresses in URLs, which never reach a resolver, are judged as well, when their socket
+    is made. With a *proxy* both are judged before it is asked; a name that is unknown here is left
+    to it. *resolver*: None is the system's.
     """
     if allow_private:
         return session(connections=connections, proxy=proxy)
@@ -72,19 +82,27 @@ def guarded_session(
     if proxy:  # the connections are to the proxy, which the administrator named
         connector = aiohttp.TCPConnector(limit=connections, limit_per_host=0)
         return _session(connector, judged(guard), through(proxy))
-    connector = aiohttp.TCPConnector(limit=connections, limit_per_host=0, resolver=guard, socket_factory=guarded_socket)
+    connector = aiohttp.TCPConnector(
+        limit=connections, limit_per_host=0, resolver=guard, socket_factory=guarded_socket
+    )
     return _session(connector)
 
 
 def through(proxy: str) -> aiohttp.ClientMiddlewareType:
-    """Sends requests through *proxy*, but for those to this machine, which is another one to the proxy."""
+    """Sends requests through *proxy*, but for those to this machine, which is another one to the
+    proxy.
+    """
     url = URL(proxy)
     headers = {}
     if url.user is not None:
-        headers[hdrs.PROXY_AUTHORIZATION] = aiohttp.encode_basic_auth(url.user, url.password or "", "utf-8")
+        headers[hdrs.PROXY_AUTHORIZATION] = aiohttp.encode_basic_auth(
+            url.user, url.password or "", "utf-8"
+        )
     place = url.with_user(None)  # errors name it
 
-    async def send(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    async def send(
+        request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
         if not _is_this_machine(request.url.host or ""):
             request.update_proxy(place, None, headers)
             if not request.is_ssl():  # no tunnel: the proxy reads the request itself
@@ -97,7 +115,9 @@ def through(proxy: str) -> aiohttp.ClientMiddlewareType:
 def judged(guard: GuardedResolver) -> aiohttp.ClientMiddlewareType:
     """Refuses hosts that are, or lead to, an address that is not public."""
 
-    async def send(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    async def send(
+        request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
         try:
             await _judge(guard, request.url.host or "")
         except ForbiddenAddress as error:
@@ -126,7 +146,8 @@ async def _judge(guard: GuardedResolver, host: str) -> None:
     except ForbiddenAddress:
         raise
     except (OSError, TimeoutError):
-        # Assumption: networks that need a proxy often know no names of outside. The list of hosts holds all the same.
+        # Assumption: networks that need a proxy often know no names of outside. The list of hosts
+        # holds all the same.
         return
 
 
@@ -138,7 +159,9 @@ def _is_this_machine(host: str) -> bool:
 
 
 async def read_capped(response: aiohttp.ClientResponse, limit: int) -> bytes:
-    """Read a body of at most *limit* bytes, counted after decompression; raises ``AnswerTooLarge`` beyond."""
+    """Read a body of at most *limit* bytes, counted after decompression; raises ``AnswerTooLarge``
+    beyond.
+    """
     body = bytearray()
     async for chunk in response.content.iter_any():
         body += chunk
@@ -150,10 +173,11 @@ async def read_capped(response: aiohttp.ClientResponse, limit: int) -> bytes:
 
 
 def is_public_address(text: str) -> bool:
-    """Whether *text* is an IP address that anybody on the internet could be reached at; False for anything else.
+    """Whether *text* is an IP address that anybody on the internet could be reached at; False for
+    anything else.
 
-    Not public: private, loopback, link-local, carrier-grade NAT, multicast, reserved, unspecified, documentation, and every
-    v6 form that carries a v4 address of such a kind.
+    Not public: private, loopback, link-local, carrier-grade NAT, multicast, reserved, unspecified,
+    documentation, and every v6 form that carries a v4 address of such a kind.
     """
     try:
         address = ipaddress.ip_address(text.strip("[]"))
@@ -173,7 +197,8 @@ def is_public_address(text: str) -> bool:
 class GuardedResolver(AbstractResolver):
     """Resolves like the system and refuses names of which any address is not public.
 
-    One bad address condemns the name: a public host has no reason to mix, an attacker who rebinds a name has.
+    One bad address condemns the name: a public host has no reason to mix, an attacker who rebinds a
+    name has.
     """
 
     def __init__(self, inner: AbstractResolver | None = None) -> None:
@@ -195,7 +220,9 @@ class GuardedResolver(AbstractResolver):
 
 
 def guarded_socket(info: aiohttp.AddrInfoType) -> socket.socket:
-    """A socket for an address that is about to be connected to; the last word, whoever resolved the name."""
+    """A socket for an address that is about to be connected to; the last word, whoever resolved the
+    name.
+    """
     family, kind, protocol, _, address = info
     if not is_public_address(str(address[0])):
         msg = "the address is not public"
@@ -203,7 +230,9 @@ def guarded_socket(info: aiohttp.AddrInfoType) -> socket.socket:
     return socket.socket(family, kind, protocol)
 
 
-def _session(connector: aiohttp.TCPConnector, *middlewares: aiohttp.ClientMiddlewareType) -> aiohttp.ClientSession:
+def _session(
+    connector: aiohttp.TCPConnector, *middlewares: aiohttp.ClientMiddlewareType
+) -> aiohttp.ClientSession:
     trace = aiohttp.TraceConfig()
     trace.on_request_start.append(_on_start)
     trace.on_connection_create_end.append(_on_connection)

@@ -38,7 +38,8 @@
        |- RecordTooNew              written by a newer version of the bridge
        '- RecordSealed              encrypted with a key that is not listed
 
-Messages never hold a name, an e-mail address, a token or a link with a secret: they are logged and shown.
+Messages never hold a name, an e-mail address, a token or a link with a secret: they are logged and
+shown.
 """
 
 from __future__ import annotations
@@ -61,7 +62,11 @@ class Complaint:
     message: str
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}:{self.column}: {self.message}" if self.line else f"{self.file}: {self.message}"
+        return (
+            f"{self.file}:{self.line}:{self.column}: {self.message}"
+            if self.line
+            else f"{self.file}: {self.message}"
+        )
 
 
 class ConfigError(BridgeError):
@@ -73,13 +78,18 @@ class ConfigError(BridgeError):
 
 
 class CustomerSetAside(BridgeError):
-    """The file of this customer cannot be used now. Nothing is lost: its callers are asked to come back."""
+    """The file of this customer cannot be used now.
+
+    Nothing is lost: its callers are asked to come back.
+    """
 
     code = "customer_set_aside"
     retry_after_s = 60
 
     def __init__(self, customer: str) -> None:
-        super().__init__("The configuration of this customer has to be put right here first; please try again later.")
+        super().__init__(
+            "The configuration of this customer has to be put right here first; please try again later."
+        )
         self.customer = customer
 
 
@@ -102,7 +112,9 @@ class InvalidRequest(RequestError):
 
 
 class UnknownTest(InvalidRequest):
-    """The test is not in the customer's list: hidden, unpublished, or not of type "assessment" at Equalture."""
+    """The test is not in the customer's list: hidden, unpublished, or not of type "assessment" at
+    Equalture.
+    """
 
     code = "unknown_test"
 
@@ -144,7 +156,9 @@ class UnknownInvitation(RequestError):
 
 
 class NeverIssued(UnknownInvitation):
-    """The same on deletion, where softgarden documents 400 (dev.softgarden.de/assessment-api/delete-candidate-data)."""
+    """The same on deletion, where softgarden documents 400
+    (dev.softgarden.de/assessment-api/delete-candidate-data).
+    """
 
 
 class SlowBody(RequestError):
@@ -200,8 +214,9 @@ class Busy(RequestError):
 class UpstreamError(BridgeError):
     """A call to a vendor did not work.
 
-    *vendor* is ``equalture`` or ``softgarden``; *operation* the protocol's name of the call; *status* the HTTP status or
-    None without one; *retry_after_s* what the vendor asked for; *excerpt* the beginning of its answer, redacted.
+    *vendor* is ``equalture`` or ``softgarden``; *operation* the protocol's name of the call;
+    *status* the HTTP status or None without one; *retry_after_s* what the vendor asked for;
+    *excerpt* the beginning of its answer, redacted.
     """
 
     code = "upstream_error"
@@ -242,11 +257,15 @@ class NotTried(Unavailable):
 
 
 class Queued(NotTried):
-    """Too many of our own calls for this customer were under way; *retry_after_s* says when to come back."""
+    """Too many of our own calls for this customer were under way; *retry_after_s* says when to come
+    back.
+    """
 
 
 class CircuitOpen(NotTried):
-    """The vendor has not answered this customer's calls for a while; *retry_after_s* to the next probe."""
+    """The vendor has not answered this customer's calls for a while; *retry_after_s* to the next
+    probe.
+    """
 
 
 class OutcomeUnknown(UpstreamError):
@@ -262,7 +281,9 @@ class ContractBroken(UpstreamError):
 
 
 class NotConfirmed(BridgeError):
-    """The bridge has recorded what is to be done and goes on by itself; the vendor has not confirmed yet."""
+    """The bridge has recorded what is to be done and goes on by itself; the vendor has not
+    confirmed yet.
+    """
 
     code = "upstream_unconfirmed"
 
@@ -274,7 +295,9 @@ class StoreUnavailable(BridgeError):
 
 
 class RecordUnreadable(BridgeError):
-    """A record is there but cannot be read as the bridge is installed and configured now; it is left untouched."""
+    """A record is there but cannot be read as the bridge is installed and configured now; it is
+    left untouched.
+    """
 
     code = "record_unreadable"
 

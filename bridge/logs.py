@@ -1,8 +1,9 @@
-"""Logging: one JSON (or console) line per event, for our own and for the libraries' records, on standard error.
+"""Logging: one JSON (or console) line per event, for our own and for the libraries' records, on
+standard error.
 
-Nothing here can print a local variable or a request's path: tracebacks come without locals and without the messages of other
-people's exceptions (``KeyError('Ada')``), and aiohttp's access log is off in favour of ``request.handled``, which names the
-route and not the URL.
+Nothing here can print a local variable or a request's path: tracebacks come without locals and
+without the messages of other people's exceptions (``KeyError('Ada')``), and aiohttp's access log is
+off in favour of ``request.handled``, which names the route and not the URL.
 """
 
 from __future__ import annotations
@@ -37,7 +38,9 @@ def configure(level: str, form: str, stream: TextIO | None = None) -> None:
     if form == "console" or (form == "auto" and target.isatty()):
         renderers = [
             _printable,
-            structlog.dev.ConsoleRenderer(colors=target.isatty(), exception_formatter=_plain_traceback),
+            structlog.dev.ConsoleRenderer(
+                colors=target.isatty(), exception_formatter=_plain_traceback
+            ),
         ]
     else:
         renderers = [
@@ -58,7 +61,8 @@ def configure(level: str, form: str, stream: TextIO | None = None) -> None:
     logging.getLogger("aiohttp.server").addFilter(_without_request)
     # aiocache names its keys, which are digests of credentials.
     logging.getLogger("aiocache").setLevel(logging.WARNING)
-    # asyncio repeats the representation of the future that failed, whose exception may hold anything.
+    # asyncio repeats the representation of the future that failed, whose exception may hold
+    # anything.
     logging.getLogger("asyncio").addFilter(_first_line)
     logging.getLogger("asyncio").setLevel(logging.WARNING)
     structlog.configure(
@@ -99,7 +103,11 @@ def _letter(one: str) -> str:
 def _dumps(event: object, **_: object) -> str:
     text = orjson.dumps(event, default=str).decode()
     # orjson lets pass what some terminals obey all the same, such as U+009B.
-    return text if text.isprintable() else "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in text)
+    return (
+        text
+        if text.isprintable()
+        else "".join(one if one.isprintable() else json.dumps(one)[1:-1] for one in text)
+    )
 
 
 def _chain(error: BaseException | None) -> list[BaseException]:

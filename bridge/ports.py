@@ -1,6 +1,7 @@
 """What the use cases need from outside. Adapters implement these; ``bridge.app`` says which.
 
-Every method may raise ``StoreUnavailable`` (store, queue) or an ``UpstreamError`` (provider, notifier) besides what it names.
+Every method may raise ``StoreUnavailable`` (store, queue) or an ``UpstreamError`` (provider,
+notifier) besides what it names.
 """
 
 from __future__ import annotations
@@ -9,23 +10,24 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequ
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from bridge.core.customers import Customer, Directory
-from bridge.core.models import (
-    Answer,
-    Created,
-    DeadLetter,
-    Draft,
-    Invitation,
+from bridge.core.assessment import (
+    CreatedApplication,
     Job,
-    Lane,
-    Lease,
+    NewApplication,
     Progress,
     PublicLink,
-    QuarantineNote,
-    Reconciled,
     Result,
+)
+from bridge.core.customers import Customer, CustomerDirectory
+from bridge.core.invitation import Invitation, Transition
+from bridge.core.queueing import (
+    DeadLetter,
+    Lane,
+    Lease,
+    NotificationResponse,
+    QuarantineNote,
+    ReconciliationReport,
     Settlement,
-    Step,
     TaskKind,
 )
 
@@ -33,21 +35,22 @@ Clock = Callable[[], datetime]
 """Now, aware, UTC."""
 
 Monotonic = Callable[[], float]
-"""Seconds on a clock that never jumps: for durations inside this process, never for what is stored."""
+"""Seconds on a clock that never jumps: for durations inside this process, never for what is stored.
+"""
 
-Hold = Callable[[datetime], Awaitable[None]]
+BeforeClockStep = Callable[[datetime], Awaitable[None]]
 """Told what time is going to be, before it is: the clock is about to make a step."""
 
 Pause = Callable[[float], Awaitable[None]]
 """Wait that many seconds."""
 
-Dice = Callable[[], float]
+RandomFraction = Callable[[], float]
 """A random number in [0, 1)."""
 
-Mint = Callable[[], str]
+NewSecret = Callable[[], str]
 """A fresh unguessable URL-safe string of at least 128 bits."""
 
-Customers = Callable[[], Directory]
+CurrentCustomers = Callable[[], CustomerDirectory]
 """The directory in force now (a reload swaps it)."""
 
 
@@ -57,8 +60,13 @@ class AssessmentProvider(Protocol):
     async def list_jobs(self, customer: Customer) -> tuple[Job, ...]:
         """The customer's published jobs."""
 
-    async def create_application(self, customer: Customer, draft: Draft) -> Created:
-        """Make an application. Never repeated after ``OutcomeUnknown``; ``Refused`` and ``Unavailable``: surely not made."""
+    async def create_application(
+        self, customer: Customer, draft: NewApplication
+    ) -> CreatedApplication:
+        """Make an application.
+
+        Never repeated after ``OutcomeUnknown``; ``Refused`` and ``Unavailable``: surely not made.
+        """
 
     async def get_progress(self, customer: Customer, reference_id: str) -> Progress:
         """How far the application is."""
@@ -69,25 +77,36 @@ class AssessmentProvider(Protocol):
     async def get_public_link(self, customer: Customer, reference_id: str) -> PublicLink:
         """A fresh short-lived link to the result."""
 
-    async def hire(self, customer: Customer, reference_id: str, *, add_to_team: bool, start_date: str | None) -> None:
-        """Hire the applicant; irreversible and with side effects at the provider, so never repeated by the client."""
+    async def hire(
+        self, customer: Customer, reference_id: str, *, add_to_team: bool, start_date: str | None
+    ) -> None:
+        """Hire the applicant; irreversible and with side effects at the provider, so never repeated
+        by the client.
+        """
 
     async def anonymise(self, customer: Customer, reference_id: str) -> None:
         """Anonymise the application; returns when it is done or was done already."""
 
 
-class TestCatalogue(Protocol):
+class JobSource(Protocol):
     """The provider's job list with a memory."""
 
     async def list_jobs(self, customer: Customer, *, fresh: bool = False) -> tuple[Job, ...]:
-        """The jobs, perhaps a short time old; older ones when the provider is down. *fresh*: not from the short-lived memory."""
+        """The jobs, perhaps a short time old; older ones when the provider is down.
+
+        *fresh*: not from the short-lived memory.
+        """
 
 
 class Notifier(Protocol):
     """softgarden's callback."""
 
-    async def notify(self, customer: Customer, url: str, invitation_id: str) -> Answer:
-        """Tell softgarden that this invitation changed; any HTTP status is an answer, no answer is an ``UpstreamError``."""
+    async def notify(
+        self, customer: Customer, url: str, invitation_id: str
+    ) -> NotificationResponse:
+        """Tell softgarden that this invitation changed; any HTTP status is an answer, no answer is
+        an ``UpstreamError``.
+        """
 
 
 class InvitationStore(Protocol):
@@ -99,29 +118,33 @@ class InvitationStore(Protocol):
     async def find_order(self, partition: int, order_key: str) -> Invitation | None:
         """The latest invitation of this order, or None."""
 
-    async def commit(self, step: Step) -> bool:
+    async def commit(self, step: Transition) -> bool:
         """Write the record and its tasks in one atomic, durable change.
 
-        ``step.invitation.version`` is the version that was read (0: new); False: somebody was faster, or the claim failed.
-        A repeated delivery of the same commit (by a retrying connection) is recognised and is True again.
+        ``step.invitation.version`` is the version that was read (0: new); False: somebody was
+        faster, or the claim failed. A repeated delivery of the same commit (by a retrying
+        connection) is recognised and is True again.
         """
 
     def scan(self) -> AsyncIterator[Invitation]:
         """Every record, in no order; for operators."""
 
 
-class References(Protocol):
-    """The way from the provider's ids to ours, for events that name nothing else, and for what two invitations share.
+class ReferenceIndex(Protocol):
+    """The way from the provider's ids to ours, for events that name nothing else, and for what two
+    invitations share.
 
-    It is kept before a record holds the id, and again when that is completed, so that it lives as long as the record; yet what
-    it says is to be proven by the record.
+    It is kept before a record holds the id, and again when that is completed, so that it lives as
+    long as the record; yet what it says is to be proven by the record.
     """
 
     async def remember(self, customer: str, reference_id: str, invitation_id: str) -> str | None:
         """Keep the way; gives the word of an event that came before (``waiting``), once."""
 
     async def find(self, customer: str, reference_id: str) -> tuple[str, ...]:
-        """The invitation ids, oldest first; more than one where the provider gave them the same application."""
+        """The invitation ids, oldest first; more than one where the provider gave them the same
+        application.
+        """
 
     async def waiting(self, customer: str, reference_id: str, word: str) -> None:
         """Keep an event for an id that nobody knows (yet) for a short time."""
@@ -136,14 +159,18 @@ class References(Protocol):
         """Mark this event as seen."""
 
 
-class Absences(Protocol):
-    """Whose work waits, since nobody serves these customers: they are removed, or their files cannot be used."""
+class UnservedCustomers(Protocol):
+    """Whose work waits, since nobody serves these customers: they are removed, or their files
+    cannot be used.
+    """
 
     async def settle(self, serves: Callable[[str], bool], now: datetime) -> int:
-        """Note whose work waits, and make checks and anonymisations of those who are back due at once; how many."""
+        """Note whose work waits, and make checks and anonymisations of those who are back due at
+        once; how many.
+        """
 
 
-class WordStore(Protocol):
+class StatusWordStore(Protocol):
     """Words for operators, kept for a while."""
 
     async def keep(self, customer: str, word: str, at: datetime, *, limit: int) -> None:
@@ -154,7 +181,10 @@ class WordStore(Protocol):
 
 
 class TaskQueue(Protocol):
-    """What the bridge owes the world. Tasks are put on the queue by ``InvitationStore.commit`` only."""
+    """What the bridge owes the world.
+
+    Tasks are put on the queue by ``InvitationStore.commit`` only.
+    """
 
     async def lease(
         self,
@@ -184,13 +214,18 @@ class TaskQueue(Protocol):
     async def bring_forward(
         self, customer: str, invitation_id: str, kind: TaskKind, now: datetime, *, every: timedelta
     ) -> bool:
-        """Make a queued task due now, at most once in *every*; False: not queued, due or at work already, or done just now."""
+        """Make a queued task due now, at most once in *every*; False: not queued, due or at work
+        already, or done just now.
+        """
 
     async def extend(self, leases: Sequence[Lease], until: datetime) -> None:
         """Heartbeat: keep those that are still ours until *until*."""
 
     async def settle(self, lease: Lease, settlement: Settlement, now: datetime) -> bool:
-        """End the lease; False: it was no longer ours. A task renewed meanwhile stays queued with its newer time."""
+        """End the lease; False: it was no longer ours.
+
+        A task renewed meanwhile stays queued with its newer time.
+        """
 
     async def release(self, leases: Sequence[Lease], now: datetime) -> None:
         """Give leases back unperformed; the attempt does not count."""
@@ -225,31 +260,35 @@ class Reconciler(Protocol):
     """Compares records with queues."""
 
     async def claim(self, owner: str) -> bool:
-        """Whether this process is the one that walks now; the claim lasts a minute after the last step."""
+        """Whether this process is the one that walks now; the claim lasts a minute after the last
+        step.
+        """
 
     async def release(self) -> None:
         """Let another one walk."""
 
-    async def run(self, *, dry_run: bool = False, pause: Callable[[], Awaitable[None]] | None = None) -> Reconciled:
+    async def run(
+        self, *, dry_run: bool = False, pause: Callable[[], Awaitable[None]] | None = None
+    ) -> ReconciliationReport:
         """Walk through everything once and mend it; *pause* is awaited between the steps."""
 
 
 __all__ = [
-    "Absences",
     "AssessmentProvider",
+    "BeforeClockStep",
     "Clock",
-    "Customers",
-    "Dice",
-    "Hold",
+    "CurrentCustomers",
     "InvitationStore",
-    "Mint",
+    "JobSource",
     "Monotonic",
+    "NewSecret",
     "Notifier",
     "Pause",
     "Quarantine",
+    "RandomFraction",
     "Reconciler",
-    "References",
+    "ReferenceIndex",
+    "StatusWordStore",
     "TaskQueue",
-    "TestCatalogue",
-    "WordStore",
+    "UnservedCustomers",
 ]

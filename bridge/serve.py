@@ -15,23 +15,27 @@ from typing import Any
 import structlog
 from aiohttp import web
 
-from bridge import __version__, app, sockets, supervisor
-from bridge.core.customers import Directory
+from bridge import __version__, app, connection_limits, supervisor
+from bridge.core.customers import CustomerDirectory
 from bridge.errors import Complaint, ConfigError, StoreUnavailable
 from bridge.ports import Monotonic
 from bridge.settings import Settings, fingerprint, load_customers
 from bridge.settings.customers import FOLDER as CUSTOMERS_FOLDER
-from bridge.store.connection import durability, isolation
-from bridge.web.keys import HEARD
+from bridge.store.connect import durability, isolation
+from bridge.web.app_keys import SEEN_CONNECTIONS
+from bridge.web.idle_connections import IdleConnectionReaper
 from bridge.web.listener import Runner
-from bridge.web.silence import SilenceGuard
 
 REQUEST_GRACE_S = 20.0
-"""How long requests in flight may take after SIGTERM; less than the usual 30 s of an orchestrator."""
+"""How long requests in flight may take after SIGTERM; less than the usual 30 s of an orchestrator.
+"""
 WORKER_GRACE_S = 5.0
 LINGER_S = 0.5
-"""After SIGTERM: readiness is off, but calls are still taken, and every answer ends its connection. So nobody is cut off."""
-LAST_CALL_S = 0.2
+"""After SIGTERM: readiness is off, but calls are still taken, and every answer ends its connection.
+
+So nobody is cut off.
+"""
+DRAIN_NOTICE_S = 0.2
 """Then the doors close; those who came in last may still ask, for as long again."""
 _LOOK_FOR_REDIS_S = 0.5
 _LOOK_FOR_PARENT_S = 1.0
@@ -41,7 +45,7 @@ log = structlog.get_logger()
 
 
 @dataclass(slots=True)
-class Stop:
+class StopSignals:
     """Why and how the daemon is to end."""
 
     event: asyncio.Event
@@ -56,16 +60,19 @@ class Stop:
 async def serve(
     settings: Settings,
     *,
-    stop: Stop | None = None,
+    stop: StopSignals | None = None,
     started: asyncio.Event | None = None,
     signals: bool = True,
     monotonic: Monotonic = time.monotonic,
 ) -> int:
-    """Serve until SIGTERM, SIGINT or *stop*; the exit code. *started* is set once both listeners accept.
+    """Serve until SIGTERM, SIGINT or *stop*; the exit code.
 
-    *signals* False leaves the signals to the caller, who then ends it by *stop*. *monotonic* is for the demo, in which hours pass.
+    *started* is set once both listeners accept.
+
+    *signals* False leaves the signals to the caller, who then ends it by *stop*. *monotonic* is for
+    the demo, in which hours pass.
     """
-    stop = stop or Stop(asyncio.Event())
+    stop = stop or StopSignals(asyncio.Event())
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT) if signals else ():
         loop.add_signal_handler(number, stop.now)
@@ -77,19 +84,30 @@ async def serve(
     for warning in settings.warnings:
         log.warning("config.warning", text=warning)
     for aside in settings.customers.set_aside.values():
-        log.error("config.customer_set_aside", customer=aside.key, complaints=[str(why) for why in aside.complaints])
+        log.error(
+            "config.customer_set_aside",
+            customer=aside.key,
+            complaints=[str(why) for why in aside.complaints],
+        )
     if settings.customers.set_aside and not len(settings.customers):
-        log.error("config.nobody_served", text="no customer's file can be used; see config.customer_set_aside")
+        log.error(
+            "config.nobody_served",
+            text="no customer's file can be used; see config.customer_set_aside",
+        )
     async with contextlib.AsyncExitStack() as stack:
         if settings.redis.url is None:
-            log.info("redis.embedded", data_dir=str(settings.redis.data_dir), text="redis.url is not set")
-        shares = sockets.share(sockets.raised())
+            log.info(
+                "redis.embedded", data_dir=str(settings.redis.data_dir), text="redis.url is not set"
+            )
+        shares = connection_limits.share(connection_limits.raised())
         opened = app.open_runtime(settings, monotonic=monotonic, outward=shares.vendor)
         runtime = await stack.enter_async_context(opened)
         if signals:
             loop.add_signal_handler(signal.SIGHUP, _reload, runtime)
         on_death = lambda: stop.now(1)  # noqa: E731 - a name for the one line below
-        await stack.enter_async_context(app.working(runtime, grace_s=WORKER_GRACE_S, on_death=on_death))
+        await stack.enter_async_context(
+            app.working(runtime, grace_s=WORKER_GRACE_S, on_death=on_death)
+        )
         if settings.redis.require_durable == "refuse":
             runtime.obstacle = "Whether Redis is durable is not known yet."
         _watch(stack, "redis", _look_at_redis(runtime, stop))
@@ -103,7 +121,10 @@ async def serve(
         applications = (app.create_app(runtime), app.create_admin_app(runtime))
         each = zip(applications, listeners, (shares.public, shares.admin), strict=True)
         runners = [await _listen(stack, *one) for one in each]
-        public, admin = (f"{host}:{port}" for host, port, *_ in (listener.getsockname() for listener in listeners))
+        public, admin = (
+            f"{host}:{port}"
+            for host, port, *_ in (listener.getsockname() for listener in listeners)
+        )
         log.info(
             "daemon.started",
             version=__version__,
@@ -139,7 +160,10 @@ def _reload(runtime: app.Runtime) -> None:
         return
     runtime.replace_customers(customers)
     if fingerprint(runtime.settings.config_dir) != runtime.fingerprint:
-        log.warning("config.needs_restart", text="bridge.yaml has changed; only the customers' files were read again")
+        log.warning(
+            "config.needs_restart",
+            text="bridge.yaml has changed; only the customers' files were read again",
+        )
     now_served, served = ({one.key for one in directory} for directory in (customers, before))
     log.info(
         "config.reloaded",
@@ -150,11 +174,14 @@ def _reload(runtime: app.Runtime) -> None:
     )
 
 
-def _usable_customers(settings: Settings) -> tuple[Directory, tuple[str, ...]]:
-    """What a reload puts in force, and warnings; raises ``ConfigError`` where anything is wrong with it."""
+def _usable_customers(settings: Settings) -> tuple[CustomerDirectory, tuple[str, ...]]:
+    """What a reload puts in force, and warnings; raises ``ConfigError`` where anything is wrong
+    with it.
+    """
     customers, warnings = load_customers(settings.config_dir, os.environ, settings.equalture)
     if not len(customers) and not customers.set_aside:
-        # A volume that is not mounted, a sync that is half through: far likelier than that nobody is to be served.
+        # A volume that is not mounted, a sync that is half through: far likelier than that nobody
+        # is to be served.
         message = "there is no customer's file; to serve nobody, the last one too, stop the daemon"
         raise ConfigError([Complaint(str(settings.config_dir / CUSTOMERS_FOLDER), 0, 0, message)])
     if customers.set_aside:
@@ -163,30 +190,43 @@ def _usable_customers(settings: Settings) -> tuple[Directory, tuple[str, ...]]:
 
 
 async def _listen(
-    stack: contextlib.AsyncExitStack, application: web.Application, listener: socket.socket, connections: int
+    stack: contextlib.AsyncExitStack,
+    application: web.Application,
+    listener: socket.socket,
+    connections: int,
 ) -> web.AppRunner:
     runner = Runner(application, shutdown_timeout=REQUEST_GRACE_S, connections=connections)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     if runner.server is not None:
-        _watch(stack, "silence", SilenceGuard(runner.server, application[HEARD]).run())
+        _watch(
+            stack,
+            "silence",
+            IdleConnectionReaper(runner.server, application[SEEN_CONNECTIONS]).run(),
+        )
     await web.SockSite(runner, listener, backlog=supervisor.BACKLOG).start()
     return runner
 
 
-async def _close_doors(runners: Sequence[web.AppRunner], listeners: Sequence[socket.socket]) -> None:
-    """Let nobody in any more, and give those who came in last the time to say what they want: else they are cut off."""
+async def _close_doors(
+    runners: Sequence[web.AppRunner], listeners: Sequence[socket.socket]
+) -> None:
+    """Let nobody in any more, and give those who came in last the time to say what they want: else
+    they are cut off.
+    """
     for listener in listeners:
         listener.listen(0)  # those who wait in the queue are let in, but hardly any more of them
-    await asyncio.sleep(LAST_CALL_S)
+    await asyncio.sleep(DRAIN_NOTICE_S)
     for runner in runners:
         for site in tuple(runner.sites):
             await site.stop()
-    await asyncio.sleep(LAST_CALL_S)
+    await asyncio.sleep(DRAIN_NOTICE_S)
 
 
 def _watch(stack: contextlib.AsyncExitStack, name: str, watch: Coroutine[Any, Any, None]) -> None:
-    """Have *watch* run beside everything else; should a mistake of ours end it, somebody is to know."""
+    """Have *watch* run beside everything else; should a mistake of ours end it, somebody is to
+    know.
+    """
 
     def ended(task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
@@ -197,8 +237,10 @@ def _watch(stack: contextlib.AsyncExitStack, name: str, watch: Coroutine[Any, An
     stack.callback(task.cancel)
 
 
-async def _look_at_parent(stop: Stop) -> None:
-    """A supervised child whose parent was killed ends: nobody would restart it, and it holds the parent's port."""
+async def _look_at_parent(stop: StopSignals) -> None:
+    """A supervised child whose parent was killed ends: nobody would restart it, and it holds the
+    parent's port.
+    """
     while not supervisor.orphaned():  # noqa: ASYNC110 - no event tells of it
         await asyncio.sleep(_LOOK_FOR_PARENT_S)
     log.error("daemon.orphaned")
@@ -206,12 +248,16 @@ async def _look_at_parent(stop: Stop) -> None:
 
 
 async def _look_for_absences(runtime: app.Runtime) -> None:
-    """At the start, and whenever other customers are in force: see whose work waits, and whose has waited."""
+    """At the start, and whenever other customers are in force: see whose work waits, and whose has
+    waited.
+    """
     pause = _LOOK_FOR_REDIS_S
     while True:
         runtime.changed.clear()
         try:
-            recalled = await runtime.absences.settle(runtime.services.tasks.serves, runtime.services.records.clock())
+            recalled = await runtime.absences.settle(
+                runtime.services.tasks.serves, runtime.services.records.clock()
+            )
         except Exception as error:
             if not isinstance(error, StoreUnavailable):  # of that others complain
                 log.exception("absences.look_failed")
@@ -224,7 +270,7 @@ async def _look_for_absences(runtime: app.Runtime) -> None:
         await runtime.changed.wait()
 
 
-async def _look_at_redis(runtime: app.Runtime, stop: Stop) -> None:
+async def _look_at_redis(runtime: app.Runtime, stop: StopSignals) -> None:
     """Wait for Redis, then say (or refuse) what is not durable about it."""
     required = runtime.settings.redis.require_durable
     waited = False
@@ -245,7 +291,10 @@ async def _look_at_redis(runtime: app.Runtime, stop: Stop) -> None:
             log.warning("redis.not_durable", text=complaint, require_durable=required)
         if complaints and required == "refuse":
             runtime.obstacle = f"Redis is not durable: {complaints[0]}"
-            log.error("redis.refused", text="redis.require_durable is refuse; make Redis durable, or set warn")
+            log.error(
+                "redis.refused",
+                text="redis.require_durable is refuse; make Redis durable, or set warn",
+            )
             stop.now(supervisor.GIVE_UP if supervisor.supervised() else 1)
         else:
             runtime.obstacle = None

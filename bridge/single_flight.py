@@ -13,15 +13,19 @@ V = TypeVar("V")
 class SingleFlight(Generic[K, V]):
     """Callers with the same key share one call while it is under way.
 
-    The call is a task of its own: whoever gives up waiting, be it the first caller, does no harm to the others. Its failure
-    reaches all who wait, and is not remembered: the next caller makes a new call. Nothing is kept once a call is through.
+    The call is a task of its own: whoever gives up waiting, be it the first caller, does no harm to
+    the others. Its failure reaches all who wait, and is not remembered: the next caller makes a new
+    call. Nothing is kept once a call is through.
     """
 
     def __init__(self) -> None:
         self._flights: dict[K, asyncio.Task[V]] = {}
 
     async def run(self, key: K, make: Callable[[], Coroutine[Any, Any, V]]) -> V:
-        """What the call under way for *key* gives or raises, or else what *make* does. It must end by itself."""
+        """What the call under way for *key* gives or raises, or else what *make* does.
+
+        It must end by itself.
+        """
         flight = self._flights.get(key)
         if flight is None or flight.done():
             flight = self._flights[key] = asyncio.create_task(make())

@@ -1,7 +1,9 @@
-"""``serve --workers N``: one parent that owns the listening sockets and N children that accept on them.
+"""``serve --workers N``: one parent that owns the listening sockets and N children that accept on
+them.
 
-The sockets are shared, not one each (SO_REUSEPORT): a connection that waits in the queue of a dying child would be lost, in a
-shared queue the next child takes it. A dead child is replaced, more slowly the more often it dies at once.
+The sockets are shared, not one each (SO_REUSEPORT): a connection that waits in the queue of a dying
+child would be lost, in a shared queue the next child takes it. A dead child is replaced, more
+slowly the more often it dies at once.
 """
 
 from __future__ import annotations
@@ -20,10 +22,13 @@ from bridge.errors import Complaint, ConfigError
 from bridge.settings.daemon import Address
 
 SOCKETS = "BRIDGE_SOCKETS"
-"""Environment variable by which a child finds its inherited listeners: ``<public fd>,<admin fd>``."""
+"""Environment variable by which a child finds its inherited listeners: ``<public fd>,<admin fd>``.
+"""
 
 PARENT = "BRIDGE_PARENT"
-"""Environment variable by which a child knows its supervisor: one that was killed meanwhile has already gone."""
+"""Environment variable by which a child knows its supervisor: one that was killed meanwhile has
+already gone.
+"""
 
 GIVE_UP = 78
 """Exit code of a child that no restart would help; the supervisor ends with 1."""
@@ -32,11 +37,15 @@ RECEIVE_BUFFER = 64 * 1024
 BACKLOG = 1024
 
 STOP_S = 40.0
-"""For all children to end after SIGTERM; then they are killed. A child's own bounds add up to less (see ``serve``)."""
+"""For all children to end after SIGTERM; then they are killed.
+
+A child's own bounds add up to less (see ``serve``).
+"""
 _HEALTHY_S = 5.0
 _FINAL = {GIVE_UP: 1, 2: 2}
-"""Exit codes of a child that no restart would change, and ours then; 2 is a configuration that cannot be used, which counts
-only for those with whom we start."""
+"""Exit codes of a child that no restart would change, and ours then; 2 is a configuration that
+cannot be used, which counts only for those with whom we start.
+"""
 _LONGEST_PAUSE_S = 10.0
 
 log = structlog.get_logger()
@@ -54,7 +63,9 @@ def listen(address: Address) -> socket.socket:
         listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
-        raise ConfigError([Complaint("listen", 0, 0, f"cannot listen on {address}: {error.strerror}")]) from None
+        raise ConfigError(
+            [Complaint("listen", 0, 0, f"cannot listen on {address}: {error.strerror}")]
+        ) from None
     listener.setblocking(False)
     return listener
 
@@ -66,7 +77,9 @@ def inherited() -> tuple[socket.socket, socket.socket] | None:
         return None
     public, admin = (socket.socket(fileno=int(number)) for number in numbers.split(","))
     for listener in (public, admin):
-        listener.set_inheritable(False)  # or an embedded Redis would hold the ports for longer than we live
+        listener.set_inheritable(
+            False
+        )  # or an embedded Redis would hold the ports for longer than we live
     return public, admin
 
 
@@ -83,7 +96,9 @@ def orphaned() -> bool:
 class Supervisor:
     """Keeps *workers* children running until SIGTERM or SIGINT."""
 
-    def __init__(self, config: Path, workers: int, public: Address, admin: Address, *, strict: bool = False) -> None:
+    def __init__(
+        self, config: Path, workers: int, public: Address, admin: Address, *, strict: bool = False
+    ) -> None:
         self._command = [sys.executable, "-m", "bridge", "serve", "--config", str(config)]
         self._strict = strict
         self._workers = workers
@@ -105,7 +120,10 @@ class Supervisor:
         while True:
             begun = asyncio.get_running_loop().time()
             child = await self._start(number, first)
-            ended, stopped = asyncio.create_task(child.wait()), asyncio.create_task(self._stop.wait())
+            ended, stopped = (
+                asyncio.create_task(child.wait()),
+                asyncio.create_task(self._stop.wait()),
+            )
             await asyncio.wait((ended, stopped), return_when=asyncio.FIRST_COMPLETED)
             if self._stop.is_set():
                 stopped.cancel()
@@ -118,7 +136,9 @@ class Supervisor:
             first = False
             lived = asyncio.get_running_loop().time() - begun
             pause = 0.1 if lived > _HEALTHY_S else min(pause * 2, _LONGEST_PAUSE_S)
-            log.error("worker_process.died", number=number, code=child.returncode, restart_in_s=pause)
+            log.error(
+                "worker_process.died", number=number, code=child.returncode, restart_in_s=pause
+            )
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):
                     await self._stop.wait()
@@ -126,10 +146,17 @@ class Supervisor:
 
     async def _start(self, number: int, first: bool) -> asyncio.subprocess.Process:
         descriptors = [listener.fileno() for listener in self._listeners]
-        environment = {**os.environ, SOCKETS: ",".join(map(str, descriptors)), PARENT: str(os.getpid())}
-        # A later one takes a dead one's place, while others serve: a mistake made since then must not end them all.
+        environment = {
+            **os.environ,
+            SOCKETS: ",".join(map(str, descriptors)),
+            PARENT: str(os.getpid()),
+        }
+        # A later one takes a dead one's place, while others serve: a mistake made since then must
+        # not end them all.
         strictly = ("--strict",) if self._strict and first else ()
-        child = await asyncio.create_subprocess_exec(*self._command, *strictly, env=environment, pass_fds=descriptors)
+        child = await asyncio.create_subprocess_exec(
+            *self._command, *strictly, env=environment, pass_fds=descriptors
+        )
         self._children[number] = child
         log.info("worker_process.started", number=number, pid=child.pid)
         return child
@@ -140,7 +167,8 @@ class Supervisor:
         try:
             async with asyncio.timeout(STOP_S):
                 code = await asyncio.shield(ended)
-                # One that was only starting has no handler for the signal yet, and nothing to finish either.
+                # One that was only starting has no handler for the signal yet, and nothing to
+                # finish either.
                 return 0 if code in (0, -signal.SIGTERM) else 1
         except TimeoutError:
             log.error("worker_process.killed", pid=child.pid)
@@ -152,7 +180,9 @@ class Supervisor:
         self._stop.set()
         for listener in self._listeners:
             if listener.fileno() >= 0:
-                listener.listen(0)  # as few as can be may come to wait in a queue that nobody will serve
+                listener.listen(
+                    0
+                )  # as few as can be may come to wait in a queue that nobody will serve
                 listener.close()
 
     def _pass_on(self, number: signal.Signals) -> None:

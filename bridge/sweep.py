@@ -12,7 +12,9 @@ from bridge.errors import StoreUnavailable
 from bridge.ports import Reconciler
 
 STEP_PAUSE_S = 0.25
-"""Between two steps of a hundred keys: a million invitations take some hours, and hardly any effort."""
+"""Between two steps of a hundred keys: a million invitations take some hours, and hardly any
+effort.
+"""
 WALK_PAUSE_S = 15.0
 """Between two walks."""
 
@@ -23,7 +25,10 @@ class Sweep:
     """Walks for as long as the process lives."""
 
     def __init__(
-        self, reconciler: Reconciler, owner: str, pause: Callable[[float], Awaitable[None]] = asyncio.sleep
+        self,
+        reconciler: Reconciler,
+        owner: str,
+        pause: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._reconciler = reconciler
         self._owner = owner

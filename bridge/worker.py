@@ -1,8 +1,8 @@
 """The worker beside the server: leases due tasks and has the use case perform them.
 
-Bounded in all (``SLOTS``) and per lane (one customer's tasks of one kind, ``PER_LANE``), so that one
-customer's dead endpoint cannot take the slots of another's tasks, and with slots kept for what is
-urgent. Redis away is no reason to die; an unexpected death is reported to *on_death*.
+Bounded in all (``SLOTS``) and per lane (one customer's tasks of one kind, ``PER_LANE``), so that
+one customer's dead endpoint cannot take the slots of another's tasks, and with slots kept for what
+is urgent. Redis away is no reason to die; an unexpected death is reported to *on_death*.
 """
 
 from __future__ import annotations
@@ -15,28 +15,36 @@ from datetime import datetime
 
 import structlog
 
-from bridge.core.models import Lease
+from bridge.core.queueing import Lease
 from bridge.errors import StoreUnavailable
-from bridge.ports import Clock, Hold, Mint, TaskQueue
-from bridge.service.tasks import LEASE_LIFE, Tasks
+from bridge.ports import BeforeClockStep, Clock, NewSecret, TaskQueue
+from bridge.service.task_handlers import LEASE_LIFE, TaskHandlers
 
 SLOTS = 64
 URGENT_SLOTS = 16
 """Of these, kept for urgent tasks: so a backlog, however large, never makes a fresh result wait."""
 PER_LANE = 8
-AT_ONCE = 4
-"""Of one lane in one lease, and only while there is room for as many: so never more than PER_LANE in all."""
+LEASE_BATCH = 4
+"""Of one lane in one lease, and only while there is room for as many: so never more than PER_LANE
+in all.
+"""
 HEARTBEAT_S = 3.0
 IDLE_S = 0.5
-"""How often the queue is looked at when nobody wakes us: other processes' tasks show up within this time."""
+"""How often the queue is looked at when nobody wakes us: other processes' tasks show up within this
+time.
+"""
 
 SKEW_BORNE_S = 5.0
-"""By how much the times of two processes may differ without one taking the other's running tasks: a lease has this long to
-live at the least (its life less the pause between two heartbeats, and two seconds for a Redis that is slow)."""
+"""By how much the times of two processes may differ without one taking the other's running tasks: a
+lease has this long to live at the least (its life less the pause between two heartbeats, and two
+seconds for a Redis that is slow).
+"""
 
 _REDIS_AWAY_S = 1.0
 _LAST_LOOK_S = 2.0
-"""How long the loop may take to notice that it was stopped: one look at a Redis that does not answer."""
+"""How long the loop may take to notice that it was stopped: one look at a Redis that does not
+answer.
+"""
 
 log = structlog.get_logger()
 
@@ -49,17 +57,17 @@ class Worker:
 
     def __init__(
         self,
-        tasks: Tasks,
+        tasks: TaskHandlers,
         queue: TaskQueue,
         clock: Clock,
-        mint: Mint,
+        new_secret: NewSecret,
         awake: asyncio.Event,
-        agree: Callable[[Hold], Awaitable[None]] | None = None,
+        agree: Callable[[BeforeClockStep], Awaitable[None]] | None = None,
     ) -> None:
         self._tasks = tasks
         self._queue = queue
         self._clock = clock
-        self._owner = mint()
+        self._owner = new_secret()
         self._awake = awake
         self._agree = agree
         self._running: dict[asyncio.Task[None], Lease] = {}
@@ -101,8 +109,10 @@ class Worker:
         if room <= 0:
             return 0
         used = Counter(lease.lane for lease in self._running.values())
-        full = [lane for lane, count in used.items() if count > PER_LANE - AT_ONCE]
-        room_for_all = SLOTS - URGENT_SLOTS - sum(count for lane, count in used.items() if not lane.urgent)
+        full = [lane for lane, count in used.items() if count > PER_LANE - LEASE_BATCH]
+        room_for_all = (
+            SLOTS - URGENT_SLOTS - sum(count for lane, count in used.items() if not lane.urgent)
+        )
         now = self._clock()
         try:
             leases = await self._queue.lease(
@@ -110,7 +120,7 @@ class Worker:
                 owner=self._owner,
                 until=now + LEASE_LIFE,
                 count=min(room, room_for_all) if room_for_all > 0 else room,
-                per_lane=AT_ONCE,
+                per_lane=LEASE_BATCH,
                 avoid=full,
                 urgent_only=room_for_all <= 0,
                 serves=self._tasks.serves,
@@ -126,7 +136,8 @@ class Worker:
             return 0
         self._complained = False
         if self._stopping:
-            # Asked for before we were told to stop: what it brought goes back, for others to perform.
+            # Asked for before we were told to stop: what it brought goes back, for others to
+            # perform.
             with contextlib.suppress(StoreUnavailable):
                 await self._queue.release(leases, self._clock())
             return 0
@@ -173,7 +184,9 @@ class Worker:
             await asyncio.sleep(HEARTBEAT_S)
             if self._running:
                 with contextlib.suppress(StoreUnavailable):
-                    await self._queue.extend(tuple(self._running.values()), self._clock() + LEASE_LIFE)
+                    await self._queue.extend(
+                        tuple(self._running.values()), self._clock() + LEASE_LIFE
+                    )
 
     async def _keep_time(self) -> None:
         while self._agree is not None:
@@ -189,7 +202,9 @@ class Worker:
             log.exception("clock.look_failed")
 
     async def hold(self, now: datetime) -> None:
-        """The time is going to be *now*: what runs here must not look as if its lease had run out, or run for hours."""
+        """The time is going to be *now*: what runs here must not look as if its lease had run out,
+        or run for hours.
+        """
         if self._running:
             with contextlib.suppress(StoreUnavailable):
                 await self._queue.extend(tuple(self._running.values()), now + LEASE_LIFE)
@@ -201,8 +216,12 @@ class Worker:
 
 
 @contextlib.asynccontextmanager
-async def running(worker: Worker, *, grace_s: float, on_death: Callable[[], None]) -> AsyncIterator[asyncio.Task[None]]:
-    """Run *worker* beside the server; *on_death* is called if it ends by itself, for then nobody pays our debts."""
+async def running(
+    worker: Worker, *, grace_s: float, on_death: Callable[[], None]
+) -> AsyncIterator[asyncio.Task[None]]:
+    """Run *worker* beside the server; *on_death* is called if it ends by itself, for then nobody
+    pays our debts.
+    """
     stopping = False
 
     def died(task: asyncio.Task[None]) -> None:
@@ -217,7 +236,8 @@ async def running(worker: Worker, *, grace_s: float, on_death: Callable[[], None
     finally:
         stopping = True
         await worker.stop(grace_s)
-        # It ends by itself; cancelled in mid-lease it would leave tasks leased that nobody performs.
+        # It ends by itself; cancelled in mid-lease it would leave tasks leased that nobody
+        # performs.
         await asyncio.wait([task], timeout=_LAST_LOOK_S)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

@@ -16,7 +16,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Refuse tests without a docstring: it is the promise that the test keeps."""
     silent = sorted({item.nodeid.partition("[")[0] for item in items if not _promise(item)})
     if silent:
-        raise pytest.UsageError("a test needs a docstring, its promise in one sentence: " + ", ".join(silent))
+        raise pytest.UsageError(
+            "a test needs a docstring, its promise in one sentence: " + ", ".join(silent)
+        )
 
 
 def _promise(item: pytest.Item) -> str:

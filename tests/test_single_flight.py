@@ -27,7 +27,9 @@ class Call:
         return number
 
 
-async def waiting(flights: SingleFlight[str, int], call: Call, times: int, key: str = "a") -> list[asyncio.Task[int]]:
+async def waiting(
+    flights: SingleFlight[str, int], call: Call, times: int, key: str = "a"
+) -> list[asyncio.Task[int]]:
     callers = [asyncio.create_task(flights.run(key, call)) for _ in range(times)]
     await asyncio.sleep(0)
     return callers

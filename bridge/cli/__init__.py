@@ -1,4 +1,6 @@
-"""``assessment-bridge``: commands that call services; exit code 0 fine, 1 something is wrong, 2 bad usage or configuration."""
+"""``assessment-bridge``: commands that call services; exit code 0 fine, 1 something is wrong, 2 bad
+usage or configuration.
+"""
 
 from __future__ import annotations
 
@@ -28,7 +30,10 @@ _COMMANDS: Mapping[str, str] = {
     "demo": "demo:demo",
     "sandbox": "demo:sandbox",
 }
-"""Where each is: ``module:name`` in this package. Only the one that is asked for is imported, so ``healthcheck`` costs little."""
+"""Where each is: ``module:name`` in this package.
+
+Only the one that is asked for is imported, so ``healthcheck`` costs little.
+"""
 
 
 class _Commands(click.Group):

@@ -1,4 +1,6 @@
-"""What commands share: reading the configuration, opening what an operator works on, and asking before it is too late."""
+"""What commands share: reading the configuration, opening what an operator works on, and asking
+before it is too late.
+"""
 
 from __future__ import annotations
 
@@ -14,11 +16,11 @@ import click
 from bridge import logs, settings
 from bridge.app import Runtime, open_runtime
 from bridge.cli.options import config_option, json_option, yes_option
-from bridge.core.customers import Customer, Directory
+from bridge.core.customers import Customer, CustomerDirectory
 from bridge.errors import BridgeError, ConfigError
 from bridge.settings import Settings
 from bridge.settings.rules import suggest
-from bridge.store.connection import read_url
+from bridge.store.connect import read_url
 
 __all__ = ["config_option", "json_option", "load", "load_usable", "operate", "yes_option"]
 
@@ -26,7 +28,9 @@ T = TypeVar("T")
 
 
 def load(config: Path) -> Settings:
-    """The settings in *config*, with the log down to warnings on standard error; raises ``ConfigError``."""
+    """The settings in *config*, with the log down to warnings on standard error; raises
+    ``ConfigError``.
+    """
     return _checked(settings.load(config, os.environ))
 
 
@@ -45,8 +49,9 @@ def _checked(loaded: Settings) -> Settings:
 def operate(config: Path, act: Callable[[Runtime], Awaitable[T]]) -> T:
     """What *act* gives on what the daemons of this configuration have stored.
 
-    It takes Redis and the keys of what is encrypted there, but no customer's secret. Raises ``NoData`` where no daemon has
-    ever kept anything: a command in the wrong folder leaves no trace.
+    It takes Redis and the keys of what is encrypted there, but no customer's secret. Raises
+    ``NoData`` where no daemon has ever kept anything: a command in the wrong folder leaves no
+    trace.
     """
     loaded = load_usable(config, signing=False)
 
@@ -58,8 +63,10 @@ def operate(config: Path, act: Callable[[Runtime], Awaitable[T]]) -> T:
     return asyncio.run(run())
 
 
-def customer_of(directory: Directory, key: str) -> Customer:
-    """The customer of this key; raises ``ConfigError`` for one that is set aside, ``BridgeError`` where there is none."""
+def customer_of(directory: CustomerDirectory, key: str) -> Customer:
+    """The customer of this key; raises ``ConfigError`` for one that is set aside, ``BridgeError``
+    where there is none.
+    """
     if aside := directory.set_aside.get(key):
         raise ConfigError(aside.complaints)
     if customer := directory.get(key):
@@ -70,7 +77,9 @@ def customer_of(directory: Directory, key: str) -> Customer:
 
 
 async def require_customer(runtime: Runtime, key: str | None) -> None:
-    """Bad usage, unless *key* is None or a customer that is configured, set aside, or was once served."""
+    """Bad usage, unless *key* is None or a customer that is configured, set aside, or was once
+    served.
+    """
     directory = runtime.directory()
     configured = {*(one.key for one in directory), *directory.set_aside}
     if key is None or key in configured:
@@ -86,7 +95,9 @@ def _no_such_customer(key: str, known: set[str]) -> NoReturn:
 
 
 def agreed(question: str, *, yes: bool) -> bool:
-    """Whether to go on with what cannot be undone: on a terminal somebody is asked, scripts know what they do."""
+    """Whether to go on with what cannot be undone: on a terminal somebody is asked, scripts know
+    what they do.
+    """
     if yes or not sys.stdin.isatty():
         return True
     return click.confirm(question, err=True)

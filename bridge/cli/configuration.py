@@ -1,4 +1,6 @@
-"""Looking at the configuration: what is in force, what may stand in the files, and how it meets Equalture's jobs."""
+"""Looking at the configuration: what is in force, what may stand in the files, and how it meets
+Equalture's jobs.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +18,10 @@ from rich.table import Table
 
 from bridge.app import open_provider
 from bridge.cli.common import config_option, customer_of, json_option, load, load_usable
+from bridge.core.assessment import Job
 from bridge.core.customers import Customer
-from bridge.core.models import Job
 from bridge.errors import BridgeError
-from bridge.service.tests import compare
+from bridge.service.assessments import compare
 from bridge.settings import Settings, masked
 from bridge.settings.json_schema import json_schema
 
@@ -32,7 +34,9 @@ def configuration() -> None:
 
 
 @configuration.command("init")
-@click.argument("folder", metavar="[DIR]", type=click.Path(path_type=Path, file_okay=False), required=False)
+@click.argument(
+    "folder", metavar="[DIR]", type=click.Path(path_type=Path, file_okay=False), required=False
+)
 @config_option
 def config_init(folder: Path | None, config: Path) -> None:
     """Write the commented sample configuration into DIR; nothing that is there is overwritten."""
@@ -44,8 +48,11 @@ def config_init(folder: Path | None, config: Path) -> None:
         for name, text in samples.items():
             file = target / name
             file.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
-            # Secrets may come to stand in it: its owner may read and write it, and the group that the service runs as.
-            with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640), "wb") as stream:
+            # Secrets may come to stand in it: its owner may read and write it, and the group that
+            # the service runs as.
+            with os.fdopen(
+                os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640), "wb"
+            ) as stream:
                 stream.write(text)
             click.echo(file)
     except OSError as error:
@@ -83,12 +90,17 @@ def tests(customer: str, config: Path, as_json: bool) -> None:
     found = customer_of(loaded.customers, customer)
     lines = compare(asyncio.run(_jobs(loaded, found)), found.tests)
     if as_json:
-        rows = [{"test": one.test_id, "job": one.job_id, "name": one.name, "status": one.appearance} for one in lines]
+        rows = [
+            {"test": one.test_id, "job": one.job_id, "name": one.name, "status": one.appearance}
+            for one in lines
+        ]
         click.echo(orjson.dumps(rows))
         return
     table = Table("test", "job", "name", "status", box=None, pad_edge=False)
     for one in lines:
-        table.add_row(*(escape(text) for text in (one.test_id or "-", one.job_id, one.name, one.appearance)))
+        table.add_row(
+            *(escape(text) for text in (one.test_id or "-", one.job_id, one.name, one.appearance))
+        )
     Console().print(table if lines else "none", highlight=False)
 
 

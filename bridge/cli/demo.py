@@ -71,7 +71,10 @@ async def _demo(keep: bool) -> int:
         "Both vendors are fakes on this machine; Redis and the bridge are real. Calls that happened while another"
         " one waited are indented below it. Ids are cut (…), and so are the secrets in links."
     )
-    async with open_stage(tape, FIXED if keep else Ports()) as stage, People(tape, stage.bridge_url) as people:
+    async with (
+        open_stage(tape, FIXED if keep else Ports()) as stage,
+        People(tape, stage.bridge_url) as people,
+    ):
         journey = Journey(stage, screen, tape, people)
         if not await _until(quit_, journey.play()):
             screen.text("\nInterrupted.")
@@ -80,7 +83,11 @@ async def _demo(keep: bool) -> int:
         screen.text("\nWhat this has shown", "bold")
         screen.checks(journey.checks)
         spent = time.monotonic() - began
-        ending = "Everything went as it should" if fine else "Something did NOT go as it should, see above"
+        ending = (
+            "Everything went as it should"
+            if fine
+            else "Something did NOT go as it should, see above"
+        )
         screen.text(f"\n{ending} ({spent:.1f} s).", "bold green" if fine else "bold red")
         if not fine:
             for line in kept.complaints(stage.log):

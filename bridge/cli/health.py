@@ -1,4 +1,6 @@
-"""``healthcheck``: asked every few seconds on every host, so it reads one value, sends one request, and imports little."""
+"""``healthcheck``: asked every few seconds on every host, so it reads one value, sends one request,
+and imports little.
+"""
 
 from __future__ import annotations
 
@@ -37,9 +39,14 @@ _NOT_READY = "not ready: it runs, but cannot work; the admin listener's /readyz 
 
 
 def _status(host: str, port: int, place: str) -> bytes:
-    """The status of ``/readyz``. By hand: an HTTP client would cost more time than all else, and ask a proxy."""
+    """The status of ``/readyz``.
+
+    By hand: an HTTP client would cost more time than all else, and ask a proxy.
+    """
     with socket.create_connection((host, port), _TIMEOUT_S) as connection:
-        connection.sendall(f"GET /readyz HTTP/1.1\r\nHost: {place}\r\nConnection: close\r\n\r\n".encode())
+        connection.sendall(
+            f"GET /readyz HTTP/1.1\r\nHost: {place}\r\nConnection: close\r\n\r\n".encode()
+        )
         head = b""
         while b"\r\n" not in head and len(head) < 1024:
             more = connection.recv(1024)

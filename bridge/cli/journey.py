@@ -42,7 +42,9 @@ class Journey:
         self._reference = ""
 
     async def play(self) -> bool:
-        """Play to the end, or to the point where it cannot go on; gives whether everything was proven."""
+        """Play to the end, or to the point where it cannot go on; gives whether everything was
+        proven.
+        """
         try:
             async with asyncio.timeout(_LONG_S):
                 await self._tests()
@@ -56,27 +58,41 @@ class Journey:
         except Stuck as stuck:
             self._prove(str(stuck), False)
         except TimeoutError:
-            self._prove("Something that should have happened did not, although the demo waited for it.", False)
+            self._prove(
+                "Something that should have happened did not, although the demo waited for it.",
+                False,
+            )
         except Exception as error:
-            # Whoever runs a demo is told what is wrong in words; the daemon's own errors are in its log.
+            # Whoever runs a demo is told what is wrong in words; the daemon's own errors are in its
+            # log.
             self._prove(f"Something unexpected happened: {type(error).__name__}: {error}", False)
         return all(check.fine for check in self.checks)
 
     async def _tests(self) -> None:
-        with self._step("Which tests are there?", "HR opens a job in softgarden, which asks the bridge for tests."):
+        with self._step(
+            "Which tests are there?",
+            "HR opens a job in softgarden, which asks the bridge for tests.",
+        ):
             reply = await self._stage.client.list_tests()
         _need(reply, 200, "The list of tests")
         names = [test.get("name") for test in reply.json]
-        self._prove(f"softgarden was offered {len(names)} tests, taken from Equalture's jobs", len(names) == 3)
+        self._prove(
+            f"softgarden was offered {len(names)} tests, taken from Equalture's jobs",
+            len(names) == 3,
+        )
 
     async def _invite(self) -> None:
         with self._step(
-            "HR invites a candidate.", "The bridge opens an application at Equalture and gives a link back."
+            "HR invites a candidate.",
+            "The bridge opens an application at Equalture and gives a link back.",
         ):
             first = await self._ask()
         _need(first, 200, "The invitation")
         self._invitation = first.json
-        with self._step("softgarden asks again.", "Time-outs make callers repeat themselves. Nobody is invited twice."):
+        with self._step(
+            "softgarden asks again.",
+            "Time-outs make callers repeat themselves. Nobody is invited twice.",
+        ):
             again = await self._ask()
         _need(again, 200, "The repeated invitation")
         created = self._stage.equalture.calls("create", status=201)
@@ -84,7 +100,10 @@ class Journey:
         self._prove("one application at Equalture", len(created) == 1)
         self._reference = created[0].reference_id or ""
         _, found = await self._remembered()
-        self._prove("no name and no e-mail address in Redis, not even now", not found - {self._application_id})
+        self._prove(
+            "no name and no e-mail address in Redis, not even now",
+            not found - {self._application_id},
+        )
         # Else the search after the deletion would prove nothing.
         self._prove("the application's id is in Redis for now", self._application_id in found)
 
@@ -95,7 +114,11 @@ class Journey:
         ):
             await self._people.open(CANDIDATE, self._invitation["testUrl"])
             pressed = await self._people.open(CANDIDATE, self._invitation["testUrl"], "POST")
-            opened = await self._people.open(CANDIDATE, pressed.location) if pressed.location else pressed
+            opened = (
+                await self._people.open(CANDIDATE, pressed.location)
+                if pressed.location
+                else pressed
+            )
         if opened.status != 200:
             raise Stuck(f"The test could not be opened ({opened.status}).")
         finish = ("assessment_finish", "callback", "webhook")
@@ -118,7 +141,8 @@ class Journey:
 
     async def _read(self) -> None:
         with self._step(
-            "softgarden reads the result.", "HR sees it beside the application; the links lead to the bridge."
+            "softgarden reads the result.",
+            "HR sees it beside the application; the links lead to the bridge.",
         ):
             reply = await self._stage.client.read_results(self._invitation["invitationId"])
             _need(reply, 200, "The result")
@@ -127,27 +151,36 @@ class Journey:
             report = await self._people.open(RECRUITER, self._result.get("reportUrl", ""))
         score = self._result.get("score")
         self._prove(
-            f"the result was served: {reply.json['status']}, score “{score}”", reply.json["status"] == "COMPLETED"
+            f"the result was served: {reply.json['status']}, score “{score}”",
+            reply.json["status"] == "COMPLETED",
         )
         self._prove(
-            "with a page and a PDF report", page.status == report.status == 200 and report.body.startswith(b"%PDF")
+            "with a page and a PDF report",
+            page.status == report.status == 200 and report.body.startswith(b"%PDF"),
         )
 
     async def _share(self) -> None:
         with self._step(
-            "A colleague opens the share link.", "No login: the bridge fetches a public link of Equalture's."
+            "A colleague opens the share link.",
+            "No login: the bridge fetches a public link of Equalture's.",
         ):
             shared, shown = await self._open_share()
         self._prove("the share link leads to the result (302)", (shared, shown) == (302, 200))
 
     async def _later(self) -> None:
-        with self._step("Three hours later.", "Equalture's token and public link are dead by now. Nobody notices."):
+        with self._step(
+            "Three hours later.",
+            "Equalture's token and public link are dead by now. Nobody notices.",
+        ):
             self._stage.equalture.clock.advance(timedelta(hours=3))
             self._stage.hours.ahead_s += 3 * 3600
             shared, shown = await self._open_share()
             # Back to today, for what is tried by hand: events are signed with this clock's time.
             self._stage.equalture.clock = SandboxClock()
-        self._prove("and still does hours later, when Equalture's own link is dead", (shared, shown) == (302, 200))
+        self._prove(
+            "and still does hours later, when Equalture's own link is dead",
+            (shared, shown) == (302, 200),
+        )
 
     async def _delete(self) -> None:
         invitation_id = self._invitation["invitationId"]
@@ -159,11 +192,13 @@ class Journey:
             again = await self._stage.client.delete(invitation_id)
         application = self._stage.equalture.applications[self._reference]
         self._prove(
-            "the deletion was confirmed with 204, also the second time", (deleted.status, again.status) == (204, 204)
+            "the deletion was confirmed with 204, also the second time",
+            (deleted.status, again.status) == (204, 204),
         )
         self._prove("Equalture has anonymised the application", application.state == "anonymized")
         with self._step(
-            "Nothing is left.", "Old links say so, and a late callback of Equalture's brings nothing back."
+            "Nothing is left.",
+            "Old links say so, and a late callback of Equalture's brings nothing back.",
         ):
             late = await self._stage.equalture.put_callback(self._reference)
             gone = await self._people.open(COLLEAGUE, self._result.get("shareUrl", ""))
@@ -175,7 +210,9 @@ class Journey:
 
     async def _traces(self) -> None:
         keys, found = await self._remembered()
-        self._prove(f"name, e-mail address and application id are in none of Redis's {keys} keys", not found)
+        self._prove(
+            f"name, e-mail address and application id are in none of Redis's {keys} keys", not found
+        )
         lines, found = traces.in_file(self._stage.log, self._needles())
         self._prove(f"and in none of the log's {lines} lines", not found)
         notified = self._stage.softgarden.calls("notify")
@@ -189,7 +226,11 @@ class Journey:
 
     async def _ask(self) -> BridgeReply:
         return await self._stage.client.invite(
-            TEST_ID, candidate_id=self._application_id, first_name=FIRST, last_name=LAST, email=EMAIL
+            TEST_ID,
+            candidate_id=self._application_id,
+            first_name=FIRST,
+            last_name=LAST,
+            email=EMAIL,
         )
 
     async def _open_share(self) -> tuple[int, int]:
@@ -208,7 +249,9 @@ class Journey:
 
     @contextlib.contextmanager
     def _step(self, title: str, sentence: str, *operations: str) -> Iterator[None]:
-        """Show the calls of a step when it is over, however it ended; *operations*: leave the others to the next one."""
+        """Show the calls of a step when it is over, however it ended; *operations*: leave the
+        others to the next one.
+        """
         self._screen.step(title, sentence)
         try:
             yield
@@ -219,4 +262,6 @@ class Journey:
 def _need(reply: BridgeReply, status: int, what: str) -> None:
     if reply.status != status or reply.json is None:
         said = reply.error or reply.text[:300]
-        raise Stuck(f"{what} was not given: {reply.status or 'no answer'} instead of {status}. {said}")
+        raise Stuck(
+            f"{what} was not given: {reply.status or 'no answer'} instead of {status}. {said}"
+        )

@@ -11,7 +11,7 @@ from bridge.cli.people import People
 from bridge.cli.sample import CLIENT_ID, CLIENT_SECRET, CUSTOMER, JOBS, PUBLIC_CLIENT, TEST_ID
 from bridge.cli.screen import Screen
 from bridge.cli.stage import Stage
-from bridge.core.links import Links
+from bridge.core.links import LinkSigner
 from bridge.errors import BridgeError
 from bridge.sandbox import EqualtureSandbox, SoftgardenSandbox
 
@@ -19,16 +19,22 @@ _JSON = "-H 'Content-Type: application/json'"
 
 
 async def offer(stage: Stage, screen: Screen, people: People) -> None:
-    """Invite a second candidate, and print a line for everything that can be tried with the invitation."""
+    """Invite a second candidate, and print a line for everything that can be tried with the
+    invitation.
+    """
     application_id = str(uuid4())
     person = {"first_name": "Jonas", "last_name": "Beispiel", "email": "jonas.beispiel@example.org"}
     reply = await stage.client.invite(TEST_ID, candidate_id=application_id, **person)
     if reply.status != 200:
         raise BridgeError(f"a second candidate could not be invited: {reply.status or 'no answer'}")
     invitation_id: str = reply.json["invitationId"]
-    application = stage.equalture.applications[stage.equalture.calls("create", status=201)[-1].reference_id or ""]
+    application = stage.equalture.applications[
+        stage.equalture.calls("create", status=201)[-1].reference_id or ""
+    ]
     screen.text("\nEverything goes on running. Try it by hand", "bold")
-    screen.text(f"Jonas Beispiel was invited just now: invitation {invitation_id}, not finished yet.")
+    screen.text(
+        f"Jonas Beispiel was invited just now: invitation {invitation_id}, not finished yet."
+    )
     for label, where in (
         ("bridge", stage.bridge_url),
         ("admin listener", stage.admin_url),
@@ -41,10 +47,15 @@ async def offer(stage: Stage, screen: Screen, people: People) -> None:
         screen.raw(f"   {label:<15}{where}")
     body = {
         "testId": TEST_ID,
-        "candidate": {"id": application_id, "firstName": "Jonas", "lastName": "Beispiel", "email": person["email"]},
+        "candidate": {
+            "id": application_id,
+            "firstName": "Jonas",
+            "lastName": "Beispiel",
+            "email": person["email"],
+        },
         "callback": stage.softgarden.callback_url(CUSTOMER),
     }
-    links = Links(stage.bridge_url, stage.settings.signing_keys)
+    links = LinkSigner(stage.bridge_url, stage.settings.signing_keys)
     auth = f"-H 'Authorization: Bearer {stage.secrets.token}'"
     bridge, fake = stage.bridge_url, f"{stage.equalture.base_url}/_sandbox"
     invitation = f"{bridge}/softgarden/invitations/{invitation_id}"
@@ -54,7 +65,9 @@ async def offer(stage: Stage, screen: Screen, people: People) -> None:
             f"curl -sS {auth} {_JSON} -d {_quoted(body)} {bridge}/softgarden/invitations",
             f"curl -sS {auth} {bridge}/softgarden/results/{invitation_id}",
         ],
-        "As the candidate (or open it in a browser, and take the test)": [f"curl -sS {links.start(invitation_id)}"],
+        "As the candidate (or open it in a browser, and take the test)": [
+            f"curl -sS {links.start(invitation_id)}"
+        ],
         "As Equalture, too early: the bridge says 200, asks Equalture, and believes only what it hears there": [
             f"curl -sS -X PUT {_JSON} -d {_quoted({'fit': 'high'})} {application.callback_url}"
         ],
@@ -89,20 +102,29 @@ async def offer(stage: Stage, screen: Screen, people: People) -> None:
 def introduce(screen: Screen, equalture: EqualtureSandbox, softgarden: SoftgardenSandbox) -> None:
     """Say where the two fakes listen and how to use them."""
     screen.text("Two fake vendors, for a bridge of yours", "bold")
-    screen.raw(f"   Equalture   {equalture.base_url}   client id {CLIENT_ID}, secret {CLIENT_SECRET}")
+    screen.raw(
+        f"   Equalture   {equalture.base_url}   client id {CLIENT_ID}, secret {CLIENT_SECRET}"
+    )
     for job_id, name in JOBS.items():
         screen.raw(f"               job {job_id}   {name}")
-    screen.raw(f"   softgarden  {softgarden.base_url}   public client id {PUBLIC_CLIENT}, empty password")
+    screen.raw(
+        f"   softgarden  {softgarden.base_url}   public client id {PUBLIC_CLIENT}, empty password"
+    )
     screen.raw(f"               callback {softgarden.callback_url()}")
     screen.raw("\n# Point the sample configuration at them", "green")
     screen.raw(f"export EQUALTURE_BASE_URL={equalture.base_url}")
     screen.raw(f"export ACME_EQUALTURE_SECRET={CLIENT_SECRET}")
-    screen.raw("\n# and in config/bridge.yaml, since they are on this machine and speak http", "green")
+    screen.raw(
+        "\n# and in config/bridge.yaml, since they are on this machine and speak http", "green"
+    )
     screen.raw("softgarden: {callback_hosts: [127.0.0.1], allow_insecure: true}")
     screen.raw("\n# Finish a test (the reference ids are in the first answer)", "green")
     screen.raw(f"curl -sS {equalture.base_url}/_sandbox/applications")
     screen.raw(f"curl -sS -X POST {equalture.base_url}/_sandbox/applications/REFERENCE_ID/complete")
-    screen.raw("\n# Trouble at Equalture, its end, time flies, what was called, which rules were broken", "green")
+    screen.raw(
+        "\n# Trouble at Equalture, its end, time flies, what was called, which rules were broken",
+        "green",
+    )
     for line in trouble(equalture):
         screen.raw(line)
     screen.raw("\n# softgarden is down for a while", "green")
@@ -128,7 +150,9 @@ def trouble(equalture: EqualtureSandbox) -> list[str]:
 def complaints(log: Path) -> list[str]:
     """The last warnings and errors in the daemon's log."""
     grave = ('"level":"warning"', '"level":"error"', '"level":"critical"')
-    return [line for line in log.read_text("utf-8").splitlines() if any(word in line for word in grave)][-5:]
+    return [
+        line for line in log.read_text("utf-8").splitlines() if any(word in line for word in grave)
+    ][-5:]
 
 
 async def _hiring(stage: Stage, people: People, application_id: str) -> dict[str, list[str]]:

@@ -32,8 +32,12 @@ def token_new(customer: str, config: object, as_json: bool) -> None:
     if as_json:
         click.echo(orjson.dumps({"token": made, "sha256": digest}))
         return
-    click.echo(f"Token for {customer}, to be typed into softgarden's settings (shown only now):\n\n  {made}\n")
-    click.echo(f"Digest for config/customers/{customer}.yaml, under softgarden.tokens_sha256:\n\n  {digest}")
+    click.echo(
+        f"Token for {customer}, to be typed into softgarden's settings (shown only now):\n\n  {made}\n"
+    )
+    click.echo(
+        f"Digest for config/customers/{customer}.yaml, under softgarden.tokens_sha256:\n\n  {digest}"
+    )
 
 
 @click.group()

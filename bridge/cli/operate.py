@@ -14,10 +14,18 @@ from rich.console import Console
 from rich.table import Table
 
 from bridge.app import Runtime, utc_now
-from bridge.cli.common import agreed, config_option, json_option, operate, require_customer, yes_option
-from bridge.core.models import DeadLetter, Invitation, State
+from bridge.cli.common import (
+    agreed,
+    config_option,
+    json_option,
+    operate,
+    require_customer,
+    yes_option,
+)
+from bridge.core.invitation import Invitation, State
+from bridge.core.queueing import DeadLetter
 from bridge.service.operations import Choice, timeline
-from bridge.service.refresh import Refreshed
+from bridge.service.result_refresh import Refreshed
 from bridge.settings.durations import parse_duration
 
 _WIDTH = 1000
@@ -30,7 +38,9 @@ class Age(click.ParamType[timedelta]):
 
     name = "duration"
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> timedelta:
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> timedelta:
         """The duration; a wrong one is a usage error."""
         if isinstance(value, timedelta):
             return value
@@ -47,23 +57,44 @@ def invitations() -> None:
 
 @invitations.command("list")
 @click.option("--customer", help="Only this customer's.")
-@click.option("--state", type=click.Choice([state.value for state in State]), help="Only in this state.")
-@click.option("--uncertain", is_flag=True, help="Only with a create that was never answered: look for an orphan there.")
-@click.option("--owed", is_flag=True, help="Only deleted ones that Equalture has not anonymised yet.")
 @click.option(
-    "--shared", is_flag=True, help="Only those to which Equalture gave the same application as to another one."
+    "--state", type=click.Choice([state.value for state in State]), help="Only in this state."
+)
+@click.option(
+    "--uncertain",
+    is_flag=True,
+    help="Only with a create that was never answered: look for an orphan there.",
+)
+@click.option(
+    "--owed", is_flag=True, help="Only deleted ones that Equalture has not anonymised yet."
+)
+@click.option(
+    "--shared",
+    is_flag=True,
+    help="Only those to which Equalture gave the same application as to another one.",
 )
 @config_option
 @json_option
 def invitations_list(
-    customer: str | None, state: str | None, uncertain: bool, owed: bool, shared: bool, config: Path, as_json: bool
+    customer: str | None,
+    state: str | None,
+    uncertain: bool,
+    owed: bool,
+    shared: bool,
+    config: Path,
+    as_json: bool,
 ) -> None:
     """List invitations by customer, state and age."""
 
     async def act(runtime: Runtime) -> tuple[list[Invitation], dict[str, tuple[str, ...]]]:
         await require_customer(runtime, customer)
         wanted, operations = State(state) if state else None, runtime.services.operations
-        known = [one async for one in operations.invitations(customer, wanted, uncertain=uncertain, owed=owed)]
+        known = [
+            one
+            async for one in operations.invitations(
+                customer, wanted, uncertain=uncertain, owed=owed
+            )
+        ]
         others = await operations.shared() if shared else {}
         return [one for one in known if one.id in others or not shared], others
 
@@ -108,7 +139,9 @@ def invitations_show(invitation_id: str, config: Path, as_json: bool) -> None:
             "test": one.test_id,
             "deadline": moment(one.deadline),
             "issued": one.issued,
-            "references": [attempt.reference_id for attempt in one.attempts if attempt.reference_id],
+            "references": [
+                attempt.reference_id for attempt in one.attempts if attempt.reference_id
+            ],
             "timeline": moments,
             "dead_letters": [_letter(letter) for letter in letters],
         }
@@ -166,7 +199,9 @@ def dead() -> None:
 
 def _choice_options(function: Callable[..., None]) -> Callable[..., None]:
     function = click.option("--customer", help="Only this customer's.")(function)
-    return click.option("--older-than", type=Age(), help="Only older than this, for example 2d.")(function)
+    return click.option("--older-than", type=Age(), help="Only older than this, for example 2d.")(
+        function
+    )
 
 
 @dead.command("list")
@@ -175,7 +210,11 @@ def _choice_options(function: Callable[..., None]) -> Callable[..., None]:
 @config_option
 @json_option
 def dead_list(
-    an_id: str | None, customer: str | None, older_than: timedelta | None, config: Path, as_json: bool
+    an_id: str | None,
+    customer: str | None,
+    older_than: timedelta | None,
+    config: Path,
+    as_json: bool,
 ) -> None:
     """List dead letters; with --json their attempt logs too."""
     choice = Choice(an_id, customer, older_than)
@@ -192,11 +231,20 @@ def dead_list(
 
 @dead.command("replay")
 @click.argument("an_id", metavar="[ID]", required=False)
-@click.option("--all", "everything", is_flag=True, help="Every dead letter (that --customer and --older-than leave).")
+@click.option(
+    "--all",
+    "everything",
+    is_flag=True,
+    help="Every dead letter (that --customer and --older-than leave).",
+)
 @_choice_options
 @config_option
 def dead_replay(
-    an_id: str | None, everything: bool, customer: str | None, older_than: timedelta | None, config: Path
+    an_id: str | None,
+    everything: bool,
+    customer: str | None,
+    older_than: timedelta | None,
+    config: Path,
 ) -> None:
     """Try again from the first attempt."""
     choice = _chosen(an_id, everything, customer, older_than)
@@ -210,12 +258,22 @@ def dead_replay(
 
 @dead.command("drop")
 @click.argument("an_id", metavar="[ID]", required=False)
-@click.option("--all", "everything", is_flag=True, help="Every dead letter (that --customer and --older-than leave).")
+@click.option(
+    "--all",
+    "everything",
+    is_flag=True,
+    help="Every dead letter (that --customer and --older-than leave).",
+)
 @_choice_options
 @yes_option
 @config_option
 def dead_drop(
-    an_id: str | None, everything: bool, customer: str | None, older_than: timedelta | None, yes: bool, config: Path
+    an_id: str | None,
+    everything: bool,
+    customer: str | None,
+    older_than: timedelta | None,
+    yes: bool,
+    config: Path,
 ) -> None:
     """Forget for good."""
     choice = _chosen(an_id, everything, customer, older_than)
@@ -251,9 +309,12 @@ def erase(invitation_id: str, yes: bool, config: Path) -> None:
         if customer := directory.get(invitation.customer):
             await runtime.services.erasure.erase(customer, invitation_id)
         else:
-            # Here perhaps only a secret is missing, which the daemon has: then it is done in a moment.
+            # Here perhaps only a secret is missing, which the daemon has: then it is done in a
+            # moment.
             aside = invitation.customer in directory.set_aside
-            await runtime.services.erasure.erase_unserved(invitation, _PATIENCE if aside else timedelta(0))
+            await runtime.services.erasure.erase_unserved(
+                invitation, _PATIENCE if aside else timedelta(0)
+            )
         return True
 
     if not operate(config, act):
@@ -261,7 +322,9 @@ def erase(invitation_id: str, yes: bool, config: Path) -> None:
     click.echo(f"{invitation_id} is erased, and anonymised at Equalture.")
 
 
-def _chosen(an_id: str | None, everything: bool, customer: str | None, older_than: timedelta | None) -> Choice:
+def _chosen(
+    an_id: str | None, everything: bool, customer: str | None, older_than: timedelta | None
+) -> Choice:
     if (an_id is None) is not everything:
         raise click.UsageError("Give either an ID or --all.")
     return Choice(an_id, customer, older_than)

@@ -29,4 +29,6 @@ def json_option(function: F) -> F:
 
 def yes_option(function: F) -> F:
     """``--yes``: do what cannot be undone without asking."""
-    return click.option("--yes", is_flag=True, help="Do not ask, as one is asked on a terminal.")(function)
+    return click.option("--yes", is_flag=True, help="Do not ask, as one is asked on a terminal.")(
+        function
+    )

@@ -1,4 +1,6 @@
-"""The people of the demo: they open links in a browser that keeps no cookies and follows no redirects by itself."""
+"""The people of the demo: they open links in a browser that keeps no cookies and follows no
+redirects by itself.
+"""
 
 from __future__ import annotations
 
@@ -39,21 +41,33 @@ class People:
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        where: TracebackType | None,
     ) -> None:
         if self._session is not None:
             await self._session.close()
 
-    async def open(self, who: str, url: str, method: str = "GET", form: Mapping[str, str] | None = None) -> Seen:
+    async def open(
+        self, who: str, url: str, method: str = "GET", form: Mapping[str, str] | None = None
+    ) -> Seen:
         """Let *who* open a link, or press the button of a page."""
         if self._session is None:
             raise RuntimeError("nobody is there: use async with")
         began = perf_counter()
         error = None
         try:
-            async with self._session.request(method, url, data=form, allow_redirects=False) as response:
+            async with self._session.request(
+                method, url, data=form, allow_redirects=False
+            ) as response:
                 body = await response.read()
-                seen = Seen(response.status, response.headers.get("Location", ""), response.content_type, body)
+                seen = Seen(
+                    response.status,
+                    response.headers.get("Location", ""),
+                    response.content_type,
+                    body,
+                )
         except (aiohttp.ClientError, TimeoutError, OSError) as problem:
             seen, error = Seen(0), f"{type(problem).__name__}: {problem}"
         if url.startswith(self._bridge_url):
@@ -61,7 +75,18 @@ class People:
             remark = f"leads to {seen.location}" if seen.location else error
             path = urlsplit(url).path
             self._tape.keep(
-                Heard(who, BRIDGE, "visit", method, path, seen.status, began, spent, answer=_told(seen), remark=remark)
+                Heard(
+                    who,
+                    BRIDGE,
+                    "visit",
+                    method,
+                    path,
+                    seen.status,
+                    began,
+                    spent,
+                    answer=_told(seen),
+                    remark=remark,
+                )
             )
         return seen
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import click
 import orjson
 
-from bridge.app import Runtime, resealing
+from bridge.app import Runtime, reencryption
 from bridge.cli.common import config_option, json_option, operate
-from bridge.store.reseal import Tally
+from bridge.store.reencryption import Tally
 
 
 @click.command()
@@ -19,7 +19,8 @@ from bridge.store.reseal import Tally
 def reencrypt(config: Path, as_json: bool) -> None:
     """Encrypt everything stored with the newest key; then older ones can be taken off the list.
 
-    May run beside daemons that have the newest key already, and may be repeated. Exit code 1: something could not be read.
+    May run beside daemons that have the newest key already, and may be repeated. Exit code 1:
+    something could not be read.
     """
     tallies = operate(config, _reencrypt)
     if as_json:
@@ -27,7 +28,9 @@ def reencrypt(config: Path, as_json: bool) -> None:
     for name, tally in tallies.items():
         if not as_json:
             words = name.replace("_", " ")
-            click.echo(f"{words}: {tally.renewed} encrypted anew, {tally.current} fine already, {len(tally.left)} left")
+            click.echo(
+                f"{words}: {tally.renewed} encrypted anew, {tally.current} fine already, {len(tally.left)} left"
+            )
         for reason in tally.left:
             click.echo(f"Left as it was: {reason}", err=True)
     if any(tally.left for tally in tallies.values()):
@@ -35,4 +38,4 @@ def reencrypt(config: Path, as_json: bool) -> None:
 
 
 async def _reencrypt(runtime: Runtime) -> dict[str, Tally]:
-    return await resealing(runtime).run()
+    return await reencryption(runtime).run()

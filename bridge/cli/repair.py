@@ -11,7 +11,7 @@ import orjson
 from bridge.app import Runtime
 from bridge.cli.common import agreed, config_option, json_option, operate, yes_option
 from bridge.cli.operate import moment, print_rows
-from bridge.core.models import QuarantineNote, Reconciled
+from bridge.core.queueing import QuarantineNote, ReconciliationReport
 
 
 @click.group()
@@ -75,7 +75,7 @@ def reconcile(dry_run: bool, config: Path, as_json: bool) -> None:
     A daemon does this all the time, slowly; this is for the hour after a restore.
     """
 
-    async def act(runtime: Runtime) -> Reconciled:
+    async def act(runtime: Runtime) -> ReconciliationReport:
         return await runtime.reconciler.run(dry_run=dry_run)
 
     found = operate(config, act)

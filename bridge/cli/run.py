@@ -11,7 +11,7 @@ import uvloop
 from bridge import logs
 from bridge.app import open_provider, open_runtime
 from bridge.cli.common import config_option, load, load_usable
-from bridge.core import translate
+from bridge.core import assessment_mapping
 from bridge.errors import BridgeError, UpstreamError
 from bridge.serve import serve as run_daemon
 from bridge.settings import Settings
@@ -20,14 +20,23 @@ from bridge.supervisor import Supervisor
 
 @click.command()
 @config_option
-@click.option("--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes.")
-@click.option("--strict", is_flag=True, help="Refuse to start where any customer's file cannot be used.")
+@click.option(
+    "--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes."
+)
+@click.option(
+    "--strict", is_flag=True, help="Refuse to start where any customer's file cannot be used."
+)
 def serve(config: Path, workers: int, strict: bool) -> None:
-    """Run the daemon. Customers whose files cannot be used are set aside, and told in the log; all others are served."""
+    """Run the daemon.
+
+    Customers whose files cannot be used are set aside, and told in the log; all others are served.
+    """
     settings = load(config) if strict else load_usable(config)
     logs.configure(settings.log.level, settings.log.format)
     if workers > 1:
-        code = asyncio.run(Supervisor(config, workers, settings.listen, settings.admin_listen, strict=strict).run())
+        code = asyncio.run(
+            Supervisor(config, workers, settings.listen, settings.admin_listen, strict=strict).run()
+        )
         raise SystemExit(code)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         code = runner.run(run_daemon(settings))
@@ -37,7 +46,11 @@ def serve(config: Path, workers: int, strict: bool) -> None:
 
 @click.command()
 @config_option
-@click.option("--online", is_flag=True, help="Also ask Equalture for a token and the jobs, and compare the mapping.")
+@click.option(
+    "--online",
+    is_flag=True,
+    help="Also ask Equalture for a token and the jobs, and compare the mapping.",
+)
 def check(config: Path, online: bool) -> None:
     """Validate every configuration file."""
     settings = load(config)
@@ -60,8 +73,10 @@ async def _check_online(settings: Settings) -> bool:
                 continue
             known = {job.id for job in jobs}
             missing = [item for item in customer.tests.items if item.job_id not in known]
-            offered = translate.offered(jobs, customer.tests)
-            click.echo(f"{customer.key}: token fine, {len(jobs)} job(s), {len(offered)} test(s) offered.")
+            offered = assessment_mapping.offered_assessments(jobs, customer.tests)
+            click.echo(
+                f"{customer.key}: token fine, {len(jobs)} job(s), {len(offered)} test(s) offered."
+            )
             for item in missing:
                 click.echo(
                     f"{customer.key}: test {item.id}: job {item.job_id} is not listed by Equalture;"
@@ -73,10 +88,15 @@ async def _check_online(settings: Settings) -> bool:
 
 
 async def _tell_words(settings: Settings) -> None:
-    """The words of Equalture's status that the daemons did not understand; they are in Redis, which need not be there."""
+    """The words of Equalture's status that the daemons did not understand; they are in Redis, which
+    need not be there.
+    """
     try:
         async with open_runtime(settings, fresh=False) as runtime:
-            found = [(customer.key, await runtime.services.words.known(customer)) for customer in settings.customers]
+            found = [
+                (customer.key, await runtime.services.words.known(customer))
+                for customer in settings.customers
+            ]
     except BridgeError as error:
         click.echo(f"Unknown words of Equalture's status: not looked for. {error}")
         return

@@ -1,4 +1,6 @@
-"""The sample that demo and sandbox share: an account at Equalture with three jobs, and the configuration of a bridge for it."""
+"""The sample that demo and sandbox share: an account at Equalture with three jobs, and the
+configuration of a bridge for it.
+"""
 
 from __future__ import annotations
 
@@ -57,8 +59,12 @@ class Secrets:
 
     token: str = field(default_factory=_secret)
     hire_token: str = field(default_factory=_secret)
-    signing_key: str = field(default_factory=lambda: base64.urlsafe_b64encode(secrets.token_bytes(32)).decode())
-    webhook: str = field(default_factory=lambda: f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}")
+    signing_key: str = field(
+        default_factory=lambda: base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+    )
+    webhook: str = field(
+        default_factory=lambda: f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
+    )
 
 
 def add_account(equalture: EqualtureSandbox) -> Account:
@@ -89,6 +95,9 @@ def write_config(
         test_id=TEST_ID,
         job_id=next(iter(JOBS)),
     )
-    for file, text in ((folder / "bridge.yaml", bridge), (folder / "customers" / f"{CUSTOMER}.yaml", customer)):
+    for file, text in (
+        (folder / "bridge.yaml", bridge),
+        (folder / "customers" / f"{CUSTOMER}.yaml", customer),
+    ):
         file.touch(0o600)  # they hold secrets
         file.write_text(text, "utf-8")

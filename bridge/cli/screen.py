@@ -1,4 +1,6 @@
-"""How calls look on a terminal, and in a file: rows of at most 110 columns, short JSON, no secret in full."""
+"""How calls look on a terminal, and in a file: rows of at most 110 columns, short JSON, no secret
+in full.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,9 @@ _PEOPLE = "yellow"
 _LONGEST = 70
 _MAC = re.compile(r"(iv_[0-9a-f][A-Za-z0-9]{24})\.[A-Za-z0-9_-]{22}")
 _SECRET = re.compile(r"\b(?=[\w-]*[A-Z])(?=[\w-]*[\d_-])[A-Za-z0-9_-]{30,}")
-"""Random text of 30 characters and more; ids of invitations and applications are shorter, or have no capitals."""
+"""Random text of 30 characters and more; ids of invitations and applications are shorter, or have
+no capitals.
+"""
 _ID = re.compile(
     r"\b([0-9a-f]{8})-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}|\b(iv_[0-9a-f][A-Za-z0-9]{7})[A-Za-z0-9]{17}"
 )
@@ -86,14 +90,18 @@ class Screen:
         path = Text(middle_cut(shorten(call.path), room).ljust(room))
         self._console.print(Text.assemble(row, path, end), soft_wrap=True)
         if call.remark:
-            self._console.print(Text(" " * (6 + 2 * depth) + shorten(call.remark)), width=self._width)
+            self._console.print(
+                Text(" " * (6 + 2 * depth) + shorten(call.remark)), width=self._width
+            )
 
     def checks(self, checks: Sequence[Check]) -> None:
         """The list of what was proven."""
         yes, no = ("✓", "✗") if self._console.encoding.startswith("utf") else ("yes", "NO")
         for check in checks:
             mark, style = (yes, "green") if check.fine else (no, "bold red")
-            self._console.print(Text.assemble("   ", (mark, style), f" {check.text}"), width=self._width)
+            self._console.print(
+                Text.assemble("   ", (mark, style), f" {check.text}"), width=self._width
+            )
 
     def _json(self, word: str, value: Any, depth: int) -> None:
         margin = 6 + 2 * depth
@@ -106,7 +114,9 @@ class Screen:
             lines = laid_out(brief(value), self._width - margin - 7)
         for number, line in enumerate(lines):
             label = word if number == 0 else ""
-            self._console.print(Text.assemble(" " * margin, (f"{label:<7}", "dim"), (line, "dim")), soft_wrap=True)
+            self._console.print(
+                Text.assemble(" " * margin, (f"{label:<7}", "dim"), (line, "dim")), soft_wrap=True
+            )
 
 
 def shorten(text: str) -> str:
@@ -116,7 +126,9 @@ def shorten(text: str) -> str:
 
 
 def middle_cut(text: str, width: int) -> str:
-    """*text* within *width*: what is cut is cut from the middle, for the ends of paths say what they are about."""
+    """*text* within *width*: what is cut is cut from the middle, for the ends of paths say what
+    they are about.
+    """
     if len(text) <= width:
         return text
     tail = min(28, width // 2)
@@ -124,11 +136,17 @@ def middle_cut(text: str, width: int) -> str:
 
 
 def brief(value: Any, depth: int = 0) -> Any:
-    """The part of a JSON value that tells the story: inner lists and dicts that are long are cut, and so are secrets."""
+    """The part of a JSON value that tells the story: inner lists and dicts that are long are cut,
+    and so are secrets.
+    """
     if isinstance(value, str):
         return middle_cut(shorten(value), _LONGEST)
     if isinstance(value, list):
-        return f"… {len(value)} entries" if depth and len(value) > 3 else [brief(one, depth + 1) for one in value]
+        return (
+            f"… {len(value)} entries"
+            if depth and len(value) > 3
+            else [brief(one, depth + 1) for one in value]
+        )
     if isinstance(value, dict):
         shown = 2 if depth and len(value) > 4 else len(value)
         short = {name: brief(one, depth + 1) for name, one in list(value.items())[:shown]}

@@ -1,4 +1,6 @@
-"""The demo's stage: a Redis, both fakes and the real daemon between them, on loopback, with a configuration of its own."""
+"""The demo's stage: a Redis, both fakes and the real daemon between them, on loopback, with a
+configuration of its own.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +20,11 @@ from bridge.cli import sample
 from bridge.cli.tape import EQUALTURE, SOFTGARDEN, Tape
 from bridge.errors import BridgeError, ConfigError
 from bridge.sandbox import EqualtureSandbox, SoftgardenClient, SoftgardenSandbox
-from bridge.serve import Stop, serve
+from bridge.serve import StopSignals, serve
 from bridge.settings import Settings
 from bridge.store import embedded
-from bridge.store.commands import Commands
-from bridge.store.connection import open_client
+from bridge.store.connect import open_client
+from bridge.store.redis_access import RedisAccess
 
 Fake = TypeVar("Fake", EqualtureSandbox, SoftgardenSandbox)
 
@@ -59,7 +61,7 @@ class Stage:
     settings: Settings
     secrets: sample.Secrets
     redis_url: str
-    commands: Commands
+    commands: RedisAccess
     equalture: EqualtureSandbox
     softgarden: SoftgardenSandbox
     client: SoftgardenClient
@@ -88,19 +90,26 @@ async def open_stage(tape: Tape, ports: Ports) -> AsyncIterator[Stage]:
         redis_url = await stack.enter_async_context(embedded.running(folder / "redis"))
         commands = await stack.enter_async_context(open_client(redis_url))
         equalture = EqualtureSandbox(port=ports.equalture, on_call=partial(tape.listen, EQUALTURE))
-        softgarden = SoftgardenSandbox(port=ports.softgarden, on_call=partial(tape.listen, SOFTGARDEN))
+        softgarden = SoftgardenSandbox(
+            port=ports.softgarden, on_call=partial(tape.listen, SOFTGARDEN)
+        )
         await _start(stack, equalture)
         await _start(stack, softgarden)
         secrets, hours = sample.Secrets(), Hours()
         config = folder / "config"
         write = partial(
-            sample.write_config, config, redis_url=redis_url, equalture_url=equalture.base_url, using=secrets
+            sample.write_config,
+            config,
+            redis_url=redis_url,
+            equalture_url=equalture.base_url,
+            using=secrets,
         )
         for attempt in range(_ATTEMPTS):
             port, admin_port = _free(ports.bridge, ports.admin) if attempt == 0 else _free(0, 0)
             write(port=port, admin_port=admin_port)
             loaded = settings.load(config, {})
-            # Between looking and listening somebody else may have taken the port, such as another demo.
+            # Between looking and listening somebody else may have taken the port, such as another
+            # demo.
             if await _start_daemon(stack, loaded, hours):
                 break
         else:
@@ -133,9 +142,14 @@ async def _start(stack: contextlib.AsyncExitStack, fake: Fake) -> None:
 
 
 async def _start_daemon(stack: contextlib.AsyncExitStack, loaded: Settings, hours: Hours) -> bool:
-    """Whether it listens; False where a port was taken. It ends with *stack*, and leaves signals to us."""
-    stop, started = Stop(asyncio.Event()), asyncio.Event()
-    daemon = asyncio.create_task(serve(loaded, stop=stop, started=started, signals=False, monotonic=hours))
+    """Whether it listens; False where a port was taken.
+
+    It ends with *stack*, and leaves signals to us.
+    """
+    stop, started = StopSignals(asyncio.Event()), asyncio.Event()
+    daemon = asyncio.create_task(
+        serve(loaded, stop=stop, started=started, signals=False, monotonic=hours)
+    )
     ready = asyncio.create_task(started.wait())
 
     async def end() -> None:
@@ -149,7 +163,9 @@ async def _start_daemon(stack: contextlib.AsyncExitStack, loaded: Settings, hour
     if started.is_set():
         return True
     error = daemon.exception()
-    if isinstance(error, OSError) or (isinstance(error, ConfigError) and error.complaints[0].file == "listen"):
+    if isinstance(error, OSError) or (
+        isinstance(error, ConfigError) and error.complaints[0].file == "listen"
+    ):
         return False
     raise BridgeError(f"the bridge ended while it was starting: {error}") from error
 
@@ -157,7 +173,9 @@ async def _start_daemon(stack: contextlib.AsyncExitStack, loaded: Settings, hour
 def _free(*wanted: int) -> list[int]:
     """The wanted ports, with another free one for each that is taken."""
     found = []
-    with contextlib.ExitStack() as held:  # all are held until the last is found, lest one is found twice
+    with (
+        contextlib.ExitStack() as held
+    ):  # all are held until the last is found, lest one is found twice
         for port in wanted:
             probe = held.enter_context(socket.socket())
             # As the servers do: a port that was used a moment ago is free.

@@ -1,4 +1,6 @@
-"""Who called whom: what the two fakes' observers hear, and the calls of people, put into the order in which they began."""
+"""Who called whom: what the two fakes' observers hear, and the calls of people, put into the order
+in which they began.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +23,10 @@ _VISITORS = {"assessment_page": CANDIDATE, "assessment_finish": CANDIDATE, "publ
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """One call that has ended; *status* 0: no answer. *remark*: where a redirect leads, or what went wrong."""
+    """One call that has ended; *status* 0: no answer.
+
+    *remark*: where a redirect leads, or what went wrong.
+    """
 
     who: str
     whom: str
@@ -48,7 +53,11 @@ def heard(vendor: str, entry: Entry) -> Heard:
     else:
         who, whom = _VISITORS.get(entry.operation, BRIDGE), vendor
     path = urlsplit(entry.path).path
-    wrong = [f"{name}: {text}" for name in ("fault", "violation", "error") if (text := getattr(entry, name))]
+    wrong = [
+        f"{name}: {text}"
+        for name in ("fault", "violation", "error")
+        if (text := getattr(entry, name))
+    ]
     return Heard(
         who,
         whom,
@@ -65,7 +74,10 @@ def heard(vendor: str, entry: Entry) -> Heard:
 
 
 class Tape:
-    """Keeps calls until they are shown. Observers hear of a call when it ends; people want to see it where it began."""
+    """Keeps calls until they are shown.
+
+    Observers hear of a call when it ends; people want to see it where it began.
+    """
 
     def __init__(self) -> None:
         self._kept: list[Heard] = []
@@ -79,7 +91,9 @@ class Tape:
         self._kept.append(call)
 
     def take(self, *operations: str) -> list[tuple[int, Heard]]:
-        """Hand out the calls so far, of these operations or all, each with the number of calls that waited for it."""
+        """Hand out the calls so far, of these operations or all, each with the number of calls that
+        waited for it.
+        """
         taken = [call for call in self._kept if not operations or call.operation in operations]
         self._kept = [call for call in self._kept if call not in taken]
         return list(_nested(taken))

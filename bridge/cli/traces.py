@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
-from bridge.store.commands import Commands
-from bridge.store.scripts import Command
+from bridge.store.lua_scripts import Command
+from bridge.store.redis_access import RedisAccess
 
 
-async def in_redis(commands: Commands, words: Iterable[str]) -> tuple[int, set[str]]:
-    """Read every key of whatever type; gives how many there are, and which of *words* stand in a name or a value."""
+async def in_redis(commands: RedisAccess, words: Iterable[str]) -> tuple[int, set[str]]:
+    """Read every key of whatever type; gives how many there are, and which of *words* stand in a
+    name or a value.
+    """
     keys = {key async for key in commands.scan("*")}
     found: set[str] = set()
     for key in keys:
         kind = await commands.run(("TYPE", key))
-        value = await commands.run(_read(kind.decode() if isinstance(kind, bytes) else str(kind), key))
+        value = await commands.run(
+            _read(kind.decode() if isinstance(kind, bytes) else str(kind), key)
+        )
         found |= _in_text(f"{key} {value!r}", words)
     return len(keys), found
 

@@ -1,4 +1,6 @@
-"""softgarden's customers as the bridge knows them: credentials, mapping, policies, and who owns which token."""
+"""softgarden's customers as the bridge knows them: credentials, mapping, policies, and who owns
+which token.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ class Secret:
         return bool(self._value)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and hmac.compare_digest(self._value.encode(), other._value.encode())
+        return isinstance(other, Secret) and hmac.compare_digest(
+            self._value.encode(), other._value.encode()
+        )
 
     def __hash__(self) -> int:
         return hash(self._value)
@@ -69,7 +73,7 @@ class ProviderAccess:
 
 
 @dataclass(frozen=True, slots=True)
-class TestItem:
+class MappedAssessment:
     """One line of the mapping: the test that softgarden shows for a job; *duration* in minutes."""
 
     __test__ = False
@@ -82,10 +86,10 @@ class TestItem:
 
 
 @dataclass(frozen=True, slots=True)
-class Mapping:
+class AssessmentMapping:
     """Which jobs appear as which tests."""
 
-    items: tuple[TestItem, ...] = ()
+    items: tuple[MappedAssessment, ...] = ()
     publish_unmapped: bool = True
     hidden: frozenset[str] = frozenset()
 
@@ -119,33 +123,43 @@ class Customer:
     key: str
     softgarden: AtsAccess
     equalture: ProviderAccess
-    tests: Mapping = field(default_factory=Mapping)
+    tests: AssessmentMapping = field(default_factory=AssessmentMapping)
     results: ResultPolicy = field(default_factory=ResultPolicy)
     hire: HirePolicy = field(default_factory=HirePolicy)
     test_url: str = "direct"
 
 
 @dataclass(frozen=True, slots=True)
-class SetAside:
-    """A customer whose file cannot be used: why, and the digests of its tokens as far as they can be read all the same."""
+class UnusableCustomer:
+    """A customer whose file cannot be used: why, and the digests of its tokens as far as they can
+    be read all the same.
+    """
 
     key: str
     complaints: tuple[Complaint, ...]
     tokens_sha256: frozenset[str] = frozenset()
 
 
-class Directory:
+class CustomerDirectory:
     """All customers of one configuration; immutable, swapped as a whole on reload.
 
     *set_aside* are those whose files cannot be used: they are known, but not served.
     """
 
-    def __init__(self, customers: Iterable[Customer], set_aside: Iterable[SetAside] = ()) -> None:
-        self.set_aside: MappingOf[str, SetAside] = MappingProxyType({one.key: one for one in set_aside})
-        self._waiting = {digest: one.key for one in self.set_aside.values() for digest in one.tokens_sha256}
+    def __init__(
+        self, customers: Iterable[Customer], set_aside: Iterable[UnusableCustomer] = ()
+    ) -> None:
+        self.set_aside: MappingOf[str, UnusableCustomer] = MappingProxyType(
+            {one.key: one for one in set_aside}
+        )
+        self._waiting = {
+            digest: one.key for one in self.set_aside.values() for digest in one.tokens_sha256
+        }
         self._by_key = {customer.key: customer for customer in customers}
         self._by_digest = {
-            digest: customer for customer in self._by_key.values() for digest in customer.softgarden.tokens_sha256
+            digest: customer
+            for customer in self._by_key.values()
+            for digest in customer.softgarden.tokens_sha256
         }
 
     def get(self, key: str) -> Customer | None:
@@ -159,10 +173,12 @@ class Directory:
         return self._by_key.get(key)
 
     def by_token(self, token: str) -> Customer | None:
-        """The customer whose bearer token this is; the look-up is by digest, so its time says nothing of the token.
+        """The customer whose bearer token this is; the look-up is by digest, so its time says
+        nothing of the token.
 
-        Raises ``CustomerSetAside`` for a token of one that is not served, where its file tells that much. A customer that is
-        served comes first: what looks like its digest in somebody's broken file, say a copy of its own, takes nothing from it.
+        Raises ``CustomerSetAside`` for a token of one that is not served, where its file tells that
+        much. A customer that is served comes first: what looks like its digest in somebody's broken
+        file, say a copy of its own, takes nothing from it.
         """
         digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
         customer = self._by_digest.get(digest)

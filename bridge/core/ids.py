@@ -1,7 +1,8 @@
 """Ids, partitions, digests and signed links: what they are made of and how they are compared.
 
-An invitation id is ``iv_`` + one hexadecimal digit (its partition) + 24 random characters. Everything that belongs to one
-application of one customer lives in one partition, hence in one Redis Cluster slot, hence can change in one atomic write.
+An invitation id is ``iv_`` + one hexadecimal digit (its partition) + 24 random characters.
+Everything that belongs to one application of one customer lives in one partition, hence in one
+Redis Cluster slot, hence can change in one atomic write.
 """
 
 from __future__ import annotations
@@ -29,7 +30,9 @@ def order_key(customer: str, application_id: str, test_id: str) -> str:
 
 
 def invitation_id(partition: int, random: str) -> str:
-    """Compose an id from a partition and at least 24 random characters, of which letters and digits are used."""
+    """Compose an id from a partition and at least 24 random characters, of which letters and digits
+    are used.
+    """
     tail = re.sub(r"[^A-Za-z0-9]", "", random)[:24]
     if len(tail) < 24:
         msg = "not enough randomness for an invitation id"
@@ -50,16 +53,22 @@ def digest(secret: str) -> str:
 
 def same(one: str, other: str) -> bool:
     """Compare two digests in constant time."""
-    return hmac.compare_digest(one.encode("utf-8", "surrogatepass"), other.encode("utf-8", "surrogatepass"))
+    return hmac.compare_digest(
+        one.encode("utf-8", "surrogatepass"), other.encode("utf-8", "surrogatepass")
+    )
 
 
 def sign_link(keys: Sequence[bytes], purpose: str, an_id: str) -> str:
-    """The token of a link for one *purpose* and one invitation, signed with the newest key: the same on every call."""
+    """The token of a link for one *purpose* and one invitation, signed with the newest key: the
+    same on every call.
+    """
     return f"{an_id}.{_mac(keys[0], purpose, an_id)}"
 
 
 def verify_link(keys: Sequence[bytes], purpose: str, token: str) -> str | None:
-    """The invitation id of a link token signed with any key that is still listed; None for everything else."""
+    """The invitation id of a link token signed with any key that is still listed; None for
+    everything else.
+    """
     an_id, _, mac = token.partition(".")
     if partition_in(an_id) is None:
         return None

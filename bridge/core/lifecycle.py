@@ -11,17 +11,20 @@
        '-----------> INVITED                  '--> EXPIRED ----------' ResultSeen (late)
     any state --ErasureRequested--> ERASED (a tombstone, final)
 
-A report (HintSeen) on an open or expired invitation completes it: by the provider's own result (ResultSeen), confirmed; by
-itself, unconfirmed, once the provider was silent for HINT_PATIENCE (ProviderSilent), had nothing for DENIAL_PATIENCE or at the
-end (NotDoneSeen), or cannot be asked about it (HintAccepted). It never expires with a report that nothing refuted.
+A report (HintSeen) on an open or expired invitation completes it: by the provider's own result
+(ResultSeen), confirmed; by itself, unconfirmed, once the provider was silent for HINT_PATIENCE
+(ProviderSilent), had nothing for DENIAL_PATIENCE or at the end (NotDoneSeen), or cannot be asked
+about it (HintAccepted). It never expires with a report that nothing refuted.
 
 COMPLETED and EXPIRED are told to softgarden if it has the id (Issued), else as soon as it gets it.
 
-An event that changes nothing gives back the same record and no tasks. States only move forward; ``completed_at`` is set
-once. A repeat of a create is never decided here by itself: only a new order of softgarden opens a new attempt.
+An event that changes nothing gives back the same record and no tasks. States only move forward;
+``completed_at`` is set once. A repeat of a create is never decided here by itself: only a new order
+of softgarden opens a new attempt.
 
-A CHECK runs while other events come in, and ends when it has been decided on. So every event that leaves an invitation open,
-or leaves a report to be looked into, sees to it that a CHECK is queued; none relies on one that was queued before.
+A CHECK runs while other events come in, and ends when it has been decided on. So every event that
+leaves an invitation open, or leaves a report to be looked into, sees to it that a CHECK is queued;
+none relies on one that was queued before.
 """
 
 from __future__ import annotations
@@ -30,45 +33,50 @@ import enum
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from bridge.core.models import (
+from bridge.core.assessment import Assessment, Result
+from bridge.core.invitation import (
     OPEN,
     Attempt,
-    Cancel,
-    Due,
-    Hint,
+    CreateOutcome,
     Invitation,
     OrderChange,
-    Outcome,
-    Result,
     State,
-    Step,
-    TaskKind,
-    Test,
+    Transition,
+    UnverifiedReport,
 )
+from bridge.core.queueing import CancelTask, ScheduleTask, TaskKind
 
-HINT_PATIENCE = timedelta(seconds=30)
-"""How long a callback's report waits for confirmation while the provider cannot be reached; then it counts."""
-
-DENIAL_PATIENCE = timedelta(hours=1)
-"""How long a report waits for confirmation while the provider answers that it has no result; then it counts, too.
-
-That answer refutes nothing: it may mean that the results are not published yet, or that they cannot be had in the customer's
-language or with its rights; no vendor documents it. The report came with a secret that only the provider was told, so it is as
-good as true, and HR must not wait until the deadline for it. An hour leaves the provider every chance to say it itself, and
-what it says later still corrects the report: it is looked for, and softgarden is told.
+UNREACHABLE_TIMEOUT = timedelta(seconds=30)
+"""How long a callback's report waits for confirmation while the provider cannot be reached; then it
+counts.
 """
 
-GRACE = timedelta(days=1)
+NO_RESULT_TIMEOUT = timedelta(hours=1)
+"""How long a report waits for confirmation while the provider answers that it has no result; then
+it counts, too.
+
+That answer refutes nothing: it may mean that the results are not published yet, or that they cannot
+be had in the customer's language or with its rights; no vendor documents it. The report came with a
+secret that only the provider was told, so it is as good as true, and HR must not wait until the
+deadline for it. An hour leaves the provider every chance to say it itself, and what it says later
+still corrects the report: it is looked for, and softgarden is told.
+"""
+
+STARTED_GRACE = timedelta(days=1)
 """How long after the deadline a test that is known to have been started may still be finished."""
 
-REPEATED = timedelta(seconds=5)
-"""A hint that is repeated word for word within this time changes nothing: it is looked into by then anyway."""
+REPEAT_WINDOW = timedelta(seconds=5)
+"""A hint that is repeated word for word within this time changes nothing: it is looked into by then
+anyway.
+"""
 
 LATE_WINDOW = timedelta(days=1)
-"""How long after an expiry, or a later callback, we go on looking by ourselves (callbacks count for ever)."""
+"""How long after an expiry, or a later callback, we go on looking by ourselves (callbacks count for
+ever).
+"""
 
-QUICKEST_CHECK = timedelta(seconds=1)
-UNHURRIED_CHECK = timedelta(minutes=1)
+MIN_CHECK_DELAY = timedelta(seconds=1)
+CONFIRMATION_DELAY = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +99,7 @@ class AttemptOpened:
 
 
 @dataclass(frozen=True, slots=True)
-class Created:
+class ApplicationCreated:
     """The provider made the application; no *assessment_url*: it broke its contract."""
 
     attempt: int
@@ -108,15 +116,16 @@ class CreateFailed:
 
 
 @dataclass(frozen=True, slots=True)
-class CreateUnknown:
+class CreateOutcomeUnknown:
     """Nobody knows whether the application was made."""
 
     attempt: int
 
 
 @dataclass(frozen=True, slots=True)
-class Issued:
-    """softgarden is given the id, in an answer that follows this commit, and named the URL to notify.
+class IdIssued:
+    """softgarden is given the id, in an answer that follows this commit, and named the URL to
+    notify.
 
     An answer that is then lost counts as given: nobody can tell.
     """
@@ -125,7 +134,7 @@ class Issued:
 
 
 @dataclass(frozen=True, slots=True)
-class HintSeen:
+class ReportReceived:
     """Somebody who knows the secret of *attempt* says that there is a result."""
 
     attempt: int
@@ -133,14 +142,14 @@ class HintSeen:
 
 
 @dataclass(frozen=True, slots=True)
-class StartSeen:
+class AssessmentStarted:
     """The candidate began."""
 
     at: datetime
 
 
 @dataclass(frozen=True, slots=True)
-class ResultSeen:
+class ResultConfirmed:
     """The provider itself, asked with our token, gave this result."""
 
     result: Result
@@ -148,7 +157,8 @@ class ResultSeen:
 
 @dataclass(frozen=True, slots=True)
 class ResultRefreshed:
-    """An operator had the provider asked again: what it says now counts, also where a result was confirmed before.
+    """An operator had the provider asked again: what it says now counts, also where a result was
+    confirmed before.
 
     *shown*: softgarden shows something else of it than before.
     """
@@ -158,18 +168,22 @@ class ResultRefreshed:
 
 
 @dataclass(frozen=True, slots=True)
-class NotDoneSeen:
-    """The provider itself says that there is no result yet (or there is nothing that could be asked about)."""
+class NoResultYet:
+    """The provider itself says that there is no result yet (or there is nothing that could be asked
+    about).
+    """
 
 
 @dataclass(frozen=True, slots=True)
-class ProviderSilent:
+class ProviderUnreachable:
     """The provider could not be asked."""
 
 
 @dataclass(frozen=True, slots=True)
-class HintAccepted:
-    """The report cannot be verified, since nothing can be asked about the attempt: it counts as it is."""
+class ReportAccepted:
+    """The report cannot be verified, since nothing can be asked about the attempt: it counts as it
+    is.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,17 +192,18 @@ class ErasureRequested:
 
 
 @dataclass(frozen=True, slots=True)
-class AnonymisedSeen:
+class ApplicationAnonymised:
     """The provider has anonymised this application."""
 
     reference_id: str
 
 
 @dataclass(frozen=True, slots=True)
-class HeldElsewhere:
+class ApplicationShared:
     """Another living invitation has this application too, so it must not be anonymised now.
 
-    That invitation's own erasure will have it anonymised: the debt passes to whoever is erased last.
+    That invitation's own erasure will have it anonymised: the debt passes to whoever is erased
+    last.
     """
 
     reference_id: str
@@ -196,20 +211,20 @@ class HeldElsewhere:
 
 Event = (
     AttemptOpened
-    | Created
+    | ApplicationCreated
     | CreateFailed
-    | CreateUnknown
-    | Issued
-    | HintSeen
-    | StartSeen
-    | ResultSeen
+    | CreateOutcomeUnknown
+    | IdIssued
+    | ReportReceived
+    | AssessmentStarted
+    | ResultConfirmed
     | ResultRefreshed
-    | NotDoneSeen
-    | ProviderSilent
-    | HintAccepted
+    | NoResultYet
+    | ProviderUnreachable
+    | ReportAccepted
     | ErasureRequested
-    | AnonymisedSeen
-    | HeldElsewhere
+    | ApplicationAnonymised
+    | ApplicationShared
 )
 
 
@@ -217,102 +232,133 @@ Event = (
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
-    """Ask the provider about this application; *doubted*: for its result too, whatever its status may be.
+class AskProvider:
+    """Ask the provider about this application; *doubted*: for its result too, whatever its status
+    may be.
 
-    A status word is no documented one but "completed"; where there is a hint, only the result itself decides.
+    A status word is no documented one but "completed"; where there is a hint, only the result
+    itself decides.
     """
 
     reference_id: str
-    doubted: bool = False
+    with_result: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Act:
+class ApplyEvent:
     """Nothing to ask: this event follows from the record and the time alone."""
 
     event: Event
 
 
 @dataclass(frozen=True, slots=True)
-class Wait:
+class WaitUntil:
     """Look again at this time."""
 
     until: datetime
 
 
-def question(invitation: Invitation, policy: Policy, now: datetime) -> Ask | Act | Wait | None:
+def next_check(
+    invitation: Invitation, policy: Policy, now: datetime
+) -> AskProvider | ApplyEvent | WaitUntil | None:
     """What a CHECK has to find out; None: nothing any more."""
     if not _unsettled(invitation):
         return None
     pending = _pending(invitation)
     if pending is not None:
         given_up_at = pending.started_at + policy.create_bound
-        return Wait(given_up_at) if now < given_up_at else Act(CreateUnknown(pending.number))
-    reference_id = reference_of(invitation)
+        return (
+            WaitUntil(given_up_at)
+            if now < given_up_at
+            else ApplyEvent(CreateOutcomeUnknown(pending.number))
+        )
+    reference_id = current_reference(invitation)
     if reference_id is not None:
-        return Ask(reference_id, doubted=invitation.hint is not None)
+        return AskProvider(reference_id, with_result=invitation.unverified_report is not None)
     if _report(invitation) is not None:
-        return Act(HintAccepted())
+        return ApplyEvent(ReportAccepted())
     if invitation.state in OPEN:
         end = _end(invitation, policy)
-        return Wait(end) if now < end else Act(NotDoneSeen())
+        return WaitUntil(end) if now < end else ApplyEvent(NoResultYet())
     return None
 
 
-def reference_of(invitation: Invitation) -> str | None:
-    """The provider's id of the application that counts: the one reported on, else the one whose link softgarden got.
+def current_reference(invitation: Invitation) -> str | None:
+    """The provider's id of the application that counts: the one reported on, else the one whose
+    link softgarden got.
 
-    None where nothing can be asked: the create's answer was lost, or the orphan is anonymised. A report on such an attempt is
-    never looked for in another application; a hint without a report is.
+    None where nothing can be asked: the create's answer was lost, or the orphan is anonymised. A
+    report on such an attempt is never looked for in another application; a hint without a report
+    is.
     """
-    ids = {attempt.number: None if attempt.anonymised else attempt.reference_id for attempt in invitation.attempts}
-    hint, live = invitation.hint, ids.get(invitation.live_attempt)
-    if hint is None:
+    ids = {
+        attempt.number: None if attempt.anonymised else attempt.reference_id
+        for attempt in invitation.attempts
+    }
+    unverified_report, live = invitation.unverified_report, ids.get(invitation.live_attempt)
+    if unverified_report is None:
         return live
-    return ids[hint.attempt] if hint.report is not None else ids[hint.attempt] or live
+    return (
+        ids[unverified_report.attempt]
+        if unverified_report.report is not None
+        else ids[unverified_report.attempt] or live
+    )
 
 
-def to_anonymise(invitation: Invitation) -> tuple[str, ...]:
-    """Reference ids that the provider still has to anonymise: all of a tombstone's, else the orphans'."""
+def applications_to_anonymise(invitation: Invitation) -> tuple[str, ...]:
+    """Reference ids that the provider still has to anonymise: all of a tombstone's, else the
+    orphans'.
+    """
     owed = (attempt.reference_id for attempt in invitation.attempts if _owed(invitation, attempt))
     return tuple(dict.fromkeys(reference_id for reference_id in owed if reference_id is not None))
 
 
-def holds(invitation: Invitation, reference_id: str) -> bool:
-    """Whether the invitation lives by this application: an anonymised one would take something from it."""
+def uses_application(invitation: Invitation, reference_id: str) -> bool:
+    """Whether the invitation lives by this application: an anonymised one would take something from
+    it.
+    """
     living = invitation.state not in (State.ERASED, State.FAILED)
     return living and any(
-        attempt.reference_id == reference_id and not attempt.anonymised and not _owed(invitation, attempt)
+        attempt.reference_id == reference_id
+        and not attempt.anonymised
+        and not _owed(invitation, attempt)
         for attempt in invitation.attempts
     )
 
 
-def patience_ends(invitation: Invitation, policy: Policy, now: datetime) -> datetime | None:
-    """When waiting for a silent provider will end in a decision without it; None: it will not, or is overdue."""
+def unreachable_timeout_at(
+    invitation: Invitation, policy: Policy, now: datetime
+) -> datetime | None:
+    """When waiting for a silent provider will end in a decision without it; None: it will not, or
+    is overdue.
+    """
     ends = []
-    if invitation.hint is not None and invitation.hint.report is not None:
-        ends.append(invitation.hint.seen_at + HINT_PATIENCE)
+    if invitation.unverified_report is not None and invitation.unverified_report.report is not None:
+        ends.append(invitation.unverified_report.seen_at + UNREACHABLE_TIMEOUT)
     if invitation.state in OPEN:
-        ends.append(_end(invitation, policy) + HINT_PATIENCE)
+        ends.append(_end(invitation, policy) + UNREACHABLE_TIMEOUT)
     return min((end for end in ends if end > now), default=None)
 
 
-def create_under_way(invitation: Invitation, policy: Policy, now: datetime) -> bool:
+def create_in_progress(invitation: Invitation, policy: Policy, now: datetime) -> bool:
     """Whether a create call may still be on its way, so that its outcome will be told soon."""
     pending = _pending(invitation)
     return pending is not None and now < pending.started_at + policy.create_bound
 
 
-def can_be_taken(invitation: Invitation, policy: Policy, now: datetime) -> bool:
+def can_be_started(invitation: Invitation, policy: Policy, now: datetime) -> bool:
     """Whether the candidate may still be led to the test: open, with a link, and not past its end."""
-    return invitation.state in OPEN and invitation.assessment_url is not None and now < _end(invitation, policy)
+    return (
+        invitation.state in OPEN
+        and invitation.assessment_url is not None
+        and now < _end(invitation, policy)
+    )
 
 
 # ---------------------------------------------------------------------------------------------------------- orders
 
 
-class Treatment(enum.Enum):
+class OrderMatch(enum.Enum):
     """What to do with an order, given the latest invitation of the same order."""
 
     NEW = "new"
@@ -321,21 +367,25 @@ class Treatment(enum.Enum):
     RETRY = "retry"
 
 
-def treat(known: Invitation | None, policy: Policy, now: datetime) -> Treatment:
-    """How an order is treated: open ones are the same, uncertain ones get a new attempt, all others a new invitation."""
+def match_order(known: Invitation | None, policy: Policy, now: datetime) -> OrderMatch:
+    """How an order is treated: open ones are the same, uncertain ones get a new attempt, all others
+    a new invitation.
+    """
     if known is None:
-        return Treatment.NEW
+        return OrderMatch.NEW
     if known.state in (State.CREATING, State.UNCERTAIN):
-        return Treatment.WAIT if create_under_way(known, policy, now) else Treatment.RETRY
+        return OrderMatch.WAIT if create_in_progress(known, policy, now) else OrderMatch.RETRY
     if known.state in (State.INVITED, State.STARTED):
-        # Past its end it is as good as expired, even where no CHECK has said so yet: its link is dead.
-        return Treatment.SAME if now < _end(known, policy) else Treatment.NEW
+        # Past its end it is as good as expired, even where no CHECK has said so yet: its link is
+        # dead.
+        return OrderMatch.SAME if now < _end(known, policy) else OrderMatch.NEW
     if not known.issued and (known.state is State.COMPLETED or _report(known) is not None):
-        # A result came in for an order whose answer got lost. Only under its own id can softgarden ever get to it.
-        return Treatment.SAME
+        # A result came in for an order whose answer got lost. Only under its own id can softgarden
+        # ever get to it.
+        return OrderMatch.SAME
     if known.state is State.COMPLETED and policy.after_completed == "same":
-        return Treatment.SAME
-    return Treatment.NEW
+        return OrderMatch.SAME
+    return OrderMatch.NEW
 
 
 def open_invitation(
@@ -344,14 +394,16 @@ def open_invitation(
     customer: str,
     order_key: str,
     application_id: str,
-    test: Test,
+    test: Assessment,
     callback: str,
     secret_digest: str,
     replaces: str | None,
     policy: Policy,
     now: datetime,
-) -> Step:
-    """The first move: the order is claimed, and a CHECK rescues the record should this process die in the create."""
+) -> Transition:
+    """The first move: the order is claimed, and a CHECK rescues the record should this process die
+    in the create.
+    """
     invitation = Invitation(
         id=invitation_id,
         customer=customer,
@@ -367,45 +419,47 @@ def open_invitation(
         callback=callback,
         replaces=replaces,
     )
-    rescue = Due(TaskKind.CHECK, now + policy.create_bound)
-    return Step(invitation, (rescue,), OrderChange.CLAIM, replaces, order_key)
+    rescue = ScheduleTask(TaskKind.CHECK, now + policy.create_bound)
+    return Transition(invitation, (rescue,), OrderChange.CLAIM, replaces, order_key)
 
 
 # --------------------------------------------------------------------------------------------------------- decide
 
 
-def decide(invitation: Invitation, event: Event, policy: Policy, now: datetime) -> Step:
+def decide(invitation: Invitation, event: Event, policy: Policy, now: datetime) -> Transition:
     """What *event* makes of *invitation*: total over every state and event, without I/O."""
     match event:
         case AttemptOpened():
             step = _attempt_opened(invitation, event, policy, now)
-        case Created():
+        case ApplicationCreated():
             step = _created(invitation, event, policy, now)
         case CreateFailed():
             step = _create_failed(invitation, event, policy, now)
-        case CreateUnknown():
+        case CreateOutcomeUnknown():
             step = _create_unknown(invitation, event, policy, now)
-        case Issued(callback):
+        case IdIssued(callback):
             step = _issued(invitation, callback, policy, now)
-        case HintSeen():
-            step = _hint_seen(invitation, event, policy, now)
-        case StartSeen(at):
+        case ReportReceived():
+            step = _report_received(invitation, event, policy, now)
+        case AssessmentStarted(at):
             step = _start_seen(invitation, at, policy, now)
-        case ResultSeen(result):
+        case ResultConfirmed(result):
             step = _result_seen(invitation, result, now)
         case ResultRefreshed():
             step = _result_refreshed(invitation, event, now)
-        case NotDoneSeen():
+        case NoResultYet():
             step = _not_done(invitation, policy, now)
-        case ProviderSilent():
+        case ProviderUnreachable():
             step = _provider_silent(invitation, policy, now)
-        case HintAccepted():
-            step = _accept_hint(invitation, now)
+        case ReportAccepted():
+            step = _accept_report(invitation, now)
         case ErasureRequested():
             step = _erase(invitation, now)
-        case AnonymisedSeen(reference_id):
+        case ApplicationAnonymised(reference_id):
             step = _anonymised(invitation, reference_id)
-        case HeldElsewhere(reference_id):  # pragma: no branch (mypy proves that nothing else is left)
+        case ApplicationShared(
+            reference_id
+        ):  # pragma: no branch (mypy proves that nothing else is left)
             step = _held_elsewhere(invitation, reference_id)
     step = _prioritised(step)
     if step.invitation == invitation:
@@ -413,78 +467,119 @@ def decide(invitation: Invitation, event: Event, policy: Policy, now: datetime) 
     return replace(step, invitation=replace(step.invitation, updated_at=now))
 
 
-def _prioritised(step: Step) -> Step:
-    """A report that waits to be looked into, and a fresh result, go ahead of polls, expiries and repetitions."""
+def _prioritised(step: Transition) -> Transition:
+    """A report that waits to be looked into, and a fresh result, go ahead of polls, expiries and
+    repetitions.
+    """
     invitation = step.invitation
     urgent = {
-        TaskKind.CHECK: invitation.hint is not None,
+        TaskKind.CHECK: invitation.unverified_report is not None,
         TaskKind.NOTIFY: invitation.state is State.COMPLETED,
         TaskKind.ANONYMISE: False,
     }
-    tasks = (replace(task, urgent=urgent[task.kind]) if isinstance(task, Due) else task for task in step.tasks)
+    tasks = (
+        replace(task, urgent=urgent[task.kind]) if isinstance(task, ScheduleTask) else task
+        for task in step.tasks
+    )
     return replace(step, tasks=tuple(tasks))
 
 
-def _attempt_opened(invitation: Invitation, event: AttemptOpened, policy: Policy, now: datetime) -> Step:
+def _attempt_opened(
+    invitation: Invitation, event: AttemptOpened, policy: Policy, now: datetime
+) -> Transition:
     if invitation.state not in (State.CREATING, State.UNCERTAIN):
-        return Step(invitation)
+        return Transition(invitation)
     earlier = tuple(
-        replace(attempt, outcome=Outcome.UNKNOWN) if attempt.outcome is Outcome.PENDING else attempt
+        replace(attempt, outcome=CreateOutcome.UNKNOWN)
+        if attempt.outcome is CreateOutcome.PENDING
+        else attempt
         for attempt in invitation.attempts
     )
     attempt = Attempt(number=len(earlier) + 1, secret_digest=event.secret_digest, started_at=now)
-    opened = replace(invitation, state=State.UNCERTAIN, attempts=(*earlier, attempt), callback=event.callback)
-    return Step(opened, (Due(TaskKind.CHECK, _soon(opened, policy, now)),))
+    opened = replace(
+        invitation, state=State.UNCERTAIN, attempts=(*earlier, attempt), callback=event.callback
+    )
+    return Transition(opened, (ScheduleTask(TaskKind.CHECK, _soon(opened, policy, now)),))
 
 
-def _created(invitation: Invitation, event: Created, policy: Policy, now: datetime) -> Step:
-    def with_outcome(outcome: Outcome) -> Invitation:
-        return _with_attempt(invitation, event.attempt, outcome=outcome, reference_id=event.reference_id)
+def _created(
+    invitation: Invitation, event: ApplicationCreated, policy: Policy, now: datetime
+) -> Transition:
+    def with_outcome(outcome: CreateOutcome) -> Invitation:
+        return _with_attempt(
+            invitation, event.attempt, outcome=outcome, reference_id=event.reference_id
+        )
 
     attempt = _attempt(invitation, event.attempt)
     if attempt.reference_id is not None or attempt.anonymised:
-        return Step(invitation)
+        return Transition(invitation)
     if invitation.state in (State.ERASED, State.FAILED):
-        return Step(with_outcome(Outcome.CREATED), (Due(TaskKind.ANONYMISE, now),))
-    if invitation.live_attempt and event.reference_id == _attempt(invitation, invitation.live_attempt).reference_id:
-        # The provider took both creates for one application: no orphan, it is the one whose link softgarden got.
-        return Step(with_outcome(Outcome.CREATED))
+        return Transition(
+            with_outcome(CreateOutcome.CREATED), (ScheduleTask(TaskKind.ANONYMISE, now),)
+        )
+    if (
+        invitation.live_attempt
+        and event.reference_id == _attempt(invitation, invitation.live_attempt).reference_id
+    ):
+        # The provider took both creates for one application: no orphan, it is the one whose link
+        # softgarden got.
+        return Transition(with_outcome(CreateOutcome.CREATED))
     if invitation.live_attempt:
-        return Step(with_outcome(Outcome.ORPHAN), (Due(TaskKind.ANONYMISE, now),))
+        return Transition(
+            with_outcome(CreateOutcome.ORPHAN), (ScheduleTask(TaskKind.ANONYMISE, now),)
+        )
     if event.assessment_url is None and invitation.state in OPEN:
-        failed = _failed(with_outcome(Outcome.CREATED), "upstream_broken")
-        tasks = (Cancel(TaskKind.CHECK), Due(TaskKind.ANONYMISE, now))
-        return Step(failed, tasks, OrderChange.RELEASE, order_key=invitation.order_key)
+        failed = _failed(with_outcome(CreateOutcome.CREATED), "upstream_broken")
+        tasks = (CancelTask(TaskKind.CHECK), ScheduleTask(TaskKind.ANONYMISE, now))
+        return Transition(failed, tasks, OrderChange.RELEASE, order_key=invitation.order_key)
     linked = replace(
-        with_outcome(Outcome.CREATED),
+        with_outcome(CreateOutcome.CREATED),
         assessment_url=event.assessment_url,
         deadline=attempt.started_at + policy.link_life,
         live_attempt=event.attempt,
     )
     if invitation.state not in OPEN:
         # Too late for the candidate, but now there is something to ask about.
-        return Step(linked, (Due(TaskKind.CHECK, now),) if _unsettled(linked) else ())
+        return Transition(
+            linked, (ScheduleTask(TaskKind.CHECK, now),) if _unsettled(linked) else ()
+        )
     invited = replace(linked, state=State.INVITED)
-    return Step(invited, (Due(TaskKind.CHECK, _soon(invited, policy, now)),))
+    return Transition(invited, (ScheduleTask(TaskKind.CHECK, _soon(invited, policy, now)),))
 
 
-def _create_failed(invitation: Invitation, event: CreateFailed, policy: Policy, now: datetime) -> Step:
-    if _attempt(invitation, event.attempt).outcome not in (Outcome.PENDING, Outcome.UNKNOWN):
-        return Step(invitation)
-    told = _with_attempt(invitation, event.attempt, outcome=Outcome.FAILED)
+def _create_failed(
+    invitation: Invitation, event: CreateFailed, policy: Policy, now: datetime
+) -> Transition:
+    if _attempt(invitation, event.attempt).outcome not in (
+        CreateOutcome.PENDING,
+        CreateOutcome.UNKNOWN,
+    ):
+        return Transition(invitation)
+    told = _with_attempt(invitation, event.attempt, outcome=CreateOutcome.FAILED)
     if invitation.state not in (State.CREATING, State.UNCERTAIN):
-        return Step(told, (Due(TaskKind.CHECK, _soon(told, policy, now)),) if _unsettled(told) else ())
-    if any(attempt.outcome is not Outcome.FAILED for attempt in told.attempts):
-        return Step(replace(told, state=State.UNCERTAIN), (Due(TaskKind.CHECK, _soon(told, policy, now)),))
-    return Step(
-        _failed(told, event.code), (Cancel(TaskKind.CHECK),), OrderChange.RELEASE, order_key=invitation.order_key
+        return Transition(
+            told,
+            (ScheduleTask(TaskKind.CHECK, _soon(told, policy, now)),) if _unsettled(told) else (),
+        )
+    if any(attempt.outcome is not CreateOutcome.FAILED for attempt in told.attempts):
+        return Transition(
+            replace(told, state=State.UNCERTAIN),
+            (ScheduleTask(TaskKind.CHECK, _soon(told, policy, now)),),
+        )
+    return Transition(
+        _failed(told, event.code),
+        (CancelTask(TaskKind.CHECK),),
+        OrderChange.RELEASE,
+        order_key=invitation.order_key,
     )
 
 
 def _failed(invitation: Invitation, code: str) -> Invitation:
-    """Nobody was given its id, so nobody could ever ask for its deletion: nothing of the candidate stays.
+    """Nobody was given its id, so nobody could ever ask for its deletion: nothing of the candidate
+    stays.
 
-    Kept are the attempts, should one turn out to exist after all, and what those who wait for the same order are told.
+    Kept are the attempts, should one turn out to exist after all, and what those who wait for the
+    same order are told.
     """
     return replace(
         invitation,
@@ -493,135 +588,180 @@ def _failed(invitation: Invitation, code: str) -> Invitation:
         application_id="",
         callback="",
         assessment_url=None,
-        hint=None,
+        unverified_report=None,
         replaces=None,
         issued=False,
         failure=code,
     )
 
 
-def _issued(invitation: Invitation, callback: str, policy: Policy, now: datetime) -> Step:
+def _issued(invitation: Invitation, callback: str, policy: Policy, now: datetime) -> Transition:
     if invitation.state in (State.ERASED, State.FAILED):
-        return Step(invitation)
+        return Transition(invitation)
     given = replace(invitation, issued=True, callback=callback)
     if invitation.state in OPEN:
-        return Step(given)
+        return Transition(given)
     # A lost create was reported on or ran out; the answer names a deadline all the same.
     given = replace(given, deadline=_deadline(invitation, policy))
-    return Step(given, () if invitation.issued else _tell(given, now))
+    return Transition(given, () if invitation.issued else _tell(given, now))
 
 
-def _create_unknown(invitation: Invitation, event: CreateUnknown, policy: Policy, now: datetime) -> Step:
-    if _attempt(invitation, event.attempt).outcome is not Outcome.PENDING:
-        return Step(invitation)
-    lost = _with_attempt(invitation, event.attempt, outcome=Outcome.UNKNOWN)
+def _create_unknown(
+    invitation: Invitation, event: CreateOutcomeUnknown, policy: Policy, now: datetime
+) -> Transition:
+    if _attempt(invitation, event.attempt).outcome is not CreateOutcome.PENDING:
+        return Transition(invitation)
+    lost = _with_attempt(invitation, event.attempt, outcome=CreateOutcome.UNKNOWN)
     if lost.state is State.CREATING:
         lost = replace(lost, state=State.UNCERTAIN)
-    return Step(lost, (Due(TaskKind.CHECK, _soon(lost, policy, now)),) if _unsettled(lost) else ())
+    return Transition(
+        lost, (ScheduleTask(TaskKind.CHECK, _soon(lost, policy, now)),) if _unsettled(lost) else ()
+    )
 
 
-def _start_seen(invitation: Invitation, at: datetime, policy: Policy, now: datetime) -> Step:
+def _start_seen(invitation: Invitation, at: datetime, policy: Policy, now: datetime) -> Transition:
     if invitation.state is not State.INVITED:
-        return Step(invitation)
+        return Transition(invitation)
     started = replace(invitation, state=State.STARTED, started_at=at)
-    return Step(started, (Due(TaskKind.CHECK, _next_check(started, policy, now)),))
+    return Transition(started, (ScheduleTask(TaskKind.CHECK, _next_check(started, policy, now)),))
 
 
-def _hint_seen(invitation: Invitation, event: HintSeen, policy: Policy, now: datetime) -> Step:
+def _report_received(
+    invitation: Invitation, event: ReportReceived, policy: Policy, now: datetime
+) -> Transition:
     if not _unsettled(invitation):
-        return Step(invitation)
+        return Transition(invitation)
     if invitation.state is State.COMPLETED:
         # The first completion counts; another hint can only make us confirm it sooner.
-        return Step(invitation, (Due(TaskKind.CHECK, now),) if reference_of(invitation) is not None else ())
-    hinted = replace(invitation, hint=_weightier(invitation, event, now))
-    if hinted == invitation and hinted.hint is not None and now < hinted.hint.seen_at + REPEATED:
-        return Step(invitation)  # known word for word, and a CHECK is as good as due: a storm of these writes nothing
-    return Step(hinted, (Due(TaskKind.CHECK, _soon(hinted, policy, now)),))
+        return Transition(
+            invitation,
+            (ScheduleTask(TaskKind.CHECK, now),)
+            if current_reference(invitation) is not None
+            else (),
+        )
+    with_report = replace(invitation, unverified_report=_weightier(invitation, event, now))
+    if (
+        with_report == invitation
+        and with_report.unverified_report is not None
+        and now < with_report.unverified_report.seen_at + REPEAT_WINDOW
+    ):
+        return Transition(
+            invitation
+        )  # known word for word, and a CHECK is as good as due: a storm of these writes nothing
+    return Transition(with_report, (ScheduleTask(TaskKind.CHECK, _soon(with_report, policy, now)),))
 
 
-def _weightier(invitation: Invitation, event: HintSeen, now: datetime) -> Hint:
-    """The hint to keep: of one attempt the latest report, of several one with a report, best on the link softgarden got."""
-    new, old = Hint(event.attempt, now, event.report), invitation.hint
+def _weightier(invitation: Invitation, event: ReportReceived, now: datetime) -> UnverifiedReport:
+    """The hint to keep: of one attempt the latest report, of several one with a report, best on the
+    link softgarden got.
+    """
+    new, old = UnverifiedReport(event.attempt, now, event.report), invitation.unverified_report
     if old is None:
         return new
     if new.attempt != old.attempt:
 
-        def weight(hint: Hint) -> tuple[bool, bool]:
-            return hint.report is not None, hint.attempt == invitation.live_attempt
+        def weight(unverified_report: UnverifiedReport) -> tuple[bool, bool]:
+            return (
+                unverified_report.report is not None,
+                unverified_report.attempt == invitation.live_attempt,
+            )
 
         return max(old, new, key=weight)
-    # After an expiry a hint that the provider denied for a whole day has been settled: this one is about something new.
+    # After an expiry a hint that the provider denied for a whole day has been settled: this one is
+    # about something new.
     denied = invitation.state is State.EXPIRED and now >= old.seen_at + LATE_WINDOW
-    return Hint(old.attempt, now if denied else old.seen_at, new.report or old.report)
+    return UnverifiedReport(old.attempt, now if denied else old.seen_at, new.report or old.report)
 
 
-def _result_seen(invitation: Invitation, result: Result, now: datetime) -> Step:
+def _result_seen(invitation: Invitation, result: Result, now: datetime) -> Transition:
     if invitation.state in OPEN or invitation.state is State.EXPIRED:
         done = _complete(invitation, result, now, confirmed=True)
-        return Step(done, (Cancel(TaskKind.CHECK), *_tell(done, now)))
+        return Transition(done, (CancelTask(TaskKind.CHECK), *_tell(done, now)))
     if invitation.state is State.COMPLETED and not invitation.confirmed:
         corrected = invitation.result is None or _outcome(result) != _outcome(invitation.result)
-        confirmed = replace(invitation, result=result, confirmed=True, hint=None)
-        return Step(confirmed, (Cancel(TaskKind.CHECK), *(_tell(confirmed, now) if corrected else ())))
-    return Step(invitation)
+        confirmed = replace(invitation, result=result, confirmed=True, unverified_report=None)
+        return Transition(
+            confirmed, (CancelTask(TaskKind.CHECK), *(_tell(confirmed, now) if corrected else ()))
+        )
+    return Transition(invitation)
 
 
-def _result_refreshed(invitation: Invitation, event: ResultRefreshed, now: datetime) -> Step:
+def _result_refreshed(invitation: Invitation, event: ResultRefreshed, now: datetime) -> Transition:
     if invitation.state is not State.COMPLETED:
         return _result_seen(invitation, event.result, now)
-    fresh = replace(invitation, result=event.result, confirmed=True, hint=None)
+    fresh = replace(invitation, result=event.result, confirmed=True, unverified_report=None)
     if fresh == invitation:
-        return Step(invitation)
-    return Step(fresh, (Cancel(TaskKind.CHECK), *(_tell(fresh, now) if event.shown else ())))
+        return Transition(invitation)
+    return Transition(
+        fresh, (CancelTask(TaskKind.CHECK), *(_tell(fresh, now) if event.shown else ()))
+    )
 
 
-def _tell(invitation: Invitation, now: datetime) -> tuple[Due, ...]:
+def _tell(invitation: Invitation, now: datetime) -> tuple[ScheduleTask, ...]:
     """The notification that softgarden is owed; none of an id that it never got."""
-    return (Due(TaskKind.NOTIFY, now),) if invitation.issued else ()
+    return (ScheduleTask(TaskKind.NOTIFY, now),) if invitation.issued else ()
 
 
 def _outcome(result: Result) -> object:
-    """What softgarden shows of a result: not its language, nor which of its dashboard links the provider gave."""
-    return result.fit, sorted((trait.code, trait.score or 0, trait.wanted) for trait in result.traits)
+    """What softgarden shows of a result: not its language, nor which of its dashboard links the
+    provider gave.
+    """
+    return result.fit, sorted(
+        (trait.code, trait.score or 0, trait.wanted) for trait in result.traits
+    )
 
 
-def _not_done(invitation: Invitation, policy: Policy, now: datetime) -> Step:
+def _not_done(invitation: Invitation, policy: Policy, now: datetime) -> Transition:
     over = invitation.state in OPEN and now >= _end(invitation, policy)
-    if _beyond_asking(invitation) or _counts(invitation, timedelta(0) if over else DENIAL_PATIENCE, now):
-        return _accept_hint(invitation, now)
+    if _beyond_asking(invitation) or _counts(
+        invitation, timedelta(0) if over else NO_RESULT_TIMEOUT, now
+    ):
+        return _accept_report(invitation, now)
     if over:
         return _expire(invitation, policy, now)
     if not _unsettled(invitation):
-        return Step(invitation)
-    if invitation.state in OPEN or (_askable(invitation) and now < _looks_until(invitation, policy)):
-        return Step(invitation, (Due(TaskKind.CHECK, _next_check(invitation, policy, now)),))
-    return Step(invitation, (Cancel(TaskKind.CHECK),))
+        return Transition(invitation)
+    if invitation.state in OPEN or (
+        _askable(invitation) and now < _looks_until(invitation, policy)
+    ):
+        return Transition(
+            invitation, (ScheduleTask(TaskKind.CHECK, _next_check(invitation, policy, now)),)
+        )
+    return Transition(invitation, (CancelTask(TaskKind.CHECK),))
 
 
-def _provider_silent(invitation: Invitation, policy: Policy, now: datetime) -> Step:
-    if _beyond_asking(invitation) or _counts(invitation, HINT_PATIENCE, now):
-        return _accept_hint(invitation, now)
+def _provider_silent(invitation: Invitation, policy: Policy, now: datetime) -> Transition:
+    if _beyond_asking(invitation) or _counts(invitation, UNREACHABLE_TIMEOUT, now):
+        return _accept_report(invitation, now)
     if _report(invitation) is not None:
-        return Step(invitation)
-    if invitation.state in OPEN and now >= _end(invitation, policy) + HINT_PATIENCE:
+        return Transition(invitation)
+    if invitation.state in OPEN and now >= _end(invitation, policy) + UNREACHABLE_TIMEOUT:
         return _expire(invitation, policy, now)
-    if invitation.state not in OPEN and _unsettled(invitation) and now >= _looks_until(invitation, policy):
-        return Step(invitation, (Cancel(TaskKind.CHECK),))
-    return Step(invitation)
+    if (
+        invitation.state not in OPEN
+        and _unsettled(invitation)
+        and now >= _looks_until(invitation, policy)
+    ):
+        return Transition(invitation, (CancelTask(TaskKind.CHECK),))
+    return Transition(invitation)
 
 
-def _accept_hint(invitation: Invitation, now: datetime) -> Step:
+def _accept_report(invitation: Invitation, now: datetime) -> Transition:
     report = _report(invitation)
     if report is None:
-        return Step(invitation)
+        return Transition(invitation)
     done = _complete(invitation, report, now, confirmed=False)
-    check = Due(TaskKind.CHECK, now + UNHURRIED_CHECK) if _askable(done) else Cancel(TaskKind.CHECK)
-    return Step(done, (check, *_tell(done, now)))
+    check = (
+        ScheduleTask(TaskKind.CHECK, now + CONFIRMATION_DELAY)
+        if _askable(done)
+        else CancelTask(TaskKind.CHECK)
+    )
+    return Transition(done, (check, *_tell(done, now)))
 
 
-def _erase(invitation: Invitation, now: datetime) -> Step:
+def _erase(invitation: Invitation, now: datetime) -> Transition:
     if invitation.state is State.ERASED:
-        return Step(invitation)
+        return Transition(invitation)
     tombstone = Invitation(
         id=invitation.id,
         customer=invitation.customer,
@@ -634,57 +774,65 @@ def _erase(invitation: Invitation, now: datetime) -> Step:
         created_at=invitation.created_at,
         updated_at=now,
         attempts=tuple(
-            replace(attempt, reference_id=None) if attempt.anonymised else attempt for attempt in invitation.attempts
+            replace(attempt, reference_id=None) if attempt.anonymised else attempt
+            for attempt in invitation.attempts
         ),
         erased_at=now,
         version=invitation.version,
     )
     owed = (
-        (Due(TaskKind.ANONYMISE, now + QUICKEST_CHECK),) if to_anonymise(tombstone) else (Cancel(TaskKind.ANONYMISE),)
+        (ScheduleTask(TaskKind.ANONYMISE, now + MIN_CHECK_DELAY),)
+        if applications_to_anonymise(tombstone)
+        else (CancelTask(TaskKind.ANONYMISE),)
     )
-    tasks = (Cancel(TaskKind.CHECK), Cancel(TaskKind.NOTIFY), *owed)
-    return Step(tombstone, tasks, OrderChange.RELEASE, order_key=invitation.order_key)
+    tasks = (CancelTask(TaskKind.CHECK), CancelTask(TaskKind.NOTIFY), *owed)
+    return Transition(tombstone, tasks, OrderChange.RELEASE, order_key=invitation.order_key)
 
 
-def _anonymised(invitation: Invitation, reference_id: str) -> Step:
+def _anonymised(invitation: Invitation, reference_id: str) -> Transition:
     def settled(attempt: Attempt) -> Attempt:
         if attempt.reference_id != reference_id:
             return attempt
         kept = None if invitation.state in (State.ERASED, State.FAILED) else reference_id
         return replace(attempt, anonymised=True, reference_id=kept)
 
-    return Step(replace(invitation, attempts=tuple(map(settled, invitation.attempts))))
+    return Transition(replace(invitation, attempts=tuple(map(settled, invitation.attempts))))
 
 
-def _held_elsewhere(invitation: Invitation, reference_id: str) -> Step:
+def _held_elsewhere(invitation: Invitation, reference_id: str) -> Transition:
     def handed_over(attempt: Attempt) -> Attempt:
         mine = attempt.reference_id == reference_id and _owed(invitation, attempt)
         return replace(attempt, reference_id=None) if mine else attempt
 
-    return Step(replace(invitation, attempts=tuple(map(handed_over, invitation.attempts))))
+    return Transition(replace(invitation, attempts=tuple(map(handed_over, invitation.attempts))))
 
 
 # --------------------------------------------------------------------------------------------------------- helpers
 
 
-def _complete(invitation: Invitation, result: Result, now: datetime, *, confirmed: bool) -> Invitation:
-    # The provider names no completion time: ours is when we first learnt of it, set once (introduction, 5b).
-    first_learnt = invitation.hint.seen_at if invitation.hint is not None else now
+def _complete(
+    invitation: Invitation, result: Result, now: datetime, *, confirmed: bool
+) -> Invitation:
+    # The provider names no completion time: ours is when we first learnt of it, set once
+    # (introduction, 5b).
+    first_learnt = (
+        invitation.unverified_report.seen_at if invitation.unverified_report is not None else now
+    )
     return replace(
         invitation,
         state=State.COMPLETED,
         completed_at=invitation.completed_at or first_learnt,
         result=result,
         confirmed=confirmed,
-        hint=None if confirmed else invitation.hint,
+        unverified_report=None if confirmed else invitation.unverified_report,
     )
 
 
-def _expire(invitation: Invitation, policy: Policy, now: datetime) -> Step:
+def _expire(invitation: Invitation, policy: Policy, now: datetime) -> Transition:
     expired = replace(invitation, state=State.EXPIRED, expired_at=_deadline(invitation, policy))
     later = min(_next_check(expired, policy, now), now + LATE_WINDOW)
-    check = Due(TaskKind.CHECK, later) if _askable(expired) else Cancel(TaskKind.CHECK)
-    return Step(expired, (check, *_tell(expired, now)))
+    check = ScheduleTask(TaskKind.CHECK, later) if _askable(expired) else CancelTask(TaskKind.CHECK)
+    return Transition(expired, (check, *_tell(expired, now)))
 
 
 def _deadline(invitation: Invitation, policy: Policy) -> datetime:
@@ -693,18 +841,30 @@ def _deadline(invitation: Invitation, policy: Policy) -> datetime:
 
 def _end(invitation: Invitation, policy: Policy) -> datetime:
     deadline = _deadline(invitation, policy)
-    return deadline + GRACE if invitation.started_at is not None else deadline
+    return deadline + STARTED_GRACE if invitation.started_at is not None else deadline
 
 
 def _looks_until(invitation: Invitation, policy: Policy) -> datetime:
-    """When we stop asking by ourselves about a late completion, or for the confirmation of a report."""
+    """When we stop asking by ourselves about a late completion, or for the confirmation of a
+    report.
+    """
     since = invitation.completed_at or _end(invitation, policy)
-    return max(since, invitation.hint.seen_at if invitation.hint is not None else since) + LATE_WINDOW
+    return (
+        max(
+            since,
+            invitation.unverified_report.seen_at
+            if invitation.unverified_report is not None
+            else since,
+        )
+        + LATE_WINDOW
+    )
 
 
 def _soon(invitation: Invitation, policy: Policy, now: datetime) -> datetime:
-    """The next CHECK after a change: at once where there is a hint, as soon as no create is under way any more."""
-    at_once = invitation.hint is not None and _pending(invitation) is None
+    """The next CHECK after a change: at once where there is a hint, as soon as no create is under
+    way any more.
+    """
+    at_once = invitation.unverified_report is not None and _pending(invitation) is None
     return now if at_once else _next_poll(invitation, policy, now)
 
 
@@ -713,7 +873,7 @@ def _next_poll(invitation: Invitation, policy: Policy, now: datetime) -> datetim
     if pending is not None:
         return max(pending.started_at + policy.create_bound, now)
     end = _end(invitation, policy)
-    if reference_of(invitation) is None:
+    if current_reference(invitation) is None:
         return max(end, now)
     poll = now + policy.poll_every
     return min(poll, end) if end > now else poll
@@ -721,11 +881,16 @@ def _next_poll(invitation: Invitation, policy: Policy, now: datetime) -> datetim
 
 def _next_check(invitation: Invitation, policy: Policy, now: datetime) -> datetime:
     poll = _next_poll(invitation, policy, now)
-    if invitation.hint is None:
+    if invitation.unverified_report is None:
         return poll
-    # A hint that is not true yet: look again after as long as it has waited, so quickly first and seldom later.
-    again = min(poll, now + max(QUICKEST_CHECK, now - invitation.hint.seen_at))
-    return again if _report(invitation) is None else min(again, invitation.hint.seen_at + DENIAL_PATIENCE)
+    # A hint that is not true yet: look again after as long as it has waited, so quickly first and
+    # seldom later.
+    again = min(poll, now + max(MIN_CHECK_DELAY, now - invitation.unverified_report.seen_at))
+    return (
+        again
+        if _report(invitation) is None
+        else min(again, invitation.unverified_report.seen_at + NO_RESULT_TIMEOUT)
+    )
 
 
 def _unsettled(invitation: Invitation) -> bool:
@@ -738,35 +903,47 @@ def _unsettled(invitation: Invitation) -> bool:
 def _report(invitation: Invitation) -> Result | None:
     """The report that completes the invitation unless the provider does it first."""
     waiting = invitation.state in OPEN or invitation.state is State.EXPIRED
-    return invitation.hint.report if waiting and invitation.hint is not None else None
+    return (
+        invitation.unverified_report.report
+        if waiting and invitation.unverified_report is not None
+        else None
+    )
 
 
 def _counts(invitation: Invitation, patience: timedelta, now: datetime) -> bool:
     """A report has waited for as long as it has to."""
-    hint = invitation.hint
-    return hint is not None and _report(invitation) is not None and now >= hint.seen_at + patience
+    unverified_report = invitation.unverified_report
+    return (
+        unverified_report is not None
+        and _report(invitation) is not None
+        and now >= unverified_report.seen_at + patience
+    )
 
 
 def _owed(invitation: Invitation, attempt: Attempt) -> bool:
     """Has the provider to anonymise this attempt's application?"""
     if attempt.reference_id is None or attempt.anonymised:
         return False
-    return invitation.state in (State.ERASED, State.FAILED) or attempt.outcome is Outcome.ORPHAN
+    return (
+        invitation.state in (State.ERASED, State.FAILED) or attempt.outcome is CreateOutcome.ORPHAN
+    )
 
 
 def _askable(invitation: Invitation) -> bool:
     """Is there, or may there be in a moment, an application to ask about?"""
-    return reference_of(invitation) is not None or _pending(invitation) is not None
+    return current_reference(invitation) is not None or _pending(invitation) is not None
 
 
 def _beyond_asking(invitation: Invitation) -> bool:
-    """There is a report, and the provider cannot have been asked about it: whatever it said or not was about another one."""
+    """There is a report, and the provider cannot have been asked about it: whatever it said or not
+    was about another one.
+    """
     return _report(invitation) is not None and not _askable(invitation)
 
 
 def _pending(invitation: Invitation) -> Attempt | None:
     last = invitation.attempts[-1] if invitation.attempts else None
-    return last if last is not None and last.outcome is Outcome.PENDING else None
+    return last if last is not None and last.outcome is CreateOutcome.PENDING else None
 
 
 def _attempt(invitation: Invitation, number: int) -> Attempt:
@@ -774,7 +951,7 @@ def _attempt(invitation: Invitation, number: int) -> Attempt:
 
 
 def _with_attempt(
-    invitation: Invitation, number: int, *, outcome: Outcome, reference_id: str | None = None
+    invitation: Invitation, number: int, *, outcome: CreateOutcome, reference_id: str | None = None
 ) -> Invitation:
     changed = replace(_attempt(invitation, number), outcome=outcome, reference_id=reference_id)
     attempts = (*invitation.attempts[: number - 1], changed, *invitation.attempts[number:])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from bridge.core import ids
 
 
-class Purpose:
+class LinkPurpose:
     """What a link is for; a token made for one purpose is worthless for another."""
 
     SHARE = "share"
@@ -18,7 +18,7 @@ class Purpose:
 
 
 @dataclass(frozen=True, slots=True)
-class Links:
+class LinkSigner:
     """Makes and reads links; *keys* newest first: the newest signs, all listed ones are honoured."""
 
     public_url: str
@@ -30,19 +30,19 @@ class Links:
 
     def share(self, invitation_id: str) -> str:
         """For colleagues without a login: works for as long as the result is kept."""
-        return f"{self.public_url}/share/{self._token(Purpose.SHARE, invitation_id)}"
+        return f"{self.public_url}/share/{self._token(LinkPurpose.SHARE, invitation_id)}"
 
     def results(self, invitation_id: str) -> str:
         """The page that recruiters see; the same in every state."""
-        return f"{self.public_url}/results/{self._token(Purpose.RESULTS, invitation_id)}"
+        return f"{self.public_url}/results/{self._token(LinkPurpose.RESULTS, invitation_id)}"
 
     def report(self, invitation_id: str) -> str:
         """The result as a PDF."""
-        return f"{self.public_url}/reports/{self._token(Purpose.REPORT, invitation_id)}.pdf"
+        return f"{self.public_url}/reports/{self._token(LinkPurpose.REPORT, invitation_id)}.pdf"
 
     def start(self, invitation_id: str) -> str:
         """The landing page in front of the provider's one-time link."""
-        return f"{self.public_url}/start/{self._token(Purpose.START, invitation_id)}"
+        return f"{self.public_url}/start/{self._token(LinkPurpose.START, invitation_id)}"
 
     def read(self, purpose: str, token: str) -> str | None:
         """The invitation id behind a token of this purpose; None for anything else."""

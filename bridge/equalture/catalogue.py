@@ -1,4 +1,6 @@
-"""Equalture's job list with a memory: asked for once at a time, repeated for moments, kept for outages."""
+"""Equalture's job list with a memory: asked for once at a time, repeated for moments, kept for
+outages.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +12,8 @@ from datetime import timedelta
 import structlog
 from aiocache import SimpleMemoryCache
 
+from bridge.core.assessment import Job
 from bridge.core.customers import Customer
-from bridge.core.models import Job
 from bridge.errors import UpstreamError
 from bridge.ports import AssessmentProvider, Monotonic
 from bridge.single_flight import SingleFlight
@@ -26,10 +28,11 @@ class _Known:
 
 
 class JobCatalogue:
-    """``TestCatalogue`` over a provider.
+    """``JobSource`` over a provider.
 
-    A list younger than *life* is given again without asking; one younger than *stale_limit* is given when the provider fails,
-    whatever its error: an old list is worth more to HR than none. *monotonic* is the clock for both, in seconds.
+    A list younger than *life* is given again without asking; one younger than *stale_limit* is
+    given when the provider fails, whatever its error: an old list is worth more to HR than none.
+    *monotonic* is the clock for both, in seconds.
     """
 
     def __init__(
@@ -49,10 +52,11 @@ class JobCatalogue:
         self._flights: SingleFlight[str, tuple[Job, ...]] = SingleFlight()
 
     async def list_jobs(self, customer: Customer, *, fresh: bool = False) -> tuple[Job, ...]:
-        """The jobs, perhaps *life* old, or older when the provider is down; *fresh*: asked for now (or being asked for).
+        """The jobs, perhaps *life* old, or older when the provider is down; *fresh*: asked for now
+        (or being asked for).
 
-        Callers share one request; cancelling one leaves the others alone. Raises the provider's ``UpstreamError`` where no list
-        is left.
+        Callers share one request; cancelling one leaves the others alone. Raises the provider's
+        ``UpstreamError`` where no list is left.
         """
         key = _key(customer)
         if not fresh:
@@ -76,7 +80,8 @@ class JobCatalogue:
                 status=error.status,
             )
             return known.jobs
-        # The cache's own life only bounds memory (and 0 would mean for ever to it); age is judged by our clock.
+        # The cache's own life only bounds memory (and 0 would mean for ever to it); age is judged
+        # by our clock.
         keep_s = max(self._life_s, self._stale_s, 1.0)
         await self._memory.set(key, _Known(jobs, self._monotonic()), ttl=keep_s)
         return jobs
@@ -87,7 +92,9 @@ class JobCatalogue:
 
 
 def _key(customer: Customer) -> str:
-    """Digest of the customer and its account: a changed account must not be shown the old one's jobs."""
+    """Digest of the customer and its account: a changed account must not be shown the old one's
+    jobs.
+    """
     access = customer.equalture
     parts = (customer.key, access.base_url, access.client_id, access.client_secret.reveal())
     return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()

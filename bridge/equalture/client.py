@@ -1,4 +1,6 @@
-"""Equalture over HTTP: carries ``protocol``'s calls, keeps the token fresh, and tells "not sent" from "perhaps done"."""
+"""Equalture over HTTP: carries ``protocol``'s calls, keeps the token fresh, and tells "not sent"
+from "perhaps done".
+"""
 
 from __future__ import annotations
 
@@ -15,8 +17,15 @@ import orjson
 import structlog
 from yarl import URL
 
+from bridge.core.assessment import (
+    CreatedApplication,
+    Job,
+    NewApplication,
+    Progress,
+    PublicLink,
+    Result,
+)
 from bridge.core.customers import Customer
-from bridge.core.models import Created, Draft, Job, Progress, PublicLink, Result
 from bridge.egress import AnswerTooLarge, Flight, in_words, read_capped
 from bridge.equalture import protocol
 from bridge.equalture.protocol import Call, Reply
@@ -46,21 +55,25 @@ def ignore(operation: str, outcome: str, seconds: float) -> None:
 
 @dataclass(slots=True)
 class _Trip:
-    """How far one operation got: *flight* is None until its own request begins, *head* until a status came."""
+    """How far one operation got: *flight* is None until its own request begins, *head* until a
+    status came.
+    """
 
     flight: Flight | None = None
     head: Reply | None = None
 
 
 def surely_not_sent(error: BaseException, flight: Flight | None) -> bool:
-    """Whether a request that ended in *error* certainly never left; *flight* None: it was not even begun.
+    """Whether a request that ended in *error* certainly never left; *flight* None: it was not even
+    begun.
 
-    A time-out, a lost connection (also a reused one that the server had closed) and a broken answer prove nothing.
+    A time-out, a lost connection (also a reused one that the server had closed) and a broken answer
+    prove nothing.
     """
     if flight is None or not flight.may_have_left:
         return True
-    # ConnectionTimeoutError is a TimeoutError as well, and ClientConnectorError (refused, DNS, TLS) a ClientOSError: these are
-    # the members of those families that come before sending.
+    # ConnectionTimeoutError is a TimeoutError as well, and ClientConnectorError (refused, DNS, TLS)
+    # a ClientOSError: these are the members of those families that come before sending.
     return isinstance(
         error,
         (
@@ -73,10 +86,12 @@ def surely_not_sent(error: BaseException, flight: Flight | None) -> bool:
 
 
 class EqualtureClient:
-    """``AssessmentProvider`` over one injected session (see ``egress.session``; the session stays the caller's to close).
+    """``AssessmentProvider`` over one injected session (see ``egress.session``; the session stays
+    the caller's to close).
 
-    Every method is bounded by the customer's time-out in total, token and the one repetition after a 401 included, and raises
-    ``UpstreamError`` only. *observe* hears of each operation, ``token`` included.
+    Every method is bounded by the customer's time-out in total, token and the one repetition after
+    a 401 included, and raises ``UpstreamError`` only. *observe* hears of each operation, ``token``
+    included.
     """
 
     def __init__(
@@ -97,8 +112,12 @@ class EqualtureClient:
         """The customer's published jobs."""
         return await self._perform(customer, protocol.jobs(), protocol.read_jobs)
 
-    async def create_application(self, customer: Customer, draft: Draft) -> Created:
-        """Make an application; raises ``Refused``, ``Unavailable`` (both: surely not made) or ``OutcomeUnknown``."""
+    async def create_application(
+        self, customer: Customer, draft: NewApplication
+    ) -> CreatedApplication:
+        """Make an application; raises ``Refused``, ``Unavailable`` (both: surely not made) or
+        ``OutcomeUnknown``.
+        """
         return await self._perform(customer, protocol.create(draft), protocol.read_created)
 
     async def get_progress(self, customer: Customer, reference_id: str) -> Progress:
@@ -116,7 +135,9 @@ class EqualtureClient:
         call = protocol.public_link(reference_id, customer.equalture.locale)
         return await self._perform(customer, call, protocol.read_public_link)
 
-    async def hire(self, customer: Customer, reference_id: str, *, add_to_team: bool, start_date: str | None) -> None:
+    async def hire(
+        self, customer: Customer, reference_id: str, *, add_to_team: bool, start_date: str | None
+    ) -> None:
         """Hire the applicant; raises like ``create_application``."""
         call = protocol.hire(reference_id, add_to_team=add_to_team, start_date=start_date)
         await self._perform(customer, call, protocol.read_hired)
@@ -125,7 +146,9 @@ class EqualtureClient:
         """Anonymise the application; returns when it is done or was done already."""
         await self._perform(customer, protocol.anonymise(reference_id), protocol.read_anonymised)
 
-    async def _perform(self, customer: Customer, call: Call, read: Callable[[Call, Reply], _T]) -> _T:
+    async def _perform(
+        self, customer: Customer, call: Call, read: Callable[[Call, Reply], _T]
+    ) -> _T:
         outcome, began = "cancelled", self._monotonic()
         call = replace(call, private=(*call.private, customer.equalture.client_secret.reveal()))
         try:
@@ -147,8 +170,9 @@ class EqualtureClient:
                 reply = await self._send(customer, call, trip, token, skip_401=True)
                 if reply.status != 401:
                     return reply
-                # The token's life is documented in words only, so the 401 is the truth about it. It also means that nothing
-                # was done: repeating is safe even for a create. Once: a second 401 is about the credentials.
+                # The token's life is documented in words only, so the 401 is the truth about it. It
+                # also means that nothing was done: repeating is safe even for a create. Once: a
+                # second 401 is about the credentials.
                 self._tokens.invalidate(customer, token)
                 trip.flight = trip.head = None
                 token = await self._token(customer, call)
@@ -181,8 +205,9 @@ class EqualtureClient:
                 except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
                     if surely_not_sent(error, trip.flight):
                         raise
-                    # Most likely a kept-alive connection that the server closed meanwhile. aiohttp repeats by itself what is
-                    # idempotent by method (GET, DELETE), never a POST; this POST is harmless to repeat.
+                    # Most likely a kept-alive connection that the server closed meanwhile. aiohttp
+                    # repeats by itself what is idempotent by method (GET, DELETE), never a POST;
+                    # this POST is harmless to repeat.
                     reply = await self._send(customer, call, trip)
             outcome = _outcome(call, reply)
         except _LOST as error:
@@ -194,11 +219,22 @@ class EqualtureClient:
         return reply
 
     async def _send(
-        self, customer: Customer, call: Call, trip: _Trip, token: str = "", *, skip_401: bool = False
+        self,
+        customer: Customer,
+        call: Call,
+        trip: _Trip,
+        token: str = "",
+        *,
+        skip_401: bool = False,
     ) -> Reply:
-        """One request and its answer; *trip* is kept up to date for whoever catches what this lets through."""
+        """One request and its answer; *trip* is kept up to date for whoever catches what this lets
+        through.
+        """
         access = customer.equalture
-        headers = {"Accept": "application/json", "Authorization": call.authorization or f"Bearer {token}"}
+        headers = {
+            "Accept": "application/json",
+            "Authorization": call.authorization or f"Bearer {token}",
+        }
         body = None
         if call.json is not None:
             headers["Content-Type"] = "application/json"
@@ -242,17 +278,22 @@ class EqualtureClient:
 
 
 def _url(base_url: str, call: Call) -> URL:
-    # Paths come encoded from the protocol; yarl would decode what it thinks harmless, and climb on encoded dots.
+    # Paths come encoded from the protocol; yarl would decode what it thinks harmless, and climb on
+    # encoded dots.
     base = str(URL(base_url)).rstrip("/")
     return URL(f"{base}{call.path}{'?' if call.query else ''}{call.query}", encoded=True)
 
 
 def _salvage(call: Call, trip: _Trip, error: BaseException) -> Reply:
-    """What is left when the connection failed or time was up: the status, if that says enough; else raise."""
+    """What is left when the connection failed or time was up: the status, if that says enough; else
+    raise.
+    """
     if trip.head is not None and protocol.failure(call, trip.head.status) is not None:
         return trip.head
     detail = f"no answer ({in_words(error)})"
-    raise protocol.lost(call, surely_not_sent=surely_not_sent(error, trip.flight), detail=detail) from error
+    raise protocol.lost(
+        call, surely_not_sent=surely_not_sent(error, trip.flight), detail=detail
+    ) from error
 
 
 def _outcome(call: Call, reply: Reply) -> str:

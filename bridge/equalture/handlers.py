@@ -1,4 +1,6 @@
-"""What Equalture calls: PUT with a result, once the applicant has completed (introduction, "receiving results")."""
+"""What Equalture calls: PUT with a result, once the applicant has completed (introduction,
+"receiving results").
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,8 @@ from bridge.core.customers import Customer
 from bridge.equalture import schemas, signature
 from bridge.errors import BadSignature, InvalidRequest, NotEnabled, RequestError
 from bridge.ports import Clock
-from bridge.web import body
-from bridge.web.keys import CUSTOMERS, SERVICES
+from bridge.web import request_body
+from bridge.web.app_keys import CUSTOMERS, SERVICES
 from bridge.web.routing import Endpoint, Handler
 
 BODY_LIMIT = 256 * 1024
@@ -23,11 +25,11 @@ log = structlog.get_logger()
 def callback() -> Handler:
     """Take a result in: 200 exactly, and only after Redis has it.
 
-    The URL alone says which application it is, and with the token who may send a body at all. An unreadable body is an error,
-    yet the check that it stands for is made due all the same: whoever knows the secret has something to say, and the truth is
-    fetched with our own token.
+    The URL alone says which application it is, and with the token who may send a body at all. An
+    unreadable body is an error, yet the check that it stands for is made due all the same: whoever
+    knows the secret has something to say, and the truth is fetched with our own token.
     """
-    intake = body.Intake(BODY_LIMIT)
+    intake = request_body.BodyReader(BODY_LIMIT)
 
     async def handle(request: web.Request) -> web.StreamResponse:
         results = request.app[SERVICES].results
@@ -40,22 +42,28 @@ def callback() -> Handler:
         )
         bind_contextvars(customer=invitation.customer)
         try:
-            parsed = body.as_json(await intake.read(request, invitation.customer, unpack=True))
+            parsed = request_body.as_json(
+                await intake.read(request, invitation.customer, unpack=True)
+            )
             if not isinstance(parsed, dict):
                 msg = "The body has to be a JSON object."
                 raise InvalidRequest(msg, {"body": ["Not an object."]})
         except (RequestError, ConnectionError):
-            await results.take_hint(invitation, attempt, None)
+            await results.receive_report(invitation, attempt, None)
             raise
-        await results.take_hint(invitation, attempt, schemas.read_report(parsed))
+        await results.receive_report(invitation, attempt, schemas.read_report(parsed))
         return web.Response(body=orjson.dumps({"status": "ok"}), content_type="application/json")
 
     return handle
 
 
 def webhook(clock: Clock) -> Handler:
-    """Take an event in (equalture-ats.readme.io/reference/webhooks-1): 401 unless signed by Standard Webhooks and fresh."""
-    intake = body.Intake(BODY_LIMIT, body.Room(8 * 1024 * 1024, 2 * 1024 * 1024))
+    """Take an event in (equalture-ats.readme.io/reference/webhooks-1): 401 unless signed by
+    Standard Webhooks and fresh.
+    """
+    intake = request_body.BodyReader(
+        BODY_LIMIT, request_body.BodyBudget(8 * 1024 * 1024, 2 * 1024 * 1024)
+    )
 
     async def handle(request: web.Request) -> web.StreamResponse:
         customer = request.app[CUSTOMERS]().find(request.match_info["customer"])
@@ -70,11 +78,14 @@ def webhook(clock: Clock) -> Handler:
             raw = await intake.read(request, customer.key)
             event_id = signature.verify(raw, delivery, secret.reveal())
         except BadSignature as error:
-            # A clock that is off, or a secret that was changed on one side only: the operator has to see which.
+            # A clock that is off, or a secret that was changed on one side only: the operator has
+            # to see which.
             log.warning("webhook.refused", customer=customer.key, reason=str(error))
             raise
-        event = schemas.read_event(body.as_json(raw))
-        await request.app[SERVICES].events.take(customer, event_id, event.word, event.reference_id, event.at)
+        event = schemas.read_event(request_body.as_json(raw))
+        await request.app[SERVICES].events.take(
+            customer, event_id, event.word, event.reference_id, event.at
+        )
         return web.Response(body=orjson.dumps({"status": "ok"}), content_type="application/json")
 
     return handle
@@ -100,7 +111,10 @@ def endpoints(clock: Clock) -> list[Endpoint]:
             },
             "equalture",
             request="application/json",
-            parameters={"invitation_id": "The bridge's invitation id.", "secret": "The secret of this attempt."},
+            parameters={
+                "invitation_id": "The bridge's invitation id.",
+                "secret": "The secret of this attempt.",
+            },
         ),
         Endpoint(
             "POST",
@@ -124,10 +138,11 @@ def endpoints(clock: Clock) -> list[Endpoint]:
 
 
 def _token(request: web.Request, customer: Customer) -> str:
-    """The callback token that was sent: behind ``Bearer`` or ``Token``, or alone; empty without exactly one.
+    """The callback token that was sent: behind ``Bearer`` or ``Token``, or alone; empty without
+    exactly one.
 
-    # Assumption: a token is "arranged by personal contact" (introduction, "Receiving application results"), without a word
-    # on its header. Setting: equalture.callback_header.
+    # Assumption: a token is "arranged by personal contact" (introduction, "Receiving application
+    results"), without a word # on its header. Setting: equalture.callback_header.
     """
     given = request.headers.getall(customer.equalture.callback_header, ())
     scheme, blank, value = given[0].strip().partition(" ") if len(given) == 1 else ("", "", "")

@@ -1,8 +1,9 @@
 """Equalture's "connect_ats" calls without any I/O: how to ask, and what an answer means.
 
-Builders make a frozen ``Call``; a reader turns the ``Reply`` to it into a core value or raises the ``UpstreamError`` that says who
-must act. Page of every rule: equalture-ats.readme.io/reference/introduction (sections named below). It documents successes
-only; how failures are sorted is therefore ours, in one place: ``failure``.
+Builders make a frozen ``Call``; a reader turns the ``Reply`` to it into a core value or raises the
+``UpstreamError`` that says who must act. Page of every rule:
+equalture-ats.readme.io/reference/introduction (sections named below). It documents successes only;
+how failures are sorted is therefore ours, in one place: ``failure``.
 """
 
 from __future__ import annotations
@@ -15,22 +16,35 @@ from functools import partial
 from typing import TypeVar
 from urllib.parse import quote, urlencode
 
-from bridge import wire
+from bridge import response_parsing
+from bridge.core.assessment import (
+    CreatedApplication,
+    Job,
+    NewApplication,
+    Progress,
+    PublicLink,
+    Result,
+)
 from bridge.core.customers import DONE_WORDS, ProviderAccess
-from bridge.core.models import Created, Draft, Job, Progress, PublicLink, Result
 from bridge.equalture import schemas
 from bridge.errors import ContractBroken, OutcomeUnknown, Refused, Unavailable, UpstreamError
 
 VENDOR = "equalture"
 _ONCE = frozenset({"create", "hire"})
-"""Operations with effects that a repetition would double; all others can be asked again at any time."""
+"""Operations with effects that a repetition would double; all others can be asked again at any
+time.
+"""
 
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request. *path* and *query* are encoded already; *private* are texts that no log may show, should they be echoed."""
+    """One request.
+
+    *path* and *query* are encoded already; *private* are texts that no log may show, should they be
+    echoed.
+    """
 
     operation: str
     method: str
@@ -49,7 +63,9 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One answer; *headers* with lower-case names, *at* the time it came (aware UTC), *fault*: why its body is not whole."""
+    """One answer; *headers* with lower-case names, *at* the time it came (aware UTC), *fault*: why
+    its body is not whole.
+    """
 
     status: int
     body: bytes = field(repr=False)
@@ -58,7 +74,8 @@ class Reply:
     fault: str | None = None
 
 
-# -- asking ------------------------------------------------------------------------------------------------------------
+# -- asking
+# ------------------------------------------------------------------------------------------------------------
 
 
 def token(access: ProviderAccess, method: str) -> Call:
@@ -66,7 +83,8 @@ def token(access: ProviderAccess, method: str) -> Call:
 
     *method* is POST or GET: older versions of the page say GET.
     """
-    # Assumption: the page names an "access_token endpoint" without a path; setting equalture.token_path.
+    # Assumption: the page names an "access_token endpoint" without a path; setting
+    # equalture.token_path.
     secret = access.client_secret.reveal()
     credentials = base64.b64encode(f"{access.client_id}:{secret}".encode()).decode()
     return Call(
@@ -83,7 +101,7 @@ def jobs() -> Call:
     return Call("jobs", "GET", "/connect_ats/jobs")
 
 
-def create(draft: Draft) -> Call:
+def create(draft: NewApplication) -> Call:
     """Make an application whose link we deliver ourselves (sections 2 and "Invitation types")."""
     person = draft.candidate
     names = (person.first_name, person.last_name)
@@ -93,8 +111,9 @@ def create(draft: Draft) -> Call:
         "/connect_ats/applications",
         json={
             "job_id": draft.job_id,
-            # Assumption: the page gives the two values of invitation_type but not its place; the top level is the natural
-            # one. Only one_time_link answers with the link that softgarden must have. No setting.
+            # Assumption: the page gives the two values of invitation_type but not its place; the
+            # top level is the natural one. Only one_time_link answers with the link that softgarden
+            # must have. No setting.
             "invitation_type": "one_time_link",
             "callback_url": draft.callback_url,
             "applicant_details": {
@@ -124,12 +143,15 @@ def results(reference_id: str, locale: str) -> Call:
 
 def public_link(reference_id: str, locale: str) -> Call:
     """Ask for a link without login (section 5a)."""
-    return Call("public_link", "GET", _application(reference_id, "public_link"), query=_locale(locale))
+    return Call(
+        "public_link", "GET", _application(reference_id, "public_link"), query=_locale(locale)
+    )
 
 
 def hire(reference_id: str, *, add_to_team: bool, start_date: str | None) -> Call:
     """Hire the applicant (section 4); *start_date* is ``YYYY-MM-DD``."""
-    # Assumption: add_to_team is drawn as a string though described as true or false; the drawing is taken. No setting.
+    # Assumption: add_to_team is drawn as a string though described as true or false; the drawing is
+    # taken. No setting.
     body: dict[str, object] = {"add_to_team": "true" if add_to_team else "false"}
     if start_date is not None:
         body["start_date"] = start_date
@@ -142,8 +164,8 @@ def anonymise(reference_id: str) -> Call:
 
 
 def _application(reference_id: str, action: str) -> str:
-    # Reference ids are opaque (the page's own samples are no UUIDs), so they are encoded as one segment, dots included
-    # where a segment of dots would climb up the path.
+    # Reference ids are opaque (the page's own samples are no UUIDs), so they are encoded as one
+    # segment, dots included where a segment of dots would climb up the path.
     segment = quote(reference_id, safe="", errors="replace")
     if not segment.strip("."):
         segment = segment.replace(".", "%2E")
@@ -151,12 +173,14 @@ def _application(reference_id: str, action: str) -> str:
 
 
 def _locale(locale: str) -> str:
-    # The page draws the parameter as a JSON object and calls it a query parameter; only "en" is shown.
+    # The page draws the parameter as a JSON object and calls it a query parameter; only "en" is
+    # shown.
     # Assumption: other language codes work as well; setting equalture.locale (empty: not sent).
     return urlencode({"locale": locale}) if locale else ""
 
 
-# -- reading -----------------------------------------------------------------------------------------------------------
+# -- reading
+# -----------------------------------------------------------------------------------------------------------
 
 
 def read_token(call: Call, reply: Reply) -> str:
@@ -169,8 +193,10 @@ def read_jobs(call: Call, reply: Reply) -> tuple[Job, ...]:
     return _read(call, reply, schemas.read_jobs)
 
 
-def read_created(call: Call, reply: Reply) -> Created:
-    """The new application; a success that names none is ``OutcomeUnknown``: it may exist all the same."""
+def read_created(call: Call, reply: Reply) -> CreatedApplication:
+    """The new application; a success that names none is ``OutcomeUnknown``: it may exist all the
+    same.
+    """
     return _read(call, reply, schemas.read_created)
 
 
@@ -182,7 +208,8 @@ def read_progress(call: Call, reply: Reply, done_words: Iterable[str] = DONE_WOR
 def read_result(call: Call, reply: Reply) -> Result | None:
     """The result; None: not ready yet.
 
-    What comes before completion is not documented, so every 4xx counts that says nothing of our credentials or pace.
+    What comes before completion is not documented, so every 4xx counts that says nothing of our
+    credentials or pace.
     """
     if 400 <= reply.status < 500 and reply.status not in (401, 403, 408, 429):
         return None
@@ -201,7 +228,8 @@ def read_hired(call: Call, reply: Reply) -> None:
 
 def read_anonymised(call: Call, reply: Reply) -> None:
     """Return if the application is anonymised, now or before."""
-    # Assumption: what is unknown or gone needs no anonymising any more; the page documents 200 only. No setting.
+    # Assumption: what is unknown or gone needs no anonymising any more; the page documents 200
+    # only. No setting.
     if reply.status not in (404, 410):
         _read_done(call, reply)
 
@@ -251,7 +279,9 @@ def _read(call: Call, reply: Reply, reader: Callable[[object], _T]) -> _T:
         return reader(_json(reply.body))
     except ValueError as error:
         # For a create this is no different from silence: it may have been done.
-        raise _error(OutcomeUnknown if call.once else ContractBroken, call, reply, str(error)) from None
+        raise _error(
+            OutcomeUnknown if call.once else ContractBroken, call, reply, str(error)
+        ) from None
 
 
 def _read_done(call: Call, reply: Reply) -> None:
@@ -260,7 +290,8 @@ def _read_done(call: Call, reply: Reply) -> None:
             raise ValueError("not an object")
 
     check(call, reply)
-    # The answer holds nothing that is needed, and 204 none at all; but a page of some proxy is no confirmation.
+    # The answer holds nothing that is needed, and 204 none at all; but a page of some proxy is no
+    # confirmation.
     if reply.body or reply.fault is not None:
         _read(call, reply, done)
 
@@ -274,7 +305,7 @@ def _report(answer: object) -> Result:
 
 def _json(body: bytes) -> object:
     try:
-        return wire.loads(body)
+        return response_parsing.loads(body)
     except ValueError:
         # The parser's message may quote the answer.
         raise ValueError("not JSON") from None
@@ -286,6 +317,8 @@ def _error(kind: type[UpstreamError], call: Call, reply: Reply, detail: str) -> 
         call.operation,
         detail,
         status=reply.status,
-        retry_after_s=wire.parse_retry_after(reply.headers.get("retry-after"), reply.at, reply.headers.get("date")),
-        excerpt=wire.redact(reply.body.decode("utf-8", "replace"), call.private),
+        retry_after_s=response_parsing.parse_retry_after(
+            reply.headers.get("retry-after"), reply.at, reply.headers.get("date")
+        ),
+        excerpt=response_parsing.redact(reply.body.decode("utf-8", "replace"), call.private),
     )

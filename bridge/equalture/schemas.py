@@ -1,10 +1,11 @@
 """Equalture's JSON in every variant its pages show, turned into core values.
 
-Short answers with required fields are marshmallow schemas; job lists and reports are read leniently by hand, since there an
-odd part must be left out and not fail the rest. Everything here raises ``ValueError`` and nothing else, with a message that
-names fields but never repeats their content.
+Short answers with required fields are marshmallow schemas; job lists and reports are read leniently
+by hand, since there an odd part must be left out and not fail the rest. Everything here raises
+``ValueError`` and nothing else, with a message that names fields but never repeats their content.
 
-Pages: equalture-ats.readme.io/reference/introduction. Fields that it does not name are ignored everywhere.
+Pages: equalture-ats.readme.io/reference/introduction. Fields that it does not name are ignored
+everywhere.
 """
 
 from __future__ import annotations
@@ -18,8 +19,8 @@ from urllib.parse import urlsplit
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load
 
+from bridge.core.assessment import CreatedApplication, Job, Progress, PublicLink, Result, Trait
 from bridge.core.customers import DONE_WORDS
-from bridge.core.models import Created, Job, Progress, PublicLink, Result, Trait
 
 TEXT_LIMIT = 500
 """Characters kept of a display text."""
@@ -29,7 +30,10 @@ ITEMS_LIMIT = 100
 """Traits and summary lines kept of one report."""
 SCORES = range(1, 6)
 NOT_YET_WORDS = frozenset({"invited", "pending", "started", "in progress", "in_progress"})
-"""Words that cannot mean finished. None is documented; any other is told once, in case that it does mean it."""
+"""Words that cannot mean finished.
+
+None is documented; any other is told once, in case that it does mean it.
+"""
 
 _CONTROL = re.compile(r"[\x00-\x20\x7f-\xa0]+")
 _HOST = re.compile(r"[\w.:\[\]-]+")
@@ -50,9 +54,9 @@ def read_token(answer: object) -> str:
 def read_jobs(answer: object) -> tuple[Job, ...]:
     """The jobs, each id once, in Equalture's order (section 1).
 
-    Today's page shows a bare list, older versions ``{"jobs": [...]}``; ``{"data": [...]}`` is read too. Entries without an id are
-    skipped, a missing name is the id. An empty list is believed; one in which nothing is a job is not, since HR would take
-    "no tests" for the truth.
+    Today's page shows a bare list, older versions ``{"jobs": [...]}``; ``{"data": [...]}`` is read
+    too. Entries without an id are skipped, a missing name is the id. An empty list is believed; one
+    in which nothing is a job is not, since HR would take "no tests" for the truth.
     """
     entries = answer
     if isinstance(answer, dict):
@@ -69,17 +73,21 @@ def read_jobs(answer: object) -> tuple[Job, ...]:
     return tuple(jobs.values())
 
 
-def read_created(answer: object) -> Created:
-    """The application just made (sections 2 and "Invitation types"); without a usable link its *assessment_url* is None."""
-    created: Created = _load(_CreatedAnswer(), answer)
+def read_created(answer: object) -> CreatedApplication:
+    """The application just made (sections 2 and "Invitation types"); without a usable link its
+    *assessment_url* is None.
+    """
+    created: CreatedApplication = _load(_CreatedAnswer(), answer)
     return created
 
 
 def read_progress(answer: object, done_words: Iterable[str] = DONE_WORDS) -> Progress:
-    """How far an application is (section 5c: "completed, with results available, or still in progress").
+    """How far an application is (section 5c: "completed, with results available, or still in
+    progress").
 
-    # Assumption: a candidate hired after completion may be reported as "hired", a state that section 3 names; the results
-    # are asked for next and decide. Only "completed" is documented; setting equalture.done_words.
+    # Assumption: a candidate hired after completion may be reported as "hired", a state that
+    section 3 names; the results # are asked for next and decide. Only "completed" is documented;
+    setting equalture.done_words.
     """
     word: str = _load(_StatusAnswer(), answer)
     low = " ".join(word.lower().split())
@@ -94,10 +102,13 @@ def read_public_link(answer: object) -> PublicLink:
 
 
 def read_report(answer: object) -> Result | None:
-    """A result, from a callback's body or from GET results; None: nothing usable in it. Never raises.
+    """A result, from a callback's body or from GET results; None: nothing usable in it.
 
-    Both have ``fit``, ``results_url``, ``scores`` and ``detailed_scores`` ("Receiving application results", section 5b). Only these
-    are kept, bounded in number and length; whatever is missing, null or of another type is left out.
+    Never raises.
+
+    Both have ``fit``, ``results_url``, ``scores`` and ``detailed_scores`` ("Receiving application
+    results", section 5b). Only these are kept, bounded in number and length; whatever is missing,
+    null or of another type is left out.
     """
     if not isinstance(answer, dict):
         return None
@@ -111,7 +122,7 @@ def read_report(answer: object) -> Result | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class ProviderEvent:
     """A webhook's event; *word* is ``started``, ``finished`` or what else it ends in."""
 
     word: str
@@ -119,18 +130,21 @@ class Event:
     at: datetime | None = None
 
 
-def read_event(answer: object) -> Event:
+def read_event(answer: object) -> ProviderEvent:
     """A webhook's event, read leniently: what cannot be read is left out (webhooks-1).
 
-    The page's list says ``application_started``, its samples ``assessment_started``: the end of the name decides.
-    # Assumption: ``application_start_date``, which has no zone, is in UTC. No setting: it only opens the grace period.
+    The page's list says ``application_started``, its samples ``assessment_started``: the end of the
+    name decides. # Assumption: ``application_start_date``, which has no zone, is in UTC. No
+    setting: it only opens the grace period.
     """
     event = answer if isinstance(answer, dict) else {}
     data = event.get("data")
     data = data if isinstance(data, dict) else {}
     kind = event.get("type")
     word = kind.lower().rpartition("_")[2] if isinstance(kind, str) else ""
-    return Event(word, _opaque(data.get("reference_id")), _time(data.get("application_start_date")))
+    return ProviderEvent(
+        word, _opaque(data.get("reference_id")), _time(data.get("application_start_date"))
+    )
 
 
 def _time(value: object) -> datetime | None:
@@ -162,7 +176,8 @@ def _trait(item: Mapping[str, object]) -> Trait | None:
     name = _text(item.get("trait_name")) or code
     if not name:
         return None
-    # Assumption: a job without a competency profile gives null or no competency_profile; the page shows only jobs with one.
+    # Assumption: a job without a competency profile gives null or no competency_profile; the page
+    # shows only jobs with one.
     profile = item.get("competency_profile")
     if not isinstance(profile, dict):
         profile = {}
@@ -173,7 +188,9 @@ def _trait(item: Mapping[str, object]) -> Trait | None:
         score=_score(item.get("trait_bucket_score")),
         description=_text(item.get("trait_bucket_description")) or "",
         priority=_text(profile.get("priority")),
-        wanted=tuple(sorted({s for s in map(_score, wanted) if s})) if isinstance(wanted, list) else (),
+        wanted=tuple(sorted({s for s in map(_score, wanted) if s}))
+        if isinstance(wanted, list)
+        else (),
     )
 
 
@@ -183,27 +200,44 @@ def _score(value: object) -> int | None:
 
 
 def _text(value: object) -> str | None:
-    """A display text in one line, without control characters, cut to the limit; None where there is none."""
+    """A display text in one line, without control characters, cut to the limit; None where there is
+    none.
+    """
     if not isinstance(value, str):
         return None
     return _CONTROL.sub(" ", value).strip()[:TEXT_LIMIT].strip() or None
 
 
 def _opaque(value: object) -> str | None:
-    """An id. The page says UUID and shows others, so anything that can be written down goes; numbers become text."""
+    """An id.
+
+    The page says UUID and shows others, so anything that can be written down goes; numbers become
+    text.
+    """
     if type(value) is int:
         return str(value)
     return value if isinstance(value, str) and value.strip() else None
 
 
 def _link(value: object) -> str | None:
-    """An absolute http(s) link without user, blanks or control characters; None for everything else."""
-    if not isinstance(value, str) or len(value) > LINK_LIMIT or not value.isprintable() or set(value) & {" ", "\\"}:
+    """An absolute http(s) link without user, blanks or control characters; None for everything
+    else.
+    """
+    if (
+        not isinstance(value, str)
+        or len(value) > LINK_LIMIT
+        or not value.isprintable()
+        or set(value) & {" ", "\\"}
+    ):
         return None
     try:
         parts = urlsplit(value)
         # The host goes into a Content-Security-Policy, in which punctuation has a meaning.
-        fine = parts.scheme in ("http", "https") and bool(parts.hostname) and _HOST.fullmatch(parts.netloc) is not None
+        fine = (
+            parts.scheme in ("http", "https")
+            and bool(parts.hostname)
+            and _HOST.fullmatch(parts.netloc) is not None
+        )
         _ = parts.port  # raises where it is no number
     except ValueError:
         return None
@@ -211,7 +245,9 @@ def _link(value: object) -> str | None:
 
 
 def _life_s(ttl: object, units: object) -> int | None:
-    """Seconds of ``"ttl": "120", "ttl_units": "minutes"``: the number is drawn as a string, both are read leniently."""
+    """Seconds of ``"ttl": "120", "ttl_units": "minutes"``: the number is drawn as a string, both
+    are read leniently.
+    """
     if isinstance(ttl, str) and re.fullmatch(r"\s*[0-9]{1,9}\s*", ttl):
         ttl = int(ttl)
     if type(ttl) is not int or ttl <= 0 or not isinstance(units, str):
@@ -258,9 +294,11 @@ class _CreatedAnswer(_Answer):
     assessment_url = fields.Raw(load_default=None, allow_none=True)
 
     @post_load
-    def _make(self, data: dict[str, Any], **_: Any) -> Created:
+    def _make(self, data: dict[str, Any], **_: Any) -> CreatedApplication:
         # An application exists as soon as it has a reference, so an odd link must not lose that.
-        return Created(reference_id=data["reference_id"], assessment_url=_link(data["assessment_url"]))
+        return CreatedApplication(
+            reference_id=data["reference_id"], assessment_url=_link(data["assessment_url"])
+        )
 
 
 class _StatusAnswer(_Answer):
@@ -288,7 +326,8 @@ def _load(schema: Schema, answer: Any) -> Any:
     try:
         return schema.load(answer)
     except ValidationError as error:
-        # The names are ours: unknown fields are excluded, so nothing of the answer gets into the message.
+        # The names are ours: unknown fields are excluded, so nothing of the answer gets into the
+        # message.
         names = sorted(error.messages) if isinstance(error.messages, dict) else []
         what = ", ".join(name for name in names if name != "_schema") or "the answer as a whole"
         msg = f"missing or unusable: {what}"

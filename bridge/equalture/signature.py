@@ -1,7 +1,8 @@
-"""Standard Webhooks 1.0.0 over raw bytes, free of I/O (equalture-ats.readme.io/reference/webhooks-1 names the specification).
+"""Standard Webhooks 1.0.0 over raw bytes, free of I/O (equalture-ats.readme.io/reference/webhooks-1
+names the specification).
 
-Our own, since the reference library (standardwebhooks 1.1.0) raises on one odd entry beside a good one, parses the body by
-itself and decodes a wrong secret without complaint.
+Our own, since the reference library (standardwebhooks 1.1.0) raises on one odd entry beside a good
+one, parses the body by itself and decodes a wrong secret without complaint.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ class Announced:
 def announced(headers: Mapping[str, str], now: datetime) -> Announced:
     """The headers of a delivery that may be genuine, to be judged before its body is read.
 
-    Raises ``BadSignature`` where one is missing, malformed or too far from *now*. Several signatures may be given; unknown
-    versions and malformed entries are skipped.
+    Raises ``BadSignature`` where one is missing, malformed or too far from *now*. Several
+    signatures may be given; unknown versions and malformed entries are skipped.
     """
     message_id = headers.get("webhook-id", "")
     stamp = headers.get("webhook-timestamp", "")
@@ -49,15 +50,23 @@ def announced(headers: Mapping[str, str], now: datetime) -> Announced:
             f"webhook-timestamp is {skew_s:+.0f} s off the bridge's time, which is Redis's; 300 s are tolerated"
         )
     entries = headers.get("webhook-signature", "").split()
-    given = [value for version, _, value in (entry.partition(",") for entry in entries) if version == "v1"]
-    signatures = tuple(value.encode() for value in given if len(value) == _SIGNATURE_LENGTH and value.isascii())
+    given = [
+        value
+        for version, _, value in (entry.partition(",") for entry in entries)
+        if version == "v1"
+    ]
+    signatures = tuple(
+        value.encode() for value in given if len(value) == _SIGNATURE_LENGTH and value.isascii()
+    )
     if not signatures:
         raise BadSignature("webhook-signature is missing or malformed")
     return Announced(message_id, stamp, signatures)
 
 
 def verify(raw: bytes, delivery: Announced, secret: str) -> str:
-    """The ``webhook-id`` of a genuine delivery of the body *raw*; raises ``BadSignature`` for anything else."""
+    """The ``webhook-id`` of a genuine delivery of the body *raw*; raises ``BadSignature`` for
+    anything else.
+    """
     wanted = sign(raw, delivery.message_id, delivery.stamp, secret).encode()
     if not any(hmac.compare_digest(wanted, one) for one in delivery.signatures):
         raise BadSignature("webhook-signature fits no known secret")

@@ -1,4 +1,6 @@
-"""Equalture's access tokens: one per customer, renewed early, asked for once however many calls need it."""
+"""Equalture's access tokens: one per customer, renewed early, asked for once however many calls
+need it.
+"""
 
 from __future__ import annotations
 
@@ -14,15 +16,22 @@ from bridge.ports import Monotonic
 from bridge.single_flight import SingleFlight
 
 Fetch = Callable[[Customer, Call], Awaitable[Reply]]
-"""Send one token call; any status is a reply, none at all an ``UpstreamError``. Must end by itself: nobody cancels it."""
+"""Send one token call; any status is a reply, none at all an ``UpstreamError``.
+
+Must end by itself: nobody cancels it.
+"""
 
 RENEW_AFTER = timedelta(minutes=13)
-"""Tokens are "valid for 15 minutes" (equalture-ats.readme.io/reference/introduction, "Request for Access token")."""
+"""Tokens are "valid for 15 minutes" (equalture-ats.readme.io/reference/introduction, "Request for
+Access token").
+"""
 
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Whose token it is: another account's is never used, even if a reload changes a customer while calls are under way."""
+    """Whose token it is: another account's is never used, even if a reload changes a customer while
+    calls are under way.
+    """
 
     customer: str
     base_url: str
@@ -65,8 +74,8 @@ class AccessTokens:
     async def get(self, customer: Customer) -> str:
         """A token that is good for some minutes yet; raises the ``UpstreamError`` of asking for it.
 
-        Callers share one request. Cancelling one of them leaves the others alone; a failure reaches all of them and is not
-        remembered.
+        Callers share one request. Cancelling one of them leaves the others alone; a failure reaches
+        all of them and is not remembered.
         """
         identity = Identity.of(customer)
         slot = self._slot(identity)
@@ -82,11 +91,14 @@ class AccessTokens:
 
     def _slot(self, identity: Identity) -> _Slot:
         if identity not in self._slots:
-            # A customer has one set of credentials at a time: the old set's token is of no use any more. Neither is one
-            # that has run out, perhaps of a customer who was removed; unless it is just being renewed.
+            # A customer has one set of credentials at a time: the old set's token is of no use any
+            # more. Neither is one that has run out, perhaps of a customer who was removed; unless
+            # it is just being renewed.
             now = self._monotonic()
             for other, slot in tuple(self._slots.items()):
-                if other.customer == identity.customer or (slot.renew_at <= now and not self._flights.under_way(other)):
+                if other.customer == identity.customer or (
+                    slot.renew_at <= now and not self._flights.under_way(other)
+                ):
                     del self._slots[other]
             self._slots[identity] = _Slot()
         return self._slots[identity]

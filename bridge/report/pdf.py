@@ -21,9 +21,13 @@ def render(title: str, facts: Sequence[tuple[str, str]], rows: Sequence[tuple[st
     for table in (facts, rows):
         for name, text in table:
             document.set_font("Helvetica", "B", 10)
-            document.multi_cell(_WIDTH_MM[0], 6, _plain(name), new_x="RIGHT", new_y="TOP", max_line_height=6)
+            document.multi_cell(
+                _WIDTH_MM[0], 6, _plain(name), new_x="RIGHT", new_y="TOP", max_line_height=6
+            )
             document.set_font("Helvetica", "", 10)
-            document.multi_cell(_WIDTH_MM[1], 6, _plain(text), new_x="LMARGIN", new_y="NEXT", max_line_height=6)
+            document.multi_cell(
+                _WIDTH_MM[1], 6, _plain(text), new_x="LMARGIN", new_y="NEXT", max_line_height=6
+            )
         document.ln(6)
     return bytes(document.output())
 

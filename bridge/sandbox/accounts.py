@@ -107,7 +107,8 @@ class Application:
     def as_json(self) -> dict[str, Any]:
         """The application for ``/_sandbox/applications``."""
         return {
-            name: value.isoformat() if isinstance(value, datetime) else value for name, value in asdict(self).items()
+            name: value.isoformat() if isinstance(value, datetime) else value
+            for name, value in asdict(self).items()
         }
 
 

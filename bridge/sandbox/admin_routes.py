@@ -30,7 +30,9 @@ ADMIN = "/_sandbox/"
 FILTERS = frozenset({"operation", "reference_id", "invitation_id", "account", "direction"})
 
 
-async def answer_admin(request: web.Request, handler: Callable[[web.Request], Awaitable[web.Response]]) -> web.Response:
+async def answer_admin(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.Response]]
+) -> web.Response:
     """Answer a call below ``/_sandbox/``; mistakes are 400 or 404 with a ``detail``."""
     try:
         return await handler(request)

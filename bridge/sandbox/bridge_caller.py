@@ -45,7 +45,9 @@ class BridgeCaller:
     async def open(self) -> None:
         """Get ready: no cookies, as vendors keep none, and no limit on connections."""
         connector, cookies = aiohttp.TCPConnector(limit=0), aiohttp.DummyCookieJar()
-        self._session = aiohttp.ClientSession(connector=connector, cookie_jar=cookies, timeout=_TIMEOUT)
+        self._session = aiohttp.ClientSession(
+            connector=connector, cookie_jar=cookies, timeout=_TIMEOUT
+        )
 
     async def close(self) -> None:
         """Calls under way end with status 0."""
@@ -75,12 +77,22 @@ class BridgeCaller:
         """
         path, _, _ = url.partition("?")
         entry = self._sandbox.begin(operation, "made", method, path)
-        entry.account, entry.invitation_id, entry.reference_id = account, invitation_id, reference_id
-        data = body if isinstance(body, bytes | None) else json.dumps(body, ensure_ascii=False).encode()
+        entry.account, entry.invitation_id, entry.reference_id = (
+            account,
+            invitation_id,
+            reference_id,
+        )
+        data = (
+            body
+            if isinstance(body, bytes | None)
+            else json.dumps(body, ensure_ascii=False).encode()
+        )
         entry.request_json = lenient_json(data or b"")
         sent = {**({} if data is None else {"Content-Type": "application/json"}), **(headers or {})}
         fault = self._sandbox.faults.strike(entry)
-        reply = BridgeReply(0, None, "", {}, 0.0, "cancelled" if fault is None else "dropped by a fault")
+        reply = BridgeReply(
+            0, None, "", {}, 0.0, "cancelled" if fault is None else "dropped by a fault"
+        )
         try:
             if fault is None:
                 reply = await self._exchange(method, url, data, sent)
@@ -96,18 +108,26 @@ class BridgeCaller:
             await self._sandbox.end(entry)
         return reply
 
-    async def _exchange(self, method: str, url: str, data: bytes | None, headers: Mapping[str, str]) -> BridgeReply:
+    async def _exchange(
+        self, method: str, url: str, data: bytes | None, headers: Mapping[str, str]
+    ) -> BridgeReply:
         if self._session is None:
             raise RuntimeError("the sandbox is not running")
         began = perf_counter()
         # aiohttp warns of plain bytes of more than 1 MiB; an oversized callback is a fair test of a
         # bridge.
         stream = None if data is None else BytesIO(data)
-        request = self._session.request(method, url, data=stream, headers=headers, allow_redirects=False)
+        request = self._session.request(
+            method, url, data=stream, headers=headers, allow_redirects=False
+        )
         try:
             async with request as response:
                 body = await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            return BridgeReply(0, None, "", {}, (perf_counter() - began) * 1000, f"{type(error).__name__}: {error}")
+            return BridgeReply(
+                0, None, "", {}, (perf_counter() - began) * 1000, f"{type(error).__name__}: {error}"
+            )
         text, spent = body.decode("utf-8", "replace"), (perf_counter() - began) * 1000
-        return BridgeReply(response.status, lenient_json(body), text, response.headers.copy(), spent)
+        return BridgeReply(
+            response.status, lenient_json(body), text, response.headers.copy(), spent
+        )

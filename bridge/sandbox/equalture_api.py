@@ -66,16 +66,25 @@ class EqualtureApi:
         if account is None or account.client_secret != password:
             raise unauthorized("Basic", "wrong client id or secret")
         request[ENTRY].account = user
-        allowed = [name for name, on in (("GET", account.token_get), ("POST", account.token_post)) if on]
+        allowed = [
+            name for name, on in (("GET", account.token_get), ("POST", account.token_post)) if on
+        ]
         if request.method not in allowed:
             # No violation: a caller has to try to find out which version is in force.
-            raise Refusal(405, "method not allowed", violation=False, headers={"Allow": ", ".join(allowed)})
+            raise Refusal(
+                405, "method not allowed", violation=False, headers={"Allow": ", ".join(allowed)}
+            )
         if request.method == "POST" and "Content-Length" not in request.headers:
             raise Refusal(411, "an empty POST says Content-Length: 0")
         await no_body(request)
         allowed_query(request)
         value = "SFMyNTY." + secrets.token_urlsafe(48)
-        put_bounded(self._sandbox.tokens, value, AccessToken(user, self._sandbox.clock() + TOKEN_LIFE), 10_000)
+        put_bounded(
+            self._sandbox.tokens,
+            value,
+            AccessToken(user, self._sandbox.clock() + TOKEN_LIFE),
+            10_000,
+        )
         return json_response({"access_token": value})
 
     async def _jobs(self, request: web.Request) -> web.Response:
@@ -120,7 +129,9 @@ class EqualtureApi:
         account, application = self._application(request)
         await no_body(request)
         allowed_query(request)
-        return json_response({"status": account.status_words.get(application.state, application.state)})
+        return json_response(
+            {"status": account.status_words.get(application.state, application.state)}
+        )
 
     async def _results(self, request: web.Request) -> web.Response:
         account, application = self._application(request)
@@ -129,7 +140,12 @@ class EqualtureApi:
         _require_results(application)
         url = f"https://dashboard.equalture.com/{language}/candidates/{application.number}"
         body = sample_results.result(
-            application.scores, application.fit, url, profile=account.profile, summary=language, details=language
+            application.scores,
+            application.fit,
+            url,
+            profile=account.profile,
+            summary=language,
+            details=language,
         )
         return json_response(body)
 
@@ -142,7 +158,9 @@ class EqualtureApi:
         link = IssuedPublicLink(application.reference_id, language, self._sandbox.clock() + life)
         put_bounded(self._sandbox.public_links, token, link, 10_000)
         url = f"{self._sandbox.base_url}/{language}/public/{token}"
-        return json_response({"url": url, "ttl": str(int(life.total_seconds() // 60)), "ttl_units": "minutes"})
+        return json_response(
+            {"url": url, "ttl": str(int(life.total_seconds() // 60)), "ttl_units": "minutes"}
+        )
 
     async def _hire(self, request: web.Request) -> web.Response:
         account, application = self._application(request)
@@ -150,18 +168,24 @@ class EqualtureApi:
         body = await json_object(request)
         check_hire(body, account.hire_flag)
         if application.state != "completed":
-            raise Refusal(409, f"an application that is {application.state} cannot be hired", violation=False)
+            raise Refusal(
+                409, f"an application that is {application.state} cannot be hired", violation=False
+            )
         application.state = "hired"
         application.add_to_team = body["add_to_team"] in (True, "true")
         application.start_date = body.get("start_date")
-        return json_response({"message": "Applicant hired", "reference_id": application.reference_id})
+        return json_response(
+            {"message": "Applicant hired", "reference_id": application.reference_id}
+        )
 
     async def _anonymise(self, request: web.Request) -> web.Response:
         account, application = self._application(request)
         await no_body(request)
         allowed_query(request)
         if application.state == "anonymized" and not 200 <= account.second_anonymise < 300:
-            raise Refusal(account.second_anonymise, "the application is anonymised already", violation=False)
+            raise Refusal(
+                account.second_anonymise, "the application is anonymised already", violation=False
+            )
         self._sandbox.links.pop(application.link_token, None)
         application.anonymise()
         return json_response({"reference_id": application.reference_id})

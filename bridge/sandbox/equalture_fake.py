@@ -52,7 +52,16 @@ class EqualtureSandbox(FakeVendor):
     forgotten.
     """
 
-    operations = ("token", "jobs", "create", "status", "results", "public_link", "hire", "anonymise")
+    operations = (
+        "token",
+        "jobs",
+        "create",
+        "status",
+        "results",
+        "public_link",
+        "hire",
+        "anonymise",
+    )
     page_operations = ("assessment_page", "assessment_finish", "public_page")
     made_operations = ("callback", "webhook")
 
@@ -75,14 +84,20 @@ class EqualtureSandbox(FakeVendor):
         self.public_links: dict[str, IssuedPublicLink] = {}
 
     def add_account(
-        self, client_id: str, client_secret: str, jobs: Iterable[tuple[str, str]] = (), **switches: Any
+        self,
+        client_id: str,
+        client_secret: str,
+        jobs: Iterable[tuple[str, str]] = (),
+        **switches: Any,
     ) -> Account:
         """A customer with its published jobs (id, name); *switches*: fields of ``Account``, which
         may be changed later.
         """
         if client_id in self.accounts:
             raise ValueError(f"account {client_id!r} exists")
-        account = self.accounts[client_id] = Account(client_id, client_secret, dict(jobs), **switches)
+        account = self.accounts[client_id] = Account(
+            client_id, client_secret, dict(jobs), **switches
+        )
         return account
 
     def revoke_tokens(self) -> None:
@@ -183,17 +198,23 @@ class EqualtureSandbox(FakeVendor):
         if type.endswith("_started"):
             # As in the vendor's sample: without a zone.
             data["application_start_date"] = self.clock().strftime("%Y-%m-%dT%H:%M:%S")
-        body = json.dumps({"id": str(uuid4()), "type": type, "data": data}, separators=(",", ":")).encode()
+        body = json.dumps(
+            {"id": str(uuid4()), "type": type, "data": data}, separators=(",", ":")
+        ).encode()
         moment = int(self.clock().timestamp()) if timestamp is None else timestamp
         headers = webhooks.headers(secret, message_id or f"msg_{uuid4().hex}", moment, body)
-        reply = await self.bridge.send("webhook", "POST", url, body=body, headers=headers, reference_id=reference_id)
+        reply = await self.bridge.send(
+            "webhook", "POST", url, body=body, headers=headers, reference_id=reference_id
+        )
         return reply.status
 
     async def _send_event(self, application: Application, what: str) -> None:
         account = self.accounts[application.account]
         if account.webhook_url is not None and account.webhook_secret is not None:
             kind = f"{account.webhook_prefix}_{what}"
-            await self.send_webhook(account.webhook_url, account.webhook_secret, kind, application.reference_id)
+            await self.send_webhook(
+                account.webhook_url, account.webhook_secret, kind, application.reference_id
+            )
 
     # HTTP
 
@@ -210,7 +231,9 @@ class EqualtureSandbox(FakeVendor):
         return (
             web.get(f"{ADMIN}applications", self._list_applications),
             web.post(f"{ADMIN}tokens/revoke", self._revoke_tokens),
-            web.post(f"{ADMIN}applications/{{reference_id}}/{{step:start|complete|callback}}", self._step),
+            web.post(
+                f"{ADMIN}applications/{{reference_id}}/{{step:start|complete|callback}}", self._step
+            ),
         )
 
     async def _list_applications(self, request: web.Request) -> web.Response:

@@ -104,7 +104,9 @@ class FakeVendor:
         """Listen; raises ``OSError`` when the port is taken."""
         if self._runner is not None:
             raise RuntimeError("the sandbox is running already")
-        app = web.Application(middlewares=[cast(Middleware, self._record)], client_max_size=MAX_BODY)
+        app = web.Application(
+            middlewares=[cast(Middleware, self._record)], client_max_size=MAX_BODY
+        )
         for operation, method, path, handler in self.routes():
             app.router.add_route(method, path, handler)
             self._operation_of[handler] = operation
@@ -179,10 +181,14 @@ class FakeVendor:
             await self._recorded.wait_for(lambda: len(self.calls(operation, **match)) >= count)
         return self.calls(operation, **match)
 
-    def begin(self, operation: str, direction: Literal["received", "made"], method: str, path: str) -> Entry:
+    def begin(
+        self, operation: str, direction: Literal["received", "made"], method: str, path: str
+    ) -> Entry:
         """The entry of a call that begins now."""
         number, now = next(self._numbers), self.clock()
-        return Entry(number, operation, direction, method, path, {}, started=now, began=perf_counter())
+        return Entry(
+            number, operation, direction, method, path, {}, started=now, began=perf_counter()
+        )
 
     async def end(self, entry: Entry) -> None:
         """Put the entry of a call that has ended into the ledger."""
@@ -225,7 +231,9 @@ class FakeVendor:
             return web.Response()
         return response
 
-    async def _respond(self, request: web.Request, handler: Handler, entry: Entry) -> web.Response | None:
+    async def _respond(
+        self, request: web.Request, handler: Handler, entry: Entry
+    ) -> web.Response | None:
         try:
             entry.request_json = lenient_json(await request.read())
         except web.HTTPRequestEntityTooLarge:
@@ -250,7 +258,9 @@ class FakeVendor:
             headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
             # Browsers ask for an icon by themselves; that is nobody's mistake.
             violation = entry.path != "/favicon.ico"
-            return self._refuse(entry, Refusal(error.status, error.reason, violation=violation, headers=headers))
+            return self._refuse(
+                entry, Refusal(error.status, error.reason, violation=violation, headers=headers)
+            )
 
     def _refuse(self, entry: Entry, refusal: Refusal) -> web.Response:
         if refusal.violation:

@@ -90,7 +90,9 @@ class Fault:
             if not fits(value):
                 raise ValueError(f"{name} must be {allowed}")
         fault = cls(operation=operation, **switches)
-        fault.switches = {name: value for name, value in switches.items() if name not in ("when", "rng")}
+        fault.switches = {
+            name: value for name, value in switches.items() if name not in ("when", "rng")
+        }
         return fault
 
     @property
@@ -116,7 +118,9 @@ class Fault:
         self.strikes += 1
         return True
 
-    async def around(self, work: Callable[[], Awaitable[T]], gone: Callable[[], bool] = lambda: False) -> T | None:
+    async def around(
+        self, work: Callable[[], Awaitable[T]], gone: Callable[[], bool] = lambda: False
+    ) -> T | None:
         """Do *work*, delayed as switched on; None where the call is to be dropped, or its caller is
         *gone* after a hang.
         """
@@ -182,7 +186,12 @@ class Fault:
 
     def as_json(self) -> dict[str, Any]:
         """The fault for ``/_sandbox/faults``."""
-        return {"operation": self.operation, **self.switches, "strikes": self.strikes, "spent": self.spent}
+        return {
+            "operation": self.operation,
+            **self.switches,
+            "strikes": self.strikes,
+            "spent": self.spent,
+        }
 
 
 class Faults:
@@ -192,7 +201,9 @@ class Faults:
     delayed, hang and be dropped. *pages*: pages for people.
     """
 
-    def __init__(self, api: Iterable[str], pages: Iterable[str], made: Iterable[str], rng: random.Random) -> None:
+    def __init__(
+        self, api: Iterable[str], pages: Iterable[str], made: Iterable[str], rng: random.Random
+    ) -> None:
         self._api, self._made = frozenset(api), frozenset(made)
         self._known = self._api | self._made | frozenset(pages) | {"*"}
         self._rng = rng
@@ -206,10 +217,14 @@ class Faults:
         exist.
         """
         if operation not in self._known:
-            raise ValueError(f"no operation {operation!r}; there are {', '.join(sorted(self._known))}")
+            raise ValueError(
+                f"no operation {operation!r}; there are {', '.join(sorted(self._known))}"
+            )
         fault = Fault.of(operation, switches)
         if operation in self._made and switches.keys() & _ANSWERING:
-            raise ValueError(f"{operation} is made by the sandbox: it can be delayed, hang or be dropped")
+            raise ValueError(
+                f"{operation} is made by the sandbox: it can be delayed, hang or be dropped"
+            )
         # Spent faults go now, so that a chaos run of days does not pile them up.
         self._faults = [known for known in self._faults if not known.spent or known.waiting]
         self._faults.append(fault)
@@ -252,7 +267,9 @@ def _status(value: Any) -> bool:
 
 
 def _headers(value: Any) -> bool:
-    return isinstance(value, Mapping) and all(isinstance(part, str) for pair in value.items() for part in pair)
+    return isinstance(value, Mapping) and all(
+        isinstance(part, str) for pair in value.items() for part in pair
+    )
 
 
 def _moment(value: Any) -> bool:

@@ -57,7 +57,10 @@ class Entry:
 
     def as_json(self) -> dict[str, Any]:
         """The entry for ``/_sandbox/ledger``."""
-        return asdict(self) | {"started": self.started.isoformat(), "duration_ms": round(self.duration_ms, 3)}
+        return asdict(self) | {
+            "started": self.started.isoformat(),
+            "duration_ms": round(self.duration_ms, 3),
+        }
 
 
 Observer = Callable[[Entry], None]

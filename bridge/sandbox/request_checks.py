@@ -26,7 +26,12 @@ class Refusal(Exception):
     """
 
     def __init__(
-        self, status: int, detail: str, *, violation: bool = True, headers: Mapping[str, str] | None = None
+        self,
+        status: int,
+        detail: str,
+        *,
+        violation: bool = True,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(detail)
         self.status = status
@@ -35,9 +40,13 @@ class Refusal(Exception):
         self.headers = headers
 
 
-def json_response(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> web.Response:
+def json_response(
+    value: Any, status: int = 200, headers: Mapping[str, str] | None = None
+) -> web.Response:
     """An answer in JSON, with letters as they are."""
-    return web.json_response(value, status=status, headers=headers, dumps=partial(json.dumps, ensure_ascii=False))
+    return web.json_response(
+        value, status=status, headers=headers, dumps=partial(json.dumps, ensure_ascii=False)
+    )
 
 
 async def json_object(request: web.Request) -> dict[str, Any]:
@@ -46,7 +55,9 @@ async def json_object(request: web.Request) -> dict[str, Any]:
     """
     media, _, parameters = request.headers.get("Content-Type", "").partition(";")
     if media.strip().lower() != "application/json":
-        raise Refusal(415, f"Content-Type must be application/json, not {media.strip() or 'missing'}")
+        raise Refusal(
+            415, f"Content-Type must be application/json, not {media.strip() or 'missing'}"
+        )
     charset = parameters.strip().lower().replace('"', "")
     if charset not in ("", "charset=utf-8"):
         raise Refusal(415, f"JSON is UTF-8, not {charset}")
@@ -89,7 +100,9 @@ def basic_auth(request: web.Request) -> tuple[str, str]:
     7617).
     """
     try:
-        user, colon, password = base64.b64decode(_credentials(request, "Basic"), validate=True).decode().partition(":")
+        user, colon, password = (
+            base64.b64decode(_credentials(request, "Basic"), validate=True).decode().partition(":")
+        )
     except ValueError:
         raise unauthorized("Basic", "Basic authorization is not base64 of UTF-8") from None
     if not colon:
@@ -121,7 +134,12 @@ def check_order(body: dict[str, Any]) -> None:
     if not isinstance(person, dict):
         raise Refusal(422, "applicant_details: must be an object")
     _check_fields(person, "applicant_details.", ("first_name", "last_name", "email"))
-    for part, name in ((body, "job_id"), (body, "callback_url"), (body, "invitation_type"), (person, "email")):
+    for part, name in (
+        (body, "job_id"),
+        (body, "callback_url"),
+        (body, "invitation_type"),
+        (person, "email"),
+    ):
         _check_text(part, name)
         if not part[name].strip():
             raise Refusal(422, f"{name}: can't be blank")
@@ -158,7 +176,9 @@ def is_url(value: Any) -> bool:
     return parts is not None and parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
-def _check_fields(body: dict[str, Any], prefix: str, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> None:
+def _check_fields(
+    body: dict[str, Any], prefix: str, required: tuple[str, ...], optional: tuple[str, ...] = ()
+) -> None:
     if missing := [prefix + name for name in required if name not in body]:
         raise Refusal(422, f"{', '.join(missing)}: can't be blank")
     if unknown := sorted(prefix + name for name in body.keys() - {*required, *optional}):

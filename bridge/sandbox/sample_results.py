@@ -66,8 +66,20 @@ TRAITS = (
         4,
         {"en": "Collaboration", "de": "Zusammenarbeit"},
         {
-            "en": ("Very independent", "Independent", "Either way", "Team-minded", "Very team-minded"),
-            "de": ("Sehr eigenständig", "Eigenständig", "Beides", "Teamorientiert", "Sehr teamorientiert"),
+            "en": (
+                "Very independent",
+                "Independent",
+                "Either way",
+                "Team-minded",
+                "Very team-minded",
+            ),
+            "de": (
+                "Sehr eigenständig",
+                "Eigenständig",
+                "Beides",
+                "Teamorientiert",
+                "Sehr teamorientiert",
+            ),
         },
     ),
     SampleTrait(
@@ -78,7 +90,13 @@ TRAITS = (
         {"en": "Focus under pressure", "de": "Konzentration unter Druck"},
         {
             "en": ("Easily diverted", "Somewhat diverted", "Average", "Focused", "Very focused"),
-            "de": ("Leicht abgelenkt", "Etwas abgelenkt", "Durchschnittlich", "Konzentriert", "Sehr konzentriert"),
+            "de": (
+                "Leicht abgelenkt",
+                "Etwas abgelenkt",
+                "Durchschnittlich",
+                "Konzentriert",
+                "Sehr konzentriert",
+            ),
         },
     ),
 )
@@ -99,7 +117,13 @@ def scores_for(fit: str | None, given: Mapping[str, int] | None) -> dict[str, in
 
 
 def result(
-    scores: Mapping[str, int], fit: str | None, results_url: str, *, profile: bool, summary: str, details: str
+    scores: Mapping[str, int],
+    fit: str | None,
+    results_url: str,
+    *,
+    profile: bool,
+    summary: str,
+    details: str,
 ) -> dict[str, Any]:
     """A result body. *summary* and *details*: the languages of ``scores`` and ``detailed_scores``.
 
@@ -119,7 +143,9 @@ def result(
                 "trait_name": trait.names[details],
                 "trait_bucket_score": scores[trait.code],
                 "trait_bucket_description": describe(trait, details),
-                "competency_profile": {"priority": trait.priority, "range": list(trait.accepted)} if profile else None,
+                "competency_profile": {"priority": trait.priority, "range": list(trait.accepted)}
+                if profile
+                else None,
             }
             for trait in TRAITS
         ],

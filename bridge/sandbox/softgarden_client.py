@@ -41,7 +41,9 @@ class SoftgardenClient:
     noted in the sandbox's violations.
     """
 
-    def __init__(self, sandbox: SoftgardenSandbox, bridge_url: str, token: str, customer: str, paths: Paths) -> None:
+    def __init__(
+        self, sandbox: SoftgardenSandbox, bridge_url: str, token: str, customer: str, paths: Paths
+    ) -> None:
         self.bridge_url = bridge_url.rstrip("/")
         self.token = token
         self.customer = customer
@@ -73,7 +75,8 @@ class SoftgardenClient:
                 "lastName": last_name,
                 "email": email,
             },
-            "callback": callback or self._sandbox.callback_url(None if self.customer == "default" else self.customer),
+            "callback": callback
+            or self._sandbox.callback_url(None if self.customer == "default" else self.customer),
         }
         reply = await self._ask("invite", "POST", self.paths.invite, body=body, judge=_judge_invite)
         if 200 <= reply.status < 300 and isinstance(reply.json, dict):
@@ -84,13 +87,17 @@ class SoftgardenClient:
 
     async def read_results(self, invitation_id: str) -> BridgeReply:
         """The state and the result of an invitation; kept in the sandbox's ``results``."""
-        reply = await self._ask("results", "GET", self.paths.results, invitation_id=invitation_id, judge=_judge_results)
+        reply = await self._ask(
+            "results", "GET", self.paths.results, invitation_id=invitation_id, judge=_judge_results
+        )
         put_bounded(self._sandbox.results, invitation_id, reply)
         return reply
 
     async def delete(self, invitation_id: str) -> BridgeReply:
         """Delete the candidate's data."""
-        return await self._ask("delete", "DELETE", self.paths.delete, invitation_id=invitation_id, judge=_judge_delete)
+        return await self._ask(
+            "delete", "DELETE", self.paths.delete, invitation_id=invitation_id, judge=_judge_delete
+        )
 
     async def _ask(
         self,
@@ -105,7 +112,9 @@ class SoftgardenClient:
         return await self._sandbox.bridge.send(
             operation,
             method,
-            self.bridge_url + path + ("" if invitation_id is None else "/" + quote(invitation_id, safe="")),
+            self.bridge_url
+            + path
+            + ("" if invitation_id is None else "/" + quote(invitation_id, safe="")),
             body=body,
             headers={"Authorization": f"Bearer {self.token}", "Accept": "application/json"},
             account=self.customer,
@@ -155,7 +164,11 @@ def _judge_results(reply: BridgeReply) -> str | None:
 
 def _judge_delete(reply: BridgeReply) -> str | None:
     # The page lists 200, 204, 400 and 401; a 404 is what frameworks give by themselves.
-    return f"{reply.status} is not documented for a deletion" if reply.status in (202, 404, 410) else None
+    return (
+        f"{reply.status} is not documented for a deletion"
+        if reply.status in (202, 404, 410)
+        else None
+    )
 
 
 def _judge_times(body: dict[str, Any], *names: str) -> str | None:

@@ -38,7 +38,13 @@ from aiohttp import web
 from bridge.sandbox.admin_routes import ADMIN
 from bridge.sandbox.bridge_caller import BridgeReply
 from bridge.sandbox.fake_vendor import ENTRY, FakeVendor, Options, Route
-from bridge.sandbox.request_checks import Refusal, basic_auth, json_object, json_response, unauthorized
+from bridge.sandbox.request_checks import (
+    Refusal,
+    basic_auth,
+    json_object,
+    json_response,
+    unauthorized,
+)
 from bridge.sandbox.softgarden_client import Paths, SoftgardenClient
 
 NOTIFY_PATH = "/api/rest/v3/frontend/assessmentProvider/invitationRequiresUpdate"
@@ -96,7 +102,9 @@ class SoftgardenSandbox(FakeVendor):
         Its invites carry ``callback_url(customer)``; for the customer "default" the one without a
         prefix.
         """
-        client = self.clients[customer] = SoftgardenClient(self, bridge_url, token, customer, paths or Paths())
+        client = self.clients[customer] = SoftgardenClient(
+            self, bridge_url, token, customer, paths or Paths()
+        )
         return client
 
     async def close(self) -> None:
@@ -124,7 +132,9 @@ class SoftgardenSandbox(FakeVendor):
         """Take a notification."""
         entry = request[ENTRY]
         customer = entry.account = entry.account or DEFAULT
-        if isinstance(entry.request_json, dict) and isinstance(entry.request_json.get("invitationId"), str):
+        if isinstance(entry.request_json, dict) and isinstance(
+            entry.request_json.get("invitationId"), str
+        ):
             entry.invitation_id = entry.request_json["invitationId"]
         user, password = basic_auth(request)
         if password:

@@ -1,34 +1,37 @@
-"""The use cases: each loads, lets ``core`` decide, commits, and calls ports. No HTTP, no Redis, no vendor JSON here."""
+"""The use cases: each loads, lets ``core`` decide, commits, and calls ports.
+
+No HTTP, no Redis, no vendor JSON here.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bridge.service.assessments import OfferedAssessments
+from bridge.service.commit_loop import CommitLoop
 from bridge.service.erasure import Erasure
-from bridge.service.events import Events
-from bridge.service.invitations import Invitations
-from bridge.service.links import Links
+from bridge.service.invite import Invite
+from bridge.service.link_access import LinkAccess
 from bridge.service.operations import Operations
-from bridge.service.records import Records
-from bridge.service.refresh import Refreshing
-from bridge.service.results import Results
-from bridge.service.tasks import Tasks
-from bridge.service.tests import Tests
-from bridge.service.words import StatusWords
+from bridge.service.provider_events import ProviderEvents
+from bridge.service.reports_and_results import ReportsAndResults
+from bridge.service.result_refresh import ResultRefresh
+from bridge.service.status_words import StatusWords
+from bridge.service.task_handlers import TaskHandlers
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
     """Everything a handler, a command or the worker may ask for."""
 
-    tests: Tests
-    invitations: Invitations
-    results: Results
-    events: Events
-    links: Links
+    tests: OfferedAssessments
+    invitations: Invite
+    results: ReportsAndResults
+    events: ProviderEvents
+    links: LinkAccess
     erasure: Erasure
-    tasks: Tasks
-    records: Records
+    tasks: TaskHandlers
+    records: CommitLoop
     operations: Operations
     words: StatusWords
-    refreshing: Refreshing
+    refreshing: ResultRefresh

@@ -7,15 +7,18 @@ from collections.abc import AsyncIterator, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from bridge.core.lifecycle import holds, to_anonymise
-from bridge.core.models import DeadLetter, Invitation, Outcome, State
+from bridge.core.invitation import CreateOutcome, Invitation, State
+from bridge.core.lifecycle import applications_to_anonymise, uses_application
+from bridge.core.queueing import DeadLetter
 from bridge.errors import UnknownInvitation
 from bridge.ports import Clock, InvitationStore, TaskQueue
 
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """Which dead letters: by task or invitation id, customer, and least age; what is None does not matter."""
+    """Which dead letters: by task or invitation id, customer, and least age; what is None does not
+    matter.
+    """
 
     an_id: str | None = None
     customer: str | None = None
@@ -47,23 +50,35 @@ class Operations:
         self._clock = clock
 
     async def invitations(
-        self, customer: str | None, state: State | None, *, uncertain: bool = False, owed: bool = False
+        self,
+        customer: str | None,
+        state: State | None,
+        *,
+        uncertain: bool = False,
+        owed: bool = False,
     ) -> AsyncIterator[Invitation]:
         """Invitations of this customer in this state; None: of any.
 
-        *uncertain*: only those with a perhaps lost application; *owed*: only those that the provider has not anonymised yet.
+        *uncertain*: only those with a perhaps lost application; *owed*: only those that the
+        provider has not anonymised yet.
         """
         async for invitation in self._store.scan():
             fits = customer in (None, invitation.customer) and state in (None, invitation.state)
-            if fits and (not uncertain or is_uncertain(invitation)) and (not owed or to_anonymise(invitation)):
+            if (
+                fits
+                and (not uncertain or is_uncertain(invitation))
+                and (not owed or applications_to_anonymise(invitation))
+            ):
                 yield invitation
 
     async def shared(self) -> dict[str, tuple[str, ...]]:
         """Invitations that live by an application which others hold as well: id -> the others' ids."""
         holders: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
         async for invitation in self._store.scan():
-            for reference_id in {attempt.reference_id for attempt in invitation.attempts if attempt.reference_id}:
-                if holds(invitation, reference_id):
+            for reference_id in {
+                attempt.reference_id for attempt in invitation.attempts if attempt.reference_id
+            }:
+                if uses_application(invitation, reference_id):
                     holders[invitation.customer, reference_id].append(invitation.id)
         found: defaultdict[str, set[str]] = defaultdict(set)
         for together in holders.values():
@@ -86,23 +101,35 @@ class Operations:
     async def dead_letters(self, choice: Choice) -> list[DeadLetter]:
         """The dead letters that are meant, oldest first."""
         now = self._clock()
-        letters = [letter async for letter in self._queue.dead_letters() if choice.fits(letter, now)]
+        letters = [
+            letter async for letter in self._queue.dead_letters() if choice.fits(letter, now)
+        ]
         return sorted(letters, key=lambda letter: letter.since)
 
     async def replay(self, choice: Choice) -> int:
         """Queue their tasks again from the first attempt, due now; how many."""
         letters = await self.dead_letters(choice)
-        done = [await self._queue.replay(letter.invitation_id, letter.kind, self._clock()) for letter in letters]
+        done = [
+            await self._queue.replay(letter.invitation_id, letter.kind, self._clock())
+            for letter in letters
+        ]
         return sum(done)
 
     async def drop(self, letters: Iterable[DeadLetter]) -> int:
         """Forget these; how many were still there."""
-        return sum([await self._queue.drop(letter.invitation_id, letter.kind) for letter in letters])
+        return sum(
+            [await self._queue.drop(letter.invitation_id, letter.kind) for letter in letters]
+        )
 
 
 def is_uncertain(invitation: Invitation) -> bool:
-    """Whether a create was sent and never answered: an application of which we have no id may stand at the provider."""
-    return any(attempt.outcome is Outcome.UNKNOWN and attempt.reference_id is None for attempt in invitation.attempts)
+    """Whether a create was sent and never answered: an application of which we have no id may stand
+    at the provider.
+    """
+    return any(
+        attempt.outcome is CreateOutcome.UNKNOWN and attempt.reference_id is None
+        for attempt in invitation.attempts
+    )
 
 
 def timeline(invitation: Invitation) -> list[Moment]:
@@ -110,13 +137,21 @@ def timeline(invitation: Invitation) -> list[Moment]:
     named = (
         (invitation.created_at, "ordered"),
         (invitation.started_at, "started"),
-        (invitation.hint.seen_at if invitation.hint else None, "report came in, not confirmed yet"),
-        (invitation.completed_at, "completed" if invitation.confirmed else "completed, not confirmed by Equalture"),
+        (
+            invitation.unverified_report.seen_at if invitation.unverified_report else None,
+            "report came in, not confirmed yet",
+        ),
+        (
+            invitation.completed_at,
+            "completed" if invitation.confirmed else "completed, not confirmed by Equalture",
+        ),
         (invitation.expired_at, "expired"),
         (invitation.erased_at, "erased"),
     )
     moments = [Moment(at, what) for at, what in named if at is not None]
     for attempt in invitation.attempts:
         suffix = ", anonymised" if attempt.anonymised else ""
-        moments.append(Moment(attempt.started_at, f"attempt {attempt.number}: {attempt.outcome}{suffix}"))
+        moments.append(
+            Moment(attempt.started_at, f"attempt {attempt.number}: {attempt.outcome}{suffix}")
+        )
     return sorted(moments, key=lambda moment: moment.at)

@@ -1,8 +1,10 @@
-"""A circuit breaker and a bulkhead for each vendor and customer, in front of the two ports that lead outside.
+"""A circuit breaker and a bulkhead for each vendor and customer, in front of the two ports that
+lead outside.
 
-A dead host then costs one probe now and then instead of a time-out for every task, and one customer's slow endpoint holds a
-bounded number of connections, never those of another. Both are per process and forget on restart: they save effort, they are
-not the truth. Their time is monotonic: a clock that is set neither keeps a breaker open nor closes it.
+A dead host then costs one probe now and then instead of a time-out for every task, and one
+customer's slow endpoint holds a bounded number of connections, never those of another. Both are per
+process and forget on restart: they save effort, they are not the truth. Their time is monotonic: a
+clock that is set neither keeps a breaker open nor closes it.
 """
 
 from __future__ import annotations
@@ -17,13 +19,24 @@ from typing import TypeVar
 
 import structlog
 
+from bridge.core.assessment import (
+    CreatedApplication,
+    Job,
+    NewApplication,
+    Progress,
+    PublicLink,
+    Result,
+)
 from bridge.core.customers import Customer
-from bridge.core.models import Answer, Created, Draft, Job, Progress, PublicLink, Result
+from bridge.core.queueing import NotificationResponse
 from bridge.errors import CircuitOpen, Queued, UpstreamError
 from bridge.ports import AssessmentProvider, Monotonic, Notifier
 
 THRESHOLD = 5
-"""Calls in a row without any answer after which a target counts as dead. An HTTP error is an answer: somebody is there."""
+"""Calls in a row without any answer after which a target counts as dead.
+
+An HTTP error is an answer: somebody is there.
+"""
 
 FIRST_PAUSE = timedelta(seconds=1)
 LONGEST_PAUSE = timedelta(seconds=30)
@@ -66,7 +79,9 @@ class _Call:
 
 
 class Targets:
-    """Calls that go through here are let out only while their target answers, and one by one while nobody knows."""
+    """Calls that go through here are let out only while their target answers, and one by one while
+    nobody knows.
+    """
 
     def __init__(self, monotonic: Monotonic) -> None:
         self._monotonic = monotonic
@@ -86,9 +101,11 @@ class Targets:
         purpose: str = "",
         abreast: int = ABREAST,
     ) -> _T:
-        """What *make* gives or raises; or ``CircuitOpen``, or ``Queued`` when the turn did not come in time.
+        """What *make* gives or raises; or ``CircuitOpen``, or ``Queued`` when the turn did not come
+        in time.
 
-        Calls of another *purpose* neither wait for each other nor share a breaker; *abreast* of one go out at a time.
+        Calls of another *purpose* neither wait for each other nor share a breaker; *abreast* of one
+        go out at a time.
         """
         with contextlib.ExitStack() as stack:
             key = (vendor, customer.key, purpose)
@@ -136,7 +153,9 @@ class Targets:
             return False
         left_s = target.closed_until - self._monotonic()
         if left_s > 0 or target.probing:
-            raise CircuitOpen(vendor, operation, "it has not answered for a while", retry_after_s=max(left_s, 1.0))
+            raise CircuitOpen(
+                vendor, operation, "it has not answered for a while", retry_after_s=max(left_s, 1.0)
+            )
         target.probing = True
         return True
 
@@ -171,7 +190,9 @@ async def _turn(call: _Call) -> AsyncIterator[None]:
         async with asyncio.timeout(PATIENCE.total_seconds()):
             await call.target.turns.acquire()
     except TimeoutError:
-        raise Queued(call.key[0], call.operation, "too many calls at once for this customer", retry_after_s=2) from None
+        raise Queued(
+            call.key[0], call.operation, "too many calls at once for this customer", retry_after_s=2
+        ) from None
     try:
         yield
     finally:
@@ -194,22 +215,32 @@ class GuardedProvider:
         """The customer's published jobs."""
         return await self._call(customer, "jobs", lambda: self._inner.list_jobs(customer))
 
-    async def create_application(self, customer: Customer, draft: Draft) -> Created:
+    async def create_application(
+        self, customer: Customer, draft: NewApplication
+    ) -> CreatedApplication:
         """Make an application."""
-        return await self._call(customer, "create", lambda: self._inner.create_application(customer, draft))
+        return await self._call(
+            customer, "create", lambda: self._inner.create_application(customer, draft)
+        )
 
     async def get_progress(self, customer: Customer, reference_id: str) -> Progress:
         """How far the application is."""
-        return await self._call(customer, "status", lambda: self._inner.get_progress(customer, reference_id))
+        return await self._call(
+            customer, "status", lambda: self._inner.get_progress(customer, reference_id)
+        )
 
     async def get_result(self, customer: Customer, reference_id: str) -> Result | None:
         """The result; None: not ready yet."""
-        return await self._call(customer, "results", lambda: self._inner.get_result(customer, reference_id))
+        return await self._call(
+            customer, "results", lambda: self._inner.get_result(customer, reference_id)
+        )
 
     async def get_public_link(self, customer: Customer, reference_id: str) -> PublicLink:
-        """A fresh short-lived link to the result; its failures say nothing to the other calls, nor theirs to it.
+        """A fresh short-lived link to the result; its failures say nothing to the other calls, nor
+        theirs to it.
 
-        Whoever has a link can cause these calls, so they must not be able to keep others from inviting.
+        Whoever has a link can cause these calls, so they must not be able to keep others from
+        inviting.
         """
         return await self._targets.call(
             "equalture",
@@ -220,19 +251,27 @@ class GuardedProvider:
             abreast=CLICKS_ABREAST,
         )
 
-    async def hire(self, customer: Customer, reference_id: str, *, add_to_team: bool, start_date: str | None) -> None:
+    async def hire(
+        self, customer: Customer, reference_id: str, *, add_to_team: bool, start_date: str | None
+    ) -> None:
         """Hire the applicant."""
         await self._call(
             customer,
             "hire",
-            lambda: self._inner.hire(customer, reference_id, add_to_team=add_to_team, start_date=start_date),
+            lambda: self._inner.hire(
+                customer, reference_id, add_to_team=add_to_team, start_date=start_date
+            ),
         )
 
     async def anonymise(self, customer: Customer, reference_id: str) -> None:
         """Anonymise the application."""
-        await self._call(customer, "anonymise", lambda: self._inner.anonymise(customer, reference_id))
+        await self._call(
+            customer, "anonymise", lambda: self._inner.anonymise(customer, reference_id)
+        )
 
-    async def _call(self, customer: Customer, operation: str, make: Callable[[], Awaitable[_T]]) -> _T:
+    async def _call(
+        self, customer: Customer, operation: str, make: Callable[[], Awaitable[_T]]
+    ) -> _T:
         return await self._targets.call("equalture", customer, operation, make)
 
 
@@ -243,8 +282,13 @@ class GuardedNotifier:
         self._inner = inner
         self._targets = targets
 
-    async def notify(self, customer: Customer, url: str, invitation_id: str) -> Answer:
+    async def notify(
+        self, customer: Customer, url: str, invitation_id: str
+    ) -> NotificationResponse:
         """Tell softgarden that this invitation changed."""
         return await self._targets.call(
-            "softgarden", customer, "notify", lambda: self._inner.notify(customer, url, invitation_id)
+            "softgarden",
+            customer,
+            "notify",
+            lambda: self._inner.notify(customer, url, invitation_id),
         )

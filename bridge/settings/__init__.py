@@ -1,7 +1,8 @@
-"""The configuration: YAML files and the environment in, one frozen *Settings* out, or every complaint at once.
+"""The configuration: YAML files and the environment in, one frozen *Settings* out, or every
+complaint at once.
 
-What is named here is imported when it is first asked for: ``healthcheck`` needs one value of one file every few seconds, and
-must not pay for all of the schemas each time.
+What is named here is imported when it is first asked for: ``healthcheck`` needs one value of one
+file every few seconds, and must not pay for all of the schemas each time.
 """
 
 from __future__ import annotations
@@ -20,7 +21,15 @@ if TYPE_CHECKING:
         masked,
     )
 
-__all__ = ["Settings", "fingerprint", "load", "load_customers", "load_daemon", "load_usable", "masked"]
+__all__ = [
+    "Settings",
+    "fingerprint",
+    "load",
+    "load_customers",
+    "load_daemon",
+    "load_usable",
+    "masked",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,7 +1,8 @@
 """``bridge.yaml``: what holds for the whole daemon, and Equalture's defaults for every customer.
 
 A new setting needs: a field with its default here, a line in the schema below, a commented line in
-``config/bridge.yaml``. The masked summary and the suggestions for misspelt keys follow by themselves.
+``config/bridge.yaml``. The masked summary and the suggestions for misspelt keys follow by
+themselves.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, post_load
 
-from bridge.core.customers import DONE_WORDS, Directory, ProviderAccess, Secret
+from bridge.core.customers import DONE_WORDS, CustomerDirectory, ProviderAccess, Secret
 from bridge.settings import rules
 from bridge.settings.document import Document, Path
 from bridge.settings.durations import parse_duration
@@ -37,7 +38,7 @@ from bridge.settings.listen import DEFAULT, FILE_NAME
 from bridge.settings.permissions import exposed, holds_secret
 from bridge.settings.schema import Settled, load_document
 from bridge.settings.secret_files import fill_in
-from bridge.settings.yaml import read_file
+from bridge.settings.yaml_source import read_file
 
 LONGEST_WAIT = timedelta(milliseconds=1200)
 """For the confirmation of one change by other Redis servers."""
@@ -52,7 +53,9 @@ _RETRY = ("5s", "30s", "2m", "10m", "1h", "3h", "6h", "12h", "24h", "24h", "24h"
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a listener listens; *host* is a name or an address without brackets, port 0 lets the system choose."""
+    """Where a listener listens; *host* is a name or an address without brackets, port 0 lets the
+    system choose.
+    """
 
     host: str
     port: int
@@ -69,7 +72,9 @@ _LISTENERS = {
 
 @dataclass(frozen=True, slots=True)
 class WaitSettings:
-    """What must have a change before the bridge says that it is done: so many *replicas*, and with *local_fsync* the disk."""
+    """What must have a change before the bridge says that it is done: so many *replicas*, and with
+    *local_fsync* the disk.
+    """
 
     replicas: int = 0
     timeout: timedelta = timedelta(milliseconds=500)
@@ -78,9 +83,11 @@ class WaitSettings:
 
 @dataclass(frozen=True, slots=True)
 class RedisSettings:
-    """Where the state lives; without *url* in an embedded server that keeps its files in *data_dir*.
+    """Where the state lives; without *url* in an embedded server that keeps its files in
+    *data_dir*.
 
-    *require_durable* (off, warn, refuse) says what happens with a Redis that may lose what it has confirmed.
+    *require_durable* (off, warn, refuse) says what happens with a Redis that may lose what it has
+    confirmed.
     """
 
     url: Secret | None = None
@@ -103,7 +110,9 @@ class LogSettings:
 
 @dataclass(frozen=True, slots=True)
 class TestsFormat:
-    """The shape of the test list that softgarden gets; a None leaves that field, or the wrapper, out."""
+    """The shape of the test list that softgarden gets; a None leaves that field, or the wrapper,
+    out.
+    """
 
     __test__ = False
 
@@ -116,7 +125,9 @@ class TestsFormat:
 
 @dataclass(frozen=True, slots=True)
 class SoftgardenSettings:
-    """Notifying softgarden: to which hosts (and their sub-domains, lower case), how patiently, how often again."""
+    """Notifying softgarden: to which hosts (and their sub-domains, lower case), how patiently, how
+    often again.
+    """
 
     callback_hosts: tuple[str, ...] = ("softgarden.io", "softgarden.de")
     allow_insecure: bool = False
@@ -127,7 +138,9 @@ class SoftgardenSettings:
 
 @dataclass(frozen=True, slots=True)
 class LimitSettings:
-    """What a caller may ask for: requests a second of one customer in each process (None: as it can), and how old links get."""
+    """What a caller may ask for: requests a second of one customer in each process (None: as it
+    can), and how old links get.
+    """
 
     requests_per_second: int | None = None
     link_max_age: timedelta | None = None
@@ -135,7 +148,9 @@ class LimitSettings:
 
 @dataclass(frozen=True, slots=True)
 class ProviderDefaults:
-    """The section ``equalture``, on which each customer's own lies; *base_url* is required in the file."""
+    """The section ``equalture``, on which each customer's own lies; *base_url* is required in the
+    file.
+    """
 
     base_url: str = ""
     token_path: str = "/connect_ats/access_token"
@@ -147,15 +162,20 @@ class ProviderDefaults:
     done_words: tuple[str, ...] = DONE_WORDS
 
     def access(self, own: Mapping[str, Any]) -> ProviderAccess:
-        """A customer's access: these defaults with its *own* values, which include id and secret, laid over them."""
+        """A customer's access: these defaults with its *own* values, which include id and secret,
+        laid over them.
+        """
         return ProviderAccess(**{name: getattr(self, name) for name in self.__slots__} | dict(own))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """The whole configuration in force. *public_url* has no trailing slash; keys are 32 bytes each, newest first.
+    """The whole configuration in force.
 
-    *warnings* are sentences for the log and the administrator; *equalture* is what customers were merged with.
+    *public_url* has no trailing slash; keys are 32 bytes each, newest first.
+
+    *warnings* are sentences for the log and the administrator; *equalture* is what customers were
+    merged with.
     """
 
     public_url: str
@@ -171,7 +191,7 @@ class Settings:
     retention: timedelta = timedelta(days=365)
     softgarden: SoftgardenSettings = SoftgardenSettings()
     limits: LimitSettings = LimitSettings()
-    customers: Directory = field(default_factory=lambda: Directory(()))
+    customers: CustomerDirectory = field(default_factory=lambda: CustomerDirectory(()))
     warnings: tuple[str, ...] = ()
     equalture: ProviderDefaults = ProviderDefaults()
 
@@ -196,7 +216,11 @@ class _RedisSchema(Settled):
 
     url = SecretText(rules.redis_url, allow_none=True)
     data_dir = Text(lambda text: FilePath(rules.line(text)))
-    key_prefix = Text(rules.matching(r"[A-Za-z0-9_.:-]{1,64}", "a prefix of letters, digits, '_', '.', ':' and '-'"))
+    key_prefix = Text(
+        rules.matching(
+            r"[A-Za-z0-9_.:-]{1,64}", "a prefix of letters, digits, '_', '.', ':' and '-'"
+        )
+    )
     require_durable = Choice("off", "warn", "refuse")
     wait = Section(_WaitSchema)
 
@@ -244,7 +268,11 @@ class ProviderSchema(Settled):
     timeout = Duration()
     link_life = Duration()
     poll_every = Duration()
-    locale = Text(rules.matching(r"[A-Za-z]{2,8}(?:[-_][A-Za-z0-9]{1,8})*", "a language code such as en or de"))
+    locale = Text(
+        rules.matching(
+            r"[A-Za-z]{2,8}(?:[-_][A-Za-z0-9]{1,8})*", "a language code such as en or de"
+        )
+    )
     done_words = Many(Text(rules.line), least=1, what="word")
 
 
@@ -277,16 +305,21 @@ class BridgeSchema(Settled):
         return data
 
 
-def load_daemon(config_dir: FilePath, environ: Mapping[str, str], *, signing: bool = True) -> Settings:
+def load_daemon(
+    config_dir: FilePath, environ: Mapping[str, str], *, signing: bool = True
+) -> Settings:
     """Read ``bridge.yaml`` in *config_dir*; the result has no customers yet.
 
-    Without *signing* the signing keys are not looked at: for commands that make no links. Raises ConfigError with everything
-    that is wrong with the file.
+    Without *signing* the signing keys are not looked at: for commands that make no links. Raises
+    ConfigError with everything that is wrong with the file.
     """
     left_out = () if signing else ("signing_keys", "signing_keys_file")
     document = read_file(config_dir / FILE_NAME, environ, _HINTS, left_out)
     secrets = SINGLE_SECRETS + KEY_LISTS
-    warnings = [*exposed(config_dir), *exposed(config_dir / FILE_NAME, secret=holds_secret(document, secrets))]
+    warnings = [
+        *exposed(config_dir),
+        *exposed(config_dir / FILE_NAME, secret=holds_secret(document, secrets)),
+    ]
     fill_in(document, SINGLE_SECRETS, KEY_LISTS)
     schema: Schema = BridgeSchema(partial=left_out)
     data = load_document(document, schema, secrets)
@@ -309,7 +342,9 @@ def _check_together(document: Document) -> None:
         )
     listen, admin = (document.data.get(key, str(default)) for key, default in _LISTENERS.items())
     if listen == admin and not str(listen).endswith(":0"):
-        document.complain(("admin_listen",), f"admin_listen: the same address as listen, {describe(listen)}")
+        document.complain(
+            ("admin_listen",), f"admin_listen: the same address as listen, {describe(listen)}"
+        )
     _check_test_fields(document, ("softgarden", "tests_format"))
 
 
@@ -332,7 +367,9 @@ def _check_test_fields(document: Document, path: Path) -> None:
         if not isinstance(name, str) or not name:
             continue
         if name in seen:
-            document.complain(place, f"{place[2]}: the field {name!r} is already taken by {seen[name][2]}")
+            document.complain(
+                place, f"{place[2]}: the field {name!r} is already taken by {seen[name][2]}"
+            )
         seen.setdefault(name, place)
 
 
@@ -346,4 +383,6 @@ def _is_public(public_url: Any) -> bool:
 def _warnings(settings: Settings) -> list[str]:
     if not settings.softgarden.allow_insecure:
         return []
-    return ["softgarden.allow_insecure is true: callbacks may go to http and private addresses; for a sandbox only"]
+    return [
+        "softgarden.allow_insecure is true: callbacks may go to http and private addresses; for a sandbox only"
+    ]

@@ -1,4 +1,6 @@
-"""A configuration file after reading: plain data, where each piece of it stands, and what is wrong with it."""
+"""A configuration file after reading: plain data, where each piece of it stands, and what is wrong
+with it.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,9 @@ from typing import Any
 from bridge.errors import Complaint, ConfigError
 
 Path = tuple[str | int, ...]
-"""The way to a piece of data: keys of mappings and indexes of lists, ``("tests", "items", 0, "id")``."""
+"""The way to a piece of data: keys of mappings and indexes of lists, ``("tests", "items", 0,
+"id")``.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +30,9 @@ START = Position(1, 1)
 class Document:
     """One file: *data* is made of dict (text keys), list, str, int, float, bool and None.
 
-    *keys* and *values* hold the positions by path. *broken* holds paths that were complained about while reading:
-    what else may be wrong there would only be noise. *notes* are added to the messages of a path. *warnings* are about what
-    works, but should be seen to.
+    *keys* and *values* hold the positions by path. *broken* holds paths that were complained about
+    while reading: what else may be wrong there would only be noise. *notes* are added to the
+    messages of a path. *warnings* are about what works, but should be seen to.
     """
 
     file: str

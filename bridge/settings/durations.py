@@ -17,11 +17,14 @@ _PATTERN = re.compile(r"([0-9]{1,15})(ms|s|m|h|d)")
 def parse_duration(text: str) -> timedelta:
     """Read one whole number with one unit; there is no hidden minimum.
 
-    Raises ValueError, with a message for the administrator, for anything else, for zero and above a hundred years.
+    Raises ValueError, with a message for the administrator, for anything else, for zero and above a
+    hundred years.
     """
     match = _PATTERN.fullmatch(text)
     if match is None:
-        raise ValueError("expected a duration: a whole number and one of ms, s, m, h, d, such as 30s or 7d")
+        raise ValueError(
+            "expected a duration: a whole number and one of ms, s, m, h, d, such as 30s or 7d"
+        )
     milliseconds = int(match[1]) * UNITS[match[2]]
     if milliseconds == 0:
         raise ValueError("expected a duration longer than zero")

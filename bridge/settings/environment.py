@@ -7,22 +7,28 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 # "$${" is a literal "${"; the lone "${" at the end catches what looks like a reference and is none.
-_REFERENCE = re.compile(r"\$\$\{|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^{}]*))?\}|\$\{")
+_REFERENCE = re.compile(
+    r"\$\$\{|\$\{(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^{}]*))?\}|\$\{"
+)
 
 
 class Expanded(str):
-    """Text that holds something from the environment: *names* the variables, *whole* that it is one reference.
+    """Text that holds something from the environment: *names* the variables, *whole* that it is one
+    reference.
 
-    *written*: what it holds stands in the file, as the default of a reference.
-    Messages name the variables instead of showing the text, since nobody knows what a variable holds. Text that is
-    *whole* may also be read as a number, as true or false, or as nothing, where a setting wants that.
+    *written*: what it holds stands in the file, as the default of a reference. Messages name the
+    variables instead of showing the text, since nobody knows what a variable holds. Text that is
+    *whole* may also be read as a number, as true or false, or as nothing, where a setting wants
+    that.
     """
 
     names: tuple[str, ...]
     whole: bool
     written: bool
 
-    def __new__(cls, text: str, names: tuple[str, ...] = (), *, whole: bool = False, written: bool = False) -> Expanded:
+    def __new__(
+        cls, text: str, names: tuple[str, ...] = (), *, whole: bool = False, written: bool = False
+    ) -> Expanded:
         """Mark *text* as coming from the variables *names*."""
         made = super().__new__(cls, text)
         made.names = names
@@ -42,8 +48,9 @@ class Expansion:
 def expand(text: str, environ: Mapping[str, str]) -> Expansion:
     """Put the environment's values into *text*, once: what a variable holds is not expanded again.
 
-    As in a shell, ``:-default`` also replaces an empty variable. A scalar that is nothing but one reference, quoted or not
-    (within [ ] and { } YAML wants quotes), gives an *Expanded* that is whole. Text without references comes back as it is.
+    As in a shell, ``:-default`` also replaces an empty variable. A scalar that is nothing but one
+    reference, quoted or not (within [ ] and { } YAML wants quotes), gives an *Expanded* that is
+    whole. Text without references comes back as it is.
     """
     if "${" not in text:
         return Expansion(text, ())
@@ -56,7 +63,9 @@ def expand(text: str, environ: Mapping[str, str]) -> Expansion:
         if match[0] == "$${":
             return "${"
         if name is None:
-            problems.append("expected ${NAME} or ${NAME:-default}; write $${ where ${ itself is meant")
+            problems.append(
+                "expected ${NAME} or ${NAME:-default}; write $${ where ${ itself is meant"
+            )
             return ""
         names.append(name)
         if name not in environ and default is None:

@@ -1,4 +1,6 @@
-"""marshmallow fields with the manners of a configuration: strict types, and messages that say what was found."""
+"""marshmallow fields with the manners of a configuration: strict types, and messages that say what
+was found.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +14,17 @@ from bridge.core.customers import Secret
 from bridge.settings.durations import parse_duration
 from bridge.settings.environment import Expanded
 from bridge.settings.rules import suggest
-from bridge.settings.yaml import resolve
+from bridge.settings.yaml_source import resolve
 
 MISSING = fields.Field.default_error_messages["required"]
-"""marshmallow's message for a required key that is not there; ``schema`` turns it into a sentence."""
+"""marshmallow's message for a required key that is not there; ``schema`` turns it into a sentence.
+"""
 
 
 def describe(value: Any, *, secret: bool = False) -> str:
-    """What was found, for a message; text that is *secret* or comes from the environment is not shown."""
+    """What was found, for a message; text that is *secret* or comes from the environment is not
+    shown.
+    """
     match value:
         case None:
             return "nothing"
@@ -53,7 +58,10 @@ class _Strict:
 
 
 class _Scalar(_Strict, fields.Field[Any]):
-    """One value. With ``allow_none`` an empty text counts as none: that is what ``"${NAME:-}"`` gives."""
+    """One value.
+
+    With ``allow_none`` an empty text counts as none: that is what ``"${NAME:-}"`` gives.
+    """
 
     def _validate_missing(self, value: Any) -> None:
         if value is None and not self.allow_none:
@@ -62,7 +70,9 @@ class _Scalar(_Strict, fields.Field[Any]):
 
 
 class Text(_Scalar):
-    """Text that is not empty and follows a *rule* (see ``rules``), which may also make something else of it."""
+    """Text that is not empty and follows a *rule* (see ``rules``), which may also make something
+    else of it.
+    """
 
     expected = "text"
 
@@ -106,7 +116,9 @@ class SecretText(Text):
 
 
 class KeyText(Text):
-    """One entry of a list of keys; an empty one becomes None, for *Keys* to drop or to complain about."""
+    """One entry of a list of keys; an empty one becomes None, for *Keys* to drop or to complain
+    about.
+    """
 
     expected = "a key, as text"
     secret = True
@@ -129,7 +141,9 @@ class Choice(_Scalar):
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> str:
         if not isinstance(value, str) or value not in self.words:
-            hint = suggest(value, self.words) if isinstance(value, str) and not _origin(value) else ""
+            hint = (
+                suggest(value, self.words) if isinstance(value, str) and not _origin(value) else ""
+            )
             raise ValidationError(f"{self._refuse(value).messages[0]}{hint}")
         return str(value)
 
@@ -152,7 +166,9 @@ class Whole(_Scalar):
     def __init__(self, least: int, unit: str, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.least = least
-        self.expected = f"a whole number of {unit}, at least {least}" + (", or null" if self.allow_none else "")
+        self.expected = f"a whole number of {unit}, at least {least}" + (
+            ", or null" if self.allow_none else ""
+        )
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> int | None:
         found = resolved(value)
@@ -164,7 +180,9 @@ class Whole(_Scalar):
 
 
 def resolved(value: Any) -> Any:
-    """The value, or what it means where it is one plain reference: ``${SECURE}`` may stand for true."""
+    """The value, or what it means where it is one plain reference: ``${SECURE}`` may stand for
+    true.
+    """
     return resolve(value) if isinstance(value, Expanded) and value.whole else value
 
 
@@ -187,7 +205,9 @@ class Many(_Strict, fields.List[Any]):
 
     expected = "a list"
 
-    def __init__(self, inner: fields.Field[Any], *, least: int = 0, what: str = "entry", **kwargs: Any) -> None:
+    def __init__(
+        self, inner: fields.Field[Any], *, least: int = 0, what: str = "entry", **kwargs: Any
+    ) -> None:
         super().__init__(inner, **kwargs)
         self.least = least
         self.what = what
@@ -220,22 +240,33 @@ class OneOrMany(Many):
 
 
 class Keys(Many):
-    """A list of 32-byte keys, newest first. Empty entries are dropped, so that ``"${OLD_KEY:-}"`` may stand there."""
+    """A list of 32-byte keys, newest first.
+
+    Empty entries are dropped, so that ``"${OLD_KEY:-}"`` may stand there.
+    """
 
     def _deserialize(self, value: Any, attr: Any, data: Any, **kwargs: Any) -> Any:
         made = super()._deserialize(value, attr, data, **kwargs)
         kept = tuple(key for key in made if key is not None)
         if self.required and not kept:
-            named = [entry.names[0] for entry in value if isinstance(entry, Expanded) and entry.names]
+            named = [
+                entry.names[0] for entry in value if isinstance(entry, Expanded) and entry.names
+            ]
             raise ValidationError(
-                (f"the environment variable {named[0]} is empty" if named else "expected at least one key, found none")
+                (
+                    f"the environment variable {named[0]} is empty"
+                    if named
+                    else "expected at least one key, found none"
+                )
                 + "; make a key with `assessment-bridge key new`"
             )
         return kept
 
 
 class Section(_Strict, fields.Nested):
-    """Keys and values of a schema of their own; a section whose keys are all commented out counts as empty."""
+    """Keys and values of a schema of their own; a section whose keys are all commented out counts
+    as empty.
+    """
 
     expected = "keys and values"
 
@@ -246,7 +277,9 @@ class Section(_Strict, fields.Nested):
         """As marshmallow's, with None read as an empty section."""
         return super().deserialize({} if value is None else value, attr, data, **kwargs)
 
-    def _deserialize(self, value: Any, attr: Any, data: Any, partial: Any = None, **kwargs: Any) -> Any:
+    def _deserialize(
+        self, value: Any, attr: Any, data: Any, partial: Any = None, **kwargs: Any
+    ) -> Any:
         if not isinstance(value, dict):
             raise self._refuse(value, secret=True)
         return super()._deserialize(value, attr, data, partial=partial, **kwargs)

@@ -1,6 +1,8 @@
-"""Both files as JSON Schema (draft 2020-12), for editors: made from the schemas that read them, so never out of step.
+"""Both files as JSON Schema (draft 2020-12), for editors: made from the schemas that read them, so
+never out of step.
 
-It knows shapes, words and simple patterns; what takes more (URLs, things that hang together) is told by ``check``.
+It knows shapes, words and simple patterns; what takes more (URLs, things that hang together) is
+told by ``check``.
 """
 
 from __future__ import annotations
@@ -37,7 +39,11 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 Json = dict[str, Any]
 
 _REFERENCE = r"\$\{"
-_VARIABLE: Json = {"type": "string", "pattern": _REFERENCE, "description": "${NAME} or ${NAME:-default}"}
+_VARIABLE: Json = {
+    "type": "string",
+    "pattern": _REFERENCE,
+    "description": "${NAME} or ${NAME:-default}",
+}
 _LITERAL: Json = {"type": "string", "minLength": 1, "not": {"pattern": _REFERENCE}}
 _PATTERNS: dict[type[Field[Any]], str] = {
     DigestText: "^[0-9a-fA-F]{64}$",
@@ -47,23 +53,39 @@ _PATTERNS: dict[type[Field[Any]], str] = {
 
 
 def json_schema() -> Json:
-    """The schemas of ``bridge.yaml`` and of a customer's file, as ``{"bridge": ..., "customer": ...}``."""
+    """The schemas of ``bridge.yaml`` and of a customer's file, as ``{"bridge": ..., "customer":
+    ...}``.
+    """
     return {
-        "bridge": _file(daemon.BridgeSchema(), daemon.SINGLE_SECRETS, daemon.KEY_LISTS, daemon.Settings, "bridge.yaml"),
-        "customer": _file(customers.CustomerSchema(), customers.SECRETS, (), Customer, "customers/<key>.yaml"),
+        "bridge": _file(
+            daemon.BridgeSchema(),
+            daemon.SINGLE_SECRETS,
+            daemon.KEY_LISTS,
+            daemon.Settings,
+            "bridge.yaml",
+        ),
+        "customer": _file(
+            customers.CustomerSchema(), customers.SECRETS, (), Customer, "customers/<key>.yaml"
+        ),
     }
 
 
-def _file(schema: Schema, single: Sequence[Path], lists: Sequence[Path], made: type[Any], title: str) -> Json:
+def _file(
+    schema: Schema, single: Sequence[Path], lists: Sequence[Path], made: type[Any], title: str
+) -> Json:
     twins = dict.fromkeys(single, "a file that holds the secret and nothing else")
     twins |= dict.fromkeys(lists, "a file that holds one entry a line")
     return {"$schema": DIALECT, "title": title, **_section(schema, twins, (), made)}
 
 
-def _section(schema: Schema, twins: dict[Path, str], path: Path, made: type[Any] | None = None) -> Json:
+def _section(
+    schema: Schema, twins: dict[Path, str], path: Path, made: type[Any] | None = None
+) -> Json:
     """The keys of *schema*, at *path*; *made*: where the defaults are, if the schema does not say."""
     made = made or getattr(schema, "makes", None)
-    defaults = {one.name: one for one in fields(made)} if made is not None and is_dataclass(made) else {}
+    defaults = (
+        {one.name: one for one in fields(made)} if made is not None and is_dataclass(made) else {}
+    )
     properties: Json = {}
     required: list[str] = []
     rules: list[Json] = []
@@ -76,7 +98,10 @@ def _section(schema: Schema, twins: dict[Path, str], path: Path, made: type[Any]
         if here not in twins:
             required += [name] if field.required else []
             continue
-        properties[name + SUFFIX] = {"type": ["string", "null"], "description": f"Instead of {name}: {twins[here]}"}
+        properties[name + SUFFIX] = {
+            "type": ["string", "null"],
+            "description": f"Instead of {name}: {twins[here]}",
+        }
         rules.append(_not_both(name, isinstance(field, Many)))
         if field.required:
             rules.append({"anyOf": [{"required": [name]}, {"required": [name + SUFFIX]}]})
@@ -84,7 +109,9 @@ def _section(schema: Schema, twins: dict[Path, str], path: Path, made: type[Any]
     needed = any(field.required for field in schema.fields.values())
     found: Json = {"type": "object" if needed else ["object", "null"]}
     found |= {"properties": properties, "additionalProperties": False}
-    return found | ({"required": required} if required else {}) | ({"allOf": rules} if rules else {})
+    return (
+        found | ({"required": required} if required else {}) | ({"allOf": rules} if rules else {})
+    )
 
 
 def _not_both(name: str, many: bool) -> Json:
@@ -103,7 +130,11 @@ def _value(field: Field[Any], section: Any) -> Json:
         return {"anyOf": [one, {"type": "array", "items": one}, {"enum": [None, ""]}]}
     if isinstance(field, Many):
         least = max(field.least, int(isinstance(field, Keys) and field.required))
-        return {"type": "array", "items": _value(field.inner, section), **({"minItems": least} if least else {})}
+        return {
+            "type": "array",
+            "items": _value(field.inner, section),
+            **({"minItems": least} if least else {}),
+        }
     choices = [_scalar(field), _VARIABLE]
     if isinstance(field, Text) and "pattern" not in choices[0]:
         choices.pop()  # any text may hold a variable

@@ -1,4 +1,6 @@
-"""Where the public listener listens, for ``healthcheck``: one value of ``bridge.yaml``, whatever is wrong with all the others."""
+"""Where the public listener listens, for ``healthcheck``: one value of ``bridge.yaml``, whatever is
+wrong with all the others.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +10,7 @@ from pathlib import Path as FilePath
 from bridge.errors import Complaint, ConfigError
 from bridge.settings import rules
 from bridge.settings.environment import expand
-from bridge.settings.yaml import top_level_scalar
+from bridge.settings.yaml_source import top_level_scalar
 
 FILE_NAME = "bridge.yaml"
 DEFAULT = ("0.0.0.0", 8080)  # noqa: S104 - a daemon for others to call
@@ -27,4 +29,6 @@ def listen_address(config_dir: FilePath, environ: Mapping[str, str]) -> tuple[st
             raise ValueError(expansion.problems[0])
         return rules.address(str(expansion.text))
     except ValueError as error:
-        raise ConfigError([Complaint(str(path), where.line, where.column, f"listen: {error}")]) from None
+        raise ConfigError(
+            [Complaint(str(path), where.line, where.column, f"listen: {error}")]
+        ) from None

@@ -7,18 +7,28 @@ from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
-from bridge.core.customers import Directory
+from bridge.core.customers import CustomerDirectory
 from bridge.errors import Complaint, ConfigError
 from bridge.settings.customers import load_customers
 from bridge.settings.daemon import ProviderDefaults, Settings, load_daemon
 from bridge.settings.listen import FILE_NAME
 from bridge.settings.masking import masked
 
-__all__ = ["Settings", "fingerprint", "load", "load_customers", "load_daemon", "load_usable", "masked"]
+__all__ = [
+    "Settings",
+    "fingerprint",
+    "load",
+    "load_customers",
+    "load_daemon",
+    "load_usable",
+    "masked",
+]
 
 
 def fingerprint(config_dir: Path) -> str:
-    """A digest of ``bridge.yaml`` as it stands, to tell whether it has changed since; empty if it cannot be read."""
+    """A digest of ``bridge.yaml`` as it stands, to tell whether it has changed since; empty if it
+    cannot be read.
+    """
     try:
         return sha256((config_dir / FILE_NAME).read_bytes()).hexdigest()
     except OSError:
@@ -28,16 +38,18 @@ def fingerprint(config_dir: Path) -> str:
 def load(config_dir: Path, environ: Mapping[str, str]) -> Settings:
     """Read ``bridge.yaml`` and ``customers/*.yaml`` in *config_dir*, with variables from *environ*.
 
-    Raises ConfigError with the complaints about all files together: also where one customer's file alone cannot be used.
+    Raises ConfigError with the complaints about all files together: also where one customer's file
+    alone cannot be used.
     """
     return _load(config_dir, environ, strict=True, signing=True)
 
 
 def load_usable(config_dir: Path, environ: Mapping[str, str], *, signing: bool = True) -> Settings:
-    """As ``load``, with the customers whose files cannot be used set aside; see ``Directory.set_aside``.
+    """As ``load``, with the customers whose files cannot be used set aside; see
+    ``Directory.set_aside``.
 
-    Raises ConfigError for what concerns all: ``bridge.yaml``, or a folder that cannot be read. Without *signing* the signing
-    keys are not needed.
+    Raises ConfigError for what concerns all: ``bridge.yaml``, or a folder that cannot be read.
+    Without *signing* the signing keys are not needed.
     """
     return _load(config_dir, environ, strict=False, signing=signing)
 
@@ -48,7 +60,7 @@ def _load(config_dir: Path, environ: Mapping[str, str], *, strict: bool, signing
         raise ConfigError([Complaint(str(config_dir), 0, 0, message)])
     complaints: list[Complaint] = []
     settings: Settings | None = None
-    customers = Directory(())
+    customers = CustomerDirectory(())
     warnings: tuple[str, ...] = ()
     try:
         settings = load_daemon(config_dir, environ, signing=signing)

@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from bridge.core.customers import Directory, Secret
+from bridge.core.customers import CustomerDirectory, Secret
 from bridge.settings.daemon import Address, Settings
 from bridge.settings.durations import format_duration
 
@@ -17,8 +17,9 @@ MASK = "***"
 def masked(settings: Settings) -> dict[str, Any]:
     """The configuration as plain data (dict, list, str, int, bool, None), ready for JSON and YAML.
 
-    Names and shapes are those of the files; ``customers`` maps keys to customers, defaults merged in. Secrets and keys
-    are ``***``, left-out secrets None. Digests of tokens are shown: they are what stands in the file.
+    Names and shapes are those of the files; ``customers`` maps keys to customers, defaults merged
+    in. Secrets and keys are ``***``, left-out secrets None. Digests of tokens are shown: they are
+    what stands in the file.
     """
     return {field.name: plain(getattr(settings, field.name)) for field in fields(settings)}
 
@@ -32,9 +33,11 @@ def plain(value: Any) -> Any:
             return format_duration(value)
         case Path() | Address():
             return str(value)
-        case Directory():
+        case CustomerDirectory():
             return {
-                customer.key: {name: inner for name, inner in plain(customer).items() if name != "key"}
+                customer.key: {
+                    name: inner for name, inner in plain(customer).items() if name != "key"
+                }
                 for customer in value
             }
         case frozenset():

@@ -24,7 +24,9 @@ def exposed(path: FilePath, *, secret: bool = False) -> Iterator[str]:
 
 
 def holds_secret(document: Document, secrets: Iterable[Path]) -> bool:
-    """Whether one of the *secrets* stands in the file itself: neither in a variable nor in a file of its own."""
+    """Whether one of the *secrets* stands in the file itself: neither in a variable nor in a file
+    of its own.
+    """
     return any(_written(document.at(*path)) for path in secrets)
 
 

@@ -1,4 +1,5 @@
-"""What single values must look like: each rule takes text, gives the value, or raises ValueError with the reason.
+"""What single values must look like: each rule takes text, gives the value, or raises ValueError
+with the reason.
 
 Reasons are for the administrator and never repeat the value, which may hold a password.
 """
@@ -21,7 +22,9 @@ LONGEST_TEXT = 10_000
 SAMPLE_SECRET = "replace-me"  # noqa: S105 - what nobody must go on using
 
 _VISIBLE = re.compile(r"[\x21-\x7e]+")
-_HOST = re.compile(r"(?=.{1,253}\Z)[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,62})(?:\.[A-Za-z0-9_][A-Za-z0-9_-]{0,62})*")
+_HOST = re.compile(
+    r"(?=.{1,253}\Z)[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,62})(?:\.[A-Za-z0-9_][A-Za-z0-9_-]{0,62})*"
+)
 _ADDRESS = re.compile(r"(?:\[(?P<six>[^\[\]]+)\]|(?P<host>[^:\[\]]+)):(?P<port>[0-9]{1,5})")
 _KEY = re.compile(r"[A-Za-z0-9_-]{43}=?")
 _DIGEST = re.compile(r"[0-9a-fA-F]{64}")
@@ -29,7 +32,9 @@ _DIGEST = re.compile(r"[0-9a-fA-F]{64}")
 
 def suggest(word: str, known: tuple[str, ...] | list[str]) -> str:
     """``; did you mean 'x'?`` where something known is near, else an empty string."""
-    near = get_close_matches(word, known, n=1) or [one for one in known if one.lower() == word.lower()]
+    near = get_close_matches(word, known, n=1) or [
+        one for one in known if one.lower() == word.lower()
+    ]
     return f"; did you mean {near[0]!r}?" if near else ""
 
 
@@ -81,7 +86,9 @@ def host_of(url: str) -> str:
 
 
 def web_url(text: str) -> str:
-    """An absolute https URL, or http on loopback; without query, fragment and user; gives it without trailing slash."""
+    """An absolute https URL, or http on loopback; without query, fragment and user; gives it
+    without trailing slash.
+    """
     parts = _split(text)
     if parts.scheme not in ("https", "http") or not parts.hostname:
         raise ValueError("expected a URL such as https://bridge.example.com")
@@ -91,7 +98,9 @@ def web_url(text: str) -> str:
         raise ValueError("expected a URL without user name and password")
     host_name(parts.hostname)
     if parts.scheme == "http" and not is_loopback(parts.hostname):
-        raise ValueError("expected https://; http:// is for this machine only (localhost, 127.0.0.1, [::1])")
+        raise ValueError(
+            "expected https://; http:// is for this machine only (localhost, 127.0.0.1, [::1])"
+        )
     return f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/")
 
 
@@ -107,16 +116,22 @@ def _split(text: str) -> SplitResult:
 
 
 def redis_url(text: str) -> str:
-    """A Redis URL: redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://; the store reads the rest of it."""
+    """A Redis URL: redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://; the store
+    reads the rest of it.
+    """
     scheme, found, rest = text.partition("://")
     if scheme not in REDIS_SCHEMES or not found:
-        raise ValueError(f"expected a Redis URL that begins with {', '.join(f'{one}://' for one in REDIS_SCHEMES)}")
+        raise ValueError(
+            f"expected a Redis URL that begins with {', '.join(f'{one}://' for one in REDIS_SCHEMES)}"
+        )
     if not _VISIBLE.fullmatch(rest) or (not rest.startswith("/")) is (scheme == "unix"):
         raise ValueError(
             "expected a Redis URL with a host, such as redis://localhost:6379/0, or a path, such as unix:///run/redis.sock"
         )
     if scheme == "redis+sentinel" and not rest.partition("?")[0].partition("/")[2].strip("/"):
-        raise ValueError("expected the name of Sentinel's service, such as redis+sentinel://host:26379/mymaster/0")
+        raise ValueError(
+            "expected the name of Sentinel's service, such as redis+sentinel://host:26379/mymaster/0"
+        )
     return text
 
 
@@ -129,7 +144,9 @@ def proxy_url(text: str) -> str:
             " through it is encrypted all the same"
         )
     if parts.path.strip("/") or "?" in text or "#" in text:
-        raise ValueError("expected the URL of an HTTP proxy without path, query (?) and fragment (#)")
+        raise ValueError(
+            "expected the URL of an HTTP proxy without path, query (?) and fragment (#)"
+        )
     host_name(parts.hostname)
     return text.rstrip("/")
 
@@ -180,7 +197,9 @@ def key(text: str) -> bytes:
 def client_secret(text: str) -> str:
     """Text of one line, but not what the sample holds in its place."""
     if text == SAMPLE_SECRET:
-        raise ValueError("this is the sample's placeholder; put the secret here that Equalture gave this customer")
+        raise ValueError(
+            "this is the sample's placeholder; put the secret here that Equalture gave this customer"
+        )
     return line(text)
 
 
@@ -192,7 +211,9 @@ def token_digest(text: str) -> str:
             " make both with `assessment-bridge token new`"
         )
     if not text.strip("0"):
-        raise ValueError("this is the sample's placeholder; make a token with `assessment-bridge token new`")
+        raise ValueError(
+            "this is the sample's placeholder; make a token with `assessment-bridge token new`"
+        )
     return text.lower()
 
 
@@ -203,7 +224,9 @@ def webhook_secret(text: str) -> str:
     except (binascii.Error, UnicodeEncodeError):
         raw = b""
     if not text.startswith("whsec_") or len(raw) not in WEBHOOK_SECRET_BYTES:
-        raise ValueError("expected whsec_ and then base64 of 24 to 64 bytes, as Equalture shows it for the webhook")
+        raise ValueError(
+            "expected whsec_ and then base64 of 24 to 64 bytes, as Equalture shows it for the webhook"
+        )
     return text
 
 
@@ -212,7 +235,9 @@ def score_pattern(text: str) -> str:
     try:
         parts = list(string.Formatter().parse(text))
     except ValueError:
-        raise ValueError("expected a pattern such as '{fit} ({in_range}/{traits})': its braces do not match") from None
+        raise ValueError(
+            "expected a pattern such as '{fit} ({in_range}/{traits})': its braces do not match"
+        ) from None
     for _, name, spec, conversion in parts:
         if name is None:
             continue
@@ -221,5 +246,7 @@ def score_pattern(text: str) -> str:
                 f"the pattern uses {{{name}}}, but its fields are {', '.join(SCORE_FIELDS)}{suggest(name, SCORE_FIELDS)}"
             )
         if spec or conversion:
-            raise ValueError(f"the pattern must use {{{name}}} as it is, without anything after the name")
+            raise ValueError(
+                f"the pattern must use {{{name}}} as it is, without anything after the name"
+            )
     return text

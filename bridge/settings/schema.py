@@ -1,4 +1,6 @@
-"""From a document to a dataclass: the base of all settings schemas, and their errors told by line and column."""
+"""From a document to a dataclass: the base of all settings schemas, and their errors told by line
+and column.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +20,8 @@ UNKNOWN = "is unknown"
 class Settled(Schema):
     """A schema that refuses unknown keys and makes the dataclass *makes*.
 
-    The defaults are those of the dataclass, so that they are written once. Without *makes* the result is a dict.
+    The defaults are those of the dataclass, so that they are written once. Without *makes* the
+    result is a dict.
     """
 
     makes: ClassVar[type[Any]] = dict
@@ -58,14 +61,21 @@ def _leaves(messages: Any, path: Path) -> Iterator[tuple[Path, str]]:
                 yield path, str(message)
 
 
-def _complain(document: Document, schema: Schema, secrets: Sequence[Path], path: Path, message: str) -> None:
+def _complain(
+    document: Document, schema: Schema, secrets: Sequence[Path], path: Path, message: str
+) -> None:
     name = str(path[-1])
     if message == UNKNOWN:
         known = _known(schema, secrets, path[:-1])
         near = suggest(name, known)
-        # One that is like none that we know may be a piece of a secret: {client_secret: not,quoted}.
+        # One that is like none that we know may be a piece of a secret: {client_secret:
+        # not,quoted}.
         document.complain(
-            path, f"unknown key {name!r}{near}" if near else f"unknown key; known here: {_listing(known)}", key=True
+            path,
+            f"unknown key {name!r}{near}"
+            if near
+            else f"unknown key; known here: {_listing(known)}",
+            key=True,
         )
     elif document.is_broken(path):
         return

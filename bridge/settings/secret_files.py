@@ -1,4 +1,6 @@
-"""Secrets in files of their own: ``client_secret_file: /run/secrets/acme`` instead of ``client_secret: ...``."""
+"""Secrets in files of their own: ``client_secret_file: /run/secrets/acme`` instead of
+``client_secret: ...``.
+"""
 
 from __future__ import annotations
 
@@ -16,11 +18,13 @@ OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def fill_in(document: Document, single: Iterable[Path], lists: Iterable[Path] = ()) -> None:
-    """Replace every ``x_file`` by the ``x`` that it holds, for the paths of the secrets *single* and *lists*.
+    """Replace every ``x_file`` by the ``x`` that it holds, for the paths of the secrets *single*
+    and *lists*.
 
-    A *single* secret's file holds one line; that of a list one entry a line, and empty lines and lines that begin with
-    ``#`` do not count. Relative paths start at the working directory. An empty value (``"${NAME:-}"``) counts as left
-    out. What is wrong, such as both forms at once or a file that everyone may read, is put among the complaints.
+    A *single* secret's file holds one line; that of a list one entry a line, and empty lines and
+    lines that begin with ``#`` do not count. Relative paths start at the working directory. An
+    empty value (``"${NAME:-}"``) counts as left out. What is wrong, such as both forms at once or a
+    file that everyone may read, is put among the complaints.
     """
     for path in single:
         _fill_in(document, path, many=False)
@@ -42,7 +46,11 @@ def _fill_in(document: Document, path: Path, *, many: bool) -> None:
         document.broken.add(path)
     elif file and section.get(name):
         first = document.position(path, key=True).line
-        document.complain(file_path, f"give either {name!r} (line {first}) or {name + SUFFIX!r}, not both", key=True)
+        document.complain(
+            file_path,
+            f"give either {name!r} (line {first}) or {name + SUFFIX!r}, not both",
+            key=True,
+        )
         document.broken.add(path)
     elif file:
         document.values[path] = document.values[file_path]
@@ -58,7 +66,9 @@ class _Unusable(Exception):
 
 
 def _named(file: str) -> str:
-    """The path for a message, where it is surely one: somebody may have put the secret itself in its place."""
+    """The path for a message, where it is surely one: somebody may have put the secret itself in
+    its place.
+    """
     root, first, rest = FilePath(file).anchor, *file.lstrip("/").partition("/")[::2]
     sure = os.path.exists(file) or (rest and os.path.isdir(root + first))
     return file if sure else "the file named here"
@@ -69,7 +79,9 @@ def _line(document: Document, file: str) -> str:
     if not lines or not lines[0]:
         raise _Unusable("the file is empty")
     if len(lines) > 1:
-        raise _Unusable("the file holds more than one line; it must hold the secret and nothing else")
+        raise _Unusable(
+            "the file holds more than one line; it must hold the secret and nothing else"
+        )
     return lines[0]
 
 
@@ -96,7 +108,9 @@ def _read(document: Document, file: str) -> str:
         if status.st_mode & OTHERS_MAY_READ:
             raise _Unusable(f"everyone on this machine may read the secret: run chmod o= {file}")
         if status.st_mode & OTHERS_MAY_WRITE:
-            document.warnings.append(f"{file}: others may change this secret: run chmod go-w {file}")
+            document.warnings.append(
+                f"{file}: others may change this secret: run chmod go-w {file}"
+            )
         with path.open("rb") as stream:
             raw = stream.read(MAX_BYTES + 1)
     except OSError as error:

@@ -1,4 +1,6 @@
-"""Whose call is it? softgarden sends the token that the customer typed into its settings (assessment-api, overview)."""
+"""Whose call is it? softgarden sends the token that the customer typed into its settings
+(assessment-api, overview).
+"""
 
 from __future__ import annotations
 
@@ -8,8 +10,8 @@ from aiohttp import web
 from structlog.contextvars import bind_contextvars
 
 from bridge.errors import Unauthorized
-from bridge.web.keys import CUSTOMER, CUSTOMERS, TURNS
-from bridge.web.limits import RateLimit
+from bridge.web.app_keys import CUSTOMER, CUSTOMERS, TURNS
+from bridge.web.rate_limits import RateLimit
 from bridge.web.routing import Handler
 
 _BEARER = re.compile(r"bearer +([^\s]+)", re.ASCII | re.IGNORECASE)
@@ -25,7 +27,9 @@ def bearer(request: web.Request) -> str:
 
 
 def of_customer(handler: Handler, limit: RateLimit) -> Handler:
-    """Let only calls with a customer's token through, no more than *limit*; whose it is stands in ``request[CUSTOMER]``."""
+    """Let only calls with a customer's token through, no more than *limit*; whose it is stands in
+    ``request[CUSTOMER]``.
+    """
 
     async def guarded(request: web.Request) -> web.StreamResponse:
         customer = request.app[CUSTOMERS]().by_token(bearer(request))
@@ -41,4 +45,6 @@ def of_customer(handler: Handler, limit: RateLimit) -> Handler:
 
 
 def _unauthorized() -> Unauthorized:
-    return Unauthorized("Send the token that the bridge's administrator made: Authorization: Bearer <token>.")
+    return Unauthorized(
+        "Send the token that the bridge's administrator made: Authorization: Bearer <token>."
+    )

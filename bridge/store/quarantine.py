@@ -1,9 +1,10 @@
 """What could not be read and was put aside, so that it stops nobody: notes for operators.
 
 Each partition has a hash of notes. The name of a note says what it is about: an invitation id (its
-record), a task id (an entry of the queue), ``lane:...`` or ``key:...``. So the notes on an invitation
-go when its candidate is deleted. A note keeps no content: what was put aside either stays where it
-is (a record, which may be repaired), lies beside the notes (a key, for a month), or is worthless.
+record), a task id (an entry of the queue), ``lane:...`` or ``key:...``. So the notes on an
+invitation go when its candidate is deleted. A note keeps no content: what was put aside either
+stays where it is (a record, which may be repaired), lies beside the notes (a key, for a month), or
+is worthless.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ import orjson
 import structlog
 
 from bridge.core import ids
-from bridge.core.models import QuarantineNote
-from bridge.store import keys
+from bridge.core.queueing import QuarantineNote
+from bridge.store import key_names
 
 if TYPE_CHECKING:
-    from bridge.store.commands import Commands
+    from bridge.store.redis_access import RedisAccess
 
 log = structlog.get_logger()
 
@@ -38,29 +39,33 @@ def note(at: datetime, what: str, reason: str, **more: str) -> bytes:
 class RedisQuarantine:
     """``Quarantine`` over Redis."""
 
-    commands: Commands
+    commands: RedisAccess
     prefix: str
 
     async def notes(self) -> AsyncIterator[QuarantineNote]:
         """Every note of the partitions that answer, in no order."""
-        every = keys.all_keys(self.prefix)
+        every = key_names.all_keys(self.prefix)
         answers = await self.commands.run_each([("HGETALL", names.quarantine) for names in every])
         for names, answer in zip(every, answers, strict=True):
             if isinstance(answer, Exception):
                 continue
-            pairs = answer.items() if isinstance(answer, dict) else zip(answer[::2], answer[1::2], strict=True)
+            pairs = (
+                answer.items()
+                if isinstance(answer, dict)
+                else zip(answer[::2], answer[1::2], strict=True)
+            )
             for name, value in pairs:
                 yield _read(names, name, value)
 
     async def size(self) -> int:
         """How many notes there are in the partitions that answer."""
-        every = keys.all_keys(self.prefix)
+        every = key_names.all_keys(self.prefix)
         answers = await self.commands.run_each([("HLEN", names.quarantine) for names in every])
         return sum(answer for answer in answers if isinstance(answer, int))
 
     async def add(self, partition: int, name: str, what: str, reason: str, at: datetime) -> None:
         """Note it, and say so unless it is known."""
-        names = keys.all_keys(self.prefix)[partition]
+        names = key_names.all_keys(self.prefix)[partition]
         if await self.commands.run(("HSETNX", names.quarantine, name, note(at, what, reason))):
             log.error("quarantine.added", what=what, name=name, partition=partition, reason=reason)
 
@@ -69,12 +74,12 @@ class RedisQuarantine:
         partition = ids.partition_in(invitation_id)
         if partition is None:
             return False
-        names = keys.all_keys(self.prefix)[partition]
+        names = key_names.all_keys(self.prefix)[partition]
         return bool(await self.commands.run(("HDEL", names.quarantine, invitation_id)))
 
     async def drop(self, found: QuarantineNote) -> bool:
         """Forget a note and delete what it is about; False: somebody was faster."""
-        names = keys.all_keys(self.prefix)[found.partition]
+        names = key_names.all_keys(self.prefix)[found.partition]
         if found.what == "record":
             await self.commands.run(("DEL", names.invitation(found.name)))
         elif found.what == "dead letter":
@@ -85,15 +90,23 @@ class RedisQuarantine:
         return bool(await self.commands.run(("HDEL", names.quarantine, found.name)))
 
 
-def _read(names: keys.Keys, name: bytes, value: bytes) -> QuarantineNote:
-    partition = keys.partition_of(names.base) or 0
+def _read(names: key_names.KeyNames, name: bytes, value: bytes) -> QuarantineNote:
+    partition = key_names.partition_of(names.base) or 0
     shown = name.decode("utf-8", "backslashreplace")
     try:
         document = orjson.loads(value)
         return QuarantineNote(
-            partition, shown, str(document["what"]), str(document["reason"]), datetime.fromisoformat(document["at"])
+            partition,
+            shown,
+            str(document["what"]),
+            str(document["reason"]),
+            datetime.fromisoformat(document["at"]),
         )
     except (ValueError, KeyError, TypeError):
         return QuarantineNote(
-            partition, shown, "note", "this note itself cannot be read", datetime.fromtimestamp(0, UTC)
+            partition,
+            shown,
+            "note",
+            "this note itself cannot be read",
+            datetime.fromtimestamp(0, UTC),
         )

@@ -1,4 +1,6 @@
-"""TLS to Redis with one context for all connections: redis-py reads every authority of the system anew for each of them."""
+"""TLS to Redis with one context for all connections: redis-py reads every authority of the system
+anew for each of them.
+"""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import orjson
 from aiohttp import web
 
-from bridge.web import problems
+from bridge.web import problem_details
 from bridge.web.routing import Endpoint
 
 
@@ -40,12 +40,21 @@ def endpoints(probe: Probe, *, details: bool = False) -> list[Endpoint]:
             return _ok(found.details if details else {})
         fields = {name: [reason] for name, reason in found.reasons.items()} if details else None
         headers = {"Retry-After": "2"}
-        return problems.problem(503, "not_ready", "Not ready", "Not ready to take work.", fields, headers)
+        return problem_details.problem(
+            503, "not_ready", "Not ready", "Not ready to take work.", fields, headers
+        )
 
     fine = {200: ("Fine.", "application/json")}
     return [
         Endpoint("GET", "/livez", livez, "The process is alive.", fine, "health"),
-        Endpoint("GET", "/readyz", readyz, "It can take work.", {**fine, 503: "It cannot, for now."}, "health"),
+        Endpoint(
+            "GET",
+            "/readyz",
+            readyz,
+            "It can take work.",
+            {**fine, 503: "It cannot, for now."},
+            "health",
+        ),
     ]
 
 

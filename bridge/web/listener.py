@@ -1,4 +1,6 @@
-"""How a listener speaks HTTP, for the daemon and the tests alike: little is buffered, nothing is unpacked or echoed."""
+"""How a listener speaks HTTP, for the daemon and the tests alike: little is buffered, nothing is
+unpacked or echoed.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,8 @@ from aiohttp.http import RawRequestMessage
 from aiohttp.web_protocol import RequestHandler
 from multidict import CIMultiDict, CIMultiDictProxy
 
-from bridge.web import problems
-from bridge.web.keys import EXPECTS
+from bridge.web import problem_details
+from bridge.web.app_keys import EXPECTS_BODY
 
 BETWEEN_REQUESTS_S = 75.0
 """How long a connection is kept for the next request; aiohttp's own default is an hour."""
@@ -80,7 +82,8 @@ class _Server(web.Server):
         super().connection_made(handler, transport)
         if self._limit is not None and len(self._connections) > self._limit:
             # Sockets are kept back for Redis and the vendors, without whom no caller can be served.
-            # In a moment, or the handler that aiohttp has just started trips over a connection that is gone.
+            # In a moment, or the handler that aiohttp has just started trips over a connection that
+            # is gone.
             self._loop.call_soon(transport.abort)
 
     def _request(self, message: RawRequestMessage, *more: Any) -> web.BaseRequest:
@@ -92,7 +95,7 @@ class _Server(web.Server):
             message = message._replace(headers=CIMultiDictProxy(headers))
         request = self._make(message, *more)
         if expected is not None:
-            request[EXPECTS] = expected.strip().lower() == "100-continue"
+            request[EXPECTS_BODY] = expected.strip().lower() == "100-continue"
         return request
 
 
@@ -115,10 +118,10 @@ class _Connection(RequestHandler):
         if status < 500:
             log.info("request.malformed", status=status, error=type(exc).__name__)
             detail = "This is not well-formed HTTP, or a line of it is too long."
-            response = problems.problem(status, "invalid_request", "Not HTTP", detail)
+            response = problem_details.problem(status, "invalid_request", "Not HTTP", detail)
         else:
             log.error("request.crashed", exc_info=exc)
-            response = problems.bug()
+            response = problem_details.bug()
         complete(response, uuid.uuid4().hex)
         response.force_close()
         return response

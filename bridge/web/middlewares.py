@@ -19,8 +19,8 @@ from bridge.errors import (
     StoreUnavailable,
     UpstreamError,
 )
-from bridge.web import problems
-from bridge.web.keys import DRAINING, FAILURE, HEARD, READ, REQUEST_ID, ROUTE
+from bridge.web import problem_details
+from bridge.web.app_keys import BODY_READ, DRAINING, FAILURE, REQUEST_ID, ROUTE, SEEN_CONNECTIONS
 from bridge.web.listener import complete
 from bridge.web.routing import Handler
 
@@ -33,18 +33,21 @@ log = structlog.get_logger()
 
 
 @web.middleware
-async def net(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Answer every error as a problem, give every answer ``X-Request-ID``, and log one line about it."""
+async def error_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Answer every error as a problem, give every answer ``X-Request-ID``, and log one line about
+    it.
+    """
     begun = time.monotonic()
-    request.app[HEARD].add(request.protocol)
+    request.app[SEEN_CONNECTIONS].add(request.protocol)
     given = request.headers.get("X-Request-ID", "")
     request_id = given if _SANE_ID.fullmatch(given) else uuid.uuid4().hex
     request[REQUEST_ID] = request_id
     with bound_contextvars(request_id=request_id):
         response, code, severity = await _answer(request, handler)
         complete(response, request_id)
-        if request.app[DRAINING]() or (request.body_exists and READ not in request):
-            # What is left of a body that nobody wants must not hold the connection, nor be taken for a request.
+        if request.app[DRAINING]() or (request.body_exists and BODY_READ not in request):
+            # What is left of a body that nobody wants must not hold the connection, nor be taken
+            # for a request.
             response.force_close()
         failure = request.get(FAILURE)
         whose = {"customer": failure.customer} if isinstance(failure, CustomerSetAside) else {}
@@ -62,7 +65,9 @@ async def net(request: web.Request, handler: Handler) -> web.StreamResponse:
         return response
 
 
-async def _answer(request: web.Request, handler: Handler) -> tuple[web.StreamResponse, str | None, int]:
+async def _answer(
+    request: web.Request, handler: Handler
+) -> tuple[web.StreamResponse, str | None, int]:
     """The answer, its code unless it is a success, and how grave it is."""
     try:
         _require_unambiguous(request)
@@ -71,30 +76,42 @@ async def _answer(request: web.Request, handler: Handler) -> tuple[web.StreamRes
         return *_of_http_exception(error), logging.INFO
     except BridgeError as error:
         request[FAILURE] = error
-        response = problems.of_error(error)
+        response = problem_details.of_error(error)
     except ConnectionResetError:
         # The caller hung up in mid-request; nobody reads this answer, and it is no failure of ours.
-        answer = problems.problem(400, "disconnected", "Disconnected", "The caller hung up.")
+        answer = problem_details.problem(400, "disconnected", "Disconnected", "The caller hung up.")
         return answer, "disconnected", logging.INFO
     except Exception:
         log.exception("request.crashed", route=request.get(ROUTE, "unmatched"))
-        return problems.bug(), "bug", logging.ERROR
+        return problem_details.bug(), "bug", logging.ERROR
     failure = request.get(FAILURE)
     if failure is None:
         return response, None, logging.INFO
-    grave = isinstance(failure, UpstreamError | StoreUnavailable | RecordUnreadable | CustomerSetAside)
-    return response, problems.code_of(failure), logging.WARNING if grave else logging.INFO
+    grave = isinstance(
+        failure, UpstreamError | StoreUnavailable | RecordUnreadable | CustomerSetAside
+    )
+    return response, problem_details.code_of(failure), logging.WARNING if grave else logging.INFO
 
 
 def _require_unambiguous(request: web.Request) -> None:
-    """Two readers of a header that stands there twice may each believe another one, a proxy and the bridge for instance."""
+    """Two readers of a header that stands there twice may each believe another one, a proxy and the
+    bridge for instance.
+    """
     twice = [name for name in _ONCE if len(request.headers.getall(name, ())) > 1]
     if twice:
-        raise InvalidRequest("A header stands there more than once.", {name: ["Send it once."] for name in twice})
+        raise InvalidRequest(
+            "A header stands there more than once.", {name: ["Send it once."] for name in twice}
+        )
 
 
 def _of_http_exception(error: web.HTTPException) -> tuple[web.Response, str]:
-    code = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}.get(error.status, "invalid_request")
-    headers = {name: value for name, value in error.headers.items() if name in ("Allow", "Location")}
-    detail = {404: "There is nothing at this path.", 405: "See the Allow header."}.get(error.status, error.reason)
-    return problems.problem(error.status, code, error.reason, detail, headers=headers), code
+    code = {404: "not_found", 405: "method_not_allowed", 413: "body_too_large"}.get(
+        error.status, "invalid_request"
+    )
+    headers = {
+        name: value for name, value in error.headers.items() if name in ("Allow", "Location")
+    }
+    detail = {404: "There is nothing at this path.", 405: "See the Allow header."}.get(
+        error.status, error.reason
+    )
+    return problem_details.problem(error.status, code, error.reason, detail, headers=headers), code

@@ -1,4 +1,6 @@
-"""The OpenAPI 3.1 document, made from the endpoints and their marshmallow schemas, and the page that shows it."""
+"""The OpenAPI 3.1 document, made from the endpoints and their marshmallow schemas, and the page
+that shows it.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +16,8 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 from marshmallow import Schema, fields
 
 import bridge
-from bridge.web.pages import Pages
-from bridge.web.problems import CODES
+from bridge.web.problem_details import CODES
+from bridge.web.result_pages import PageTemplates
 from bridge.web.routing import Endpoint
 
 _DESCRIPTION = (
@@ -32,7 +34,8 @@ class ProblemSchema(Schema):
     status = fields.Integer(required=True)
     detail = fields.String(required=True)
     code = fields.String(
-        required=True, metadata={"enum": [*CODES, "not_found", "method_not_allowed", "internal_error"]}
+        required=True,
+        metadata={"enum": [*CODES, "not_found", "method_not_allowed", "internal_error"]},
     )
     errors = fields.Dict(keys=fields.String(), values=fields.List(fields.String()))
 
@@ -55,18 +58,34 @@ def document(endpoints: Iterable[Endpoint], public_url: str) -> dict[str, Any]:
     return built
 
 
-def serve(endpoints: list[Endpoint], pages: Pages, public_url: str) -> list[Endpoint]:
+def serve(endpoints: list[Endpoint], pages: PageTemplates, public_url: str) -> list[Endpoint]:
     """``/openapi.json`` and ``/docs`` for *endpoints*, which gain these two."""
 
     async def openapi(request: web.Request) -> web.Response:
         return web.Response(body=raw, content_type="application/json")
 
     async def docs(request: web.Request) -> web.Response:
-        return pages.html("docs.html", title="softgarden-Equalture bridge", spec=built, codes=_codes())
+        return pages.html(
+            "docs.html", title="softgarden-Equalture bridge", spec=built, codes=_codes()
+        )
 
     own = [
-        Endpoint("GET", "/openapi.json", openapi, "This document.", {200: ("OpenAPI 3.1", "application/json")}, "docs"),
-        Endpoint("GET", "/docs", docs, "This document for people.", {200: ("A page", "text/html")}, "docs"),
+        Endpoint(
+            "GET",
+            "/openapi.json",
+            openapi,
+            "This document.",
+            {200: ("OpenAPI 3.1", "application/json")},
+            "docs",
+        ),
+        Endpoint(
+            "GET",
+            "/docs",
+            docs,
+            "This document for people.",
+            {200: ("A page", "text/html")},
+            "docs",
+        ),
     ]
     built = document([*endpoints, *own], public_url)
     raw = orjson.dumps(built)
@@ -78,13 +97,18 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
     operation: dict[str, Any] = {
         "summary": endpoint.summary,
         "tags": [endpoint.tag],
-        "responses": {str(status): _response(status, told) for status, told in sorted(answers.items())},
+        "responses": {
+            str(status): _response(status, told) for status, told in sorted(answers.items())
+        },
     }
     if endpoint.name:
         operation["operationId"] = endpoint.name
     if endpoint.leads_to:
         operation["responses"]["200"]["links"] = {
-            name: {"operationId": name, "parameters": {one: f"$response.body#/{field}" for one, field in how.items()}}
+            name: {
+                "operationId": name,
+                "parameters": {one: f"$response.body#/{field}" for one, field in how.items()},
+            }
             for name, how in endpoint.leads_to.items()
         }
     names = re.findall(r"\{(\w+)\}", endpoint.path)
@@ -115,10 +139,15 @@ def _response(status: int, told: object) -> dict[str, Any]:
 
 def _content(kind: object) -> dict[str, Any]:
     if isinstance(kind, str):
-        schema: object = {"$ref": "#/components/schemas/Problem"} if kind == "application/problem+json" else {}
+        schema: object = (
+            {"$ref": "#/components/schemas/Problem"} if kind == "application/problem+json" else {}
+        )
         return {kind: {"schema": schema}}
     return {"application/json": {"schema": kind}}
 
 
 def _codes() -> dict[str, str]:
-    return {code: code.replace("_", " ") for code in (*CODES, "not_found", "method_not_allowed", "internal_error")}
+    return {
+        code: code.replace("_", " ")
+        for code in (*CODES, "not_found", "method_not_allowed", "internal_error")
+    }

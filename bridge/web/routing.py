@@ -1,4 +1,6 @@
-"""Endpoints: a path template, a handler and its description; patient with slashes, strict with methods."""
+"""Endpoints: a path template, a handler and its description; patient with slashes, strict with
+methods.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +13,8 @@ from structlog.contextvars import bind_contextvars
 
 from bridge.core import ids
 from bridge.errors import BridgeError, StoreUnavailable
-from bridge.web import body
-from bridge.web.keys import FAILURE, OBSTACLE, ROUTE, TURNS
+from bridge.web import request_body
+from bridge.web.app_keys import FAILURE, NOT_READY_REASON, ROUTE, TURNS
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _ALWAYS_OPEN = ("health", "docs")
@@ -21,7 +23,9 @@ _VARIABLE = re.compile(r"\{(\w+)\}")
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One operation; *responses* maps status to description, or to (description, marshmallow schema or media type)."""
+    """One operation; *responses* maps status to description, or to (description, marshmallow schema
+    or media type).
+    """
 
     method: str
     path: str
@@ -38,11 +42,15 @@ class Endpoint:
     name: str = ""
     """Its operationId in the OpenAPI document."""
     leads_to: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """Operations, by name, that may follow a success: which of their parameters is which field of this one's answer."""
+    """Operations, by name, that may follow a success: which of their parameters is which field of
+    this one's answer.
+    """
 
 
 def add(app: web.Application, endpoints: Iterable[Endpoint]) -> None:
-    """Register *endpoints*; one resource a path, so that a wrong method is 405 with the right ``Allow``."""
+    """Register *endpoints*; one resource a path, so that a wrong method is 405 with the right
+    ``Allow``.
+    """
     by_path: dict[str, list[Endpoint]] = {}
     for endpoint in endpoints:
         by_path.setdefault(endpoint.path, []).append(endpoint)
@@ -56,10 +64,14 @@ def add(app: web.Application, endpoints: Iterable[Endpoint]) -> None:
 
 
 def tolerant(path: str) -> str:
-    """*path* as a pattern that takes doubled and trailing slashes: redirects are not known to be followed by softgarden."""
+    """*path* as a pattern that takes doubled and trailing slashes: redirects are not known to be
+    followed by softgarden.
+    """
     pattern = ""
     for number, segment in enumerate(path.strip("/").split("/")):
-        pattern += (f"{{_{number}:/+}}" if number else "/{_0:/*}") + _VARIABLE.sub(r"{\1:[^/]+}", segment)
+        pattern += (f"{{_{number}:/+}}" if number else "/{_0:/*}") + _VARIABLE.sub(
+            r"{\1:[^/]+}", segment
+        )
     return pattern + "{_end:/*}"
 
 
@@ -67,11 +79,14 @@ def _named(endpoint: Endpoint) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
         # Log lines name the template: the path itself may hold a secret.
         request[ROUTE] = endpoint.path
-        named = request.match_info.get("invitation_id") or request.match_info.get("token", "").partition(".")[0]
+        named = (
+            request.match_info.get("invitation_id")
+            or request.match_info.get("token", "").partition(".")[0]
+        )
         if ids.partition_in(named) is not None:
             bind_contextvars(invitation_id=named)
         if endpoint.request is None:
-            body.refuse_encoded(request)
+            request_body.refuse_encoded(request)
         try:
             if endpoint.tag not in _ALWAYS_OPEN:
                 await _admit(request, endpoint)
@@ -86,10 +101,11 @@ def _named(endpoint: Endpoint) -> Handler:
 
 
 async def _admit(request: web.Request, endpoint: Endpoint) -> None:
-    obstacle = request.app[OBSTACLE]()
+    obstacle = request.app[NOT_READY_REASON]()
     if obstacle is not None:
         raise StoreUnavailable(obstacle)
     if not endpoint.secured:
-        # Whose call it is shows later, if at all: all whom nobody knows yet are one among the customers. None is refused,
-        # for among them are results; how many can wait is bounded by the connections.
+        # Whose call it is shows later, if at all: all whom nobody knows yet are one among the
+        # customers. None is refused, for among them are results; how many can wait is bounded by
+        # the connections.
         await request.app[TURNS].take(endpoint.tag, refuse=False)

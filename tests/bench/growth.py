@@ -1,7 +1,10 @@
-"""What a million invitations cost: memory for each, and the time of leasing work among them. ``make growth``.
+"""What a million invitations cost: memory for each, and the time of leasing work among them.
 
-Fills a real Redis through the store's own commits, prints a table, and exits 1 if leasing costs more than 1.5 times as much
-among many records as among a thousand. ``--large 100000`` for a quicker look.
+``make growth``.
+
+Fills a real Redis through the store's own commits, prints a table, and exits 1 if leasing costs
+more than 1.5 times as much among many records as among a thousand. ``--large 100000`` for a quicker
+look.
 """
 
 from __future__ import annotations
@@ -17,25 +20,22 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from bridge.core import ids
-from bridge.core.models import (
-    Again,
+from bridge.core.assessment import Result, Trait
+from bridge.core.invitation import (
     Attempt,
-    Due,
+    CreateOutcome,
     Invitation,
     OrderChange,
-    Outcome,
-    Result,
     State,
-    Step,
-    TaskKind,
-    Trait,
+    Transition,
 )
-from bridge.store.commands import Commands
-from bridge.store.connection import open_client
-from bridge.store.invitations import RedisInvitations
-from bridge.store.references import RedisReferences
-from bridge.store.scripts import Command
-from bridge.store.tasks import RedisTasks
+from bridge.core.queueing import Retry, ScheduleTask, TaskKind
+from bridge.store.connect import open_client
+from bridge.store.invitation_store import RedisInvitations
+from bridge.store.lua_scripts import Command
+from bridge.store.redis_access import RedisAccess
+from bridge.store.reference_index import RedisReferenceIndex
+from bridge.store.task_queue import RedisTasks
 from tests.redis_servers import RedisServer, binaries, running
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -50,10 +50,10 @@ _BATCH = 500
 
 
 @dataclass
-class Collected(Commands):
+class Collected(RedisAccess):
     """Takes commits as the store makes them, and sends many of them together."""
 
-    commands: Commands
+    commands: RedisAccess
     waiting: list[Command] = field(default_factory=list)
 
     async def run_confirmed(self, command: Command) -> int:
@@ -71,8 +71,10 @@ class Collected(Commands):
         self.waiting.clear()
 
 
-def is_open(number: int) -> Step:
-    """A candidate who was invited, with a look at the invitation planned: the first ones now, the others later."""
+def is_open(number: int) -> Transition:
+    """A candidate who was invited, with a look at the invitation planned: the first ones now, the
+    others later.
+    """
     partition = number % ids.PARTITIONS
     customer = f"customer-{number // ids.PARTITIONS % CUSTOMERS}"
     at = NOW if number < DUE else NOW + timedelta(minutes=1, milliseconds=number)
@@ -87,21 +89,30 @@ def is_open(number: int) -> Step:
         state=State.INVITED,
         created_at=NOW,
         updated_at=NOW,
-        attempts=(Attempt(1, "d" * 64, NOW, Outcome.CREATED, f"0b8f5c52-8a3e-4a55-9f0c-{number:012d}"),),
+        attempts=(
+            Attempt(
+                1, "d" * 64, NOW, CreateOutcome.CREATED, f"0b8f5c52-8a3e-4a55-9f0c-{number:012d}"
+            ),
+        ),
         callback="https://api.softgarden.io/api/rest/v3/assessment/callback/0123456789abcdef",
         assessment_url="https://assessment.equalture.com/en/invitation/0123456789abcdef0123456789abcdef",
         deadline=NOW + timedelta(days=7),
     )
-    return Step(invitation, (Due(TaskKind.CHECK, at),), OrderChange.CLAIM)
+    return Transition(invitation, (ScheduleTask(TaskKind.CHECK, at),), OrderChange.CLAIM)
 
 
-def is_completed(number: int) -> Step:
+def is_completed(number: int) -> Transition:
     """A candidate who finished, with six traits described in a sentence each; no work is left."""
-    sentence = (
-        "Prefers to look at a problem from several sides before settling on a way to solve it, and explains it well."
-    )
+    sentence = "Prefers to look at a problem from several sides before settling on a way to solve it, and explains it well."
     traits = tuple(
-        Trait(f"trait_{index}", "Cognitive flexibility", 4, sentence, "high", (4, 5) if index % 2 else ())
+        Trait(
+            f"trait_{index}",
+            "Cognitive flexibility",
+            4,
+            sentence,
+            "high",
+            (4, 5) if index % 2 else (),
+        )
         for index in range(6)
     )
     done = replace(
@@ -112,28 +123,30 @@ def is_completed(number: int) -> Step:
         confirmed=True,
         result=Result("high", "https://app.equalture.com/candidates/0123456789abcdef", (), traits),
     )
-    return Step(done, (), OrderChange.CLAIM)
+    return Transition(done, (), OrderChange.CLAIM)
 
 
-def is_tombstone(number: int) -> Step:
+def is_tombstone(number: int) -> Transition:
     """A candidate whose data were deleted here and there."""
     invitation = is_open(number).invitation
     attempts = (replace(invitation.attempts[0], anonymised=True),)
-    return Step(replace(invitation, state=State.ERASED, order_key="", erased_at=NOW, attempts=attempts))
+    return Transition(
+        replace(invitation, state=State.ERASED, order_key="", erased_at=NOW, attempts=attempts)
+    )
 
 
 class Bench:
     """A store and a queue over one Redis that nobody else uses."""
 
-    def __init__(self, commands: Commands, server: RedisServer) -> None:
+    def __init__(self, commands: RedisAccess, server: RedisServer) -> None:
         self._collected = Collected(commands)
         self._server = server
         place: dict[str, Any] = {"prefix": "bridge", "retention": RETENTION}
         self._store = RedisInvitations(self._collected, clock=lambda: NOW, **place)
-        self._references = RedisReferences(self._collected, **place)
+        self._references = RedisReferenceIndex(self._collected, **place)
         self._tasks = RedisTasks(commands, **place)
 
-    async def fill(self, make: Callable[[int], Step], first: int, last: int) -> None:
+    async def fill(self, make: Callable[[int], Transition], first: int, last: int) -> None:
         """Commit the records from number *first* to the one before *last*."""
         for number in range(first, last):
             await self._store.commit(make(number))
@@ -142,18 +155,24 @@ class Bench:
         await self._collected.flush()
 
     async def remember(self, number: int) -> None:
-        """Keep the way from Equalture's id to the invitation, as each one's first commit is followed by."""
+        """Keep the way from Equalture's id to the invitation, as each one's first commit is
+        followed by.
+        """
         for one in range(number):
-            await self._references.remember("customer-0", f"0b8f5c52-8a3e-4a55-9f0c-{one:012d}", f"iv_7{one:024d}")
+            await self._references.remember(
+                "customer-0", f"0b8f5c52-8a3e-4a55-9f0c-{one:012d}", f"iv_7{one:024d}"
+            )
             if one % _BATCH == 0:
                 await self._collected.flush()
         await self._collected.flush()
 
     async def cycle(self) -> int:
         """Lease some work, and put it back as if it had to be done again; how much it was."""
-        leases = await self._tasks.lease(NOW, owner="bench", until=NOW + timedelta(seconds=10), count=16, per_lane=8)
+        leases = await self._tasks.lease(
+            NOW, owner="bench", until=NOW + timedelta(seconds=10), count=16, per_lane=8
+        )
         for lease in leases:
-            await self._tasks.settle(lease, Again(NOW, counted=False), NOW)
+            await self._tasks.settle(lease, Retry(NOW, counted=False), NOW)
         return len(leases)
 
     async def lease_ms(self, cycles: int = 400) -> float:
@@ -173,8 +192,14 @@ class Bench:
             for _ in range(cycles):
                 await self.cycle()
             found = client.info("commandstats")
-        counted = {name.removeprefix("cmdstat_"): stats["calls"] / cycles for name, stats in found.items()}
-        return {name: calls for name, calls in counted.items() if not name.startswith(("config", "info"))}
+        counted = {
+            name.removeprefix("cmdstat_"): stats["calls"] / cycles for name, stats in found.items()
+        }
+        return {
+            name: calls
+            for name, calls in counted.items()
+            if not name.startswith(("config", "info"))
+        }
 
     def memory(self) -> int:
         """Bytes in use."""
@@ -187,8 +212,10 @@ class Bench:
         with self._server.client() as client:
             client.flushall()
 
-    async def bytes_each(self, make: Callable[[int], Step], number: int) -> float:
-        """The memory of one record of this kind, with its order, its task, and its share of what holds them."""
+    async def bytes_each(self, make: Callable[[int], Transition], number: int) -> float:
+        """The memory of one record of this kind, with its order, its task, and its share of what
+        holds them.
+        """
         self.clear()
         before = self.memory()
         await self.fill(make, 0, number)
@@ -227,7 +254,9 @@ async def measure(bench: Bench, small: int, large: int) -> bool:
     filled = time.perf_counter() - started
     after = await bench.lease_ms()
     used = (bench.memory() - empty) / 1e9
-    say(f"  {large:<24,}{after:8.2f} ms   ({used:.2f} GB; filled at {(large - small) / filled:,.0f} commits/s)")
+    say(
+        f"  {large:<24,}{after:8.2f} ms   ({used:.2f} GB; filled at {(large - small) / filled:,.0f} commits/s)"
+    )
     say(f"  ratio{'':<19}{after / before:8.2f}      (at most {WORST})")
     return after / before > WORST
 
@@ -242,8 +271,16 @@ async def run(small: int, large: int) -> int:
 def main() -> int:
     """The command line."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--small", type=int, default=1_000, metavar="N", help="records to compare with")
-    parser.add_argument("--large", type=int, default=1_000_000, metavar="N", help="records among which work is leased")
+    parser.add_argument(
+        "--small", type=int, default=1_000, metavar="N", help="records to compare with"
+    )
+    parser.add_argument(
+        "--large",
+        type=int,
+        default=1_000_000,
+        metavar="N",
+        help="records among which work is leased",
+    )
     chosen = parser.parse_args()
     return asyncio.run(run(chosen.small, chosen.large))
 

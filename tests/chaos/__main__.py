@@ -19,13 +19,37 @@ from tests.chaos.run import run
 
 @click.command()
 @click.option("--journeys", type=click.IntRange(1), default=2000, show_default=True)
-@click.option("--seed", type=int, default=1, show_default=True, help="Of journeys, faults and kills.")
-@click.option("--processes", type=click.IntRange(2, 8), default=2, show_default=True, help="Bridge processes.")
-@click.option("--minutes", type=float, default=5.0, show_default=True, help="The run ends within this time.")
-@click.option("--abreast", type=click.IntRange(1, 500), default=90, show_default=True, help="Journeys at a time.")
-@click.option("--kills", type=click.IntRange(0), default=None, help="Bridge kills; default: by the journeys.")
-@click.option("--redis-kills", type=click.IntRange(0), default=None, help="Redis kills; default: by the journeys.")
-@click.option("--json", "json_file", type=click.Path(dir_okay=False, path_type=Path), help="Write the report there.")
+@click.option(
+    "--seed", type=int, default=1, show_default=True, help="Of journeys, faults and kills."
+)
+@click.option(
+    "--processes", type=click.IntRange(2, 8), default=2, show_default=True, help="Bridge processes."
+)
+@click.option(
+    "--minutes", type=float, default=5.0, show_default=True, help="The run ends within this time."
+)
+@click.option(
+    "--abreast",
+    type=click.IntRange(1, 500),
+    default=90,
+    show_default=True,
+    help="Journeys at a time.",
+)
+@click.option(
+    "--kills", type=click.IntRange(0), default=None, help="Bridge kills; default: by the journeys."
+)
+@click.option(
+    "--redis-kills",
+    type=click.IntRange(0),
+    default=None,
+    help="Redis kills; default: by the journeys.",
+)
+@click.option(
+    "--json",
+    "json_file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    help="Write the report there.",
+)
 def main(
     journeys: int,
     seed: int,
@@ -41,7 +65,9 @@ def main(
     options = Options(journeys, seed, processes, minutes, abreast, kills, redis_kills)
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            report = runner.run(_bounded(options, lambda text: console.print(text, style="dim", soft_wrap=True)))
+            report = runner.run(
+                _bounded(options, lambda text: console.print(text, style="dim", soft_wrap=True))
+            )
     except (TimeoutError, asyncio.CancelledError):
         console.print("[bold red]Time ran out, or it was told to end.")
         raise SystemExit(1) from None

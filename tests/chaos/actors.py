@@ -1,4 +1,7 @@
-"""One journey: softgarden, the candidate, and Equalture's callbacks. Patient, but not clever: repeats, then goes on."""
+"""One journey: softgarden, the candidate, and Equalture's callbacks.
+
+Patient, but not clever: repeats, then goes on.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,9 @@ from tests.chaos.plan import HASTY_LIFE_S, MAIL, MARK, Plan
 from tests.chaos.stage import Stage
 
 TRIES = 40
-"""Of softgarden, for one order or deletion; with the pauses between them that is more than half a minute."""
+"""Of softgarden, for one order or deletion; with the pauses between them that is more than half a
+minute.
+"""
 CALLBACK_TRIES = 8
 PATIENCE_S = 40.0
 """How long a journey waits for a notification before it goes on without."""
@@ -22,7 +27,9 @@ PATIENCE_S = 40.0
 
 @dataclass(slots=True)
 class Round:
-    """One order of softgarden's, and what became of it as far as softgarden, the candidate and Equalture know."""
+    """One order of softgarden's, and what became of it as far as softgarden, the candidate and
+    Equalture know.
+    """
 
     customer: str
     candidate_id: str
@@ -58,8 +65,10 @@ class Journey:
         self.plan = plan
         self.rounds: list[Round] = []
         self._stage = stage
-        self._dice = plan.dice
-        self._candidate = f"{random.Random(f'{plan.seed}/{plan.number}/id').getrandbits(64):016x}-c{plan.number}"
+        self._random_fraction = plan.random_fraction
+        self._candidate = (
+            f"{random.Random(f'{plan.seed}/{plan.number}/id').getrandbits(64):016x}-c{plan.number}"
+        )
 
     async def play(self) -> None:
         """From the invitation to the last thing that softgarden does."""
@@ -79,12 +88,16 @@ class Journey:
         if deletion == "before":
             await self._pause(0.0, 0.5)
             await self._delete(known)
-            if self._dice.random() < 0.5:  # a report that comes after the deletion brings nothing back
+            if (
+                self._random_fraction.random() < 0.5
+            ):  # a report that comes after the deletion brings nothing back
                 await self._callback(known, application)
             return
         known.due = "EXPIRED" if plan.ending == "expire" else "COMPLETED"
         await self._take_test(known, application)
-        if not await self._stage.softgarden.learn(known.answers[0]["invitationId"], known.due, PATIENCE_S):
+        if not await self._stage.softgarden.learn(
+            known.answers[0]["invitationId"], known.due, PATIENCE_S
+        ):
             known.odd.append(f"not notified of {known.due} within {PATIENCE_S} s")
         if deletion == "after":
             await self._delete(known)
@@ -138,10 +151,12 @@ class Journey:
         if ending == "expire":
             return
         if ending in ("late", "late_silent"):
-            await self._stage.softgarden.learn(known.answers[0]["invitationId"], "EXPIRED", HASTY_LIFE_S + 15)
+            await self._stage.softgarden.learn(
+                known.answers[0]["invitationId"], "EXPIRED", HASTY_LIFE_S + 15
+            )
         await self._pause(0.1, 2.0)
         reference_id = application.reference_id
-        if self._dice.random() < 0.5 and ending in ("callback", "silent"):
+        if self._random_fraction.random() < 0.5 and ending in ("callback", "silent"):
             await equalture.start_test(reference_id)
             await self._pause(0.0, 0.5)
         known.finished_at = perf_counter()
@@ -150,7 +165,9 @@ class Journey:
             await self._callback(known, application)
 
     async def _callback(self, known: Round, application: Application) -> None:
-        """Equalture's report, with retries of its own: every process in turn, as a load balancer would."""
+        """Equalture's report, with retries of its own: every process in turn, as a load balancer
+        would.
+        """
         bridges = self._stage.bridges
         for attempt in range(CALLBACK_TRIES):
             bridge = bridges[(attempt + self.plan.number) % len(bridges)]
@@ -169,10 +186,13 @@ class Journey:
     async def _wait(self, attempt: int, reply: BridgeReply) -> None:
         """Between two tries: ever longer, up to what a test can afford of a Retry-After."""
         asked = float(reply.headers.get("Retry-After", 0))
-        await asyncio.sleep(min(max(0.1 * 2 ** min(attempt, 4), asked), 1.5) * self._dice.uniform(0.5, 1.0))
+        await asyncio.sleep(
+            min(max(0.1 * 2 ** min(attempt, 4), asked), 1.5)
+            * self._random_fraction.uniform(0.5, 1.0)
+        )
 
     async def _pause(self, least: float, most: float) -> None:
-        await asyncio.sleep(self._dice.uniform(least, most))
+        await asyncio.sleep(self._random_fraction.uniform(least, most))
 
     @staticmethod
     def _expect(known: Round, what: str, reply: BridgeReply, *statuses: int) -> None:
@@ -183,7 +203,9 @@ class Journey:
 async def play_all(
     journeys: list[Journey], abreast: int, done: Callable[[Journey], None], stop: Callable[[], bool]
 ) -> list[BaseException]:
-    """Play them, at most *abreast* at once, until *stop* says that time is up; gives what went wrong in the harness."""
+    """Play them, at most *abreast* at once, until *stop* says that time is up; gives what went
+    wrong in the harness.
+    """
     waiting = iter(journeys)
     wrong: list[BaseException] = []
 

@@ -1,7 +1,9 @@
-"""The comparison, by id and without I/O: what softgarden and Equalture were told against what became of it.
+"""The comparison, by id and without I/O: what softgarden and Equalture were told against what
+became of it.
 
-Nothing is forgiven here but what the interface forgives: an application whose create has an unknown outcome is an orphan, if a
-fault that was injected into that very call, or a kill at that moment, explains it; a notification may come twice.
+Nothing is forgiven here but what the interface forgives: an application whose create has an unknown
+outcome is an orphan, if a fault that was injected into that very call, or a kill at that moment,
+explains it; a notification may come twice.
 """
 
 from __future__ import annotations
@@ -11,7 +13,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from bridge.core.models import State, TaskKind
+from bridge.core.invitation import State
+from bridge.core.queueing import TaskKind
 from bridge.sandbox import Application, Entry
 from tests.chaos.actors import Round
 from tests.chaos.evidence import Evidence, by_order, invitation_of
@@ -20,9 +23,13 @@ from tests.chaos.plan import HASTY, HASTY_LIFE_S, MAIL, MARK
 from tests.chaos.stage import EQUALTURE_TIMEOUT_S
 
 WRITTEN_WITHIN_S = 1.5
-"""A process killed later than this after Equalture's answer has written it down, unless Redis was away."""
+"""A process killed later than this after Equalture's answer has written it down, unless Redis was
+away.
+"""
 READ_WITHIN_S = 0.25
-"""How long a request that was sent may wait in the vendor's socket, that is, in this busy process, until it "begins"."""
+"""How long a request that was sent may wait in the vendor's socket, that is, in this busy process,
+until it "begins".
+"""
 KEPT_TRYING_S = 5.0
 """How long a process tries to write it down while Redis is away."""
 _RANK = {"PENDING": 0, "EXPIRED": 1, "COMPLETED": 2, "404": 3}
@@ -31,7 +38,9 @@ _LOSING = ("drop='after'", "status_after", "hang", "body=")
 
 @dataclass(slots=True)
 class Findings:
-    """What the comparison found, in words with ids; everything but ``HARMLESS`` is a broken promise."""
+    """What the comparison found, in words with ids; everything but ``HARMLESS`` is a broken
+    promise.
+    """
 
     lost_results: list[str] = field(default_factory=list)
     lost_notifications: list[str] = field(default_factory=list)
@@ -72,9 +81,13 @@ def audit(evidence: Evidence) -> Findings:
     _errors(evidence, found)
     for invitation_id, states in notified.items():
         found.duplicate_notifications += [
-            f"{invitation_id}: {state} told {count} times" for state, count in states.items() if count > 1
+            f"{invitation_id}: {state} told {count} times"
+            for state, count in states.items()
+            if count > 1
         ]
-    found.dead_letters += [f"{invitation_id}:{kind}" for invitation_id, kind in sorted(evidence.dead)]
+    found.dead_letters += [
+        f"{invitation_id}:{kind}" for invitation_id, kind in sorted(evidence.dead)
+    ]
     return found
 
 
@@ -93,7 +106,9 @@ def _applications(evidence: Evidence, known: Round, creates: list[Entry], found:
     for entry in creates:
         name = f"{known.candidate_id}: {entry.reference_id or 'a refused create'}"
         if holder is not None and _open(evidence, holder, entry):
-            found.duplicate_applications.append(f"{name} besides {holder.reference_id}, which is open")
+            found.duplicate_applications.append(
+                f"{name} besides {holder.reference_id}, which is open"
+            )
         elif entry.reference_id is None:
             continue
         elif entry.reference_id == known.reference_id:
@@ -108,7 +123,9 @@ def _applications(evidence: Evidence, known: Round, creates: list[Entry], found:
 def _open(evidence: Evidence, holder: Entry, later: Entry) -> bool:
     """Whether the invitation that *holder* was made for was still open when *later* began."""
     application = evidence.applications[str(holder.reference_id)]
-    if application.account == HASTY and later.started - holder.started >= timedelta(seconds=HASTY_LIFE_S):
+    if application.account == HASTY and later.started - holder.started >= timedelta(
+        seconds=HASTY_LIFE_S
+    ):
         return False  # its link was dead; if it was deleted since, its record no longer says when it expired
     record = evidence.records.get(invitation_of(application.callback_url))
     return record is None or record.expired_at is None or record.expired_at > later.started
@@ -119,7 +136,9 @@ def _explained(evidence: Evidence, entry: Entry) -> str | None:
     if entry.fault is not None and any(word in entry.fault for word in _LOSING):
         return entry.fault
     end = entry.began + entry.duration_ms / 1000
-    redis = [incident for incident in evidence.incidents if incident.kind in (REDIS_KILL, REDIS_HANG)]
+    redis = [
+        incident for incident in evidence.incidents if incident.kind in (REDIS_KILL, REDIS_HANG)
+    ]
     away = any(incident.at < end + WRITTEN_WITHIN_S and incident.until > end for incident in redis)
     latest = end + (KEPT_TRYING_S + WRITTEN_WITHIN_S if away else WRITTEN_WITHIN_S)
     maker = evidence.makers[str(entry.reference_id)]
@@ -147,10 +166,16 @@ def _outcome(evidence: Evidence, known: Round, notified: Counter[str], found: Fi
     if known.callback_told or known.finished_at is not None:
         score = final.json.get("result", {}).get("score") if final.status == 200 else None
         if status != "COMPLETED" or stored is not State.COMPLETED or score != known.fit:
-            told = "Equalture was told 200" if known.callback_told else "the application is completed"
-            found.lost_results.append(f"{invitation_id}: {told}, but it is {status} ({stored}, score {score})")
+            told = (
+                "Equalture was told 200" if known.callback_told else "the application is completed"
+            )
+            found.lost_results.append(
+                f"{invitation_id}: {told}, but it is {status} ({stored}, score {score})"
+            )
     elif status != "EXPIRED":
-        found.lost_notifications.append(f"{invitation_id}: its link has died, but it is {status} ({stored})")
+        found.lost_notifications.append(
+            f"{invitation_id}: its link has died, but it is {status} ({stored})"
+        )
     if status in ("COMPLETED", "EXPIRED") and not notified[status]:
         letter = (invitation_id, TaskKind.NOTIFY) in evidence.dead
         if not letter:
@@ -158,7 +183,9 @@ def _outcome(evidence: Evidence, known: Round, notified: Counter[str], found: Fi
 
 
 def _issues(evidence: Evidence, found: Findings) -> None:
-    """softgarden is notified of nothing but ids that it was given; an answer that got lost on its way counts as given."""
+    """softgarden is notified of nothing but ids that it was given; an answer that got lost on its
+    way counts as given.
+    """
     given: dict[str, float] = {}
     unanswered: list[tuple[float, str]] = []
     for entry in evidence.answers:
@@ -168,41 +195,62 @@ def _issues(evidence: Evidence, found: Findings) -> None:
         elif entry.operation == "invite" and entry.status == 0:
             unanswered.append((entry.began, entry.request_json["candidate"]["id"]))
     for entry in evidence.notifications:
-        # What a fault answered was not looked into by the fake: then the body alone says whose it was.
+        # What a fault answered was not looked into by the fake: then the body alone says whose it
+        # was.
         invitation_id = str(entry.invitation_id or (entry.request_json or {}).get("invitationId"))
         if given.get(invitation_id, float("inf")) <= entry.began:
             continue
         record = evidence.records.get(invitation_id)
         candidate = record.application_id if record is not None else ""
-        if not any(began <= entry.began and candidate in ("", whose) for began, whose in unanswered):
-            found.never_issued.append(f"{invitation_id}: notified, though no answer with 200 or none at all had it")
+        if not any(
+            began <= entry.began and candidate in ("", whose) for began, whose in unanswered
+        ):
+            found.never_issued.append(
+                f"{invitation_id}: notified, though no answer with 200 or none at all had it"
+            )
 
 
 def _changes(evidence: Evidence, found: Findings) -> None:
-    """What softgarden read, in order: states move forward only, times stay, and a deletion is for good."""
+    """What softgarden read, in order: states move forward only, times stay, and a deletion is for
+    good.
+    """
     reads: defaultdict[str, list[Entry]] = defaultdict(list)
     for entry in evidence.reads:
         if entry.status in (200, 404):
             reads[str(entry.invitation_id)].append(entry)
-    deleting = {known.invitation_id: known for known in evidence.rounds if known.deleting_at is not None}
+    deleting = {
+        known.invitation_id: known for known in evidence.rounds if known.deleting_at is not None
+    }
     for known in evidence.rounds:
         if any(answer != known.answers[0] for answer in known.answers):
-            found.illegal_changes.append(f"{known.invitation_id}: repeated orders got {known.answers}")
+            found.illegal_changes.append(
+                f"{known.invitation_id}: repeated orders got {known.answers}"
+            )
     for invitation_id, entries in reads.items():
         entries.sort(key=lambda entry: entry.began)
         _in_order(invitation_id, entries, found)
-        times = {entry.response_json.get("completionTime") for entry in entries if entry.status == 200} - {None}
-        pages = {entry.response_json["result"]["resultUrl"] for entry in entries if entry.status == 200}
+        times = {
+            entry.response_json.get("completionTime") for entry in entries if entry.status == 200
+        } - {None}
+        pages = {
+            entry.response_json["result"]["resultUrl"] for entry in entries if entry.status == 200
+        }
         if len(times) > 1 or len(pages) > 1:
-            found.illegal_changes.append(f"{invitation_id}: it showed {sorted(times)} {sorted(pages)}")
+            found.illegal_changes.append(
+                f"{invitation_id}: it showed {sorted(times)} {sorted(pages)}"
+            )
         known_deletion = deleting.get(invitation_id)
         begun = known_deletion.deleting_at if known_deletion is not None else None
         ended = known_deletion.deleted_at if known_deletion is not None else None
         for entry in entries:
-            if entry.status == 404 and (begun is None or entry.began + entry.duration_ms / 1000 < begun):
+            if entry.status == 404 and (
+                begun is None or entry.began + entry.duration_ms / 1000 < begun
+            ):
                 found.illegal_changes.append(f"{invitation_id}: 404 though nobody deleted it")
             if entry.status == 200 and ended is not None and entry.began > ended:
-                found.illegal_changes.append(f"{invitation_id}: read after its deletion was confirmed")
+                found.illegal_changes.append(
+                    f"{invitation_id}: read after its deletion was confirmed"
+                )
 
 
 def _in_order(invitation_id: str, entries: Iterable[Entry], found: Findings) -> None:
@@ -217,7 +265,9 @@ def _in_order(invitation_id: str, entries: Iterable[Entry], found: Findings) -> 
 
 
 def _deletions(evidence: Evidence, found: Findings) -> None:
-    """What was deleted is anonymised at Equalture, and nothing of it is in Redis; names are there of nobody."""
+    """What was deleted is anonymised at Equalture, and nothing of it is in Redis; names are there
+    of nobody.
+    """
     last = {known.candidate_id: known for known in evidence.rounds}
     for known in evidence.rounds:
         if known.deleting_at is None or known.invitation_id is None:
@@ -232,16 +282,24 @@ def _deletions(evidence: Evidence, found: Findings) -> None:
                 for entry in evidence.answers
                 if entry.operation == "delete"
             ):
-                found.undeleted.append(f"{known.invitation_id}: the record is {record.state if record else 'gone'}")
+                found.undeleted.append(
+                    f"{known.invitation_id}: the record is {record.state if record else 'gone'}"
+                )
             continue
         application = evidence.applications[str(known.reference_id)]
         if application.state != "anonymized":
-            found.undeleted.append(f"{known.invitation_id}: {application.reference_id} is {application.state}")
+            found.undeleted.append(
+                f"{known.invitation_id}: {application.reference_id} is {application.state}"
+            )
         for needle in _needles(application, known, of_person=last[known.candidate_id] is known):
             if needle in evidence.redis:
                 holders = [line[:300] for line in evidence.redis.splitlines() if needle in line]
-                found.undeleted.append(f"{known.invitation_id}: {needle} is in Redis: {holders[:2]}")
-    found.undeleted += [f"{word} is in Redis" for word in (MARK, f"@{MAIL}") if word in evidence.redis]
+                found.undeleted.append(
+                    f"{known.invitation_id}: {needle} is in Redis: {holders[:2]}"
+                )
+    found.undeleted += [
+        f"{word} is in Redis" for word in (MARK, f"@{MAIL}") if word in evidence.redis
+    ]
 
 
 def _needles(application: Application, known: Round, *, of_person: bool) -> list[str]:
@@ -255,5 +313,7 @@ def _errors(evidence: Evidence, found: Findings) -> None:
             found.server_errors.append(f"{entry.operation} {entry.path}: {entry.response_json}")
     found.server_errors += evidence.crashes
     found.violations += evidence.violations
-    found.unexpected += [f"{known.candidate_id}: {odd}" for known in evidence.rounds for odd in known.odd]
+    found.unexpected += [
+        f"{known.candidate_id}: {odd}" for known in evidence.rounds for odd in known.odd
+    ]
     found.unexpected += evidence.leaks

@@ -1,4 +1,7 @@
-"""What is known when all is over: both ledgers, Redis as it is, and what each journey saw. ``gather`` is the only I/O here."""
+"""What is known when all is over: both ledgers, Redis as it is, and what each journey saw.
+
+``gather`` is the only I/O here.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +16,13 @@ from urllib.parse import urlsplit
 
 from bridge.app import utc_now
 from bridge.core.ids import PARTITIONS
-from bridge.core.models import OPEN, Invitation, State, TaskKind
+from bridge.core.invitation import OPEN, Invitation, State
+from bridge.core.queueing import TaskKind
 from bridge.sandbox import Application, BridgeReply, Entry
-from bridge.store.commands import Commands
-from bridge.store.invitations import RedisInvitations
-from bridge.store.keys import Keys, lane
-from bridge.store.tasks import RedisTasks
+from bridge.store.invitation_store import RedisInvitations
+from bridge.store.key_names import KeyNames, lane
+from bridge.store.redis_access import RedisAccess
+from bridge.store.task_queue import RedisTasks
 from tests.chaos.actors import Round
 from tests.chaos.faults import Incident
 from tests.chaos.plan import CUSTOMERS, MAIL, MARK
@@ -65,14 +69,18 @@ def invitation_of(callback_url: str) -> str:
     return urlsplit(callback_url).path.split("/")[-2]
 
 
-async def unsettled(stage: Stage, commands: Commands, rounds: Iterable[Round]) -> Counter[str]:
-    """What still has to happen before the end can be judged: tasks that are owed, invitations still open."""
+async def unsettled(stage: Stage, commands: RedisAccess, rounds: Iterable[Round]) -> Counter[str]:
+    """What still has to happen before the end can be judged: tasks that are owed, invitations still
+    open.
+    """
     found: Counter[str] = Counter()
     for partition in range(PARTITIONS):
-        keys = Keys(PREFIX, partition)
+        keys = KeyNames(PREFIX, partition)
         kinds = (TaskKind.NOTIFY, TaskKind.ANONYMISE)
         lanes = [(customer, kind) for customer in CUSTOMERS for kind in kinds]
-        queues = [(kind, queue) for customer, kind in lanes for queue in keys.queues(lane(customer, kind))]
+        queues = [
+            (kind, queue) for customer, kind in lanes for queue in keys.queues(lane(customer, kind))
+        ]
         counts = await commands.run_all([("ZCARD", queue) for _, queue in queues])
         for (kind, _), count in zip(queues, counts, strict=True):
             found[f"{kind} tasks"] += count
@@ -80,23 +88,30 @@ async def unsettled(stage: Stage, commands: Commands, rounds: Iterable[Round]) -
     async for invitation in store_of(commands).scan():
         due = wanted.get(invitation.id)
         if due is not None and (
-            invitation.state in OPEN or (due == "COMPLETED" and invitation.state is not State.COMPLETED)
+            invitation.state in OPEN
+            or (due == "COMPLETED" and invitation.state is not State.COMPLETED)
         ):
             found[f"invitations {invitation.state}"] += 1
     return +found
 
 
-def store_of(commands: Commands) -> RedisInvitations:
+def store_of(commands: RedisAccess) -> RedisInvitations:
     """The bridge's records."""
     return RedisInvitations(commands, prefix=PREFIX, retention=timedelta(days=1), clock=utc_now)
 
 
 async def gather(
-    stage: Stage, commands: Commands, rounds: list[Round], incidents: list[Incident], stalls: list[Incident]
+    stage: Stage,
+    commands: RedisAccess,
+    rounds: list[Round],
+    incidents: list[Incident],
+    stalls: list[Incident],
 ) -> Evidence:
     """Read it all together."""
     softgarden, equalture = stage.softgarden, stage.equalture
-    told = {known.invitation_id: known.customer for known in rounds if known.invitation_id is not None}
+    told = {
+        known.invitation_id: known.customer for known in rounds if known.invitation_id is not None
+    }
     replies = await _finals(stage, told)
     queue = RedisTasks(commands, prefix=PREFIX, retention=timedelta(days=1))
     dead = frozenset([(letter.invitation_id, letter.kind) async for letter in queue.dead_letters()])
@@ -148,7 +163,8 @@ def _logs(paths: list[Path]) -> tuple[list[str], list[str]]:
 
 
 def _is_json(line: str) -> bool:
-    # Whatever comes past the log (a traceback, a warning of the interpreter) is nothing that should happen.
+    # Whatever comes past the log (a traceback, a warning of the interpreter) is nothing that should
+    # happen.
     try:
         json.loads(line)
     except ValueError:
@@ -184,5 +200,7 @@ def by_order(evidence: Evidence) -> list[tuple[Round, list[Entry]]]:
     for email, of_candidate in rounds.items():
         ends = [later.begun for later in of_candidate[1:]] + [float("inf")]
         for known, end in zip(of_candidate, ends, strict=True):
-            found.append((known, [entry for entry in creates[email] if known.begun <= entry.began < end]))
+            found.append(
+                (known, [entry for entry in creates[email] if known.begun <= entry.began < end])
+            )
     return found

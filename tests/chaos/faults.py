@@ -1,4 +1,6 @@
-"""The saboteur: when what fails follows from the seed, in terms of journeys done, so that a slower machine sees no less of it."""
+"""The saboteur: when what fails follows from the seed, in terms of journeys done, so that a slower
+machine sees no less of it.
+"""
 
 from __future__ import annotations
 
@@ -57,7 +59,7 @@ class Saboteur:
         self.incidents: list[Incident] = []
         self._stage = stage
         self._progress = progress
-        self._dice = random.Random(f"{stage.options.seed}/saboteur")
+        self._random_fraction = random.Random(f"{stage.options.seed}/saboteur")
         self._faults: list[tuple[str, Fault]] = []
         self._ended = False
         self._tasks: list[asyncio.Task[None]] = []
@@ -101,11 +103,14 @@ class Saboteur:
         options = self._stage.options
         kinds = [KILL] * options.kills + [REDIS_KILL] * options.outages
         kinds += [kind for kind in (KILL_ALL, RESTART, REDIS_HANG) for _ in range(options.extras)]
-        self._dice.shuffle(kinds)
-        points = sorted(self._dice.uniform(0.03, 0.93) * options.journeys for _ in kinds)
+        self._random_fraction.shuffle(kinds)
+        points = sorted(self._random_fraction.uniform(0.03, 0.93) * options.journeys for _ in kinds)
         for kind, point in zip(kinds, points, strict=True):
-            jitter, pause = self._dice.uniform(0, 0.4), self._dice.uniform(0.1, 1.5)
-            victim = self._dice.randrange(len(self._stage.bridges))
+            jitter, pause = (
+                self._random_fraction.uniform(0, 0.4),
+                self._random_fraction.uniform(0.1, 1.5),
+            )
+            victim = self._random_fraction.randrange(len(self._stage.bridges))
             while self._progress() < point and not self._ended:  # noqa: ASYNC110 - a look now and then is all it takes
                 await asyncio.sleep(_STEP_S)
             if self._ended:
@@ -137,16 +142,25 @@ class Saboteur:
 
     async def _burst(self) -> None:
         while not self._ended:
-            await self._sleep(self._dice.uniform(0.1, 1.2))
-            vendor = self._dice.choice(("equalture", "equalture", "softgarden"))
-            own = self._dice.random() < 0.25
+            await self._sleep(self._random_fraction.uniform(0.1, 1.2))
+            vendor = self._random_fraction.choice(("equalture", "equalture", "softgarden"))
+            own = self._random_fraction.random() < 0.25
             if own:
-                operation, (kind, what) = self._dice.choice(_OWN[vendor]), self._dice.choice(_MADE)
+                operation, (kind, what) = (
+                    self._random_fraction.choice(_OWN[vendor]),
+                    self._random_fraction.choice(_MADE),
+                )
             elif vendor == "equalture":
-                operation, (kind, what) = self._dice.choice((*_ASKED, "create", "*")), self._dice.choice(_EQUALTURE)
+                operation, (kind, what) = (
+                    self._random_fraction.choice((*_ASKED, "create", "*")),
+                    self._random_fraction.choice(_EQUALTURE),
+                )
             else:
-                operation, (kind, what) = "notify", self._dice.choice(_SOFTGARDEN)
-            probability, length = self._dice.choice((0.3, 0.6, 1.0)), self._dice.uniform(0.3, 3.5)
+                operation, (kind, what) = "notify", self._random_fraction.choice(_SOFTGARDEN)
+            probability, length = (
+                self._random_fraction.choice((0.3, 0.6, 1.0)),
+                self._random_fraction.uniform(0.3, 3.5),
+            )
             if self._ended:
                 return
             at = perf_counter()
@@ -156,7 +170,9 @@ class Saboteur:
             if probability == 1.0:
                 self.incidents.append(Incident("outage of a vendor", at, perf_counter()))
 
-    def _fault(self, vendor: str, operation: str, kind: str, what: dict[str, Any], probability: float) -> Fault:
+    def _fault(
+        self, vendor: str, operation: str, kind: str, what: dict[str, Any], probability: float
+    ) -> Fault:
         sandbox = self._stage.equalture if vendor == "equalture" else self._stage.softgarden
         fault = sandbox.fault(operation, **what, probability=probability)
         self._faults.append((f"{vendor}: {kind}", fault))

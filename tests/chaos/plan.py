@@ -1,4 +1,6 @@
-"""What a run is asked for, and what each of its journeys does; everything here follows from the seed."""
+"""What a run is asked for, and what each of its journeys does; everything here follows from the
+seed.
+"""
 
 from __future__ import annotations
 
@@ -7,10 +9,13 @@ from dataclasses import dataclass
 from typing import Literal
 
 Ending = Literal["callback", "silent", "expire", "late", "late_silent"]
-"""How the test ends: reported by callback; with every callback lost, so that only the poll finds it; never; or after the
-deadline, with or without a callback."""
+"""How the test ends: reported by callback; with every callback lost, so that only the poll finds
+it; never; or after the deadline, with or without a callback.
+"""
 Deletion = Literal["never", "before", "after", "again"]
-"""Not at all, before or after completion, or before completion with a new invitation of the same candidate afterwards."""
+"""Not at all, before or after completion, or before completion with a new invitation of the same
+candidate afterwards.
+"""
 
 QUICK = ("acme", "globex", "initech")
 """Customers whose links live long."""
@@ -50,7 +55,9 @@ class Options:
 
     @property
     def extras(self) -> int:
-        """How often, besides, Redis hangs, a bridge restarts in good order, and all bridges die at once."""
+        """How often, besides, Redis hangs, a bridge restarts in good order, and all bridges die at
+        once.
+        """
         return self.journeys // 650
 
 
@@ -64,30 +71,34 @@ class Plan:
     ending: Ending
     deletion: Deletion
     parallel: bool
-    """softgarden asks all processes at the same time (not where the answer may have expired when the next one comes)."""
+    """softgarden asks all processes at the same time (not where the answer may have expired when
+    the next one comes).
+    """
     repeats: bool
     """softgarden asks once more although it was answered."""
     fit: str
 
     @property
-    def dice(self) -> random.Random:
+    def random_fraction(self) -> random.Random:
         """The journey's own dice, for pauses."""
         return random.Random(f"{self.seed}/{self.number}/pauses")
 
 
 def draw(seed: int, number: int) -> Plan:
     """The journey of this number."""
-    dice = random.Random(f"{seed}/{number}")
-    hasty = dice.random() < 0.14
+    random_fraction = random.Random(f"{seed}/{number}")
+    hasty = random_fraction.random() < 0.14
     endings: list[Ending] = ["expire", "late", "late_silent"] if hasty else ["callback", "silent"]
-    deletions: list[Deletion] = ["never", "after"] if hasty else ["never", "before", "after", "again"]
+    deletions: list[Deletion] = (
+        ["never", "after"] if hasty else ["never", "before", "after", "again"]
+    )
     return Plan(
         number=number,
         seed=seed,
-        customer=HASTY if hasty else dice.choice(QUICK),
-        ending=dice.choices(endings, [50, 30, 20] if hasty else [70, 30])[0],
-        deletion=dice.choices(deletions, [85, 15] if hasty else [70, 10, 14, 6])[0],
-        parallel=dice.random() < 0.2 and not hasty,
-        repeats=dice.random() < 0.15 and not hasty,
-        fit=dice.choice(("low", "high")),
+        customer=HASTY if hasty else random_fraction.choice(QUICK),
+        ending=random_fraction.choices(endings, [50, 30, 20] if hasty else [70, 30])[0],
+        deletion=random_fraction.choices(deletions, [85, 15] if hasty else [70, 10, 14, 6])[0],
+        parallel=random_fraction.random() < 0.2 and not hasty,
+        repeats=random_fraction.random() < 0.15 and not hasty,
+        fit=random_fraction.choice(("low", "high")),
     )

@@ -42,7 +42,9 @@ class Report:
     @property
     def fine(self) -> bool:
         """Whether everything promised was kept, in a run that came to its end."""
-        broken = [name for name, found in asdict(self.findings).items() if found and name not in HARMLESS]
+        broken = [
+            name for name, found in asdict(self.findings).items() if found and name not in HARMLESS
+        ]
         return not broken and not self.unsettled and self.journeys == self.wanted
 
     def as_json(self) -> dict[str, Any]:
@@ -90,21 +92,31 @@ def show(report: Report, console: Console) -> None:
         style = "red" if found and name not in HARMLESS else "green" if name not in HARMLESS else ""
         table.add_row(name.replace("_", " "), str(len(found)), style=style)
     table.add_row(
-        "unsettled in the end", str(sum(report.unsettled.values())), style="red" if report.unsettled else "green"
+        "unsettled in the end",
+        str(sum(report.unsettled.values())),
+        style="red" if report.unsettled else "green",
     )
     table.add_section()
     table.add_row("longest recovery", f"{report.recovery_s:.1f} s")
     table.add_row(
-        "a result's way to softgarden", f"{report.typical_wait_s:.1f} s, at most {report.longest_wait_s:.1f} s"
+        "a result's way to softgarden",
+        f"{report.typical_wait_s:.1f} s, at most {report.longest_wait_s:.1f} s",
     )
-    table.add_row("wall time", f"{report.wall_s:.0f} s: {report.journeys_s:.0f} s, settling {report.settling_s:.0f} s")
+    table.add_row(
+        "wall time",
+        f"{report.wall_s:.0f} s: {report.journeys_s:.0f} s, settling {report.settling_s:.0f} s",
+    )
     console.print(table)
     for name, found in findings.items():
         if found and name not in ("duplicate_notifications", "orphans"):
             _list(console, name.replace("_", " "), found)
     if report.unsettled:
         console.print(f"[red]unsettled: {report.unsettled}")
-    console.print("[bold green]Nothing is lost." if report.fine else "[bold red]Promises were broken, or time ran out.")
+    console.print(
+        "[bold green]Nothing is lost."
+        if report.fine
+        else "[bold red]Promises were broken, or time ran out."
+    )
 
 
 def _list(console: Console, title: str, found: Sequence[str]) -> None:

@@ -1,4 +1,7 @@
-"""A run: journeys while things fail, then peace, then the comparison. Bounded in time throughout."""
+"""A run: journeys while things fail, then peace, then the comparison.
+
+Bounded in time throughout.
+"""
 
 from __future__ import annotations
 
@@ -9,8 +12,8 @@ from collections.abc import AsyncIterator, Callable
 from time import perf_counter
 
 from bridge.errors import StoreUnavailable
-from bridge.store.commands import Commands
-from bridge.store.connection import open_client
+from bridge.store.connect import open_client
+from bridge.store.redis_access import RedisAccess
 from tests.chaos.actors import Journey, Round, play_all
 from tests.chaos.audit import audit
 from tests.chaos.evidence import gather, keep, unsettled
@@ -26,11 +29,16 @@ _TICK_S = 0.05
 
 
 async def run(options: Options, say: Callable[[str], None]) -> Report:
-    """Play it all; *say* hears of the progress. The folder with the logs stays unless all is fine."""
+    """Play it all; *say* hears of the progress.
+
+    The folder with the logs stays unless all is fine.
+    """
     begun = perf_counter()
     async with Stage(options) as stage, _watched() as stalls:
         say(f"Configuration and logs: {stage.folder}")
-        journeys = [Journey(stage, draw(options.seed, number)) for number in range(options.journeys)]
+        journeys = [
+            Journey(stage, draw(options.seed, number)) for number in range(options.journeys)
+        ]
         done: list[Journey] = []
         saboteur = Saboteur(stage, lambda: len(done))
         saboteur.start()
@@ -77,7 +85,9 @@ async def run(options: Options, say: Callable[[str], None]) -> Report:
     return report
 
 
-async def _settle(stage: Stage, commands: Commands, rounds: list[Round], say: Callable[[str], None]) -> Counter[str]:
+async def _settle(
+    stage: Stage, commands: RedisAccess, rounds: list[Round], say: Callable[[str], None]
+) -> Counter[str]:
     """Wait until nothing is owed any more; what is left when patience ends."""
     deadline = perf_counter() + stage.options.settle_s
     while True:
@@ -93,7 +103,9 @@ async def _settle(stage: Stage, commands: Commands, rounds: list[Round], say: Ca
 
 @contextlib.asynccontextmanager
 async def _watched() -> AsyncIterator[list[Incident]]:
-    """When this process did not get to its calls for a while: no vendor answers that late without a reason."""
+    """When this process did not get to its calls for a while: no vendor answers that late without a
+    reason.
+    """
     stalls: list[Incident] = []
 
     async def watch() -> None:

@@ -1,4 +1,6 @@
-"""Everything that a run needs: Redis, bridge processes, both fakes, and a folder with configurations and logs."""
+"""Everything that a run needs: Redis, bridge processes, both fakes, and a folder with
+configurations and logs.
+"""
 
 from __future__ import annotations
 
@@ -60,14 +62,18 @@ class Bridge:
         """Begin; see ``ready``."""
         with self.log.open("ab") as log:
             command = [sys.executable, "-m", "bridge", "serve", "--config", str(self.config)]
-            self.process = subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log, env=dict(os.environ))
+            self.process = subprocess.Popen(
+                command, cwd=ROOT, stdout=log, stderr=log, env=dict(os.environ)
+            )
 
     async def ready(self, session: aiohttp.ClientSession, within_s: float = READY_S) -> None:
         """Return once it takes work."""
         deadline = perf_counter() + within_s
         while perf_counter() < deadline:
             try:
-                async with session.get(f"{self.url}/readyz", timeout=aiohttp.ClientTimeout(total=2)) as answer:
+                async with session.get(
+                    f"{self.url}/readyz", timeout=aiohttp.ClientTimeout(total=2)
+                ) as answer:
                     if answer.status == 200:
                         return
             except (aiohttp.ClientError, TimeoutError, OSError):
@@ -92,9 +98,9 @@ class Stage:
         self.options = options
         self.folder = Path(tempfile.mkdtemp(prefix="bridge-chaos-"))
         self.keep = True
-        dice = random.Random(f"{options.seed}/vendors")
-        self.equalture = Equalture(rng=dice, max_entries=1_000_000)
-        self.softgarden = Softgarden(rng=dice, max_entries=1_000_000)
+        random_fraction = random.Random(f"{options.seed}/vendors")
+        self.equalture = Equalture(rng=random_fraction, max_entries=1_000_000)
+        self.softgarden = Softgarden(rng=random_fraction, max_entries=1_000_000)
         self.redis_port = free_port()
         settings = {"port": str(self.redis_port), "bind": HOST}
         self.redis = RedisServer(next(iter(binaries().values())), durable=True, settings=settings)
@@ -140,13 +146,18 @@ class Stage:
         for number, port in enumerate(ports):
             config = self.folder / f"bridge-{number}"
             # As behind a load balancer: one public address, many processes.
-            self._write(config, port, f"http://{HOST}:{ports[0]}", self.equalture.address_for(number))
+            self._write(
+                config, port, f"http://{HOST}:{ports[0]}", self.equalture.address_for(number)
+            )
             self.bridges.append(Bridge(number, config, self.folder / f"bridge-{number}.log", port))
         for number, customer in enumerate(CUSTOMERS):
-            account = self.equalture.add_account(customer, secret_of(customer), [(f"job-{customer}", "Assessment")])
+            account = self.equalture.add_account(
+                customer, secret_of(customer), [(f"job-{customer}", "Assessment")]
+            )
             self.softgarden.add_customer(customer, str(number))
             self.softgarden.lines[customer] = [
-                self.softgarden.connect(bridge.url, token_of(customer), customer=customer) for bridge in self.bridges
+                self.softgarden.connect(bridge.url, token_of(customer), customer=customer)
+                for bridge in self.bridges
             ]
             if customer == "initech":
                 account.webhook_url = f"{self.bridges[-1].url}/equalture/webhooks/{customer}"
@@ -174,12 +185,19 @@ class Stage:
                 "timeout": f"{EQUALTURE_TIMEOUT_S}s",
                 "poll_every": "3s",
             },
-            "softgarden": {"callback_hosts": [HOST], "allow_insecure": True, "timeout": "3s", "retry": RETRY},
+            "softgarden": {
+                "callback_hosts": [HOST],
+                "allow_insecure": True,
+                "timeout": "3s",
+                "retry": RETRY,
+            },
         }
         (config / "bridge.yaml").write_text(yaml.safe_dump(daemon), "utf-8")
         for number, customer in enumerate(CUSTOMERS):
             document = _customer(customer, number)
-            (config / "customers" / f"{customer}.yaml").write_text(yaml.safe_dump(document), "utf-8")
+            (config / "customers" / f"{customer}.yaml").write_text(
+                yaml.safe_dump(document), "utf-8"
+            )
 
 
 def _customer(name: str, number: int) -> dict[str, Any]:

@@ -1,4 +1,6 @@
-"""The audit is not blind: each kind of broken promise, planted by hand into evidence that was fine, is found."""
+"""The audit is not blind: each kind of broken promise, planted by hand into evidence that was fine,
+is found.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from bridge.core.models import Invitation, State, TaskKind
+from bridge.core.invitation import Invitation, State
+from bridge.core.queueing import TaskKind
 from bridge.sandbox import Application, BridgeReply, Entry
 from tests.chaos.actors import Round
 from tests.chaos.audit import HARMLESS, Findings, audit
@@ -19,7 +22,11 @@ from tests.chaos.plan import HASTY, HASTY_LIFE_S, MARK
 
 NOW = datetime(2025, 6, 2, 9, 0, tzinfo=UTC)
 IV, REF, EMAIL = "iv_0abc", "ref-1", "c1@chaos.example"
-DONE = {"status": "COMPLETED", "completionTime": "2025-06-02T09:00:05Z", "result": {"resultUrl": "u", "score": "high"}}
+DONE = {
+    "status": "COMPLETED",
+    "completionTime": "2025-06-02T09:00:05Z",
+    "result": {"resultUrl": "u", "score": "high"},
+}
 PENDING = {"status": "PENDING", "result": {"resultUrl": "u"}}
 
 
@@ -34,7 +41,13 @@ def entry(operation: str, at: float, status: int, **more: Any) -> Entry:
         "duration_ms": 500.0,
     }
     started = NOW + timedelta(seconds=at)
-    return Entry(**(made | {"operation": operation, "status": status, "started": started, "began": at} | more))
+    return Entry(
+        **(
+            made
+            | {"operation": operation, "status": status, "started": started, "began": at}
+            | more
+        )
+    )
 
 
 def create(at: float, reference_id: str | None = REF, **more: Any) -> Entry:
@@ -46,12 +59,16 @@ def create(at: float, reference_id: str | None = REF, **more: Any) -> Entry:
 def invite(at: float, status: int, candidate: str = "c1") -> Entry:
     """softgarden orders."""
     answer = {"invitationId": IV} if status == 200 else None
-    return entry("invite", at, status, request_json={"candidate": {"id": candidate}}, response_json=answer)
+    return entry(
+        "invite", at, status, request_json={"candidate": {"id": candidate}}, response_json=answer
+    )
 
 
 def read(at: float, answer: dict[str, Any] | None) -> Entry:
     """softgarden reads the result; None: 404."""
-    return entry("results", at, 404 if answer is None else 200, response_json=answer or {}, invitation_id=IV)
+    return entry(
+        "results", at, 404 if answer is None else 200, response_json=answer or {}, invitation_id=IV
+    )
 
 
 def told(at: float, state: str, status: int = 204) -> Entry:
@@ -105,7 +122,12 @@ def completed() -> Evidence:
     """One journey that went well."""
     known = Round("acme", "c1", EMAIL, "high", 0.0)
     known.answers = [{"invitationId": IV, "testUrl": f"http://e/{REF}"}]
-    known.answered_at, known.reference_id, known.finished_at, known.callback_told = 1.0, REF, 3.0, True
+    known.answered_at, known.reference_id, known.finished_at, known.callback_told = (
+        1.0,
+        REF,
+        3.0,
+        True,
+    )
     known.due = "COMPLETED"
     return Evidence(
         rounds=[known],
@@ -124,7 +146,11 @@ def completed() -> Evidence:
 def deleted() -> Evidence:
     """The same, deleted afterwards."""
     evidence = completed()
-    evidence.rounds[0].deleting_at, evidence.rounds[0].deleted_at, evidence.rounds[0].due = 10.0, 11.0, None
+    evidence.rounds[0].deleting_at, evidence.rounds[0].deleted_at, evidence.rounds[0].due = (
+        10.0,
+        11.0,
+        None,
+    )
     evidence.applications = {REF: application(state="anonymized")}
     evidence.records, evidence.finals = {IV: record(State.ERASED)}, {IV: reply(404, {})}
     evidence.reads.append(read(12.0, None))
@@ -149,25 +175,53 @@ def _expired_untold(evidence: Evidence) -> None:
 Plant = Callable[[Evidence], None]
 
 PLANTED: dict[str, tuple[str, Callable[[], Evidence], Plant]] = {
-    "still pending": ("lost_results", completed, lambda e: setattr(e, "finals", {IV: reply(200, PENDING)})),
+    "still pending": (
+        "lost_results",
+        completed,
+        lambda e: setattr(e, "finals", {IV: reply(200, PENDING)}),
+    ),
     "not in Redis": ("lost_results", completed, lambda e: setattr(e, "records", {})),
     "another's result": ("lost_results", completed, lambda e: setattr(e.rounds[0], "fit", "low")),
     "never told": ("lost_notifications", completed, lambda e: setattr(e, "notifications", [])),
-    "told too early": ("lost_notifications", completed, lambda e: setattr(e, "notifications", [told(2.0, "PENDING")])),
+    "told too early": (
+        "lost_notifications",
+        completed,
+        lambda e: setattr(e, "notifications", [told(2.0, "PENDING")]),
+    ),
     "told in vain": (
         "lost_notifications",
         completed,
         lambda e: setattr(e, "notifications", [told(5, "COMPLETED", 500)]),
     ),
     "expiry never told": ("lost_notifications", completed, _expired_untold),
-    "id never given": ("never_issued", completed, lambda e: setattr(e, "answers", [invite(0.0, 504)])),
-    "id given too late": ("never_issued", completed, lambda e: setattr(e, "answers", [invite(5.0, 200)])),
-    "another's answer lost": ("never_issued", completed, lambda e: setattr(e, "answers", [invite(0.0, 0, "c2")])),
+    "id never given": (
+        "never_issued",
+        completed,
+        lambda e: setattr(e, "answers", [invite(0.0, 504)]),
+    ),
+    "id given too late": (
+        "never_issued",
+        completed,
+        lambda e: setattr(e, "answers", [invite(5.0, 200)]),
+    ),
+    "another's answer lost": (
+        "never_issued",
+        completed,
+        lambda e: setattr(e, "answers", [invite(0.0, 0, "c2")]),
+    ),
     "made twice": ("duplicate_applications", completed, lambda e: second(e, 5.0)),
     "made twice at once": ("duplicate_applications", completed, lambda e: second(e, 0.05)),
-    "asked twice": ("duplicate_applications", completed, lambda e: e.creates.append(create(6.0, None))),
+    "asked twice": (
+        "duplicate_applications",
+        completed,
+        lambda e: e.creates.append(create(6.0, None)),
+    ),
     "backwards": ("illegal_changes", completed, lambda e: e.reads.append(read(12.0, PENDING))),
-    "lost for a while": ("illegal_changes", completed, lambda e: e.reads.insert(1, read(3.0, None))),
+    "lost for a while": (
+        "illegal_changes",
+        completed,
+        lambda e: e.reads.insert(1, read(3.0, None)),
+    ),
     "another time": (
         "illegal_changes",
         completed,
@@ -179,10 +233,18 @@ PLANTED: dict[str, tuple[str, Callable[[], Evidence], Plant]] = {
         lambda e: e.rounds[0].answers.append({"invitationId": "iv_0x"}),
     ),
     "back from the dead": ("illegal_changes", deleted, lambda e: e.reads.append(read(13.0, DONE))),
-    "not anonymised": ("undeleted", deleted, lambda e: setattr(e, "applications", {REF: application()})),
+    "not anonymised": (
+        "undeleted",
+        deleted,
+        lambda e: setattr(e, "applications", {REF: application()}),
+    ),
     "not erased": ("undeleted", deleted, lambda e: setattr(e, "records", {IV: record()})),
     "traces of the person": ("undeleted", deleted, lambda e: setattr(e, "redis", "x c1 x")),
-    "traces of the application": ("undeleted", deleted, lambda e: setattr(e, "redis", f"x {REF} x")),
+    "traces of the application": (
+        "undeleted",
+        deleted,
+        lambda e: setattr(e, "redis", f"x {REF} x"),
+    ),
     "a name": ("undeleted", completed, lambda e: setattr(e, "redis", MARK)),
     "a 500": ("server_errors", completed, lambda e: e.answers.append(entry("invite", 1.0, 500))),
     "a crash": ("server_errors", completed, lambda e: e.crashes.append("worker.died")),
@@ -193,7 +255,11 @@ PLANTED: dict[str, tuple[str, Callable[[], Evidence], Plant]] = {
 
 def broken(found: Findings) -> set[str]:
     """The names of the promises that were broken."""
-    return {each.name for each in fields(found) if getattr(found, each.name) and each.name not in HARMLESS}
+    return {
+        each.name
+        for each in fields(found)
+        if getattr(found, each.name) and each.name not in HARMLESS
+    }
 
 
 @pytest.mark.parametrize("evidence", [completed, deleted])
@@ -226,25 +292,37 @@ def test_what_was_planted_is_found(name: str) -> None:
     ],
 )
 def test_orphans_need_a_fault_of_their_own(reason: dict[str, str], explained: bool) -> None:
-    """An application beside the one with the link is an orphan if a fault hid its create's answer, else a duplicate."""
+    """An application beside the one with the link is an orphan if a fault hid its create's answer,
+    else a duplicate.
+    """
     evidence = completed()
     second(evidence, 0.05, **reason)
     found = audit(evidence)
-    assert (len(found.orphans), len(found.duplicate_applications)) == ((1, 0) if explained else (0, 1))
+    assert (len(found.orphans), len(found.duplicate_applications)) == (
+        (1, 0) if explained else (0, 1)
+    )
 
 
 @pytest.mark.parametrize(("named", "fine"), [(IV, True), ("iv_other", False)])
 def test_what_a_fault_answered_is_judged_by_its_body(named: str, fine: bool) -> None:
-    """A notification that a fault answered, before the fake looked into it, is of the invitation that its body names."""
+    """A notification that a fault answered, before the fake looked into it, is of the invitation
+    that its body names.
+    """
     evidence = completed()
-    faulted = replace(told(1.0, "COMPLETED", 429), invitation_id=None, request_json={"invitationId": named})
+    faulted = replace(
+        told(1.0, "COMPLETED", 429), invitation_id=None, request_json={"invitationId": named}
+    )
     evidence.notifications = [faulted, *evidence.notifications]
     assert (audit(evidence).never_issued == []) is fine
 
 
-@pytest.mark.parametrize(("at", "duplicate"), [(HASTY_LIFE_S - 1.0, True), (HASTY_LIFE_S + 1.0, False)])
+@pytest.mark.parametrize(
+    ("at", "duplicate"), [(HASTY_LIFE_S - 1.0, True), (HASTY_LIFE_S + 1.0, False)]
+)
 def test_a_dead_link_is_no_duplicate(at: float, duplicate: bool) -> None:
-    """Another application after the first one's link had died is none too many, though its record was deleted since."""
+    """Another application after the first one's link had died is none too many, though its record
+    was deleted since.
+    """
     evidence = completed()
     evidence.creates[0] = create(0.0, "ref-0")
     first = replace(application("ref-0", "anonymized"), account=HASTY)
@@ -255,10 +333,13 @@ def test_a_dead_link_is_no_duplicate(at: float, duplicate: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("at", "victim", "explained"), [(0.3, 0, True), (1.9, 0, True), (0.3, 1, False), (3.0, 0, False), (-1.0, 0, False)]
+    ("at", "victim", "explained"),
+    [(0.3, 0, True), (1.9, 0, True), (0.3, 1, False), (3.0, 0, False), (-1.0, 0, False)],
 )
 def test_orphans_need_a_kill_of_their_own(at: float, victim: int, explained: bool) -> None:
-    """A kill explains an orphan only if it struck the process that made it, before that could write it down."""
+    """A kill explains an orphan only if it struck the process that made it, before that could write
+    it down.
+    """
     evidence = completed()
     second(evidence, 0.05)
     evidence.incidents = [Incident(KILL, at, at + 1, (victim,))]

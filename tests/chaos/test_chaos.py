@@ -19,9 +19,20 @@ LIMIT_S = 100
 
 @pytest.mark.redis
 async def test_nothing_is_lost(tmp_path: Path) -> None:
-    """Sixty journeys arrive although a bridge and Redis are killed and both vendors fail: nothing is lost, nothing doubled."""
+    """Sixty journeys arrive although a bridge and Redis are killed and both vendors fail: nothing
+    is lost, nothing doubled.
+    """
     json_file = tmp_path / "chaos.json"
-    command = ["-m", "tests.chaos", "--journeys", str(JOURNEYS), "--seed", str(SEED), "--minutes", "2.5"]
+    command = [
+        "-m",
+        "tests.chaos",
+        "--journeys",
+        str(JOURNEYS),
+        "--seed",
+        str(SEED),
+        "--minutes",
+        "2.5",
+    ]
     run = await asyncio.create_subprocess_exec(
         sys.executable,
         *command,

@@ -35,11 +35,15 @@ class Equalture(EqualtureSandbox):
         """Reference id -> number of the bridge process that asked for it."""
 
     def address_for(self, number: int) -> str:
-        """Where the process of this number reaches Equalture: an address of its own, so that its calls can be told apart."""
+        """Where the process of this number reaches Equalture: an address of its own, so that its
+        calls can be told apart.
+        """
         return f"http://127.0.0.{number + 1}:{self.port}"
 
     def _look(self, entry: Entry) -> None:
-        application = self.applications.get(entry.reference_id or "") if entry.operation == "create" else None
+        application = (
+            self.applications.get(entry.reference_id or "") if entry.operation == "create" else None
+        )
         if application is not None:
             self.by_link[application.assessment_url] = application
             host = entry.host.partition(":")[0]
@@ -47,10 +51,11 @@ class Equalture(EqualtureSandbox):
 
 
 class Softgarden(SoftgardenSandbox):
-    """softgarden, which reads the result before it answers a notification, and answers 500 if it could not.
+    """softgarden, which reads the result before it answers a notification, and answers 500 if it
+    could not.
 
-    So every notification answered 204 stands for a state that softgarden has seen; the ledger keeps it as
-    ``response_json["read"]``. It asks the bridge's processes in turn.
+    So every notification answered 204 stands for a state that softgarden has seen; the ledger keeps
+    it as ``response_json["read"]``. It asks the bridge's processes in turn.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -80,7 +85,9 @@ class Softgarden(SoftgardenSandbox):
         return True
 
     async def read(self, customer: str, invitation_id: str, tries: int = READ_TRIES) -> BridgeReply:
-        """The result as some process gives it: the first answer below 500, or the last that there was."""
+        """The result as some process gives it: the first answer below 500, or the last that there
+        was.
+        """
         for attempt in range(tries):
             reply = await self.line(customer).read_results(invitation_id)
             if 0 < reply.status < 500:

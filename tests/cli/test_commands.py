@@ -25,12 +25,14 @@ from click.testing import CliRunner
 
 from bridge.cli import main
 from bridge.core import ids, lifecycle
-from bridge.core.models import AttemptNote, Dead, Invitation, State, TaskKind, Test
-from bridge.service.tasks import LEASE_LIFE
-from bridge.store.connection import open_client
-from bridge.store.invitations import RedisInvitations
-from bridge.store.tasks import RedisTasks
-from bridge.store.words import RedisWords
+from bridge.core.assessment import Assessment
+from bridge.core.invitation import Invitation, State
+from bridge.core.queueing import AttemptNote, GiveUp, TaskKind
+from bridge.service.task_handlers import LEASE_LIFE
+from bridge.store.connect import open_client
+from bridge.store.invitation_store import RedisInvitations
+from bridge.store.status_word_store import RedisStatusWords
+from bridge.store.task_queue import RedisTasks
 from tests.core.build import OTHER_REPORT, POLICY
 from tests.redis_servers import RedisServer, binaries, free_port
 
@@ -55,7 +57,9 @@ class Said:
 
 
 def run(*arguments: str | Path, **environment: str) -> Said:
-    """Run the commands' entry point with these arguments, in this process: a fresh one would take a second each time."""
+    """Run the commands' entry point with these arguments, in this process: a fresh one would take a
+    second each time.
+    """
     before = sys.argv, logging.getLogger().handlers[:], logging.getLogger().level
     sys.argv = ["assessment-bridge", *map(str, arguments)]
     try:
@@ -63,7 +67,9 @@ def run(*arguments: str | Path, **environment: str) -> Said:
             with pytest.raises(SystemExit) as ended:
                 main()
             sys.stdout.flush()
-            said = Said(int(ended.value.code or 0), out.getvalue().decode(), err.getvalue().decode())
+            said = Said(
+                int(ended.value.code or 0), out.getvalue().decode(), err.getvalue().decode()
+            )
     finally:
         sys.argv, logging.getLogger().handlers[:] = before[0], before[1]
         logging.getLogger().setLevel(before[2])
@@ -112,29 +118,33 @@ class Content:
         self.prefix = self._prefix = prefix
         self._count = 0
 
-    def invitation(self, *events: lifecycle.Event, customer: str = "acme", at: datetime = NOW) -> Invitation:
+    def invitation(
+        self, *events: lifecycle.Event, customer: str = "acme", at: datetime = NOW
+    ) -> Invitation:
         """Store one to which these events happened."""
         return asyncio.run(self._invitation(events, customer, at))
 
     def dead_letter(self, customer: str = "acme", since: datetime = NOW) -> Invitation:
         """Store a completed one whose notification was given up."""
         one = self.invitation(
-            lifecycle.Created(1, "ref-1", "https://equalture.example.com/1"),
+            lifecycle.ApplicationCreated(1, "ref-1", "https://equalture.example.com/1"),
             ISSUED,
-            lifecycle.ResultSeen(OTHER_REPORT),
+            lifecycle.ResultConfirmed(OTHER_REPORT),
             customer=customer,
         )
         asyncio.run(self._give_up(one, since))
         return one
 
-    async def _invitation(self, events: tuple[lifecycle.Event, ...], customer: str, at: datetime) -> Invitation:
+    async def _invitation(
+        self, events: tuple[lifecycle.Event, ...], customer: str, at: datetime
+    ) -> Invitation:
         self._count += 1
         step = lifecycle.open_invitation(
             invitation_id=ids.invitation_id(self._count % 16, f"{os.urandom(16).hex()}"),
             customer=customer,
             order_key=f"order-{self._count}",
             application_id="application-1",
-            test=Test("test-1", "job-1", "Sales"),
+            test=Assessment("test-1", "job-1", "Sales"),
             callback="https://acme.softgarden.io/notify",
             secret_digest="digest",
             replaces=None,
@@ -142,7 +152,9 @@ class Content:
             now=at,
         )
         async with open_client(self._url) as commands:
-            store = RedisInvitations(commands, prefix=self._prefix, retention=RETENTION, clock=lambda: NOW)
+            store = RedisInvitations(
+                commands, prefix=self._prefix, retention=RETENTION, clock=lambda: NOW
+            )
             assert await store.commit(step)
             for event in events:
                 known = await store.load(step.invitation.id)
@@ -155,10 +167,12 @@ class Content:
     async def _give_up(self, one: Invitation, since: datetime) -> None:
         async with open_client(self._url) as commands:
             queue = RedisTasks(commands, prefix=self._prefix, retention=RETENTION)
-            lease = await queue.take(one.id, TaskKind.NOTIFY, NOW, owner="test", until=NOW + LEASE_LIFE)
+            lease = await queue.take(
+                one.id, TaskKind.NOTIFY, NOW, owner="test", until=NOW + LEASE_LIFE
+            )
             assert lease is not None
             note = AttemptNote(since, "rejected", 400, 12, "what is this?")
-            assert await queue.settle(lease, Dead("rejected", note), since)
+            assert await queue.settle(lease, GiveUp("rejected", note), since)
 
 
 @pytest.fixture
@@ -170,17 +184,19 @@ def content(config: Path, redis: RedisServer, tmp_path: Path) -> Content:
     return Content(redis.url, prefix)
 
 
-CREATED = lifecycle.Created(1, "ref-1", "https://equalture.example.com/1")
+CREATED = lifecycle.ApplicationCreated(1, "ref-1", "https://equalture.example.com/1")
 
 
-ISSUED = lifecycle.Issued("https://acme.softgarden.io/notify")
+ISSUED = lifecycle.IdIssued("https://acme.softgarden.io/notify")
 
 
 # -- what needs no Redis
 
 
 def test_token_new(config: Path) -> None:
-    """``token new`` shows a token once and the digest that goes into the YAML; with --json exactly these two."""
+    """``token new`` shows a token once and the digest that goes into the YAML; with --json exactly
+    these two.
+    """
     made = run("token", "new", "acme", "--json", "--config", config)
     assert (made.code, set(made.json)) == (0, {"token", "sha256"})
     assert hashlib.sha256(made.json["token"].encode()).hexdigest() == made.json["sha256"]
@@ -196,7 +212,12 @@ def test_token_new(config: Path) -> None:
 def test_key_new(config: Path) -> None:
     """``key new`` makes a key that the configuration takes."""
     made = run("key", "new").out.strip()
-    write(config.parent / "other", "redis://127.0.0.1:1/0", signing_keys=[made], encryption_keys=[made])
+    write(
+        config.parent / "other",
+        "redis://127.0.0.1:1/0",
+        signing_keys=[made],
+        encryption_keys=[made],
+    )
     assert run("check", "--config", config.parent / "other").code == 0
     assert run("key", "new", "--json").code == 0
 
@@ -240,7 +261,9 @@ def test_check_names_the_place(config: Path) -> None:
     ids=" ".join,
 )
 def test_no_configuration(arguments: tuple[str, ...], tmp_path: Path) -> None:
-    """Every command that needs a configuration takes --config behind it, and exits with 2 where there is none."""
+    """Every command that needs a configuration takes --config behind it, and exits with 2 where
+    there is none.
+    """
     said = run(*arguments, "--config", tmp_path / "nowhere")
     assert (said.code, "bridge.yaml" in said.err) == (2, True)
 
@@ -273,7 +296,18 @@ def test_help() -> None:
     """Help is no mistake, and names every command."""
     said = run("--help")
     assert said.code == 0
-    for command in ("serve", "check", "healthcheck", "token", "key", "invitations", "dead", "erase", "demo", "sandbox"):
+    for command in (
+        "serve",
+        "check",
+        "healthcheck",
+        "token",
+        "key",
+        "invitations",
+        "dead",
+        "erase",
+        "demo",
+        "sandbox",
+    ):
         assert command in said.out
     for command in ("serve", "dead", "invitations"):
         assert run(command, "--help").code == 0
@@ -284,9 +318,9 @@ def test_help() -> None:
 
 def test_invitations_list(config: Path, content: Content) -> None:
     """``invitations list`` is filtered by customer, state and unanswered creates, oldest first."""
-    done = content.invitation(CREATED, lifecycle.ResultSeen(OTHER_REPORT), at=NOW - 2 * DAY)
+    done = content.invitation(CREATED, lifecycle.ResultConfirmed(OTHER_REPORT), at=NOW - 2 * DAY)
     invited = content.invitation(CREATED, customer="globex", at=NOW - DAY)
-    lost = content.invitation(lifecycle.CreateUnknown(1))
+    lost = content.invitation(lifecycle.CreateOutcomeUnknown(1))
 
     def listed(*arguments: str) -> list[str]:
         said = run("invitations", "list", *arguments, "--config", config, "--json")
@@ -305,18 +339,23 @@ def test_invitations_list(config: Path, content: Content) -> None:
 
 
 def test_unknown_words_are_told_by_check_online(config: Path, content: Content) -> None:
-    """``check --online`` tells which status words the daemons did not understand, unless the settings know them meanwhile."""
+    """``check --online`` tells which status words the daemons did not understand, unless the
+    settings know them meanwhile.
+    """
 
     async def heard() -> None:
         async with open_client(content.url) as commands:
-            words = RedisWords(commands, prefix=content.prefix, life=DAY)
+            words = RedisStatusWords(commands, prefix=content.prefix, life=DAY)
             for word in ("finished", "finished", "completed", "all_done", "one_too_many"):
                 await words.keep("acme", word, NOW, limit=3)
             assert await commands.run(("PTTL", f"{content.prefix}:words:acme")) > 0
 
     asyncio.run(heard())
     said = run("check", "--online", "--config", config)
-    assert (said.code, "acme: Equalture's status said all_done, finished, which" in said.out) == (1, True), said
+    assert (said.code, "acme: Equalture's status said all_done, finished, which" in said.out) == (
+        1,
+        True,
+    ), said
     assert "globex: Equalture's status" not in said.out
     document = yaml.safe_load((config / "bridge.yaml").read_text())
     document["equalture"]["done_words"] = ["FINISHED", "all_done"]
@@ -326,21 +365,32 @@ def test_unknown_words_are_told_by_check_online(config: Path, content: Content) 
 
 
 def test_invitations_shared(config: Path, content: Content) -> None:
-    """``invitations list --shared`` shows those with the same application, and with whom they share it."""
+    """``invitations list --shared`` shows those with the same application, and with whom they share
+    it.
+    """
     one, other = content.invitation(CREATED, at=NOW - DAY), content.invitation(CREATED)
     content.invitation(CREATED, customer="globex")
     content.invitation(CREATED, lifecycle.ErasureRequested())
     said = run("invitations", "list", "--shared", "--config", config, "--json")
     assert said.code == 0
-    assert [(row["id"], row["shared_with"]) for row in said.json] == [(one.id, [other.id]), (other.id, [one.id])]
+    assert [(row["id"], row["shared_with"]) for row in said.json] == [
+        (one.id, [other.id]),
+        (other.id, [one.id]),
+    ]
     words = run("invitations", "list", "--shared", "--config", config)
     assert (words.code, words.out.count(other.id)) == (0, 2)
 
 
 def test_invitations_refresh_errors(config: Path, content: Content) -> None:
-    """``invitations refresh`` of an unknown id, of a lost create and without Equalture is 1, and says why."""
-    lost = content.invitation(lifecycle.CreateUnknown(1))
-    for an_id, why in ((AN_ID, AN_ID), (lost.id, "no application"), (content.invitation(CREATED).id, "no answer")):
+    """``invitations refresh`` of an unknown id, of a lost create and without Equalture is 1, and
+    says why.
+    """
+    lost = content.invitation(lifecycle.CreateOutcomeUnknown(1))
+    for an_id, why in (
+        (AN_ID, AN_ID),
+        (lost.id, "no application"),
+        (content.invitation(CREATED).id, "no answer"),
+    ):
         said = run("invitations", "refresh", an_id, "--config", config)
         assert (said.code, why in said.out + said.err) == (1, True), said
     said = run("invitations", "refresh", lost.id, "--config", config, "--json")
@@ -352,7 +402,11 @@ def test_invitations_show(config: Path, content: Content) -> None:
     one = content.dead_letter()
     said = run("invitations", "show", one.id, "--config", config, "--json")
     assert said.code == 0
-    assert (said.json["id"], said.json["state"], said.json["references"]) == (one.id, "completed", ["ref-1"])
+    assert (said.json["id"], said.json["state"], said.json["references"]) == (
+        one.id,
+        "completed",
+        ["ref-1"],
+    )
     assert next(moment["what"] for moment in said.json["timeline"]) == "ordered"
     assert [letter["id"] for letter in said.json["dead_letters"]] == [f"{one.id}:notify"]
     words = run("invitations", "show", one.id, "--config", config)
@@ -363,7 +417,9 @@ def test_invitations_show(config: Path, content: Content) -> None:
 
 
 def test_dead_list(config: Path, content: Content) -> None:
-    """``dead list`` has the documented shape, and is filtered by id, customer and age; an unknown id is 1."""
+    """``dead list`` has the documented shape, and is filtered by id, customer and age; an unknown
+    id is 1.
+    """
     old = content.dead_letter(since=NOW - 3 * DAY)
     new = content.dead_letter(customer="globex")
 
@@ -390,7 +446,9 @@ def test_dead_list(config: Path, content: Content) -> None:
 
 
 def test_dead_replay_and_drop(config: Path, content: Content) -> None:
-    """Dead letters are queued again or dropped by id, customer and age; one that is not there is 1, none of all is 0."""
+    """Dead letters are queued again or dropped by id, customer and age; one that is not there is 1,
+    none of all is 0.
+    """
     letters = [content.dead_letter(since=NOW - number * DAY) for number in range(4)]
     other = content.dead_letter(customer="globex")
 
@@ -401,8 +459,14 @@ def test_dead_replay_and_drop(config: Path, content: Content) -> None:
     assert run("dead", "replay", letters[0].id, "--config", config).code == 1
     assert run("dead", "drop", f"{letters[1].id}:notify", "--config", config).out == "1 dropped.\n"
     assert left() == {letters[2].id, letters[3].id, other.id}
-    assert run("dead", "replay", "--all", "--customer", "globex", "--config", config).out == "1 queued again.\n"
-    assert run("dead", "drop", "--all", "--older-than", "60h", "--config", config).out == "1 dropped.\n"
+    assert (
+        run("dead", "replay", "--all", "--customer", "globex", "--config", config).out
+        == "1 queued again.\n"
+    )
+    assert (
+        run("dead", "drop", "--all", "--older-than", "60h", "--config", config).out
+        == "1 dropped.\n"
+    )
     assert left() == {letters[2].id}
     assert run("dead", "drop", "--all", "--config", config).code == 0
     assert run("dead", "drop", "--all", "--config", config).out == "0 dropped.\n"
@@ -411,7 +475,9 @@ def test_dead_replay_and_drop(config: Path, content: Content) -> None:
 
 
 def test_erase(config: Path, content: Content) -> None:
-    """``erase`` erases here at once; while Equalture is away it says so with 1; done or unknown is 0 or 1."""
+    """``erase`` erases here at once; while Equalture is away it says so with 1; done or unknown is
+    0 or 1.
+    """
     one = content.invitation(CREATED)
     said = run("erase", one.id, "--config", config)
     assert (said.code, "Equalture has not confirmed" in said.err) == (1, True)
@@ -419,7 +485,7 @@ def test_erase(config: Path, content: Content) -> None:
     assert shown["state"] == str(State.ERASED)
     owed = run("invitations", "list", "--owed", "--config", config, "--json").json
     assert [row["id"] for row in owed] == [one.id]
-    nothing_owed = content.invitation(lifecycle.CreateUnknown(1))
+    nothing_owed = content.invitation(lifecycle.CreateOutcomeUnknown(1))
     assert run("erase", nothing_owed.id, "--config", config).code == 0
     assert run("erase", nothing_owed.id, "--config", config).code == 0
     for unknown in (AN_ID, "nonsense"):
@@ -429,7 +495,12 @@ def test_erase(config: Path, content: Content) -> None:
 def test_redis_away(tmp_path: Path) -> None:
     """Without Redis, commands that need it fail quickly with 1 and say why."""
     config = write(tmp_path / "config", f"unix://{tmp_path}/nowhere.sock")
-    for arguments in (("dead", "list"), ("invitations", "list"), ("dead", "replay", "--all"), ("erase", AN_ID)):
+    for arguments in (
+        ("dead", "list"),
+        ("invitations", "list"),
+        ("dead", "replay", "--all"),
+        ("erase", AN_ID),
+    ):
         said = run(*arguments, "--config", config)
         assert (said.code, "Redis" in said.err) == (1, True)
 
@@ -440,9 +511,14 @@ def test_healthcheck(tmp_path: Path, redis: RedisServer) -> None:
     listen = {"listen": f"0.0.0.0:{port}", "admin_listen": f"127.0.0.1:{admin}"}
     config = write(tmp_path / "config", redis.url, **listen)
     said = run("healthcheck", "--config", config)
-    assert (said.code, said.out) == (1, f"not running: nobody answers at http://127.0.0.1:{port}/readyz\n")
+    assert (said.code, said.out) == (
+        1,
+        f"not running: nobody answers at http://127.0.0.1:{port}/readyz\n",
+    )
     with (tmp_path / "log").open("wb") as log:
-        daemon = subprocess.Popen([sys.executable, "-m", "bridge", "serve", "--config", config], stderr=log)
+        daemon = subprocess.Popen(
+            [sys.executable, "-m", "bridge", "serve", "--config", config], stderr=log
+        )
     try:
         deadline = time.monotonic() + 20
         while (said := run("healthcheck", "--config", config)).code and time.monotonic() < deadline:

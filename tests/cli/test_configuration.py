@@ -1,4 +1,6 @@
-"""Commands about the configuration: ``config show``, ``config schema``, ``tests``, and that none of them tells a secret."""
+"""Commands about the configuration: ``config show``, ``config schema``, ``tests``, and that none of
+them tells a secret.
+"""
 
 from __future__ import annotations
 
@@ -18,11 +20,11 @@ import yaml
 from jsonschema import Draft202012Validator
 
 from bridge.core import customers
-from bridge.core.customers import TestItem
-from bridge.core.models import Job
+from bridge.core.assessment import Job
+from bridge.core.customers import MappedAssessment
 from bridge.errors import ConfigError
 from bridge.sandbox import EqualtureSandbox
-from bridge.service.tests import Appearance, Line, compare
+from bridge.service.assessments import Appearance, ComparedJob, compare
 from bridge.settings import load
 from bridge.settings.daemon import BridgeSchema
 from bridge.settings.json_schema import json_schema
@@ -82,7 +84,9 @@ def _folder(tmp_path: Path) -> Folder:
 
 
 def test_show_is_what_is_in_force(folder: Folder) -> None:
-    """``config show`` gives defaults and customers merged, as YAML, and with --json the same as JSON."""
+    """``config show`` gives defaults and customers merged, as YAML, and with --json the same as
+    JSON.
+    """
     folder.daemon["equalture"]["timeout"] = "7s"
     folder.customer["equalture"]["locale"] = "nl"
     config = folder.write()
@@ -128,7 +132,9 @@ def complaints(config: Path, **environ: str) -> str:
 
 
 def test_no_secret_is_shown_wherever_it_comes_from(folder: Folder) -> None:
-    """Secrets in the files, in the environment and in files of their own are in no output of a valid configuration."""
+    """Secrets in the files, in the environment and in files of their own are in no output of a
+    valid configuration.
+    """
     credentials = folder.path / "credentials"
     credentials.mkdir()
     for name, text in (("encryption-keys", f"{KEYS[1]}\n{KEYS[2]}\n"), ("client", f"{CANARY}-2\n")):
@@ -145,13 +151,20 @@ def test_no_secret_is_shown_wherever_it_comes_from(folder: Folder) -> None:
         "callback_token": f"{CANARY}-3",
         "webhook_secret": "${WEBHOOK:-}",
     }
-    environ = {"SIGNING_KEY": KEYS[0], "CREDENTIALS_DIRECTORY": str(credentials), "WEBHOOK": WEBHOOK}
+    environ = {
+        "SIGNING_KEY": KEYS[0],
+        "CREDENTIALS_DIRECTORY": str(credentials),
+        "WEBHOOK": WEBHOOK,
+    }
     config = folder.write()
     settings = load(config, environ)
     assert len(settings.encryption_keys) == 2
     acme = settings.customers.get("acme")
     assert acme is not None
-    assert (acme.equalture.client_secret.reveal(), settings.redis.url.reveal()) == (f"{CANARY}-2", REDIS)  # type: ignore[union-attr]
+    assert (acme.equalture.client_secret.reveal(), settings.redis.url.reveal()) == (
+        f"{CANARY}-2",
+        REDIS,
+    )  # type: ignore[union-attr]
     printed = repr(settings) + str(settings) + repr(list(settings.customers)) + repr(acme.equalture)
     for arguments in (("config", "show"), ("config", "show", "--json"), ("check",)):
         done = run(*arguments, "--config", config, **environ)
@@ -186,8 +199,12 @@ def test_no_secret_is_shown_wherever_it_comes_from(folder: Folder) -> None:
         ({}, {"client_secret": "${SECRET}\u0001"}),
     ],
 )
-def test_no_complaint_repeats_a_secret(folder: Folder, daemon: dict[str, Any], equalture: dict[str, Any]) -> None:
-    """However wrong a secret is, and wherever it was put by mistake, what is wrong is said without repeating it."""
+def test_no_complaint_repeats_a_secret(
+    folder: Folder, daemon: dict[str, Any], equalture: dict[str, Any]
+) -> None:
+    """However wrong a secret is, and wherever it was put by mistake, what is wrong is said without
+    repeating it.
+    """
     folder.daemon |= daemon
     folder.customer["equalture"] |= equalture
     assert canaries_in(complaints(folder.write(), SECRET=CANARY)) == []
@@ -219,10 +236,14 @@ def test_check_prints_complaints_and_nothing_else(folder: Folder) -> None:
     ],
 )
 def test_no_complaint_about_yaml_repeats_a_secret(folder: Folder, line: str) -> None:
-    """A secret that YAML takes for something else, since it is not in quotes, is not repeated either."""
+    """A secret that YAML takes for something else, since it is not in quotes, is not repeated
+    either.
+    """
     config = folder.write()
     file = config / "customers" / "acme.yaml"
-    file.write_text(file.read_text("utf-8").replace("client_secret: hush", f"client_secret: {line}"), "utf-8")
+    file.write_text(
+        file.read_text("utf-8").replace("client_secret: hush", f"client_secret: {line}"), "utf-8"
+    )
     assert canaries_in(complaints(config)) == []
 
 
@@ -244,9 +265,13 @@ def test_no_complaint_about_yaml_repeats_a_secret(folder: Folder, line: str) -> 
 def test_unusable_secrets_are_refused(
     folder: Folder, given: dict[str, Any], content: str, mode: int, words: str
 ) -> None:
-    """Both forms at once, no secret at all, and a file that everyone may read are refused, told with their place."""
+    """Both forms at once, no secret at all, and a file that everyone may read are refused, told
+    with their place.
+    """
     file = folder.secret("file", content, mode)
-    text = json.dumps(given).replace("${CREDENTIALS_DIRECTORY}/FILE", "${CREDENTIALS_DIRECTORY}/file")
+    text = json.dumps(given).replace(
+        "${CREDENTIALS_DIRECTORY}/FILE", "${CREDENTIALS_DIRECTORY}/file"
+    )
     folder.customer["equalture"] = {"client_id": "acme", **json.loads(text.replace("FILE", file))}
     environ = {"EMPTY": "", "CREDENTIALS_DIRECTORY": str(folder.path)}
     text = complaints(folder.write(), **environ)
@@ -271,7 +296,9 @@ def errors(schema: Mapping[str, Any], which: str, data: object) -> list[str]:
 
 
 def test_schema_is_one_document(schema: Mapping[str, Any]) -> None:
-    """``config schema`` prints both schemas, each valid by itself in draft 2020-12; --json prints the same on one line."""
+    """``config schema`` prints both schemas, each valid by itself in draft 2020-12; --json prints
+    the same on one line.
+    """
     assert list(schema) == ["bridge", "customer"]
     for one in schema.values():
         assert one["$schema"] == "https://json-schema.org/draft/2020-12/schema"
@@ -287,15 +314,27 @@ def test_shipped_files_fit_the_schema(schema: Mapping[str, Any]) -> None:
         text = (SHIPPED / name).read_text("utf-8")
         assert errors(schema, which, yaml.safe_load(text)) == []
     customer = yaml.safe_load((SHIPPED / "customers/example.yaml.sample").read_text("utf-8"))
-    item = {"id": "engineer", "job_id": "0b8f", "name": "Engineer", "description": "Games", "duration": 30}
+    item = {
+        "id": "engineer",
+        "job_id": "0b8f",
+        "name": "Engineer",
+        "description": "Games",
+        "duration": 30,
+    }
     customer["tests"]["items"] = [item]
     assert errors(schema, "customer", customer) == []
 
 
 def test_schema_knows_every_key_and_no_other(schema: Mapping[str, Any]) -> None:
-    """Every key of the effective configuration is known with its default, and every section refuses unknown ones."""
+    """Every key of the effective configuration is known with its default, and every section refuses
+    unknown ones.
+    """
     known = set(schema["bridge"]["properties"])
-    assert known - set(BridgeSchema().fields) == {"signing_keys_file", "encryption_keys_file", "proxy_file"}
+    assert known - set(BridgeSchema().fields) == {
+        "signing_keys_file",
+        "encryption_keys_file",
+        "proxy_file",
+    }
     assert known >= set(BridgeSchema().fields)
     assert schema["bridge"]["properties"]["retention"]["default"] == "365d"
     assert schema["bridge"]["properties"]["redis"]["properties"]["url_file"]
@@ -318,17 +357,32 @@ def test_schema_knows_every_key_and_no_other(schema: Mapping[str, Any]) -> None:
 
 GOOD: list[tuple[str, dict[str, Any]]] = [
     ("bridge", {}),
-    ("bridge", {"listen": "${LISTEN}", "retention": "${R:-7d}", "softgarden": {"allow_insecure": "${A}"}}),
+    (
+        "bridge",
+        {"listen": "${LISTEN}", "retention": "${R:-7d}", "softgarden": {"allow_insecure": "${A}"}},
+    ),
     ("bridge", {"log": None, "redis": None, "softgarden": {"tests_format": None}}),
     ("bridge", {"redis": {"url": None}, "encryption_keys": ["${OLD:-}", ""]}),
     ("bridge", {"redis": {"url": "${U:-}", "url_file": "/x"}}),
     ("bridge", {"signing_keys": ["${A}", KEY, KEY + "="]}),
     ("customer", {}),
-    ("customer", {"results": {"score": None}, "tests": {"items": [{"id": "a", "job_id": "b", "duration": None}]}}),
+    (
+        "customer",
+        {
+            "results": {"score": None},
+            "tests": {"items": [{"id": "a", "job_id": "b", "duration": None}]},
+        },
+    ),
     ("customer", {"hire": {"enabled": True, "tokens_sha256": ["${DIGEST}"]}}),
     (
         "customer",
-        {"equalture": {"client_id": "a", "client_secret_file": "${CREDENTIALS_DIRECTORY}/a", "timeout": "1s"}},
+        {
+            "equalture": {
+                "client_id": "a",
+                "client_secret_file": "${CREDENTIALS_DIRECTORY}/a",
+                "timeout": "1s",
+            }
+        },
     ),
 ]
 BAD: list[tuple[str, dict[str, Any]]] = [
@@ -362,12 +416,21 @@ BAD: list[tuple[str, dict[str, Any]]] = [
 def test_schema_takes_what_the_bridge_takes(
     schema: Mapping[str, Any], folder: Folder, which: str, changes: dict[str, Any]
 ) -> None:
-    """What the bridge reads (references, empty sections, either form of a secret) is no mistake in an editor."""
+    """What the bridge reads (references, empty sections, either form of a secret) is no mistake in
+    an editor.
+    """
     document = folder.daemon if which == "bridge" else folder.customer
     document |= changes
     assert errors(schema, which, document) == []
     secret = folder.secret("a", "hush" if which == "customer" else "redis://x")
-    environ = {"LISTEN": "[::1]:1", "R": "", "A": "false", "DIGEST": "b" * 64, "U": "", "CREDENTIALS_DIRECTORY": "."}
+    environ = {
+        "LISTEN": "[::1]:1",
+        "R": "",
+        "A": "false",
+        "DIGEST": "b" * 64,
+        "U": "",
+        "CREDENTIALS_DIRECTORY": ".",
+    }
     text = json.dumps([folder.daemon, folder.customer]).replace('"/x"', json.dumps(secret))
     folder.daemon, folder.customer = json.loads(text)
     environ |= {"CREDENTIALS_DIRECTORY": str(folder.path)}
@@ -380,7 +443,9 @@ def test_schema_takes_what_the_bridge_takes(
 def test_schema_refuses_what_the_bridge_refuses(
     schema: Mapping[str, Any], folder: Folder, which: str, changes: dict[str, Any]
 ) -> None:
-    """Misspelt keys, wrong types and words, and missing or doubled secrets are marked in an editor, too."""
+    """Misspelt keys, wrong types and words, and missing or doubled secrets are marked in an editor,
+    too.
+    """
     document = folder.daemon if which == "bridge" else folder.customer
     document |= changes
     assert errors(schema, which, document) != []
@@ -391,8 +456,12 @@ def test_schema_refuses_what_the_bridge_refuses(
 
 
 JOBS = [Job("j1", "Assessment - Sales"), Job("j2", "Assessment - [Support]"), Job("j3", "Boss")]
-MAPPING = customers.Mapping(
-    (TestItem("sales", "j1", "Sales test"), TestItem("lost", "j9"), TestItem("gone", "j8", "Gone")),
+MAPPING = customers.AssessmentMapping(
+    (
+        MappedAssessment("sales", "j1", "Sales test"),
+        MappedAssessment("lost", "j9"),
+        MappedAssessment("gone", "j8", "Gone"),
+    ),
     hidden=frozenset({"j3", "j7"}),
 )
 
@@ -400,24 +469,32 @@ MAPPING = customers.Mapping(
 def test_every_job_is_compared_with_the_mapping() -> None:
     """Mapped, unmapped, hidden and unlisted jobs each get a line that says what becomes of them."""
     assert compare(JOBS, MAPPING) == (
-        Line("sales", "j1", "Sales test", Appearance.OFFERED),
-        Line("j2", "j2", "Assessment - [Support]", Appearance.OFFERED),
-        Line(None, "j3", "Boss", Appearance.HIDDEN),
-        Line("lost", "j9", "", Appearance.NOT_LISTED),
-        Line("gone", "j8", "Gone", Appearance.NOT_LISTED),
-        Line(None, "j7", "", Appearance.NOT_LISTED),
+        ComparedJob("sales", "j1", "Sales test", Appearance.OFFERED),
+        ComparedJob("j2", "j2", "Assessment - [Support]", Appearance.OFFERED),
+        ComparedJob(None, "j3", "Boss", Appearance.HIDDEN),
+        ComparedJob("lost", "j9", "", Appearance.NOT_LISTED),
+        ComparedJob("gone", "j8", "Gone", Appearance.NOT_LISTED),
+        ComparedJob(None, "j7", "", Appearance.NOT_LISTED),
     )
-    only = compare(JOBS[:2], customers.Mapping(MAPPING.items[:1], publish_unmapped=False))
-    assert [(line.job_id, line.appearance) for line in only] == [("j1", "offered"), ("j2", "not mapped")]
+    only = compare(JOBS[:2], customers.AssessmentMapping(MAPPING.items[:1], publish_unmapped=False))
+    assert [(line.job_id, line.appearance) for line in only] == [
+        ("j1", "offered"),
+        ("j2", "not mapped"),
+    ]
 
 
 async def test_tests_shows_jobs_beside_the_mapping(folder: Folder) -> None:
-    """``tests CUSTOMER`` asks Equalture and prints a table, or JSON; Equalture away and an unknown customer are exit code 1."""
+    """``tests CUSTOMER`` asks Equalture and prints a table, or JSON; Equalture away and an unknown
+    customer are exit code 1.
+    """
     async with EqualtureSandbox() as equalture:
         equalture.add_account("acme", "hush", [(job.id, job.name) for job in JOBS])
         folder.daemon["equalture"]["base_url"] = equalture.base_url
         folder.customer["tests"] = {
-            "items": [{"id": "sales", "job_id": "j1", "name": "Sales test"}, {"id": "lost", "job_id": "j9"}],
+            "items": [
+                {"id": "sales", "job_id": "j1", "name": "Sales test"},
+                {"id": "lost", "job_id": "j9"},
+            ],
             "hidden": ["j3"],
         }
         config = folder.write()

@@ -43,7 +43,9 @@ PAIRS = (
 
 
 class Running:
-    """A command that runs until it is stopped; its output goes to a file, so that no pipe can fill up."""
+    """A command that runs until it is stopped; its output goes to a file, so that no pipe can fill
+    up.
+    """
 
     def __init__(self, arguments: list[str], folder: Path) -> None:
         self._path = folder / "out.txt"
@@ -131,14 +133,28 @@ def _environ(**more: str) -> dict[str, str]:
 
 def _run(*arguments: str, **environ: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        arguments, capture_output=True, text=True, timeout=PATIENCE_S, env=_environ(**environ), check=False
+        arguments,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+        env=_environ(**environ),
+        check=False,
     )
 
 
 def _shell(line: str, folder: Path) -> str:
-    own = {"PATH": f"{os.environ['PATH']}:{Path(__file__).parent / 'bin'}"}  # for a machine without curl
+    own = {
+        "PATH": f"{os.environ['PATH']}:{Path(__file__).parent / 'bin'}"
+    }  # for a machine without curl
     done = subprocess.run(
-        line, shell=True, cwd=folder, capture_output=True, text=True, timeout=30, check=False, env=_environ(**own)
+        line,
+        shell=True,
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+        env=_environ(**own),
     )
     assert done.returncode == 0, (line, done.stderr)
     return done.stdout
@@ -151,7 +167,9 @@ def _line(output: str, part: str) -> str:
 
 
 def test_demo_plays_the_whole_journey() -> None:
-    """The journey ends well, every pair of parties is seen to talk, and the output is plain text of at most 110 columns."""
+    """The journey ends well, every pair of parties is seen to talk, and the output is plain text of
+    at most 110 columns.
+    """
     done = _run(*BRIDGE, "demo")
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr == ""
@@ -194,7 +212,9 @@ def test_demo_without_a_redis_server_says_what_to_install(tmp_path: Path) -> Non
 
 @pytest.mark.usefixtures("own_logging")
 async def test_journey_notices_when_equalture_refuses() -> None:
-    """A vendor in trouble makes the journey fail at the step where it hurts, with a check that says so."""
+    """A vendor in trouble makes the journey fail at the step where it hurts, with a check that says
+    so.
+    """
     tape, screen = Tape(), Screen(Console(file=io.StringIO(), highlight=False))
     async with open_stage(tape, Ports()) as stage, People(tape, stage.bridge_url) as people:
         stage.equalture.fault("create", status=422)
@@ -205,14 +225,18 @@ async def test_journey_notices_when_equalture_refuses() -> None:
 
 
 def test_keep_offers_lines_that_work(start: Start, tmp_path: Path) -> None:
-    """The printed curl lines do what they say, in the order in which they stand, and SIGTERM clears everything away."""
+    """The printed curl lines do what they say, in the order in which they stand, and SIGTERM clears
+    everything away.
+    """
     demo = start("demo", "--keep")
     output = demo.wait_for("Ctrl-C ends it")
     assert demo.servers()
 
     tests = json.loads(_shell(_line(output, "/softgarden/tests"), tmp_path))
     assert "Engineer assessment" in [test["name"] for test in tests]
-    invited = json.loads(_shell(next(line for line in output.splitlines() if '-d \'{"testId"' in line), tmp_path))
+    invited = json.loads(
+        _shell(next(line for line in output.splitlines() if '-d \'{"testId"' in line), tmp_path)
+    )
     results = _line(output, "/softgarden/results/")
     assert invited["invitationId"] in results
     assert json.loads(_shell(results, tmp_path))["status"] == "PENDING"
@@ -226,14 +250,19 @@ def test_keep_offers_lines_that_work(start: Start, tmp_path: Path) -> None:
         assert time.monotonic() < end
         time.sleep(0.1)
     assert _shell(_line(output, "/share/"), tmp_path).startswith("HTTP/1.1 302")
-    page = _shell(next(line for line in output.splitlines() if re.match(r"curl .*\d/results/iv_", line)), tmp_path)
+    page = _shell(
+        next(line for line in output.splitlines() if re.match(r"curl .*\d/results/iv_", line)),
+        tmp_path,
+    )
     assert "Engineer assessment" in page
     _shell(_line(output, "/reports/"), tmp_path)
     assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF")
     assert json.loads(_shell(_line(output, "/openapi.json"), tmp_path))["openapi"] == "3.1.0"
     assert "<html" in _shell(_line(output, "/docs"), tmp_path)
     for line in [
-        line for line in output.splitlines() if line.startswith("curl ") and line.endswith(("/livez", "/readyz"))
+        line
+        for line in output.splitlines()
+        if line.startswith("curl ") and line.endswith(("/livez", "/readyz"))
     ]:
         assert json.loads(_shell(line, tmp_path)) == {"status": "ok"}
 
@@ -250,7 +279,9 @@ def test_keep_offers_lines_that_work(start: Start, tmp_path: Path) -> None:
 
 
 def test_keep_finds_other_ports(start: Start) -> None:
-    """Two demos at the same time do not get into each other's way, and Ctrl-C ends one as well as SIGTERM."""
+    """Two demos at the same time do not get into each other's way, and Ctrl-C ends one as well as
+    SIGTERM.
+    """
     one, other = start("demo", "--keep"), start("demo", "--keep")
     where = re.compile(r"^   (?:bridge|Equalture|softgarden) +(http\S+)", re.MULTILINE)
     places = [where.findall(demo.wait_for("Ctrl-C ends it")) for demo in (one, other)]
@@ -271,26 +302,43 @@ def test_interrupted_journey_leaves_nothing(start: Start) -> None:
 
 
 def test_sandbox_plays_both_vendors(start: Start) -> None:
-    """The two fakes answer where they say, the sample account works, calls are listed, and SIGTERM is exit code 0."""
+    """The two fakes answer where they say, the sample account works, calls are listed, and SIGTERM
+    is exit code 0.
+    """
     sandbox = start("sandbox", "--equalture-port", "0", "--softgarden-port", "0")
     output = sandbox.wait_for("Ctrl-C ends it")
     equalture = re.findall(r"EQUALTURE_BASE_URL=(\S+)", output)[0]
     softgarden = re.findall(r"softgarden +(http\S+)", output)[0]
-    token = json.loads(_shell(f"curl -sS -d '' -u acme:acme-secret {equalture}/connect_ats/access_token", sandbox.tmp))
+    token = json.loads(
+        _shell(
+            f"curl -sS -d '' -u acme:acme-secret {equalture}/connect_ats/access_token", sandbox.tmp
+        )
+    )
     auth = shlex.quote(f"Authorization: Bearer {token['access_token']}")
-    assert len(json.loads(_shell(f"curl -sS -H {auth} {equalture}/connect_ats/jobs", sandbox.tmp))) == 3
+    assert (
+        len(json.loads(_shell(f"curl -sS -H {auth} {equalture}/connect_ats/jobs", sandbox.tmp)))
+        == 3
+    )
     with urllib.request.urlopen(f"{softgarden}/_sandbox/customers") as answer:
         assert json.load(answer)[0]["client_id"] == "10"
-    for line in [line for line in output.splitlines() if line.startswith("curl ") and "REFERENCE_ID" not in line]:
+    for line in [
+        line
+        for line in output.splitlines()
+        if line.startswith("curl ") and "REFERENCE_ID" not in line
+    ]:
         _shell(line, sandbox.tmp)
-    assert "bridge → Equalture      GET    /connect_ats/jobs" in sandbox.wait_for("/connect_ats/jobs")
+    assert "bridge → Equalture      GET    /connect_ats/jobs" in sandbox.wait_for(
+        "/connect_ats/jobs"
+    )
     assert sandbox.stop() == 0, sandbox.output
 
 
 def test_sandbox_names_the_port_that_is_taken(start: Start) -> None:
     """A taken port is exit code 1, with the option to change."""
     first = start("sandbox", "--equalture-port", "0", "--softgarden-port", "0")
-    port = re.findall(r"EQUALTURE_BASE_URL=http://127.0.0.1:(\d+)", first.wait_for("Ctrl-C ends it"))[0]
+    port = re.findall(
+        r"EQUALTURE_BASE_URL=http://127.0.0.1:(\d+)", first.wait_for("Ctrl-C ends it")
+    )[0]
     second = start("sandbox", "--equalture-port", port, "--softgarden-port", "0")
     assert second.process.wait(PATIENCE_S) == 1
     assert f"port {port} cannot be used" in second.output
@@ -307,7 +355,11 @@ def test_calls_are_shown_where_they_began() -> None:
     tape = Tape()
     for one in (call("/inner", 1.1, 100), call("/outer", 1.0, 500), call("/after", 2.0, 100)):
         tape.keep(one)
-    assert [(depth, one.path) for depth, one in tape.take()] == [(0, "/outer"), (1, "/inner"), (0, "/after")]
+    assert [(depth, one.path) for depth, one in tape.take()] == [
+        (0, "/outer"),
+        (1, "/inner"),
+        (0, "/after"),
+    ]
     assert tape.take() == []
 
 

@@ -1,4 +1,6 @@
-"""Commands while something is wrong: with one customer's file, with where they are started, with what was typed."""
+"""Commands while something is wrong: with one customer's file, with where they are started, with
+what was typed.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +21,7 @@ import pytest
 import yaml
 
 from bridge.core import lifecycle
-from bridge.core.models import State
+from bridge.core.invitation import State
 from bridge.store import embedded
 from tests.cli.test_commands import CREATED, Content, config, content, redis, run, write
 from tests.redis_servers import RedisServer
@@ -30,14 +32,18 @@ __all__ = ["config", "content", "redis"]
 def spoil(config: Path, customer: str = "acme") -> None:
     """One typo, one variable that is not set."""
     file = config / "customers" / f"{customer}.yaml"
-    file.write_text(file.read_text().replace("s3cret-of-the-customer", "${UNSET}") + "nonsense: 1\n")
+    file.write_text(
+        file.read_text().replace("s3cret-of-the-customer", "${UNSET}") + "nonsense: 1\n"
+    )
 
 
 # -- one customer's file
 
 
 def test_operators_are_not_stopped(config: Path, content: Content) -> None:
-    """With one customer's file broken, and no signing key at hand, operators see and do everything, for it too."""
+    """With one customer's file broken, and no signing key at hand, operators see and do everything,
+    for it too.
+    """
     letters = [content.dead_letter(), content.dead_letter(customer="globex")]
     document = yaml.safe_load((config / "bridge.yaml").read_text())
     document["signing_keys"] = ["${UNSET_KEY}"]
@@ -45,7 +51,10 @@ def test_operators_are_not_stopped(config: Path, content: Content) -> None:
     spoil(config)
     listed = run("dead", "list", "--json", "--config", config)
     assert (listed.code, len(listed.json)) == (0, 2)
-    assert len(run("invitations", "list", "--customer", "acme", "--json", "--config", config).json) == 1
+    assert (
+        len(run("invitations", "list", "--customer", "acme", "--json", "--config", config).json)
+        == 1
+    )
     assert run("invitations", "show", letters[0].id, "--config", config).code == 0
     assert run("dead", "replay", letters[0].id, "--config", config).code == 0
     assert run("dead", "drop", letters[1].id, "--config", config).code == 0
@@ -57,8 +66,10 @@ def test_operators_are_not_stopped(config: Path, content: Content) -> None:
 
 @pytest.mark.parametrize("away", ["set aside", "removed"])
 def test_erase_without_the_account(config: Path, content: Content, away: str) -> None:
-    """``erase`` works for a customer without a usable file: at once here, said with 1 as owed, listed as such."""
-    one, clean = content.invitation(CREATED), content.invitation(lifecycle.CreateUnknown(1))
+    """``erase`` works for a customer without a usable file: at once here, said with 1 as owed,
+    listed as such.
+    """
+    one, clean = content.invitation(CREATED), content.invitation(lifecycle.CreateOutcomeUnknown(1))
     if away == "removed":
         (config / "customers" / "acme.yaml").unlink()
     else:
@@ -90,7 +101,9 @@ def test_erase_without_the_account(config: Path, content: Content, away: str) ->
     ids=" ".join,
 )
 def test_wrong_folder(tmp_path: Path, arguments: tuple[str, ...]) -> None:
-    """A command where no daemon has kept data says so with 1, and leaves nothing behind, not even in an empty data folder."""
+    """A command where no daemon has kept data says so with 1, and leaves nothing behind, not even
+    in an empty data folder.
+    """
     config = write(tmp_path / "config", "")
     for folder in (tmp_path / "elsewhere", tmp_path / "empty" / ".data"):
         folder.mkdir(parents=True)
@@ -98,7 +111,9 @@ def test_wrong_folder(tmp_path: Path, arguments: tuple[str, ...]) -> None:
         before = sorted(tmp_path.rglob("*"))
         with contextlib.chdir(place):
             said = run(*arguments, "--config", config)
-        assert (said.code, f"there is no data at {place / '.data'}" in said.err) == (1, True), said.err
+        assert (said.code, f"there is no data at {place / '.data'}" in said.err) == (1, True), (
+            said.err
+        )
         assert sorted(tmp_path.rglob("*")) == before
 
 
@@ -118,9 +133,13 @@ def test_right_folder(tmp_path: Path) -> None:
 # -- what was typed
 
 
-@pytest.mark.parametrize("arguments", [("invitations", "list"), ("dead", "list"), ("dead", "replay", "--all")])
+@pytest.mark.parametrize(
+    "arguments", [("invitations", "list"), ("dead", "list"), ("dead", "replay", "--all")]
+)
 def test_unknown_customer(config: Path, content: Content, arguments: tuple[str, ...]) -> None:
-    """A customer of whom nobody knows is bad usage, with the one that was meant; a removed or set-aside one is known."""
+    """A customer of whom nobody knows is bad usage, with the one that was meant; a removed or
+    set-aside one is known.
+    """
     content.dead_letter(customer="removed-one")
     said = run(*arguments, "--customer", "glbex", "--config", config)
     assert (said.code, "did you mean 'globex'?" in said.err, said.out) == (2, True, "")
@@ -147,7 +166,10 @@ def on_terminal(*arguments: str | Path, types: str | None) -> tuple[int, str]:
     """Exit code and screen of a command on a terminal, where somebody *types* this once it asks."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
-        [sys.executable, "-m", "bridge", *map(str, arguments)], stdin=theirs, stdout=theirs, stderr=theirs
+        [sys.executable, "-m", "bridge", *map(str, arguments)],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
     )
     os.close(theirs)
     screen, deadline = "", time.monotonic() + 60
@@ -168,20 +190,27 @@ def on_terminal(*arguments: str | Path, types: str | None) -> tuple[int, str]:
 
 
 def test_destroying_asks_on_a_terminal(config: Path, content: Content) -> None:
-    """``dead drop`` and ``erase`` ask on a terminal, saying what would be gone; anything but yes changes nothing and is 1."""
+    """``dead drop`` and ``erase`` ask on a terminal, saying what would be gone; anything but yes
+    changes nothing and is 1.
+    """
     one = content.dead_letter()
     code, screen = on_terminal("dead", "drop", "--all", "--config", config, types="n")
     assert (code, "1 notify of acme" in screen) == (1, True), screen
     code, screen = on_terminal("erase", one.id, "--config", config, types="")
     assert (code, "Sales" in screen) == (1, True), screen
     assert len(run("dead", "list", "--json", "--config", config).json) == 1
-    assert run("invitations", "show", one.id, "--json", "--config", config).json["state"] == "completed"
+    assert (
+        run("invitations", "show", one.id, "--json", "--config", config).json["state"]
+        == "completed"
+    )
 
     code, screen = on_terminal("dead", "drop", one.id, "--config", config, types="y")
     assert (code, "1 dropped." in screen) == (0, True), screen
     code, screen = on_terminal("erase", one.id, "--yes", "--config", config, types=None)
     assert "[y/N]" not in screen
-    assert run("invitations", "show", one.id, "--json", "--config", config).json["state"] == "erased"
+    assert (
+        run("invitations", "show", one.id, "--json", "--config", config).json["state"] == "erased"
+    )
 
 
 def test_scripts_are_not_asked(config: Path, content: Content) -> None:
@@ -214,10 +243,20 @@ def fake_daemon() -> Iterator[tuple[int, list[bytes]]]:
         server.shutdown(socket.SHUT_RDWR)
 
 
-def test_healthcheck_says_what_readyz_says(tmp_path: Path, fake_daemon: tuple[int, list[bytes]]) -> None:
-    """``healthcheck`` is 0 if and only if /readyz is 200, whatever is wrong with the configuration, a proxy or the secrets."""
+def test_healthcheck_says_what_readyz_says(
+    tmp_path: Path, fake_daemon: tuple[int, list[bytes]]
+) -> None:
+    """``healthcheck`` is 0 if and only if /readyz is 200, whatever is wrong with the configuration,
+    a proxy or the secrets.
+    """
     port, answers = fake_daemon
-    config = write(tmp_path / "config", "${UNSET}", listen=f"0.0.0.0:{port}", signing_keys=["${UNSET}"], nonsense=1)
+    config = write(
+        tmp_path / "config",
+        "${UNSET}",
+        listen=f"0.0.0.0:{port}",
+        signing_keys=["${UNSET}"],
+        nonsense=1,
+    )
     spoil(config)
     environ = {"http_proxy": "http://127.0.0.1:1", "HTTP_PROXY": "http://127.0.0.1:1"}
     for answer, code, words in (

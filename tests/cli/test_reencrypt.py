@@ -14,14 +14,14 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bridge.core.models import Invitation, Step
+from bridge.core.invitation import Invitation, Transition
 from bridge.settings import rules
-from bridge.store.cipher import KeyRing
-from bridge.store.connection import open_client
-from bridge.store.invitations import RedisInvitations
+from bridge.store.connect import open_client
+from bridge.store.encryption import KeyRing
+from bridge.store.invitation_store import RedisInvitations
 from tests.redis_servers import RedisServer, binaries
 from tests.store.conformance import Clock, invitation
-from tests.store.test_records import full
+from tests.store.test_record_codec import full
 
 OLD, NEW, OTHER = "O" * 43, "N" * 43, "X" * 43
 pytestmark = pytest.mark.redis
@@ -34,7 +34,9 @@ def _redis() -> Iterator[RedisServer]:
     server.close()
 
 
-def reencrypt(folder: Path, redis: RedisServer, *keys: str) -> tuple[int, dict[str, dict[str, object]], str]:
+def reencrypt(
+    folder: Path, redis: RedisServer, *keys: str
+) -> tuple[int, dict[str, dict[str, object]], str]:
     """Run it with these keys; gives exit code, counts and complaints."""
     daemon = {
         "public_url": "https://bridge.example.com",
@@ -60,14 +62,18 @@ async def store(redis: RedisServer, *keys: str) -> Invitation:
     """Put a full record, as a daemon with these keys would."""
     async with open_client(redis.url) as commands:
         cipher = KeyRing([rules.key(key) for key in keys]) if keys else None
-        records = RedisInvitations(commands, prefix="b", retention=timedelta(days=1), clock=Clock(), cipher=cipher)
+        records = RedisInvitations(
+            commands, prefix="b", retention=timedelta(days=1), clock=Clock(), cipher=cipher
+        )
         one = replace(full(), id=invitation().id, version=0)
-        assert await records.commit(Step(one))
+        assert await records.commit(Transition(one))
         return one
 
 
 async def test_a_key_is_changed(redis: RedisServer, tmp_path: Path) -> None:
-    """The counts tell what was done, a second run has nothing to do, and afterwards the old key is not needed any more."""
+    """The counts tell what was done, a second run has nothing to do, and afterwards the old key is
+    not needed any more.
+    """
     await store(redis)
     await store(redis, OLD)
     await store(redis, NEW, OLD)
@@ -78,7 +84,9 @@ async def test_a_key_is_changed(redis: RedisServer, tmp_path: Path) -> None:
 
 
 async def test_a_missing_key_is_told(redis: RedisServer, tmp_path: Path) -> None:
-    """What cannot be read is exit code 1, with the id and the setting; the rest is done all the same."""
+    """What cannot be read is exit code 1, with the id and the setting; the rest is done all the
+    same.
+    """
     lost = await store(redis, OTHER)
     await store(redis, OLD)
     code, counts, complaints = reencrypt(tmp_path, redis, NEW, OLD)
@@ -87,7 +95,9 @@ async def test_a_missing_key_is_told(redis: RedisServer, tmp_path: Path) -> None
     assert f"{lost.id} is encrypted with a key that is not in encryption_keys" in complaints
 
 
-async def test_without_a_key_there_is_nothing_to_encrypt_with(redis: RedisServer, tmp_path: Path) -> None:
+async def test_without_a_key_there_is_nothing_to_encrypt_with(
+    redis: RedisServer, tmp_path: Path
+) -> None:
     """No key is exit code 2, and nothing is changed; Redis away is exit code 1."""
     await store(redis, OLD)
     code, counts, complaints = reencrypt(tmp_path, redis)
@@ -100,7 +110,9 @@ async def test_without_a_key_there_is_nothing_to_encrypt_with(redis: RedisServer
 
 
 async def test_damaged_values_stop_nothing(redis: RedisServer, tmp_path: Path) -> None:
-    """Whatever lies under the bridge's keys is left as it was and named; all else is encrypted, without a traceback."""
+    """Whatever lies under the bridge's keys is left as it was and named; all else is encrypted,
+    without a traceback.
+    """
     await store(redis)
     nonsense = ("", "x", "1|n|", "1|n|[]", '1|n:c--|{"f":1,"sealed":7}', '1|n|{"f":"x"}')
     with redis.client() as client:

@@ -20,7 +20,9 @@ def prefix(content: Content) -> str:  # noqa: F811
 
 
 def test_quarantine(config: Path, content: Content, redis: RedisServer, prefix: str) -> None:  # noqa: F811
-    """What was put aside is listed with what, why and since when, and dropped one by one or as a whole."""
+    """What was put aside is listed with what, why and since when, and dropped one by one or as a
+    whole.
+    """
     assert run("quarantine", "list", "--config", config).out.strip() == "none"
     one, other = content.invitation(CREATED), content.invitation(CREATED)
     with redis.client() as client:
@@ -49,7 +51,7 @@ def test_quarantine(config: Path, content: Content, redis: RedisServer, prefix: 
 
 def test_reconcile(config: Path, content: Content, redis: RedisServer, prefix: str) -> None:  # noqa: F811
     """``reconcile --dry-run`` says what is lost and changes nothing; ``reconcile`` queues it again."""
-    one = content.invitation(CREATED, ISSUED, lifecycle.ResultSeen(OTHER_REPORT))
+    one = content.invitation(CREATED, ISSUED, lifecycle.ResultConfirmed(OTHER_REPORT))
     base = f"{prefix}:{{p{one.id[3]}}}:"
     lost = {"requeued": [f"{one.id}:notify"]}
     with redis.client() as client:

@@ -1,4 +1,6 @@
-"""Records, policies and customers for the tests of the core, and one clock reading that all of them start from."""
+"""Records, policies and customers for the tests of the core, and one clock reading that all of them
+start from.
+"""
 
 from __future__ import annotations
 
@@ -6,26 +8,33 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from bridge.core import lifecycle
+from bridge.core.assessment import Assessment, Trait
+from bridge.core.assessment import Result as TestResult
 from bridge.core.customers import AtsAccess, Customer, ProviderAccess, Secret
+from bridge.core.invitation import Invitation, State, Transition
 from bridge.core.lifecycle import (
+    ApplicationCreated,
+    AssessmentStarted,
     AttemptOpened,
-    Created,
     CreateFailed,
-    CreateUnknown,
+    CreateOutcomeUnknown,
     ErasureRequested,
     Event,
-    HintSeen,
-    Issued,
-    NotDoneSeen,
+    IdIssued,
+    NoResultYet,
     Policy,
-    ResultSeen,
-    StartSeen,
+    ReportReceived,
+    ResultConfirmed,
 )
-from bridge.core.models import Due, Invitation, State, Step, TaskKind, Test, Trait
-from bridge.core.models import Result as TestResult
+from bridge.core.queueing import ScheduleTask, TaskKind
 
 NOW = datetime(2025, 6, 2, 9, 0, tzinfo=UTC)
-SECOND, MINUTE, HOUR, DAY = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+SECOND, MINUTE, HOUR, DAY = (
+    timedelta(seconds=1),
+    timedelta(minutes=1),
+    timedelta(hours=1),
+    timedelta(days=1),
+)
 POLICY = Policy(link_life=7 * DAY, poll_every=30 * MINUTE, create_bound=10 * SECOND)
 DEADLINE = NOW + POLICY.link_life
 
@@ -36,14 +45,14 @@ OTHER_REPORT = TestResult(fit="low")
 CALLBACK = "https://acme.softgarden.io/notify"
 
 
-def opening(policy: Policy = POLICY) -> Step:
+def opening(policy: Policy = POLICY) -> Transition:
     """The first move of an invitation, made at NOW."""
     return lifecycle.open_invitation(
         invitation_id="iv_7" + "a" * 24,
         customer="acme",
         order_key="order-1",
         application_id="application-1",
-        test=Test("test-1", "job-1", "Sales", duration=20),
+        test=Assessment("test-1", "job-1", "Sales", duration=20),
         callback=CALLBACK,
         secret_digest="digest-1",
         replaces=None,
@@ -60,49 +69,53 @@ def after(*events: Event, at: datetime = NOW) -> Invitation:
     return invitation
 
 
-def decide(invitation: Invitation, event: Event, at: datetime = NOW) -> Step:
+def decide(invitation: Invitation, event: Event, at: datetime = NOW) -> Transition:
     """``lifecycle.decide`` with the usual policy."""
     return lifecycle.decide(invitation, event, POLICY, at)
 
 
-def check(at: datetime) -> Due:
+def check(at: datetime) -> ScheduleTask:
     """The CHECK task of this time."""
-    return Due(TaskKind.CHECK, at)
+    return ScheduleTask(TaskKind.CHECK, at)
 
 
-def notify(at: datetime) -> Due:
+def notify(at: datetime) -> ScheduleTask:
     """The NOTIFY task of this time."""
-    return Due(TaskKind.NOTIFY, at)
+    return ScheduleTask(TaskKind.NOTIFY, at)
 
 
-def anonymise(at: datetime) -> Due:
+def anonymise(at: datetime) -> ScheduleTask:
     """The ANONYMISE task of this time."""
-    return Due(TaskKind.ANONYMISE, at)
+    return ScheduleTask(TaskKind.ANONYMISE, at)
 
 
-CREATED = Created(1, "reference-1", "https://test.example/1")
-CREATED_2 = Created(2, "reference-2", "https://test.example/2")
+CREATED = ApplicationCreated(1, "reference-1", "https://test.example/1")
+CREATED_2 = ApplicationCreated(2, "reference-2", "https://test.example/2")
 SECOND_ATTEMPT = AttemptOpened("digest-2", "https://acme.softgarden.io/second")
 
 CREATING = after()
-UNCERTAIN = after(CreateUnknown(1))
-TWICE = after(CreateUnknown(1), SECOND_ATTEMPT)
+UNCERTAIN = after(CreateOutcomeUnknown(1))
+TWICE = after(CreateOutcomeUnknown(1), SECOND_ATTEMPT)
 """The first attempt is lost, the second one is under way."""
-ISSUED = Issued(CALLBACK)
+ISSUED = IdIssued(CALLBACK)
 INVITED = after(CREATED, ISSUED)
 UNISSUED = after(CREATED)
 """The application is made, and softgarden was told that the create failed."""
-STARTED = after(CREATED, ISSUED, StartSeen(NOW))
+STARTED = after(CREATED, ISSUED, AssessmentStarted(NOW))
 EXPIRED = replace(INVITED, state=State.EXPIRED, expired_at=DEADLINE)
-COMPLETED = after(CREATED, ISSUED, ResultSeen(REPORT))
-UNCONFIRMED = after(CREATED, ISSUED, HintSeen(1, REPORT), lifecycle.HintAccepted())
-LOST_BUT_COMPLETED = after(CreateUnknown(1), HintSeen(1, REPORT), lifecycle.HintAccepted())
+COMPLETED = after(CREATED, ISSUED, ResultConfirmed(REPORT))
+UNCONFIRMED = after(CREATED, ISSUED, ReportReceived(1, REPORT), lifecycle.ReportAccepted())
+LOST_BUT_COMPLETED = after(
+    CreateOutcomeUnknown(1), ReportReceived(1, REPORT), lifecycle.ReportAccepted()
+)
 """Completed by the report of an attempt whose reference id was never learnt."""
-LOST_AND_EXPIRED = decide(UNCERTAIN, NotDoneSeen(), DEADLINE).invitation
+LOST_AND_EXPIRED = decide(UNCERTAIN, NoResultYet(), DEADLINE).invitation
 FAILED = after(CreateFailed(1, "upstream_refused"))
 ERASED = after(CREATED, ISSUED, ErasureRequested())
-ORPHANED = after(CreateUnknown(1), SECOND_ATTEMPT, CREATED_2, ISSUED, CREATED)
-"""softgarden has the second attempt's link; the first attempt's application turned out to exist too."""
+ORPHANED = after(CreateOutcomeUnknown(1), SECOND_ATTEMPT, CREATED_2, ISSUED, CREATED)
+"""softgarden has the second attempt's link; the first attempt's application turned out to exist
+too.
+"""
 
 
 def customer(**changes: object) -> Customer:

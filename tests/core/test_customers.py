@@ -6,7 +6,13 @@ from dataclasses import FrozenInstanceError, replace
 import pytest
 
 from bridge.core import ids
-from bridge.core.customers import AtsAccess, Directory, ProviderAccess, Secret, SetAside
+from bridge.core.customers import (
+    AtsAccess,
+    CustomerDirectory,
+    ProviderAccess,
+    Secret,
+    UnusableCustomer,
+)
 from bridge.errors import Complaint, CustomerSetAside
 from tests.core.build import customer
 
@@ -16,13 +22,23 @@ SESAME = "open-sesame"
 def test_secret_never_shows_itself() -> None:
     """No way to print a secret shows it."""
     secret = Secret(SESAME)
-    shown = [repr(secret), str(secret), f"{secret}", f"{secret!r}", "%s" % secret, "{}".format(secret), str([secret])]  # noqa: UP031, UP032
+    shown = [
+        repr(secret),
+        str(secret),
+        f"{secret}",
+        f"{secret!r}",
+        "%s" % secret,
+        "{}".format(secret),
+        str([secret]),
+    ]  # noqa: UP031, UP032
     assert ["***"] * 6 + ["[***]"] == shown
 
 
 def test_secret_does_not_show_in_what_holds_it() -> None:
     """Configuration can be logged without its secrets."""
-    access = ProviderAccess("https://e.example", "id", Secret(SESAME), callback_token=Secret(SESAME))
+    access = ProviderAccess(
+        "https://e.example", "id", Secret(SESAME), callback_token=Secret(SESAME)
+    )
     assert SESAME not in repr(customer(equalture=access))
 
 
@@ -69,14 +85,22 @@ def test_defaults_are_those_of_the_interface() -> None:
         plain.results.report,
         plain.results.after_completed,
     )
-    assert (True, False, "direct") == (plain.tests.publish_unmapped, plain.hire.enabled, plain.test_url)
+    assert (True, False, "direct") == (
+        plain.tests.publish_unmapped,
+        plain.hire.enabled,
+        plain.test_url,
+    )
 
 
 def test_directory_finds_customers_by_key() -> None:
     """A customer is found under the name of its file, and nobody else is."""
     acme, other = customer(), customer(key="other")
-    directory = Directory([acme, other])
-    assert (acme, other, None) == (directory.get("acme"), directory.get("other"), directory.get("ACME"))
+    directory = CustomerDirectory([acme, other])
+    assert (acme, other, None) == (
+        directory.get("acme"),
+        directory.get("other"),
+        directory.get("ACME"),
+    )
     assert ([acme, other], 2) == (list(directory), len(directory))
 
 
@@ -84,36 +108,50 @@ def test_directory_finds_customers_by_any_of_their_tokens() -> None:
     """Each of a customer's tokens leads to it, so that tokens can be changed without a gap."""
     access = AtsAccess((ids.digest("old"), ids.digest("new ä")), "client")
     acme, other = customer(softgarden=access), customer(key="other")
-    directory = Directory([acme, other])
+    directory = CustomerDirectory([acme, other])
     assert [acme, acme] == [directory.by_token("old"), directory.by_token("new ä")]
 
 
 @pytest.mark.parametrize("token", ["", "OLD", "old ", ids.digest("old"), "\ud800"])
 def test_directory_knows_no_other_token(token: str) -> None:
-    """A token that is nobody's leads to nobody, not even a digest itself or text that is no Unicode."""
-    directory = Directory([customer(softgarden=AtsAccess((ids.digest("old"),), "client"))])
+    """A token that is nobody's leads to nobody, not even a digest itself or text that is no
+    Unicode.
+    """
+    directory = CustomerDirectory([customer(softgarden=AtsAccess((ids.digest("old"),), "client"))])
     assert directory.by_token(token) is None
 
 
 def test_customers_that_are_set_aside() -> None:
-    """A customer whose file cannot be used is known but not served: by key and by token it is told from one that is not there."""
+    """A customer whose file cannot be used is known but not served: by key and by token it is told
+    from one that is not there.
+    """
     wrong = Complaint("customers/broken.yaml", 3, 1, "unknown key")
-    aside = SetAside("broken", (wrong,), frozenset({ids.digest("theirs")}))
-    directory = Directory([customer()], [aside])
-    assert (directory.get("broken"), directory.find("nobody"), directory.by_token("nobody's")) == (None, None, None)
+    aside = UnusableCustomer("broken", (wrong,), frozenset({ids.digest("theirs")}))
+    directory = CustomerDirectory([customer()], [aside])
+    assert (directory.get("broken"), directory.find("nobody"), directory.by_token("nobody's")) == (
+        None,
+        None,
+        None,
+    )
     assert directory.find("acme") == directory.get("acme") == customer()
     for ask in (lambda: directory.find("broken"), lambda: directory.by_token("theirs")):
         with pytest.raises(CustomerSetAside) as caught:
             ask()
         assert (caught.value.customer, "broken" in str(caught.value)) == ("broken", False)
-    assert (len(directory), directory.complaints(), directory.set_aside["broken"]) == (1, [wrong], aside)
+    assert (len(directory), directory.complaints(), directory.set_aside["broken"]) == (
+        1,
+        [wrong],
+        aside,
+    )
 
 
 def test_digest_of_a_served_customer_in_a_broken_file() -> None:
-    """A broken file that shows the digest of a served customer, such as a half-edited copy, does not keep that one from us."""
+    """A broken file that shows the digest of a served customer, such as a half-edited copy, does
+    not keep that one from us.
+    """
     mine = customer(softgarden=AtsAccess((ids.digest(SESAME),), "10"))
-    aside = SetAside("copy", (), frozenset({ids.digest(SESAME), ids.digest("theirs")}))
-    directory = Directory([mine], [aside])
+    aside = UnusableCustomer("copy", (), frozenset({ids.digest(SESAME), ids.digest("theirs")}))
+    directory = CustomerDirectory([mine], [aside])
     assert directory.by_token(SESAME) == mine
     with pytest.raises(CustomerSetAside):
         directory.by_token("theirs")
@@ -121,14 +159,19 @@ def test_digest_of_a_served_customer_in_a_broken_file() -> None:
 
 def test_empty_directory() -> None:
     """A configuration without customers is fine and knows nobody."""
-    directory = Directory([])
-    assert (0, [], None, None) == (len(directory), list(directory), directory.get("acme"), directory.by_token("x"))
+    directory = CustomerDirectory([])
+    assert (0, [], None, None) == (
+        len(directory),
+        list(directory),
+        directory.get("acme"),
+        directory.by_token("x"),
+    )
 
 
 def test_directory_is_of_its_own() -> None:
     """A directory keeps its customers when the list that it was made of changes."""
     customers = [customer()]
-    directory = Directory(customers)
+    directory = CustomerDirectory(customers)
     customers.clear()
     assert len(directory) == 1
 

@@ -81,7 +81,9 @@ def test_what_is_not_an_id_has_no_partition(text: str) -> None:
 
 def test_digest_is_plain_sha256() -> None:
     """The digest is what ``sha256sum`` says, so that administrators can make it themselves."""
-    assert "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b" == ids.digest("secret")
+    assert "2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b" == ids.digest(
+        "secret"
+    )
 
 
 def test_digest_takes_any_text() -> None:
@@ -90,7 +92,8 @@ def test_digest_takes_any_text() -> None:
 
 
 @pytest.mark.parametrize(
-    ("one", "other", "expected"), [("a", "a", True), ("a", "b", False), ("é", "é", True), ("\ud800", "a", False)]
+    ("one", "other", "expected"),
+    [("a", "a", True), ("a", "b", False), ("é", "é", True), ("\ud800", "a", False)],
 )
 def test_same(one: str, other: str, expected: bool) -> None:
     """Digests are compared in constant time, and any text may be compared."""

@@ -8,29 +8,30 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.core import lifecycle
+from bridge.core.invitation import OPEN, Invitation, State, Transition
 from bridge.core.lifecycle import (
-    HINT_PATIENCE,
-    Act,
-    AnonymisedSeen,
-    Ask,
+    UNREACHABLE_TIMEOUT,
+    ApplicationAnonymised,
+    ApplicationCreated,
+    ApplyEvent,
+    AskProvider,
+    AssessmentStarted,
     AttemptOpened,
-    Created,
     CreateFailed,
-    CreateUnknown,
+    CreateOutcomeUnknown,
     ErasureRequested,
     Event,
-    HintAccepted,
-    HintSeen,
-    Issued,
-    NotDoneSeen,
+    IdIssued,
+    NoResultYet,
     Policy,
-    ProviderSilent,
+    ProviderUnreachable,
+    ReportAccepted,
+    ReportReceived,
+    ResultConfirmed,
     ResultRefreshed,
-    ResultSeen,
-    StartSeen,
-    Wait,
+    WaitUntil,
 )
-from bridge.core.models import OPEN, Due, Invitation, State, Step, TaskKind
+from bridge.core.queueing import ScheduleTask, TaskKind
 from tests.core.build import DAY, HOUR, MINUTE, NOW, OTHER_REPORT, REPORT, SECOND, opening
 
 ORDER = (
@@ -45,15 +46,25 @@ ORDER = (
 )
 """The written-down order: a state is only ever followed by itself or one behind it."""
 
-PERSONAL = ("application-1", "order-1", "test-1", "Sales", "softgarden.io", "test.example", "Social empathy", "high")
+PERSONAL = (
+    "application-1",
+    "order-1",
+    "test-1",
+    "Sales",
+    "softgarden.io",
+    "test.example",
+    "Social empathy",
+    "high",
+)
 
 
 @dataclass
 class World:
-    """One invitation, its task queue and a clock: what the store and the worker do with the steps of ``decide``.
+    """One invitation, its task queue and a clock: what the store and the worker do with the steps
+    of ``decide``.
 
-    As in the store, a task that is put on the queue while it is leased is what remains when the lease ends, and one that is
-    cancelled meanwhile does not come back.
+    As in the store, a task that is put on the queue while it is leased is what remains when the
+    lease ends, and one that is cancelled meanwhile does not come back.
     """
 
     policy: Policy
@@ -79,29 +90,33 @@ class World:
             self._commit(lifecycle.decide(self.record, event, self.policy, self.now))
 
     def check(self, answer: Event, meanwhile: Sequence[Event] = ()) -> None:
-        """A worker performs the CHECK that is due; other events happen between its question and the decision."""
+        """A worker performs the CHECK that is due; other events happen between its question and the
+        decision.
+        """
         if self.queue.get(TaskKind.CHECK, self.now + SECOND) > self.now:
             return
         asked = self.record
-        question = lifecycle.question(asked, self.policy, self.now)
+        question = lifecycle.next_check(asked, self.policy, self.now)
         del self.queue[TaskKind.CHECK]
         self.leased = True
         for event in meanwhile:
             self.happen(event)
         match question:
-            case Wait(until):
+            case WaitUntil(until):
                 self._again(until)
-            case Act(event):
+            case ApplyEvent(event):
                 self.happen(event)
-            case Ask():
+            case AskProvider():
                 self.happen(answer)
-                if isinstance(answer, ProviderSilent) and self.record.state is asked.state:
-                    ends = lifecycle.patience_ends(self.record, self.policy, self.now)
+                if isinstance(answer, ProviderUnreachable) and self.record.state is asked.state:
+                    ends = lifecycle.unreachable_timeout_at(self.record, self.policy, self.now)
                     self._again(min(self.now + HOUR, ends or self.now + HOUR))
         self.leased = False
 
     def go_on(self, answer: Event) -> None:
-        """Perform every CHECK in its time, always with this answer, until there is none or a year has passed."""
+        """Perform every CHECK in its time, always with this answer, until there is none or a year
+        has passed.
+        """
         for _ in range(10_000):
             due = self.queue.get(TaskKind.CHECK)
             if due is None or due > NOW + 400 * DAY:
@@ -114,10 +129,10 @@ class World:
         if self.leased:
             self.queue.setdefault(TaskKind.CHECK, at)
 
-    def _commit(self, step: Step) -> None:
+    def _commit(self, step: Transition) -> None:
         self.seen.append(step.invitation)
         for task in step.tasks:
-            if isinstance(task, Due):
+            if isinstance(task, ScheduleTask):
                 self.queue[task.kind] = task.at
                 self.notified += task.kind is TaskKind.NOTIFY
             else:
@@ -130,23 +145,29 @@ reports = st.sampled_from([None, REPORT, OTHER_REPORT])
 outside = st.one_of(
     st.builds(AttemptOpened, st.just("digest"), st.just("https://acme.softgarden.io/again")),
     st.builds(
-        lambda number, link: Created(number, f"reference-{number}", "https://test.example/x" if link else None),
+        lambda number, link: ApplicationCreated(
+            number, f"reference-{number}", "https://test.example/x" if link else None
+        ),
         numbers,
         st.sampled_from([True, True, True, False]),
     ),
     st.builds(CreateFailed, numbers, st.just("upstream_refused")),
-    st.builds(CreateUnknown, numbers),
-    st.builds(HintSeen, numbers, reports),
-    st.builds(StartSeen, st.just(NOW)),
-    st.builds(Issued, st.just("https://acme.softgarden.io/new")),
-    st.builds(AnonymisedSeen, st.builds("reference-{}".format, numbers)),
+    st.builds(CreateOutcomeUnknown, numbers),
+    st.builds(ReportReceived, numbers, reports),
+    st.builds(AssessmentStarted, st.just(NOW)),
+    st.builds(IdIssued, st.just("https://acme.softgarden.io/new")),
+    st.builds(ApplicationAnonymised, st.builds("reference-{}".format, numbers)),
 )
 erasures = st.builds(ErasureRequested)
-answers = st.sampled_from([NotDoneSeen(), ProviderSilent(), ResultSeen(REPORT), ResultSeen(OTHER_REPORT)])
+answers = st.sampled_from(
+    [NoResultYet(), ProviderUnreachable(), ResultConfirmed(REPORT), ResultConfirmed(OTHER_REPORT)]
+)
 refreshes = st.builds(ResultRefreshed, st.sampled_from([REPORT, OTHER_REPORT]), st.booleans())
-anything = st.one_of(outside, outside, answers, st.builds(HintAccepted), erasures, refreshes)
+anything = st.one_of(outside, outside, answers, st.builds(ReportAccepted), erasures, refreshes)
 pauses = st.one_of(
-    st.sampled_from([timedelta(0), SECOND, 10 * SECOND, HINT_PATIENCE, MINUTE, HOUR, DAY, 7 * DAY]),
+    st.sampled_from(
+        [timedelta(0), SECOND, 10 * SECOND, UNREACHABLE_TIMEOUT, MINUTE, HOUR, DAY, 7 * DAY]
+    ),
     st.timedeltas(timedelta(0), 10 * DAY),
 )
 policies = st.builds(
@@ -160,7 +181,9 @@ bounded = settings(max_examples=150, deadline=None)
 
 @st.composite
 def worlds(draw: st.DrawFn, events: st.SearchStrategy[Event] = outside) -> World:
-    """A world with a history: events, time passing, and CHECKs performed late or early, with events in between."""
+    """A world with a history: events, time passing, and CHECKs performed late or early, with events
+    in between.
+    """
     world = World(draw(policies))
     for _ in range(draw(st.integers(0, 12))):
         match draw(st.sampled_from(["event", "event", "pause", "check"])):
@@ -192,8 +215,12 @@ def test_completion_time_never_changes(world: World) -> None:
 @bounded
 @given(worlds(anything))
 def test_result_never_vanishes_but_by_erasure(world: World) -> None:
-    """Exactly the completed records have a result, and only an operator's refresh changes a confirmed one."""
-    assert [one.state is State.COMPLETED for one in world.seen] == [one.result is not None for one in world.seen]
+    """Exactly the completed records have a result, and only an operator's refresh changes a
+    confirmed one.
+    """
+    assert [one.state is State.COMPLETED for one in world.seen] == [
+        one.result is not None for one in world.seen
+    ]
     assert len({str(one.result) for one in world.seen if one.confirmed}) <= 1 + world.refreshed
 
 
@@ -214,7 +241,7 @@ def test_erased_record_holds_nothing_of_the_candidate(world: World, later: list[
             record.test_name,
             record.callback,
             record.assessment_url,
-            record.hint,
+            record.unverified_report,
             record.result,
             record.deadline,
             record.started_at,
@@ -230,24 +257,34 @@ def test_erased_record_holds_nothing_of_the_candidate(world: World, later: list[
 @bounded
 @given(worlds(anything))
 def test_reference_ids_of_a_tombstone_are_all_to_anonymise(world: World) -> None:
-    """A tombstone knows no reference id but those that it still owes, and owes them to a queued task."""
+    """A tombstone knows no reference id but those that it still owes, and owes them to a queued
+    task.
+    """
     world.happen(ErasureRequested())
-    known = tuple(attempt.reference_id for attempt in world.record.attempts if attempt.reference_id is not None)
-    assert known == lifecycle.to_anonymise(world.record)
+    known = tuple(
+        attempt.reference_id
+        for attempt in world.record.attempts
+        if attempt.reference_id is not None
+    )
+    assert known == lifecycle.applications_to_anonymise(world.record)
     assert not known or TaskKind.ANONYMISE in world.queue
 
 
 @bounded
 @given(worlds(anything))
 def test_open_invitation_always_has_a_check_queued(world: World) -> None:
-    """Whatever happened, and whatever ran at the same time, an open invitation will be looked at again."""
+    """Whatever happened, and whatever ran at the same time, an open invitation will be looked at
+    again.
+    """
     assert (TaskKind.CHECK in world.queue) or world.record.state not in OPEN
 
 
 @bounded
 @given(worlds(anything))
 def test_every_end_is_notified(world: World) -> None:
-    """Each step to COMPLETED or EXPIRED, or of such a one to softgarden's knowledge, queues a NOTIFY; nothing else does."""
+    """Each step to COMPLETED or EXPIRED, or of such a one to softgarden's knowledge, queues a
+    NOTIFY; nothing else does.
+    """
     ends = [
         after.state
         for before, after in zip(world.seen, world.seen[1:], strict=False)
@@ -260,51 +297,73 @@ def test_every_end_is_notified(world: World) -> None:
 
 
 @bounded
-@given(worlds(), numbers, st.sampled_from([NotDoneSeen(), ProviderSilent()]), st.lists(outside, max_size=3))
+@given(
+    worlds(),
+    numbers,
+    st.sampled_from([NoResultYet(), ProviderUnreachable()]),
+    st.lists(outside, max_size=3),
+)
 def test_report_never_expires(world: World, number: int, answer: Event, later: list[Event]) -> None:
-    """Whether the provider is silent or has no result: an open or expired invitation with a report is completed."""
+    """Whether the provider is silent or has no result: an open or expired invitation with a report
+    is completed.
+    """
     if number > len(world.record.attempts) or world.record.state not in OPEN | {State.EXPIRED}:
         return
-    world.happen(HintSeen(number, REPORT))
+    world.happen(ReportReceived(number, REPORT))
     for event in later:
         world.happen(event)
-    reported = world.record.hint is not None and world.record.hint.report is not None
+    reported = (
+        world.record.unverified_report is not None
+        and world.record.unverified_report.report is not None
+    )
     world.go_on(answer)
     assert world.record.state is State.COMPLETED or not reported
 
 
 @bounded
-@given(worlds(), st.sampled_from([NotDoneSeen(), ProviderSilent()]))
+@given(worlds(), st.sampled_from([NoResultYet(), ProviderUnreachable()]))
 def test_nothing_is_pending_for_ever(world: World, answer: Event) -> None:
-    """With a provider that has nothing to say, or is gone, every invitation comes to an end by its checks alone."""
+    """With a provider that has nothing to say, or is gone, every invitation comes to an end by its
+    checks alone.
+    """
     world.go_on(answer)
     assert world.record.state not in OPEN
 
 
 @bounded
-@given(worlds(), numbers, st.lists(outside.filter(lambda event: not isinstance(event, CreateFailed)), max_size=3))
+@given(
+    worlds(),
+    numbers,
+    st.lists(outside.filter(lambda event: not isinstance(event, CreateFailed)), max_size=3),
+)
 def test_report_is_never_dropped(world: World, number: int, later: list[Event]) -> None:
-    """With a silent provider, a report on an open or expired invitation completes it, whatever else happens then."""
+    """With a silent provider, a report on an open or expired invitation completes it, whatever else
+    happens then.
+    """
     if number > len(world.record.attempts) or world.record.state not in OPEN | {State.EXPIRED}:
         return
-    world.happen(HintSeen(number, REPORT))
+    world.happen(ReportReceived(number, REPORT))
     for event in later:
         world.happen(event)
-    world.go_on(ProviderSilent())
+    world.go_on(ProviderUnreachable())
     assert world.record.state in (State.COMPLETED, State.FAILED)
     # FAILED: an application without link, of which softgarden was told that it failed.
-    broken = any(isinstance(event, Created) and event.assessment_url is None for event in later)
+    broken = any(
+        isinstance(event, ApplicationCreated) and event.assessment_url is None for event in later
+    )
     assert broken or world.record.state is State.COMPLETED
 
 
 @bounded
 @given(worlds(), numbers)
 def test_confirmation_follows_once_the_provider_answers(world: World, number: int) -> None:
-    """A report on an application that can be asked about ends in the provider's own result when that answers."""
+    """A report on an application that can be asked about ends in the provider's own result when
+    that answers.
+    """
     if number > len(world.record.attempts) or world.record.state not in OPEN | {State.EXPIRED}:
         return
-    world.happen(HintSeen(number, REPORT))
-    askable = lifecycle.reference_of(world.record) is not None
-    world.go_on(ResultSeen(OTHER_REPORT))
+    world.happen(ReportReceived(number, REPORT))
+    askable = lifecycle.current_reference(world.record) is not None
+    world.go_on(ResultConfirmed(OTHER_REPORT))
     assert State.COMPLETED is world.record.state
     assert world.record.confirmed or not askable

@@ -2,12 +2,17 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.core.links import Links, Purpose
+from bridge.core.links import LinkPurpose, LinkSigner
 
 ID = "iv_7" + "aB3" * 8
 BASE = "https://bridge.example"
-LINKS = Links(BASE, [b"new key", b"old key"])
-PURPOSES = {"share": Purpose.SHARE, "results": Purpose.RESULTS, "reports": Purpose.REPORT, "start": Purpose.START}
+LINKS = LinkSigner(BASE, [b"new key", b"old key"])
+PURPOSES = {
+    "share": LinkPurpose.SHARE,
+    "results": LinkPurpose.RESULTS,
+    "reports": LinkPurpose.REPORT,
+    "start": LinkPurpose.START,
+}
 
 
 def token(url: str) -> str:
@@ -48,6 +53,6 @@ def test_link_can_be_read_for_its_purpose_only(folder: str) -> None:
 
 def test_link_survives_a_new_key() -> None:
     """Links are honoured for every listed key and for no other."""
-    old = Links(BASE, [b"old key"]).share(ID)
-    assert ID == LINKS.read(Purpose.SHARE, token(old))
-    assert Links(BASE, [b"new key"]).read(Purpose.SHARE, token(old)) is None
+    old = LinkSigner(BASE, [b"old key"]).share(ID)
+    assert ID == LINKS.read(LinkPurpose.SHARE, token(old))
+    assert LinkSigner(BASE, [b"new key"]).read(LinkPurpose.SHARE, token(old)) is None

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from bridge.core.models import Candidate, DeadLetter, Draft, Lease, Order, TaskKind
+from bridge.core.assessment import Candidate, NewApplication, Order
+from bridge.core.queueing import DeadLetter, Lease, TaskKind
 from tests.core.build import INVITED, NOW
 
 
@@ -12,9 +13,13 @@ def test_task_id_is_the_same_for_a_lease_and_its_dead_letter() -> None:
 
 
 def test_persons_and_secrets_do_not_show() -> None:
-    """No value of the core shows a name, an e-mail address or a link with a secret when it is printed."""
+    """No value of the core shows a name, an e-mail address or a link with a secret when it is
+    printed.
+    """
     candidate = Candidate("application-1", "Ada", "Lovelace", "ada@example.org")
-    draft = Draft("job-1", candidate, "https://bridge.example/equalture/callbacks/iv/secret")
+    draft = NewApplication(
+        "job-1", candidate, "https://bridge.example/equalture/callbacks/iv/secret"
+    )
     order = Order("test-1", candidate, "https://acme.softgarden.io/notify")
     told = f"{candidate} {draft} {order} {INVITED}"
     assert [] == [word for word in ("Ada", "Lovelace", "ada@", "https://") if word in told]

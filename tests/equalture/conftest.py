@@ -14,8 +14,8 @@ import pytest
 from aiohttp import web
 
 from bridge import egress
+from bridge.core.assessment import Candidate, NewApplication
 from bridge.core.customers import AtsAccess, Customer, ProviderAccess, Secret
-from bridge.core.models import Candidate, Draft
 from bridge.equalture.client import EqualtureClient
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "equalture"
@@ -40,7 +40,9 @@ class Seen:
 
 @dataclass
 class Vendor:
-    """Answers by script: the handlers of a ``METHOD /path`` are used in turn, the last one for good."""
+    """Answers by script: the handlers of a ``METHOD /path`` are used in turn, the last one for
+    good.
+    """
 
     url: str = ""
     seen: list[Seen] = field(default_factory=list)
@@ -60,7 +62,11 @@ class Vendor:
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
 
         async def handler(_: web.Request) -> web.StreamResponse:
-            return web.Response(status=status, body=raw, headers={k.replace("_", "-"): v for k, v in headers.items()})
+            return web.Response(
+                status=status,
+                body=raw,
+                headers={k.replace("_", "-"): v for k, v in headers.items()},
+            )
 
         return handler
 
@@ -128,7 +134,9 @@ def customer() -> Customer:
     return Customer(
         key="acme",
         softgarden=AtsAccess((), "10"),
-        equalture=ProviderAccess("https://equalture.example.com", "acme", Secret("s3cret-of-acme"), locale="de"),
+        equalture=ProviderAccess(
+            "https://equalture.example.com", "acme", Secret("s3cret-of-acme"), locale="de"
+        ),
     )
 
 
@@ -152,10 +160,12 @@ def at_() -> Callable[..., Customer]:
 
 
 @pytest.fixture
-def draft() -> Draft:
+def draft() -> NewApplication:
     """Somebody to invite."""
     person = Candidate("c-1", "Ada Marie", "Müster", "ada@example.org")
-    return Draft("job-1", person, "https://bridge.example.com/equalture/callbacks/iv_1/Sq3tTs9xRrB8mZ0kLw2n")
+    return NewApplication(
+        "job-1", person, "https://bridge.example.com/equalture/callbacks/iv_1/Sq3tTs9xRrB8mZ0kLw2n"
+    )
 
 
 @pytest.fixture

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from bridge.core.assessment import Job
 from bridge.core.customers import Customer, Secret
-from bridge.core.models import Job
 from bridge.equalture.catalogue import JobCatalogue
 from bridge.errors import ContractBroken, Refused, Unavailable, UpstreamError
 
@@ -62,7 +62,9 @@ async def test_life(provider: Provider, catalogue: JobCatalogue, customer: Custo
 
 async def test_no_life(provider: Provider, customer: Customer) -> None:
     """With a life of nothing every call asks."""
-    catalogue = JobCatalogue(provider, life=timedelta(0), stale_limit=timedelta(0), monotonic=lambda: provider.now)
+    catalogue = JobCatalogue(
+        provider, life=timedelta(0), stale_limit=timedelta(0), monotonic=lambda: provider.now
+    )
     assert [ids(await catalogue.list_jobs(customer)) for _ in range(2)] == [["1"], ["2"]]
     provider.error = Unavailable("equalture", "jobs", "no answer")
     with pytest.raises(Unavailable):
@@ -79,9 +81,15 @@ async def test_fresh(provider: Provider, catalogue: JobCatalogue, customer: Cust
 @pytest.mark.parametrize("kind", [Unavailable, Refused, ContractBroken])
 @pytest.mark.parametrize("fresh", [False, True])
 async def test_stale(
-    provider: Provider, catalogue: JobCatalogue, customer: Customer, kind: type[UpstreamError], fresh: bool
+    provider: Provider,
+    catalogue: JobCatalogue,
+    customer: Customer,
+    kind: type[UpstreamError],
+    fresh: bool,
 ) -> None:
-    """While the provider fails the last good list is served, for a day, and one log line says so each time."""
+    """While the provider fails the last good list is served, for a day, and one log line says so
+    each time.
+    """
     await catalogue.list_jobs(customer)
     provider.error = kind("equalture", "jobs", "no")
     provider.now += 24 * 3600 - 1
@@ -105,7 +113,9 @@ async def test_recovery(provider: Provider, catalogue: JobCatalogue, customer: C
     assert ids(await catalogue.list_jobs(customer)) == ["3"]
 
 
-async def test_nothing_to_serve(provider: Provider, catalogue: JobCatalogue, customer: Customer) -> None:
+async def test_nothing_to_serve(
+    provider: Provider, catalogue: JobCatalogue, customer: Customer
+) -> None:
     """Without an earlier list the error is the answer, and it is not remembered."""
     provider.error = Unavailable("equalture", "jobs", "no answer")
     with pytest.raises(Unavailable):
@@ -114,10 +124,16 @@ async def test_nothing_to_serve(provider: Provider, catalogue: JobCatalogue, cus
     assert ids(await catalogue.list_jobs(customer)) == ["2"]
 
 
-async def test_single_flight(provider: Provider, catalogue: JobCatalogue, customer: Customer) -> None:
-    """Two hundred callers at once, fresh or not, make one request, and one who gives up does not spoil it."""
+async def test_single_flight(
+    provider: Provider, catalogue: JobCatalogue, customer: Customer
+) -> None:
+    """Two hundred callers at once, fresh or not, make one request, and one who gives up does not
+    spoil it.
+    """
     provider.gate.clear()
-    callers = [asyncio.create_task(catalogue.list_jobs(customer, fresh=bool(i % 2))) for i in range(200)]
+    callers = [
+        asyncio.create_task(catalogue.list_jobs(customer, fresh=bool(i % 2))) for i in range(200)
+    ]
     await asyncio.sleep(0)
     await asyncio.sleep(0)
     callers[0].cancel()
@@ -129,18 +145,26 @@ async def test_single_flight(provider: Provider, catalogue: JobCatalogue, custom
     assert provider.asked == 1
 
 
-async def test_failure_reaches_all(provider: Provider, catalogue: JobCatalogue, customer: Customer) -> None:
+async def test_failure_reaches_all(
+    provider: Provider, catalogue: JobCatalogue, customer: Customer
+) -> None:
     """Those who shared a request share its failure."""
     provider.error = Refused("equalture", "jobs", "no")
     provider.gate.clear()
     callers = [asyncio.create_task(catalogue.list_jobs(customer)) for _ in range(3)]
     await asyncio.sleep(0)
     provider.gate.set()
-    assert [type(one) for one in await asyncio.gather(*callers, return_exceptions=True)] == [Refused] * 3
+    assert [type(one) for one in await asyncio.gather(*callers, return_exceptions=True)] == [
+        Refused
+    ] * 3
 
 
-async def test_accounts_never_mix(provider: Provider, catalogue: JobCatalogue, customer: Customer, at) -> None:
-    """After a change of the account the old account's jobs are shown to nobody, not even in an outage."""
+async def test_accounts_never_mix(
+    provider: Provider, catalogue: JobCatalogue, customer: Customer, at
+) -> None:
+    """After a change of the account the old account's jobs are shown to nobody, not even in an
+    outage.
+    """
     await catalogue.list_jobs(customer)
     provider.error = Unavailable("equalture", "jobs", "no answer")
     for changed in (

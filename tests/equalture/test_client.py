@@ -8,8 +8,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from bridge import egress
+from bridge.core.assessment import CreatedApplication, Job, NewApplication
 from bridge.core.customers import Customer
-from bridge.core.models import Created, Draft, Job
 from bridge.equalture.client import EqualtureClient, surely_not_sent
 from bridge.errors import ContractBroken, OutcomeUnknown, Refused, Unavailable, UpstreamError
 from bridge.ports import AssessmentProvider
@@ -22,15 +22,22 @@ STATUS = "GET /connect_ats/applications/r-1/status"
 CREATED = {"reference_id": "r-1", "assessment_url": "https://app.equalture.example/t/1"}
 
 
-async def test_whole_conversation(vendor, client: AssessmentProvider, acme: Customer, draft: Draft, sample) -> None:
+async def test_whole_conversation(
+    vendor, client: AssessmentProvider, acme: Customer, draft: NewApplication, sample
+) -> None:
     """Every operation works against the documented answers, with one token for all of them."""
     vendor.on(JOBS, vendor.answer(200, sample("jobs_bare")))
     vendor.on(CREATE, vendor.answer(201, sample("created_one_time_link")))
     vendor.on(STATUS, vendor.answer(200, sample("status_completed")))
     vendor.on("GET /connect_ats/applications/r-1/results", vendor.answer(200, sample("results")))
-    vendor.on("GET /connect_ats/applications/r-1/public_link", vendor.answer(200, sample("public_link")))
+    vendor.on(
+        "GET /connect_ats/applications/r-1/public_link", vendor.answer(200, sample("public_link"))
+    )
     vendor.on(HIRE, vendor.answer(200, sample("hired")))
-    vendor.on("DELETE /connect_ats/applications/r-1/anonymize_application", vendor.answer(200, sample("anonymised")))
+    vendor.on(
+        "DELETE /connect_ats/applications/r-1/anonymize_application",
+        vendor.answer(200, sample("anonymised")),
+    )
 
     assert (await client.list_jobs(acme))[1] == Job("job-2", "Assessment - Accountant")
     assert (await client.create_application(acme, draft)).assessment_url is not None
@@ -50,13 +57,25 @@ async def test_whole_conversation(vendor, client: AssessmentProvider, acme: Cust
     created = next(one for one in others if one.line == CREATE)
     assert created.headers["Content-Type"] == "application/json"
     assert json.loads(created.body)["applicant_details"]["last_name"] == "Müster"
-    assert next(one.body for one in others if one.line == HIRE) == b'{"add_to_team":"true","start_date":"2026-03-01"}'
+    assert (
+        next(one.body for one in others if one.line == HIRE)
+        == b'{"add_to_team":"true","start_date":"2026-03-01"}'
+    )
 
 
-async def test_paths_arrive_as_built(vendor, client: AssessmentProvider, acme: Customer, at) -> None:
-    """A base URL may have a path and a slash at its end, and an odd reference id stays one encoded segment."""
-    vendor.on("GET /api/connect_ats/applications/a%2F..%2Fb/status", vendor.answer(200, {"status": "completed"}))
-    vendor.on("GET /api/connect_ats/applications/%2E%2E/status", vendor.answer(200, {"status": "started"}))
+async def test_paths_arrive_as_built(
+    vendor, client: AssessmentProvider, acme: Customer, at
+) -> None:
+    """A base URL may have a path and a slash at its end, and an odd reference id stays one encoded
+    segment.
+    """
+    vendor.on(
+        "GET /api/connect_ats/applications/a%2F..%2Fb/status",
+        vendor.answer(200, {"status": "completed"}),
+    )
+    vendor.on(
+        "GET /api/connect_ats/applications/%2E%2E/status", vendor.answer(200, {"status": "started"})
+    )
     vendor.on("POST /api/connect_ats/access_token", vendor.answer(201, {"access_token": "t"}))
     here = at(acme, base_url=vendor.url + "/api/")
     assert (await client.get_progress(here, "a/../b")).done
@@ -64,15 +83,22 @@ async def test_paths_arrive_as_built(vendor, client: AssessmentProvider, acme: C
 
 
 @pytest.mark.parametrize("line", [JOBS, CREATE])
-async def test_401_renews_once(vendor, client: EqualtureClient, acme: Customer, draft: Draft, line: str) -> None:
+async def test_401_renews_once(
+    vendor, client: EqualtureClient, acme: Customer, draft: NewApplication, line: str
+) -> None:
     """After a 401 the same request goes out once more with a new token, a create too."""
     vendor.on(line, vendor.answer(401), vendor.answer(201, CREATED if line == CREATE else []))
     if line == CREATE:
-        assert await client.create_application(acme, draft) == Created("r-1", "https://app.equalture.example/t/1")
+        assert await client.create_application(acme, draft) == CreatedApplication(
+            "r-1", "https://app.equalture.example/t/1"
+        )
     else:
         assert await client.list_jobs(acme) == ()
     first, second = [one for one in vendor.seen if one.line == line]
-    assert (first.headers["Authorization"], second.headers["Authorization"]) == ("Bearer token-1", "Bearer token-2")
+    assert (first.headers["Authorization"], second.headers["Authorization"]) == (
+        "Bearer token-1",
+        "Bearer token-2",
+    )
     assert first.body == second.body
 
 
@@ -102,7 +128,9 @@ async def test_token_by_get(vendor, client: AssessmentProvider, acme: Customer) 
 
 
 @pytest.mark.parametrize("status", [401, 403])
-async def test_bad_credentials(vendor, client: AssessmentProvider, acme: Customer, draft: Draft, status: int) -> None:
+async def test_bad_credentials(
+    vendor, client: AssessmentProvider, acme: Customer, draft: NewApplication, status: int
+) -> None:
     """Wrong credentials are refused after one request for a token, and nothing is created."""
     vendor.on(TOKEN, vendor.answer(status))
     with pytest.raises(Refused):
@@ -110,7 +138,9 @@ async def test_bad_credentials(vendor, client: AssessmentProvider, acme: Custome
     assert [one.line for one in vendor.seen] == [TOKEN]
 
 
-async def test_bad_credentials_cut_short(vendor, client: AssessmentProvider, acme: Customer) -> None:
+async def test_bad_credentials_cut_short(
+    vendor, client: AssessmentProvider, acme: Customer
+) -> None:
     """Wrong credentials are known by the status, even if the token endpoint's answer breaks off."""
     vendor.on(TOKEN, vendor.half(401))
     with pytest.raises(Refused):
@@ -118,9 +148,11 @@ async def test_bad_credentials_cut_short(vendor, client: AssessmentProvider, acm
 
 
 async def test_odd_token_answer_creates_nothing(
-    vendor, client: AssessmentProvider, acme: Customer, draft: Draft
+    vendor, client: AssessmentProvider, acme: Customer, draft: NewApplication
 ) -> None:
-    """A token answer that cannot be read means "surely not made" to a create and a broken contract to all else."""
+    """A token answer that cannot be read means "surely not made" to a create and a broken contract
+    to all else.
+    """
     vendor.on(TOKEN, vendor.answer(200, b"<html>"))
     with pytest.raises(Unavailable):
         await client.create_application(acme, draft)
@@ -128,8 +160,12 @@ async def test_odd_token_answer_creates_nothing(
         await client.list_jobs(acme)
 
 
-async def test_token_request_survives_a_dropped_connection(vendor, client: AssessmentProvider, acme: Customer) -> None:
-    """The token request is repeated once after a lost connection, as the keep-alive race would have it."""
+async def test_token_request_survives_a_dropped_connection(
+    vendor, client: AssessmentProvider, acme: Customer
+) -> None:
+    """The token request is repeated once after a lost connection, as the keep-alive race would have
+    it.
+    """
     vendor.on(TOKEN, vendor.drop, vendor.answer(200, {"access_token": "t"}))
     vendor.on(JOBS, vendor.answer(200, []))
     assert await client.list_jobs(acme) == ()
@@ -140,7 +176,9 @@ async def test_token_request_survives_a_dropped_connection(vendor, client: Asses
     assert [one.line for one in vendor.seen].count(TOKEN) == 4
 
 
-async def test_reads_survive_a_dropped_connection(vendor, client: AssessmentProvider, acme: Customer) -> None:
+async def test_reads_survive_a_dropped_connection(
+    vendor, client: AssessmentProvider, acme: Customer
+) -> None:
     """A GET that lost its connection is repeated once."""
     vendor.on(STATUS, vendor.drop, vendor.answer(200, {"status": "completed"}))
     assert (await client.get_progress(acme, "r-1")).done
@@ -151,9 +189,11 @@ async def test_reads_survive_a_dropped_connection(vendor, client: AssessmentProv
 
 @pytest.mark.parametrize("operation", ["create", "hire"])
 async def test_posts_with_effects_are_never_repeated(
-    vendor, client: AssessmentProvider, acme: Customer, draft: Draft, operation: str
+    vendor, client: AssessmentProvider, acme: Customer, draft: NewApplication, operation: str
 ) -> None:
-    """A create or hire that lost its connection went out once, on a fresh and on a kept connection alike."""
+    """A create or hire that lost its connection went out once, on a fresh and on a kept connection
+    alike.
+    """
     for line in (CREATE, HIRE):
         vendor.on(line, vendor.drop)
     for sent in (1, 2):
@@ -167,12 +207,20 @@ async def test_posts_with_effects_are_never_repeated(
 
 
 @pytest.mark.parametrize(
-    ("status", "kind"), [(201, OutcomeUnknown), (422, Refused), (503, Unavailable), (500, OutcomeUnknown)]
+    ("status", "kind"),
+    [(201, OutcomeUnknown), (422, Refused), (503, Unavailable), (500, OutcomeUnknown)],
 )
 async def test_create_cut_short(
-    vendor, client: AssessmentProvider, acme: Customer, draft: Draft, status: int, kind: type[UpstreamError]
+    vendor,
+    client: AssessmentProvider,
+    acme: Customer,
+    draft: NewApplication,
+    status: int,
+    kind: type[UpstreamError],
 ) -> None:
-    """When an answer breaks off, its status still counts; a success that cannot be read in full is an unknown outcome."""
+    """When an answer breaks off, its status still counts; a success that cannot be read in full is
+    an unknown outcome.
+    """
     vendor.on(CREATE, vendor.half(status))
     with pytest.raises(kind) as caught:
         await client.create_application(acme, draft)
@@ -181,7 +229,7 @@ async def test_create_cut_short(
 
 
 async def test_create_timeout_after_sending(
-    vendor, client: AssessmentProvider, acme: Customer, draft: Draft, at
+    vendor, client: AssessmentProvider, acme: Customer, draft: NewApplication, at
 ) -> None:
     """A create that was sent and got no answer in time is an unknown outcome."""
     vendor.on(CREATE, vendor.hang)
@@ -190,7 +238,9 @@ async def test_create_timeout_after_sending(
     assert vendor.lines() == [CREATE]
 
 
-async def test_create_timeout_in_token(vendor, client: AssessmentProvider, acme: Customer, draft: Draft, at) -> None:
+async def test_create_timeout_in_token(
+    vendor, client: AssessmentProvider, acme: Customer, draft: NewApplication, at
+) -> None:
     """A create whose time was up before its token came was surely not made."""
     vendor.on(TOKEN, vendor.hang)
     with pytest.raises(Unavailable):
@@ -198,7 +248,9 @@ async def test_create_timeout_in_token(vendor, client: AssessmentProvider, acme:
     assert vendor.lines() == []
 
 
-async def test_create_timeout_before_sending(vendor, acme: Customer, draft: Draft, at) -> None:
+async def test_create_timeout_before_sending(
+    vendor, acme: Customer, draft: NewApplication, at
+) -> None:
     """A create whose time was up while it waited for a connection was surely not made."""
     vendor.on(JOBS, vendor.answer(200, []))
     vendor.on("GET /hog", vendor.hang)
@@ -215,8 +267,12 @@ async def test_create_timeout_before_sending(vendor, acme: Customer, draft: Draf
     assert CREATE not in vendor.lines()
 
 
-async def test_foreign_session_stays_careful(vendor, acme: Customer, draft: Draft, at) -> None:
-    """Over a session that cannot tell whether a request left, a time-out of a create counts as an unknown outcome."""
+async def test_foreign_session_stays_careful(
+    vendor, acme: Customer, draft: NewApplication, at
+) -> None:
+    """Over a session that cannot tell whether a request left, a time-out of a create counts as an
+    unknown outcome.
+    """
     vendor.on(JOBS, vendor.answer(200, []))
     vendor.on("GET /hog", vendor.hang)
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=1)) as session:
@@ -232,14 +288,18 @@ async def test_foreign_session_stays_careful(vendor, acme: Customer, draft: Draf
 
 
 async def test_nobody_listens(
-    client: AssessmentProvider, customer: Customer, draft: Draft, at, unused_tcp_port
+    client: AssessmentProvider, customer: Customer, draft: NewApplication, at, unused_tcp_port
 ) -> None:
     """Where no server is, nothing was made."""
     with pytest.raises(Unavailable):
-        await client.create_application(at(customer, base_url=f"http://127.0.0.1:{unused_tcp_port}"), draft)
+        await client.create_application(
+            at(customer, base_url=f"http://127.0.0.1:{unused_tcp_port}"), draft
+        )
 
 
-async def test_redirects_are_not_followed(vendor, client: AssessmentProvider, acme: Customer, draft: Draft) -> None:
+async def test_redirects_are_not_followed(
+    vendor, client: AssessmentProvider, acme: Customer, draft: NewApplication
+) -> None:
     """Credentials go to the configured place only: a redirect is refused."""
     for line in (JOBS, CREATE):
         vendor.on(line, vendor.answer(307, b"", Location=vendor.url + "/elsewhere"))
@@ -250,7 +310,9 @@ async def test_redirects_are_not_followed(vendor, client: AssessmentProvider, ac
     assert vendor.lines() == [JOBS, CREATE]
 
 
-async def test_html_is_no_answer(vendor, client: AssessmentProvider, acme: Customer, draft: Draft) -> None:
+async def test_html_is_no_answer(
+    vendor, client: AssessmentProvider, acme: Customer, draft: NewApplication
+) -> None:
     """A web page with status 200 is a broken contract, and an unknown outcome for a create."""
     for line in (JOBS, CREATE):
         vendor.on(line, vendor.answer(200, b"<html>Welcome</html>", Content_Type="text/html"))
@@ -260,8 +322,12 @@ async def test_html_is_no_answer(vendor, client: AssessmentProvider, acme: Custo
         await client.create_application(acme, draft)
 
 
-async def test_answers_are_capped(vendor, client: AssessmentProvider, acme: Customer, draft: Draft) -> None:
-    """An answer of more than 1 MiB is not read to its end, whatever it says; its status still counts."""
+async def test_answers_are_capped(
+    vendor, client: AssessmentProvider, acme: Customer, draft: NewApplication
+) -> None:
+    """An answer of more than 1 MiB is not read to its end, whatever it says; its status still
+    counts.
+    """
     huge = b'["' + b"x" * (1024 * 1024) + b'"]'
     vendor.on(JOBS, vendor.answer(200, huge))
     vendor.on(CREATE, vendor.answer(201, huge), vendor.answer(400, huge))
@@ -280,7 +346,9 @@ async def test_broken_encoding(vendor, client: AssessmentProvider, acme: Custome
         await client.list_jobs(acme)
 
 
-async def test_retry_after(vendor, client: AssessmentProvider, acme: Customer, draft: Draft) -> None:
+async def test_retry_after(
+    vendor, client: AssessmentProvider, acme: Customer, draft: NewApplication
+) -> None:
     """What the vendor asks for in Retry-After is passed on."""
     vendor.on(CREATE, vendor.answer(429, {}, Retry_After="17"))
     with pytest.raises(Unavailable) as caught:
@@ -288,40 +356,62 @@ async def test_retry_after(vendor, client: AssessmentProvider, acme: Customer, d
     assert (caught.value.status, caught.value.retry_after_s) == (429, 17.0)
 
 
-async def test_results_before_completion(vendor, client: AssessmentProvider, acme: Customer) -> None:
+async def test_results_before_completion(
+    vendor, client: AssessmentProvider, acme: Customer
+) -> None:
     """A 4xx for results is "not yet"."""
     vendor.on("GET /connect_ats/applications/r-1/results", vendor.answer(422, {"errors": {}}))
     assert await client.get_result(acme, "r-1") is None
 
 
-async def test_nothing_private_is_shown(vendor, client: AssessmentProvider, acme: Customer, draft: Draft) -> None:
-    """Neither errors nor log lines hold a name, a mail address, a token or a secret, though the vendor echoes them all."""
+async def test_nothing_private_is_shown(
+    vendor, client: AssessmentProvider, acme: Customer, draft: NewApplication
+) -> None:
+    """Neither errors nor log lines hold a name, a mail address, a token or a secret, though the
+    vendor echoes them all.
+    """
     person = draft.candidate
     echo = {"got": [person.first_name, person.last_name, person.email]}
-    vendor.on(CREATE, vendor.answer(422, {**echo, "url": draft.callback_url, "auth": "Bearer token-1 s3cret-of-acme"}))
+    vendor.on(
+        CREATE,
+        vendor.answer(
+            422, {**echo, "url": draft.callback_url, "auth": "Bearer token-1 s3cret-of-acme"}
+        ),
+    )
     with capture_logs() as lines, pytest.raises(Refused) as caught:
         await client.create_application(acme, draft)
     shown = f"{caught.value} {caught.value.excerpt} {lines}"
     assert not [
-        one for one in ("Ada", "Marie", "ster", "ada@", "token-1", "s3cret", "Sq3tTs9", "Basic Y") if one in shown
+        one
+        for one in ("Ada", "Marie", "ster", "ada@", "token-1", "s3cret", "Sq3tTs9", "Basic Y")
+        if one in shown
     ]
-    assert [(line["event"], line["operation"], line["customer"], line["status"]) for line in lines] == [
+    assert [
+        (line["event"], line["operation"], line["customer"], line["status"]) for line in lines
+    ] == [
         ("equalture.called", "token", "acme", 200),
         ("equalture.called", "create", "acme", 422),
     ]
 
 
-async def test_observer(vendor, acme: Customer, draft: Draft) -> None:
+async def test_observer(vendor, acme: Customer, draft: NewApplication) -> None:
     """Whoever counts calls hears of each operation once, with its outcome."""
     heard: list[tuple[str, str]] = []
     vendor.on(JOBS, vendor.answer(401), vendor.answer(200, []))
     vendor.on(CREATE, vendor.answer(422))
     async with egress.session(connections=2) as session:
-        client = EqualtureClient(session, observe=lambda operation, outcome, _: heard.append((operation, outcome)))
+        client = EqualtureClient(
+            session, observe=lambda operation, outcome, _: heard.append((operation, outcome))
+        )
         await client.list_jobs(acme)
         with pytest.raises(Refused):
             await client.create_application(acme, draft)
-    assert heard == [("token", "ok"), ("token", "ok"), ("jobs", "ok"), ("create", "upstream_refused")]
+    assert heard == [
+        ("token", "ok"),
+        ("token", "ok"),
+        ("jobs", "ok"),
+        ("create", "upstream_refused"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bridge.core.assessment import CreatedApplication, Job, NewApplication, Progress
 from bridge.core.customers import ProviderAccess, Secret
-from bridge.core.models import Created, Draft, Job, Progress
 from bridge.equalture import protocol
 from bridge.equalture.protocol import Call, Reply
 from bridge.errors import ContractBroken, OutcomeUnknown, Refused, Unavailable, UpstreamError
@@ -30,7 +30,9 @@ EVERY = {**REPEATABLE, **ONCE}
 
 
 def reply(status: int, body: bytes = b"", **headers: str) -> Reply:
-    return Reply(status, body, {name.replace("_", "-"): value for name, value in headers.items()}, NOW)
+    return Reply(
+        status, body, {name.replace("_", "-"): value for name, value in headers.items()}, NOW
+    )
 
 
 def test_token_call() -> None:
@@ -41,7 +43,7 @@ def test_token_call() -> None:
     assert "YWNtZTpzM2NyZXQ" not in repr(call)
 
 
-def test_create_call(draft: Draft) -> None:
+def test_create_call(draft: NewApplication) -> None:
     """A create sends the documented fields and nothing else, and always asks for a one-time link."""
     call = protocol.create(draft)
     assert (call.method, call.path) == ("POST", "/connect_ats/applications")
@@ -49,7 +51,11 @@ def test_create_call(draft: Draft) -> None:
         "job_id": "job-1",
         "invitation_type": "one_time_link",
         "callback_url": draft.callback_url,
-        "applicant_details": {"first_name": "Ada Marie", "last_name": "Müster", "email": "ada@example.org"},
+        "applicant_details": {
+            "first_name": "Ada Marie",
+            "last_name": "Müster",
+            "email": "ada@example.org",
+        },
     }
     assert "Ada" not in repr(call)
 
@@ -61,7 +67,10 @@ def test_create_call(draft: Draft) -> None:
         (protocol.status("r-1"), "GET /connect_ats/applications/r-1/status?"),
         (protocol.results("r-1", "de"), "GET /connect_ats/applications/r-1/results?locale=de"),
         (protocol.results("r-1", ""), "GET /connect_ats/applications/r-1/results?"),
-        (protocol.public_link("r-1", "a&b"), "GET /connect_ats/applications/r-1/public_link?locale=a%26b"),
+        (
+            protocol.public_link("r-1", "a&b"),
+            "GET /connect_ats/applications/r-1/public_link?locale=a%26b",
+        ),
         (protocol.anonymise("r-1"), "DELETE /connect_ats/applications/r-1/anonymize_application?"),
         (HIRE, "POST /connect_ats/applications/r-1/hire_applicant?"),
     ],
@@ -73,7 +82,13 @@ def test_calls(call: Call, line: str) -> None:
 
 @pytest.mark.parametrize(
     ("reference_id", "segment"),
-    [("a/b?c#d", "a%2Fb%3Fc%23d"), ("ü %", "%C3%BC%20%25"), ("..", "%2E%2E"), (".", "%2E"), ("a.b", "a.b")],
+    [
+        ("a/b?c#d", "a%2Fb%3Fc%23d"),
+        ("ü %", "%C3%BC%20%25"),
+        ("..", "%2E%2E"),
+        (".", "%2E"),
+        ("a.b", "a.b"),
+    ],
 )
 def test_reference_ids_stay_one_segment(reference_id: str, segment: str) -> None:
     """Whatever a reference id holds, it cannot leave its place in the path."""
@@ -122,7 +137,9 @@ GONE = {404, 410}
 def test_statuses(operation: str, status: int) -> None:
     """Each status of each operation says who must act, and whether it was surely not done."""
     call, read = EVERY[operation]
-    if (operation == "results" and status in NOT_YET) or (operation == "anonymise" and status in GONE):
+    if (operation == "results" and status in NOT_YET) or (
+        operation == "anonymise" and status in GONE
+    ):
         assert read(call, reply(status, b"<html>")) is None
         return
     with pytest.raises(UpstreamError) as caught:
@@ -135,7 +152,9 @@ def test_statuses(operation: str, status: int) -> None:
 @pytest.mark.parametrize("operation", EVERY)
 @pytest.mark.parametrize("body", [b"<html>", b"[[[", b'"x"', b"\xff", b"7"])
 def test_unreadable_successes(operation: str, body: bytes) -> None:
-    """A success that cannot be read is a broken contract; where it may have done something, the outcome is unknown."""
+    """A success that cannot be read is a broken contract; where it may have done something, the
+    outcome is unknown.
+    """
     call, read = EVERY[operation]
     with pytest.raises(UpstreamError) as caught:
         read(call, reply(200, body))
@@ -154,29 +173,34 @@ def test_successes_cut_short(operation: str) -> None:
 def test_token(status: int, sample) -> None:
     """A token is a token with 200 and with 201."""
     assert (
-        protocol.read_token(protocol.token(ACCESS, "POST"), reply(status, sample("token"))) == "SFMyNTY.c2FtcGxl.b3ducw"
+        protocol.read_token(protocol.token(ACCESS, "POST"), reply(status, sample("token")))
+        == "SFMyNTY.c2FtcGxl.b3ducw"
     )
 
 
 def test_created(sample) -> None:
     """A create without a link is still a create: what exists must be known."""
-    assert protocol.read_created(CREATE, reply(201, sample("created_email"))) == Created("1234-1234-4567-1111", None)
+    assert protocol.read_created(CREATE, reply(201, sample("created_email"))) == CreatedApplication(
+        "1234-1234-4567-1111", None
+    )
     with pytest.raises(OutcomeUnknown):
         protocol.read_created(CREATE, reply(201, b'{"assessment_url": "https://a.example/x"}'))
 
 
 def test_plain_answers(sample) -> None:
     """The documented answers read as documented."""
-    assert protocol.read_progress(protocol.status("r"), reply(200, sample("status_completed"))) == Progress(
-        True, "completed"
-    )
-    assert protocol.read_progress(protocol.status("r"), reply(200, sample("status_started"))) == Progress(
-        False, "started"
-    )
+    assert protocol.read_progress(
+        protocol.status("r"), reply(200, sample("status_completed"))
+    ) == Progress(True, "completed")
+    assert protocol.read_progress(
+        protocol.status("r"), reply(200, sample("status_started"))
+    ) == Progress(False, "started")
     assert protocol.read_jobs(protocol.jobs(), reply(200, sample("jobs_bare")))[1] == Job(
         "job-2", "Assessment - Accountant"
     )
-    link = protocol.read_public_link(protocol.public_link("r", ""), reply(200, sample("public_link")))
+    link = protocol.read_public_link(
+        protocol.public_link("r", ""), reply(200, sample("public_link"))
+    )
     assert link.life_s == 7200
     protocol.read_hired(HIRE, reply(200, sample("hired")))
     protocol.read_anonymised(protocol.anonymise("r"), reply(200, sample("anonymised")))
@@ -191,7 +215,7 @@ def test_results_without_anything(sample) -> None:
         protocol.read_result(call, reply(200, b'{"message": "soon"}'))
 
 
-def test_errors_show_nobody(draft: Draft) -> None:
+def test_errors_show_nobody(draft: NewApplication) -> None:
     """An echo of the candidate or of our callback URL never reaches an error."""
     echo = (
         '{"errors": {"detail": "Ada Marie M\\u00fcster / MÜSTER <ada@example.org> marie at '
@@ -201,10 +225,16 @@ def test_errors_show_nobody(draft: Draft) -> None:
         protocol.read_created(protocol.create(draft), reply(422, echo.encode()))
     shown = f"{caught.value} {caught.value.excerpt}".lower()
     assert "is invalid" in shown
-    assert not [one for one in ("ada", "marie", "ster", "example.org", "sq3t", "iv_1") if one in shown]
+    assert not [
+        one for one in ("ada", "marie", "ster", "example.org", "sq3t", "iv_1") if one in shown
+    ]
 
 
-@given(status=st.integers(200, 599), body=st.binary(max_size=60), operation=st.sampled_from(sorted(EVERY)))
+@given(
+    status=st.integers(200, 599),
+    body=st.binary(max_size=60),
+    operation=st.sampled_from(sorted(EVERY)),
+)
 def test_readers_raise_upstream_errors_only(status: int, body: bytes, operation: str) -> None:
     """No answer makes a reader raise anything that callers do not expect."""
     call, read = EVERY[operation]

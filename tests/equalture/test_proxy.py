@@ -21,7 +21,10 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
 class Proxy:
-    """Notes each request's first line and its credentials; what it answers is set. It leads nowhere."""
+    """Notes each request's first line and its credentials; what it answers is set.
+
+    It leads nowhere.
+    """
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -72,7 +75,9 @@ class Names(AbstractResolver):
 
 
 async def test_both_vendors_are_reached_through_it(proxy: Proxy) -> None:
-    """Plain requests and tunnels for TLS go through the proxy, with its user and password, to the host as it was named."""
+    """Plain requests and tunnels for TLS go through the proxy, with its user and password, to the
+    host as it was named.
+    """
     async with egress.session(connections=1, proxy=proxy.url) as session:
         async with session.get("http://equalture.invalid/jobs") as got:
             assert await got.read() == b"ok"
@@ -86,7 +91,9 @@ async def test_both_vendors_are_reached_through_it(proxy: Proxy) -> None:
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
 async def test_this_machine_is_reached_without_it(vendor, proxy: Proxy, host: str) -> None:
-    """The proxy is another machine, where localhost is something else: what runs here is called directly."""
+    """The proxy is another machine, where localhost is something else: what runs here is called
+    directly.
+    """
     vendor.on("GET /x", vendor.answer(200, "hello"))
     url = vendor.url.replace("127.0.0.1", host) + "/x"
     async with egress.session(connections=1, proxy=proxy.url) as session, session.get(url) as got:
@@ -102,7 +109,9 @@ async def test_this_machine_is_reached_without_it(vendor, proxy: Proxy, host: st
     ],
 )
 async def test_what_is_forbidden_never_reaches_it(proxy: Proxy, host: str) -> None:
-    """An address that is not public, however written, or a name that leads to one, is refused before the proxy is asked."""
+    """An address that is not public, however written, or a name that leads to one, is refused
+    before the proxy is asked.
+    """
     guarded = egress.guarded_session(
         allow_private=False, connections=1, proxy=proxy.url, resolver=Names("8.8.8.8", "10.0.0.1")
     )
@@ -116,8 +125,12 @@ async def test_what_is_forbidden_never_reaches_it(proxy: Proxy, host: str) -> No
 
 @pytest.mark.parametrize("addresses", [("8.8.8.8",), ()], ids=["public", "unknown here"])
 async def test_what_is_not_forbidden_does(proxy: Proxy, addresses: tuple[str, ...]) -> None:
-    """A public name goes through, and one that is unknown here, as names of outside are in networks with a proxy."""
-    guarded = egress.guarded_session(allow_private=False, connections=1, proxy=proxy.url, resolver=Names(*addresses))
+    """A public name goes through, and one that is unknown here, as names of outside are in networks
+    with a proxy.
+    """
+    guarded = egress.guarded_session(
+        allow_private=False, connections=1, proxy=proxy.url, resolver=Names(*addresses)
+    )
     async with guarded as session:
         notifier = SoftgardenNotifier(session, timedelta(seconds=5))
         proxy.answer = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"
@@ -126,13 +139,18 @@ async def test_what_is_not_forbidden_does(proxy: Proxy, addresses: tuple[str, ..
         proxy.answer = b"HTTP/1.1 200 Connection established\r\n\r\n"
         with pytest.raises((OutcomeUnknown, Unavailable)):
             await notifier.notify(ACME, "https://app.softgarden.invalid/x", "iv_1")
-    assert [line.split()[:2] for line in proxy.asked] == [["CONNECT", "app.softgarden.invalid:443"]] * 2
+    assert [line.split()[:2] for line in proxy.asked] == [
+        ["CONNECT", "app.softgarden.invalid:443"]
+    ] * 2
 
 
 async def test_a_proxy_that_is_away(proxy: Proxy) -> None:
     """Without the proxy nothing was sent, which is said without its password."""
     guarded = egress.guarded_session(
-        allow_private=False, connections=1, proxy="http://user:p%40ss@127.0.0.1:1", resolver=Names("8.8.8.8")
+        allow_private=False,
+        connections=1,
+        proxy="http://user:p%40ss@127.0.0.1:1",
+        resolver=Names("8.8.8.8"),
     )
     async with guarded as session:
         notifier = SoftgardenNotifier(session, timedelta(seconds=5))

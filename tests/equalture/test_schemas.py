@@ -7,13 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge import wire
-from bridge.core.models import Created, Job, Progress, PublicLink, Result, Trait
+from bridge import response_parsing
+from bridge.core.assessment import CreatedApplication, Job, Progress, PublicLink, Result, Trait
 from bridge.equalture import schemas
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4)
+    ),
     max_leaves=12,
 )
 TRAIT = st.fixed_dictionaries(
@@ -23,7 +25,8 @@ TRAIT = st.fixed_dictionaries(
         "trait_name": JSON,
         "trait_bucket_score": JSON,
         "trait_bucket_description": JSON,
-        "competency_profile": JSON | st.fixed_dictionaries({}, optional={"priority": JSON, "range": JSON}),
+        "competency_profile": JSON
+        | st.fixed_dictionaries({}, optional={"priority": JSON, "range": JSON}),
     },
 )
 REPORT = JSON | st.fixed_dictionaries(
@@ -68,12 +71,17 @@ TWO_JOBS = (
 @pytest.mark.parametrize("name", ["jobs_bare", "jobs_wrapped", "jobs_data"])
 def test_jobs_in_every_documented_wrapping(name: str, sample) -> None:
     """All versions of the page give the same jobs."""
-    assert schemas.read_jobs(wire.loads(sample(name))) == TWO_JOBS
+    assert schemas.read_jobs(response_parsing.loads(sample(name))) == TWO_JOBS
 
 
 def test_jobs_with_odd_entries(sample) -> None:
-    """Entries without id are skipped, numbers become text, a missing name is the id, and the first of two equals counts."""
-    assert schemas.read_jobs(wire.loads(sample("jobs_odd_entries"))) == (Job("42", "42"), Job("job-2", "job-2"))
+    """Entries without id are skipped, numbers become text, a missing name is the id, and the first
+    of two equals counts.
+    """
+    assert schemas.read_jobs(response_parsing.loads(sample("jobs_odd_entries"))) == (
+        Job("42", "42"),
+        Job("job-2", "job-2"),
+    )
 
 
 @pytest.mark.parametrize("answer", [[], {"jobs": []}, {"data": []}])
@@ -106,17 +114,33 @@ def test_jobs_in_no_shape(answer: object) -> None:
 
 def test_created(sample) -> None:
     """The one-time link comes with its reference."""
-    assert schemas.read_created(wire.loads(sample("created_one_time_link"))) == Created(
-        "7c1de0a4-93c5-4a0e-8a55-2d7f3a8b9c01", "https://app.equalture.example/en/assessments/73/token/SFMyNTY.c2FtcGxl"
+    assert schemas.read_created(
+        response_parsing.loads(sample("created_one_time_link"))
+    ) == CreatedApplication(
+        "7c1de0a4-93c5-4a0e-8a55-2d7f3a8b9c01",
+        "https://app.equalture.example/en/assessments/73/token/SFMyNTY.c2FtcGxl",
     )
 
 
 @pytest.mark.parametrize(
-    "link", [None, 7, "", "ftp://a/b", "javascript:x", "https://", "https://u@a/b", "https://a b", "https://[a"]
+    "link",
+    [
+        None,
+        7,
+        "",
+        "ftp://a/b",
+        "javascript:x",
+        "https://",
+        "https://u@a/b",
+        "https://a b",
+        "https://[a",
+    ],
 )
 def test_created_without_a_usable_link(link: object) -> None:
     """An odd link does not lose the reference of what exists."""
-    assert schemas.read_created({"reference_id": 12, "assessment_url": link}) == Created("12", None)
+    assert schemas.read_created({"reference_id": 12, "assessment_url": link}) == CreatedApplication(
+        "12", None
+    )
 
 
 @pytest.mark.parametrize("word", ["completed", "Completed", " COMPLETED ", "hired"])
@@ -137,7 +161,9 @@ def test_unknown_word(word: str) -> None:
     assert schemas.read_progress({"status": word}) == Progress(False, word[:500], known=False)
 
 
-@pytest.mark.parametrize(("word", "done"), [("FINISHED ", True), ("all  done", True), ("completed", False)])
+@pytest.mark.parametrize(
+    ("word", "done"), [("FINISHED ", True), ("all  done", True), ("completed", False)]
+)
 def test_done_words_are_a_setting(word: str, done: bool) -> None:
     """The customer's words decide, in any case and spacing, instead of the usual ones."""
     progress = schemas.read_progress({"status": word}, ("Finished", "All Done"))
@@ -152,12 +178,17 @@ def test_done_words_are_a_setting(word: str, done: bool) -> None:
         (" 2 ", "hours", 7200),
         (90, "seconds", 90),
         (1, "hour", 3600),
-        *((bad, "minutes", None) for bad in (None, "", "soon", "-1", 0, -5, 1.5, True, [1], "9" * 5000)),
+        *(
+            (bad, "minutes", None)
+            for bad in (None, "", "soon", "-1", 0, -5, 1.5, True, [1], "9" * 5000)
+        ),
         *(("120", bad, None) for bad in (None, "", "days", 1, ["minutes"])),
     ],
 )
 def test_public_link(ttl: object, units: object, life_s: int | None) -> None:
-    """The life is read leniently, and unknown where it cannot be read; the link counts all the same."""
+    """The life is read leniently, and unknown where it cannot be read; the link counts all the
+    same.
+    """
     answer = {"url": "https://a.example/x?token=T", "ttl": ttl, "ttl_units": units}
     assert schemas.read_public_link(answer) == PublicLink("https://a.example/x?token=T", life_s)
 
@@ -199,17 +230,29 @@ def test_messages_repeat_nothing() -> None:
 
 def test_results(sample) -> None:
     """The documented results are read in full."""
-    assert schemas.read_report(wire.loads(sample("results"))) == Result(
+    assert schemas.read_report(response_parsing.loads(sample("results"))) == Result(
         fit="high",
         dashboard_url="https://dashboard.equalture.example/en/candidates/18",
-        summary=(("Cognitive trait", "(5) Very flexible"), ("Bahavioural style", "(2) Somewhat intuitive")),
-        traits=(Trait("working_memory", "Learning ability/Working memory", 3, "(3) Average", "medium", (2, 3, 4, 5)),),
+        summary=(
+            ("Cognitive trait", "(5) Very flexible"),
+            ("Bahavioural style", "(2) Somewhat intuitive"),
+        ),
+        traits=(
+            Trait(
+                "working_memory",
+                "Learning ability/Working memory",
+                3,
+                "(3) Average",
+                "medium",
+                (2, 3, 4, 5),
+            ),
+        ),
     )
 
 
 def test_callback(sample) -> None:
     """The callback's body is a report of the same kind."""
-    report = schemas.read_report(wire.loads(sample("callback")))
+    report = schemas.read_report(response_parsing.loads(sample("callback")))
     assert report is not None
     assert report.fit == "low"
     assert [(trait.code, trait.score, trait.wanted) for trait in report.traits] == [
@@ -220,17 +263,22 @@ def test_callback(sample) -> None:
 
 def test_results_without_profile(sample) -> None:
     """A job without competency profile has traits without wish and no fit."""
-    assert schemas.read_report(wire.loads(sample("results_no_profile"))) == Result(
+    assert schemas.read_report(response_parsing.loads(sample("results_no_profile"))) == Result(
         fit=None,
         dashboard_url="https://dashboard.equalture.example/en/candidates/18",
-        traits=(Trait("working_memory", "Working memory", 3, "(3) Average"), Trait("risk", "Risk", 4)),
+        traits=(
+            Trait("working_memory", "Working memory", 3, "(3) Average"),
+            Trait("risk", "Risk", 4),
+        ),
     )
 
 
 def test_results_with_odd_parts(sample) -> None:
     """Odd parts are left out one by one, and nothing that was not asked for is kept."""
-    report = schemas.read_report(wire.loads(sample("results_odd_parts")))
-    assert report == Result(summary=(("Good", "(1) Kept"),), traits=(Trait("kept", "kept", wanted=(2, 5)),))
+    report = schemas.read_report(response_parsing.loads(sample("results_odd_parts")))
+    assert report == Result(
+        summary=(("Good", "(1) Kept"),), traits=(Trait("kept", "kept", wanted=(2, 5)),)
+    )
     assert "Ada" not in repr(report)
 
 
@@ -260,14 +308,20 @@ def test_report_is_bounded() -> None:
             "fit": "f" * 9999,
             "results_url": "https://a.example/" + "x" * 9999,
             "scores": {f"n{i}": "v" * 9999 for i in range(999)},
-            "detailed_scores": [{"trait_code": "c" * 9999, "trait_bucket_description": "d" * 9999}] * 999,
+            "detailed_scores": [{"trait_code": "c" * 9999, "trait_bucket_description": "d" * 9999}]
+            * 999,
         }
     )
     assert report is not None
     assert report.fit == "f" * 500
     assert report.dashboard_url is None
     assert len(report.summary) == len(report.traits) == 100
-    assert len(report.summary[0][1]) == len(report.traits[0].code) == len(report.traits[0].description) == 500
+    assert (
+        len(report.summary[0][1])
+        == len(report.traits[0].code)
+        == len(report.traits[0].description)
+        == 500
+    )
 
 
 @given(answer=REPORT)
@@ -275,6 +329,8 @@ def test_read_report_never_raises(answer: object) -> None:
     """Any JSON is a sane report or none: scores 1 to 5, names not empty, links http(s)."""
     report = schemas.read_report(answer)
     if report is not None:
-        assert all(trait.name and (trait.score is None or 1 <= trait.score <= 5) for trait in report.traits)
+        assert all(
+            trait.name and (trait.score is None or 1 <= trait.score <= 5) for trait in report.traits
+        )
         assert all(1 <= one <= 5 for trait in report.traits for one in trait.wanted)
         assert report.dashboard_url is None or report.dashboard_url.lower().startswith("http")

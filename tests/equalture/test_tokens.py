@@ -16,7 +16,9 @@ NOW = datetime(2026, 1, 15, tzinfo=UTC)
 
 
 class Endpoint:
-    """A token endpoint: *statuses* by method, a gate to hold answers back, and a clock that a request may move."""
+    """A token endpoint: *statuses* by method, a gate to hold answers back, and a clock that a
+    request may move.
+    """
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -54,7 +56,9 @@ async def tokens(endpoint: Endpoint) -> AccessTokens:
     return AccessTokens(endpoint.fetch, monotonic=lambda: endpoint.now)
 
 
-async def test_token_is_kept_for_13_minutes(endpoint: Endpoint, tokens: AccessTokens, customer: Customer) -> None:
+async def test_token_is_kept_for_13_minutes(
+    endpoint: Endpoint, tokens: AccessTokens, customer: Customer
+) -> None:
     """A token is used for 13 minutes and renewed then."""
     assert await tokens.get(customer) == "token-1"
     endpoint.now += 13 * 60 - 0.001
@@ -63,7 +67,9 @@ async def test_token_is_kept_for_13_minutes(endpoint: Endpoint, tokens: AccessTo
     assert await tokens.get(customer) == "token-2"
 
 
-async def test_age_counts_from_before_the_request(endpoint: Endpoint, tokens: AccessTokens, customer: Customer) -> None:
+async def test_age_counts_from_before_the_request(
+    endpoint: Endpoint, tokens: AccessTokens, customer: Customer
+) -> None:
     """The time that the answer took is part of the token's age."""
     endpoint.takes_s = 60.0
     await tokens.get(customer)
@@ -72,7 +78,9 @@ async def test_age_counts_from_before_the_request(endpoint: Endpoint, tokens: Ac
 
 
 async def test_single_flight(endpoint: Endpoint, tokens: AccessTokens, customer: Customer) -> None:
-    """A hundred callers at once make one request, and one who gives up does not spoil it for the rest."""
+    """A hundred callers at once make one request, and one who gives up does not spoil it for the
+    rest.
+    """
     endpoint.gate.clear()
     callers = [asyncio.create_task(tokens.get(customer)) for _ in range(100)]
     await asyncio.sleep(0)
@@ -94,12 +102,16 @@ async def test_failure_reaches_all_and_is_forgotten(
     callers = [asyncio.create_task(tokens.get(customer)) for _ in range(3)]
     await asyncio.sleep(0)
     endpoint.gate.set()
-    assert [type(one) for one in await asyncio.gather(*callers, return_exceptions=True)] == [Unavailable] * 3
+    assert [type(one) for one in await asyncio.gather(*callers, return_exceptions=True)] == [
+        Unavailable
+    ] * 3
     endpoint.down = False
     assert await tokens.get(customer) == "token-2"
 
 
-async def test_failure_without_waiters_is_silent(endpoint: Endpoint, tokens: AccessTokens, customer: Customer) -> None:
+async def test_failure_without_waiters_is_silent(
+    endpoint: Endpoint, tokens: AccessTokens, customer: Customer
+) -> None:
     """A request whose every waiter has gone fails without a trace, and the next one works."""
     endpoint.down = True
     endpoint.gate.clear()
@@ -113,7 +125,9 @@ async def test_failure_without_waiters_is_silent(endpoint: Endpoint, tokens: Acc
     assert await tokens.get(customer) == "token-2"
 
 
-async def test_customers_at_once(endpoint: Endpoint, tokens: AccessTokens, customer: Customer) -> None:
+async def test_customers_at_once(
+    endpoint: Endpoint, tokens: AccessTokens, customer: Customer
+) -> None:
     """Of customers whose tokens are asked for at the same time, each keeps its own."""
     others = [replace(customer, key=f"c{number}") for number in range(5)]
     endpoint.gate.clear()
@@ -126,7 +140,9 @@ async def test_customers_at_once(endpoint: Endpoint, tokens: AccessTokens, custo
 
 
 async def test_invalidate(endpoint: Endpoint, tokens: AccessTokens, customer: Customer) -> None:
-    """Only the current token can be invalidated: a late 401 for an older one does not cost a good one."""
+    """Only the current token can be invalidated: a late 401 for an older one does not cost a good
+    one.
+    """
     await tokens.get(customer)
     tokens.invalidate(customer, "token-1")
     assert await tokens.get(customer) == "token-2"
@@ -146,7 +162,9 @@ async def test_get_is_tried_and_remembered(
     assert endpoint.methods == ["POST", "GET", "GET"]
 
 
-async def test_remembered_method_is_unlearnt(endpoint: Endpoint, tokens: AccessTokens, customer: Customer) -> None:
+async def test_remembered_method_is_unlearnt(
+    endpoint: Endpoint, tokens: AccessTokens, customer: Customer
+) -> None:
     """If GET stops existing, the next renewal begins with POST again."""
     endpoint.statuses["POST"] = 405
     await tokens.get(customer)
@@ -167,7 +185,9 @@ async def test_neither_method(endpoint: Endpoint, tokens: AccessTokens, customer
 
 
 @pytest.mark.parametrize("method", ["post", "get"])
-async def test_fixed_method(method: str, endpoint: Endpoint, tokens: AccessTokens, customer: Customer, at) -> None:
+async def test_fixed_method(
+    method: str, endpoint: Endpoint, tokens: AccessTokens, customer: Customer, at
+) -> None:
     """A configured method is used alone."""
     endpoint.statuses.update(POST=405, GET=405)
     with pytest.raises(Refused):
@@ -176,7 +196,9 @@ async def test_fixed_method(method: str, endpoint: Endpoint, tokens: AccessToken
 
 
 @pytest.mark.parametrize("status", [401, 403])
-async def test_bad_credentials(status: int, endpoint: Endpoint, tokens: AccessTokens, customer: Customer) -> None:
+async def test_bad_credentials(
+    status: int, endpoint: Endpoint, tokens: AccessTokens, customer: Customer
+) -> None:
     """Wrong credentials are refused after one request."""
     endpoint.statuses["POST"] = status
     with pytest.raises(Refused):
@@ -184,7 +206,9 @@ async def test_bad_credentials(status: int, endpoint: Endpoint, tokens: AccessTo
     assert endpoint.methods == ["POST"]
 
 
-@pytest.mark.parametrize(("status", "kind"), [(500, Unavailable), (429, Unavailable), (302, Refused)])
+@pytest.mark.parametrize(
+    ("status", "kind"), [(500, Unavailable), (429, Unavailable), (302, Refused)]
+)
 async def test_other_failures(
     status: int, kind: type[Exception], endpoint: Endpoint, tokens: AccessTokens, customer: Customer
 ) -> None:
@@ -204,7 +228,9 @@ async def test_token_that_no_header_can_hold(customer: Customer) -> None:
         await AccessTokens(fetch, monotonic=lambda: 0.0).get(customer)
 
 
-async def test_tokens_never_mix(endpoint: Endpoint, tokens: AccessTokens, customer: Customer, at) -> None:
+async def test_tokens_never_mix(
+    endpoint: Endpoint, tokens: AccessTokens, customer: Customer, at
+) -> None:
     """Another account's token is never used, nor an old one's after a change of the configuration."""
     assert await tokens.get(customer) == "token-1"
     changed = [

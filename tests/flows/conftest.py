@@ -1,7 +1,8 @@
-"""The whole bridge between both fakes, over real sockets and a real Redis, with one clock for all of them.
+"""The whole bridge between both fakes, over real sockets and a real Redis, with one clock for all
+of them.
 
-Every flow ends with these: neither vendor saw a rule broken, nobody's name, e-mail or secret stands in a log line, and no
-handler or worker crashed.
+Every flow ends with these: neither vendor saw a rule broken, nobody's name, e-mail or secret stands
+in a log line, and no handler or worker crashed.
 """
 
 from __future__ import annotations
@@ -28,10 +29,18 @@ from aiohttp import web
 from redis import Redis
 
 from bridge import app, logs
-from bridge.core.models import DeadLetter, Invitation, TaskKind
-from bridge.sandbox import BridgeReply, Entry, EqualtureSandbox, SandboxClock, SoftgardenClient, SoftgardenSandbox
+from bridge.core.invitation import Invitation
+from bridge.core.queueing import DeadLetter, TaskKind
+from bridge.sandbox import (
+    BridgeReply,
+    Entry,
+    EqualtureSandbox,
+    SandboxClock,
+    SoftgardenClient,
+    SoftgardenSandbox,
+)
 from bridge.settings import Settings, load
-from bridge.store.commands import Commands
+from bridge.store.redis_access import RedisAccess
 from bridge.web.listener import Runner
 from tests.redis_servers import RedisServer, binaries
 
@@ -39,7 +48,11 @@ T = TypeVar("T")
 
 KEY = "A" * 43
 CALLBACK_TOKEN = "callback-token-of-initech"
-TOKENS = {"acme": "bearer-of-acme-0001", "globex": "bearer-of-globex-0002", "initech": "bearer-of-initech-0003"}
+TOKENS = {
+    "acme": "bearer-of-acme-0001",
+    "globex": "bearer-of-globex-0002",
+    "initech": "bearer-of-initech-0003",
+}
 SECRETS = {name: f"client-secret-of-{name}" for name in TOKENS}
 JOBS = {
     "acme": [("job-1", "Assessment - Engineer"), ("job-2", "Assessment - Müller & Söhne")],
@@ -84,7 +97,9 @@ class Bridge:
 
     @property
     def globex(self) -> SoftgardenClient:
-        """softgarden for a customer with landing pages, who gets the same invitation again after completion."""
+        """softgarden for a customer with landing pages, who gets the same invitation again after
+        completion.
+        """
         return self.softgarden.clients["globex"]
 
     @property
@@ -106,7 +121,9 @@ class Bridge:
             return BridgeReply(response.status, parsed, text, response.headers.copy(), 0.0)
 
     async def advance(self, by: timedelta) -> None:
-        """Let time pass for everybody, and have the worker look; not in mid-task, for that would end its lease."""
+        """Let time pass for everybody, and have the worker look; not in mid-task, for that would
+        end its lease.
+        """
         await self.idle()
         self.clock.advance(by)
         self.wake()
@@ -150,7 +167,9 @@ class Bridge:
 
         async def quiet() -> bool:
             nonlocal looks
-            looks = looks + 1 if not await self.due_now() and not self.runtime.worker._running else 0
+            looks = (
+                looks + 1 if not await self.due_now() and not self.runtime.worker._running else 0
+            )
             # Twice, since what has just been leased in Redis may not have arrived here yet.
             return looks == 2
 
@@ -184,7 +203,7 @@ _READ: Mapping[bytes, tuple[str, ...]] = {
 }
 
 
-async def everything(commands: Commands) -> str:
+async def everything(commands: RedisAccess) -> str:
     """Every key and value in Redis as one text; a kind of value that is not known fails."""
     keys = [key async for key in commands.scan("*")]
     kinds = await commands.run_all([("TYPE", key) for key in keys])
@@ -200,7 +219,9 @@ async def everything(commands: Commands) -> str:
 
 @dataclass(slots=True)
 class Config:
-    """The bridge's configuration folder; a test may change both documents before it launches a bridge."""
+    """The bridge's configuration folder; a test may change both documents before it launches a
+    bridge.
+    """
 
     folder: Path
     daemon: dict[str, Any]
@@ -211,12 +232,16 @@ class Config:
         (self.folder / "customers").mkdir(parents=True, exist_ok=True)
         (self.folder / "bridge.yaml").write_text(yaml.safe_dump(self.daemon), encoding="utf-8")
         for name, document in self.customers.items():
-            (self.folder / "customers" / f"{name}.yaml").write_text(yaml.safe_dump(document), encoding="utf-8")
+            (self.folder / "customers" / f"{name}.yaml").write_text(
+                yaml.safe_dump(document), encoding="utf-8"
+            )
         return load(self.folder, {})
 
 
 Launch = Callable[..., Awaitable[Bridge]]
-"""Opens a bridge on the ``config``; *commands*: in place of a real Redis; *port*: if not the public URL's."""
+"""Opens a bridge on the ``config``; *commands*: in place of a real Redis; *port*: if not the public
+URL's.
+"""
 
 
 @dataclass(slots=True)
@@ -237,7 +262,9 @@ class Journal:
 
 @pytest.fixture(autouse=True)
 def journal() -> Iterator[Journal]:
-    """The log as the daemon writes it, at its most talkative; in the end nothing private and no crash may be in it."""
+    """The log as the daemon writes it, at its most talkative; in the end nothing private and no
+    crash may be in it.
+    """
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
     asyncio_level, server = logging.getLogger("asyncio").level, logging.getLogger("aiohttp.server")
@@ -299,7 +326,9 @@ def _free_port() -> int:
 
 @pytest.fixture
 def config(tmp_path: Path, equalture: EqualtureSandbox, redis_server: RedisServer) -> Config:
-    """Three customers with all defaults but those that tell them apart, quick time-outs, and a Redis with nothing in it."""
+    """Three customers with all defaults but those that tell them apart, quick time-outs, and a
+    Redis with nothing in it.
+    """
     with Redis(unix_socket_path=redis_server.socket) as client:
         client.flushall()
     daemon = {
@@ -334,14 +363,16 @@ def config(tmp_path: Path, equalture: EqualtureSandbox, redis_server: RedisServe
 async def launch(
     config: Config, clock: SandboxClock, equalture: EqualtureSandbox, softgarden: SoftgardenSandbox
 ) -> AsyncIterator[Launch]:
-    """Start a bridge, or one more after the first was closed; all are ended with the test, and none may have died."""
+    """Start a bridge, or one more after the first was closed; all are ended with the test, and none
+    may have died.
+    """
     launched: list[Bridge] = []
 
     def now() -> datetime:
         at = clock()
         return at.replace(microsecond=at.microsecond // 1000 * 1000)
 
-    async def start(commands: Commands | None = None, port: int | None = None) -> Bridge:
+    async def start(commands: RedisAccess | None = None, port: int | None = None) -> Bridge:
         settings = config.load()
         async with contextlib.AsyncExitStack() as stack:
             runtime = await stack.enter_async_context(
@@ -349,22 +380,38 @@ async def launch(
                     settings,
                     clock=now,
                     monotonic=lambda: clock().timestamp(),  # it is never set back
-                    dice=lambda: 0.5,
+                    random_fraction=lambda: 0.5,
                     commands=commands,
                 )
             )
             deaths: list[str] = []
-            work = app.working(runtime, grace_s=0.5, on_death=lambda: deaths.append("the worker died"))
+            work = app.working(
+                runtime, grace_s=0.5, on_death=lambda: deaths.append("the worker died")
+            )
             await stack.enter_async_context(work)
             public_port = int(settings.public_url.rpartition(":")[2])
-            url = await _serve(stack, app.create_app(runtime), public_port if port is None else port)
+            url = await _serve(
+                stack, app.create_app(runtime), public_port if port is None else port
+            )
             admin_url = await _serve(stack, app.create_admin_app(runtime), 0)
             session = await stack.enter_async_context(
-                aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=15), cookie_jar=aiohttp.DummyCookieJar())
+                aiohttp.ClientSession(
+                    timeout=aiohttp.ClientTimeout(total=15), cookie_jar=aiohttp.DummyCookieJar()
+                )
             )
             for name, token in TOKENS.items():
                 softgarden.connect(url, token, customer=name)
-            bridge = Bridge(runtime, url, admin_url, clock, equalture, softgarden, session, deaths, stack.pop_all())
+            bridge = Bridge(
+                runtime,
+                url,
+                admin_url,
+                clock,
+                equalture,
+                softgarden,
+                session,
+                deaths,
+                stack.pop_all(),
+            )
         launched.append(bridge)
         return bridge
 

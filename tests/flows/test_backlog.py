@@ -9,7 +9,9 @@ from tests.flows.conftest import Bridge, eventually
 
 BACKLOG = 300
 OVERTAKEN = 60
-"""Calls of the backlog that may be made meanwhile: those under way, and what the two steps of a result take."""
+"""Calls of the backlog that may be made meanwhile: those under way, and what the two steps of a
+result take.
+"""
 
 
 async def invite_many(bridge: Bridge) -> list[str]:
@@ -24,11 +26,15 @@ async def fresh_result(bridge: Bridge) -> None:
     """A candidate of the same customer completes, and softgarden is told."""
     invited = await bridge.acme.invite("engineer")
     assert await bridge.equalture.complete(bridge.created()) == 200
-    await bridge.softgarden.wait_calls("notify", status=204, invitation_id=invited.json["invitationId"], timeout=30)
+    await bridge.softgarden.wait_calls(
+        "notify", status=204, invitation_id=invited.json["invitationId"], timeout=30
+    )
 
 
 async def test_backlog_of_polls(bridge: Bridge) -> None:
-    """With hundreds of polls due at a slow Equalture, a fresh result overtakes nearly all of them, and they go on."""
+    """With hundreds of polls due at a slow Equalture, a fresh result overtakes nearly all of them,
+    and they go on.
+    """
     await invite_many(bridge)
     slow = bridge.equalture.fault("status", delay=0.05)
     bridge.clock.advance(timedelta(minutes=31))
@@ -41,7 +47,9 @@ async def test_backlog_of_polls(bridge: Bridge) -> None:
 
 
 async def test_backlog_of_notifications(bridge: Bridge) -> None:
-    """With hundreds of notifications to repeat, since the endpoint was away, that of a fresh result overtakes nearly all."""
+    """With hundreds of notifications to repeat, since the endpoint was away, that of a fresh result
+    overtakes nearly all.
+    """
     away = bridge.softgarden.fault("notify", status=503)
     for reference in await invite_many(bridge):
         assert await bridge.equalture.complete(reference) == 200

@@ -1,4 +1,6 @@
-"""Equalture's callbacks: 200 only for what is stored, the same 404 for everybody else, and never more than a hint."""
+"""Equalture's callbacks: 200 only for what is stored, the same 404 for everybody else, and never
+more than a hint.
+"""
 
 from __future__ import annotations
 
@@ -10,25 +12,48 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from bridge.core.models import State
+from bridge.core.invitation import State
 from bridge.sandbox import BridgeReply
 from tests.flows.conftest import CALLBACK_TOKEN, Bridge, Config, Launch, eventually
 
-CLAIM = {"results_url": "https://dashboard.example/1", "fit": "high", "scores": {"A": "(5) x"}, "detailed_scores": []}
-BAD = {"no JSON": b"{not json", "empty": b"", "array": b"[]", "string": b'"x"', "null": b"null", "bytes": b"\xff\xfe"}
+CLAIM = {
+    "results_url": "https://dashboard.example/1",
+    "fit": "high",
+    "scores": {"A": "(5) x"},
+    "detailed_scores": [],
+}
+BAD = {
+    "no JSON": b"{not json",
+    "empty": b"",
+    "array": b"[]",
+    "string": b'"x"',
+    "null": b"null",
+    "bytes": b"\xff\xfe",
+}
 ODD: dict[str, dict[str, Any]] = {
     "nothing in it": {},
     "fit of another type": {"fit": 7, "scores": None, "detailed_scores": "none"},
     "unknown fields": {**CLAIM, "extra": {"deep": [1, 2, {"x": None}]}},
-    "odd traits": {"detailed_scores": [None, 1, {"trait_code": None}, {"trait_code": "x", "trait_bucket_score": "9"}]},
+    "odd traits": {
+        "detailed_scores": [
+            None,
+            1,
+            {"trait_code": None},
+            {"trait_code": "x", "trait_bucket_score": "9"},
+        ]
+    },
     "a very long text": {"fit": "high", "scores": {"A": "x" * 50_000}},
 }
 
 
-async def put(bridge: Bridge, url: str, body: Any = CLAIM, headers: dict[str, str] | None = None) -> BridgeReply:
+async def put(
+    bridge: Bridge, url: str, body: Any = CLAIM, headers: dict[str, str] | None = None
+) -> BridgeReply:
     """A callback by anybody who has a URL."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return await bridge.ask("PUT", url, data=data, headers={"Content-Type": "application/json", **(headers or {})})
+    return await bridge.ask(
+        "PUT", url, data=data, headers={"Content-Type": "application/json", **(headers or {})}
+    )
 
 
 async def invited(bridge: Bridge) -> tuple[str, str, str]:
@@ -44,14 +69,16 @@ async def test_callback_is_answered_200_after_it_is_stored(bridge: Bridge) -> No
     an_id, reference, _ = await invited(bridge)
     bridge.equalture.fault("status", status=503)
     assert await bridge.equalture.complete(reference, fit="medium") == 200
-    hint = (await bridge.record(an_id)).hint
-    assert hint is not None
-    assert hint.report is not None
-    assert hint.report.fit == "medium"
+    unverified_report = (await bridge.record(an_id)).unverified_report
+    assert unverified_report is not None
+    assert unverified_report.report is not None
+    assert unverified_report.report.fit == "medium"
 
 
 async def test_wrong_secret_id_and_token_look_the_same(bridge: Bridge) -> None:
-    """A wrong id, a wrong secret, another invitation's secret and a wrong callback token get the same 404."""
+    """A wrong id, a wrong secret, another invitation's secret and a wrong callback token get the
+    same 404.
+    """
     _, _, url = await invited(bridge)
     an_id, secret = urlsplit(url).path.split("/")[-2:]
     _, _, other = await invited(bridge)
@@ -73,13 +100,15 @@ async def test_wrong_secret_id_and_token_look_the_same(bridge: Bridge) -> None:
     assert {reply.status for reply in replies} == {404}
     assert {reply.text for reply in replies} == {replies[0].text}
     assert replies[0].json["code"] == "unknown_invitation"
-    assert (await bridge.record(an_id)).hint is None
+    assert (await bridge.record(an_id)).unverified_report is None
 
 
 @pytest.mark.parametrize("scheme", ["Bearer ", "Token ", "bearer ", "TOKEN ", ""])
 @pytest.mark.parametrize("header", ["Authorization", "X-Equalture-Token"])
 async def test_callback_token(config: Config, launch: Launch, header: str, scheme: str) -> None:
-    """A callback token is taken from the customer's header, as Bearer, as Token or alone, and from no other one."""
+    """A callback token is taken from the customer's header, as Bearer, as Token or alone, and from
+    no other one.
+    """
     config.customers["initech"]["equalture"]["callback_header"] = header
     bridge = await launch()
     reply = await bridge.initech.invite("job-4")
@@ -131,7 +160,11 @@ async def test_any_content_type_is_taken(bridge: Bridge) -> None:
     """The media type of a callback is not documented, so none is refused."""
     an_id, reference, url = await invited(bridge)
     await bridge.equalture.complete(reference, send_callback=False)
-    for kind in ("text/plain", "application/vnd.api+json; charset=utf-8", "application/x-www-form-urlencoded"):
+    for kind in (
+        "text/plain",
+        "application/vnd.api+json; charset=utf-8",
+        "application/x-www-form-urlencoded",
+    ):
         assert (await put(bridge, url, headers={"Content-Type": kind})).status == 200
     await bridge.result(bridge.acme, an_id, "COMPLETED")
 
@@ -147,7 +180,9 @@ async def test_oversize_is_413(bridge: Bridge) -> None:
 
 
 async def test_hint_is_only_a_hint(bridge: Bridge) -> None:
-    """A false report of somebody who learnt the URL changes nothing, however long it waits; the true one counts."""
+    """A false report of somebody who learnt the URL changes nothing, however long it waits; the
+    true one counts.
+    """
     an_id, reference, url = await invited(bridge)
     assert (await put(bridge, url, {**CLAIM, "fit": "high"})).status == 200
     await bridge.idle()
@@ -185,7 +220,9 @@ async def test_callback_after_deletion(bridge: Bridge) -> None:
 
 
 async def provider_down(bridge: Bridge) -> tuple[str, str]:
-    """A completion whose callback came while Equalture could not be asked: invitation id and reference id."""
+    """A completion whose callback came while Equalture could not be asked: invitation id and
+    reference id.
+    """
     an_id, reference, _ = await invited(bridge)
     for operation in ("status", "results"):
         bridge.equalture.fault(operation, status=500)
@@ -195,7 +232,9 @@ async def provider_down(bridge: Bridge) -> tuple[str, str]:
 
 
 async def test_report_counts_when_equalture_is_silent(bridge: Bridge) -> None:
-    """While Equalture cannot be asked, a callback's result counts after thirty seconds, is notified, and is confirmed later."""
+    """While Equalture cannot be asked, a callback's result counts after thirty seconds, is
+    notified, and is confirmed later.
+    """
     an_id, _ = await provider_down(bridge)
     await bridge.advance(timedelta(seconds=20))
     await bridge.idle()
@@ -214,11 +253,16 @@ async def test_report_counts_when_equalture_is_silent(bridge: Bridge) -> None:
 
     await eventually(confirmed)
     view = (await bridge.acme.read_results(an_id)).json
-    assert (view["completionTime"], view["result"]["score"]) == (first["completionTime"], "High fit (5/5)")
+    assert (view["completionTime"], view["result"]["score"]) == (
+        first["completionTime"],
+        "High fit (5/5)",
+    )
 
 
 async def test_false_report_is_corrected(bridge: Bridge) -> None:
-    """A report that counted while Equalture was silent is corrected by Equalture's own answer, and notified again."""
+    """A report that counted while Equalture was silent is corrected by Equalture's own answer, and
+    notified again.
+    """
     an_id, reference, url = await invited(bridge)
     for operation in ("status", "results"):
         bridge.equalture.fault(operation, status=500)
@@ -236,7 +280,9 @@ async def test_false_report_is_corrected(bridge: Bridge) -> None:
 
 
 async def test_answer_of_equalture_comes_before_patience_ends(bridge: Bridge) -> None:
-    """If Equalture answers again within the thirty seconds, its answer is the one that is notified, once."""
+    """If Equalture answers again within the thirty seconds, its answer is the one that is notified,
+    once.
+    """
     an_id, _ = await provider_down(bridge)
     bridge.equalture.heal()
     await bridge.advance(timedelta(seconds=5))
@@ -249,7 +295,9 @@ async def test_answer_of_equalture_comes_before_patience_ends(bridge: Bridge) ->
 
 @pytest.mark.parametrize("body", ["html", "bad_json", "wrong_shape", "empty"])
 async def test_unreadable_results_are_asked_again(bridge: Bridge, body: Any) -> None:
-    """A status or a result that cannot be read counts as silence: asked again, and right in the end."""
+    """A status or a result that cannot be read counts as silence: asked again, and right in the
+    end.
+    """
     an_id, reference, _ = await invited(bridge)
     bridge.equalture.fault("results", body=body, times=1)
     bridge.equalture.fault("status", body=body, times=1)
@@ -273,10 +321,14 @@ async def test_job_without_profile(bridge: Bridge) -> None:
 
 
 async def test_a_storm_of_the_same_report(bridge: Bridge) -> None:
-    """300 times the same report at once: 300 times 200, each after it is stored, and softgarden is told once."""
+    """300 times the same report at once: 300 times 200, each after it is stored, and softgarden is
+    told once.
+    """
     an_id, reference, url = await invited(bridge)
     await bridge.equalture.complete(reference, send_callback=False)
-    statuses = [reply.status for reply in await asyncio.gather(*(put(bridge, url) for _ in range(300)))]
+    statuses = [
+        reply.status for reply in await asyncio.gather(*(put(bridge, url) for _ in range(300)))
+    ]
     assert statuses == [200] * 300
     await bridge.result(bridge.acme, an_id, "COMPLETED")
     await bridge.idle()
@@ -287,8 +339,13 @@ async def test_a_storm_of_different_reports(bridge: Bridge) -> None:
     """300 different reports at once keep each other from nothing either."""
     an_id, reference, url = await invited(bridge)
     await bridge.equalture.complete(reference, send_callback=False)
-    claims = [{**CLAIM, "results_url": f"https://dashboard.example/{number}"} for number in range(300)]
-    statuses = [reply.status for reply in await asyncio.gather(*(put(bridge, url, claim) for claim in claims))]
+    claims = [
+        {**CLAIM, "results_url": f"https://dashboard.example/{number}"} for number in range(300)
+    ]
+    statuses = [
+        reply.status
+        for reply in await asyncio.gather(*(put(bridge, url, claim) for claim in claims))
+    ]
     assert statuses == [200] * 300
     await bridge.result(bridge.acme, an_id, "COMPLETED")
     await bridge.idle()

@@ -1,4 +1,6 @@
-"""Customers whose file is missing or wrong: what their callers, recruiters and operators meet, and that nothing is lost."""
+"""Customers whose file is missing or wrong: what their callers, recruiters and operators meet, and
+that nothing is lost.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from bridge.core.models import State
+from bridge.core.invitation import State
 from bridge.settings import load_customers
 from tests.flows.conftest import CALLBACK_TOKEN, Bridge, Config, Launch
 
@@ -53,7 +55,9 @@ class Story:
         return reply.status
 
     async def pages(self) -> dict[str, int]:
-        replies = {name: await self.bridge.ask("GET", path_of(url)) for name, url in self.urls.items()}
+        replies = {
+            name: await self.bridge.ask("GET", path_of(url)) for name, url in self.urls.items()
+        }
         for reply in replies.values():
             assert (reply.status != 503) or int(reply.headers["Retry-After"]) > 0
         return {name: reply.status for name, reply in replies.items()}
@@ -61,7 +65,10 @@ class Story:
     async def calls(self) -> set[int]:
         """What softgarden gets for each of its calls on behalf of initech."""
         client = self.bridge.initech
-        replies = [await client.list_tests(), await client.invite("job-4", candidate_id="application-9")]
+        replies = [
+            await client.list_tests(),
+            await client.invite("job-4", candidate_id="application-9"),
+        ]
         replies += [await client.read_results(self.finished), await client.delete(self.finished)]
         for reply in replies:
             assert (reply.status != 503) or int(reply.headers["Retry-After"]) > 0
@@ -78,12 +85,16 @@ async def begin(bridge: Bridge) -> Story:
     result = (await bridge.result(bridge.initech, finished, "COMPLETED"))["result"]
     second = await bridge.initech.invite("job-4", candidate_id="application-2")
     urls = {name: result[name] for name in ("resultUrl", "reportUrl", "shareUrl")}
-    return Story(bridge, finished, second.json["invitationId"], urls | {"testUrl": second.json["testUrl"]})
+    return Story(
+        bridge, finished, second.json["invitationId"], urls | {"testUrl": second.json["testUrl"]}
+    )
 
 
 BREAKAGES: dict[str, Callable[[str], str]] = {
     "typo": lambda text: text.replace("client_secret:", "client_secert:"),
-    "unset variable": lambda text: text.replace("client_secret: client-secret-of-initech", 'client_secret: "${UNSET}"'),
+    "unset variable": lambda text: text.replace(
+        "client_secret: client-secret-of-initech", 'client_secret: "${UNSET}"'
+    ),
     "not YAML": lambda text: text + "\n}{",
     "secret file": lambda text: text.replace(
         "client_secret: client-secret-of-initech", "client_secret_file: /run/secrets/gone"
@@ -93,8 +104,9 @@ BREAKAGES: dict[str, Callable[[str], str]] = {
 
 @pytest.mark.parametrize("breakage", BREAKAGES)
 async def test_set_aside(opened: Bridge, config: Config, breakage: str) -> None:
-    """Of a customer that is set aside everybody is asked to come back: callbacks by their secret, pages, softgarden's calls
-    and webhooks; others are served, and once the file is in order all goes on as if nothing had been.
+    """Of a customer that is set aside everybody is asked to come back: callbacks by their secret,
+    pages, softgarden's calls and webhooks; others are served, and once the file is in order all
+    goes on as if nothing had been.
     """
     story = await begin(opened)
     file = config.folder / "customers" / "initech.yaml"
@@ -104,7 +116,10 @@ async def test_set_aside(opened: Bridge, config: Config, breakage: str) -> None:
     refresh(opened, config)
 
     assert [await story.callback(), await story.callback("x" * 43)] == [503, 404]
-    assert [await story.callback(headers={}), await story.callback("x" * 43, headers={})] == [503, 404]
+    assert [await story.callback(headers={}), await story.callback("x" * 43, headers={})] == [
+        503,
+        404,
+    ]
     assert set((await story.pages()).values()) == {503}
     assert await story.calls() == {503}
     assert await story.webhook() == 503
@@ -114,7 +129,7 @@ async def test_set_aside(opened: Bridge, config: Config, breakage: str) -> None:
     assert list(details["customers_set_aside"]) == ["initech"]
     assert details["customers_set_aside"]["initech"][0].startswith(str(file))
     assert "client-secret" not in json.dumps(details)
-    assert (await opened.record(story.open)).hint is None
+    assert (await opened.record(story.open)).unverified_report is None
 
     file.write_text(good)
     refresh(opened, config)
@@ -126,8 +141,8 @@ async def test_set_aside(opened: Bridge, config: Config, breakage: str) -> None:
 
 
 async def test_removed(opened: Bridge, config: Config) -> None:
-    """A removed customer is gone whole: callbacks are 404 also with secret and token and leave nothing behind, pages are 410,
-    its token nobody's; when it is back its pages are, too.
+    """A removed customer is gone whole: callbacks are 404 also with secret and token and leave
+    nothing behind, pages are 410, its token nobody's; when it is back its pages are, too.
     """
     story = await begin(opened)
     file = config.folder / "customers" / "initech.yaml"
@@ -150,7 +165,9 @@ async def test_removed(opened: Bridge, config: Config) -> None:
 
 
 async def test_work_of_the_absent_waits(opened: Bridge, config: Config) -> None:
-    """A report that came while the customer was away is found as soon as it is back, not at the next poll."""
+    """A report that came while the customer was away is found as soon as it is back, not at the
+    next poll.
+    """
     story = await begin(opened)
     file = config.folder / "customers" / "initech.yaml"
     good = file.read_text()

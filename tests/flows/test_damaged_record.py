@@ -6,12 +6,19 @@ import pytest
 
 from tests.flows.conftest import Bridge, eventually
 
-NONSENSE = ("nonsense", "1|n|{", '1|n:c--|{"f":1,"customer":7}', '1|n|{"f":1,"customer":"acme","state":"sleeping"}')
+NONSENSE = (
+    "nonsense",
+    "1|n|{",
+    '1|n:c--|{"f":1,"customer":7}',
+    '1|n|{"f":1,"customer":"acme","state":"sleeping"}',
+)
 
 
 @pytest.mark.parametrize("value", NONSENSE)
 async def test_a_damaged_record(bridge: Bridge, value: str) -> None:
-    """Whoever asks for it is told to come back, never 500; others' journeys go on; repaired, it is served as before."""
+    """Whoever asks for it is told to come back, never 500; others' journeys go on; repaired, it is
+    served as before.
+    """
     invited = await bridge.acme.invite("engineer", candidate_id="application-1")
     an_id, made = invited.json["invitationId"], bridge.created()
     page = (await bridge.acme.read_results(an_id)).json["result"]["resultUrl"]

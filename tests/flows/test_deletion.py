@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from bridge.core.models import State
+from bridge.core.invitation import State
 from bridge.sandbox import BridgeReply
 from tests.flows.conftest import Bridge, eventually
 
@@ -22,7 +22,9 @@ async def invited(bridge: Bridge) -> tuple[str, str]:
 
 
 async def forgotten(bridge: Bridge, an_id: str) -> None:
-    """Assert that the invitation looks to softgarden like none, and that Redis knows nothing of the application."""
+    """Assert that the invitation looks to softgarden like none, and that Redis knows nothing of the
+    application.
+    """
     assert (await bridge.acme.read_results(an_id)).status == 404
     stored = await bridge.stored()
     assert APPLICATION not in stored
@@ -53,7 +55,9 @@ async def test_deletion_in_every_state(bridge: Bridge, state: str) -> None:
 
 
 async def test_equalture_down(bridge: Bridge) -> None:
-    """While Equalture is down a deletion is 502, nothing is left here, and the bridge goes on by itself until it is done."""
+    """While Equalture is down a deletion is 502, nothing is left here, and the bridge goes on by
+    itself until it is done.
+    """
     an_id, reference = await invited(bridge)
     bridge.equalture.fault("anonymise", status=503)
     reply = await bridge.acme.delete(an_id)
@@ -81,7 +85,9 @@ async def test_gone_at_equalture_is_fine(bridge: Bridge, status: int) -> None:
 
 
 async def test_lost_answer_to_the_deletion(bridge: Bridge) -> None:
-    """An anonymising whose answer is lost is asked for again, and a second time at Equalture does no harm."""
+    """An anonymising whose answer is lost is asked for again, and a second time at Equalture does
+    no harm.
+    """
     an_id, reference = await invited(bridge)
     bridge.equalture.fault("anonymise", status_after=500, times=1)
     assert (await bridge.acme.delete(an_id)).status == 502
@@ -91,7 +97,9 @@ async def test_lost_answer_to_the_deletion(bridge: Bridge) -> None:
 
 @pytest.mark.parametrize("status", [409, 422])
 async def test_equalture_will_not(bridge: Bridge, status: int) -> None:
-    """An Equalture that refuses to anonymise makes a dead letter for somebody to look at; softgarden is told 502."""
+    """An Equalture that refuses to anonymise makes a dead letter for somebody to look at;
+    softgarden is told 502.
+    """
     an_id, _ = await invited(bridge)
     bridge.equalture.fault("anonymise", status=status)
     assert (await bridge.acme.delete(an_id)).status == 502
@@ -129,14 +137,18 @@ async def test_dead_letter_goes_too(bridge: Bridge) -> None:
 
 
 async def test_unknown_and_foreign_ids_look_the_same(bridge: Bridge) -> None:
-    """Deleting or reading what was never issued to this customer is the same for unknown and for foreign ids."""
+    """Deleting or reading what was never issued to this customer is the same for unknown and for
+    foreign ids.
+    """
     an_id, reference = await invited(bridge)
     unknown = "iv_0" + "A" * 24
     headers = {"Authorization": f"Bearer {bridge.globex.token}", "X-Request-ID": "same"}
 
     async def answers(method: str, path: str) -> list[tuple[int, str]]:
         ids = (an_id, unknown, "nonsense", "iv_0", "%00", "ä" * 300)
-        replies: list[BridgeReply] = [await bridge.ask(method, f"{path}/{one}", headers=headers) for one in ids]
+        replies: list[BridgeReply] = [
+            await bridge.ask(method, f"{path}/{one}", headers=headers) for one in ids
+        ]
         return [(reply.status, reply.text) for reply in replies]
 
     deleted = await answers("DELETE", "/softgarden/invitations")
@@ -170,7 +182,9 @@ async def erased(bridge: Bridge, an_id: str) -> bool:
 
 
 async def test_deletion_while_the_create_is_under_way(bridge: Bridge) -> None:
-    """A deletion waits for a create under way, whose application is anonymised as well before the answer is 204."""
+    """A deletion waits for a create under way, whose application is anonymised as well before the
+    answer is 204.
+    """
     bridge.equalture.fault("create", status=500, times=1)
     assert (await bridge.acme.invite("engineer", candidate_id=APPLICATION)).status == 504
     (record,) = [one async for one in bridge.runtime.invitations.scan()]
@@ -191,7 +205,9 @@ async def test_deletion_while_the_create_is_under_way(bridge: Bridge) -> None:
 
 
 async def test_deletion_of_an_unknown_outcome(bridge: Bridge) -> None:
-    """A deletion after a create of unknown outcome and its repeat anonymises what is known, and late callbacks bring nothing."""
+    """A deletion after a create of unknown outcome and its repeat anonymises what is known, and
+    late callbacks bring nothing.
+    """
     bridge.equalture.fault("create", status_after=500, times=1)
     await bridge.acme.invite("engineer", candidate_id=APPLICATION)
     an_id, reference = await invited(bridge)

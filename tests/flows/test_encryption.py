@@ -1,4 +1,6 @@
-"""Encryption at rest, seen from outside: nothing readable in Redis, and a missing key costs time, not data."""
+"""Encryption at rest, seen from outside: nothing readable in Redis, and a missing key costs time,
+not data.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ from datetime import timedelta
 import pytest
 
 from bridge import app
-from bridge.store.reseal import Tally
+from bridge.store.reencryption import Tally
 from tests.flows.conftest import Bridge, Config, Journal, Launch, eventually
 
 NEW, OLD, OTHER = "N" * 43, "O" * 43, "X" * 43
@@ -15,19 +17,32 @@ A_WHILE = timedelta(minutes=15)
 
 
 async def words_of(bridge: Bridge, invitation_id: str) -> list[str]:
-    """What must not stand readable in Redis: traits, texts, scores and links, as they would look in ``stored()``."""
+    """What must not stand readable in Redis: traits, texts, scores and links, as they would look in
+    ``stored()``.
+    """
     record = await bridge.record(invitation_id)
     result = record.result
     assert result is not None
     assert record.assessment_url is not None
-    texts = [record.callback, record.assessment_url, result.dashboard_url or "", '"score":', '"fit":', '"excerpt":']
+    texts = [
+        record.callback,
+        record.assessment_url,
+        result.dashboard_url or "",
+        '"score":',
+        '"fit":',
+        '"excerpt":',
+    ]
     texts += [part for trait in result.traits for part in (trait.name, trait.description)]
     texts += [text for _, text in result.summary]
     return [repr(text.encode())[2:-1] for text in texts if text]
 
 
-async def test_no_result_and_no_link_stands_readable_in_redis(config: Config, launch: Launch) -> None:
-    """With a key no trait, text, score or link of a result can be found in Redis, at any stage; without one they can."""
+async def test_no_result_and_no_link_stands_readable_in_redis(
+    config: Config, launch: Launch
+) -> None:
+    """With a key no trait, text, score or link of a result can be found in Redis, at any stage;
+    without one they can.
+    """
     for keys in ([NEW], []):
         config.daemon["encryption_keys"] = keys
         bridge = await launch()
@@ -51,7 +66,9 @@ async def test_no_result_and_no_link_stands_readable_in_redis(config: Config, la
 async def test_missing_key_costs_time_but_no_data(
     config: Config, launch: Launch, journal: Journal, missing: list[str]
 ) -> None:
-    """Without its key a record is answered with 503 and its tasks are put off; with the key everything goes on."""
+    """Without its key a record is answered with 503 and its tasks are put off; with the key
+    everything goes on.
+    """
     config.daemon["encryption_keys"] = [OLD]
     first = await launch()
     first.softgarden.fault("notify", status=500, times=1)
@@ -78,7 +95,9 @@ async def test_missing_key_costs_time_but_no_data(
         assert (reply.status, reply.json["code"]) == (503, "record_sealed")
         assert "encryption" not in reply.text
         assert int(reply.headers["Retry-After"]) > 0
-    sealed = [line for line in journal.events("request.handled") if line.get("code") == "record_sealed"]
+    sealed = [
+        line for line in journal.events("request.handled") if line.get("code") == "record_sealed"
+    ]
     assert ["encryption_keys" in line["reason"] for line in sealed] == [True] * 4
     page = await blind.ask("GET", before["result"]["resultUrl"])
     assert page.status == 503
@@ -96,7 +115,9 @@ async def test_missing_key_costs_time_but_no_data(
 
 
 async def test_keys_can_be_introduced_and_taken_away(config: Config, launch: Launch) -> None:
-    """What was stored before there was a key is read with one, and after ``reencrypt`` the newest key alone is enough."""
+    """What was stored before there was a key is read with one, and after ``reencrypt`` the newest
+    key alone is enough.
+    """
     first = await launch()
     an_id = (await first.acme.invite("engineer")).json["invitationId"]
     assert await first.equalture.complete(first.created()) == 200
@@ -108,6 +129,8 @@ async def test_keys_can_be_introduced_and_taken_away(config: Config, launch: Lau
         bridge = await launch()
         assert await bridge.result(bridge.acme, an_id, "COMPLETED") == before
         record = await bridge.record(an_id)
-        assert (await app.resealing(bridge.runtime).run())["records"] == Tally(renewed, 1 - renewed)
+        assert (await app.reencryption(bridge.runtime).run())["records"] == Tally(
+            renewed, 1 - renewed
+        )
         assert await bridge.record(an_id) == record
         await bridge.close()

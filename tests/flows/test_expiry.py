@@ -13,7 +13,9 @@ WEEK = timedelta(days=7)
 
 
 async def test_expires_by_itself(bridge: Bridge) -> None:
-    """At its deadline, not before, an invitation expires by itself, and softgarden is notified once."""
+    """At its deadline, not before, an invitation expires by itself, and softgarden is notified
+    once.
+    """
     invited = await bridge.acme.invite("engineer")
     an_id = invited.json["invitationId"]
     await bridge.advance(WEEK - timedelta(minutes=5))
@@ -40,7 +42,9 @@ async def test_shorter_link_life(launch: Launch, config: Config) -> None:
 
 
 async def test_late_completion_overrides_an_expiry(bridge: Bridge) -> None:
-    """A completion after the expiry overrides it and is notified again; its time never changes after that."""
+    """A completion after the expiry overrides it and is notified again; its time never changes
+    after that.
+    """
     invited = await bridge.acme.invite("engineer")
     an_id = invited.json["invitationId"]
     await bridge.advance(WEEK + timedelta(seconds=1))
@@ -81,7 +85,9 @@ async def test_poll_finds_a_lost_callback(bridge: Bridge) -> None:
 
 
 async def test_equalture_is_asked_before_an_expiry(bridge: Bridge) -> None:
-    """A test that was completed just before the deadline, with its callback lost, is completed and never expires."""
+    """A test that was completed just before the deadline, with its callback lost, is completed and
+    never expires.
+    """
     invited = await bridge.acme.invite("engineer")
     an_id = invited.json["invitationId"]
     await bridge.advance(WEEK - timedelta(seconds=30))
@@ -129,14 +135,21 @@ async def test_completed_result_stays(bridge: Bridge) -> None:
 
 
 @pytest.mark.parametrize("seen", [True, False], ids=["webhook", "no webhook"])
-async def test_grace_for_a_test_that_was_started(launch: Launch, config: Config, seen: bool) -> None:
-    """A test that is known by webhook to have been started has a day of grace after the deadline; any other has none."""
+async def test_grace_for_a_test_that_was_started(
+    launch: Launch, config: Config, seen: bool
+) -> None:
+    """A test that is known by webhook to have been started has a day of grace after the deadline;
+    any other has none.
+    """
     secret = "whsec_" + base64.b64encode(b"0123456789abcdef0123456789abcdef").decode()
     config.customers["acme"]["equalture"]["webhook_secret"] = secret
     bridge = await launch()
     if seen:
         account = bridge.equalture.accounts["acme"]
-        account.webhook_url, account.webhook_secret = f"{bridge.url}/equalture/webhooks/acme", secret
+        account.webhook_url, account.webhook_secret = (
+            f"{bridge.url}/equalture/webhooks/acme",
+            secret,
+        )
     invited = await bridge.acme.invite("engineer")
     an_id = invited.json["invitationId"]
     await bridge.advance(WEEK - timedelta(minutes=1))

@@ -1,4 +1,6 @@
-"""The public listener as any HTTP client sees it: errors, authentication, slashes, methods, ids, documents."""
+"""The public listener as any HTTP client sees it: errors, authentication, slashes, methods, ids,
+documents.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +15,12 @@ from tests.flows.conftest import Bridge
 INVITE = "/softgarden/invitations"
 ORDER = {
     "testId": "engineer",
-    "candidate": {"id": "a-1", "firstName": "Ada", "lastName": "Muster", "email": "ada.muster@example.org"},
+    "candidate": {
+        "id": "a-1",
+        "firstName": "Ada",
+        "lastName": "Muster",
+        "email": "ada.muster@example.org",
+    },
     "callback": "http://127.0.0.1:9/x",
 }
 SECURED = [
@@ -40,7 +47,11 @@ def changed(path: str, value: object = ...) -> dict[str, Any]:
 async def post(bridge: Bridge, body: object, **headers: str) -> BridgeReply:
     """An invite with any body; bytes are sent as they are."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
-    sent = {"Authorization": f"Bearer {bridge.acme.token}", "Content-Type": "application/json", **headers}
+    sent = {
+        "Authorization": f"Bearer {bridge.acme.token}",
+        "Content-Type": "application/json",
+        **headers,
+    }
     return await bridge.ask("POST", INVITE, data=data, headers=sent)
 
 
@@ -92,7 +103,9 @@ async def test_every_wrong_field_is_named_at_once(bridge: Bridge) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{", b"[]", b'"x"', b"null", b"1e999", b"\xff", b'{"testId": "\\ud800"}', b"[" * 5000], ids=repr
+    "body",
+    [b"", b"{", b"[]", b'"x"', b"null", b"1e999", b"\xff", b'{"testId": "\\ud800"}', b"[" * 5000],
+    ids=repr,
 )
 async def test_no_json_object_is_400(bridge: Bridge, body: bytes) -> None:
     """A body that is no JSON object is 400 with a problem."""
@@ -101,7 +114,9 @@ async def test_no_json_object_is_400(bridge: Bridge, body: bytes) -> None:
 
 async def test_wrong_media_type_is_400(bridge: Bridge) -> None:
     """A form instead of JSON is 400 that says what to send."""
-    reply = await post(bridge, b"testId=engineer", **{"Content-Type": "application/x-www-form-urlencoded"})
+    reply = await post(
+        bridge, b"testId=engineer", **{"Content-Type": "application/x-www-form-urlencoded"}
+    )
     assert "Content-Type" in problem(reply, 400, "invalid_request")["errors"]
 
 
@@ -139,19 +154,30 @@ async def test_no_valid_token_is_401(bridge: Bridge, method: str, path: str) -> 
         assert good not in json.dumps(found)
     reply = await bridge.ask(method, path)
     assert reply.headers["WWW-Authenticate"].startswith("Bearer")
-    assert (await bridge.ask(method, path, headers={"Authorization": f"bearer   {good}"})).status != 401
+    assert (
+        await bridge.ask(method, path, headers={"Authorization": f"bearer   {good}"})
+    ).status != 401
 
 
 async def test_slashes_do_no_harm(bridge: Bridge) -> None:
     """A trailing slash, a doubled slash and an unknown query in a configured path do no harm."""
     headers = {"Authorization": f"Bearer {bridge.acme.token}"}
-    for path in ("/softgarden/tests/", "//softgarden/tests", "/softgarden//tests//", "/softgarden/tests?tenant=1"):
+    for path in (
+        "/softgarden/tests/",
+        "//softgarden/tests",
+        "/softgarden//tests//",
+        "/softgarden/tests?tenant=1",
+    ):
         assert (await bridge.ask("GET", path, headers=headers)).status == 200
     order = changed("callback", bridge.softgarden.callback_url("acme"))
     invited = await bridge.ask("POST", f"/{INVITE}/", json=order, headers=headers)
     assert invited.status == 200
     an_id = invited.json["invitationId"]
-    for path in (f"/softgarden/results//{an_id}", f"/softgarden/results/{an_id}/", f"/softgarden/results/{an_id}?x=y"):
+    for path in (
+        f"/softgarden/results//{an_id}",
+        f"/softgarden/results/{an_id}/",
+        f"/softgarden/results/{an_id}?x=y",
+    ):
         assert (await bridge.ask("GET", path, headers=headers)).status == 200
     callback = bridge.callback_of(bridge.created()).replace("/equalture/", "//equalture//") + "/"
     assert (await bridge.ask("PUT", callback, json={})).status == 200
@@ -172,7 +198,9 @@ async def test_slashes_do_no_harm(bridge: Bridge) -> None:
         ("PATCH", "/readyz", {"GET", "HEAD"}),
     ],
 )
-async def test_wrong_method_is_405(bridge: Bridge, method: str, path: str, allowed: set[str]) -> None:
+async def test_wrong_method_is_405(
+    bridge: Bridge, method: str, path: str, allowed: set[str]
+) -> None:
     """A wrong method is 405 with the right ones in Allow."""
     reply = await bridge.ask(method, path)
     problem(reply, 405, "method_not_allowed")
@@ -180,15 +208,29 @@ async def test_wrong_method_is_405(bridge: Bridge, method: str, path: str, allow
 
 
 async def test_unknown_path_is_404(bridge: Bridge) -> None:
-    """A path that does not exist is 404 with a problem, and admin paths do not exist on the public listener."""
-    for path in ("/", "/nonsense", "/softgarden", "/metrics", "/-/reload", "/softgarden/tests/x", "/%2e%2e/etc/passwd"):
+    """A path that does not exist is 404 with a problem, and admin paths do not exist on the public
+    listener.
+    """
+    for path in (
+        "/",
+        "/nonsense",
+        "/softgarden",
+        "/metrics",
+        "/-/reload",
+        "/softgarden/tests/x",
+        "/%2e%2e/etc/passwd",
+    ):
         problem(await bridge.ask("GET", path), 404, "not_found")
 
 
 async def test_request_id(bridge: Bridge) -> None:
-    """Every answer has X-Request-ID: the caller's when it is sane, else a fresh one; errors and pages too."""
+    """Every answer has X-Request-ID: the caller's when it is sane, else a fresh one; errors and
+    pages too.
+    """
     for path in ("/livez", "/softgarden/tests", "/nonsense", "/results/x", "/openapi.json"):
-        assert (await bridge.ask("GET", path, headers={"X-Request-ID": "abc-123"})).headers["X-Request-ID"] == "abc-123"
+        assert (await bridge.ask("GET", path, headers={"X-Request-ID": "abc-123"})).headers[
+            "X-Request-ID"
+        ] == "abc-123"
     seen = set()
     for given in ("", "with blank", "x" * 129, "<script>", "ä"):
         reply = await bridge.ask("GET", "/livez", headers={"X-Request-ID": given})
@@ -216,7 +258,9 @@ def references(value: object) -> list[str]:
 
 
 async def test_openapi_document(bridge: Bridge) -> None:
-    """The OpenAPI document is whole: version 3.1, every reference resolves, every operation has answers and parameters."""
+    """The OpenAPI document is whole: version 3.1, every reference resolves, every operation has
+    answers and parameters.
+    """
     reply = await bridge.ask("GET", "/openapi.json")
     assert (reply.status, reply.headers["Content-Type"]) == (200, "application/json")
     document = reply.json
@@ -233,7 +277,9 @@ async def test_openapi_document(bridge: Bridge) -> None:
             assert operation["responses"]
             assert all(answer["description"] for answer in operation["responses"].values())
             named = [one["name"] for one in operation.get("parameters", ()) if one["in"] == "path"]
-            assert sorted(named) == sorted(part[1:].partition("}")[0] for part in path.split("/") if part[:1] == "{")
+            assert sorted(named) == sorted(
+                part[1:].partition("}")[0] for part in path.split("/") if part[:1] == "{"
+            )
     promised = {
         "/softgarden/tests": {"get"},
         INVITE: {"post"},
@@ -257,7 +303,9 @@ async def test_docs_page(bridge: Bridge) -> None:
 
 
 async def test_pages_are_private(bridge: Bridge) -> None:
-    """A page behind a secret link is neither cached nor indexed, leaks no referrer and cannot be framed."""
+    """A page behind a secret link is neither cached nor indexed, leaks no referrer and cannot be
+    framed.
+    """
     invited = await bridge.globex.invite("job-3")
     view = await bridge.globex.read_results(invited.json["invitationId"])
     for url in (invited.json["testUrl"], view.json["result"]["resultUrl"]):
@@ -272,4 +320,8 @@ async def test_pages_speak_german(bridge: Bridge) -> None:
     """A page for a German browser is in German."""
     headers = {"Accept-Language": "de-AT,de;q=0.9,en;q=0.5"}
     page = await bridge.ask("GET", "/share/nonsense", headers=headers)
-    assert (page.status, 'lang="de"' in page.text, "Hier ist nichts" in page.text) == (404, True, True)
+    assert (page.status, 'lang="de"' in page.text, "Hier ist nichts" in page.text) == (
+        404,
+        True,
+        True,
+    )

@@ -1,4 +1,6 @@
-"""Invitations: one for an order, however often and however parallel softgarden asks, and whatever Equalture does."""
+"""Invitations: one for an order, however often and however parallel softgarden asks, and whatever
+Equalture does.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from bridge.core.models import Outcome, State
+from bridge.core.invitation import CreateOutcome, State
 from bridge.sandbox import BridgeReply
 from tests.flows.conftest import Bridge, Config, Launch, eventually
 from tests.stalls import net_since
@@ -61,13 +63,17 @@ async def test_thirty_parallel_orders_make_one_application(bridge: Bridge) -> No
 
 
 async def test_two_processes_make_one_application(launch: Launch) -> None:
-    """Two processes on one Redis that get one order at the same time make one application and give one answer."""
+    """Two processes on one Redis that get one order at the same time make one application and give
+    one answer.
+    """
     one = await launch()
     clients = [one.acme]
     clients.append((await launch(port=0)).acme)
     assert clients[0].bridge_url != clients[1].bridge_url
     one.equalture.fault("create", delay=0.2)
-    replies = await asyncio.gather(*(client.invite("engineer", candidate_id=APPLICATION) for client in clients * 5))
+    replies = await asyncio.gather(
+        *(client.invite("engineer", candidate_id=APPLICATION) for client in clients * 5)
+    )
     assert {reply.status for reply in replies} == {200}
     assert len({reply.text for reply in replies}) == 1
     assert len(one.equalture.calls("create")) == 1
@@ -124,7 +130,9 @@ async def test_new_invitation_after_an_end(bridge: Bridge, ending: str) -> None:
 
 
 async def test_repeat_after_completion(bridge: Bridge) -> None:
-    """After completion a repeat gets a new invitation or the same one, as the customer's setting says."""
+    """After completion a repeat gets a new invitation or the same one, as the customer's setting
+    says.
+    """
     same = []
     for client, test in ((bridge.acme, "engineer"), (bridge.globex, "job-3")):
         first = await client.invite(test, candidate_id=APPLICATION)
@@ -138,7 +146,9 @@ async def test_repeat_after_completion(bridge: Bridge) -> None:
 
 
 async def test_caller_who_hangs_up_is_remembered(bridge: Bridge) -> None:
-    """A caller who hangs up in mid-create harms nobody: the repeat gets the invitation that was made."""
+    """A caller who hangs up in mid-create harms nobody: the repeat gets the invitation that was
+    made.
+    """
     fault = bridge.equalture.fault("create", delay_after=30)
     call = asyncio.create_task(bridge.acme.invite("engineer", candidate_id=APPLICATION))
     await fault.wait_struck()
@@ -154,7 +164,9 @@ async def test_caller_who_hangs_up_is_remembered(bridge: Bridge) -> None:
 
 
 async def test_unknown_test_is_refused(bridge: Bridge) -> None:
-    """A test that is not in the customer's list is 400 unknown_test, another customer's too, and makes nothing."""
+    """A test that is not in the customer's list is 400 unknown_test, another customer's too, and
+    makes nothing.
+    """
     for test in ("nonsense", "job-3"):
         reply = await bridge.acme.invite(test)
         assert problem(reply) == (400, "unknown_test")
@@ -164,7 +176,13 @@ async def test_unknown_test_is_refused(bridge: Bridge) -> None:
 
 async def test_foreign_callback_is_refused(bridge: Bridge) -> None:
     """A callback to a host that is not listed is 400 callback_not_allowed, and makes nothing."""
-    for callback in ("https://evil.example/x", "ftp://127.0.0.1/x", "http://user:pw@127.0.0.1/x", "/relative", "x"):
+    for callback in (
+        "https://evil.example/x",
+        "ftp://127.0.0.1/x",
+        "http://user:pw@127.0.0.1/x",
+        "/relative",
+        "x",
+    ):
         reply = await bridge.acme.invite("engineer", callback=callback)
         assert problem(reply) == (400, "callback_not_allowed")
         assert "callback" in reply.json["errors"]
@@ -184,7 +202,9 @@ async def test_foreign_callback_is_refused(bridge: Bridge) -> None:
     ],
 )
 async def test_reason_of_a_refusal_reaches_hr(bridge: Bridge, status: int, text: str) -> None:
-    """What Equalture complains of stands in the answer's detail, whole, so that HR knows what to do."""
+    """What Equalture complains of stands in the answer's detail, whole, so that HR knows what to
+    do.
+    """
     bridge.equalture.fault("create", status=status, text=text, times=1)
     reply = await bridge.acme.invite("engineer")
     assert problem(reply) == (502, "upstream_refused")
@@ -202,7 +222,9 @@ async def test_refusal_of_equalture_is_502(bridge: Bridge, status: int) -> None:
 
 
 async def test_wrong_credentials_at_equalture_are_502(bridge: Bridge) -> None:
-    """An Equalture that does not know our secret any more is 502 upstream_refused, with a new token tried once."""
+    """An Equalture that does not know our secret any more is 502 upstream_refused, with a new token
+    tried once.
+    """
     fault = bridge.equalture.fault("token", status=401)
     assert problem(await bridge.acme.invite("engineer")) == (502, "upstream_refused")
     assert fault.strikes >= 1
@@ -211,7 +233,9 @@ async def test_wrong_credentials_at_equalture_are_502(bridge: Bridge) -> None:
 
 @pytest.mark.parametrize("status", [429, 503])
 async def test_busy_equalture_is_503(bridge: Bridge, status: int) -> None:
-    """Equalture's 429 or 503 is 503 upstream_unavailable with its Retry-After, and a repeat makes a fresh invitation."""
+    """Equalture's 429 or 503 is 503 upstream_unavailable with its Retry-After, and a repeat makes a
+    fresh invitation.
+    """
     bridge.equalture.fault("create", status=status, headers={"Retry-After": "7"}, times=1)
     reply = await bridge.acme.invite("engineer", candidate_id=APPLICATION)
     assert problem(reply) == (503, "upstream_unavailable")
@@ -223,7 +247,10 @@ async def test_busy_equalture_is_503(bridge: Bridge, status: int) -> None:
 async def test_no_connection_is_503(bridge: Bridge) -> None:
     """No connection to Equalture is 503 upstream_unavailable: surely nothing was made."""
     await bridge.equalture.close()
-    assert problem(await bridge.acme.invite("engineer", candidate_id=APPLICATION)) == (503, "upstream_unavailable")
+    assert problem(await bridge.acme.invite("engineer", candidate_id=APPLICATION)) == (
+        503,
+        "upstream_unavailable",
+    )
     await bridge.equalture.start()
     assert (await bridge.acme.invite("engineer", candidate_id=APPLICATION)).status == 200
     assert len(bridge.equalture.applications) == 1
@@ -231,11 +258,16 @@ async def test_no_connection_is_503(bridge: Bridge) -> None:
 
 @pytest.mark.parametrize("fault", OUTCOME_UNKNOWN.values(), ids=OUTCOME_UNKNOWN.keys())
 async def test_unknown_outcome_is_504(bridge: Bridge, fault: dict[str, Any]) -> None:
-    """An unusable answer is 504, is not repeated by the bridge, and the repeat is a new attempt of the same invitation."""
+    """An unusable answer is 504, is not repeated by the bridge, and the repeat is a new attempt of
+    the same invitation.
+    """
     await bridge.acme.invite("engineer")  # a token is there: only the create is struck
     before = len(bridge.equalture.applications)
     strike = bridge.equalture.fault("create", times=1, **fault)
-    assert problem(await bridge.acme.invite("engineer", candidate_id=APPLICATION)) == (504, "outcome_unknown")
+    assert problem(await bridge.acme.invite("engineer", candidate_id=APPLICATION)) == (
+        504,
+        "outcome_unknown",
+    )
     await bridge.idle()
     assert strike.strikes == 1
     assert len(bridge.equalture.calls("create")) == 2
@@ -245,25 +277,35 @@ async def test_unknown_outcome_is_504(bridge: Bridge, fault: dict[str, Any]) -> 
     assert again.status == 200
     assert len(bridge.equalture.applications) - before == lost + 1
     record = await bridge.record(again.json["invitationId"])
-    assert [attempt.outcome for attempt in record.attempts] == [Outcome.UNKNOWN, Outcome.CREATED]
+    assert [attempt.outcome for attempt in record.attempts] == [
+        CreateOutcome.UNKNOWN,
+        CreateOutcome.CREATED,
+    ]
     assert record.state is State.INVITED
     assert again.json["testUrl"] == bridge.equalture.applications[bridge.created()].assessment_url
 
 
 async def test_silent_equalture_is_504_in_time(launch: Launch, config: Config) -> None:
-    """A create without an answer is 504 once the time-out is over, and the repeat has an invitation of the same order."""
+    """A create without an answer is 504 once the time-out is over, and the repeat has an invitation
+    of the same order.
+    """
     config.daemon["equalture"]["timeout"] = "300ms"
     bridge = await launch()
     bridge.equalture.fault("create", hang="after", times=1)
     began = time.monotonic()
-    assert problem(await bridge.acme.invite("engineer", candidate_id=APPLICATION)) == (504, "outcome_unknown")
+    assert problem(await bridge.acme.invite("engineer", candidate_id=APPLICATION)) == (
+        504,
+        "outcome_unknown",
+    )
     assert 0.25 < net_since(began) < 2
     assert (await bridge.acme.invite("engineer", candidate_id=APPLICATION)).status == 200
     assert len(bridge.equalture.applications) == 2
 
 
 async def lost_and_found(bridge: Bridge) -> tuple[str, str, str]:
-    """An order of which both attempts made an application: invitation id, lost and known reference id."""
+    """An order of which both attempts made an application: invitation id, lost and known reference
+    id.
+    """
     bridge.equalture.fault("create", drop="after", times=1)
     assert (await bridge.acme.invite("engineer", candidate_id=APPLICATION)).status == 504
     again = await bridge.acme.invite("engineer", candidate_id=APPLICATION)
@@ -271,9 +313,13 @@ async def lost_and_found(bridge: Bridge) -> tuple[str, str, str]:
     return again.json["invitationId"], bridge.created(0), bridge.created(1)
 
 
-@pytest.mark.parametrize("lost_first", [True, False], ids=["the lost one first", "the known one first"])
+@pytest.mark.parametrize(
+    "lost_first", [True, False], ids=["the lost one first", "the known one first"]
+)
 async def test_first_completion_of_two_attempts_counts(bridge: Bridge, lost_first: bool) -> None:
-    """Callbacks of both attempts get 200, the first completion counts, and softgarden is notified once."""
+    """Callbacks of both attempts get 200, the first completion counts, and softgarden is notified
+    once.
+    """
     an_id, lost, known = await lost_and_found(bridge)
     first, second = (lost, known) if lost_first else (known, lost)
     assert await bridge.equalture.complete(first, fit="high") == 200
@@ -282,13 +328,18 @@ async def test_first_completion_of_two_attempts_counts(bridge: Bridge, lost_firs
     assert await bridge.equalture.complete(second, fit="low") == 200
     await bridge.idle()
     later = (await bridge.acme.read_results(an_id)).json
-    assert (later["completionTime"], later["result"]["score"]) == (view["completionTime"], "High fit (5/5)")
+    assert (later["completionTime"], later["result"]["score"]) == (
+        view["completionTime"],
+        "High fit (5/5)",
+    )
     await eventually(lambda: bridge.notified(an_id))
     assert len(bridge.notified(an_id)) == 1
 
 
 async def test_share_link_never_shows_another_attempt(bridge: Bridge) -> None:
-    """A result of the lost attempt offers no share link: the only id that is known is the other attempt's."""
+    """A result of the lost attempt offers no share link: the only id that is known is the other
+    attempt's.
+    """
     an_id, lost, _ = await lost_and_found(bridge)
     await bridge.equalture.complete(lost, fit="high")
     view = await bridge.result(bridge.acme, an_id, "COMPLETED")
@@ -296,14 +347,19 @@ async def test_share_link_never_shows_another_attempt(bridge: Bridge) -> None:
 
 
 async def test_lost_application_completes_before_the_repeat(bridge: Bridge) -> None:
-    """A test taken through a lost create's mail counts as it is; softgarden hears of it once it has repeated the order."""
+    """A test taken through a lost create's mail counts as it is; softgarden hears of it once it has
+    repeated the order.
+    """
     bridge.equalture.fault("create", drop="after", times=1)
     assert (await bridge.acme.invite("engineer", candidate_id=APPLICATION)).status == 504
     assert await bridge.equalture.complete(bridge.created(), fit="medium") == 200
     await bridge.idle()
     assert bridge.softgarden.calls("notify") == []
     repeat = await bridge.acme.invite("engineer", candidate_id=APPLICATION)
-    assert (repeat.status, set(repeat.json)) == (200, {"invitationId", "testUrl", "duration", "deadline"})
+    assert (repeat.status, set(repeat.json)) == (
+        200,
+        {"invitationId", "testUrl", "duration", "deadline"},
+    )
     page = await bridge.ask("GET", repeat.json["testUrl"])
     assert (page.status, "<form" in page.text) == (200, False)
     (entry,) = await bridge.softgarden.wait_calls("notify", status=204)
@@ -315,9 +371,14 @@ async def test_lost_application_completes_before_the_repeat(bridge: Bridge) -> N
 
 
 async def test_application_without_link_is_502(bridge: Bridge) -> None:
-    """An application without a link for the candidate is 502, and the bridge has it anonymised by itself."""
+    """An application without a link for the candidate is 502, and the bridge has it anonymised by
+    itself.
+    """
     bridge.equalture.accounts["acme"].gives_link = False
-    assert problem(await bridge.acme.invite("engineer", candidate_id=APPLICATION)) == (502, "upstream_broken")
+    assert problem(await bridge.acme.invite("engineer", candidate_id=APPLICATION)) == (
+        502,
+        "upstream_broken",
+    )
     orphan = bridge.created()
     await eventually(lambda: bridge.equalture.applications[orphan].state == "anonymized")
     bridge.equalture.accounts["acme"].gives_link = True
@@ -345,21 +406,27 @@ async def test_callback_within_the_create(bridge: Bridge) -> None:
 
 
 async def test_mapped_test_needs_no_list(bridge: Bridge) -> None:
-    """A mapped test can be ordered while Equalture's list of jobs cannot be read; an unmapped one cannot."""
+    """A mapped test can be ordered while Equalture's list of jobs cannot be read; an unmapped one
+    cannot.
+    """
     bridge.equalture.fault("jobs", status=500)
     assert (await bridge.acme.invite("engineer")).status == 200
     assert problem(await bridge.acme.invite("job-2")) == (503, "upstream_unavailable")
 
 
 async def test_test_published_a_second_ago(bridge: Bridge) -> None:
-    """A job that was published a moment ago can be ordered although the list that is remembered lacks it."""
+    """A job that was published a moment ago can be ordered although the list that is remembered
+    lacks it.
+    """
     await bridge.acme.list_tests()
     bridge.equalture.accounts["acme"].jobs["job-9"] = "Assessment - New"
     assert (await bridge.acme.invite("job-9")).status == 200
 
 
 async def test_withdrawn_job_is_a_readable_refusal(bridge: Bridge) -> None:
-    """A mapped job that Equalture has withdrawn is 502 with Equalture's own words, so that HR can read the reason."""
+    """A mapped job that Equalture has withdrawn is 502 with Equalture's own words, so that HR can
+    read the reason.
+    """
     del bridge.equalture.accounts["acme"].jobs["job-1"]
     reply = await bridge.acme.invite("engineer")
     assert problem(reply) == (502, "upstream_refused")
@@ -367,7 +434,9 @@ async def test_withdrawn_job_is_a_readable_refusal(bridge: Bridge) -> None:
 
 
 async def test_expired_access_token_is_renewed(bridge: Bridge) -> None:
-    """An access token that Equalture no longer takes is renewed, also in mid-create, without a second application."""
+    """An access token that Equalture no longer takes is renewed, also in mid-create, without a
+    second application.
+    """
     await bridge.acme.invite("engineer")
     bridge.equalture.revoke_tokens()
     assert (await bridge.acme.invite("engineer")).status == 200
@@ -376,10 +445,17 @@ async def test_expired_access_token_is_renewed(bridge: Bridge) -> None:
 
 
 async def test_order_of_an_odd_person(bridge: Bridge) -> None:
-    """Names with umlauts, blanks and quotes arrive as they are, trimmed, and a missing last name is an empty one."""
+    """Names with umlauts, blanks and quotes arrive as they are, trimmed, and a missing last name is
+    an empty one.
+    """
     body = {
         "testId": "engineer",
-        "candidate": {"id": "a", "firstName": '  Zoë "Z" ', "email": "zoe@example.org", "phone": "unknown field"},
+        "candidate": {
+            "id": "a",
+            "firstName": '  Zoë "Z" ',
+            "email": "zoe@example.org",
+            "phone": "unknown field",
+        },
         "callback": bridge.softgarden.callback_url("acme"),
         "more": {},
     }
@@ -392,7 +468,9 @@ async def test_order_of_an_odd_person(bridge: Bridge) -> None:
 
 
 async def test_equalture_is_told_one_callback_url_an_attempt(bridge: Bridge) -> None:
-    """Every attempt has a callback URL of its own below the public URL, with a secret that Redis does not know."""
+    """Every attempt has a callback URL of its own below the public URL, with a secret that Redis
+    does not know.
+    """
     an_id, lost, known = await lost_and_found(bridge)
     urls = [bridge.callback_of(reference) for reference in (lost, known)]
     secrets = [url.removeprefix(f"{bridge.url}/equalture/callbacks/{an_id}/") for url in urls]

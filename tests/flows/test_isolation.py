@@ -53,7 +53,9 @@ async def completions(bridge: Bridge, count: int) -> None:
 @contextlib.asynccontextmanager
 async def black_hole(bridge: Bridge) -> AsyncIterator[None]:
     """acme's callback endpoint takes everything in and answers nothing."""
-    hung = bridge.softgarden.fault("notify", hang="before", when=lambda call: call.account == "acme")
+    hung = bridge.softgarden.fault(
+        "notify", hang="before", when=lambda call: call.account == "acme"
+    )
     await completions(bridge, 30)
     await hung.wait_struck(5)
     yield
@@ -62,12 +64,16 @@ async def black_hole(bridge: Bridge) -> AsyncIterator[None]:
 
 @contextlib.asynccontextmanager
 async def wrong_secret(bridge: Bridge) -> AsyncIterator[None]:
-    """Equalture refuses acme's client secret, and softgarden its notifications, while acme goes on inviting."""
+    """Equalture refuses acme's client secret, and softgarden its notifications, while acme goes on
+    inviting.
+    """
     account = bridge.equalture.accounts["acme"]
     await completions(bridge, 20)
     right, account.client_secret = account.client_secret, "another one"
     bridge.equalture.revoke_tokens()
-    refused = bridge.softgarden.fault("notify", status=401, when=lambda call: call.account == "acme")
+    refused = bridge.softgarden.fault(
+        "notify", status=401, when=lambda call: call.account == "acme"
+    )
     known = len(bridge.equalture.violations)
     stop = asyncio.Event()
 
@@ -90,7 +96,9 @@ async def flood(bridge: Bridge) -> AsyncIterator[None]:
     slow = bridge.softgarden.fault("notify", delay=0.2, when=lambda call: call.account == "acme")
     for _ in range(10):
         await asyncio.gather(*(bridge.acme.invite("engineer") for _ in range(30)))
-    references = [key for key, one in bridge.equalture.applications.items() if one.account == "acme"]
+    references = [
+        key for key, one in bridge.equalture.applications.items() if one.account == "acme"
+    ]
     assert len(references) == 300
 
     async def finish(some: list[str]) -> None:
@@ -105,9 +113,13 @@ async def flood(bridge: Bridge) -> AsyncIterator[None]:
     await bridge.softgarden.wait_calls("notify", 300, status=204, account="acme", timeout=30)
 
 
-@pytest.mark.parametrize("noise", [black_hole, wrong_secret, flood], ids=lambda noise: noise.__name__)
+@pytest.mark.parametrize(
+    "noise", [black_hole, wrong_secret, flood], ids=lambda noise: noise.__name__
+)
 async def test_a_noisy_neighbour(bridge: Bridge, noise: Noise) -> None:
-    """A customer's journeys are hardly slower while its neighbour is dead, locked out, or flooding the bridge."""
+    """A customer's journeys are hardly slower while its neighbour is dead, locked out, or flooding
+    the bridge.
+    """
     await journey(bridge)
     quiet = await usual(bridge)
     async with noise(bridge):
@@ -116,7 +128,9 @@ async def test_a_noisy_neighbour(bridge: Bridge, noise: Noise) -> None:
 
 
 async def test_clicks_on_links(bridge: Bridge) -> None:
-    """300 clicks at once on a share link that Equalture is silent about keep nobody of that customer from inviting."""
+    """300 clicks at once on a share link that Equalture is silent about keep nobody of that
+    customer from inviting.
+    """
     invited = await bridge.acme.invite("engineer")
     assert await bridge.equalture.complete(bridge.created()) == 200
     view = await bridge.result(bridge.acme, invited.json["invitationId"], "COMPLETED")

@@ -10,7 +10,7 @@ import pytest
 from fakeredis import FakeAsyncRedis
 
 from bridge.sandbox import EqualtureSandbox, SoftgardenSandbox
-from bridge.store.commands import Commands
+from bridge.store.redis_access import RedisAccess
 from tests.flows.conftest import Bridge, Launch, eventually
 
 PERSON = {"first_name": "Wilhelmina", "last_name": "Höpperle", "email": "wilhelmina.h@example.org"}
@@ -24,7 +24,7 @@ async def journey(request: pytest.FixtureRequest, launch: Launch) -> AsyncIterat
         yield await launch()
         return
     async with FakeAsyncRedis() as client:
-        bridge = await launch(commands=Commands(client))
+        bridge = await launch(commands=RedisAccess(client))
         yield bridge
         await bridge.close()
 
@@ -35,7 +35,9 @@ async def nothing_of_the_person(bridge: Bridge) -> bool:
 
 
 async def test_journey_of_one_candidate(journey: Bridge) -> None:
-    """A candidate is invited, tested, read, shared and deleted, and no name or e-mail is in Redis at any stage."""
+    """A candidate is invited, tested, read, shared and deleted, and no name or e-mail is in Redis
+    at any stage.
+    """
     bridge, acme, equalture = journey, journey.acme, journey.equalture
 
     tests = await acme.list_tests()
@@ -61,7 +63,9 @@ async def test_journey_of_one_candidate(journey: Bridge) -> None:
     lasts = datetime.fromisoformat(invited.json["deadline"]) - application.created_at
     assert abs(lasts - timedelta(days=7)) < timedelta(seconds=2)
     assert (application.job_id, application.invitation_type) == ("job-1", "one_time_link")
-    assert (application.first_name, application.last_name, application.email) == tuple(PERSON.values())
+    assert (application.first_name, application.last_name, application.email) == tuple(
+        PERSON.values()
+    )
     assert await nothing_of_the_person(bridge)
     assert APPLICATION in await bridge.stored()
 
@@ -85,9 +89,17 @@ async def test_journey_of_one_candidate(journey: Bridge) -> None:
     assert await nothing_of_the_person(bridge)
 
     page = await bridge.ask("GET", results_page)
-    assert (page.status, "Cognitive flexibility" in page.text, "High fit" in page.text) == (200, True, True)
+    assert (page.status, "Cognitive flexibility" in page.text, "High fit" in page.text) == (
+        200,
+        True,
+        True,
+    )
     report = await bridge.ask("GET", done["result"]["reportUrl"])
-    assert (report.status, report.headers["Content-Type"], report.text[:5]) == (200, "application/pdf", "%PDF-")
+    assert (report.status, report.headers["Content-Type"], report.text[:5]) == (
+        200,
+        "application/pdf",
+        "%PDF-",
+    )
     share = await bridge.ask("GET", done["result"]["shareUrl"])
     assert share.status == 302
     assert "/public/" in share.headers["Location"]
@@ -112,7 +124,9 @@ async def test_share_link_outlives_equaltures(bridge: Bridge) -> None:
     """A share link works a month later, though Equalture's own lives two hours."""
     invited = await bridge.acme.invite("engineer")
     await bridge.equalture.complete(bridge.created())
-    share = (await bridge.result(bridge.acme, invited.json["invitationId"], "COMPLETED"))["result"]["shareUrl"]
+    share = (await bridge.result(bridge.acme, invited.json["invitationId"], "COMPLETED"))["result"][
+        "shareUrl"
+    ]
     first = (await bridge.ask("GET", share)).headers["Location"]
     await bridge.advance(timedelta(days=30))
     assert "expired" in (await bridge.ask("GET", first)).text
@@ -126,11 +140,15 @@ async def test_looking_at_a_share_link_costs_nothing(bridge: Bridge) -> None:
     """Who asks for the head of a share link, or fetches it in advance, causes no call to Equalture."""
     invited = await bridge.acme.invite("engineer")
     await bridge.equalture.complete(bridge.created())
-    share = (await bridge.result(bridge.acme, invited.json["invitationId"], "COMPLETED"))["result"]["shareUrl"]
+    share = (await bridge.result(bridge.acme, invited.json["invitationId"], "COMPLETED"))["result"][
+        "shareUrl"
+    ]
     head = await bridge.ask("HEAD", share)
     assert (head.status, head.headers["Cache-Control"]) == (200, "no-store")
     assert (await bridge.ask("HEAD", share + "x")).status == 404
-    prefetched = await bridge.ask("GET", share, headers={"Sec-Purpose": "prefetch;anonymous-client-ip"})
+    prefetched = await bridge.ask(
+        "GET", share, headers={"Sec-Purpose": "prefetch;anonymous-client-ip"}
+    )
     assert prefetched.status == 503
     assert bridge.equalture.calls("public_link") == []
     await bridge.acme.delete(invited.json["invitationId"])
@@ -141,7 +159,9 @@ async def test_share_link_while_equalture_is_down(bridge: Bridge) -> None:
     """A colleague whose link cannot be fetched right now is asked, on a page, to come back later."""
     invited = await bridge.acme.invite("engineer")
     await bridge.equalture.complete(bridge.created())
-    share = (await bridge.result(bridge.acme, invited.json["invitationId"], "COMPLETED"))["result"]["shareUrl"]
+    share = (await bridge.result(bridge.acme, invited.json["invitationId"], "COMPLETED"))["result"][
+        "shareUrl"
+    ]
     bridge.equalture.fault("public_link", status=503)
     page = await bridge.ask("GET", share)
     assert (page.status, page.headers["Content-Type"].split(";")[0]) == (503, "text/html")
@@ -149,7 +169,9 @@ async def test_share_link_while_equalture_is_down(bridge: Bridge) -> None:
 
 
 async def test_landing_page(bridge: Bridge) -> None:
-    """A landing page shows one button, its POST leads to the test, and after completion it leads nowhere."""
+    """A landing page shows one button, its POST leads to the test, and after completion it leads
+    nowhere.
+    """
     invited = await bridge.globex.invite("job-3")
     landing = invited.json["testUrl"]
     assert urlsplit(landing).path.startswith("/start/")
@@ -163,7 +185,11 @@ async def test_landing_page(bridge: Bridge) -> None:
     await bridge.result(bridge.globex, invited.json["invitationId"], "COMPLETED")
     for method in ("GET", "POST"):
         over = await bridge.ask(method, landing)
-        assert (over.status, "Location" in over.headers, "<form" in over.text) == (200, False, False)
+        assert (over.status, "Location" in over.headers, "<form" in over.text) == (
+            200,
+            False,
+            False,
+        )
 
 
 async def test_landing_page_after_expiry(bridge: Bridge) -> None:
@@ -173,7 +199,11 @@ async def test_landing_page_after_expiry(bridge: Bridge) -> None:
     await bridge.result(bridge.globex, invited.json["invitationId"], "EXPIRED")
     for method in ("GET", "POST"):
         over = await bridge.ask(method, invited.json["testUrl"])
-        assert (over.status, "Location" in over.headers, "<form" in over.text) == (200, False, False)
+        assert (over.status, "Location" in over.headers, "<form" in over.text) == (
+            200,
+            False,
+            False,
+        )
 
 
 async def test_results_page_says_expired(bridge: Bridge) -> None:
@@ -191,12 +221,20 @@ async def test_each_link_is_for_one_purpose(bridge: Bridge) -> None:
     await bridge.equalture.complete(bridge.created())
     result = (await bridge.result(bridge.acme, invited.json["invitationId"], "COMPLETED"))["result"]
     token = urlsplit(result["resultUrl"]).path.removeprefix("/results/")
-    for path in (f"/share/{token}", f"/reports/{token}.pdf", f"/start/{token}", f"/results/{token[:-1]}", "/results/x"):
+    for path in (
+        f"/share/{token}",
+        f"/reports/{token}.pdf",
+        f"/start/{token}",
+        f"/results/{token[:-1]}",
+        "/results/x",
+    ):
         page = await bridge.ask("GET", path)
         assert (page.status, page.headers["Content-Type"].split(";")[0]) == (404, "text/html")
 
 
-async def test_softgarden_knows_every_notified_invitation(bridge: Bridge, softgarden: SoftgardenSandbox) -> None:
+async def test_softgarden_knows_every_notified_invitation(
+    bridge: Bridge, softgarden: SoftgardenSandbox
+) -> None:
     """softgarden, which refuses what it never invited, takes every notification."""
     softgarden.check_invitations = True
     clients = ((bridge.acme, "engineer"), (bridge.globex, "job-3"), (bridge.initech, "job-4"))
@@ -207,7 +245,9 @@ async def test_softgarden_knows_every_notified_invitation(bridge: Bridge, softga
     assert len(softgarden.calls("notify")) == 3
 
 
-async def test_list_of_tests_survives_an_outage(bridge: Bridge, equalture: EqualtureSandbox) -> None:
+async def test_list_of_tests_survives_an_outage(
+    bridge: Bridge, equalture: EqualtureSandbox
+) -> None:
     """While Equalture is down softgarden gets the last list; without one it is told to come back."""
     assert (await bridge.acme.list_tests()).status == 200
     equalture.fault("jobs", status=500)
@@ -220,5 +260,8 @@ async def test_list_of_tests_survives_an_outage(bridge: Bridge, equalture: Equal
 
 async def test_customers_see_only_their_own_tests(bridge: Bridge) -> None:
     """Each customer is shown the jobs of its own account only."""
-    shown = [[test["id"] for test in (await client.list_tests()).json] for client in (bridge.globex, bridge.initech)]
+    shown = [
+        [test["id"] for test in (await client.list_tests()).json]
+        for client in (bridge.globex, bridge.initech)
+    ]
     assert shown == [["job-3"], ["job-4"]]

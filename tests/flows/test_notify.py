@@ -1,4 +1,6 @@
-"""Notifications: at least once within the retry plan, or visible as a dead letter; one customer never waits for another."""
+"""Notifications: at least once within the retry plan, or visible as a dead letter; one customer
+never waits for another.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bridge.core.models import TaskKind
+from bridge.core.queueing import TaskKind
 from bridge.sandbox import SoftgardenSandbox
 from tests.flows.conftest import Bridge, Config, Launch, eventually
 
@@ -41,7 +43,12 @@ async def test_retry_plan(bridge: Bridge) -> None:
     """A softgarden that answers 500 is notified again on the plan, until it takes the notification."""
     bridge.softgarden.fault("notify", status=500, times=4)
     an_id = await completed(bridge)
-    plan = (timedelta(seconds=5), timedelta(seconds=30), timedelta(minutes=2), timedelta(minutes=10))
+    plan = (
+        timedelta(seconds=5),
+        timedelta(seconds=30),
+        timedelta(minutes=2),
+        timedelta(minutes=10),
+    )
     for attempt, delay in enumerate(plan, start=1):
         await tried(bridge, attempt)
         await wait_is(bridge, delay)
@@ -53,10 +60,16 @@ async def test_retry_plan(bridge: Bridge) -> None:
 
 
 @pytest.mark.parametrize(
-    "fault", [{"drop": "before"}, {"drop": "after"}, {"status_after": 500}, {"body": "huge"}], ids=str
+    "fault",
+    [{"drop": "before"}, {"drop": "after"}, {"status_after": 500}, {"body": "huge"}],
+    ids=str,
 )
-async def test_notified_at_least_once_whatever_is_lost(bridge: Bridge, fault: dict[str, Any]) -> None:
-    """A lost connection or a lost answer makes another notification, a strange answer with 2xx does not."""
+async def test_notified_at_least_once_whatever_is_lost(
+    bridge: Bridge, fault: dict[str, Any]
+) -> None:
+    """A lost connection or a lost answer makes another notification, a strange answer with 2xx does
+    not.
+    """
     bridge.softgarden.fault("notify", times=1, **fault)
     an_id = await completed(bridge)
     expected = 1 if "body" in fault else 2
@@ -67,8 +80,12 @@ async def test_notified_at_least_once_whatever_is_lost(bridge: Bridge, fault: di
 
 
 async def test_400_is_a_dead_letter_at_once(bridge: Bridge) -> None:
-    """softgarden's 400 is a dead letter at once, with what softgarden said; replayed, it is delivered."""
-    fault = bridge.softgarden.fault("notify", status=400, text='{"message": "invitation id is missing"}', times=1)
+    """softgarden's 400 is a dead letter at once, with what softgarden said; replayed, it is
+    delivered.
+    """
+    fault = bridge.softgarden.fault(
+        "notify", status=400, text='{"message": "invitation id is missing"}', times=1
+    )
     an_id = await completed(bridge)
     (letter,) = await eventually(bridge.dead_letters)
     assert (letter.invitation_id, letter.kind, letter.customer) == (an_id, TaskKind.NOTIFY, "acme")
@@ -83,7 +100,9 @@ async def test_400_is_a_dead_letter_at_once(bridge: Bridge) -> None:
 
 
 async def test_401_is_retried_slowly(bridge: Bridge) -> None:
-    """softgarden's 401 is retried no sooner than the plan's fourth entry, and is told as unauthorized."""
+    """softgarden's 401 is retried no sooner than the plan's fourth entry, and is told as
+    unauthorized.
+    """
     bridge.softgarden.fault("notify", status=401, times=2)
     an_id = await completed(bridge)
     for attempt in (1, 2):
@@ -146,18 +165,22 @@ async def test_empty_plan_makes_one_attempt(launch: Launch, config: Config) -> N
     assert letter.attempts == 1
 
 
-async def test_result_is_there_before_the_notification(bridge: Bridge, softgarden: SoftgardenSandbox) -> None:
+async def test_result_is_there_before_the_notification(
+    bridge: Bridge, softgarden: SoftgardenSandbox
+) -> None:
     """softgarden, reading the result before it answers the notification, sees it completed."""
     softgarden.read_results = "before"
     an_id = await completed(bridge)
     await eventually(lambda: bridge.notified(an_id))
     assert softgarden.results[an_id].json["status"] == "COMPLETED"
-    assert [entry.response_json["status"] for entry in softgarden.calls("results", invitation_id=an_id)][-1:] == [
-        "COMPLETED"
-    ]
+    assert [
+        entry.response_json["status"] for entry in softgarden.calls("results", invitation_id=an_id)
+    ][-1:] == ["COMPLETED"]
 
 
-async def test_many_notifications_read_before_they_are_answered(bridge: Bridge, softgarden: SoftgardenSandbox) -> None:
+async def test_many_notifications_read_before_they_are_answered(
+    bridge: Bridge, softgarden: SoftgardenSandbox
+) -> None:
     """Forty notifications, each read before it is answered, block nobody."""
     softgarden.read_results = "before"
     invited = [await bridge.acme.invite("engineer") for _ in range(40)]
@@ -171,8 +194,14 @@ async def test_many_notifications_read_before_they_are_answered(bridge: Bridge, 
 
 
 async def test_every_customer_has_its_own_client(bridge: Bridge) -> None:
-    """Each customer is notified at its own URL with its own public OAuth client and an empty password."""
-    for client, test in ((bridge.acme, "engineer"), (bridge.globex, "job-3"), (bridge.initech, "job-4")):
+    """Each customer is notified at its own URL with its own public OAuth client and an empty
+    password.
+    """
+    for client, test in (
+        (bridge.acme, "engineer"),
+        (bridge.globex, "job-3"),
+        (bridge.initech, "job-4"),
+    ):
         await client.invite(test)
         assert await bridge.equalture.complete(bridge.created()) == 200
     entries = await bridge.softgarden.wait_calls("notify", 3, status=204)
@@ -181,14 +210,18 @@ async def test_every_customer_has_its_own_client(bridge: Bridge) -> None:
 
 async def test_one_dead_endpoint_slows_nobody_else(bridge: Bridge) -> None:
     """Twenty notifications that hang at one customer's endpoint do not hold up another customer's."""
-    hung = bridge.softgarden.fault("notify", hang="before", when=lambda call: call.account == "acme")
+    hung = bridge.softgarden.fault(
+        "notify", hang="before", when=lambda call: call.account == "acme"
+    )
     for _ in range(20):
         await bridge.acme.invite("engineer")
         assert await bridge.equalture.complete(bridge.created()) == 200
     await hung.wait_struck(5)
     invited = await bridge.globex.invite("job-3")
     assert await bridge.equalture.complete(bridge.created()) == 200
-    await bridge.softgarden.wait_calls("notify", status=204, invitation_id=invited.json["invitationId"], timeout=2.0)
+    await bridge.softgarden.wait_calls(
+        "notify", status=204, invitation_id=invited.json["invitationId"], timeout=2.0
+    )
     hung.heal()
     await bridge.softgarden.wait_calls("notify", 21, status=204)
 
@@ -208,7 +241,9 @@ async def test_slow_softgarden_is_given_up(launch: Launch, config: Config) -> No
 
 
 async def test_callback_host_that_is_no_longer_listed(launch: Launch, config: Config) -> None:
-    """A callback host that the administrator has taken off the list is not notified: a dead letter says why."""
+    """A callback host that the administrator has taken off the list is not notified: a dead letter
+    says why.
+    """
     first = await launch()
     invited = await first.acme.invite("engineer")
     await first.close()
@@ -216,5 +251,8 @@ async def test_callback_host_that_is_no_longer_listed(launch: Launch, config: Co
     bridge = await launch()
     assert await bridge.equalture.complete(bridge.created()) == 200
     (letter,) = await eventually(bridge.dead_letters)
-    assert (letter.invitation_id, letter.reason) == (invited.json["invitationId"], "callback_not_allowed")
+    assert (letter.invitation_id, letter.reason) == (
+        invited.json["invitationId"],
+        "callback_not_allowed",
+    )
     assert bridge.softgarden.calls("notify") == []

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from bridge.sandbox import BridgeReply
-from bridge.service.tasks import LEASE_LIFE
+from bridge.service.task_handlers import LEASE_LIFE
 from tests.flows.conftest import Bridge, Config, Launch, eventually
 from tests.redis_servers import RedisServer, binaries
 from tests.stalls import net_since
@@ -40,7 +40,9 @@ def refused(reply: BridgeReply) -> None:
 
 @pytest.mark.parametrize("how", ["killed", "frozen"])
 async def test_redis_away(exposed: Bridge, own_redis: RedisServer, how: str) -> None:
-    """Without Redis every call that needs it is 503 within two seconds, and the bridge recovers by itself."""
+    """Without Redis every call that needs it is 503 within two seconds, and the bridge recovers by
+    itself.
+    """
     bridge = exposed
     invited = await bridge.acme.invite("engineer")
     an_id = invited.json["invitationId"]
@@ -61,7 +63,11 @@ async def test_redis_away(exposed: Bridge, own_redis: RedisServer, how: str) -> 
     assert net_since(began) < 2
     for reply in (invite, callback, read, delete):
         refused(reply)
-    assert (ready.status, ready.headers["Retry-After"], "redis" in ready.text.lower()) == (503, "2", False)
+    assert (ready.status, ready.headers["Retry-After"], "redis" in ready.text.lower()) == (
+        503,
+        "2",
+        False,
+    )
     assert (live.status, live.json) == (200, {"status": "ok"})
     assert (admin.status, list(admin.json["errors"])) == (503, ["redis"])
     page = await bridge.ask("GET", bridge.runtime.signer.results(an_id))
@@ -82,7 +88,9 @@ async def test_redis_away(exposed: Bridge, own_redis: RedisServer, how: str) -> 
 
 
 async def test_create_outlives_a_short_outage(exposed: Bridge, own_redis: RedisServer) -> None:
-    """A Redis that is back before long costs no application: the create that was under way is written down after all."""
+    """A Redis that is back before long costs no application: the create that was under way is
+    written down after all.
+    """
     bridge = exposed
     fault = bridge.equalture.fault("create", delay_after=30, times=1)
     call = asyncio.create_task(bridge.acme.invite("engineer"))
@@ -94,11 +102,17 @@ async def test_create_outlives_a_short_outage(exposed: Bridge, own_redis: RedisS
     own_redis.start()
     invited = await call
     assert invited.status == 200
-    assert (await bridge.acme.read_results(invited.json["invitationId"])).json["status"] == "PENDING"
+    assert (await bridge.acme.read_results(invited.json["invitationId"])).json[
+        "status"
+    ] == "PENDING"
 
 
-async def test_acknowledged_callback_survives_kill_9_of_redis(exposed: Bridge, own_redis: RedisServer) -> None:
-    """What was answered 200 is there after Redis was killed at that instant, and leads to the notification."""
+async def test_acknowledged_callback_survives_kill_9_of_redis(
+    exposed: Bridge, own_redis: RedisServer
+) -> None:
+    """What was answered 200 is there after Redis was killed at that instant, and leads to the
+    notification.
+    """
     bridge = exposed
     invited = await bridge.acme.invite("engineer")
     an_id = invited.json["invitationId"]
@@ -113,7 +127,9 @@ async def test_acknowledged_callback_survives_kill_9_of_redis(exposed: Bridge, o
 
 
 async def test_bridge_starts_without_redis(own_redis: RedisServer, launch: Launch) -> None:
-    """A bridge that is started before its Redis waits: alive, not ready, and at work as soon as Redis is there."""
+    """A bridge that is started before its Redis waits: alive, not ready, and at work as soon as
+    Redis is there.
+    """
     own_redis.kill()
     bridge = await launch()
     assert (await bridge.ask("GET", "/livez")).status == 200

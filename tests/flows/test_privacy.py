@@ -28,9 +28,25 @@ Step = Callable[[Bridge], Awaitable[list[BridgeReply]]]
 
 def canaries(bridge: Bridge) -> list[str]:
     """Everything that may turn up nowhere, in the spellings that it may turn up in."""
-    secrets = [application.callback_url.rpartition("/")[2] for application in bridge.equalture.applications.values()]
-    words = [*PERSON.values(), "canary.mail", "canary.example", "Canary-L", TOKEN, SECRET, CALLBACK, *secrets]
-    return [*words, *(quote(word) for word in words), *(word.encode("unicode_escape").decode() for word in words)]
+    secrets = [
+        application.callback_url.rpartition("/")[2]
+        for application in bridge.equalture.applications.values()
+    ]
+    words = [
+        *PERSON.values(),
+        "canary.mail",
+        "canary.example",
+        "Canary-L",
+        TOKEN,
+        SECRET,
+        CALLBACK,
+        *secrets,
+    ]
+    return [
+        *words,
+        *(quote(word) for word in words),
+        *(word.encode("unicode_escape").decode() for word in words),
+    ]
 
 
 def found(text: str, words: list[str]) -> list[str]:
@@ -65,7 +81,9 @@ async def whole_journey(bridge: Bridge) -> list[BridgeReply]:
     await bridge.result(bridge.acme, an_id, "COMPLETED")
     await eventually(lambda: bridge.notified(an_id))
     result = (await bridge.acme.read_results(an_id)).json["result"]
-    pages = [await bridge.ask("GET", result[name]) for name in ("resultUrl", "reportUrl", "shareUrl")]
+    pages = [
+        await bridge.ask("GET", result[name]) for name in ("resultUrl", "reportUrl", "shareUrl")
+    ]
     return [view, *pages, await bridge.acme.delete(an_id), await bridge.acme.delete(an_id)]
 
 
@@ -102,14 +120,33 @@ async def softgarden_echoes(bridge: Bridge) -> list[BridgeReply]:
 
 async def bad_requests(bridge: Bridge) -> list[BridgeReply]:
     headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
-    person = {"id": "a", "firstName": PERSON["first_name"] * 30, "lastName": 7, "email": PERSON["email"] + "@@ x"}
-    body = {"testId": PERSON["last_name"], "candidate": person, "callback": f"https://evil.example/{TOKEN}"}
-    order = {"testId": "engineer", "candidate": person | {"firstName": "x", "lastName": "y", "email": PERSON["email"]}}
+    person = {
+        "id": "a",
+        "firstName": PERSON["first_name"] * 30,
+        "lastName": 7,
+        "email": PERSON["email"] + "@@ x",
+    }
+    body = {
+        "testId": PERSON["last_name"],
+        "candidate": person,
+        "callback": f"https://evil.example/{TOKEN}",
+    }
+    order = {
+        "testId": "engineer",
+        "candidate": person | {"firstName": "x", "lastName": "y", "email": PERSON["email"]},
+    }
     path = "/softgarden/invitations"
     return [
         await bridge.ask("POST", path, json=body, headers=headers),
-        await bridge.ask("POST", path, json=order | {"callback": body["callback"]}, headers=headers),
-        await bridge.ask("POST", path, json=order | {"callback": body["callback"], "testId": TOKEN}, headers=headers),
+        await bridge.ask(
+            "POST", path, json=order | {"callback": body["callback"]}, headers=headers
+        ),
+        await bridge.ask(
+            "POST",
+            path,
+            json=order | {"callback": body["callback"], "testId": TOKEN},
+            headers=headers,
+        ),
         await bridge.ask("POST", path, data=f'{{"x": "{PERSON["email"]}'.encode(), headers=headers),
         await bridge.ask("GET", f"/{TOKEN}/{PERSON['email']}", headers=headers),
         await bridge.ask("GET", f"/softgarden/results/{TOKEN}", headers=headers),
@@ -136,7 +173,10 @@ async def bad_callbacks(bridge: Bridge) -> list[BridgeReply]:
 async def outages(bridge: Bridge) -> list[BridgeReply]:
     invited = await invite(bridge)
     bridge.equalture.fault("*", drop="before")
-    replies = [await invite(bridge, candidate_id="other"), await bridge.acme.delete(invited.json["invitationId"])]
+    replies = [
+        await invite(bridge, candidate_id="other"),
+        await bridge.acme.delete(invited.json["invitationId"]),
+    ]
     await bridge.advance(timedelta(minutes=5))
     await bridge.idle()
     return replies
@@ -145,7 +185,11 @@ async def outages(bridge: Bridge) -> list[BridgeReply]:
 async def broken_http(bridge: Bridge) -> list[BridgeReply]:
     """What is no HTTP at all, with secrets in it, straight to the socket."""
     host, port = bridge.url.removeprefix("http://").split(":")
-    for raw in (f"GET /share/{TOKEN} HTTP/9.9\r\n\r\n", f"{TOKEN}\r\n\r\n", f"GET / HTTP/1.1\r\n{SECRET}\r\n\r\n"):
+    for raw in (
+        f"GET /share/{TOKEN} HTTP/9.9\r\n\r\n",
+        f"{TOKEN}\r\n\r\n",
+        f"GET / HTTP/1.1\r\n{SECRET}\r\n\r\n",
+    ):
         reader, writer = await asyncio.open_connection(host, int(port))
         writer.write(raw.encode())
         await writer.drain()
@@ -169,7 +213,9 @@ STEPS: list[Step] = [
 
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.__name__)
 async def test_canaries_turn_up_nowhere(bridge: Bridge, journal: Journal, step: Step) -> None:
-    """No name, e-mail, token or secret shows in logs, Redis, problems, pages or dead letters, on good and on bad paths."""
+    """No name, e-mail, token or secret shows in logs, Redis, problems, pages or dead letters, on
+    good and on bad paths.
+    """
     replies = await step(bridge)
     await bridge.idle()
     words = canaries(bridge)
@@ -180,7 +226,9 @@ async def test_canaries_turn_up_nowhere(bridge: Bridge, journal: Journal, step: 
 
 
 async def test_links_with_secrets_are_not_logged(bridge: Bridge, journal: Journal) -> None:
-    """No link that opens something by itself is in the log: tests, results, shares, reports, callbacks."""
+    """No link that opens something by itself is in the log: tests, results, shares, reports,
+    callbacks.
+    """
     invited = await invite(bridge)
     an_id = invited.json["invitationId"]
     assert await bridge.equalture.complete(bridge.created()) == 200
@@ -199,6 +247,8 @@ async def test_log_lines_carry_the_request_id(bridge: Bridge, journal: Journal) 
     """The log lines of a request carry the id that its answer has."""
     headers = {"Authorization": f"Bearer {TOKEN}", "X-Request-ID": "find-me"}
     await bridge.ask("GET", "/softgarden/tests", headers=headers)
-    (line,) = [line for line in journal.events("request.handled") if line["request_id"] == "find-me"]
+    (line,) = [
+        line for line in journal.events("request.handled") if line["request_id"] == "find-me"
+    ]
     assert (line["route"], line["status"], line["customer"]) == ("/softgarden/tests", 200, "acme")
     assert [line["request_id"] for line in journal.events("equalture.called")] == ["find-me"] * 2

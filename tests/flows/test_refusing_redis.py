@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from redis import Redis
 
-from bridge.store.commands import Commands
-from bridge.store.connection import durability
+from bridge.store.connect import durability
+from bridge.store.redis_access import RedisAccess
 from tests.flows.conftest import Bridge, Config, Launch, eventually
 from tests.redis_servers import RedisServer, binaries, free_port
 
@@ -50,7 +50,9 @@ def relent(client: Redis) -> None:
 
 @pytest.mark.parametrize("how", ["memory", "replica", "too few replicas"])
 async def test_refused_writes(bridge: Bridge, server: RedisServer, how: str) -> None:
-    """Readiness is 503 with the reason while Redis refuses; nothing is acknowledged; then all goes on by itself."""
+    """Readiness is 503 with the reason while Redis refuses; nothing is acknowledged; then all goes
+    on by itself.
+    """
     invited = await bridge.acme.invite("engineer")
     an_id, made = invited.json["invitationId"], bridge.created()
     with server.client() as client:
@@ -68,7 +70,9 @@ async def test_refused_writes(bridge: Bridge, server: RedisServer, how: str) -> 
 
 
 async def test_deletion_makes_room(bridge: Bridge, server: RedisServer) -> None:
-    """Where Redis has room for nothing else a deletion is done all the same, and nothing of the candidate is left."""
+    """Where Redis has room for nothing else a deletion is done all the same, and nothing of the
+    candidate is left.
+    """
     invited = await bridge.acme.invite("engineer", candidate_id="application-4711")
     an_id, made = invited.json["invitationId"], bridge.created()
     assert await bridge.equalture.complete(made) == 200
@@ -85,7 +89,7 @@ async def test_deletion_makes_room(bridge: Bridge, server: RedisServer) -> None:
 
 async def test_a_replica_is_not_durable(server: RedisServer, bridge: Bridge) -> None:
     """A Redis that is somebody's replica is complained of, so that ``refuse`` refuses it."""
-    commands: Commands = bridge.runtime.commands
+    commands: RedisAccess = bridge.runtime.commands
     assert await durability(commands) == []
     with server.client() as client:
         refuse(client, "replica")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
-from bridge.core.models import Outcome, State
-from bridge.service.records import CREATE_MARGIN
-from bridge.service.tasks import LEASE_LIFE
+from bridge.core.invitation import CreateOutcome, State
+from bridge.service.commit_loop import CREATE_MARGIN
+from bridge.service.task_handlers import LEASE_LIFE
 from tests.flows.conftest import KEY, Bridge, Config, Launch, eventually
 
 APPLICATION = "application-1"
@@ -40,7 +40,9 @@ async def test_notification_is_paid_by_the_next_process(launch: Launch) -> None:
 
 
 async def test_expiry_is_paid_by_the_next_process(launch: Launch) -> None:
-    """An invitation whose deadline passes while no process runs expires, and is notified, when one starts."""
+    """An invitation whose deadline passes while no process runs expires, and is notified, when one
+    starts.
+    """
     first = await launch()
     invited = await first.acme.invite("engineer")
     await first.close()
@@ -67,7 +69,9 @@ async def test_deletion_is_paid_by_the_next_process(launch: Launch) -> None:
 
 
 async def test_hint_is_followed_up_by_the_next_process(launch: Launch) -> None:
-    """A callback answered 200 by a process that ended at once leads to the notification by the next one."""
+    """A callback answered 200 by a process that ended at once leads to the notification by the next
+    one.
+    """
     first = await launch()
     invited = await first.acme.invite("engineer")
     fault = first.equalture.fault("status", hang="before")
@@ -85,7 +89,9 @@ async def test_hint_is_followed_up_by_the_next_process(launch: Launch) -> None:
 
 
 async def test_task_of_a_stopped_process_is_given_back(launch: Launch) -> None:
-    """A process that is stopped in good order gives back what it holds: the next one need not wait for a lease."""
+    """A process that is stopped in good order gives back what it holds: the next one need not wait
+    for a lease.
+    """
     first = await launch()
     invited = await first.acme.invite("engineer")
     await first.equalture.complete(first.created(), send_callback=False)
@@ -99,7 +105,9 @@ async def test_task_of_a_stopped_process_is_given_back(launch: Launch) -> None:
 
 
 async def test_create_cut_off_in_mid_air(launch: Launch) -> None:
-    """A create whose process died ends as uncertain by itself, and a repeat is a new attempt under the same invitationId."""
+    """A create whose process died ends as uncertain by itself, and a repeat is a new attempt under
+    the same invitationId.
+    """
     first = await launch()
     fault = first.equalture.fault("create", hang="after", times=1)
     call = asyncio.create_task(first.acme.invite("engineer", candidate_id=APPLICATION))
@@ -124,13 +132,15 @@ async def test_create_cut_off_in_mid_air(launch: Launch) -> None:
     again = await second.acme.invite("engineer", candidate_id=APPLICATION)
     assert (again.status, again.json["invitationId"]) == (200, record.id)
     outcomes = [attempt.outcome for attempt in (await second.record(record.id)).attempts]
-    assert outcomes == [Outcome.UNKNOWN, Outcome.CREATED]
+    assert outcomes == [CreateOutcome.UNKNOWN, CreateOutcome.CREATED]
     assert await second.equalture.complete(second.created()) == 200
     await second.result(second.acme, record.id, "COMPLETED")
 
 
 async def test_repeat_while_a_dead_process_may_be_creating(launch: Launch) -> None:
-    """A repeat waits while a dead process's create may be under way, is told to come back, and the next one gets through."""
+    """A repeat waits while a dead process's create may be under way, is told to come back, and the
+    next one gets through.
+    """
     first = await launch()
     fault = first.equalture.fault("create", hang="before", times=1)
     call = asyncio.create_task(first.acme.invite("engineer", candidate_id=APPLICATION))
@@ -168,8 +178,12 @@ async def test_everything_survives_many_restarts(launch: Launch) -> None:
         assert (await bridge.acme.read_results(an_id)).json["status"] == "COMPLETED"
 
 
-async def test_links_survive_a_restart_and_die_with_their_key(launch: Launch, config: Config) -> None:
-    """A link works after a restart and while its key is listed; after that it is 404, and a new one takes its place."""
+async def test_links_survive_a_restart_and_die_with_their_key(
+    launch: Launch, config: Config
+) -> None:
+    """A link works after a restart and while its key is listed; after that it is 404, and a new one
+    takes its place.
+    """
     first = await launch()
     invited = await first.acme.invite("engineer")
     view = await first.acme.read_results(invited.json["invitationId"])
@@ -179,6 +193,8 @@ async def test_links_survive_a_restart_and_die_with_their_key(launch: Launch, co
         config.daemon["signing_keys"] = keys
         bridge = await launch()
         assert (await bridge.ask("GET", link)).status == status
-        newest = (await bridge.acme.read_results(invited.json["invitationId"])).json["result"]["resultUrl"]
+        newest = (await bridge.acme.read_results(invited.json["invitationId"])).json["result"][
+            "resultUrl"
+        ]
         assert (newest == link, (await bridge.ask("GET", newest)).status) == (keys == [KEY], 200)
         await bridge.close()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from bridge.sandbox import BridgeReply
-from bridge.store.cipher import KeyRing
+from bridge.store.encryption import KeyRing
 from tests.flows.conftest import Bridge, Config, Journal, Launch
 from tests.flows.test_outage import own_redis  # noqa: F401 - a fixture
 from tests.redis_servers import RedisServer
@@ -27,19 +27,30 @@ def told(line: dict[str, Any], *names: str) -> tuple[Any, ...]:
 
 
 async def test_refused_share_link(bridge: Bridge, journal: Journal) -> None:
-    """A colleague's click that Equalture refuses leaves a warning with code, reason, invitation and customer."""
+    """A colleague's click that Equalture refuses leaves a warning with code, reason, invitation and
+    customer.
+    """
     an_id, result = await completed(bridge)
     bridge.equalture.fault("public_link", status=422)
     assert (await bridge.ask("GET", result["shareUrl"])).status == 503
     line = last(journal)
     names = ("level", "route", "status", "code", "invitation_id", "customer")
-    assert told(line, *names) == ("warning", "/share/{token}", 503, "upstream_refused", an_id, "acme")
+    assert told(line, *names) == (
+        "warning",
+        "/share/{token}",
+        503,
+        "upstream_refused",
+        an_id,
+        "acme",
+    )
     assert "public_link" in line["reason"]
 
 
 @pytest.mark.parametrize("page", ["share", "results", "start"])
 async def test_unknown_and_deleted_links(bridge: Bridge, journal: Journal, page: str) -> None:
-    """A page that is not shown says in the log whether the link is unknown or its candidate deleted."""
+    """A page that is not shown says in the log whether the link is unknown or its candidate
+    deleted.
+    """
     an_id, _ = await completed(bridge)
     url = getattr(bridge.runtime.signer, page)(an_id)
     assert (await bridge.ask("GET", url[:-1])).status == 404
@@ -51,11 +62,17 @@ async def test_unknown_and_deleted_links(bridge: Bridge, journal: Journal, page:
     )
     assert (await bridge.acme.delete(an_id)).status == 204
     assert (await bridge.ask("GET", url)).status == 410
-    assert told(last(journal), "code", "reason", "customer") == ("gone", "This was deleted.", "acme")
+    assert told(last(journal), "code", "reason", "customer") == (
+        "gone",
+        "This was deleted.",
+        "acme",
+    )
 
 
 async def test_sealed_record_behind_links(config: Config, launch: Launch, journal: Journal) -> None:
-    """A record whose key is missing is a page for its reader, and in the log a warning that names the setting."""
+    """A record whose key is missing is a page for its reader, and in the log a warning that names
+    the setting.
+    """
     config.daemon["encryption_keys"] = [SECRET_KEY]
     bridge = await launch()
     an_id, result = await completed(bridge)
@@ -76,13 +93,19 @@ async def test_strangers_never_see_the_stores_words(
     launch: Launch,
     journal: Journal,
 ) -> None:
-    """Without Redis an answer says that the store is away, and nothing of where it is or what it said; the log has it."""
+    """Without Redis an answer says that the store is away, and nothing of where it is or what it
+    said; the log has it.
+    """
     bridge = await launch()
     an_id, result = await completed(bridge)
     callback = bridge.callback_of(bridge.created())
     own_redis.kill()
     await bridge.ask("GET", result["resultUrl"])
-    assert told(last(journal), "level", "code", "invitation_id") == ("warning", "store_unavailable", an_id)
+    assert told(last(journal), "level", "code", "invitation_id") == (
+        "warning",
+        "store_unavailable",
+        an_id,
+    )
     replies: list[BridgeReply] = [
         await bridge.acme.read_results(an_id),
         await bridge.acme.invite("engineer"),
@@ -98,14 +121,24 @@ async def test_strangers_never_see_the_stores_words(
     assert last(journal)["reason"] == bridge.runtime.obstacle
     for reply in replies:
         text = reply.text.lower()
-        assert [word for word in ("redis", "connect", "error 111", "sock", "durable", "append") if word in text] == []
+        assert [
+            word
+            for word in ("redis", "connect", "error 111", "sock", "durable", "append")
+            if word in text
+        ] == []
     assert "Redis is not durable" in last(journal)["reason"]
     bridge.runtime.obstacle = None
-    assert all(line["reason"] for line in journal.events("request.handled") if line["status"] == 503 and "code" in line)
+    assert all(
+        line["reason"]
+        for line in journal.events("request.handled")
+        if line["status"] == 503 and "code" in line
+    )
 
 
 async def test_lines_name_the_invitation(bridge: Bridge, journal: Journal) -> None:
-    """Invite, reading, page, callback and deletion: each leaves a line with the invitation and its customer."""
+    """Invite, reading, page, callback and deletion: each leaves a line with the invitation and its
+    customer.
+    """
     an_id = (await bridge.acme.invite("engineer")).json["invitationId"]
     lines = [last(journal)]
     for method, path in (

@@ -1,4 +1,5 @@
-"""``make lock-check``: the locks install as they are, with old and new pips, whatever was published since.
+"""``make lock-check``: the locks install as they are, with old and new pips, whatever was published
+since.
 
 Fetches what the locks name, and some pips, from where this machine's pip fetches; puts a newer
 release of each package beside it; and makes environments from that folder alone, without a compiler
@@ -66,7 +67,9 @@ def check(home: Path) -> int:
     return 1 if failures else 0
 
 
-def attempt(place: Path, index: Path, program: Path, how: list[str], locked: dict[str, str]) -> str | None:
+def attempt(
+    place: Path, index: Path, program: Path, how: list[str], locked: dict[str, str]
+) -> str | None:
     """Make both stages of the environment and play the demo in it; what is wrong."""
     nothing = place.parent / "nothing"
     nothing.mkdir(exist_ok=True)
@@ -119,7 +122,9 @@ def pip(*arguments: object) -> None:
         sys.exit(done.stdout + done.stderr)
 
 
-def run(command: list[object], environment: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
+def run(
+    command: list[object], environment: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """The command, ended."""
     return subprocess.run(
         [str(part) for part in command],

@@ -9,7 +9,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 
-def publish(index: Path, name: str, version: str, needs: Iterable[str] = (), extra: tuple[str, ...] = ()) -> str:
+def publish(
+    index: Path, name: str, version: str, needs: Iterable[str] = (), extra: tuple[str, ...] = ()
+) -> str:
     """Put a package into the folder; gives its hash, as a lock has it."""
     info = f"{name}-{version}.dist-info"
     metadata = ["Metadata-Version: 2.1", f"Name: {name}", f"Version: {version}"]

@@ -6,12 +6,15 @@ import configparser
 import re
 from fnmatch import fnmatch
 
-from bridge import sockets
+from bridge import connection_limits
 from tests.install.test_environment import ROOT
 
 
 def sent(path: str) -> bool:
-    """Is this file sent to whoever builds the image? The last rule of .dockerignore that fits decides."""
+    """Is this file sent to whoever builds the image?
+
+    The last rule of .dockerignore that fits decides.
+    """
     kept = True
     for line in (ROOT / ".dockerignore").read_text("utf-8").splitlines():
         rule = line.strip()
@@ -28,14 +31,30 @@ def sent(path: str) -> bool:
 
 
 def test_build_context_is_closed() -> None:
-    """No secret, no data and no history is sent to whoever builds the image; what the image is made of, is."""
+    """No secret, no data and no history is sent to whoever builds the image; what the image is made
+    of, is.
+    """
     for path in (
-        *(".env", ".git/config", ".data/appendonly.aof", ".venv/bin/python", "secrets/key", "config/.env"),
-        *("config/customers/acme.yaml", "config/signing-keys", "tests/fakes.py", "deploy/other.pem"),
+        *(
+            ".env",
+            ".git/config",
+            ".data/appendonly.aof",
+            ".venv/bin/python",
+            "secrets/key",
+            "config/.env",
+        ),
+        *(
+            "config/customers/acme.yaml",
+            "config/signing-keys",
+            "tests/fakes.py",
+            "deploy/other.pem",
+        ),
         *("bridge/__pycache__/app.pyc", "dump.rdb", "id_rsa"),
     ):
         assert not sent(path), path
-    copied = re.findall(r"^COPY (?!--)(.+) \S+$", (ROOT / "deploy/Containerfile").read_text("utf-8"), re.MULTILINE)
+    copied = re.findall(
+        r"^COPY (?!--)(.+) \S+$", (ROOT / "deploy/Containerfile").read_text("utf-8"), re.MULTILINE
+    )
     names = [name for line in copied for name in line.split()]
     assert {"bridge", "setup.cfg", "deploy/requirements/run.txt"} <= set(names)
     for name in names:
@@ -51,11 +70,13 @@ def unit() -> configparser.ConfigParser:
 
 
 def test_unit_has_limits() -> None:
-    """The unit bounds memory, core dumps, files and the network; the number of callers in it is the code's."""
+    """The unit bounds memory, core dumps, files and the network; the number of callers in it is the
+    code's.
+    """
     service = unit()["Service"]
     assert service["LimitCORE"] == "0"
     assert service["MemoryMax"]
     assert "10.0.0.0/8" in service["IPAddressDeny"].split()
     files = int(service["LimitNOFILE"])
     text = (ROOT / "deploy" / "assessment-bridge.service").read_text("utf-8")
-    assert f"callers get {sockets.share(files).public:,} of these" in text
+    assert f"callers get {connection_limits.share(files).public:,} of these" in text

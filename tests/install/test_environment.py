@@ -64,18 +64,24 @@ def home(tmp_path: Path) -> Path:
 
 
 def test_newer_releases_do_no_harm(home: Path) -> None:
-    """A lock with extras installs as it was made though everything has a newer release; a second run adds to the first."""
+    """A lock with extras installs as it was made though everything has a newer release; a second
+    run adds to the first.
+    """
     done = install(home, "lock.txt", PIP_USER="1", PIP_REQUIRE_VIRTUALENV="1")
     assert done.returncode == 0, done.stderr
     assert versions(home, "tool", "cover", "reader") == ["1.0", "7.0", "3.0"]
-    (home / "more.txt").write_text(f"more==2.0 {publish(home / 'index', 'more', '2.0', ['tool'])}\n")
+    (home / "more.txt").write_text(
+        f"more==2.0 {publish(home / 'index', 'more', '2.0', ['tool'])}\n"
+    )
     done = install(home, "more.txt")
     assert done.returncode == 0, done.stderr
     assert versions(home, "more", "tool") == ["2.0", "1.0"]
 
 
 def test_lock_with_a_gap(home: Path) -> None:
-    """A lock in which something is missing is refused in the end, by name, and nothing is fetched in its place."""
+    """A lock in which something is missing is refused in the end, by name, and nothing is fetched
+    in its place.
+    """
     lock = home / "lock.txt"
     lock.write_text(lock.read_text().splitlines(keepends=True)[0])
     done = install(home, "lock.txt")
@@ -113,7 +119,9 @@ def test_environment_of_another_python(home: Path) -> None:
 
 
 def test_settings_of_pip_are_passed_on() -> None:
-    """uv fetches from where pip would: index, extra indexes, folders, authorities, proxy, and whatever hosts it trusts."""
+    """uv fetches from where pip would: index, extra indexes, folders, authorities, proxy, and
+    whatever hosts it trusts.
+    """
     code = (
         "import json, sys; sys.path.insert(0, sys.argv[1]); import environment;"
         "print(json.dumps(environment.translated(json.loads(sys.argv[2]))))"

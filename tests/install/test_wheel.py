@@ -76,14 +76,18 @@ def _take_over(name: str, library: Path) -> None:
 def run(commands: Path, cwd: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     nothing = {"PATH": str(cwd), "HOME": str(cwd), "TMPDIR": str(cwd)}
     command = [commands / "assessment-bridge", *arguments]
-    return subprocess.run(command, cwd=cwd, env=nothing, capture_output=True, text=True, timeout=100, check=False)
+    return subprocess.run(
+        command, cwd=cwd, env=nothing, capture_output=True, text=True, timeout=100, check=False
+    )
 
 
 def test_samples_are_the_ones_in_config(wheel: Path) -> None:
     """The wheel has the files of config/ as they are, and nothing else that lies there."""
     with zipfile.ZipFile(wheel) as archive:
         prefix = "bridge/samples/"
-        found = {name.removeprefix(prefix) for name in archive.namelist() if name.startswith(prefix)}
+        found = {
+            name.removeprefix(prefix) for name in archive.namelist() if name.startswith(prefix)
+        }
         assert found == set(SAMPLES)
         for name in SAMPLES:
             assert archive.read(prefix + name) == (ROOT / "config" / name).read_bytes()
@@ -91,14 +95,18 @@ def test_samples_are_the_ones_in_config(wheel: Path) -> None:
 
 @pytest.mark.redis
 def test_demo(commands: Path, tmp_path: Path) -> None:
-    """With the extra [embedded] the installed wheel plays the demo, far from any checkout and without a server on PATH."""
+    """With the extra [embedded] the installed wheel plays the demo, far from any checkout and
+    without a server on PATH.
+    """
     done = run(commands, tmp_path, "demo")
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr
     assert "Everything went as it should" in done.stdout
 
 
 def test_config_init(commands: Path, tmp_path: Path) -> None:
-    """The installed wheel writes the sample configuration, which it then accepts, and overwrites nothing."""
+    """The installed wheel writes the sample configuration, which it then accepts, and overwrites
+    nothing.
+    """
     done = run(commands, tmp_path, "config", "init", "here")
     assert done.returncode == 0, done.stderr
     for name in SAMPLES:
@@ -107,7 +115,12 @@ def test_config_init(commands: Path, tmp_path: Path) -> None:
     key = run(commands, tmp_path, "key", "new").stdout.strip()
     check = [commands / "assessment-bridge", "check", "--config", "here"]
     environment = {"PATH": os.defpath, "BRIDGE_SIGNING_KEY": key}
-    assert subprocess.run(check, cwd=tmp_path, env=environment, capture_output=True, check=False).returncode == 0
+    assert (
+        subprocess.run(
+            check, cwd=tmp_path, env=environment, capture_output=True, check=False
+        ).returncode
+        == 0
+    )
 
 
 def test_config_init_overwrites_nothing(tmp_path: Path) -> None:

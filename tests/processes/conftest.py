@@ -68,19 +68,27 @@ class Daemon:
 
     def entries(self, event: str | None = None) -> list[dict[str, Any]]:
         """The log's lines, of this event or all."""
-        lines = [line for line in self.log.read_text().splitlines() if line.startswith("{") and line.endswith("}")]
+        lines = [
+            line
+            for line in self.log.read_text().splitlines()
+            if line.startswith("{") and line.endswith("}")
+        ]
         entries = [json.loads(line) for line in lines]
         return [entry for entry in entries if event in (None, entry.get("event"))]
 
     def children(self) -> list[int]:
         """Process ids of the workers that it started last, by number."""
-        started = {entry["number"]: entry["pid"] for entry in self.entries("worker_process.started")}
+        started = {
+            entry["number"]: entry["pid"] for entry in self.entries("worker_process.started")
+        }
         return [pid for _, pid in sorted(started.items()) if running(pid)]
 
     async def get(self, path: str, base: str | None = None) -> tuple[int, str]:
         """Status and text of a GET over a fresh connection; (0, why) without an answer."""
         timeout = aiohttp.ClientTimeout(total=5)
-        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True), timeout=timeout) as session:
+        async with aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(force_close=True), timeout=timeout
+        ) as session:
             try:
                 async with session.get((base or self.url) + path) as response:
                     return response.status, await response.text()
@@ -114,7 +122,9 @@ class Daemon:
 
 
 Launch = Callable[..., Daemon]
-"""Starts a daemon with these arguments; *port*: where others of the same test listen, too (else one of its own)."""
+"""Starts a daemon with these arguments; *port*: where others of the same test listen, too (else one
+of its own).
+"""
 
 
 @dataclass(slots=True)
@@ -178,7 +188,9 @@ def place(tmp_path: Path, redis: RedisServer, equalture: EqualtureSandbox) -> Pl
                 "client_id": f"{number}0",
             },
             "equalture": {"client_id": name, "client_secret": SECRETS[name]},
-            "tests": {"items": [{"id": "engineer", "job_id": "job-1", "name": "Engineer", "duration": 30}]},
+            "tests": {
+                "items": [{"id": "engineer", "job_id": "job-1", "name": "Engineer", "duration": 30}]
+            },
         }
         for number, name in enumerate(TOKENS, start=1)
     }
@@ -204,7 +216,9 @@ def launch(place: Place) -> Iterator[Launch]:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
-        daemon = Daemon(process, log, f"http://127.0.0.1:{port}", f"http://127.0.0.1:{admin_port}", folder)
+        daemon = Daemon(
+            process, log, f"http://127.0.0.1:{port}", f"http://127.0.0.1:{admin_port}", folder
+        )
         launched.append(daemon)
         return daemon
 

@@ -1,4 +1,6 @@
-"""Asks as fast as it is answered, over many connections at once, until it is ended: ``flood.py PORT TOKEN CONNECTIONS PATH``."""
+"""Asks as fast as it is answered, over many connections at once, until it is ended: ``flood.py PORT
+TOKEN CONNECTIONS PATH``.
+"""
 
 from __future__ import annotations
 

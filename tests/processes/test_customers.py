@@ -1,4 +1,6 @@
-"""One mistake in one customer's file, seen from outside: at the start, on reload, and when the customer is away and back."""
+"""One mistake in one customer's file, seen from outside: at the start, on reload, and when the
+customer is away and back.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +22,9 @@ def break_globex(place: Place) -> None:
 
 def mend_globex(place: Place, daemon: Daemon) -> None:
     del place.customers["globex"]["equalture"]["client_secert"]
-    (daemon.folder / "customers" / "globex.yaml").write_text(yaml.safe_dump(place.customers["globex"]))
+    (daemon.folder / "customers" / "globex.yaml").write_text(
+        yaml.safe_dump(place.customers["globex"])
+    )
 
 
 async def reload(daemon: Daemon, event: str) -> None:
@@ -34,8 +38,8 @@ async def reload(daemon: Daemon, event: str) -> None:
 async def test_a_broken_file_at_the_start(
     launch: Launch, place: Place, softgarden: SoftgardenSandbox, workers: str
 ) -> None:
-    """The others are served; the one that is set aside is named with every position, asked to come back, shown to operators,
-    and served after a reload that finds everything in order.
+    """The others are served; the one that is set aside is named with every position, asked to come
+    back, shown to operators, and served after a reload that finds everything in order.
     """
     break_globex(place)
     daemon = launch("--workers", workers)
@@ -50,7 +54,9 @@ async def test_a_broken_file_at_the_start(
     refused = await waiting.list_tests()
     assert (refused.status, refused.json["code"]) == (503, "customer_set_aside")
     assert (await daemon.get("/readyz"))[1] == '{"status":"ok"}'
-    assert '"customers_set_aside":{"globex":["' in (await daemon.get("/readyz", daemon.admin_url))[1]
+    assert (
+        '"customers_set_aside":{"globex":["' in (await daemon.get("/readyz", daemon.admin_url))[1]
+    )
 
     await reload(daemon, "config.reload_refused")
     assert (await acme(softgarden, daemon).list_tests()).status == 200
@@ -64,7 +70,12 @@ async def test_a_broken_file_at_the_start(
     await eventually(served)
 
     async def fine() -> bool:
-        return all([(await daemon.get("/readyz", daemon.admin_url))[1] == '{"status":"ok"}' for _ in range(4)])
+        return all(
+            [
+                (await daemon.get("/readyz", daemon.admin_url))[1] == '{"status":"ok"}'
+                for _ in range(4)
+            ]
+        )
 
     await eventually(fine)
     daemon.terminate()
@@ -73,7 +84,9 @@ async def test_a_broken_file_at_the_start(
 
 @pytest.mark.parametrize("workers", ["1", "2"])
 async def test_strict(launch: Launch, place: Place, workers: str) -> None:
-    """``serve --strict`` refuses to start where any file is broken, with 2, whatever the number of workers."""
+    """``serve --strict`` refuses to start where any file is broken, with 2, whatever the number of
+    workers.
+    """
     break_globex(place)
     assert await launch("--strict", "--workers", workers).ended() == 2
 
@@ -88,12 +101,18 @@ async def test_all_broken(launch: Launch, place: Place, softgarden: SoftgardenSa
     assert (await acme(softgarden, daemon).list_tests()).status == 503
 
 
-async def test_a_worker_that_dies_after_a_mistake(launch: Launch, place: Place, softgarden: SoftgardenSandbox) -> None:
-    """A mistake that was made while the daemon runs, in whichever file, does not end it when a worker has to be replaced."""
+async def test_a_worker_that_dies_after_a_mistake(
+    launch: Launch, place: Place, softgarden: SoftgardenSandbox
+) -> None:
+    """A mistake that was made while the daemon runs, in whichever file, does not end it when a
+    worker has to be replaced.
+    """
     daemon = launch("--strict", "--workers", "2")
     await daemon.ready()
     await eventually(lambda: len(daemon.entries("daemon.started")) == 2)
-    (daemon.folder / "bridge.yaml").write_text("nonsense: 1\n" + (daemon.folder / "bridge.yaml").read_text())
+    (daemon.folder / "bridge.yaml").write_text(
+        "nonsense: 1\n" + (daemon.folder / "bridge.yaml").read_text()
+    )
     (daemon.folder / "customers" / "globex.yaml").write_text("}")
     os.kill(daemon.children()[0], signal.SIGKILL)
     await eventually(lambda: len(daemon.entries("worker_process.died")) > 1)
@@ -104,8 +123,12 @@ async def test_a_worker_that_dies_after_a_mistake(launch: Launch, place: Place, 
 
 
 @pytest.mark.parametrize("empty", ["no file", "no folder"])
-async def test_reload_without_any_file(launch: Launch, place: Place, softgarden: SoftgardenSandbox, empty: str) -> None:
-    """A folder that is empty or missing is refused: everybody is served on, and the log says how to serve nobody."""
+async def test_reload_without_any_file(
+    launch: Launch, place: Place, softgarden: SoftgardenSandbox, empty: str
+) -> None:
+    """A folder that is empty or missing is refused: everybody is served on, and the log says how to
+    serve nobody.
+    """
     daemon = launch()
     await daemon.ready()
     shutil.rmtree(daemon.folder / "customers")
@@ -139,8 +162,8 @@ async def test_away_and_back(
     away: str,
     back: Callable[..., object],
 ) -> None:
-    """A report that came while its customer was away is known seconds after it is back, by reload or restart, though the next
-    poll is half an hour off.
+    """A report that came while its customer was away is known seconds after it is back, by reload
+    or restart, though the next poll is half an hour off.
     """
     daemon = launch()
     await daemon.ready()

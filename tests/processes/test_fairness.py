@@ -33,11 +33,15 @@ def flood(daemon: Daemon, path: str) -> Iterator[None]:
         process.wait()
 
 
-@pytest.mark.parametrize("path", ["/softgarden/tests", "/softgarden/results/iv_7" + "A" * 24, "/results/nothing"])
+@pytest.mark.parametrize(
+    "path", ["/softgarden/tests", "/softgarden/results/iv_7" + "A" * 24, "/results/nothing"]
+)
 async def test_flood(launch: Launch, softgarden: SoftgardenSandbox, path: str) -> None:
-    """While one customer (or a stranger) asks as fast as it is answered, another waits for a few of its turns, not for all.
+    """While one customer (or a stranger) asks as fast as it is answered, another waits for a few of
+    its turns, not for all.
 
-    Counted, not timed: how many requests of the flood are answered from one answer of the other customer's to its next.
+    Counted, not timed: how many requests of the flood are answered from one answer of the other
+    customer's to its next.
     """
     daemon = launch()
     await daemon.ready()

@@ -17,9 +17,15 @@ pytestmark = pytest.mark.redis
 
 @pytest.mark.parametrize("how", ["killed", "frozen"])
 async def test_redis_away(
-    launch: Launch, redis: RedisServer, equalture: EqualtureSandbox, softgarden: SoftgardenSandbox, how: str
+    launch: Launch,
+    redis: RedisServer,
+    equalture: EqualtureSandbox,
+    softgarden: SoftgardenSandbox,
+    how: str,
 ) -> None:
-    """Without Redis all that needs it is 503 within two seconds, callbacks too; it recovers by itself."""
+    """Without Redis all that needs it is 503 within two seconds, callbacks too; it recovers by
+    itself.
+    """
     daemon = launch()
     await daemon.ready()
     client = acme(softgarden, daemon)
@@ -52,8 +58,12 @@ async def test_redis_away(
     assert await daemon.ended() == 0
 
 
-async def test_started_without_redis(launch: Launch, redis: RedisServer, softgarden: SoftgardenSandbox) -> None:
-    """A daemon that is started before its Redis waits, says so once, and takes work as soon as Redis is there."""
+async def test_started_without_redis(
+    launch: Launch, redis: RedisServer, softgarden: SoftgardenSandbox
+) -> None:
+    """A daemon that is started before its Redis waits, says so once, and takes work as soon as
+    Redis is there.
+    """
     redis.kill()
     daemon = launch()
 
@@ -90,8 +100,12 @@ def careless(redis: RedisServer) -> RedisServer:
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-async def test_not_durable_refused(launch: Launch, place: Place, careless: RedisServer, workers: str) -> None:
-    """``require_durable: refuse`` ends the daemon with exit code 1 and a log line that says why and what to do."""
+async def test_not_durable_refused(
+    launch: Launch, place: Place, careless: RedisServer, workers: str
+) -> None:
+    """``require_durable: refuse`` ends the daemon with exit code 1 and a log line that says why and
+    what to do.
+    """
     place.document["redis"]["require_durable"] = "refuse"
     daemon = launch("--workers", workers)
     assert await daemon.ended(15) == 1

@@ -12,7 +12,9 @@ from tests.processes.conftest import TOKENS, Launch, Place, eventually
 
 
 async def test_reload(launch: Launch, place: Place, softgarden: SoftgardenSandbox) -> None:
-    """A changed customer is served after SIGHUP; a wrong file leaves the old ones serving; a changed bridge.yaml is told."""
+    """A changed customer is served after SIGHUP; a wrong file leaves the old ones serving; a
+    changed bridge.yaml is told.
+    """
     daemon = launch()
     await daemon.ready()
     customers = daemon.folder / "customers"
@@ -27,7 +29,9 @@ async def test_reload(launch: Launch, place: Place, softgarden: SoftgardenSandbo
     assert (await served.list_tests()).status == 200
 
     changed = place.customers["acme"]
-    changed["softgarden"]["tokens_sha256"].append(hashlib.sha256(b"another-token-of-acme").hexdigest())
+    changed["softgarden"]["tokens_sha256"].append(
+        hashlib.sha256(b"another-token-of-acme").hexdigest()
+    )
     (customers / "acme.yaml").write_text(yaml.safe_dump(changed))
     assert (await client.list_tests()).status == 401
     daemon.process.send_signal(signal.SIGHUP)

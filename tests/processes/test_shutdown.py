@@ -1,4 +1,6 @@
-"""SIGTERM under load: whoever was let in gets an answer, and what was leased goes on elsewhere at once."""
+"""SIGTERM under load: whoever was let in gets an answer, and what was leased goes on elsewhere at
+once.
+"""
 
 from __future__ import annotations
 
@@ -26,7 +28,9 @@ CLAIM = {"fit": "high"}
 
 @dataclass(slots=True)
 class Load:
-    """Callers that invite, report and read as fast as they are answered, at the first daemon that lets them in."""
+    """Callers that invite, report and read as fast as they are answered, at the first daemon that
+    lets them in.
+    """
 
     daemons: list[Daemon]
     callback: str
@@ -38,7 +42,9 @@ class Load:
     stopped: bool = False
 
     async def call(self, method: str, path: str, **kwargs: Any) -> tuple[int, Any]:
-        """One call, at the next daemon where one refuses the connection or says 503; (0, None): nobody let us in."""
+        """One call, at the next daemon where one refuses the connection or says 503; (0, None):
+        nobody let us in.
+        """
         status, answer = 0, None
         for daemon in self.daemons:
             try:
@@ -58,10 +64,17 @@ class Load:
 
     async def invite(self) -> None:
         """Invite somebody; known afterwards if it worked."""
-        person = {"id": str(uuid4()), "firstName": "Ada", "lastName": "Muster", "email": "ada@example.org"}
+        person = {
+            "id": str(uuid4()),
+            "firstName": "Ada",
+            "lastName": "Muster",
+            "email": "ada@example.org",
+        }
         order = {"testId": "engineer", "candidate": person, "callback": self.callback}
         headers = {"Authorization": f"Bearer {TOKENS['acme']}"}
-        status, answer = await self.call("POST", "/softgarden/invitations", json=order, headers=headers)
+        status, answer = await self.call(
+            "POST", "/softgarden/invitations", json=order, headers=headers
+        )
         if status == 200:
             self.invited.append(answer["invitationId"])
         elif status:
@@ -85,7 +98,9 @@ class Load:
                     self.broken.append(f"callback: {status} {answer}")
             if self.invited:
                 headers = {"Authorization": f"Bearer {TOKENS['acme']}"}
-                status, answer = await self.call("GET", f"/softgarden/results/{self.invited[-1]}", headers=headers)
+                status, answer = await self.call(
+                    "GET", f"/softgarden/results/{self.invited[-1]}", headers=headers
+                )
                 if status not in (0, 200):
                     self.broken.append(f"read: {status} {answer}")
             if self.refused > before and len(self.daemons) == 1:
@@ -94,7 +109,11 @@ class Load:
 
 @contextlib.asynccontextmanager
 async def loaded(
-    daemons: Sequence[Daemon], equalture: EqualtureSandbox, softgarden: SoftgardenSandbox, *, keep_alive: bool = False
+    daemons: Sequence[Daemon],
+    equalture: EqualtureSandbox,
+    softgarden: SoftgardenSandbox,
+    *,
+    keep_alive: bool = False,
 ) -> AsyncIterator[Load]:
     """Load on these daemons meanwhile; in the end no caller may have been cut off."""
     acme(softgarden, daemons[0])
@@ -116,7 +135,9 @@ async def loaded(
 async def test_sigterm_under_load(
     launch: Launch, equalture: EqualtureSandbox, softgarden: SoftgardenSandbox, keep_alive: bool
 ) -> None:
-    """Every call that was let in is answered, the exit code is 0, and what softgarden was told is in the store."""
+    """Every call that was let in is answered, the exit code is 0, and what softgarden was told is
+    in the store.
+    """
     daemon = launch()
     await daemon.ready()
     equalture.fault("create", delay=0.3)
@@ -135,7 +156,9 @@ async def test_sigterm_under_load(
 async def test_leased_tasks_are_given_back(
     launch: Launch, place: Place, equalture: EqualtureSandbox, softgarden: SoftgardenSandbox
 ) -> None:
-    """Tasks that a stopping process could not finish are performed by the next one at once, not after their lease."""
+    """Tasks that a stopping process could not finish are performed by the next one at once, not
+    after their lease.
+    """
     place.document["softgarden"]["timeout"] = "30s"  # longer than a stopping worker waits
     daemon = launch()
     await daemon.ready()
@@ -157,8 +180,12 @@ async def test_leased_tasks_are_given_back(
     await successor.ready()
 
 
-async def test_rolling_restart(launch: Launch, equalture: EqualtureSandbox, softgarden: SoftgardenSandbox) -> None:
-    """Two processes on one Redis are replaced one by one under load: no call fails, and every completion is notified."""
+async def test_rolling_restart(
+    launch: Launch, equalture: EqualtureSandbox, softgarden: SoftgardenSandbox
+) -> None:
+    """Two processes on one Redis are replaced one by one under load: no call fails, and every
+    completion is notified.
+    """
     daemons = [launch(), launch()]
     for daemon in daemons:
         await daemon.ready()
@@ -178,7 +205,11 @@ async def test_rolling_restart(launch: Launch, equalture: EqualtureSandbox, soft
     for reference in list(equalture.applications):
         if not equalture.applications[reference].done:
             await equalture.complete(reference, send_callback=False)
-            url = load.daemons[0].url + "/" + equalture.applications[reference].callback_url.split("/", 3)[3]
+            url = (
+                load.daemons[0].url
+                + "/"
+                + equalture.applications[reference].callback_url.split("/", 3)[3]
+            )
             assert await equalture.put_callback(reference, url=url) == 200
 
     def told() -> set[str | None]:

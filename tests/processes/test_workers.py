@@ -21,15 +21,20 @@ pytestmark = pytest.mark.redis
 async def test_a_killed_worker_is_replaced(
     launch: Launch, equalture: EqualtureSandbox, softgarden: SoftgardenSandbox
 ) -> None:
-    """kill -9 of one worker: requests go on being served, it is replaced, and its task is taken over within 15 s."""
+    """kill -9 of one worker: requests go on being served, it is replaced, and its task is taken
+    over within 15 s.
+    """
     daemon = launch("--workers", "2")
     await daemon.ready()
     client = acme(softgarden, daemon)
-    await eventually(lambda: len(daemon.children()) == 2 and len(daemon.entries("daemon.started")) == 2)
+    await eventually(
+        lambda: len(daemon.children()) == 2 and len(daemon.entries("daemon.started")) == 2
+    )
     invited = await client.invite("engineer")
     assert invited.status == 200
 
-    # A notification that hangs: one of the two workers holds its lease and beats its heart. Which one?
+    # A notification that hangs: one of the two workers holds its lease and beats its heart. Which
+    # one?
     hung = softgarden.fault("notify", hang="before", times=1)
     (reference,) = equalture.applications
     assert await equalture.complete(reference) == 200
@@ -66,12 +71,17 @@ def _connected_to(pid: int, port: int) -> bool:
         inodes.add(target.removeprefix("socket:[").removesuffix("]"))
     with open(f"/proc/{pid}/net/tcp") as table:
         rows = [line.split() for line in table][1:]
-    return any(row[9] in inodes and int(row[2].rpartition(":")[2], 16) == port and row[3] == "01" for row in rows)
+    return any(
+        row[9] in inodes and int(row[2].rpartition(":")[2], 16) == port and row[3] == "01"
+        for row in rows
+    )
 
 
 @pytest.mark.parametrize("when", ["serving", "starting"])
 async def test_a_killed_parent_leaves_no_orphans(launch: Launch, when: str) -> None:
-    """kill -9 of the parent: the workers end by themselves and let go of the port, even when they were just starting."""
+    """kill -9 of the parent: the workers end by themselves and let go of the port, even when they
+    were just starting.
+    """
     daemon = launch("--workers", "2")
     if when == "serving":
         await daemon.ready()
@@ -116,8 +126,12 @@ async def test_a_taken_port_is_a_configuration_error(launch: Launch) -> None:
 
 
 @pytest.mark.parametrize("arguments", [("--workers", "2"), ()], ids=["two", "one"])
-async def test_what_no_restart_mends_is_not_restarted(launch: Launch, place: Place, arguments: tuple[str, ...]) -> None:
-    """A Redis URL that cannot be used ends the daemon with 2 at once, with workers too, and ``check`` tells it."""
+async def test_what_no_restart_mends_is_not_restarted(
+    launch: Launch, place: Place, arguments: tuple[str, ...]
+) -> None:
+    """A Redis URL that cannot be used ends the daemon with 2 at once, with workers too, and
+    ``check`` tells it.
+    """
     place.document["redis"]["url"] = "redis://127.0.0.1/0?ssl=true"
     daemon = launch(*arguments)
     assert await daemon.ended(15) == 2
@@ -128,7 +142,9 @@ async def test_what_no_restart_mends_is_not_restarted(launch: Launch, place: Pla
 
 
 async def test_embedded_redis_does_not_keep_the_ports(launch: Launch, place: Place) -> None:
-    """After ``kill -9`` of parent and workers the embedded Redis goes on, holds none of their ports, and is used again."""
+    """After ``kill -9`` of parent and workers the embedded Redis goes on, holds none of their
+    ports, and is used again.
+    """
     place.document["redis"] = {"data_dir": str(place.folder / "data")}
     first = launch("--workers", "2")
     await first.ready()

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from bridge.errors import StoreUnavailable
-from bridge.store.cluster import Cluster
-from bridge.store.commands import Commands
+from bridge.store.cluster_client import ClusterClient
+from bridge.store.redis_access import RedisAccess
 
 CLOSED = "unable to perform operation on <TCPTransport closed=True reading=False 0x7f>; the handler is closed"
 
@@ -50,7 +50,7 @@ class BrokenPipeline:
 
 async def test_a_closed_socket_is_a_redis_that_does_not_answer() -> None:
     """Whatever is asked meanwhile, the store is unavailable for a moment; nothing else escapes."""
-    commands = Commands(Broken(CLOSED))  # type: ignore[arg-type]
+    commands = RedisAccess(Broken(CLOSED))  # type: ignore[arg-type]
     for asked in (
         lambda: commands.run(("GET", "x")),
         lambda: commands.run_all([("GET", "x")]),
@@ -64,13 +64,13 @@ async def test_a_closed_socket_is_a_redis_that_does_not_answer() -> None:
 
 async def test_a_closed_socket_of_one_node() -> None:
     """In a cluster it is that node's trouble: what lives there is unavailable."""
-    cluster = Cluster([("a", 1)], lambda *_: Broken(CLOSED))  # type: ignore[arg-type,return-value]
+    cluster = ClusterClient([("a", 1)], lambda *_: Broken(CLOSED))  # type: ignore[arg-type,return-value]
     cluster._slots = [("a", 1)] * 16_384
-    (answer,) = await Commands(cluster).run_each([("GET", "x")])
+    (answer,) = await RedisAccess(cluster).run_each([("GET", "x")])
     assert isinstance(answer, StoreUnavailable)
 
 
 async def test_other_mistakes_are_not_hidden() -> None:
     """A RuntimeError that speaks of nothing closed is a bug, and is seen as one."""
     with pytest.raises(RuntimeError, match="dictionary"):
-        await Commands(Broken("dictionary changed size")).run(("GET", "x"))  # type: ignore[arg-type]
+        await RedisAccess(Broken("dictionary changed size")).run(("GET", "x"))  # type: ignore[arg-type]

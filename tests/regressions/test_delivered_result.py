@@ -1,4 +1,6 @@
-"""A callback with the right secret and a full report, answered 200, ended EXPIRED when the status said "finished"."""
+"""A callback with the right secret and a full report, answered 200, ended EXPIRED when the status
+said "finished".
+"""
 
 from __future__ import annotations
 
@@ -9,10 +11,12 @@ from typing import Any
 import pytest
 from structlog.typing import EventDict
 
-from bridge.core.lifecycle import DENIAL_PATIENCE, LATE_WINDOW
-from bridge.core.models import Invitation, Progress, Result, State, TaskKind
+from bridge.core.assessment import Progress, Result
+from bridge.core.invitation import Invitation, State
+from bridge.core.lifecycle import LATE_WINDOW, NO_RESULT_TIMEOUT
+from bridge.core.queueing import TaskKind
 from bridge.errors import ContractBroken, Refused, StoreUnavailable, Unavailable
-from bridge.service.words import UNPRINTABLE, WORDS_LIMIT
+from bridge.service.status_words import UNPRINTABLE, WORDS_LIMIT
 from tests.service.fakes import ACME, RESULT, World, make_customer
 
 REPORT = Result(fit="low")
@@ -44,18 +48,24 @@ async def go_on(world: World, one: Invitation, states: tuple[State, ...]) -> Inv
     ids=str,
 )
 @pytest.mark.parametrize("report", [REPORT, None], ids=["report", "hint"])
-async def test_results_decide_after_a_hint(world: World, status: Any, report: Result | None) -> None:
-    """Whatever the status says or fails with: after a callback or event Equalture's own result completes at once."""
+async def test_results_decide_after_a_hint(
+    world: World, status: Any, report: Result | None
+) -> None:
+    """Whatever the status says or fails with: after a callback or event Equalture's own result
+    completes at once.
+    """
     one = await world.invited()
     world.provider.script.on("status", status)
-    await world.hint(one, report)
+    await world.unverified_report(one, report)
     await world.work()
     done = await world.load(one)
     assert (State.COMPLETED, True, RESULT) == (done.state, done.confirmed, done.result)
 
 
 async def test_without_a_hint_the_word_decides(world: World) -> None:
-    """An invitation that is only polled is asked for its status alone while that does not mean finished."""
+    """An invitation that is only polled is asked for its status alone while that does not mean
+    finished.
+    """
     await world.invited()
     world.provider.script.on("status", Progress(False, "finished", known=False))
     world.clock.advance(ACME.equalture.poll_every)
@@ -64,38 +74,49 @@ async def test_without_a_hint_the_word_decides(world: World) -> None:
 
 
 async def test_report_wins_over_expiry(world: World) -> None:
-    """A report for which Equalture never has a result is COMPLETED within an hour, though the deadline comes first."""
+    """A report for which Equalture never has a result is COMPLETED within an hour, though the
+    deadline comes first.
+    """
     one = await world.invited()
     world.provider.script.on("results", None)
     world.clock.advance(ACME.equalture.link_life - timedelta(minutes=5))
     await world.work()
     seen = world.clock()
-    await world.hint(one, REPORT)
+    await world.unverified_report(one, REPORT)
     done = await go_on(world, one, (State.COMPLETED, State.EXPIRED))
-    assert (State.COMPLETED, REPORT, False, seen) == (done.state, done.result, done.confirmed, done.completed_at)
+    assert (State.COMPLETED, REPORT, False, seen) == (
+        done.state,
+        done.result,
+        done.confirmed,
+        done.completed_at,
+    )
     assert world.clock() == seen + timedelta(minutes=5)
     assert TaskKind.NOTIFY in world.kinds()
 
 
 async def test_report_after_expiry_completes(world: World) -> None:
-    """A late report completes an expired invitation within an hour, also while Equalture has no result of its own."""
+    """A late report completes an expired invitation within an hour, also while Equalture has no
+    result of its own.
+    """
     one = await world.invited()
     world.provider.script.on("status", Progress(False, "invited"))
     world.provider.script.on("results", None)
     await go_on(world, one, (State.EXPIRED,))
     world.clock.advance(30 * LATE_WINDOW)
     seen = world.clock()
-    await world.hint(one, REPORT)
+    await world.unverified_report(one, REPORT)
     done = await go_on(world, one, (State.COMPLETED,))
     assert (REPORT, seen) == (done.result, done.completed_at)
-    assert world.clock() == seen + DENIAL_PATIENCE
+    assert world.clock() == seen + NO_RESULT_TIMEOUT
 
 
 async def test_own_result_corrects_what_was_believed(world: World) -> None:
-    """After a report has counted Equalture is asked on, and what it says in the end takes the report's place."""
+    """After a report has counted Equalture is asked on, and what it says in the end takes the
+    report's place.
+    """
     one = await world.invited()
     world.provider.script.on("results", None)
-    await world.hint(one, REPORT)
+    await world.unverified_report(one, REPORT)
     await go_on(world, one, (State.COMPLETED,))
     world.provider.script.on("results", RESULT)
     for _ in range(3):
@@ -110,7 +131,11 @@ async def test_own_result_corrects_what_was_believed(world: World) -> None:
 
 
 def unknown(journal: list[EventDict]) -> list[tuple[str, str]]:
-    return [(entry["customer"], entry["word"]) for entry in journal if entry["event"] == "status.unknown_word"]
+    return [
+        (entry["customer"], entry["word"])
+        for entry in journal
+        if entry["event"] == "status.unknown_word"
+    ]
 
 
 async def polled(world: World, *words: str, customer: str = "acme") -> None:
@@ -119,7 +144,9 @@ async def polled(world: World, *words: str, customer: str = "acme") -> None:
 
 
 async def test_unknown_word_is_said_once(world: World, journal: list[EventDict]) -> None:
-    """A status word that nobody knows is a warning once for each customer, and can be asked for afterwards."""
+    """A status word that nobody knows is a warning once for each customer, and can be asked for
+    afterwards.
+    """
     world.customers["globex"] = make_customer("globex")
     await world.invited()
     world.provider.script.on("status", Progress(False, "Finished", known=False))
@@ -135,7 +162,9 @@ async def test_unknown_word_is_said_once(world: World, journal: list[EventDict])
 
 async def test_word_that_may_be_a_name_is_not_shown(world: World, journal: list[EventDict]) -> None:
     """Only one plain word is shown; whatever else stands in a status may name somebody."""
-    await polled(world, "Ada Muster", "ada@example.org", "x" * 41, "fertig!", "Müller", "tested_ok-now")
+    await polled(
+        world, "Ada Muster", "ada@example.org", "x" * 41, "fertig!", "Müller", "tested_ok-now"
+    )
     assert [("acme", UNPRINTABLE), ("acme", "tested_ok-now")] == unknown(journal)
     assert (UNPRINTABLE, "tested_ok-now") == await world.words.known(ACME)
 
@@ -146,7 +175,9 @@ async def test_words_are_bounded(world: World, journal: list[EventDict]) -> None
     assert WORDS_LIMIT == len(unknown(journal)) == len(await world.words.known(ACME))
 
 
-async def test_word_that_cannot_be_kept_is_said_all_the_same(world: World, journal: list[EventDict]) -> None:
+async def test_word_that_cannot_be_kept_is_said_all_the_same(
+    world: World, journal: list[EventDict]
+) -> None:
     """A store that is away costs a check nothing: the word is in the log."""
 
     async def away(*_: object, **__: object) -> None:

@@ -1,4 +1,6 @@
-"""Small leaks: exception messages and cache keys in the log, a vendor's host in a policy, a short cut after a deletion."""
+"""Small leaks: exception messages and cache keys in the log, a vendor's host in a policy, a short
+cut after a deletion.
+"""
 
 from __future__ import annotations
 
@@ -35,9 +37,15 @@ def stream(request: pytest.FixtureRequest) -> Iterator[io.StringIO]:
 
 
 def test_messages_of_other_peoples_exceptions(stream: io.StringIO) -> None:
-    """A traceback names types and places; the message only of errors of ours, which hold nothing private."""
+    """A traceback names types and places; the message only of errors of ours, which hold nothing
+    private.
+    """
     log = structlog.get_logger()
-    for error in (KeyError("Ada Muster"), ExceptionGroup("Ada", [ValueError("Muster")]), StoreUnavailable("no Redis")):
+    for error in (
+        KeyError("Ada Muster"),
+        ExceptionGroup("Ada", [ValueError("Muster")]),
+        StoreUnavailable("no Redis"),
+    ):
         try:
             raise error
         except Exception:
@@ -45,13 +53,22 @@ def test_messages_of_other_peoples_exceptions(stream: io.StringIO) -> None:
     text = stream.getvalue()
     assert "Ada" not in text
     assert "Muster" not in text
-    for word in ("KeyError", "ExceptionGroup", "ValueError", "StoreUnavailable", "no Redis", "test_leaks.py"):
+    for word in (
+        "KeyError",
+        "ExceptionGroup",
+        "ValueError",
+        "StoreUnavailable",
+        "no Redis",
+        "test_leaks.py",
+    ):
         assert word in text
 
 
 @pytest.mark.parametrize("form", ["json", "console"])
 def test_no_letter_commands_a_terminal(form: str) -> None:
-    """Neither a value nor an exception's text reaches a terminal as a command, nor makes a second line."""
+    """Neither a value nor an exception's text reaches a terminal as a command, nor makes a second
+    line.
+    """
     stream, root = io.StringIO(), logging.getLogger()
     handlers, level = list(root.handlers), root.level
     evil = "\x1b[2J\x1b]0;x\x07\r\n\x9b1m\u2028\u202eevent=fine"
@@ -78,7 +95,11 @@ def test_no_letter_commands_a_terminal(form: str) -> None:
 async def test_asyncio_does_not_repeat_them(stream: io.StringIO) -> None:
     """asyncio's own complaint about a failed task is told without the task's representation."""
     asyncio.get_running_loop().call_exception_handler(
-        {"message": "Task exception was never retrieved", "exception": ValueError("Muster"), "future": "Muster"}
+        {
+            "message": "Task exception was never retrieved",
+            "exception": ValueError("Muster"),
+            "future": "Muster",
+        }
     )
     assert "Task exception was never retrieved" in stream.getvalue()
     assert "Muster" not in stream.getvalue()
@@ -92,16 +113,22 @@ async def test_cache_keys(stream: io.StringIO) -> None:
 
 @pytest.mark.parametrize("host", ["a;script-src", "a,b", "a'", 'a"', "a*b", "a$b"])
 def test_hosts_that_a_policy_would_read(host: str) -> None:
-    """A vendor's link whose host has punctuation, which a Content-Security-Policy would take as its own, is no link."""
+    """A vendor's link whose host has punctuation, which a Content-Security-Policy would take as its
+    own, is no link.
+    """
     created = schemas.read_created({"reference_id": "r", "assessment_url": f"https://{host}/x"})
     assert created.assessment_url is None
 
 
 async def test_short_cut_goes_with_the_deletion() -> None:
-    """After a deletion the provider's id leads nowhere, also when its application was only made then."""
+    """After a deletion the provider's id leads nowhere, also when its application was only made
+    then.
+    """
     world = World()
     one = await world.invited()
     await world.erasure.erase(ACME, one.id)
     assert await world.references.find("acme", "ref-1") == ()
-    await world.events.known(await world.load(one), "ref-1", await world.events.expect(one, "ref-1"))
+    await world.events.known(
+        await world.load(one), "ref-1", await world.events.expect(one, "ref-1")
+    )
     assert await world.references.find("acme", "ref-1") == ()

@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from bridge.core.models import Progress, State, Step
+from bridge.core.assessment import Progress
+from bridge.core.invitation import State, Transition
 from bridge.errors import StoreUnavailable, Unavailable
 from tests.service.fakes import ACME, World
 
@@ -22,7 +23,9 @@ async def test_failed_invitation_keeps_nothing_of_the_person() -> None:
 
 
 async def test_deletion_takes_expired_predecessors_along() -> None:
-    """Erasing an invitation erases the expired ones of the same order, whose answers perhaps never reached softgarden."""
+    """Erasing an invitation erases the expired ones of the same order, whose answers perhaps never
+    reached softgarden.
+    """
     world = World()
     one = await world.invited()
     world.provider.script.on("status", Progress(False, "invited"))
@@ -35,12 +38,16 @@ async def test_deletion_takes_expired_predecessors_along() -> None:
     world.clock.advance(timedelta(seconds=2))
     await world.work()
     assert {""} == {known.application_id async for known in world.store.scan()}
-    assert [None, None] == [(await world.load(each)).attempts[0].reference_id for each in (one, two)]
+    assert [None, None] == [
+        (await world.load(each)).attempts[0].reference_id for each in (one, two)
+    ]
 
 
 @pytest.mark.parametrize("commits", range(4))
 async def test_deletion_that_is_cut_off_finds_them_again(commits: int) -> None:
-    """Wherever a deletion is cut off, its repetition erases every expired predecessor, also the one before the last."""
+    """Wherever a deletion is cut off, its repetition erases every expired predecessor, also the one
+    before the last.
+    """
     world = World()
     world.provider.script.on("status", Progress(False, "invited"))
     made = []
@@ -51,7 +58,7 @@ async def test_deletion_that_is_cut_off_finds_them_again(commits: int) -> None:
     made.append(await world.invited())
     commit, left = world.store.commit, commits
 
-    async def until_away(step: Step) -> bool:
+    async def until_away(step: Transition) -> bool:
         nonlocal left
         world.store.down = left == 0
         left -= 1

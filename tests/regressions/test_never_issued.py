@@ -1,4 +1,6 @@
-"""softgarden was notified of invitations whose id it never got, and asked for what had been replaced meanwhile (404)."""
+"""softgarden was notified of invitations whose id it never got, and asked for what had been
+replaced meanwhile (404).
+"""
 
 from __future__ import annotations
 
@@ -7,18 +9,19 @@ from datetime import timedelta
 
 import pytest
 
-from bridge.core import translate
-from bridge.core.links import Links
-from bridge.core.models import Invitation, State, TaskKind
+from bridge.core import invitation_view
+from bridge.core.invitation import Invitation, State
+from bridge.core.links import LinkSigner
+from bridge.core.queueing import TaskKind
 from bridge.errors import OutcomeUnknown, StoreUnavailable, UnknownInvitation
-from bridge.service.results import Results
-from bridge.store import records
+from bridge.service.reports_and_results import ReportsAndResults
+from bridge.store import record_codec
 from tests.core.build import COMPLETED, LOST_BUT_COMPLETED
 from tests.fakes import MemoryStore, _Task
 from tests.service.fakes import ACME, RESULT, World, order
 
 UNKNOWN = OutcomeUnknown("equalture", "create", "no answer")
-LINKS = Links("https://bridge.example.com", [b"k" * 32])
+LINKS = LinkSigner("https://bridge.example.com", [b"k" * 32])
 
 
 async def lost(world: World) -> Invitation:
@@ -42,9 +45,11 @@ async def work_for(world: World, time: timedelta) -> None:
 
 
 async def test_completed_without_an_id_is_not_notified_until_it_has_one(world: World) -> None:
-    """A report on a lost create completes it in silence; softgarden's repeat gets that id, and then the notification."""
+    """A report on a lost create completes it in silence; softgarden's repeat gets that id, and then
+    the notification.
+    """
     one = await lost(world)
-    await world.hint(one)
+    await world.unverified_report(one)
     await world.work()
     await work_for(world, timedelta(days=2))
     assert State.COMPLETED is (await world.load(one)).state
@@ -53,7 +58,7 @@ async def test_completed_without_an_id_is_not_notified_until_it_has_one(world: W
     again = await world.invited()
     assert (one.id, 1) == (again.id, len(world.provider.drafts))
     assert again.deadline is not None
-    assert LINKS.start(one.id) == translate.test_url(again, ACME, LINKS)
+    assert LINKS.start(one.id) == invitation_view.candidate_url(again, ACME, LINKS)
     await world.work()
     assert [one.id] == notified(world)
     done = await world.load(one)
@@ -69,7 +74,9 @@ async def test_expired_without_an_id_is_never_notified(world: World) -> None:
 
 
 async def test_answer_that_became_an_error_is_no_issue(world: World) -> None:
-    """Made and stored, but answered with an error, since Redis went away right then: not notified until a repeat gets it."""
+    """Made and stored, but answered with an error, since Redis went away right then: not notified
+    until a repeat gets it.
+    """
     apply = world.records.apply
 
     async def away(invitation: Invitation, event: object, customer: object) -> Invitation:
@@ -83,7 +90,7 @@ async def test_answer_that_became_an_error_is_no_issue(world: World) -> None:
     world.records.apply = apply  # type: ignore[method-assign]
     (one,) = [known async for known in world.store.scan()]
     assert State.INVITED is one.state
-    await world.hint(one)
+    await world.unverified_report(one)
     await world.work()
     await world.work()
     assert State.COMPLETED is (await world.load(one)).state
@@ -94,7 +101,9 @@ async def test_answer_that_became_an_error_is_no_issue(world: World) -> None:
 
 
 async def test_commit_that_was_applied_though_it_failed_is_no_issue(world: World) -> None:
-    """Redis took the create's outcome, but its answers got lost for so long that softgarden was told 504: no notification."""
+    """Redis took the create's outcome, but its answers got lost for so long that softgarden was
+    told 504: no notification.
+    """
     commit = MemoryStore.commit
     deaf = False
 
@@ -121,7 +130,7 @@ async def test_commit_that_was_applied_though_it_failed_is_no_issue(world: World
     world.store.load = load  # type: ignore[method-assign]
     (one,) = [known async for known in world.store.scan()]
     assert (State.INVITED, False) == (one.state, one.issued)
-    await world.hint(one)
+    await world.unverified_report(one)
     await world.work()
     await world.work()
     assert State.COMPLETED is (await world.load(one)).state
@@ -129,11 +138,13 @@ async def test_commit_that_was_applied_though_it_failed_is_no_issue(world: World
 
 
 async def test_reading_proves_that_softgarden_has_the_id(world: World) -> None:
-    """An invitation that softgarden asks for counts as issued, should Redis have lost the note of it."""
+    """An invitation that softgarden asks for counts as issued, should Redis have lost the note of
+    it.
+    """
     one = await lost(world)
-    await world.hint(one)
+    await world.unverified_report(one)
     await world.work()
-    results = Results(world.records, world.store, world.directory, LINKS)
+    results = ReportsAndResults(world.records, world.store, world.directory, LINKS)
     assert "COMPLETED" == (await results.read(ACME, one.id)).status
     await world.work()
     assert [one.id] == notified(world)
@@ -143,7 +154,7 @@ async def test_reading_proves_that_softgarden_has_the_id(world: World) -> None:
 async def test_queued_by_an_older_version(world: World) -> None:
     """A notification that stands in the queue of an id that nobody got is dropped, not sent."""
     one = await lost(world)
-    await world.hint(one)
+    await world.unverified_report(one)
     await world.work()
     world.store._tasks[one.id, TaskKind.NOTIFY] = _Task("acme", world.clock())
     assert 1 == await world.work()
@@ -151,13 +162,17 @@ async def test_queued_by_an_older_version(world: World) -> None:
 
 
 async def test_what_was_never_issued_goes_when_it_is_replaced(world: World) -> None:
-    """Also where its application is known: a new order erases the expired one, and the application is anonymised."""
+    """Also where its application is known: a new order erases the expired one, and the application
+    is anonymised.
+    """
     one = await lost(world)
     await work_for(world, 2 * ACME.equalture.link_life)
     two = await world.invited()
     assert two.id != one.id
     with pytest.raises(UnknownInvitation):
-        await Results(world.records, world.store, world.directory, LINKS).read(ACME, one.id)
+        await ReportsAndResults(world.records, world.store, world.directory, LINKS).read(
+            ACME, one.id
+        )
     assert [] == notified(world)
 
 
@@ -165,7 +180,7 @@ async def test_late_report_of_a_replaced_order_is_not_lost(world: World) -> None
     """A report on a lost and expired order is served to whoever orders again, not erased."""
     one = await lost(world)
     await work_for(world, 2 * ACME.equalture.link_life)
-    await world.hint(one)
+    await world.unverified_report(one)
     again = await world.invitations.invite(ACME, order())
     assert one.id == again.id
     await world.work()
@@ -177,9 +192,9 @@ async def test_late_report_of_a_replaced_order_is_not_lost(world: World) -> None
 @pytest.mark.parametrize("record", [COMPLETED, LOST_BUT_COMPLETED])
 def test_record_from_before(record: Invitation) -> None:
     """In records that an older version wrote, whoever had a link was given its id."""
-    data = records.dump_invitation(record)
+    data = record_codec.dump_invitation(record)
     old = data.replace(b',"issued":1', b"").replace(b',"issued":0', b"")
     assert old != data
-    read = records.load_invitation(record.id, 3, old)
+    read = record_codec.load_invitation(record.id, 3, old)
     assert read == replace(record, version=3, issued=bool(record.live_attempt))
-    assert record == replace(records.load_invitation(record.id, 3, data), version=0)
+    assert record == replace(record_codec.load_invitation(record.id, 3, data), version=0)

@@ -1,4 +1,6 @@
-"""With its callback lost a result came only with the next poll, however often softgarden asked for it."""
+"""With its callback lost a result came only with the next poll, however often softgarden asked for
+it.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +8,25 @@ from datetime import timedelta
 
 import pytest
 
-from bridge.core.links import Links
-from bridge.core.models import Progress, State
+from bridge.core.assessment import Progress
+from bridge.core.invitation import State
+from bridge.core.links import LinkSigner
 from bridge.errors import OutcomeUnknown, StoreUnavailable
-from bridge.service.results import LOOK_EVERY, Results
+from bridge.service.reports_and_results import LOOK_EVERY, ReportsAndResults
 from tests.service.fakes import ACME, World
 
-LINKS = Links("https://bridge.example.com", [b"k" * 32])
+LINKS = LinkSigner("https://bridge.example.com", [b"k" * 32])
 
 
-def reader(world: World) -> Results:
+def reader(world: World) -> ReportsAndResults:
     """One process's."""
-    return Results(world.records, world.store, world.directory, LINKS)
+    return ReportsAndResults(world.records, world.store, world.directory, LINKS)
 
 
 async def test_reading_makes_a_check_due(world: World) -> None:
-    """softgarden's reading of a PENDING result has Equalture asked at once, and the next one shows what came of it."""
+    """softgarden's reading of a PENDING result has Equalture asked at once, and the next one shows
+    what came of it.
+    """
     one, reads, woken = await world.invited(), reader(world), world.woken
     assert "PENDING" == (await reads.read(ACME, one.id)).status
     assert woken + 1 == world.woken
@@ -30,7 +35,9 @@ async def test_reading_makes_a_check_due(world: World) -> None:
 
 
 async def test_once_a_minute(world: World) -> None:
-    """However many processes are asked however often, Equalture is asked once a minute for one invitation."""
+    """However many processes are asked however often, Equalture is asked once a minute for one
+    invitation.
+    """
     one, other = await world.invited(), await world.invited("application-2")
     world.provider.script.on("status", Progress(False, "invited"))
     processes = [reader(world) for _ in range(3)]
@@ -66,7 +73,7 @@ async def test_most_reads_do_not_touch_the_queue(world: World) -> None:
 
 async def test_memory_is_bounded(world: World) -> None:
     """Only the last readings are remembered."""
-    reads = Results(world.records, world.store, world.directory, LINKS, remembered=3)
+    reads = ReportsAndResults(world.records, world.store, world.directory, LINKS, remembered=3)
     for number in range(5):
         await reads.read(ACME, (await world.invited(f"application-{number}")).id)
     assert 3 == len(reads._looked)

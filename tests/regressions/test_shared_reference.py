@@ -1,4 +1,6 @@
-"""Equalture gave two invitations the same reference id; nobody was told, and a deletion of one anonymised the other's test."""
+"""Equalture gave two invitations the same reference id; nobody was told, and a deletion of one
+anonymised the other's test.
+"""
 
 from __future__ import annotations
 
@@ -6,11 +8,12 @@ import asyncio
 
 from structlog.typing import EventDict
 
-from bridge.core.models import Created, Invitation, Progress, State
+from bridge.core.assessment import CreatedApplication, Progress
+from bridge.core.invitation import Invitation, State
 from bridge.errors import Unavailable
 from tests.service.fakes import ACME, World
 
-SAME = Created("ref-1", "https://equalture.example.com/test/1")
+SAME = CreatedApplication("ref-1", "https://equalture.example.com/test/1")
 
 
 async def two(world: World) -> tuple[Invitation, Invitation]:
@@ -24,21 +27,32 @@ def anonymised(world: World) -> list[str]:
 
 
 async def test_sharing_is_said_at_once(world: World, journal: list[EventDict]) -> None:
-    """The second invitation with the same application is an error in the log, with both ids, and can be listed."""
+    """The second invitation with the same application is an error in the log, with both ids, and
+    can be listed.
+    """
     one, other = await two(world)
     (said,) = [entry for entry in journal if entry["event"] == "reference.shared"]
-    assert ("error", other.id, [one.id]) == (said["log_level"], said["invitation_id"], said["others"])
+    assert ("error", other.id, [one.id]) == (
+        said["log_level"],
+        said["invitation_id"],
+        said["others"],
+    )
     assert {one.id: (other.id,), other.id: (one.id,)} == await world.operations.shared()
     await world.invited("application-1")
     assert 1 == len([entry for entry in journal if entry["event"] == "reference.shared"])
 
 
 async def test_deletion_spares_what_another_one_holds(world: World) -> None:
-    """The first deletion is complete here and calls nobody; the last one has the application anonymised."""
+    """The first deletion is complete here and calls nobody; the last one has the application
+    anonymised.
+    """
     one, other = await two(world)
     await world.erasure.erase(ACME, one.id)
     gone = await world.load(one)
-    assert (State.ERASED, [None]) == (gone.state, [attempt.reference_id for attempt in gone.attempts])
+    assert (State.ERASED, [None]) == (
+        gone.state,
+        [attempt.reference_id for attempt in gone.attempts],
+    )
     assert [] == anonymised(world)
     await world.work()
     assert State.COMPLETED is (await world.completed_by_poll(other)).state
@@ -67,8 +81,10 @@ async def test_silent_provider_owes_nothing_to_the_first(world: World) -> None:
 
 
 async def test_create_without_a_link_spares_the_living(world: World) -> None:
-    """A second create that is answered with the first one's application and no link fails, and harms the first one not."""
-    world.provider.script.on("create", SAME, Created("ref-1", None))
+    """A second create that is answered with the first one's application and no link fails, and
+    harms the first one not.
+    """
+    world.provider.script.on("create", SAME, CreatedApplication("ref-1", None))
     one = await world.invited("application-1")
     (failed,) = await asyncio.gather(world.invited("application-2"), return_exceptions=True)
     assert isinstance(failed, Exception)
@@ -86,7 +102,9 @@ async def test_event_reaches_both(world: World) -> None:
 
 
 async def test_stale_reference_holds_nothing(world: World) -> None:
-    """What the references say of an invitation whose record does not hold the application keeps no deletion waiting."""
+    """What the references say of an invitation whose record does not hold the application keeps no
+    deletion waiting.
+    """
     one = await world.invited()
     await world.references.remember("acme", "ref-1", "iv_7" + "x" * 24)
     other = await world.invited("application-2")

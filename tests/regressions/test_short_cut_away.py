@@ -1,10 +1,12 @@
-"""The way from an application to its invitation lies in another part of Redis than the invitation; that part away made orphans."""
+"""The way from an application to its invitation lies in another part of Redis than the invitation;
+that part away made orphans.
+"""
 
 from __future__ import annotations
 
 from structlog.typing import EventDict
 
-from bridge.core.models import State
+from bridge.core.invitation import State
 from bridge.errors import StoreUnavailable
 from tests.service.fakes import MemoryReferences, World
 
@@ -20,7 +22,9 @@ class Away(MemoryReferences):
 
 
 async def test_create_without_the_short_cut(journal: list[EventDict]) -> None:
-    """An application that was made is written down although its short cut cannot be kept, and its result is found."""
+    """An application that was made is written down although its short cut cannot be kept, and its
+    result is found.
+    """
     world = World(references=Away())
     one = await world.invited()
     assert one.state is State.INVITED

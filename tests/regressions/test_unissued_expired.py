@@ -1,4 +1,5 @@
-"""An invitation that expired with an unknown create kept the application's id although its successor was deleted (chaos, seed 1).
+"""An invitation that expired with an unknown create kept the application's id although its
+successor was deleted (chaos, seed 1).
 
 softgarden never got the id of the expired one, so nobody could ever have asked for its deletion.
 """
@@ -7,13 +8,16 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.core.models import Progress, State
+from bridge.core.assessment import Progress
+from bridge.core.invitation import State
 from bridge.errors import OutcomeUnknown
 from tests.service.fakes import ACME, World
 
 
 async def test_what_was_never_issued_goes_when_it_is_replaced() -> None:
-    """A new order erases the expired invitation whose id nobody got, so that a deletion leaves nothing of the candidate."""
+    """A new order erases the expired invitation whose id nobody got, so that a deletion leaves
+    nothing of the candidate.
+    """
     world = World()
     created = world.provider.script._plan["create"][0]
     world.provider.script.on("create", OutcomeUnknown("equalture", "create", "no answer"), created)
@@ -44,7 +48,9 @@ async def test_what_was_issued_stays_when_it_is_replaced() -> None:
 
 
 async def test_what_came_before_it_goes_with_the_deletion() -> None:
-    """The expired invitation before one that was never issued still goes with the deletion of the one after it."""
+    """The expired invitation before one that was never issued still goes with the deletion of the
+    one after it.
+    """
     world = World()
     created = world.provider.script._plan["create"][0]
     world.provider.script.on("status", Progress(False, "invited"))

@@ -1,4 +1,6 @@
-"""What looks after things beside the daemon's work ended without a word at the first mistake, until the next restart."""
+"""What looks after things beside the daemon's work ended without a word at the first mistake, until
+the next restart.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +32,9 @@ class Absences:
 
 async def test_absences_are_looked_for_again() -> None:
     """A customer who is back gets its turn although a look for it failed, and the failure is said."""
-    services = SimpleNamespace(tasks=SimpleNamespace(serves=lambda _: True), records=SimpleNamespace(clock=lambda: NOW))
+    services = SimpleNamespace(
+        tasks=SimpleNamespace(serves=lambda _: True), records=SimpleNamespace(clock=lambda: NOW)
+    )
     absences = Absences()
     runtime: Any = SimpleNamespace(changed=asyncio.Event(), absences=absences, services=services)
     with capture_logs() as logs:
@@ -51,4 +55,6 @@ async def test_a_watch_that_dies_is_told() -> None:
             serve._watch(stack, "dies", dies())
             serve._watch(stack, "sleeps", asyncio.sleep(3600))
             await eventually(lambda: bool(logs))
-    assert [(entry["event"], entry["log_level"]) for entry in logs] == [("daemon.watch_died", "error")]
+    assert [(entry["event"], entry["log_level"]) for entry in logs] == [
+        ("daemon.watch_died", "error")
+    ]

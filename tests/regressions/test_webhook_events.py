@@ -1,6 +1,8 @@
-"""Webhooks crashed: redis-py makes a bool of what SET with GET gives, so the short cut's script read no text.
+"""Webhooks crashed: redis-py makes a bool of what SET with GET gives, so the short cut's script
+read no text.
 
-An event that came before the create's answer made the invite a 500, a repeated event too; and a repeated one was acted upon.
+An event that came before the create's answer made the invite a 500, a repeated event too; and a
+repeated one was acted upon.
 """
 
 from __future__ import annotations
@@ -11,19 +13,21 @@ import pytest
 
 from bridge.equalture import signature
 from bridge.errors import BadSignature
-from bridge.store.connection import open_client
-from bridge.store.references import RedisReferences
+from bridge.store.connect import open_client
+from bridge.store.reference_index import RedisReferenceIndex
 from tests.redis_servers import RedisServer, binaries
 from tests.service.fakes import ACME, NOW, World
 
 
 @pytest.mark.redis
 async def test_references_on_a_real_redis() -> None:
-    """What waits for an application is told once, a known one is found, and a forgotten one is gone with its key."""
+    """What waits for an application is told once, a known one is found, and a forgotten one is gone
+    with its key.
+    """
     server = RedisServer(next(iter(binaries().values()))).start()
     try:
         async with open_client(server.url) as commands:
-            references = RedisReferences(commands, prefix="x", retention=timedelta(days=1))
+            references = RedisReferenceIndex(commands, prefix="x", retention=timedelta(days=1))
             assert await references.remember("acme", "new", "iv_1") is None
             assert await references.remember("acme", "new", "iv_1") is None
             await references.waiting("acme", "early", "started")
@@ -43,7 +47,10 @@ async def test_references_on_a_real_redis() -> None:
             assert await references.find("acme", "new") == ()
             assert [await references.seen("acme", "e") for _ in range(2)] == [False, False]
             await references.mark("acme", "e")
-            assert [await references.seen(name, "e") for name in ("acme", "globex")] == [True, False]
+            assert [await references.seen(name, "e") for name in ("acme", "globex")] == [
+                True,
+                False,
+            ]
             with server.client() as client:
                 assert all(client.pttl(key) > 0 for key in client.keys("*"))
                 assert len(client.keys("*")) == 2

@@ -50,7 +50,9 @@ async def peer() -> AsyncIterator[Peer]:
     peer = Peer()
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
-        peer.seen.append((request.method, request.path, dict(request.headers), await request.read()))
+        peer.seen.append(
+            (request.method, request.path, dict(request.headers), await request.read())
+        )
         if request.path in peer.answers:
             return web.json_response(peer.answers[request.path], status=peer.status)
         return web.Response(status=peer.status)
@@ -88,16 +90,25 @@ def order(**changes: Any) -> dict[str, Any]:
         "job_id": "job-1",
         "invitation_type": "one_time_link",
         "callback_url": "http://127.0.0.1:9/callback/1",
-        "applicant_details": {"first_name": "Ada", "last_name": "Muster", "email": "ada@example.org"},
+        "applicant_details": {
+            "first_name": "Ada",
+            "last_name": "Muster",
+            "email": "ada@example.org",
+        },
     } | changes
     return {name: value for name, value in body.items() if value is not ...}
 
 
 async def fetch_token(
-    sandbox: EqualtureSandbox, session: aiohttp.ClientSession, method: str = "POST", secret: str = "s3cret"
+    sandbox: EqualtureSandbox,
+    session: aiohttp.ClientSession,
+    method: str = "POST",
+    secret: str = "s3cret",
 ) -> tuple[int, Any]:
     headers = {"Authorization": aiohttp.encode_basic_auth("acme", secret)}
-    async with session.request(method, sandbox.base_url + sandbox.token_path, headers=headers) as response:
+    async with session.request(
+        method, sandbox.base_url + sandbox.token_path, headers=headers
+    ) as response:
         return response.status, await response.json()
 
 
@@ -114,7 +125,9 @@ Notify = Callable[..., Awaitable[int]]
 def notify(softgarden: SoftgardenSandbox, session: aiohttp.ClientSession) -> Notify:
     """POST a notification, in order but for the given arguments; returns the status."""
 
-    async def send(url: str = "", method: str = "POST", auth: str | None = "Basic MTA6", **kwargs: Any) -> int:
+    async def send(
+        url: str = "", method: str = "POST", auth: str | None = "Basic MTA6", **kwargs: Any
+    ) -> int:
         headers = {} if auth is None else {"Authorization": auth}
         body = kwargs if kwargs else {"json": {"invitationId": "iv_1"}}
         extra = body.pop("headers", {})

@@ -14,13 +14,17 @@ from bridge.sandbox import EqualtureSandbox, SandboxClock, SoftgardenSandbox
 from tests.sandbox.conftest import Bearer, Peer
 
 
-async def ask(session: aiohttp.ClientSession, method: str, url: str, body: Any = None) -> tuple[int, Any]:
+async def ask(
+    session: aiohttp.ClientSession, method: str, url: str, body: Any = None
+) -> tuple[int, Any]:
     kwargs = {} if body is None else {"json": body}
     async with session.request(method, url, **kwargs) as response:
         return response.status, await response.json()
 
 
-async def test_faults_over_http(equalture: EqualtureSandbox, session: aiohttp.ClientSession, call: Bearer) -> None:
+async def test_faults_over_http(
+    equalture: EqualtureSandbox, session: aiohttp.ClientSession, call: Bearer
+) -> None:
     """Faults are switched on, listed and healed over HTTP."""
     url = f"{equalture.base_url}/_sandbox/faults"
     assert (await ask(session, "POST", url, {"operation": "jobs", "status": 503}))[0] == 201
@@ -37,7 +41,9 @@ async def test_faults_over_http(equalture: EqualtureSandbox, session: aiohttp.Cl
     assert (await ask(session, "DELETE", url))[1] == {"healed": 1}
 
 
-async def test_the_clock_over_http(equalture: EqualtureSandbox, session: aiohttp.ClientSession, call: Bearer) -> None:
+async def test_the_clock_over_http(
+    equalture: EqualtureSandbox, session: aiohttp.ClientSession, call: Bearer
+) -> None:
     """Pushing the clock forward ends tokens."""
     url = f"{equalture.base_url}/_sandbox/clock"
     assert (await ask(session, "GET", url))[0] == 200
@@ -58,7 +64,9 @@ async def test_the_journey_over_http(
     again = await ask(session, "POST", f"{admin}/applications/{reference}/callback")
     assert again == (200, {"callback_status": 200})
     _, applications = await ask(session, "GET", f"{admin}/applications")
-    assert [(a["reference_id"], a["state"], a["fit"]) for a in applications] == [(reference, "completed", "low")]
+    assert [(a["reference_id"], a["state"], a["fit"]) for a in applications] == [
+        (reference, "completed", "low")
+    ]
     _, ledger = await ask(session, "GET", f"{admin}/ledger?reference_id={reference}")
     assert [entry["operation"] for entry in ledger] == ["create", "callback", "callback"]
     assert len((await ask(session, "GET", f"{admin}/ledger?operation=callback&limit=1"))[1]) == 1
@@ -67,7 +75,9 @@ async def test_the_journey_over_http(
     assert (await ask(session, "GET", f"{admin}/violations"))[1] == []
 
 
-async def test_softgarden_over_http(softgarden: SoftgardenSandbox, session: aiohttp.ClientSession, peer: Peer) -> None:
+async def test_softgarden_over_http(
+    softgarden: SoftgardenSandbox, session: aiohttp.ClientSession, peer: Peer
+) -> None:
     """softgarden's questions to a bridge can be put over HTTP."""
     peer.answers = {"/softgarden/tests": []}
     softgarden.connect(peer.url, "t", customer="acme")
@@ -81,9 +91,18 @@ async def test_softgarden_over_http(softgarden: SoftgardenSandbox, session: aioh
     ]
     _, tests = await ask(session, "POST", f"{admin}/acme/tests")
     assert (tests["status"], tests["json"]) == (200, [])
-    for path, body in (("invite", {"test_id": "job-1"}), ("results/iv_1", None), ("delete/iv_1", None)):
+    for path, body in (
+        ("invite", {"test_id": "job-1"}),
+        ("results/iv_1", None),
+        ("delete/iv_1", None),
+    ):
         assert (await ask(session, "POST", f"{admin}/acme/{path}", body))[0] == 200
-    assert [entry.operation for entry in softgarden.ledger] == ["tests", "invite", "results", "delete"]
+    assert [entry.operation for entry in softgarden.ledger] == [
+        "tests",
+        "invite",
+        "results",
+        "delete",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -105,7 +124,12 @@ async def test_softgarden_over_http(softgarden: SoftgardenSandbox, session: aioh
     ],
 )
 async def test_mistakes_are_told(
-    equalture: EqualtureSandbox, session: aiohttp.ClientSession, method: str, path: str, body: Any, expected: int
+    equalture: EqualtureSandbox,
+    session: aiohttp.ClientSession,
+    method: str,
+    path: str,
+    body: Any,
+    expected: int,
 ) -> None:
     """A mistake at the admin routes is told, is no violation, and is not in the ledger."""
     status, answer = await ask(session, method, f"{equalture.base_url}/_sandbox/{path}", body)
@@ -126,7 +150,9 @@ def test_the_clock_only_goes_forward() -> None:
 
 
 def test_imports_nothing_of_the_bridge() -> None:
-    """The sandbox's modules import no other module of the bridge: the oracle must not share its bugs."""
+    """The sandbox's modules import no other module of the bridge: the oracle must not share its
+    bugs.
+    """
     for path in Path(bridge.sandbox.__file__).parent.glob("*.py"):
         for line in path.read_text().splitlines():
             words = line.split()

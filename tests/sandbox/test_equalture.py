@@ -35,17 +35,28 @@ async def test_gives_a_token_by_either_method(
 async def test_refuses_a_token_method_switched_off(
     equalture: EqualtureSandbox, session: aiohttp.ClientSession, method: str, other: str
 ) -> None:
-    """A token method that is off is a 405 that names the other one, and no violation, as callers have to try."""
+    """A token method that is off is a 405 that names the other one, and no violation, as callers
+    have to try.
+    """
     setattr(equalture.accounts["acme"], f"token_{method.lower()}", False)
     headers = {"Authorization": aiohttp.encode_basic_auth("acme", "s3cret")}
-    async with session.request(method, equalture.base_url + equalture.token_path, headers=headers) as response:
+    async with session.request(
+        method, equalture.base_url + equalture.token_path, headers=headers
+    ) as response:
         assert (response.status, response.headers["Allow"]) == (405, other)
     assert equalture.violations == []
 
 
 @pytest.mark.parametrize(
     "authorization",
-    [None, "Basic", "Basic !!!", "Basic YWNtZQ==", "Bearer x", aiohttp.encode_basic_auth("acme", "wrong")],
+    [
+        None,
+        "Basic",
+        "Basic !!!",
+        "Basic YWNtZQ==",
+        "Bearer x",
+        aiohttp.encode_basic_auth("acme", "wrong"),
+    ],
 )
 async def test_refuses_wrong_credentials(
     equalture: EqualtureSandbox, session: aiohttp.ClientSession, authorization: str | None
@@ -104,8 +115,12 @@ async def test_lists_jobs_in_every_shape(
     assert jobs[1] == {"id": "job-2", "name": "Assessment - Müller & Söhne"}
 
 
-async def test_a_one_time_link_comes_with_its_url(equalture: EqualtureSandbox, call: Bearer) -> None:
-    """A one_time_link application answers 201 with reference_id and assessment_url, an email one without the URL."""
+async def test_a_one_time_link_comes_with_its_url(
+    equalture: EqualtureSandbox, call: Bearer
+) -> None:
+    """A one_time_link application answers 201 with reference_id and assessment_url, an email one
+    without the URL.
+    """
     status, answer = await call.create()
     assert (status, sorted(answer)) == (201, ["assessment_url", "reference_id"])
     assert answer["assessment_url"].startswith(equalture.base_url)
@@ -141,7 +156,9 @@ ADA = {"first_name": "Ada", "last_name": "Muster", "email": "ada@example.org"}
 async def test_refuses_a_create_out_of_order(
     equalture: EqualtureSandbox, call: Bearer, changes: dict[str, Any]
 ) -> None:
-    """Every missing, unknown or wrong field of a create is 422, a violation, and makes no application."""
+    """Every missing, unknown or wrong field of a create is 422, a violation, and makes no
+    application.
+    """
     status, answer = await call.create(**changes)
     assert (status, list(answer)) == (422, ["errors"])
     assert len(equalture.violations) == 1
@@ -168,13 +185,18 @@ async def test_refuses_a_body_that_is_no_json(
 ) -> None:
     """A wrong media type is 415, broken JSON 400, an endless body 413; never a 500."""
     status, _ = await call(
-        "POST", "/connect_ats/applications", data=BytesIO(data), headers={"Content-Type": content_type}
+        "POST",
+        "/connect_ats/applications",
+        data=BytesIO(data),
+        headers={"Content-Type": content_type},
     )
     assert status == expected
     assert len(equalture.violations) == 1
 
 
-async def test_an_unknown_job_is_422_without_violation(equalture: EqualtureSandbox, call: Bearer) -> None:
+async def test_an_unknown_job_is_422_without_violation(
+    equalture: EqualtureSandbox, call: Bearer
+) -> None:
     """A withdrawn job cannot be applied for; the caller broke no rule."""
     del equalture.accounts["acme"].jobs["job-1"]
     assert (await call.create())[0] == 422
@@ -215,7 +237,9 @@ async def test_accounts_do_not_see_each_other(
 async def test_an_application_goes_from_invited_to_completed(
     equalture: EqualtureSandbox, call: Bearer, peer: Peer
 ) -> None:
-    """Status, results and the callback follow the candidate; the callback names no id and mixes languages."""
+    """Status, results and the callback follow the candidate; the callback names no id and mixes
+    languages.
+    """
     reference = await created(call, callback_url=f"{peer.url}/callback/own-id")
     words = [(await call("GET", f"{ONE}{reference}/status"))[1]["status"]]
     assert (await call("GET", f"{ONE}{reference}/results"))[0] == 404
@@ -258,7 +282,9 @@ async def test_a_job_without_profile_has_no_fit(equalture: EqualtureSandbox, cal
 
 
 @pytest.mark.parametrize("locale", ["", "english", "EN", "de_DE"])
-async def test_refuses_a_locale_that_is_none(equalture: EqualtureSandbox, call: Bearer, locale: str) -> None:
+async def test_refuses_a_locale_that_is_none(
+    equalture: EqualtureSandbox, call: Bearer, locale: str
+) -> None:
     """A locale must be a language code; one that is not spoken gets English."""
     reference = await created(call)
     await equalture.complete(reference, send_callback=False)
@@ -267,7 +293,9 @@ async def test_refuses_a_locale_that_is_none(equalture: EqualtureSandbox, call: 
     assert len(equalture.violations) == 1
 
 
-async def test_a_callback_answered_204_is_a_violation(equalture: EqualtureSandbox, call: Bearer, peer: Peer) -> None:
+async def test_a_callback_answered_204_is_a_violation(
+    equalture: EqualtureSandbox, call: Bearer, peer: Peer
+) -> None:
     """The page says 200: another success is a violation, an error is not."""
     reference = await created(call, callback_url=f"{peer.url}/c")
     peer.status = 204
@@ -277,8 +305,12 @@ async def test_a_callback_answered_204_is_a_violation(equalture: EqualtureSandbo
     assert len(equalture.violations) == 1
 
 
-async def test_an_unreachable_callback_is_status_zero(equalture: EqualtureSandbox, call: Bearer) -> None:
-    """Nobody at the callback URL: 0, an entry with the reason, and the application is completed all the same."""
+async def test_an_unreachable_callback_is_status_zero(
+    equalture: EqualtureSandbox, call: Bearer
+) -> None:
+    """Nobody at the callback URL: 0, an entry with the reason, and the application is completed all
+    the same.
+    """
     reference = await created(call)
     assert await equalture.complete(reference) == 0
     assert equalture.calls("callback")[0].error is not None
@@ -319,7 +351,9 @@ async def test_public_links_live_two_hours(
 async def test_hires_by_the_form_that_is_taken(
     equalture: EqualtureSandbox, call: Bearer, form: Any, flag: Any, expected: int, violations: int
 ) -> None:
-    """add_to_team is taken in the account's form; the other form is refused without being a violation."""
+    """add_to_team is taken in the account's form; the other form is refused without being a
+    violation.
+    """
     equalture.accounts["acme"].hire_flag = form
     reference = await created(call)
     await equalture.complete(reference, send_callback=False)
@@ -330,7 +364,9 @@ async def test_hires_by_the_form_that_is_taken(
 
 
 @pytest.mark.parametrize("start_date", ["2026-13-01", "20260101", "01.02.2026", 5, None])
-async def test_refuses_a_start_date_that_is_none(equalture: EqualtureSandbox, call: Bearer, start_date: Any) -> None:
+async def test_refuses_a_start_date_that_is_none(
+    equalture: EqualtureSandbox, call: Bearer, start_date: Any
+) -> None:
     """start_date is YYYY-MM-DD or absent."""
     reference = await created(call)
     await equalture.complete(reference, send_callback=False)
@@ -339,13 +375,17 @@ async def test_refuses_a_start_date_that_is_none(equalture: EqualtureSandbox, ca
     assert len(equalture.violations) == 1
 
 
-async def test_hiring_needs_a_completed_application(equalture: EqualtureSandbox, call: Bearer) -> None:
+async def test_hiring_needs_a_completed_application(
+    equalture: EqualtureSandbox, call: Bearer
+) -> None:
     """Too early and a second time are 409; the start date is kept."""
     reference = await created(call)
     body = {"add_to_team": "false", "start_date": "2026-02-01"}
     answers = [(await call("POST", f"{ONE}{reference}/hire_applicant", json=body))[0]]
     await equalture.complete(reference, send_callback=False)
-    answers += [(await call("POST", f"{ONE}{reference}/hire_applicant", json=body))[0] for _ in range(2)]
+    answers += [
+        (await call("POST", f"{ONE}{reference}/hire_applicant", json=body))[0] for _ in range(2)
+    ]
     assert answers == [409, 200, 409]
     application = equalture.applications[reference]
     assert (application.add_to_team, application.start_date) == (False, "2026-02-01")
@@ -354,7 +394,9 @@ async def test_hiring_needs_a_completed_application(equalture: EqualtureSandbox,
 async def test_anonymising_forgets_the_person(
     equalture: EqualtureSandbox, session: aiohttp.ClientSession, call: Bearer, peer: Peer
 ) -> None:
-    """After anonymising no name, score or page is left; a second time is 404; a late callback can still be sent."""
+    """After anonymising no name, score or page is left; a second time is 404; a late callback can
+    still be sent.
+    """
     _, answer = await call.create(callback_url=f"{peer.url}/c")
     reference = answer["reference_id"]
     await equalture.complete(reference, send_callback=False)
@@ -376,7 +418,9 @@ async def test_anonymising_forgets_the_person(
 async def test_a_person_can_click_through(
     equalture: EqualtureSandbox, session: aiohttp.ClientSession, call: Bearer, peer: Peer
 ) -> None:
-    """The assessment page has a button whose POST completes the application and sends the callback, once."""
+    """The assessment page has a button whose POST completes the application and sends the callback,
+    once.
+    """
     _, answer = await call.create(
         callback_url=f"{peer.url}/c",
         applicant_details={"first_name": "<b>Ada", "last_name": "M", "email": "ada@example.org"},

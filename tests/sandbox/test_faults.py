@@ -16,7 +16,9 @@ from tests.sandbox.conftest import JOBS, Bearer, Notify, Peer
 
 async def test_a_status_means_not_done(equalture: EqualtureSandbox, call: Bearer) -> None:
     """``status`` answers with its headers and text, does no work, and heals after so many strikes."""
-    fault = equalture.fault("create", status=503, headers={"Retry-After": "3"}, text="busy", times=2)
+    fault = equalture.fault(
+        "create", status=503, headers={"Retry-After": "3"}, text="busy", times=2
+    )
     url = f"{equalture.base_url}/connect_ats/applications"
     for _ in range(2):
         async with call.session.post(url) as response:
@@ -38,7 +40,9 @@ async def test_status_after_means_done(equalture: EqualtureSandbox, call: Bearer
 
 
 @pytest.mark.parametrize(("moment", "made"), [("before", 0), ("after", 1)])
-async def test_drop_cuts_the_connection(equalture: EqualtureSandbox, call: Bearer, moment: Any, made: int) -> None:
+async def test_drop_cuts_the_connection(
+    equalture: EqualtureSandbox, call: Bearer, moment: Any, made: int
+) -> None:
     """``drop`` resets the connection without an answer, before or after the work."""
     equalture.fault("create", drop=moment, times=1)
     with pytest.raises((aiohttp.ClientOSError, aiohttp.ServerDisconnectedError)):
@@ -60,8 +64,12 @@ async def test_hang_lasts_until_healed(equalture: EqualtureSandbox, call: Bearer
     assert (await asked)[0] == 200
 
 
-async def test_nothing_is_done_for_a_caller_who_left(equalture: EqualtureSandbox, call: Bearer) -> None:
-    """A create whose caller gave up during ``hang="before"`` makes no application; with "after" it was made."""
+async def test_nothing_is_done_for_a_caller_who_left(
+    equalture: EqualtureSandbox, call: Bearer
+) -> None:
+    """A create whose caller gave up during ``hang="before"`` makes no application; with "after" it
+    was made.
+    """
     for moment, made in (("before", 0), ("after", 1)):
         fault = equalture.fault("create", hang=moment)  # type: ignore[arg-type]
         asked = asyncio.create_task(call.create())
@@ -75,7 +83,9 @@ async def test_nothing_is_done_for_a_caller_who_left(equalture: EqualtureSandbox
         assert len(equalture.applications) == made
 
 
-async def test_delays_are_kept_and_end_when_healed(equalture: EqualtureSandbox, call: Bearer) -> None:
+async def test_delays_are_kept_and_end_when_healed(
+    equalture: EqualtureSandbox, call: Bearer
+) -> None:
     """``delay`` and ``delay_after`` hold the call that long; healing ends a long one at once."""
     equalture.fault("jobs", delay=0.03, delay_after=0.03, times=1)
     began = perf_counter()
@@ -106,7 +116,9 @@ async def test_bodies_can_be_broken(
     """The work is done, the status stays, the body is something else."""
     equalture.fault("jobs", **what)
     headers = {"Authorization": f"Bearer {call.token}"}
-    async with call.session.get(f"{equalture.base_url}/connect_ats/jobs", headers=headers) as response:
+    async with call.session.get(
+        f"{equalture.base_url}/connect_ats/jobs", headers=headers
+    ) as response:
         text = await response.text()
         assert (response.status, response.content_type) == (200, content_type)
         assert text.startswith(start)
@@ -160,7 +172,9 @@ async def test_notifications_can_fail(softgarden: SoftgardenSandbox, notify: Not
 async def test_calls_made_can_be_lost(
     equalture: EqualtureSandbox, call: Bearer, peer: Peer, moment: Any, arrived: int
 ) -> None:
-    """A callback can be dropped before it is sent, or its answer lost; it cannot be answered by a fault."""
+    """A callback can be dropped before it is sent, or its answer lost; it cannot be answered by a
+    fault.
+    """
     equalture.fault("callback", drop=moment)
     _, answer = await call.create(callback_url=f"{peer.url}/c")
     assert await equalture.complete(answer["reference_id"]) == 0
@@ -184,7 +198,9 @@ async def test_calls_made_can_be_lost(
         {"colour": "red"},
     ],
 )
-async def test_a_switch_that_does_not_exist_is_refused(equalture: EqualtureSandbox, what: Any) -> None:
+async def test_a_switch_that_does_not_exist_is_refused(
+    equalture: EqualtureSandbox, what: Any
+) -> None:
     """A misspelt switch or a senseless value raises, so that no test passes for want of its fault."""
     with pytest.raises(ValueError):  # noqa: PT011
         equalture.fault("jobs", **what)
@@ -193,7 +209,9 @@ async def test_a_switch_that_does_not_exist_is_refused(equalture: EqualtureSandb
 
 
 async def test_an_outage_is_closed_and_opened(equalture: EqualtureSandbox, call: Bearer) -> None:
-    """Closed it refuses connections and lets hanging calls go; started again it is at the same port with its state."""
+    """Closed it refuses connections and lets hanging calls go; started again it is at the same port
+    with its state.
+    """
     fault = equalture.fault("create", hang="before")
     asked = asyncio.create_task(call.create())
     await fault.wait_struck()

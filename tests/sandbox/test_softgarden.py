@@ -9,7 +9,11 @@ import pytest
 from bridge.sandbox import BridgeReply, SoftgardenSandbox
 from tests.sandbox.conftest import Notify, Peer
 
-INVITED = {"invitationId": "iv_1", "testUrl": "https://bridge.example/t/1", "deadline": "2026-01-15T10:00:00Z"}
+INVITED = {
+    "invitationId": "iv_1",
+    "testUrl": "https://bridge.example/t/1",
+    "deadline": "2026-01-15T10:00:00Z",
+}
 PENDING = {"status": "PENDING", "result": {"resultUrl": "https://bridge.example/r/1"}}
 
 
@@ -17,11 +21,17 @@ async def test_takes_a_notification_in_order(softgarden: SoftgardenSandbox, noti
     """A notification in order is 204 and in the ledger by its invitation."""
     assert await notify() == 204
     entry = softgarden.calls("notify", invitation_id="iv_1")[0]
-    assert (entry.status, entry.request_json, entry.account) == (204, {"invitationId": "iv_1"}, "default")
+    assert (entry.status, entry.request_json, entry.account) == (
+        204,
+        {"invitationId": "iv_1"},
+        "default",
+    )
     assert softgarden.violations == []
 
 
-async def test_every_customer_has_a_callback_of_its_own(softgarden: SoftgardenSandbox, notify: Notify) -> None:
+async def test_every_customer_has_a_callback_of_its_own(
+    softgarden: SoftgardenSandbox, notify: Notify
+) -> None:
     """A customer's callback URL tells who is meant, and may have a client id of its own."""
     softgarden.add_customer("acme ag", "11")
     url = softgarden.callback_url("acme ag")
@@ -33,9 +43,20 @@ async def test_every_customer_has_a_callback_of_its_own(softgarden: SoftgardenSa
 
 
 @pytest.mark.parametrize(
-    "auth", [None, "Basic MTA=", "Basic MTE6", "Basic MTA6c2VjcmV0", "Bearer MTA6", "Basic ###", "Basic /w=="]
+    "auth",
+    [
+        None,
+        "Basic MTA=",
+        "Basic MTE6",
+        "Basic MTA6c2VjcmV0",
+        "Bearer MTA6",
+        "Basic ###",
+        "Basic /w==",
+    ],
 )
-async def test_refuses_wrong_credentials(softgarden: SoftgardenSandbox, notify: Notify, auth: str | None) -> None:
+async def test_refuses_wrong_credentials(
+    softgarden: SoftgardenSandbox, notify: Notify, auth: str | None
+) -> None:
     """No colon, another id, a password, another scheme, junk: 401 and a violation."""
     assert await notify(auth=auth) == 401
     assert len(softgarden.violations) == 1
@@ -90,7 +111,12 @@ async def test_asks_a_bridge_as_softgarden_does(softgarden: SoftgardenSandbox, p
     invite = softgarden.calls("invite")[0]
     assert invite.request_json == {
         "testId": "job-1",
-        "candidate": {"id": "c-1", "firstName": "Ada", "lastName": "Müller", "email": "ada.muster@example.org"},
+        "candidate": {
+            "id": "c-1",
+            "firstName": "Ada",
+            "lastName": "Müller",
+            "email": "ada.muster@example.org",
+        },
         "callback": softgarden.callback_url("acme"),
     }
     assert (invite.direction, invite.account, invite.invitation_id) == ("made", "acme", "iv_1")
@@ -111,8 +137,14 @@ async def test_asks_a_bridge_as_softgarden_does(softgarden: SoftgardenSandbox, p
         ("results", {"status": "PENDING", "result": None}),
         ("results", PENDING | {"status": "COMPLETED"}),
         ("results", PENDING | {"status": "EXPIRED"}),
-        ("results", {"status": "PENDING", "result": {"resultUrl": "https://x.example", "reportUrl": ""}}),
-        ("results", {"status": "PENDING", "result": {"resultUrl": "https://x.example", "score": 7}}),
+        (
+            "results",
+            {"status": "PENDING", "result": {"resultUrl": "https://x.example", "reportUrl": ""}},
+        ),
+        (
+            "results",
+            {"status": "PENDING", "result": {"resultUrl": "https://x.example", "score": 7}},
+        ),
     ],
 )
 async def test_notes_an_answer_out_of_order(
@@ -121,7 +153,9 @@ async def test_notes_an_answer_out_of_order(
     """A successful answer that breaks softgarden's page is a violation, and the reply is handed on."""
     peer.answers = {"/softgarden/invitations": answer, "/softgarden/results/iv_1": answer}
     client = softgarden.connect(peer.url, "t")
-    reply: BridgeReply = await (client.invite("job-1") if operation == "invite" else client.read_results("iv_1"))
+    reply: BridgeReply = await (
+        client.invite("job-1") if operation == "invite" else client.read_results("iv_1")
+    )
     assert reply.json == answer
     assert len(softgarden.violations) == 1
 
@@ -147,7 +181,9 @@ async def test_a_notification_makes_it_read(
     assert ended == (["results", "notify"] if reading == "before" else ["notify", "results"])
 
 
-async def test_may_insist_on_its_own_invitations(softgarden: SoftgardenSandbox, notify: Notify, peer: Peer) -> None:
+async def test_may_insist_on_its_own_invitations(
+    softgarden: SoftgardenSandbox, notify: Notify, peer: Peer
+) -> None:
     """With check_invitations an invitation that was not made for that customer is 401."""
     softgarden.check_invitations = True
     assert await notify() == 401

@@ -30,8 +30,12 @@ def test_refuses_a_bad_secret(secret: str) -> None:
         webhooks.signature(secret, "m", 1, b"")
 
 
-async def test_events_follow_the_candidate(equalture: EqualtureSandbox, call: Bearer, peer: Peer) -> None:
-    """With a webhook registered, started and finished are delivered once each, signed over the bytes sent."""
+async def test_events_follow_the_candidate(
+    equalture: EqualtureSandbox, call: Bearer, peer: Peer
+) -> None:
+    """With a webhook registered, started and finished are delivered once each, signed over the
+    bytes sent.
+    """
     account = equalture.accounts["acme"]
     account.webhook_url, account.webhook_secret = f"{peer.url}/hook", SECRET
     _, answer = await call.create()
@@ -43,7 +47,9 @@ async def test_events_follow_the_candidate(equalture: EqualtureSandbox, call: Be
     assert sorted(events[0]["data"]) == ["application_start_date", "reference_id"]
     assert events[1]["data"] == {"reference_id": answer["reference_id"]}
     _, _, headers, body = peer.seen[1]
-    expected = webhooks.signature(SECRET, headers["webhook-id"], int(headers["webhook-timestamp"]), body)
+    expected = webhooks.signature(
+        SECRET, headers["webhook-id"], int(headers["webhook-timestamp"]), body
+    )
     assert headers["webhook-signature"] == expected
 
 
@@ -51,7 +57,12 @@ async def test_a_webhook_can_be_sent_at_will(equalture: EqualtureSandbox, peer: 
     """Any type, reference, message id and time can be sent, and the answer's status comes back."""
     peer.status = 202
     status = await equalture.send_webhook(
-        f"{peer.url}/hook", SECRET, "application_finished", "ref-1", message_id="msg_1", timestamp=1739793491
+        f"{peer.url}/hook",
+        SECRET,
+        "application_finished",
+        "ref-1",
+        message_id="msg_1",
+        timestamp=1739793491,
     )
     assert status == 202
     assert peer.seen[0][2]["webhook-timestamp"] == "1739793491"

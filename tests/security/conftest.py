@@ -1,4 +1,6 @@
-"""What a security reviewer asks for, seen from outside: the whole bridge between both fakes, on real sockets and a real Redis."""
+"""What a security reviewer asks for, seen from outside: the whole bridge between both fakes, on
+real sockets and a real Redis.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +34,9 @@ async def spoken(
     within_s: float = 5.0,
     url: str = "",
 ) -> bytes:
-    """What the public listener (or the one at *url*) answers to bytes that need not be HTTP, until it closes the connection."""
+    """What the public listener (or the one at *url*) answers to bytes that need not be HTTP, until
+    it closes the connection.
+    """
     parts = urlsplit(url or bridge.url)
     reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
     try:

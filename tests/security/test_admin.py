@@ -43,12 +43,16 @@ async def listed(config: Config, launch: Launch) -> Bridge:
 
 async def ask(bridge: Bridge, method: str, path: str, **headers: str) -> BridgeReply:
     """A call to the admin listener."""
-    more: dict[str, Any] = {"headers": {name.replace("_", "-"): value for name, value in headers.items()}}
+    more: dict[str, Any] = {
+        "headers": {name.replace("_", "-"): value for name, value in headers.items()}
+    }
     return await bridge.ask(method, bridge.admin_url + path, **more)
 
 
 async def test_own_hosts(listed: Bridge) -> None:
-    """Addresses, this machine's names and those that an administrator lists are answered, and so is no Host at all."""
+    """Addresses, this machine's names and those that an administrator lists are answered, and so is
+    no Host at all.
+    """
     for host in [*OURS, socket.gethostname()]:
         assert (await ask(listed, "GET", "/readyz", Host=host)).status == 200, host
     answer = await spoken(listed, b"GET /livez HTTP/1.0\r\n\r\n", url=listed.admin_url)
@@ -57,10 +61,14 @@ async def test_own_hosts(listed: Bridge) -> None:
 
 @pytest.mark.parametrize("path", ["/readyz", "/", "/metrics", "/-/reload"])
 async def test_foreign_hosts(listed: Bridge, path: str) -> None:
-    """A name that somebody else may point here is 403 at every path; on the public listener any name will do."""
+    """A name that somebody else may point here is 403 at every path; on the public listener any
+    name will do.
+    """
     for host in FOREIGN:
         answer = await spoken(
-            listed, f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode(), url=listed.admin_url
+            listed,
+            f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode(),
+            url=listed.admin_url,
         )
         assert status_of(answer) in ((403,) if host not in ("a@b@c", "[", "") else (400, 403)), host
         assert b"ready" not in answer

@@ -15,10 +15,10 @@ import pytest
 from aiohttp import web
 
 from bridge.errors import Overloaded
-from bridge.web import body
-from bridge.web.keys import DRAINING, HEARD
+from bridge.web import request_body
+from bridge.web.app_keys import DRAINING, SEEN_CONNECTIONS
 from bridge.web.listener import BUFFER, Runner
-from bridge.web.middlewares import net
+from bridge.web.middlewares import error_middleware
 from tests.flows.conftest import Bridge, Launch, eventually
 from tests.security.conftest import status_of
 
@@ -70,7 +70,10 @@ def strangers(bridge: Bridge, callback: str) -> list[tuple[int, str]]:
         (404, head("PUT", f"{folder}/wrong")),
         (404, head("PUT", "/equalture/callbacks/iv_7x/wrong", "Content-Encoding: gzip")),
         (401, head("POST", "/equalture/webhooks/acme")),
-        (401, head("POST", "/equalture/webhooks/acme", *signed, f"webhook-timestamp: {stamp - 400}")),
+        (
+            401,
+            head("POST", "/equalture/webhooks/acme", *signed, f"webhook-timestamp: {stamp - 400}"),
+        ),
         (401, head("POST", "/equalture/webhooks/acme", signed[0], f"webhook-timestamp: {stamp}")),
         (404, head("POST", "/equalture/webhooks/globex")),
         (404, head("POST", "/nowhere")),
@@ -80,7 +83,9 @@ def strangers(bridge: Bridge, callback: str) -> list[tuple[int, str]]:
 
 @pytest.mark.parametrize("expect", ["", "Expect: 100-continue\n", "Expect: the-unexpected\n"])
 async def test_strangers_are_answered_before_their_body(hooked: Bridge, expect: str) -> None:
-    """Without token, secret or signature headers the answer comes before the body is sent, and none is invited."""
+    """Without token, secret or signature headers the answer comes before the body is sent, and none
+    is invited.
+    """
     for status, request in strangers(hooked, await invited(hooked)):
         found, answer = await answered(hooked.url, request + expect)
         assert (found, b"Connection: close" in answer) == (status, True), request
@@ -115,15 +120,17 @@ def bare(plain: bytes) -> bytes:
     ],
     ids=["gzip", "odd-spelling", "old-name", "deflate", "bare"],
 )
-async def test_authorised_callback_may_be_compressed(bridge: Bridge, encoding: str, packed: bytes) -> None:
+async def test_authorised_callback_may_be_compressed(
+    bridge: Bridge, encoding: str, packed: bytes
+) -> None:
     """A result is not lost over gzip: a callback that has shown its secret is unpacked."""
     path = await invited(bridge)
     reply = await bridge.ask("PUT", path, data=packed, headers={"Content-Encoding": encoding})
     assert reply.status == 200
-    hint = (await bridge.record(path.split("/")[3])).hint
-    assert hint is not None
-    assert hint.report is not None
-    assert hint.report.fit == "high"
+    unverified_report = (await bridge.record(path.split("/")[3])).unverified_report
+    assert unverified_report is not None
+    assert unverified_report.report is not None
+    assert unverified_report.report.fit == "high"
 
 
 @pytest.mark.parametrize(
@@ -139,10 +146,24 @@ async def test_authorised_callback_may_be_compressed(bridge: Bridge, encoding: s
         ("br", REPORT, 415),
         ("gzip, gzip", gzip.compress(gzip.compress(REPORT)), 415),
     ],
-    ids=["bomb", "deflate-bomb", "a-byte-too-long", "no-gzip", "cut", "twice", "empty", "brotli", "nested"],
+    ids=[
+        "bomb",
+        "deflate-bomb",
+        "a-byte-too-long",
+        "no-gzip",
+        "cut",
+        "twice",
+        "empty",
+        "brotli",
+        "nested",
+    ],
 )
-async def test_what_cannot_be_unpacked_is_a_hint(bridge: Bridge, encoding: str, packed: bytes, status: int) -> None:
-    """An authorised callback that cannot be read is an error, but its check is due at once all the same."""
+async def test_what_cannot_be_unpacked_is_a_hint(
+    bridge: Bridge, encoding: str, packed: bytes, status: int
+) -> None:
+    """An authorised callback that cannot be read is an error, but its check is due at once all the
+    same.
+    """
     path = await invited(bridge)
     await bridge.idle()
     before = len(bridge.equalture.calls("status"))
@@ -170,7 +191,9 @@ async def test_cut_off_callback_is_a_hint(bridge: Bridge) -> None:
 
 
 async def test_little_is_taken_in_unasked() -> None:
-    """Of a body that nobody has asked for yet, compressed or not, a few buffers are taken in, however much is sent."""
+    """Of a body that nobody has asked for yet, compressed or not, a few buffers are taken in,
+    however much is sent.
+    """
     judged = asyncio.Event()
     seen: list[int] = []
 
@@ -179,8 +202,8 @@ async def test_little_is_taken_in_unasked() -> None:
         seen.append(request.content.total_bytes)
         return web.Response(status=404)
 
-    application = web.Application(middlewares=[net])
-    application[HEARD], application[DRAINING] = set(), lambda: False
+    application = web.Application(middlewares=[error_middleware])
+    application[SEEN_CONNECTIONS], application[DRAINING] = set(), lambda: False
     application.router.add_put("/", slow_judge)
     runner = Runner(application, shutdown_timeout=0.2)
     await runner.setup()
@@ -208,8 +231,10 @@ async def test_little_is_taken_in_unasked() -> None:
 
 
 def test_room_is_shared() -> None:
-    """One holder gets its share and no more, all together get the total, and what is given back can be had again."""
-    room = body.Room(100, 40)
+    """One holder gets its share and no more, all together get the total, and what is given back can
+    be had again.
+    """
+    room = request_body.BodyBudget(100, 40)
     room.take("acme", 40)
     with pytest.raises(Overloaded):
         room.take("acme", 1)
@@ -225,7 +250,7 @@ def test_room_is_shared() -> None:
 
 def test_room_keeps_no_names() -> None:
     """Who holds nothing is forgotten."""
-    room = body.Room(100, 40)
+    room = request_body.BodyBudget(100, 40)
     for number in range(1000):
         room.take(str(number), 1)
         room.give_back(str(number), 1)
@@ -233,7 +258,9 @@ def test_room_keeps_no_names() -> None:
 
 
 async def test_bodies_in_flight_are_bounded(launch: Launch) -> None:
-    """A customer with too many bodies under way gets 503 with Retry-After before the next is read; others are served."""
+    """A customer with too many bodies under way gets 503 with Retry-After before the next is read;
+    others are served.
+    """
     bridge = await launch()
     length = 60 * KIB
     head = (
@@ -242,7 +269,10 @@ async def test_bodies_in_flight_are_bounded(launch: Launch) -> None:
     )
     share = 8 * KIB * KIB
     async with contextlib.AsyncExitStack() as stack:
-        pairs = [await stack.enter_async_context(connection(bridge.url)) for _ in range(share // length + 1)]
+        pairs = [
+            await stack.enter_async_context(connection(bridge.url))
+            for _ in range(share // length + 1)
+        ]
         for _, writer in pairs:
             writer.write(head.encode())
         answers = [asyncio.create_task(reader.readuntil(b"\r\n\r\n")) for reader, _ in pairs]
@@ -257,7 +287,10 @@ async def test_bodies_in_flight_are_bounded(launch: Launch) -> None:
             one.cancel()
         await asyncio.gather(*pending, return_exceptions=True)
     # Those who hung up have given back what they held.
-    order: dict[str, Any] = {"data": b"{" + b" " * (length - 1), "headers": {"Content-Type": "application/json"}}
+    order: dict[str, Any] = {
+        "data": b"{" + b" " * (length - 1),
+        "headers": {"Content-Type": "application/json"},
+    }
     order["headers"]["Authorization"] = f"Bearer {bridge.acme.token}"
 
     async def read() -> bool:

@@ -1,7 +1,8 @@
-"""Marked names, addresses and secrets go through every success and every error, and are looked for everywhere.
+"""Marked names, addresses and secrets go through every success and every error, and are looked for
+everywhere.
 
-Looked into: the log at its most talkative and in both formats, problems and pages, what the commands print, and Redis as it
-stands in its own dump, base64 and compression peeled off.
+Looked into: the log at its most talkative and in both formats, problems and pages, what the
+commands print, and Redis as it stands in its own dump, base64 and compression peeled off.
 """
 
 from __future__ import annotations
@@ -26,14 +27,18 @@ import pytest
 import yaml
 
 from bridge import app, logs
+from bridge.core.assessment import CreatedApplication, NewApplication, Progress
 from bridge.core.customers import Customer
-from bridge.core.models import Created, Draft, Progress
 from bridge.sandbox import BridgeReply, SandboxClock, webhooks
 from tests.flows.conftest import Bridge, Config, Journal, Launch, _serve, eventually
 from tests.redis_servers import RedisServer
 from tests.security.conftest import WEBHOOK_SECRET, spoken
 
-PERSON = {"first_name": "Canaryvor", "last_name": "Canär-Nachname", "email": "canary.mail+tag@canary.example"}
+PERSON = {
+    "first_name": "Canaryvor",
+    "last_name": "Canär-Nachname",
+    "email": "canary.mail+tag@canary.example",
+}
 TOKEN = "canarybearer0123456789"
 SECRET = "canaryclientsecret0123456789"
 CALLBACK = "canarycallbacktoken0123456789"
@@ -52,16 +57,24 @@ def people() -> list[str]:
 def secrets(bridge: Bridge) -> list[str]:
     """What may stand in no log, no problem and no output."""
     applications = bridge.equalture.applications.values()
-    links = [part for one in applications for part in (one.callback_url.rpartition("/")[2], one.link_token)]
+    links = [
+        part
+        for one in applications
+        for part in (one.callback_url.rpartition("/")[2], one.link_token)
+    ]
     access = list(bridge.equalture.tokens)
     hook = WEBHOOK_SECRET.removeprefix("whsec_")
     return [TOKEN, SECRET, CALLBACK, hook, base64.b64decode(hook).decode(), *links, *access]
 
 
 def stored_secrets(bridge: Bridge) -> list[str]:
-    """The secrets of which Redis holds nothing but digests; the candidate's own link is kept, as softgarden may ask again."""
+    """The secrets of which Redis holds nothing but digests; the candidate's own link is kept, as
+    softgarden may ask again.
+    """
     return [
-        one for one in secrets(bridge) if not any(one == a.link_token for a in bridge.equalture.applications.values())
+        one
+        for one in secrets(bridge)
+        if not any(one == a.link_token for a in bridge.equalture.applications.values())
     ]
 
 
@@ -80,7 +93,9 @@ def layers(raw: bytes, depth: int = 3) -> str:
             with contextlib.suppress(binascii.Error, ValueError):
                 bare = run.rstrip(b"=")
                 inner.append(
-                    base64.urlsafe_b64decode(bare.translate(bytes.maketrans(b"+/", b"-_")) + b"=" * (-len(bare) % 4))
+                    base64.urlsafe_b64decode(
+                        bare.translate(bytes.maketrans(b"+/", b"-_")) + b"=" * (-len(bare) % 4)
+                    )
                 )
         for start in re.finditer(rb"\x78[\x01\x5e\x9c\xda]|\x1f\x8b\x08", raw):
             with contextlib.suppress(zlib.error):
@@ -103,7 +118,11 @@ async def bridge(config: Config, launch: Launch) -> Bridge:
     """A bridge whose customer's every secret is a canary."""
     acme = config.customers["acme"]
     acme["softgarden"]["tokens_sha256"] = [hashlib.sha256(TOKEN.encode()).hexdigest()]
-    acme["equalture"] |= {"client_secret": SECRET, "callback_token": CALLBACK, "webhook_secret": WEBHOOK_SECRET}
+    acme["equalture"] |= {
+        "client_secret": SECRET,
+        "callback_token": CALLBACK,
+        "webhook_secret": WEBHOOK_SECRET,
+    }
     bridge = await launch()
     account = bridge.equalture.accounts["acme"]
     account.client_secret = SECRET
@@ -118,11 +137,18 @@ async def invite(bridge: Bridge, **changes: Any) -> BridgeReply:
 
 def echo(bridge: Bridge) -> str:
     """All that a vendor has seen of us, as a careless one might repeat it."""
-    seen = {**PERSON, "full": f"{PERSON['first_name']} {PERSON['last_name']}", "secret": SECRET, "token": TOKEN}
+    seen = {
+        **PERSON,
+        "full": f"{PERSON['first_name']} {PERSON['last_name']}",
+        "secret": SECRET,
+        "token": TOKEN,
+    }
     seen["headers"] = {"Authorization": f"Bearer {next(iter(bridge.equalture.tokens), SECRET)}"}  # type: ignore[assignment]
     seen["basic"] = base64.b64encode(f"acme:{SECRET}".encode()).decode()
     urls = [one.callback_url for one in bridge.equalture.applications.values()]
-    return json.dumps({"error": "Bad Request", "request": seen, "callback_url": urls}, ensure_ascii=False)
+    return json.dumps(
+        {"error": "Bad Request", "request": seen, "callback_url": urls}, ensure_ascii=False
+    )
 
 
 # -- what is done
@@ -161,7 +187,9 @@ async def every_operation_echoes(bridge: Bridge) -> list[BridgeReply]:
         for number, status in enumerate((200, 400, 401, 404, 409, 422, 500)):
             made = await invite(bridge, candidate_id=f"{operation}-{number}")
             fault = bridge.equalture.fault(operation, status=status, text=echo(bridge))
-            await bridge.equalture.complete(bridge.created(), send_callback=operation != "anonymise")
+            await bridge.equalture.complete(
+                bridge.created(), send_callback=operation != "anonymise"
+            )
             if operation == "anonymise":
                 replies.append(await bridge.acme.delete(made.json["invitationId"]))
             await bridge.idle()
@@ -187,11 +215,16 @@ async def bad_orders(bridge: Bridge) -> list[BridgeReply]:
     headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
     name, mail = PERSON["last_name"], PERSON["email"]
     person: dict[str, Any] = {"id": "a", "firstName": "x", "lastName": "y", "email": mail}
-    order = {"testId": "engineer", "candidate": person, "callback": bridge.softgarden.callback_url("acme")}
+    order = {
+        "testId": "engineer",
+        "candidate": person,
+        "callback": bridge.softgarden.callback_url("acme"),
+    }
     bodies: list[Any] = [
         order | {"testId": name},
         order | {"testId": [mail]},
-        order | {name: mail, "candidate": person | {mail: name, "email": [mail], "id": {name: mail}}},
+        order
+        | {name: mail, "candidate": person | {mail: name, "email": [mail], "id": {name: mail}}},
         order | {"candidate": name},
         order | {"candidate": [person]},
         order | {"candidate": person | {"email": f"{name} <{mail}>"}},
@@ -206,17 +239,32 @@ async def bad_orders(bridge: Bridge) -> list[BridgeReply]:
     path = "/softgarden/invitations"
     replies = [await bridge.ask("POST", path, json=body, headers=headers) for body in bodies]
     assert not [reply.status for reply in replies if reply.status != 400]
-    raws = [mail.encode(), f'{{"{name}": "{mail}'.encode(), name.encode("utf-16"), f"email={mail}".encode()]
+    raws = [
+        mail.encode(),
+        f'{{"{name}": "{mail}'.encode(),
+        name.encode("utf-16"),
+        f"email={mail}".encode(),
+    ]
     replies += [await bridge.ask("POST", path, data=raw, headers=headers) for raw in raws]
     form = headers | {"Content-Type": f"text/{TOKEN}"}
     replies += [await bridge.ask("POST", path, data=raw, headers=form) for raw in raws]
-    odd = [f"/softgarden/results/{quote(mail)}", f"/softgarden/results/x?token={TOKEN}&mail={quote(mail)}"]
-    odd += [f"/{quote(name)}", f"/share/{TOKEN}", f"/results/{quote(mail)}", f"/equalture/webhooks/{TOKEN}"]
+    odd = [
+        f"/softgarden/results/{quote(mail)}",
+        f"/softgarden/results/x?token={TOKEN}&mail={quote(mail)}",
+    ]
+    odd += [
+        f"/{quote(name)}",
+        f"/share/{TOKEN}",
+        f"/results/{quote(mail)}",
+        f"/equalture/webhooks/{TOKEN}",
+    ]
     for one in odd:
         for method in ("GET", "PUT", "DELETE", "POST"):
             replies.append(await bridge.ask(method, one, headers=headers))
     for authorization in (f"Bearer {TOKEN}x", f"Basic {TOKEN}", TOKEN, f"Bearer {mail}"):
-        replies.append(await bridge.ask("GET", "/softgarden/tests", headers={"Authorization": authorization}))
+        replies.append(
+            await bridge.ask("GET", "/softgarden/tests", headers={"Authorization": authorization})
+        )
     return replies
 
 
@@ -225,21 +273,37 @@ async def bad_callbacks(bridge: Bridge) -> list[BridgeReply]:
     await invite(bridge)
     url, guard = bridge.callback_of(bridge.created()), {"Authorization": f"Token {CALLBACK}"}
     replies = []
-    for raw in (b'{"x": "' + PERSON["email"].encode(), echo(bridge).encode(), b"[" + echo(bridge).encode() + b"]"):
+    for raw in (
+        b'{"x": "' + PERSON["email"].encode(),
+        echo(bridge).encode(),
+        b"[" + echo(bridge).encode() + b"]",
+    ):
         replies.append(await bridge.ask("PUT", url, data=raw, headers=guard))
         replies.append(await bridge.ask("PUT", url + "x", data=raw, headers=guard))
-        replies.append(await bridge.ask("PUT", url, data=raw, headers={"Authorization": f"Token {CALLBACK}x"}))
+        replies.append(
+            await bridge.ask("PUT", url, data=raw, headers={"Authorization": f"Token {CALLBACK}x"})
+        )
         stamp = int(bridge.clock().timestamp())
         for secret_stamp in (stamp, stamp - 5_000):
             headers = webhooks.headers(WEBHOOK_SECRET, PERSON["email"], secret_stamp, raw)
-            replies.append(await bridge.ask("POST", "/equalture/webhooks/acme", data=raw, headers=headers))
-        unsigned = {"webhook-id": "x", "webhook-timestamp": "1", "webhook-signature": WEBHOOK_SECRET}
-        replies.append(await bridge.ask("POST", "/equalture/webhooks/acme", data=raw, headers=unsigned))
+            replies.append(
+                await bridge.ask("POST", "/equalture/webhooks/acme", data=raw, headers=headers)
+            )
+        unsigned = {
+            "webhook-id": "x",
+            "webhook-timestamp": "1",
+            "webhook-signature": WEBHOOK_SECRET,
+        }
+        replies.append(
+            await bridge.ask("POST", "/equalture/webhooks/acme", data=raw, headers=unsigned)
+        )
     event = {"type": PERSON["email"], "data": {"reference_id": PERSON["last_name"]}}
     for kind in (PERSON["email"], f"assessment_{PERSON['first_name']}", "assessment_started"):
         raw = json.dumps(event | {"type": kind}).encode()
         headers = webhooks.headers(WEBHOOK_SECRET, kind, int(bridge.clock().timestamp()), raw)
-        replies.append(await bridge.ask("POST", "/equalture/webhooks/acme", data=raw, headers=headers))
+        replies.append(
+            await bridge.ask("POST", "/equalture/webhooks/acme", data=raw, headers=headers)
+        )
     return replies
 
 
@@ -285,8 +349,12 @@ STEPS: list[Step] = [
 
 @pytest.mark.parametrize("form", ["json", "console"])
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step.__name__)
-async def test_canaries(bridge: Bridge, journal: Journal, redis_server: RedisServer, step: Step, form: str) -> None:
-    """No name, address, token or secret is found in log, problems, dead letters or the dump of Redis."""
+async def test_canaries(
+    bridge: Bridge, journal: Journal, redis_server: RedisServer, step: Step, form: str
+) -> None:
+    """No name, address, token or secret is found in log, problems, dead letters or the dump of
+    Redis.
+    """
     logs.configure("debug", form, journal.stream)
     bridge.equalture.violations.clear()
     replies = await step(bridge)
@@ -310,9 +378,17 @@ async def test_links_open_nothing_from_the_log(bridge: Bridge, journal: Journal)
     an_id = invited.json["invitationId"]
     assert await bridge.equalture.complete(bridge.created()) == 200
     result = (await bridge.result(bridge.acme, an_id, "COMPLETED"))["result"]
-    urls = [result["resultUrl"], result["reportUrl"], result["shareUrl"], bridge.runtime.signer.start(an_id)]
+    urls = [
+        result["resultUrl"],
+        result["reportUrl"],
+        result["shareUrl"],
+        bridge.runtime.signer.start(an_id),
+    ]
     replies = [await bridge.ask("GET", url) for url in urls]
-    macs = [url.rpartition(".")[2] if not url.endswith(".pdf") else url[:-4].rpartition(".")[2] for url in urls]
+    macs = [
+        url.rpartition(".")[2] if not url.endswith(".pdf") else url[:-4].rpartition(".")[2]
+        for url in urls
+    ]
     public = urlsplit(replies[2].headers["Location"]).path.rpartition("/")[2]
     assert all(len(mac) >= 20 for mac in macs)
     assert found(journal.text(), [*macs, public, invited.json["testUrl"]]) == []
@@ -325,7 +401,9 @@ class Broken:
         """Fine, as mapped tests do not need it."""
         return ()
 
-    async def create_application(self, customer: Customer, draft: Draft) -> Created:
+    async def create_application(
+        self, customer: Customer, draft: NewApplication
+    ) -> CreatedApplication:
         """Raise with everything in the message, in its cause and in a note."""
         try:
             raise KeyError(f"{draft.candidate.email} {draft.callback_url}")
@@ -342,13 +420,19 @@ class Broken:
 
 
 @pytest.mark.parametrize("form", ["json", "console"])
-async def test_bugs_tell_no_tales(config: Config, journal: Journal, clock: SandboxClock, form: str) -> None:
-    """An unexpected exception is told with its type and place, in the log and to nobody else, and never with its message."""
+async def test_bugs_tell_no_tales(
+    config: Config, journal: Journal, clock: SandboxClock, form: str
+) -> None:
+    """An unexpected exception is told with its type and place, in the log and to nobody else, and
+    never with its message.
+    """
     logs.configure("debug", form, journal.stream)
     config.customers["acme"]["equalture"]["client_secret"] = SECRET
     async with contextlib.AsyncExitStack() as stack:
         provider: Any = Broken()
-        runtime = await stack.enter_async_context(app.open_runtime(config.load(), provider=provider))
+        runtime = await stack.enter_async_context(
+            app.open_runtime(config.load(), provider=provider)
+        )
         url = await _serve(stack, app.create_app(runtime), 0)
         session = await stack.enter_async_context(aiohttp.ClientSession())
         person = {
@@ -359,12 +443,16 @@ async def test_bugs_tell_no_tales(config: Config, journal: Journal, clock: Sandb
         }
         order = {"testId": "engineer", "candidate": person, "callback": "http://127.0.0.1:9/x"}
         headers = {"Authorization": "Bearer bearer-of-acme-0001"}
-        async with session.post(url + "/softgarden/invitations", json=order, headers=headers) as response:
+        async with session.post(
+            url + "/softgarden/invitations", json=order, headers=headers
+        ) as response:
             told = await response.text()
             assert (response.status, json.loads(told)["code"]) == (500, "internal_error")
     text = journal.text()
     assert "request.crashed" in text
-    assert all(word in text for word in ("ExceptionGroup", "KeyError", "ValueError", "create_application"))
+    assert all(
+        word in text for word in ("ExceptionGroup", "KeyError", "ValueError", "create_application")
+    )
     assert found(text, [*people(), SECRET]) == []
     assert found(told, [*people(), SECRET, "create_application", "KeyError"]) == []
     journal.stream.seek(0)
@@ -388,7 +476,9 @@ async def printed(config: Path, *arguments: str) -> tuple[int, str]:
 
 
 async def test_commands_print_no_canary(bridge: Bridge, config: Config) -> None:
-    """What operators look at names no person and no secret: lists, timelines, dead letters with bodies, the configuration."""
+    """What operators look at names no person and no secret: lists, timelines, dead letters with
+    bodies, the configuration.
+    """
     made = (await invite(bridge)).json["invitationId"]
     bridge.softgarden.fault("notify", status=400, text=echo(bridge))
     await bridge.equalture.complete(bridge.created())
@@ -442,7 +532,9 @@ RAW = {
 
 
 async def test_complaints_print_no_canary(tmp_path: Path) -> None:
-    """A configuration that is wrong in every way is refused with positions, and no secret of it is repeated."""
+    """A configuration that is wrong in every way is refused with positions, and no secret of it is
+    repeated.
+    """
     (tmp_path / "customers").mkdir()
     (tmp_path / "bridge.yaml").write_text(yaml.safe_dump(POISON))
     for name, document in POISONED.items():
@@ -455,5 +547,8 @@ async def test_complaints_print_no_canary(tmp_path: Path) -> None:
     for code, text in outputs:
         assert code == 2
         assert "bridge.yaml:" in text
-        assert found(text.replace(str(tmp_path), ""), ["canary-", "canarypassword", "canarybase"]) == []
+        assert (
+            found(text.replace(str(tmp_path), ""), ["canary-", "canarypassword", "canarybase"])
+            == []
+        )
         assert "Traceback" not in text

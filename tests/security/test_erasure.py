@@ -1,4 +1,6 @@
-"""Deleted means deleted: in Redis as it would be stolen, in queues, logs and pages, and for whatever comes too late."""
+"""Deleted means deleted: in Redis as it would be stolen, in queues, logs and pages, and for
+whatever comes too late.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +12,7 @@ from datetime import timedelta
 import pytest
 
 from bridge.core import ids
-from bridge.core.models import State
+from bridge.core.invitation import State
 from tests.flows.conftest import Bridge, Config, Journal, Launch, eventually
 from tests.redis_servers import RedisServer
 from tests.security.conftest import WEBHOOK_SECRET
@@ -79,9 +81,14 @@ async def nothing_to_see(bridge: Bridge, traces: Traces) -> None:
         assert (reply.status, found(reply.text, traces.words)) == (410, [])
 
 
-@pytest.mark.parametrize("state", ["invited", "started", "hinted", "completed", "expired", "dead letter", "retrying"])
+@pytest.mark.parametrize(
+    "state",
+    ["invited", "started", "with_report", "completed", "expired", "dead letter", "retrying"],
+)
 @pytest.mark.parametrize("by", ["softgarden", "operator"])
-async def test_nothing_is_left(hooked: Bridge, config: Config, redis_server: RedisServer, state: str, by: str) -> None:
+async def test_nothing_is_left(
+    hooked: Bridge, config: Config, redis_server: RedisServer, state: str, by: str
+) -> None:
     """In every state nothing by which the candidate could be found stays in Redis, whoever deleted."""
     bridge = hooked
     traces = await invited(bridge)
@@ -89,7 +96,9 @@ async def test_nothing_is_left(hooked: Bridge, config: Config, redis_server: Red
     match state:
         case "started":
             url = f"{bridge.url}/equalture/webhooks/acme"
-            sent = await bridge.equalture.send_webhook(url, WEBHOOK_SECRET, "assessment_started", traces.reference)
+            sent = await bridge.equalture.send_webhook(
+                url, WEBHOOK_SECRET, "assessment_started", traces.reference
+            )
             assert sent == 200
         case "hinted":
             assert await bridge.equalture.put_callback(traces.reference, payload=REPORT) == 200
@@ -99,7 +108,9 @@ async def test_nothing_is_left(hooked: Bridge, config: Config, redis_server: Red
             await bridge.advance(timedelta(days=7, seconds=5))
             await bridge.result(bridge.acme, traces.an_id, "EXPIRED")
         case "dead letter" | "retrying":
-            bridge.softgarden.fault("notify", status=400 if state == "dead letter" else 500, text="unmistakable words")
+            bridge.softgarden.fault(
+                "notify", status=400 if state == "dead letter" else 500, text="unmistakable words"
+            )
             await done(bridge, traces)
     await bridge.idle()
     bridge.equalture.heal()
@@ -115,7 +126,9 @@ async def test_nothing_is_left(hooked: Bridge, config: Config, redis_server: Red
 
 
 async def test_late_events_bring_nothing_back(hooked: Bridge, redis_server: RedisServer) -> None:
-    """Callbacks, events and orders after the deletion leave it as it is; a new order is a new invitation."""
+    """Callbacks, events and orders after the deletion leave it as it is; a new order is a new
+    invitation.
+    """
     bridge = hooked
     traces = await invited(bridge)
     await done(bridge, traces)
@@ -124,11 +137,14 @@ async def test_late_events_bring_nothing_back(hooked: Bridge, redis_server: Redi
     assert await bridge.equalture.put_callback(traces.reference, payload=REPORT) == 200
     for kind in ("assessment_started", "application_finished"):
         url = f"{bridge.url}/equalture/webhooks/acme"
-        assert await bridge.equalture.send_webhook(url, WEBHOOK_SECRET, kind, traces.reference) == 200
+        assert (
+            await bridge.equalture.send_webhook(url, WEBHOOK_SECRET, kind, traces.reference) == 200
+        )
     await bridge.advance(timedelta(days=8))
     await bridge.idle()
     assert await bridge.record(traces.an_id) == before
-    # An event about an application that is not known (any more) is kept for ten minutes, under a digest of its id.
+    # An event about an application that is not known (any more) is kept for ten minutes, under a
+    # digest of its id.
     digest = ids.digest(f"acme/{traces.reference}")[:40]
     assert traces.left(redis_server, but=(digest,)) == []
     with redis_server.client() as client:
@@ -147,7 +163,9 @@ async def erased(bridge: Bridge, an_id: str) -> bool:
 
 
 async def test_slow_create_brings_nothing_back(bridge: Bridge, redis_server: RedisServer) -> None:
-    """What Equalture makes after the deletion is anonymised, and its id and link are not kept, nor the way to them."""
+    """What Equalture makes after the deletion is anonymised, and its id and link are not kept, nor
+    the way to them.
+    """
     bridge.equalture.fault("create", status=500, times=1)
     await bridge.acme.invite("engineer", candidate_id=APPLICATION)
     (record,) = [one async for one in bridge.runtime.invitations.scan()]
@@ -164,7 +182,13 @@ async def test_slow_create_brings_nothing_back(bridge: Bridge, redis_server: Red
     await eventually(lambda: bridge.equalture.applications[reference].state == "anonymized")
     await bridge.idle()
     application = bridge.equalture.applications[reference]
-    words = [APPLICATION, reference, application.link_token, ids.digest(f"acme/{reference}")[:40], "127.0.0.1"]
+    words = [
+        APPLICATION,
+        reference,
+        application.link_token,
+        ids.digest(f"acme/{reference}")[:40],
+        "127.0.0.1",
+    ]
     assert Traces(record.id, reference, words, []).left(redis_server) == []
 
 
@@ -172,7 +196,9 @@ async def test_slow_create_brings_nothing_back(bridge: Bridge, redis_server: Red
 async def test_stuck_anonymisation_is_visible(
     bridge: Bridge, config: Config, redis_server: RedisServer, status: int
 ) -> None:
-    """Equalture's refusal to anonymise is a dead letter that operators see and replay; only the reference id is kept for it."""
+    """Equalture's refusal to anonymise is a dead letter that operators see and replay; only the
+    reference id is kept for it.
+    """
     traces = await invited(bridge)
     await done(bridge, traces)
     fault = bridge.equalture.fault("anonymise", status=status)
@@ -180,7 +206,12 @@ async def test_stuck_anonymisation_is_visible(
     await eventually(bridge.dead_letters)
     code, text = await printed(config.folder, "dead", "list", "--json")
     (letter,) = json.loads(text)
-    assert (code, letter["invitation"], letter["kind"], letter["reason"]) == (0, traces.an_id, "anonymise", "refused")
+    assert (code, letter["invitation"], letter["kind"], letter["reason"]) == (
+        0,
+        traces.an_id,
+        "anonymise",
+        "refused",
+    )
     assert traces.left(redis_server) == [traces.reference]
     await nothing_to_see(bridge, traces)
     fault.heal()
@@ -192,7 +223,9 @@ async def test_stuck_anonymisation_is_visible(
 
 
 async def test_log_knows_ids_only(bridge: Bridge, journal: Journal) -> None:
-    """From order to deletion the log names the invitation by its id and nothing else of the candidate."""
+    """From order to deletion the log names the invitation by its id and nothing else of the
+    candidate.
+    """
     traces = await invited(bridge)
     await done(bridge, traces)
     assert (await bridge.acme.delete(traces.an_id)).status == 204
@@ -214,13 +247,20 @@ async def test_others_stay(bridge: Bridge) -> None:
 
 
 async def test_everything_has_an_end(hooked: Bridge, redis_server: RedisServer) -> None:
-    """Every key about a candidate lives for the retention at most: record, claim, short cut, dead letter, seen events."""
+    """Every key about a candidate lives for the retention at most: record, claim, short cut, dead
+    letter, seen events.
+    """
     bridge = hooked
     bridge.softgarden.fault("notify", status=400)
     traces = await invited(bridge)
     await done(bridge, traces)
     url = f"{bridge.url}/equalture/webhooks/acme"
-    assert await bridge.equalture.send_webhook(url, WEBHOOK_SECRET, "assessment_finished", traces.reference) == 200
+    assert (
+        await bridge.equalture.send_webhook(
+            url, WEBHOOK_SECRET, "assessment_finished", traces.reference
+        )
+        == 200
+    )
     await eventually(bridge.dead_letters)
     year_ms = 365 * 86_400_000
     lasting = set()
@@ -233,7 +273,9 @@ async def test_everything_has_an_end(hooked: Bridge, redis_server: RedisServer) 
         kinds = {key.decode().split(":")[-2] for key in client.keys("*") if client.pttl(key) > 0}
     assert {"iv", "order", "ref", "seen"} <= kinds
     # Queues hold invitation ids only, and empty ones vanish.
-    assert lasting <= {"lanes", "tasks", "dead"} | {name for name in lasting if name.startswith("acme/")}
+    assert lasting <= {"lanes", "tasks", "dead"} | {
+        name for name in lasting if name.startswith("acme/")
+    }
     with redis_server.client() as client:
         for key in client.keys("*"):
             if client.pttl(key) < 0 and client.type(key) == b"zset":
@@ -241,7 +283,9 @@ async def test_everything_has_an_end(hooked: Bridge, redis_server: RedisServer) 
                 assert all(member.startswith("iv_") or "/" in member for member in members)
 
 
-async def test_retention_ends_by_itself(config: Config, launch: Launch, redis_server: RedisServer) -> None:
+async def test_retention_ends_by_itself(
+    config: Config, launch: Launch, redis_server: RedisServer
+) -> None:
     """After the retention record, claim and dead letter are gone without anybody doing anything."""
     config.daemon["retention"] = "1500ms"
     bridge = await launch()
@@ -260,7 +304,9 @@ async def test_retention_ends_by_itself(config: Config, launch: Launch, redis_se
 
 
 async def test_tombstone_ends_too(bridge: Bridge, redis_server: RedisServer) -> None:
-    """A tombstone is kept for the retention, and without an end only while Equalture has not confirmed."""
+    """A tombstone is kept for the retention, and without an end only while Equalture has not
+    confirmed.
+    """
     traces = await invited(bridge)
     fault = bridge.equalture.fault("anonymise", status=503)
     assert (await bridge.acme.delete(traces.an_id)).status == 502

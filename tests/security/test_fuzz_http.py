@@ -63,7 +63,9 @@ def judge(case: Any, response: Any) -> None:
 
 @pytest.mark.parametrize("mode", list(GenerationMode), ids=str)
 async def test_every_operation_keeps_its_promise(fuzzed: Bridge, mode: GenerationMode) -> None:
-    """Whatever is sent, right or wrong, the answer is one that the document names, in the shape that it names."""
+    """Whatever is sent, right or wrong, the answer is one that the document names, in the shape
+    that it names.
+    """
     headers = {"Authorization": f"Bearer {fuzzed.acme.token}"}
     tried: dict[str, set[int]] = {}
     an_id, result = await completed(fuzzed)
@@ -88,7 +90,11 @@ async def test_every_operation_keeps_its_promise(fuzzed: Bridge, mode: Generatio
         known["token"] = tokens.get(path, "").rpartition("/")[2]
         if case.path_parameters and case.operation.method.upper() != "DELETE":
             case.path_parameters = {name: known[name] for name in case.path_parameters}
-        if isinstance(case.body, dict) and path == "/softgarden/invitations" and "callback" in case.body:
+        if (
+            isinstance(case.body, dict)
+            and path == "/softgarden/invitations"
+            and "callback" in case.body
+        ):
             case.body |= {"testId": "engineer", "callback": fuzzed.softgarden.callback_url("acme")}
         send(case)
 
@@ -96,8 +102,12 @@ async def test_every_operation_keeps_its_promise(fuzzed: Bridge, mode: Generatio
         schema = document(fuzzed, [mode])
         for found in schema.get_all_operations():
             operation = found.ok()
-            fuzz = settings(max_examples=60, **QUIET)(given(case=operation.as_strategy(generation_mode=mode))(check))
-            with contextlib.suppress(SkipTest):  # nothing can be wrong about a request without parameters
+            fuzz = settings(max_examples=60, **QUIET)(
+                given(case=operation.as_strategy(generation_mode=mode))(check)
+            )
+            with contextlib.suppress(
+                SkipTest
+            ):  # nothing can be wrong about a request without parameters
                 fuzz()
 
     await asyncio.to_thread(run)
@@ -107,7 +117,9 @@ async def test_every_operation_keeps_its_promise(fuzzed: Bridge, mode: Generatio
 
 
 async def test_journeys(fuzzed: Bridge) -> None:
-    """Orders that are answered lead to reads and deletions of the very invitation, in any order, without a surprise."""
+    """Orders that are answered lead to reads and deletions of the very invitation, in any order,
+    without a surprise.
+    """
     headers = {"Authorization": f"Bearer {fuzzed.acme.token}"}
     callback = fuzzed.softgarden.callback_url("acme")
     statuses: dict[str, list[int]] = {}
@@ -147,7 +159,9 @@ async def test_journeys(fuzzed: Bridge) -> None:
 
 
 async def test_completed_result_conforms(fuzzed: Bridge) -> None:
-    """A completed result, which no generated request can bring about, has the documented shape as well."""
+    """A completed result, which no generated request can bring about, has the documented shape as
+    well.
+    """
     an_id, _ = await completed(fuzzed)
     headers = {"Authorization": f"Bearer {fuzzed.acme.token}"}
 

@@ -18,12 +18,12 @@ from aiohttp import web
 
 from bridge.errors import TooManyRequests
 from bridge.softgarden.auth import of_customer
-from bridge.web import body
-from bridge.web.keys import CUSTOMERS, DRAINING, HEARD, TURNS
-from bridge.web.limits import RateLimit, Turns
+from bridge.web import request_body
+from bridge.web.app_keys import CUSTOMERS, DRAINING, SEEN_CONNECTIONS, TURNS
+from bridge.web.idle_connections import FIRST_REQUEST_S, IdleConnectionReaper
 from bridge.web.listener import Runner
-from bridge.web.middlewares import net
-from bridge.web.silence import FIRST_REQUEST_S, SilenceGuard
+from bridge.web.middlewares import error_middleware
+from bridge.web.rate_limits import RateLimit, Turns
 from tests.flows.conftest import CALLBACK_TOKEN, TOKENS, Bridge, Config, Journal, Launch, eventually
 from tests.security.conftest import spoken, status_of
 from tests.stalls import net_since
@@ -34,8 +34,18 @@ KIB = 1024
 
 def order(bridge: Bridge, **more: Any) -> dict[str, Any]:
     """An order that is fine, with further fields."""
-    person = {"id": "a-1", "firstName": "Ada", "lastName": "Muster", "email": "ada.muster@example.org"}
-    return {"testId": "engineer", "candidate": person, "callback": bridge.softgarden.callback_url("acme"), **more}
+    person = {
+        "id": "a-1",
+        "firstName": "Ada",
+        "lastName": "Muster",
+        "email": "ada.muster@example.org",
+    }
+    return {
+        "testId": "engineer",
+        "candidate": person,
+        "callback": bridge.softgarden.callback_url("acme"),
+        **more,
+    }
 
 
 def bearer(bridge: Bridge) -> dict[str, str]:
@@ -48,7 +58,7 @@ async def served(
     application: web.Application, connections: int | None = None
 ) -> AsyncIterator[tuple[web.AppRunner, str]]:
     """An application on a port of its own."""
-    application[HEARD] = set()
+    application[SEEN_CONNECTIONS] = set()
     application[DRAINING] = lambda: False
     application[TURNS] = Turns()
     runner = Runner(application, shutdown_timeout=0.2, connections=connections)
@@ -64,17 +74,19 @@ async def served(
 
 
 async def test_silent_connection_is_cut() -> None:
-    """A connection that never completes its first request's headers is ended; one that did is left to keep-alive."""
+    """A connection that never completes its first request's headers is ended; one that did is left
+    to keep-alive.
+    """
 
     async def hello(request: web.Request) -> web.Response:
         return web.Response(text="hello")
 
-    application = web.Application(middlewares=[net])
+    application = web.Application(middlewares=[error_middleware])
     application.router.add_get("/", hello)
     async with served(application) as (runner, url):
         parts = urlsplit(url)
         assert runner.server is not None
-        guard = SilenceGuard(runner.server, application[HEARD])
+        guard = IdleConnectionReaper(runner.server, application[SEEN_CONNECTIONS])
         ends = [await asyncio.open_connection(parts.hostname, parts.port) for _ in range(3)]
         (silent, _), (slow, slow_writer), (heard, heard_writer) = ends
         slow_writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nX-Slow: ")
@@ -100,12 +112,12 @@ async def test_silent_connection_is_cut() -> None:
 
 async def test_time_runs_from_the_connection() -> None:
     """Bytes that trickle in do not buy time, and a new connection has its own."""
-    application = web.Application(middlewares=[net])
+    application = web.Application(middlewares=[error_middleware])
     async with served(application) as (runner, url):
         parts = urlsplit(url)
         server = runner.server
         assert server is not None
-        guard = SilenceGuard(server, application[HEARD])
+        guard = IdleConnectionReaper(server, application[SEEN_CONNECTIONS])
         reader, writer = await asyncio.open_connection(parts.hostname, parts.port)
         await eventually(lambda: len(server.connections) == 1)
         writer.write(b"GET / HTTP/1.1\r\nX-Slow: ")
@@ -129,10 +141,10 @@ async def test_slow_body_is_408() -> None:
     """A body that does not arrive in time is 408, and the connection is closed."""
 
     async def take(request: web.Request) -> web.Response:
-        await body.Intake(64, within_s=0.2).read(request, "acme")
+        await request_body.BodyReader(64, within_s=0.2).read(request, "acme")
         return web.Response()
 
-    application = web.Application(middlewares=[net])
+    application = web.Application(middlewares=[error_middleware])
     application.router.add_post("/", take)
     async with served(application) as (_, url), aiohttp.ClientSession() as session:
 
@@ -143,13 +155,16 @@ async def test_slow_body_is_408() -> None:
 
         begun = time.monotonic()
         async with session.post(url, data=slowly()) as response:
-            assert (response.status, (await response.json(content_type=None))["code"]) == (408, "request_timeout")
+            assert (response.status, (await response.json(content_type=None))["code"]) == (
+                408,
+                "request_timeout",
+            )
         assert net_since(begun) < 5
 
 
 def test_body_time_is_bounded() -> None:
     """Every endpoint that reads a body gives it ten seconds."""
-    assert (body.BODY_TIME_S, body.Intake(64).within_s) == (10.0, 10.0)
+    assert (request_body.BODY_TIME_S, request_body.BodyReader(64).within_s) == (10.0, 10.0)
 
 
 # -- large and deep
@@ -162,7 +177,9 @@ def of_size(size: int, start: bytes = b'{"x":"', end: bytes = b'"}') -> bytes:
 
 @pytest.mark.parametrize("announced", [True, False], ids=["announced", "chunked"])
 async def test_size_limits(hooked: Bridge, announced: bool) -> None:
-    """64 KiB for softgarden's calls, 256 KiB for callbacks and webhooks: one byte more is 413, the limit itself is not."""
+    """64 KiB for softgarden's calls, 256 KiB for callbacks and webhooks: one byte more is 413, the
+    limit itself is not.
+    """
     bridge = hooked
     await bridge.acme.invite("engineer")
     callback = urlsplit(bridge.callback_of(bridge.created())).path
@@ -174,7 +191,8 @@ async def test_size_limits(hooked: Bridge, announced: bool) -> None:
             for start in range(0, len(raw), 16 * KIB):
                 yield raw[start : start + 16 * KIB]
 
-        # As good as a webhook's headers can be without the secret: they are judged before its body is read.
+        # As good as a webhook's headers can be without the secret: they are judged before its body
+        # is read.
         stamp, signature = str(int(bridge.clock().timestamp())), "v1," + "A" * 43 + "="
         signed = {"webhook-id": "m", "webhook-timestamp": stamp, "webhook-signature": signature}
         headers = bearer(bridge) | signed
@@ -205,7 +223,9 @@ async def test_unauthenticated_body_is_not_read(bridge: Bridge) -> None:
             await writer.wait_closed()
 
 
-@pytest.mark.parametrize("shape", ["[{}]", '{{"a":{}}}', '{{"candidate":{}}}'], ids=["lists", "objects", "candidates"])
+@pytest.mark.parametrize(
+    "shape", ["[{}]", '{{"a":{}}}', '{{"candidate":{}}}'], ids=["lists", "objects", "candidates"]
+)
 @pytest.mark.parametrize("depth", [100, 1_000, 1_100, 6_000])
 async def test_depth(bridge: Bridge, shape: str, depth: int) -> None:
     """Nesting of any depth is 400, never 500, alone or in a field that nobody reads."""
@@ -223,17 +243,30 @@ ENCODINGS = ["gzip", "deflate", "br", "zstd", "gzip, gzip", "nonsense"]
 
 @pytest.mark.parametrize("encoding", ENCODINGS)
 async def test_compressed_bodies_are_415(hooked: Bridge, encoding: str) -> None:
-    """A body with a Content-Encoding is 415 wherever it is sent, also where none is read, and its connection ends."""
+    """A body with a Content-Encoding is 415 wherever it is sent, also where none is read, and its
+    connection ends.
+    """
     headers = bearer(hooked) | {"Content-Encoding": encoding}
-    for method, path in (("POST", INVITE), ("POST", "/equalture/webhooks/acme"), ("GET", "/livez"), ("GET", "/docs")):
+    for method, path in (
+        ("POST", INVITE),
+        ("POST", "/equalture/webhooks/acme"),
+        ("GET", "/livez"),
+        ("GET", "/docs"),
+    ):
         reply = await hooked.ask(method, path, data=gzip.compress(b"[]"), headers=headers)
         assert (reply.status, reply.json["code"]) == (415, "unsupported_encoding")
-        assert (reply.headers["Accept-Encoding"], reply.headers["Connection"]) == ("identity", "close")
+        assert (reply.headers["Accept-Encoding"], reply.headers["Connection"]) == (
+            "identity",
+            "close",
+        )
 
 
 async def test_compression_comes_before_the_type(bridge: Bridge) -> None:
     """What is wrong about a compressed form is first that it is compressed."""
-    headers = bearer(bridge) | {"Content-Encoding": "gzip", "Content-Type": "application/x-www-form-urlencoded"}
+    headers = bearer(bridge) | {
+        "Content-Encoding": "gzip",
+        "Content-Type": "application/x-www-form-urlencoded",
+    }
     assert (await bridge.ask("POST", INVITE, data=b"x", headers=headers)).status == 415
 
 
@@ -266,13 +299,21 @@ HEADERS = {
 
 
 @pytest.mark.parametrize("raw", HEADERS.values(), ids=HEADERS.keys())
-async def test_broken_requests_end_the_connection(bridge: Bridge, journal: Journal, raw: bytes) -> None:
-    """Malformed heads are 400, without a banner and without what was sent, and end their connection; the next is served."""
+async def test_broken_requests_end_the_connection(
+    bridge: Bridge, journal: Journal, raw: bytes
+) -> None:
+    """Malformed heads are 400, without a banner and without what was sent, and end their
+    connection; the next is served.
+    """
     for url in (bridge.url, bridge.admin_url):
         answer = await spoken(bridge, raw, url=url)
         head, _, text = answer.partition(b"\r\n\r\n")
         assert status_of(answer) == 400
-        assert [word for word in (b"aiohttp", b"Python", b"Traceback", b"xxxx", b"a\x00b") if word in answer] == []
+        assert [
+            word
+            for word in (b"aiohttp", b"Python", b"Traceback", b"xxxx", b"a\x00b")
+            if word in answer
+        ] == []
         assert json.loads(text)["code"] == "invalid_request"
         lines = dict(line.split(": ", 1) for line in head.decode().split("\r\n")[1:])
         assert (lines["Server"], lines["Cache-Control"]) == ("bridge", "no-store")
@@ -291,17 +332,29 @@ async def test_broken_requests_end_the_connection(bridge: Bridge, journal: Journ
         ("/livez", "Host: x", 400),
     ],
 )
-async def test_headers_that_stand_twice(bridge: Bridge, path: str, header: str, status: int) -> None:
-    """A header of which two readers may believe different ones is refused, even if both say the same."""
+async def test_headers_that_stand_twice(
+    bridge: Bridge, path: str, header: str, status: int
+) -> None:
+    """A header of which two readers may believe different ones is refused, even if both say the
+    same.
+    """
     await bridge.acme.invite("engineer")
-    callback = urlsplit(bridge.callback_of(bridge.created())).path.removeprefix("/equalture/callbacks/")
+    callback = urlsplit(bridge.callback_of(bridge.created())).path.removeprefix(
+        "/equalture/callbacks/"
+    )
     line = header.format(token=bridge.acme.token) + "\r\n"
-    method = {"/equalture/callbacks/{callback}": "PUT", "/softgarden/tests": "GET", "/livez": "GET"}.get(path, "POST")
+    method = {
+        "/equalture/callbacks/{callback}": "PUT",
+        "/softgarden/tests": "GET",
+        "/livez": "GET",
+    }.get(path, "POST")
     once = "" if header.startswith("Host") else "Host: x\r\n"
     if not header.startswith("Auth"):
         once += f"Authorization: Bearer {bridge.acme.token}\r\n"
     lines = f"{method} {path.format(callback=callback)} HTTP/1.1\r\n{once}{line}{line}"
-    answer = await spoken(bridge, f"{lines}Content-Length: 2\r\nConnection: close\r\n\r\n{{}}".encode())
+    answer = await spoken(
+        bridge, f"{lines}Content-Length: 2\r\nConnection: close\r\n\r\n{{}}".encode()
+    )
     assert status_of(answer) == status
 
 
@@ -309,29 +362,43 @@ async def test_upgrades_are_not_taken(bridge: Bridge) -> None:
     """Whoever asks for another protocol is answered in this one, at any path."""
     upgrade = b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAA\r\n"
     for path, status in ((b"/livez", 200), (b"/nowhere", 404)):
-        answer = await spoken(bridge, b"GET %s HTTP/1.1\r\nHost: x\r\n%s\r\nnoise\r\n\r\n" % (path, upgrade))
+        answer = await spoken(
+            bridge, b"GET %s HTTP/1.1\r\nHost: x\r\n%s\r\nnoise\r\n\r\n" % (path, upgrade)
+        )
         assert [int(part[2:5]) for part in answer.split(b"HTTP/1.")[1:]] == [status, 400]
-    for raw in (b"CONNECT evil.example:80 HTTP/1.1\r\nHost: x\r\n\r\n", b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n"):
+    for raw in (
+        b"CONNECT evil.example:80 HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n",
+    ):
         answer = await spoken(bridge, raw.replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n"))
         assert status_of(answer) in (400, 404, 405)
 
 
 async def test_nothing_is_kept_or_guessed(bridge: Bridge) -> None:
-    """Every answer says that it is not to be cached and that its type is not to be guessed, errors too."""
+    """Every answer says that it is not to be cached and that its type is not to be guessed, errors
+    too.
+    """
     invited = await bridge.acme.invite("engineer")
-    for path in (f"/softgarden/results/{invited.json['invitationId']}", "/softgarden/tests", "/nowhere", "/livez"):
+    for path in (
+        f"/softgarden/results/{invited.json['invitationId']}",
+        "/softgarden/tests",
+        "/nowhere",
+        "/livez",
+    ):
         reply = await bridge.ask("GET", path, headers=bearer(bridge))
         assert reply.headers["Cache-Control"] == "no-store"
         assert reply.headers["X-Content-Type-Options"] == "nosniff"
 
 
 async def test_sockets_are_kept_back() -> None:
-    """Beyond its limit a listener hangs up at once, and lets callers in again when others have left."""
+    """Beyond its limit a listener hangs up at once, and lets callers in again when others have
+    left.
+    """
 
     async def hello(request: web.Request) -> web.Response:
         return web.Response(text="hello")
 
-    application = web.Application(middlewares=[net])
+    application = web.Application(middlewares=[error_middleware])
     application.router.add_get("/", hello)
     async with served(application, connections=2) as (runner, url):
         parts = urlsplit(url)
@@ -364,17 +431,34 @@ async def test_header_limits_leave_room(bridge: Bridge) -> None:
     """A head within the limits is served: 8000 bytes in one header, 100 headers."""
     filler = b"".join(b"X-%d: 1\r\n" % number for number in range(100))
     for extra in (b"X-Long: " + b"x" * 8_000 + b"\r\n", filler):
-        answer = await spoken(bridge, b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + extra + b"\r\n")
+        answer = await spoken(
+            bridge, b"GET /livez HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + extra + b"\r\n"
+        )
         assert status_of(answer) == 200
 
 
 async def test_odd_paths_are_404(bridge: Bridge) -> None:
     """Odd bytes, dots and escapes in a path are 404 or 400, never 500 and never a file."""
-    odd = ["/%00", "/%ff%fe", "/..%2f..%2fetc/passwd", "/../../etc/passwd", "/share/%0a%0d", "/results/" + "x" * 8000]
-    odd += ["/reports/.pdf", "/reports/%2e%2e.pdf", "/start/%F0%9F%92%A9", "//", "/?" + "a=b&" * 1500, "/share/{{7*7}}"]
+    odd = [
+        "/%00",
+        "/%ff%fe",
+        "/..%2f..%2fetc/passwd",
+        "/../../etc/passwd",
+        "/share/%0a%0d",
+        "/results/" + "x" * 8000,
+    ]
+    odd += [
+        "/reports/.pdf",
+        "/reports/%2e%2e.pdf",
+        "/start/%F0%9F%92%A9",
+        "//",
+        "/?" + "a=b&" * 1500,
+        "/share/{{7*7}}",
+    ]
     for path in odd:
         answer = await spoken(
-            bridge, f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAccept: */*\r\n\r\n".encode()
+            bridge,
+            f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAccept: */*\r\n\r\n".encode(),
         )
         assert status_of(answer) in (400, 404), path
         assert b"root:" not in answer
@@ -384,14 +468,20 @@ async def test_odd_paths_are_404(bridge: Bridge) -> None:
 
 
 async def test_two_tokens_live_during_rotation(config: Config, launch: Launch) -> None:
-    """Old and new token both work while both digests are listed, and the old one stops with its digest."""
+    """Old and new token both work while both digests are listed, and the old one stops with its
+    digest.
+    """
     new = "fresh-bearer-of-acme-0009"
     digests = config.customers["acme"]["softgarden"]["tokens_sha256"]
     digests.append(hashlib.sha256(new.encode()).hexdigest())
     bridge = await launch()
 
     async def listed(token: str) -> int:
-        return (await bridge.ask("GET", "/softgarden/tests", headers={"Authorization": f"Bearer {token}"})).status
+        return (
+            await bridge.ask(
+                "GET", "/softgarden/tests", headers={"Authorization": f"Bearer {token}"}
+            )
+        ).status
 
     assert [await listed(TOKENS["acme"]), await listed(new)] == [200, 200]
     await bridge.close()
@@ -404,7 +494,9 @@ async def test_digest_is_no_token(bridge: Bridge, config: Config) -> None:
     """Whoever reads the customer's file cannot call with the digest that stands there."""
     digest = config.customers["acme"]["softgarden"]["tokens_sha256"][0]
     for token in (digest, digest.upper(), "10", "acme"):
-        reply = await bridge.ask("GET", "/softgarden/tests", headers={"Authorization": f"Bearer {token}"})
+        reply = await bridge.ask(
+            "GET", "/softgarden/tests", headers={"Authorization": f"Bearer {token}"}
+        )
         assert reply.status == 401
 
 
@@ -422,10 +514,18 @@ async def test_stolen_token_reaches_one_customer_only(bridge: Bridge) -> None:
 
 @pytest.mark.parametrize("scheme", ["Bearer", "Token"])
 async def test_callback_token_guards_callbacks(bridge: Bridge, scheme: str) -> None:
-    """Where a callback token is set, a forged callback that knows the URL but not the token is the same 404 as a wrong URL."""
+    """Where a callback token is set, a forged callback that knows the URL but not the token is the
+    same 404 as a wrong URL.
+    """
     await bridge.initech.invite("job-4")
     url = bridge.callback_of(bridge.created())
-    wrong = [None, f"{scheme} x", f"{scheme}", f"{scheme} {CALLBACK_TOKEN}x", f"Basic {CALLBACK_TOKEN}"]
+    wrong = [
+        None,
+        f"{scheme} x",
+        f"{scheme}",
+        f"{scheme} {CALLBACK_TOKEN}x",
+        f"Basic {CALLBACK_TOKEN}",
+    ]
     for value in wrong:
         headers = {"Authorization": value} if value else {}
         assert (await bridge.ask("PUT", url, json={"fit": "high"}, headers=headers)).status == 404
@@ -434,10 +534,14 @@ async def test_callback_token_guards_callbacks(bridge: Bridge, scheme: str) -> N
 
 
 async def test_forged_callback_changes_nothing(bridge: Bridge) -> None:
-    """A callback by somebody who knows URL and secret is a hint: the truth is asked for, and a false "high" is not believed."""
+    """A callback by somebody who knows URL and secret is a hint: the truth is asked for, and a
+    false "high" is not believed.
+    """
     invited = await bridge.acme.invite("engineer")
     forged = {"fit": "high", "results_url": "https://evil.example/x", "scores": {"A": "(5) x"}}
-    assert (await bridge.ask("PUT", bridge.callback_of(bridge.created()), json=forged)).status == 200
+    assert (
+        await bridge.ask("PUT", bridge.callback_of(bridge.created()), json=forged)
+    ).status == 200
     await bridge.equalture.wait_calls("status")
     view = await bridge.acme.read_results(invited.json["invitationId"])
     assert view.json["status"] == "PENDING"
@@ -463,7 +567,9 @@ class Clock:
 
 
 def test_rate_limit_counts_seconds() -> None:
-    """A second's worth may come at once, then one for each share of a second; what was not used does not pile up."""
+    """A second's worth may come at once, then one for each share of a second; what was not used
+    does not pile up.
+    """
     clock = Clock()
     limit = RateLimit(10, clock)
     for _ in range(10):
@@ -483,7 +589,9 @@ def test_rate_limit_counts_seconds() -> None:
 
 
 async def test_turns_go_round() -> None:
-    """However many requests of one customer wait, another's begins in the next round, and nobody is forgotten."""
+    """However many requests of one customer wait, another's begins in the next round, and nobody is
+    forgotten.
+    """
     turns, begun = Turns(at_once=2), []
 
     async def ask(key: str) -> None:
@@ -500,7 +608,9 @@ async def test_turns_go_round() -> None:
 
 
 async def test_turns_of_those_who_left() -> None:
-    """A caller that has gone takes nobody's turn; too many that wait are refused, and only of the customer whose they are."""
+    """A caller that has gone takes nobody's turn; too many that wait are refused, and only of the
+    customer whose they are.
+    """
     turns = Turns(at_once=1, waiting=3)
     crowd = [asyncio.create_task(turns.take("acme")) for _ in range(10)]
     other = asyncio.create_task(turns.take("globex"))
@@ -518,7 +628,9 @@ async def test_turns_of_those_who_left() -> None:
 
 
 async def test_results_wait_but_are_not_refused() -> None:
-    """Calls among which may be a result wait for their turn, however many there are, and links do not wait before them."""
+    """Calls among which may be a result wait for their turn, however many there are, and links do
+    not wait before them.
+    """
     turns = Turns(at_once=1, waiting=0)
     begun: list[str] = []
 
@@ -534,13 +646,15 @@ async def test_results_wait_but_are_not_refused() -> None:
 
 
 async def test_flood_of_one_customer(bridge: Bridge) -> None:
-    """Too many requests of one customer are 429 with Retry-After, and other customers notice nothing."""
+    """Too many requests of one customer are 429 with Retry-After, and other customers notice
+    nothing.
+    """
     limit = RateLimit(3, Clock())
 
     async def fine(request: web.Request) -> web.Response:
         return web.Response()
 
-    application = web.Application(middlewares=[net])
+    application = web.Application(middlewares=[error_middleware])
     application[CUSTOMERS] = bridge.runtime.directory
     application.router.add_get("/", of_customer(fine, limit))
     async with served(application) as (_, url):
@@ -551,7 +665,10 @@ async def test_flood_of_one_customer(bridge: Bridge) -> None:
         replies = [await ask(TOKENS["acme"]) for _ in range(5)]
         assert [reply.status for reply in replies] == [200, 200, 200, 429, 429]
         assert replies[-1].headers["Content-Type"] == "application/problem+json"
-        assert (replies[-1].json["code"], replies[-1].headers["Retry-After"]) == ("too_many_requests", "1")
+        assert (replies[-1].json["code"], replies[-1].headers["Retry-After"]) == (
+            "too_many_requests",
+            "1",
+        )
         assert [(await ask(TOKENS["globex"])).status for _ in range(3)] == [200] * 3
         assert (await ask("nobody")).status == 401
 
@@ -561,7 +678,8 @@ async def test_flood_by_configuration(config: Config, launch: Launch) -> None:
     config.daemon["limits"] = {"requests_per_second": 2}
     bridge = await launch()
     replies = await asyncio.gather(
-        *(bridge.acme.list_tests() for _ in range(10)), *(bridge.acme.read_results("x") for _ in range(10))
+        *(bridge.acme.list_tests() for _ in range(10)),
+        *(bridge.acme.read_results("x") for _ in range(10)),
     )
     assert sum(reply.status == 429 for reply in replies) >= 10
     assert (await bridge.globex.list_tests()).status == 200

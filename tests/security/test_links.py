@@ -1,4 +1,6 @@
-"""The bridge's own links: for one purpose, one invitation, as long as the key is listed and the result is kept."""
+"""The bridge's own links: for one purpose, one invitation, as long as the key is listed and the
+result is kept.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +15,27 @@ from bridge.sandbox import BridgeReply
 from tests.flows.conftest import KEY, Bridge, Config, Launch
 from tests.security.conftest import completed
 
-PATHS = {"share": "/share/{}", "results": "/results/{}", "report": "/reports/{}.pdf", "start": "/start/{}"}
+PATHS = {
+    "share": "/share/{}",
+    "results": "/results/{}",
+    "report": "/reports/{}.pdf",
+    "start": "/start/{}",
+}
 NEW_KEY = "B" * 42 + "A"
 
 
 async def tokens(bridge: Bridge) -> tuple[str, dict[str, str]]:
     """A completed invitation of acme's and its token for every purpose."""
     an_id, result = await completed(bridge)
-    links = {"share": result["shareUrl"], "results": result["resultUrl"], "report": result["reportUrl"]}
+    links = {
+        "share": result["shareUrl"],
+        "results": result["resultUrl"],
+        "report": result["reportUrl"],
+    }
     links["start"] = bridge.runtime.signer.start(an_id)
-    return an_id, {name: link.rpartition("/")[2].removesuffix(".pdf") for name, link in links.items()}
+    return an_id, {
+        name: link.rpartition("/")[2].removesuffix(".pdf") for name, link in links.items()
+    }
 
 
 async def opened(bridge: Bridge, purpose: str, token: str) -> BridgeReply:
@@ -60,16 +73,25 @@ async def test_signature_is_long_enough(bridge: Bridge) -> None:
 
 
 async def test_tampering_is_404(bridge: Bridge) -> None:
-    """Every changed, missing or added character is 404, and so are other spellings of the same signature."""
+    """Every changed, missing or added character is 404, and so are other spellings of the same
+    signature.
+    """
     _, made = await tokens(bridge)
     token = made["results"]
     an_id, _, mac = token.partition(".")
     alphabet = string.ascii_letters + string.digits + "-_"
     last = alphabet[(alphabet.index(mac[-1]) + 1) % 64]
     changed = [
-        token[:place] + ("B" if token[place] == "A" else "A") + token[place + 1 :] for place in range(len(token))
+        token[:place] + ("B" if token[place] == "A" else "A") + token[place + 1 :]
+        for place in range(len(token))
     ]
-    changed += [f"{an_id}.{mac[:-1]}{last}", f"{an_id}.{mac}=", f"{an_id}.{mac}==", f"{an_id}.{mac[:-1]}", f"{an_id}."]
+    changed += [
+        f"{an_id}.{mac[:-1]}{last}",
+        f"{an_id}.{mac}=",
+        f"{an_id}.{mac}==",
+        f"{an_id}.{mac[:-1]}",
+        f"{an_id}.",
+    ]
     changed += [
         an_id,
         f".{mac}",
@@ -79,7 +101,16 @@ async def test_tampering_is_404(bridge: Bridge) -> None:
         token.upper(),
         token + "%00",
     ]
-    changed += [f"{an_id}.{mac}%0a", f"%20{token}", f"{an_id}.\u00e4", "%ff%fe", "..", "x", "iv_0." + mac, token * 2]
+    changed += [
+        f"{an_id}.{mac}%0a",
+        f"%20{token}",
+        f"{an_id}.\u00e4",
+        "%ff%fe",
+        "..",
+        "x",
+        "iv_0." + mac,
+        token * 2,
+    ]
     for wrong in changed:
         reply = await opened(bridge, "results", wrong)
         assert reply.status in (404, 400), wrong
@@ -88,7 +119,9 @@ async def test_tampering_is_404(bridge: Bridge) -> None:
 
 
 async def test_dead_after_deletion(bridge: Bridge) -> None:
-    """After a deletion every link that was given out is 410, in words that say nothing about anybody."""
+    """After a deletion every link that was given out is 410, in words that say nothing about
+    anybody.
+    """
     an_id, made = await tokens(bridge)
     assert (await bridge.acme.delete(an_id)).status == 204
     for purpose, token in made.items():
@@ -111,7 +144,9 @@ async def test_maximum_age(config: Config, launch: Launch) -> None:
 
 
 async def test_share_outlives_equaltures_link(bridge: Bridge) -> None:
-    """Without a maximum age a share link works a month later, with a fresh public link behind it each time."""
+    """Without a maximum age a share link works a month later, with a fresh public link behind it
+    each time.
+    """
     _, made = await tokens(bridge)
     first = (await opened(bridge, "share", made["share"])).headers["Location"]
     await bridge.advance(timedelta(days=30))
@@ -144,8 +179,15 @@ async def test_switched_off(config: Config, launch: Launch, results: dict[str, A
     config.customers["acme"]["results"] = results
     bridge = await launch()
     an_id, result = await completed(bridge)
-    assert ("shareUrl" in result, "reportUrl" in result) == (results.get("share", True), results.get("report", True))
-    link = bridge.runtime.signer.share(an_id) if "share" in results else bridge.runtime.signer.report(an_id)
+    assert ("shareUrl" in result, "reportUrl" in result) == (
+        results.get("share", True),
+        results.get("report", True),
+    )
+    link = (
+        bridge.runtime.signer.share(an_id)
+        if "share" in results
+        else bridge.runtime.signer.report(an_id)
+    )
     assert (await bridge.ask("GET", link)).status == 404
 
 
@@ -161,17 +203,24 @@ async def test_nothing_before_completion(bridge: Bridge) -> None:
 
 
 async def test_start_needs_the_button(bridge: Bridge) -> None:
-    """However often a scanner follows a start link, only the button leads on, and the test's link is not on the page."""
+    """However often a scanner follows a start link, only the button leads on, and the test's link
+    is not on the page.
+    """
     invited = await bridge.globex.invite("job-3")
     test = bridge.equalture.applications[bridge.created()].assessment_url
     for method in ("GET", "GET", "HEAD", "OPTIONS"):
-        async with bridge.session.request(method, invited.json["testUrl"], allow_redirects=False) as reply:
+        async with bridge.session.request(
+            method, invited.json["testUrl"], allow_redirects=False
+        ) as reply:
             assert reply.status in (200, 405)
             assert "Location" not in reply.headers
             assert test not in await reply.text()
     pressed = await bridge.ask("POST", invited.json["testUrl"])
     assert (pressed.status, pressed.headers["Location"]) == (303, test)
-    assert (pressed.headers["Cache-Control"], pressed.headers["Referrer-Policy"]) == ("no-store", "no-referrer")
+    assert (pressed.headers["Cache-Control"], pressed.headers["Referrer-Policy"]) == (
+        "no-store",
+        "no-referrer",
+    )
 
 
 @pytest.mark.parametrize("end", ["completed", "expired"])
@@ -187,7 +236,11 @@ async def test_start_ends_with_the_test(bridge: Bridge, end: str) -> None:
         await bridge.result(bridge.globex, an_id, "EXPIRED")
     for method in ("GET", "POST"):
         reply = await bridge.ask(method, link)
-        assert (reply.status, "Location" in reply.headers, "<form" in reply.text) == (200, False, False)
+        assert (reply.status, "Location" in reply.headers, "<form" in reply.text) == (
+            200,
+            False,
+            False,
+        )
 
 
 async def test_callback_secrets_are_digests(bridge: Bridge) -> None:

@@ -1,4 +1,6 @@
-"""However a secret is mistyped, and wherever it was put: what is wrong is said without repeating a piece of it."""
+"""However a secret is mistyped, and wherever it was put: what is wrong is said without repeating a
+piece of it.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +25,10 @@ secrets = st.lists(st.tuples(signs, pieces), min_size=1, max_size=4).flatmap(
     lambda parts: signs.map(lambda end: "".join(sign + piece for sign, piece in parts) + end)
 )
 schemes = st.sampled_from(
-    [*("redis", "rediss", "unix", "redis+sentinel", "redis+cluster", "http", "Redis", ""), *("redis:", "redis:/")]
+    [
+        *("redis", "rediss", "unix", "redis+sentinel", "redis+cluster", "http", "Redis", ""),
+        *("redis:", "redis:/"),
+    ]
 )
 urls = st.one_of(
     st.builds("{}://user:{}@host:6379/0".format, schemes, secrets),
@@ -35,7 +40,20 @@ urls = st.one_of(
     st.builds("{}://{}".format, schemes, secrets),
     secrets,
 )
-STYLES = ("{}", '"{}"', "'{}'", "[{}]", "{{{}}}", "|\n    {}", ">-\n    {}", "!{}", "&{}", "*{}", "\n    {}", "? {}")
+STYLES = (
+    "{}",
+    '"{}"',
+    "'{}'",
+    "[{}]",
+    "{{{}}}",
+    "|\n    {}",
+    ">-\n    {}",
+    "!{}",
+    "&{}",
+    "*{}",
+    "\n    {}",
+    "? {}",
+)
 
 
 BRIDGE = (
@@ -60,7 +78,11 @@ USUAL = {
 }
 HOLES = {
     "signing_keys": ("[{}]", "{}"),
-    "encryption_keys": ("encryption_keys: [{}]\n", "encryption_keys: {}\n", "encryption_keys_file: {}\n"),
+    "encryption_keys": (
+        "encryption_keys: [{}]\n",
+        "encryption_keys: {}\n",
+        "encryption_keys_file: {}\n",
+    ),
     "redis": ("{{url: {}}}", "\n  url: {}\n", "{{url_file: {}}}", "{}"),
     "tokens": ("[{}]", "{}"),
     "client_secret": ("client_secret: {}", "client_secret_file: {}", "client_secert: {}", "{}"),
@@ -84,7 +106,10 @@ holes = st.sampled_from([(hole, how) for hole, ways in HOLES.items() for how in 
 
 
 def commands(folder: Path) -> list[Said]:
-    """What an administrator tries. (``serve`` is refused by a wrong configuration as ``check`` is; see below.)"""
+    """What an administrator tries.
+
+    (``serve`` is refused by a wrong configuration as ``check`` is; see below.)
+    """
     known = {"VALUE": "x"}
     return [
         run("check", "--config", folder, **known),
@@ -103,7 +128,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(hole=holes, value=secrets | urls, style=st.sampled_from(STYLES))
 def test_nothing_is_repeated(folder: Path, hole: tuple[str, str], value: str, style: str) -> None:
-    """No output of a command has a piece of a secret, whatever it is, however it is quoted and wherever it stands."""
+    """No output of a command has a piece of a secret, whatever it is, however it is quoted and
+    wherever it stands.
+    """
     write(folder, *hole, style.format(value))
     for said in commands(folder):
         assert said.code in (0, 1, 2)
@@ -114,8 +141,15 @@ def test_nothing_is_repeated(folder: Path, hole: tuple[str, str], value: str, st
 @settings(max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(value=urls)
 def test_no_url_is_repeated(folder: Path, value: str) -> None:
-    """Nor from a Redis URL, where it is written as YAML wants it, so that it is the URL alone that is wrong."""
-    write(folder, "redis", "{{url: {}}}", '"' + re.sub(r'(["\\])', r"\\\1", value).replace("\n", "\\n") + '"')
+    """Nor from a Redis URL, where it is written as YAML wants it, so that it is the URL alone that
+    is wrong.
+    """
+    write(
+        folder,
+        "redis",
+        "{{url: {}}}",
+        '"' + re.sub(r'(["\\])', r"\\\1", value).replace("\n", "\\n") + '"',
+    )
     for said in commands(folder):
         assert PIECE not in said.out + said.err, said
         assert "Traceback" not in said.err
@@ -146,7 +180,9 @@ def test_no_url_is_repeated(folder: Path, value: str) -> None:
     "command", [("check",), ("serve",), ("serve", "--workers", "2"), ("dead", "list")], ids=" ".join
 )
 def test_wrong_urls(tmp_path: Path, url: str, command: tuple[str, ...]) -> None:
-    """The URLs that urllib quotes piece by piece are refused by every command with 2, and none of them quotes them."""
+    """The URLs that urllib quotes piece by piece are refused by every command with 2, and none of
+    them quotes them.
+    """
     write(tmp_path, "redis", "{{url: {}}}", f'"{url}"')
     said = run(*command, "--config", tmp_path)
     assert said.code == 2
@@ -155,7 +191,9 @@ def test_wrong_urls(tmp_path: Path, url: str, command: tuple[str, ...]) -> None:
 
 
 def test_secrets_of_the_wrong_kind(tmp_path: Path) -> None:
-    """A secret in the place of its file, and pieces of one that commas part, are told by position only."""
+    """A secret in the place of its file, and pieces of one that commas part, are told by position
+    only.
+    """
     key = base64.urlsafe_b64encode(f"{PIECE} as a key of 32 bytes!!!!".encode()).decode()
     for how, value in (
         ("client_secret_file: {}", PIECE),

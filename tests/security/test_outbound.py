@@ -1,4 +1,6 @@
-"""URLs from outside: judged when they come in, and again when the socket is made; answers are read up to a bound."""
+"""URLs from outside: judged when they come in, and again when the socket is made; answers are read
+up to a bound.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,7 @@ import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from bridge import egress, serve
-from bridge.core.callbacks import CallbackRule
+from bridge.core.callback_urls import CallbackUrlPolicy
 from bridge.errors import ConfigError, OutcomeUnknown, Unavailable
 from bridge.softgarden.notifier import EXCERPT_BYTES, SoftgardenNotifier
 from tests.flows.conftest import Bridge, Config, Journal, Launch, eventually
@@ -24,11 +26,49 @@ from tests.service.fakes import ACME
 from tests.stalls import net_since
 
 PERSON = {"id": "a-1", "firstName": "A", "lastName": "B", "email": "a.b@example.org"}
-LOOPBACK = ["127.0.0.1", "127.1", "2130706433", "0x7f000001", "0x7f.1", "017700000001", "0177.0.0.1", "127.0.1", "0"]
-LOOPBACK_V6 = ["[::1]", "[::]", "[::ffff:127.0.0.1]", "[::ffff:7f00:1]", "[0:0:0:0:0:0:0:1]", "[::127.0.0.1]"]
-INSIDE = ["10.0.0.1", "172.16.0.1", "192.168.0.1", "169.254.169.254", "100.64.0.1", "224.0.0.1", "255.255.255.255"]
-INSIDE_V6 = ["[fe80::1]", "[fc00::1]", "[fd00:ec2::254]", "[ff02::1]", "[64:ff9b::7f00:1]", "[64:ff9b::a9fe:a9fe]"]
-TUNNELS = ["[2002:7f00:1::]", "[2002:a9fe:a9fe::]", "[2001:0:1::1]", "[64:ff9b:1::7f00:1]", "[::ffff:0:127.0.0.1]"]
+LOOPBACK = [
+    "127.0.0.1",
+    "127.1",
+    "2130706433",
+    "0x7f000001",
+    "0x7f.1",
+    "017700000001",
+    "0177.0.0.1",
+    "127.0.1",
+    "0",
+]
+LOOPBACK_V6 = [
+    "[::1]",
+    "[::]",
+    "[::ffff:127.0.0.1]",
+    "[::ffff:7f00:1]",
+    "[0:0:0:0:0:0:0:1]",
+    "[::127.0.0.1]",
+]
+INSIDE = [
+    "10.0.0.1",
+    "172.16.0.1",
+    "192.168.0.1",
+    "169.254.169.254",
+    "100.64.0.1",
+    "224.0.0.1",
+    "255.255.255.255",
+]
+INSIDE_V6 = [
+    "[fe80::1]",
+    "[fc00::1]",
+    "[fd00:ec2::254]",
+    "[ff02::1]",
+    "[64:ff9b::7f00:1]",
+    "[64:ff9b::a9fe:a9fe]",
+]
+TUNNELS = [
+    "[2002:7f00:1::]",
+    "[2002:a9fe:a9fe::]",
+    "[2001:0:1::1]",
+    "[64:ff9b:1::7f00:1]",
+    "[::ffff:0:127.0.0.1]",
+]
 ADDRESSES = [*LOOPBACK, *LOOPBACK_V6, *INSIDE, *INSIDE_V6, *TUNNELS]
 TRICKS = [
     "http://app.softgarden.io/x",
@@ -64,7 +104,10 @@ Conversation = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[
 @pytest.fixture
 def strict(config: Config) -> Config:
     """softgarden's real hosts only, over https."""
-    config.daemon["softgarden"] |= {"callback_hosts": ["softgarden.io", "softgarden.de"], "allow_insecure": False}
+    config.daemon["softgarden"] |= {
+        "callback_hosts": ["softgarden.io", "softgarden.de"],
+        "allow_insecure": False,
+    }
     return config
 
 
@@ -83,7 +126,9 @@ async def listening(talk: Conversation) -> AsyncIterator[tuple[str, list[bytes]]
         finally:
             writer.transport.abort()
 
-    server = await asyncio.start_server(lambda *ends: talks.add(asyncio.create_task(meet(*ends))), "127.0.0.1", 0)
+    server = await asyncio.start_server(
+        lambda *ends: talks.add(asyncio.create_task(meet(*ends))), "127.0.0.1", 0
+    )
     try:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", heads
     finally:
@@ -113,15 +158,21 @@ class Rebinding(AbstractResolver):
         self.asked += 1
         address = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        return [ResolveResult(hostname=host, host=address, port=port, family=family, proto=0, flags=0)]
+        return [
+            ResolveResult(hostname=host, host=address, port=port, family=family, proto=0, flags=0)
+        ]
 
     async def close(self) -> None:
         """Nothing to close."""
 
 
 @pytest.mark.parametrize("base", ["{}", "https://{}/x"], ids=["bare", "https"])
-async def test_entry_refuses_what_is_no_softgarden(strict: Config, launch: Launch, base: str) -> None:
-    """Every trick and every spelling of an address is 400 ``callback_not_allowed`` at the invite, and nothing is made."""
+async def test_entry_refuses_what_is_no_softgarden(
+    strict: Config, launch: Launch, base: str
+) -> None:
+    """Every trick and every spelling of an address is 400 ``callback_not_allowed`` at the invite,
+    and nothing is made.
+    """
     bridge = await launch()
     headers = {"Authorization": f"Bearer {bridge.acme.token}"}
     urls = TRICKS if base == "{}" else [base.format(address) for address in ADDRESSES]
@@ -134,7 +185,8 @@ async def test_entry_refuses_what_is_no_softgarden(strict: Config, launch: Launc
 
 
 @pytest.mark.parametrize(
-    "url", ["https://softgarden.io/x", "https://a.b.SOFTGARDEN.de:8443/x?y=z", "https://softgarden.io./"]
+    "url",
+    ["https://softgarden.io/x", "https://a.b.SOFTGARDEN.de:8443/x?y=z", "https://softgarden.io./"],
 )
 async def test_entry_allows_listed_hosts(strict: Config, launch: Launch, url: str) -> None:
     """Listed hosts and their sub-domains over https are taken."""
@@ -147,13 +199,17 @@ async def test_entry_allows_listed_hosts(strict: Config, launch: Launch, url: st
 async def test_socket_refuses_addresses(address: str) -> None:
     """Whatever slipped through the entry, no spelling of an address inside a network gets a socket."""
     async with egress.guarded_session(allow_private=False, connections=4) as session:
-        answer = SoftgardenNotifier(session, timedelta(seconds=5)).notify(ACME, f"https://{address}:9/x", "iv_x")
+        answer = SoftgardenNotifier(session, timedelta(seconds=5)).notify(
+            ACME, f"https://{address}:9/x", "iv_x"
+        )
         with pytest.raises(Unavailable):
             await answer
 
 
 async def test_name_that_leads_inside_is_refused(strict: Config, launch: Launch) -> None:
-    """A listed name that resolves to this machine is never connected to; the notification is retried and visible as failed."""
+    """A listed name that resolves to this machine is never connected to; the notification is
+    retried and visible as failed.
+    """
     strict.daemon["softgarden"]["callback_hosts"] = ["localhost"]
 
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -174,13 +230,17 @@ async def test_name_that_leads_inside_is_refused(strict: Config, launch: Launch)
 async def test_rebinding_is_seen_by_the_resolver() -> None:
     """A name that is public at first and private later is refused as soon as it is private."""
     resolver = egress.GuardedResolver(Rebinding("8.8.8.8", "127.0.0.1"))
-    assert [one["host"] for one in await resolver.resolve("rebind.softgarden.io", 443)] == ["8.8.8.8"]
+    assert [one["host"] for one in await resolver.resolve("rebind.softgarden.io", 443)] == [
+        "8.8.8.8"
+    ]
     with pytest.raises(egress.ForbiddenAddress):
         await resolver.resolve("rebind.softgarden.io", 443)
 
 
 async def test_rebinding_is_seen_by_the_socket() -> None:
-    """The address that is really connected to is judged, even if a resolver without any guard gave it."""
+    """The address that is really connected to is judged, even if a resolver without any guard gave
+    it.
+    """
 
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Nobody should come here."""
@@ -279,7 +339,9 @@ async def test_dripping_body_does_not_hide_the_status(status: int) -> None:
 
 
 async def test_silence_is_cut() -> None:
-    """An answer that never begins ends with the time-out: the outcome is unknown, and the attempt is over."""
+    """An answer that never begins ends with the time-out: the outcome is unknown, and the attempt
+    is over.
+    """
 
     async def silence(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
@@ -320,20 +382,26 @@ async def test_bomb_stays_packed() -> None:
 
 async def test_allow_insecure_is_loud(config: Config, journal: Journal) -> None:
     """A daemon that lets http and private addresses through says so at start, as a warning."""
-    stop, started = serve.Stop(asyncio.Event()), asyncio.Event()
+    stop, started = serve.StopSignals(asyncio.Event()), asyncio.Event()
     config.daemon |= {"listen": "127.0.0.1:0", "admin_listen": "127.0.0.1:0"}
-    daemon = asyncio.create_task(serve.serve(config.load(), stop=stop, started=started, signals=False))
+    daemon = asyncio.create_task(
+        serve.serve(config.load(), stop=stop, started=started, signals=False)
+    )
     async with asyncio.timeout(10):
         await started.wait()
         stop.now()
         assert await daemon == 0
     warnings = [
-        line for line in journal.events("config.warning") if line["text"].startswith("softgarden.allow_insecure")
+        line
+        for line in journal.events("config.warning")
+        if line["text"].startswith("softgarden.allow_insecure")
     ]
     assert [line["level"] for line in warnings] == ["warning"]
 
 
-@pytest.mark.parametrize("public_url", ["https://bridge.example.com", "http://bridge.example.com", "https://10.0.0.1"])
+@pytest.mark.parametrize(
+    "public_url", ["https://bridge.example.com", "http://bridge.example.com", "https://10.0.0.1"]
+)
 def test_allow_insecure_is_refused_in_public(config: Config, public_url: str) -> None:
     """``allow_insecure`` with a public_url that others can reach is a configuration error."""
     config.daemon["public_url"] = public_url
@@ -343,15 +411,21 @@ def test_allow_insecure_is_refused_in_public(config: Config, public_url: str) ->
 
 
 def test_rule_is_checked_again_before_sending() -> None:
-    """Both halves of the guard agree: a host that the entry allows in strict mode is a name, never an address."""
-    rule = CallbackRule(["softgarden.io", *(address.strip("[]") for address in ADDRESSES)])
+    """Both halves of the guard agree: a host that the entry allows in strict mode is a name, never
+    an address.
+    """
+    rule = CallbackUrlPolicy(["softgarden.io", *(address.strip("[]") for address in ADDRESSES)])
     for address in ADDRESSES:
         with pytest.raises(Exception, match="may notify"):
             rule.check(f"https://{address}/")
 
 
-async def test_shortened_list_counts_for_queued_notifications(config: Config, launch: Launch) -> None:
-    """A callback that was allowed when it came in, and is not any more, is a dead letter and gets no credentials."""
+async def test_shortened_list_counts_for_queued_notifications(
+    config: Config, launch: Launch
+) -> None:
+    """A callback that was allowed when it came in, and is not any more, is a dead letter and gets
+    no credentials.
+    """
     bridge = await launch()
     bridge.softgarden.fault("notify", status=500, times=1)
     await bridge.acme.invite("engineer")
@@ -368,14 +442,20 @@ async def test_shortened_list_counts_for_queued_notifications(config: Config, la
 
 
 def test_no_other_way_out() -> None:
-    """Sessions are made in ``egress`` only, so nothing goes round the guard (the sandbox and the commands are no daemon)."""
+    """Sessions are made in ``egress`` only, so nothing goes round the guard (the sandbox and the
+    commands are no daemon).
+    """
     root = os.path.dirname(egress.__file__)
     guilty = []
     for folder, _, names in os.walk(root):
         for name in names:
             path = os.path.join(folder, name)
             inside = os.path.relpath(path, root)
-            if not name.endswith(".py") or inside.startswith(("sandbox", "cli")) or inside == "egress.py":
+            if (
+                not name.endswith(".py")
+                or inside.startswith(("sandbox", "cli"))
+                or inside == "egress.py"
+            ):
                 continue
             with open(path, encoding="utf-8") as file:
                 text = file.read()

@@ -77,9 +77,14 @@ def safe(reply: BridgeReply) -> Seen:
     """Assert what holds for every HTML page; gives what is on it."""
     private(reply)
     assert reply.headers["Content-Type"] == "text/html; charset=utf-8"
-    policy = dict(part.strip().partition(" ")[::2] for part in reply.headers["Content-Security-Policy"].split(";"))
+    policy = dict(
+        part.strip().partition(" ")[::2]
+        for part in reply.headers["Content-Security-Policy"].split(";")
+    )
     assert set(policy) == {"default-src", "style-src", "form-action", "frame-ancestors", "base-uri"}
-    assert [policy[name] for name in ("default-src", "frame-ancestors", "base-uri")] == ["'none'"] * 3
+    assert [policy[name] for name in ("default-src", "frame-ancestors", "base-uri")] == [
+        "'none'"
+    ] * 3
     assert "unsafe" not in reply.headers["Content-Security-Policy"]
     (style,) = re.findall(r"<style>(.*?)</style>", reply.text, re.DOTALL)
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
@@ -87,32 +92,53 @@ def safe(reply: BridgeReply) -> Seen:
     seen = Seen(reply.text)
     assert {tag for tag, _ in seen.tags} <= TAGS
     names = {name for _, attributes in seen.tags for name in attributes}
-    assert not [name for name in names if name.startswith("on") or name in ("src", "style", "srcdoc", "action")]
+    assert not [
+        name
+        for name in names
+        if name.startswith("on") or name in ("src", "style", "srcdoc", "action")
+    ]
     return seen
 
 
 def report(fit: str, words: list[str], results_url: str) -> str:
     """A result of Equalture's with any words in it."""
     traits = [
-        {"trait_code": word, "trait_name": word, "trait_bucket_score": 3, "trait_bucket_description": word}
+        {
+            "trait_code": word,
+            "trait_name": word,
+            "trait_bucket_score": 3,
+            "trait_bucket_description": word,
+        }
         for word in words
     ]
-    return json.dumps({"fit": fit, "results_url": results_url, "scores": {}, "detailed_scores": traits})
+    return json.dumps(
+        {"fit": fit, "results_url": results_url, "scores": {}, "detailed_scores": traits}
+    )
 
 
-async def hostile(bridge: Bridge, results_url: str = "https://dashboard.example/1", words: list[str] = HOSTILE) -> Any:
-    """A completed invitation whose test, traits, descriptions and fit are hostile; what softgarden is told."""
+async def hostile(
+    bridge: Bridge, results_url: str = "https://dashboard.example/1", words: list[str] = HOSTILE
+) -> Any:
+    """A completed invitation whose test, traits, descriptions and fit are hostile; what softgarden
+    is told.
+    """
     bridge.equalture.accounts["acme"].jobs["job-9"] = f"Assessment {SCRIPT}"
     bridge.equalture.fault("results", text=report(words[0], words, results_url))
     invited = await bridge.acme.invite("job-9")
     assert invited.status == 200
     assert await bridge.equalture.complete(bridge.created(), send_callback=False) == 0
-    await bridge.ask("PUT", bridge.callback_of(bridge.created()), data=report(words[0], words, results_url).encode())
+    await bridge.ask(
+        "PUT",
+        bridge.callback_of(bridge.created()),
+        data=report(words[0], words, results_url).encode(),
+    )
     return (await bridge.result(bridge.acme, invited.json["invitationId"], "COMPLETED"))["result"]
 
 
 async def test_every_page_is_locked_down(bridge: Bridge) -> None:
-    """Pages and error pages alike: no script, no inline style but ours by digest, no frame, no cache, no referrer, no index."""
+    """Pages and error pages alike: no script, no inline style but ours by digest, no frame, no
+    cache, no referrer, no index.
+    """
     an_id, result = await completed(bridge)
     landing = (await bridge.globex.invite("job-3")).json
     pending = (await bridge.acme.invite("engineer")).json["invitationId"]
@@ -139,7 +165,10 @@ async def test_form_leads_to_the_test_only(bridge: Bridge) -> None:
     """The landing page's form may end at the vendor's origin and nowhere else."""
     landing = (await bridge.globex.invite("job-3")).json
     page = await bridge.ask("GET", landing["testUrl"])
-    assert f"form-action 'self' {bridge.equalture.base_url};" in page.headers["Content-Security-Policy"]
+    assert (
+        f"form-action 'self' {bridge.equalture.base_url};"
+        in page.headers["Content-Security-Policy"]
+    )
     forms = [attributes for tag, attributes in safe(page).tags if tag == "form"]
     assert forms == [{"method": "post"}]
 
@@ -197,8 +226,12 @@ async def test_hostile_words_in_the_landing_page(bridge: Bridge) -> None:
     ],
 )
 @pytest.mark.parametrize("shown", ["report", "dashboard"])
-async def test_hostile_dashboard_links(config: Config, launch: Launch, url: str, shown: str) -> None:
-    """A result link that is no plain https link is left out: of the page, and of what softgarden is told."""
+async def test_hostile_dashboard_links(
+    config: Config, launch: Launch, url: str, shown: str
+) -> None:
+    """A result link that is no plain https link is left out: of the page, and of what softgarden is
+    told.
+    """
     config.customers["acme"]["results"] = {"result_url": shown}
     bridge = await launch()
     result = await hostile(bridge, url, ["plain"])
@@ -213,10 +246,18 @@ async def test_hostile_dashboard_links(config: Config, launch: Launch, url: str,
 async def test_hostile_links_of_equalture_are_not_followed(bridge: Bridge, url: str) -> None:
     """A public link or a test link that is no plain https link is never handed on."""
     _, result = await completed(bridge)
-    bridge.equalture.fault("public_link", text=json.dumps({"url": url, "ttl": "120", "ttl_units": "minutes"}))
+    bridge.equalture.fault(
+        "public_link", text=json.dumps({"url": url, "ttl": "120", "ttl_units": "minutes"})
+    )
     share = await bridge.ask("GET", result["shareUrl"])
-    assert (share.status, "Location" in share.headers, "Set-Cookie" in share.headers) == (503, False, False)
-    bridge.equalture.fault("create", text=json.dumps({"reference_id": "r-1", "assessment_url": url}), times=1)
+    assert (share.status, "Location" in share.headers, "Set-Cookie" in share.headers) == (
+        503,
+        False,
+        False,
+    )
+    bridge.equalture.fault(
+        "create", text=json.dumps({"reference_id": "r-1", "assessment_url": url}), times=1
+    )
     bridge.equalture.fault("anonymise", status=404)
     assert (await bridge.acme.invite("engineer", candidate_id="other")).status in (502, 504)
     await bridge.idle()
@@ -236,7 +277,15 @@ async def test_hostile_words_in_the_report(bridge: Bridge) -> None:
             continue
     assert b"own3d" in unpacked
     outside = re.sub(rb"\((?:[^()\\]|\\.)*\)", b"()", unpacked)
-    for word in (b"/JavaScript", b"/JS", b"/URI", b"/Launch", b"/EmbeddedFile", b"/OpenAction\n<<", b"/AA"):
+    for word in (
+        b"/JavaScript",
+        b"/JS",
+        b"/URI",
+        b"/Launch",
+        b"/EmbeddedFile",
+        b"/OpenAction\n<<",
+        b"/AA",
+    ):
         assert word not in outside
 
 

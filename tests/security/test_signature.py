@@ -38,11 +38,17 @@ def verify(raw: bytes, headers: dict[str, str], secret: str, now: datetime) -> s
 def signed(stamp: str, message_id: str = "msg_1", raw: bytes = BODY) -> dict[str, str]:
     """Headers with a genuine signature over anything."""
     value = signature.sign(raw, message_id, stamp, SECRET)
-    return {"webhook-id": message_id, "webhook-timestamp": stamp, "webhook-signature": f"v1,{value}"}
+    return {
+        "webhook-id": message_id,
+        "webhook-timestamp": stamp,
+        "webhook-signature": f"v1,{value}",
+    }
 
 
 def test_vector() -> None:
-    """The vector that the reference library confirms is genuine, with and without the secret's prefix."""
+    """The vector that the reference library confirms is genuine, with and without the secret's
+    prefix.
+    """
     for secret in (SECRET, SECRET.removeprefix("whsec_")):
         assert verify(BODY, GOOD, secret, NOW) == "msg_test_0001"
 
@@ -89,10 +95,14 @@ def test_any_number_is_only_stale(stamp: str) -> None:
 
 
 @pytest.mark.parametrize("name", list(GOOD))
-@pytest.mark.parametrize("value", [None, "", " ", "x" * 5_000, "\u00e4", "-1", "1e9", "\u0661\u0662", "v1"])
+@pytest.mark.parametrize(
+    "value", [None, "", " ", "x" * 5_000, "\u00e4", "-1", "1e9", "\u0661\u0662", "v1"]
+)
 def test_wrong_header(name: str, value: str | None) -> None:
     """Each header that is missing or nonsense makes it a forgery."""
-    headers = {key: text for key, text in GOOD.items() if key != name} | ({name: value} if value is not None else {})
+    headers = {key: text for key, text in GOOD.items() if key != name} | (
+        {name: value} if value is not None else {}
+    )
     with pytest.raises(BadSignature):
         verify(BODY, headers, SECRET, NOW)
 
@@ -112,7 +122,9 @@ def test_everything_is_signed() -> None:
 
 
 def test_time_is_judged_before_the_body() -> None:
-    """A stale time is refused by the headers alone; it tells no more of the clock than the Date of every answer."""
+    """A stale time is refused by the headers alone; it tells no more of the clock than the Date of
+    every answer.
+    """
     headers = GOOD | {"webhook-signature": "v1," + "A" * 43 + "=", "webhook-timestamp": "1"}
     with pytest.raises(BadSignature, match="off the bridge's time"):
         signature.announced(headers, NOW)

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from bridge.core.models import State
+from bridge.core.invitation import State
 from bridge.sandbox import BridgeReply, webhooks
 from tests.flows.conftest import Bridge, Config, Journal, Launch, eventually
 from tests.security.conftest import WEBHOOK_SECRET, spoken, status_of
@@ -32,7 +32,9 @@ async def deliver(
     raw = event if isinstance(event, bytes) else json.dumps(event).encode()
     stamp = int(bridge.clock().timestamp()) + skew_s
     signed = webhooks.headers(secret, message_id, stamp, raw)
-    return await bridge.ask("POST", path, data=raw, headers={"Content-Type": "application/json", **signed, **headers})
+    return await bridge.ask(
+        "POST", path, data=raw, headers={"Content-Type": "application/json", **signed, **headers}
+    )
 
 
 async def invited(bridge: Bridge) -> tuple[str, str]:
@@ -52,7 +54,9 @@ def outcomes(journal: Journal) -> list[str]:
     return [line["outcome"] for line in journal.events("event.received")]
 
 
-@pytest.mark.parametrize("kind", ["assessment_finished", "application_finished", "Application_Finished"])
+@pytest.mark.parametrize(
+    "kind", ["assessment_finished", "application_finished", "Application_Finished"]
+)
 async def test_finished(hooked: Bridge, kind: str) -> None:
     """A genuine event in either spelling brings the result to softgarden without any callback."""
     an_id, reference = await invited(hooked)
@@ -64,7 +68,9 @@ async def test_finished(hooked: Bridge, kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["assessment_started", "application_started"])
 async def test_started_gives_grace(hooked: Bridge, kind: str) -> None:
-    """A test that was begun in time may be finished for a day after the deadline; one that was not may not."""
+    """A test that was begun in time may be finished for a day after the deadline; one that was not
+    may not.
+    """
     started, reference = await invited(hooked)
     untouched, _ = await invited(hooked)
     event = about(reference, kind, application_start_date="2025-02-17T11:58:11")
@@ -96,7 +102,7 @@ async def test_replay_has_no_effect(hooked: Bridge, journal: Journal) -> None:
     replies = await asyncio.gather(*(deliver(hooked, about(reference)) for _ in range(10)))
     assert {reply.status for reply in replies} == {200}
     assert outcomes(journal) == ["taken", *["repeated"] * 10]
-    assert (await hooked.record(before.id)).hint == before.hint
+    assert (await hooked.record(before.id)).unverified_report == before.unverified_report
     # The same id does not become another event's either.
     assert (await deliver(hooked, about(reference, "assessment_started"))).status == 200
     assert (await hooked.record(before.id)).state is State.INVITED
@@ -108,14 +114,18 @@ async def ids(bridge: Bridge) -> list[str]:
 
 
 async def test_ids_of_one_customer_are_not_anothers(config: Config, launch: Launch) -> None:
-    """An id that one customer used is still free for another, whose events never touch the first one's invitations."""
+    """An id that one customer used is still free for another, whose events never touch the first
+    one's invitations.
+    """
     config.customers["acme"]["equalture"]["webhook_secret"] = WEBHOOK_SECRET
     config.customers["globex"]["equalture"]["webhook_secret"] = OTHER_SECRET
     bridge = await launch()
     an_id, reference = await invited(bridge)
-    foreign = await deliver(bridge, about(reference), secret=OTHER_SECRET, path="/equalture/webhooks/globex")
+    foreign = await deliver(
+        bridge, about(reference), secret=OTHER_SECRET, path="/equalture/webhooks/globex"
+    )
     assert foreign.status == 200
-    assert (await bridge.record(an_id)).hint is None
+    assert (await bridge.record(an_id)).unverified_report is None
     crossed = await deliver(bridge, about(reference), secret=OTHER_SECRET)
     assert (crossed.status, crossed.json["code"]) == (401, "bad_signature")
     await bridge.equalture.complete(reference, send_callback=False)
@@ -137,7 +147,9 @@ async def test_stale_and_early(hooked: Bridge, journal: Journal, skew_s: int) ->
 
 
 async def test_wrong_secret(hooked: Bridge, journal: Journal) -> None:
-    """A wrong secret, a signature of something else and none at all are the same 401, and the log says what is wrong."""
+    """A wrong secret, a signature of something else and none at all are the same 401, and the log
+    says what is wrong.
+    """
     _, reference = await invited(hooked)
     event = about(reference)
     replies = [
@@ -145,7 +157,9 @@ async def test_wrong_secret(hooked: Bridge, journal: Journal) -> None:
         await deliver(hooked, event, **{"webhook-signature": ""}),
         await deliver(hooked, event, **{"webhook-signature": "v1," + "A" * 44}),
         await deliver(hooked, event, **{"webhook-id": "another"}),
-        await deliver(hooked, event, **{"webhook-timestamp": str(int(hooked.clock().timestamp()) + 5)}),
+        await deliver(
+            hooked, event, **{"webhook-timestamp": str(int(hooked.clock().timestamp()) + 5)}
+        ),
     ]
     assert {(reply.status, reply.json["code"]) for reply in replies} == {(401, "bad_signature")}
     reasons = [line["reason"] for line in journal.events("webhook.refused")]
@@ -157,13 +171,17 @@ async def test_wrong_secret(hooked: Bridge, journal: Journal) -> None:
 
 @pytest.mark.parametrize("customer", ["globex", "nobody", "acme%20", "%00", "..", "ACME"])
 async def test_without_a_secret_there_is_nothing(hooked: Bridge, customer: str) -> None:
-    """A customer without a webhook secret, and one that does not exist, are the same 404, however well it is signed."""
+    """A customer without a webhook secret, and one that does not exist, are the same 404, however
+    well it is signed.
+    """
     reply = await deliver(hooked, about("x"), path=f"/equalture/webhooks/{customer}")
     assert (reply.status, reply.json["code"]) in ((404, "not_enabled"), (404, "not_found"))
 
 
 async def test_unknown_reference(hooked: Bridge, journal: Journal) -> None:
-    """An event about an application that is not ours is 200, so that it stops, and counted in the log."""
+    """An event about an application that is not ours is 200, so that it stops, and counted in the
+    log.
+    """
     assert (await deliver(hooked, about("4c7f0000-not-ours"))).status == 200
     assert outcomes(journal) == ["unknown"]
     assert "4c7f0000-not-ours" not in await hooked.stored()
@@ -185,14 +203,18 @@ ODD: dict[str, Any] = {
     "an endless type": about("x", "y" * 100_000),
     "no type": {"data": {"reference_id": "x"}},
     "a time that is none": about("x", "assessment_started", application_start_date="yesterday"),
-    "a time beyond time": about("x", "assessment_started", application_start_date="0001-01-01T00:00:00+14:00"),
+    "a time beyond time": about(
+        "x", "assessment_started", application_start_date="0001-01-01T00:00:00+14:00"
+    ),
     "a number as time": about("x", "assessment_started", application_start_date=1e300),
 }
 
 
 @pytest.mark.parametrize("event", ODD.values(), ids=ODD.keys())
 async def test_odd_but_genuine(hooked: Bridge, journal: Journal, event: Any) -> None:
-    """A signed event that says nothing useful is 200 without effect; the vendor's words are not repeated in the log."""
+    """A signed event that says nothing useful is 200 without effect; the vendor's words are not
+    repeated in the log.
+    """
     an_id, _ = await invited(hooked)
     before = await hooked.record(an_id)
     assert (await deliver(hooked, event)).status == 200
@@ -201,7 +223,9 @@ async def test_odd_but_genuine(hooked: Bridge, journal: Journal, event: Any) -> 
     assert "y" * 1_000 not in journal.text()
 
 
-@pytest.mark.parametrize("start", ["0001-01-01T00:00:00", "9999-12-31T23:59:59", "2025-02-17T11:58:11+14:00", "x", 7])
+@pytest.mark.parametrize(
+    "start", ["0001-01-01T00:00:00", "9999-12-31T23:59:59", "2025-02-17T11:58:11+14:00", "x", 7]
+)
 async def test_odd_start_times(hooked: Bridge, start: Any) -> None:
     """A start at any time that can be written down is a start, and can be read again."""
     an_id, reference = await invited(hooked)
@@ -215,7 +239,9 @@ async def test_odd_start_times(hooked: Bridge, start: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "raw", [b"", b"{", b"\xff", b"[" * 5_000, b"{" * 5_000, b'{"type": "\\ud800"}', b"NaN"], ids=repr
+    "raw",
+    [b"", b"{", b"\xff", b"[" * 5_000, b"{" * 5_000, b'{"type": "\\ud800"}', b"NaN"],
+    ids=repr,
 )
 async def test_genuine_but_no_json(hooked: Bridge, raw: bytes) -> None:
     """Signed bytes that are no JSON are 400."""

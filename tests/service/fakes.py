@@ -1,4 +1,6 @@
-"""The use cases over a store in memory, a clock that only tests move, and vendors that answer by script."""
+"""The use cases over a store in memory, a clock that only tests move, and vendors that answer by
+script.
+"""
 
 from __future__ import annotations
 
@@ -10,35 +12,40 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
-from bridge.core.callbacks import CallbackRule
-from bridge.core.customers import AtsAccess, Customer, Directory, Mapping, ProviderAccess, Secret, TestItem
-from bridge.core.lifecycle import HintSeen
-from bridge.core.links import Links
-from bridge.core.models import (
-    Answer,
+from bridge.core.assessment import (
     Candidate,
-    Created,
-    Draft,
-    Invitation,
+    CreatedApplication,
     Job,
-    Lease,
+    NewApplication,
     Order,
     Progress,
     PublicLink,
     Result,
-    State,
-    TaskKind,
 )
+from bridge.core.callback_urls import CallbackUrlPolicy
+from bridge.core.customers import (
+    AssessmentMapping,
+    AtsAccess,
+    Customer,
+    CustomerDirectory,
+    MappedAssessment,
+    ProviderAccess,
+    Secret,
+)
+from bridge.core.invitation import Invitation, State
+from bridge.core.lifecycle import ReportReceived
+from bridge.core.links import LinkSigner
+from bridge.core.queueing import Lease, NotificationResponse, TaskKind
 from bridge.ports import AssessmentProvider, Notifier
+from bridge.service.assessments import OfferedAssessments
+from bridge.service.commit_loop import CommitLoop
 from bridge.service.erasure import Erasure
-from bridge.service.events import Events
-from bridge.service.holders import Holders
-from bridge.service.invitations import Invitations
+from bridge.service.invite import Invite
 from bridge.service.operations import Operations
-from bridge.service.records import Records
-from bridge.service.tasks import LEASE_LIFE, Tasks
-from bridge.service.tests import Tests
-from bridge.service.words import StatusWords
+from bridge.service.provider_events import ProviderEvents
+from bridge.service.shared_applications import SharedApplications
+from bridge.service.status_words import StatusWords
+from bridge.service.task_handlers import LEASE_LIFE, TaskHandlers
 from tests.fakes import MemoryStore
 
 T = TypeVar("T")
@@ -50,7 +57,9 @@ CALLBACK = "https://acme.softgarden.io/notify"
 
 
 class Clock:
-    """Stands still unless it is told to move; ``monotonic`` moves along, but not when the clock is set."""
+    """Stands still unless it is told to move; ``monotonic`` moves along, but not when the clock is
+    set.
+    """
 
     def __init__(self) -> None:
         self.now = NOW
@@ -77,7 +86,7 @@ def make_customer(key: str = "acme", **access: Any) -> Customer:
         key=key,
         softgarden=AtsAccess((), "10"),
         equalture=ProviderAccess("https://equalture.example.com", key, Secret("s"), **access),
-        tests=Mapping(items=(TestItem("engineer", "job-1", "Engineer"),)),
+        tests=AssessmentMapping(items=(MappedAssessment("engineer", "job-1", "Engineer"),)),
     )
 
 
@@ -90,15 +99,22 @@ def order(application: str = "application-1", callback: str = CALLBACK) -> Order
 
 
 Scripted = Any
-"""What a script may hold: a value, an exception to raise, or a function to await (given the call's arguments)."""
+"""What a script may hold: a value, an exception to raise, or a function to await (given the call's
+arguments).
+"""
 
 
 class Script:
-    """Answers in turn, operation by operation; the last one for good. Every call is noted in ``calls``."""
+    """Answers in turn, operation by operation; the last one for good.
+
+    Every call is noted in ``calls``.
+    """
 
     def __init__(self, **usual: Scripted) -> None:
         self.calls: list[tuple[str, ...]] = []
-        self._plan: dict[str, deque[Scripted]] = {name: deque([value]) for name, value in usual.items()}
+        self._plan: dict[str, deque[Scripted]] = {
+            name: deque([value]) for name, value in usual.items()
+        }
 
     def on(self, operation: str, *answers: Scripted) -> None:
         self._plan[operation] = deque(answers)
@@ -116,16 +132,20 @@ class Script:
 
 
 class ScriptedProvider:
-    """``AssessmentProvider`` by script; makes applications ``ref-1``, ``ref-2`` and so on unless told otherwise."""
+    """``AssessmentProvider`` by script; makes applications ``ref-1``, ``ref-2`` and so on unless
+    told otherwise.
+    """
 
     def __init__(self) -> None:
         numbers = itertools.count(1)
 
-        async def make(*_: str) -> Created:
+        async def make(*_: str) -> CreatedApplication:
             number = next(numbers)
-            return Created(f"ref-{number}", f"https://equalture.example.com/test/{number}")
+            return CreatedApplication(
+                f"ref-{number}", f"https://equalture.example.com/test/{number}"
+            )
 
-        self.drafts: list[Draft] = []
+        self.drafts: list[NewApplication] = []
         self.script = Script(
             jobs=(Job("job-1", "Engineer"),),
             create=make,
@@ -139,7 +159,9 @@ class ScriptedProvider:
     async def list_jobs(self, customer: Customer) -> tuple[Job, ...]:
         return await self.script.answer("jobs", customer.key)
 
-    async def create_application(self, customer: Customer, draft: Draft) -> Created:
+    async def create_application(
+        self, customer: Customer, draft: NewApplication
+    ) -> CreatedApplication:
         self.drafts.append(draft)
         return await self.script.answer("create", customer.key)
 
@@ -152,7 +174,9 @@ class ScriptedProvider:
     async def get_public_link(self, customer: Customer, reference_id: str) -> PublicLink:
         return await self.script.answer("link", customer.key, reference_id)
 
-    async def hire(self, customer: Customer, reference_id: str, *, add_to_team: bool, start_date: str | None) -> None:
+    async def hire(
+        self, customer: Customer, reference_id: str, *, add_to_team: bool, start_date: str | None
+    ) -> None:
         await self.script.answer("hire", customer.key, reference_id)
 
     async def anonymise(self, customer: Customer, reference_id: str) -> None:
@@ -163,14 +187,16 @@ class ScriptedNotifier:
     """``Notifier`` by script; takes everything unless told otherwise."""
 
     def __init__(self) -> None:
-        self.script = Script(notify=Answer(204))
+        self.script = Script(notify=NotificationResponse(204))
 
-    async def notify(self, customer: Customer, url: str, invitation_id: str) -> Answer:
+    async def notify(
+        self, customer: Customer, url: str, invitation_id: str
+    ) -> NotificationResponse:
         return await self.script.answer("notify", customer.key, invitation_id)
 
 
 class MemoryReferences:
-    """``References`` in dictionaries."""
+    """``ReferenceIndex`` in dictionaries."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[str, str], list[str]] = {}
@@ -202,7 +228,7 @@ class MemoryReferences:
 
 
 class MemoryWords:
-    """``WordStore`` in a dictionary."""
+    """``StatusWordStore`` in a dictionary."""
 
     def __init__(self) -> None:
         self._words: dict[str, set[str]] = {}
@@ -217,7 +243,7 @@ class MemoryWords:
 
 
 class Catalogue:
-    """``TestCatalogue`` without a memory."""
+    """``JobSource`` without a memory."""
 
     def __init__(self, provider: AssessmentProvider) -> None:
         self._provider = provider
@@ -234,8 +260,8 @@ class World:
     customers: dict[str, Customer] = field(default_factory=lambda: {"acme": ACME})
     provider: ScriptedProvider = field(default_factory=ScriptedProvider)
     notifier: ScriptedNotifier = field(default_factory=ScriptedNotifier)
-    dice: float = 0.5
-    rule: CallbackRule = field(default_factory=lambda: CallbackRule(["softgarden.io"]))
+    random_fraction: float = 0.5
+    rule: CallbackUrlPolicy = field(default_factory=lambda: CallbackUrlPolicy(["softgarden.io"]))
     references: MemoryReferences = field(default_factory=MemoryReferences)
     word_store: MemoryWords = field(default_factory=MemoryWords)
     woken: int = 0
@@ -243,26 +269,33 @@ class World:
     def __post_init__(self) -> None:
         self.store = MemoryStore(self.clock)
         self._numbers = itertools.count(1)
-        self.records = Records(
+        self.records = CommitLoop(
             self.store,
             self.clock,
             self._wake,
             monotonic=self.clock.monotonic,
-            dice=lambda: self.dice,
+            random_fraction=lambda: self.random_fraction,
             pause=self.pause,
         )
         self.words = StatusWords(self.word_store, self.clock)
         self.tasks = self.make_tasks()
-        self.events = Events(self.records, self.references, Holders(self.store, self.references), self.directory)
+        self.events = ProviderEvents(
+            self.records,
+            self.references,
+            SharedApplications(self.store, self.references),
+            self.directory,
+        )
         self.invitations = self.make_invitations()
         self.erasure = Erasure(self.records, self.tasks, self.references, self.pause)
         self.operations = Operations(self.store, self.store, self.clock)
         self.pauses: list[float] = []
         self.on_pause: Callable[[], None] = lambda: None
 
-    def make_tasks(self, provider: AssessmentProvider | None = None, notifier: Notifier | None = None) -> Tasks:
+    def make_tasks(
+        self, provider: AssessmentProvider | None = None, notifier: Notifier | None = None
+    ) -> TaskHandlers:
         """Tasks over the same store, by default with the scripted vendors."""
-        return Tasks(
+        return TaskHandlers(
             self.records,
             self.store,
             provider or self.provider,
@@ -270,22 +303,31 @@ class World:
             self.directory,
             self.rule,
             PLAN,
-            lambda: self.dice,
-            self.mint,
+            lambda: self.random_fraction,
+            self.new_secret,
             self.words,
             self.references,
         )
 
-    def make_invitations(self) -> Invitations:
-        """Another process's ``Invitations`` over the same store."""
-        links = Links("https://bridge.example.com", [b"k" * 32])
-        tests = Tests(Catalogue(self.provider))
-        return Invitations(self.records, self.provider, tests, links, self.rule, self.mint, self.events, self.pause)
+    def make_invitations(self) -> Invite:
+        """Another process's ``Invite`` over the same store."""
+        links = LinkSigner("https://bridge.example.com", [b"k" * 32])
+        tests = OfferedAssessments(Catalogue(self.provider))
+        return Invite(
+            self.records,
+            self.provider,
+            tests,
+            links,
+            self.rule,
+            self.new_secret,
+            self.events,
+            self.pause,
+        )
 
-    def directory(self) -> Directory:
-        return Directory(self.customers.values())
+    def directory(self) -> CustomerDirectory:
+        return CustomerDirectory(self.customers.values())
 
-    def mint(self) -> str:
+    def new_secret(self) -> str:
         return f"{next(self._numbers):024d}-and-more-of-it"
 
     async def pause(self, seconds: float) -> None:
@@ -307,7 +349,7 @@ class World:
     async def completed(self, application: str = "application-1") -> Invitation:
         """A completed one, whose notification is due."""
         one = await self.invited(application)
-        await self.hint(one)
+        await self.unverified_report(one)
         await self.work()
         done = await self.load(one)
         assert done.state is State.COMPLETED
@@ -319,9 +361,11 @@ class World:
         await self.work()
         return await self.load(invitation)
 
-    async def hint(self, invitation: Invitation, report: Result | None = RESULT) -> Invitation:
+    async def unverified_report(
+        self, invitation: Invitation, report: Result | None = RESULT
+    ) -> Invitation:
         """The provider's callback comes in."""
-        return await self.records.apply(invitation, HintSeen(1, report), ACME)
+        return await self.records.apply(invitation, ReportReceived(1, report), ACME)
 
     async def load(self, invitation: Invitation) -> Invitation:
         found = await self.store.load(invitation.id)
@@ -332,10 +376,15 @@ class World:
         """What is due now, leased."""
         now = self.clock()
         return await self.store.lease(
-            now, owner="worker", until=now + LEASE_LIFE, count=64, per_lane=8, serves=self.tasks.serves
+            now,
+            owner="worker",
+            until=now + LEASE_LIFE,
+            count=64,
+            per_lane=8,
+            serves=self.tasks.serves,
         )
 
-    async def work(self, tasks: Tasks | None = None) -> int:
+    async def work(self, tasks: TaskHandlers | None = None) -> int:
         """Perform what is due now, once; how many."""
         leases = await self.lease()
         for lease in leases:

@@ -1,4 +1,6 @@
-"""A clock that was set back an hour with a breaker open made invites 503 and left results stuck until a restart."""
+"""A clock that was set back an hour with a breaker open made invites 503 and left results stuck
+until a restart.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +8,8 @@ from datetime import timedelta
 
 import pytest
 
-from bridge.core.models import Answer, State
+from bridge.core.invitation import State
+from bridge.core.queueing import NotificationResponse
 from bridge.errors import CircuitOpen, Unavailable
 from bridge.service.targets import FIRST_PAUSE, THRESHOLD, GuardedNotifier, GuardedProvider, Targets
 from tests.service.fakes import PLAN, World
@@ -22,7 +25,7 @@ async def test_new_work_is_not_delayed(world: World, step: timedelta) -> None:
     world.clock.set(step)
     new = await world.invited("application-2")
     for one in (old, new):
-        await world.hint(one)
+        await world.unverified_report(one)
     for _ in range(3):
         await world.work()
     assert [(await world.load(one)).state for one in (old, new)] == [State.COMPLETED] * 2
@@ -30,9 +33,11 @@ async def test_new_work_is_not_delayed(world: World, step: timedelta) -> None:
 
 
 async def test_planned_work_waits_no_longer_than_the_step(world: World) -> None:
-    """What was planned before the clock was set back is done as much later as it was set back, and no later."""
+    """What was planned before the clock was set back is done as much later as it was set back, and
+    no later.
+    """
     await world.completed()
-    world.notifier.script.on("notify", Answer(500), Answer(204))
+    world.notifier.script.on("notify", NotificationResponse(500), NotificationResponse(204))
     await world.work()
     world.clock.set(-HOUR)
     left = await world.next_due()
@@ -44,9 +49,14 @@ async def test_planned_work_waits_no_longer_than_the_step(world: World) -> None:
 
 
 async def test_a_breaker_does_not_wait_for_the_step(world: World) -> None:
-    """With the breaker open and the clock set back an hour, the next probe goes out a second later, and work goes on."""
+    """With the breaker open and the clock set back an hour, the next probe goes out a second later,
+    and work goes on.
+    """
     targets = Targets(world.clock.monotonic)
-    provider, notifier = GuardedProvider(world.provider, targets), GuardedNotifier(world.notifier, targets)
+    provider, notifier = (
+        GuardedProvider(world.provider, targets),
+        GuardedNotifier(world.notifier, targets),
+    )
     world.provider.script.on("jobs", Unavailable("equalture", "jobs", "no connection"))
     for _ in range(THRESHOLD):
         with pytest.raises(Unavailable):
@@ -57,7 +67,7 @@ async def test_a_breaker_does_not_wait_for_the_step(world: World) -> None:
     assert raised.value.retry_after_s == FIRST_PAUSE.total_seconds()
     world.clock.advance(FIRST_PAUSE)
     one = await world.invited()
-    await world.hint(one)
+    await world.unverified_report(one)
     tasks = world.make_tasks(provider, notifier)
     for _ in range(2):
         await world.work(tasks)

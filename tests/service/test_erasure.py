@@ -9,7 +9,8 @@ from datetime import timedelta
 import pytest
 from structlog.typing import EventDict
 
-from bridge.core.models import Invitation, State, TaskKind
+from bridge.core.invitation import Invitation, State
+from bridge.core.queueing import TaskKind
 from bridge.errors import NotConfirmed, Refused, Unavailable, UnknownInvitation
 from tests.service.fakes import ACME, World, make_customer, settled, until
 
@@ -17,7 +18,9 @@ DOWN = Unavailable("equalture", "anonymise", "no connection")
 
 
 async def test_erased_and_anonymised(world: World) -> None:
-    """A deletion leaves a tombstone, anonymises the application at once, and is fine the second time."""
+    """A deletion leaves a tombstone, anonymises the application at once, and is fine the second
+    time.
+    """
     one = await world.completed()
     await world.erasure.erase(ACME, one.id)
     await world.erasure.erase(ACME, one.id)
@@ -33,15 +36,23 @@ async def test_foreign_and_failed_ones(world: World) -> None:
     world.provider.script.on("create", Refused("equalture", "create", "no", status=422))
     with pytest.raises(Refused):
         await world.invited("application-2")
-    failed = next(known for known in [k async for k in world.store.scan()] if known.state is State.FAILED)
-    for customer, an_id in ((make_customer("globex"), one.id), (ACME, failed.id), (ACME, "nonsense")):
+    failed = next(
+        known for known in [k async for k in world.store.scan()] if known.state is State.FAILED
+    )
+    for customer, an_id in (
+        (make_customer("globex"), one.id),
+        (ACME, failed.id),
+        (ACME, "nonsense"),
+    ):
         with pytest.raises(UnknownInvitation):
             await world.erasure.erase(customer, an_id)
     assert (await world.load(one)).state is State.INVITED
 
 
 async def test_not_confirmed(world: World) -> None:
-    """While the provider is away the record is gone here, the caller is told, and the bridge goes on by itself."""
+    """While the provider is away the record is gone here, the caller is told, and the bridge goes
+    on by itself.
+    """
     one = await world.invited()
     world.provider.script.on("anonymise", DOWN, DOWN, None)
     for _ in range(2):
@@ -91,7 +102,9 @@ async def test_the_wait_has_an_end(world: World) -> None:
     with pytest.raises(NotConfirmed):
         await world.erasure.erase(ACME, one.id)
     now = world.clock()
-    assert await world.store.take(one.id, TaskKind.ANONYMISE, now, owner="stuck", until=now + timedelta(minutes=5))
+    assert await world.store.take(
+        one.id, TaskKind.ANONYMISE, now, owner="stuck", until=now + timedelta(minutes=5)
+    )
     with pytest.raises(NotConfirmed):
         await world.erasure.erase(ACME, one.id)
     assert timedelta(0) <= world.clock() - now - ACME.equalture.timeout < timedelta(seconds=1)
@@ -101,21 +114,27 @@ async def test_no_callback_brings_it_back(world: World) -> None:
     """A late callback about a deleted candidate keeps nothing and completes nothing."""
     one = await world.invited()
     await world.erasure.erase(ACME, one.id)
-    await world.hint(await world.load(one))
+    await world.unverified_report(await world.load(one))
     gone = await world.load(one)
-    assert (gone.state, gone.hint, gone.result) == (State.ERASED, None, None)
+    assert (gone.state, gone.unverified_report, gone.result) == (State.ERASED, None, None)
     assert await world.next_due() is None
 
 
 async def test_without_the_customers_account(world: World) -> None:
-    """An operator erases also what belongs to a customer that is not served; what is owed is paid when it is back."""
+    """An operator erases also what belongs to a customer that is not served; what is owed is paid
+    when it is back.
+    """
     one, other = await world.invited(), await world.invited("application-2")
     world.customers.clear()
     for _ in range(2):
         with pytest.raises(NotConfirmed, match="acme"):
             await world.erasure.erase_unserved(await world.load(one))
     gone = await world.load(one)
-    assert (gone.state, gone.application_id, world.provider.script.made("anonymise")) == (State.ERASED, "", [])
+    assert (gone.state, gone.application_id, world.provider.script.made("anonymise")) == (
+        State.ERASED,
+        "",
+        [],
+    )
     world.clock.advance(timedelta(minutes=1))
     assert await world.work() == 0
     world.customers["acme"] = ACME
@@ -130,7 +149,9 @@ async def test_without_the_customers_account(world: World) -> None:
 
 
 async def test_parallel_deletions(world: World) -> None:
-    """Ten deletions of the same candidate at once are all confirmed, and the provider is asked once."""
+    """Ten deletions of the same candidate at once are all confirmed, and the provider is asked
+    once.
+    """
     one = await world.invited()
     answers = await settled(*(world.erasure.erase(ACME, one.id) for _ in range(10)))
     assert answers == [None] * 10
@@ -138,7 +159,9 @@ async def test_parallel_deletions(world: World) -> None:
 
 
 async def test_a_repeat_tries_a_refused_one_again(world: World) -> None:
-    """What the provider refused to anonymise is a dead letter, and a second deletion asks once more."""
+    """What the provider refused to anonymise is a dead letter, and a second deletion asks once
+    more.
+    """
     one = await world.invited()
     world.provider.script.on("anonymise", Refused("equalture", "anonymise", "no", status=422), None)
     with pytest.raises(NotConfirmed, match="dead letters"):
@@ -178,8 +201,12 @@ async def test_a_clock_that_is_set_while_the_provider_hangs(world: World, minute
     with pytest.raises(NotConfirmed):
         await world.erasure.erase(ACME, one.id)
     now = world.clock()
-    assert await world.store.take(one.id, TaskKind.ANONYMISE, now, owner="stuck", until=now + timedelta(minutes=5))
-    world.on_pause = lambda: world.clock.set(timedelta(minutes=minutes) if len(world.pauses) == 1 else timedelta(0))
+    assert await world.store.take(
+        one.id, TaskKind.ANONYMISE, now, owner="stuck", until=now + timedelta(minutes=5)
+    )
+    world.on_pause = lambda: world.clock.set(
+        timedelta(minutes=minutes) if len(world.pauses) == 1 else timedelta(0)
+    )
     began = world.clock.monotonic()
     with pytest.raises(NotConfirmed):
         await world.erasure.erase(ACME, one.id)
@@ -187,7 +214,9 @@ async def test_a_clock_that_is_set_while_the_provider_hangs(world: World, minute
 
 
 async def test_many_applications_of_a_slow_provider(world: World) -> None:
-    """A deletion answers within the time of one call; what is left of many goes on after it, and is not made twice."""
+    """A deletion answers within the time of one call; what is left of many goes on after it, and is
+    not made twice.
+    """
     one = await world.invited()
     impatient = replace(ACME, equalture=replace(ACME.equalture, timeout=timedelta(milliseconds=50)))
     entered, release = asyncio.Event(), asyncio.Event()
@@ -209,7 +238,9 @@ async def test_many_applications_of_a_slow_provider(world: World) -> None:
 
 
 async def test_a_record_that_vanishes_meanwhile(world: World, journal: list[EventDict]) -> None:
-    """A record that Redis lost in mid-deletion is deleted all the same: what we still know is anonymised at the provider."""
+    """A record that Redis lost in mid-deletion is deleted all the same: what we still know is
+    anonymised at the provider.
+    """
     one = await world.invited()
     load = world.store.load
 

@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from bridge.core.models import Answer, Invitation, State, TaskKind
+from bridge.core.invitation import Invitation, State
+from bridge.core.queueing import NotificationResponse, TaskKind
 from bridge.errors import OutcomeUnknown, UnknownInvitation
 from bridge.service.operations import Choice, timeline
 from tests.service.fakes import ACME, NOW, World, make_customer
@@ -17,9 +18,9 @@ HOUR = timedelta(hours=1)
 async def dead(world: World, application: str = "application-1") -> Invitation:
     """An invitation whose notification is a dead letter."""
     one = await world.completed(application)
-    world.notifier.script.on("notify", Answer(400, excerpt="what is this?"))
+    world.notifier.script.on("notify", NotificationResponse(400, excerpt="what is this?"))
     await world.work()
-    world.notifier.script.on("notify", Answer(204))
+    world.notifier.script.on("notify", NotificationResponse(204))
     return one
 
 
@@ -29,7 +30,12 @@ async def test_a_dead_letter_keeps_its_log(world: World) -> None:
     (letter,) = await world.operations.dead_letters(Choice())
     assert (letter.task_id, letter.customer, letter.attempts) == (f"{one.id}:notify", "acme", 1)
     (note,) = letter.history
-    assert (note.at, note.outcome, note.status, note.excerpt) == (NOW, "rejected", 400, "what is this?")
+    assert (note.at, note.outcome, note.status, note.excerpt) == (
+        NOW,
+        "rejected",
+        400,
+        "what is this?",
+    )
 
 
 async def test_choices(world: World) -> None:
@@ -49,14 +55,18 @@ async def test_choices(world: World) -> None:
         (Choice(None, None, 2 * HOUR), []),
     )
     for choice, expected in choices:
-        assert [letter.invitation_id for letter in await world.operations.dead_letters(choice)] == expected
+        assert [
+            letter.invitation_id for letter in await world.operations.dead_letters(choice)
+        ] == expected
 
 
 async def test_replay_twice_runs_twice(world: World) -> None:
-    """Each replay performs the task once more, from the first attempt; one that is not dead is not replayed."""
+    """Each replay performs the task once more, from the first attempt; one that is not dead is not
+    replayed.
+    """
     one = await dead(world)
     for runs in (1, 2):
-        world.notifier.script.on("notify", Answer(400))
+        world.notifier.script.on("notify", NotificationResponse(400))
         world.notifier.script.calls.clear()
         assert await world.operations.replay(Choice(one.id)) == 1
         assert await world.operations.replay(Choice(one.id)) == 0
@@ -98,8 +108,13 @@ async def test_invitations_by_customer_and_state(world: World) -> None:
     with pytest.raises(OutcomeUnknown):
         await world.invited("application-3")
 
-    async def found(customer: str | None = None, state: State | None = None, uncertain: bool = False) -> set[str]:
-        return {one.id async for one in world.operations.invitations(customer, state, uncertain=uncertain)}
+    async def found(
+        customer: str | None = None, state: State | None = None, uncertain: bool = False
+    ) -> set[str]:
+        return {
+            one.id
+            async for one in world.operations.invitations(customer, state, uncertain=uncertain)
+        }
 
     everything = await found()
     (lost,) = everything - {invited.id, done.id}
@@ -122,11 +137,15 @@ async def test_timeline(world: World) -> None:
     """The timeline tells what happened, in order."""
     one = await world.invited()
     world.clock.advance(HOUR)
-    await world.hint(one)
+    await world.unverified_report(one)
     await world.work()
     world.clock.advance(HOUR)
     told = [(moment.at - NOW, moment.what) for moment in timeline(await world.load(one))]
-    assert told == [(timedelta(0), "ordered"), (timedelta(0), "attempt 1: created"), (HOUR, "completed")]
+    assert told == [
+        (timedelta(0), "ordered"),
+        (timedelta(0), "attempt 1: created"),
+        (HOUR, "completed"),
+    ]
     await world.erasure.erase(ACME, one.id)
     told = [(moment.at - NOW, moment.what) for moment in timeline(await world.load(one))]
     assert ("erased" in told[-1][1], told[-1][0]) == (True, 2 * HOUR)

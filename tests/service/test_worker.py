@@ -7,9 +7,9 @@ from collections import Counter
 from datetime import timedelta
 from typing import Any
 
-from bridge.core.models import Lane, Lease, TaskKind
-from bridge.ports import Hold
-from bridge.service.tasks import LEASE_LIFE
+from bridge.core.queueing import Lane, Lease, TaskKind
+from bridge.ports import BeforeClockStep
+from bridge.service.task_handlers import LEASE_LIFE
 from bridge.worker import PER_LANE, Worker, running
 from tests.service.fakes import World
 
@@ -58,7 +58,11 @@ class Queue:
         self.looks += 1
         if self.looks == 1:
             raise ValueError("'hire' is not a valid TaskKind")
-        lanes = [lane for lane in (Lane("acme", TaskKind.NOTIFY), Lane("globex", TaskKind.CHECK)) if lane not in avoid]
+        lanes = [
+            lane
+            for lane in (Lane("acme", TaskKind.NOTIFY), Lane("globex", TaskKind.CHECK))
+            if lane not in avoid
+        ]
         if not lanes:
             self.idle.set()
         found = [
@@ -79,26 +83,32 @@ class Queue:
 
 
 async def test_lanes_are_bounded(world: World) -> None:
-    """However much is due, a lane never has more than its share, and a queue that cannot be read is no reason to die."""
+    """However much is due, a lane never has more than its share, and a queue that cannot be read is
+    no reason to die.
+    """
     tasks, queue, died = Slow(), Queue(), []
     worker = Worker(tasks, queue, world.clock, lambda: "owner", asyncio.Event())  # type: ignore[arg-type]
     async with running(worker, grace_s=1, on_death=lambda: died.append(True)):
         async with asyncio.timeout(20):
             await queue.idle.wait()
-        assert {("acme", TaskKind.NOTIFY): PER_LANE, ("globex", TaskKind.CHECK): PER_LANE} == dict(tasks.most)
+        assert {("acme", TaskKind.NOTIFY): PER_LANE, ("globex", TaskKind.CHECK): PER_LANE} == dict(
+            tasks.most
+        )
         tasks.go.set()
     assert not died
 
 
 async def test_running_tasks_are_held_over_a_step(world: World) -> None:
-    """Before a clock makes a step, the leases of what runs are prolonged by the new time; a stopped worker keeps no time."""
+    """Before a clock makes a step, the leases of what runs are prolonged by the new time; a stopped
+    worker keeps no time.
+    """
     tasks, queue = Slow(), Queue()
     queue.looks = 1
     step = world.clock() + timedelta(hours=1)
     seen = asyncio.Event()
     looks = 0
 
-    async def agree(hold: Hold) -> None:
+    async def agree(hold: BeforeClockStep) -> None:
         nonlocal looks
         looks += 1
         if tasks.under_way and not queue.extended:
@@ -121,7 +131,7 @@ async def test_a_clock_that_cannot_be_read(world: World) -> None:
     tasks, queue, died = Slow(), Queue(), []
     queue.looks = 1
 
-    async def agree(_: Hold) -> None:
+    async def agree(_: BeforeClockStep) -> None:
         raise ValueError("what a time")
 
     worker = Worker(tasks, queue, world.clock, lambda: "owner", asyncio.Event(), agree)  # type: ignore[arg-type]

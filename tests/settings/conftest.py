@@ -31,7 +31,9 @@ equalture:
 
 @dataclass
 class Folder:
-    """A configuration folder: *bridge* and *customer* write files, *load* and *complaints* read them."""
+    """A configuration folder: *bridge* and *customer* write files, *load* and *complaints* read
+    them.
+    """
 
     path: Path
     environ: dict[str, str] = field(default_factory=dict)
@@ -72,7 +74,9 @@ def _folder(tmp_path: Path) -> Folder:
 
 @pytest.fixture(name="complaint_of")
 def _complaint_of(folder: Folder) -> Callable[..., tuple[int, int, str]]:
-    """The one complaint about a text added to the valid bridge.yaml (from line 5) or acme.yaml (from line 7)."""
+    """The one complaint about a text added to the valid bridge.yaml (from line 5) or acme.yaml
+    (from line 7).
+    """
 
     def complaint_of(*, bridge: str = "", acme: str = "") -> tuple[int, int, str]:
         folder.bridge(BRIDGE + textwrap.dedent(bridge))

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bridge.core.customers import (
+    AssessmentMapping,
     AtsAccess,
     Customer,
     HirePolicy,
-    Mapping,
+    MappedAssessment,
     ProviderAccess,
     ResultPolicy,
     Secret,
-    TestItem,
 )
 from bridge.errors import ConfigError, CustomerSetAside
 from bridge.settings import load, load_customers, load_usable, masked
@@ -50,7 +50,7 @@ def test_defaults(folder: Folder) -> None:
             key="acme",
             softgarden=AtsAccess((DIGEST,), "10"),
             equalture=ProviderAccess("https://equalture.example.com", "acme", Secret("hush")),
-            tests=Mapping(),
+            tests=AssessmentMapping(),
             results=ResultPolicy(),
             hire=HirePolicy(),
             test_url="direct",
@@ -107,11 +107,11 @@ def test_everything(folder: Folder) -> None:
             callback_token=Secret("tok"),
             webhook_secret=Secret(WEBHOOK),
         ),
-        tests=Mapping(
+        tests=AssessmentMapping(
             (
-                TestItem("engineer", "j1", "Engineer", "", 30),
-                TestItem("sales", "j2", None, "two\nlines", 45),
-                TestItem("x", "j3"),
+                MappedAssessment("engineer", "j1", "Engineer", "", 30),
+                MappedAssessment("sales", "j2", None, "two\nlines", 45),
+                MappedAssessment("x", "j3"),
             ),
             False,
             frozenset({"j4", "j5"}),
@@ -133,7 +133,9 @@ def test_everything(folder: Folder) -> None:
         ('"${NOT_SET:-}"', ()),
     ],
 )
-def test_score_is_one_pattern_or_several(folder: Folder, written: str, expected: tuple[str, ...]) -> None:
+def test_score_is_one_pattern_or_several(
+    folder: Folder, written: str, expected: tuple[str, ...]
+) -> None:
     """A score may be given as one pattern or as a list of them; null and an empty text mean none."""
     folder.customer(SHORT + f"\nresults: {{score: {written}}}\n")
     customer = folder.load().customers.get("acme")
@@ -164,7 +166,12 @@ def test_empty_optional_secrets_are_none(folder: Folder) -> None:
         ("test: {}", 7, 1, "unknown key 'test'; did you mean 'tests'?"),
         ("tests:\n  items:\n    - {id: a, jobid: b, job_id: j}", 9, 15, "did you mean 'job_id'?"),
         ("tests:\n  items:\n    - id: a", 9, 7, "the key 'job_id' is missing"),
-        ("tests: {items: [{id: '', job_id: j}]}", 7, 22, "tests.items.id: expected text, found an empty text"),
+        (
+            "tests: {items: [{id: '', job_id: j}]}",
+            7,
+            22,
+            "tests.items.id: expected text, found an empty text",
+        ),
         ("tests: {items: [{id: 5, job_id: j}]}", 7, 22, "found the number 5; put it into quotes"),
         ("tests: {items: [x]}", 7, 17, "tests.items: expected keys and values"),
         ("tests: {items: {}}", 7, 16, "tests.items: expected a list, found keys and values"),
@@ -174,9 +181,24 @@ def test_empty_optional_secrets_are_none(folder: Folder) -> None:
             10,
             "id 'a' is used twice, first in line 9",
         ),
-        ("tests:\n  items:\n  - {id: a, job_id: j}\n  - {id: b, job_id: j}", 10, 21, "job_id 'j' is used twice"),
-        ("tests:\n  hidden: [j]\n  items:\n  - {id: a, job_id: j}", 10, 21, "mapped here and hidden in line 8"),
-        ("tests: {items: [{id: a, job_id: j, duration: 0}]}", 7, 46, "a whole number of minutes, at least 1, or null"),
+        (
+            "tests:\n  items:\n  - {id: a, job_id: j}\n  - {id: b, job_id: j}",
+            10,
+            21,
+            "job_id 'j' is used twice",
+        ),
+        (
+            "tests:\n  hidden: [j]\n  items:\n  - {id: a, job_id: j}",
+            10,
+            21,
+            "mapped here and hidden in line 8",
+        ),
+        (
+            "tests: {items: [{id: a, job_id: j, duration: 0}]}",
+            7,
+            46,
+            "a whole number of minutes, at least 1, or null",
+        ),
         ("tests: {items: [{id: a, job_id: j, duration: true}]}", 7, 46, "found true"),
         ("tests: {items: [{id: a, job_id: j, duration: 1.5}]}", 7, 46, "found the number 1.5"),
         ("tests: {items: [{id: a, job_id: j, duration: 30m}]}", 7, 46, "found the text '30m'"),
@@ -202,7 +224,9 @@ def test_empty_optional_secrets_are_none(folder: Folder) -> None:
         ("hire: {tokens_sha256: [the-token-itself]}", 7, 24, "not the token itself"),
     ],
 )
-def test_complaints(complaint_of: ComplaintOf, text: str, line: int, column: int, message: str) -> None:
+def test_complaints(
+    complaint_of: ComplaintOf, text: str, line: int, column: int, message: str
+) -> None:
     """What is wrong is told at its line and column."""
     found = complaint_of(acme=text)
     assert found[:2] == (line, column)
@@ -215,9 +239,17 @@ def test_complaints(complaint_of: ComplaintOf, text: str, line: int, column: int
     [
         ("hush", "''", "expected a secret, as text, found an empty text"),
         ("hush", '"${EMPTY}"', "found an empty text (from ${EMPTY})"),
-        ("hush", "12345678", "expected a secret, as text, found something else; put it into quotes"),
+        (
+            "hush",
+            "12345678",
+            "expected a secret, as text, found something else; put it into quotes",
+        ),
         ("hush", "[hidden]", "found a list"),
-        ("hush}", "hush, webhook_secret: whsec_hidden}", "expected whsec_ and then base64 of 24 to 64 bytes"),
+        (
+            "hush}",
+            "hush, webhook_secret: whsec_hidden}",
+            "expected whsec_ and then base64 of 24 to 64 bytes",
+        ),
         ("hush}", f"hush, webhook_secret: {WEBHOOK[6:]}}}", "expected whsec_"),
         ("hush}", f"hush, webhook_secret: '{WEBHOOK} '}}", "expected whsec_"),
         ("hush}", "hush, callback_token: 'hidden hidden'}", "without blanks"),
@@ -240,19 +272,26 @@ def test_credentials(folder: Folder, old: str, new: str, message: str) -> None:
 
 
 def test_one_token_for_two_customers(folder: Folder) -> None:
-    """A digest in two files is told in both, each naming the other with its line, and neither customer is served."""
+    """A digest in two files is told in both, each naming the other with its line, and neither
+    customer is served.
+    """
     first = folder.customer(SHORT, "a")
     second = folder.customer("# comment\n" + SHORT, "b")
     folder.customer(SHORT.replace(DIGEST, "c" * 64), "c")
-    words = "the digest of this token is also used in {}, line {}; every token belongs to one customer"
-    assert folder.complaints() == [(1, 30, words.format(second, 2)), (2, 30, words.format(first, 1))]
+    words = (
+        "the digest of this token is also used in {}, line {}; every token belongs to one customer"
+    )
+    assert folder.complaints() == [
+        (1, 30, words.format(second, 2)),
+        (2, 30, words.format(first, 1)),
+    ]
     usable = load_usable(folder.path, {}).customers
     assert ([one.key for one in usable], set(usable.set_aside)) == (["c"], {"a", "b"})
 
 
 def test_broken_customers_are_set_aside(folder: Folder) -> None:
-    """Whatever is wrong with one customer's file, the others can be used; all of it is told, and its tokens are known if they
-    can be read at all.
+    """Whatever is wrong with one customer's file, the others can be used; all of it is told, and
+    its tokens are known if they can be read at all.
     """
     for key in "abcdefgh":
         digest = hashlib.sha256(key.encode()).hexdigest()
@@ -282,7 +321,9 @@ def test_broken_customers_are_set_aside(folder: Folder) -> None:
 
 
 def test_a_pipe_is_set_aside(folder: Folder) -> None:
-    """A pipe in the folder, which would keep the daemon waiting for a writer, is one customer's broken file."""
+    """A pipe in the folder, which would keep the daemon waiting for a writer, is one customer's
+    broken file.
+    """
     folder.customer(SHORT)
     os.mkfifo(folder.path / "customers" / "globex.yaml")
     before = signal.signal(signal.SIGALRM, lambda *_: pytest.fail("it waits for a writer"))
@@ -311,13 +352,24 @@ def test_a_file_for_all_concerns_all(folder: Folder) -> None:
 
 
 def test_without_signing_keys(folder: Folder) -> None:
-    """Who makes no links needs no signing key, and is not stopped by a wrong one; all other keys are judged as ever."""
-    for keys in ("", "signing_keys: ['${UNSET}']\n", "signing_keys: 5\n", "signing_keys_file: /nowhere\n"):
-        folder.bridge("public_url: https://b.example\nequalture: {base_url: https://e.example}\n" + keys)
+    """Who makes no links needs no signing key, and is not stopped by a wrong one; all other keys
+    are judged as ever.
+    """
+    for keys in (
+        "",
+        "signing_keys: ['${UNSET}']\n",
+        "signing_keys: 5\n",
+        "signing_keys_file: /nowhere\n",
+    ):
+        folder.bridge(
+            "public_url: https://b.example\nequalture: {base_url: https://e.example}\n" + keys
+        )
         assert load_usable(folder.path, {}, signing=False).signing_keys == ()
         with pytest.raises(ConfigError):
             load_usable(folder.path, {})
-    folder.bridge("public_url: https://b.example\nequalture: {base_url: x}\nencryption_keys: ['${UNSET}']\n")
+    folder.bridge(
+        "public_url: https://b.example\nequalture: {base_url: x}\nencryption_keys: ['${UNSET}']\n"
+    )
     with pytest.raises(ConfigError) as caught:
         load_usable(folder.path, {}, signing=False)
     assert len(caught.value.complaints) == 2
@@ -335,7 +387,11 @@ def test_hiring_is_not_there_yet(folder: Folder) -> None:
     [
         ("bridge.yaml", 0o620, ["others than its owner may change it: run chmod go-w"]),
         ("bridge.yaml", 0o602, ["may change it"]),
-        ("bridge.yaml", 0o604, ["everyone on this machine may read it, and it holds a secret: run chmod o="]),
+        (
+            "bridge.yaml",
+            0o604,
+            ["everyone on this machine may read it, and it holds a secret: run chmod o="],
+        ),
         ("bridge.yaml", 0o640, []),
         ("customers/acme.yaml", 0o664, ["may change it", "everyone on this machine may read it"]),
         ("customers/acme.yaml", 0o600, []),
@@ -346,7 +402,9 @@ def test_hiring_is_not_there_yet(folder: Folder) -> None:
     ],
 )
 def test_who_else_may_write_or_read(folder: Folder, name: str, mode: int, words: list[str]) -> None:
-    """Files and folders that others may write, or read while they hold a secret, are warned of, with what to do."""
+    """Files and folders that others may write, or read while they hold a secret, are warned of,
+    with what to do.
+    """
     secret = folder.secret("tok")
     folder.customer(SHORT.replace("hush}", f"hush, callback_token_file: {secret}}}"))
     folder.path.chmod(0o755)
@@ -362,7 +420,13 @@ def test_who_else_may_write_or_read(folder: Folder, name: str, mode: int, words:
 
 @pytest.mark.parametrize(
     ("secret", "held"),
-    [("hush", True), ("${X}", False), ("${X:-hush}", False), ("${UNSET:-hush}", True), ("a${X}", False)],
+    [
+        ("hush", True),
+        ("${X}", False),
+        ("${X:-hush}", False),
+        ("${UNSET:-hush}", True),
+        ("a${X}", False),
+    ],
 )
 def test_what_counts_as_a_secret_in_a_file(folder: Folder, secret: str, held: bool) -> None:
     """A secret that comes from the environment is not in the file; a default that is used is."""
@@ -427,8 +491,12 @@ def test_secrets_do_not_show_themselves(folder: Folder) -> None:
 
 
 def test_shipped_files(tmp_path: Path) -> None:
-    """The files in config/ work with a signing key alone, the sample once its placeholders are filled in, and not before."""
-    shutil.copytree(SHIPPED, tmp_path / "config", ignore=lambda _, names: [n for n in names if n == "acme.yaml"])
+    """The files in config/ work with a signing key alone, the sample once its placeholders are
+    filled in, and not before.
+    """
+    shutil.copytree(
+        SHIPPED, tmp_path / "config", ignore=lambda _, names: [n for n in names if n == "acme.yaml"]
+    )
     for other in (tmp_path / "config" / "customers").glob("*.yaml"):
         other.unlink()
     environ = {"BRIDGE_SIGNING_KEY": base64.urlsafe_b64encode(os.urandom(32)).decode()}

@@ -36,7 +36,9 @@ def test_defaults(folder: Folder) -> None:
     assert settings.admin_listen == Address("127.0.0.1", 8081)
     assert settings.admin_hosts == ()
     assert settings.redis == RedisSettings(None, Path(".data"), "bridge", "warn", WaitSettings())
-    assert settings.redis.wait == WaitSettings(replicas=0, timeout=timedelta(milliseconds=500), local_fsync=False)
+    assert settings.redis.wait == WaitSettings(
+        replicas=0, timeout=timedelta(milliseconds=500), local_fsync=False
+    )
     assert settings.signing_keys == (bytes(32),)
     assert settings.encryption_keys == ()
     assert settings.log == LogSettings("info", "auto")
@@ -101,7 +103,9 @@ def test_everything(folder: Folder) -> None:
     assert str(settings.admin_listen) == "bridge-1.internal:9000"
     assert settings.admin_hosts == ("admin.example",)
     wait = WaitSettings(2, timedelta(milliseconds=1200), True)
-    assert settings.redis == RedisSettings(Secret("unix:///run/redis.sock"), Path("/var/lib/x"), "a.b", "off", wait)
+    assert settings.redis == RedisSettings(
+        Secret("unix:///run/redis.sock"), Path("/var/lib/x"), "a.b", "off", wait
+    )
     assert settings.signing_keys == (bytes(range(32)), bytes(32))
     assert settings.encryption_keys == (bytes(range(32)),)
     assert settings.log == LogSettings("debug", "console")
@@ -109,7 +113,11 @@ def test_everything(folder: Folder) -> None:
     assert settings.equalture.token_path == "/a/b/"
     assert settings.equalture.timeout == timedelta(milliseconds=1)
     assert settings.softgarden == SoftgardenSettings(
-        ("soft.example", "127.0.0.1"), True, timedelta(seconds=1), (), TestsFormat("tests", ("x",), (), None, None)
+        ("soft.example", "127.0.0.1"),
+        True,
+        timedelta(seconds=1),
+        (),
+        TestsFormat("tests", ("x",), (), None, None),
     )
     assert "allow_insecure" in settings.warnings[0]
 
@@ -133,11 +141,21 @@ def test_sections_may_be_commented_out(folder: Folder) -> None:
         ("public_url: x", 5, 1, "duplicate key 'public_url': it is already in line 1"),
         ("redis: localhost", 5, 8, "redis: expected keys and values"),
         ("log: []", 5, 6, "log: expected keys and values, found a list"),
-        ("log: {level: trace}", 5, 14, "expected one of debug, info, warning, error, found the text 'trace'"),
+        (
+            "log: {level: trace}",
+            5,
+            14,
+            "expected one of debug, info, warning, error, found the text 'trace'",
+        ),
         ("log: {format: JSON}", 5, 15, "did you mean 'json'?"),
         ("log: {format: null}", 5, 15, "found nothing"),
         ("redis: {require_durable: false}", 5, 26, "off, warn, refuse, found false"),
-        ("redis: {key_prefix: 5}", 5, 21, "redis.key_prefix: expected text, found the number 5; put it into quotes"),
+        (
+            "redis: {key_prefix: 5}",
+            5,
+            21,
+            "redis.key_prefix: expected text, found the number 5; put it into quotes",
+        ),
         ("redis: {key_prefix: '{x}'}", 5, 21, "expected a prefix"),
         ("redis: {data_dir: ''}", 5, 19, "found an empty text"),
         ("redis: {url: 'http://x'}", 5, 14, "redis+sentinel://"),
@@ -153,21 +171,51 @@ def test_sections_may_be_commented_out(folder: Folder) -> None:
         ),
         ("redis: {wait: {timeout: 1201ms}}", 5, 25, "redis.wait.timeout: expected at most 1200ms"),
         ("redis: {wait: {local_fsync: 1}}", 5, 29, "expected true or false"),
-        ("retention: 365", 5, 12, "expected a duration such as 30s, 15m or 7d, found the number 365"),
+        (
+            "retention: 365",
+            5,
+            12,
+            "expected a duration such as 30s, 15m or 7d, found the number 365",
+        ),
         ("retention: 0d", 5, 12, "longer than zero; found the text '0d'"),
         ("retention: [7d]", 5, 12, "found a list"),
-        ("softgarden:\n  retry:\n    - 5s\n    - soon", 8, 7, "softgarden.retry: expected a duration"),
+        (
+            "softgarden:\n  retry:\n    - 5s\n    - soon",
+            8,
+            7,
+            "softgarden.retry: expected a duration",
+        ),
         ("softgarden: {retry: 5s}", 5, 21, "expected a list, found the text '5s'"),
         ("softgarden: {retry: null}", 5, 21, "expected a list, found nothing"),
-        ("softgarden: {allow_insecure: 'true'}", 5, 30, "expected true or false, found the text 'true'"),
-        ("softgarden: {allow_insecure: yes}", 5, 30, "expected true or false, found the text 'yes'"),
+        (
+            "softgarden: {allow_insecure: 'true'}",
+            5,
+            30,
+            "expected true or false, found the text 'true'",
+        ),
+        (
+            "softgarden: {allow_insecure: yes}",
+            5,
+            30,
+            "expected true or false, found the text 'yes'",
+        ),
         ("softgarden: {allow_insecure: true}", 5, 30, "public_url is on this machine"),
-        ("softgarden: {tests_format: {id_keys: [name]}}", 5, 28, "name_key: the field 'name' is already taken"),
+        (
+            "softgarden: {tests_format: {id_keys: [name]}}",
+            5,
+            28,
+            "name_key: the field 'name' is already taken",
+        ),
         ("softgarden: {callback_hosts: []}", 5, 30, "at least one host name"),
         ("softgarden: {callback_hosts: ['*.x.io']}", 5, 31, "sub-domains are included"),
         ("softgarden: {callback_hosts: [a.io, 'https://x.io']}", 5, 37, "expected a host name"),
         ("softgarden: {tests_format: {id_keys: []}}", 5, 38, "at least one key"),
-        ("softgarden: {tests_format: {name_key: id}}", 5, 39, "name_key: the field 'id' is already taken by id_keys"),
+        (
+            "softgarden: {tests_format: {name_key: id}}",
+            5,
+            39,
+            "name_key: the field 'id' is already taken by id_keys",
+        ),
         ("listen: 8080", 5, 9, "expected text, found the number 8080"),
         ("listen: localhost", 5, 9, "expected HOST:PORT"),
         ("listen: localhost:70000", 5, 9, "expected HOST:PORT"),
@@ -179,7 +227,9 @@ def test_sections_may_be_commented_out(folder: Folder) -> None:
         ("encryption_keys: short", 5, 18, "expected a list, found something else"),
     ],
 )
-def test_complaints(complaint_of: ComplaintOf, text: str, line: int, column: int, message: str) -> None:
+def test_complaints(
+    complaint_of: ComplaintOf, text: str, line: int, column: int, message: str
+) -> None:
     """What is wrong is told at its line and column, with what was expected and what was found."""
     found = complaint_of(bridge=text)
     assert found[:2] == (line, column)
@@ -208,7 +258,9 @@ def test_complaints(complaint_of: ComplaintOf, text: str, line: int, column: int
 )
 def test_wrong_urls(folder: Folder, url: str) -> None:
     """A public URL is https (http on loopback only), without query, fragment and user."""
-    folder.bridge(f'public_url: "{url}"\nsigning_keys: ["{KEY}"]\nequalture: {{base_url: https://e.example}}\n')
+    folder.bridge(
+        f'public_url: "{url}"\nsigning_keys: ["{KEY}"]\nequalture: {{base_url: https://e.example}}\n'
+    )
     [(line, column, message)] = folder.complaints()
     assert (line, column) == (1, 13)
     assert message.startswith("public_url: expected")
@@ -219,7 +271,9 @@ def test_wrong_urls(folder: Folder, url: str) -> None:
 )
 def test_right_urls(folder: Folder, url: str) -> None:
     """http is fine on loopback; ports and paths are kept, a final slash is not."""
-    folder.bridge(f'public_url: "{url}/"\nsigning_keys: ["{KEY}"]\nequalture: {{base_url: https://e.example}}\n')
+    folder.bridge(
+        f'public_url: "{url}/"\nsigning_keys: ["{KEY}"]\nequalture: {{base_url: https://e.example}}\n'
+    )
     assert folder.load().public_url == url
 
 
@@ -245,7 +299,11 @@ def test_unset_signing_key(folder: Folder) -> None:
 @pytest.mark.parametrize(
     ("entries", "column", "message"),
     [
-        ('["${EMPTY}"]', 15, "the environment variable EMPTY is empty; make a key with `assessment-bridge key new`"),
+        (
+            '["${EMPTY}"]',
+            15,
+            "the environment variable EMPTY is empty; make a key with `assessment-bridge key new`",
+        ),
         ('["${UNSET:-}"]', 15, "the environment variable UNSET is empty"),
         ("[]", 15, "expected at least one key, found none"),
         ('["${SHORT}"]', 16, "expected 32 bytes in URL-safe base64"),
@@ -345,18 +403,40 @@ def test_world_readable_through_a_link(folder: Folder) -> None:
 @pytest.mark.parametrize(
     ("text", "column", "message"),
     [
-        ("redis: {url_file: /usr/nowhere/at/all}", 19, "/usr/nowhere/at/all: the file cannot be read: No such file"),
-        ("redis: {url_file: /nowhere/at/all}", 19, "the file named here: the file cannot be read: No such file"),
-        ("redis: {url_file: a-secret}", 19, "the file named here: the file cannot be read: No such file"),
+        (
+            "redis: {url_file: /usr/nowhere/at/all}",
+            19,
+            "/usr/nowhere/at/all: the file cannot be read: No such file",
+        ),
+        (
+            "redis: {url_file: /nowhere/at/all}",
+            19,
+            "the file named here: the file cannot be read: No such file",
+        ),
+        (
+            "redis: {url_file: a-secret}",
+            19,
+            "the file named here: the file cannot be read: No such file",
+        ),
         ("redis: {url_file: /}", 19, "this is not a file"),
         ("redis: {url_file: 5}", 19, "expected the path of a file"),
         ("redis: {url_file: '${UNSET}'}", 19, "UNSET is not set"),
-        ("redis: {url: 'redis://x', url_file: /x}", 27, "give either 'url' (line 4) or 'url_file', not both"),
-        ("encryption_keys: [x]\nencryption_keys_file: /x", 1, "give either 'encryption_keys' (line 4)"),
+        (
+            "redis: {url: 'redis://x', url_file: /x}",
+            27,
+            "give either 'url' (line 4) or 'url_file', not both",
+        ),
+        (
+            "encryption_keys: [x]\nencryption_keys_file: /x",
+            1,
+            "give either 'encryption_keys' (line 4)",
+        ),
     ],
 )
 def test_secret_file_complaints(folder: Folder, text: str, column: int, message: str) -> None:
-    """Both forms at once, and files that are none, are told once, at the key or the value that is to blame."""
+    """Both forms at once, and files that are none, are told once, at the key or the value that is
+    to blame.
+    """
     folder.bridge(BASE + text)
     [found] = folder.complaints()
     assert found[1] == column

@@ -27,10 +27,28 @@ def test_parse(text: str, duration: timedelta) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "0s", "0ms", "-1s", "1", "s", "1.5s", "1h30m", " 1s", "1s\n", "1S", "1w", "36501d", "9" * 15 + "d", "\u0661s"],
+    [
+        "",
+        "0s",
+        "0ms",
+        "-1s",
+        "1",
+        "s",
+        "1.5s",
+        "1h30m",
+        " 1s",
+        "1s\n",
+        "1S",
+        "1w",
+        "36501d",
+        "9" * 15 + "d",
+        "\u0661s",
+    ],
 )
 def test_refused(text: str) -> None:
-    """Anything that is not one positive whole number with one unit, or above a hundred years, is refused."""
+    """Anything that is not one positive whole number with one unit, or above a hundred years, is
+    refused.
+    """
     with pytest.raises(ValueError, match="expected a duration"):
         parse_duration(text)
 

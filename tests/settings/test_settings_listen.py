@@ -21,7 +21,10 @@ if TYPE_CHECKING:
         ("listen: 127.0.0.1:1", ("127.0.0.1", 1)),
         ("x: {listen: a:2}\ny: [listen, b:3]\n'listen': '[::1]:4'\n", ("::1", 4)),
         ("a: {b: {c: [1, {d: e}]}}\nlisten: h:5", ("h", 5)),
-        ("signing_keys: ['${UNSET}']\nnonsense: 1\nlisten: ${HOST}:${PORT:-6}\nredis: {url: '${UNSET}'}", ("x", 6)),
+        (
+            "signing_keys: ['${UNSET}']\nnonsense: 1\nlisten: ${HOST}:${PORT:-6}\nredis: {url: '${UNSET}'}",
+            ("x", 6),
+        ),
         ("listen: h:7\nredis: [}", ("h", 7)),
         ("listen: [a]\npublic_url: http://x", DEFAULT),
         ("public_url: http://x", DEFAULT),
@@ -61,6 +64,19 @@ def test_no_file(folder: Folder) -> None:
 def test_costs_little() -> None:
     """``healthcheck`` imports nothing of what makes the other commands slow to start."""
     code = "import sys, bridge.cli, bridge.cli.health; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30)
-    heavy = {"aiohttp", "marshmallow", "redis", "structlog", "rich", "asyncio", "ssl", "uvloop", "jinja2", "orjson"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30
+    )
+    heavy = {
+        "aiohttp",
+        "marshmallow",
+        "redis",
+        "structlog",
+        "rich",
+        "asyncio",
+        "ssl",
+        "uvloop",
+        "jinja2",
+        "orjson",
+    }
     assert heavy & set(done.stdout.split()) == set()

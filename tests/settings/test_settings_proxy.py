@@ -31,7 +31,14 @@ def test_proxy_is_a_secret(folder: Folder) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["https://user:hush@proxy:3128", "socks5://hush", "hush", "http://proxy/hush", "http://hush:99999", "http://a b"],
+    [
+        "https://user:hush@proxy:3128",
+        "socks5://hush",
+        "hush",
+        "http://proxy/hush",
+        "http://hush:99999",
+        "http://a b",
+    ],
 )
 def test_what_is_no_proxy(complaint_of: ComplaintOf, url: str) -> None:
     """Anything but a plain HTTP proxy is told with its place, and not repeated."""

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from bridge.errors import ConfigError
 from bridge.settings.environment import Expanded
-from bridge.settings.yaml import parse, read_file
+from bridge.settings.yaml_source import parse, read_file
 
 ENVIRON = {"SET": "value", "EMPTY": "", "NUMBER": "7", "NESTED": "${SET}"}
 
@@ -37,7 +37,9 @@ def test_scalars() -> None:
         "f": None,
         "g": -3,
     }
-    assert data("{a: off, b: yes, c: 010, d: 12:30, e: 2024-01-01, f: '12', g: \"true\", h: 0x1}") == {
+    assert data(
+        "{a: off, b: yes, c: 010, d: 12:30, e: 2024-01-01, f: '12', g: \"true\", h: 0x1}"
+    ) == {
         "a": "off",
         "b": "yes",
         "c": "010",
@@ -89,7 +91,9 @@ def test_expansion(text: str, result: str) -> None:
     assert data(f"a: {text}") == {"a": result}
 
 
-@pytest.mark.parametrize(("text", "whole"), [("${NUMBER}", True), ("'${NUMBER}'", True), ("1${NUMBER}", False)])
+@pytest.mark.parametrize(
+    ("text", "whole"), [("${NUMBER}", True), ("'${NUMBER}'", True), ("1${NUMBER}", False)]
+)
 def test_whole(text: str, whole: bool) -> None:
     """Only a scalar that is one reference, quoted or not, may later be read as a number."""
     value = parse(f"a: {text}", "x.yaml", ENVIRON).data["a"]
@@ -135,7 +139,11 @@ def test_complaints(text: str, line: int, column: int, message: str) -> None:
 
 def test_all_unset_variables_are_told() -> None:
     """One unset variable does not hide the next."""
-    assert [one.line for one in parse("a: ${U1}\nb: ${U2} ${U3}", "x.yaml", {}).complaints] == [1, 2, 2]
+    assert [one.line for one in parse("a: ${U1}\nb: ${U2} ${U3}", "x.yaml", {}).complaints] == [
+        1,
+        2,
+        2,
+    ]
 
 
 @pytest.mark.parametrize("width", [10, 40])
@@ -169,14 +177,37 @@ def test_not_utf8(tmp_path: Path) -> None:
 
 
 PIECES = [
-    *["a: ", "- ", "\n", "  ", "&x ", "*x", "${SET}", "${", "}", '"', "'", "[", "]", "{", "? ", "|\n", ">-\n", "<<: "],
+    *[
+        "a: ",
+        "- ",
+        "\n",
+        "  ",
+        "&x ",
+        "*x",
+        "${SET}",
+        "${",
+        "}",
+        '"',
+        "'",
+        "[",
+        "]",
+        "{",
+        "? ",
+        "|\n",
+        ">-\n",
+        "<<: ",
+    ],
     *["%YAML 1.1\n", "---\n", "!!int ", "\\x"],
 ]
 SIGNS = "ab:-[]{}&*!%?|>'\"#,\n\t $\\Uux0123456789FSET~<=@`."
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.text(max_size=80) | st.text(SIGNS, max_size=80) | st.lists(st.sampled_from(PIECES), max_size=30).map("".join))
+@given(
+    st.text(max_size=80)
+    | st.text(SIGNS, max_size=80)
+    | st.lists(st.sampled_from(PIECES), max_size=30).map("".join)
+)
 def test_anything(text: str) -> None:
     """Whatever the text, the reader gives a mapping or raises ConfigError."""
     with contextlib.suppress(ConfigError):

@@ -1,4 +1,6 @@
-"""What every ``InvitationStore`` and ``TaskQueue`` promises, as suites to be inherited by one test class per implementation."""
+"""What every ``InvitationStore`` and ``TaskQueue`` promises, as suites to be inherited by one test
+class per implementation.
+"""
 
 from __future__ import annotations
 
@@ -10,22 +12,24 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from bridge.core import ids
-from bridge.core.models import (
-    Again,
+from bridge.core.invitation import (
     Attempt,
+    CreateOutcome,
+    Invitation,
+    OrderChange,
+    State,
+    Transition,
+)
+from bridge.core.queueing import (
     AttemptNote,
-    Cancel,
-    Dead,
+    CancelTask,
     DeadLetter,
     Done,
-    Due,
-    Invitation,
+    GiveUp,
     Lane,
     Lease,
-    OrderChange,
-    Outcome,
-    State,
-    Step,
+    Retry,
+    ScheduleTask,
     TaskKind,
 )
 from bridge.ports import InvitationStore, TaskQueue
@@ -50,7 +54,9 @@ class Clock:
 
 @dataclass
 class Backend:
-    """An implementation under test; *life* tells how long the record with this id has to live (None: for ever)."""
+    """An implementation under test; *life* tells how long the record with this id has to live
+    (None: for ever).
+    """
 
     invitations: InvitationStore
     tasks: TaskQueue
@@ -81,19 +87,27 @@ def invitation(partition: int = 7, customer: str = "acme", **fields: object) -> 
     return replace(first, **fields)  # type: ignore[arg-type]
 
 
-def due(kind: TaskKind = CHECK, at: datetime = NOW, *, urgent: bool = False) -> Due:
-    return Due(kind, at, urgent)
+def due(kind: TaskKind = CHECK, at: datetime = NOW, *, urgent: bool = False) -> ScheduleTask:
+    return ScheduleTask(kind, at, urgent)
 
 
-async def put(backend: Backend, *tasks: Due | Cancel, partition: int = 7, customer: str = "acme") -> Invitation:
+async def put(
+    backend: Backend, *tasks: ScheduleTask | CancelTask, partition: int = 7, customer: str = "acme"
+) -> Invitation:
     """Commit a new record with these tasks and give it as it was stored."""
     one = invitation(partition, customer)
-    assert await backend.invitations.commit(Step(one, tasks, OrderChange.CLAIM))
+    assert await backend.invitations.commit(Transition(one, tasks, OrderChange.CLAIM))
     return replace(one, version=1)
 
 
 async def lease(
-    backend: Backend, now: datetime = NOW, *, owner: str = "w1", count: int = 100, per_lane: int = 100, **rest: object
+    backend: Backend,
+    now: datetime = NOW,
+    *,
+    owner: str = "w1",
+    count: int = 100,
+    per_lane: int = 100,
+    **rest: object,
 ) -> tuple[Lease, ...]:
     """Lease for half a minute."""
     return await backend.tasks.lease(
@@ -120,43 +134,58 @@ class InvitationPromises:
     async def test_what_was_committed_is_loaded(self, backend: Backend) -> None:
         """A record comes back as it was committed, with its version counted up."""
         one = invitation()
-        assert await backend.invitations.commit(Step(one, order=OrderChange.CLAIM))
+        assert await backend.invitations.commit(Transition(one, order=OrderChange.CLAIM))
         assert await backend.invitations.load(one.id) == replace(one, version=1)
 
     async def test_unknown_ids(self, backend: Backend) -> None:
         """Any string may be asked for and is nothing unless it was committed."""
-        for an_id in ("", "iv_", "x", "iv_7" + "a" * 24, "iv_7*", "iv_é" + "a" * 24, "a\nb", "\ud800"):
+        for an_id in (
+            "",
+            "iv_",
+            "x",
+            "iv_7" + "a" * 24,
+            "iv_7*",
+            "iv_é" + "a" * 24,
+            "a\nb",
+            "\ud800",
+        ):
             assert await backend.invitations.load(an_id) is None
 
     async def test_compare_and_set(self, backend: Backend) -> None:
         """Only who has read the newest version may write; the others change nothing."""
         one = await put(backend)
-        assert await backend.invitations.commit(Step(replace(one, state=State.INVITED)))
-        assert not await backend.invitations.commit(Step(replace(one, state=State.FAILED), (due(),)))
-        assert not await backend.invitations.commit(Step(replace(one, version=0)))
-        assert not await backend.invitations.commit(Step(replace(one, version=3)))
-        assert await backend.invitations.load(one.id) == replace(one, state=State.INVITED, version=2)
+        assert await backend.invitations.commit(Transition(replace(one, state=State.INVITED)))
+        assert not await backend.invitations.commit(
+            Transition(replace(one, state=State.FAILED), (due(),))
+        )
+        assert not await backend.invitations.commit(Transition(replace(one, version=0)))
+        assert not await backend.invitations.commit(Transition(replace(one, version=3)))
+        assert await backend.invitations.load(one.id) == replace(
+            one, state=State.INVITED, version=2
+        )
         assert await backend.tasks.next_due() is None
 
     async def test_version_of_nothing(self, backend: Backend) -> None:
         """A change of a record that is not there is refused."""
         one = invitation(version=1)
-        assert not await backend.invitations.commit(Step(one))
+        assert not await backend.invitations.commit(Transition(one))
         assert await backend.invitations.load(one.id) is None
 
     async def test_parallel_changes(self, backend: Backend) -> None:
         """Of 20 parallel changes of one version exactly one is done."""
         one = await put(backend)
-        steps = [Step(replace(one, test_name=str(number))) for number in range(20)]
+        steps = [Transition(replace(one, test_name=str(number))) for number in range(20)]
         done = await asyncio.gather(*map(backend.invitations.commit, steps))
         assert done.count(True) == 1
-        assert await backend.invitations.load(one.id) == replace(one, test_name=str(done.index(True)), version=2)
+        assert await backend.invitations.load(one.id) == replace(
+            one, test_name=str(done.index(True)), version=2
+        )
 
     async def test_parallel_claims(self, backend: Backend) -> None:
         """Of 20 parallel claims of one order exactly one wins, and the others leave nothing behind."""
         key = ids.order_key("acme", "a", "t")
         rivals = [invitation(order_key=key) for _ in range(20)]
-        steps = [Step(one, (due(),), OrderChange.CLAIM) for one in rivals]
+        steps = [Transition(one, (due(),), OrderChange.CLAIM) for one in rivals]
         done = await asyncio.gather(*map(backend.invitations.commit, steps))
         assert done.count(True) == 1
         winner = rivals[done.index(True)]
@@ -174,52 +203,70 @@ class InvitationPromises:
         """A claim may replace the invitation that it names, and no other."""
         old = await put(backend)
         new, other = invitation(order_key=old.order_key), invitation(order_key=old.order_key)
-        assert not await backend.invitations.commit(Step(new, order=OrderChange.CLAIM))
-        assert not await backend.invitations.commit(Step(new, order=OrderChange.CLAIM, replaces=other.id))
-        assert await backend.invitations.commit(Step(new, order=OrderChange.CLAIM, replaces=old.id))
-        assert not await backend.invitations.commit(Step(other, order=OrderChange.CLAIM, replaces=old.id))
+        assert not await backend.invitations.commit(Transition(new, order=OrderChange.CLAIM))
+        assert not await backend.invitations.commit(
+            Transition(new, order=OrderChange.CLAIM, replaces=other.id)
+        )
+        assert await backend.invitations.commit(
+            Transition(new, order=OrderChange.CLAIM, replaces=old.id)
+        )
+        assert not await backend.invitations.commit(
+            Transition(other, order=OrderChange.CLAIM, replaces=old.id)
+        )
         assert await backend.invitations.find_order(7, old.order_key) == replace(new, version=1)
         assert await backend.invitations.load(old.id) == old
 
     async def test_claim_expecting_a_holder(self, backend: Backend) -> None:
         """A claim that expects to replace somebody fails if the order is free."""
         one = invitation()
-        assert not await backend.invitations.commit(Step(one, order=OrderChange.CLAIM, replaces=invitation().id))
+        assert not await backend.invitations.commit(
+            Transition(one, order=OrderChange.CLAIM, replaces=invitation().id)
+        )
         assert await backend.invitations.load(one.id) is None
 
     async def test_own_claim_again(self, backend: Backend) -> None:
         """Claiming an order that is ours already is no conflict."""
         one = await put(backend)
-        assert await backend.invitations.commit(Step(one, order=OrderChange.CLAIM))
+        assert await backend.invitations.commit(Transition(one, order=OrderChange.CLAIM))
 
     async def test_release(self, backend: Backend) -> None:
         """A released order is free; the record itself stays."""
         one = await put(backend)
         failed = replace(one, state=State.FAILED, failure="unavailable")
-        assert await backend.invitations.commit(Step(failed, order=OrderChange.RELEASE))
+        assert await backend.invitations.commit(Transition(failed, order=OrderChange.RELEASE))
         assert await backend.invitations.find_order(7, one.order_key) is None
         assert await backend.invitations.load(one.id) == replace(failed, version=2)
         successor = invitation(order_key=one.order_key)
-        assert await backend.invitations.commit(Step(successor, order=OrderChange.CLAIM))
+        assert await backend.invitations.commit(Transition(successor, order=OrderChange.CLAIM))
 
     async def test_release_of_somebody_elses(self, backend: Backend) -> None:
         """Releasing an order that meanwhile belongs to another invitation leaves it alone."""
         old = await put(backend)
         new = invitation(order_key=old.order_key)
-        assert await backend.invitations.commit(Step(new, order=OrderChange.CLAIM, replaces=old.id))
-        assert await backend.invitations.commit(Step(old, order=OrderChange.RELEASE))
+        assert await backend.invitations.commit(
+            Transition(new, order=OrderChange.CLAIM, replaces=old.id)
+        )
+        assert await backend.invitations.commit(Transition(old, order=OrderChange.RELEASE))
         assert await backend.invitations.find_order(7, old.order_key) == replace(new, version=1)
 
     async def test_tombstone(self, backend: Backend) -> None:
-        """An erased record keeps ids, times and secret digests, nothing else, and frees the order it no longer knows."""
+        """An erased record keeps ids, times and secret digests, nothing else, and frees the order
+        it no longer knows.
+        """
         one = await put(backend)
-        attempts = (replace(one.attempts[0], outcome=Outcome.CREATED, reference_id="r1"),)
+        attempts = (replace(one.attempts[0], outcome=CreateOutcome.CREATED, reference_id="r1"),)
         erased = replace(one, state=State.ERASED, order_key="", erased_at=NOW, attempts=attempts)
-        step = Step(erased, order=OrderChange.RELEASE, order_key=one.order_key)
+        step = Transition(erased, order=OrderChange.RELEASE, order_key=one.order_key)
         assert await backend.invitations.commit(step)
         stored = await backend.invitations.load(one.id)
         assert stored == replace(
-            erased, application_id="", test_id="", test_name="", duration=None, callback="", version=2
+            erased,
+            application_id="",
+            test_id="",
+            test_name="",
+            duration=None,
+            callback="",
+            version=2,
         )
         assert await backend.invitations.find_order(7, one.order_key) is None
 
@@ -228,21 +275,25 @@ class InvitationPromises:
         one = await put(backend)
         assert await backend.life(one.id) == RETENTION
         backend.clock.now += timedelta(days=1)
-        assert await backend.invitations.commit(Step(one))
+        assert await backend.invitations.commit(Transition(one))
         assert await backend.life(one.id) == RETENTION
 
     async def test_debts_do_not_expire(self, backend: Backend) -> None:
-        """A tombstone lives for ever until the last anonymisation is confirmed, then for the retention."""
+        """A tombstone lives for ever until the last anonymisation is confirmed, then for the
+        retention.
+        """
         one = await put(backend)
         attempts = (
-            Attempt(1, "a" * 64, NOW, Outcome.ORPHAN, "r1", anonymised=True),
-            Attempt(2, "b" * 64, NOW, Outcome.CREATED, "r2"),
+            Attempt(1, "a" * 64, NOW, CreateOutcome.ORPHAN, "r1", anonymised=True),
+            Attempt(2, "b" * 64, NOW, CreateOutcome.CREATED, "r2"),
         )
         erased = replace(one, state=State.ERASED, order_key="", erased_at=NOW, attempts=attempts)
-        assert await backend.invitations.commit(Step(erased))
+        assert await backend.invitations.commit(Transition(erased))
         assert await backend.life(one.id) is None
-        paid = replace(erased, attempts=(attempts[0], replace(attempts[1], anonymised=True)), version=2)
-        assert await backend.invitations.commit(Step(paid))
+        paid = replace(
+            erased, attempts=(attempts[0], replace(attempts[1], anonymised=True)), version=2
+        )
+        assert await backend.invitations.commit(Transition(paid))
         assert await backend.life(one.id) == RETENTION
 
     async def test_scan(self, backend: Backend) -> None:
@@ -258,7 +309,7 @@ class InvitationPromises:
     async def test_many_at_once(self, backend: Backend) -> None:
         """200 parallel commits all succeed."""
         new = [invitation(partition=number % 16) for number in range(200)]
-        steps = [Step(one, (due(),), OrderChange.CLAIM) for one in new]
+        steps = [Transition(one, (due(),), OrderChange.CLAIM) for one in new]
         assert all(await asyncio.gather(*map(backend.invitations.commit, steps)))
 
 
@@ -300,7 +351,7 @@ class QueuePromises:
         """Settling twice changes nothing the second time."""
         await put(backend, due())
         (mine,) = await lease(backend)
-        assert await backend.tasks.settle(mine, Again(NOW + MINUTE), NOW)
+        assert await backend.tasks.settle(mine, Retry(NOW + MINUTE), NOW)
         assert not await backend.tasks.settle(mine, Done(), NOW)
         assert await backend.tasks.next_due() == NOW + MINUTE
 
@@ -308,7 +359,7 @@ class QueuePromises:
         """A task to be tried again is due at its new time, with its attempts counted and logged."""
         await put(backend, due())
         (first,) = await lease(backend)
-        assert await backend.tasks.settle(first, Again(NOW + MINUTE, note()), NOW)
+        assert await backend.tasks.settle(first, Retry(NOW + MINUTE, note()), NOW)
         assert await lease(backend, NOW + 59 * SECOND) == ()
         (second,) = await lease(backend, NOW + MINUTE)
         assert (second.attempt, second.history) == (2, (note(),))
@@ -317,7 +368,7 @@ class QueuePromises:
         """An attempt that was not the task's fault is logged, but not counted."""
         await put(backend, due())
         (first,) = await lease(backend)
-        assert await backend.tasks.settle(first, Again(NOW + SECOND, note(), counted=False), NOW)
+        assert await backend.tasks.settle(first, Retry(NOW + SECOND, note(), counted=False), NOW)
         (second,) = await lease(backend, NOW + SECOND)
         assert (second.attempt, second.history) == (1, (note(),))
 
@@ -326,13 +377,17 @@ class QueuePromises:
         await put(backend, due())
         for number in range(25):
             (mine,) = await lease(backend, NOW + number * MINUTE)
-            assert await backend.tasks.settle(mine, Again(NOW + (number + 1) * MINUTE, note(number)), NOW)
+            assert await backend.tasks.settle(
+                mine, Retry(NOW + (number + 1) * MINUTE, note(number)), NOW
+            )
         (mine,) = await lease(backend, NOW + 25 * MINUTE)
         assert mine.attempt == 26
         assert mine.history == tuple(note(number) for number in range(5, 25))
 
     async def test_expired_lease(self, backend: Backend) -> None:
-        """When a lease has run out somebody else takes the task over, and its former owner can no longer end it."""
+        """When a lease has run out somebody else takes the task over, and its former owner can no
+        longer end it.
+        """
         await put(backend, due())
         (first,) = await lease(backend)
         assert await backend.tasks.next_due() == NOW + 30 * SECOND
@@ -348,12 +403,14 @@ class QueuePromises:
         for number in range(6):
             (mine,) = await lease(backend, NOW + number * MINUTE)
             assert mine.attempt == 1
-        assert await backend.tasks.settle(mine, Again(NOW + 9 * MINUTE, note()), NOW)
+        assert await backend.tasks.settle(mine, Retry(NOW + 9 * MINUTE, note()), NOW)
         (mine,) = await lease(backend, NOW + 9 * MINUTE)
         assert mine.attempt == 2
 
     async def test_urgent_first(self, backend: Backend) -> None:
-        """An urgent task does not wait behind its own customer's backlog, nor when the worker has only urgent places."""
+        """An urgent task does not wait behind its own customer's backlog, nor when the worker has
+        only urgent places.
+        """
         for number in range(64):
             await put(backend, due(at=NOW - MINUTE), partition=number % 16)
         one = await put(backend, due(urgent=True), partition=3)
@@ -368,35 +425,48 @@ class QueuePromises:
         """Avoiding a customer's backlog does not avoid its urgent tasks, and the other way round."""
         one = await put(backend, due())
         other = await put(backend, due(urgent=True))
-        assert [got.invitation_id for got in await lease(backend, avoid=[Lane("acme", CHECK)])] == [other.id]
-        assert [got.invitation_id for got in await lease(backend, avoid=[Lane("acme", CHECK, urgent=True)])] == [one.id]
+        assert [got.invitation_id for got in await lease(backend, avoid=[Lane("acme", CHECK)])] == [
+            other.id
+        ]
+        assert [
+            got.invitation_id
+            for got in await lease(backend, avoid=[Lane("acme", CHECK, urgent=True)])
+        ] == [one.id]
 
     async def test_a_task_changes_its_lane(self, backend: Backend) -> None:
         """However a task becomes urgent, or ceases to be, it is queued once."""
         one = await put(backend, due(at=NOW + MINUTE))
-        assert await backend.invitations.commit(Step(one, (due(urgent=True),)))
+        assert await backend.invitations.commit(Transition(one, (due(urgent=True),)))
         (mine,) = await lease(backend)
         assert mine.urgent
-        assert await backend.invitations.commit(Step(replace(one, version=2), (due(at=NOW + SECOND),)))
+        assert await backend.invitations.commit(
+            Transition(replace(one, version=2), (due(at=NOW + SECOND),))
+        )
         assert await backend.tasks.settle(mine, Done(), NOW)
         assert await backend.tasks.depth(NOW + SECOND) == {("acme", CHECK): 1}
         (mine,) = await lease(backend, NOW + SECOND)
         assert not mine.urgent
-        assert await backend.tasks.settle(mine, Again(NOW + 2 * SECOND, urgent=True), NOW)
+        assert await backend.tasks.settle(mine, Retry(NOW + 2 * SECOND, urgent=True), NOW)
         (mine,) = await lease(backend, NOW + 2 * SECOND)
         assert mine.urgent
-        assert await backend.invitations.commit(Step(replace(one, version=3), (due(at=NOW + MINUTE, urgent=True),)))
+        assert await backend.invitations.commit(
+            Transition(replace(one, version=3), (due(at=NOW + MINUTE, urgent=True),))
+        )
         (mine,) = await lease(backend, NOW + MINUTE)  # its owner died
         assert mine.urgent
-        assert await backend.tasks.settle(mine, Again(NOW + 2 * MINUTE), NOW)
-        assert await backend.invitations.commit(Step(replace(one, version=4), (Cancel(CHECK),)))
+        assert await backend.tasks.settle(mine, Retry(NOW + 2 * MINUTE), NOW)
+        assert await backend.invitations.commit(
+            Transition(replace(one, version=4), (CancelTask(CHECK),))
+        )
         assert await backend.tasks.next_due() is None
 
     async def test_an_urgent_renewal_outlives_its_owner(self, backend: Backend) -> None:
         """If the owner of a task dies that was renewed for later and as urgent, it is urgent then."""
         one = await put(backend, due())
         await lease(backend)
-        assert await backend.invitations.commit(Step(one, (due(at=NOW + 2 * MINUTE, urgent=True),)))
+        assert await backend.invitations.commit(
+            Transition(one, (due(at=NOW + 2 * MINUTE, urgent=True),))
+        )
         assert await lease(backend, NOW + MINUTE) == ()
         (mine,) = await lease(backend, NOW + 2 * MINUTE)
         assert mine.urgent
@@ -453,36 +523,40 @@ class QueuePromises:
         assert await lease(backend) == ()
 
     async def test_replaced(self, backend: Backend) -> None:
-        """A task that is put on the queue again takes the new time and starts from attempt 1 without a log."""
+        """A task that is put on the queue again takes the new time and starts from attempt 1
+        without a log.
+        """
         one = await put(backend, due())
         (first,) = await lease(backend)
-        assert await backend.tasks.settle(first, Again(NOW + MINUTE, note()), NOW)
-        assert await backend.invitations.commit(Step(one, (due(at=NOW + SECOND),)))
+        assert await backend.tasks.settle(first, Retry(NOW + MINUTE, note()), NOW)
+        assert await backend.invitations.commit(Transition(one, (due(at=NOW + SECOND),)))
         (second,) = await lease(backend, NOW + SECOND)
         assert (second.attempt, second.history) == (1, ())
         assert await lease(backend, NOW + 2 * SECOND) == ()
 
     async def test_renewed_while_leased(self, backend: Backend) -> None:
-        """A task renewed during its lease does not run twice at once, and runs again afterwards, from attempt 1."""
+        """A task renewed during its lease does not run twice at once, and runs again afterwards,
+        from attempt 1.
+        """
         one = await put(backend, due())
         (first,) = await lease(backend)
-        assert await backend.invitations.commit(Step(one, (due(at=NOW + SECOND),)))
+        assert await backend.invitations.commit(Transition(one, (due(at=NOW + SECOND),)))
         assert await lease(backend, NOW + 2 * SECOND, owner="w2") == ()
-        for settlement in (Done(), Again(NOW + 9 * MINUTE, note()), Dead("no", note())):
+        for settlement in (Done(), Retry(NOW + 9 * MINUTE, note()), GiveUp("no", note())):
             assert await backend.tasks.settle(first, settlement, NOW)
             assert await backend.tasks.next_due() == NOW + SECOND
             (first,) = await lease(backend, NOW + SECOND)
             assert (first.attempt, first.history) == (1, ())
             stored = await backend.invitations.load(one.id)
             assert stored is not None
-            assert await backend.invitations.commit(Step(stored, (due(at=NOW + SECOND),)))
+            assert await backend.invitations.commit(Transition(stored, (due(at=NOW + SECOND),)))
         assert await dead_letters(backend) == []
 
     async def test_renewed_while_leased_and_extended(self, backend: Backend) -> None:
         """A heartbeat does not forget that the task was renewed."""
         one = await put(backend, due())
         (mine,) = await lease(backend)
-        assert await backend.invitations.commit(Step(one, (due(at=NOW + MINUTE),)))
+        assert await backend.invitations.commit(Transition(one, (due(at=NOW + MINUTE),)))
         await backend.tasks.extend([mine], NOW + 2 * MINUTE)
         assert await backend.tasks.settle(mine, Done(), NOW)
         assert await backend.tasks.next_due() == NOW + MINUTE
@@ -491,7 +565,7 @@ class QueuePromises:
         """If the owner of a renewed task dies, it is due at its newer time, from attempt 1."""
         one = await put(backend, due())
         await lease(backend)
-        assert await backend.invitations.commit(Step(one, (due(at=NOW + 2 * MINUTE),)))
+        assert await backend.invitations.commit(Transition(one, (due(at=NOW + 2 * MINUTE),)))
         assert await lease(backend, NOW + MINUTE, owner="w2") == ()
         assert await backend.tasks.next_due() == NOW + 2 * MINUTE
         (second,) = await lease(backend, NOW + 2 * MINUTE, owner="w2")
@@ -502,27 +576,33 @@ class QueuePromises:
         one = await put(backend, due())
         (first,) = await lease(backend)
         backend.clock.now = NOW + MINUTE
-        assert await backend.invitations.commit(Step(one, (due(at=NOW + MINUTE),)))
+        assert await backend.invitations.commit(Transition(one, (due(at=NOW + MINUTE),)))
         assert not await backend.tasks.settle(first, Done(), NOW + MINUTE)
         (second,) = await lease(backend, NOW + MINUTE)
         assert second.attempt == 1
         assert not await backend.tasks.settle(first, Done(), NOW + MINUTE)
 
     async def test_lease_from_a_later_time(self, backend: Backend) -> None:
-        """A lease that would run for hours, since the clock was set back, does not keep a newer fact waiting."""
+        """A lease that would run for hours, since the clock was set back, does not keep a newer
+        fact waiting.
+        """
         one = await put(backend, due())
         (mine,) = await lease(backend, NOW + timedelta(hours=1))
-        assert await backend.invitations.commit(Step(one, (due(),)))
+        assert await backend.invitations.commit(Transition(one, (due(),)))
         (other,) = await lease(backend)
         assert other.invitation_id == one.id
         assert not await backend.tasks.settle(mine, Done(), NOW)
 
     async def test_cancelled(self, backend: Backend) -> None:
-        """A cancelled task is gone, whether it was waiting or leased; other tasks of the invitation stay."""
+        """A cancelled task is gone, whether it was waiting or leased; other tasks of the invitation
+        stay.
+        """
         one = await put(backend, due(), due(NOTIFY))
         (check,) = await lease(backend, avoid=[Lane("acme", NOTIFY)])
-        assert await backend.invitations.commit(Step(one, (Cancel(CHECK), Cancel(ANONYMISE))))
-        assert not await backend.tasks.settle(check, Again(NOW), NOW)
+        assert await backend.invitations.commit(
+            Transition(one, (CancelTask(CHECK), CancelTask(ANONYMISE)))
+        )
+        assert not await backend.tasks.settle(check, Retry(NOW), NOW)
         (notify,) = await lease(backend, NOW + MINUTE)
         assert notify.kind is NOTIFY
 
@@ -531,14 +611,21 @@ class QueuePromises:
         one = await put(backend, due(at=NOW + timedelta(days=1)))
         until = NOW + MINUTE
         assert await backend.tasks.take(one.id, NOTIFY, NOW, owner="w1", until=until) is None
-        assert await backend.tasks.take("iv_7" + "a" * 24, CHECK, NOW, owner="w1", until=until) is None
+        assert (
+            await backend.tasks.take("iv_7" + "a" * 24, CHECK, NOW, owner="w1", until=until) is None
+        )
         assert await backend.tasks.take("nonsense", CHECK, NOW, owner="w1", until=until) is None
         mine = await backend.tasks.take(one.id, CHECK, NOW, owner="w1", until=until)
         assert mine is not None
-        assert (mine.invitation_id, mine.kind, mine.customer, mine.attempt) == (one.id, CHECK, "acme", 1)
+        assert (mine.invitation_id, mine.kind, mine.customer, mine.attempt) == (
+            one.id,
+            CHECK,
+            "acme",
+            1,
+        )
         assert await backend.tasks.take(one.id, CHECK, NOW, owner="w2", until=until) is None
         assert await lease(backend) == ()
-        assert await backend.tasks.settle(mine, Again(NOW + MINUTE, note()), NOW)
+        assert await backend.tasks.settle(mine, Retry(NOW + MINUTE, note()), NOW)
         again = await backend.tasks.take(one.id, CHECK, NOW, owner="w2", until=until)
         assert again is not None
         assert (again.attempt, again.history) == (2, (note(),))
@@ -547,24 +634,28 @@ class QueuePromises:
         """A queued task is due now once it is brought forward, once in a while; its attempts stay."""
 
         async def forward(invitation_id: str, at: datetime = NOW, customer: str = "acme") -> bool:
-            return await backend.tasks.bring_forward(customer, invitation_id, CHECK, at, every=MINUTE)
+            return await backend.tasks.bring_forward(
+                customer, invitation_id, CHECK, at, every=MINUTE
+            )
 
         one = await put(backend, due(at=NOW + timedelta(days=1)))
         mine = await backend.tasks.take(one.id, CHECK, NOW, owner="w1", until=NOW + MINUTE)
         assert mine is not None
         assert not await forward(one.id)
-        assert await backend.tasks.settle(mine, Again(NOW + timedelta(days=1), note()), NOW)
+        assert await backend.tasks.settle(mine, Retry(NOW + timedelta(days=1), note()), NOW)
         assert await forward(one.id)
         assert not await forward(one.id)
         (again,) = await lease(backend)
         assert (again.attempt, again.history) == (2, (note(),))
-        assert await backend.tasks.settle(again, Again(NOW + timedelta(days=1)), NOW)
+        assert await backend.tasks.settle(again, Retry(NOW + timedelta(days=1)), NOW)
         assert not await forward(one.id, NOW + MINUTE - SECOND)
         assert await forward(one.id, NOW + MINUTE)
         assert await backend.tasks.next_due() == NOW + MINUTE
 
     async def test_nothing_to_bring_forward(self, backend: Backend) -> None:
-        """What is not queued, due already or urgent is left alone, as is what belongs to somebody else."""
+        """What is not queued, due already or urgent is left alone, as is what belongs to somebody
+        else.
+        """
         ready = await put(backend, due(at=NOW - SECOND))
         urgent = await put(backend, due(at=NOW + MINUTE, urgent=True))
         later = await put(backend, due(at=NOW + MINUTE))
@@ -582,7 +673,10 @@ class QueuePromises:
         """Of 20 who take a task one gets it."""
         one = await put(backend, due())
         got = await asyncio.gather(
-            *(backend.tasks.take(one.id, CHECK, NOW, owner=f"w{number}", until=NOW + MINUTE) for number in range(20))
+            *(
+                backend.tasks.take(one.id, CHECK, NOW, owner=f"w{number}", until=NOW + MINUTE)
+                for number in range(20)
+            )
         )
         assert got.count(None) == 19
 
@@ -590,8 +684,10 @@ class QueuePromises:
         """An expired lease may be taken; a renewed one starts from attempt 1."""
         one = await put(backend, due())
         await lease(backend)
-        assert await backend.invitations.commit(Step(one, (due(),)))
-        mine = await backend.tasks.take(one.id, CHECK, NOW + MINUTE, owner="w2", until=NOW + 2 * MINUTE)
+        assert await backend.invitations.commit(Transition(one, (due(),)))
+        mine = await backend.tasks.take(
+            one.id, CHECK, NOW + MINUTE, owner="w2", until=NOW + 2 * MINUTE
+        )
         assert mine is not None
         assert mine.attempt == 1
         assert await backend.tasks.settle(mine, Done(), NOW + MINUTE)
@@ -601,29 +697,31 @@ class QueuePromises:
         """A task that is given up leaves the queue for the dead letters, with its whole log."""
         one = await put(backend, due(NOTIFY))
         (first,) = await lease(backend)
-        assert await backend.tasks.settle(first, Again(NOW, note(1)), NOW)
+        assert await backend.tasks.settle(first, Retry(NOW, note(1)), NOW)
         (second,) = await lease(backend)
-        assert await backend.tasks.settle(second, Dead("refused", note(2)), NOW + SECOND)
+        assert await backend.tasks.settle(second, GiveUp("refused", note(2)), NOW + SECOND)
         assert await backend.tasks.next_due() is None
         letter = DeadLetter(one.id, NOTIFY, "acme", 2, "refused", NOW + SECOND, (note(1), note(2)))
         assert await dead_letters(backend) == [letter]
 
     async def test_debt_to_a_deleted_person_stays(self, backend: Backend) -> None:
-        """The dead letter of an anonymisation is still listed years later, when others of its partition have come and gone."""
+        """The dead letter of an anonymisation is still listed years later, when others of its
+        partition have come and gone.
+        """
         one = await put(backend, due(TaskKind.ANONYMISE))
         (mine,) = await lease(backend)
-        assert await backend.tasks.settle(mine, Dead("refused"), NOW)
+        assert await backend.tasks.settle(mine, GiveUp("refused"), NOW)
         years_later = NOW + timedelta(days=3 * 365)
         await put(backend, due(NOTIFY))
         (other,) = await lease(backend)
-        assert await backend.tasks.settle(other, Dead("rejected"), years_later)
+        assert await backend.tasks.settle(other, GiveUp("rejected"), years_later)
         assert one.id in [letter.invitation_id for letter in await dead_letters(backend)]
 
     async def test_replay(self, backend: Backend) -> None:
         """A replayed dead letter is due at once from attempt 1; a second replay finds nothing."""
         one = await put(backend, due(NOTIFY))
         (mine,) = await lease(backend)
-        assert await backend.tasks.settle(mine, Dead("refused", note()), NOW)
+        assert await backend.tasks.settle(mine, GiveUp("refused", note()), NOW)
         assert not await backend.tasks.replay(one.id, CHECK, NOW)
         assert await backend.tasks.replay(one.id, NOTIFY, NOW)
         assert not await backend.tasks.replay(one.id, NOTIFY, NOW)
@@ -636,7 +734,7 @@ class QueuePromises:
         """Of 20 parallel replays of one dead letter one works."""
         one = await put(backend, due(NOTIFY))
         (mine,) = await lease(backend)
-        assert await backend.tasks.settle(mine, Dead("refused"), NOW)
+        assert await backend.tasks.settle(mine, GiveUp("refused"), NOW)
         done = await asyncio.gather(*(backend.tasks.replay(one.id, NOTIFY, NOW) for _ in range(20)))
         assert done.count(True) == 1
         assert await backend.tasks.depth(NOW) == {("acme", NOTIFY): 1}
@@ -645,7 +743,7 @@ class QueuePromises:
         """A dropped dead letter is forgotten."""
         one = await put(backend, due(NOTIFY))
         (mine,) = await lease(backend)
-        assert await backend.tasks.settle(mine, Dead("refused"), NOW)
+        assert await backend.tasks.settle(mine, GiveUp("refused"), NOW)
         assert await backend.tasks.drop(one.id, NOTIFY)
         assert not await backend.tasks.drop(one.id, NOTIFY)
         assert not await backend.tasks.replay(one.id, NOTIFY, NOW)
@@ -656,16 +754,18 @@ class QueuePromises:
         """A dead letter goes when its task is put on the queue again, and when it is cancelled."""
         one = await put(backend, due(NOTIFY), due(CHECK))
         for mine in await lease(backend):
-            assert await backend.tasks.settle(mine, Dead("refused"), NOW)
+            assert await backend.tasks.settle(mine, GiveUp("refused"), NOW)
         assert len(await dead_letters(backend)) == 2
-        assert await backend.invitations.commit(Step(one, (due(NOTIFY), Cancel(CHECK))))
+        assert await backend.invitations.commit(Transition(one, (due(NOTIFY), CancelTask(CHECK))))
         assert await dead_letters(backend) == []
         assert not await backend.tasks.replay(one.id, CHECK, NOW)
         (mine,) = await lease(backend)
         assert (mine.kind, mine.attempt) == (NOTIFY, 1)
 
     async def test_count(self, backend: Backend) -> None:
-        """Never more than *count*, from all partitions together, and in the end all of them, each once."""
+        """Never more than *count*, from all partitions together, and in the end all of them, each
+        once.
+        """
         stored = {(await put(backend, due(), partition=number % 16)).id for number in range(50)}
         seen: list[str] = []
         for number in range(20):
@@ -696,7 +796,9 @@ class QueuePromises:
     async def test_fair(self, backend: Backend) -> None:
         """A customer with a long overdue backlog does not shut out the others."""
         for number in range(100):
-            await put(backend, due(at=NOW - timedelta(days=1)), customer="noisy", partition=number % 16)
+            await put(
+                backend, due(at=NOW - timedelta(days=1)), customer="noisy", partition=number % 16
+            )
         for number in range(5):
             await put(backend, due(), customer=f"quiet{number}", partition=number)
         got = await lease(backend, count=10, per_lane=8)
@@ -704,9 +806,11 @@ class QueuePromises:
 
     async def test_whom_nobody_serves(self, backend: Backend) -> None:
         """Tasks of a customer that is not served stay due, untouched, and go to whoever serves it."""
-        theirs = await put(backend, Due(CHECK, NOW), customer="beta")
-        mine = await put(backend, Due(CHECK, NOW))
-        assert [one.invitation_id for one in await lease(backend, serves="acme".__eq__)] == [mine.id]
+        theirs = await put(backend, ScheduleTask(CHECK, NOW), customer="beta")
+        mine = await put(backend, ScheduleTask(CHECK, NOW))
+        assert [one.invitation_id for one in await lease(backend, serves="acme".__eq__)] == [
+            mine.id
+        ]
         assert await lease(backend, serves="acme".__eq__) == ()
         (taken,) = await lease(backend, serves="beta".__eq__)
         assert (taken.invitation_id, taken.attempt) == (theirs.id, 1)
@@ -716,7 +820,10 @@ class QueuePromises:
         await put(backend, due(), due(NOTIFY))
         await put(backend, due(), customer="beta")
         got = await lease(backend, avoid=[Lane("acme", CHECK), Lane("beta", NOTIFY)])
-        assert sorted((one.customer, one.kind) for one in got) == [("acme", NOTIFY), ("beta", CHECK)]
+        assert sorted((one.customer, one.kind) for one in got) == [
+            ("acme", NOTIFY),
+            ("beta", CHECK),
+        ]
 
     async def test_oldest_first(self, backend: Backend) -> None:
         """Within a lane of a partition the longest overdue task comes first."""
@@ -739,5 +846,5 @@ class QueuePromises:
         one = await put(backend, due(at=NOW + 3 * MINUTE), due(NOTIFY, NOW + MINUTE), partition=1)
         await put(backend, due(at=NOW + 2 * MINUTE), partition=2)
         assert await backend.tasks.next_due() == NOW + MINUTE
-        assert await backend.invitations.commit(Step(one, (Cancel(NOTIFY),)))
+        assert await backend.invitations.commit(Transition(one, (CancelTask(NOTIFY),)))
         assert await backend.tasks.next_due() == NOW + 2 * MINUTE

@@ -12,15 +12,15 @@ import pytest
 from fakeredis import FakeAsyncRedis, FakeServer
 from redis import Redis
 
-from bridge.store.commands import Commands
-from bridge.store.connection import open_client
-from bridge.store.invitations import RedisInvitations
-from bridge.store.tasks import RedisTasks
+from bridge.store.connect import open_client
+from bridge.store.invitation_store import RedisInvitations
+from bridge.store.redis_access import RedisAccess
+from bridge.store.task_queue import RedisTasks
 from tests.redis_servers import RedisServer, binaries, free_port
 from tests.store.conformance import RETENTION, Backend, Clock
 
 
-def redis_backend(commands: Commands, prefix: str | None = None) -> Backend:
+def redis_backend(commands: RedisAccess, prefix: str | None = None) -> Backend:
     """Store and queue over these commands, by default under a prefix of their own."""
     prefix = prefix or f"test-{secrets.token_hex(4)}"
     clock = Clock()
@@ -28,7 +28,11 @@ def redis_backend(commands: Commands, prefix: str | None = None) -> Backend:
     async def life(invitation_id: str) -> timedelta | None:
         left = await commands.run(("PTTL", f"{prefix}:{{p{invitation_id[3]}}}:iv:{invitation_id}"))
         # real time goes on a little between the write and this question
-        return None if left == -1 else timedelta(minutes=1) * round(timedelta(milliseconds=left) / timedelta(minutes=1))
+        return (
+            None
+            if left == -1
+            else timedelta(minutes=1) * round(timedelta(milliseconds=left) / timedelta(minutes=1))
+        )
 
     return Backend(
         RedisInvitations(commands, prefix=prefix, retention=RETENTION, clock=clock),
@@ -44,9 +48,9 @@ def fake_server() -> FakeServer:
 
 
 @pytest.fixture
-async def fake_commands(fake_server: FakeServer) -> AsyncIterator[Commands]:
+async def fake_commands(fake_server: FakeServer) -> AsyncIterator[RedisAccess]:
     async with FakeAsyncRedis(server=fake_server) as client:
-        yield Commands(client)
+        yield RedisAccess(client)
 
 
 @pytest.fixture(scope="session", params=sorted(binaries()))
@@ -58,7 +62,7 @@ def real_server(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
 
 
 @pytest.fixture
-async def real_commands(real_server: RedisServer) -> AsyncIterator[Commands]:
+async def real_commands(real_server: RedisServer) -> AsyncIterator[RedisAccess]:
     async with open_client(real_server.url) as commands:
         yield commands
 

@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from bridge.store.commands import Commands
+from bridge.store.redis_access import RedisAccess
 
 SAMPLES = Path(__file__).parents[1] / "samples" / "store"
 
@@ -22,7 +22,7 @@ def read(name: str) -> dict[str, Any]:
     return dump
 
 
-async def restore(commands: Commands, dump: dict[str, Any], prefix: str) -> None:
+async def restore(commands: RedisAccess, dump: dict[str, Any], prefix: str) -> None:
     """Put the dump's keys under another prefix."""
     for entry in dump["keys"]:
         key, value = entry["key"].replace("bridge:", f"{prefix}:", 1), entry["value"]

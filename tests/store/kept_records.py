@@ -1,11 +1,14 @@
-"""The records of the second dump as values, one for each state and each way to get there, with every field used."""
+"""The records of the second dump as values, one for each state and each way to get there, with
+every field used.
+"""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
 from bridge.core import ids
-from bridge.core.models import Attempt, Hint, Invitation, Outcome, Result, State, Trait
+from bridge.core.assessment import Result, Trait
+from bridge.core.invitation import Attempt, CreateOutcome, Invitation, State, UnverifiedReport
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123000, tzinfo=UTC)
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
@@ -23,8 +26,13 @@ RESULT = Result(
 EMPTY_RESULT = Result()
 
 
-def _attempt(number: int = 1, outcome: Outcome = Outcome.CREATED, **more: object) -> Attempt:
-    fields = {"reference_id": f"reference-{number}" if outcome is Outcome.CREATED else None, **more}
+def _attempt(
+    number: int = 1, outcome: CreateOutcome = CreateOutcome.CREATED, **more: object
+) -> Attempt:
+    fields = {
+        "reference_id": f"reference-{number}" if outcome is CreateOutcome.CREATED else None,
+        **more,
+    }
     return Attempt(number, SECRET, NOW, outcome, **fields)  # type: ignore[arg-type]
 
 
@@ -63,19 +71,25 @@ _FORGOTTEN: dict[str, object] = {
     "callback": "",
 }
 RECORDS: dict[str, Invitation] = {
-    "creating": _record(0, "creating", State.CREATING, attempts=(_attempt(1, Outcome.PENDING),)),
+    "creating": _record(
+        0, "creating", State.CREATING, attempts=(_attempt(1, CreateOutcome.PENDING),)
+    ),
     "uncertain": _record(
         1,
         "uncertain",
         State.UNCERTAIN,
-        attempts=(_attempt(1, Outcome.UNKNOWN), _attempt(2, Outcome.PENDING)),
+        attempts=(_attempt(1, CreateOutcome.UNKNOWN), _attempt(2, CreateOutcome.PENDING)),
         duration=None,
     ),
     "invited": _record(2, "invited", State.INVITED),
     "not_issued": _record(2, "not_issued", State.INVITED, issued=False),
     "started": _record(3, "started", State.STARTED, started_at=NOW + MINUTE),
-    "reported": _record(4, "reported", State.STARTED, hint=Hint(1, NOW + MINUTE, RESULT)),
-    "bare_report": _record(5, "bare_report", State.INVITED, hint=Hint(1, NOW + MINUTE, None)),
+    "reported": _record(
+        4, "reported", State.STARTED, unverified_report=UnverifiedReport(1, NOW + MINUTE, RESULT)
+    ),
+    "bare_report": _record(
+        5, "bare_report", State.INVITED, unverified_report=UnverifiedReport(1, NOW + MINUTE, None)
+    ),
     "completed": _record(
         6,
         "completed",
@@ -92,16 +106,16 @@ RECORDS: dict[str, Invitation] = {
         State.COMPLETED,
         completed_at=NOW + MINUTE,
         result=EMPTY_RESULT,
-        hint=Hint(1, NOW, EMPTY_RESULT),
+        unverified_report=UnverifiedReport(1, NOW, EMPTY_RESULT),
     ),
     "orphaned": _record(
         8,
         "orphaned",
         State.INVITED,
         attempts=(
-            _attempt(1, Outcome.ORPHAN, reference_id="reference-0"),
+            _attempt(1, CreateOutcome.ORPHAN, reference_id="reference-0"),
             _attempt(2),
-            _attempt(3, Outcome.FAILED),
+            _attempt(3, CreateOutcome.FAILED),
         ),
         live_attempt=2,
     ),
@@ -110,16 +124,22 @@ RECORDS: dict[str, Invitation] = {
         10,
         "failed",
         State.FAILED,
-        **{**_FORGOTTEN, "attempts": (_attempt(1, Outcome.FAILED),), "failure": "upstream_refused"},
+        **{
+            **_FORGOTTEN,
+            "attempts": (_attempt(1, CreateOutcome.FAILED),),
+            "failure": "upstream_refused",
+        },
     ),
-    "failed_but_made": _record(10, "failed_but_made", State.FAILED, **{**_FORGOTTEN, "failure": "upstream_broken"}),
+    "failed_but_made": _record(
+        10, "failed_but_made", State.FAILED, **{**_FORGOTTEN, "failure": "upstream_broken"}
+    ),
     "erased": _record(
         11,
         "erased",
         State.ERASED,
         **{
             **_FORGOTTEN,
-            "attempts": (_attempt(1, Outcome.ORPHAN, anonymised=True), _attempt(2)),
+            "attempts": (_attempt(1, CreateOutcome.ORPHAN, anonymised=True), _attempt(2)),
             "deadline": NOW + 7 * DAY,
             "started_at": NOW,
             "completed_at": NOW + MINUTE,
@@ -137,13 +157,21 @@ RECORDS: dict[str, Invitation] = {
             "erased_at": NOW,
         },
     ),
-    "refused": _record(13, "refused", State.COMPLETED, completed_at=NOW, result=RESULT, confirmed=True),
-    "repeated": _record(14, "repeated", State.COMPLETED, completed_at=NOW, result=RESULT, confirmed=True),
+    "refused": _record(
+        13, "refused", State.COMPLETED, completed_at=NOW, result=RESULT, confirmed=True
+    ),
+    "repeated": _record(
+        14, "repeated", State.COMPLETED, completed_at=NOW, result=RESULT, confirmed=True
+    ),
     "elsewhere": _record(15, "elsewhere", State.INVITED, customer="beta"),
 }
 """By the names that the tests use; stored in the clear."""
 SEALED: dict[str, Invitation] = {
-    "sealed": _record(15, "sealed", State.COMPLETED, completed_at=NOW, result=RESULT, confirmed=True),
-    "sealed_report": _record(15, "sealed_report", State.INVITED, hint=Hint(1, NOW, RESULT)),
+    "sealed": _record(
+        15, "sealed", State.COMPLETED, completed_at=NOW, result=RESULT, confirmed=True
+    ),
+    "sealed_report": _record(
+        15, "sealed_report", State.INVITED, unverified_report=UnverifiedReport(1, NOW, RESULT)
+    ),
 }
 """Stored encrypted, each with a notification whose attempt log is encrypted, too."""

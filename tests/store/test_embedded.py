@@ -14,7 +14,7 @@ import pytest
 
 from bridge.errors import ConfigError, StoreUnavailable
 from bridge.store import embedded
-from bridge.store.connection import durability, open_client
+from bridge.store.connect import durability, open_client
 
 pytestmark = pytest.mark.redis
 
@@ -45,7 +45,9 @@ async def server_pid(url: str) -> int:
 async def hold(data_dir: Path) -> asyncio.subprocess.Process:
     """Another process that uses the server until its input ends."""
     pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(sys.executable, "-c", HOLD, data_dir, stdin=pipe, stdout=pipe)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", HOLD, data_dir, stdin=pipe, stdout=pipe
+    )
     assert process.stdout is not None
     assert await process.stdout.readline() == b"up\n"
     return process
@@ -59,7 +61,9 @@ def alive(pid: int) -> bool:
 
 
 async def test_start_and_stop(tmp_path: Path) -> None:
-    """It starts durable and reachable by its owner only, stops with its last user, and keeps what it was given."""
+    """It starts durable and reachable by its owner only, stops with its last user, and keeps what
+    it was given.
+    """
     data_dir = tmp_path / "deep" / "data"
     async with embedded.running(data_dir) as url:
         pid = await server_pid(url)
@@ -113,7 +117,9 @@ async def test_user_killed(tmp_path: Path) -> None:
 
 
 async def test_server_killed(tmp_path: Path) -> None:
-    """After the server itself was killed, the next user starts a new one, which knows all that was answered."""
+    """After the server itself was killed, the next user starts a new one, which knows all that was
+    answered.
+    """
     async with embedded.running(tmp_path) as url:
         assert await count(url) == 1
         os.kill(await server_pid(url), signal.SIGKILL)
@@ -122,7 +128,9 @@ async def test_server_killed(tmp_path: Path) -> None:
 
 
 async def test_long_path(tmp_path: Path) -> None:
-    """A path too long for a socket gets its socket elsewhere, which every user finds, and which goes in the end."""
+    """A path too long for a socket gets its socket elsewhere, which every user finds, and which
+    goes in the end.
+    """
     data_dir = tmp_path / ("x" * 120)
     async with embedded.running(data_dir) as first, embedded.running(data_dir) as second:
         assert first == second
@@ -144,7 +152,9 @@ async def test_unusable_directory(tmp_path: Path) -> None:
 
 
 async def test_a_dead_server_is_started_again(tmp_path: Path) -> None:
-    """A server that dies while somebody uses it is back by itself, with its data, also if another process started it."""
+    """A server that dies while somebody uses it is back by itself, with its data, also if another
+    process started it.
+    """
     holder = await hold(tmp_path)
     async with embedded.running(tmp_path) as url:
         assert await count(url) == 1
@@ -166,12 +176,17 @@ async def test_a_dead_server_is_started_again(tmp_path: Path) -> None:
 
 def modes(data_dir: Path) -> dict[str, int]:
     """What others may do with the folder and all that is in it."""
-    found = {".": data_dir, **{str(file.relative_to(data_dir)): file for file in data_dir.rglob("*")}}
+    found = {
+        ".": data_dir,
+        **{str(file.relative_to(data_dir)): file for file in data_dir.rglob("*")},
+    }
     return {name: stat.S_IMODE(file.lstat().st_mode) for name, file in found.items()}
 
 
 async def test_nobody_else_may_read(tmp_path: Path) -> None:
-    """Folder and files are their owner's alone, also where they were open to all before, whatever the umask."""
+    """Folder and files are their owner's alone, also where they were open to all before, whatever
+    the umask.
+    """
     before = os.umask(0)
     try:
         for _ in range(2):

@@ -5,15 +5,22 @@ from __future__ import annotations
 import pytest
 from fakeredis import FakeServer
 
-from bridge.core.models import Step
+from bridge.core.invitation import Transition
 from bridge.errors import StoreUnavailable
-from bridge.store.commands import Commands
-from tests.store.conformance import NOW, Backend, InvitationPromises, QueuePromises, invitation, lease
+from bridge.store.redis_access import RedisAccess
+from tests.store.conformance import (
+    NOW,
+    Backend,
+    InvitationPromises,
+    QueuePromises,
+    invitation,
+    lease,
+)
 from tests.store.conftest import redis_backend
 
 
 @pytest.fixture
-def backend(fake_commands: Commands) -> Backend:
+def backend(fake_commands: RedisAccess) -> Backend:
     return redis_backend(fake_commands)
 
 
@@ -25,12 +32,14 @@ class TestQueue(QueuePromises):
     """Over fakeredis."""
 
 
-async def test_lost_connection(backend: Backend, fake_server: FakeServer, fake_commands: Commands) -> None:
+async def test_lost_connection(
+    backend: Backend, fake_server: FakeServer, fake_commands: RedisAccess
+) -> None:
     """Without a connection every operation says StoreUnavailable, and works again afterwards."""
     one = invitation()
     fake_server.connected = False
     for operation in (
-        backend.invitations.commit(Step(one)),
+        backend.invitations.commit(Transition(one)),
         backend.invitations.load(one.id),
         lease(backend),
         backend.tasks.depth(NOW),
@@ -41,4 +50,4 @@ async def test_lost_connection(backend: Backend, fake_server: FakeServer, fake_c
             await operation
     fake_server.connected = True
     await fake_commands.ping()
-    assert await backend.invitations.commit(Step(one))
+    assert await backend.invitations.commit(Transition(one))

@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from bridge.core.models import Step, TaskKind
+from bridge.core.invitation import Transition
+from bridge.core.queueing import TaskKind
 from bridge.errors import StoreUnavailable
 from tests.fakes import MemoryStore
 from tests.store.conformance import (
@@ -54,6 +55,6 @@ async def test_down() -> None:
     store = MemoryStore()
     store.down = True
     with pytest.raises(StoreUnavailable):
-        await store.commit(Step(invitation()))
+        await store.commit(Transition(invitation()))
     with pytest.raises(StoreUnavailable):
         await store.replay("x", TaskKind.CHECK, NOW)

@@ -1,13 +1,16 @@
-"""What version 0.1.0 left in Redis is read, performed and changed by this one; a dump of it is kept."""
+"""What version 0.1.0 left in Redis is read, performed and changed by this one; a dump of it is
+kept.
+"""
 
 from __future__ import annotations
 
 import pytest
 
 from bridge.core import lifecycle
-from bridge.core.models import Done, State, TaskKind
-from bridge.store.commands import Commands
-from bridge.store.reconcile import Reconciliation
+from bridge.core.invitation import State
+from bridge.core.queueing import Done, TaskKind
+from bridge.store.reconciliation import Reconciliation
+from bridge.store.redis_access import RedisAccess
 from tests.core.build import POLICY
 from tests.store import dumps
 from tests.store.conformance import CHECK, MINUTE, NOTIFY, NOW, Backend, dead_letters, lease
@@ -33,7 +36,7 @@ STATES = {
 
 
 @pytest.fixture
-async def backend(real_commands: Commands, request: pytest.FixtureRequest) -> Backend:
+async def backend(real_commands: RedisAccess, request: pytest.FixtureRequest) -> Backend:
     prefix = f"older-{request.node.name}"
     await dumps.restore(real_commands, DUMP, prefix)
     return redis_backend(real_commands, prefix)
@@ -49,7 +52,9 @@ async def test_every_record_is_read(backend: Backend) -> None:
 
 
 async def test_every_task_is_performed(backend: Backend) -> None:
-    """Tasks that waited, failed before or were leased by a process that has died are leased, each with its attempts."""
+    """Tasks that waited, failed before or were leased by a process that has died are leased, each
+    with its attempts.
+    """
     later = NOW + 8 * 24 * 60 * MINUTE
     found = {(one.invitation_id, one.kind): one for one in await lease(backend, later)}
     for name in ("creating", "uncertain", "invited", "started", "reported", "expired"):
@@ -65,7 +70,11 @@ async def test_every_task_is_performed(backend: Backend) -> None:
 async def test_dead_letters_are_replayed(backend: Backend) -> None:
     """A dead letter of the older version is listed and can be replayed."""
     (letter,) = await dead_letters(backend)
-    assert (letter.invitation_id, letter.kind, letter.reason) == (MADE["refused"], NOTIFY, "rejected")
+    assert (letter.invitation_id, letter.kind, letter.reason) == (
+        MADE["refused"],
+        NOTIFY,
+        "rejected",
+    )
     assert await backend.tasks.replay(letter.invitation_id, NOTIFY, NOW)
 
 
@@ -75,14 +84,18 @@ async def test_records_are_changed(backend: Backend) -> None:
     assert known is not None
     found = await backend.invitations.find_order(3, known.order_key)
     assert found == known
-    for event in (lifecycle.StartSeen(NOW), lifecycle.ErasureRequested()):
+    for event in (lifecycle.AssessmentStarted(NOW), lifecycle.ErasureRequested()):
         assert await backend.invitations.commit(lifecycle.decide(known, event, POLICY, NOW))
         known = await backend.invitations.load(MADE["invited"])
         assert known is not None
     assert known.state is State.ERASED
 
 
-async def test_nothing_to_mend(backend: Backend, real_commands: Commands, request: pytest.FixtureRequest) -> None:
+async def test_nothing_to_mend(
+    backend: Backend, real_commands: RedisAccess, request: pytest.FixtureRequest
+) -> None:
     """A reconciliation finds nothing lost in what the older version left whole."""
-    found = await Reconciliation(real_commands, prefix=f"older-{request.node.name}", clock=backend.clock).run()
+    found = await Reconciliation(
+        real_commands, prefix=f"older-{request.node.name}", clock=backend.clock
+    ).run()
     assert (found.records, found.requeued, found.damaged) == (len(MADE), [], [])

@@ -14,17 +14,18 @@ from dataclasses import dataclass, replace
 import pytest
 
 from bridge.core import lifecycle
-from bridge.core.models import AttemptNote, Done, Invitation, Lease, TaskKind
-from bridge.store.absences import RedisAbsences
-from bridge.store.cipher import KeyRing
-from bridge.store.commands import Commands
-from bridge.store.invitations import RedisInvitations
+from bridge.core.invitation import Invitation
+from bridge.core.queueing import AttemptNote, Done, Lease, TaskKind
+from bridge.store.encryption import KeyRing
+from bridge.store.invitation_store import RedisInvitations
 from bridge.store.quarantine import RedisQuarantine
-from bridge.store.reconcile import Reconciliation
-from bridge.store.references import RedisReferences
-from bridge.store.reseal import Resealing
-from bridge.store.tasks import RedisTasks
-from bridge.store.words import RedisWords
+from bridge.store.reconciliation import Reconciliation
+from bridge.store.redis_access import RedisAccess
+from bridge.store.reencryption import Reencryption
+from bridge.store.reference_index import RedisReferenceIndex
+from bridge.store.status_word_store import RedisStatusWords
+from bridge.store.task_queue import RedisTasks
+from bridge.store.unserved_customers import RedisUnservedCustomers
 from tests.core.build import POLICY
 from tests.store import dumps
 from tests.store.conformance import ANONYMISE, CHECK, NOTIFY, RETENTION, Clock
@@ -43,7 +44,7 @@ VERSIONS = {"invited": 2, "reported": 2, "bare_report": 2}
 class Store:
     """Today's store over the dump."""
 
-    commands: Commands
+    commands: RedisAccess
     prefix: str
     clock: Clock
     cipher: KeyRing
@@ -60,7 +61,9 @@ class Store:
 
     @property
     def tasks(self) -> RedisTasks:
-        return RedisTasks(self.commands, prefix=self.prefix, retention=RETENTION, cipher=self.cipher)
+        return RedisTasks(
+            self.commands, prefix=self.prefix, retention=RETENTION, cipher=self.cipher
+        )
 
     async def load(self, name: str) -> Invitation:
         found = await self.invitations.load(MADE[name])
@@ -70,12 +73,14 @@ class Store:
     async def lease_all(self) -> dict[tuple[str, TaskKind], Lease]:
         """Every queued task, long after all of them are due and every lease has ended."""
         later = NOW + 30 * DAY
-        found = await self.tasks.lease(later, owner="w1", until=later + MINUTE, count=100, per_lane=100)
+        found = await self.tasks.lease(
+            later, owner="w1", until=later + MINUTE, count=100, per_lane=100
+        )
         return {(lease.invitation_id, lease.kind): lease for lease in found}
 
 
 @pytest.fixture
-async def store(real_commands: Commands, request: pytest.FixtureRequest) -> Store:
+async def store(real_commands: RedisAccess, request: pytest.FixtureRequest) -> Store:
     prefix = f"previous-{request.node.name}"
     await dumps.restore(real_commands, DUMP, prefix)
     return Store(real_commands, prefix, Clock(), KeyRing([KEY]))
@@ -138,7 +143,9 @@ async def test_attempts_go_on_being_counted(store: Store) -> None:
 
 
 async def test_running_leases_hold(store: Store) -> None:
-    """What the older version's processes are at work on is given to nobody else, and to us afterwards."""
+    """What the older version's processes are at work on is given to nobody else, and to us
+    afterwards.
+    """
     names = {MADE[name] for name in ("started", "invited", "reported")}
     at_once = await store.tasks.lease(NOW, owner="w1", until=NOW + MINUTE, count=100, per_lane=100)
     assert names.isdisjoint(lease.invitation_id for lease in at_once)
@@ -158,7 +165,9 @@ async def test_dead_letters_are_replayed(store: Store) -> None:
     """Dead letters are listed with their logs and can be replayed."""
     letters = {letter.invitation_id: letter async for letter in store.tasks.dead_letters()}
     assert letters.keys() == {MADE["refused"], MADE["sealed_report"]}
-    assert letters[MADE["refused"]].history == (AttemptNote(NOW, "rejected", 400, 12, "später, was?"),)
+    assert letters[MADE["refused"]].history == (
+        AttemptNote(NOW, "rejected", 400, 12, "später, was?"),
+    )
     assert letters[MADE["sealed_report"]].history[0].excerpt == "a sealed answer"
     for letter in letters.values():
         assert (letter.kind, letter.attempts, letter.reason, letter.since) == (
@@ -181,14 +190,16 @@ async def test_quarantine_is_listed(store: Store) -> None:
 
 
 async def test_side_notes_are_understood(store: Store) -> None:
-    """References, events that wait, events seen, status words and absent customers mean what they meant."""
-    references = RedisReferences(store.commands, prefix=store.prefix, retention=RETENTION)
+    """References, events that wait, events seen, status words and absent customers mean what they
+    meant.
+    """
+    references = RedisReferenceIndex(store.commands, prefix=store.prefix, retention=RETENTION)
     assert await references.find("acme", "reference-1") == (MADE["invited"], MADE["started"])
     assert await references.remember("acme", "reference-9", MADE["orphaned"]) == "finished"
     assert await references.seen("acme", "event-1")
-    words = RedisWords(store.commands, prefix=store.prefix, life=RETENTION)
+    words = RedisStatusWords(store.commands, prefix=store.prefix, life=RETENTION)
     assert await words.words("acme") == ("in progress", "übersprungen")
-    absences = RedisAbsences(store.commands, prefix=store.prefix)
+    absences = RedisUnservedCustomers(store.commands, prefix=store.prefix)
     assert await absences.settle(lambda _: True, NOW) == 1
 
 
@@ -204,7 +215,9 @@ async def test_records_are_changed(store: Store, name: str) -> None:
 
 async def test_nothing_to_mend(store: Store) -> None:
     """A reconciliation finds nothing lost in what the older version left whole."""
-    walk = Reconciliation(store.commands, prefix=store.prefix, clock=store.clock, cipher=store.cipher)
+    walk = Reconciliation(
+        store.commands, prefix=store.prefix, clock=store.clock, cipher=store.cipher
+    )
     found = await walk.run()
     assert (found.records, found.requeued, found.damaged) == (len(MADE), [], [])
 
@@ -212,7 +225,7 @@ async def test_nothing_to_mend(store: Store) -> None:
 async def test_encryption_keys_are_changed(store: Store) -> None:
     """What was encrypted with the older version's key is encrypted with a newer one and read again."""
     store.cipher = KeyRing([bytes(32), KEY])
-    await Resealing(store.commands, prefix=store.prefix, cipher=store.cipher).run()
+    await Reencryption(store.commands, prefix=store.prefix, cipher=store.cipher).run()
     store.cipher = KeyRing([bytes(32)])
     assert (await store.load("sealed")).result == SEALED["sealed"].result
     assert (await store.lease_all())[MADE["sealed"], NOTIFY].history[0].excerpt == "a sealed answer"

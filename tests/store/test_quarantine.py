@@ -1,4 +1,6 @@
-"""What cannot be read harms only itself: it is put aside, said once, and operators can list and drop it."""
+"""What cannot be read harms only itself: it is put aside, said once, and operators can list and
+drop it.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +10,14 @@ import pytest
 from structlog.testing import capture_logs
 
 from bridge.core import ids
-from bridge.core.models import Done, Lease, QuarantineNote, State, Step
+from bridge.core.invitation import State, Transition
+from bridge.core.queueing import Done, Lease, QuarantineNote
 from bridge.errors import RecordDamaged
-from bridge.store import keys
-from bridge.store.commands import Commands, Wait
+from bridge.store import key_names
 from bridge.store.quarantine import RedisQuarantine
-from bridge.store.references import RedisReferences
-from bridge.store.words import RedisWords
+from bridge.store.redis_access import RedisAccess, ReplicaWait
+from bridge.store.reference_index import RedisReferenceIndex
+from bridge.store.status_word_store import RedisStatusWords
 from tests.store.conformance import CHECK, MINUTE, NOTIFY, NOW, SECOND, Backend, due, lease, put
 from tests.store.conftest import redis_backend
 
@@ -22,7 +25,7 @@ pytestmark = pytest.mark.redis
 
 
 @pytest.fixture
-def backend(real_commands: Commands) -> Backend:
+def backend(real_commands: RedisAccess) -> Backend:
     return redis_backend(real_commands)
 
 
@@ -33,12 +36,12 @@ def prefix(backend: Backend) -> str:
 
 
 @pytest.fixture
-def names(prefix: str) -> keys.Keys:
-    return keys.Keys(prefix, 7)
+def names(prefix: str) -> key_names.KeyNames:
+    return key_names.KeyNames(prefix, 7)
 
 
 @pytest.fixture
-def quarantine(real_commands: Commands, prefix: str) -> RedisQuarantine:
+def quarantine(real_commands: RedisAccess, prefix: str) -> RedisQuarantine:
     return RedisQuarantine(real_commands, prefix)
 
 
@@ -71,9 +74,15 @@ async def everything(backend: Backend) -> list[Lease]:
     ],
 )
 async def test_garbage_entry(
-    backend: Backend, names: keys.Keys, real_commands: Commands, quarantine: RedisQuarantine, entry: bytes
+    backend: Backend,
+    names: key_names.KeyNames,
+    real_commands: RedisAccess,
+    quarantine: RedisQuarantine,
+    entry: bytes,
 ) -> None:
-    """An entry of the queue that makes no sense is put aside; its task, and all others, are performed."""
+    """An entry of the queue that makes no sense is put aside; its task, and all others, are
+    performed.
+    """
     one, other = await put(backend, due()), await put(backend, due())
     await real_commands.run(("HSET", names.tasks, f"{one.id}:check", entry))
     with capture_logs() as logs:
@@ -86,11 +95,19 @@ async def test_garbage_entry(
     assert len(said) == len(await notes(quarantine)) <= 1
 
 
-@pytest.mark.parametrize("member", [b"garbage", b"\xff\xfe", b"", b"iv_3" + b"a" * 24, b"iv_7short"])
+@pytest.mark.parametrize(
+    "member", [b"garbage", b"\xff\xfe", b"", b"iv_3" + b"a" * 24, b"iv_7short"]
+)
 async def test_garbage_member(
-    backend: Backend, names: keys.Keys, real_commands: Commands, quarantine: RedisQuarantine, member: bytes
+    backend: Backend,
+    names: key_names.KeyNames,
+    real_commands: RedisAccess,
+    quarantine: RedisQuarantine,
+    member: bytes,
 ) -> None:
-    """A member of a queue that belongs to no invitation of its partition is taken off it, said once and listed."""
+    """A member of a queue that belongs to no invitation of its partition is taken off it, said once
+    and listed.
+    """
     other = await put(backend, due())
     with capture_logs() as logs:
         for _ in range(2):
@@ -100,15 +117,22 @@ async def test_garbage_member(
     assert [line["event"] for line in logs] == ["quarantine.added"]
     (note,) = await notes(quarantine)
     assert (note.partition, note.what) == (7, "task")
-    assert await real_commands.run(("ZRANGE", names.due("acme/check"), 0, -1)) == [other.id.encode()]
+    assert await real_commands.run(("ZRANGE", names.due("acme/check"), 0, -1)) == [
+        other.id.encode()
+    ]
     assert await quarantine.drop(note)
     assert await notes(quarantine) == []
 
 
 async def test_heaps_of_garbage_hold_up_nobody_for_long(
-    backend: Backend, names: keys.Keys, real_commands: Commands, quarantine: RedisQuarantine
+    backend: Backend,
+    names: key_names.KeyNames,
+    real_commands: RedisAccess,
+    quarantine: RedisQuarantine,
 ) -> None:
-    """Hundreds of members that are no invitations are put aside within a few calls, and the task behind them is leased."""
+    """Hundreds of members that are no invitations are put aside within a few calls, and the task
+    behind them is leased.
+    """
     for number in range(600):
         await real_commands.run(("ZADD", names.due("acme/check"), number + 1, f"garbage-{number}"))
     one = await put(backend, due())
@@ -119,16 +143,25 @@ async def test_heaps_of_garbage_hold_up_nobody_for_long(
     assert await quarantine.size() == 600
 
 
-@pytest.mark.parametrize("kind", ["lanes", "tasks", "dead", "due:acme/check", "due:acme/check/urgent", "quarantine"])
+@pytest.mark.parametrize(
+    "kind", ["lanes", "tasks", "dead", "due:acme/check", "due:acme/check/urgent", "quarantine"]
+)
 async def test_wrong_typed_key(
-    backend: Backend, names: keys.Keys, real_commands: Commands, quarantine: RedisQuarantine, kind: str
+    backend: Backend,
+    names: key_names.KeyNames,
+    real_commands: RedisAccess,
+    quarantine: RedisQuarantine,
+    kind: str,
 ) -> None:
     """A key that holds another type is put aside, once, and everything goes on with a new one."""
     await real_commands.run(("RPUSH", names.base + kind, "not ours"))
     with capture_logs() as logs:
         one = await put(backend, due(), due(NOTIFY, urgent=True))
         found = await everything(backend)
-        assert {(mine.invitation_id, mine.kind) for mine in found} == {(one.id, CHECK), (one.id, NOTIFY)}
+        assert {(mine.invitation_id, mine.kind) for mine in found} == {
+            (one.id, CHECK),
+            (one.id, NOTIFY),
+        }
         for mine in found:
             await backend.tasks.extend([mine], NOW + MINUTE)
             assert await backend.tasks.settle(mine, Done(), NOW)
@@ -143,12 +176,19 @@ async def test_wrong_typed_key(
 
 @pytest.mark.parametrize("confirmed", [False, True])
 async def test_many_wrong_typed_keys(
-    backend: Backend, names: keys.Keys, real_commands: Commands, quarantine: RedisQuarantine, *, confirmed: bool
+    backend: Backend,
+    names: key_names.KeyNames,
+    real_commands: RedisAccess,
+    quarantine: RedisQuarantine,
+    *,
+    confirmed: bool,
 ) -> None:
-    """However many keys of a partition hold another type, whoever comes first puts all that are in its way aside and goes on."""
+    """However many keys of a partition hold another type, whoever comes first puts all that are in
+    its way aside and goes on.
+    """
     if confirmed:
-        backend = redis_backend(Commands(real_commands._client, wait=Wait(0, 0.1)))
-        names = keys.Keys(backend.invitations._keys[0].base.partition(":{")[0], 7)  # type: ignore[attr-defined]
+        backend = redis_backend(RedisAccess(real_commands._client, wait=ReplicaWait(0, 0.1)))
+        names = key_names.KeyNames(backend.invitations._keys[0].base.partition(":{")[0], 7)  # type: ignore[attr-defined]
     kinds = ["lanes", "tasks", "dead"]
     kinds += [f"due:acme/{kind}{tail}" for kind in (CHECK, NOTIFY) for tail in ("", "/urgent")]
     for kind in kinds:
@@ -160,12 +200,17 @@ async def test_many_wrong_typed_keys(
     await real_commands.run(("DEL", names.lanes))
     await real_commands.run(("ZADD", names.lanes, 1, "acme/check"))
     assert await lease(backend) == ()
-    assert await backend.invitations.commit(Step(replace(one, version=1), (due(), due(NOTIFY, urgent=True))))
+    assert await backend.invitations.commit(
+        Transition(replace(one, version=1), (due(), due(NOTIFY, urgent=True)))
+    )
     assert {mine.kind for mine in await everything(backend)} == {CHECK, NOTIFY}
 
 
 async def test_wrong_typed_record(
-    backend: Backend, names: keys.Keys, real_commands: Commands, quarantine: RedisQuarantine
+    backend: Backend,
+    names: key_names.KeyNames,
+    real_commands: RedisAccess,
+    quarantine: RedisQuarantine,
 ) -> None:
     """A record that is not even a string is put aside, and other invitations know nothing of it."""
     one, other = await put(backend, due()), await put(backend)
@@ -177,12 +222,19 @@ async def test_wrong_typed_record(
 
 
 @pytest.mark.parametrize(
-    "value", [b"", b"x", b"1|n", b"1|n|{", b"x|n|{}", b"1|n:c--|[]", b'1|n|{"f":1}', b"\xff|\xff|\xff"]
+    "value",
+    [b"", b"x", b"1|n", b"1|n|{", b"x|n|{}", b"1|n:c--|[]", b'1|n|{"f":1}', b"\xff|\xff|\xff"],
 )
 async def test_damaged_record(
-    backend: Backend, names: keys.Keys, real_commands: Commands, quarantine: RedisQuarantine, value: bytes
+    backend: Backend,
+    names: key_names.KeyNames,
+    real_commands: RedisAccess,
+    quarantine: RedisQuarantine,
+    value: bytes,
 ) -> None:
-    """A record that makes no sense is said to be damaged, once, stays where it is, and hinders nobody."""
+    """A record that makes no sense is said to be damaged, once, stays where it is, and hinders
+    nobody.
+    """
     one, other = await put(backend, due()), await put(backend)
     await real_commands.run(("SET", names.invitation(one.id), value))
     with capture_logs() as logs:
@@ -203,19 +255,25 @@ async def test_damaged_record(
 
 
 async def test_erasure_takes_the_notes_along(
-    backend: Backend, names: keys.Keys, real_commands: Commands, quarantine: RedisQuarantine
+    backend: Backend,
+    names: key_names.KeyNames,
+    real_commands: RedisAccess,
+    quarantine: RedisQuarantine,
 ) -> None:
     """What was noted of an invitation's tasks goes with its candidate's data."""
     one = await put(backend, due(NOTIFY))
     await real_commands.run(("HSET", names.tasks, f"{one.id}:notify", "garbage"))
     await everything(backend)
     assert len(await notes(quarantine)) == 1
-    assert await backend.invitations.commit(Step(replace(one, state=State.ERASED)))
+    assert await backend.invitations.commit(Transition(replace(one, state=State.ERASED)))
     assert await notes(quarantine) == []
 
 
 async def test_garbage_lanes(
-    backend: Backend, names: keys.Keys, real_commands: Commands, quarantine: RedisQuarantine
+    backend: Backend,
+    names: key_names.KeyNames,
+    real_commands: RedisAccess,
+    quarantine: RedisQuarantine,
 ) -> None:
     """Names in the index of lanes that are none are put aside; scores of any size end nothing."""
     one = await put(backend, due())
@@ -230,8 +288,12 @@ async def test_garbage_lanes(
     assert {note.what for note in await notes(quarantine)} == {"lane"}
 
 
-async def test_many_lanes_of_another_version(backend: Backend, names: keys.Keys, real_commands: Commands) -> None:
-    """Three hundred lanes of kinds that only a newer version knows hide nobody's tasks, and are said once."""
+async def test_many_lanes_of_another_version(
+    backend: Backend, names: key_names.KeyNames, real_commands: RedisAccess
+) -> None:
+    """Three hundred lanes of kinds that only a newer version knows hide nobody's tasks, and are
+    said once.
+    """
     for number in range(300):
         await real_commands.run(("ZADD", names.lanes, 1, f"c{number}/unheard_of"))
     one = await put(backend, due())
@@ -243,10 +305,17 @@ async def test_many_lanes_of_another_version(backend: Backend, names: keys.Keys,
 
 
 async def test_garbage_dead_letters(
-    backend: Backend, names: keys.Keys, real_commands: Commands, quarantine: RedisQuarantine
+    backend: Backend,
+    names: key_names.KeyNames,
+    real_commands: RedisAccess,
+    quarantine: RedisQuarantine,
 ) -> None:
     """Dead letters that make no sense are left out of the list, noted once, and can be dropped."""
-    for task, value in ((b"x:y", b"x"), (b"iv_7" + b"a" * 24 + b":notify", b"[]"), (b"a:unheard_of", b"{}")):
+    for task, value in (
+        (b"x:y", b"x"),
+        (b"iv_7" + b"a" * 24 + b":notify", b"[]"),
+        (b"a:unheard_of", b"{}"),
+    ):
         await real_commands.run(("ZADD", names.dead, 1, task))
         await real_commands.run(("SET", names.dead_letter(task.decode()), value))
     with capture_logs() as logs:
@@ -260,22 +329,24 @@ async def test_garbage_dead_letters(
     assert await notes(quarantine) == []
 
 
-async def test_garbage_outside_of_the_partitions(real_commands: Commands, prefix: str) -> None:
+async def test_garbage_outside_of_the_partitions(real_commands: RedisAccess, prefix: str) -> None:
     """A short cut or a word that is no text leads nowhere, and stops no webhook, deletion or check."""
-    references = RedisReferences(real_commands, prefix=prefix, retention=MINUTE)
+    references = RedisReferenceIndex(real_commands, prefix=prefix, retention=MINUTE)
     assert await references.remember("acme", "r", "iv_1") is None
     for value in (b"\xff", b"?\xff"):
         await real_commands.run(("SET", references._reference("acme", "r"), value))
         assert not any(ids.partition_in(one) for one in await references.find("acme", "r"))
         await references.remember("acme", "r", "iv_2")
         assert "iv_2" in await references.find("acme", "r")
-    words = RedisWords(real_commands, prefix=prefix, life=MINUTE)
+    words = RedisStatusWords(real_commands, prefix=prefix, life=MINUTE)
     await real_commands.run(("HSET", f"{prefix}:words:acme", b"\xff", b"1"))
     await words.keep("acme", "finished", NOW, limit=3)
     assert await words.words("acme") == ("\\xff", "finished")
 
 
-async def test_order_that_points_nowhere(backend: Backend, names: keys.Keys, real_commands: Commands) -> None:
+async def test_order_that_points_nowhere(
+    backend: Backend, names: key_names.KeyNames, real_commands: RedisAccess
+) -> None:
     """A claim that holds nonsense is free."""
     await real_commands.run(("SET", names.order("o"), b"\xff"))
     assert await backend.invitations.find_order(7, "o") is None

@@ -9,20 +9,29 @@ from pathlib import Path
 
 import pytest
 
-from bridge.core.models import OrderChange, Step
+from bridge.core.invitation import OrderChange, Transition
 from bridge.errors import StoreUnavailable
-from bridge.store.commands import Commands
-from bridge.store.connection import durability, open_client
+from bridge.store.connect import durability, open_client
+from bridge.store.redis_access import RedisAccess
 from tests.redis_servers import RedisServer
 from tests.stalls import net_since
-from tests.store.conformance import NOW, Backend, InvitationPromises, QueuePromises, due, invitation, lease, put
+from tests.store.conformance import (
+    NOW,
+    Backend,
+    InvitationPromises,
+    QueuePromises,
+    due,
+    invitation,
+    lease,
+    put,
+)
 from tests.store.conftest import redis_backend
 
 pytestmark = pytest.mark.redis
 
 
 @pytest.fixture
-def backend(real_commands: Commands) -> Backend:
+def backend(real_commands: RedisAccess) -> Backend:
     return redis_backend(real_commands)
 
 
@@ -42,8 +51,10 @@ class TestQueue(QueuePromises):
     """Over a real server."""
 
 
-async def test_forgotten_scripts(backend: Backend, real_commands: Commands) -> None:
-    """A server that forgot its scripts, as after a failover, is taught them again, alone and in pipelines."""
+async def test_forgotten_scripts(backend: Backend, real_commands: RedisAccess) -> None:
+    """A server that forgot its scripts, as after a failover, is taught them again, alone and in
+    pipelines.
+    """
     await put(backend, due())
     await real_commands.run(("SCRIPT", "FLUSH"))
     await put(backend, due())
@@ -52,14 +63,16 @@ async def test_forgotten_scripts(backend: Backend, real_commands: Commands) -> N
 
 
 async def test_frozen_server(own_server: RedisServer) -> None:
-    """A server that hangs makes every operation fail in less than two seconds, also 200 at once, and is used again after."""
+    """A server that hangs makes every operation fail in less than two seconds, also 200 at once,
+    and is used again after.
+    """
     async with open_client(own_server.url) as commands:
         backend = redis_backend(commands)
         one = await put(backend, due())
         own_server.freeze()
         operations = (
             lambda: backend.invitations.load(one.id),
-            lambda: backend.invitations.commit(Step(one)),
+            lambda: backend.invitations.commit(Transition(one)),
             lambda: lease(backend),
             lambda: asyncio.gather(*(backend.invitations.load(one.id) for _ in range(200))),
             commands.ping,
@@ -74,7 +87,9 @@ async def test_frozen_server(own_server: RedisServer) -> None:
 
 
 async def test_dead_server(own_server: RedisServer) -> None:
-    """A dead server makes every operation fail in less than two seconds; after its restart nothing is missing."""
+    """A dead server makes every operation fail in less than two seconds; after its restart nothing
+    is missing.
+    """
     async with open_client(own_server.url) as commands:
         backend = redis_backend(commands)
         one = await put(backend, due())
@@ -94,7 +109,9 @@ async def test_commit_before_the_cut(own_server: RedisServer) -> None:
     """What was committed survives kill -9 of a Redis that appends always."""
     async with open_client(own_server.url) as commands:
         backend = redis_backend(commands)
-        stored = await asyncio.gather(*(put(backend, due(), partition=number % 16) for number in range(50)))
+        stored = await asyncio.gather(
+            *(put(backend, due(), partition=number % 16) for number in range(50))
+        )
         own_server.kill()
         own_server.start()
         assert len([one async for one in backend.invitations.scan()]) == len(stored)
@@ -102,15 +119,21 @@ async def test_commit_before_the_cut(own_server: RedisServer) -> None:
 
 
 async def test_lost_answer(own_server: RedisServer) -> None:
-    """A commit that ran while its answer was lost, and was sent again by the connection, counts as ours."""
+    """A commit that ran while its answer was lost, and was sent again by the connection, counts as
+    ours.
+    """
     # Ample time: this is about the second sending, not about the bound.
     async with open_client(own_server.url, deadline_s=10) as commands:
         backend = redis_backend(commands)
         await commands.ping()
         one = invitation()
         own_server.freeze()
-        commit = asyncio.create_task(backend.invitations.commit(Step(one, (due(),), OrderChange.CLAIM)))
-        await asyncio.sleep(1.0)  # the first answer is given up after 0.7 s; the second is waited for now
+        commit = asyncio.create_task(
+            backend.invitations.commit(Transition(one, (due(),), OrderChange.CLAIM))
+        )
+        await asyncio.sleep(
+            1.0
+        )  # the first answer is given up after 0.7 s; the second is waited for now
         own_server.thaw()
         assert await commit
         stored = await backend.invitations.load(one.id)
@@ -118,7 +141,7 @@ async def test_lost_answer(own_server: RedisServer) -> None:
         assert stored.version == 1
 
 
-async def test_durable(own_server: RedisServer, real_commands: Commands) -> None:
+async def test_durable(own_server: RedisServer, real_commands: RedisAccess) -> None:
     """A durable server is not complained of; one without append-only file is."""
     async with open_client(own_server.url) as commands:
         assert await durability(commands) == []
@@ -128,7 +151,11 @@ async def test_durable(own_server: RedisServer, real_commands: Commands) -> None
 
 async def test_hardly_durable(binary: Path) -> None:
     """A lazy fsync and an evicting memory policy are both complained of."""
-    server = RedisServer(binary, durable=True, settings={"appendfsync": "everysec", "maxmemory-policy": "allkeys-lru"})
+    server = RedisServer(
+        binary,
+        durable=True,
+        settings={"appendfsync": "everysec", "maxmemory-policy": "allkeys-lru"},
+    )
     try:
         server.start()
         async with open_client(server.url) as commands:
@@ -148,7 +175,9 @@ async def test_uncheckable(own_server: RedisServer) -> None:
 
 
 async def test_refusal(own_server: RedisServer) -> None:
-    """A server that is up but refuses to write (here: out of memory) is unavailable too, and the reason is told."""
+    """A server that is up but refuses to write (here: out of memory) is unavailable too, and the
+    reason is told.
+    """
     async with open_client(own_server.url) as commands:
         backend = redis_backend(commands)
         await commands.run(("CONFIG", "SET", "maxmemory", "1"))

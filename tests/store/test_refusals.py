@@ -1,4 +1,6 @@
-"""A Redis that refuses to put something aside, or goes away in between: no other task waits for that."""
+"""A Redis that refuses to put something aside, or goes away in between: no other task waits for
+that.
+"""
 
 from __future__ import annotations
 
@@ -10,35 +12,41 @@ from typing import Any
 import pytest
 from redis import Redis
 
-from bridge.core.models import Dead
+from bridge.core.queueing import GiveUp
 from bridge.errors import StoreUnavailable
-from bridge.store import keys, scripts
-from bridge.store.commands import Commands
-from bridge.store.connection import open_client
-from bridge.store.reconcile import Reconciliation
-from bridge.store.scripts import Command
+from bridge.store import key_names, lua_scripts
+from bridge.store.connect import open_client
+from bridge.store.lua_scripts import Command
+from bridge.store.reconciliation import Reconciliation
+from bridge.store.redis_access import RedisAccess
 from tests.redis_servers import RedisServer
 from tests.store.conformance import ANONYMISE, NOW, Backend, due, lease, put
 from tests.store.conftest import redis_backend
 
 pytestmark = pytest.mark.redis
-NAMES = keys.Keys("bridge", 7)
+NAMES = key_names.KeyNames("bridge", 7)
 
 
-class Interrupted(Commands):
-    """Answers so many calls for leases, and is away for the next one; and lets nothing of one invitation be mended."""
+class Interrupted(RedisAccess):
+    """Answers so many calls for leases, and is away for the next one; and lets nothing of one
+    invitation be mended.
+    """
 
     left = 1_000
 
     mends_nothing_of: str | None = None
 
     async def run(self, command: Command) -> Any:
-        if self.mends_nothing_of is not None and command[1] == scripts.MEND.sha and self.mends_nothing_of in command:
+        if (
+            self.mends_nothing_of is not None
+            and command[1] == lua_scripts.MEND.sha
+            and self.mends_nothing_of in command
+        ):
             raise StoreUnavailable("refused")
         return await super().run(command)
 
     async def run_each(self, commands: Sequence[Command]) -> list[Any]:
-        if commands and commands[0][1] == scripts.LEASE.sha:
+        if commands and commands[0][1] == lua_scripts.LEASE.sha:
             self.left -= 1
             if self.left < 0:
                 raise StoreUnavailable("away")
@@ -65,7 +73,7 @@ async def commands(server: RedisServer) -> AsyncIterator[Interrupted]:
 
 
 @pytest.fixture
-def backend(commands: Commands) -> Backend:
+def backend(commands: RedisAccess) -> Backend:
     return redis_backend(commands, "bridge")
 
 
@@ -82,10 +90,12 @@ async def test_garbage_lane_in_a_full_redis(backend: Backend, client: Redis) -> 
 
 
 async def test_garbage_dead_letter_in_a_full_redis(backend: Backend, client: Redis) -> None:
-    """The dead letters that make sense are listed though Redis has no room to note the one that does not."""
+    """The dead letters that make sense are listed though Redis has no room to note the one that
+    does not.
+    """
     one = await put(backend, due(ANONYMISE))
     (mine,) = await lease(backend)
-    assert await backend.tasks.settle(mine, Dead("refused"), NOW)
+    assert await backend.tasks.settle(mine, GiveUp("refused"), NOW)
     client.zadd(NAMES.dead, {"garbage:notify": 1})
     client.set(NAMES.dead_letter("garbage:notify"), "[]")
     client.config_set("maxmemory", 1)
@@ -93,7 +103,9 @@ async def test_garbage_dead_letter_in_a_full_redis(backend: Backend, client: Red
 
 
 async def test_away_after_the_first_round(backend: Backend, commands: Interrupted) -> None:
-    """What was leased before Redis went away is performed, and does not wait for its lease to run out."""
+    """What was leased before Redis went away is performed, and does not wait for its lease to run
+    out.
+    """
     made = [await put(backend, due()) for _ in range(6)]
     await put(backend, due(), partition=3)
     commands.left = 1
@@ -105,19 +117,27 @@ async def test_away_after_the_first_round(backend: Backend, commands: Interrupte
 
 
 @pytest.mark.parametrize("number", [0, 1, 2])
-async def test_walk_past_a_refusal(backend: Backend, commands: Interrupted, client: Redis, number: int) -> None:
-    """A lost task that a partition does not take back keeps no other one lost, wherever the walk comes to it."""
+async def test_walk_past_a_refusal(
+    backend: Backend, commands: Interrupted, client: Redis, number: int
+) -> None:
+    """A lost task that a partition does not take back keeps no other one lost, wherever the walk
+    comes to it.
+    """
     made = [await put(backend, due(), partition=partition) for partition in (3, 7, 9)]
     for key in client.scan_iter("bridge:{p?}:due:*"):
         client.delete(key)
     commands.mends_nothing_of = made[number].id
     found = await Reconciliation(commands, prefix="bridge", clock=backend.clock).run()
-    assert sorted(found.requeued) == sorted(f"{one.id}:check" for one in made if one is not made[number])
+    assert sorted(found.requeued) == sorted(
+        f"{one.id}:check" for one in made if one is not made[number]
+    )
     assert found.incomplete
 
 
-async def test_walk_remembers_nothing(backend: Backend, commands: Commands) -> None:
-    """What a walk keeps in memory does not grow with what is stored: it goes on for hours beside everything else."""
+async def test_walk_remembers_nothing(backend: Backend, commands: RedisAccess) -> None:
+    """What a walk keeps in memory does not grow with what is stored: it goes on for hours beside
+    everything else.
+    """
     for number in range(2_000):
         await commands.run(("SET", NAMES.order(f"{number:040}"), "x"))
     most = 0

@@ -1,4 +1,6 @@
-"""Every way in which Redis may be set up, with passwords and certificates as administrators have them."""
+"""Every way in which Redis may be set up, with passwords and certificates as administrators have
+them.
+"""
 
 from __future__ import annotations
 
@@ -68,17 +70,31 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     authority = ("-addext", "keyUsage=critical,keyCertSign,cRLSign")
     fresh = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
     names = ("-subj", "/CN=Private CA", "-days", "2")
-    openssl(folder, "req", "-x509", *fresh, "-keyout", "ca.key", "-out", "ca.pem", *names, *authority)
+    openssl(
+        folder, "req", "-x509", *fresh, "-keyout", "ca.key", "-out", "ca.pem", *names, *authority
+    )
     openssl(folder, "req", *fresh, "-keyout", "own.key", "-out", "own.csr", "-subj", "/CN=redis")
     (folder / "names").write_text("subjectAltName=DNS:localhost", "ascii")
-    sign = ("-CA", "ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "names")
+    sign = (
+        "-CA",
+        "ca.pem",
+        "-CAkey",
+        "ca.key",
+        "-CAcreateserial",
+        "-days",
+        "2",
+        "-extfile",
+        "names",
+    )
     openssl(folder, "x509", "-req", "-in", "own.csr", "-out", "own.pem", *sign)
     return folder
 
 
 @pytest.fixture(scope="session")
 def tls_port(certificates: Path) -> Iterator[int]:
-    """A server that speaks nothing but TLS, with a private authority, and wants to see a certificate of its clients."""
+    """A server that speaks nothing but TLS, with a private authority, and wants to see a
+    certificate of its clients.
+    """
     binary = with_tls()
     assert binary is not None, "tests.needs deselects what asks for TLS"
     port = free_port()

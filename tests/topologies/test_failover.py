@@ -1,4 +1,6 @@
-"""A primary dies, hangs or is demoted: everybody learns of it in time, the bridge recovers by itself, and nothing is lost."""
+"""A primary dies, hangs or is demoted: everybody learns of it in time, the bridge recovers by
+itself, and nothing is lost.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +12,11 @@ from pathlib import Path
 import pytest
 from redis.crc import key_slot
 
-from bridge.core.models import Done, Invitation, Lease
+from bridge.core.invitation import Invitation
+from bridge.core.queueing import Done, Lease
 from bridge.errors import StoreUnavailable
-from bridge.store.commands import Commands, Wait
-from bridge.store.connection import durability, open_client
+from bridge.store.connect import durability, open_client
+from bridge.store.redis_access import RedisAccess, ReplicaWait
 from tests.flows.conftest import Config, Launch, eventually
 from tests.redis_servers import Cluster, Guarded, RedisServer, await_true, running
 from tests.stalls import net_since
@@ -23,7 +26,7 @@ from tests.store.conftest import redis_backend
 pytestmark = pytest.mark.redis
 
 RECOVERY_S = 15
-WAIT = Wait(replicas=1, timeout_s=1.2)
+WAIT = ReplicaWait(replicas=1, timeout_s=1.2)
 
 
 @pytest.fixture
@@ -34,13 +37,13 @@ def own(request: pytest.FixtureRequest, binary: Path) -> Iterator[Guarded | Clus
 
 
 @pytest.fixture
-async def commands(own: Guarded | Cluster) -> AsyncIterator[Commands]:
+async def commands(own: Guarded | Cluster) -> AsyncIterator[RedisAccess]:
     async with open_client(own.url) as commands:
         yield commands
 
 
 @pytest.fixture
-def backend(commands: Commands) -> Backend:
+def backend(commands: RedisAccess) -> Backend:
     return redis_backend(commands, "lost")
 
 
@@ -56,11 +59,15 @@ def victim(own: Guarded | Cluster) -> RedisServer:
 
 
 async def one_each(backend: Backend) -> list[Invitation]:
-    return list(await asyncio.gather(*(put(backend, due(), partition=number) for number in range(16))))
+    return list(
+        await asyncio.gather(*(put(backend, due(), partition=number) for number in range(16)))
+    )
 
 
-async def failures(backend: Backend, commands: Commands, known: list[Invitation]) -> int:
-    """How many of these operations fail, none of which may take two seconds, nor fail in any other way."""
+async def failures(backend: Backend, commands: RedisAccess, known: list[Invitation]) -> int:
+    """How many of these operations fail, none of which may take two seconds, nor fail in any other
+    way.
+    """
 
     async def ask(number: int) -> bool:
         started = time.monotonic()
@@ -93,9 +100,15 @@ async def works(backend: Backend, known: list[Invitation]) -> bool:
 @pytest.mark.parametrize("blow", ["kill", "freeze"])
 @pytest.mark.parametrize("own", ["sentinel", "cluster"], indirect=True)
 async def test_primary_lost(
-    own: Guarded | Cluster, commands: Commands, backend: Backend, known: list[Invitation], blow: str
+    own: Guarded | Cluster,
+    commands: RedisAccess,
+    backend: Backend,
+    known: list[Invitation],
+    blow: str,
 ) -> None:
-    """After kill -9 of a primary, or while it hangs, all answers come in less than 2 s; then all goes on, with all there was."""
+    """After kill -9 of a primary, or while it hangs, all answers come in less than 2 s; then all
+    goes on, with all there was.
+    """
     assert await failures(backend, commands, known) == 0
     getattr(victim(own), blow)()
     assert await failures(backend, commands, known)
@@ -114,16 +127,21 @@ async def test_primary_lost(
 
 @pytest.mark.parametrize("own", ["sentinel", "cluster"], indirect=True)
 async def test_primary_demoted(
-    own: Guarded | Cluster, commands: Commands, backend: Backend, known: list[Invitation]
+    own: Guarded | Cluster, commands: RedisAccess, backend: Backend, known: list[Invitation]
 ) -> None:
-    """When an administrator has primary and replica change places, the bridge follows, and stays with the new one."""
+    """When an administrator has primary and replica change places, the bridge follows, and stays
+    with the new one.
+    """
     assert await works(backend, known)
     if isinstance(own, Guarded):
-        with own.sentinels[0].client(password=own.SENTINEL_PASSWORD, decode_responses=True) as client:
+        with own.sentinels[0].client(
+            password=own.SENTINEL_PASSWORD, decode_responses=True
+        ) as client:
             client.execute_command("SENTINEL", "FAILOVER", own.SERVICE)
             newest = ("127.0.0.1", own.replica.port)
             await eventually(
-                lambda: client.sentinel_get_master_addr_by_name(own.SERVICE) == newest, within_s=RECOVERY_S
+                lambda: client.sentinel_get_master_addr_by_name(own.SERVICE) == newest,
+                within_s=RECOVERY_S,
             )
         demoted = own.primary.client(password=own.PASSWORD)
         demoted.replicaof("127.0.0.1", own.replica.port)  # as Sentinel does, sooner or later
@@ -139,7 +157,9 @@ async def test_primary_demoted(
 
 @pytest.mark.parametrize("own", ["sentinel", "cluster"], indirect=True)
 async def test_journey_across(own: Guarded | Cluster, config: Config, launch: Launch) -> None:
-    """A candidate who was invited before a primary died is tested, notified of, read and deleted after it."""
+    """A candidate who was invited before a primary died is tested, notified of, read and deleted
+    after it.
+    """
     config.daemon["redis"]["url"] = own.url
     bridge = await launch()
     invited = await bridge.acme.invite("engineer")
@@ -178,20 +198,29 @@ async def test_hanging_sentinel(guarded: Guarded) -> None:
 
 
 async def test_moving_slot(binary: Path) -> None:
-    """While a slot moves to another node, and after it, its records are found; then there is work, too."""
+    """While a slot moves to another node, and after it, its records are found; then there is work,
+    too.
+    """
     with running(Cluster(binary, replicas=False)) as own:
         async with open_client(own.url) as commands:
             backend = redis_backend(commands)
             one, other = [await put(backend, due()) for _ in range(2)]
             source, target = own.owner_of("{p7}"), own.owner_of("{p0}")
             assert source is not target
-            with source.client(decode_responses=True) as leaving, target.client(decode_responses=True) as arriving:
+            with (
+                source.client(decode_responses=True) as leaving,
+                target.client(decode_responses=True) as arriving,
+            ):
                 slot = key_slot(b"{p7}")
                 arriving.execute_command(
                     "CLUSTER", "SETSLOT", slot, "IMPORTING", leaving.execute_command("CLUSTER MYID")
                 )
                 leaving.execute_command(
-                    "CLUSTER", "SETSLOT", slot, "MIGRATING", arriving.execute_command("CLUSTER MYID")
+                    "CLUSTER",
+                    "SETSLOT",
+                    slot,
+                    "MIGRATING",
+                    arriving.execute_command("CLUSTER MYID"),
                 )
                 (key,) = leaving.keys(f"*{one.id}")
                 leaving.execute_command("MIGRATE", "127.0.0.1", target.port, key, 0, 1000)
@@ -200,6 +229,8 @@ async def test_moving_slot(binary: Path) -> None:
                 for key in leaving.keys("*{p7}*"):
                     leaving.execute_command("MIGRATE", "127.0.0.1", target.port, key, 0, 1000)
                 for client in (arriving, leaving):
-                    client.execute_command("CLUSTER", "SETSLOT", slot, "NODE", arriving.execute_command("CLUSTER MYID"))
+                    client.execute_command(
+                        "CLUSTER", "SETSLOT", slot, "NODE", arriving.execute_command("CLUSTER MYID")
+                    )
             assert await backend.invitations.load(one.id) == one
             assert len(await lease(backend)) == 2

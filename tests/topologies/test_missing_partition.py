@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from bridge.core import ids
-from bridge.store.clock import LOOK_EVERY_S, AgreedClock
-from bridge.store.connection import open_client
+from bridge.store.connect import open_client
+from bridge.store.shared_clock import LOOK_EVERY_S, SharedClock
 from tests import stalls
 from tests.flows.conftest import Config, Journal, Launch, eventually
 from tests.redis_servers import Cluster, running
@@ -29,9 +29,11 @@ def own(binary: Path) -> Iterator[Cluster]:
 
 @pytest.mark.parametrize("blow", ["kill", "freeze"])
 async def test_the_rest_goes_on(own: Cluster, config: Config, launch: Launch, blow: str) -> None:
-    """With a primary away, candidates of a living partition are invited, and their completions acknowledged and notified.
+    """With a primary away, candidates of a living partition are invited, and their completions
+    acknowledged and notified.
 
-    Calls for the missing part get 503; readiness stays, with the missing partitions in the operators' details.
+    Calls for the missing part get 503; readiness stays, with the missing partitions in the
+    operators' details.
     """
     config.daemon["redis"]["url"] = own.url
     bridge = await launch()
@@ -59,7 +61,9 @@ async def test_the_rest_goes_on(own: Cluster, config: Config, launch: Launch, bl
         for number in range(12):  # wherever the short cut to it would lie
             application = f"later-{number}"
             if f"{ids.partition_of('acme', application):x}" not in gone:
-                assert (await bridge.acme.invite("engineer", candidate_id=application)).status == 200
+                assert (
+                    await bridge.acme.invite("engineer", candidate_id=application)
+                ).status == 200
         began = time.monotonic()
         assert (await bridge.ask("GET", "/readyz")).status == 200
         assert stalls.net_since(began) < 1  # by default an orchestrator waits no longer
@@ -74,8 +78,12 @@ async def test_the_rest_goes_on(own: Cluster, config: Config, launch: Launch, bl
     await eventually(back, within_s=15)
 
 
-async def test_a_part_that_only_reads(own: Cluster, config: Config, launch: Launch, journal: Journal) -> None:
-    """With a primary that answers but refuses writes the others work, and each of its partitions is said to be away once."""
+async def test_a_part_that_only_reads(
+    own: Cluster, config: Config, launch: Launch, journal: Journal
+) -> None:
+    """With a primary that answers but refuses writes the others work, and each of its partitions is
+    said to be away once.
+    """
     config.daemon["redis"]["url"] = own.url
     bridge = await launch()
     refusing = own.owner_of("{p7}")
@@ -100,10 +108,12 @@ async def test_a_part_that_only_reads(own: Cluster, config: Config, launch: Laun
 
 @pytest.mark.parametrize("blow", ["kill", "freeze"])
 async def test_the_rest_says_what_time_it_is(own: Cluster, blow: str) -> None:
-    """A host whose clock is an hour off goes by the primaries that are left, before and after one goes away."""
+    """A host whose clock is an hour off goes by the primaries that are left, before and after one
+    goes away.
+    """
     passed = 0.0
     async with open_client(own.url) as commands:
-        clock = AgreedClock(
+        clock = SharedClock(
             commands.times,
             wall=lambda: datetime.now(UTC) - timedelta(hours=1),
             monotonic=lambda: time.monotonic() + passed,

@@ -10,8 +10,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from bridge.errors import ConfigError, StoreUnavailable
-from bridge.store.commands import Commands
-from bridge.store.connection import open_client, read_url
+from bridge.store.connect import open_client, read_url
+from bridge.store.redis_access import RedisAccess
 from bridge.store.tls import Trust
 from tests.flows.conftest import Config, Launch, eventually
 from tests.needs import with_tls
@@ -24,13 +24,13 @@ pytestmark = pytest.mark.redis
 
 
 @pytest.fixture
-async def commands(url: str) -> AsyncIterator[Commands]:
+async def commands(url: str) -> AsyncIterator[RedisAccess]:
     async with open_client(url) as commands:
         yield commands
 
 
 @pytest.fixture
-def backend(commands: Commands) -> Backend:
+def backend(commands: RedisAccess) -> Backend:
     return redis_backend(commands)
 
 
@@ -67,7 +67,9 @@ async def test_journey(config: Config, launch: Launch, url: str) -> None:
     ["redis://nobody:x@{place}", "redis://bridge:wrong@{place}", "redis://{place}"],
 )
 async def test_wrong_password(password_url: str, wrong: str) -> None:
-    """With a wrong user, a wrong password or none the store is unavailable, which is told without the password."""
+    """With a wrong user, a wrong password or none the store is unavailable, which is told without
+    the password.
+    """
     place = password_url.rpartition("@")[2]
     async with open_client(wrong.format(place=place)) as commands:
         with pytest.raises(StoreUnavailable) as raised:
@@ -77,7 +79,9 @@ async def test_wrong_password(password_url: str, wrong: str) -> None:
 
 @pytest.mark.tls
 async def test_strange_authority(tls_url: str, tls_port: int) -> None:
-    """A server whose certificate nobody we trust has signed is not spoken to; nor does it speak to us without ours."""
+    """A server whose certificate nobody we trust has signed is not spoken to; nor does it speak to
+    us without ours.
+    """
     authority = tls_url.partition("?")[2].split("&")[0]
     for url in (f"rediss://localhost:{tls_port}", f"rediss://localhost:{tls_port}?{authority}"):
         async with open_client(url) as commands:
@@ -86,7 +90,9 @@ async def test_strange_authority(tls_url: str, tls_port: int) -> None:
 
 
 @pytest.mark.tls
-@pytest.mark.parametrize("url", ["rediss://{}", "redis+cluster://{}?tls=true", "redis+sentinel://{}/main?tls=true"])
+@pytest.mark.parametrize(
+    "url", ["rediss://{}", "redis+cluster://{}?tls=true", "redis+sentinel://{}/main?tls=true"]
+)
 async def test_strange_authority_is_said(tls_port: int, url: str) -> None:
     """Why a certificate is refused stands in the log, once, whichever way Redis is set up."""
     with capture_logs() as logged:
@@ -100,12 +106,24 @@ async def test_strange_authority_is_said(tls_port: int, url: str) -> None:
 
 @pytest.mark.tls
 async def test_old_authority(certificates: Path) -> None:
-    """An authority as they were made before, which Python 3.13 refuses, is told as the reason, with the remedy."""
+    """An authority as they were made before, which Python 3.13 refuses, is told as the reason, with
+    the remedy.
+    """
     port, binary = free_port(), with_tls()
     assert binary is not None
     names = ("-subj", "/CN=Old CA", "-days", "2")
     openssl(certificates, "req", "-x509", "-key", "ca.key", "-out", "old-ca.pem", *names)
-    sign = ("-CA", "old-ca.pem", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2", "-extfile", "names")
+    sign = (
+        "-CA",
+        "old-ca.pem",
+        "-CAkey",
+        "ca.key",
+        "-CAcreateserial",
+        "-days",
+        "2",
+        "-extfile",
+        "names",
+    )
     openssl(certificates, "x509", "-req", "-in", "own.csr", "-out", "of-old.pem", *sign)
     settings = {
         "bind": "127.0.0.1",
@@ -116,7 +134,9 @@ async def test_old_authority(certificates: Path) -> None:
         "tls-auth-clients": "no",
     }
     with running(RedisServer(binary, settings=settings)):
-        async with open_client(f"rediss://localhost:{port}?ca={certificates}/old-ca.pem") as commands:
+        async with open_client(
+            f"rediss://localhost:{port}?ca={certificates}/old-ca.pem"
+        ) as commands:
             # what Python 3.13 does by itself
             trust: Trust = commands._client.connection_pool.connection_kwargs["tls"]  # type: ignore[union-attr]
             trust.context.verify_flags |= ssl.VERIFY_X509_STRICT

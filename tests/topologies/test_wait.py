@@ -12,17 +12,17 @@ from typing import Any
 import pytest
 from fakeredis import FakeAsyncRedis
 
-from bridge.core.models import Step
+from bridge.core.invitation import Transition
 from bridge.errors import StoreUnavailable
-from bridge.store.commands import Commands, Unconfirmed, Wait
-from bridge.store.connection import durability, open_client
+from bridge.store.connect import durability, open_client
+from bridge.store.redis_access import RedisAccess, ReplicaWait, Unconfirmed
 from tests.flows.conftest import eventually
 from tests.redis_servers import Cluster, Guarded, RedisServer, binaries, running
 from tests.stalls import net_since
 from tests.store.conformance import Backend, InvitationPromises, due, invitation, put
 from tests.store.conftest import redis_backend
 
-WAIT = Wait(replicas=1, timeout_s=0.2)
+WAIT = ReplicaWait(replicas=1, timeout_s=0.2)
 
 
 @pytest.fixture(params=["sentinel", "cluster"])
@@ -32,13 +32,13 @@ def shape(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-async def commands(url: str) -> AsyncIterator[Commands]:
+async def commands(url: str) -> AsyncIterator[RedisAccess]:
     async with open_client(url, wait=WAIT) as commands:
         yield commands
 
 
 @pytest.fixture
-def backend(commands: Commands) -> Backend:
+def backend(commands: RedisAccess) -> Backend:
     return redis_backend(commands)
 
 
@@ -61,13 +61,17 @@ class TestInvitations(InvitationPromises):
 
 
 @pytest.mark.redis
-async def test_no_confirmation(backend: Backend, commands: Commands, replica: RedisServer) -> None:
-    """What no replica has is not done, also for whoever asks again or reads it, until one has it; then no mark is left."""
+async def test_no_confirmation(
+    backend: Backend, commands: RedisAccess, replica: RedisServer
+) -> None:
+    """What no replica has is not done, also for whoever asks again or reads it, until one has it;
+    then no mark is left.
+    """
     one = await put(backend)
     replica.freeze()
     started = time.monotonic()
     with pytest.raises(Unconfirmed, match="0 of 1"):
-        await backend.invitations.commit(Step(one, (due(),)))
+        await backend.invitations.commit(Transition(one, (due(),)))
     assert net_since(started) < 2
     for _ in range(2):
         with pytest.raises(StoreUnavailable):
@@ -94,18 +98,20 @@ async def test_no_confirmation(backend: Backend, commands: Commands, replica: Re
 
 @pytest.mark.redis
 async def test_resent_commit_is_confirmed_too(url: str, replica: RedisServer) -> None:
-    """A commit that was made already is not taken for confirmed when it is sent again over another connection."""
+    """A commit that was made already is not taken for confirmed when it is sent again over another
+    connection.
+    """
     one = invitation()
     async with open_client(url) as commands:
         backend = redis_backend(commands, "again")
         backend.invitations._nonce = lambda: "same"  # type: ignore[attr-defined]
-        assert await backend.invitations.commit(Step(one))
+        assert await backend.invitations.commit(Transition(one))
     replica.freeze()
     async with open_client(url, wait=WAIT) as commands:
         backend = redis_backend(commands, "again")
         backend.invitations._nonce = lambda: "same"  # type: ignore[attr-defined]
         with pytest.raises(Unconfirmed):
-            await backend.invitations.commit(Step(one))
+            await backend.invitations.commit(Transition(one))
 
 
 @pytest.mark.redis
@@ -118,10 +124,14 @@ async def test_more_than_there_are(url: str) -> None:
 
 @pytest.mark.redis
 async def test_disk_without_waitaof(binary: Path) -> None:
-    """A Redis that cannot confirm what is on its disk is complained of at the start; replicas are waited for all the same."""
+    """A Redis that cannot confirm what is on its disk is complained of at the start; replicas are
+    waited for all the same.
+    """
     hidden = {"rename-command": "WAITAOF NO-SUCH-THING"} if knows_waitaof(binary) else {}
     with running(RedisServer(binary, durable=True, settings=hidden)) as server:
-        async with open_client(server.url, wait=replace(WAIT, replicas=0, local_fsync=True)) as commands:
+        async with open_client(
+            server.url, wait=replace(WAIT, replicas=0, local_fsync=True)
+        ) as commands:
             (complaint,) = await durability(commands)
             await asyncio.gather(*(put(redis_backend(commands)) for _ in range(5)))
         async with open_client(server.url, wait=replace(WAIT, local_fsync=True)) as commands:
@@ -132,11 +142,15 @@ async def test_disk_without_waitaof(binary: Path) -> None:
 
 @pytest.mark.redis
 async def test_disk_with_waitaof() -> None:
-    """A server that can confirm what is on its disk is asked to, and there is nothing to complain of."""
+    """A server that can confirm what is on its disk is asked to, and there is nothing to complain
+    of.
+    """
     able = [binary for binary in binaries().values() if knows_waitaof(binary)]
     for binary in able:
         with running(RedisServer(binary, durable=True)) as server:
-            async with open_client(server.url, wait=Wait(0, 0.5, local_fsync=True)) as commands:
+            async with open_client(
+                server.url, wait=ReplicaWait(0, 0.5, local_fsync=True)
+            ) as commands:
                 assert await durability(commands) == []
                 await put(redis_backend(commands))
             with server.client() as client:
@@ -171,12 +185,16 @@ class Scripted(FakeAsyncRedis):
         return real
 
 
-@pytest.mark.parametrize(("answers", "complaint"), [([1, 1], None), ([0, 1], "disk"), ([1, 0], "0 of 1")])
+@pytest.mark.parametrize(
+    ("answers", "complaint"), [([1, 1], None), ([0, 1], "disk"), ([1, 0], "0 of 1")]
+)
 async def test_disk(answers: list[int], complaint: str | None) -> None:
-    """With local_fsync a change is done once it is on the disk and as many replicas have it; neither is enough alone."""
+    """With local_fsync a change is done once it is on the disk and as many replicas have it;
+    neither is enough alone.
+    """
     async with Scripted() as client:
         client.answers = answers
-        backend = redis_backend(Commands(client, wait=Wait(1, 0.5, local_fsync=True)))
+        backend = redis_backend(RedisAccess(client, wait=ReplicaWait(1, 0.5, local_fsync=True)))
         if complaint is None:
             await put(backend)
             return

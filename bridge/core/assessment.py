@@ -1,0 +1,108 @@
+"""What the provider is asked for and what it answers: frozen values, free of vendor words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """The person, as softgarden names her. Passed through, never stored, never logged."""
+
+    id: str
+    first_name: str = field(repr=False)
+    last_name: str = field(repr=False)
+    email: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """softgarden's request to invite, before anything exists."""
+
+    test_id: str
+    candidate: Candidate
+    callback: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Something the provider can assess for (Equalture: job)."""
+
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """Something HR can choose in softgarden; *duration* in minutes."""
+
+    __test__ = False  # keeps pytest from collecting it
+
+    id: str
+    job_id: str
+    name: str
+    description: str = ""
+    duration: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NewApplication:
+    """What the provider needs to make an application."""
+
+    job_id: str
+    candidate: Candidate
+    callback_url: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CreatedApplication:
+    """The provider's answer to a draft; *assessment_url* is None where it broke the contract and
+    sent no link.
+    """
+
+    reference_id: str
+    assessment_url: str | None = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an application is; *word* is the provider's own, *known* whether we know what it
+    means.
+    """
+
+    done: bool
+    word: str
+    known: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class PublicLink:
+    """A link to a result that needs no login, for a short time."""
+
+    url: str = field(repr=False)
+    life_s: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Trait:
+    """One measured trait; *score* 1..5, *wanted* the accepted scores of the job's profile (empty:
+    no profile).
+    """
+
+    code: str
+    name: str
+    score: int | None = None
+    description: str = ""
+    priority: str | None = None
+    wanted: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What a candidate achieved; every part may be missing."""
+
+    fit: str | None = None
+    dashboard_url: str | None = None
+    summary: tuple[tuple[str, str], ...] = ()
+    """Trait name and text, as the provider words them; display only."""
+    traits: tuple[Trait, ...] = ()

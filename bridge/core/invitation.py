@@ -1,0 +1,129 @@
+"""The record of an invitation, and the change that is committed to it; all times aware UTC."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from bridge.core.assessment import Result
+from bridge.core.queueing import CancelTask, ScheduleTask
+
+
+class State(enum.StrEnum):
+    """Where an invitation stands; see ``core.lifecycle`` for the moves."""
+
+    CREATING = "creating"
+    """Claimed; the call to the provider is under way."""
+    UNCERTAIN = "uncertain"
+    """A create was sent and got no usable answer: an application may or may not exist."""
+    INVITED = "invited"
+    STARTED = "started"
+    COMPLETED = "completed"
+    EXPIRED = "expired"
+    FAILED = "failed"
+    """The create was surely not done; softgarden was told so and never got this id."""
+    ERASED = "erased"
+    """A tombstone: no personal data; reference ids only until the provider has confirmed."""
+
+
+OPEN = frozenset({State.CREATING, State.UNCERTAIN, State.INVITED, State.STARTED})
+"""softgarden sees PENDING; the order is taken."""
+
+
+class CreateOutcome(enum.StrEnum):
+    """What became of one create call."""
+
+    PENDING = "pending"
+    CREATED = "created"
+    UNKNOWN = "unknown"
+    FAILED = "failed"
+    """Surely not done."""
+    ORPHAN = "orphan"
+    """Done after all, when softgarden already had another attempt's link: to be anonymised."""
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One create call at the provider; *number* counts from 1."""
+
+    number: int
+    secret_digest: str
+    """Hex SHA-256 of the secret in this attempt's callback URL; the secret itself is never stored.
+    """
+    started_at: datetime
+    outcome: CreateOutcome = CreateOutcome.PENDING
+    reference_id: str | None = None
+    anonymised: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class UnverifiedReport:
+    """A report that came in by callback and is not confirmed yet."""
+
+    attempt: int
+    seen_at: datetime
+    report: Result | None
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """Our record. *version* is 0 before the first commit and counts commits from then on."""
+
+    id: str
+    customer: str
+    order_key: str
+    """Digest of customer, application and test: the idempotency key. Empty in a tombstone."""
+    application_id: str
+    """softgarden's public id of the application. Empty in a tombstone."""
+    test_id: str
+    test_name: str
+    duration: int | None
+    state: State
+    created_at: datetime
+    updated_at: datetime
+    attempts: tuple[Attempt, ...]
+    callback: str = field(default="", repr=False)
+    assessment_url: str | None = field(default=None, repr=False)
+    deadline: datetime | None = None
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    expired_at: datetime | None = None
+    erased_at: datetime | None = None
+    unverified_report: UnverifiedReport | None = None
+    result: Result | None = None
+    confirmed: bool = False
+    """The result was read from the provider with our own token."""
+    live_attempt: int = 0
+    """The attempt whose link softgarden gets; 0: none yet."""
+    issued: bool = False
+    """softgarden was given the id.
+
+    Only then is it notified: of an id that it never got it can make nothing.
+    """
+    replaces: str | None = None
+    """The earlier invitation of the same order, where there was one."""
+    failure: str | None = None
+    """Error code of a FAILED invitation, for those who waited for the same order."""
+    version: int = 0
+
+
+class OrderChange(enum.StrEnum):
+    """What a step does with the claim on its order."""
+
+    KEEP = "keep"
+    CLAIM = "claim"
+    RELEASE = "release"
+
+
+@dataclass(frozen=True, slots=True)
+class Transition:
+    """One move: the new record and the debts that come with it, committed together or not at all."""
+
+    invitation: Invitation
+    tasks: tuple[ScheduleTask | CancelTask, ...] = ()
+    order: OrderChange = OrderChange.KEEP
+    replaces: str | None = None
+    """With CLAIM: the invitation id that the order must still point to (None: to nothing)."""
+    order_key: str = ""
+    """With RELEASE: the key to free, since a tombstone no longer knows it."""

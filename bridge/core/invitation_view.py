@@ -1,0 +1,79 @@
+"""What the ATS is told about an invitation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from bridge.core.assessment import Result
+from bridge.core.customers import Customer
+from bridge.core.invitation import Invitation, State
+from bridge.core.lifecycle import current_reference
+from bridge.core.links import LinkSigner
+from bridge.core.score import score_text
+
+
+@dataclass(frozen=True, slots=True)
+class InvitationView:
+    """What softgarden is told about an invitation; None leaves a field out."""
+
+    status: str
+    result_url: str = field(repr=False)
+    completed_at: datetime | None = None
+    expired_at: datetime | None = None
+    report_url: str | None = field(default=None, repr=False)
+    share_url: str | None = field(default=None, repr=False)
+    score: str | None = None
+
+
+def view_of(invitation: Invitation, customer: Customer, links: LinkSigner) -> InvitationView:
+    """softgarden's three states (dev.softgarden.de/assessment-api/get-test-results); ``result`` is
+    there in every one.
+
+    ``resultUrl`` is the bridge's page, the same in every state; with ``result_url: dashboard``
+    Equalture's once completed.
+    """
+    page = links.results(invitation.id)
+    if invitation.state is State.COMPLETED and invitation.result is not None:
+        result, policy = invitation.result, customer.results
+        score, dashboard = visible_result(result, customer)
+        return InvitationView(
+            status="COMPLETED",
+            completed_at=invitation.completed_at,
+            result_url=dashboard or page,
+            report_url=links.report(invitation.id) if policy.report else None,
+            share_url=links.share(invitation.id)
+            if policy.share and result_reference(invitation)
+            else None,
+            score=score,
+        )
+    if invitation.state is State.EXPIRED:
+        return InvitationView(status="EXPIRED", expired_at=invitation.expired_at, result_url=page)
+    return InvitationView(status="PENDING", result_url=page)
+
+
+def visible_result(result: Result, customer: Customer) -> tuple[str | None, str | None]:
+    """What softgarden shows of a result itself: the score, and Equalture's link where the customer
+    wants that.
+    """
+    policy = customer.results
+    dashboard = result.dashboard_url if policy.result_url == "dashboard" else None
+    return score_text(policy.score, result, customer.equalture.locale), dashboard
+
+
+def candidate_url(invitation: Invitation, customer: Customer, links: LinkSigner) -> str:
+    """Where softgarden sends the candidate: the provider's link, or our landing page in front of
+    it.
+
+    Without a link (a lost create that was reported on all the same) it is the page, too: it says
+    that the test is over.
+    """
+    landing = customer.test_url == "landing" or invitation.assessment_url is None
+    return links.start(invitation.id) if landing else invitation.assessment_url or ""
+
+
+def result_reference(invitation: Invitation) -> str | None:
+    """The provider's id of the application that the result belongs to; None: not completed, or
+    never learnt.
+    """
+    return current_reference(invitation) if invitation.state is State.COMPLETED else None

@@ -1,0 +1,184 @@
+"""Tasks, their leases and what ends them; all times aware UTC."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, field
+from datetime import datetime
+
+
+class TaskKind(enum.StrEnum):
+    """What the bridge can owe the world."""
+
+    CHECK = "check"
+    """Ask the provider for the truth."""
+    NOTIFY = "notify"
+    """Tell softgarden that something changed."""
+    ANONYMISE = "anonymise"
+    """Have the provider anonymise what was deleted."""
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleTask:
+    """Put a task on the queue (or replace the queued one of this kind).
+
+    *urgent*: somebody waits for it, so it goes ahead of the customer's backlog.
+    """
+
+    kind: TaskKind
+    at: datetime
+    urgent: bool = field(default=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CancelTask:
+    """Take a task of this kind off the queue, dead letter included."""
+
+    kind: TaskKind
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptNote:
+    """One line of a task's attempt log; *excerpt* is at most 2 kB, without secrets."""
+
+    at: datetime
+    outcome: str
+    status: int | None = None
+    latency_ms: int = 0
+    excerpt: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Lane:
+    """The queue of one customer's tasks of one kind: a backlog holds up nobody else.
+
+    Urgent tasks have a lane of their own beside it.
+    """
+
+    customer: str
+    kind: TaskKind
+    urgent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """A task that is ours for a while; *owner* and *revision* prove that it is still ours.
+
+    *attempt* is the number (from 1) of the call that this lease may make: leases themselves are
+    not counted.
+    """
+
+    invitation_id: str
+    kind: TaskKind
+    customer: str
+    attempt: int
+    owner: str
+    revision: int
+    history: tuple[AttemptNote, ...] = ()
+    urgent: bool = False
+
+    @property
+    def lane(self) -> Lane:
+        """Where it was leased from."""
+        return Lane(self.customer, self.kind, self.urgent)
+
+    @property
+    def task_id(self) -> str:
+        """``<invitation id>:<kind>``."""
+        return f"{self.invitation_id}:{self.kind}"
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """The debt is paid."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Try once more at *at*; *counted* False: no call was made, so it was no attempt.
+
+    *urgent*: still ahead of the customer's backlog.
+    """
+
+    at: datetime
+    note: AttemptNote | None = None
+    counted: bool = True
+    urgent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """Give up until an operator says otherwise; *counted* False: no call was made this time."""
+
+    reason: str
+    note: AttemptNote | None = None
+    counted: bool = True
+
+
+Settlement = Done | Retry | GiveUp
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A task that was given up, with its attempt log; *attempts* are the calls that were really
+    made.
+    """
+
+    invitation_id: str
+    kind: TaskKind
+    customer: str
+    attempts: int
+    reason: str
+    since: datetime
+    history: tuple[AttemptNote, ...] = ()
+
+    @property
+    def task_id(self) -> str:
+        """``<invitation id>:<kind>``, the id that operators use."""
+        return f"{self.invitation_id}:{self.kind}"
+
+
+@dataclass(frozen=True, slots=True)
+class QuarantineNote:
+    """Something in the store that could not be read and was put aside.
+
+    *name*: an invitation id (its record), a task id, ``lane:...`` or ``key:...``; *what*:
+    ``record``, ``task``, ``lane`` or ``key``.
+    """
+
+    partition: int
+    name: str
+    what: str
+    reason: str
+    since: datetime
+
+
+@dataclass(slots=True)
+class ReconciliationReport:
+    """What a reconciliation of records and queues found wrong, and mended unless it was a dry run."""
+
+    records: int = 0
+    requeued: list[str] = field(default_factory=list)
+    """Task ids that no queue held, or only for a time that never comes."""
+    reindexed: list[str] = field(default_factory=list)
+    """Lanes that were not looked at when they should be."""
+    forgotten: int = 0
+    """Entries in the list of dead letters whose letter is gone."""
+    damaged: list[str] = field(default_factory=list)
+    """Invitation ids whose record cannot be read."""
+    incomplete: bool = False
+    """A part of Redis did not answer."""
+
+    @property
+    def mended(self) -> int:
+        """How many things were wrong and can be mended."""
+        return len(self.requeued) + len(self.reindexed) + self.forgotten
+
+
+@dataclass(frozen=True, slots=True)
+class NotificationResponse:
+    """How softgarden answered a notification."""
+
+    status: int
+    retry_after_s: float | None = None
+    excerpt: str = ""

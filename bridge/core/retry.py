@@ -1,0 +1,96 @@
+"""When a task is tried again, and when it is given up: one place for every retry rule."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from bridge.core.queueing import AttemptNote, Done, GiveUp, Lease, Retry, Settlement, TaskKind
+
+JITTER = 0.2
+RETRY_AFTER_CAP = timedelta(hours=24)
+UNAUTHORIZED_ENTRY = 4
+"""A 401 is never retried sooner than this entry of the plan (counted from 1)."""
+
+PROVIDER_RETRY_DELAYS = tuple(
+    timedelta(seconds=seconds)
+    for seconds in (1, 2, 5, 10, 30, 60, 5 * 60, 15 * 60, 30 * 60, 60 * 60)
+)
+"""Delays for calls to the provider that failed; the last one repeats for as long as the debt
+stands.
+"""
+
+
+def notification_outcome(status: int) -> str:
+    """The word for how softgarden answered, for logs, metrics and dead letters (softgarden:
+    notification about update).
+    """
+    if 200 <= status < 300:
+        return "delivered"
+    return {400: "rejected", 401: "unauthorized"}.get(status, f"http_{status}")
+
+
+def after_notification(
+    plan: Sequence[timedelta],
+    attempt: int,
+    note: AttemptNote,
+    *,
+    retry_after_s: float | None,
+    now: datetime,
+    random_fraction: float,
+) -> Settlement:
+    """What follows attempt *attempt* (from 1) of a notification; a plan of n entries makes n + 1
+    attempts.
+
+    2xx is done. 400 is a dead letter at once: softgarden says that the body is wrong, and it will
+    not get better. 401 means wrong credentials for this invitation: retried, but on the slow part
+    of the plan, so that nobody is locked out. Everything else (3xx included, which is never
+    followed) is retried; ``Retry-After`` can only make it later.
+    """
+    if note.outcome == "delivered":
+        return Done()
+    if note.outcome == "rejected":
+        return GiveUp("rejected", note)
+    if attempt > len(plan):
+        return GiveUp(note.outcome, note)
+    delay = jittered(plan[attempt - 1], random_fraction)
+    if note.outcome == "unauthorized":
+        delay = max(delay, plan[min(UNAUTHORIZED_ENTRY, len(plan)) - 1])
+    return Retry(now + max(delay, retry_after(retry_after_s)), note)
+
+
+def after_provider_failure(
+    attempt: int,
+    note: AttemptNote,
+    *,
+    retry_after_s: float | None,
+    now: datetime,
+    random_fraction: float,
+) -> Retry:
+    """When to call the provider again after failed attempt *attempt* (from 1): ever more slowly,
+    without end.
+    """
+    delay = jittered(
+        PROVIDER_RETRY_DELAYS[min(attempt, len(PROVIDER_RETRY_DELAYS)) - 1], random_fraction
+    )
+    return Retry(now + max(delay, retry_after(retry_after_s)), note)
+
+
+def prioritised(lease: Lease, settlement: Settlement) -> Settlement:
+    """The check of a report stays ahead of the customer's backlog until it is settled; what else
+    failed joins the backlog.
+    """
+    if isinstance(settlement, Retry):
+        return replace(settlement, urgent=lease.urgent and lease.kind is TaskKind.CHECK)
+    return settlement
+
+
+def jittered(delay: timedelta, random_fraction: float) -> timedelta:
+    """*delay* ±20 %; *dice* in [0, 1)."""
+    return delay * (1 - JITTER + 2 * JITTER * random_fraction)
+
+
+def retry_after(retry_after_s: float | None) -> timedelta:
+    """What a vendor's ``Retry-After`` asks for, capped at a day."""
+    return timedelta(seconds=min(retry_after_s or 0, RETRY_AFTER_CAP.total_seconds()))

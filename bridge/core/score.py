@@ -1,0 +1,70 @@
+"""The score text that the ATS shows beside a result."""
+
+from __future__ import annotations
+
+import string
+from collections.abc import Iterable
+
+from bridge.core.assessment import Result
+
+SCORE_LENGTH = 100
+"""softgarden documents no limit; one line of this length fits every list we have seen."""
+
+FIT_LABELS = {
+    "en": {"low": "Low fit", "medium": "Medium fit", "high": "High fit"},
+    "de": {"low": "Geringe Passung", "medium": "Mittlere Passung", "high": "Hohe Passung"},
+}
+
+
+def score_text(patterns: Iterable[str], result: Result, locale: str) -> str | None:
+    """The first pattern whose fields all have values, filled in: plain text on one short line.
+
+    None where there is no such pattern, so that "None" is never shown as a score.
+    """
+    fields = score_fields(result, locale)
+    for pattern in patterns:
+        used = {name for _, name, _, _ in string.Formatter().parse(pattern) if name}
+        values = {name: value for name in used if (value := fields.get(name)) is not None}
+        if len(values) == len(used) and (text := _plain(pattern.format_map(values))):
+            return text
+    return None
+
+
+def _plain(text: str) -> str:
+    """*text* as softgarden may show it anywhere: one line, no markup, no control characters, cut to
+    its length.
+    """
+    one_line = " ".join(text.split())
+    kept = "".join(
+        character for character in one_line if character.isprintable() and character not in "<>"
+    )
+    return " ".join(kept.split())[:SCORE_LENGTH].strip()
+
+
+def score_fields(result: Result, locale: str) -> dict[str, str | None]:
+    """The fields of the score pattern as text.
+
+    ``in_range``, ``match_percent``: traits whose score lies in the job profile's range, and their
+    share; no value without a profile. ``traits``: those that have a profile, or all scored ones
+    where none has. ``average``: mean score, one decimal.
+    """
+    scored = [trait for trait in result.traits if trait.score is not None]
+    compared = [trait for trait in scored if trait.wanted]
+    in_range = sum(trait.score in trait.wanted for trait in compared)
+    total = len(compared) or len(scored)
+    mean = sum(trait.score or 0 for trait in scored) / len(scored) if scored else None
+    return {
+        "fit": result.fit,
+        "fit_label": _fit_label(result.fit, locale),
+        "in_range": str(in_range) if compared else None,
+        "traits": str(total) if total else None,
+        "match_percent": str(round(100 * in_range / len(compared))) if compared else None,
+        "average": f"{mean:.1f}" if mean is not None else None,
+    }
+
+
+def _fit_label(fit: str | None, locale: str) -> str | None:
+    if fit is None:
+        return None
+    labels = FIT_LABELS.get(locale[:2].lower(), FIT_LABELS["en"])
+    return labels.get(fit.lower(), fit)

@@ -1,0 +1,100 @@
+"""Use case: which tests can HR choose?"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from bridge.core import assessment_mapping
+from bridge.core.assessment import Assessment, Job
+from bridge.core.customers import AssessmentMapping, Customer
+from bridge.errors import UnknownTest
+from bridge.ports import JobSource
+
+
+class Appearance(enum.StrEnum):
+    """What becomes of a job in softgarden."""
+
+    OFFERED = "offered"
+    HIDDEN = "hidden"
+    NOT_MAPPED = "not mapped"
+    """Listed by the provider, but only mapped jobs are published."""
+    NOT_LISTED = "not listed"
+    """In the configuration, but the provider does not list it: unpublished, of another type, or a
+    wrong id.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedJob:
+    """One job beside the mapping; without *test_id* it has none in softgarden."""
+
+    test_id: str | None
+    job_id: str
+    name: str
+    appearance: Appearance
+
+
+def compare(jobs: Iterable[Job], mapping: AssessmentMapping) -> tuple[ComparedJob, ...]:
+    """Every job that the provider lists, then those that only the configuration knows."""
+    listed = {job.id: job for job in jobs}
+    tests = {
+        test.job_id: test
+        for test in assessment_mapping.offered_assessments(listed.values(), mapping)
+    }
+    lines = []
+    for job in listed.values():
+        if (test := tests.get(job.id)) is not None:
+            lines.append(ComparedJob(test.id, job.id, test.name, Appearance.OFFERED))
+        else:
+            hidden = job.id in mapping.hidden
+            lines.append(
+                ComparedJob(
+                    None, job.id, job.name, Appearance.HIDDEN if hidden else Appearance.NOT_MAPPED
+                )
+            )
+    for item in mapping.items:
+        if item.job_id not in listed:
+            lines.append(ComparedJob(item.id, item.job_id, item.name or "", Appearance.NOT_LISTED))
+    lines += [
+        ComparedJob(None, job_id, "", Appearance.NOT_LISTED)
+        for job_id in sorted(mapping.hidden - listed.keys())
+    ]
+    return tuple(lines)
+
+
+class OfferedAssessments:
+    """The provider's jobs merged with the customer's mapping."""
+
+    __test__ = False
+
+    def __init__(self, catalogue: JobSource) -> None:
+        self._catalogue = catalogue
+
+    async def list(self, customer: Customer) -> tuple[Assessment, ...]:
+        """The customer's tests; an older list while the provider is down; ``UpstreamError`` where
+        there is none.
+        """
+        return assessment_mapping.offered_assessments(
+            await self._catalogue.list_jobs(customer), customer.tests
+        )
+
+    async def resolve(self, customer: Customer, test_id: str) -> Assessment:
+        """The test that an order means; raises ``UnknownTest``.
+
+        A mapped test needs no list, so that it can be ordered while the list cannot be read. An
+        unmapped one is looked for in a fresh list before it is refused: it may have been published
+        a second ago.
+        """
+        test = assessment_mapping.mapped_assessment(customer.tests, test_id)
+        if test is not None:
+            return test
+        if customer.tests.publish_unmapped and test_id not in customer.tests.hidden:
+            for fresh in (False, True):
+                jobs = await self._catalogue.list_jobs(customer, fresh=fresh)
+                for offered in assessment_mapping.offered_assessments(jobs, customer.tests):
+                    if offered.id == test_id:
+                        return offered
+        detail = "This test is not offered: hidden, not published, or not of type assessment at Equalture."
+        raise UnknownTest(detail, {"testId": ["Unknown test."]})

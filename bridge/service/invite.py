@@ -1,0 +1,313 @@
+"""Use case: invite a candidate, once, however often and however parallel softgarden asks."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import replace
+
+import structlog
+
+from bridge.core import ids, lifecycle
+from bridge.core.assessment import Assessment, NewApplication, Order
+from bridge.core.callback_urls import CallbackUrlPolicy
+from bridge.core.customers import Customer
+from bridge.core.invitation import OPEN, CreateOutcome, Invitation, State
+from bridge.core.lifecycle import (
+    ApplicationCreated,
+    AttemptOpened,
+    CreateFailed,
+    CreateOutcomeUnknown,
+    ErasureRequested,
+    IdIssued,
+    OrderMatch,
+)
+from bridge.core.links import LinkSigner
+from bridge.errors import (
+    Busy,
+    ContractBroken,
+    OutcomeUnknown,
+    Refused,
+    StoreUnavailable,
+    Unavailable,
+    UnknownInvitation,
+    UpstreamError,
+)
+from bridge.ports import AssessmentProvider, NewSecret, Pause
+from bridge.service.assessments import OfferedAssessments
+from bridge.service.commit_loop import CommitLoop, committed_record
+from bridge.service.provider_events import ProviderEvents
+from bridge.single_flight import SingleFlight
+
+_LOOK_EVERY_S = 0.05
+_KEEP_TRYING_S = 3.0
+
+log = structlog.get_logger()
+
+
+class Invite:
+    """One open invitation for one customer, application and test; one application at the provider
+    for it.
+    """
+
+    def __init__(
+        self,
+        records: CommitLoop,
+        provider: AssessmentProvider,
+        tests: OfferedAssessments,
+        links: LinkSigner,
+        rule: CallbackUrlPolicy,
+        new_secret: NewSecret,
+        events: ProviderEvents,
+        pause: Pause = asyncio.sleep,
+    ) -> None:
+        self._records = records
+        self._provider = provider
+        self._tests = tests
+        self._links = links
+        self._rule = rule
+        self._new_secret = new_secret
+        self._events = events
+        self._pause = pause
+        self._flights: SingleFlight[str, Invitation] = SingleFlight()
+
+    async def invite(self, customer: Customer, order: Order) -> Invitation:
+        """The open invitation of this order: the one that exists (its callback refreshed), or a new
+        one.
+
+        Raises ``CallbackNotAllowed``, ``UnknownTest``, ``Busy`` (another process is at it), an
+        ``UpstreamError`` of the create, ``StoreUnavailable``. Nothing is left half-made: what a
+        dying process leaves is settled by its CHECK task.
+        """
+        self._rule.check(order.callback)
+        test = await self._tests.resolve(customer, order.test_id)
+        key = ids.order_key(customer.key, order.candidate.id, test.id)
+        invitation = await self._flights.run(
+            key, lambda: self._claim_and_create(customer, order, test, key)
+        )
+        # A commit of its own, right before the answer: what goes wrong until here is answered with
+        # an error, and softgarden must never be notified of an id that it did not get.
+        try:
+            invitation = await self._records.apply(invitation, IdIssued(order.callback), customer)
+        except UnknownInvitation as error:
+            raise Busy("This order was being worked on and has been withdrawn.") from error
+        if invitation.state is State.ERASED:
+            msg = "This invitation was deleted just now."
+            raise Busy(msg)
+        return invitation
+
+    async def _claim_and_create(
+        self, customer: Customer, order: Order, test: Assessment, key: str
+    ) -> Invitation:
+        policy = self._records.policy(customer)
+        partition = ids.partition_of(customer.key, order.candidate.id)
+        give_up_at = self._records.monotonic() + policy.create_bound.total_seconds()
+        known: Invitation | None = (
+            None  # Most orders are new: claim first, look only when the claim fails.
+        )
+        before: str | None = None
+        while True:
+            secret, now = self._new_secret(), self._records.clock()
+            treatment = lifecycle.match_order(known, policy, now)
+            if known is not None and treatment is OrderMatch.SAME:
+                return known
+            if known is not None and treatment is OrderMatch.WAIT:
+                known = await self._wait_for_other(known, give_up_at)
+                continue
+            if known is not None and treatment is OrderMatch.NEW and _never_issued(known):
+                # Nobody but us has its id, so nobody could ever ask for its deletion. This also
+                # frees the order.
+                with contextlib.suppress(UnknownInvitation):  # gone already
+                    await self._records.apply(known, ErasureRequested(), customer)
+                before, known = (
+                    known.replaces,
+                    None,
+                )  # the new one takes its place, and leads to what it replaced
+                continue
+            if known is not None and treatment is OrderMatch.RETRY:
+                step = lifecycle.decide(
+                    known, AttemptOpened(ids.digest(secret), order.callback), policy, now
+                )
+            else:
+                step = lifecycle.open_invitation(
+                    invitation_id=ids.invitation_id(partition, self._new_secret()),
+                    customer=customer.key,
+                    order_key=key,
+                    application_id=order.candidate.id,
+                    test=test,
+                    callback=order.callback,
+                    secret_digest=ids.digest(secret),
+                    replaces=known.id if known else None,
+                    policy=policy,
+                    now=now,
+                )
+                if known is None:
+                    step = replace(step, invitation=replace(step.invitation, replaces=before))
+            if await self._records.commit(step):
+                return await self._create(customer, order, test, committed_record(step), secret)
+            if self._records.monotonic() >= give_up_at:
+                msg = "This order is being worked on."
+                raise Busy(msg)
+            known = await self._records.store.find_order(partition, key)
+
+    async def _wait_for_other(self, invitation: Invitation, give_up_at: float) -> Invitation:
+        """Another process is creating: wait until it is through, and share its outcome."""
+        while invitation.state in (State.CREATING, State.UNCERTAIN):
+            if invitation.attempts[-1].outcome is not CreateOutcome.PENDING:
+                raise OutcomeUnknown(
+                    "equalture", "create", "another attempt of this order has an unknown outcome"
+                )
+            if self._records.monotonic() >= give_up_at:
+                msg = "This order is being worked on."
+                raise Busy(msg)
+            await self._pause(_LOOK_EVERY_S)
+            latest = await self._records.store.load(invitation.id)
+            if latest is None:
+                msg = "This order was being worked on and has been withdrawn."
+                raise Busy(msg)
+            invitation = latest
+        if invitation.state is State.FAILED:
+            kind: type[UpstreamError] = (
+                Unavailable if invitation.failure == Unavailable.code else Refused
+            )
+            raise kind("equalture", "create", "refused for another attempt of this order")
+        return invitation
+
+    async def _create(
+        self,
+        customer: Customer,
+        order: Order,
+        test: Assessment,
+        invitation: Invitation,
+        secret: str,
+    ) -> Invitation:
+        number = invitation.attempts[-1].number
+        draft = NewApplication(
+            test.job_id, order.candidate, self._links.callback(invitation.id, secret)
+        )
+        failure: UpstreamError | None = None
+        event: ApplicationCreated | CreateFailed | CreateOutcomeUnknown
+        try:
+            created = await self._provider.create_application(customer, draft)
+            event = ApplicationCreated(number, created.reference_id, created.assessment_url)
+            if created.assessment_url is None:
+                failure = ContractBroken(
+                    "equalture", "create", "an application without a link for the candidate"
+                )
+        except (Refused, Unavailable) as error:
+            event, failure = CreateFailed(number, error.code), error
+        except UpstreamError as error:
+            event, failure = CreateOutcomeUnknown(number), error
+        invitation, word = await self._record(invitation, event, customer)
+        if isinstance(event, ApplicationCreated):
+            with contextlib.suppress(
+                StoreUnavailable, Busy
+            ):  # a short cut for webhooks; the safety poll does without
+                await self._events.known(invitation, event.reference_id, word)
+        log.info(
+            "invitation.created" if failure is None else "invitation.create_failed",
+            invitation_id=invitation.id,
+            customer=customer.key,
+            state=invitation.state,
+            attempt=number,
+            code=failure.code if failure else None,
+            status=failure.status if failure else None,
+        )
+        if failure is not None:
+            raise failure
+        if invitation.state not in OPEN and invitation.state not in (
+            State.COMPLETED,
+            State.EXPIRED,
+        ):
+            msg = "This invitation was deleted while it was being made."
+            raise Busy(msg)
+        return invitation
+
+    async def _record(
+        self,
+        invitation: Invitation,
+        event: ApplicationCreated | CreateFailed | CreateOutcomeUnknown,
+        customer: Customer,
+    ) -> tuple[Invitation, str | None]:
+        """Write down what became of the create; what was made is worth a few tries, or it becomes
+        an orphan.
+
+        Gives the word of an event that came before, too.
+        """
+        give_up_at = self._records.monotonic() + _KEEP_TRYING_S
+        word: str | None = None
+        while True:
+            try:
+                if isinstance(event, ApplicationCreated):
+                    with contextlib.suppress(StoreUnavailable):
+                        # It lies elsewhere in Redis than the invitation, and perhaps only that part
+                        # is away.
+                        word = await self._events.expect(invitation, event.reference_id) or word
+                return await self._records.apply(invitation, event, customer), word
+            except UnknownInvitation as error:
+                # Not one that nobody issued: Redis lost the record meanwhile (FLUSHALL, eviction,
+                # an old backup).
+                log.error(
+                    "record.lost",
+                    invitation_id=invitation.id,
+                    customer=customer.key,
+                    during="create",
+                )
+                known = lifecycle.decide(
+                    invitation, event, self._records.policy(customer), self._records.clock()
+                )
+                if isinstance(event, ApplicationCreated):
+                    raise await self._orphaned(known.invitation, event, customer) from error
+                return known.invitation, None
+            except (Busy, StoreUnavailable) as error:
+                if not isinstance(event, ApplicationCreated):
+                    raise
+                if self._records.monotonic() >= give_up_at:
+                    # Not "nothing was done": an application stands at the provider, whose id we
+                    # cannot keep.
+                    raise self._orphan(
+                        invitation, event, customer, "Redis could not take note of it"
+                    ) from error
+                await self._pause(_LOOK_EVERY_S)
+
+    async def _orphaned(
+        self, invitation: Invitation, event: ApplicationCreated, customer: Customer
+    ) -> OutcomeUnknown:
+        """The error to raise about an application whose record is lost; a tombstone sees to its
+        anonymising, if possible.
+        """
+        buried: Invitation | None = None
+        with contextlib.suppress(StoreUnavailable):
+            buried = await self._records.bury(invitation, customer)
+        return self._orphan(
+            invitation, event, customer, "Redis lost the invitation", anonymising=buried is not None
+        )
+
+    @staticmethod
+    def _orphan(
+        invitation: Invitation,
+        event: ApplicationCreated,
+        customer: Customer,
+        why: str,
+        *,
+        anonymising: bool = False,
+    ) -> OutcomeUnknown:
+        log.error(
+            "invitation.orphaned",
+            invitation_id=invitation.id,
+            customer=customer.key,
+            reference_id=event.reference_id,
+            anonymising=anonymising,
+            text=f"made at Equalture, but {why}; "
+            + (
+                "the bridge has it anonymised"
+                if anonymising
+                else "have this application anonymised there"
+            ),
+        )
+        return OutcomeUnknown("equalture", "create", f"made, but {why}")
+
+
+def _never_issued(invitation: Invitation) -> bool:
+    """Expired without any answer that reached softgarden: it was never told its id."""
+    return invitation.state is State.EXPIRED and not invitation.issued

@@ -1,0 +1,150 @@
+"""Use cases behind the bridge's own links: what a colleague, a recruiter or a candidate gets to
+see.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from structlog.contextvars import bind_contextvars
+
+from bridge.core import invitation_view, lifecycle
+from bridge.core.customers import Customer
+from bridge.core.invitation import Invitation, State
+from bridge.core.links import LinkPurpose
+from bridge.core.links import LinkSigner as Signer
+from bridge.errors import Gone, UnknownInvitation
+from bridge.ports import AssessmentProvider, CurrentCustomers
+from bridge.service.commit_loop import CommitLoop
+from bridge.single_flight import SingleFlight
+
+LINK_CACHE_TIME = timedelta(seconds=60)
+"""How long one public link is given to all who click; promised: at most a minute old."""
+_MARGIN_S = 30.0
+"""A link that ends within this time is not given to anybody else."""
+_MOST = 1024
+"""Links that are remembered at a time."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    url: str = field(repr=False)
+    reference_id: str
+    until: float
+
+
+class LinkAccess:
+    """Stable links of ours in front of short-lived ones of the provider."""
+
+    def __init__(
+        self,
+        records: CommitLoop,
+        provider: AssessmentProvider,
+        customers: CurrentCustomers,
+        signer: Signer,
+        max_age: timedelta | None = None,
+    ) -> None:
+        self._records = records
+        self._provider = provider
+        self._customers = customers
+        self._signer = signer
+        self._max_age = max_age
+        self._known: dict[str, _Known] = {}
+        self._flights: SingleFlight[str, str] = SingleFlight()
+
+    async def share(self, token: str) -> str:
+        """A public link to the result, at most a minute old; raises ``UnknownInvitation``, ``Gone``
+        or an ``UpstreamError``.
+
+        Equalture's link lives two hours (introduction, section 5a), ours as long as the result is
+        kept: so it is fetched when somebody clicks, once for all who click at the same time, and
+        remembered for moments only, in this process.
+        """
+        invitation, customer, reference_id = await self._shared(token)
+        known = self._known.get(invitation.id)
+        if (
+            known is not None
+            and known.reference_id == reference_id
+            and self._records.monotonic() < known.until
+        ):
+            return known.url
+        url = await self._flights.run(
+            f"{invitation.id}/{reference_id}",
+            lambda: self._fetch(invitation.id, customer, reference_id),
+        )
+        try:
+            await self._shared(token)  # it may have been deleted while Equalture took its time
+        except (UnknownInvitation, Gone):
+            self._known.pop(invitation.id, None)
+            raise
+        return url
+
+    async def look(self, token: str) -> None:
+        """Return if there is something to share behind this link, without asking anybody for it."""
+        await self._shared(token)
+
+    async def _shared(self, token: str) -> tuple[Invitation, Customer, str]:
+        invitation, customer = await self._open(LinkPurpose.SHARE, token)
+        reference_id = invitation_view.result_reference(invitation)
+        if not customer.results.share or reference_id is None:
+            raise UnknownInvitation("There is nothing to share behind this link.")
+        return invitation, customer, reference_id
+
+    async def _fetch(self, invitation_id: str, customer: Customer, reference_id: str) -> str:
+        asked_at = self._records.monotonic()
+        link = await self._provider.get_public_link(customer, reference_id)
+        life_s = LINK_CACHE_TIME.total_seconds()
+        if link.life_s is not None:
+            life_s = min(life_s, link.life_s - _MARGIN_S)
+        if life_s > 0:
+            self._remember(invitation_id, _Known(link.url, reference_id, asked_at + life_s))
+        return link.url
+
+    def _remember(self, invitation_id: str, known: _Known) -> None:
+        now = self._records.monotonic()
+        self._known.pop(invitation_id, None)
+        for other, one in tuple(
+            self._known.items()
+        ):  # in the order in which they came, which nearly is that of their ends
+            if one.until > now and len(self._known) < _MOST:
+                break
+            del self._known[other]
+        self._known[invitation_id] = known
+
+    async def result(
+        self, token: str, purpose: str = LinkPurpose.RESULTS
+    ) -> tuple[Invitation, Customer]:
+        """The invitation behind a results or report link, for the page to show."""
+        return await self._open(purpose, token)
+
+    async def start(self, token: str) -> tuple[Invitation, Customer, str | None]:
+        """The invitation behind a landing page, and the provider's link while the test can be
+        taken.
+        """
+        invitation, customer = await self._open(LinkPurpose.START, token)
+        open_now = lifecycle.can_be_started(
+            invitation, self._records.policy(customer), self._records.clock()
+        )
+        return invitation, customer, invitation.assessment_url if open_now else None
+
+    async def _open(self, purpose: str, token: str) -> tuple[Invitation, Customer]:
+        invitation_id = self._signer.read(purpose, token)
+        invitation = await self._records.store.load(invitation_id) if invitation_id else None
+        if invitation is None or invitation.state is State.FAILED:
+            raise UnknownInvitation("There is nothing behind this link.")
+        bind_contextvars(customer=invitation.customer)
+        if invitation.state is State.ERASED:
+            raise Gone("This was deleted.")
+        customer = self._customers().find(invitation.customer)
+        if customer is None:
+            raise Gone("The customer to whom this belonged is not served any more.")
+        completed_at = invitation.completed_at
+        if (
+            purpose != LinkPurpose.START
+            and self._max_age
+            and completed_at
+            and self._records.clock() >= completed_at + self._max_age
+        ):
+            raise Gone("This link is too old.")
+        return invitation, customer

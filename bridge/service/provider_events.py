@@ -1,0 +1,144 @@
+"""Use case: an event of the provider's webhook.
+
+A hint like a callback, only that it names the application by reference id.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import structlog
+
+from bridge.core.customers import Customer
+from bridge.core.invitation import Invitation, State
+from bridge.core.lifecycle import AssessmentStarted, ReportReceived
+from bridge.errors import UnknownInvitation
+from bridge.ports import CurrentCustomers, ReferenceIndex
+from bridge.service.commit_loop import CommitLoop
+from bridge.service.shared_applications import SharedApplications
+
+STARTED = "started"
+FINISHED = "finished"
+
+log = structlog.get_logger()
+
+
+class ProviderEvents:
+    """Takes events in; unknown applications are normal, since an account's events all come here."""
+
+    def __init__(
+        self,
+        records: CommitLoop,
+        references: ReferenceIndex,
+        holders: SharedApplications,
+        customers: CurrentCustomers,
+    ) -> None:
+        self._records = records
+        self._references = references
+        self._holders = holders
+        self._customers = customers
+
+    async def take(
+        self,
+        customer: Customer,
+        event_id: str,
+        word: str,
+        reference_id: str | None,
+        at: datetime | None,
+    ) -> str:
+        """Act on one event; gives what became of it: ``taken``, ``repeated``, ``ignored``,
+        ``unknown``.
+
+        An event is marked as seen after it was acted upon: acting twice does no harm, not acting at
+        all would.
+        """
+        if await self._references.seen(customer.key, event_id):
+            outcome = "repeated"
+        else:
+            outcome = await self._act(customer, word, reference_id, at)
+            await self._references.mark(customer.key, event_id)
+        # The vendor's own word stays out of the log: it is free text.
+        shown = word if word in (STARTED, FINISHED) else "other"
+        log.info("event.received", customer=customer.key, word=shown, outcome=outcome)
+        return outcome
+
+    async def expect(self, invitation: Invitation, reference_id: str) -> str | None:
+        """Keep the way from a fresh application to its invitation, before that knows of it: so
+        nobody takes it for his alone.
+
+        Gives the word of an event that came before; see ``known``.
+        """
+        return await self._references.remember(invitation.customer, reference_id, invitation.id)
+
+    async def known(self, invitation: Invitation, reference_id: str, word: str | None) -> None:
+        """The record knows its application now: say if another one holds it too, and act on what
+        came before it (*word*).
+
+        Not for an invitation that was deleted while its application was made: nothing about it
+        comes back.
+        """
+        if invitation.state in (State.ERASED, State.FAILED):
+            await self._references.forget(invitation.customer, reference_id, invitation.id)
+            return
+        others = await self._holders.others(invitation, reference_id)
+        if others:
+            log.error(
+                "reference.shared",
+                customer=invitation.customer,
+                invitation_id=invitation.id,
+                others=list(others),
+                text="Equalture gave them the same application: one result for all, and it is anonymised with the last of them",
+            )
+        customer = self._customers().get(invitation.customer)
+        if word is not None and customer is not None:
+            await self._act(customer, word, reference_id, None)
+
+    async def _act(
+        self, customer: Customer, word: str, reference_id: str | None, at: datetime | None
+    ) -> str:
+        if word not in (STARTED, FINISHED) or reference_id is None:
+            return "ignored"
+        invitation_ids = await self._references.find(customer.key, reference_id)
+        outcomes = [
+            await self._tell(customer, an_id, word, reference_id, at) for an_id in invitation_ids
+        ]
+        if set(outcomes) <= {"unknown"}:
+            # Perhaps the create's answer is not stored yet; or it is another integration of the
+            # same account.
+            await self._references.waiting(customer.key, reference_id, word)
+            if not invitation_ids and await self._references.find(customer.key, reference_id):
+                return await self._act(
+                    customer, word, reference_id, at
+                )  # stored between our two looks
+            return "unknown"
+        return "taken" if "taken" in outcomes else "ignored"
+
+    async def _tell(
+        self,
+        customer: Customer,
+        invitation_id: str,
+        word: str,
+        reference_id: str,
+        at: datetime | None,
+    ) -> str:
+        invitation = await self._records.store.load(invitation_id)
+        if invitation is None or invitation.customer != customer.key:
+            return "unknown"
+        numbers = [
+            attempt.number
+            for attempt in invitation.attempts
+            if attempt.reference_id == reference_id
+        ]
+        if not numbers:
+            return "ignored"
+        now = self._records.clock()
+        event = (
+            ReportReceived(numbers[0], None)
+            if word == FINISHED
+            else AssessmentStarted(min(at or now, now))
+        )
+        try:
+            await self._records.apply(invitation, event, customer)
+        except UnknownInvitation:
+            return "ignored"
+        return "taken"

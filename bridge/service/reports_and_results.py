@@ -1,0 +1,145 @@
+"""Use cases: softgarden reads a result; the provider reports one."""
+
+from __future__ import annotations
+
+import contextlib
+import hmac
+import math
+from collections import OrderedDict
+from collections.abc import Callable
+from datetime import timedelta
+
+import structlog
+
+from bridge.core import ids, invitation_view, lifecycle
+from bridge.core.assessment import Result
+from bridge.core.customers import Customer
+from bridge.core.invitation import OPEN, Attempt, Invitation, State
+from bridge.core.invitation_view import InvitationView
+from bridge.core.lifecycle import AskProvider, IdIssued, ReportReceived
+from bridge.core.links import LinkSigner
+from bridge.core.queueing import TaskKind
+from bridge.errors import StoreUnavailable
+from bridge.ports import CurrentCustomers, TaskQueue
+from bridge.service.commit_loop import CommitLoop, not_found
+
+LOOK_EVERY = timedelta(minutes=1)
+"""How often a reading may have the provider asked about one invitation."""
+
+LOOKED_LIMIT = 10_000
+"""Invitations whose last reading this process remembers."""
+
+log = structlog.get_logger()
+
+
+class ReportsAndResults:
+    """What is known of an invitation, and hints that there is more to know."""
+
+    def __init__(
+        self,
+        records: CommitLoop,
+        queue: TaskQueue,
+        customers: CurrentCustomers,
+        links: LinkSigner,
+        *,
+        remembered: int = LOOKED_LIMIT,
+    ) -> None:
+        self._records = records
+        self._queue = queue
+        self._looked: OrderedDict[str, float] = OrderedDict()
+        self._remembered = remembered
+        self._customers = customers
+        self._links = links
+
+    async def read(self, customer: Customer, invitation_id: str) -> InvitationView:
+        """The invitation as softgarden sees it; raises ``UnknownInvitation`` for foreign, failed
+        and erased ones too.
+        """
+        invitation = await self._records.owned(customer, invitation_id)
+        if invitation.state in (State.FAILED, State.ERASED):
+            raise not_found()
+        if not invitation.issued:
+            # Whoever asks for it has its id after all: Redis may have lost the note of it in a
+            # power cut.
+            invitation = await self._records.apply(
+                invitation, IdIssued(invitation.callback), customer
+            )
+        if invitation.state in OPEN:
+            await self._look_soon(invitation, customer)
+        return invitation_view.view_of(invitation, customer, self._links)
+
+    async def _look_soon(self, invitation: Invitation, customer: Customer) -> None:
+        """Have the provider asked about what softgarden waits for, should a callback have got lost;
+        it is not waited for.
+
+        The memory spares most reads a look at the queue; the queue sees to it that all processes
+        together ask once a minute.
+        """
+        now = self._records.monotonic()
+        if now < self._looked.get(invitation.id, -math.inf) + LOOK_EVERY.total_seconds():
+            return
+        if not isinstance(
+            lifecycle.next_check(invitation, self._records.policy(customer), self._records.clock()),
+            AskProvider,
+        ):
+            return
+        self._looked[invitation.id] = now
+        self._looked.move_to_end(invitation.id)
+        if len(self._looked) > self._remembered:
+            self._looked.popitem(last=False)
+        with contextlib.suppress(StoreUnavailable):
+            if await self._queue.bring_forward(
+                customer.key, invitation.id, TaskKind.CHECK, self._records.clock(), every=LOOK_EVERY
+            ):
+                self._records.wake()
+
+    async def recognise(
+        self, invitation_id: str, secret: str, token: Callable[[Customer], str]
+    ) -> tuple[Invitation, Attempt]:
+        """Which attempt's callback URL this is; raises the same ``UnknownInvitation`` for a wrong
+        id, secret or token.
+
+        ``CustomerSetAside`` is for those alone who know the secret: which token belongs to it
+        cannot be told then. *token*: what the caller sent where this customer expects its
+        ``callback_token``; asked for where there is one.
+        """
+        invitation = await self._records.store.load(invitation_id)
+        given = ids.digest(secret)
+        attempts = invitation.attempts if invitation is not None else ()
+        mine = [attempt for attempt in attempts if ids.same(attempt.secret_digest, given)]
+        customer = (
+            self._customers().find(invitation.customer) if invitation is not None and mine else None
+        )
+        if invitation is None or customer is None or not _token_fits(customer, token):
+            raise not_found()
+        return invitation, mine[0]
+
+    async def receive_report(
+        self, invitation: Invitation, attempt: Attempt, report: Result | None
+    ) -> None:
+        """Keep a report durably and make its check due; returns only after Redis has it.
+
+        Erased ones keep nothing.
+        """
+        customer = self._customers().get(invitation.customer)
+        before = invitation.state
+        invitation = await self._records.apply(
+            invitation, ReportReceived(attempt.number, report), customer
+        )
+        log.info(
+            "callback.received",
+            invitation_id=invitation.id,
+            customer=invitation.customer,
+            attempt=attempt.number,
+            state=before,
+            readable=report is not None,
+        )
+
+
+def _token_fits(customer: Customer, token: Callable[[Customer], str]) -> bool:
+    wanted = customer.equalture.callback_token
+    if not wanted:
+        return True
+    return hmac.compare_digest(
+        wanted.reveal().encode(), token(customer).encode("utf-8", "surrogatepass")
+    )

@@ -1,0 +1,90 @@
+"""Use case of operators: ask the provider now, also about what is completed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import structlog
+
+from bridge.core import invitation_view, lifecycle
+from bridge.core.invitation import Invitation, State
+from bridge.core.lifecycle import NoResultYet, ResultRefreshed
+from bridge.errors import UnknownInvitation
+from bridge.ports import AssessmentProvider, CurrentCustomers
+from bridge.service.commit_loop import CommitLoop
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Refreshed:
+    """What came of it. *notified*: softgarden is told, since it shows something else now."""
+
+    outcome: str
+    """``completed``, ``confirmed``, ``updated``, ``unchanged``, ``not_ready`` or
+    ``nothing_to_ask``.
+    """
+    invitation: Invitation
+    notified: bool = False
+
+
+class ResultRefresh:
+    """Fetches a result whatever the status says: newer scores, or another language since the
+    settings changed.
+    """
+
+    def __init__(
+        self, records: CommitLoop, provider: AssessmentProvider, customers: CurrentCustomers
+    ) -> None:
+        self._records = records
+        self._provider = provider
+        self._customers = customers
+
+    async def refresh(self, invitation_id: str) -> Refreshed:
+        """Take over what the provider says now; the completion time stays.
+
+        Raises ``UnknownInvitation`` and ``UpstreamError``.
+        """
+        before = await self._records.store.load(invitation_id)
+        if before is None:
+            raise UnknownInvitation(f"No invitation {invitation_id} is stored.")
+        customer = self._customers().get(before.customer)
+        if customer is None:
+            raise UnknownInvitation(
+                f"Its customer {before.customer} is not configured, or its file cannot be used."
+            )
+        reference_id = lifecycle.current_reference(before)
+        if reference_id is None or before.state in (State.ERASED, State.FAILED):
+            return Refreshed("nothing_to_ask", before)
+        result = await self._provider.get_result(customer, reference_id)
+        if result is None:
+            after = await self._records.apply(before, NoResultYet(), customer)
+            return _told("completed" if _is_new(before, after) else "not_ready", after)
+        shown = before.result is None or invitation_view.visible_result(
+            result, customer
+        ) != invitation_view.visible_result(before.result, customer)
+        after = await self._records.apply(before, ResultRefreshed(result, shown), customer)
+        return _told(_outcome(before, after), after, shown=shown)
+
+
+def _told(outcome: str, after: Invitation, *, shown: bool = False) -> Refreshed:
+    log.info(
+        "invitation.refreshed",
+        invitation_id=after.id,
+        customer=after.customer,
+        state=after.state,
+        outcome=outcome,
+    )
+    return Refreshed(outcome, after, after.issued and (outcome == "completed" or shown))
+
+
+def _is_new(before: Invitation, after: Invitation) -> bool:
+    return after.state is State.COMPLETED and before.state is not State.COMPLETED
+
+
+def _outcome(before: Invitation, after: Invitation) -> str:
+    if _is_new(before, after):
+        return "completed"
+    if after.result != before.result:
+        return "updated"
+    return "confirmed" if after.confirmed and not before.confirmed else "unchanged"

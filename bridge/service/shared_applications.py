@@ -1,0 +1,30 @@
+"""Who lives by an application at the provider: by right one invitation, but a provider may give two
+the same.
+"""
+
+from __future__ import annotations
+
+from bridge.core import lifecycle
+from bridge.core.invitation import Invitation
+from bridge.ports import InvitationStore, ReferenceIndex
+
+
+class SharedApplications:
+    """What the references say, proven by the records: the references alone may be out of date."""
+
+    def __init__(self, store: InvitationStore, references: ReferenceIndex) -> None:
+        self._store = store
+        self._references = references
+
+    async def others(self, invitation: Invitation, reference_id: str) -> tuple[str, ...]:
+        """The ids of the other living invitations that hold this application."""
+        found = []
+        for other_id in await self._references.find(invitation.customer, reference_id):
+            other = await self._store.load(other_id) if other_id != invitation.id else None
+            if (
+                other is not None
+                and other.customer == invitation.customer
+                and lifecycle.uses_application(other, reference_id)
+            ):
+                found.append(other.id)
+        return tuple(found)

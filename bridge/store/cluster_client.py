@@ -1,0 +1,236 @@
+"""Redis Cluster, as far as this store needs it: every command names its key first, and all keys of
+one command share a slot.
+
+Not redis-py's own client: while a node dies, that one closes connections which others are using
+(their errors are none of Redis's), asks one node after the other where the slots are, and cannot
+have WAIT follow a write on the same connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final
+
+from redis.asyncio import Redis
+from redis.crc import REDIS_CLUSTER_HASH_SLOTS, key_slot
+from redis.exceptions import (
+    AskError,
+    ClusterDownError,
+    ConnectionError,
+    MovedError,
+    TimeoutError,
+    TryAgainError,
+)
+
+from bridge.store.lua_scripts import Command, Part
+from bridge.store.quorum import majority_of
+
+Address = tuple[str, int]
+
+LOOK_S: Final = 0.5
+"""For the question where the slots are; it is put to all nodes at once."""
+_TRIES: Final = 3
+_PAUSE_S: Final = 0.03
+_ELSEWHERE = (ConnectionError, TimeoutError, MovedError, ClusterDownError, TryAgainError)
+"""Not here, or not now: worth looking where the slot is by now."""
+_MOVED = (MovedError, TryAgainError)
+_SILENT = (ConnectionError, TimeoutError, ClusterDownError)
+
+
+@contextlib.contextmanager
+def closed_is_lost() -> Iterator[None]:
+    """Say ``ConnectionError`` where a socket is closed under redis-py's hands, for instance while
+    it connects.
+
+    uvloop calls that a RuntimeError, which redis-py lets through.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if "closed" not in str(error):
+            raise
+        raise ConnectionError("the connection was closed") from error
+
+
+async def pipeline(node: Redis, commands: Sequence[Command]) -> list[Any]:
+    """Send commands together over one connection, and give each its answer or its exception."""
+    with closed_is_lost():
+        async with node.pipeline(transaction=False) as together:
+            for command in commands:
+                together.execute_command(*command)
+            return await together.execute(raise_on_error=False)
+
+
+class ClusterClient:
+    """Finds for every command the node that has its slot, also while slots and nodes move.
+
+    *open_node* makes the client of one node, which must not repeat commands by itself; *seeds* are
+    where to ask first. *parallel* calls may be on the way to one node at the same time; more wait
+    their turn.
+    """
+
+    def __init__(
+        self,
+        seeds: Sequence[Address],
+        open_node: Callable[[str, int], Redis],
+        *,
+        parallel: int = 50,
+    ) -> None:
+        self._parallel = parallel
+        self._turns: dict[Address, asyncio.Semaphore] = {}
+        self._seeds = tuple(seeds)
+        self._open_node = open_node
+        self._nodes: dict[Address, Redis] = {}
+        self._slots: list[Address] = []
+        self._looking: asyncio.Task[None] | None = None
+
+    async def execute_command(self, *command: Part) -> Any:
+        """Send one command and give its answer."""
+        (answer,) = await self.send([command])
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def send(self, commands: Sequence[Command], *, patient: bool = True) -> list[Any]:
+        """Send commands, those for one node together, and give each its answer or its exception.
+
+        Not *patient*: a node that does not answer is not asked again; what has moved is followed.
+        """
+        answers: list[Any] = [None] * len(commands)
+        left = list(range(len(commands)))
+        for attempt in range(_TRIES):
+            await self._find_slots(again=attempt > 0)
+            by_place: defaultdict[Address, list[int]] = defaultdict(list)
+            for index in left:
+                by_place[self._place_of(commands[index])].append(index)
+            calls = [
+                self._ask(place, [commands[one] for one in those])
+                for place, those in by_place.items()
+            ]
+            for those, got in zip(by_place.values(), await asyncio.gather(*calls), strict=True):
+                for index, answer in zip(those, got, strict=True):
+                    answers[index] = answer
+            worth = _ELSEWHERE if patient else _MOVED
+            silent = any(isinstance(answers[index], _SILENT) for index in left)
+            left = [index for index in left if isinstance(answers[index], worth)]
+            if silent and not patient:
+                self._look()  # so that the next one knows better
+            if not left:
+                break
+            self._learn([answers[index] for index in left])
+        return answers
+
+    async def send_followed(self, command: Command, follower: Command) -> tuple[Any, Any]:
+        """Send *command*, and *follower* after it over the same connection; give both answers or
+        exceptions.
+        """
+        for attempt in range(_TRIES):
+            await self._find_slots(again=attempt > 0)
+            answer, following = await self._ask(self._place_of(command), [command, follower])
+            if not isinstance(answer, _ELSEWHERE):
+                break
+            self._learn([answer])
+        return answer, following
+
+    async def primaries(self) -> list[Redis]:
+        """The clients of all nodes that have slots."""
+        await self._find_slots(again=True)
+        return [self._node(place) for place in dict.fromkeys(self._slots)]
+
+    async def ping(self) -> None:
+        """Return if any primary answers."""
+        await self._find_slots()
+        calls = [self._node(place).ping() for place in dict.fromkeys(self._slots)]
+        answers = await asyncio.gather(*calls, return_exceptions=True)
+        failures = [answer for answer in answers if isinstance(answer, BaseException)]
+        if failures:
+            self._look()  # so that the next one knows better
+        if len(failures) == len(answers):
+            raise failures[0]
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        if self._looking is not None:
+            self._looking.cancel()
+            await asyncio.gather(self._looking, return_exceptions=True)
+        for node in self._nodes.values():
+            await node.aclose()
+
+    async def _ask(self, place: Address, commands: Sequence[Command]) -> list[Any]:
+        turns = self._turns.setdefault(place, asyncio.Semaphore(self._parallel))
+        try:
+            async with turns:
+                answers = await pipeline(self._node(place), commands)
+        except (ConnectionError, TimeoutError) as error:
+            return [error] * len(commands)
+        for index, answer in enumerate(answers):
+            if isinstance(answer, AskError) and not isinstance(
+                answer, MovedError
+            ):  # its slot is just moving there
+                with contextlib.suppress(ConnectionError, TimeoutError):
+                    asked = await pipeline(
+                        self._node((answer.host, answer.port)), [("ASKING",), commands[index]]
+                    )
+                    answers[index] = asked[1]
+        return answers
+
+    def _place_of(self, command: Command) -> Address:
+        key = command[3 if command[0] in ("EVALSHA", "EVAL") else 1]
+        return self._slots[key_slot(key if isinstance(key, bytes) else str(key).encode())]
+
+    def _node(self, place: Address) -> Redis:
+        if place not in self._nodes:
+            self._nodes[place] = self._open_node(*place)
+        return self._nodes[place]
+
+    def _learn(self, errors: Sequence[Exception]) -> None:
+        """Take over what a node says of a slot; the whole picture is looked up before the next try."""
+        for error in errors:
+            if isinstance(error, MovedError):
+                self._slots[error.slot_id] = (error.host, error.port)
+
+    async def _find_slots(self, *, again: bool = False) -> None:
+        if self._slots and not again:
+            return
+        if self._slots:
+            await asyncio.sleep(_PAUSE_S)
+        await asyncio.shield(
+            self._look()
+        )  # goes on for the next one where this one runs out of time
+        if not self._slots:
+            raise ConnectionError("no node of the cluster answers")
+
+    def _look(self) -> asyncio.Task[None]:
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.create_task(self._look_at_all())
+        return self._looking
+
+    async def _look_at_all(self) -> None:
+        places = dict.fromkeys([*self._slots, *self._seeds])
+        views = await majority_of([self._view(place) for place in places], LOOK_S)
+        # a node that was cut off from the others remembers an older epoch
+        best = max(views, key=lambda view: view[0], default=None)
+        if best is None or len(best[1]) < REDIS_CLUSTER_HASH_SLOTS:
+            return
+        self._slots = best[1]
+        for place in self._nodes.keys() - set(best[1]):
+            await self._nodes[place].connection_pool.disconnect(inuse_connections=False)
+
+    async def _view(self, place: Address) -> tuple[tuple[bool, int], list[Address]]:
+        info, ranges = await pipeline(
+            self._node(place), [("CLUSTER", "INFO"), ("CLUSTER", "SLOTS")]
+        )
+        if isinstance(info, Exception) or isinstance(ranges, Exception):
+            raise info if isinstance(info, Exception) else ranges
+        facts = dict(line.split(":", 1) for line in info.decode().split() if ":" in line)
+        slots: dict[int, Address] = {}
+        for first, last, primary, *_ in ranges:
+            owner = (primary[0].decode() if primary[0] else place[0], primary[1])
+            slots.update(dict.fromkeys(range(first, last + 1), owner))
+        epoch = int(facts.get("cluster_current_epoch", 0))
+        return (facts.get("cluster_state") == "ok", epoch), [
+            slots[number] for number in sorted(slots)
+        ]

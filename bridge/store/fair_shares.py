@@ -1,0 +1,67 @@
+"""How the places of one ``lease`` are dealt among lanes and partitions: in turn, so that nobody
+fills all of them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
+
+from bridge.store.key_names import URGENT
+
+
+class FairShares:
+    """Deals *count* places, at most *per_lane* to a lane, one after the other.
+
+    *due* says in which partitions a lane has due tasks, not how many; so what a partition could not
+    use is dealt again to those that used all of theirs. Urgent lanes come first, then *turn*, which
+    differs from call to call, decides.
+    """
+
+    def __init__(
+        self, due: Mapping[str, Sequence[int]], *, count: int, per_lane: int, turn: int
+    ) -> None:
+        lanes = sorted(due)
+        first = turn % len(lanes) if lanes else 0
+        self._places: dict[str, deque[int]] = {}
+        for lane in sorted(
+            lanes[first:] + lanes[:first], key=lambda lane: not lane.endswith(URGENT)
+        ):
+            partitions = deque(sorted(due[lane]))
+            partitions.rotate(-turn)
+            self._places[lane] = partitions
+        self._count = count
+        self._left = dict.fromkeys(self._places, per_lane)
+        self._asked: dict[int, Counter[str]] = {}
+
+    def deal(self) -> dict[int, dict[str, int]]:
+        """For each partition, how many of which lane to ask for; empty: nobody to ask, or nothing
+        left to deal.
+        """
+        asked: dict[int, Counter[str]] = {}
+        left, count = dict(self._left), self._count
+        lanes = deque(
+            lane for lane, partitions in self._places.items() if partitions and left[lane] > 0
+        )
+        while lanes and count > 0:
+            lane = lanes.popleft()
+            partitions = self._places[lane]
+            asked.setdefault(partitions[0], Counter())[lane] += 1
+            partitions.rotate(-1)
+            left[lane] -= 1
+            count -= 1
+            if left[lane] > 0:
+                lanes.append(lane)
+        self._asked = asked
+        return {partition: dict(wanted) for partition, wanted in asked.items()}
+
+    def take(self, partition: int, lanes: Sequence[str], *, more: bool = False) -> None:
+        """Note what a partition gave; one that gave less than asked for has no more, unless *more*
+        says so.
+        """
+        got = Counter(lanes)
+        for lane, wanted in self._asked[partition].items():
+            self._left[lane] -= got[lane]
+            self._count -= got[lane]
+            if got[lane] < wanted and not more:
+                self._places[lane].remove(partition)

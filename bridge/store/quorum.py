@@ -1,0 +1,36 @@
+"""Asking several servers the same at once, of which some may be dead."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from typing import Any, TypeVar
+
+from redis.exceptions import RedisError
+
+T = TypeVar("T")
+
+
+async def majority_of(questions: Sequence[Coroutine[Any, Any, T]], seconds: float) -> list[T]:
+    """The answers that are there once most have answered, or once *seconds* are over; failures are
+    left out.
+    """
+    waiting = {asyncio.create_task(question) for question in questions}
+    answers: list[T] = []
+    try:
+        async with asyncio.timeout(seconds):
+            while waiting and len(answers) <= len(questions) // 2:
+                done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    error = task.exception()
+                    if error is None:
+                        answers.append(task.result())
+                    elif not isinstance(error, (RedisError, OSError)):
+                        raise error
+    except TimeoutError:
+        pass
+    finally:
+        for task in waiting:
+            task.cancel()
+        await asyncio.gather(*waiting, return_exceptions=True)
+    return answers

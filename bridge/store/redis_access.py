@@ -1,0 +1,448 @@
+"""The one way to Redis: a few methods over whichever client there is, each bounded in time.
+
+Every command is a plain tuple, so that a connection which carries the commands of many callers at
+once can take this place.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, TypeVar
+
+import structlog
+from redis.asyncio import Redis
+from redis.exceptions import (
+    AuthenticationError,
+    NoScriptError,
+    OutOfMemoryError,
+    RedisError,
+    ResponseError,
+)
+
+from bridge.errors import StoreUnavailable
+from bridge.ports import Clock, Monotonic
+from bridge.store import key_names, lua_scripts, quarantine
+from bridge.store.cluster_client import ClusterClient, closed_is_lost, pipeline
+from bridge.store.lua_scripts import Command, Part, with_text
+from bridge.store.shared_clock import Reading
+from bridge.store.tls import untrusted
+
+DEADLINE_S: Final = 1.5
+"""No operation takes longer, whatever Redis does: callers of the bridge learn within two seconds.
+"""
+PING_S: Final = 1.2
+_MENDED_AT_ONCE: Final = 16
+"""Damaged keys that one call puts aside before it is given up: as many as the longest script of one
+invitation touches.
+"""
+PARALLEL: Final = 50
+"""Operations on the way at the same time; more wait their turn, which is faster than more
+connections.
+"""
+
+Client = Redis | ClusterClient
+
+_TYPES: Final[Mapping[Part, str]] = {
+    "GET": "string",
+    "HGET": "hash",
+    "HGETALL": "hash",
+    "HKEYS": "hash",
+    "HLEN": "hash",
+    "HSETNX": "hash",
+    "HDEL": "hash",
+    "SADD": "set",
+    "SMEMBERS": "set",
+    "SREM": "set",
+    "ZREM": "zset",
+    "ZRANGE": "zset",
+    "ZCOUNT": "zset",
+    "ZSCORE": "zset",
+}
+"""What the keys of plain commands must hold."""
+
+T = TypeVar("T")
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaWait:
+    """When a change counts as done: *replicas* have it, and with *local_fsync* also this Redis' own
+    disk.
+    """
+
+    replicas: int
+    timeout_s: float
+    local_fsync: bool = False
+
+    def command(self, *, aof: bool) -> Command:
+        """What Redis is sent after a change."""
+        timeout_ms = max(1, round(self.timeout_s * 1000))
+        return (
+            ("WAITAOF", 1, self.replicas, timeout_ms)
+            if aof
+            else ("WAIT", self.replicas, timeout_ms)
+        )
+
+
+class StoreFull(StoreUnavailable):
+    """Redis has no room (``maxmemory``); what only takes away is still done."""
+
+
+class Unconfirmed(StoreUnavailable):
+    """The change was made, but fewer have it than must. It stays; doing it again does no harm."""
+
+
+def unavailable(error: BaseException) -> StoreUnavailable:
+    """What a failure of Redis is to the rest of the bridge."""
+    match error:
+        case StoreUnavailable():
+            return error
+        case AuthenticationError():
+            return StoreUnavailable("Redis does not accept the user or password in redis.url")
+        case OutOfMemoryError():
+            return StoreFull(f"Redis refused: {str(error)[:200]}")
+        case ResponseError() if str(error).startswith("OOM "):  # from within a script
+            return StoreFull(f"Redis refused: {str(error)[:200]}")
+        case ResponseError():  # Redis did answer; its reason (OOM, READONLY, ...) holds none of our data
+            return StoreUnavailable(f"Redis refused: {str(error)[:200]}")
+        case _ if refused := untrusted(error):
+            return StoreUnavailable(f"Redis's certificate is refused: {refused}")
+        case _:
+            return StoreUnavailable(f"Redis does not answer: {type(error).__name__}")
+
+
+@contextlib.asynccontextmanager
+async def guard(deadline_s: float = DEADLINE_S) -> AsyncIterator[None]:
+    """Bound what happens inside, and say ``StoreUnavailable`` whenever Redis is the reason for a
+    failure.
+
+    A change that was cut off may have happened all the same; every script may be sent twice.
+    """
+    try:
+        async with asyncio.timeout(deadline_s):
+            with closed_is_lost():
+                yield
+    except ResponseError as error:
+        raise unavailable(error) from None
+    except (RedisError, OSError, TimeoutError) as error:
+        raise unavailable(error) from error
+
+
+class RedisAccess:
+    """All access of the store to Redis.
+
+    Every method raises ``StoreUnavailable`` within *deadline_s*.
+
+    A key that holds another type than it must (a hand in Redis, another application) would fail
+    every call that touches it. It is put into the quarantine of its partition, once, and the call
+    is sent again, also where several are damaged.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        *,
+        parallel: int = PARALLEL,
+        deadline_s: float = DEADLINE_S,
+        wait: ReplicaWait | None = None,
+        clock: Clock = lambda: datetime.now(UTC),
+    ) -> None:
+        self._client = client
+        self._deadline_s = deadline_s
+        # A cluster has turns of its own for each node: one that hangs must not take all of them.
+        self._turns = asyncio.Semaphore(parallel) if isinstance(client, Redis) else None
+        self._wait = wait
+        self._waits_for_disk = wait is not None and wait.local_fsync
+        self._clock = clock
+
+    @property
+    def confirms(self) -> bool:
+        """Does a change that was made count only once others have it, too?"""
+        return self._wait is not None
+
+    async def run(self, command: Command) -> Any:
+        """Send one command and give its answer."""
+        async with self._turn():
+            answer = await self._try(command)
+            mended = _MENDED_AT_ONCE
+            while mended and await self._mended(command, answer):
+                mended -= 1
+                answer = await self._try(command)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+    async def run_confirmed(self, command: Command) -> Any:
+        """Send a change that somebody will be told of; raises ``Unconfirmed`` where not enough
+        others have it in time.
+
+        The change must write something also when it is sent again, or there is nothing that a
+        replica could confirm.
+        """
+        if self._wait is None:
+            return await self.run(command)
+        async with self._turn():
+            for_disk = self._waits_for_disk
+            answer, confirmed = await self._follow(command, self._wait.command(aof=for_disk))
+            if isinstance(answer, NoScriptError):
+                command = with_text(command)
+                answer, confirmed = await self._follow(command, self._wait.command(aof=for_disk))
+            mended = _MENDED_AT_ONCE
+            while mended and await self._mended(command, answer):
+                mended -= 1
+                answer, confirmed = await self._follow(command, self._wait.command(aof=for_disk))
+            if for_disk and _is_unknown(
+                confirmed
+            ):  # an older Redis, of which ``durability`` told the administrator
+                for_disk = self._waits_for_disk = False
+                answer, confirmed = await self._follow(command, self._wait.command(aof=False))
+            for one in (answer, confirmed):
+                if isinstance(one, Exception):
+                    raise one
+        local, replicas = confirmed if for_disk else (1, confirmed)
+        if replicas < self._wait.replicas:
+            raise Unconfirmed(
+                f"{replicas} of {self._wait.replicas} replicas confirmed a change in time"
+            )
+        if local < 1:
+            raise Unconfirmed("Redis did not have a change on its disk in time")
+        return answer
+
+    async def _follow(self, command: Command, follower: Command) -> tuple[Any, Any]:
+        if isinstance(self._client, ClusterClient):
+            return await self._client.send_followed(command, follower)
+        answer, confirmed = await pipeline(self._client, [command, follower])
+        return answer, confirmed
+
+    async def run_all(self, commands: Sequence[Command]) -> list[Any]:
+        """Send commands together, each by itself (no transaction), and give their answers in order."""
+        answers = await self._send_all(commands, patient=True)
+        for answer in answers:
+            if isinstance(answer, Exception):
+                raise unavailable(answer)
+        return answers
+
+    async def run_each(self, commands: Sequence[Command]) -> list[Any]:
+        """The same, but where one fails its answer is the ``StoreUnavailable``, and the others have
+        theirs.
+
+        What does not answer at once is not asked again: made for callers that come back anyway.
+        """
+        answers = await self._send_all(commands, patient=False)
+        return [
+            unavailable(answer) if isinstance(answer, Exception) else answer for answer in answers
+        ]
+
+    async def _send_all(self, commands: Sequence[Command], *, patient: bool) -> list[Any]:
+        if not commands:
+            return []
+        async with self._turn():
+            answers = await self._send(commands, patient=patient)
+            asked: Sequence[int] = range(len(commands))
+            for _ in range(1 + _MENDED_AT_ONCE):
+                again = {
+                    index: with_text(commands[index])
+                    for index in asked
+                    if isinstance(answers[index], NoScriptError)
+                }
+                again |= {
+                    index: commands[index]
+                    for index in asked
+                    if index not in again and await self._mended(commands[index], answers[index])
+                }
+                if not again:
+                    break
+                for index, answer in zip(
+                    again, await self._send([*again.values()], patient=patient), strict=True
+                ):
+                    answers[index] = answer
+                asked = [*again]
+            return answers
+
+    async def _send(self, commands: Sequence[Command], *, patient: bool) -> list[Any]:
+        if not commands:
+            return []
+        if isinstance(self._client, ClusterClient):  # each partition may live on another node
+            return await self._client.send(commands, patient=patient)
+        return await pipeline(self._client, commands)
+
+    async def _try(self, command: Command) -> Any:
+        """Its answer, or how Redis refused."""
+        try:
+            try:
+                return await self._client.execute_command(*command)
+            except NoScriptError:
+                return await self._client.execute_command(*with_text(command))
+        except ResponseError as error:
+            return error
+
+    async def _mended(self, command: Command, answer: object) -> bool:
+        """Whether a damaged key was the reason for this answer, and is out of the way now."""
+        damage = _damage(command, answer)
+        if damage is None:
+            return False
+        kind, key = damage
+        place = key_names.split(key)
+        if place is None:  # a short cut outside of the partitions: nothing depends on it
+            await self._try(("DEL", key))
+            return True
+        names, name = place
+        note = quarantine.note(self._clock(), "key", f"must hold a {kind}")
+        arguments: list[str | bytes | int] = [kind, f"key:{name}", note, quarantine.LIFE_MS]
+        call = lua_scripts.PUT_KEY_ASIDE.call(
+            [key, names.put_aside(name), names.quarantine], arguments
+        )
+        if await self._try(call) == 1:
+            log.error("quarantine.added", what="key", key=key, reason=f"must hold a {kind}")
+        return True
+
+    @contextlib.asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        async with guard(self._deadline_s), self._turns or contextlib.nullcontext():
+            yield
+
+    async def scan(self, pattern: str) -> AsyncIterator[str]:
+        """The keys that match, of every node, some perhaps twice; each step is bounded by itself.
+
+        A node that does not answer is left out, and the log says so; if none does, that is raised.
+        """
+        async for batch in self.scan_in_batches(pattern):
+            for key in batch:
+                yield key
+
+    async def scan_in_batches(self, pattern: str, count: int = 500) -> AsyncIterator[list[str]]:
+        """The same in batches, as they come; keys that are no text are left out."""
+        async with guard(self._deadline_s):
+            nodes = await self._writable()
+        failures: list[StoreUnavailable] = []
+        for node in nodes:
+            cursor: int | None = None
+            while cursor != 0:
+                try:
+                    async with guard(self._deadline_s):
+                        cursor, found = await node.scan(cursor or 0, match=pattern, count=count)
+                except StoreUnavailable as error:
+                    log.warning("scan.incomplete", error=str(error))
+                    failures.append(error)
+                    break
+                yield [text for key in found if (text := _text(key)) is not None]
+        if failures and len(failures) == len(nodes):
+            raise failures[0]
+
+    async def ping(self) -> None:
+        """Return if Redis answers at once."""
+        async with guard(PING_S):
+            await self._client.ping()
+
+    async def times(self, monotonic: Monotonic) -> list[Reading]:
+        """What time it is at each node that takes writes, as far as they answer at once."""
+
+        async def ask(node: Redis) -> Reading | None:
+            asked_at = monotonic()
+            try:
+                async with guard(PING_S / 2):
+                    seconds, micros = await node.time()
+            except StoreUnavailable:
+                return None
+            at = datetime.fromtimestamp(int(seconds), UTC) + timedelta(microseconds=int(micros))
+            return Reading(asked_at, monotonic(), at)
+
+        async with guard(PING_S):
+            readings = await asyncio.gather(*(ask(node) for node in await self._writable()))
+        return [reading for reading in readings if reading is not None]
+
+    async def settings(self, *names: str) -> list[dict[str | None, str | None]] | None:
+        """What every node that takes writes and answers says of these settings; None: one does not
+        say.
+
+        Raises ``StoreUnavailable`` where none answers.
+        """
+        try:
+            return await self._of_each_node(lambda node: _settings_of(node, names))
+        except ResponseError:
+            return None
+
+    async def replicas_among_us(self) -> bool:
+        """Is a node that we write to a replica, which takes no writes?"""
+        try:
+            infos = await self._of_each_node(lambda node: node.info("replication"))
+        except ResponseError:
+            return False
+        return any(info.get("role") in ("slave", "replica") for info in infos)
+
+    async def _of_each_node(self, ask: Callable[[Redis], Awaitable[T]]) -> list[T]:
+        """The answers of the nodes that answer; raises ``ResponseError`` where one refuses."""
+        async with guard(self._deadline_s):
+            nodes = await self._writable()
+        answers: list[T] = []
+        failures: list[StoreUnavailable] = []
+        for node in nodes:
+            try:
+                async with asyncio.timeout(self._deadline_s):
+                    with closed_is_lost():
+                        answers.append(await ask(node))
+            except ResponseError:
+                raise
+            except (RedisError, OSError, TimeoutError) as error:
+                failures.append(unavailable(error))
+        if failures and not answers:
+            raise failures[0]
+        return answers
+
+    async def lacks_waitaof(self) -> bool:
+        """Is a node to be asked for WAITAOF that does not know it?"""
+        if self._wait is None or not self._wait.local_fsync:
+            return False
+        async with guard(self._deadline_s):
+            for node in await self._writable():
+                (answer,) = await pipeline(node, [("WAITAOF", 0, 0, 1)])
+                if _is_unknown(answer):
+                    return True
+        return False
+
+    async def _writable(self) -> list[Redis]:
+        return (
+            await self._client.primaries()
+            if isinstance(self._client, ClusterClient)
+            else [self._client]
+        )
+
+    async def shutdown(self) -> None:
+        """Stop the server: only for one that is our own."""
+        async with guard(self._deadline_s):
+            for node in await self._writable():
+                await node.shutdown(nosave=True)
+
+
+def _damage(command: Command, answer: object) -> tuple[str, str] | None:
+    """The type that a key must have, and the key; None: that is not why the command failed."""
+    if not isinstance(answer, ResponseError):
+        return None
+    words = str(answer).split(" ", 2)
+    if words[0] == "DAMAGED" and words[-1] in command:
+        return words[1], words[2]
+    if words[0] == "WRONGTYPE" and command[0] in _TYPES:
+        return _TYPES[command[0]], str(command[1])
+    return None
+
+
+def _text(key: Any) -> str | None:
+    try:
+        return str(key, "utf-8")
+    except UnicodeDecodeError:
+        return None
+
+
+def _is_unknown(answer: object) -> bool:
+    return isinstance(answer, ResponseError) and "unknown command" in str(answer)
+
+
+async def _settings_of(node: Redis, names: Sequence[str]) -> dict[str | None, str | None]:
+    found: dict[str | None, str | None] = {}
+    for name in names:  # one by one: Redis 6 takes no more
+        found |= await node.config_get(name)
+    return found

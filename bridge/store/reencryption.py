@@ -1,0 +1,141 @@
+"""Renewing what is encrypted at rest, after the keys were changed or when encryption is switched
+on.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+from bridge.errors import RecordUnreadable
+from bridge.store import key_names, lua_scripts, record_codec
+from bridge.store.redis_access import RedisAccess
+
+_TOGETHER: Final = 100
+_TRIES: Final = 20
+"""Each is lost only to a daemon that writes the same value at the same instant, and it writes with
+the newest key too.
+"""
+
+
+@dataclass(slots=True)
+class Tally:
+    """What became of one kind of value: *renewed*, *current* (nothing to do), and why some were
+    *left* as they were.
+    """
+
+    renewed: int = 0
+    current: int = 0
+    left: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a value stands, and how it is renewed; *renew* gives None where nothing is to be done."""
+
+    name: str
+    key: str
+    renew: Callable[[bytes, record_codec.Cipher, str], bytes | None]
+    field: str = ""
+
+    def reading(self) -> lua_scripts.Command:
+        return ("HGET", self.key, self.field) if self.field else ("GET", self.key)
+
+
+class Reencryption:
+    """Seals every record, dead letter and attempt log with the newest key, beside running daemons.
+
+    Only the sealed part changes, by compare-and-set: no time, no task, and no value's life. May be
+    repeated at will.
+    """
+
+    def __init__(self, commands: RedisAccess, *, prefix: str, cipher: record_codec.Cipher) -> None:
+        self._commands = commands
+        self._cipher = cipher
+        self._keys = key_names.all_keys(prefix)
+        self._pattern = key_names.invitation_pattern(prefix)
+
+    async def run(self) -> dict[str, Tally]:
+        """Renew everything; gives what became of ``records``, ``dead_letters`` and
+        ``attempt_logs``.
+        """
+        return {
+            "records": await self._renew_all(self._records()),
+            "dead_letters": await self._renew_all(self._dead_letters()),
+            "attempt_logs": await self._renew_all(self._attempt_logs()),
+        }
+
+    async def _records(self) -> AsyncIterator[_Place]:
+        seen: set[str] = set()
+        async for key in self._commands.scan(self._pattern):
+            if key not in seen:
+                seen.add(key)
+                yield _Place(key_names.invitation_in(key), key, _renewed_record)
+
+    async def _dead_letters(self) -> AsyncIterator[_Place]:
+        for names in self._keys:
+            for task in await self._commands.run(("ZRANGE", names.dead, 0, -1)):
+                name = task.decode("utf-8", "backslashreplace")
+                yield _Place(name, names.dead_letter(name), record_codec.reseal_dead_letter)
+
+    async def _attempt_logs(self) -> AsyncIterator[_Place]:
+        for names in self._keys:
+            for task in await self._commands.run(("HKEYS", names.tasks)):
+                name = task.decode("utf-8", "backslashreplace")
+                yield _Place(name, names.tasks, _renewed_entry, name)
+
+    async def _renew_all(self, places: AsyncIterator[_Place]) -> Tally:
+        tally = Tally()
+        batch: list[_Place] = []
+        async for place in places:
+            batch.append(place)
+            if len(batch) >= _TOGETHER:
+                await self._renew(batch, tally)
+                batch.clear()
+        await self._renew(batch, tally)
+        return tally
+
+    async def _renew(self, places: list[_Place], tally: Tally) -> None:
+        for turn in itertools.count(1):
+            values = await self._commands.run_all([place.reading() for place in places])
+            calls: list[tuple[_Place, lua_scripts.Command]] = []
+            for place, value in zip(places, values, strict=True):
+                if value is None:
+                    continue  # gone meanwhile
+                try:
+                    with record_codec.making_sense(place.name):
+                        fresh = place.renew(value, self._cipher, place.name)
+                except RecordUnreadable as error:
+                    tally.left.append(str(error))
+                    continue
+                if fresh is None:
+                    tally.current += 1
+                else:
+                    calls.append(
+                        (place, lua_scripts.RESEAL.call([place.key], [value, fresh, place.field]))
+                    )
+            answers = await self._commands.run_all([call for _, call in calls])
+            places = [place for (place, _), done in zip(calls, answers, strict=True) if not done]
+            tally.renewed += len(calls) - len(places)
+            if not places:
+                return
+            if turn == _TRIES:
+                tally.left += [
+                    f"{place.name} is being changed all the time; try again" for place in places
+                ]
+                return
+
+
+def _renewed_record(value: bytes, cipher: record_codec.Cipher, owner: str) -> bytes | None:
+    version, nonce, data = value.split(b"|", 2)
+    fresh = record_codec.reseal_invitation(data, cipher, owner)
+    return None if fresh is None else b"|".join((version, nonce, fresh))
+
+
+def _renewed_entry(value: bytes, cipher: record_codec.Cipher, owner: str) -> bytes | None:
+    """An entry of the hash ``tasks``, see common.lua; the attempt log is its last part."""
+    *head, history = value.split(b"|", 5)
+    fresh = record_codec.reseal_notes(history, cipher, owner)
+    return None if fresh is None else b"|".join((*head, fresh))

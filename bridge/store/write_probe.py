@@ -1,0 +1,82 @@
+"""Does Redis take writes? Anybody may ask, so no more than ten writes a second come of it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from bridge.errors import StoreUnavailable
+from bridge.single_flight import SingleFlight
+from bridge.store import key_names
+from bridge.store.redis_access import RedisAccess
+
+KEPT_S: Final = 0.1
+_LIFE_MS: Final = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class WriteState:
+    """*refusal*: why no partition takes writes; None: some do.
+
+    *missing*: why these do not, by name.
+    """
+
+    refusal: str | None = None
+    missing: Mapping[str, str] = field(default_factory=dict)
+
+
+class WriteProbe:
+    """Writes a small key to every partition.
+
+    One that only reads (a replica, a full memory or disk) is no place for results.
+    """
+
+    def __init__(
+        self, commands: RedisAccess, *, prefix: str, monotonic: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._commands = commands
+        self._keys = key_names.all_keys(prefix)
+        self._monotonic = monotonic
+        self._flights: SingleFlight[str, WriteState] = SingleFlight()
+        self._known: tuple[float, WriteState] | None = None
+
+    async def look(self) -> WriteState:
+        """How it is now; of the writes, how it was a moment ago at most.
+
+        Whoever asks meanwhile shares the answer.
+        """
+        if self._known is not None and self._monotonic() - self._known[0] < KEPT_S:
+            return await self._if_there(self._known[1])
+        # In turn, each would wait for all before it wherever a part of Redis hangs.
+        return await self._flights.run("writes", self._look)
+
+    async def _if_there(self, writes: WriteState) -> WriteState:
+        try:
+            await self._commands.ping()
+        except StoreUnavailable as error:
+            return WriteState(refusal=str(error))
+        return writes
+
+    async def _look(self) -> WriteState:
+        writes = await self._ask()
+        # Only good news are kept: whoever has made room wants to see it at once.
+        self._known = (self._monotonic(), writes) if writes == WriteState() else None
+        return writes
+
+    async def _ask(self) -> WriteState:
+        try:
+            answers = await self._commands.run_each(
+                [("SET", names.probe, "1", "PX", _LIFE_MS) for names in self._keys]
+            )
+        except StoreUnavailable as error:
+            return WriteState(refusal=str(error))
+        missing = {
+            f"p{number:x}": str(answer)
+            for number, answer in enumerate(answers)
+            if isinstance(answer, StoreUnavailable)
+        }
+        if len(missing) == len(answers):
+            return WriteState(refusal=next(iter(missing.values())))
+        return WriteState(missing=missing)

@@ -1,0 +1,61 @@
+"""The admin listener has no login, so no page of somebody else's may speak to it through an
+operator's browser.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Collection
+from urllib.parse import urlsplit
+
+from aiohttp import hdrs, web
+from aiohttp.typedefs import Middleware
+
+from bridge.errors import Forbidden
+from bridge.web.routing import Handler
+
+_READING = ("GET", "HEAD", "OPTIONS")
+
+
+def guard(names: Collection[str]) -> Middleware:
+    """Refuse hosts other than *names*, this machine and plain addresses, and posts that another
+    site's page makes.
+
+    A foreign page reaches us by a name of its own that it points here (DNS rebinding): an address
+    in ``Host`` is no such name, and neither is a missing ``Host``, which no browser leaves out.
+    """
+    known = {"localhost", socket.gethostname().lower(), *names}
+
+    @web.middleware
+    async def handle(request: web.Request, handler: Handler) -> web.StreamResponse:
+        given = request.headers.get(hdrs.HOST)
+        if given is not None and not _is_ours(given, known):
+            raise Forbidden(
+                "The Host header names neither this machine nor an address; whoever runs the bridge lists"
+                " further names in admin_hosts."
+            )
+        if request.method not in _READING and _is_foreign(request, given):
+            raise Forbidden("This was sent by another site's page.")
+        return await handler(request)
+
+    return handle
+
+
+def _is_ours(host: str, known: Collection[str]) -> bool:
+    try:
+        name = (urlsplit(f"//{host}").hostname or "").removesuffix(".")
+        if name in known or name.endswith(".localhost"):
+            return True
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_foreign(request: web.Request, host: str | None) -> bool:
+    """Browsers say where a post comes from; what is no browser says nothing."""
+    if request.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none"):
+        return True
+    origin = request.headers.get(hdrs.ORIGIN)
+    return origin is not None and origin.partition("://")[2] != host

@@ -1,0 +1,30 @@
+"""Typed keys under which handlers find what they need; a leaf, so that nobody has to import
+``app``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from aiohttp import web
+from aiohttp.web_protocol import RequestHandler
+
+from bridge.core.customers import Customer, CustomerDirectory
+from bridge.errors import BridgeError
+from bridge.service import Services
+from bridge.web.rate_limits import Turns
+
+SERVICES = web.AppKey("services", Services)
+CUSTOMERS: web.AppKey[Callable[[], CustomerDirectory]] = web.AppKey("customers")
+DRAINING: web.AppKey[Callable[[], bool]] = web.AppKey("draining")
+NOT_READY_REASON: web.AppKey[Callable[[], str | None]] = web.AppKey("obstacle")
+SEEN_CONNECTIONS: web.AppKey[set[RequestHandler]] = web.AppKey("heard")
+TURNS: web.AppKey[Turns] = web.AppKey("turns")
+CUSTOMER = web.RequestKey("customer", Customer)
+EXPECTS_BODY = web.RequestKey("expects", bool)
+FAILURE = web.RequestKey("failure", BridgeError)
+"""Why the answer is no success, for the log: what a page says is for people."""
+BODY_READ = web.RequestKey("read", bool)
+"""There if the body was taken in to its end."""
+REQUEST_ID = web.RequestKey("request_id", str)
+ROUTE = web.RequestKey("route", str)

@@ -1,0 +1,131 @@
+"""Errors as RFC 9457 problems: the one table from error to status."""
+
+from __future__ import annotations
+
+import orjson
+from aiohttp import web
+
+from bridge import errors
+from bridge.core.redaction import redact_unknown_words
+
+_TABLE: dict[type[Exception], tuple[int, str]] = {
+    errors.InvalidRequest: (400, "The request is not valid"),
+    errors.UnknownTest: (400, "Unknown test"),
+    errors.CallbackNotAllowed: (400, "This callback is not allowed"),
+    errors.NeverIssued: (400, "Unknown invitation"),
+    errors.Unauthorized: (401, "A valid bearer token is needed"),
+    errors.BadSignature: (401, "The signature does not fit"),
+    errors.Forbidden: (403, "Not from here"),
+    errors.NotEnabled: (404, "Not enabled"),
+    errors.UnknownInvitation: (404, "Unknown invitation"),
+    errors.SlowBody: (408, "The body came too slowly"),
+    errors.Gone: (410, "Deleted"),
+    errors.BodyTooLarge: (413, "The body is too large"),
+    errors.UnsupportedEncoding: (415, "Compressed bodies are not accepted"),
+    errors.TooManyRequests: (429, "Too many requests"),
+    errors.Overloaded: (503, "Too much at once"),
+    errors.Busy: (503, "Busy with the same request"),
+    errors.Refused: (502, "Equalture refused"),
+    errors.ContractBroken: (502, "Equalture's answer cannot be used"),
+    errors.NotConfirmed: (502, "Not confirmed by Equalture yet"),
+    errors.Unavailable: (503, "Equalture cannot be reached"),
+    errors.OutcomeUnknown: (504, "Equalture gave no usable answer"),
+    errors.CustomerSetAside: (503, "This customer is not served for now"),
+    errors.StoreUnavailable: (503, "The store cannot be reached"),
+    errors.BridgeError: (500, "Internal error"),
+    errors.RecordUnreadable: (503, "The record cannot be read"),
+    errors.RecordDamaged: (503, "The record is damaged"),
+    errors.RecordTooNew: (503, "Written by a newer version of the bridge"),
+    errors.RecordSealed: (503, "Encrypted with a key that is not listed"),
+}
+CODES = tuple(dict.fromkeys(getattr(error, "code", "internal_error") for error in _TABLE))
+_RETRY_AFTER_S = 5
+EXCERPT_LENGTH = 600
+"""Characters of Equalture's refusal that are passed on: every field of an applicant, each with two
+complaints.
+"""
+_OWN_AFFAIRS: dict[type[errors.BridgeError], str] = {
+    errors.StoreUnavailable: "The store does not answer, so nothing was accepted; please try again later.",
+    errors.RecordUnreadable: "What is stored cannot be read for now; please try again later.",
+}
+"""What callers hear of the bridge's own troubles; the reason is for the log and the admin listener.
+"""
+_UPSTREAM_WORDS: dict[type[errors.UpstreamError], str] = {
+    errors.Refused: "Equalture does not accept this, and a repeat will not help",
+    errors.ContractBroken: "Equalture answered, but not with what it documents",
+    errors.Unavailable: "Equalture cannot be asked right now, so nothing was done; please try again later",
+    errors.OutcomeUnknown: (
+        "Equalture gave no usable answer, so this may or may not have been done; a repeat is safe, and goes on with the same"
+        " invitation"
+    ),
+}
+
+
+def of_error(error: errors.BridgeError) -> web.Response:
+    """The problem that tells the caller of *error* what to do."""
+    kind = next(kind for kind in type(error).__mro__ if kind in _TABLE)
+    status, title = _TABLE[kind]
+    headers = {}
+    if isinstance(error, errors.Unauthorized):
+        headers["WWW-Authenticate"] = "Bearer"
+    if isinstance(error, errors.UnsupportedEncoding):
+        headers["Accept-Encoding"] = "identity"
+    if status in (429, 503):
+        headers["Retry-After"] = str(_retry_after(error))
+    fields = error.errors if isinstance(error, errors.InvalidRequest) else None
+    return problem(status, code_of(error), title, _detail(error), fields, headers)
+
+
+def code_of(error: errors.BridgeError) -> str:
+    """The stable name of what went wrong."""
+    return getattr(error, "code", "internal_error")
+
+
+def bug() -> web.Response:
+    """What is answered where the bridge itself is wrong."""
+    return problem(500, "internal_error", "Internal error", "A bug in the bridge; see its log.")
+
+
+def problem(
+    status: int,
+    code: str,
+    title: str,
+    detail: str,
+    fields: dict[str, list[str]] | None = None,
+    headers: dict[str, str] | None = None,
+) -> web.Response:
+    """A problem+json response; *fields* become ``errors``."""
+    body: dict[str, object] = {
+        "type": f"/docs#{code}",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "code": code,
+    }
+    if fields:
+        body["errors"] = fields
+    return web.Response(
+        body=orjson.dumps(body),
+        status=status,
+        headers=headers,
+        content_type="application/problem+json",
+    )
+
+
+def _detail(error: errors.BridgeError) -> str:
+    for kind, words in _OWN_AFFAIRS.items():
+        if isinstance(error, kind):
+            return words
+    if not isinstance(error, errors.UpstreamError):
+        return str(error)
+    words = next(_UPSTREAM_WORDS[kind] for kind in type(error).__mro__ if kind in _UPSTREAM_WORDS)
+    detail = f"{words} ({error.operation}: {error.detail})."
+    if isinstance(error, errors.Refused) and error.excerpt:
+        # The call may have been one that knows no names, and so could not look for them.
+        detail += f" Equalture says: {redact_unknown_words(error.excerpt)[:EXCERPT_LENGTH]}"
+    return detail
+
+
+def _retry_after(error: errors.BridgeError) -> int:
+    wanted = getattr(error, "retry_after_s", None)
+    return max(1, round(wanted)) if wanted else _RETRY_AFTER_S

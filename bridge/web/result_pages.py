@@ -1,0 +1,282 @@
+"""Pages for people: what a recruiter, a colleague or a candidate sees behind the bridge's links."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
+from importlib import resources
+from types import MappingProxyType
+from urllib.parse import urlsplit
+
+import jinja2
+from aiohttp import web
+from markupsafe import Markup
+
+from bridge.core.invitation import Invitation, State
+from bridge.core.links import LinkPurpose
+from bridge.core.score import score_fields
+from bridge.errors import BridgeError, Gone, UnknownInvitation
+from bridge.report import pdf
+from bridge.web.app_keys import SERVICES
+from bridge.web.routing import Endpoint
+from bridge.web.translations import TRANSLATIONS, language
+
+_RETRY_AFTER_S = "10"
+_TOLD: Mapping[type[BridgeError], tuple[str, int]] = {
+    UnknownInvitation: ("unknown", 404),
+    Gone: ("gone", 410),
+}
+"""The page and status of an error; of every other error the page is "later"."""
+
+
+class PageTemplates:
+    """Renders templates with the headers that every page of ours carries."""
+
+    def __init__(self) -> None:
+        self._environment = jinja2.Environment(
+            loader=jinja2.PackageLoader("bridge.web", "templates"),
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+        )
+        self._css = (
+            resources.files("bridge.web")
+            .joinpath("templates", "page.css")
+            .read_text("utf-8")
+            .strip()
+        )
+        digest = hashlib.sha256(self._css.encode()).digest()
+        self._style = f"'sha256-{base64.b64encode(digest).decode()}'"
+
+    def html(
+        self,
+        template: str,
+        *,
+        status: int = 200,
+        lang: str = "en",
+        form_to: str | None = None,
+        values: Mapping[str, object] = MappingProxyType({}),
+        **more: object,
+    ) -> web.Response:
+        """A page.
+
+        *form_to*: origin to which its form may lead in the end (browsers judge redirects of forms
+        too).
+        """
+        css = Markup(self._css)  # noqa: S704 - a file of this package
+        text = self._environment.get_template(template).render(css=css, lang=lang, **values, **more)
+        form = f"'self' {form_to}" if form_to else "'none'"
+        policy = f"default-src 'none'; style-src {self._style}; form-action {form}; frame-ancestors 'none'; base-uri 'none'"
+        headers = {**private_headers(), "Content-Security-Policy": policy}
+        return web.Response(text=text, status=status, content_type="text/html", headers=headers)
+
+    def message(self, name: str, *, status: int, lang: str = "en") -> web.Response:
+        """A page that says one thing; *name* is a key of the word table."""
+        words = TRANSLATIONS[lang]
+        response = self.html(
+            "message.html",
+            status=status,
+            lang=lang,
+            title=words[f"{name}_title"],
+            text=words[f"{name}_text"],
+        )
+        if status == 503:
+            response.headers["Retry-After"] = _RETRY_AFTER_S
+        return response
+
+
+def private_headers() -> dict[str, str]:
+    """For everything behind a link that is a secret: no cache, no referrer, no index, no guessing
+    of types.
+    """
+    return {
+        "Cache-Control": "no-store",
+        "Referrer-Policy": "no-referrer",
+        "X-Robots-Tag": "noindex, nofollow",
+        "X-Content-Type-Options": "nosniff",
+    }
+
+
+class PageHandlers:
+    """Link in, page out."""
+
+    def __init__(self, pages: PageTemplates) -> None:
+        self._pages = pages
+
+    def refusal(self, request: web.Request, error: BridgeError) -> web.Response:
+        """An error as a page: whoever clicks a link reads no problem+json."""
+        name, status = next(
+            (told for kind, told in _TOLD.items() if isinstance(error, kind)), ("later", 503)
+        )
+        return self._pages.message(name, status=status, lang=_asked_language(request))
+
+    async def share(self, request: web.Request) -> web.StreamResponse:
+        """Lead a colleague to a fresh public link; whoever only looks whether there is one causes
+        no call for it.
+        """
+        links = request.app[SERVICES].links
+        if request.method == "HEAD":
+            await links.look(request.match_info["token"])
+            return web.Response(status=200, headers=private_headers())
+        if "prefetch" in request.headers.get("Sec-Purpose", ""):
+            return self._pages.message("later", status=503, lang=_asked_language(request))
+        url = await links.share(request.match_info["token"])
+        return web.Response(status=302, headers={**private_headers(), "Location": url})
+
+    async def result(self, request: web.Request) -> web.StreamResponse:
+        """Show state, test and result to a recruiter."""
+        invitation, customer = await request.app[SERVICES].links.result(request.match_info["token"])
+        lang = language(customer.equalture.locale)
+        return self._pages.html("result.html", lang=lang, values=_result_values(invitation, lang))
+
+    async def report(self, request: web.Request) -> web.StreamResponse:
+        """The result as a PDF."""
+        links = request.app[SERVICES].links
+        invitation, customer = await links.result(request.match_info["token"], LinkPurpose.REPORT)
+        if invitation.state is not State.COMPLETED or not customer.results.report:
+            raise UnknownInvitation("There is no report.")
+        lang = language(customer.equalture.locale)
+        values = _result_values(invitation, lang)
+        raw = pdf.render(
+            str(values["title"]), _facts(values, TRANSLATIONS[lang]), _rows(invitation)
+        )
+        headers = {**private_headers(), "Content-Disposition": 'inline; filename="report.pdf"'}
+        return web.Response(body=raw, content_type="application/pdf", headers=headers)
+
+    async def start(self, request: web.Request) -> web.StreamResponse:
+        """One button in front of a one-time link: mail scanners follow links, but press no buttons."""
+        invitation, customer, url = await request.app[SERVICES].links.start(
+            request.match_info["token"]
+        )
+        lang = _asked_language(request, customer.equalture.locale)
+        if url is None:
+            return self._pages.message("over", status=200, lang=lang)
+        parts = urlsplit(url)
+        words = TRANSLATIONS[lang]
+        return self._pages.html(
+            "start.html",
+            lang=lang,
+            form_to=f"{parts.scheme}://{parts.netloc}",
+            title=invitation.test_name,
+            text=words["start_text"],
+            button=words["start_button"],
+        )
+
+    async def begin(self, request: web.Request) -> web.StreamResponse:
+        """The button was pressed."""
+        _, _, url = await request.app[SERVICES].links.start(request.match_info["token"])
+        if url is None:
+            return self._pages.message("over", status=200, lang=_asked_language(request))
+        return web.Response(status=303, headers={**private_headers(), "Location": url})
+
+
+def endpoints(pages: PageTemplates) -> list[Endpoint]:
+    """The pages with their descriptions."""
+    handlers = PageHandlers(pages)
+    page = "text/html"
+    gone = {404: ("Unknown link.", page), 410: ("Deleted.", page), 503: ("Try later.", page)}
+    token = {"token": "The signed token of the link."}
+
+    def endpoint(
+        method: str,
+        path: str,
+        handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
+        summary: str,
+        responses: Mapping[int, object],
+    ) -> Endpoint:
+        told = {**responses, **gone}
+        return Endpoint(
+            method,
+            path,
+            handler,
+            summary,
+            told,
+            "pages",
+            parameters=token,
+            refusal=handlers.refusal,
+        )
+
+    return [
+        endpoint(
+            "GET",
+            "/share/{token}",
+            handlers.share,
+            "A result for colleagues.",
+            {302: "A fresh public link."},
+        ),
+        endpoint(
+            "GET",
+            "/results/{token}",
+            handlers.result,
+            "A result for recruiters.",
+            {200: ("A page.", page)},
+        ),
+        endpoint(
+            "GET",
+            "/reports/{token}.pdf",
+            handlers.report,
+            "A result as PDF.",
+            {200: ("A PDF.", "application/pdf")},
+        ),
+        endpoint(
+            "GET",
+            "/start/{token}",
+            handlers.start,
+            "Landing page of a test.",
+            {200: ("A page.", page)},
+        ),
+        endpoint(
+            "POST",
+            "/start/{token}",
+            handlers.begin,
+            "Begin the test.",
+            {200: ("The test is over.", page), 303: "To the test."},
+        ),
+    ]
+
+
+def _result_values(invitation: Invitation, lang: str) -> dict[str, object]:
+    words = TRANSLATIONS[lang]
+    result = invitation.result if invitation.state is State.COMPLETED else None
+    shown = (
+        "pending"
+        if invitation.state not in (State.COMPLETED, State.EXPIRED)
+        else str(invitation.state)
+    )
+    return {
+        "title": invitation.test_name,
+        "test": invitation.test_name,
+        "words": words,
+        "state": words[shown],
+        "completed": _shown_time(invitation.completed_at),
+        "deadline": _shown_time(invitation.deadline) if shown == "pending" else None,
+        "fit": score_fields(result, lang)["fit_label"] if result is not None else None,
+        "rows": _rows(invitation),
+        "dashboard": result.dashboard_url if result is not None else None,
+    }
+
+
+def _facts(values: Mapping[str, object], words: Mapping[str, str]) -> list[tuple[str, str]]:
+    pairs = (("state", "state"), ("completed_at", "completed"), ("fit", "fit"))
+    return [(words[word], str(values[key])) for word, key in pairs if values[key]]
+
+
+def _rows(invitation: Invitation) -> list[tuple[str, str]]:
+    result = invitation.result if invitation.state is State.COMPLETED else None
+    if result is None:
+        return []
+    if result.traits:
+        return [
+            (trait.name or trait.code, trait.description or str(trait.score or ""))
+            for trait in result.traits
+        ]
+    return list(result.summary)
+
+
+def _shown_time(at: datetime | None) -> str | None:
+    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC") if at is not None else None
+
+
+def _asked_language(request: web.Request, otherwise: str = "en") -> str:
+    return language(f"{request.headers.get('Accept-Language', '')},{otherwise}")

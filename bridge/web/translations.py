@@ -1,0 +1,56 @@
+"""What the pages say, in German and English."""
+
+from __future__ import annotations
+
+TRANSLATIONS = {
+    "en": {
+        "state": "State",
+        "completed_at": "Completed",
+        "deadline": "Can be taken until",
+        "fit": "Fit",
+        "traits": "Traits",
+        "dashboard": "Open in Equalture (login needed)",
+        "pending": "Not finished yet",
+        "completed": "Completed",
+        "expired": "Expired",
+        "unknown_title": "Nothing here",
+        "unknown_text": "This link is not known. Please open the application in softgarden again.",
+        "gone_title": "Deleted",
+        "gone_text": "These data have been deleted.",
+        "later_title": "Please try again later",
+        "later_text": "The result cannot be fetched right now. Please try again in a few minutes.",
+        "over_title": "This test is over",
+        "over_text": "It has been completed, or its time has run out.",
+        "start_text": "Take your time and make sure that you will not be interrupted. The link to the test works once.",
+        "start_button": "Start the test",
+    },
+    "de": {
+        "state": "Stand",
+        "completed_at": "Abgeschlossen am",
+        "deadline": "Möglich bis",
+        "fit": "Passung",
+        "traits": "Merkmale",
+        "dashboard": "In Equalture öffnen (Anmeldung nötig)",
+        "pending": "Noch nicht abgeschlossen",
+        "completed": "Abgeschlossen",
+        "expired": "Abgelaufen",
+        "unknown_title": "Hier ist nichts",
+        "unknown_text": "Dieser Link ist nicht bekannt. Bitte öffnen Sie die Bewerbung in softgarden noch einmal.",
+        "gone_title": "Gelöscht",
+        "gone_text": "Diese Daten wurden gelöscht.",
+        "later_title": "Bitte später noch einmal versuchen",
+        "later_text": "Das Ergebnis kann gerade nicht abgerufen werden. Bitte versuchen Sie es in einigen Minuten noch einmal.",
+        "over_title": "Dieser Test ist beendet",
+        "over_text": "Er wurde abgeschlossen, oder die Zeit dafür ist abgelaufen.",
+        "start_text": "Nehmen Sie sich Zeit und sorgen Sie für Ruhe. Der Link zum Test funktioniert nur einmal.",
+        "start_button": "Test starten",
+    },
+}
+
+
+def language(preference: str) -> str:
+    """``de`` or ``en``, whichever a locale or an ``Accept-Language`` header names first."""
+    for part in preference.lower().replace(";", ",").split(","):
+        if part.strip()[:2] in TRANSLATIONS:
+            return part.strip()[:2]
+    return "en"

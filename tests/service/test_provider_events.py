@@ -1,0 +1,108 @@
+"""Events of the provider's webhook: hints that name an application by the provider's own id."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from bridge.core.assessment import CreatedApplication
+from bridge.core.invitation import State
+from bridge.core.queueing import TaskKind
+from bridge.service.provider_events import FINISHED, STARTED
+from tests.service.fakes import ACME, NOW, World, make_customer
+
+HOUR = timedelta(hours=1)
+
+
+async def test_started(world: World) -> None:
+    """A start is recorded with its time, or with ours where it names none or one that is yet to
+    come.
+    """
+    for number, (at, expected) in enumerate(
+        ((NOW - HOUR, NOW - HOUR), (None, NOW), (NOW + HOUR, NOW)), start=1
+    ):
+        one = await world.invited(f"application-{number}")
+        assert (
+            await world.events.take(ACME, f"event-{number}", STARTED, f"ref-{number}", at)
+            == "taken"
+        )
+        begun = await world.load(one)
+        assert (begun.state, begun.started_at) == (State.STARTED, expected)
+
+
+async def test_finished(world: World) -> None:
+    """An end makes a check due at once, which brings the result."""
+    one = await world.invited()
+    woken = world.woken
+    assert await world.events.take(ACME, "event-1", FINISHED, "ref-1", None) == "taken"
+    assert world.woken == woken + 1
+    await world.work()
+    assert (await world.load(one)).state is State.COMPLETED
+
+
+async def test_repeated(world: World) -> None:
+    """An event that comes again is told as repeated and does no harm."""
+    one = await world.invited()
+    outcomes = [await world.events.take(ACME, "event-1", FINISHED, "ref-1", None) for _ in range(3)]
+    assert outcomes == ["taken", "repeated", "repeated"]
+    await world.work()
+    await world.work()
+    assert (await world.load(one)).state is State.COMPLETED
+    assert len(world.notifier.script.calls) == 1
+    assert (
+        await world.events.take(make_customer("globex"), "event-1", FINISHED, None, None)
+        == "ignored"
+    )
+
+
+@pytest.mark.parametrize("word", [STARTED, FINISHED])
+async def test_early(world: World, word: str) -> None:
+    """An event that overtakes the create's answer is acted upon as soon as the application is
+    known.
+    """
+
+    async def create(*_: str) -> CreatedApplication:
+        assert await world.events.take(ACME, "event-1", word, "ref-7", None) == "unknown"
+        return CreatedApplication("ref-7", "https://equalture.example.com/test/7")
+
+    world.provider.script.on("create", create)
+    one = await world.load(await world.invited())
+    if word == STARTED:
+        assert one.state is State.STARTED
+    else:
+        assert await world.work() == 1
+        assert (await world.load(one)).state is State.COMPLETED
+
+
+async def test_unknown_and_strange(world: World) -> None:
+    """Events of unknown applications, of other kinds, or without an application are taken note of
+    and change nothing.
+    """
+    one = await world.invited()
+    before = await world.load(one)
+    assert await world.events.take(ACME, "event-1", FINISHED, "ref-99", None) == "unknown"
+    assert await world.events.take(ACME, "event-2", "something_else", "ref-1", None) == "ignored"
+    assert await world.events.take(ACME, "event-3", FINISHED, None, None) == "ignored"
+    assert await world.load(one) == before
+
+
+async def test_another_customers_application(world: World) -> None:
+    """A customer's event never touches another customer's invitation."""
+    globex = make_customer("globex")
+    world.customers["globex"] = globex
+    one = await world.invited()
+    assert await world.events.take(globex, "event-1", FINISHED, "ref-1", None) == "unknown"
+    await world.references.remember("globex", "ref-1", one.id)
+    assert await world.events.take(globex, "event-2", FINISHED, "ref-1", None) == "unknown"
+    assert (await world.load(one)).unverified_report is None
+
+
+async def test_after_deletion(world: World) -> None:
+    """An event about a deleted candidate changes nothing and is answered as fine."""
+    one = await world.invited()
+    await world.erasure.erase(ACME, one.id)
+    before = await world.load(one)
+    assert await world.events.take(ACME, "event-1", STARTED, "ref-1", None) == "unknown"
+    assert await world.load(one) == before
+    assert TaskKind.CHECK not in world.kinds()

@@ -1,0 +1,266 @@
+"""The stored form: everything comes back, nothing is wasted, other versions are known."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Iterator
+from copy import deepcopy
+from dataclasses import MISSING, fields, replace
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import orjson
+import pytest
+
+from bridge.core.assessment import Result, Trait
+from bridge.core.invitation import Attempt, CreateOutcome, Invitation, State, UnverifiedReport
+from bridge.core.queueing import AttemptNote, DeadLetter, TaskKind
+from bridge.errors import RecordDamaged, RecordSealed, RecordTooNew
+from bridge.store import record_codec
+from tests.store.conformance import NOW, invitation
+
+RESULT = Result(
+    fit="strong",
+    dashboard_url="https://equalture.example/1",
+    summary=(("Mut", "groß"), ("", "")),
+    traits=(
+        Trait("t1", "Mut", 4, "wie mutig", "high", (3, 4, 5)),
+        Trait("t2", "Ruhe"),
+        Trait("", "", 0),
+    ),
+)
+
+
+def full() -> Invitation:
+    """A record in which no field has its default."""
+    return invitation(
+        state=State.COMPLETED,
+        attempts=(
+            Attempt(1, "a" * 64, NOW, CreateOutcome.ORPHAN, "r1", anonymised=True),
+            Attempt(2, "b" * 64, NOW, CreateOutcome.CREATED, "r2"),
+            Attempt(3, "c" * 64, NOW),
+        ),
+        assessment_url="https://equalture.example/a",
+        deadline=NOW + timedelta(days=7),
+        started_at=NOW + timedelta(minutes=1),
+        completed_at=NOW + timedelta(minutes=2),
+        expired_at=NOW + timedelta(minutes=3),
+        erased_at=NOW + timedelta(minutes=4),
+        unverified_report=UnverifiedReport(2, NOW, RESULT),
+        result=RESULT,
+        confirmed=True,
+        live_attempt=2,
+        issued=True,
+        replaces="iv_0abcdefghijklmnopqrstuvwx",
+        failure="unavailable",
+        version=9,
+    )
+
+
+class Reverse:
+    """A cipher that shows what it was given."""
+
+    def encrypt(self, plain: bytes, owner: str) -> str:
+        return base64.b64encode(plain[::-1]).decode()
+
+    def decrypt(self, sealed: str, owner: str) -> bytes:
+        return base64.b64decode(sealed)[::-1]
+
+    def is_newest(self, sealed: str) -> bool:
+        return True
+
+
+def back(one: Invitation) -> Invitation:
+    return record_codec.load_invitation(one.id, one.version, record_codec.dump_invitation(one))
+
+
+def test_everything_comes_back() -> None:
+    """No field of an invitation is lost; a new field must be added to the codec, or this fails."""
+    one = full()
+    for field in fields(one):
+        if field.default is not MISSING:
+            assert getattr(one, field.name) != field.default, (
+                f"give {field.name} another value in full()"
+            )
+    assert back(one) == one
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"duration": 0},
+        {"duration": None},
+        {"result": Result()},
+        {"hint": UnverifiedReport(1, NOW, None)},
+        {"hint": UnverifiedReport(1, NOW, Result())},
+        {"created_at": record_codec.from_ms(0)},
+        {"attempts": ()},
+        {"test_name": 'a|b"\n\u2028😀'},
+    ],
+)
+def test_edges_come_back(changes: dict[str, object]) -> None:
+    """Zero, empty and odd values come back as they were, not as missing ones."""
+    one = invitation(**changes)
+    assert back(one) == one
+
+
+def test_small() -> None:
+    """What is absent is not stored: an open invitation takes less than 600 bytes."""
+    one = invitation(assessment_url="https://equalture.example/a/" + "x" * 40, deadline=NOW)
+    data = record_codec.dump_invitation(one)
+    assert len(data) < 600
+    assert b"null" not in data
+    assert one.id.encode() not in data
+
+
+def test_times() -> None:
+    """Times are kept to the millisecond, in UTC, also before 1970 and of other zones."""
+    assert (
+        record_codec.to_ms(datetime(2026, 1, 1, 1, tzinfo=timezone(timedelta(hours=1))))
+        == 1767225600000
+    )
+    assert record_codec.from_ms(record_codec.to_ms(NOW + timedelta(microseconds=999))) == NOW
+    assert record_codec.from_ms(-1) == datetime(1969, 12, 31, 23, 59, 59, 999000, tzinfo=UTC)
+
+
+def _spoiled(value: object) -> Iterator[object]:
+    """*value* with one part after the other replaced by something of another type."""
+    yield "x" if isinstance(value, bool | int) else 5
+    parts: Iterable[tuple[Any, object]] = ()
+    if isinstance(value, dict):
+        parts = value.items()
+    elif isinstance(value, list):
+        parts = enumerate(value)
+    for key, part in parts:
+        for spoiled in _spoiled(part):
+            copy = deepcopy(value)
+            copy[key] = spoiled  # type: ignore[index]
+            yield copy
+
+
+def test_other_types() -> None:
+    """A record in which any part is of another type than it must is damaged: it never gets as far
+    as to whoever works with it.
+    """
+    for document in _spoiled(orjson.loads(record_codec.dump_invitation(full())) | {"issued": 1}):
+        if not isinstance(document, dict) or document.get("issued") == 1:
+            with pytest.raises(RecordDamaged):
+                record_codec.load_invitation("iv_7", 1, orjson.dumps(document))
+    letter = DeadLetter(
+        "iv_7",
+        TaskKind.NOTIFY,
+        "acme",
+        3,
+        "rejected",
+        NOW,
+        (AttemptNote(NOW, "rejected", 400, 7, "no"),),
+    )
+    for document in _spoiled(orjson.loads(record_codec.dump_dead_letter(letter))):
+        with pytest.raises(RecordDamaged):
+            record_codec.load_dead_letter("iv_7", TaskKind.NOTIFY, orjson.dumps(document))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"live": 4},
+        {"live": -1},
+        {"hint": {"attempt": 4, "at": 0}},
+        {"hint": {"attempt": 0, "at": 0}},
+        {"attempts": []},
+    ],
+)
+def test_attempts_that_are_not_there(change: dict[str, object]) -> None:
+    """A record that points to an attempt which it does not have, or counts them otherwise, is
+    damaged.
+    """
+    document = orjson.loads(record_codec.dump_invitation(full()))
+    document["attempts"][0]["n"], first = 2, document["attempts"][0]["n"]
+    with pytest.raises(RecordDamaged):
+        record_codec.load_invitation("iv_7", 1, orjson.dumps(document))
+    document["attempts"][0]["n"] = first
+    assert record_codec.load_invitation("iv_7", 1, orjson.dumps(document)).live_attempt == 2
+    with pytest.raises(RecordDamaged):
+        record_codec.load_invitation("iv_7", 1, orjson.dumps(document | change))
+
+
+def test_tombstone() -> None:
+    """Of an erased record nothing remains that says anything about a person or a link."""
+    one = replace(full(), state=State.ERASED)
+    stored = orjson.loads(record_codec.dump_invitation(one))
+    assert set(stored) == {
+        *("f", "customer", "state", "created", "updated", "attempts"),
+        *("deadline", "started", "completed", "expired", "erased"),
+    }
+    assert set(stored["attempts"][0]) == {"n", "digest", "at", "outcome", "ref", "anonymised"}
+
+
+def test_older_format() -> None:
+    """A record of an older format is migrated when it is read."""
+    one = invitation(version=1)
+    old = {**orjson.loads(record_codec.dump_invitation(one)), "f": -1}
+    old["tenant"] = old.pop("customer")
+    migrations = {
+        -1: lambda document: document | {"customer": document["tenant"]},
+        0: lambda document: document,
+    }
+    migrations |= record_codec.MIGRATIONS
+    assert record_codec.load_invitation(one.id, 1, orjson.dumps(old), migrations=migrations) == one
+
+
+def test_newer_format() -> None:
+    """A record of a newer format is refused, not misread."""
+    one = invitation()
+    data = record_codec.dump_invitation(one).replace(b'"f":1', b'"f":3')
+    with pytest.raises(RecordTooNew, match=one.id):
+        record_codec.load_invitation(one.id, 1, data)
+
+
+def test_cipher() -> None:
+    """With a cipher result, hint and both vendors' links cannot be read in the store; plain ones
+    from before still can.
+    """
+    one, cipher = full(), Reverse()
+    data = record_codec.dump_invitation(one, cipher)
+    assert b"Mut" not in data
+    assert b"https" not in data
+    assert "dashboard_url" not in data.decode()
+    assert record_codec.load_invitation(one.id, 9, data, cipher) == one
+    assert record_codec.load_invitation(one.id, 9, record_codec.dump_invitation(one), cipher) == one
+
+
+def test_lost_key() -> None:
+    """A sealed record without a key is a matter of configuration, and says so."""
+    one = full()
+    with pytest.raises(RecordSealed, match="encryption_keys is empty"):
+        record_codec.load_invitation(one.id, 9, record_codec.dump_invitation(one, Reverse()))
+
+
+def test_no_unicode_text() -> None:
+    """A lone surrogate in a vendor's text costs that character, not the record."""
+    one = invitation(test_name="a\ud800b ü")
+    assert back(one).test_name == "a?b ü"
+
+
+def test_customer() -> None:
+    """The customer of a record is found without reading all of it."""
+    assert record_codec.customer_of(record_codec.dump_invitation(full()), "iv") == "acme"
+
+
+def test_notes() -> None:
+    """Attempt logs come back; an empty one takes no space."""
+    notes = (AttemptNote(NOW, "refused", 401, 5, "nein"), AttemptNote(NOW, "timeout"))
+    assert record_codec.load_notes(record_codec.dump_notes(notes)) == notes
+    assert record_codec.dump_notes(()) == b""
+    assert record_codec.load_notes(b"") == ()
+
+
+def test_dead_letter() -> None:
+    """Dead letters come back; one of a newer format is refused."""
+    letter = DeadLetter(
+        "iv_7x", TaskKind.NOTIFY, "acme", 3, "refused", NOW, (AttemptNote(NOW, "refused", 401),)
+    )
+    data = record_codec.dump_dead_letter(letter)
+    assert record_codec.load_dead_letter("iv_7x", TaskKind.NOTIFY, data) == letter
+    with pytest.raises(RecordTooNew):
+        record_codec.load_dead_letter("iv_7x", TaskKind.NOTIFY, data.replace(b'"f":1', b'"f":99'))
