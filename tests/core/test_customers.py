@@ -27,10 +27,10 @@ def test_secret_never_shows_itself() -> None:
         str(secret),
         f"{secret}",
         f"{secret!r}",
-        "%s" % secret,
-        "{}".format(secret),
+        "%s" % secret,  # noqa: UP031
+        "{}".format(secret),  # noqa: UP032
         str([secret]),
-    ]  # noqa: UP031, UP032
+    ]
     assert ["***"] * 6 + ["[***]"] == shown
 
 
