@@ -47,7 +47,6 @@ from bridge.service.reports_and_results import ReportsAndResults
 from bridge.service.result_refresh import ResultRefresh
 from bridge.service.shared_applications import SharedApplications
 from bridge.service.status_words import StatusWords
-from bridge.service.targets import GuardedNotifier, GuardedProvider, Targets
 from bridge.service.task_handlers import TaskHandlers
 from bridge.settings import Settings, fingerprint
 from bridge.settings.daemon import WaitSettings
@@ -89,7 +88,7 @@ _NO_DATA = (
 )
 OUTWARD_CONNECTIONS = 1024
 """Per vendor, for all customers (the daemon: ``sockets``); each has a bound of its own
-(``targets.ABREAST``).
+(``resilience.ALL``).
 """
 
 
@@ -191,11 +190,13 @@ def reencryption(runtime: Runtime) -> Reencryption:
 
 @contextlib.asynccontextmanager
 async def open_provider(
-    settings: Settings, outward: int = OUTWARD_CONNECTIONS
+    settings: Settings,
+    outward: int = OUTWARD_CONNECTIONS,
+    monotonic: Monotonic = time.monotonic,
 ) -> AsyncIterator[AssessmentProvider]:
     """Equalture alone, for commands that need nothing else."""
     async with egress.session(connections=outward, proxy=_proxy(settings)) as session:
-        yield EqualtureClient(session)
+        yield EqualtureClient(session, monotonic=monotonic)
 
 
 def _proxy(settings: Settings) -> str | None:
@@ -237,15 +238,14 @@ async def open_runtime(
                 open_client(url, wait=_wait(settings.redis.wait))
             )
         if provider is None:
-            provider = await stack.enter_async_context(open_provider(settings, outward))
+            provider = await stack.enter_async_context(open_provider(settings, outward, monotonic))
         insecure = settings.softgarden.allow_insecure
         if notifier is None:
             guarded = egress.guarded_session(
                 allow_private=insecure, connections=outward, proxy=_proxy(settings)
             )
-            notifier = SoftgardenNotifier(
-                await stack.enter_async_context(guarded), settings.softgarden.timeout
-            )
+            session = await stack.enter_async_context(guarded)
+            notifier = SoftgardenNotifier(session, settings.softgarden.timeout, monotonic=monotonic)
         # The time of day goes on as it does, also where a demo has hours pass in what a process
         # remembers.
         agreed = (
@@ -254,8 +254,6 @@ async def open_runtime(
             else None
         )
         clock = clock or agreed or wall
-        targets = Targets(monotonic)
-        provider, notifier = GuardedProvider(provider, targets), GuardedNotifier(notifier, targets)
         awake = asyncio.Event()
         prefix, retention = settings.redis.key_prefix, settings.retention
         cipher = key_ring(settings)

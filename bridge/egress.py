@@ -40,7 +40,7 @@ class ForbiddenAddress(OSError):
 
 
 @dataclass(slots=True)
-class Flight:
+class SentTracker:
     """Pass one per request as ``trace_request_ctx=`` to learn whether the request may have left.
 
     *may_have_left* is False from the start of the request until a connection is there: in between,
@@ -247,10 +247,10 @@ def _session(
 
 
 async def _on_start(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
-    if isinstance(context.trace_request_ctx, Flight):
+    if isinstance(context.trace_request_ctx, SentTracker):
         context.trace_request_ctx.may_have_left = False
 
 
 async def _on_connection(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
-    if isinstance(context.trace_request_ctx, Flight):
+    if isinstance(context.trace_request_ctx, SentTracker):
         context.trace_request_ctx.may_have_left = True

@@ -239,6 +239,17 @@ class UpstreamError(BridgeError):
         self.retry_after_s = retry_after_s
         self.excerpt = excerpt
 
+    def as_kind(self, kind: type[UpstreamError]) -> UpstreamError:
+        """The same failure, sorted differently."""
+        return kind(
+            self.vendor,
+            self.operation,
+            self.detail,
+            status=self.status,
+            retry_after_s=self.retry_after_s,
+            excerpt=self.excerpt,
+        )
+
 
 class Refused(UpstreamError):
     """The vendor understood and said no: surely not done, and repeating will not help."""

@@ -1,21 +1,17 @@
-"""Equalture over HTTP: carries ``protocol``'s calls, keeps the token fresh, and tells "not sent"
-from "perhaps done".
-"""
+"""Equalture's ``AssessmentProvider`` over HTTP: bounded in time and number, with a fresh token."""
 
 from __future__ import annotations
 
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TypeVar
 
 import aiohttp
-import orjson
 import structlog
-from yarl import URL
 
 from bridge.core.assessment import (
     CreatedApplication,
@@ -26,22 +22,22 @@ from bridge.core.assessment import (
     Result,
 )
 from bridge.core.customers import Customer
-from bridge.egress import AnswerTooLarge, Flight, in_words, read_capped
+from bridge.egress import in_words
 from bridge.equalture import protocol
+from bridge.equalture.exchange import BROKEN_OFF, Exchange
 from bridge.equalture.protocol import Call, Reply
 from bridge.equalture.tokens import AccessTokens
-from bridge.errors import ContractBroken, Unavailable, UpstreamError
+from bridge.errors import ContractBroken, Unavailable
 from bridge.ports import Clock, Monotonic
+from bridge.resilience import ALL, Pool, Resilience
 
-ANSWER_LIMIT = 1024 * 1024
-"""Bytes of the longest answer that is read."""
-
-Observe = Callable[[str, str, float], None]
-"""Told of every operation: its name, ``ok`` or an error code (or ``cancelled``), seconds."""
+LINKS = Pool("links", 16)
+"""Calls that anybody can cause who has a link: kept apart, so that they never keep HR from
+inviting.
+"""
 
 _log = structlog.get_logger()
 _T = TypeVar("_T")
-_LOST = (aiohttp.ClientError, OSError, TimeoutError)
 
 
 def utc_now() -> datetime:
@@ -49,49 +45,12 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def ignore(operation: str, outcome: str, seconds: float) -> None:
-    """Observe nothing."""
-
-
-@dataclass(slots=True)
-class _Trip:
-    """How far one operation got: *flight* is None until its own request begins, *head* until a
-    status came.
-    """
-
-    flight: Flight | None = None
-    head: Reply | None = None
-
-
-def surely_not_sent(error: BaseException, flight: Flight | None) -> bool:
-    """Whether a request that ended in *error* certainly never left; *flight* None: it was not even
-    begun.
-
-    A time-out, a lost connection (also a reused one that the server had closed) and a broken answer
-    prove nothing.
-    """
-    if flight is None or not flight.may_have_left:
-        return True
-    # ConnectionTimeoutError is a TimeoutError as well, and ClientConnectorError (refused, DNS, TLS)
-    # a ClientOSError: these are the members of those families that come before sending.
-    return isinstance(
-        error,
-        (
-            aiohttp.ConnectionTimeoutError,
-            aiohttp.ClientConnectorError,
-            aiohttp.InvalidURL,
-            aiohttp.NonHttpUrlClientError,
-        ),
-    )
-
-
 class EqualtureClient:
-    """``AssessmentProvider`` over one injected session (see ``egress.session``; the session stays
-    the caller's to close).
+    """``AssessmentProvider`` over one injected session (see ``egress.session``), which the caller
+    closes.
 
     Every method is bounded by the customer's time-out in total, token and the one repetition after
-    a 401 included, and raises ``UpstreamError`` only. *observe* hears of each operation, ``token``
-    included.
+    a 401 included (and before that by the wait for its turn), and raises ``UpstreamError`` only.
     """
 
     def __init__(
@@ -100,13 +59,12 @@ class EqualtureClient:
         *,
         clock: Clock = utc_now,
         monotonic: Monotonic = time.monotonic,
-        observe: Observe = ignore,
     ) -> None:
         self._session = session
         self._clock = clock
         self._monotonic = monotonic
-        self._observe = observe
         self._tokens = AccessTokens(self._fetch_token, monotonic=monotonic)
+        self._resilience = Resilience(protocol.VENDOR, monotonic)
 
     async def list_jobs(self, customer: Customer) -> tuple[Job, ...]:
         """The customer's published jobs."""
@@ -115,8 +73,9 @@ class EqualtureClient:
     async def create_application(
         self, customer: Customer, draft: NewApplication
     ) -> CreatedApplication:
-        """Make an application; raises ``Refused``, ``Unavailable`` (both: surely not made) or
-        ``OutcomeUnknown``.
+        """Make an application.
+
+        Raises ``Refused``, ``Unavailable`` (both: surely not made) or ``OutcomeUnknown``.
         """
         return await self._perform(customer, protocol.create(draft), protocol.read_created)
 
@@ -131,9 +90,9 @@ class EqualtureClient:
         return await self._perform(customer, call, protocol.read_result)
 
     async def get_public_link(self, customer: Customer, reference_id: str) -> PublicLink:
-        """A fresh short-lived link to the result."""
+        """A fresh short-lived link to the result; fails and waits apart from all other calls."""
         call = protocol.public_link(reference_id, customer.equalture.locale)
-        return await self._perform(customer, call, protocol.read_public_link)
+        return await self._perform(customer, call, protocol.read_public_link, LINKS)
 
     async def hire(
         self, customer: Customer, reference_id: str, *, add_to_team: bool, start_date: str | None
@@ -147,155 +106,81 @@ class EqualtureClient:
         await self._perform(customer, protocol.anonymise(reference_id), protocol.read_anonymised)
 
     async def _perform(
-        self, customer: Customer, call: Call, read: Callable[[Call, Reply], _T]
+        self, customer: Customer, call: Call, read: Callable[[Call, Reply], _T], pool: Pool = ALL
     ) -> _T:
-        outcome, began = "cancelled", self._monotonic()
+        """The single way out for every operation."""
         call = replace(call, private=(*call.private, customer.equalture.client_secret.reveal()))
-        try:
-            answer = read(call, await self._exchange(customer, call))
-        except UpstreamError as error:
-            outcome = error.code
-            raise
-        else:
-            outcome = "ok"
-            return answer
-        finally:
-            self._observe(call.operation, outcome, self._monotonic() - began)
+        async with self._resilience.call(customer.key, call.operation, pool):
+            return read(call, await self._ask(customer, call))
 
-    async def _exchange(self, customer: Customer, call: Call) -> Reply:
-        trip = _Trip()
-        try:
-            async with asyncio.timeout(customer.equalture.timeout.total_seconds()):
-                token = await self._token(customer, call)
-                reply = await self._send(customer, call, trip, token, skip_401=True)
-                if reply.status != 401:
-                    return reply
-                # The token's life is documented in words only, so the 401 is the truth about it. It
-                # also means that nothing was done: repeating is safe even for a create. Once: a
-                # second 401 is about the credentials.
-                self._tokens.invalidate(customer, token)
-                trip.flight = trip.head = None
-                token = await self._token(customer, call)
-                return await self._send(customer, call, trip, token)
-        except _LOST as error:
-            return _salvage(call, trip, error)
+    async def _ask(self, customer: Customer, call: Call) -> Reply:
+        deadline = _deadline(customer)
+        token = await self._token(customer, call, deadline)
+        reply = await self._send(customer, call, deadline, token)
+        if reply.status != 401:
+            return reply
+        # The token's life is documented in words only, so the 401 is the truth about it. It also
+        # means that nothing was done: repeating is safe even for a create. Once: a second 401 is
+        # about the credentials.
+        self._tokens.invalidate(customer, token)
+        token = await self._token(customer, call, deadline)
+        return await self._send(customer, call, deadline, token)
 
-    async def _token(self, customer: Customer, call: Call) -> str:
+    async def _token(self, customer: Customer, call: Call, deadline: float) -> str:
         try:
-            return await self._tokens.get(customer)
+            async with asyncio.timeout_at(deadline):
+                return await self._tokens.get(customer)
+        except TimeoutError as error:
+            detail = f"no answer ({in_words(error)})"
+            raise protocol.no_answer(call, surely_not_sent=True, detail=detail) from error
         except ContractBroken as error:
-            if not call.once:
+            if call.idempotent:
                 raise
-            # Who creates must be told plainly that nothing was done; this error leaves that open.
-            raise Unavailable(
-                error.vendor,
-                error.operation,
-                error.detail,
-                status=error.status,
-                retry_after_s=error.retry_after_s,
-                excerpt=error.excerpt,
-            ) from error
+            # Who creates must hear plainly that nothing was done, which this error leaves open.
+            raise error.as_kind(Unavailable) from error
 
     async def _fetch_token(self, customer: Customer, call: Call) -> Reply:
-        outcome, began, trip = "cancelled", self._monotonic(), _Trip()
+        deadline = _deadline(customer)
         try:
-            async with asyncio.timeout(customer.equalture.timeout.total_seconds()):
-                try:
-                    reply = await self._send(customer, call, trip)
-                except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-                    if surely_not_sent(error, trip.flight):
-                        raise
-                    # Most likely a kept-alive connection that the server closed meanwhile. aiohttp
-                    # repeats by itself what is idempotent by method (GET, DELETE), never a POST;
-                    # this POST is harmless to repeat.
-                    reply = await self._send(customer, call, trip)
-            outcome = _outcome(call, reply)
-        except _LOST as error:
-            outcome = Unavailable.code
-            reply = _salvage(call, trip, error)
-            outcome = _outcome(call, reply)
-        finally:
-            self._observe(call.operation, outcome, self._monotonic() - began)
-        return reply
+            return await self._send(customer, call, deadline)
+        except Unavailable as error:
+            if not _connection_was_lost(error.__cause__):
+                raise
+            # Most likely a kept-alive connection that the server closed meanwhile. aiohttp repeats
+            # by itself what is idempotent by method (GET, DELETE), never a POST; this POST is
+            # harmless to repeat.
+            return await self._send(customer, call, deadline)
 
     async def _send(
-        self,
-        customer: Customer,
-        call: Call,
-        trip: _Trip,
-        token: str = "",
-        *,
-        skip_401: bool = False,
+        self, customer: Customer, call: Call, deadline: float, token: str = ""
     ) -> Reply:
-        """One request and its answer; *trip* is kept up to date for whoever catches what this lets
-        through.
-        """
-        access = customer.equalture
-        headers = {
-            "Accept": "application/json",
-            "Authorization": call.authorization or f"Bearer {token}",
-        }
-        body = None
-        if call.json is not None:
-            headers["Content-Type"] = "application/json"
-            body = orjson.dumps(call.json)
-        trip.flight, trip.head = Flight(), None
-        began, failed = self._monotonic(), ""
+        """One request; any status is a reply, none at all an ``UpstreamError``."""
+        exchange, began = Exchange(call, self._clock), self._monotonic()
+        failed = "cancelled"
         try:
-            async with self._session.request(
-                call.method,
-                _url(access.base_url, call),
-                data=body,
-                headers=headers,
-                allow_redirects=False,  # the credentials are for the configured host only
-                timeout=aiohttp.ClientTimeout(total=access.timeout.total_seconds()),
-                trace_request_ctx=trip.flight,
-            ) as response:
-                trip.head = head = Reply(
-                    response.status,
-                    b"",
-                    {name.lower(): value for name, value in response.headers.items()},
-                    self._clock(),
-                )
-                if skip_401 and response.status == 401:
-                    return head
-                try:
-                    return replace(head, body=await read_capped(response, ANSWER_LIMIT))
-                except AnswerTooLarge as error:
-                    return replace(head, fault=str(error))
-        except BaseException as error:
+            async with asyncio.timeout_at(deadline):
+                reply = await exchange.send(self._session, customer.equalture, token)
+            failed = ""
+            return reply
+        except BROKEN_OFF as error:
             failed = type(error).__name__
-            raise
+            return exchange.reply_or_raise(error)
         finally:
             _log.debug(
                 "equalture.called",
                 operation=call.operation,
                 customer=customer.key,
-                status=trip.head.status if trip.head else None,
+                status=exchange.status,
                 ms=round((self._monotonic() - began) * 1000),
                 failed=failed,
             )
 
 
-def _url(base_url: str, call: Call) -> URL:
-    # Paths come encoded from the protocol; yarl would decode what it thinks harmless, and climb on
-    # encoded dots.
-    base = str(URL(base_url)).rstrip("/")
-    return URL(f"{base}{call.path}{'?' if call.query else ''}{call.query}", encoded=True)
+def _deadline(customer: Customer) -> float:
+    return asyncio.get_running_loop().time() + customer.equalture.timeout.total_seconds()
 
 
-def _salvage(call: Call, trip: _Trip, error: BaseException) -> Reply:
-    """What is left when the connection failed or time was up: the status, if that says enough; else
-    raise.
-    """
-    if trip.head is not None and protocol.failure(call, trip.head.status) is not None:
-        return trip.head
-    detail = f"no answer ({in_words(error)})"
-    raise protocol.lost(
-        call, surely_not_sent=surely_not_sent(error, trip.flight), detail=detail
-    ) from error
-
-
-def _outcome(call: Call, reply: Reply) -> str:
-    kind = protocol.failure(call, reply.status)
-    return kind.code if kind else "ok"
+def _connection_was_lost(error: BaseException | None) -> bool:
+    return isinstance(
+        error, aiohttp.ServerDisconnectedError | aiohttp.ClientOSError
+    ) and not isinstance(error, aiohttp.ClientConnectorError)

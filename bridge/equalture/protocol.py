@@ -30,7 +30,7 @@ from bridge.equalture import schemas
 from bridge.errors import ContractBroken, OutcomeUnknown, Refused, Unavailable, UpstreamError
 
 VENDOR = "equalture"
-_ONCE = frozenset({"create", "hire"})
+_NOT_IDEMPOTENT = frozenset({"create", "hire"})
 """Operations with effects that a repetition would double; all others can be asked again at any
 time.
 """
@@ -56,9 +56,9 @@ class Call:
     private: tuple[str, ...] = field(default=(), repr=False)
 
     @property
-    def once(self) -> bool:
-        """Whether a repetition could do it twice."""
-        return self.operation in _ONCE
+    def idempotent(self) -> bool:
+        """Whether a repetition does no harm."""
+        return self.operation not in _NOT_IDEMPOTENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +254,7 @@ def failure(call: Call, reply_status: int) -> type[UpstreamError] | None:
     if reply_status in (429, 503):
         return Unavailable
     if reply_status == 408 or reply_status >= 500:
-        return OutcomeUnknown if call.once else Unavailable
+        return Unavailable if call.idempotent else OutcomeUnknown
     return Refused
 
 
@@ -265,9 +265,9 @@ def check(call: Call, reply: Reply) -> None:
         raise _error(kind, call, reply, f"answered {reply.status}")
 
 
-def lost(call: Call, *, surely_not_sent: bool, detail: str) -> UpstreamError:
+def no_answer(call: Call, *, surely_not_sent: bool, detail: str) -> UpstreamError:
     """The error for a call that got no answer; *detail* says how it failed, without names or links."""
-    kind = Unavailable if surely_not_sent or not call.once else OutcomeUnknown
+    kind = Unavailable if surely_not_sent or call.idempotent else OutcomeUnknown
     return kind(VENDOR, call.operation, detail)
 
 
@@ -280,7 +280,7 @@ def _read(call: Call, reply: Reply, reader: Callable[[object], _T]) -> _T:
     except ValueError as error:
         # For a create this is no different from silence: it may have been done.
         raise _error(
-            OutcomeUnknown if call.once else ContractBroken, call, reply, str(error)
+            ContractBroken if call.idempotent else OutcomeUnknown, call, reply, str(error)
         ) from None
 
 

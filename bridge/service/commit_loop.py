@@ -20,7 +20,7 @@ from bridge.errors import Busy, StoreUnavailable, UnknownInvitation
 from bridge.ports import Clock, InvitationStore, Monotonic, Pause, RandomFraction
 
 CREATE_MARGIN = timedelta(seconds=5)
-"""Added to the provider's time-out, for the wait for a turn (``targets.CHANGE_TIMEOUT``) and the
+"""Added to the provider's time-out, for the wait for a turn (``resilience.QUEUE_TIMEOUT``) and the
 commits.
 
 After that a create which nobody reported on is given up as unknown.

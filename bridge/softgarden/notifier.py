@@ -17,7 +17,11 @@ from bridge.core.customers import Customer
 from bridge.core.queueing import NotificationResponse
 from bridge.egress import in_words
 from bridge.errors import OutcomeUnknown, Unavailable
+from bridge.ports import Monotonic
+from bridge.resilience import Resilience
 
+VENDOR = "softgarden"
+OPERATION = "notify"
 EXCERPT_BYTES = 2048
 EXCERPT_S = 2.0
 """How long the body of a refusal is waited for."""
@@ -32,8 +36,15 @@ class SoftgardenNotifier:
     *session* is a guarded one: the URL came from outside, and credentials are sent there.
     """
 
-    def __init__(self, session: aiohttp.ClientSession, timeout: timedelta) -> None:
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        timeout: timedelta,
+        *,
+        monotonic: Monotonic = time.monotonic,
+    ) -> None:
         self._session = session
+        self._resilience = Resilience(VENDOR, monotonic)
         self._timeout = aiohttp.ClientTimeout(total=timeout.total_seconds())
 
     async def notify(
@@ -46,6 +57,10 @@ class SoftgardenNotifier:
         Basic with an empty password: the colon stays (softgarden: basic authorization, RFC 7617).
         Redirects are never followed, for the credentials would travel along.
         """
+        async with self._resilience.call(customer.key, OPERATION):
+            return await self._post(customer, url, invitation_id)
+
+    async def _post(self, customer: Customer, url: str, invitation_id: str) -> NotificationResponse:
         headers = {"Authorization": aiohttp.encode_basic_auth(customer.softgarden.client_id, "")}
         begun = time.monotonic()
         try:
@@ -64,12 +79,10 @@ class SoftgardenNotifier:
                     response.headers.get("Date"),
                 )
         except _NO_CONNECTION as error:
-            raise Unavailable(
-                "softgarden", "notify", f"no connection ({in_words(error)})"
-            ) from error
+            raise Unavailable(VENDOR, OPERATION, f"no connection ({in_words(error)})") from error
         except (aiohttp.ClientError, TimeoutError) as error:
             raise OutcomeUnknown(
-                "softgarden", "notify", f"no answer ({type(error).__name__})"
+                VENDOR, OPERATION, f"no answer ({type(error).__name__})"
             ) from error
         log.debug("softgarden.notified", customer=customer.key, status=status, ms=_ms(begun))
         excerpt = response_parsing.redact(

@@ -5,19 +5,30 @@ import json
 
 import aiohttp
 import pytest
+from aiohttp import web
 from structlog.testing import capture_logs
 
 from bridge import egress
 from bridge.core.assessment import CreatedApplication, Job, NewApplication
 from bridge.core.customers import Customer
-from bridge.equalture.client import EqualtureClient, surely_not_sent
-from bridge.errors import ContractBroken, OutcomeUnknown, Refused, Unavailable, UpstreamError
+from bridge.equalture.client import LINKS, EqualtureClient
+from bridge.equalture.exchange import surely_not_sent
+from bridge.errors import (
+    CircuitOpen,
+    ContractBroken,
+    OutcomeUnknown,
+    Refused,
+    Unavailable,
+    UpstreamError,
+)
 from bridge.ports import AssessmentProvider
+from bridge.resilience import THRESHOLD
 
 TOKEN = "POST /connect_ats/access_token"
 JOBS = "GET /connect_ats/jobs"
 CREATE = "POST /connect_ats/applications"
 HIRE = "POST /connect_ats/applications/r-1/hire_applicant"
+LINK = "GET /connect_ats/applications/r-1/public_link"
 STATUS = "GET /connect_ats/applications/r-1/status"
 CREATED = {"reference_id": "r-1", "assessment_url": "https://app.equalture.example/t/1"}
 
@@ -394,24 +405,72 @@ async def test_nothing_private_is_shown(
     ]
 
 
-async def test_observer(vendor, acme: Customer, draft: NewApplication) -> None:
-    """Whoever counts calls hears of each operation once, with its outcome."""
-    heard: list[tuple[str, str]] = []
-    vendor.on(JOBS, vendor.answer(401), vendor.answer(200, []))
-    vendor.on(CREATE, vendor.answer(422))
-    async with egress.session(connections=2) as session:
-        client = EqualtureClient(
-            session, observe=lambda operation, outcome, _: heard.append((operation, outcome))
-        )
-        await client.list_jobs(acme)
-        with pytest.raises(Refused):
-            await client.create_application(acme, draft)
-    assert heard == [
-        ("token", "ok"),
-        ("token", "ok"),
-        ("jobs", "ok"),
-        ("create", "upstream_refused"),
-    ]
+async def test_a_dead_equalture_is_left_alone(
+    vendor, client: AssessmentProvider, acme: Customer, draft: NewApplication
+) -> None:
+    """Once calls in a row had no answer none goes out, of any operation; links have a breaker of
+    their own.
+    """
+    vendor.on(STATUS, vendor.drop)
+    for _ in range(THRESHOLD):
+        with pytest.raises(Unavailable):
+            await client.get_progress(acme, "r-1")
+    sent = len(vendor.seen)
+    refused = (
+        lambda: client.list_jobs(acme),
+        lambda: client.create_application(acme, draft),
+        lambda: client.get_progress(acme, "r-1"),
+        lambda: client.get_result(acme, "r-1"),
+        lambda: client.hire(acme, "r-1", add_to_team=True, start_date=None),
+        lambda: client.anonymise(acme, "r-1"),
+    )
+    for call in refused:
+        with pytest.raises(CircuitOpen):
+            await call()
+    assert len(vendor.seen) == sent
+    vendor.on(LINK, vendor.answer(200, {"url": "https://a.example/x"}))
+    assert (await client.get_public_link(acme, "r-1")).url
+
+
+async def test_dead_links_leave_the_rest_alone(
+    vendor, client: AssessmentProvider, acme: Customer
+) -> None:
+    """Share links that fail open a breaker of their own: the customer's other calls still go out."""
+    vendor.on(LINK, vendor.drop)
+    vendor.on(JOBS, vendor.answer(200, []))
+    for _ in range(THRESHOLD):
+        with pytest.raises(Unavailable):
+            await client.get_public_link(acme, "r-1")
+    assert await client.list_jobs(acme) == ()
+    with pytest.raises(CircuitOpen):
+        await client.get_public_link(acme, "r-1")
+
+
+async def test_clicks_have_turns_of_their_own(vendor, acme: Customer) -> None:
+    """However many links are clicked, a bounded number of calls is under way, and others find their
+    turn.
+    """
+    vendor.on(JOBS, vendor.answer(200, []))
+    released, under_way, most = asyncio.Event(), 0, 0
+
+    async def slow(_: web.Request) -> web.StreamResponse:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await released.wait()
+        under_way -= 1
+        return web.json_response({"url": "https://a.example/x"})
+
+    vendor.on(LINK, slow)
+    async with egress.session(connections=0) as session:
+        client = EqualtureClient(session)
+        clicks = [asyncio.create_task(client.get_public_link(acme, "r-1")) for _ in range(100)]
+        while under_way < LINKS.size:  # noqa: ASYNC110 - others need their turn, not time
+            await asyncio.sleep(0)
+        assert await client.list_jobs(acme) == ()
+        released.set()
+        await asyncio.gather(*clicks)
+    assert most == LINKS.size
 
 
 @pytest.mark.parametrize(
@@ -427,7 +486,6 @@ async def test_observer(vendor, acme: Customer, draft: NewApplication) -> None:
     ],
 )
 def test_surely_not_sent(error: BaseException, expected: bool) -> None:
-    """Only errors of connecting prove that nothing was sent, unless the flight itself knows."""
-    assert surely_not_sent(error, egress.Flight(may_have_left=True)) is expected
-    assert surely_not_sent(error, egress.Flight(may_have_left=False))
-    assert surely_not_sent(error, None)
+    """Only errors of connecting prove that nothing was sent, unless it is known that nothing left."""
+    assert surely_not_sent(error, egress.SentTracker(may_have_left=True)) is expected
+    assert surely_not_sent(error, egress.SentTracker(may_have_left=False))

@@ -253,6 +253,6 @@ def test_readers_raise_upstream_errors_only(status: int, body: bytes, operation:
         (protocol.jobs(), False, Unavailable),
     ],
 )
-def test_lost(call: Call, not_sent: bool, kind: type[UpstreamError]) -> None:
+def test_no_answer(call: Call, not_sent: bool, kind: type[UpstreamError]) -> None:
     """No answer is an unknown outcome only where something may have been done."""
-    assert type(protocol.lost(call, surely_not_sent=not_sent, detail="no answer")) is kind
+    assert type(protocol.no_answer(call, surely_not_sent=not_sent, detail="no answer")) is kind

@@ -5,17 +5,32 @@ until a restart.
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from bridge.core.invitation import State
 from bridge.core.queueing import NotificationResponse
 from bridge.errors import CircuitOpen, Unavailable
-from bridge.service.targets import FIRST_PAUSE, THRESHOLD, GuardedNotifier, GuardedProvider, Targets
-from tests.service.fakes import PLAN, World
+from bridge.resilience import FIRST_PAUSE, THRESHOLD, Resilience
+from tests.service.fakes import PLAN, Script, World
 
 HOUR = timedelta(hours=1)
 SECOND = timedelta(seconds=1)
+
+
+class GuardedScript(Script):
+    """A script behind a breaker, as a vendor's client is."""
+
+    def __init__(self, inner: Script, resilience: Resilience) -> None:
+        super().__init__()
+        self.on = inner.on  # type: ignore[method-assign]
+        self._inner = inner
+        self._resilience = resilience
+
+    async def answer(self, operation: str, *about: str) -> Any:
+        async with self._resilience.call(about[0], operation):
+            return await self._inner.answer(operation, *about)
 
 
 @pytest.mark.parametrize("step", [-HOUR, HOUR], ids=["back", "forward"])
@@ -52,11 +67,8 @@ async def test_a_breaker_does_not_wait_for_the_step(world: World) -> None:
     """With the breaker open and the clock set back an hour, the next probe goes out a second later,
     and work goes on.
     """
-    targets = Targets(world.clock.monotonic)
-    provider, notifier = (
-        GuardedProvider(world.provider, targets),
-        GuardedNotifier(world.notifier, targets),
-    )
+    provider = world.provider
+    provider.script = GuardedScript(provider.script, Resilience("equalture", world.clock.monotonic))
     world.provider.script.on("jobs", Unavailable("equalture", "jobs", "no connection"))
     for _ in range(THRESHOLD):
         with pytest.raises(Unavailable):
@@ -68,8 +80,7 @@ async def test_a_breaker_does_not_wait_for_the_step(world: World) -> None:
     world.clock.advance(FIRST_PAUSE)
     one = await world.invited()
     await world.unverified_report(one)
-    tasks = world.make_tasks(provider, notifier)
     for _ in range(2):
-        await world.work(tasks)
+        await world.work()
     assert (await world.load(one)).state is State.COMPLETED
     assert len(world.notifier.script.calls) == 1

@@ -16,6 +16,7 @@ from bridge.core.queueing import DeadLetter, NotificationResponse, TaskKind
 from bridge.errors import (
     CircuitOpen,
     ContractBroken,
+    NotTried,
     OutcomeUnknown,
     Queued,
     RecordTooNew,
@@ -448,3 +449,30 @@ async def test_a_dead_letter_counts_calls(world: World) -> None:
     (letter,) = await letters(world)
     assert letter.attempts == len(PLAN) + 1
     assert [note.outcome for note in letter.history] == ["http_500"] * (len(PLAN) + 1)
+
+
+@pytest.mark.parametrize("kind", list(TaskKind))
+@pytest.mark.parametrize("refusal", [CircuitOpen, Queued])
+async def test_a_call_that_was_not_made_is_no_attempt(
+    world: World, kind: TaskKind, refusal: type[NotTried]
+) -> None:
+    """A task whose call the breaker refused, or for which our own calls left no turn, is put off,
+    uncounted and unlogged.
+    """
+    one = await (world.completed() if kind is TaskKind.NOTIFY else world.invited())
+    refused = refusal("vendor", "call", "no call was made", retry_after_s=2)
+    for operation in ("status", "results", "anonymise"):
+        world.provider.script.on(operation, refused)
+    world.notifier.script.on("notify", refused)
+    if kind is TaskKind.CHECK:
+        await world.unverified_report(one, None)
+    elif kind is TaskKind.ANONYMISE:
+        await world.records.apply(one, ErasureRequested(), ACME)
+        world.clock.advance(SECOND)
+    assert await world.work() == 1
+    due = await world.next_due()
+    assert due is not None
+    assert 2 * SECOND <= due <= 4 * SECOND
+    world.clock.advance(due)
+    (lease,) = await world.lease()
+    assert (lease.kind, lease.attempt, lease.history) == (kind, 1, ())

@@ -1,4 +1,4 @@
-"""Breaker and bulkhead in front of the two ports that lead outside."""
+"""Breaker and bulkhead around the calls that lead outside."""
 
 from __future__ import annotations
 
@@ -6,56 +6,41 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from structlog.typing import EventDict
 
-from bridge.core.assessment import PublicLink
-from bridge.core.lifecycle import ErasureRequested
-from bridge.core.queueing import NotificationResponse, TaskKind
-from bridge.errors import CircuitOpen, OutcomeUnknown, Queued, Refused, Unavailable, UpstreamError
-from bridge.service import targets as module
-from bridge.service.targets import (
-    ABREAST,
-    CLICKS_ABREAST,
+from bridge import resilience as module
+from bridge.core.queueing import NotificationResponse
+from bridge.errors import CircuitOpen, OutcomeUnknown, Refused, Unavailable, UpstreamError
+from bridge.resilience import (
+    ALL,
     FIRST_PAUSE,
     FORGOTTEN_AFTER,
     LONGEST_PAUSE,
     THRESHOLD,
-    GuardedNotifier,
-    GuardedProvider,
-    Targets,
+    Pool,
+    Resilience,
 )
-from tests.service.fakes import (
-    ACME,
-    CALLBACK,
-    Clock,
-    ScriptedNotifier,
-    ScriptedProvider,
-    World,
-    make_customer,
-    settled,
-    until,
-)
+from tests.service.fakes import Clock, Script, settled, until
 
-GLOBEX = make_customer("globex")
 NOBODY = Unavailable("softgarden", "notify", "no connection")
 SILENCE = OutcomeUnknown("softgarden", "notify", "no answer in time")
 SECOND = timedelta(seconds=1)
 
 
 class Guarded:
-    """A scripted notifier behind a breaker, with a clock of its own."""
+    """A scripted target behind a breaker and a bulkhead, with a clock of its own."""
 
     def __init__(self) -> None:
         self.clock = Clock()
-        self.inner = ScriptedNotifier()
-        self.script = self.inner.script
-        self.notifier = GuardedNotifier(self.inner, Targets(self.clock.monotonic))
+        self.script = Script(notify=NotificationResponse(204))
+        self.resilience = Resilience("softgarden", self.clock.monotonic)
 
-    async def notify(self, customer: Any = ACME) -> NotificationResponse:
-        return await self.notifier.notify(customer, CALLBACK, "iv_1")
+    async def notify(self, customer: str = "acme") -> NotificationResponse:
+        async with self.resilience.call(customer, "notify"):
+            answer: NotificationResponse = await self.script.answer("notify", customer)
+            return answer
 
     async def fails(self, times: int, error: UpstreamError = NOBODY) -> None:
         """Have that many calls fail, each one really made."""
@@ -174,91 +159,29 @@ async def test_the_pause_doubles_up_to_the_bound(guarded: Guarded) -> None:
     assert await guarded.left() == FIRST_PAUSE.total_seconds()
 
 
-async def test_other_customers_and_vendors(guarded: Guarded) -> None:
-    """An open breaker of one customer leaves another customer alone, and the same customer's other
-    vendor.
-    """
+async def test_other_customers(guarded: Guarded) -> None:
+    """An open breaker of one customer leaves another customer alone."""
     await guarded.fails(THRESHOLD)
     await guarded.left()
     guarded.script.on("notify", NotificationResponse(204))
-    assert (await guarded.notify(GLOBEX)).status == 204
+    assert (await guarded.notify("globex")).status == 204
     await guarded.left()
-    clock, inner = Clock(), ScriptedProvider()
-    targets = Targets(clock.monotonic)
-    notifier, provider = GuardedNotifier(guarded.inner, targets), GuardedProvider(inner, targets)
-    guarded.script.on("notify", NOBODY)
-    for _ in range(THRESHOLD):
-        with pytest.raises(Unavailable):
-            await notifier.notify(ACME, CALLBACK, "iv_1")
-    assert await provider.list_jobs(ACME)
 
 
-async def test_every_operation_of_the_provider_is_guarded() -> None:
-    """All of the provider's calls share the customer's breaker, but for those that clicks on links
-    cause.
+async def test_pools_have_no_say_in_each_other(guarded: Guarded) -> None:
+    """Calls of another pool fail and wait by themselves: they neither open nor close this one's
+    breaker.
     """
-    inner = ScriptedProvider()
-    provider = GuardedProvider(inner, Targets(Clock().monotonic))
-    inner.script.on("jobs", NOBODY)
-    for _ in range(THRESHOLD):
-        with pytest.raises(Unavailable):
-            await provider.list_jobs(ACME)
-    calls = (
-        lambda: provider.list_jobs(ACME),
-        lambda: provider.create_application(ACME, None),  # type: ignore[arg-type]  # never gets there
-        lambda: provider.get_progress(ACME, "ref"),
-        lambda: provider.get_result(ACME, "ref"),
-        lambda: provider.hire(ACME, "ref", add_to_team=True, start_date=None),
-        lambda: provider.anonymise(ACME, "ref"),
-    )
-    for call in calls:
-        with pytest.raises(CircuitOpen):
-            await call()
-    assert len(inner.script.calls) == THRESHOLD
-    assert (await provider.get_public_link(ACME, "ref")).url
-
-
-async def test_clicks_have_no_say_in_other_calls() -> None:
-    """Share links that fail open a breaker of their own: the customer's other calls still go out,
-    and do not close it.
-    """
-    inner = ScriptedProvider()
-    provider = GuardedProvider(inner, Targets(Clock().monotonic))
-    inner.script.on("link", NOBODY)
-    for _ in range(THRESHOLD):
-        with pytest.raises(Unavailable):
-            await provider.get_public_link(ACME, "ref")
-    assert await provider.list_jobs(ACME)
-    with pytest.raises(CircuitOpen):
-        await provider.get_public_link(ACME, "ref")
-    assert len(inner.script.made("link")) == THRESHOLD
-
-
-async def test_clicks_have_turns_of_their_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many links are clicked, a bounded number of calls is under way, and the customer's
-    others find their turn.
-    """
-    monkeypatch.setattr(module, "PATIENCE", timedelta(milliseconds=50))
-    inner, release = ScriptedProvider(), asyncio.Event()
-    provider = GuardedProvider(inner, Targets(Clock().monotonic))
-
-    async def slow(*_: str) -> PublicLink:
-        await release.wait()
-        return PublicLink("https://equalture.example.com/public/1", 7200)
-
-    inner.script.on("link", slow)
-    clicks = [
-        asyncio.create_task(provider.get_public_link(ACME, f"ref-{number}"))
-        for number in range(200)
-    ]
-    done, _ = await asyncio.wait(clicks, timeout=10, return_when=asyncio.FIRST_EXCEPTION)
-    assert isinstance(next(iter(done)).exception(), Queued)
-    assert len(inner.script.made("link")) == CLICKS_ABREAST
-    assert await provider.list_jobs(ACME)
-    release.set()
-    assert (
-        sum(isinstance(answer, PublicLink) for answer in await settled(*clicks)) >= CLICKS_ABREAST
-    )
+    await guarded.fails(THRESHOLD)
+    links = Pool("links", 1)
+    async with guarded.resilience.call("acme", "public_link", links):
+        await guarded.left()
+    with pytest.raises(Unavailable):
+        async with guarded.resilience.call("acme", "public_link", links):
+            raise NOBODY
+    guarded.clock.advance(FIRST_PAUSE)
+    guarded.script.on("notify", NotificationResponse(204))
+    assert (await guarded.notify()).status == 204
 
 
 @pytest.mark.parametrize("hours", [-1, 1, -24 * 365])
@@ -292,25 +215,22 @@ async def test_what_is_said(guarded: Guarded, journal: list[EventDict]) -> None:
     ]
 
 
-async def test_targets_are_forgotten() -> None:
+async def test_targets_are_forgotten(guarded: Guarded) -> None:
     """What has nothing to remember is not kept, nor what failed for a customer who was removed long
     ago.
     """
-    clock, inner = Clock(), ScriptedNotifier()
-    targets = Targets(clock.monotonic)
-    notifier = GuardedNotifier(inner, targets)
     for number in range(50):
-        await notifier.notify(make_customer(f"fine-{number}"), CALLBACK, "iv_1")
-    assert len(targets) == 0
-    inner.script.on("notify", NOBODY)
+        await guarded.notify(f"fine-{number}")
+    assert len(guarded.resilience) == 0
+    guarded.script.on("notify", NOBODY)
     for number in range(50):
         with pytest.raises(Unavailable):
-            await notifier.notify(make_customer(f"gone-{number}"), CALLBACK, "iv_1")
-    assert len(targets) == 50
-    clock.advance(FORGOTTEN_AFTER + SECOND)
-    inner.script.on("notify", NotificationResponse(204))
-    await notifier.notify(ACME, CALLBACK, "iv_1")
-    assert len(targets) == 0
+            await guarded.notify(f"gone-{number}")
+    assert len(guarded.resilience) == 50
+    guarded.clock.advance(FORGOTTEN_AFTER + SECOND)
+    guarded.script.on("notify", NotificationResponse(204))
+    await guarded.notify()
+    assert len(guarded.resilience) == 0
 
 
 @asynccontextmanager
@@ -323,18 +243,18 @@ async def full(guarded: Guarded) -> AsyncIterator[asyncio.Event]:
         return NotificationResponse(204)
 
     guarded.script.on("notify", slow)
-    calls = [asyncio.create_task(guarded.notify()) for _ in range(ABREAST)]
-    await until(lambda: len(guarded.script.calls) == ABREAST)
+    calls = [asyncio.create_task(guarded.notify()) for _ in range(ALL.size)]
+    await until(lambda: len(guarded.script.calls) == ALL.size)
     yield release
     release.set()
     await asyncio.gather(*calls)
 
 
 async def test_a_full_bulkhead(guarded: Guarded, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With ABREAST calls on the way the next one is Unavailable within PATIENCE, was never made,
-    and blames no one.
+    """With ALL.size calls on the way the next one is Unavailable within QUEUE_TIMEOUT, was never
+    made, and blames no one.
     """
-    monkeypatch.setattr(module, "PATIENCE", timedelta(milliseconds=50))
+    monkeypatch.setattr(module, "QUEUE_TIMEOUT", timedelta(milliseconds=50))
     async with full(guarded):
         results = await asyncio.wait_for(
             settled(*(guarded.notify() for _ in range(2 * THRESHOLD))), 2
@@ -343,9 +263,9 @@ async def test_a_full_bulkhead(guarded: Guarded, monkeypatch: pytest.MonkeyPatch
             assert isinstance(result, Unavailable)
             assert not isinstance(result, CircuitOpen)
             assert result.retry_after_s
-        assert len(guarded.script.calls) == ABREAST
+        assert len(guarded.script.calls) == ALL.size
         guarded.script.on("notify", NotificationResponse(200))
-        assert (await guarded.notify(GLOBEX)).status == 200
+        assert (await guarded.notify("globex")).status == 200
     assert (await guarded.notify()).status == 200
 
 
@@ -356,62 +276,3 @@ async def test_a_call_waits_for_its_turn(guarded: Guarded) -> None:
         await asyncio.sleep(0)
         release.set()
         assert (await late).status == 204
-
-
-@pytest.mark.parametrize("kind", list(TaskKind))
-async def test_a_refused_task_is_no_attempt(world: World, kind: TaskKind) -> None:
-    """A task that the breaker refuses is put off to the next probe, uncounted and without a line in
-    its log.
-    """
-    targets = Targets(world.clock.monotonic)
-    tasks = world.make_tasks(
-        GuardedProvider(world.provider, targets), GuardedNotifier(world.notifier, targets)
-    )
-    one = await (world.completed() if kind is TaskKind.NOTIFY else world.invited())
-    if kind is TaskKind.ANONYMISE:
-        world.provider.script.on("anonymise", Unavailable("equalture", "anonymise", "no"))
-    elif kind is TaskKind.CHECK:
-        await world.unverified_report(one, None)
-    world.provider.script.on("jobs", NOBODY)
-    world.notifier.script.on("notify", NOBODY)
-    for _ in range(THRESHOLD):
-        with pytest.raises(Unavailable):
-            await GuardedProvider(world.provider, targets).list_jobs(ACME)
-        with pytest.raises(Unavailable):
-            await GuardedNotifier(world.notifier, targets).notify(ACME, CALLBACK, one.id)
-    if kind is TaskKind.ANONYMISE:
-        await world.records.apply(one, ErasureRequested(), ACME)
-        world.clock.advance(SECOND / 2)
-        assert await tasks.perform_now(one.id, kind)
-    else:
-        assert await world.work(tasks) == 1
-    due = await world.next_due()
-    assert due is not None
-    assert SECOND <= due <= 2 * SECOND
-    world.clock.advance(due)
-    (lease,) = await world.lease()
-    assert (lease.kind, lease.attempt, lease.history) == (kind, 1, ())
-
-
-@pytest.mark.parametrize("kind", list(TaskKind))
-async def test_a_task_that_found_no_turn_is_no_attempt(world: World, kind: TaskKind) -> None:
-    """A task for which our own calls left no turn made no call: it is put off, uncounted and
-    without a line in its log.
-    """
-    one = await (world.completed() if kind is TaskKind.NOTIFY else world.invited())
-    full = Queued("vendor", "call", "too many calls at once", retry_after_s=2)
-    for operation in ("status", "results", "anonymise"):
-        world.provider.script.on(operation, full)
-    world.notifier.script.on("notify", full)
-    if kind is TaskKind.CHECK:
-        await world.unverified_report(one, None)
-    elif kind is TaskKind.ANONYMISE:
-        await world.records.apply(one, ErasureRequested(), ACME)
-        world.clock.advance(SECOND)
-    assert await world.work() == 1
-    due = await world.next_due()
-    assert due is not None
-    assert 2 * SECOND <= due <= 4 * SECOND
-    world.clock.advance(due)
-    (lease,) = await world.lease()
-    assert (lease.kind, lease.attempt, lease.history) == (kind, 1, ())

@@ -1,0 +1,98 @@
+"""One request to Equalture over HTTP, and what is left of it when it breaks off."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import aiohttp
+import orjson
+from yarl import URL
+
+from bridge.core.customers import ProviderAccess
+from bridge.egress import AnswerTooLarge, SentTracker, in_words, read_capped
+from bridge.equalture import protocol
+from bridge.equalture.protocol import Call, Reply
+from bridge.ports import Clock
+
+ANSWER_LIMIT = 1024 * 1024
+"""Bytes of the longest answer that is read."""
+BROKEN_OFF = (aiohttp.ClientError, OSError, TimeoutError)
+"""How a request fails that got no whole answer."""
+
+_NO_TIMEOUT = aiohttp.ClientTimeout()
+_BEFORE_SENDING = (
+    aiohttp.ConnectionTimeoutError,
+    aiohttp.ClientConnectorError,
+    aiohttp.InvalidURL,
+    aiohttp.NonHttpUrlClientError,
+)
+
+
+class Exchange:
+    """A request, sent once. What sends it says how long it may take: no time-out is set here."""
+
+    def __init__(self, call: Call, clock: Clock) -> None:
+        self._call = call
+        self._clock = clock
+        self._sent = SentTracker()
+        self._head: Reply | None = None
+
+    @property
+    def status(self) -> int | None:
+        """The answer's status, as soon as it has come."""
+        return self._head.status if self._head is not None else None
+
+    async def send(
+        self, session: aiohttp.ClientSession, access: ProviderAccess, token: str = ""
+    ) -> Reply:
+        """Send the request, with *token* as its bearer token; raises one of ``BROKEN_OFF``."""
+        authorization = self._call.authorization or f"Bearer {token}"
+        headers = {"Accept": "application/json", "Authorization": authorization}
+        body = None
+        if self._call.json is not None:
+            headers["Content-Type"] = "application/json"
+            body = orjson.dumps(self._call.json)
+        async with session.request(
+            self._call.method,
+            _url(access.base_url, self._call),
+            data=body,
+            headers=headers,
+            allow_redirects=False,  # the credentials are for the configured host only
+            timeout=_NO_TIMEOUT,
+            trace_request_ctx=self._sent,
+        ) as response:
+            received = {name.lower(): value for name, value in response.headers.items()}
+            self._head = Reply(response.status, b"", received, self._clock())
+            try:
+                return replace(self._head, body=await read_capped(response, ANSWER_LIMIT))
+            except AnswerTooLarge as error:
+                return replace(self._head, fault=str(error))
+
+    def reply_or_raise(self, error: BaseException) -> Reply:
+        """After ``send`` failed by *error*: the status, where that alone says enough; else raises.
+
+        What it raises says whether the request surely had no effect.
+        """
+        if self._head is not None and protocol.failure(self._call, self._head.status) is not None:
+            return self._head
+        not_sent = surely_not_sent(error, self._sent)
+        detail = f"no answer ({in_words(error)})"
+        raise protocol.no_answer(self._call, surely_not_sent=not_sent, detail=detail) from error
+
+
+def surely_not_sent(error: BaseException, sent: SentTracker) -> bool:
+    """Whether a request that ended in *error* certainly never left.
+
+    A time-out, a lost connection (also a reused one that the server had closed) and a broken answer
+    prove nothing.
+    """
+    # ConnectionTimeoutError is a TimeoutError as well, and ClientConnectorError (refused, DNS, TLS)
+    # a ClientOSError: these are the members of those families that come before sending.
+    return not sent.may_have_left or isinstance(error, _BEFORE_SENDING)
+
+
+def _url(base_url: str, call: Call) -> URL:
+    # Paths come encoded from the protocol; yarl would decode what it thinks harmless, and climb on
+    # encoded dots.
+    base = str(URL(base_url)).rstrip("/")
+    return URL(f"{base}{call.path}{'?' if call.query else ''}{call.query}", encoded=True)

@@ -1,0 +1,211 @@
+"""A circuit breaker and a bulkhead for each target: one vendor's host, as one customer calls it.
+
+A dead host then costs one probe now and then instead of a time-out for every call, and one
+customer's slow endpoint holds a bounded number of connections, never those of another. Both are per
+process and forget on restart: they save effort, they are not the truth. Why no library:
+decisions/0060.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+import structlog
+
+from bridge.errors import CircuitOpen, NotTried, Queued, UpstreamError
+from bridge.ports import Monotonic
+
+THRESHOLD = 5
+"""Calls in a row without any answer that open a breaker. An HTTP error is an answer."""
+FIRST_PAUSE = timedelta(seconds=1)
+LONGEST_PAUSE = timedelta(seconds=30)
+QUEUE_TIMEOUT = timedelta(seconds=3)
+"""How long a call waits for its turn; then it surely was not made."""
+FORGOTTEN_AFTER = timedelta(hours=1)
+"""A dead target that nobody calls any more is forgotten: perhaps its customer was removed."""
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """Calls that share a breaker, and of which at most *size* are under way for one customer."""
+
+    name: str
+    size: int
+
+
+ALL = Pool("all", 128)
+"""Where calls belong that have no reason to be kept apart."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Whom calls go to, and on whose behalf; *customer* is its key."""
+
+    vendor: str
+    customer: str
+    pool: Pool = ALL
+
+
+class CircuitBreaker:
+    """Refuses calls to a target that does not answer.
+
+    ::
+
+        closed -- THRESHOLD calls in a row without an answer --> open
+        open -- the pause is over --> one call goes out as a probe
+        probe -- any answer --> closed
+        probe -- no answer --> open, with twice the pause (1 s at first, at most 30 s)
+
+    *monotonic* gives seconds: a clock that is set neither keeps a breaker open nor closes it.
+    """
+
+    def __init__(self, target: Target, monotonic: Monotonic) -> None:
+        self._target = target
+        self._monotonic = monotonic
+        self._failures = 0
+        self._failed_at = 0.0
+        self._opened_at = 0.0
+        self._probe_at: float | None = None  # None: closed
+        self._probing = False
+        self._pause_s = FIRST_PAUSE.total_seconds()
+
+    @contextlib.contextmanager
+    def call(self, operation: str) -> Iterator[None]:
+        """Around one call, whose outcome counts. Raises ``CircuitOpen`` where it may not go out."""
+        probe = self._admit(operation)
+        try:
+            yield
+        except NotTried:
+            raise
+        except UpstreamError as error:
+            if error.status is None:
+                self._failed(probe=probe)
+            else:
+                self._answered()
+            raise
+        else:
+            self._answered()
+        finally:
+            if probe:
+                self._probing = False
+
+    def can_be_forgotten(self) -> bool:
+        """Whether nothing is known of the target, or only what is long past."""
+        long_ago = self._monotonic() - FORGOTTEN_AFTER.total_seconds()
+        return not self._failures or self._failed_at < long_ago
+
+    def _admit(self, operation: str) -> bool:
+        """Whether this call is the probe."""
+        if self._probe_at is None:
+            return False
+        left_s = self._probe_at - self._monotonic()
+        if left_s > 0 or self._probing:
+            detail = "it has not answered for a while"
+            retry_after_s = max(left_s, 1.0)
+            raise CircuitOpen(self._target.vendor, operation, detail, retry_after_s=retry_after_s)
+        self._probing = True
+        return True
+
+    def _failed(self, *, probe: bool) -> None:
+        self._failures += 1
+        self._failed_at = self._monotonic()
+        if self._failures < THRESHOLD:
+            return
+        if self._probe_at is None:
+            self._opened_at = self._failed_at
+            log.warning("target.silent", **_names(self._target), failures=self._failures)
+        elif probe:
+            self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE.total_seconds())
+        else:
+            # It went out before the breaker opened. A burst of such calls that fail together says
+            # nothing new: counting each as a probe once made the first pause half a minute.
+            return
+        self._probe_at = self._failed_at + self._pause_s
+
+    def _answered(self) -> None:
+        if self._probe_at is not None:
+            silent_s = round(self._monotonic() - self._opened_at)
+            log.info("target.answers_again", **_names(self._target), silent_s=silent_s)
+        self._failures = 0
+        self._probe_at = None
+        self._pause_s = FIRST_PAUSE.total_seconds()
+
+
+class Bulkhead:
+    """Lets at most the pool's size of calls to a target be under way; others wait for their turn."""
+
+    def __init__(self, target: Target) -> None:
+        self._target = target
+        self._turns = asyncio.Semaphore(target.pool.size)
+
+    @contextlib.asynccontextmanager
+    async def turn(self, operation: str) -> AsyncIterator[None]:
+        """Around one call. Raises ``Queued`` where its turn does not come in time."""
+        try:
+            async with asyncio.timeout(QUEUE_TIMEOUT.total_seconds()):
+                await self._turns.acquire()
+        except TimeoutError:
+            detail = "too many calls at once for this customer"
+            raise Queued(self._target.vendor, operation, detail, retry_after_s=2) from None
+        try:
+            yield
+        finally:
+            self._turns.release()
+
+
+class _Guards:
+    def __init__(self, target: Target, monotonic: Monotonic) -> None:
+        self.breaker = CircuitBreaker(target, monotonic)
+        self.bulkhead = Bulkhead(target)
+        self.users = 0
+
+
+class Resilience:
+    """One vendor's breakers and bulkheads, made when a target is first called."""
+
+    def __init__(self, vendor: str, monotonic: Monotonic) -> None:
+        self._vendor = vendor
+        self._monotonic = monotonic
+        self._guards: dict[Target, _Guards] = {}
+
+    def __len__(self) -> int:
+        """How many targets are in use or have something to remember."""
+        return len(self._guards)
+
+    @contextlib.asynccontextmanager
+    async def call(self, customer: str, operation: str, pool: Pool = ALL) -> AsyncIterator[None]:
+        """Around one call for the customer of this key.
+
+        Raises ``CircuitOpen`` or ``Queued`` where it may not be made. An ``UpstreamError`` without
+        a status counts as no answer, one with a status and a success as an answer; anything else,
+        such as a caller who gives up, says nothing of the target.
+        """
+        target = Target(self._vendor, customer, pool)
+        guards = self._guards.get(target)
+        if guards is None:
+            self._forget()
+            guards = self._guards[target] = _Guards(target, self._monotonic)
+        guards.users += 1
+        try:
+            with guards.breaker.call(operation):
+                async with guards.bulkhead.turn(operation):
+                    yield
+        finally:
+            guards.users -= 1
+            if not guards.users and guards.breaker.can_be_forgotten():
+                del self._guards[target]
+
+    def _forget(self) -> None:
+        for target, guards in tuple(self._guards.items()):
+            if not guards.users and guards.breaker.can_be_forgotten():
+                del self._guards[target]
+
+
+def _names(target: Target) -> dict[str, str]:
+    return {"vendor": target.vendor, "customer": target.customer, "purpose": target.pool.name}
