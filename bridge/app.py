@@ -11,8 +11,10 @@ import random
 import secrets
 import time
 from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
@@ -54,7 +56,7 @@ from bridge.softgarden import handlers as softgarden
 from bridge.softgarden.notifier import SoftgardenNotifier
 from bridge.softgarden.schemas import AnswerFormat
 from bridge.store import embedded
-from bridge.store.connect import open_client
+from bridge.store.connect import durability, isolation, open_client
 from bridge.store.encryption import KeyRing
 from bridge.store.invitation_store import RedisInvitations
 from bridge.store.quarantine import RedisQuarantine
@@ -147,6 +149,14 @@ class Runtime:
         if self.clock is not None:
             await self.clock.agree(self.worker.hold)
 
+    async def look_at_redis(self) -> tuple[list[str], str | None]:
+        """What is not durable about Redis, and what would stop all partitions together.
+
+        Raises ``StoreUnavailable`` where it does not answer.
+        """
+        await self.commands.ping()
+        return await durability(self.commands), await isolation(self.commands)
+
     async def readiness(self) -> health.Readiness:
         """Whether this process should get work, and what an operator should know besides."""
         if self.draining:
@@ -186,6 +196,11 @@ def reencryption(runtime: Runtime) -> Reencryption:
             [Complaint("encryption_keys", 0, 0, "there is no key to encrypt with; list one")]
         )
     return Reencryption(runtime.commands, prefix=runtime.settings.redis.key_prefix, cipher=cipher)
+
+
+def embedded_redis(data_dir: Path) -> AbstractAsyncContextManager[str]:
+    """A Redis of our own that keeps its data in *data_dir*; gives its URL."""
+    return embedded.running(data_dir)
 
 
 @contextlib.asynccontextmanager

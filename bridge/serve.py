@@ -21,7 +21,6 @@ from bridge.errors import Complaint, ConfigError, StoreUnavailable
 from bridge.ports import Monotonic
 from bridge.settings import Settings, fingerprint, load_customers
 from bridge.settings.customers import FOLDER as CUSTOMERS_FOLDER
-from bridge.store.connect import durability, isolation
 from bridge.web.app_keys import SEEN_CONNECTIONS
 from bridge.web.idle_connections import IdleConnectionReaper
 from bridge.web.listener import Runner
@@ -64,13 +63,15 @@ async def serve(
     started: asyncio.Event | None = None,
     signals: bool = True,
     monotonic: Monotonic = time.monotonic,
+    listeners: Sequence[socket.socket] = (),
 ) -> int:
     """Serve until SIGTERM, SIGINT or *stop*; the exit code.
 
     *started* is set once both listeners accept.
 
     *signals* False leaves the signals to the caller, who then ends it by *stop*. *monotonic* is for
-    the demo, in which hours pass.
+    the demo, in which hours pass. *listeners*: the public and the admin one, if they listen
+    already.
     """
     stop = stop or StopSignals(asyncio.Event())
     loop = asyncio.get_running_loop()
@@ -114,10 +115,14 @@ async def serve(
         _watch(stack, "absences", _look_for_absences(runtime))
         if handed_down is not None:
             _watch(stack, "parent", _look_at_parent(stop))
-        listeners = handed_down or [
-            stack.enter_context(contextlib.closing(supervisor.listen(address)))
-            for address in (settings.listen, settings.admin_listen)
-        ]
+        listeners = (
+            listeners
+            or handed_down
+            or [
+                stack.enter_context(contextlib.closing(supervisor.listen(address)))
+                for address in (settings.listen, settings.admin_listen)
+            ]
+        )
         applications = (app.create_app(runtime), app.create_admin_app(runtime))
         each = zip(applications, listeners, (shares.public, shares.admin), strict=True)
         runners = [await _listen(stack, *one) for one in each]
@@ -276,9 +281,7 @@ async def _look_at_redis(runtime: app.Runtime, stop: StopSignals) -> None:
     waited = False
     while required != "off":
         try:
-            await runtime.commands.ping()
-            complaints = await durability(runtime.commands)
-            stops_all = await isolation(runtime.commands)
+            complaints, stops_all = await runtime.look_at_redis()
         except StoreUnavailable as error:
             if not waited:
                 log.warning("redis.waiting", error=str(error))

@@ -32,24 +32,25 @@ Over HTTP both have ``/_sandbox/``: ``ledger``, ``violations``, ``faults``, ``cl
     curl -X POST $EQUALTURE/_sandbox/applications/$REFERENCE_ID/complete
     curl "$EQUALTURE/_sandbox/ledger?operation=create"
 
-Modules: ``fake_vendor`` (receiving), ``bridge_caller`` (calling), ``admin_routes``, ``faults``,
+Modules: ``fake_vendor`` (receiving), ``recording_client`` (calling), ``admin_routes``, ``faults``,
 ``ledger``, ``simulated_clock`` and ``request_checks`` (strict reading) are what both share.
 Equalture is ``equalture_fake`` with ``equalture_api``, ``candidate_pages``, ``accounts``,
 ``sample_results`` and ``webhooks``; softgarden is ``softgarden_fake`` with ``softgarden_client``.
 """
 
 from bridge.sandbox.accounts import Account, Application
-from bridge.sandbox.bridge_caller import BridgeReply
 from bridge.sandbox.equalture_fake import EqualtureSandbox
 from bridge.sandbox.fake_vendor import ENTRY
-from bridge.sandbox.faults import Fault
-from bridge.sandbox.ledger import Entry
+from bridge.sandbox.faults import Fault, Faults
+from bridge.sandbox.ledger import BRIDGE, Entry, Ledger
+from bridge.sandbox.recording_client import BridgeReply, RecordingClient
 from bridge.sandbox.request_checks import Refusal, json_response
 from bridge.sandbox.simulated_clock import SandboxClock
 from bridge.sandbox.softgarden_client import Paths, SoftgardenClient
 from bridge.sandbox.softgarden_fake import SoftgardenSandbox
 
 __all__ = [
+    "BRIDGE",
     "ENTRY",
     "Account",
     "Application",
@@ -57,7 +58,10 @@ __all__ = [
     "Entry",
     "EqualtureSandbox",
     "Fault",
+    "Faults",
+    "Ledger",
     "Paths",
+    "RecordingClient",
     "Refusal",
     "SandboxClock",
     "SoftgardenClient",

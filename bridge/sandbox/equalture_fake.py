@@ -30,6 +30,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from itertools import count
+from types import MappingProxyType
 from typing import Any, Unpack
 from uuid import uuid4
 
@@ -38,10 +39,10 @@ from aiohttp import web
 from bridge.sandbox import sample_results, webhooks
 from bridge.sandbox.accounts import AccessToken, Account, Application, IssuedPublicLink
 from bridge.sandbox.admin_routes import ADMIN
-from bridge.sandbox.bridge_caller import BridgeReply
 from bridge.sandbox.candidate_pages import CandidatePages
 from bridge.sandbox.equalture_api import EqualtureApi
 from bridge.sandbox.fake_vendor import FakeVendor, Options, Route
+from bridge.sandbox.recording_client import BridgeReply
 from bridge.sandbox.request_checks import json_object, json_response
 
 
@@ -52,6 +53,7 @@ class EqualtureSandbox(FakeVendor):
     forgotten.
     """
 
+    name = "Equalture"
     operations = (
         "token",
         "jobs",
@@ -62,7 +64,13 @@ class EqualtureSandbox(FakeVendor):
         "hire",
         "anonymise",
     )
-    page_operations = ("assessment_page", "assessment_finish", "public_page")
+    page_operations = MappingProxyType(
+        {
+            "assessment_page": "candidate",
+            "assessment_finish": "candidate",
+            "public_page": "colleague",
+        }
+    )
     made_operations = ("callback", "webhook")
 
     def __init__(
@@ -168,7 +176,7 @@ class EqualtureSandbox(FakeVendor):
                 summary="en",
                 details=sample_results.language(account.callback_language),
             )
-        reply = await self.bridge.send(
+        reply = await self.outgoing.send(
             "callback",
             "PUT",
             url or application.callback_url,
@@ -203,7 +211,7 @@ class EqualtureSandbox(FakeVendor):
         ).encode()
         moment = int(self.clock().timestamp()) if timestamp is None else timestamp
         headers = webhooks.headers(secret, message_id or f"msg_{uuid4().hex}", moment, body)
-        reply = await self.bridge.send(
+        reply = await self.outgoing.send(
             "webhook", "POST", url, body=body, headers=headers, reference_id=reference_id
         )
         return reply.status

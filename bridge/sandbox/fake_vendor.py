@@ -4,22 +4,20 @@ applies the faults.
 
 from __future__ import annotations
 
-import asyncio
 import random
 import socket
 import struct
-from collections.abc import Awaitable, Callable, Iterable
-from itertools import count
-from time import perf_counter
-from typing import Any, Literal, Self, TypedDict, cast
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any, Self, TypedDict, Unpack, cast
 
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from bridge.sandbox.admin_routes import ADMIN, admin_routes, answer_admin
-from bridge.sandbox.bridge_caller import BridgeCaller
-from bridge.sandbox.faults import Fault, Faults
-from bridge.sandbox.ledger import Entry, Observer, append_bounded, lenient_json
+from bridge.sandbox.faults import Faults
+from bridge.sandbox.ledger import BRIDGE, Entry, Ledger, Observer, lenient_json
+from bridge.sandbox.recording_client import RecordingClient
 from bridge.sandbox.request_checks import Refusal, json_response
 from bridge.sandbox.simulated_clock import SandboxClock
 
@@ -33,56 +31,52 @@ ENTRY = web.RequestKey("ENTRY", Entry)
 
 
 class Options(TypedDict, total=False):
-    """What every fake takes, all by name; see ``FakeVendor``."""
+    """What every fake takes, all by name."""
 
     host: str
     port: int
-    clock: SandboxClock | None
-    on_call: Observer | None
+    """0 (the default) picks a free one, which a later ``start()`` uses again."""
+    clock: SandboxClock
+    on_call: Observer
+    """Is called with every entry of the ledger."""
     max_entries: int
-    rng: random.Random | None
+    """Bounds the ledger; the oldest entries go."""
+    rng: random.Random
+    """The random numbers of faults with a probability."""
 
 
 class FakeVendor:
-    """A fake vendor on a real socket, in the caller's event loop. Use ``async with``, or
+    """A fake vendor on a real socket, in the caller's event loop: use ``async with``, or
     ``start()`` and ``close()``.
-
-    *port* 0 picks a free one, which a later ``start()`` uses again. *max_entries* bounds ledger and
-    violations (the oldest go). *rng* gives the random numbers of faults with a probability.
-    *on_call* is called with every entry.
     """
 
+    name: str
+    """As a party of a call."""
     operations: tuple[str, ...] = ()
     """The vendor's API; ``"*"`` as a fault's operation means these."""
-    page_operations: tuple[str, ...] = ()
-    """Pages for people."""
+    page_operations: Mapping[str, str] = {}
+    """Pages for people -> who opens them."""
     made_operations: tuple[str, ...] = ()
     """Calls that the sandbox makes; faults can delay, hang and drop them."""
 
-    def __init__(
-        self,
-        *,
-        host: str = "127.0.0.1",
-        port: int = 0,
-        clock: SandboxClock | None = None,
-        on_call: Observer | None = None,
-        max_entries: int = 100_000,
-        rng: random.Random | None = None,
-    ) -> None:
-        self.host = host
-        self.port = port
-        self.clock = clock or SandboxClock()
-        self.on_call = on_call
-        self.ledger: list[Entry] = []
-        self.violations: list[str] = []
-        seeded = rng or random.Random(0)  # noqa: S311 - no secret; chaos runs can be repeated
-        self.faults = Faults(self.operations, self.page_operations, self.made_operations, seeded)
-        self._max_entries = max_entries
-        self._numbers = count(1)
-        self._recorded = asyncio.Condition()
+    def __init__(self, **options: Unpack[Options]) -> None:
+        self.host = options.get("host", "127.0.0.1")
+        self.port = options.get("port", 0)
+        self.clock = options.get("clock") or SandboxClock()
+        limit, observer = options.get("max_entries", 100_000), options.get("on_call")
+        self.ledger = Ledger(self._now, limit, observer)
+        self.violations, self.calls = self.ledger.violations, self.ledger.calls
+        self.wait_calls = self.ledger.wait_calls
+        self.faults = Faults(
+            self.operations, self.page_operations, self.made_operations, options.get("rng")
+        )
+        self.fault, self.heal = self.faults.add, self.faults.heal
+        self.outgoing = RecordingClient(self.name, self.ledger, self.faults)
         self._operation_of: dict[object, str] = {}
         self._runner: web.AppRunner | None = None
-        self.bridge = BridgeCaller(self)
+
+    def _now(self) -> datetime:
+        return self.clock()  # another clock may be put in its place
 
     # What a vendor defines
 
@@ -111,7 +105,7 @@ class FakeVendor:
             app.router.add_route(method, path, handler)
             self._operation_of[handler] = operation
         app.add_routes([*admin_routes(self), *self.admin_routes()])
-        await self.bridge.open()
+        await self.outgoing.open()
         # A short grace: a call that a fault holds would otherwise keep close() waiting.
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
         try:
@@ -132,7 +126,7 @@ class FakeVendor:
                 fault.heal()
         if runner is not None:
             await runner.cleanup()
-        await self.bridge.close()
+        await self.outgoing.close()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -152,58 +146,6 @@ class FakeVendor:
         host = "127.0.0.1" if everywhere else self.host
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
-    # Faults and ledger
-
-    def fault(self, operation: str, **switches: Any) -> Fault:
-        """Switch a fault on for an operation or ``"*"``; the switches are the fields of
-        ``faults.Fault``.
-        """
-        return self.faults.add(operation, **switches)
-
-    def heal(self, *operations: str) -> int:
-        """Switch faults off, of these operations or all; returns how many."""
-        return self.faults.heal(*operations)
-
-    def calls(self, operation: str | None = None, **match: Any) -> list[Entry]:
-        """Ended calls of an operation (None: all) whose entries have the given values."""
-        return [
-            entry
-            for entry in self.ledger
-            if operation in (None, entry.operation)
-            and all(getattr(entry, name) == value for name, value in match.items())
-        ]
-
-    async def wait_calls(
-        self, operation: str | None = None, count: int = 1, *, timeout: float = 5.0, **match: Any
-    ) -> list[Entry]:
-        """As ``calls``, once there are *count*; raises ``TimeoutError`` after *timeout* seconds."""
-        async with asyncio.timeout(timeout), self._recorded:
-            await self._recorded.wait_for(lambda: len(self.calls(operation, **match)) >= count)
-        return self.calls(operation, **match)
-
-    def begin(
-        self, operation: str, direction: Literal["received", "made"], method: str, path: str
-    ) -> Entry:
-        """The entry of a call that begins now."""
-        number, now = next(self._numbers), self.clock()
-        return Entry(
-            number, operation, direction, method, path, {}, started=now, began=perf_counter()
-        )
-
-    async def end(self, entry: Entry) -> None:
-        """Put the entry of a call that has ended into the ledger."""
-        entry.duration_ms = (perf_counter() - entry.began) * 1000
-        append_bounded(self.ledger, entry, self._max_entries)
-        if self.on_call is not None:
-            self.on_call(entry)
-        async with self._recorded:
-            self._recorded.notify_all()
-
-    def violate(self, entry: Entry, rule: str) -> None:
-        """Note the contract rule that this call broke."""
-        entry.violation = rule
-        append_bounded(self.violations, rule, self._max_entries)
-
     # Calls received
 
     @web.middleware
@@ -212,7 +154,8 @@ class FakeVendor:
         if path.startswith(ADMIN):
             return await answer_admin(request, handler)
         operation = self._operation_of.get(request.match_info.handler, "unknown")
-        entry = request[ENTRY] = self.begin(operation, "received", request.method, path)
+        entry = request[ENTRY] = self.ledger.begin(operation, "received", request.method, path)
+        entry.caller, entry.receiver = self.page_operations.get(operation, BRIDGE), self.name
         entry.query, entry.host = dict(request.query), request.host
         # Known even if the call is refused or dropped before the handler has looked at it.
         entry.reference_id = request.match_info.get("reference_id")
@@ -225,7 +168,7 @@ class FakeVendor:
                 entry.status = response.status
                 content = response.body
                 entry.response_json = lenient_json(content) if isinstance(content, bytes) else None
-            await self.end(entry)
+            await self.ledger.end(entry)
         if response is None:
             _reset(request)
             return web.Response()
@@ -264,7 +207,9 @@ class FakeVendor:
 
     def _refuse(self, entry: Entry, refusal: Refusal) -> web.Response:
         if refusal.violation:
-            self.violate(entry, f"{entry.method} {entry.path}: {refusal.status} {refusal.detail}")
+            self.ledger.violate(
+                entry, f"{entry.method} {entry.path}: {refusal.status} {refusal.detail}"
+            )
         return json_response(self.error_body(refusal.detail), refusal.status, refusal.headers)
 
 

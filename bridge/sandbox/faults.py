@@ -202,11 +202,15 @@ class Faults:
     """
 
     def __init__(
-        self, api: Iterable[str], pages: Iterable[str], made: Iterable[str], rng: random.Random
+        self,
+        api: Iterable[str] = (),
+        pages: Iterable[str] = (),
+        made: Iterable[str] = (),
+        rng: random.Random | None = None,
     ) -> None:
         self._api, self._made = frozenset(api), frozenset(made)
         self._known = self._api | self._made | frozenset(pages) | {"*"}
-        self._rng = rng
+        self._rng = rng or random.Random(0)  # noqa: S311 - no secret; chaos runs can be repeated
         self._faults: list[Fault] = []
 
     def __iter__(self) -> Iterator[Fault]:

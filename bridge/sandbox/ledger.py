@@ -1,23 +1,31 @@
-"""The record of a call between a sandbox and a bridge, and the bounds of a sandbox's memory."""
+"""The record of the calls between a sandbox and a bridge, within bounds: a sandbox runs for days."""
 
 from __future__ import annotations
 
+import asyncio
 import json
+from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
+from itertools import count
+from time import perf_counter
 from typing import Any, Literal, TypeVar
+from urllib.parse import urlencode, urlsplit
 
 T = TypeVar("T")
 
 BODY_LIMIT = 64 * 1024
-"""Bytes: a longer JSON body is not kept (a sandbox runs for days)."""
+"""Bytes: a longer JSON body is not kept."""
+BRIDGE = "bridge"
+"""The party that every vendor talks to."""
 
 
 @dataclass(slots=True)
 class Entry:
-    """One call, received by the sandbox or made by it; it gets into the ledger when the call has
-    ended.
+    """One call, received by the sandbox or made by it.
+
+    It is in the ledger once the call has ended.
     """
 
     number: int
@@ -31,11 +39,13 @@ class Entry:
     """As on the wire, percent-encoded, without the query; of a call made: the URL without the
     query.
     """
-    query: dict[str, str]
     started: datetime
     """By the sandbox's clock."""
     began: float
     """Seconds of ``time.perf_counter``: for order and overlap, as the sandbox's clock may jump."""
+    caller: str = ""
+    receiver: str = ""
+    query: dict[str, str] = field(default_factory=dict)
     host: str = ""
     """The ``Host`` header of a call received."""
     status: int = 0
@@ -54,6 +64,19 @@ class Entry:
     """The contract rule that the caller broke."""
     error: str | None = None
     """Of a call made: why there was no answer."""
+    location: str | None = None
+    """Of a call made: where the answer redirects to."""
+
+    @property
+    def ended(self) -> float:
+        """On the clock of *began*."""
+        return self.began + self.duration_ms / 1000
+
+    @property
+    def target(self) -> str:
+        """Path and query."""
+        path = urlsplit(self.path).path
+        return f"{path}?{urlencode(self.query)}" if self.query else path
 
     def as_json(self) -> dict[str, Any]:
         """The entry for ``/_sandbox/ledger``."""
@@ -67,13 +90,63 @@ Observer = Callable[[Entry], None]
 """Is called with every entry when its call has ended, e.g. to print it."""
 
 
-def append_bounded(items: list[T], item: T, limit: int) -> None:
-    """Append *item*; a list longer than *limit* loses its oldest tenth."""
-    items.append(item)
-    if len(items) > limit:
-        # A tenth at once: taking one item at a time off a long list would move all others for every
-        # call.
-        del items[: max(1, limit // 10)]
+class Ledger:
+    """The last *limit* calls; *clock* gives the time of their beginning."""
+
+    def __init__(
+        self, clock: Callable[[], datetime], limit: int = 100_000, on_call: Observer | None = None
+    ) -> None:
+        self.entries: deque[Entry] = deque(maxlen=limit)
+        self.violations: list[str] = []
+        self._clock = clock
+        self._limit = limit
+        self._on_call = on_call
+        self._numbers = count(1)
+        self._recorded = asyncio.Condition()
+
+    def begin(
+        self,
+        operation: str,
+        direction: Literal["received", "made"],
+        method: str,
+        path: str,
+        **known: Any,
+    ) -> Entry:
+        """The entry of a call that begins now; *known*: further fields of it."""
+        number, now = next(self._numbers), self._clock()
+        return Entry(number, operation, direction, method, path, now, perf_counter(), **known)
+
+    async def end(self, entry: Entry) -> None:
+        """Keep the entry of a call that has ended."""
+        entry.duration_ms = (perf_counter() - entry.began) * 1000
+        self.entries.append(entry)
+        if self._on_call is not None:
+            self._on_call(entry)
+        async with self._recorded:
+            self._recorded.notify_all()
+
+    def violate(self, entry: Entry, rule: str) -> None:
+        """Note the contract rule that this call broke."""
+        entry.violation = rule
+        self.violations.append(rule)
+        del self.violations[: -self._limit]
+
+    def calls(self, operation: str | None = None, **match: Any) -> list[Entry]:
+        """Ended calls of an operation (None: all) whose entries have the given values."""
+        wanted = match if operation is None else {"operation": operation, **match}
+        return [
+            entry
+            for entry in self.entries
+            if all(getattr(entry, name) == value for name, value in wanted.items())
+        ]
+
+    async def wait_calls(
+        self, operation: str | None = None, count: int = 1, *, timeout: float = 5.0, **match: Any
+    ) -> list[Entry]:
+        """As ``calls``, once there are *count*; raises ``TimeoutError`` after *timeout* seconds."""
+        async with asyncio.timeout(timeout), self._recorded:
+            await self._recorded.wait_for(lambda: len(self.calls(operation, **match)) >= count)
+        return self.calls(operation, **match)
 
 
 def put_bounded(items: dict[str, T], key: str, item: T, limit: int = 100_000) -> None:

@@ -6,15 +6,14 @@ https://dev.softgarden.de/assessment-api/
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 from uuid import uuid4
 
-from bridge.sandbox.bridge_caller import BridgeReply
 from bridge.sandbox.ledger import put_bounded
+from bridge.sandbox.recording_client import BridgeReply
 from bridge.sandbox.request_checks import is_url
 
 if TYPE_CHECKING:
@@ -105,21 +104,18 @@ class SoftgardenClient:
         method: str,
         path: str,
         *,
-        body: Any = None,
         invitation_id: str | None = None,
-        judge: Callable[[BridgeReply], str | None] | None = None,
+        **options: Any,
     ) -> BridgeReply:
-        return await self._sandbox.bridge.send(
+        tail = "" if invitation_id is None else "/" + quote(invitation_id, safe="")
+        return await self._sandbox.outgoing.send(
             operation,
             method,
-            self.bridge_url
-            + path
-            + ("" if invitation_id is None else "/" + quote(invitation_id, safe="")),
-            body=body,
+            self.bridge_url + path + tail,
             headers={"Authorization": f"Bearer {self.token}", "Accept": "application/json"},
             account=self.customer,
             invitation_id=invitation_id,
-            judge=judge,
+            **options,
         )
 
 

@@ -36,8 +36,8 @@ from urllib.parse import quote
 from aiohttp import web
 
 from bridge.sandbox.admin_routes import ADMIN
-from bridge.sandbox.bridge_caller import BridgeReply
 from bridge.sandbox.fake_vendor import ENTRY, FakeVendor, Options, Route
+from bridge.sandbox.recording_client import BridgeReply
 from bridge.sandbox.request_checks import (
     Refusal,
     basic_auth,
@@ -61,6 +61,7 @@ class SoftgardenSandbox(FakeVendor):
     through this sandbox for that customer.
     """
 
+    name = "softgarden"
     operations = ("notify",)
     made_operations = ("tests", "invite", "results", "delete")
 

@@ -117,7 +117,11 @@ async def gather(
     dead = frozenset([(letter.invitation_id, letter.kind) async for letter in queue.dead_letters()])
     records = {invitation.id: invitation async for invitation in store_of(commands).scan()}
     crashes, leaks = await asyncio.to_thread(_logs, [bridge.log for bridge in stage.bridges])
-    made = [entry for entry in (*softgarden.ledger, *equalture.ledger) if entry.direction == "made"]
+    made = [
+        entry
+        for entry in (*softgarden.ledger.entries, *equalture.ledger.entries)
+        if entry.direction == "made"
+    ]
     return Evidence(
         rounds=rounds,
         applications=equalture.applications,

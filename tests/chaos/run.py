@@ -67,7 +67,7 @@ async def run(options: Options, say: Callable[[str], None]) -> Report:
             wanted=options.journeys,
             journeys=len(done),
             invitations=len(evidence.records),
-            calls=len(stage.equalture.ledger) + len(stage.softgarden.ledger),
+            calls=len(stage.equalture.ledger.entries) + len(stage.softgarden.ledger.entries),
             faults=counted(saboteur.counts()),
             findings=found,
             unsettled=dict(left),

@@ -162,7 +162,7 @@ async def test_refuses_a_create_out_of_order(
     status, answer = await call.create(**changes)
     assert (status, list(answer)) == (422, ["errors"])
     assert len(equalture.violations) == 1
-    assert equalture.ledger[-1].violation == equalture.violations[0]
+    assert equalture.ledger.entries[-1].violation == equalture.violations[0]
     assert not equalture.applications
 
 
@@ -474,8 +474,8 @@ async def test_memory_is_bounded(session: aiohttp.ClientSession) -> None:
         call = Bearer(sandbox, session, (await fetch_token(sandbox, session))[1]["access_token"])
         references = [await created(call) for _ in range(12)]
         assert list(sandbox.applications) == references[-2:]
-        assert len(sandbox.ledger) <= 10
-        assert sandbox.ledger[-1].reference_id == references[-1]
+        assert len(sandbox.ledger.entries) <= 10
+        assert sandbox.ledger.entries[-1].reference_id == references[-1]
 
 
 async def test_an_account_is_added_once(equalture: EqualtureSandbox) -> None:

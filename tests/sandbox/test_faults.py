@@ -137,7 +137,7 @@ async def test_chaos_can_be_repeated(session: aiohttp.ClientSession) -> None:
             for _ in range(20):
                 async with session.get(f"{sandbox.base_url}/connect_ats/jobs") as response:
                     await response.read()
-            runs.append([entry.status for entry in sandbox.ledger])
+            runs.append([entry.status for entry in sandbox.ledger.entries])
     assert runs[0] == runs[1]
     assert set(runs[0]) == {401, 500}
 

@@ -177,7 +177,7 @@ async def test_a_notification_makes_it_read(
     softgarden.read_results = reading
     assert await notify() == 204
     await softgarden.wait_calls("results")
-    ended = [entry.operation for entry in softgarden.ledger]
+    ended = [entry.operation for entry in softgarden.ledger.entries]
     assert ended == (["results", "notify"] if reading == "before" else ["notify", "results"])
 
 

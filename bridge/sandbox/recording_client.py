@@ -1,5 +1,5 @@
-"""The calls that a sandbox makes: Equalture's callbacks and webhooks, softgarden's questions to the
-bridge.
+"""The calls that somebody makes to a bridge: callbacks and webhooks of Equalture's, questions of
+softgarden's, visits of people.
 """
 
 from __future__ import annotations
@@ -9,14 +9,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import aiohttp
 
-from bridge.sandbox.ledger import lenient_json
-
-if TYPE_CHECKING:
-    from bridge.sandbox.fake_vendor import FakeVendor
+from bridge.sandbox.faults import Faults
+from bridge.sandbox.ledger import BRIDGE, Ledger, lenient_json
 
 _TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=5)
 
@@ -32,18 +30,23 @@ class BridgeReply:
     duration_ms: float
     error: str | None = None
 
+    @property
+    def location(self) -> str | None:
+        """Where the answer redirects to."""
+        return self.headers.get("Location")
 
-class BridgeCaller:
-    """Makes a sandbox's calls while the sandbox is running, with its faults, and records them in
-    its ledger.
-    """
 
-    def __init__(self, sandbox: FakeVendor) -> None:
-        self._sandbox = sandbox
+class RecordingClient:
+    """An HTTP client of *name*'s that records its calls in a ledger and is subject to faults."""
+
+    def __init__(self, name: str, ledger: Ledger, faults: Faults) -> None:
+        self._name = name
+        self._ledger = ledger
+        self._faults = faults
         self._session: aiohttp.ClientSession | None = None
 
     async def open(self) -> None:
-        """Get ready: no cookies, as vendors keep none, and no limit on connections."""
+        """Get ready: no cookies are kept, and there is no limit on connections."""
         connector, cookies = aiohttp.TCPConnector(limit=0), aiohttp.DummyCookieJar()
         self._session = aiohttp.ClientSession(
             connector=connector, cookie_jar=cookies, timeout=_TIMEOUT
@@ -63,25 +66,21 @@ class BridgeCaller:
         *,
         body: Any = None,
         headers: Mapping[str, str] | None = None,
-        account: str | None = None,
-        invitation_id: str | None = None,
-        reference_id: str | None = None,
-        judge: Callable[[BridgeReply], str | None] | None = None,
+        judge: Callable[[BridgeReply], str | None] = lambda _: None,
+        describe: Callable[[BridgeReply], Any] = lambda reply: reply.json,
+        **known: Any,
     ) -> BridgeReply:
         """Make a call and record it. Never follows redirects, never raises for a peer that fails
         (status 0 instead).
 
         *body* is sent as JSON, bytes as they are. *judge* says which rule the answer breaks, if
-        any. A fault on *operation* may delay the call or drop it (``drop="before"``: never sent;
-        ``"after"``: sent, the answer is lost).
+        any; *describe* what of it the entry keeps, of which other fields may be *known*. A fault
+        on *operation* may delay the call or drop it (``drop="before"``: never sent; ``"after"``:
+        sent, the answer is lost).
         """
         path, _, _ = url.partition("?")
-        entry = self._sandbox.begin(operation, "made", method, path)
-        entry.account, entry.invitation_id, entry.reference_id = (
-            account,
-            invitation_id,
-            reference_id,
-        )
+        parties = {"caller": self._name, "receiver": BRIDGE}
+        entry = self._ledger.begin(operation, "made", method, path, **(parties | known))
         data = (
             body
             if isinstance(body, bytes | None)
@@ -89,7 +88,7 @@ class BridgeCaller:
         )
         entry.request_json = lenient_json(data or b"")
         sent = {**({} if data is None else {"Content-Type": "application/json"}), **(headers or {})}
-        fault = self._sandbox.faults.strike(entry)
+        fault = self._faults.strike(entry)
         reply = BridgeReply(
             0, None, "", {}, 0.0, "cancelled" if fault is None else "dropped by a fault"
         )
@@ -98,21 +97,25 @@ class BridgeCaller:
                 reply = await self._exchange(method, url, data, sent)
             else:
                 reply = await fault.around(lambda: self._exchange(method, url, data, sent)) or reply
-            problem = judge(reply) if judge is not None and reply.status else None
-            if problem is not None:
-                self._sandbox.violate(entry, f"answer to {operation} {method} {path}: {problem}")
+            if reply.status and (problem := judge(reply)) is not None:
+                self._ledger.violate(entry, f"answer to {operation} {method} {path}: {problem}")
         finally:
-            entry.status, entry.response_json, entry.error = reply.status, reply.json, reply.error
+            entry.status, entry.response_json, entry.error = (
+                reply.status,
+                describe(reply),
+                reply.error,
+            )
+            entry.location = reply.location
             if isinstance(reply.json, dict) and isinstance(reply.json.get("invitationId"), str):
                 entry.invitation_id = entry.invitation_id or reply.json["invitationId"]
-            await self._sandbox.end(entry)
+            await self._ledger.end(entry)
         return reply
 
     async def _exchange(
         self, method: str, url: str, data: bytes | None, headers: Mapping[str, str]
     ) -> BridgeReply:
         if self._session is None:
-            raise RuntimeError("the sandbox is not running")
+            raise RuntimeError("the client is not open")
         began = perf_counter()
         # aiohttp warns of plain bytes of more than 1 MiB; an oversized callback is a fair test of a
         # bridge.

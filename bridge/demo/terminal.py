@@ -13,12 +13,12 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from bridge.cli.tape import BRIDGE, EQUALTURE, SOFTGARDEN, Heard
+from bridge.sandbox import BRIDGE, Entry, EqualtureSandbox, SoftgardenSandbox
 
 PIPED_WIDTH = 100
 WIDEST = 110
 
-_COLOURS = {SOFTGARDEN: "green", BRIDGE: "bold cyan", EQUALTURE: "magenta"}
+_COLOURS = {SoftgardenSandbox.name: "green", BRIDGE: "bold cyan", EqualtureSandbox.name: "magenta"}
 _PEOPLE = "yellow"
 _LONGEST = 70
 _MAC = re.compile(r"(iv_[0-9a-f][A-Za-z0-9]{24})\.[A-Za-z0-9_-]{22}")
@@ -33,14 +33,14 @@ _ID = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that the journey was to prove."""
+    """One thing that the journey checks."""
 
     text: str
     fine: bool
 
 
-class Screen:
-    """Prints the play; *console* stands in for standard output in tests."""
+class Terminal:
+    """Prints the journey; *console* stands in for standard output in tests."""
 
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(highlight=False)
@@ -54,9 +54,10 @@ class Screen:
         """A paragraph."""
         self._console.print(Text(text, style), width=self._width)
 
-    def raw(self, line: str, style: str = "") -> None:
-        """A line to be copied: never folded, never shortened."""
-        self._console.print(Text(line, style), soft_wrap=True)
+    def lines(self, text: str) -> None:
+        """Lines to be copied: never folded, never shortened; those with a # are green."""
+        for line in text.splitlines():
+            self._console.print(Text(line, "green" if line.startswith("#") else ""), soft_wrap=True)
 
     def step(self, title: str, sentence: str) -> None:
         """The heading of the next step."""
@@ -65,20 +66,20 @@ class Screen:
         self.text(f"{self._steps}. {title}", "bold")
         self.text(f"   {sentence}", "dim")
 
-    def calls(self, calls: Iterable[tuple[int, Heard]]) -> None:
+    def calls(self, calls: Iterable[tuple[int, Entry]]) -> None:
         """Calls, those that happened while another waited indented below it."""
         for depth, call in calls:
             self.call(call, depth)
-            for word, value in (("sends", call.sent), ("gets", call.answer)):
+            for word, value in (("sends", call.request_json), ("gets", call.response_json)):
                 if value is not None:
                     self._json(word, value, depth)
 
-    def call(self, call: Heard, depth: int = 0) -> None:
+    def call(self, call: Entry, depth: int = 0) -> None:
         """One row: who called whom, with what, and how it went."""
         row = Text("   " + "  " * depth)
-        row.append(call.who, _COLOURS.get(call.who, _PEOPLE))
+        row.append(call.caller, _COLOURS.get(call.caller, _PEOPLE))
         row.append(" → ")
-        row.append(call.whom, _COLOURS.get(call.whom, _PEOPLE))
+        row.append(call.receiver, _COLOURS.get(call.receiver, _PEOPLE))
         row.append(" " * max(2, 27 + 2 * depth - len(row)))
         row.append(f"{call.method:<7}", "bold")
         fine = 200 <= call.status < 400
@@ -87,15 +88,19 @@ class Screen:
             (f"{max(1, round(call.duration_ms)):>6} ms", "dim"),
         )
         room = max(16, self._width - len(row) - len(end))
-        path = Text(middle_cut(shorten(call.path), room).ljust(room))
+        path = Text(middle_cut(shorten(call.target), room).ljust(room))
         self._console.print(Text.assemble(row, path, end), soft_wrap=True)
-        if call.remark:
-            self._console.print(
-                Text(" " * (6 + 2 * depth) + shorten(call.remark)), width=self._width
-            )
+        remarks = (
+            ("leads to ", call.location),
+            ("fault: ", call.fault),
+            ("violation: ", call.violation),
+            ("error: ", call.error),
+        )
+        if remark := "; ".join(f"{word}{text}" for word, text in remarks if text):
+            self._console.print(Text(" " * (6 + 2 * depth) + shorten(remark)), width=self._width)
 
     def checks(self, checks: Sequence[Check]) -> None:
-        """The list of what was proven."""
+        """The list of what was checked."""
         yes, no = ("✓", "✗") if self._console.encoding.startswith("utf") else ("yes", "NO")
         for check in checks:
             mark, style = (yes, "green") if check.fine else (no, "bold red")
@@ -121,8 +126,8 @@ class Screen:
 
 def shorten(text: str) -> str:
     """*text* with secrets and ids cut to their first characters."""
-    text = _SECRET.sub(lambda found: f"{found[0][:6]}…", _MAC.sub(r"\1", text))
-    return _ID.sub(lambda found: f"{found[1] or found[2]}…", text)
+    text = _SECRET.sub(lambda match: f"{match[0][:6]}…", _MAC.sub(r"\1", text))
+    return _ID.sub(lambda match: f"{match[1] or match[2]}…", text)
 
 
 def middle_cut(text: str, width: int) -> str:
@@ -145,11 +150,11 @@ def brief(value: Any, depth: int = 0) -> Any:
         return (
             f"… {len(value)} entries"
             if depth and len(value) > 3
-            else [brief(one, depth + 1) for one in value]
+            else [brief(entry, depth + 1) for entry in value]
         )
     if isinstance(value, dict):
         shown = 2 if depth and len(value) > 4 else len(value)
-        short = {name: brief(one, depth + 1) for name, one in list(value.items())[:shown]}
+        short = {name: brief(member, depth + 1) for name, member in list(value.items())[:shown]}
         return short | ({"…": f"and {len(value) - shown} more"} if shown < len(value) else {})
     return value
 
@@ -161,10 +166,10 @@ def laid_out(value: Any, width: int) -> list[str]:
         return [line]
     opening, closing = ("{", "}") if isinstance(value, dict) else ("[", "]")
     lines = [opening]
-    pairs = list(value.items()) if isinstance(value, dict) else [(None, one) for one in value]
-    for number, (name, one) in enumerate(pairs, start=1):
+    pairs = list(value.items()) if isinstance(value, dict) else [(None, entry) for entry in value]
+    for number, (name, member) in enumerate(pairs, start=1):
         label = "" if name is None else f"{json.dumps(name, ensure_ascii=False)}: "
-        first, *rest = laid_out(one, width - 3 - len(label))
+        first, *rest = laid_out(member, width - 3 - len(label))
         inner = [label + first, *rest]
         inner[-1] += "," if number < len(pairs) else ""
         lines += [f"  {text}" for text in inner]

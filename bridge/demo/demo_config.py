@@ -1,13 +1,13 @@
-"""The sample that demo and sandbox share: an account at Equalture with three jobs, and the
-configuration of a bridge for it.
+"""What demo and sandbox share: an account at Equalture with three jobs, and the configuration of a
+bridge for it.
 """
 
 from __future__ import annotations
 
 import base64
-import secrets
 from dataclasses import dataclass, field
 from pathlib import Path
+from secrets import token_bytes, token_urlsafe
 
 from bridge.core import ids
 from bridge.sandbox import Account, EqualtureSandbox
@@ -45,25 +45,19 @@ tests:
   items:
     - {{id: {test_id}, job_id: {job_id}, name: Engineer assessment, duration: 30}}
 test_url: landing
-hire: {{enabled: true, tokens_sha256: [{hire_digest}]}}
 """
-
-
-def _secret() -> str:
-    return secrets.token_urlsafe(32)
 
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """Fresh ones for every demo."""
+    """Bearer token, signing key and webhook secret, new for every demo."""
 
-    token: str = field(default_factory=_secret)
-    hire_token: str = field(default_factory=_secret)
+    token: str = field(default_factory=token_urlsafe)
     signing_key: str = field(
-        default_factory=lambda: base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+        default_factory=lambda: base64.urlsafe_b64encode(token_bytes(32)).decode()
     )
     webhook: str = field(
-        default_factory=lambda: f"whsec_{base64.b64encode(secrets.token_bytes(32)).decode()}"
+        default_factory=lambda: f"whsec_{base64.b64encode(token_bytes(32)).decode()}"
     )
 
 
@@ -72,8 +66,14 @@ def add_account(equalture: EqualtureSandbox) -> Account:
     return equalture.add_account(CLIENT_ID, CLIENT_SECRET, JOBS.items())
 
 
-def write_config(
-    folder: Path, *, port: int, admin_port: int, redis_url: str, equalture_url: str, using: Secrets
+def write(
+    folder: Path,
+    *,
+    port: int,
+    admin_port: int,
+    redis_url: str,
+    equalture_url: str,
+    secrets: Secrets,
 ) -> None:
     """Write real files, as an administrator would: other commands can be tried with them, too."""
     (folder / "customers").mkdir(parents=True, exist_ok=True)
@@ -82,16 +82,15 @@ def write_config(
         port=port,
         admin_port=admin_port,
         redis_url=redis_url,
-        signing_key=using.signing_key,
+        signing_key=secrets.signing_key,
         equalture_url=equalture_url,
     )
     customer = _CUSTOMER_YAML.format(
-        digest=ids.digest(using.token),
-        hire_digest=ids.digest(using.hire_token),
+        digest=ids.digest(secrets.token),
         public_client=PUBLIC_CLIENT,
         client_id=CLIENT_ID,
         client_secret=CLIENT_SECRET,
-        webhook_secret=using.webhook,
+        webhook_secret=secrets.webhook,
         test_id=TEST_ID,
         job_id=next(iter(JOBS)),
     )

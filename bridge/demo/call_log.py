@@ -1,0 +1,34 @@
+"""Calls in the order in which they began.
+
+Observers hear of a call when it ends; a reader wants to see it where it began.
+"""
+
+from __future__ import annotations
+
+from bridge.sandbox import Entry
+
+
+class CallLog:
+    """Keeps calls until they are shown."""
+
+    def __init__(self) -> None:
+        self._calls: list[Entry] = []
+
+    def add(self, call: Entry) -> None:
+        """Keep a call that has ended."""
+        self._calls.append(call)
+
+    def take(self, *operations: str) -> list[tuple[int, Entry]]:
+        """Hand out the calls so far, of these operations or all, each with the number of calls that
+        waited for it.
+        """
+        taken = [call for call in self._calls if not operations or call.operation in operations]
+        self._calls = [call for call in self._calls if call not in taken]
+        waiting: list[Entry] = []
+        nested = []
+        for call in sorted(taken, key=lambda call: call.began):
+            while waiting and waiting[-1].ended < call.ended:
+                waiting.pop()
+            nested.append((len(waiting), call))
+            waiting.append(call)
+        return nested

@@ -1,0 +1,169 @@
+"""What the demo needs: a Redis, both fakes and the real daemon between them, on loopback, with a
+configuration of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import tempfile
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from socket import socket
+
+from bridge import app, logs, settings, supervisor
+from bridge.demo import demo_config
+from bridge.demo.browser import Browser, open_browser
+from bridge.demo.call_log import CallLog
+from bridge.errors import BridgeError, ConfigError
+from bridge.sandbox import EqualtureSandbox, SoftgardenClient, SoftgardenSandbox
+from bridge.serve import StopSignals, serve
+from bridge.settings import Settings
+from bridge.settings.daemon import Address
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """Where the four should listen; 0 means any free port, and so does one that is taken."""
+
+    bridge: int = 0
+    admin: int = 0
+    equalture: int = 0
+    softgarden: int = 0
+
+
+@dataclass(slots=True)
+class AdjustableTime:
+    """The daemon's monotonic time, *ahead_s* seconds ahead of the real one."""
+
+    ahead_s: float = 0.0
+
+    def __call__(self) -> float:
+        """Seconds from any beginning."""
+        return time.monotonic() + self.ahead_s
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """Everything that the journey needs; *log* is the daemon's."""
+
+    config: Path
+    log: Path
+    settings: Settings
+    secrets: demo_config.Secrets
+    redis_url: str
+    equalture: EqualtureSandbox
+    softgarden: SoftgardenSandbox
+    client: SoftgardenClient
+    browser: Browser
+    calls: CallLog
+    time: AdjustableTime
+
+    @property
+    def bridge_url(self) -> str:
+        """Where the bridge's public listener is reached."""
+        return self.settings.public_url
+
+    @property
+    def admin_url(self) -> str:
+        """Where its other listener is reached."""
+        return f"http://{self.settings.admin_listen}"
+
+
+@contextlib.asynccontextmanager
+async def open_environment(ports: Ports) -> AsyncIterator[Environment]:
+    """Set everything up in a fresh folder, and clear it all away."""
+    async with contextlib.AsyncExitStack() as stack:
+        folder = Path(
+            stack.enter_context(
+                tempfile.TemporaryDirectory(prefix="bridge-demo-", ignore_cleanup_errors=True)
+            )
+        )
+        log, config = folder / "bridge.log", folder / "config"
+        logs.configure("info", "json", stack.enter_context(log.open("w", encoding="utf-8")))
+        stack.callback(logs.configure, "warning", "console")  # before the file is closed
+        redis_url = await stack.enter_async_context(app.embedded_redis(folder / "redis"))
+        calls = CallLog()
+        equalture = EqualtureSandbox(port=ports.equalture, on_call=calls.add)
+        softgarden = SoftgardenSandbox(port=ports.softgarden, on_call=calls.add)
+        for fake in (equalture, softgarden):
+            try:
+                await stack.enter_async_context(fake)
+            except OSError:
+                fake.port = 0
+                await stack.enter_async_context(fake)
+        listeners = [stack.enter_context(_listening(port)) for port in (ports.bridge, ports.admin)]
+        public_port, admin_port = (listener.getsockname()[1] for listener in listeners)
+        secrets, monotonic = demo_config.Secrets(), AdjustableTime()
+        demo_config.write(
+            config,
+            port=public_port,
+            admin_port=admin_port,
+            redis_url=redis_url,
+            equalture_url=equalture.base_url,
+            secrets=secrets,
+        )
+        loaded = settings.load(config, {})
+        await stack.enter_async_context(_daemon(loaded, listeners, monotonic))
+        account = demo_config.add_account(equalture)
+        account.webhook_url = f"{loaded.public_url}/equalture/webhooks/{demo_config.CUSTOMER}"
+        account.webhook_secret = secrets.webhook
+        softgarden.add_customer(demo_config.CUSTOMER, demo_config.PUBLIC_CLIENT)
+        yield Environment(
+            config=config,
+            log=log,
+            settings=loaded,
+            secrets=secrets,
+            redis_url=redis_url,
+            equalture=equalture,
+            softgarden=softgarden,
+            client=softgarden.connect(
+                loaded.public_url, secrets.token, customer=demo_config.CUSTOMER
+            ),
+            browser=await stack.enter_async_context(open_browser(calls, loaded.public_url)),
+            calls=calls,
+            time=monotonic,
+        )
+
+
+@contextlib.contextmanager
+def _listening(port: int) -> Iterator[socket]:
+    """A listener at *port*, or at any free one if that is taken."""
+    try:
+        listener = supervisor.listen(Address(demo_config.HOST, port))
+    except ConfigError:
+        listener = supervisor.listen(Address(demo_config.HOST, 0))
+    with contextlib.closing(listener):
+        yield listener
+
+
+@contextlib.asynccontextmanager
+async def _daemon(
+    loaded: Settings, listeners: list[socket], monotonic: AdjustableTime
+) -> AsyncIterator[None]:
+    """The daemon, serving; it leaves signals to us."""
+    stop, started = StopSignals(asyncio.Event()), asyncio.Event()
+    serving = asyncio.create_task(
+        serve(
+            loaded,
+            stop=stop,
+            started=started,
+            signals=False,
+            monotonic=monotonic,
+            listeners=listeners,
+        )
+    )
+    ready = asyncio.create_task(started.wait())
+    try:
+        await asyncio.wait((serving, ready), return_when=asyncio.FIRST_COMPLETED)
+        if not started.is_set():
+            error = serving.exception()
+            raise BridgeError(f"the bridge ended while it was starting: {error}") from error
+        yield
+    finally:
+        ready.cancel()
+        stop.now()
+        await asyncio.wait((serving,))
+        serving.exception()  # looked at, or asyncio would print it; the log has it

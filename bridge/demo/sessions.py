@@ -1,0 +1,99 @@
+"""What ``assessment-bridge demo`` and ``assessment-bridge sandbox`` run, until they end or are
+ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import signal
+import time
+
+from bridge.demo import demo_config, hints
+from bridge.demo.environment import Ports, open_environment
+from bridge.demo.journey import Journey
+from bridge.demo.terminal import Terminal
+from bridge.errors import BridgeError
+from bridge.sandbox import EqualtureSandbox, SoftgardenSandbox
+
+FIXED = Ports(bridge=8080, admin=8081, equalture=8090, softgarden=8091)
+"""Where ``--keep`` listens, as far as these are free."""
+
+
+async def play_demo(*, keep: bool) -> int:
+    """Play the journey; with *keep* leave everything running afterwards. The exit code."""
+    began = time.monotonic()
+    interrupted, terminal = _interruption(), Terminal()
+    terminal.text("The bridge between softgarden and Equalture, played with one candidate.", "bold")
+    terminal.text(
+        "Both vendors are fakes on this machine; Redis and the bridge are real. Calls that happened while another"
+        " one waited are indented below it. Ids are cut (…), and so are the secrets in links."
+    )
+    async with open_environment(FIXED if keep else Ports()) as environment:
+        journey = Journey(environment, terminal)
+        playing, leaving = (
+            asyncio.create_task(journey.play()),
+            asyncio.create_task(interrupted.wait()),
+        )
+        await asyncio.wait((playing, leaving), return_when=asyncio.FIRST_COMPLETED)
+        leaving.cancel()
+        if not playing.done():
+            playing.cancel()
+            await asyncio.wait((playing,))
+            terminal.text("\nInterrupted.")
+            return 1
+        fine = all(check.fine for check in journey.checks)
+        terminal.text("\nWhat this has shown", "bold")
+        terminal.checks(journey.checks)
+        spent = time.monotonic() - began
+        ending = (
+            "Everything went as it should"
+            if fine
+            else "Something did NOT go as it should, see above"
+        )
+        terminal.text(f"\n{ending} ({spent:.1f} s).", "bold green" if fine else "bold red")
+        if not fine:
+            for line in hints.complaints(environment.log):
+                terminal.lines(f"   the bridge's log: {line}")
+        if keep:
+            lines = await hints.for_environment(environment)
+            terminal.text("\nEverything goes on running. Try it by hand", "bold")
+            terminal.lines(lines)
+            terminal.text("\nCtrl-C ends it, and clears everything away.")
+            await interrupted.wait()
+            terminal.text("\nStopping.")
+    return 0 if fine else 1
+
+
+async def run_sandbox(equalture_port: int, softgarden_port: int) -> int:
+    """Run the two fakes until Ctrl-C or SIGTERM; the exit code.
+
+    Raises ``BridgeError`` for a port that is taken.
+    """
+    interrupted, terminal = _interruption(), Terminal()
+    equalture = EqualtureSandbox(port=equalture_port, on_call=terminal.call)
+    softgarden = SoftgardenSandbox(
+        port=softgarden_port, client_id=demo_config.PUBLIC_CLIENT, on_call=terminal.call
+    )
+    demo_config.add_account(equalture)
+    async with contextlib.AsyncExitStack() as stack:
+        for fake, option in ((equalture, "--equalture-port"), (softgarden, "--softgarden-port")):
+            try:
+                await stack.enter_async_context(fake)
+            except OSError as error:
+                message = f"port {fake.port} cannot be used ({error.strerror}); choose another one with {option}"
+                raise BridgeError(message) from None
+        terminal.text("Two fake vendors, for a bridge of yours", "bold")
+        terminal.lines(hints.for_sandbox(equalture, softgarden))
+        terminal.text("\nCalls are listed below; Ctrl-C ends it.\n")
+        await interrupted.wait()
+        terminal.text("\nStopping.")
+    return 0
+
+
+def _interruption() -> asyncio.Event:
+    """Set by Ctrl-C and SIGTERM."""
+    interrupted = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, interrupted.set)
+    return interrupted
