@@ -63,26 +63,26 @@ class UnverifiedReport:
 
     attempt: int
     seen_at: datetime
-    report: Result | None
+    report: Result | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Invitation:
     """Our record. *version* is 0 before the first commit and counts commits from then on."""
 
     id: str
     customer: str
-    order_key: str
+    order_key: str = ""
     """Digest of customer, application and test: the idempotency key. Empty in a tombstone."""
-    application_id: str
+    application_id: str = ""
     """softgarden's public id of the application. Empty in a tombstone."""
-    test_id: str
-    test_name: str
-    duration: int | None
+    test_id: str = ""
+    test_name: str = ""
+    duration: int | None = None
     state: State
     created_at: datetime
     updated_at: datetime
-    attempts: tuple[Attempt, ...]
+    attempts: tuple[Attempt, ...] = ()
     callback: str = field(default="", repr=False)
     assessment_url: str | None = field(default=None, repr=False)
     deadline: datetime | None = None

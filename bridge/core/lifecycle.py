@@ -765,11 +765,6 @@ def _erase(invitation: Invitation, now: datetime) -> Transition:
     tombstone = Invitation(
         id=invitation.id,
         customer=invitation.customer,
-        order_key="",
-        application_id="",
-        test_id="",
-        test_name="",
-        duration=None,
         state=State.ERASED,
         created_at=invitation.created_at,
         updated_at=now,

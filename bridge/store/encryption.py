@@ -11,11 +11,9 @@ import base64
 import hashlib
 import zlib
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Protocol
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
-
-from bridge.store.record_codec import Misplaced
 
 _PACKED: Final = b"Z"
 _PLAIN: Final = b"="
@@ -28,10 +26,28 @@ _UNBOUND: Final = {b"z": _PACKED, b"-": _PLAIN}
 _OWNER_BYTES: Final = 16
 
 
+class Misplaced(ValueError):
+    """Sealed for another owner: somebody copied it here."""
+
+
+class Cipher(Protocol):
+    """Encryption at rest of what a candidate achieved."""
+
+    def encrypt(self, plain: bytes, owner: str) -> str:
+        """Seal *plain* for *owner*."""
+
+    def decrypt(self, sealed: str, owner: str) -> bytes:
+        """Open what ``encrypt`` sealed, perhaps with an older key.
+
+        Raises ``ValueError`` if no key fits, ``Misplaced`` if it was sealed for another owner.
+        """
+
+    def is_newest(self, sealed: str) -> bool:
+        """Whether ``encrypt`` would use the same key and form for it today."""
+
+
 class KeyRing:
-    """``records.Cipher`` over *keys* of 32 bytes each, newest first: that one seals, every one
-    opens.
-    """
+    """``Cipher`` over *keys* of 32 bytes each, newest first: that one seals, every one opens."""
 
     def __init__(self, keys: Sequence[bytes]) -> None:
         rings = [Fernet(base64.urlsafe_b64encode(key)) for key in keys]

@@ -16,6 +16,7 @@ from bridge.core.queueing import ScheduleTask
 from bridge.errors import RecordDamaged, RecordUnreadable, StoreUnavailable
 from bridge.ports import Clock, NewSecret
 from bridge.store import key_names, lua_scripts, record_codec
+from bridge.store.encryption import Cipher
 from bridge.store.quarantine import RedisQuarantine
 from bridge.store.redis_access import RedisAccess, Unconfirmed
 
@@ -43,7 +44,7 @@ class RedisInvitations:
         prefix: str,
         retention: timedelta,
         clock: Clock,
-        cipher: record_codec.Cipher | None = None,
+        cipher: Cipher | None = None,
         nonce: NewSecret = lambda: secrets.token_hex(6),
     ) -> None:
         self._commands = commands

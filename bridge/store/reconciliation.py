@@ -24,6 +24,7 @@ from bridge.core.queueing import ReconciliationReport, TaskKind
 from bridge.errors import RecordDamaged, RecordUnreadable, StoreUnavailable
 from bridge.ports import Clock
 from bridge.store import key_names, lua_scripts, record_codec
+from bridge.store.encryption import Cipher
 from bridge.store.quarantine import RedisQuarantine
 from bridge.store.redis_access import RedisAccess
 
@@ -59,12 +60,7 @@ class Reconciliation:
     """One walk through all keys of the bridge; may run beside daemons and beside itself."""
 
     def __init__(
-        self,
-        commands: RedisAccess,
-        *,
-        prefix: str,
-        clock: Clock,
-        cipher: record_codec.Cipher | None = None,
+        self, commands: RedisAccess, *, prefix: str, clock: Clock, cipher: Cipher | None = None
     ) -> None:
         self._commands = commands
         self._keys = key_names.all_keys(prefix)

@@ -9,9 +9,13 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from typing import Final
 
+import orjson
+
 from bridge.errors import RecordUnreadable
-from bridge.store import key_names, lua_scripts, record_codec
+from bridge.store import key_names, lua_scripts, record_codec, sealed_parts
+from bridge.store.encryption import Cipher
 from bridge.store.redis_access import RedisAccess
+from bridge.store.sealed_parts import dump_json
 
 _TOGETHER: Final = 100
 _TRIES: Final = 20
@@ -37,7 +41,7 @@ class _Place:
 
     name: str
     key: str
-    renew: Callable[[bytes, record_codec.Cipher, str], bytes | None]
+    renew: Callable[[bytes, Cipher, str], bytes | None]
     field: str = ""
 
     def reading(self) -> lua_scripts.Command:
@@ -51,7 +55,7 @@ class Reencryption:
     repeated at will.
     """
 
-    def __init__(self, commands: RedisAccess, *, prefix: str, cipher: record_codec.Cipher) -> None:
+    def __init__(self, commands: RedisAccess, *, prefix: str, cipher: Cipher) -> None:
         self._commands = commands
         self._cipher = cipher
         self._keys = key_names.all_keys(prefix)
@@ -78,7 +82,7 @@ class Reencryption:
         for names in self._keys:
             for task in await self._commands.run(("ZRANGE", names.dead, 0, -1)):
                 name = task.decode("utf-8", "backslashreplace")
-                yield _Place(name, names.dead_letter(name), record_codec.reseal_dead_letter)
+                yield _Place(name, names.dead_letter(name), _renewed_letter)
 
     async def _attempt_logs(self) -> AsyncIterator[_Place]:
         for names in self._keys:
@@ -128,14 +132,20 @@ class Reencryption:
                 return
 
 
-def _renewed_record(value: bytes, cipher: record_codec.Cipher, owner: str) -> bytes | None:
+def _renewed_record(value: bytes, cipher: Cipher, owner: str) -> bytes | None:
     version, nonce, data = value.split(b"|", 2)
-    fresh = record_codec.reseal_invitation(data, cipher, owner)
-    return None if fresh is None else b"|".join((version, nonce, fresh))
+    fresh = sealed_parts.reseal(record_codec.read_document(data, owner), cipher, owner)
+    return None if fresh is None else b"|".join((version, nonce, dump_json(fresh)))
 
 
-def _renewed_entry(value: bytes, cipher: record_codec.Cipher, owner: str) -> bytes | None:
+def _renewed_entry(value: bytes, cipher: Cipher, owner: str) -> bytes | None:
     """An entry of the hash ``tasks``, see common.lua; the attempt log is its last part."""
     *head, history = value.split(b"|", 5)
-    fresh = record_codec.reseal_notes(history, cipher, owner)
-    return None if fresh is None else b"|".join((*head, fresh))
+    fresh = sealed_parts.reseal_notes(orjson.loads(history or b"[]"), cipher, owner)
+    return None if fresh is None else b"|".join((*head, dump_json(fresh)))
+
+
+def _renewed_letter(value: bytes, cipher: Cipher, owner: str) -> bytes | None:
+    document = record_codec.read_document(value, owner)
+    fresh = sealed_parts.reseal_notes(document["history"], cipher, owner)
+    return None if fresh is None else dump_json({**document, "history": fresh})

@@ -27,6 +27,7 @@ from bridge.core.queueing import (
 from bridge.errors import RecordDamaged, RecordUnreadable, StoreUnavailable
 from bridge.ports import Clock
 from bridge.store import fair_shares, key_names, lua_scripts, quarantine, record_codec
+from bridge.store.encryption import Cipher
 from bridge.store.partition_health import PartitionHealth
 from bridge.store.quarantine import RedisQuarantine
 from bridge.store.redis_access import RedisAccess, StoreFull
@@ -65,7 +66,7 @@ class RedisTasks:
         *,
         prefix: str,
         retention: timedelta,
-        cipher: record_codec.Cipher | None = None,
+        cipher: Cipher | None = None,
         stamp: Callable[[], int] = lambda: secrets.randbits(46),
         partitions: PartitionHealth | None = None,
         clock: Clock = lambda: datetime.now(UTC),

@@ -17,12 +17,12 @@ from bridge.core.invitation import Invitation, State, Transition
 from bridge.core.queueing import AttemptNote, DeadLetter, GiveUp, Lease, Retry, TaskKind
 from bridge.errors import RecordDamaged, RecordSealed
 from bridge.store import record_codec
-from bridge.store.encryption import KeyRing
+from bridge.store.encryption import KeyRing, Misplaced
 from bridge.store.invitation_store import RedisInvitations
 from bridge.store.lua_scripts import RESEAL, Command
-from bridge.store.record_codec import Misplaced
 from bridge.store.redis_access import RedisAccess
 from bridge.store.reencryption import Reencryption
+from bridge.store.sealed_parts import reseal, reseal_notes
 from bridge.store.task_queue import RedisTasks
 from tests.store.conformance import MINUTE, NOTIFY, NOW, RETENTION, Clock, due, invitation
 from tests.store.test_record_codec import RESULT, full
@@ -150,7 +150,7 @@ def test_nobody_renews_a_stolen_part() -> None:
     one, ring = full(), KeyRing([NEW, OLD])
     stolen = record_codec.dump_invitation(one, KeyRing([OLD]))
     with pytest.raises(RecordDamaged, match="belongs to another record"):
-        record_codec.reseal_invitation(stolen, ring, "iv_7" + "B" * 24)
+        reseal(orjson.loads(stolen), ring, "iv_7" + "B" * 24)
 
 
 def test_parts_of_older_versions() -> None:
@@ -160,21 +160,20 @@ def test_parts_of_older_versions() -> None:
     private = {name: document.pop(name) for name in ("callback", "url", "hint", "result")}
     old = orjson.dumps({**document, "sealed": unbound(NEW, orjson.dumps(private))})
     assert record_codec.load_invitation(one.id, 9, old, ring) == one
-    fresh = record_codec.reseal_invitation(old, ring, one.id)
+    fresh = reseal(orjson.loads(old), ring, one.id)
     assert fresh is not None
-    assert orjson.loads(fresh)["f"] == record_codec.FORMAT
-    assert record_codec.load_invitation(one.id, 9, fresh, ring) == one
-    assert record_codec.reseal_invitation(fresh, ring, one.id) is None
+    assert fresh["f"] == record_codec.FORMAT
+    assert record_codec.load_invitation(one.id, 9, orjson.dumps(fresh), ring) == one
+    assert reseal(fresh, ring, one.id) is None
     with pytest.raises(RecordDamaged):
-        record_codec.load_invitation("iv_7" + "B" * 24, 9, fresh, ring)
+        record_codec.load_invitation("iv_7" + "B" * 24, 9, orjson.dumps(fresh), ring)
     note = orjson.loads(record_codec.dump_notes((NOTE,)))[0]
     note["sealed"] = unbound(NEW, note.pop("excerpt").encode())
-    log = orjson.dumps([note])
-    assert record_codec.load_notes(log, ring, one.id) == (NOTE,)
-    renewed = record_codec.reseal_notes(log, ring, f"{one.id}:check")
+    assert record_codec.load_notes(orjson.dumps([note]), ring, one.id) == (NOTE,)
+    renewed = reseal_notes([note], ring, f"{one.id}:check")
     assert renewed is not None
-    assert "sealed" not in orjson.loads(renewed)[0]
-    assert record_codec.load_notes(renewed, ring, one.id) == (NOTE,)
+    assert "sealed" not in renewed[0]
+    assert record_codec.load_notes(orjson.dumps(renewed), ring, one.id) == (NOTE,)
 
 
 def test_what_is_not_sealed_keeps_its_format() -> None:
@@ -190,7 +189,7 @@ def test_tombstone_has_nothing_to_seal() -> None:
     one = replace(full(), state=State.ERASED)
     data = record_codec.dump_invitation(one, KeyRing([OLD]))
     assert data == record_codec.dump_invitation(one)
-    assert record_codec.reseal_invitation(data, KeyRing([NEW]), one.id) is None
+    assert reseal(orjson.loads(data), KeyRing([NEW]), one.id) is None
 
 
 # ------------------------------------------------------------------------------------------------- in the store

@@ -1,0 +1,171 @@
+"""The encrypted parts of what is stored, each sealed for its owner.
+
+A record has one part, ``sealed``, with what a candidate achieved and every link with a secret; the
+excerpts of an attempt log are sealed one by one. Plain documents can still be read, so encryption
+may be switched on at any time.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, Final
+
+import orjson
+
+from bridge.errors import RecordDamaged, RecordSealed, RecordUnreadable
+from bridge.store.encryption import Cipher, Misplaced
+
+Document = dict[str, Any]
+
+FORMAT: Final = 2
+"""Of a document with a sealed part, which says for whom it was sealed."""
+_SEALED: Final = ("callback", "url", "hint", "result")
+_BOUND: Final = "bound"
+"""A sealed excerpt's name; an older version, whose name for one is ``sealed``, passes it over."""
+
+
+class StillEncrypted(str):
+    """An excerpt for which there is no key: an explanation, and dumped again as it was stored.
+
+    So a task whose log cannot be opened is performed all the same, and its log is not lost.
+    """
+
+    sealed: str
+
+    def __new__(cls, sealed: str) -> StillEncrypted:
+        """Keep *sealed*."""
+        unopened = super().__new__(cls, "(encrypted with a key that is not in encryption_keys)")
+        unopened.sealed = sealed
+        return unopened
+
+
+def _record_of(invitation_id: str) -> str:
+    """The owner of what is sealed in an invitation's record."""
+    return f"record {invitation_id}"
+
+
+def _log_of(invitation_id: str) -> str:
+    """The owner of the excerpts in the attempt logs of all tasks of an invitation."""
+    return f"log {invitation_id}"
+
+
+def _open(sealed: str, cipher: Cipher | None, owner: str, name: str) -> bytes:
+    """What was sealed for *owner*, whom the errors call *name*.
+
+    Raises ``RecordSealed`` without a fitting key, ``RecordDamaged`` for another owner's.
+    """
+    if cipher is None:
+        raise RecordSealed(f"{name} is stored encrypted, but encryption_keys is empty")
+    try:
+        return cipher.decrypt(sealed, owner)
+    except Misplaced:
+        raise RecordDamaged(
+            f"{name} has an encrypted part that belongs to another record"
+        ) from None
+    except ValueError:
+        raise RecordSealed(
+            f"{name} is encrypted with a key that is not in encryption_keys"
+        ) from None
+
+
+def dump_json(document: object) -> bytes:
+    """*document* as compact JSON."""
+    try:
+        return orjson.dumps(document)
+    except TypeError:
+        # A lone surrogate, which is no Unicode text. It is shown as "?": one odd letter must not
+        # cost a result.
+        text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
+        return text.encode("utf-8", "replace")
+
+
+def seal(document: Document, cipher: Cipher | None, invitation_id: str) -> Document:
+    """A record with one sealed part for all that is to be sealed: the overhead of one."""
+    private = {name: value for name, value in document.items() if name in _SEALED}
+    if cipher is None or not private:
+        return document
+    sealed = cipher.encrypt(dump_json(private), _record_of(invitation_id))
+    return {**_without(document, *_SEALED), "f": FORMAT, "sealed": sealed}
+
+
+def unseal(document: Document, cipher: Cipher | None, owner: str) -> Document:
+    """The inverse of ``seal``; a plain record as it is. Raises as ``_open``."""
+    if "sealed" not in document:
+        return document
+    plain = _open(document["sealed"], cipher, _record_of(owner), owner)
+    return {**_without(document, "sealed"), **orjson.loads(plain)}
+
+
+def reseal(document: Document, cipher: Cipher, owner: str) -> Document | None:
+    """A record sealed with the newest key; None where it is, or has nothing to seal."""
+    if "sealed" in document and cipher.is_newest(document["sealed"]):
+        return None
+    fresh = seal(unseal(document, cipher, owner), cipher, owner)
+    return fresh if "sealed" in fresh else None
+
+
+def seal_notes(
+    notes: Sequence[Document], cipher: Cipher | None, invitation_id: str
+) -> list[Document]:
+    """An attempt log with its excerpts sealed; those that are ``StillEncrypted`` as they were."""
+    return [_seal_note(note, cipher, invitation_id) for note in notes]
+
+
+def _seal_note(note: Document, cipher: Cipher | None, invitation_id: str) -> Document:
+    excerpt = note.get("excerpt")
+    if isinstance(excerpt, StillEncrypted):
+        sealed = excerpt.sealed
+    elif cipher is not None and excerpt:
+        sealed = cipher.encrypt(excerpt.encode("utf-8", "replace"), _log_of(invitation_id))
+    else:
+        return note
+    return {**_without(note, "excerpt"), _BOUND: sealed}
+
+
+def unseal_notes(
+    documents: Sequence[Document], cipher: Cipher | None, invitation_id: str
+) -> list[Document]:
+    """The inverse of ``seal_notes``."""
+    return [{**note, **_opened_excerpt(note, cipher, invitation_id)} for note in documents]
+
+
+def _opened_excerpt(note: Document, cipher: Cipher | None, invitation_id: str) -> Document:
+    sealed = _sealed_excerpt(note)
+    if sealed is None:
+        return {}
+    try:
+        opened = _open(sealed, cipher, _log_of(invitation_id), "an attempt log")
+    except RecordUnreadable:
+        return {"excerpt": StillEncrypted(sealed)}
+    return {"excerpt": opened.decode("utf-8")}
+
+
+def _sealed_excerpt(note: Document) -> str | None:
+    sealed: str | None = note.get(_BOUND, note.get("sealed"))
+    return sealed
+
+
+def reseal_notes(notes: list[Document], cipher: Cipher, owner: str) -> list[Document] | None:
+    """An attempt log sealed with the newest key; None where it is, or has nothing to seal.
+
+    *owner* is the task's id; a log belongs to its invitation, whichever of the tasks it tells of.
+    """
+    fresh = [_reseal_note(note, cipher, owner) for note in notes]
+    return None if fresh == notes else fresh
+
+
+def _reseal_note(note: Document, cipher: Cipher, owner: str) -> Document:
+    invitation_id = owner.partition(":")[0]
+    sealed = _sealed_excerpt(note)
+    if sealed is None:
+        return _seal_note(note, cipher, invitation_id)
+    if cipher.is_newest(sealed):
+        return note
+    plain = _open(sealed, cipher, _log_of(invitation_id), owner)
+    note = _without(note, "sealed", _BOUND)
+    return _seal_note({**note, "excerpt": plain.decode("utf-8")}, cipher, invitation_id)
+
+
+def _without(document: Document, *names: str) -> Document:
+    return {name: value for name, value in document.items() if name not in names}
