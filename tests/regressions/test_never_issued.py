@@ -80,7 +80,7 @@ async def test_answer_that_became_an_error_is_no_issue(world: World) -> None:
     apply = world.records.apply
 
     async def away(invitation: Invitation, event: object, customer: object) -> Invitation:
-        if type(event).__name__ == "Issued":
+        if type(event).__name__ == "IdIssued":
             raise StoreUnavailable("away")
         return await apply(invitation, event, customer)  # type: ignore[arg-type]
 
