@@ -111,10 +111,10 @@ async def serve(
         )
         if settings.redis.require_durable == "refuse":
             runtime.obstacle = "Whether Redis is durable is not known yet."
-        _watch(stack, "redis", _look_at_redis(runtime, stop))
-        _watch(stack, "absences", _look_for_absences(runtime))
+        run_beside(stack, "redis", _look_at_redis(runtime, stop))
+        run_beside(stack, "absences", settle_absences(runtime))
         if handed_down is not None:
-            _watch(stack, "parent", _look_at_parent(stop))
+            run_beside(stack, "parent", _look_at_parent(stop))
         listeners = (
             listeners
             or handed_down
@@ -204,7 +204,7 @@ async def _listen(
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     if runner.server is not None:
-        _watch(
+        run_beside(
             stack,
             "silence",
             IdleConnectionReaper(runner.server, application[SEEN_CONNECTIONS]).run(),
@@ -228,7 +228,9 @@ async def _close_doors(
     await asyncio.sleep(DRAIN_NOTICE_S)
 
 
-def _watch(stack: contextlib.AsyncExitStack, name: str, watch: Coroutine[Any, Any, None]) -> None:
+def run_beside(
+    stack: contextlib.AsyncExitStack, name: str, watch: Coroutine[Any, Any, None]
+) -> None:
     """Have *watch* run beside everything else; should a mistake of ours end it, somebody is to
     know.
     """
@@ -252,7 +254,7 @@ async def _look_at_parent(stop: StopSignals) -> None:
     stop.now(1)
 
 
-async def _look_for_absences(runtime: app.Runtime) -> None:
+async def settle_absences(runtime: app.Runtime) -> None:
     """At the start, and whenever other customers are in force: see whose work waits, and whose has
     waited.
     """

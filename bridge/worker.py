@@ -74,6 +74,15 @@ class Worker:
         self._stopping = False
         self._complained = False
 
+    @property
+    def at_work(self) -> int:
+        """How many tasks it is performing."""
+        return len(self._running)
+
+    def wake(self) -> None:
+        """Look at the queue at once, instead of within ``IDLE_S``."""
+        self._awake.set()
+
     async def run(self) -> None:
         """Lease and perform until ``stop``."""
         async with asyncio.TaskGroup() as group:
@@ -142,7 +151,7 @@ class Worker:
                 await self._queue.release(leases, self._clock())
             return 0
         for lease in leases:
-            task = asyncio.create_task(self._perform(lease))
+            task = asyncio.create_task(self._perform(lease), name=lease.task_id)
             self._running[task] = lease
             task.add_done_callback(self._finished)
         return len(leases)

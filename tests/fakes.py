@@ -266,6 +266,30 @@ class MemoryStore:
         self._check()
         return self._dead.pop((invitation_id, kind), None) is not None
 
+    def forget(self, *invitation_ids: str) -> None:
+        """For tests: these records are gone, as if Redis had lost them; without ids all."""
+        for invitation_id in invitation_ids or tuple(self._records):
+            self._records.pop(invitation_id, None)
+
+    def forget_everything(self) -> None:
+        """For tests: records, orders and tasks are gone, as after FLUSHALL."""
+        for kept in (self._records, self._orders, self._tasks):
+            kept.clear()
+
+    def overwrite(self, invitation_id: str, data: bytes) -> bytes:
+        """For tests: put *data* in place of what is stored of this invitation; gives what was there."""
+        version, stored, expires = self._records[invitation_id]
+        self._records[invitation_id] = (version, data, expires)
+        return stored
+
+    def enqueue(self, invitation_id: str, kind: TaskKind, customer: str) -> None:
+        """For tests: a task that no record asks for is due now."""
+        self._tasks[invitation_id, kind] = _Task(customer, _cut(self._clock()))
+
+    def queued(self) -> set[tuple[str, TaskKind]]:
+        """For tests: what is in the queue, whether due or not."""
+        return set(self._tasks)
+
     def expires_at(self, invitation_id: str) -> datetime | None:
         """For tests: when the record goes; None: never."""
         return self._records[invitation_id][2]

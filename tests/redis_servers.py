@@ -100,11 +100,11 @@ class RedisServer:
             prefix="bridge-test-redis-", ignore_cleanup_errors=True
         )
         self.port = port
-        self._settings = {"port": str(port), "dir": self._home.name, "unixsocket": self.socket}
+        self.settings = {"port": str(port), "dir": self._home.name, "unixsocket": self.socket}
         if sentinel is None:
-            self._settings |= {"save": "", "appendonly": "yes" if durable else "no"}
-            self._settings |= {"appendfsync": "always"} if durable else {}
-        self._settings |= settings or {}
+            self.settings |= {"save": "", "appendonly": "yes" if durable else "no"}
+            self.settings |= {"appendfsync": "always"} if durable else {}
+        self.settings |= settings or {}
         self._file = Path(self._home.name, "sentinel.conf")
         self._sentinel = sentinel is not None
         if sentinel is not None:
@@ -131,7 +131,7 @@ class RedisServer:
         """Start it and wait until it answers; not to *wait* lets several come up at the same time."""
         arguments = [
             part
-            for name, value in self._settings.items()
+            for name, value in self.settings.items()
             for part in (f"--{name}", *value.split(" "))
         ]
         if self._sentinel:

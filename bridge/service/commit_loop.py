@@ -74,6 +74,11 @@ class CommitLoop:
         self._pause = pause
         self._lines: dict[str, _Line] = {}
 
+    @property
+    def being_changed(self) -> int:
+        """Of how many invitations changes are under way, or wait for their turn, in this process."""
+        return len(self._lines)
+
     @staticmethod
     def policy(customer: Customer | None) -> Policy:
         """The customer's settings as decisions need them; defaults for a customer that is no longer

@@ -23,7 +23,6 @@ LINK_CACHE_TIME = timedelta(seconds=60)
 """How long one public link is given to all who click; promised: at most a minute old."""
 _MARGIN_S = 30.0
 """A link that ends within this time is not given to anybody else."""
-_MOST = 1024
 """Links that are remembered at a time."""
 
 
@@ -35,7 +34,7 @@ class _Known:
 
 
 class LinkAccess:
-    """Stable links of ours in front of short-lived ones of the provider."""
+    """Stable links of ours in front of short-lived ones of the provider, of which *remembered* are kept at most."""
 
     def __init__(
         self,
@@ -44,12 +43,15 @@ class LinkAccess:
         customers: CurrentCustomers,
         signer: Signer,
         max_age: timedelta | None = None,
+        *,
+        remembered: int = 1024,
     ) -> None:
         self._records = records
         self._provider = provider
         self._customers = customers
         self._signer = signer
         self._max_age = max_age
+        self._most = remembered
         self._known: dict[str, _Known] = {}
         self._flights: SingleFlight[str, str] = SingleFlight()
 
@@ -107,7 +109,7 @@ class LinkAccess:
         for other, one in tuple(
             self._known.items()
         ):  # in the order in which they came, which nearly is that of their ends
-            if one.until > now and len(self._known) < _MOST:
+            if one.until > now and len(self._known) < self._most:
                 break
             del self._known[other]
         self._known[invitation_id] = known

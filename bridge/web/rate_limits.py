@@ -57,6 +57,11 @@ class Turns:
         self._queues: dict[str, deque[asyncio.Future[None]]] = {}
         self._scheduled = False
 
+    @property
+    def idle(self) -> bool:
+        """Nobody waits, and nothing is left to be done."""
+        return not self._queues and not self._scheduled
+
     async def take(self, key: str, *, refuse: bool = True) -> None:
         """Wait for *key*'s turn; raises ``TooManyRequests`` where too many of it wait already,
         unless none is to be refused.

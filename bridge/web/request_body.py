@@ -30,6 +30,11 @@ class BodyBudget:
         self._share = share
         self._held: Counter[str] = Counter()
 
+    @property
+    def holders(self) -> frozenset[str]:
+        """Those who hold something."""
+        return frozenset(self._held)
+
     def take(self, holder: str, size: int) -> None:
         """Set *size* bytes aside; raises ``Overloaded`` where there is no room."""
         if size > self._left or self._held[holder] + size > self._share:

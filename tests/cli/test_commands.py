@@ -115,7 +115,7 @@ class Content:
 
     def __init__(self, url: str, prefix: str) -> None:
         self.url = self._url = url
-        self.prefix = self._prefix = prefix
+        self.prefix = prefix
         self._count = 0
 
     def invitation(
@@ -153,7 +153,7 @@ class Content:
         )
         async with open_client(self._url) as commands:
             store = RedisInvitations(
-                commands, prefix=self._prefix, retention=RETENTION, clock=lambda: NOW
+                commands, prefix=self.prefix, retention=RETENTION, clock=lambda: NOW
             )
             assert await store.commit(step)
             for event in events:
@@ -166,7 +166,7 @@ class Content:
 
     async def _give_up(self, one: Invitation, since: datetime) -> None:
         async with open_client(self._url) as commands:
-            queue = RedisTasks(commands, prefix=self._prefix, retention=RETENTION)
+            queue = RedisTasks(commands, prefix=self.prefix, retention=RETENTION)
             lease = await queue.take(
                 one.id, TaskKind.NOTIFY, NOW, owner="test", until=NOW + LEASE_LIFE
             )

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.redis
 
 @pytest.fixture
 def prefix(content: Content) -> str:  # noqa: F811
-    return content._prefix
+    return content.prefix
 
 
 def test_quarantine(config: Path, content: Content, redis: RedisServer, prefix: str) -> None:  # noqa: F811

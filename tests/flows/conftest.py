@@ -130,7 +130,7 @@ class Bridge:
 
     def wake(self) -> None:
         """Have the worker look at the queue at once, instead of within half a second."""
-        self.runtime.worker._awake.set()
+        self.runtime.worker.wake()
 
     def created(self, number: int = -1) -> str:
         """The reference id of an application that Equalture made, by default the newest one."""
@@ -167,9 +167,7 @@ class Bridge:
 
         async def quiet() -> bool:
             nonlocal looks
-            looks = (
-                looks + 1 if not await self.due_now() and not self.runtime.worker._running else 0
-            )
+            looks = looks + 1 if not await self.due_now() and not self.runtime.worker.at_work else 0
             # Twice, since what has just been leased in Redis may not have arrived here yet.
             return looks == 2
 

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from datetime import timedelta
 
 from bridge.core.invitation import CreateOutcome, State
+from bridge.service import invite
 from bridge.service.commit_loop import CREATE_MARGIN
 from bridge.service.task_handlers import LEASE_LIFE
-from tests.flows.conftest import KEY, Bridge, Config, Launch, eventually
+from tests.flows.conftest import KEY, Config, Launch, eventually
 
 APPLICATION = "application-1"
 TIMEOUT = timedelta(seconds=3)
+CREATES = inspect.getfile(invite)
 
 
-def power_cut(bridge: Bridge) -> None:
-    """Have everything that is under way in this process end where it stands, as kill -9 would."""
-    for task in (*bridge.runtime.services.invitations._flights, *bridge.runtime.worker._running):
-        task.cancel()
+def power_cut() -> None:
+    """Have all creates and tasks of this process end where they stand, as kill -9 would."""
+    for task in asyncio.all_tasks():
+        code = getattr(task.get_coro(), "cr_code", None)
+        if task.get_name().startswith("iv_") or (code and code.co_filename == CREATES):
+            task.cancel()
 
 
 async def test_notification_is_paid_by_the_next_process(launch: Launch) -> None:
@@ -77,7 +82,7 @@ async def test_hint_is_followed_up_by_the_next_process(launch: Launch) -> None:
     fault = first.equalture.fault("status", hang="before")
     assert await first.equalture.complete(first.created()) == 200
     await fault.wait_struck()
-    power_cut(first)
+    power_cut()
     await first.close()
     first.equalture.heal()
     first.clock.advance(LEASE_LIFE)
@@ -115,7 +120,7 @@ async def test_create_cut_off_in_mid_air(launch: Launch) -> None:
     await eventually(lambda: first.equalture.applications)
     (record,) = [one async for one in first.runtime.invitations.scan()]
     assert record.state is State.CREATING
-    power_cut(first)
+    power_cut()
     await first.close()
     await asyncio.gather(call, return_exceptions=True)
     first.equalture.heal()
@@ -145,7 +150,7 @@ async def test_repeat_while_a_dead_process_may_be_creating(launch: Launch) -> No
     fault = first.equalture.fault("create", hang="before", times=1)
     call = asyncio.create_task(first.acme.invite("engineer", candidate_id=APPLICATION))
     await fault.wait_struck()
-    power_cut(first)
+    power_cut()
     await first.close()
     await asyncio.gather(call, return_exceptions=True)
     first.equalture.heal()

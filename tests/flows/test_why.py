@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 
 from bridge.sandbox import BridgeReply
-from bridge.store.encryption import KeyRing
 from tests.flows.conftest import Bridge, Config, Journal, Launch
 from tests.flows.test_outage import own_redis  # noqa: F401 - a fixture
 from tests.redis_servers import RedisServer
@@ -76,8 +75,9 @@ async def test_sealed_record_behind_links(config: Config, launch: Launch, journa
     config.daemon["encryption_keys"] = [SECRET_KEY]
     bridge = await launch()
     an_id, result = await completed(bridge)
-    store = bridge.runtime.invitations
-    store._cipher = KeyRing([b"x" * 32])
+    await bridge.close()
+    config.daemon["encryption_keys"] = ["C" * 43]
+    bridge = await launch()
     page = await bridge.ask("GET", result["resultUrl"])
     assert (page.status, page.headers["Content-Type"].split(";")[0]) == (503, "text/html")
     line = last(journal)

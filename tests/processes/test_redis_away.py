@@ -95,7 +95,7 @@ async def test_sigterm_without_redis(launch: Launch, redis: RedisServer) -> None
 def careless(redis: RedisServer) -> RedisServer:
     """The same Redis, started anew without its append-only file."""
     redis.kill()
-    redis._settings["appendonly"] = "no"
+    redis.settings["appendonly"] = "no"
     return redis.start()
 
 

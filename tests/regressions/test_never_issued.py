@@ -11,13 +11,14 @@ import pytest
 
 from bridge.core import invitation_view
 from bridge.core.invitation import Invitation, State
+from bridge.core.lifecycle import IdIssued
 from bridge.core.links import LinkSigner
 from bridge.core.queueing import TaskKind
 from bridge.errors import OutcomeUnknown, StoreUnavailable, UnknownInvitation
 from bridge.service.reports_and_results import ReportsAndResults
 from bridge.store import record_codec
 from tests.core.build import COMPLETED, LOST_BUT_COMPLETED
-from tests.fakes import MemoryStore, _Task
+from tests.fakes import MemoryStore
 from tests.service.fakes import ACME, RESULT, World, order
 
 UNKNOWN = OutcomeUnknown("equalture", "create", "no answer")
@@ -26,7 +27,7 @@ LINKS = LinkSigner("https://bridge.example.com", [b"k" * 32])
 
 async def lost(world: World) -> Invitation:
     """An order whose create has an unknown outcome, so that softgarden was told 504."""
-    world.provider.script.on("create", UNKNOWN, world.provider.script._plan["create"][0])
+    world.provider.script.on("create", UNKNOWN, world.provider.script.planned("create"))
     with pytest.raises(OutcomeUnknown):
         await world.invited()
     (one,) = [known async for known in world.store.scan()]
@@ -80,7 +81,7 @@ async def test_answer_that_became_an_error_is_no_issue(world: World) -> None:
     apply = world.records.apply
 
     async def away(invitation: Invitation, event: object, customer: object) -> Invitation:
-        if type(event).__name__ == "IdIssued":
+        if isinstance(event, IdIssued):
             raise StoreUnavailable("away")
         return await apply(invitation, event, customer)  # type: ignore[arg-type]
 
@@ -156,7 +157,7 @@ async def test_queued_by_an_older_version(world: World) -> None:
     one = await lost(world)
     await world.unverified_report(one)
     await world.work()
-    world.store._tasks[one.id, TaskKind.NOTIFY] = _Task("acme", world.clock())
+    world.store.enqueue(one.id, TaskKind.NOTIFY, "acme")
     assert 1 == await world.work()
     assert [] == notified(world)
 

@@ -23,6 +23,19 @@ def reader(world: World) -> ReportsAndResults:
     return ReportsAndResults(world.records, world.store, world.directory, LINKS)
 
 
+def counted(world: World) -> list[object]:
+    """Every call that makes a queued task due from now on."""
+    calls: list[object] = []
+    bring_forward = world.store.bring_forward
+
+    async def noted(*about: object, **more: object) -> bool:
+        calls.append(about)
+        return await bring_forward(*about, **more)  # type: ignore[arg-type]
+
+    world.store.bring_forward = noted  # type: ignore[method-assign]
+    return calls
+
+
 async def test_reading_makes_a_check_due(world: World) -> None:
     """softgarden's reading of a PENDING result has Equalture asked at once, and the next one shows
     what came of it.
@@ -53,35 +66,33 @@ async def test_once_a_minute(world: World) -> None:
 
 
 async def test_most_reads_do_not_touch_the_queue(world: World) -> None:
-    """A process that has looked a moment ago does not even ask the queue; its memory is bounded."""
-    one, reads, calls = await world.invited(), reader(world), 0
-    bring_forward = world.store.bring_forward
-
-    async def counted(*about: object, **more: object) -> bool:
-        nonlocal calls
-        calls += 1
-        return await bring_forward(*about, **more)  # type: ignore[arg-type]
-
-    world.store.bring_forward = counted  # type: ignore[method-assign]
+    """A process that has looked a moment ago does not even ask the queue."""
+    one, reads, calls = await world.invited(), reader(world), counted(world)
     for _ in range(100):
         await reads.read(ACME, one.id)
-    assert 1 == calls
+    assert 1 == len(calls)
     world.clock.advance(LOOK_EVERY)
     await reads.read(ACME, one.id)
-    assert 2 == calls
+    assert 2 == len(calls)
 
 
 async def test_memory_is_bounded(world: World) -> None:
     """Only the last readings are remembered."""
     reads = ReportsAndResults(world.records, world.store, world.directory, LINKS, remembered=3)
-    for number in range(5):
-        await reads.read(ACME, (await world.invited(f"application-{number}")).id)
-    assert 3 == len(reads._looked)
+    invited, calls = (
+        [await world.invited(f"application-{number}") for number in range(5)],
+        counted(world),
+    )
+    for one in (*invited, invited[-1], invited[-3]):
+        await reads.read(ACME, one.id)
+    assert 5 == len(calls)
+    await reads.read(ACME, invited[0].id)
+    assert 6 == len(calls)
 
 
 async def test_what_cannot_be_asked_about_is_left_alone(world: World) -> None:
     """A lost create has nobody to ask: its reading touches no queue."""
-    create = world.provider.script._plan["create"][0]
+    create = world.provider.script.planned("create")
     world.provider.script.on("create", OutcomeUnknown("equalture", "create", "no answer"), create)
     with pytest.raises(OutcomeUnknown):
         await world.invited()

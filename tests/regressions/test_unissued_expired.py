@@ -19,7 +19,7 @@ async def test_what_was_never_issued_goes_when_it_is_replaced() -> None:
     nothing of the candidate.
     """
     world = World()
-    created = world.provider.script._plan["create"][0]
+    created = world.provider.script.planned("create")
     world.provider.script.on("create", OutcomeUnknown("equalture", "create", "no answer"), created)
     with pytest.raises(OutcomeUnknown):
         await world.invited()
@@ -52,7 +52,7 @@ async def test_what_came_before_it_goes_with_the_deletion() -> None:
     one after it.
     """
     world = World()
-    created = world.provider.script._plan["create"][0]
+    created = world.provider.script.planned("create")
     world.provider.script.on("status", Progress(False, "invited"))
     first = await world.invited()
     world.clock.advance(2 * ACME.equalture.link_life)

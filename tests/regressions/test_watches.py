@@ -39,7 +39,7 @@ async def test_absences_are_looked_for_again() -> None:
     runtime: Any = SimpleNamespace(changed=asyncio.Event(), absences=absences, services=services)
     with capture_logs() as logs:
         async with contextlib.AsyncExitStack() as stack:
-            serve._watch(stack, "absences", serve._look_for_absences(runtime))
+            serve.run_beside(stack, "absences", serve.settle_absences(runtime))
             await eventually(lambda: absences.looks == 2)
     assert [entry["event"] for entry in logs] == ["absences.look_failed", "customers.returned"]
 
@@ -52,8 +52,8 @@ async def test_a_watch_that_dies_is_told() -> None:
 
     with capture_logs() as logs:
         async with contextlib.AsyncExitStack() as stack:
-            serve._watch(stack, "dies", dies())
-            serve._watch(stack, "sleeps", asyncio.sleep(3600))
+            serve.run_beside(stack, "dies", dies())
+            serve.run_beside(stack, "sleeps", asyncio.sleep(3600))
             await eventually(lambda: bool(logs))
     assert [(entry["event"], entry["log_level"]) for entry in logs] == [
         ("daemon.watch_died", "error")

@@ -254,7 +254,7 @@ def test_room_keeps_no_names() -> None:
     for number in range(1000):
         room.take(str(number), 1)
         room.give_back(str(number), 1)
-    assert not room._held
+    assert not room.holders
 
 
 async def test_bodies_in_flight_are_bounded(launch: Launch) -> None:

@@ -623,8 +623,7 @@ async def test_turns_of_those_who_left() -> None:
         assert len([one for one in answers if isinstance(one, asyncio.CancelledError)]) == 1
         # When nobody waits any more nothing is scheduled any more, and the next begins at once.
         await turns.take("acme")
-        await eventually(lambda: not turns._scheduled)
-    assert not turns._queues
+        await eventually(lambda: turns.idle)
 
 
 async def test_results_wait_but_are_not_refused() -> None:

@@ -119,6 +119,10 @@ class Script:
     def on(self, operation: str, *answers: Scripted) -> None:
         self._plan[operation] = deque(answers)
 
+    def planned(self, operation: str) -> Scripted:
+        """What the next call of this operation will get."""
+        return self._plan[operation][0]
+
     def made(self, operation: str) -> list[tuple[str, ...]]:
         return [call for call in self.calls if call[0] == operation]
 
@@ -398,7 +402,7 @@ class World:
 
     def kinds(self) -> set[TaskKind]:
         """The kinds of what is queued."""
-        return {kind for _, kind in self.store._tasks}
+        return {kind for _, kind in self.store.queued()}
 
 
 async def until(check: Callable[[], object]) -> None:

@@ -228,10 +228,10 @@ async def test_nothing_is_kept(world: World) -> None:
     for call in calls[:5]:
         call.cancel()
     await settled(*calls)
-    world.store._records.clear()
+    world.store.forget()
     with pytest.raises(UnknownInvitation):
         await world.unverified_report(one)
-    assert world.records._lines == {}
+    assert world.records.being_changed == 0
 
 
 async def test_a_cancelled_change_leaves_the_next_one_alone(world: World) -> None:

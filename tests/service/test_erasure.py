@@ -232,7 +232,6 @@ async def test_many_applications_of_a_slow_provider(world: World) -> None:
             await world.erasure.erase(impatient, one.id)
         assert entered.is_set()
         release.set()
-        await settled(*world.erasure._flights)
     await world.erasure.erase(ACME, one.id)
     assert len(world.provider.script.made("anonymise")) == 1
 
@@ -246,7 +245,7 @@ async def test_a_record_that_vanishes_meanwhile(world: World, journal: list[Even
 
     async def load_and_lose(invitation_id: str) -> Invitation | None:
         found = await load(invitation_id)
-        world.store._records.clear()
+        world.store.forget()
         world.store.load = load  # type: ignore[method-assign]
         return found
 

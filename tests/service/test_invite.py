@@ -302,8 +302,7 @@ def flushing(world: World, outcome: CreatedApplication | Exception, *, away: boo
     """Redis loses everything while the create is under way, and perhaps stays away then."""
 
     async def create(*_: str) -> CreatedApplication:
-        for kept in (world.store._records, world.store._orders, world.store._tasks):
-            kept.clear()
+        world.store.forget_everything()
         if isinstance(outcome, Exception):
             raise outcome
         return outcome
@@ -400,7 +399,7 @@ async def test_lost_before_its_callback_is_refreshed(world: World) -> None:
     apply = world.records.apply
 
     async def lose(*args: Any) -> Invitation:
-        world.store._records.clear()
+        world.store.forget()
         return await apply(*args)
 
     world.records.apply = lose  # type: ignore[method-assign]

@@ -11,7 +11,6 @@ from bridge.core.assessment import PublicLink
 from bridge.core.lifecycle import ErasureRequested
 from bridge.core.links import LinkSigner as Signer
 from bridge.errors import Gone, Unavailable, UnknownInvitation
-from bridge.service import link_access as module
 from bridge.service.link_access import LINK_CACHE_TIME, LinkAccess
 from tests.service.fakes import ACME, World, settled, until
 
@@ -21,9 +20,11 @@ SIGNER = Signer("https://bridge.example.com", [b"k" * 32])
 class Clicks:
     """People who click on share links."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, remembered: int = 1024) -> None:
         self.world = world
-        self.links = LinkAccess(world.records, world.provider, world.directory, SIGNER)
+        self.links = LinkAccess(
+            world.records, world.provider, world.directory, SIGNER, remembered=remembered
+        )
 
     async def token(self, application: str = "application-1") -> str:
         """The token of a completed invitation."""
@@ -140,18 +141,19 @@ async def test_a_failure_is_not_remembered(clicks: Clicks) -> None:
     assert await clicks.links.share(token)
 
 
-async def test_memory_is_bounded(clicks: Clicks, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_memory_is_bounded(world: World) -> None:
     """A bounded number of links is remembered, the newest ones, and none after its time."""
-    monkeypatch.setattr(module, "_MOST", 3)
+    clicks = Clicks(world, remembered=3)
+    clicks.answer()
     tokens = [await clicks.token(f"application-{number}") for number in range(5)]
-    for token in tokens:
+    for token in (*tokens, *tokens[-3:]):
         await clicks.links.share(token)
-    assert len(clicks.links._known) == 3
-    await clicks.links.share(tokens[-1])
     assert clicks.asked() == 5
-    clicks.world.clock.advance(LINK_CACHE_TIME)
     await clicks.links.share(tokens[0])
-    assert len(clicks.links._known) == 1
+    assert clicks.asked() == 6
+    clicks.world.clock.advance(LINK_CACHE_TIME)
+    await clicks.links.share(tokens[-1])
+    assert clicks.asked() == 7
 
 
 async def test_whoever_only_looks(clicks: Clicks) -> None:

@@ -292,9 +292,7 @@ async def test_poisoned_task(world: World, kind: TaskKind) -> None:
 async def test_damaged_record(world: World) -> None:
     """A damaged record's tasks are put off, uncounted, and performed once somebody has repaired it."""
     one = await world.completed()
-    kept = world.store._records[one.id]
-    version, _, expires = kept
-    world.store._records[one.id] = (version, b"this is no record", expires)
+    kept = world.store.overwrite(one.id, b"this is no record")
     for _ in range(3 * POISONED_AFTER):
         assert await world.work() == 1
         left = await world.next_due()
@@ -302,7 +300,7 @@ async def test_damaged_record(world: World) -> None:
         assert left > SECOND
         world.clock.advance(left)
     assert await letters(world) == []
-    world.store._records[one.id] = kept
+    world.store.overwrite(one.id, kept)
     await world.work()
     assert len(world.notifier.script.calls) == 1
 
@@ -312,9 +310,7 @@ async def test_record_of_a_newer_bridge(world: World) -> None:
     upgrade takes.
     """
     one = await world.completed()
-    kept = world.store._records[one.id]
-    version, _, expires = kept
-    world.store._records[one.id] = (version, b'{"f": 99}', expires)
+    kept = world.store.overwrite(one.id, b'{"f": 99}')
     with pytest.raises(RecordTooNew):
         await world.store.load(one.id)
     for _ in range(3 * POISONED_AFTER):
@@ -324,7 +320,7 @@ async def test_record_of_a_newer_bridge(world: World) -> None:
         assert left > SECOND
         world.clock.advance(left)
     assert await letters(world) == []
-    world.store._records[one.id] = kept
+    world.store.overwrite(one.id, kept)
     await world.work()
     assert len(world.notifier.script.calls) == 1
 
@@ -357,7 +353,7 @@ async def test_customer_no_longer_configured(world: World, kind: TaskKind) -> No
 async def test_record_that_is_gone(world: World) -> None:
     """A task whose record is no longer kept is done."""
     one = await world.completed()
-    del world.store._records[one.id]
+    world.store.forget(one.id)
     await world.work()
     assert await world.next_due() is None
     assert world.notifier.script.calls == []
@@ -425,7 +421,7 @@ async def test_a_task_whose_record_is_gone(
     elif kind is TaskKind.ANONYMISE:
         await world.records.apply(one, ErasureRequested(), ACME)
         world.clock.advance(SECOND)
-    world.store._records.clear()
+    world.store.forget()
     await world.work()
     assert await world.next_due() is None
     (lost,) = [entry for entry in journal if entry["event"] == "record.lost"]

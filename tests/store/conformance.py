@@ -62,6 +62,8 @@ class Backend:
     tasks: TaskQueue
     clock: Clock
     life: Callable[[str], Awaitable[timedelta | None]]
+    prefix: str = ""
+    """Of its keys in Redis."""
 
 
 _numbers = itertools.count(1)

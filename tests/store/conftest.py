@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from fakeredis import FakeAsyncRedis, FakeServer
-from redis import Redis
+from redis import Redis as PlainRedis
+from redis.asyncio import Redis
 
 from bridge.store.connect import open_client
 from bridge.store.invitation_store import RedisInvitations
@@ -20,8 +21,10 @@ from tests.redis_servers import RedisServer, binaries, free_port
 from tests.store.conformance import RETENTION, Backend, Clock
 
 
-def redis_backend(commands: RedisAccess, prefix: str | None = None) -> Backend:
-    """Store and queue over these commands, by default under a prefix of their own."""
+def redis_backend(
+    commands: RedisAccess, prefix: str | None = None, *, nonce: str | None = None
+) -> Backend:
+    """Store and queue over these commands, by default under a prefix of their own; *nonce*: that of every commit."""
     prefix = prefix or f"test-{secrets.token_hex(4)}"
     clock = Clock()
 
@@ -35,10 +38,17 @@ def redis_backend(commands: RedisAccess, prefix: str | None = None) -> Backend:
         )
 
     return Backend(
-        RedisInvitations(commands, prefix=prefix, retention=RETENTION, clock=clock),
+        RedisInvitations(
+            commands,
+            prefix=prefix,
+            retention=RETENTION,
+            clock=clock,
+            nonce=lambda: nonce or secrets.token_hex(6),
+        ),
         RedisTasks(commands, prefix=prefix, retention=RETENTION),
         clock,
         life,
+        prefix,
     )
 
 
@@ -48,9 +58,14 @@ def fake_server() -> FakeServer:
 
 
 @pytest.fixture
-async def fake_commands(fake_server: FakeServer) -> AsyncIterator[RedisAccess]:
+async def fake_client(fake_server: FakeServer) -> AsyncIterator[FakeAsyncRedis]:
     async with FakeAsyncRedis(server=fake_server) as client:
-        yield RedisAccess(client)
+        yield client
+
+
+@pytest.fixture
+def fake_commands(fake_client: FakeAsyncRedis) -> RedisAccess:
+    return RedisAccess(fake_client)
 
 
 @pytest.fixture(scope="session", params=sorted(binaries()))
@@ -67,13 +82,20 @@ async def real_commands(real_server: RedisServer) -> AsyncIterator[RedisAccess]:
         yield commands
 
 
+@pytest.fixture
+async def real_client(real_server: RedisServer) -> AsyncIterator[Redis]:
+    """For tests that put something between it and the commands."""
+    async with Redis(unix_socket_path=real_server.socket) as client:
+        yield client
+
+
 @pytest.fixture(scope="session")
 def cluster_url() -> Iterator[str]:
     """A Redis Cluster of one node, which is as strict about slots as a large one."""
     port = free_port()
     settings = {"cluster-enabled": "yes", "port": str(port)}
     server = RedisServer(next(iter(binaries().values())), settings=settings).start()
-    with Redis(unix_socket_path=server.socket) as client:
+    with PlainRedis(unix_socket_path=server.socket) as client:
         client.execute_command("CLUSTER", "ADDSLOTS", *range(16384))
         while b"cluster_state:ok" not in client.execute_command("CLUSTER", "INFO"):
             time.sleep(0.05)

@@ -16,6 +16,7 @@ import pytest
 from bridge.errors import ConfigError, StoreUnavailable
 from bridge.store import embedded
 from bridge.store.connect import durability, open_client
+from tests.flows.conftest import eventually
 
 pytestmark = pytest.mark.redis
 
@@ -168,7 +169,7 @@ async def test_a_dead_server_is_started_again(tmp_path: Path) -> None:
             except StoreUnavailable:
                 return False
 
-        assert await embedded._until(back, 20)
+        await eventually(back, 20)
         assert await count(url) == 2
     assert holder.stdin is not None
     holder.stdin.close()
@@ -235,7 +236,7 @@ async def test_what_was_deleted_leaves_the_file(tmp_path: Path) -> None:
         async def gone() -> bool:
             return not on_disk(tmp_path)
 
-        assert await embedded._until(gone, 20)
+        await eventually(gone, 20)
 
 
 async def test_what_was_deleted_last_leaves_the_file_at_the_end(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from dataclasses import replace
 import orjson
 import pytest
 from cryptography.fernet import Fernet
+from fakeredis import FakeAsyncRedis
 
 from bridge.core.invitation import Invitation, State, Transition
 from bridge.core.queueing import AttemptNote, DeadLetter, GiveUp, Lease, Retry, TaskKind
@@ -351,7 +352,9 @@ async def test_missing_key_damages_nothing(commands: RedisAccess) -> None:
     assert [note.excerpt for note in lease.history] == [SAID, "more"]
 
 
-async def test_reencrypt_beside_a_writer(commands: RedisAccess) -> None:
+async def test_reencrypt_beside_a_writer(
+    commands: RedisAccess, fake_client: FakeAsyncRedis
+) -> None:
     """A value that a daemon changes between reading and writing is read again: the daemon's change
     is never undone.
     """
@@ -374,7 +377,7 @@ async def test_reencrypt_beside_a_writer(commands: RedisAccess) -> None:
         def scan(self, pattern: str) -> AsyncIterator[str]:
             return commands.scan(pattern)
 
-    slow = Slow(commands._client)
+    slow = Slow(fake_client)
     assert daemon.ring is not None
     await Reencryption(slow, prefix="b", cipher=daemon.ring).run()
     found = await Room(commands, NEW).store.load(one.id)
@@ -407,7 +410,9 @@ async def test_reencrypt_on_real_redis(real_commands: RedisAccess) -> None:
     assert TaskKind.NOTIFY in {letter.kind for letter in await Room(real_commands, NEW).letters()}
 
 
-async def test_reencrypt_gives_up_on_what_never_rests(commands: RedisAccess) -> None:
+async def test_reencrypt_gives_up_on_what_never_rests(
+    commands: RedisAccess, fake_client: FakeAsyncRedis
+) -> None:
     """A value that changes at every attempt is left as it is, and told, instead of trying for ever."""
     one = await Room(commands, OLD).fill()
 
@@ -419,7 +424,7 @@ async def test_reencrypt_gives_up_on_what_never_rests(commands: RedisAccess) -> 
             return answers or [0 for _ in calls]
 
     tally = (
-        await Reencryption(Restless(commands._client), prefix="b", cipher=KeyRing([NEW, OLD])).run()
+        await Reencryption(Restless(fake_client), prefix="b", cipher=KeyRing([NEW, OLD])).run()
     )["records"]
     assert (tally.renewed, tally.current) == (0, 0)
     assert tally.left == [f"{one.id} is being changed all the time; try again"]

@@ -7,6 +7,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from redis.asyncio import Redis
 from structlog.testing import capture_logs
 
 from bridge.core import ids
@@ -31,8 +32,7 @@ def backend(real_commands: RedisAccess) -> Backend:
 
 @pytest.fixture
 def prefix(backend: Backend) -> str:
-    name: str = backend.invitations._keys[0].base.partition(":{")[0]  # type: ignore[attr-defined]
-    return name
+    return backend.prefix
 
 
 @pytest.fixture
@@ -178,6 +178,7 @@ async def test_wrong_typed_key(
 async def test_many_wrong_typed_keys(
     backend: Backend,
     names: key_names.KeyNames,
+    real_client: Redis,
     real_commands: RedisAccess,
     quarantine: RedisQuarantine,
     *,
@@ -187,8 +188,8 @@ async def test_many_wrong_typed_keys(
     its way aside and goes on.
     """
     if confirmed:
-        backend = redis_backend(RedisAccess(real_commands._client, wait=ReplicaWait(0, 0.1)))
-        names = key_names.KeyNames(backend.invitations._keys[0].base.partition(":{")[0], 7)  # type: ignore[attr-defined]
+        backend = redis_backend(RedisAccess(real_client, wait=ReplicaWait(0, 0.1)))
+        names = key_names.KeyNames(backend.prefix, 7)
     kinds = ["lanes", "tasks", "dead"]
     kinds += [f"due:acme/{kind}{tail}" for kind in (CHECK, NOTIFY) for tail in ("", "/urgent")]
     for kind in kinds:
@@ -334,7 +335,8 @@ async def test_garbage_outside_of_the_partitions(real_commands: RedisAccess, pre
     references = RedisReferenceIndex(real_commands, prefix=prefix, retention=MINUTE)
     assert await references.remember("acme", "r", "iv_1") is None
     for value in (b"\xff", b"?\xff"):
-        await real_commands.run(("SET", references._reference("acme", "r"), value))
+        (key,) = [key async for key in real_commands.scan(f"{prefix}:ref:*")]
+        await real_commands.run(("SET", key, value))
         assert not any(ids.partition_in(one) for one in await references.find("acme", "r"))
         await references.remember("acme", "r", "iv_2")
         assert "iv_2" in await references.find("acme", "r")

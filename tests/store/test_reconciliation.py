@@ -30,8 +30,7 @@ def backend(real_commands: RedisAccess) -> Backend:
 
 @pytest.fixture
 def prefix(backend: Backend) -> str:
-    name: str = backend.invitations._keys[0].base.partition(":{")[0]  # type: ignore[attr-defined]
-    return name
+    return backend.prefix
 
 
 @pytest.fixture

@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 from redis import Redis
+from redis.asyncio import Redis as AsyncRedis
 
 from bridge.core.queueing import GiveUp
 from bridge.errors import StoreUnavailable
 from bridge.store import key_names, lua_scripts
-from bridge.store.connect import open_client
 from bridge.store.lua_scripts import Command
 from bridge.store.reconciliation import Reconciliation
 from bridge.store.redis_access import RedisAccess
@@ -68,8 +68,8 @@ def client(server: RedisServer) -> Iterator[Redis]:
 
 @pytest.fixture
 async def commands(server: RedisServer) -> AsyncIterator[Interrupted]:
-    async with open_client(server.url) as opened:
-        yield Interrupted(opened._client)
+    async with AsyncRedis(unix_socket_path=server.socket) as opened:
+        yield Interrupted(opened)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from redis.asyncio import Redis
 
 from bridge.errors import StoreUnavailable
 from bridge.store.lua_scripts import Command
@@ -27,11 +28,11 @@ class Hanging(RedisAccess):
         return [StoreUnavailable("hangs"), *(await super().run_each(commands))[1:]]
 
 
-async def test_strangers_do_not_queue_up(real_commands: RedisAccess) -> None:
+async def test_strangers_do_not_queue_up(real_client: Redis) -> None:
     """A hundred strangers who ask at once cost one look, and an orchestrator among them hears as
     soon as they.
     """
-    commands = Hanging(real_commands._client)
+    commands = Hanging(real_client)
     probe = WriteProbe(commands, prefix="readiness")
     found = await asyncio.gather(*(probe.look() for _ in range(100)))
     assert [sorted(one.missing) for one in found] == [["p0"]] * 100

@@ -103,13 +103,11 @@ async def test_resent_commit_is_confirmed_too(url: str, replica: RedisServer) ->
     """
     one = invitation()
     async with open_client(url) as commands:
-        backend = redis_backend(commands, "again")
-        backend.invitations._nonce = lambda: "same"  # type: ignore[attr-defined]
+        backend = redis_backend(commands, "again", nonce="same")
         assert await backend.invitations.commit(Transition(one))
     replica.freeze()
     async with open_client(url, wait=WAIT) as commands:
-        backend = redis_backend(commands, "again")
-        backend.invitations._nonce = lambda: "same"  # type: ignore[attr-defined]
+        backend = redis_backend(commands, "again", nonce="same")
         with pytest.raises(Unconfirmed):
             await backend.invitations.commit(Transition(one))
 
