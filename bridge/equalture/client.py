@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TypeVar
@@ -109,7 +108,6 @@ class EqualtureClient:
         self, customer: Customer, call: Call, read: Callable[[Call, Reply], _T], pool: Pool = ALL
     ) -> _T:
         """The single way out for every operation."""
-        call = replace(call, private=(*call.private, customer.equalture.client_secret.reveal()))
         async with self._resilience.call(customer.key, call.operation, pool):
             return read(call, await self._ask(customer, call))
 

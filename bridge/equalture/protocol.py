@@ -27,6 +27,7 @@ from bridge.core.assessment import (
 )
 from bridge.core.customers import DONE_WORDS, ProviderAccess
 from bridge.equalture import schemas
+from bridge.equalture.error_words import REDACTOR
 from bridge.errors import ContractBroken, OutcomeUnknown, Refused, Unavailable, UpstreamError
 
 VENDOR = "equalture"
@@ -92,7 +93,7 @@ def token(access: ProviderAccess, method: str) -> Call:
         method,
         "/" + access.token_path.lstrip("/"),
         authorization=f"Basic {credentials}",
-        private=(secret, credentials),
+        private=(secret,),
     )
 
 
@@ -104,7 +105,6 @@ def jobs() -> Call:
 def create(draft: NewApplication) -> Call:
     """Make an application whose link we deliver ourselves (sections 2 and "Invitation types")."""
     person = draft.candidate
-    names = (person.first_name, person.last_name)
     return Call(
         "create",
         "POST",
@@ -122,12 +122,7 @@ def create(draft: NewApplication) -> Call:
                 "email": person.email,
             },
         },
-        private=(
-            draft.callback_url,
-            person.email,
-            *names,
-            *(part for name in names for part in name.split()),
-        ),
+        private=(person.first_name, person.last_name, person.email),
     )
 
 
@@ -320,5 +315,5 @@ def _error(kind: type[UpstreamError], call: Call, reply: Reply, detail: str) -> 
         retry_after_s=response_parsing.parse_retry_after(
             reply.headers.get("retry-after"), reply.at, reply.headers.get("date")
         ),
-        excerpt=response_parsing.redact(reply.body.decode("utf-8", "replace"), call.private),
+        excerpt=REDACTOR.redact(reply.body, call.private),
     )

@@ -28,7 +28,6 @@ from bridge.core.lifecycle import (
     WaitUntil,
 )
 from bridge.core.queueing import AttemptNote, Done, GiveUp, Lease, Retry, Settlement, TaskKind
-from bridge.core.redaction import redact_unknown_words
 from bridge.errors import (
     Busy,
     CallbackNotAllowed,
@@ -348,7 +347,7 @@ class TaskHandlers:
                 outcome,
                 answer.status,
                 _since(begun),
-                redact_unknown_words(answer.excerpt),
+                answer.excerpt,
             )
             retry_after_s = answer.retry_after_s
         return retry.after_notification(
@@ -396,9 +395,7 @@ class TaskHandlers:
 
 
 def _note(error: UpstreamError, now: datetime, begun: float) -> AttemptNote:
-    return AttemptNote(
-        now, error.code, error.status, _since(begun), redact_unknown_words(error.excerpt)
-    )
+    return AttemptNote(now, error.code, error.status, _since(begun), error.excerpt)
 
 
 def _since(begun: float) -> int:

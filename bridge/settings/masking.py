@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from bridge.core.customers import CustomerDirectory, Secret
+from bridge.core.redaction import MASK
 from bridge.settings.daemon import Address, Settings
 from bridge.settings.durations import format_duration
-
-MASK = "***"
 
 
 def masked(settings: Settings) -> dict[str, Any]:

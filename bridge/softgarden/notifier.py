@@ -15,6 +15,7 @@ import structlog
 from bridge import response_parsing
 from bridge.core.customers import Customer
 from bridge.core.queueing import NotificationResponse
+from bridge.core.redaction import EXCERPT_BYTES, Redactor
 from bridge.egress import in_words
 from bridge.errors import OutcomeUnknown, Unavailable
 from bridge.ports import Monotonic
@@ -22,7 +23,7 @@ from bridge.resilience import Resilience
 
 VENDOR = "softgarden"
 OPERATION = "notify"
-EXCERPT_BYTES = 2048
+REDACTOR = Redactor((VENDOR,))
 EXCERPT_S = 2.0
 """How long the body of a refusal is waited for."""
 
@@ -85,9 +86,7 @@ class SoftgardenNotifier:
                 VENDOR, OPERATION, f"no answer ({type(error).__name__})"
             ) from error
         log.debug("softgarden.notified", customer=customer.key, status=status, ms=_ms(begun))
-        excerpt = response_parsing.redact(
-            raw.decode("utf-8", "replace"), (customer.softgarden.client_id,)
-        )
+        excerpt = REDACTOR.redact(raw, (customer.softgarden.client_id,))
         return NotificationResponse(status, retry_after_s, excerpt)
 
 

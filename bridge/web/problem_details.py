@@ -6,7 +6,6 @@ import orjson
 from aiohttp import web
 
 from bridge import errors
-from bridge.core.redaction import redact_unknown_words
 
 _TABLE: dict[type[Exception], tuple[int, str]] = {
     errors.InvalidRequest: (400, "The request is not valid"),
@@ -121,8 +120,7 @@ def _detail(error: errors.BridgeError) -> str:
     words = next(_UPSTREAM_WORDS[kind] for kind in type(error).__mro__ if kind in _UPSTREAM_WORDS)
     detail = f"{words} ({error.operation}: {error.detail})."
     if isinstance(error, errors.Refused) and error.excerpt:
-        # The call may have been one that knows no names, and so could not look for them.
-        detail += f" Equalture says: {redact_unknown_words(error.excerpt)[:EXCERPT_LENGTH]}"
+        detail += f" Equalture says: {error.excerpt[:EXCERPT_LENGTH]}"
     return detail
 
 

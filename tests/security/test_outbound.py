@@ -19,8 +19,9 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 
 from bridge import egress, serve
 from bridge.core.callback_urls import CallbackUrlPolicy
+from bridge.core.redaction import EXCERPT_BYTES
 from bridge.errors import ConfigError, OutcomeUnknown, Unavailable
-from bridge.softgarden.notifier import EXCERPT_BYTES, SoftgardenNotifier
+from bridge.softgarden.notifier import SoftgardenNotifier
 from tests.flows.conftest import Bridge, Config, Journal, Launch, eventually
 from tests.service.fakes import ACME
 from tests.stalls import net_since
