@@ -219,8 +219,8 @@ CANDIDATE: Final = "what-a-candidate-achieved"
 
 def on_disk(data_dir: Path) -> bool:
     for file in data_dir.rglob("*"):
-        # A rewrite's temporary file may be gone before it is opened.
-        with contextlib.suppress(FileNotFoundError, IsADirectoryError):
+        # Sockets and folders cannot be read; a temporary file may be gone before it is opened.
+        with contextlib.suppress(OSError):
             if CANDIDATE.encode() in file.read_bytes():
                 return True
     return False
