@@ -21,7 +21,6 @@ from aiohttp.typedefs import Middleware
 
 from bridge import egress, sweep, worker
 from bridge.core.callback_urls import CallbackUrlPolicy
-from bridge.core.customers import CustomerDirectory
 from bridge.core.links import LinkSigner as Signer
 from bridge.equalture import handlers as equalture
 from bridge.equalture.catalogue import JobCatalogue
@@ -37,6 +36,8 @@ from bridge.ports import (
     RandomFraction,
     Reconciler,
 )
+from bridge.process_state import CustomersInForce, ProcessState
+from bridge.readiness import ReadinessProbe
 from bridge.service import Services
 from bridge.service.assessments import OfferedAssessments
 from bridge.service.commit_loop import CommitLoop
@@ -73,10 +74,9 @@ from bridge.sweep import Sweep
 from bridge.web import admin_guard, health, openapi, result_pages
 from bridge.web.app_keys import (
     CUSTOMERS,
-    DRAINING,
-    NOT_READY_REASON,
     SEEN_CONNECTIONS,
     SERVICES,
+    STATE,
     TURNS,
 )
 from bridge.web.middlewares import error_middleware
@@ -105,12 +105,9 @@ def new_secret() -> str:
     return secrets.token_urlsafe(32)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Runtime:
-    """What is open while the bridge runs.
-
-    *customers* is swapped as a whole on reload; *draining* turns readiness off.
-    """
+    """What is open while the bridge runs."""
 
     settings: Settings
     services: Services
@@ -124,25 +121,16 @@ class Runtime:
     reconciler: Reconciler
     signer: Signer
     absences: RedisUnservedCustomers
-    customers: CustomerDirectory
-    changed: asyncio.Event
-    """Set when other customers than before are in force."""
+    customers: CustomersInForce
+    state: ProcessState
     clock: SharedClock | None = None
-    draining: bool = False
-    obstacle: str | None = None
     fingerprint: str = ""
     """Of ``bridge.yaml`` as it was read; see ``settings.fingerprint``."""
-    refused: tuple[Complaint, ...] = ()
-    """Why the last reload was refused; empty: it was not, or there was none."""
 
-    def directory(self) -> CustomerDirectory:
-        """The customers in force now."""
-        return self.customers
-
-    def replace_customers(self, customers: CustomerDirectory) -> None:
-        """Put others in force, all at once."""
-        self.customers, self.refused = customers, ()
-        self.changed.set()
+    @property
+    def readiness(self) -> ReadinessProbe:
+        """Whether this process should get work."""
+        return ReadinessProbe(self.state, self.customers, self.writes, self.clock)
 
     async def agree(self) -> None:
         """Go by the time of the other processes on this Redis from now on, as far as it answers."""
@@ -156,31 +144,6 @@ class Runtime:
         """
         await self.commands.ping()
         return await durability(self.commands), await isolation(self.commands)
-
-    async def readiness(self) -> health.Readiness:
-        """Whether this process should get work, and what an operator should know besides."""
-        if self.draining:
-            return health.Readiness({"process": "shutting down"})
-        if self.obstacle is not None:
-            return health.Readiness({"redis": self.obstacle})
-        writes = await self.writes.look()
-        if writes.refusal is not None:
-            return health.Readiness({"redis": writes.refusal})
-        missing = {"missing_partitions": writes.missing} if writes.missing else {}
-        return health.Readiness(details={**missing, **self.details()})
-
-    def details(self) -> dict[str, object]:
-        """What is not served although the process is ready; nothing where everything is."""
-        aside = {
-            one.key: [str(why) for why in one.complaints]
-            for one in self.customers.set_aside.values()
-        }
-        found = {
-            "customers_set_aside": aside,
-            "reload_refused": [str(why) for why in self.refused],
-            "clock": self.clock.complaint() if self.clock is not None else None,
-        }
-        return {name: value for name, value in found.items() if value}
 
 
 def key_ring(settings: Settings) -> KeyRing | None:
@@ -283,11 +246,7 @@ async def open_runtime(
             store, clock, awake.set, monotonic=monotonic, random_fraction=random_fraction
         )
         tests = OfferedAssessments(JobCatalogue(provider, monotonic=monotonic))
-        current: list[Runtime] = []
-
-        def directory() -> CustomerDirectory:
-            return current[0].customers
-
+        customers = CustomersInForce(settings.customers)
         words = StatusWords(RedisStatusWords(commands, prefix=prefix, life=retention), clock)
         references = RedisReferenceIndex(commands, prefix=prefix, retention=retention)
         retry = settings.softgarden.retry
@@ -296,7 +255,7 @@ async def open_runtime(
             queue,
             provider,
             notifier,
-            directory,
+            customers,
             rule,
             retry,
             random_fraction,
@@ -305,44 +264,39 @@ async def open_runtime(
             references,
         )
         events = ProviderEvents(
-            records, references, SharedApplications(store, references), directory
+            records, references, SharedApplications(store, references), customers
         )
         services = Services(
             tests=tests,
             invitations=Invite(records, provider, tests, signer, rule, new_secret, events),
-            results=ReportsAndResults(records, queue, directory, signer),
+            results=ReportsAndResults(records, queue, customers, signer),
             events=events,
-            links=LinkAccess(records, provider, directory, signer, settings.limits.link_max_age),
+            links=LinkAccess(records, provider, customers, signer, settings.limits.link_max_age),
             erasure=Erasure(records, tasks, references),
             tasks=tasks,
             records=records,
             operations=Operations(store, queue, clock),
             words=words,
-            refreshing=ResultRefresh(records, provider, directory),
+            refreshing=ResultRefresh(records, provider, customers),
         )
-        current.append(
-            Runtime(
-                settings=settings,
-                services=services,
-                commands=commands,
-                queue=queue,
-                invitations=store,
-                worker=Worker(
-                    tasks, queue, clock, new_secret, awake, agreed.agree if agreed else None
-                ),
-                clock=agreed,
-                sweep=Sweep(reconciler, new_secret()),
-                writes=WriteProbe(commands, prefix=prefix, monotonic=monotonic),
-                quarantine=RedisQuarantine(commands, prefix),
-                reconciler=reconciler,
-                signer=signer,
-                absences=RedisUnservedCustomers(commands, prefix=prefix),
-                customers=settings.customers,
-                changed=asyncio.Event(),
-                fingerprint=fingerprint(settings.config_dir),
-            )
+        yield Runtime(
+            settings=settings,
+            services=services,
+            commands=commands,
+            queue=queue,
+            invitations=store,
+            worker=Worker(tasks, queue, clock, new_secret, awake, agreed.agree if agreed else None),
+            clock=agreed,
+            sweep=Sweep(reconciler, new_secret()),
+            writes=WriteProbe(commands, prefix=prefix, monotonic=monotonic),
+            quarantine=RedisQuarantine(commands, prefix),
+            reconciler=reconciler,
+            signer=signer,
+            absences=RedisUnservedCustomers(commands, prefix=prefix),
+            customers=customers,
+            state=ProcessState(),
+            fingerprint=fingerprint(settings.config_dir),
         )
-        yield current[0]
 
 
 def _wait(settings: WaitSettings) -> ReplicaWait | None:
@@ -365,7 +319,7 @@ def create_app(runtime: Runtime) -> web.Application:
         ),
         *equalture.endpoints(runtime.services.records.clock),
         *result_pages.endpoints(shown),
-        *health.endpoints(runtime.readiness),
+        *health.endpoints(runtime.readiness.look),
     ]
     return _application(
         runtime, [*endpoints, *openapi.serve(endpoints, shown, runtime.settings.public_url)]
@@ -376,17 +330,16 @@ def create_admin_app(runtime: Runtime) -> web.Application:
     """The admin listener: what only operators may see."""
     settings = runtime.settings
     guard = admin_guard.guard((settings.admin_listen.host, *settings.admin_hosts))
-    return _application(runtime, health.endpoints(runtime.readiness, details=True), guard)
+    return _application(runtime, health.endpoints(runtime.readiness.look, details=True), guard)
 
 
 def _application(runtime: Runtime, endpoints: list[Endpoint], *more: Middleware) -> web.Application:
     app = web.Application(middlewares=[error_middleware, *more])
     app[SERVICES] = runtime.services
-    app[CUSTOMERS] = runtime.directory
-    app[NOT_READY_REASON] = lambda: runtime.obstacle
+    app[CUSTOMERS] = runtime.customers
+    app[STATE] = runtime.state
     app[SEEN_CONNECTIONS] = set()
     app[TURNS] = Turns()
-    app[DRAINING] = lambda: runtime.draining
     add(app, endpoints)
     return app
 

@@ -110,7 +110,7 @@ async def serve(
             app.working(runtime, grace_s=WORKER_GRACE_S, on_death=on_death)
         )
         if settings.redis.require_durable == "refuse":
-            runtime.obstacle = "Whether Redis is durable is not known yet."
+            runtime.state.not_ready_reason = "Whether Redis is durable is not known yet."
         run_beside(stack, "redis", _look_at_redis(runtime, stop))
         run_beside(stack, "absences", settle_absences(runtime))
         if handed_down is not None:
@@ -143,7 +143,7 @@ async def serve(
             started.set()
         await stop.event.wait()
         log.info("daemon.stopping")
-        runtime.draining = True
+        runtime.state.draining = True
         await asyncio.sleep(LINGER_S)
         await _close_doors(runners, listeners if handed_down is None else ())
     log.info("daemon.stopped", code=stop.code)
@@ -152,18 +152,18 @@ async def serve(
 
 def _reload(runtime: app.Runtime) -> None:
     """Swap in the customers' files as they are now: all of them, or none where one is wrong."""
-    before = runtime.customers
+    before = runtime.customers()
     try:
         customers, warnings = _usable_customers(runtime.settings)
     except ConfigError as error:
-        runtime.refused = error.complaints
+        runtime.customers.refuse(error.complaints)
         log.error(
             "config.reload_refused",
             complaints=[str(complaint) for complaint in error.complaints],
             text="the customers that were in force before stay in force",
         )
         return
-    runtime.replace_customers(customers)
+    runtime.customers.replace(customers)
     if fingerprint(runtime.settings.config_dir) != runtime.fingerprint:
         log.warning(
             "config.needs_restart",
@@ -260,7 +260,7 @@ async def settle_absences(runtime: app.Runtime) -> None:
     """
     pause = _LOOK_FOR_REDIS_S
     while True:
-        runtime.changed.clear()
+        runtime.customers.changed.clear()
         try:
             recalled = await runtime.absences.settle(
                 runtime.services.tasks.serves, runtime.services.records.clock()
@@ -274,7 +274,7 @@ async def settle_absences(runtime: app.Runtime) -> None:
         if recalled:
             log.info("customers.returned", tasks=recalled, text="their checks are due now")
         pause = _LOOK_FOR_REDIS_S
-        await runtime.changed.wait()
+        await runtime.customers.changed.wait()
 
 
 async def _look_at_redis(runtime: app.Runtime, stop: StopSignals) -> None:
@@ -295,12 +295,12 @@ async def _look_at_redis(runtime: app.Runtime, stop: StopSignals) -> None:
         for complaint in complaints:
             log.warning("redis.not_durable", text=complaint, require_durable=required)
         if complaints and required == "refuse":
-            runtime.obstacle = f"Redis is not durable: {complaints[0]}"
+            runtime.state.not_ready_reason = f"Redis is not durable: {complaints[0]}"
             log.error(
                 "redis.refused",
                 text="redis.require_durable is refuse; make Redis durable, or set warn",
             )
             stop.now(supervisor.GIVE_UP if supervisor.supervised() else 1)
         else:
-            runtime.obstacle = None
+            runtime.state.not_ready_reason = None
         return

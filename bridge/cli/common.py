@@ -80,7 +80,7 @@ async def require_customer(runtime: Runtime, key: str | None) -> None:
     """Bad usage, unless *key* is None or a customer that is configured, set aside, or was once
     served.
     """
-    directory = runtime.directory()
+    directory = runtime.customers()
     configured = {*(one.key for one in directory), *directory.set_aside}
     if key is None or key in configured:
         return

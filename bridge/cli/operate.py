@@ -305,7 +305,7 @@ def erase(invitation_id: str, yes: bool, config: Path) -> None:
         )
         if invitation.state is not State.ERASED and not agreed(question, yes=yes):
             return False
-        directory = runtime.directory()
+        directory = runtime.customers()
         if customer := directory.get(invitation.customer):
             await runtime.services.erasure.erase(customer, invitation_id)
         else:

@@ -4,21 +4,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
-from bridge.core.customers import Customer, CustomerDirectory
+from bridge.core.customers import Customer
 from bridge.errors import BridgeError
+from bridge.process_state import CustomersInForce, ProcessState
 from bridge.service import Services
 from bridge.web.rate_limits import Turns
 
 SERVICES = web.AppKey("services", Services)
-CUSTOMERS: web.AppKey[Callable[[], CustomerDirectory]] = web.AppKey("customers")
-DRAINING: web.AppKey[Callable[[], bool]] = web.AppKey("draining")
-NOT_READY_REASON: web.AppKey[Callable[[], str | None]] = web.AppKey("obstacle")
-SEEN_CONNECTIONS: web.AppKey[set[RequestHandler]] = web.AppKey("heard")
+CUSTOMERS = web.AppKey("customers", CustomersInForce)
+STATE = web.AppKey("state", ProcessState)
+SEEN_CONNECTIONS: web.AppKey[set[RequestHandler]] = web.AppKey("seen_connections")
 TURNS: web.AppKey[Turns] = web.AppKey("turns")
 CUSTOMER = web.RequestKey("customer", Customer)
 EXPECTS_BODY = web.RequestKey("expects", bool)

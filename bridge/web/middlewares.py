@@ -20,7 +20,7 @@ from bridge.errors import (
     UpstreamError,
 )
 from bridge.web import problem_details
-from bridge.web.app_keys import BODY_READ, DRAINING, FAILURE, REQUEST_ID, ROUTE, SEEN_CONNECTIONS
+from bridge.web.app_keys import BODY_READ, FAILURE, REQUEST_ID, ROUTE, SEEN_CONNECTIONS, STATE
 from bridge.web.listener import complete
 from bridge.web.routing import Handler
 
@@ -45,7 +45,7 @@ async def error_middleware(request: web.Request, handler: Handler) -> web.Stream
     with bound_contextvars(request_id=request_id):
         response, code, severity = await _answer(request, handler)
         complete(response, request_id)
-        if request.app[DRAINING]() or (request.body_exists and BODY_READ not in request):
+        if request.app[STATE].draining or (request.body_exists and BODY_READ not in request):
             # What is left of a body that nobody wants must not hold the connection, nor be taken
             # for a request.
             response.force_close()

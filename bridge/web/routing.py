@@ -14,7 +14,7 @@ from structlog.contextvars import bind_contextvars
 from bridge.core import ids
 from bridge.errors import BridgeError, StoreUnavailable
 from bridge.web import request_body
-from bridge.web.app_keys import FAILURE, NOT_READY_REASON, ROUTE, TURNS
+from bridge.web.app_keys import FAILURE, ROUTE, STATE, TURNS
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 _ALWAYS_OPEN = ("health", "docs")
@@ -101,9 +101,9 @@ def _named(endpoint: Endpoint) -> Handler:
 
 
 async def _admit(request: web.Request, endpoint: Endpoint) -> None:
-    obstacle = request.app[NOT_READY_REASON]()
-    if obstacle is not None:
-        raise StoreUnavailable(obstacle)
+    reason = request.app[STATE].not_ready_reason
+    if reason is not None:
+        raise StoreUnavailable(reason)
     if not endpoint.secured:
         # Whose call it is shows later, if at all: all whom nobody knows yet are one among the
         # customers. None is refused, for among them are results; how many can wait is bounded by

@@ -22,7 +22,7 @@ TOKEN = {"Authorization": f"Bearer {CALLBACK_TOKEN}"}
 def refresh(bridge: Bridge, config: Config) -> None:
     """Put the files as they are now in force, as at a start: what cannot be used is set aside."""
     settings = bridge.runtime.settings
-    bridge.runtime.replace_customers(load_customers(config.folder, {}, settings.equalture)[0])
+    bridge.runtime.customers.replace(load_customers(config.folder, {}, settings.equalture)[0])
 
 
 def path_of(url: str) -> str:

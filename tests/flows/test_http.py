@@ -245,7 +245,7 @@ async def test_health(bridge: Bridge) -> None:
         for path in ("/livez", "/readyz"):
             reply = await bridge.ask("GET", base + path)
             assert (reply.status, reply.json) == (200, {"status": "ok"})
-    bridge.runtime.draining = True
+    bridge.runtime.state.draining = True
     assert (await bridge.ask("GET", "/readyz")).status == 503
 
 

@@ -114,11 +114,11 @@ async def test_strangers_never_see_the_stores_words(
         await bridge.ask("GET", result["resultUrl"]),
     ]
     assert {reply.status for reply in replies} == {503}
-    bridge.runtime.obstacle = "Redis is not durable: appendfsync is no"
+    bridge.runtime.state.not_ready_reason = "Redis is not durable: appendfsync is no"
     replies.append(await bridge.acme.list_tests())
     page = await bridge.ask("GET", result["resultUrl"])
     assert (page.status, page.headers["Content-Type"].split(";")[0]) == (503, "text/html")
-    assert last(journal)["reason"] == bridge.runtime.obstacle
+    assert last(journal)["reason"] == bridge.runtime.state.not_ready_reason
     for reply in replies:
         text = reply.text.lower()
         assert [
@@ -127,7 +127,7 @@ async def test_strangers_never_see_the_stores_words(
             if word in text
         ] == []
     assert "Redis is not durable" in last(journal)["reason"]
-    bridge.runtime.obstacle = None
+    bridge.runtime.state.not_ready_reason = None
     assert all(
         line["reason"]
         for line in journal.events("request.handled")

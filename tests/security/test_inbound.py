@@ -654,7 +654,7 @@ async def test_flood_of_one_customer(bridge: Bridge) -> None:
         return web.Response()
 
     application = web.Application(middlewares=[error_middleware])
-    application[CUSTOMERS] = bridge.runtime.directory
+    application[CUSTOMERS] = bridge.runtime.customers
     application.router.add_get("/", of_customer(fine, limit))
     async with served(application) as (_, url):
 

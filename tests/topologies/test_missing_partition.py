@@ -67,7 +67,7 @@ async def test_the_rest_goes_on(own: Cluster, config: Config, launch: Launch, bl
         began = time.monotonic()
         assert (await bridge.ask("GET", "/readyz")).status == 200
         assert stalls.net_since(began) < 1  # by default an orchestrator waits no longer
-        details = (await bridge.runtime.readiness()).details
+        details = (await bridge.runtime.readiness.look()).details
         assert {name[1:] for name in details["missing_partitions"]} == gone  # type: ignore[union-attr,attr-defined]
     finally:
         lost.thaw() if blow == "freeze" else lost.start()

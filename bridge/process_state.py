@@ -1,0 +1,43 @@
+"""What changes while a process runs: the customers in force, and whether it takes work."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from bridge.core.customers import CustomerDirectory
+from bridge.errors import Complaint
+
+
+class CustomersInForce:
+    """The customers that are served now; a reload replaces them all at once or not at all."""
+
+    def __init__(self, customers: CustomerDirectory) -> None:
+        self._customers = customers
+        self.changed = asyncio.Event()
+        """Set when other customers than before are in force."""
+        self.refused: tuple[Complaint, ...] = ()
+        """Why the last reload was refused; empty: it was not, or there was none."""
+
+    def __call__(self) -> CustomerDirectory:
+        """The customers in force."""
+        return self._customers
+
+    def replace(self, customers: CustomerDirectory) -> None:
+        """Put others in force."""
+        self._customers, self.refused = customers, ()
+        self.changed.set()
+
+    def refuse(self, complaints: tuple[Complaint, ...]) -> None:
+        """Note why a reload was refused; those in force stay so."""
+        self.refused = complaints
+
+
+@dataclass(slots=True)
+class ProcessState:
+    """Whether this process takes work."""
+
+    draining: bool = False
+    """It is shutting down: it still answers, but every answer ends its connection."""
+    not_ready_reason: str | None = None
+    """Why nothing can be accepted, in words; None: it can."""

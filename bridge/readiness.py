@@ -1,0 +1,70 @@
+"""Whether this process should get work, and what an operator should know besides."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from bridge.process_state import CustomersInForce, ProcessState
+from bridge.web.health import Readiness
+
+
+class WriteState(Protocol):
+    """Whether the store takes writes; see ``store.write_probe``."""
+
+    @property
+    def refusal(self) -> str | None:
+        """Why no part takes writes; None: some do."""
+
+    @property
+    def missing(self) -> Mapping[str, str]:
+        """Why these parts do not, by name."""
+
+
+class Writes(Protocol):
+    """Tries whether the store takes writes."""
+
+    async def look(self) -> WriteState:
+        """How it is now."""
+
+
+class ClockCheck(Protocol):
+    """The time that all processes agree upon."""
+
+    def complaint(self) -> str | None:
+        """What is wrong with this host's clock; None: nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadinessProbe:
+    """Puts together what the parts of this process know about themselves."""
+
+    state: ProcessState
+    customers: CustomersInForce
+    writes: Writes
+    clock: ClockCheck | None = None
+
+    async def look(self) -> Readiness:
+        """How it is now; see ``web.health``."""
+        if self.state.draining:
+            return Readiness({"process": "shutting down"})
+        if self.state.not_ready_reason is not None:
+            return Readiness({"redis": self.state.not_ready_reason})
+        writes = await self.writes.look()
+        if writes.refusal is not None:
+            return Readiness({"redis": writes.refusal})
+        missing = {"missing_partitions": writes.missing} if writes.missing else {}
+        return Readiness(details={**missing, **self.details()})
+
+    def details(self) -> dict[str, object]:
+        """What is not served although the process is ready; nothing where everything is."""
+        found = {
+            "customers_set_aside": {
+                customer.key: [str(complaint) for complaint in customer.complaints]
+                for customer in self.customers().set_aside.values()
+            },
+            "reload_refused": [str(complaint) for complaint in self.customers.refused],
+            "clock": self.clock.complaint() if self.clock is not None else None,
+        }
+        return {name: value for name, value in found.items() if value}
