@@ -10,7 +10,7 @@ DEV    := $(VENV)/.installed-dev
 SETUP   = $(PYTHON) deploy/environment.py $(VENV)
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test growth chaos lint types format lock lock-check audit clean
+.PHONY: help run demo test growth chaos lint types format lock lock-check dist audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ lock: ## pin every dependency anew, with hashes, in deploy/requirements/ (UPGRAD
 	pin dev.txt setup.cfg --extra dev -c $(LOCKS)/run.txt -c $(LOCKS)/embedded.txt; \
 	echo setuptools | pin build.txt - -c $(LOCKS)/dev.txt
 
+dist: $(DEV) ## build the wheel of this commit in dist/, with a bill of materials; the same bytes wherever it is built
+	@$(BIN)/python deploy/dist.py dist
+
 lock-check: ## prove that the locks install with old and new pips, whatever was published since (fetches packages)
 	$(PYTHON) -m tests.install
 
@@ -64,7 +67,7 @@ audit: $(STAMP) ## look the pinned versions up among known vulnerabilities (asks
 	@$(SETUP) --uv tool run pip-audit --strict --require-hashes --disable-pip -r $(LOCKS)/run.txt
 
 clean: ## remove the environment and caches (not .data, not .env)
-	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .coverage .import_linter_cache .hypothesis
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .coverage .import_linter_cache .hypothesis
 
 $(STAMP): setup.cfg pyproject.toml deploy/environment.py $(LOCKS)/bootstrap.txt $(LOCKS)/run.txt $(LOCKS)/embedded.txt $(LOCKS)/build.txt
 	@command -v $(PYTHON) >/dev/null || { echo "python3 is not on PATH: install Python 3.11 or newer, or say make PYTHON=/path/to/python"; exit 1; }

@@ -13,28 +13,24 @@ from pathlib import Path
 
 import pytest
 
+from tests.install.test_dist import checkout, dist
 from tests.install.test_environment import PYTHON, ROOT, SCRIPT
 from tests.test_locks import pinned
 
-SOURCES = ("bridge", "config", "setup.cfg", "pyproject.toml", "README.md", "LICENSE")
 SAMPLES = ("README.md", "bridge.yaml", "customers/example.yaml.sample")
 
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built from a copy of the checkout that also holds what an administrator keeps in config/."""
-    home = tmp_path_factory.mktemp("wheel")
-    for name in SOURCES:
-        source = ROOT / name
-        if source.is_dir():
-            ignored = shutil.ignore_patterns("__pycache__")
-            shutil.copytree(source, home / name, symlinks=True, ignore=ignored)
-        else:
-            shutil.copy(source, home / name)
+    """The one that is to be released, if ``BRIDGE_TEST_WHEEL`` names it.
+
+    Else one built from a copy of the checkout that also holds what an administrator keeps there.
+    """
+    if released := os.environ.get("BRIDGE_TEST_WHEEL"):
+        return Path(released).absolute()
+    home = checkout(tmp_path_factory.mktemp("wheel"))
     (home / "config" / "customers" / "acme.yaml").write_text("secret", "utf-8")
-    code = "from setuptools import build_meta; build_meta.build_wheel('dist')"
-    subprocess.run([sys.executable, "-c", code], cwd=home, capture_output=True, check=True)
-    (built,) = (home / "dist").glob("*.whl")
+    built: Path = dist.build_wheel(home, home, 1_000_000_000)
     return built
 
 
