@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from bridge.core.invitation import Invitation, OrderChange, State, Transition
+from bridge.core.invitation import Invitation, OrderChange, Transition
 from bridge.core.queueing import (
     AttemptNote,
     CancelTask,
@@ -78,7 +78,7 @@ class MemoryStore:
         self._orders: dict[tuple[str, str], str] = {}
         self._tasks: dict[tuple[str, TaskKind], _Task] = {}
         self._looked: dict[tuple[str, TaskKind], datetime] = {}
-        self._dead: dict[tuple[str, TaskKind], DeadLetter] = {}
+        self._dead: dict[tuple[str, TaskKind], tuple[DeadLetter, datetime | None]] = {}
         self._revisions = itertools.count(1_000_000)
 
     # InvitationStore
@@ -104,10 +104,8 @@ class MemoryStore:
             return False
         if step.order is OrderChange.CLAIM and not holder and step.replaces:
             return False
-        owes = any(attempt.reference_id and not attempt.anonymised for attempt in one.attempts)
-        forever = one.state is State.ERASED and owes
-        expires = None if forever else self._clock() + self._retention
-        self._records[one.id] = (one.version + 1, record_codec.dump_invitation(one), expires)
+        data = record_codec.dump_invitation(one)
+        self._records[one.id] = (one.version + 1, data, self._end(step.expires))
         if step.order is OrderChange.CLAIM:
             self._orders[place] = one.id
         elif step.order is OrderChange.RELEASE and self._orders.get(place) == one.id:
@@ -214,24 +212,17 @@ class MemoryStore:
         if task.renewed is not None:
             self._tasks[key] = _Task(task.customer, task.renewed, urgent=task.renewed_urgent)
         elif isinstance(settlement, Retry):
-            attempts = lease.attempt if settlement.counted else lease.attempt - 1
             self._tasks[key] = _Task(
                 task.customer,
                 _cut(settlement.at),
-                attempts,
-                _log(lease, settlement.note),
+                lease.calls(settlement),
+                record_codec.load_notes(record_codec.dump_notes(lease.log(settlement))),
                 urgent=settlement.urgent,
             )
         elif isinstance(settlement, GiveUp):
-            self._dead[key] = DeadLetter(
-                invitation_id=lease.invitation_id,
-                kind=lease.kind,
-                customer=lease.customer,
-                attempts=lease.attempt if settlement.counted else lease.attempt - 1,
-                reason=settlement.reason,
-                since=_cut(now),
-                history=_log(lease, settlement.note),
-            )
+            letter = lease.dead_letter(settlement, now)
+            data = record_codec.dump_dead_letter(letter)
+            self._dead[key] = record_codec.load_dead_letter(*key, data), self._end(letter.expires)
         return True
 
     async def release(self, leases: Sequence[Lease], now: datetime) -> None:
@@ -252,19 +243,23 @@ class MemoryStore:
 
     async def dead_letters(self) -> AsyncIterator[DeadLetter]:
         self._check()
-        for letter in list(self._dead.values()):
-            yield letter
+        for key in list(self._dead):
+            if letter := self._dead_letter(key):
+                yield letter
 
     async def replay(self, invitation_id: str, kind: TaskKind, now: datetime) -> bool:
         self._check()
-        letter = self._dead.pop((invitation_id, kind), None)
+        letter = self._dead_letter((invitation_id, kind))
         if letter is not None:
             self._tasks[invitation_id, kind] = _Task(letter.customer, _cut(now))
+            del self._dead[invitation_id, kind]
         return letter is not None
 
     async def drop(self, invitation_id: str, kind: TaskKind) -> bool:
         self._check()
-        return self._dead.pop((invitation_id, kind), None) is not None
+        found = self._dead_letter((invitation_id, kind)) is not None
+        self._dead.pop((invitation_id, kind), None)
+        return found
 
     def forget(self, *invitation_ids: str) -> None:
         """For tests: these records are gone, as if Redis had lost them; without ids all."""
@@ -290,9 +285,19 @@ class MemoryStore:
         """For tests: what is in the queue, whether due or not."""
         return set(self._tasks)
 
-    def expires_at(self, invitation_id: str) -> datetime | None:
-        """For tests: when the record goes; None: never."""
-        return self._records[invitation_id][2]
+    def expires_at(self, name: str) -> datetime | None:
+        """For tests: when the record, or the dead letter, of this id goes; None: never."""
+        if name in self._records:
+            return self._records[name][2]
+        (end,) = (end for letter, end in self._dead.values() if letter.task_id == name)
+        return end
+
+    def _end(self, expires: bool) -> datetime | None:
+        return self._clock() + self._retention if expires else None
+
+    def _dead_letter(self, key: tuple[str, TaskKind]) -> DeadLetter | None:
+        letter, end = self._dead.get(key, (None, None))
+        return None if end is not None and end <= self._clock() else letter
 
     def _check(self) -> None:
         if self.down:
@@ -318,11 +323,6 @@ class MemoryStore:
 
 def _cut(moment: datetime) -> datetime:
     return record_codec.from_ms(record_codec.to_ms(moment))
-
-
-def _log(lease: Lease, note: AttemptNote | None) -> tuple[AttemptNote, ...]:
-    notes = (*lease.history, *(() if note is None else (note,)))[-20:]
-    return record_codec.load_notes(record_codec.dump_notes(notes))
 
 
 def _lease(invitation_id: str, kind: TaskKind, task: _Task) -> Lease:

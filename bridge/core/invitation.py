@@ -127,3 +127,5 @@ class Transition:
     """With CLAIM: the invitation id that the order must still point to (None: to nothing)."""
     order_key: str = ""
     """With RELEASE: the key to free, since a tombstone no longer knows it."""
+    expires: bool = True
+    """Whether the record goes when nothing has changed it for as long as records are kept."""

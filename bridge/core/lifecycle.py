@@ -461,7 +461,8 @@ def decide(invitation: Invitation, event: Event, policy: Policy, now: datetime) 
             reference_id
         ):  # pragma: no branch (mypy proves that nothing else is left)
             step = _held_elsewhere(invitation, reference_id)
-    step = _prioritised(step)
+    # What the provider still has to anonymise must not be forgotten, however long that takes.
+    step = replace(_prioritised(step), expires=not applications_to_anonymise(step.invitation))
     if step.invitation == invitation:
         return step
     return replace(step, invitation=replace(step.invitation, updated_at=now))

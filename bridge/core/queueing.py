@@ -5,6 +5,10 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Final
+
+LOG_LINES: Final = 20
+"""Lines of an attempt log that are kept."""
 
 
 class TaskKind(enum.StrEnum):
@@ -77,6 +81,26 @@ class Lease:
     history: tuple[AttemptNote, ...] = ()
     urgent: bool = False
 
+    def calls(self, ended: Retry | GiveUp) -> int:
+        """How many calls were made by the time that the lease is *ended* so."""
+        return self.attempt if ended.counted else self.attempt - 1
+
+    def log(self, ended: Retry | GiveUp) -> tuple[AttemptNote, ...]:
+        """The attempt log, with the note of how the lease *ended*."""
+        return (*self.history, *(() if ended.note is None else (ended.note,)))[-LOG_LINES:]
+
+    def dead_letter(self, ended: GiveUp, since: datetime) -> DeadLetter:
+        """What becomes of a task that is given up."""
+        return DeadLetter(
+            invitation_id=self.invitation_id,
+            kind=self.kind,
+            customer=self.customer,
+            attempts=self.calls(ended),
+            reason=ended.reason,
+            since=since,
+            history=self.log(ended),
+        )
+
     @property
     def lane(self) -> Lane:
         """Where it was leased from."""
@@ -136,6 +160,11 @@ class DeadLetter:
     def task_id(self) -> str:
         """``<invitation id>:<kind>``, the id that operators use."""
         return f"{self.invitation_id}:{self.kind}"
+
+    @property
+    def expires(self) -> bool:
+        """Whether it goes when records do: what is owed to a deleted candidate does not."""
+        return self.kind is not TaskKind.ANONYMISE
 
 
 @dataclass(frozen=True, slots=True)

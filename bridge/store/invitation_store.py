@@ -11,7 +11,6 @@ import structlog
 
 from bridge.core import ids
 from bridge.core.invitation import Invitation, OrderChange, State, Transition
-from bridge.core.lifecycle import applications_to_anonymise
 from bridge.core.queueing import ScheduleTask
 from bridge.errors import RecordDamaged, RecordUnreadable, StoreUnavailable
 from bridge.ports import Clock, NewSecret
@@ -130,7 +129,7 @@ class RedisInvitations:
                 invitation.version + 1,
                 self._nonce(),
                 record_codec.dump_invitation(invitation, self._cipher),
-                0 if owes(invitation) else self._retention_ms,
+                self._retention_ms if step.expires else 0,
                 step.order if order_key else OrderChange.KEEP,
                 step.replaces or "",
                 int(invitation.state is State.ERASED),
@@ -193,8 +192,3 @@ class RedisInvitations:
     def _read(self, invitation_id: str, value: bytes) -> Invitation:
         version, _, data = record_codec.read_head(value, invitation_id)
         return record_codec.load_invitation(invitation_id, version, data, self._cipher)
-
-
-def owes(invitation: Invitation) -> bool:
-    """Is something of this invitation still to be anonymised?"""
-    return bool(applications_to_anonymise(invitation))

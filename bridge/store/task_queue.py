@@ -15,7 +15,6 @@ import structlog
 
 from bridge.core import ids
 from bridge.core.queueing import (
-    AttemptNote,
     DeadLetter,
     GiveUp,
     Lane,
@@ -32,8 +31,6 @@ from bridge.store.partition_health import PartitionHealth
 from bridge.store.quarantine import RedisQuarantine
 from bridge.store.redis_access import RedisAccess, StoreFull
 
-_HISTORY: Final = 20
-"""Lines of an attempt log that are kept."""
 _LANES: Final = 4096
 """Due lanes of one partition that are looked at in one call, the longest overdue first: more than
 all customers have, the removed ones included.
@@ -512,28 +509,16 @@ class RedisTasks:
             outcome = (
                 "again",
                 record_codec.to_ms(settlement.at),
-                lease.attempt if settlement.counted else lease.attempt - 1,
-                record_codec.dump_notes(
-                    _log(lease, settlement.note), self._cipher, lease.invitation_id
-                ),
+                lease.calls(settlement),
+                record_codec.dump_notes(lease.log(settlement), self._cipher, lease.invitation_id),
                 int(settlement.urgent),
             )
         elif isinstance(settlement, GiveUp):
-            letter = DeadLetter(
-                invitation_id=lease.invitation_id,
-                kind=lease.kind,
-                customer=lease.customer,
-                attempts=lease.attempt if settlement.counted else lease.attempt - 1,
-                reason=settlement.reason,
-                since=now,
-                history=_log(lease, settlement.note),
-            )
-            # What is owed to a deleted candidate does not expire, however long nobody looks at it.
-            ttl = 0 if lease.kind is TaskKind.ANONYMISE else self._retention_ms
+            letter = lease.dead_letter(settlement, now)
             outcome = (
                 "dead",
                 record_codec.to_ms(now),
-                ttl,
+                self._retention_ms if letter.expires else 0,
                 record_codec.dump_dead_letter(letter, self._cipher),
             )
         return lua_scripts.SETTLE.call(
@@ -626,7 +611,3 @@ def checked(owner: str) -> str:
     if "|" in owner:
         raise ValueError("an owner's name must not hold '|'")
     return owner
-
-
-def _log(lease: Lease, note: AttemptNote | None) -> tuple[AttemptNote, ...]:
-    return (*lease.history, *(() if note is None else (note,)))[-_HISTORY:]

@@ -268,6 +268,8 @@ def test_reference_ids_of_a_tombstone_are_all_to_anonymise(world: World) -> None
     )
     assert known == lifecycle.applications_to_anonymise(world.record)
     assert not known or TaskKind.ANONYMISE in world.queue
+    step = lifecycle.decide(world.record, ErasureRequested(), world.policy, world.now)
+    assert step.expires == (not known)
 
 
 @bounded

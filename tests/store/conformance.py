@@ -11,6 +11,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from bridge.core import ids
 from bridge.core.invitation import (
     Attempt,
@@ -20,6 +22,7 @@ from bridge.core.invitation import (
     State,
     Transition,
 )
+from bridge.core.lifecycle import ApplicationAnonymised, decide
 from bridge.core.queueing import (
     AttemptNote,
     CancelTask,
@@ -33,6 +36,7 @@ from bridge.core.queueing import (
     TaskKind,
 )
 from bridge.ports import InvitationStore, TaskQueue
+from tests.core.build import POLICY
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123000, tzinfo=UTC)
 SECOND = timedelta(seconds=1)
@@ -54,8 +58,8 @@ class Clock:
 
 @dataclass
 class Backend:
-    """An implementation under test; *life* tells how long the record with this id has to live
-    (None: for ever).
+    """An implementation under test; *life* tells how long the record, or the dead letter, with this
+    id has to live (None: for ever).
     """
 
     invitations: InvitationStore
@@ -280,23 +284,25 @@ class InvitationPromises:
         assert await backend.invitations.commit(Transition(one))
         assert await backend.life(one.id) == RETENTION
 
-    async def test_debts_do_not_expire(self, backend: Backend) -> None:
-        """A tombstone lives for ever until the last anonymisation is confirmed, then for the
-        retention.
+    @pytest.mark.parametrize("state", [State.ERASED, State.FAILED, State.COMPLETED])
+    async def test_debts_do_not_expire(self, backend: Backend, state: State) -> None:
+        """Whatever its state, a record of which something is still to be anonymised lives for ever:
+        a tombstone's and a failed one's applications, and the orphans of every other.
+
+        Once the last anonymisation is confirmed, it lives for the retention.
         """
         one = await put(backend)
+        outcome = CreateOutcome.ORPHAN if state is State.COMPLETED else CreateOutcome.CREATED
         attempts = (
-            Attempt(1, "a" * 64, NOW, CreateOutcome.ORPHAN, "r1", anonymised=True),
-            Attempt(2, "b" * 64, NOW, CreateOutcome.CREATED, "r2"),
+            Attempt(1, "a" * 64, NOW, CreateOutcome.ORPHAN, "r1"),
+            Attempt(2, "b" * 64, NOW, outcome, "r2"),
         )
-        erased = replace(one, state=State.ERASED, order_key="", erased_at=NOW, attempts=attempts)
-        assert await backend.invitations.commit(Transition(erased))
-        assert await backend.life(one.id) is None
-        paid = replace(
-            erased, attempts=(attempts[0], replace(attempts[1], anonymised=True)), version=2
-        )
-        assert await backend.invitations.commit(Transition(paid))
-        assert await backend.life(one.id) == RETENTION
+        known = replace(one, state=state, attempts=attempts)
+        for reference_id, life in (("r1", None), ("r2", RETENTION)):
+            step = decide(known, ApplicationAnonymised(reference_id), POLICY, NOW)
+            assert await backend.invitations.commit(step)
+            assert await backend.life(one.id) == life
+            known = replace(step.invitation, version=step.invitation.version + 1)
 
     async def test_scan(self, backend: Backend) -> None:
         """A scan finds every record of every partition, once."""
@@ -705,6 +711,7 @@ class QueuePromises:
         assert await backend.tasks.next_due() is None
         letter = DeadLetter(one.id, NOTIFY, "acme", 2, "refused", NOW + SECOND, (note(1), note(2)))
         assert await dead_letters(backend) == [letter]
+        assert await backend.life(letter.task_id) == RETENTION
 
     async def test_debt_to_a_deleted_person_stays(self, backend: Backend) -> None:
         """The dead letter of an anonymisation is still listed years later, when others of its
@@ -717,6 +724,7 @@ class QueuePromises:
         await put(backend, due(NOTIFY))
         (other,) = await lease(backend)
         assert await backend.tasks.settle(other, GiveUp("rejected"), years_later)
+        assert await backend.life(mine.task_id) is None
         assert one.id in [letter.invitation_id for letter in await dead_letters(backend)]
 
     async def test_replay(self, backend: Backend) -> None:

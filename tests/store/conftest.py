@@ -28,8 +28,9 @@ def redis_backend(
     prefix = prefix or f"test-{secrets.token_hex(4)}"
     clock = Clock()
 
-    async def life(invitation_id: str) -> timedelta | None:
-        left = await commands.run(("PTTL", f"{prefix}:{{p{invitation_id[3]}}}:iv:{invitation_id}"))
+    async def life(name: str) -> timedelta | None:
+        key = f"{prefix}:{{p{name[3]}}}:{'dead' if ':' in name else 'iv'}:{name}"
+        left = await commands.run(("PTTL", key))
         # real time goes on a little between the write and this question
         return (
             None

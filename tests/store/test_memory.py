@@ -27,8 +27,8 @@ def backend() -> Backend:
     clock = Clock()
     store = MemoryStore(clock, retention=RETENTION)
 
-    async def life(invitation_id: str) -> timedelta | None:
-        expires = store.expires_at(invitation_id)
+    async def life(name: str) -> timedelta | None:
+        expires = store.expires_at(name)
         return None if expires is None else expires - clock()
 
     return Backend(store, store, clock, life)
