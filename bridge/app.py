@@ -23,7 +23,6 @@ from bridge import egress, sweep, worker
 from bridge.core.callback_urls import CallbackUrlPolicy
 from bridge.core.links import LinkSigner as Signer
 from bridge.equalture import handlers as equalture
-from bridge.equalture.catalogue import JobCatalogue
 from bridge.equalture.client import EqualtureClient
 from bridge.errors import Complaint, ConfigError, NoData
 from bridge.ports import (
@@ -43,6 +42,7 @@ from bridge.service.assessments import OfferedAssessments
 from bridge.service.commit_loop import CommitLoop
 from bridge.service.erasure import Erasure
 from bridge.service.invite import Invite
+from bridge.service.job_cache import JobCache
 from bridge.service.link_access import LinkAccess
 from bridge.service.operations import Operations
 from bridge.service.provider_events import ProviderEvents
@@ -245,7 +245,7 @@ async def open_runtime(
         records = CommitLoop(
             store, clock, awake.set, monotonic=monotonic, random_fraction=random_fraction
         )
-        tests = OfferedAssessments(JobCatalogue(provider, monotonic=monotonic))
+        tests = OfferedAssessments(JobCache(provider, monotonic=monotonic))
         customers = CustomersInForce(settings.customers)
         words = StatusWords(RedisStatusWords(commands, prefix=prefix, life=retention), clock)
         references = RedisReferenceIndex(commands, prefix=prefix, retention=retention)

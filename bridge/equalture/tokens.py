@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from bridge.core.customers import Customer, Secret
+from bridge.core.customers import Customer, ProviderAccess
 from bridge.equalture import protocol
 from bridge.equalture.protocol import Call, Reply
 from bridge.errors import Refused
@@ -27,35 +27,9 @@ Access token").
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Whose token it is: another account's is never used, even if a reload changes a customer while
-    calls are under way.
-    """
-
-    customer: str
-    base_url: str
-    client_id: str
-    client_secret: Secret
-    token_path: str
-    token_method: str
-
-    @classmethod
-    def of(cls, customer: Customer) -> Identity:
-        """The identity behind a customer's calls."""
-        access = customer.equalture
-        return cls(
-            customer.key,
-            access.base_url,
-            access.client_id,
-            access.client_secret,
-            access.token_path,
-            access.token_method,
-        )
-
-
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Slot:
+    access: ProviderAccess
     token: str | None = field(default=None, repr=False)
     renew_at: float = 0.0
     use_get: bool = False
@@ -63,13 +37,17 @@ class _Slot:
 
 
 class AccessTokens:
-    """Tokens in memory, by customer and credentials."""
+    """Tokens in memory, one for each customer.
+
+    A token belongs to everything that is configured of the customer's access: another account's is
+    never used, even if a reload changes a customer while calls are under way.
+    """
 
     def __init__(self, fetch: Fetch, *, monotonic: Monotonic) -> None:
         self._fetch = fetch
         self._monotonic = monotonic
-        self._slots: dict[Identity, _Slot] = {}
-        self._flights: SingleFlight[Identity, str] = SingleFlight()
+        self._slots: dict[str, _Slot] = {}
+        self._flights: SingleFlight[_Slot, str] = SingleFlight()
 
     async def get(self, customer: Customer) -> str:
         """A token that is good for some minutes yet; raises the ``UpstreamError`` of asking for it.
@@ -77,31 +55,30 @@ class AccessTokens:
         Callers share one request. Cancelling one of them leaves the others alone; a failure reaches
         all of them and is not remembered.
         """
-        identity = Identity.of(customer)
-        slot = self._slot(identity)
+        slot = self._slot(customer)
         if slot.token is not None and self._monotonic() < slot.renew_at:
             return slot.token
-        return await self._flights.run(identity, lambda: self._renew(customer, slot))
+        return await self._flights.run(slot, lambda: self._renew(customer, slot))
 
     def invalidate(self, customer: Customer, token: str) -> None:
         """Forget *token* after a 401, unless a newer one has taken its place already."""
-        slot = self._slot(Identity.of(customer))
+        slot = self._slot(customer)
         if slot.token == token:
             slot.token = None
 
-    def _slot(self, identity: Identity) -> _Slot:
-        if identity not in self._slots:
-            # A customer has one set of credentials at a time: the old set's token is of no use any
-            # more. Neither is one that has run out, perhaps of a customer who was removed; unless
-            # it is just being renewed.
-            now = self._monotonic()
-            for other, slot in tuple(self._slots.items()):
-                if other.customer == identity.customer or (
-                    slot.renew_at <= now and not self._flights.under_way(other)
-                ):
-                    del self._slots[other]
-            self._slots[identity] = _Slot()
-        return self._slots[identity]
+    def _slot(self, customer: Customer) -> _Slot:
+        slot = self._slots.get(customer.key)
+        if slot is None or slot.access != customer.equalture:
+            self._forget_expired()
+            slot = self._slots[customer.key] = _Slot(customer.equalture)
+        return slot
+
+    def _forget_expired(self) -> None:
+        """Perhaps their customers were removed."""
+        now = self._monotonic()
+        for key, slot in tuple(self._slots.items()):
+            if slot.renew_at <= now and not self._flights.under_way(slot):
+                del self._slots[key]
 
     async def _renew(self, customer: Customer, slot: _Slot) -> str:
         # Measured from before the request: how long the answer took is part of the token's life.

@@ -69,15 +69,15 @@ class OfferedAssessments:
 
     __test__ = False
 
-    def __init__(self, catalogue: JobSource) -> None:
-        self._catalogue = catalogue
+    def __init__(self, jobs: JobSource) -> None:
+        self._jobs = jobs
 
     async def list(self, customer: Customer) -> tuple[Assessment, ...]:
         """The customer's tests; an older list while the provider is down; ``UpstreamError`` where
         there is none.
         """
         return assessment_mapping.offered_assessments(
-            await self._catalogue.list_jobs(customer), customer.tests
+            await self._jobs.list_jobs(customer), customer.tests
         )
 
     async def resolve(self, customer: Customer, test_id: str) -> Assessment:
@@ -92,7 +92,7 @@ class OfferedAssessments:
             return test
         if customer.tests.publish_unmapped and test_id not in customer.tests.hidden:
             for fresh in (False, True):
-                jobs = await self._catalogue.list_jobs(customer, fresh=fresh)
+                jobs = await self._jobs.list_jobs(customer, fresh=fresh)
                 for offered in assessment_mapping.offered_assessments(jobs, customer.tests):
                     if offered.id == test_id:
                         return offered

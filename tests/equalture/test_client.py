@@ -263,16 +263,17 @@ async def test_create_timeout_before_sending(
     vendor, acme: Customer, draft: NewApplication, at
 ) -> None:
     """A create whose time was up while it waited for a connection was surely not made."""
+    hurried = at(acme, timeout_s=0.5)
     vendor.on(JOBS, vendor.answer(200, []))
     vendor.on("GET /hog", vendor.hang)
     async with egress.session(connections=1) as session:
         client = EqualtureClient(session)
-        await client.list_jobs(acme)
+        await client.list_jobs(hurried)
         vendor.arrived.clear()
         hog = asyncio.create_task(session.get(vendor.url + "/hog"))
         await vendor.arrived.wait()
         with pytest.raises(Unavailable):
-            await client.create_application(at(acme, timeout_s=0.1), draft)
+            await client.create_application(hurried, draft)
         vendor.released.set()
         (await hog).release()
     assert CREATE not in vendor.lines()
@@ -284,16 +285,17 @@ async def test_foreign_session_stays_careful(
     """Over a session that cannot tell whether a request left, a time-out of a create counts as an
     unknown outcome.
     """
+    hurried = at(acme, timeout_s=0.5)
     vendor.on(JOBS, vendor.answer(200, []))
     vendor.on("GET /hog", vendor.hang)
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=1)) as session:
         client = EqualtureClient(session)
-        await client.list_jobs(acme)
+        await client.list_jobs(hurried)
         vendor.arrived.clear()
         hog = asyncio.create_task(session.get(vendor.url + "/hog"))
         await vendor.arrived.wait()
         with pytest.raises(OutcomeUnknown):
-            await client.create_application(at(acme, timeout_s=0.1), draft)
+            await client.create_application(hurried, draft)
         vendor.released.set()
         (await hog).release()
 

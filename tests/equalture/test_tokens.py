@@ -237,6 +237,12 @@ async def test_tokens_never_mix(
         at(customer, client_id="other"),
         at(customer, client_secret=Secret("new")),
         at(customer, base_url="https://b.example"),
+        at(customer, token_path="/token"),
     ]
-    assert [await tokens.get(one) for one in changed] == ["token-2", "token-3", "token-4"]
-    assert await tokens.get(changed[-1]) == "token-4"
+    assert [await tokens.get(one) for one in changed] == [
+        "token-2",
+        "token-3",
+        "token-4",
+        "token-5",
+    ]
+    assert await tokens.get(changed[-1]) == "token-5"

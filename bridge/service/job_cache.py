@@ -1,10 +1,9 @@
-"""Equalture's job list with a memory: asked for once at a time, repeated for moments, kept for
+"""The provider's job list with a memory: asked for once at a time, repeated for moments, kept for
 outages.
 """
 
 from __future__ import annotations
 
-import hashlib
 import time
 from dataclasses import dataclass
 from datetime import timedelta
@@ -13,21 +12,22 @@ import structlog
 from aiocache import SimpleMemoryCache
 
 from bridge.core.assessment import Job
-from bridge.core.customers import Customer
+from bridge.core.customers import Customer, ProviderAccess
 from bridge.errors import UpstreamError
 from bridge.ports import AssessmentProvider, Monotonic
 from bridge.single_flight import SingleFlight
 
-_log = structlog.get_logger()
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
 class _Known:
+    access: ProviderAccess
     jobs: tuple[Job, ...]
     at: float
 
 
-class JobCatalogue:
+class JobCache:
     """``JobSource`` over a provider.
 
     A list younger than *life* is given again without asking; one younger than *stale_limit* is
@@ -49,7 +49,7 @@ class JobCatalogue:
         self._monotonic = monotonic
         # timeout=None: every operation of aiocache is otherwise wrapped in a wait_for.
         self._memory = SimpleMemoryCache(timeout=None)
-        self._flights: SingleFlight[str, tuple[Job, ...]] = SingleFlight()
+        self._flights: SingleFlight[tuple[str, ProviderAccess], tuple[Job, ...]] = SingleFlight()
 
     async def list_jobs(self, customer: Customer, *, fresh: bool = False) -> tuple[Job, ...]:
         """The jobs, perhaps *life* old, or older when the provider is down; *fresh*: asked for now
@@ -58,21 +58,19 @@ class JobCatalogue:
         Callers share one request; cancelling one leaves the others alone. Raises the provider's
         ``UpstreamError`` where no list is left.
         """
-        key = _key(customer)
-        if not fresh:
-            known = await self._recall(key, self._life_s)
-            if known is not None:
-                return known.jobs
-        return await self._flights.run(key, lambda: self._fetch(key, customer))
+        if not fresh and (known := await self._recall(customer, self._life_s)):
+            return known.jobs
+        whose = (customer.key, customer.equalture)
+        return await self._flights.run(whose, lambda: self._fetch(customer))
 
-    async def _fetch(self, key: str, customer: Customer) -> tuple[Job, ...]:
+    async def _fetch(self, customer: Customer) -> tuple[Job, ...]:
         try:
             jobs = await self._provider.list_jobs(customer)
         except UpstreamError as error:
-            known = await self._recall(key, self._stale_s)
+            known = await self._recall(customer, self._stale_s)
             if known is None:
                 raise
-            _log.warning(
+            log.warning(
                 "catalogue.stale_served",
                 customer=customer.key,
                 age_s=round(self._monotonic() - known.at),
@@ -80,21 +78,15 @@ class JobCatalogue:
                 status=error.status,
             )
             return known.jobs
+        known = _Known(customer.equalture, jobs, self._monotonic())
         # The cache's own life only bounds memory (and 0 would mean for ever to it); age is judged
         # by our clock.
-        keep_s = max(self._life_s, self._stale_s, 1.0)
-        await self._memory.set(key, _Known(jobs, self._monotonic()), ttl=keep_s)
+        await self._memory.set(customer.key, known, ttl=max(self._life_s, self._stale_s, 1.0))
         return jobs
 
-    async def _recall(self, key: str, max_age_s: float) -> _Known | None:
-        known: _Known | None = await self._memory.get(key)
-        return known if known is not None and self._monotonic() - known.at < max_age_s else None
-
-
-def _key(customer: Customer) -> str:
-    """Digest of the customer and its account: a changed account must not be shown the old one's
-    jobs.
-    """
-    access = customer.equalture
-    parts = (customer.key, access.base_url, access.client_id, access.client_secret.reveal())
-    return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()
+    async def _recall(self, customer: Customer, max_age_s: float) -> _Known | None:
+        known: _Known | None = await self._memory.get(customer.key)
+        if known is None or self._monotonic() - known.at >= max_age_s:
+            return None
+        # A changed account must not be shown the old one's jobs, whatever was changed of it.
+        return known if known.access == customer.equalture else None

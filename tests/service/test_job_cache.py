@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,8 +10,9 @@ from structlog.testing import capture_logs
 
 from bridge.core.assessment import Job
 from bridge.core.customers import Customer, Secret
-from bridge.equalture.catalogue import JobCatalogue
 from bridge.errors import ContractBroken, Refused, Unavailable, UpstreamError
+from bridge.service.job_cache import JobCache
+from tests.service.fakes import ACME
 
 
 class Provider:
@@ -42,47 +44,53 @@ async def provider() -> Provider:
 
 
 @pytest.fixture
-async def catalogue(provider: Provider) -> JobCatalogue:
-    """A catalogue over it, by its clock."""
-    return JobCatalogue(provider, monotonic=lambda: provider.now)
+def customer() -> Customer:
+    """Whose jobs they are."""
+    return ACME
+
+
+@pytest.fixture
+async def cache(provider: Provider) -> JobCache:
+    """A cache over it, by its clock."""
+    return JobCache(provider, monotonic=lambda: provider.now)
 
 
 def ids(jobs: tuple[Job, ...]) -> list[str]:
     return [job.id for job in jobs]
 
 
-async def test_life(provider: Provider, catalogue: JobCatalogue, customer: Customer) -> None:
+async def test_life(provider: Provider, cache: JobCache, customer: Customer) -> None:
     """A list is given again for two seconds, and asked for anew then."""
-    assert ids(await catalogue.list_jobs(customer)) == ["1"]
+    assert ids(await cache.list_jobs(customer)) == ["1"]
     provider.now += 1.999
-    assert ids(await catalogue.list_jobs(customer)) == ["1"]
+    assert ids(await cache.list_jobs(customer)) == ["1"]
     provider.now += 0.001
-    assert ids(await catalogue.list_jobs(customer)) == ["2"]
+    assert ids(await cache.list_jobs(customer)) == ["2"]
 
 
 async def test_no_life(provider: Provider, customer: Customer) -> None:
     """With a life of nothing every call asks."""
-    catalogue = JobCatalogue(
+    cache = JobCache(
         provider, life=timedelta(0), stale_limit=timedelta(0), monotonic=lambda: provider.now
     )
-    assert [ids(await catalogue.list_jobs(customer)) for _ in range(2)] == [["1"], ["2"]]
+    assert [ids(await cache.list_jobs(customer)) for _ in range(2)] == [["1"], ["2"]]
     provider.error = Unavailable("equalture", "jobs", "no answer")
     with pytest.raises(Unavailable):
-        await catalogue.list_jobs(customer)
+        await cache.list_jobs(customer)
 
 
-async def test_fresh(provider: Provider, catalogue: JobCatalogue, customer: Customer) -> None:
+async def test_fresh(provider: Provider, cache: JobCache, customer: Customer) -> None:
     """Fresh means asked now, and what was learnt serves the others."""
-    await catalogue.list_jobs(customer)
-    assert ids(await catalogue.list_jobs(customer, fresh=True)) == ["2"]
-    assert ids(await catalogue.list_jobs(customer)) == ["2"]
+    await cache.list_jobs(customer)
+    assert ids(await cache.list_jobs(customer, fresh=True)) == ["2"]
+    assert ids(await cache.list_jobs(customer)) == ["2"]
 
 
 @pytest.mark.parametrize("kind", [Unavailable, Refused, ContractBroken])
 @pytest.mark.parametrize("fresh", [False, True])
 async def test_stale(
     provider: Provider,
-    catalogue: JobCatalogue,
+    cache: JobCache,
     customer: Customer,
     kind: type[UpstreamError],
     fresh: bool,
@@ -90,49 +98,45 @@ async def test_stale(
     """While the provider fails the last good list is served, for a day, and one log line says so
     each time.
     """
-    await catalogue.list_jobs(customer)
+    await cache.list_jobs(customer)
     provider.error = kind("equalture", "jobs", "no")
     provider.now += 24 * 3600 - 1
     with capture_logs() as lines:
-        assert ids(await catalogue.list_jobs(customer, fresh=fresh)) == ["1"]
+        assert ids(await cache.list_jobs(customer, fresh=fresh)) == ["1"]
     assert [(line["event"], line["customer"], line["age_s"], line["error"]) for line in lines] == [
         ("catalogue.stale_served", "acme", 86399, kind.code)
     ]
     provider.now += 1
     with pytest.raises(kind):
-        await catalogue.list_jobs(customer, fresh=fresh)
+        await cache.list_jobs(customer, fresh=fresh)
 
 
-async def test_recovery(provider: Provider, catalogue: JobCatalogue, customer: Customer) -> None:
+async def test_recovery(provider: Provider, cache: JobCache, customer: Customer) -> None:
     """A stale list does not count as a new one: the first call after an outage asks again."""
-    await catalogue.list_jobs(customer)
+    await cache.list_jobs(customer)
     provider.now += 60
     provider.error = Unavailable("equalture", "jobs", "no answer")
-    await catalogue.list_jobs(customer)
+    await cache.list_jobs(customer)
     provider.error = None
-    assert ids(await catalogue.list_jobs(customer)) == ["3"]
+    assert ids(await cache.list_jobs(customer)) == ["3"]
 
 
-async def test_nothing_to_serve(
-    provider: Provider, catalogue: JobCatalogue, customer: Customer
-) -> None:
+async def test_nothing_to_serve(provider: Provider, cache: JobCache, customer: Customer) -> None:
     """Without an earlier list the error is the answer, and it is not remembered."""
     provider.error = Unavailable("equalture", "jobs", "no answer")
     with pytest.raises(Unavailable):
-        await catalogue.list_jobs(customer)
+        await cache.list_jobs(customer)
     provider.error = None
-    assert ids(await catalogue.list_jobs(customer)) == ["2"]
+    assert ids(await cache.list_jobs(customer)) == ["2"]
 
 
-async def test_single_flight(
-    provider: Provider, catalogue: JobCatalogue, customer: Customer
-) -> None:
+async def test_single_flight(provider: Provider, cache: JobCache, customer: Customer) -> None:
     """Two hundred callers at once, fresh or not, make one request, and one who gives up does not
     spoil it.
     """
     provider.gate.clear()
     callers = [
-        asyncio.create_task(catalogue.list_jobs(customer, fresh=bool(i % 2))) for i in range(200)
+        asyncio.create_task(cache.list_jobs(customer, fresh=bool(i % 2))) for i in range(200)
     ]
     await asyncio.sleep(0)
     await asyncio.sleep(0)
@@ -145,13 +149,11 @@ async def test_single_flight(
     assert provider.asked == 1
 
 
-async def test_failure_reaches_all(
-    provider: Provider, catalogue: JobCatalogue, customer: Customer
-) -> None:
+async def test_failure_reaches_all(provider: Provider, cache: JobCache, customer: Customer) -> None:
     """Those who shared a request share its failure."""
     provider.error = Refused("equalture", "jobs", "no")
     provider.gate.clear()
-    callers = [asyncio.create_task(catalogue.list_jobs(customer)) for _ in range(3)]
+    callers = [asyncio.create_task(cache.list_jobs(customer)) for _ in range(3)]
     await asyncio.sleep(0)
     provider.gate.set()
     assert [type(one) for one in await asyncio.gather(*callers, return_exceptions=True)] == [
@@ -159,18 +161,18 @@ async def test_failure_reaches_all(
     ] * 3
 
 
-async def test_accounts_never_mix(
-    provider: Provider, catalogue: JobCatalogue, customer: Customer, at
-) -> None:
+async def test_accounts_never_mix(provider: Provider, cache: JobCache, customer: Customer) -> None:
     """After a change of the account the old account's jobs are shown to nobody, not even in an
     outage.
     """
-    await catalogue.list_jobs(customer)
+    await cache.list_jobs(customer)
     provider.error = Unavailable("equalture", "jobs", "no answer")
-    for changed in (
-        at(customer, client_id="b"),
-        at(customer, client_secret=Secret("b")),
-        at(customer, base_url="http://b"),
+    for change in (
+        {"client_id": "b"},
+        {"client_secret": Secret("b")},
+        {"base_url": "http://b"},
+        {"token_path": "/b"},
     ):
+        changed = replace(customer, equalture=replace(customer.equalture, **change))  # type: ignore[arg-type]
         with pytest.raises(Unavailable):
-            await catalogue.list_jobs(changed)
+            await cache.list_jobs(changed)
