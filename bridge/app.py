@@ -57,13 +57,13 @@ from bridge.softgarden import handlers as softgarden
 from bridge.softgarden.notifier import SoftgardenNotifier
 from bridge.softgarden.schemas import AnswerFormat
 from bridge.store import embedded
-from bridge.store.connect import durability, isolation, open_client
+from bridge.store.connect import durability, isolation, open_client, read_url
 from bridge.store.encryption import KeyRing
 from bridge.store.invitation_store import RedisInvitations
 from bridge.store.quarantine import RedisQuarantine
 from bridge.store.reconciliation import Reconciliation
 from bridge.store.redis_access import RedisAccess, ReplicaWait
-from bridge.store.reencryption import Reencryption
+from bridge.store.reencryption import Reencryption, Tally
 from bridge.store.reference_index import RedisReferenceIndex
 from bridge.store.shared_clock import SharedClock
 from bridge.store.status_word_store import RedisStatusWords
@@ -145,20 +145,25 @@ class Runtime:
         await self.commands.ping()
         return await durability(self.commands), await isolation(self.commands)
 
+    async def reencrypt(self) -> dict[str, Tally]:
+        """Renew what is encrypted; gives what became of it. Raises ``ConfigError`` without a key."""
+        cipher = key_ring(self.settings)
+        if cipher is None:
+            message = "there is no key to encrypt with; list one"
+            raise ConfigError([Complaint("encryption_keys", 0, 0, message)])
+        prefix = self.settings.redis.key_prefix
+        return await Reencryption(self.commands, prefix=prefix, cipher=cipher).run()
+
 
 def key_ring(settings: Settings) -> KeyRing | None:
     """Encryption at rest, if it is switched on."""
     return KeyRing(settings.encryption_keys) if settings.encryption_keys else None
 
 
-def reencryption(runtime: Runtime) -> Reencryption:
-    """For the command that renews what is encrypted; raises ``ConfigError`` without a key."""
-    cipher = key_ring(runtime.settings)
-    if cipher is None:
-        raise ConfigError(
-            [Complaint("encryption_keys", 0, 0, "there is no key to encrypt with; list one")]
-        )
-    return Reencryption(runtime.commands, prefix=runtime.settings.redis.key_prefix, cipher=cipher)
+def check_redis_url(settings: Settings) -> None:
+    """Raises ``ConfigError`` where ``redis.url`` cannot be used."""
+    if settings.redis.url is not None:
+        read_url(settings.redis.url.reveal())
 
 
 def embedded_redis(data_dir: Path) -> AbstractAsyncContextManager[str]:

@@ -14,21 +14,21 @@ import bridge
 from bridge.errors import BridgeError, ConfigError
 
 _COMMANDS: Mapping[str, str] = {
-    "serve": "run:serve",
-    "check": "run:check",
-    "healthcheck": "health:healthcheck",
-    "config": "configuration:configuration",
-    "tests": "configuration:tests",
-    "token": "keys:token",
-    "key": "keys:key",
-    "invitations": "operate:invitations",
-    "dead": "operate:dead",
-    "erase": "operate:erase",
-    "quarantine": "repair:quarantine",
-    "reconcile": "repair:reconcile",
-    "reencrypt": "reencrypt:reencrypt",
-    "demo": "demo:demo",
-    "sandbox": "demo:sandbox",
+    "serve": "daemon_commands:serve",
+    "check": "configuration_commands:check",
+    "healthcheck": "healthcheck:healthcheck",
+    "config": "configuration_commands:configuration",
+    "tests": "configuration_commands:tests",
+    "token": "secret_commands:token",
+    "key": "secret_commands:key",
+    "invitations": "invitation_commands:invitations",
+    "dead": "dead_letter_commands:dead",
+    "erase": "invitation_commands:erase",
+    "quarantine": "repair_commands:quarantine",
+    "reconcile": "repair_commands:reconcile",
+    "reencrypt": "repair_commands:reencrypt",
+    "demo": "demo_commands:demo",
+    "sandbox": "demo_commands:sandbox",
 }
 """Where each is: ``module:name`` in this package.
 

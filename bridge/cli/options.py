@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -32,3 +33,20 @@ def yes_option(function: F) -> F:
     return click.option("--yes", is_flag=True, help="Do not ask, as one is asked on a terminal.")(
         function
     )
+
+
+def id_or_all(all_help: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """``[ID]`` or ``--all``; bad usage unless it is one of both. The command gets *chosen*."""
+
+    def decorate(function: Callable[..., None]) -> Callable[..., None]:
+        @click.argument("chosen", metavar="[ID]", required=False)
+        @click.option("--all", "everything", is_flag=True, help=all_help)
+        @functools.wraps(function)
+        def checked(chosen: str | None, everything: bool, **others: Any) -> None:
+            if (chosen is None) is not everything:
+                raise click.UsageError("Give either an ID or --all.")
+            function(chosen=chosen, **others)
+
+        return checked
+
+    return decorate

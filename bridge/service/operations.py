@@ -15,19 +15,19 @@ from bridge.ports import Clock, InvitationStore, TaskQueue
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class DeadLetterFilter:
     """Which dead letters: by task or invitation id, customer, and least age; what is None does not
     matter.
     """
 
-    an_id: str | None = None
+    id: str | None = None
     customer: str | None = None
     older_than: timedelta | None = None
 
     def fits(self, letter: DeadLetter, now: datetime) -> bool:
         """Whether *letter* is meant."""
         return (
-            self.an_id in (None, letter.task_id, letter.invitation_id)
+            self.id in (None, letter.task_id, letter.invitation_id)
             and self.customer in (None, letter.customer)
             and (self.older_than is None or now - letter.since >= self.older_than)
         )
@@ -98,22 +98,22 @@ class Operations:
         found = {invitation.customer async for invitation in self._store.scan()}
         return found | {letter.customer async for letter in self._queue.dead_letters()}
 
-    async def dead_letters(self, choice: Choice) -> list[DeadLetter]:
+    async def dead_letters(self, wanted: DeadLetterFilter) -> list[DeadLetter]:
         """The dead letters that are meant, oldest first."""
         now = self._clock()
         letters = [
-            letter async for letter in self._queue.dead_letters() if choice.fits(letter, now)
+            letter async for letter in self._queue.dead_letters() if wanted.fits(letter, now)
         ]
         return sorted(letters, key=lambda letter: letter.since)
 
-    async def replay(self, choice: Choice) -> int:
-        """Queue their tasks again from the first attempt, due now; how many."""
-        letters = await self.dead_letters(choice)
-        done = [
-            await self._queue.replay(letter.invitation_id, letter.kind, self._clock())
-            for letter in letters
-        ]
-        return sum(done)
+    async def replay(self, letters: Iterable[DeadLetter]) -> int:
+        """Queue their tasks again from the first attempt, due now; how many were still there."""
+        return sum(
+            [
+                await self._queue.replay(letter.invitation_id, letter.kind, self._clock())
+                for letter in letters
+            ]
+        )
 
     async def drop(self, letters: Iterable[DeadLetter]) -> int:
         """Forget these; how many were still there."""

@@ -8,7 +8,6 @@ from datetime import timedelta
 
 import pytest
 
-from bridge import app
 from bridge.store.reencryption import Tally
 from tests.flows.conftest import Bridge, Config, Journal, Launch, eventually
 
@@ -129,8 +128,6 @@ async def test_keys_can_be_introduced_and_taken_away(config: Config, launch: Lau
         bridge = await launch()
         assert await bridge.result(bridge.acme, an_id, "COMPLETED") == before
         record = await bridge.record(an_id)
-        assert (await app.reencryption(bridge.runtime).run())["records"] == Tally(
-            renewed, 1 - renewed
-        )
+        assert (await bridge.runtime.reencrypt())["records"] == Tally(renewed, 1 - renewed)
         assert await bridge.record(an_id) == record
         await bridge.close()

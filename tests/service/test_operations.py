@@ -9,7 +9,7 @@ import pytest
 from bridge.core.invitation import Invitation, State
 from bridge.core.queueing import NotificationResponse, TaskKind
 from bridge.errors import OutcomeUnknown, UnknownInvitation
-from bridge.service.operations import Choice, timeline
+from bridge.service.operations import DeadLetterFilter, timeline
 from tests.service.fakes import ACME, NOW, World, make_customer
 
 HOUR = timedelta(hours=1)
@@ -24,10 +24,15 @@ async def dead(world: World, application: str = "application-1") -> Invitation:
     return one
 
 
+async def replay(world: World, wanted: DeadLetterFilter) -> int:
+    """How many of these dead letters were queued again."""
+    return await world.operations.replay(await world.operations.dead_letters(wanted))
+
+
 async def test_a_dead_letter_keeps_its_log(world: World) -> None:
     """A dead letter tells what was tried and how it was answered."""
     one = await dead(world)
-    (letter,) = await world.operations.dead_letters(Choice())
+    (letter,) = await world.operations.dead_letters(DeadLetterFilter())
     assert (letter.task_id, letter.customer, letter.attempts) == (f"{one.id}:notify", "acme", 1)
     (note,) = letter.history
     assert (note.at, note.outcome, note.status, note.excerpt) == (
@@ -44,15 +49,15 @@ async def test_choices(world: World) -> None:
     world.clock.advance(HOUR)
     second = await dead(world, "application-2")
     choices = (
-        (Choice(), [first.id, second.id]),
-        (Choice(first.id), [first.id]),
-        (Choice(f"{second.id}:notify"), [second.id]),
-        (Choice(f"{second.id}:check"), []),
-        (Choice(None, "acme"), [first.id, second.id]),
-        (Choice(None, "globex"), []),
-        (Choice(first.id, "globex"), []),
-        (Choice(None, None, HOUR), [first.id]),
-        (Choice(None, None, 2 * HOUR), []),
+        (DeadLetterFilter(), [first.id, second.id]),
+        (DeadLetterFilter(first.id), [first.id]),
+        (DeadLetterFilter(f"{second.id}:notify"), [second.id]),
+        (DeadLetterFilter(f"{second.id}:check"), []),
+        (DeadLetterFilter(None, "acme"), [first.id, second.id]),
+        (DeadLetterFilter(None, "globex"), []),
+        (DeadLetterFilter(first.id, "globex"), []),
+        (DeadLetterFilter(None, None, HOUR), [first.id]),
+        (DeadLetterFilter(None, None, 2 * HOUR), []),
     )
     for choice, expected in choices:
         assert [
@@ -68,13 +73,13 @@ async def test_replay_twice_runs_twice(world: World) -> None:
     for runs in (1, 2):
         world.notifier.script.on("notify", NotificationResponse(400))
         world.notifier.script.calls.clear()
-        assert await world.operations.replay(Choice(one.id)) == 1
-        assert await world.operations.replay(Choice(one.id)) == 0
+        assert await replay(world, DeadLetterFilter(one.id)) == 1
+        assert await replay(world, DeadLetterFilter(one.id)) == 0
         (lease,) = await world.lease()
         assert (lease.attempt, lease.history, lease.kind) == (1, (), TaskKind.NOTIFY)
         await world.tasks.perform(lease)
         assert len(world.notifier.script.calls) == 1, runs
-    (letter,) = await world.operations.dead_letters(Choice())
+    (letter,) = await world.operations.dead_letters(DeadLetterFilter())
     assert letter.attempts == 1
 
 
@@ -82,19 +87,19 @@ async def test_replay_is_due_now(world: World) -> None:
     """A replayed task is due at once, and delivered it leaves nothing."""
     await dead(world)
     await dead(world, "application-2")
-    assert await world.operations.replay(Choice()) == 2
+    assert await replay(world, DeadLetterFilter()) == 2
     assert await world.work() == 2
-    assert await world.operations.dead_letters(Choice()) == []
+    assert await world.operations.dead_letters(DeadLetterFilter()) == []
     assert await world.next_due() is None
 
 
 async def test_drop(world: World) -> None:
     """A dropped letter is gone for good, and its task does not run again."""
     one = await dead(world)
-    letters = await world.operations.dead_letters(Choice(one.id))
+    letters = await world.operations.dead_letters(DeadLetterFilter(one.id))
     assert await world.operations.drop(letters) == 1
     assert await world.operations.drop(letters) == 0
-    assert await world.operations.replay(Choice(one.id)) == 0
+    assert await replay(world, DeadLetterFilter(one.id)) == 0
     assert await world.work() == 0
 
 

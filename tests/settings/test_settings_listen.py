@@ -63,7 +63,7 @@ def test_no_file(folder: Folder) -> None:
 
 def test_costs_little() -> None:
     """``healthcheck`` imports nothing of what makes the other commands slow to start."""
-    code = "import sys, bridge.cli, bridge.cli.health; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    code = "import sys, bridge.cli, bridge.cli.healthcheck; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30
     )

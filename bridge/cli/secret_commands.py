@@ -6,9 +6,9 @@ import base64
 import secrets
 
 import click
-import orjson
 
 from bridge.cli.options import config_option, json_option
+from bridge.cli.output import print_json
 from bridge.core import ids
 from bridge.settings.customers import CUSTOMER_KEY
 
@@ -27,13 +27,13 @@ def token_new(customer: str, config: object, as_json: bool) -> None:
     if not CUSTOMER_KEY.fullmatch(customer):
         words = "lower-case letters, digits, - and _, at most 63"
         raise click.UsageError(f"{customer!r} cannot be the name of a customer's file: {words}.")
-    made = secrets.token_urlsafe(32)
-    digest = ids.digest(made)
+    bearer = secrets.token_urlsafe(32)
+    digest = ids.digest(bearer)
     if as_json:
-        click.echo(orjson.dumps({"token": made, "sha256": digest}))
+        print_json({"token": bearer, "sha256": digest})
         return
     click.echo(
-        f"Token for {customer}, to be typed into softgarden's settings (shown only now):\n\n  {made}\n"
+        f"Token for {customer}, to be typed into softgarden's settings (shown only now):\n\n  {bearer}\n"
     )
     click.echo(
         f"Digest for config/customers/{customer}.yaml, under softgarden.tokens_sha256:\n\n  {digest}"
@@ -50,5 +50,8 @@ def key() -> None:
 @json_option
 def key_new(config: object, as_json: bool) -> None:
     """Make a signing or encryption key: 32 random bytes in URL-safe base64."""
-    made = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
-    click.echo(orjson.dumps({"key": made}) if as_json else made)
+    new_key = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
+    if as_json:
+        print_json({"key": new_key})
+    else:
+        click.echo(new_key)

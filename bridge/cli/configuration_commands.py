@@ -1,0 +1,163 @@
+"""``check``, ``config`` and ``tests``: is the configuration right, and how does it meet Equalture's
+jobs?
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from importlib.resources import files
+from pathlib import Path
+
+import click
+import orjson
+import yaml
+
+from bridge.app import open_provider, open_runtime
+from bridge.cli.operator_session import customer_of, load, load_usable
+from bridge.cli.options import config_option, json_option
+from bridge.cli.output import print_json, print_rows
+from bridge.core.assessment import Job
+from bridge.core.customers import Customer
+from bridge.errors import BridgeError, UpstreamError
+from bridge.service.assessments import Appearance, compare
+from bridge.settings import Settings, masked
+from bridge.settings.json_schema import json_schema
+
+SAMPLES = ("README.md", "bridge.yaml", "customers/example.yaml.sample")
+
+
+@click.group("config")
+def configuration() -> None:
+    """Look at the configuration, or make one."""
+
+
+@configuration.command("init")
+@click.argument(
+    "folder", metavar="[DIR]", type=click.Path(path_type=Path, file_okay=False), required=False
+)
+@config_option
+def config_init(folder: Path | None, config: Path) -> None:
+    """Write the commented sample configuration into DIR; nothing that is there is overwritten."""
+    target = folder or config
+    samples = {name: files("bridge").joinpath("samples", name).read_bytes() for name in SAMPLES}
+    if there := [str(target / name) for name in samples if (target / name).exists()]:
+        raise BridgeError(f"nothing was written, since this is there already: {', '.join(there)}")
+    try:
+        for name, text in samples.items():
+            file = target / name
+            file.parent.mkdir(mode=0o750, parents=True, exist_ok=True)
+            # Secrets may come to stand in it: its owner may read and write it, and the group that
+            # the service runs as.
+            with os.fdopen(
+                os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o640), "wb"
+            ) as stream:
+                stream.write(text)
+            click.echo(file)
+    except OSError as error:
+        raise BridgeError(f"{error.filename}: {error.strerror}") from None
+    click.echo(f"Next: read {target / 'README.md'}", err=True)
+
+
+@configuration.command("show")
+@config_option
+@json_option
+def config_show(config: Path, as_json: bool) -> None:
+    """Print the effective configuration, with every secret as ***."""
+    shown = masked(load(config))
+    if as_json:
+        print_json(shown)
+    else:
+        text = yaml.safe_dump(shown, sort_keys=False, allow_unicode=True, width=120)
+        click.echo(text.rstrip())
+
+
+@configuration.command("schema")
+@config_option
+@json_option
+def config_schema(config: object, as_json: bool) -> None:
+    """Print a JSON Schema of both files, for editors."""
+    click.echo(orjson.dumps(json_schema(), option=0 if as_json else orjson.OPT_INDENT_2))
+
+
+@click.command()
+@click.argument("customer")
+@config_option
+@json_option
+def tests(customer: str, config: Path, as_json: bool) -> None:
+    """Show Equalture's jobs beside CUSTOMER's mapping: what softgarden is offered, and what not."""
+    settings = load_usable(config, signing=False)
+    chosen = customer_of(settings.customers, customer)
+    rows = [
+        {"test": job.test_id, "job": job.job_id, "name": job.name, "status": job.appearance}
+        for job in compare(asyncio.run(_list_jobs(settings, chosen)), chosen.tests)
+    ]
+    print_rows(rows, ("test", "job", "name", "status"), as_json=as_json)
+
+
+@click.command()
+@config_option
+@click.option(
+    "--online",
+    is_flag=True,
+    help="Also ask Equalture for a token and the jobs, and compare the mapping.",
+)
+def check(config: Path, online: bool) -> None:
+    """Validate every configuration file."""
+    settings = load(config)
+    for warning in settings.warnings:
+        click.echo(f"Warning: {warning}")
+    click.echo(f"{config}: fine, {len(settings.customers)} customer(s).")
+    if online and not asyncio.run(_check_online(settings)):
+        raise SystemExit(1)
+
+
+async def _list_jobs(settings: Settings, customer: Customer) -> tuple[Job, ...]:
+    async with open_provider(settings) as provider:
+        return await provider.list_jobs(customer)
+
+
+async def _check_online(settings: Settings) -> bool:
+    fine = [await _check_mapping(settings, customer) for customer in settings.customers]
+    await _print_unknown_words(settings)
+    return all(fine)
+
+
+async def _check_mapping(settings: Settings, customer: Customer) -> bool:
+    try:
+        jobs = await _list_jobs(settings, customer)
+    except UpstreamError as error:
+        click.echo(f"{customer.key}: {error}")
+        return False
+    compared = compare(jobs, customer.tests)
+    offered = [job for job in compared if job.appearance is Appearance.OFFERED]
+    click.echo(f"{customer.key}: token fine, {len(jobs)} job(s), {len(offered)} test(s) offered.")
+    missing = [job for job in compared if job.appearance is Appearance.NOT_LISTED and job.test_id]
+    for job in missing:
+        click.echo(
+            f"{customer.key}: test {job.test_id}: job {job.job_id} is not listed by Equalture;"
+            " publish it there as type assessment, or correct job_id."
+        )
+    return not missing
+
+
+async def _print_unknown_words(settings: Settings) -> None:
+    """The words of Equalture's status that the daemons did not understand.
+
+    They are in Redis, which need not be there.
+    """
+    try:
+        async with open_runtime(settings, fresh=False) as runtime:
+            words = {
+                customer.key: await runtime.services.words.known(customer)
+                for customer in settings.customers
+            }
+    except BridgeError as error:
+        click.echo(f"Unknown words of Equalture's status: not looked for. {error}")
+        return
+    for key, unknown in words.items():
+        if unknown:
+            click.echo(
+                f"{key}: Equalture's status said {', '.join(unknown)}, which counts as not finished;"
+                " if it means finished, add it to equalture.done_words."
+            )

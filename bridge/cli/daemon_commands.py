@@ -1,0 +1,39 @@
+"""``serve``: running the daemon."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import click
+import uvloop
+
+from bridge import logs
+from bridge.cli.operator_session import load, load_usable
+from bridge.cli.options import config_option
+from bridge.serve import serve as run_daemon
+from bridge.supervisor import Supervisor
+
+
+@click.command()
+@config_option
+@click.option(
+    "--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes."
+)
+@click.option(
+    "--strict", is_flag=True, help="Refuse to start where any customer's file cannot be used."
+)
+def serve(config: Path, workers: int, strict: bool) -> None:
+    """Run the daemon.
+
+    Customers whose files cannot be used are set aside, and told in the log; all others are served.
+    """
+    settings = load(config) if strict else load_usable(config)
+    logs.configure(settings.log.level, settings.log.format)
+    if workers > 1:
+        supervisor = Supervisor(
+            config, workers, settings.listen, settings.admin_listen, strict=strict
+        )
+        raise SystemExit(asyncio.run(supervisor.run()))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        raise SystemExit(runner.run(run_daemon(settings)))

@@ -1,0 +1,145 @@
+"""``dead``: tasks that were given up until somebody decides."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import click
+
+from bridge.app import Runtime
+from bridge.cli.operator_session import confirmed, on_stored_data, require_customer
+from bridge.cli.options import id_or_all, json_option, yes_option
+from bridge.cli.output import moment, print_rows
+from bridge.core.queueing import DeadLetter
+from bridge.service.operations import DeadLetterFilter
+from bridge.settings.durations import parse_duration
+
+
+class Age(click.ParamType[timedelta]):
+    """A duration like 30s, 15m, 2h or 7d."""
+
+    name = "duration"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> timedelta:
+        """The duration; a wrong one is a usage error."""
+        try:
+            return value if isinstance(value, timedelta) else parse_duration(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def _filter_options(function: Callable[..., None]) -> Callable[..., None]:
+    for decorate in (
+        click.option("--older-than", type=Age(), help="Only older than this, for example 2d."),
+        click.option("--customer", help="Only this customer's."),
+    ):
+        function = decorate(function)
+    return function
+
+
+_id_or_all = id_or_all("Every dead letter (that --customer and --older-than leave).")
+
+
+@click.group()
+def dead() -> None:
+    """Dead letters: debts that were given up until somebody decides."""
+
+
+@dead.command("list")
+@click.argument("chosen", metavar="[ID]", required=False)
+@_filter_options
+@json_option
+@on_stored_data
+async def dead_list(
+    runtime: Runtime,
+    chosen: str | None,
+    customer: str | None,
+    older_than: timedelta | None,
+    as_json: bool,
+) -> None:
+    """List dead letters; with --json their attempt logs too."""
+    letters = await _letters(runtime, chosen, customer, older_than)
+    columns = ("id", "customer", "kind", "attempts", "reason", "since")
+    print_rows([letter_row(letter) for letter in letters], columns, as_json=as_json)
+    if chosen is not None and not letters:
+        raise SystemExit(1)
+
+
+@dead.command("replay")
+@_id_or_all
+@_filter_options
+@on_stored_data
+async def dead_replay(
+    runtime: Runtime,
+    chosen: str | None,
+    customer: str | None,
+    older_than: timedelta | None,
+) -> None:
+    """Try again from the first attempt."""
+    letters = await _letters(runtime, chosen, customer, older_than)
+    _report(await runtime.services.operations.replay(letters), "queued again", chosen)
+
+
+@dead.command("drop")
+@_id_or_all
+@_filter_options
+@yes_option
+@on_stored_data
+async def dead_drop(
+    runtime: Runtime,
+    chosen: str | None,
+    customer: str | None,
+    older_than: timedelta | None,
+    yes: bool,
+) -> None:
+    """Forget for good."""
+    letters = await _letters(runtime, chosen, customer, older_than)
+    counts = Counter(f"{letter.kind} of {letter.customer}" for letter in letters)
+    which = ", ".join(f"{count} {what}" for what, count in sorted(counts.items()))
+    question = f"Forget for good, without ever doing it: {which}?"
+    if letters and not confirmed(question, yes=yes):
+        raise click.Abort
+    _report(await runtime.services.operations.drop(letters), "dropped", chosen)
+
+
+async def _letters(
+    runtime: Runtime, chosen: str | None, customer: str | None, older_than: timedelta | None
+) -> list[DeadLetter]:
+    await require_customer(runtime, customer)
+    wanted = DeadLetterFilter(chosen, customer, older_than)
+    return await runtime.services.operations.dead_letters(wanted)
+
+
+def _report(count: int, what: str, chosen: str | None) -> None:
+    if not count and chosen is not None:
+        click.echo(f"There is no dead letter {chosen} that fits.", err=True)
+        raise SystemExit(1)
+    click.echo(f"{count} {what}.")
+
+
+def letter_row(letter: DeadLetter) -> dict[str, Any]:
+    """A dead letter as data."""
+    return {
+        "id": letter.task_id,
+        "invitation": letter.invitation_id,
+        "customer": letter.customer,
+        "kind": str(letter.kind),
+        "attempts": letter.attempts,
+        "reason": letter.reason,
+        "since": moment(letter.since),
+        "log": [
+            {
+                "at": moment(note.at),
+                "outcome": note.outcome,
+                "status": note.status,
+                "latency_ms": note.latency_ms,
+                "body": note.excerpt,
+            }
+            for note in letter.history
+        ],
+    }

@@ -1,0 +1,180 @@
+"""``invitations`` and ``erase``: what became of a candidate's test, and its deletion."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+import click
+
+from bridge.app import Runtime, utc_now
+from bridge.cli.dead_letter_commands import letter_row
+from bridge.cli.operator_session import confirmed, on_stored_data, require_customer
+from bridge.cli.options import json_option, yes_option
+from bridge.cli.output import moment, print_json, print_rows
+from bridge.core.invitation import State
+from bridge.service.operations import DeadLetterFilter, timeline
+
+_ANONYMISE_TIMEOUT = timedelta(seconds=5)
+"""For the daemon to anonymise at Equalture, where a command cannot."""
+_COLUMNS = ("id", "customer", "state", "age", "test", "created", "attempts")
+_REFRESHED = {
+    "completed": "completed",
+    "confirmed": "confirmed by Equalture",
+    "updated": "the result is newer now",
+    "unchanged": "nothing new",
+    "not_ready": "Equalture has no result",
+    "nothing_to_ask": "there is no application at Equalture that could be asked about",
+}
+
+
+@click.group()
+def invitations() -> None:
+    """Look at invitations."""
+
+
+@invitations.command("list")
+@click.option("--customer", help="Only this customer's.")
+@click.option(
+    "--state", type=click.Choice([state.value for state in State]), help="Only in this state."
+)
+@click.option(
+    "--uncertain",
+    is_flag=True,
+    help="Only with a create that was never answered: look for an orphan there.",
+)
+@click.option(
+    "--owed", is_flag=True, help="Only deleted ones that Equalture has not anonymised yet."
+)
+@click.option(
+    "--shared",
+    is_flag=True,
+    help="Only those to which Equalture gave the same application as to another one.",
+)
+@json_option
+@on_stored_data
+async def invitations_list(
+    runtime: Runtime,
+    customer: str | None,
+    state: str | None,
+    uncertain: bool,
+    owed: bool,
+    shared: bool,
+    as_json: bool,
+) -> None:
+    """List invitations by customer, state and age."""
+    await require_customer(runtime, customer)
+    operations = runtime.services.operations
+    others = await operations.shared() if shared else {}
+    chosen = [
+        invitation
+        async for invitation in operations.invitations(
+            customer, State(state) if state else None, uncertain=uncertain, owed=owed
+        )
+        if invitation.id in others or not shared
+    ]
+    rows = [
+        {
+            "id": invitation.id,
+            "customer": invitation.customer,
+            "state": str(invitation.state),
+            "test": invitation.test_id,
+            "created": moment(invitation.created_at),
+            "updated": moment(invitation.updated_at),
+            "age": _age(invitation.created_at),
+            "attempts": ", ".join(attempt.outcome for attempt in invitation.attempts),
+            "issued": invitation.issued,
+            **({"shared_with": list(others[invitation.id])} if shared else {}),
+        }
+        for invitation in sorted(chosen, key=lambda invitation: invitation.created_at)
+    ]
+    print_rows(rows, (*_COLUMNS, "shared_with") if shared else _COLUMNS, as_json=as_json)
+
+
+@invitations.command("show")
+@click.argument("invitation_id", metavar="ID")
+@json_option
+@on_stored_data
+async def invitations_show(runtime: Runtime, invitation_id: str, as_json: bool) -> None:
+    """Show one invitation's timeline."""
+    operations = runtime.services.operations
+    invitation = await operations.invitation(invitation_id)
+    letters = await operations.dead_letters(DeadLetterFilter(invitation_id))
+    moments = [{"at": moment(event.at), "what": event.what} for event in timeline(invitation)]
+    if as_json:
+        references = [attempt.reference_id for attempt in invitation.attempts]
+        print_json(
+            {
+                "id": invitation.id,
+                "customer": invitation.customer,
+                "state": str(invitation.state),
+                "test": invitation.test_id,
+                "deadline": moment(invitation.deadline),
+                "issued": invitation.issued,
+                "references": [reference for reference in references if reference],
+                "timeline": moments,
+                "dead_letters": [letter_row(letter) for letter in letters],
+            }
+        )
+        return
+    click.echo(f"{invitation.id}  {invitation.customer}  {invitation.state}  {invitation.test_id}")
+    print_rows(moments, ("at", "what"))
+    for letter in letters:
+        click.echo(f"dead letter: {letter.kind}, {letter.reason}, since {moment(letter.since)}")
+
+
+@invitations.command("refresh")
+@click.argument("invitation_id", metavar="ID")
+@json_option
+@on_stored_data
+async def invitations_refresh(runtime: Runtime, invitation_id: str, as_json: bool) -> None:
+    """Ask Equalture now, also about a completed one: newer scores, or another language."""
+    refreshed = await runtime.services.refreshing.refresh(invitation_id)
+    invitation = refreshed.invitation
+    if as_json:
+        print_json(
+            {
+                "id": invitation.id,
+                "customer": invitation.customer,
+                "state": str(invitation.state),
+                "outcome": refreshed.outcome,
+                "completed": moment(invitation.completed_at),
+                "notified": refreshed.notified,
+            }
+        )
+    else:
+        notice = "; softgarden is notified" if refreshed.notified else ""
+        outcome = _REFRESHED[refreshed.outcome]
+        click.echo(f"{invitation.id}  {invitation.state}: {outcome}{notice}.")
+    if refreshed.outcome == "nothing_to_ask":
+        raise SystemExit(1)
+
+
+@click.command()
+@click.argument("invitation_id", metavar="INVITATION")
+@yes_option
+@on_stored_data
+async def erase(runtime: Runtime, invitation_id: str, yes: bool) -> None:
+    """Delete a candidate's data as softgarden's deletion would."""
+    invitation = await runtime.services.operations.invitation(invitation_id)
+    question = (
+        f"Delete what {invitation.customer}'s candidate achieved in {invitation.test_name!r}"
+        f" (ordered {moment(invitation.created_at)}, {invitation.state}),"
+        " here and at Equalture, for good?"
+    )
+    if invitation.state is not State.ERASED and not confirmed(question, yes=yes):
+        raise click.Abort
+    directory, erasure = runtime.customers(), runtime.services.erasure
+    if customer := directory.get(invitation.customer):
+        await erasure.erase(customer, invitation_id)
+    else:
+        # Here perhaps only a secret is missing, which the daemon has: then it is done in a moment.
+        unusable = invitation.customer in directory.set_aside
+        await erasure.erase_unserved(invitation, _ANONYMISE_TIMEOUT if unusable else timedelta(0))
+    click.echo(f"{invitation_id} is erased, and anonymised at Equalture.")
+
+
+def _age(since: datetime) -> str:
+    """How long ago, in its two largest units."""
+    minutes = max(0, int((utc_now() - since).total_seconds() // 60))
+    days, hours = divmod(minutes // 60, 24)
+    return f"{days}d {hours}h" if days else f"{hours}h {minutes % 60}m"

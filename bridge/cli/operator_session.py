@@ -1,0 +1,101 @@
+"""What commands share: the configuration, what is stored, and asking before it is too late."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import sys
+from collections.abc import Awaitable, Callable, Iterable
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec
+
+import click
+
+from bridge import app, logs, settings
+from bridge.app import Runtime
+from bridge.cli.options import config_option
+from bridge.core.customers import Customer, CustomerDirectory
+from bridge.errors import BridgeError, ConfigError
+from bridge.settings import Settings
+from bridge.settings.rules import suggest
+
+P = ParamSpec("P")
+
+
+def load(config: Path) -> Settings:
+    """The settings in *config*; the log is down to warnings. Raises ``ConfigError``."""
+    return _checked(settings.load(config, os.environ))
+
+
+def load_usable(config: Path, *, signing: bool = True) -> Settings:
+    """The same with unusable customers set aside; see ``settings.load_usable``."""
+    return _checked(settings.load_usable(config, os.environ, signing=signing))
+
+
+def _checked(loaded: Settings) -> Settings:
+    app.check_redis_url(loaded)
+    logs.configure("warning", "console")
+    return loaded
+
+
+def on_stored_data(
+    command: Callable[Concatenate[Runtime, P], Awaitable[None]],
+) -> Callable[..., None]:
+    """Have *command* work on what the daemons of ``--config`` have stored.
+
+    It takes Redis and the keys of what is encrypted there, but no customer's secret. Raises
+    ``NoData`` where no daemon has ever kept anything: a command in the wrong folder leaves no
+    trace.
+    """
+
+    @config_option
+    @functools.wraps(command)
+    def run(config: Path, **arguments: Any) -> None:
+        loaded = load_usable(config, signing=False)
+
+        async def work() -> None:
+            async with app.open_runtime(loaded, fresh=False) as runtime:
+                await runtime.agree()
+                await command(runtime, **arguments)  # type: ignore[call-arg]
+
+        asyncio.run(work())
+
+    return run
+
+
+def customer_of(directory: CustomerDirectory, key: str) -> Customer:
+    """The customer of this key.
+
+    Raises ``ConfigError`` for one that is set aside, ``BridgeError`` where there is none.
+    """
+    if unusable := directory.set_aside.get(key):
+        raise ConfigError(unusable.complaints)
+    if customer := directory.get(key):
+        return customer
+    known = [customer.key for customer in directory]
+    raise BridgeError(f"there is no customer {key!r}{_known(key, known, 'configured')}")
+
+
+async def require_customer(runtime: Runtime, key: str | None) -> None:
+    """Bad usage, unless *key* is None or a customer that is configured, set aside, or was once
+    served.
+    """
+    directory = runtime.customers()
+    configured = {*(customer.key for customer in directory), *directory.set_aside}
+    if key is None or key in configured:
+        return
+    stored = await runtime.services.operations.customers()
+    if key not in stored:
+        known = _known(key, configured | stored, "known")
+        raise click.UsageError(f"There is no customer {key!r}{known}")
+
+
+def _known(key: str, known: Iterable[str], word: str) -> str:
+    names = sorted(known)
+    return suggest(key, names) or f"; {word}: {', '.join(names) or 'none'}"
+
+
+def confirmed(question: str, *, yes: bool) -> bool:
+    """Whether to go on with what cannot be undone; only on a terminal is anybody asked."""
+    return yes or not sys.stdin.isatty() or click.confirm(question, err=True)

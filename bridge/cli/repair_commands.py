@@ -1,0 +1,106 @@
+"""Putting right what is stored: what could not be read, lost tasks, changed encryption keys."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import click
+
+from bridge.app import Runtime
+from bridge.cli.operator_session import confirmed, on_stored_data
+from bridge.cli.options import id_or_all, json_option, yes_option
+from bridge.cli.output import moment, print_json, print_rows
+
+
+@click.group()
+def quarantine() -> None:
+    """What could not be read and was put aside."""
+
+
+@quarantine.command("list")
+@json_option
+@on_stored_data
+async def quarantine_list(runtime: Runtime, as_json: bool) -> None:
+    """List what was put aside, oldest first."""
+    notes = [note async for note in runtime.quarantine.notes()]
+    rows = [
+        {
+            "id": note.name,
+            "what": note.what,
+            "partition": f"p{note.partition:x}",
+            "reason": note.reason,
+            "since": moment(note.since),
+        }
+        for note in sorted(notes, key=lambda note: note.since)
+    ]
+    print_rows(rows, ("id", "what", "partition", "reason", "since"), as_json=as_json)
+
+
+@quarantine.command("drop")
+@id_or_all("Everything that was put aside.")
+@yes_option
+@on_stored_data
+async def quarantine_drop(runtime: Runtime, chosen: str | None, yes: bool) -> None:
+    """Delete for good what was put aside; of a damaged record, the record."""
+    question = f"Delete {chosen or 'everything that was put aside'} for good?"
+    if not confirmed(question, yes=yes):
+        raise SystemExit(1)
+    notes = [note async for note in runtime.quarantine.notes() if chosen in (None, note.name)]
+    count = sum([await runtime.quarantine.drop(note) for note in notes])
+    if not count and chosen is not None:
+        click.echo(f"Nothing called {chosen} was put aside.", err=True)
+        raise SystemExit(1)
+    click.echo(f"{count} dropped.")
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Only say what is wrong.")
+@json_option
+@on_stored_data
+async def reconcile(runtime: Runtime, dry_run: bool, as_json: bool) -> None:
+    """Compare records with queues, and queue again what got lost.
+
+    A daemon does this all the time, slowly; this is for the hour after a restore.
+    """
+    report = await runtime.reconciler.run(dry_run=dry_run)
+    if as_json:
+        print_json({**asdict(report), "dry_run": dry_run})
+        return
+    done = "to queue" if dry_run else "queued"
+    click.echo(
+        f"{report.records} records, {len(report.requeued)} tasks {done} again,"
+        f" {len(report.reindexed)} lanes put right."
+    )
+    for task_id in report.requeued:
+        click.echo(f"  {task_id}")
+    for lane in report.reindexed:
+        click.echo(f"  lane {lane}")
+    for invitation_id in report.damaged:
+        click.echo(f"Damaged, see quarantine: {invitation_id}", err=True)
+    if report.incomplete:
+        click.echo("A part of Redis did not answer; run this again when it is back.", err=True)
+        raise SystemExit(1)
+
+
+@click.command()
+@json_option
+@on_stored_data
+async def reencrypt(runtime: Runtime, as_json: bool) -> None:
+    """Encrypt everything stored with the newest key; then older ones can be taken off the list.
+
+    May run beside daemons that have the newest key already, and may be repeated. Exit code 1:
+    something could not be read.
+    """
+    tallies = await runtime.reencrypt()
+    if as_json:
+        print_json({name: asdict(tally) for name, tally in tallies.items()})
+    for name, tally in tallies.items():
+        if not as_json:
+            click.echo(
+                f"{name.replace('_', ' ')}: {tally.renewed} encrypted anew,"
+                f" {tally.current} fine already, {len(tally.left)} left"
+            )
+        for reason in tally.left:
+            click.echo(f"Left as it was: {reason}", err=True)
+    if any(tally.left for tally in tallies.values()):
+        raise SystemExit(1)
