@@ -8,7 +8,7 @@ from datetime import datetime
 from bridge.core.assessment import Result
 from bridge.core.customers import Customer
 from bridge.core.invitation import Invitation, State
-from bridge.core.lifecycle import current_reference
+from bridge.core.lifecycle.attempts import current_reference
 from bridge.core.links import LinkSigner
 from bridge.core.score import score_text
 

@@ -11,10 +11,11 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from bridge.core import lifecycle
 from bridge.core.customers import Customer
 from bridge.core.invitation import Invitation, Transition
-from bridge.core.lifecycle import ErasureRequested, Event, Policy
+from bridge.core.lifecycle.decide import decide
+from bridge.core.lifecycle.events import ErasureRequested, Event
+from bridge.core.lifecycle.policy import Policy
 from bridge.core.queueing import ScheduleTask
 from bridge.errors import Busy, StoreUnavailable, UnknownInvitation
 from bridge.ports import Clock, InvitationStore, Monotonic, Pause, RandomFraction
@@ -129,7 +130,7 @@ class CommitLoop:
             latest = max(line.latest or invitation, invitation, key=lambda one: one.version)
             for lost in itertools.count():
                 line.latest = None
-                step = lifecycle.decide(latest, event, policy, self.clock())
+                step = decide(latest, event, policy, self.clock())
                 if step.invitation == latest and not step.tasks:
                     line.latest = latest
                     return latest
@@ -155,7 +156,7 @@ class CommitLoop:
         *invitation* is the record as it was last known. None: there is a record after all.
         """
         lost = replace(invitation, version=0)
-        step = lifecycle.decide(lost, ErasureRequested(), self.policy(customer), self.clock())
+        step = decide(lost, ErasureRequested(), self.policy(customer), self.clock())
         return committed_record(step) if await self.commit(step) else None
 
     @contextlib.asynccontextmanager

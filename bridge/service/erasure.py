@@ -8,10 +8,10 @@ from datetime import timedelta
 
 import structlog
 
-from bridge.core import lifecycle
 from bridge.core.customers import Customer
 from bridge.core.invitation import Invitation, State
-from bridge.core.lifecycle import ErasureRequested
+from bridge.core.lifecycle import attempts
+from bridge.core.lifecycle.events import ErasureRequested
 from bridge.core.queueing import TaskKind
 from bridge.errors import NotConfirmed, UnknownInvitation
 from bridge.ports import Pause, ReferenceIndex
@@ -58,12 +58,12 @@ class Erasure:
         give_up_at = self._records.monotonic() + customer.equalture.timeout.total_seconds()
         invitation = await self._here(await self._records.owned(customer, invitation_id), customer)
         invitation = await self._after_create(invitation, customer, give_up_at)
-        if not lifecycle.applications_to_anonymise(invitation):
+        if not attempts.applications_to_anonymise(invitation):
             return
         # A dead letter is tried again at once: whoever asks a second time has a reason to.
         await self._tasks.revive(invitation.id, TaskKind.ANONYMISE)
         await self._anonymise(invitation, give_up_at)
-        if lifecycle.applications_to_anonymise(await self._latest(invitation)):
+        if attempts.applications_to_anonymise(await self._latest(invitation)):
             raise NotConfirmed(_NOT_YET)
 
     async def erase_unserved(
@@ -79,7 +79,7 @@ class Erasure:
         await self._wait_for_others(
             invitation, self._records.monotonic() + patience.total_seconds()
         )
-        if lifecycle.applications_to_anonymise(await self._latest(invitation)):
+        if attempts.applications_to_anonymise(await self._latest(invitation)):
             raise NotConfirmed(_NOT_SERVED.format(invitation.customer))
 
     async def _here(self, invitation: Invitation, customer: Customer | None) -> Invitation:
@@ -144,7 +144,7 @@ class Erasure:
         is known what to erase.
         """
         policy = self._records.policy(customer)
-        while lifecycle.create_in_progress(invitation, policy, self._records.clock()):
+        while attempts.create_in_progress(invitation, policy, self._records.clock()):
             if self._records.monotonic() >= give_up_at:
                 raise NotConfirmed(_NOT_YET)
             await self._pause(_LOOK_EVERY_S)
@@ -166,7 +166,7 @@ class Erasure:
 
     async def _wait_for_others(self, invitation: Invitation, give_up_at: float) -> None:
         while (
-            lifecycle.applications_to_anonymise(await self._latest(invitation))
+            attempts.applications_to_anonymise(await self._latest(invitation))
             and self._records.monotonic() < give_up_at
         ):
             await self._pause(_LOOK_EVERY_S)

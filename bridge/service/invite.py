@@ -8,20 +8,22 @@ from dataclasses import replace
 
 import structlog
 
-from bridge.core import ids, lifecycle
+from bridge.core import ids
 from bridge.core.assessment import Assessment, NewApplication, Order
 from bridge.core.callback_urls import CallbackUrlPolicy
 from bridge.core.customers import Customer
 from bridge.core.invitation import OPEN, CreateOutcome, Invitation, State
-from bridge.core.lifecycle import (
+from bridge.core.lifecycle import orders
+from bridge.core.lifecycle.decide import decide
+from bridge.core.lifecycle.events import (
     ApplicationCreated,
     AttemptOpened,
     CreateFailed,
     CreateOutcomeUnknown,
     ErasureRequested,
     IdIssued,
-    OrderMatch,
 )
+from bridge.core.lifecycle.orders import OrderMatch
 from bridge.core.links import LinkSigner
 from bridge.errors import (
     Busy,
@@ -108,7 +110,7 @@ class Invite:
         before: str | None = None
         while True:
             secret, now = self._new_secret(), self._records.clock()
-            treatment = lifecycle.match_order(known, policy, now)
+            treatment = orders.match_order(known, policy, now)
             if known is not None and treatment is OrderMatch.SAME:
                 return known
             if known is not None and treatment is OrderMatch.WAIT:
@@ -125,11 +127,9 @@ class Invite:
                 )  # the new one takes its place, and leads to what it replaced
                 continue
             if known is not None and treatment is OrderMatch.RETRY:
-                step = lifecycle.decide(
-                    known, AttemptOpened(ids.digest(secret), order.callback), policy, now
-                )
+                step = decide(known, AttemptOpened(ids.digest(secret), order.callback), policy, now)
             else:
-                step = lifecycle.open_invitation(
+                step = orders.open_invitation(
                     invitation_id=ids.invitation_id(partition, self._new_secret()),
                     customer=customer.key,
                     order_key=key,
@@ -253,7 +253,7 @@ class Invite:
                     customer=customer.key,
                     during="create",
                 )
-                known = lifecycle.decide(
+                known = decide(
                     invitation, event, self._records.policy(customer), self._records.clock()
                 )
                 if isinstance(event, ApplicationCreated):

@@ -9,9 +9,10 @@ from datetime import timedelta
 
 from structlog.contextvars import bind_contextvars
 
-from bridge.core import invitation_view, lifecycle
+from bridge.core import invitation_view
 from bridge.core.customers import Customer
 from bridge.core.invitation import Invitation, State
+from bridge.core.lifecycle import checks
 from bridge.core.links import LinkPurpose
 from bridge.core.links import LinkSigner as Signer
 from bridge.errors import Gone, UnknownInvitation
@@ -125,7 +126,7 @@ class LinkAccess:
         taken.
         """
         invitation, customer = await self._open(LinkPurpose.START, token)
-        open_now = lifecycle.can_be_started(
+        open_now = checks.can_be_started(
             invitation, self._records.policy(customer), self._records.clock()
         )
         return invitation, customer, invitation.assessment_url if open_now else None

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bridge.core.invitation import CreateOutcome, Invitation, State
-from bridge.core.lifecycle import applications_to_anonymise, uses_application
+from bridge.core.lifecycle.attempts import applications_to_anonymise, uses_application
 from bridge.core.queueing import DeadLetter
 from bridge.errors import UnknownInvitation
 from bridge.ports import Clock, InvitationStore, TaskQueue

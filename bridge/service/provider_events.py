@@ -11,7 +11,7 @@ import structlog
 
 from bridge.core.customers import Customer
 from bridge.core.invitation import Invitation, State
-from bridge.core.lifecycle import AssessmentStarted, ReportReceived
+from bridge.core.lifecycle.events import AssessmentStarted, ReportReceived
 from bridge.errors import UnknownInvitation
 from bridge.ports import CurrentCustomers, ReferenceIndex
 from bridge.service.commit_loop import CommitLoop

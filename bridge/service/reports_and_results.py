@@ -11,12 +11,14 @@ from datetime import timedelta
 
 import structlog
 
-from bridge.core import ids, invitation_view, lifecycle
+from bridge.core import ids, invitation_view
 from bridge.core.assessment import Result
 from bridge.core.customers import Customer
 from bridge.core.invitation import OPEN, Attempt, Invitation, State
 from bridge.core.invitation_view import InvitationView
-from bridge.core.lifecycle import AskProvider, IdIssued, ReportReceived
+from bridge.core.lifecycle import checks
+from bridge.core.lifecycle.checks import AskProvider
+from bridge.core.lifecycle.events import IdIssued, ReportReceived
 from bridge.core.links import LinkSigner
 from bridge.core.queueing import TaskKind
 from bridge.errors import StoreUnavailable
@@ -79,7 +81,7 @@ class ReportsAndResults:
         if now < self._looked.get(invitation.id, -math.inf) + LOOK_EVERY.total_seconds():
             return
         if not isinstance(
-            lifecycle.next_check(invitation, self._records.policy(customer), self._records.clock()),
+            checks.next_check(invitation, self._records.policy(customer), self._records.clock()),
             AskProvider,
         ):
             return

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import structlog
 
-from bridge.core import invitation_view, lifecycle
+from bridge.core import invitation_view
 from bridge.core.invitation import Invitation, State
-from bridge.core.lifecycle import NoResultYet, ResultRefreshed
+from bridge.core.lifecycle import attempts
+from bridge.core.lifecycle.events import NoResultYet, ResultRefreshed
 from bridge.errors import UnknownInvitation
 from bridge.ports import AssessmentProvider, CurrentCustomers
 from bridge.service.commit_loop import CommitLoop
@@ -53,7 +54,7 @@ class ResultRefresh:
             raise UnknownInvitation(
                 f"Its customer {before.customer} is not configured, or its file cannot be used."
             )
-        reference_id = lifecycle.current_reference(before)
+        reference_id = attempts.current_reference(before)
         if reference_id is None or before.state in (State.ERASED, State.FAILED):
             return Refreshed("nothing_to_ask", before)
         result = await self._provider.get_result(customer, reference_id)

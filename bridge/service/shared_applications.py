@@ -4,8 +4,8 @@ the same.
 
 from __future__ import annotations
 
-from bridge.core import lifecycle
 from bridge.core.invitation import Invitation
+from bridge.core.lifecycle import attempts
 from bridge.ports import InvitationStore, ReferenceIndex
 
 
@@ -24,7 +24,7 @@ class SharedApplications:
             if (
                 other is not None
                 and other.customer == invitation.customer
-                and lifecycle.uses_application(other, reference_id)
+                and attempts.uses_application(other, reference_id)
             ):
                 found.append(other.id)
         return tuple(found)

@@ -12,20 +12,19 @@ from datetime import datetime, timedelta
 
 import structlog
 
-from bridge.core import lifecycle, retry
+from bridge.core import retry
 from bridge.core.assessment import Progress, Result
 from bridge.core.callback_urls import CallbackUrlPolicy
 from bridge.core.customers import Customer
 from bridge.core.invitation import Invitation, State
-from bridge.core.lifecycle import (
+from bridge.core.lifecycle import attempts, checks, timing
+from bridge.core.lifecycle.checks import ApplyEvent, AskProvider, WaitUntil
+from bridge.core.lifecycle.events import (
     ApplicationAnonymised,
     ApplicationShared,
-    ApplyEvent,
-    AskProvider,
     NoResultYet,
     ProviderUnreachable,
     ResultConfirmed,
-    WaitUntil,
 )
 from bridge.core.queueing import AttemptNote, Done, GiveUp, Lease, Retry, Settlement, TaskKind
 from bridge.errors import (
@@ -217,7 +216,7 @@ class TaskHandlers:
 
     async def _check(self, invitation: Invitation, customer: Customer, lease: Lease) -> Settlement:
         policy = self._records.policy(customer)
-        match lifecycle.next_check(invitation, policy, self._records.clock()):
+        match checks.next_check(invitation, policy, self._records.clock()):
             case None:
                 return Done()
             case WaitUntil(until):
@@ -295,7 +294,7 @@ class TaskHandlers:
         if refused or decided.state is not invitation.state:
             return Done()
         again = self._after_failure(lease, error, now, begun)
-        ends = lifecycle.unreachable_timeout_at(decided, self._records.policy(customer), now)
+        ends = timing.unreachable_timeout_at(decided, self._records.policy(customer), now)
         return replace(again, at=min(again.at, ends)) if ends is not None else again
 
     def _after_failure(
@@ -364,7 +363,7 @@ class TaskHandlers:
     async def _anonymise(
         self, invitation: Invitation, customer: Customer, lease: Lease
     ) -> Settlement:
-        for reference_id in lifecycle.applications_to_anonymise(invitation):
+        for reference_id in attempts.applications_to_anonymise(invitation):
             begun = time.monotonic()
             if others := await self._holders.others(invitation, reference_id):
                 log.warning(

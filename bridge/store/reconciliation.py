@@ -19,7 +19,7 @@ import structlog
 
 from bridge.core import ids
 from bridge.core.invitation import OPEN, Invitation, State
-from bridge.core.lifecycle import applications_to_anonymise, current_reference
+from bridge.core.lifecycle.attempts import applications_to_anonymise, current_reference
 from bridge.core.queueing import ReconciliationReport, TaskKind
 from bridge.errors import RecordDamaged, RecordUnreadable, StoreUnavailable
 from bridge.ports import Clock

@@ -24,9 +24,19 @@ import yaml
 from click.testing import CliRunner
 
 from bridge.cli import main
-from bridge.core import ids, lifecycle
+from bridge.core import ids
 from bridge.core.assessment import Assessment
 from bridge.core.invitation import Invitation, State
+from bridge.core.lifecycle import orders
+from bridge.core.lifecycle.decide import decide
+from bridge.core.lifecycle.events import (
+    ApplicationCreated,
+    CreateOutcomeUnknown,
+    ErasureRequested,
+    Event,
+    IdIssued,
+    ResultConfirmed,
+)
 from bridge.core.queueing import AttemptNote, GiveUp, TaskKind
 from bridge.service.task_handlers import LEASE_LIFE
 from bridge.store.connect import open_client
@@ -118,28 +128,26 @@ class Content:
         self.prefix = prefix
         self._count = 0
 
-    def invitation(
-        self, *events: lifecycle.Event, customer: str = "acme", at: datetime = NOW
-    ) -> Invitation:
+    def invitation(self, *events: Event, customer: str = "acme", at: datetime = NOW) -> Invitation:
         """Store one to which these events happened."""
         return asyncio.run(self._invitation(events, customer, at))
 
     def dead_letter(self, customer: str = "acme", since: datetime = NOW) -> Invitation:
         """Store a completed one whose notification was given up."""
         one = self.invitation(
-            lifecycle.ApplicationCreated(1, "ref-1", "https://equalture.example.com/1"),
+            ApplicationCreated(1, "ref-1", "https://equalture.example.com/1"),
             ISSUED,
-            lifecycle.ResultConfirmed(OTHER_REPORT),
+            ResultConfirmed(OTHER_REPORT),
             customer=customer,
         )
         asyncio.run(self._give_up(one, since))
         return one
 
     async def _invitation(
-        self, events: tuple[lifecycle.Event, ...], customer: str, at: datetime
+        self, events: tuple[Event, ...], customer: str, at: datetime
     ) -> Invitation:
         self._count += 1
-        step = lifecycle.open_invitation(
+        step = orders.open_invitation(
             invitation_id=ids.invitation_id(self._count % 16, f"{os.urandom(16).hex()}"),
             customer=customer,
             order_key=f"order-{self._count}",
@@ -159,7 +167,7 @@ class Content:
             for event in events:
                 known = await store.load(step.invitation.id)
                 assert known is not None
-                assert await store.commit(lifecycle.decide(known, event, POLICY, at))
+                assert await store.commit(decide(known, event, POLICY, at))
             stored = await store.load(step.invitation.id)
         assert stored is not None
         return stored
@@ -184,10 +192,10 @@ def content(config: Path, redis: RedisServer, tmp_path: Path) -> Content:
     return Content(redis.url, prefix)
 
 
-CREATED = lifecycle.ApplicationCreated(1, "ref-1", "https://equalture.example.com/1")
+CREATED = ApplicationCreated(1, "ref-1", "https://equalture.example.com/1")
 
 
-ISSUED = lifecycle.IdIssued("https://acme.softgarden.io/notify")
+ISSUED = IdIssued("https://acme.softgarden.io/notify")
 
 
 # -- what needs no Redis
@@ -318,9 +326,9 @@ def test_help() -> None:
 
 def test_invitations_list(config: Path, content: Content) -> None:
     """``invitations list`` is filtered by customer, state and unanswered creates, oldest first."""
-    done = content.invitation(CREATED, lifecycle.ResultConfirmed(OTHER_REPORT), at=NOW - 2 * DAY)
+    done = content.invitation(CREATED, ResultConfirmed(OTHER_REPORT), at=NOW - 2 * DAY)
     invited = content.invitation(CREATED, customer="globex", at=NOW - DAY)
-    lost = content.invitation(lifecycle.CreateOutcomeUnknown(1))
+    lost = content.invitation(CreateOutcomeUnknown(1))
 
     def listed(*arguments: str) -> list[str]:
         said = run("invitations", "list", *arguments, "--config", config, "--json")
@@ -370,7 +378,7 @@ def test_invitations_shared(config: Path, content: Content) -> None:
     """
     one, other = content.invitation(CREATED, at=NOW - DAY), content.invitation(CREATED)
     content.invitation(CREATED, customer="globex")
-    content.invitation(CREATED, lifecycle.ErasureRequested())
+    content.invitation(CREATED, ErasureRequested())
     said = run("invitations", "list", "--shared", "--config", config, "--json")
     assert said.code == 0
     assert [(row["id"], row["shared_with"]) for row in said.json] == [
@@ -385,7 +393,7 @@ def test_invitations_refresh_errors(config: Path, content: Content) -> None:
     """``invitations refresh`` of an unknown id, of a lost create and without Equalture is 1, and
     says why.
     """
-    lost = content.invitation(lifecycle.CreateOutcomeUnknown(1))
+    lost = content.invitation(CreateOutcomeUnknown(1))
     for an_id, why in (
         (AN_ID, AN_ID),
         (lost.id, "no application"),
@@ -485,7 +493,7 @@ def test_erase(config: Path, content: Content) -> None:
     assert shown["state"] == str(State.ERASED)
     owed = run("invitations", "list", "--owed", "--config", config, "--json").json
     assert [row["id"] for row in owed] == [one.id]
-    nothing_owed = content.invitation(lifecycle.CreateOutcomeUnknown(1))
+    nothing_owed = content.invitation(CreateOutcomeUnknown(1))
     assert run("erase", nothing_owed.id, "--config", config).code == 0
     assert run("erase", nothing_owed.id, "--config", config).code == 0
     for unknown in (AN_ID, "nonsense"):

@@ -20,8 +20,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from bridge.core import lifecycle
 from bridge.core.invitation import State
+from bridge.core.lifecycle.events import CreateOutcomeUnknown
 from bridge.store import embedded
 from tests.cli.test_commands import CREATED, Content, config, content, redis, run, write
 from tests.redis_servers import RedisServer
@@ -69,7 +69,7 @@ def test_erase_without_the_account(config: Path, content: Content, away: str) ->
     """``erase`` works for a customer without a usable file: at once here, said with 1 as owed,
     listed as such.
     """
-    one, clean = content.invitation(CREATED), content.invitation(lifecycle.CreateOutcomeUnknown(1))
+    one, clean = content.invitation(CREATED), content.invitation(CreateOutcomeUnknown(1))
     if away == "removed":
         (config / "customers" / "acme.yaml").unlink()
     else:

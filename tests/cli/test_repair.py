@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.core import lifecycle
+from bridge.core.lifecycle.events import ResultConfirmed
 from tests.cli.test_commands import CREATED, ISSUED, Content, config, content, redis, run  # noqa: F401
 from tests.core.build import OTHER_REPORT
 from tests.redis_servers import RedisServer
@@ -51,7 +51,7 @@ def test_quarantine(config: Path, content: Content, redis: RedisServer, prefix: 
 
 def test_reconcile(config: Path, content: Content, redis: RedisServer, prefix: str) -> None:  # noqa: F811
     """``reconcile --dry-run`` says what is lost and changes nothing; ``reconcile`` queues it again."""
-    one = content.invitation(CREATED, ISSUED, lifecycle.ResultConfirmed(OTHER_REPORT))
+    one = content.invitation(CREATED, ISSUED, ResultConfirmed(OTHER_REPORT))
     base = f"{prefix}:{{p{one.id[3]}}}:"
     lost = {"requeued": [f"{one.id}:notify"]}
     with redis.client() as client:

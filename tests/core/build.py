@@ -7,12 +7,13 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from bridge.core import lifecycle
 from bridge.core.assessment import Assessment, Trait
 from bridge.core.assessment import Result as TestResult
 from bridge.core.customers import AtsAccess, Customer, ProviderAccess, Secret
 from bridge.core.invitation import Invitation, State, Transition
-from bridge.core.lifecycle import (
+from bridge.core.lifecycle import orders
+from bridge.core.lifecycle.decide import decide as decide_with
+from bridge.core.lifecycle.events import (
     ApplicationCreated,
     AssessmentStarted,
     AttemptOpened,
@@ -22,10 +23,11 @@ from bridge.core.lifecycle import (
     Event,
     IdIssued,
     NoResultYet,
-    Policy,
+    ReportAccepted,
     ReportReceived,
     ResultConfirmed,
 )
+from bridge.core.lifecycle.policy import Policy
 from bridge.core.queueing import ScheduleTask, TaskKind
 
 NOW = datetime(2025, 6, 2, 9, 0, tzinfo=UTC)
@@ -47,7 +49,7 @@ CALLBACK = "https://acme.softgarden.io/notify"
 
 def opening(policy: Policy = POLICY) -> Transition:
     """The first move of an invitation, made at NOW."""
-    return lifecycle.open_invitation(
+    return orders.open_invitation(
         invitation_id="iv_7" + "a" * 24,
         customer="acme",
         order_key="order-1",
@@ -65,13 +67,15 @@ def after(*events: Event, at: datetime = NOW) -> Invitation:
     """A new invitation to which *events* happened, all at once."""
     invitation = opening().invitation
     for event in events:
-        invitation = lifecycle.decide(invitation, event, POLICY, at).invitation
+        invitation = decide(invitation, event, at).invitation
     return invitation
 
 
-def decide(invitation: Invitation, event: Event, at: datetime = NOW) -> Transition:
-    """``lifecycle.decide`` with the usual policy."""
-    return lifecycle.decide(invitation, event, POLICY, at)
+def decide(
+    invitation: Invitation, event: Event, at: datetime = NOW, policy: Policy = POLICY
+) -> Transition:
+    """``decide``, with the usual policy at the usual time."""
+    return decide_with(invitation, event, policy, at)
 
 
 def check(at: datetime) -> ScheduleTask:
@@ -104,10 +108,8 @@ UNISSUED = after(CREATED)
 STARTED = after(CREATED, ISSUED, AssessmentStarted(NOW))
 EXPIRED = replace(INVITED, state=State.EXPIRED, expired_at=DEADLINE)
 COMPLETED = after(CREATED, ISSUED, ResultConfirmed(REPORT))
-UNCONFIRMED = after(CREATED, ISSUED, ReportReceived(1, REPORT), lifecycle.ReportAccepted())
-LOST_BUT_COMPLETED = after(
-    CreateOutcomeUnknown(1), ReportReceived(1, REPORT), lifecycle.ReportAccepted()
-)
+UNCONFIRMED = after(CREATED, ISSUED, ReportReceived(1, REPORT), ReportAccepted())
+LOST_BUT_COMPLETED = after(CreateOutcomeUnknown(1), ReportReceived(1, REPORT), ReportAccepted())
 """Completed by the report of an attempt whose reference id was never learnt."""
 LOST_AND_EXPIRED = decide(UNCERTAIN, NoResultYet(), DEADLINE).invitation
 FAILED = after(CreateFailed(1, "upstream_refused"))

@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from bridge.core import lifecycle
 from bridge.core.assessment import Result
 from bridge.core.invitation import (
     OPEN,
@@ -17,19 +16,12 @@ from bridge.core.invitation import (
     Transition,
     UnverifiedReport,
 )
-from bridge.core.lifecycle import (
-    CONFIRMATION_DELAY,
-    LATE_WINDOW,
-    MIN_CHECK_DELAY,
-    NO_RESULT_TIMEOUT,
-    REPEAT_WINDOW,
-    STARTED_GRACE,
-    UNREACHABLE_TIMEOUT,
+from bridge.core.lifecycle import attempts, checks, orders, timing
+from bridge.core.lifecycle.checks import ApplyEvent, AskProvider, WaitUntil
+from bridge.core.lifecycle.events import (
     ApplicationAnonymised,
     ApplicationCreated,
     ApplicationShared,
-    ApplyEvent,
-    AskProvider,
     AssessmentStarted,
     AttemptOpened,
     CreateFailed,
@@ -38,14 +30,22 @@ from bridge.core.lifecycle import (
     Event,
     IdIssued,
     NoResultYet,
-    OrderMatch,
-    Policy,
     ProviderUnreachable,
     ReportAccepted,
     ReportReceived,
     ResultConfirmed,
     ResultRefreshed,
-    WaitUntil,
+)
+from bridge.core.lifecycle.orders import OrderMatch
+from bridge.core.lifecycle.policy import (
+    CONFIRMATION_DELAY,
+    LATE_WINDOW,
+    MIN_CHECK_DELAY,
+    NO_RESULT_TIMEOUT,
+    REPEAT_WINDOW,
+    STARTED_GRACE,
+    UNREACHABLE_TIMEOUT,
+    Policy,
 )
 from bridge.core.queueing import CancelTask, ScheduleTask, TaskKind
 from tests.core.build import (
@@ -393,7 +393,7 @@ def test_first_move_claims_the_order_and_queues_a_rescue() -> None:
 )
 def test_repeated_order(known: Invitation | None, at: datetime, expected: OrderMatch) -> None:
     """A repeated order is treated as the table of the architecture says."""
-    assert expected is lifecycle.match_order(known, POLICY, at)
+    assert expected is orders.match_order(known, POLICY, at)
 
 
 def test_repeated_order_after_completion_may_be_the_same() -> None:
@@ -401,23 +401,23 @@ def test_repeated_order_after_completion_may_be_the_same() -> None:
     never had a link.
     """
     policy = replace(POLICY, after_completed="same")
-    assert OrderMatch.SAME is lifecycle.match_order(COMPLETED, policy, NOW)
-    assert OrderMatch.SAME is lifecycle.match_order(
+    assert OrderMatch.SAME is orders.match_order(COMPLETED, policy, NOW)
+    assert OrderMatch.SAME is orders.match_order(
         decide(LOST_BUT_COMPLETED, ISSUED).invitation, policy, NOW
     )
-    assert OrderMatch.NEW is lifecycle.match_order(EXPIRED, policy, NOW)
+    assert OrderMatch.NEW is orders.match_order(EXPIRED, policy, NOW)
 
 
 def test_result_of_a_lost_answer_is_handed_out_with_its_own_id() -> None:
     """A repeat of an order whose answer got lost, and whose result is here, gets that invitation;
     afterwards a new one.
     """
-    assert OrderMatch.SAME is lifecycle.match_order(LOST_BUT_COMPLETED, POLICY, NOW)
-    assert OrderMatch.SAME is lifecycle.match_order(
+    assert OrderMatch.SAME is orders.match_order(LOST_BUT_COMPLETED, POLICY, NOW)
+    assert OrderMatch.SAME is orders.match_order(
         decide(LOST_AND_EXPIRED, ReportReceived(1, REPORT)).invitation, POLICY, NOW
     )
-    assert OrderMatch.NEW is lifecycle.match_order(LOST_AND_EXPIRED, POLICY, NOW)
-    assert OrderMatch.NEW is lifecycle.match_order(
+    assert OrderMatch.NEW is orders.match_order(LOST_AND_EXPIRED, POLICY, NOW)
+    assert OrderMatch.NEW is orders.match_order(
         decide(LOST_BUT_COMPLETED, ISSUED).invitation, POLICY, NOW
     )
 
@@ -426,9 +426,9 @@ def test_dead_link_is_not_handed_out_again() -> None:
     """A repeat after the deadline gets a new invitation, even before a CHECK has called the old one
     expired.
     """
-    assert OrderMatch.SAME is lifecycle.match_order(INVITED, POLICY, DEADLINE - SECOND)
-    assert OrderMatch.NEW is lifecycle.match_order(INVITED, POLICY, DEADLINE)
-    assert OrderMatch.SAME is lifecycle.match_order(STARTED, POLICY, DEADLINE)
+    assert OrderMatch.SAME is orders.match_order(INVITED, POLICY, DEADLINE - SECOND)
+    assert OrderMatch.NEW is orders.match_order(INVITED, POLICY, DEADLINE)
+    assert OrderMatch.SAME is orders.match_order(STARTED, POLICY, DEADLINE)
 
 
 def test_repeated_order_refreshes_only_the_callback() -> None:
@@ -484,7 +484,7 @@ def test_created_invites_until_the_deadline() -> None:
 def test_poll_is_never_later_than_the_deadline() -> None:
     """A slow poll does not make softgarden wait for EXPIRED beyond the deadline."""
     policy = Policy(link_life=HOUR, poll_every=DAY, create_bound=10 * SECOND)
-    step = lifecycle.decide(CREATING, CREATED, policy, NOW)
+    step = decide(CREATING, CREATED, NOW, policy)
     assert (check(NOW + HOUR),) == step.tasks
 
 
@@ -503,7 +503,7 @@ def test_created_without_link_fails_and_is_anonymised() -> None:
     step = decide(CREATING, ApplicationCreated(1, "reference-1", None))
     assert (State.FAILED, "upstream_broken") == (step.invitation.state, step.invitation.failure)
     assert (STOP, anonymise(NOW)) == step.tasks
-    assert ("reference-1",) == lifecycle.applications_to_anonymise(step.invitation)
+    assert ("reference-1",) == attempts.applications_to_anonymise(step.invitation)
 
 
 @pytest.mark.parametrize(
@@ -519,7 +519,7 @@ def test_late_created_lets_us_ask(record: Invitation, event: ApplicationCreated)
     step = decide(record, event, NOW + MINUTE)
     assert record.state is step.invitation.state
     assert (check(NOW + MINUTE),) == step.tasks
-    assert AskProvider("reference-1", record is LOST_BUT_COMPLETED) == lifecycle.next_check(
+    assert AskProvider("reference-1", record is LOST_BUT_COMPLETED) == checks.next_check(
         step.invitation, POLICY, NOW + MINUTE
     )
 
@@ -528,14 +528,14 @@ def test_late_created_of_a_confirmed_result_asks_nothing() -> None:
     """A confirmed completion learns the reference id and owes nothing."""
     record = decide(UNCERTAIN, ResultConfirmed(REPORT)).invitation
     step = decide(record, CREATED)
-    assert ("reference-1", ()) == (lifecycle.current_reference(step.invitation), step.tasks)
+    assert ("reference-1", ()) == (attempts.current_reference(step.invitation), step.tasks)
 
 
 def test_created_after_erasure_is_anonymised() -> None:
     """What a create in flight made for an erased candidate is anonymised at once."""
     step = decide(after(ErasureRequested()), CREATED)
     assert (State.ERASED, (anonymise(NOW),)) == (step.invitation.state, step.tasks)
-    assert ("reference-1",) == lifecycle.applications_to_anonymise(step.invitation)
+    assert ("reference-1",) == attempts.applications_to_anonymise(step.invitation)
 
 
 def test_created_told_twice_after_erasure_stays_anonymised() -> None:
@@ -552,7 +552,7 @@ def test_created_after_failure_is_anonymised() -> None:
     """
     step = decide(FAILED, CREATED)
     assert (State.FAILED, (anonymise(NOW),)) == (step.invitation.state, step.tasks)
-    assert ("reference-1",) == lifecycle.applications_to_anonymise(step.invitation)
+    assert ("reference-1",) == attempts.applications_to_anonymise(step.invitation)
 
 
 def test_orphan_is_anonymised_and_changes_nothing_else() -> None:
@@ -569,7 +569,7 @@ def test_orphan_is_anonymised_and_changes_nothing_else() -> None:
         step.invitation.assessment_url,
         step.invitation.live_attempt,
     )
-    assert ("reference-1",) == lifecycle.applications_to_anonymise(step.invitation)
+    assert ("reference-1",) == attempts.applications_to_anonymise(step.invitation)
 
 
 def test_orphan_without_link_is_an_orphan_all_the_same() -> None:
@@ -590,12 +590,12 @@ def test_attempt_that_died_beside_a_live_one_does_not_stop_the_checks() -> None:
     """A second attempt of which nobody reports is given up, and the polls for the first one go on."""
     step = decide(TWICE, CREATED)
     assert (check(GIVEN_UP),) == step.tasks
-    assert ApplyEvent(CreateOutcomeUnknown(2)) == lifecycle.next_check(
+    assert ApplyEvent(CreateOutcomeUnknown(2)) == checks.next_check(
         step.invitation, POLICY, GIVEN_UP
     )
     given_up = decide(step.invitation, CreateOutcomeUnknown(2), GIVEN_UP)
     assert (check(GIVEN_UP + POLICY.poll_every),) == given_up.tasks
-    assert AskProvider("reference-1") == lifecycle.next_check(given_up.invitation, POLICY, GIVEN_UP)
+    assert AskProvider("reference-1") == checks.next_check(given_up.invitation, POLICY, GIVEN_UP)
 
 
 def test_sure_failure_frees_the_order() -> None:
@@ -619,7 +619,7 @@ def test_report_waiting_for_a_second_attempt_is_looked_into_when_that_fails() ->
     record = decide(TWICE, ReportReceived(1, REPORT)).invitation
     step = decide(record, CreateFailed(2, "upstream_refused"))
     assert (check(NOW),) == step.tasks
-    assert ApplyEvent(ReportAccepted()) == lifecycle.next_check(step.invitation, POLICY, NOW)
+    assert ApplyEvent(ReportAccepted()) == checks.next_check(step.invitation, POLICY, NOW)
 
 
 def test_late_failure_of_the_first_attempt_keeps_the_rescue_of_the_second() -> None:
@@ -651,7 +651,7 @@ def test_unknown_outcome_waits_for_the_deadline() -> None:
     """With an unknown outcome and nothing to ask about, the next look is at the deadline."""
     step = decide(CREATING, CreateOutcomeUnknown(1), NOW + SECOND)
     assert (State.UNCERTAIN, (check(DEADLINE),)) == (step.invitation.state, step.tasks)
-    assert WaitUntil(DEADLINE) == lifecycle.next_check(step.invitation, POLICY, NOW)
+    assert WaitUntil(DEADLINE) == checks.next_check(step.invitation, POLICY, NOW)
 
 
 def test_unknown_outcome_after_a_report_is_checked_at_once() -> None:
@@ -862,7 +862,23 @@ def test_question(record: Invitation, at: datetime, expected: object) -> None:
     """A CHECK waits for a create, asks about the attempt that counts, acts where nothing can be
     asked, and ends.
     """
-    assert expected == lifecycle.next_check(record, POLICY, at)
+    assert expected == checks.next_check(record, POLICY, at)
+
+
+@pytest.mark.parametrize(
+    ("record", "at", "expected"),
+    [
+        (INVITED, DEADLINE - SECOND, True),
+        (INVITED, DEADLINE, False),
+        (STARTED, DEADLINE, True),
+        (UNCERTAIN, NOW, False),
+        (EXPIRED, NOW, False),
+        (COMPLETED, NOW, False),
+    ],
+)
+def test_who_may_still_be_led_to_the_test(record: Invitation, at: datetime, expected: bool) -> None:
+    """A candidate may start while the invitation is open, has a link, and is not past its end."""
+    assert expected is checks.can_be_started(record, POLICY, at)
 
 
 @pytest.mark.parametrize(
@@ -898,7 +914,7 @@ def test_reference_of(record: Invitation, expected: str | None) -> None:
     """The application that counts is the one reported on, else the live one; a report is never
     sought in another one.
     """
-    assert expected == lifecycle.current_reference(record)
+    assert expected == attempts.current_reference(record)
 
 
 def test_report_on_an_anonymised_orphan_counts_as_it_is() -> None:
@@ -911,7 +927,7 @@ def test_report_on_an_anonymised_orphan_counts_as_it_is() -> None:
         ApplicationAnonymised("reference-1"),
     )
     reported = decide(record, ReportReceived(1, REPORT)).invitation
-    assert ApplyEvent(ReportAccepted()) == lifecycle.next_check(reported, POLICY, NOW)
+    assert ApplyEvent(ReportAccepted()) == checks.next_check(reported, POLICY, NOW)
 
 
 @pytest.mark.parametrize(
@@ -959,7 +975,7 @@ def test_patience_ends(record: Invitation, at: datetime, expected: datetime | No
     """Waiting for a silent provider ends with the patience for a report, or shortly after the
     deadline.
     """
-    assert expected == lifecycle.unreachable_timeout_at(record, POLICY, at)
+    assert expected == timing.unreachable_timeout_at(record, POLICY, at)
 
 
 # ----------------------------------------------------------------------------------------------------- completions
@@ -1193,7 +1209,7 @@ def test_refused_order_leaves_nothing_of_the_candidate() -> None:
     made = decide(CREATING, ApplicationCreated(1, "reference-1", None)).invitation
     forgotten = decide(made, ApplicationAnonymised("reference-1")).invitation
     assert [None] == [attempt.reference_id for attempt in forgotten.attempts]
-    assert () == lifecycle.applications_to_anonymise(forgotten)
+    assert () == attempts.applications_to_anonymise(forgotten)
 
 
 # ------------------------------------------------------------------------------------------------------- refreshes
@@ -1236,11 +1252,11 @@ def test_application_of_both_attempts_is_no_orphan() -> None:
     """Where a late answer names the live application, nothing is to be anonymised, and an erasure
     does it once.
     """
-    assert () == lifecycle.applications_to_anonymise(SHARED)
+    assert () == attempts.applications_to_anonymise(SHARED)
     assert [CreateOutcome.CREATED, CreateOutcome.CREATED] == [
         attempt.outcome for attempt in SHARED.attempts
     ]
-    assert ("reference-2",) == lifecycle.applications_to_anonymise(
+    assert ("reference-2",) == attempts.applications_to_anonymise(
         decide(SHARED, ErasureRequested()).invitation
     )
 
@@ -1266,7 +1282,7 @@ def test_who_holds_an_application(record: Invitation, reference_id: str, expecte
     """A living invitation holds its applications, but for orphans; erased and failed ones hold
     nothing.
     """
-    assert expected is lifecycle.uses_application(record, reference_id)
+    assert expected is attempts.uses_application(record, reference_id)
 
 
 @pytest.mark.parametrize(
@@ -1277,7 +1293,7 @@ def test_who_holds_an_application(record: Invitation, reference_id: str, expecte
 def test_debt_passes_to_the_other_holder(record: Invitation, reference_id: str) -> None:
     """What another living invitation holds is owed by this one no more, and forgotten."""
     one = decide(record, ApplicationShared(reference_id)).invitation
-    assert () == lifecycle.applications_to_anonymise(one)
+    assert () == attempts.applications_to_anonymise(one)
     assert reference_id not in [attempt.reference_id for attempt in one.attempts]
 
 
@@ -1362,7 +1378,7 @@ def test_expiry_with_a_create_under_way_leaves_its_rescue() -> None:
     """An expiry never takes away the check that a create under way, and a hint about it, wait for."""
     record = decide(TWICE, ReportReceived(2, None)).invitation
     short = replace(POLICY, link_life=SECOND)
-    step = lifecycle.decide(record, NoResultYet(), short, NOW + SECOND)
+    step = decide(record, NoResultYet(), NOW + SECOND, short)
     assert State.EXPIRED is step.invitation.state
     assert TaskKind.CHECK in [task.kind for task in step.tasks if not isinstance(task, CancelTask)]
 
@@ -1389,7 +1405,7 @@ def test_late_completion_is_looked_for_during_a_day(record: Invitation, end: dat
 def test_slow_poll_still_looks_for_a_late_completion_in_time() -> None:
     """With polls further apart than a day, the look after an expiry comes after a day all the same."""
     policy = replace(POLICY, poll_every=timedelta(days=3))
-    step = lifecycle.decide(INVITED, NoResultYet(), policy, DEADLINE)
+    step = decide(INVITED, NoResultYet(), DEADLINE, policy)
     assert check(DEADLINE + LATE_WINDOW) in step.tasks
 
 
@@ -1441,7 +1457,7 @@ def test_erasure_cancels_all_but_what_is_owed_to_the_candidate(
 )
 def test_to_anonymise(record: Invitation, expected: tuple[str, ...]) -> None:
     """A tombstone owes all its applications, an open invitation its orphans, and nothing twice."""
-    assert expected == lifecycle.applications_to_anonymise(record)
+    assert expected == attempts.applications_to_anonymise(record)
 
 
 def test_anonymised_tombstone_forgets_the_reference() -> None:
@@ -1450,7 +1466,7 @@ def test_anonymised_tombstone_forgets_the_reference() -> None:
     assert [(True, None)] == [
         (attempt.anonymised, attempt.reference_id) for attempt in one.attempts
     ]
-    assert () == lifecycle.applications_to_anonymise(one)
+    assert () == attempts.applications_to_anonymise(one)
 
 
 def test_anonymised_orphan_is_told_from_a_lost_attempt() -> None:

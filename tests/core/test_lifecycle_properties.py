@@ -7,14 +7,13 @@ from datetime import datetime, timedelta
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.core import lifecycle
 from bridge.core.invitation import OPEN, Invitation, State, Transition
-from bridge.core.lifecycle import (
-    UNREACHABLE_TIMEOUT,
+from bridge.core.lifecycle import attempts, checks, timing
+from bridge.core.lifecycle.checks import ApplyEvent, AskProvider, WaitUntil
+from bridge.core.lifecycle.decide import decide
+from bridge.core.lifecycle.events import (
     ApplicationAnonymised,
     ApplicationCreated,
-    ApplyEvent,
-    AskProvider,
     AssessmentStarted,
     AttemptOpened,
     CreateFailed,
@@ -23,14 +22,13 @@ from bridge.core.lifecycle import (
     Event,
     IdIssued,
     NoResultYet,
-    Policy,
     ProviderUnreachable,
     ReportAccepted,
     ReportReceived,
     ResultConfirmed,
     ResultRefreshed,
-    WaitUntil,
 )
+from bridge.core.lifecycle.policy import UNREACHABLE_TIMEOUT, Policy
 from bridge.core.queueing import ScheduleTask, TaskKind
 from tests.core.build import DAY, HOUR, MINUTE, NOW, OTHER_REPORT, REPORT, SECOND, opening
 
@@ -87,7 +85,7 @@ class World:
         self.refreshed += isinstance(event, ResultRefreshed)
         number = getattr(event, "attempt", 1)
         if number <= len(self.record.attempts):
-            self._commit(lifecycle.decide(self.record, event, self.policy, self.now))
+            self._commit(decide(self.record, event, self.policy, self.now))
 
     def check(self, answer: Event, meanwhile: Sequence[Event] = ()) -> None:
         """A worker performs the CHECK that is due; other events happen between its question and the
@@ -96,7 +94,7 @@ class World:
         if self.queue.get(TaskKind.CHECK, self.now + SECOND) > self.now:
             return
         asked = self.record
-        question = lifecycle.next_check(asked, self.policy, self.now)
+        question = checks.next_check(asked, self.policy, self.now)
         del self.queue[TaskKind.CHECK]
         self.leased = True
         for event in meanwhile:
@@ -109,7 +107,7 @@ class World:
             case AskProvider():
                 self.happen(answer)
                 if isinstance(answer, ProviderUnreachable) and self.record.state is asked.state:
-                    ends = lifecycle.unreachable_timeout_at(self.record, self.policy, self.now)
+                    ends = timing.unreachable_timeout_at(self.record, self.policy, self.now)
                     self._again(min(self.now + HOUR, ends or self.now + HOUR))
         self.leased = False
 
@@ -266,9 +264,9 @@ def test_reference_ids_of_a_tombstone_are_all_to_anonymise(world: World) -> None
         for attempt in world.record.attempts
         if attempt.reference_id is not None
     )
-    assert known == lifecycle.applications_to_anonymise(world.record)
+    assert known == attempts.applications_to_anonymise(world.record)
     assert not known or TaskKind.ANONYMISE in world.queue
-    step = lifecycle.decide(world.record, ErasureRequested(), world.policy, world.now)
+    step = decide(world.record, ErasureRequested(), world.policy, world.now)
     assert step.expires == (not known)
 
 
@@ -365,7 +363,7 @@ def test_confirmation_follows_once_the_provider_answers(world: World, number: in
     if number > len(world.record.attempts) or world.record.state not in OPEN | {State.EXPIRED}:
         return
     world.happen(ReportReceived(number, REPORT))
-    askable = lifecycle.current_reference(world.record) is not None
+    askable = attempts.current_reference(world.record) is not None
     world.go_on(ResultConfirmed(OTHER_REPORT))
     assert State.COMPLETED is world.record.state
     assert world.record.confirmed or not askable

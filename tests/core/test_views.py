@@ -15,7 +15,7 @@ from bridge.core.customers import (
 )
 from bridge.core.invitation import Invitation, State
 from bridge.core.invitation_view import InvitationView
-from bridge.core.lifecycle import ApplicationAnonymised, ReportAccepted, ReportReceived
+from bridge.core.lifecycle.events import ApplicationAnonymised, ReportAccepted, ReportReceived
 from bridge.core.links import LinkSigner
 from tests.core.build import (
     COMPLETED,

@@ -13,7 +13,7 @@ from structlog.typing import EventDict
 
 from bridge.core.assessment import Progress, Result
 from bridge.core.invitation import Invitation, State
-from bridge.core.lifecycle import LATE_WINDOW, NO_RESULT_TIMEOUT
+from bridge.core.lifecycle.policy import LATE_WINDOW, NO_RESULT_TIMEOUT
 from bridge.core.queueing import TaskKind
 from bridge.errors import ContractBroken, Refused, StoreUnavailable, Unavailable
 from bridge.service.status_words import UNPRINTABLE, WORDS_LIMIT

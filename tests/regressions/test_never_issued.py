@@ -11,7 +11,7 @@ import pytest
 
 from bridge.core import invitation_view
 from bridge.core.invitation import Invitation, State
-from bridge.core.lifecycle import IdIssued
+from bridge.core.lifecycle.events import IdIssued
 from bridge.core.links import LinkSigner
 from bridge.core.queueing import TaskKind
 from bridge.errors import OutcomeUnknown, StoreUnavailable, UnknownInvitation

@@ -33,7 +33,7 @@ from bridge.core.customers import (
     Secret,
 )
 from bridge.core.invitation import Invitation, State
-from bridge.core.lifecycle import ReportReceived
+from bridge.core.lifecycle.events import ReportReceived
 from bridge.core.links import LinkSigner
 from bridge.core.queueing import Lease, NotificationResponse, TaskKind
 from bridge.ports import AssessmentProvider, Notifier

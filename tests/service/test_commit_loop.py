@@ -9,7 +9,7 @@ import pytest
 
 from bridge.core.assessment import Result
 from bridge.core.invitation import Invitation, State, Transition
-from bridge.core.lifecycle import ReportReceived
+from bridge.core.lifecycle.events import ReportReceived
 from bridge.errors import Busy, StoreUnavailable, UnknownInvitation
 from bridge.service.commit_loop import CHANGE_TIMEOUT, CommitLoop
 from tests.service.fakes import ACME, RESULT, World, settled, until

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from bridge.core.assessment import PublicLink
-from bridge.core.lifecycle import ErasureRequested
+from bridge.core.lifecycle.events import ErasureRequested
 from bridge.core.links import LinkSigner as Signer
 from bridge.errors import Gone, Unavailable, UnknownInvitation
 from bridge.service.link_access import LINK_CACHE_TIME, LinkAccess

@@ -10,7 +10,7 @@ import pytest
 from bridge.core.assessment import Result, Trait
 from bridge.core.customers import ResultPolicy
 from bridge.core.invitation import Invitation, State
-from bridge.core.lifecycle import ErasureRequested
+from bridge.core.lifecycle.events import ErasureRequested
 from bridge.errors import OutcomeUnknown, Unavailable, UnknownInvitation
 from bridge.service.result_refresh import ResultRefresh
 from tests.service.fakes import ACME, RESULT, World

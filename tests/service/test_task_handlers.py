@@ -11,7 +11,8 @@ from structlog.typing import EventDict
 from bridge.core.assessment import Result
 from bridge.core.callback_urls import CallbackUrlPolicy
 from bridge.core.invitation import State
-from bridge.core.lifecycle import UNREACHABLE_TIMEOUT, ErasureRequested
+from bridge.core.lifecycle.events import ErasureRequested
+from bridge.core.lifecycle.policy import UNREACHABLE_TIMEOUT
 from bridge.core.queueing import DeadLetter, NotificationResponse, TaskKind
 from bridge.errors import (
     CircuitOpen,

@@ -22,7 +22,8 @@ from bridge.core.invitation import (
     State,
     Transition,
 )
-from bridge.core.lifecycle import ApplicationAnonymised, decide
+from bridge.core.lifecycle.decide import decide
+from bridge.core.lifecycle.events import ApplicationAnonymised
 from bridge.core.queueing import (
     AttemptNote,
     CancelTask,

@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.core import lifecycle
 from bridge.core.invitation import State
+from bridge.core.lifecycle.decide import decide
+from bridge.core.lifecycle.events import AssessmentStarted, ErasureRequested
 from bridge.core.queueing import Done, TaskKind
 from bridge.store.reconciliation import Reconciliation
 from bridge.store.redis_access import RedisAccess
@@ -84,8 +85,8 @@ async def test_records_are_changed(backend: Backend) -> None:
     assert known is not None
     found = await backend.invitations.find_order(3, known.order_key)
     assert found == known
-    for event in (lifecycle.AssessmentStarted(NOW), lifecycle.ErasureRequested()):
-        assert await backend.invitations.commit(lifecycle.decide(known, event, POLICY, NOW))
+    for event in (AssessmentStarted(NOW), ErasureRequested()):
+        assert await backend.invitations.commit(decide(known, event, POLICY, NOW))
         known = await backend.invitations.load(MADE["invited"])
         assert known is not None
     assert known.state is State.ERASED

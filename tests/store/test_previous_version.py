@@ -13,8 +13,9 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from bridge.core import lifecycle
 from bridge.core.invitation import Invitation
+from bridge.core.lifecycle.decide import decide
+from bridge.core.lifecycle.events import ErasureRequested
 from bridge.core.queueing import AttemptNote, Done, Lease, TaskKind
 from bridge.store.encryption import KeyRing
 from bridge.store.invitation_store import RedisInvitations
@@ -207,7 +208,7 @@ async def test_side_notes_are_understood(store: Store) -> None:
 async def test_records_are_changed(store: Store, name: str) -> None:
     """A record of the older version goes on: its candidate is deleted, and its order is free."""
     known = await store.load(name)
-    deleted = lifecycle.decide(known, lifecycle.ErasureRequested(), POLICY, NOW)
+    deleted = decide(known, ErasureRequested(), POLICY, NOW)
     assert await store.invitations.commit(deleted)
     assert (await store.load(name)).application_id == ""
     assert await store.invitations.find_order(int(known.id[3], 16), known.order_key) is None

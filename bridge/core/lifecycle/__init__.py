@@ -1,0 +1,31 @@
+"""The life of an invitation, decided: what an event makes of a record, and when to look again.
+
+Nothing here does I/O or reads a clock. In the order in which to read it:
+
+==================  ===============================================================================
+``events``          What can happen.
+``policy``          Every duration and setting that decisions depend on.
+``attempts``        Questions about creates and the applications that they made.
+``reports``         Questions about a callback's report that nobody has confirmed yet.
+``timing``          Deadline, end, and every reason to look again in one table.
+``checks``          What a CHECK has to find out now.
+``orders``          What an order gets: the invitation that exists, another attempt, or a new one.
+``decide``          ``decide(invitation, event, policy, now) -> Transition``, the only place where
+                    an invitation changes; by ``creates``, ``completion`` and ``tombstone``.
+==================  ===============================================================================
+
+All states and transitions are drawn in ``.github/STATES.md``, which a test compares with what
+``decide`` does. States only move forward, and ``completed_at`` is set once.
+
+A report on an open or expired invitation completes it: by the provider's own result, confirmed; by
+itself, unconfirmed, once the provider was unreachable for ``UNREACHABLE_TIMEOUT``, had no result
+for ``NO_RESULT_TIMEOUT`` or at the end, or cannot be asked about it. An invitation never expires
+with a report that nothing refuted.
+
+The ATS is notified of COMPLETED and EXPIRED if it has the id, else as soon as it gets it. A create
+is never repeated by itself: only a new order of the ATS opens another attempt.
+
+A CHECK runs while other events come in, and ends when it has been decided on. So every event that
+leaves an invitation open, or leaves a report to be looked into, queues a CHECK; none relies on one
+that was queued before.
+"""

@@ -1,0 +1,91 @@
+"""Questions about the attempts of an invitation and the applications that they made."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from bridge.core.invitation import Attempt, CreateOutcome, Invitation, State
+from bridge.core.lifecycle.policy import Policy
+
+
+def pending_attempt(invitation: Invitation) -> Attempt | None:
+    """The attempt whose create may still be under way: only ever the last one."""
+    last = invitation.attempts[-1] if invitation.attempts else None
+    return last if last is not None and last.outcome is CreateOutcome.PENDING else None
+
+
+def create_in_progress(invitation: Invitation, policy: Policy, now: datetime) -> bool:
+    """Whether a create call may still be on its way, so that its outcome will be known soon."""
+    pending = pending_attempt(invitation)
+    return pending is not None and now < pending.started_at + policy.create_bound
+
+
+def attempt_of(invitation: Invitation, number: int) -> Attempt:
+    """The attempt of this number, counted from 1."""
+    return invitation.attempts[number - 1]
+
+
+def with_outcome(
+    invitation: Invitation, number: int, outcome: CreateOutcome, reference_id: str | None = None
+) -> Invitation:
+    """The invitation once the outcome of this attempt is known."""
+    changed = replace(attempt_of(invitation, number), outcome=outcome, reference_id=reference_id)
+    attempts = (*invitation.attempts[: number - 1], changed, *invitation.attempts[number:])
+    return replace(invitation, attempts=attempts)
+
+
+def current_reference(invitation: Invitation) -> str | None:
+    """The provider's id of the application to ask about: the one reported on, else the one whose
+    link the ATS got.
+
+    None where nothing can be asked: the create's answer was lost, or the orphan is anonymised. A
+    report that says what the result is belongs to its own attempt and is never looked for in
+    another application; one that does not say so is.
+    """
+    ids = {
+        attempt.number: None if attempt.anonymised else attempt.reference_id
+        for attempt in invitation.attempts
+    }
+    unverified, live = invitation.unverified_report, ids.get(invitation.live_attempt)
+    if unverified is None:
+        return live
+    reported = ids[unverified.attempt]
+    return reported if unverified.report is not None else reported or live
+
+
+def can_be_asked(invitation: Invitation) -> bool:
+    """Whether there is, or may be in a moment, an application to ask the provider about."""
+    return current_reference(invitation) is not None or pending_attempt(invitation) is not None
+
+
+def applications_to_anonymise(invitation: Invitation) -> tuple[str, ...]:
+    """Reference ids that the provider still has to anonymise: all of an erased or failed
+    invitation, else the orphans.
+    """
+    reference_ids = (
+        attempt.reference_id
+        for attempt in invitation.attempts
+        if must_be_anonymised(invitation, attempt)
+    )
+    return tuple(dict.fromkeys(one for one in reference_ids if one is not None))
+
+
+def uses_application(invitation: Invitation, reference_id: str) -> bool:
+    """Whether the invitation would lose something if this application were anonymised."""
+    living = invitation.state not in (State.ERASED, State.FAILED)
+    return living and any(
+        attempt.reference_id == reference_id
+        and not attempt.anonymised
+        and not must_be_anonymised(invitation, attempt)
+        for attempt in invitation.attempts
+    )
+
+
+def must_be_anonymised(invitation: Invitation, attempt: Attempt) -> bool:
+    """Whether the provider still has to anonymise the application of this attempt."""
+    if attempt.reference_id is None or attempt.anonymised:
+        return False
+    return (
+        invitation.state in (State.ERASED, State.FAILED) or attempt.outcome is CreateOutcome.ORPHAN
+    )

@@ -1,0 +1,71 @@
+"""What a CHECK has to find out, and what a candidate may still do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from bridge.core.invitation import OPEN, Invitation
+from bridge.core.lifecycle.attempts import current_reference, pending_attempt
+from bridge.core.lifecycle.events import CreateOutcomeUnknown, Event, NoResultYet, ReportAccepted
+from bridge.core.lifecycle.policy import Policy
+from bridge.core.lifecycle.reports import is_unsettled, waiting_report
+from bridge.core.lifecycle.timing import end
+
+
+@dataclass(frozen=True, slots=True)
+class AskProvider:
+    """Ask the provider about this application; *with_result*: for its result whatever its status.
+
+    Of all status words only "completed" is documented; where there is a report, only the result
+    itself decides.
+    """
+
+    reference_id: str
+    with_result: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyEvent:
+    """Nothing to ask: this event follows from the record and the time alone."""
+
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class WaitUntil:
+    """Look again at this time."""
+
+    until: datetime
+
+
+def next_check(
+    invitation: Invitation, policy: Policy, now: datetime
+) -> AskProvider | ApplyEvent | WaitUntil | None:
+    """What a CHECK has to do now; None: nothing any more."""
+    if not is_unsettled(invitation):
+        return None
+    pending = pending_attempt(invitation)
+    if pending is not None:
+        lost_at = pending.started_at + policy.create_bound
+        if now < lost_at:
+            return WaitUntil(lost_at)
+        return ApplyEvent(CreateOutcomeUnknown(pending.number))
+    reference_id = current_reference(invitation)
+    if reference_id is not None:
+        return AskProvider(reference_id, with_result=invitation.unverified_report is not None)
+    if waiting_report(invitation) is not None:
+        return ApplyEvent(ReportAccepted())
+    if invitation.state in OPEN:
+        ends_at = end(invitation, policy)
+        return WaitUntil(ends_at) if now < ends_at else ApplyEvent(NoResultYet())
+    return None
+
+
+def can_be_started(invitation: Invitation, policy: Policy, now: datetime) -> bool:
+    """Whether the candidate may still be sent to the test: open, with a link, and not past its end."""
+    return (
+        invitation.state in OPEN
+        and invitation.assessment_url is not None
+        and now < end(invitation, policy)
+    )

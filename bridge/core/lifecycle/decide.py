@@ -1,0 +1,75 @@
+"""``decide``: the only place where an invitation changes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, TypeVar
+
+from bridge.core.invitation import Invitation, State, Transition
+from bridge.core.lifecycle import completion, creates, events, tombstone
+from bridge.core.lifecycle.attempts import applications_to_anonymise
+from bridge.core.lifecycle.events import Event
+from bridge.core.lifecycle.policy import Policy
+from bridge.core.queueing import ScheduleTask, TaskKind
+
+_E = TypeVar("_E", bound=Event)
+_Handler = Callable[[Invitation, Any, Policy, datetime], Transition]
+
+
+def _on(
+    event: type[_E], handler: Callable[[Invitation, _E, Policy, datetime], Transition]
+) -> tuple[type, _Handler]:
+    """A row of the table; the type checker compares the event with what its handler takes."""
+    return event, handler
+
+
+HANDLERS: Mapping[type, _Handler] = dict(
+    (
+        _on(events.AttemptOpened, creates.attempt_opened),
+        _on(events.ApplicationCreated, creates.application_created),
+        _on(events.CreateFailed, creates.create_failed),
+        _on(events.CreateOutcomeUnknown, creates.create_outcome_unknown),
+        _on(events.IdIssued, creates.id_issued),
+        _on(events.AssessmentStarted, completion.assessment_started),
+        _on(events.ReportReceived, completion.report_received),
+        _on(events.ResultConfirmed, completion.result_confirmed),
+        _on(events.ResultRefreshed, completion.result_refreshed),
+        _on(events.NoResultYet, completion.no_result_yet),
+        _on(events.ProviderUnreachable, completion.provider_unreachable),
+        _on(events.ReportAccepted, completion.report_accepted),
+        _on(events.ErasureRequested, tombstone.erasure_requested),
+        _on(events.ApplicationAnonymised, tombstone.application_anonymised),
+        _on(events.ApplicationShared, tombstone.application_shared),
+    )
+)
+
+
+def decide(invitation: Invitation, event: Event, policy: Policy, now: datetime) -> Transition:
+    """What *event* makes of *invitation*: for every state and event, without I/O.
+
+    An event that changes nothing gives back the same record, and no tasks unless one has to be
+    queued or cancelled all the same.
+    """
+    transition = _prioritised(HANDLERS[type(event)](invitation, event, policy, now))
+    # What the provider still has to anonymise must not be forgotten, however long that takes.
+    expires = not applications_to_anonymise(transition.invitation)
+    transition = replace(transition, expires=expires)
+    if transition.invitation == invitation:
+        return transition
+    return replace(transition, invitation=replace(transition.invitation, updated_at=now))
+
+
+def _prioritised(transition: Transition) -> Transition:
+    """The check of a report, and the notification of a result, go ahead of the customer's backlog."""
+    urgent = {
+        TaskKind.CHECK: transition.invitation.unverified_report is not None,
+        TaskKind.NOTIFY: transition.invitation.state is State.COMPLETED,
+        TaskKind.ANONYMISE: False,
+    }
+    tasks = (
+        replace(task, urgent=urgent[task.kind]) if isinstance(task, ScheduleTask) else task
+        for task in transition.tasks
+    )
+    return replace(transition, tasks=tuple(tasks))

@@ -1,0 +1,143 @@
+"""What can happen to an invitation: every event that ``decide`` knows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from bridge.core.assessment import Result
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptOpened:
+    """The ATS repeated an order whose create has an unknown outcome, so another create is sent."""
+
+    secret_digest: str
+    callback: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationCreated:
+    """The provider made the application; *assessment_url* None: it broke its contract."""
+
+    attempt: int
+    reference_id: str
+    assessment_url: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CreateFailed:
+    """The application was certainly not made; *code* is the error's."""
+
+    attempt: int
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class CreateOutcomeUnknown:
+    """Nobody knows whether the application was made."""
+
+    attempt: int
+
+
+@dataclass(frozen=True, slots=True)
+class IdIssued:
+    """The ATS is given the id, in an answer that follows this commit; *callback* is its URL to
+    notify.
+
+    An answer that is then lost counts as given: nobody can tell.
+    """
+
+    callback: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReportReceived:
+    """A callback, made with the secret of *attempt*, says that there is a result.
+
+    *report* is None where it does not say (readably) what the result is.
+    """
+
+    attempt: int
+    report: Result | None
+
+
+@dataclass(frozen=True, slots=True)
+class AssessmentStarted:
+    """The candidate began at this time."""
+
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ResultConfirmed:
+    """The provider itself, asked with our credentials, gave this result."""
+
+    result: Result
+
+
+@dataclass(frozen=True, slots=True)
+class ResultRefreshed:
+    """An operator had the provider asked again: this result replaces even a confirmed one.
+
+    *shown*: the ATS shows something else of it than before.
+    """
+
+    result: Result
+    shown: bool
+
+
+@dataclass(frozen=True, slots=True)
+class NoResultYet:
+    """The provider itself says that it has no result, or there is nothing to ask it about."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderUnreachable:
+    """The provider was asked and gave no usable answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReportAccepted:
+    """The report cannot be verified, since there is nothing to ask about: it counts as it is."""
+
+
+@dataclass(frozen=True, slots=True)
+class ErasureRequested:
+    """The ATS or an operator wants the candidate's data deleted."""
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationAnonymised:
+    """The provider has anonymised this application."""
+
+    reference_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApplicationShared:
+    """Another living invitation uses this application too, so it must not be anonymised now.
+
+    The erasure of that invitation will have it anonymised: the last one to be erased does it.
+    """
+
+    reference_id: str
+
+
+Event = (
+    AttemptOpened
+    | ApplicationCreated
+    | CreateFailed
+    | CreateOutcomeUnknown
+    | IdIssued
+    | ReportReceived
+    | AssessmentStarted
+    | ResultConfirmed
+    | ResultRefreshed
+    | NoResultYet
+    | ProviderUnreachable
+    | ReportAccepted
+    | ErasureRequested
+    | ApplicationAnonymised
+    | ApplicationShared
+)

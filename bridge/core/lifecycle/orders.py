@@ -1,0 +1,82 @@
+"""What an order of the ATS gets: the invitation that exists, another attempt, or a new one."""
+
+from __future__ import annotations
+
+import enum
+from datetime import datetime
+
+from bridge.core.assessment import Assessment
+from bridge.core.invitation import Attempt, Invitation, OrderChange, State, Transition
+from bridge.core.lifecycle.attempts import create_in_progress
+from bridge.core.lifecycle.policy import Policy
+from bridge.core.lifecycle.reports import waiting_report
+from bridge.core.lifecycle.timing import end
+from bridge.core.queueing import ScheduleTask, TaskKind
+
+
+class OrderMatch(enum.StrEnum):
+    """What to do with an order, given the latest invitation of the same order."""
+
+    NEW = "new"
+    """Open another invitation."""
+    SAME = "same"
+    """Give the invitation that exists."""
+    WAIT = "wait"
+    """Somebody is creating: wait for the outcome."""
+    RETRY = "retry"
+    """The outcome of the create is unknown: open another attempt."""
+
+
+def match_order(known: Invitation | None, policy: Policy, now: datetime) -> OrderMatch:
+    """How to treat an order whose latest invitation is *known*."""
+    if known is None:
+        return OrderMatch.NEW
+    if known.state in (State.CREATING, State.UNCERTAIN):
+        return OrderMatch.WAIT if create_in_progress(known, policy, now) else OrderMatch.RETRY
+    if known.state in (State.INVITED, State.STARTED):
+        # Past its end it is as good as expired, even where no CHECK has said so yet: its link is
+        # dead.
+        return OrderMatch.SAME if now < end(known, policy) else OrderMatch.NEW
+    completed = known.state is State.COMPLETED
+    if not known.issued and (completed or waiting_report(known) is not None):
+        # The answer to this order got lost and a result came in. Only under the id of this
+        # invitation can the ATS ever get to that result.
+        return OrderMatch.SAME
+    if completed and policy.after_completed == "same":
+        return OrderMatch.SAME
+    return OrderMatch.NEW
+
+
+def open_invitation(
+    *,
+    invitation_id: str,
+    customer: str,
+    order_key: str,
+    application_id: str,
+    test: Assessment,
+    callback: str,
+    secret_digest: str,
+    replaces: str | None,
+    policy: Policy,
+    now: datetime,
+) -> Transition:
+    """The first transition: it claims the order, and queues a CHECK that takes over should this
+    process die in the create.
+    """
+    invitation = Invitation(
+        id=invitation_id,
+        customer=customer,
+        order_key=order_key,
+        application_id=application_id,
+        test_id=test.id,
+        test_name=test.name,
+        duration=test.duration,
+        state=State.CREATING,
+        created_at=now,
+        updated_at=now,
+        attempts=(Attempt(number=1, secret_digest=secret_digest, started_at=now),),
+        callback=callback,
+        replaces=replaces,
+    )
+    rescue = ScheduleTask(TaskKind.CHECK, now + policy.create_bound)
+    return Transition(invitation, (rescue,), OrderChange.CLAIM, replaces, order_key)

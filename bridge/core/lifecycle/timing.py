@@ -1,0 +1,138 @@
+"""When an invitation ends, and when it is looked at next.
+
+All reasons for a CHECK stand in one table, ``check_reasons``; the earliest that applies counts.
+"""
+
+from __future__ import annotations
+
+import enum
+from datetime import datetime
+from typing import NamedTuple
+
+from bridge.core.invitation import OPEN, Invitation
+from bridge.core.lifecycle.attempts import can_be_asked, current_reference, pending_attempt
+from bridge.core.lifecycle.policy import (
+    CONFIRMATION_DELAY,
+    LATE_WINDOW,
+    MIN_CHECK_DELAY,
+    NO_RESULT_TIMEOUT,
+    STARTED_GRACE,
+    UNREACHABLE_TIMEOUT,
+    Policy,
+)
+from bridge.core.lifecycle.reports import is_unsettled, waiting_report
+from bridge.core.queueing import CancelTask, ScheduleTask, TaskKind
+
+
+def deadline(invitation: Invitation, policy: Policy) -> datetime:
+    """When the candidate's link dies; before there is a link, as if the last create had made it."""
+    return invitation.deadline or invitation.attempts[-1].started_at + policy.link_life
+
+
+def end(invitation: Invitation, policy: Policy) -> datetime:
+    """When an open invitation expires: at its deadline, or some time later if the test was begun."""
+    dies_at = deadline(invitation, policy)
+    return dies_at + STARTED_GRACE if invitation.started_at is not None else dies_at
+
+
+def looks_until(invitation: Invitation, policy: Policy) -> datetime:
+    """When we stop asking by ourselves about a late completion, or for a report's confirmation."""
+    since = invitation.completed_at or end(invitation, policy)
+    if invitation.unverified_report is not None:
+        since = max(since, invitation.unverified_report.seen_at)
+    return since + LATE_WINDOW
+
+
+def unreachable_timeout_at(
+    invitation: Invitation, policy: Policy, now: datetime
+) -> datetime | None:
+    """When waiting for an unreachable provider ends in a decision without it; None: never, or it is
+    overdue.
+    """
+    ends = []
+    if invitation.unverified_report is not None and invitation.unverified_report.report is not None:
+        ends.append(invitation.unverified_report.seen_at + UNREACHABLE_TIMEOUT)
+    if invitation.state in OPEN:
+        ends.append(end(invitation, policy) + UNREACHABLE_TIMEOUT)
+    return min((one for one in ends if one > now), default=None)
+
+
+class Trigger(enum.StrEnum):
+    """What has just happened to an invitation that may have to be looked at again."""
+
+    NEWS = "news"
+    """A report came in, or it became known what a create did."""
+    NO_NEWS = "no news"
+    """The provider has no result yet, or something happened that has no bearing on one."""
+    EXPIRED = "expired"
+    REPORT_ACCEPTED = "report accepted"
+    """A report that is not confirmed completed it."""
+    LATE_APPLICATION = "late application"
+    """It is closed already, and only now is known which application it has."""
+
+
+class Reason(NamedTuple):
+    """Why an invitation is to be looked at again, whether that applies to it, and when that is."""
+
+    why: str
+    applies: bool
+    at: datetime
+
+
+def check_reasons(
+    invitation: Invitation, policy: Policy, now: datetime, trigger: Trigger
+) -> tuple[Reason, ...]:
+    """Every reason for a CHECK."""
+    creating = pending_attempt(invitation)
+    lost_at = creating.started_at + policy.create_bound if creating else now
+    known = current_reference(invitation) is not None
+    askable = can_be_asked(invitation)
+    is_open, ends_at = invitation.state in OPEN, end(invitation, policy)
+    report, waiting = invitation.unverified_report, waiting_report(invitation) is not None
+    seen_at = report.seen_at if report else now
+    news, no_news = trigger is Trigger.NEWS, trigger in (Trigger.NO_NEWS, Trigger.EXPIRED)
+    accepted = trigger is Trigger.REPORT_ACCEPTED
+    # fmt: off
+    return (
+        Reason("a create is under way, and will count as lost",
+               creating is not None, lost_at),
+        Reason("it expires, or there is nothing to ask before that",
+               is_open and not creating and (now < ends_at or not known), ends_at),
+        Reason("the provider is polled",
+               known and not creating and not accepted, now + policy.poll_every),
+        Reason("it has expired, and a late completion is looked for, however seldom polls are",
+               trigger is Trigger.EXPIRED and askable, now + LATE_WINDOW),
+        Reason("a report came in that can be verified, or has to be accepted",
+               news and report is not None and not creating and (known or waiting), now),
+        Reason("a report is not true yet: soon at first, then ever more seldom",
+               no_news and report is not None and askable,
+               now + max(MIN_CHECK_DELAY, now - seen_at)),
+        Reason("a report that the provider knows nothing of will count",
+               no_news and waiting, seen_at + NO_RESULT_TIMEOUT),
+        Reason("a report was accepted, and is to be confirmed",
+               accepted and askable, now + CONFIRMATION_DELAY),
+        Reason("it was closed without an application to ask about, and now there is one",
+               trigger is Trigger.LATE_APPLICATION, now),
+    )
+    # fmt: on
+
+
+def next_check_at(
+    invitation: Invitation, policy: Policy, now: datetime, trigger: Trigger
+) -> datetime | None:
+    """The earliest time for which there is a reason, but not before *now*; None: no reason."""
+    reasons = check_reasons(invitation, policy, now, trigger)
+    earliest = min((reason.at for reason in reasons if reason.applies), default=None)
+    return max(earliest, now) if earliest is not None else None
+
+
+def check_tasks(
+    invitation: Invitation, policy: Policy, now: datetime, trigger: Trigger
+) -> tuple[ScheduleTask | CancelTask, ...]:
+    """What becomes of the invitation's CHECK: queued, cancelled, or as it is where nothing is left
+    to be found out.
+    """
+    if not is_unsettled(invitation):
+        return ()
+    at = next_check_at(invitation, policy, now, trigger)
+    return (ScheduleTask(TaskKind.CHECK, at) if at is not None else CancelTask(TaskKind.CHECK),)

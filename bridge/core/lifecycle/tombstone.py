@@ -1,0 +1,69 @@
+"""What becomes of an invitation that is erased, and of the applications to anonymise."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from bridge.core.invitation import Attempt, Invitation, OrderChange, State, Transition
+from bridge.core.lifecycle.attempts import applications_to_anonymise, must_be_anonymised
+from bridge.core.lifecycle.events import ApplicationAnonymised, ApplicationShared, ErasureRequested
+from bridge.core.lifecycle.policy import MIN_CHECK_DELAY, Policy
+from bridge.core.queueing import CancelTask, ScheduleTask, TaskKind
+
+
+def erasure_requested(
+    invitation: Invitation, event: ErasureRequested, policy: Policy, now: datetime
+) -> Transition:
+    """ERASED: a tombstone without personal data takes the record's place, and the order is free."""
+    if invitation.state is State.ERASED:
+        return Transition(invitation)
+    tombstone = Invitation(
+        id=invitation.id,
+        customer=invitation.customer,
+        state=State.ERASED,
+        created_at=invitation.created_at,
+        updated_at=now,
+        attempts=tuple(
+            replace(attempt, reference_id=None) if attempt.anonymised else attempt
+            for attempt in invitation.attempts
+        ),
+        erased_at=now,
+        version=invitation.version,
+    )
+    anonymise = (
+        ScheduleTask(TaskKind.ANONYMISE, now + MIN_CHECK_DELAY)
+        if applications_to_anonymise(tombstone)
+        else CancelTask(TaskKind.ANONYMISE)
+    )
+    tasks = (CancelTask(TaskKind.CHECK), CancelTask(TaskKind.NOTIFY), anonymise)
+    return Transition(tombstone, tasks, OrderChange.RELEASE, order_key=invitation.order_key)
+
+
+def application_anonymised(
+    invitation: Invitation, event: ApplicationAnonymised, policy: Policy, now: datetime
+) -> Transition:
+    """The application is gone; while the record lives its id stays, so that it is not asked about."""
+
+    def noted(attempt: Attempt) -> Attempt:
+        if attempt.reference_id != event.reference_id:
+            return attempt
+        forgotten = invitation.state in (State.ERASED, State.FAILED)
+        return replace(
+            attempt, anonymised=True, reference_id=None if forgotten else event.reference_id
+        )
+
+    return Transition(replace(invitation, attempts=tuple(map(noted, invitation.attempts))))
+
+
+def application_shared(
+    invitation: Invitation, event: ApplicationShared, policy: Policy, now: datetime
+) -> Transition:
+    """Another invitation will have it anonymised: this one forgets an application that it had to."""
+
+    def handed_over(attempt: Attempt) -> Attempt:
+        mine = attempt.reference_id == event.reference_id
+        forgotten = mine and must_be_anonymised(invitation, attempt)
+        return replace(attempt, reference_id=None) if forgotten else attempt
+
+    return Transition(replace(invitation, attempts=tuple(map(handed_over, invitation.attempts))))
