@@ -4,18 +4,18 @@
 
 from __future__ import annotations
 
-import orjson
 import structlog
 from aiohttp import web
 from structlog.contextvars import bind_contextvars
 
+from bridge import errors
 from bridge.core.customers import Customer
 from bridge.equalture import schemas, signature
 from bridge.errors import BadSignature, InvalidRequest, NotEnabled, RequestError
 from bridge.ports import Clock
 from bridge.web import request_body
 from bridge.web.app_keys import CUSTOMERS, SERVICES
-from bridge.web.routing import Endpoint, Handler
+from bridge.web.routing import Endpoint, Handler, json_response
 
 BODY_LIMIT = 256 * 1024
 
@@ -52,7 +52,7 @@ def callback() -> Handler:
             await results.receive_report(invitation, attempt, None)
             raise
         await results.receive_report(invitation, attempt, schemas.read_report(parsed))
-        return web.Response(body=orjson.dumps({"status": "ok"}), content_type="application/json")
+        return json_response({"status": "ok"})
 
     return handle
 
@@ -86,31 +86,24 @@ def webhook(clock: Clock) -> Handler:
         await request.app[SERVICES].events.take(
             customer, event_id, event.word, event.reference_id, event.at
         )
-        return web.Response(body=orjson.dumps({"status": "ok"}), content_type="application/json")
+        return json_response({"status": "ok"})
 
     return handle
 
 
 def endpoints(clock: Clock) -> list[Endpoint]:
     """Equalture's endpoints with their descriptions."""
-    problem = "application/problem+json"
+    body = (errors.InvalidRequest, errors.SlowBody, errors.BodyTooLarge)
     return [
         Endpoint(
             "PUT",
             "/equalture/callbacks/{invitation_id}/{secret}",
             callback(),
             "Report a completed assessment.",
-            {
-                200: ("Stored durably.", "application/json"),
-                400: ("Not JSON; the bridge will ask for the result by itself.", problem),
-                404: ("Wrong id, secret or token.", problem),
-                408: ("The body came too slowly.", problem),
-                413: ("The body is larger than 256 KiB.", problem),
-                415: ("The body is compressed by something else than gzip or deflate.", problem),
-                503: ("Not stored; try again.", problem),
-            },
+            {200: ("Stored durably.", "application/json")},
             "equalture",
             request="application/json",
+            refusals=(*body, errors.UnknownInvitation),
             parameters={
                 "invitation_id": "The bridge's invitation id.",
                 "secret": "The secret of this attempt.",
@@ -121,17 +114,10 @@ def endpoints(clock: Clock) -> list[Endpoint]:
             "/equalture/webhooks/{customer}",
             webhook(clock),
             "Report an event, signed by Standard Webhooks.",
-            {
-                200: ("Taken in, or of no concern to the bridge.", "application/json"),
-                400: ("Not JSON.", problem),
-                401: ("Not signed with the customer's secret, or too old.", problem),
-                404: ("No secret is configured for this customer.", problem),
-                408: ("The body came too slowly.", problem),
-                413: ("The body is larger than 256 KiB.", problem),
-                503: ("Not stored; try again.", problem),
-            },
+            {200: ("Taken in, or of no concern to the bridge.", "application/json")},
             "equalture",
             request="application/json",
+            refusals=(*body, errors.BadSignature, errors.NotEnabled),
             parameters={"customer": "The customer's key."},
         ),
     ]

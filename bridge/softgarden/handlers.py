@@ -4,10 +4,10 @@ case, dump.
 
 from __future__ import annotations
 
-import orjson
 from aiohttp import web
 from structlog.contextvars import bind_contextvars
 
+from bridge import errors
 from bridge.core import invitation_view
 from bridge.core.links import LinkSigner
 from bridge.errors import InvalidRequest, NeverIssued, UnknownInvitation
@@ -16,7 +16,7 @@ from bridge.softgarden.schemas import AnswerFormat, InvitationSchema, InviteSche
 from bridge.web import request_body
 from bridge.web.app_keys import CUSTOMER, SERVICES
 from bridge.web.rate_limits import RateLimit
-from bridge.web.routing import Endpoint
+from bridge.web.routing import Endpoint, json_response
 
 BODY_LIMIT = 64 * 1024
 
@@ -31,7 +31,9 @@ class SoftgardenHandlers:
 
     async def tests(self, request: web.Request) -> web.Response:
         """The tests that HR can choose."""
-        return _json(self._wire.tests(await request.app[SERVICES].tests.list(request[CUSTOMER])))
+        return json_response(
+            self._wire.tests(await request.app[SERVICES].tests.list(request[CUSTOMER]))
+        )
 
     async def invite(self, request: web.Request) -> web.Response:
         """Invite a candidate to a test."""
@@ -45,7 +47,7 @@ class SoftgardenHandlers:
         )
         invitation = await request.app[SERVICES].invitations.invite(customer, order)
         bind_contextvars(invitation_id=invitation.id)
-        return _json(
+        return json_response(
             self._wire.invitation(
                 invitation, invitation_view.candidate_url(invitation, customer, self._links)
             )
@@ -56,7 +58,7 @@ class SoftgardenHandlers:
         view = await request.app[SERVICES].results.read(
             request[CUSTOMER], request.match_info["invitation_id"]
         )
-        return _json(self._wire.result(view))
+        return json_response(self._wire.result(view))
 
     async def delete(self, request: web.Request) -> web.Response:
         """Delete a candidate's data.
@@ -75,29 +77,17 @@ class SoftgardenHandlers:
 def endpoints(wire: AnswerFormat, links: LinkSigner, limit: RateLimit) -> list[Endpoint]:
     """softgarden's four endpoints with their descriptions."""
     handlers = SoftgardenHandlers(wire, links)
-    problem = "application/problem+json"
-    unauthorized = {
-        401: ("No valid token.", problem),
-        429: ("More than this customer may ask for; see Retry-After.", problem),
-    }
-    upstream = {
-        502: ("Equalture refused, or its answer cannot be used.", problem),
-        503: ("Equalture or the store cannot be reached; see Retry-After.", problem),
-    }
-    store = {503: ("The store cannot be reached; see Retry-After.", problem)}
-    an_id = {"invitation_id": "The invitationId of the invite's answer."}
+    by_id = {"invitation_id": "The invitationId of the invite's answer."}
+    unanswered = (errors.Refused, errors.ContractBroken, errors.Unavailable)
     return [
         Endpoint(
             "GET",
             "/softgarden/tests",
             of_customer(handlers.tests, limit),
             "List the tests that HR can choose.",
-            {
-                200: ("The tests; the shape is a setting.", "application/json"),
-                **unauthorized,
-                **upstream,
-            },
+            {200: ("The tests; the shape is a setting.", "application/json")},
             "softgarden",
+            refusals=unanswered,
             secured=True,
         ),
         Endpoint(
@@ -105,20 +95,18 @@ def endpoints(wire: AnswerFormat, links: LinkSigner, limit: RateLimit) -> list[E
             "/softgarden/invitations",
             of_customer(handlers.invite, limit),
             "Invite a candidate; a repeat of an open order returns the same invitation.",
-            {
-                200: ("The open invitation.", InvitationSchema),
-                400: ("A field is wrong, the test unknown or the callback not allowed.", problem),
-                **unauthorized,
-                408: ("The body came too slowly.", problem),
-                413: ("The body is larger than 64 KiB.", problem),
-                **upstream,
-                504: (
-                    "It is not known whether Equalture made an application; a repeat opens a new attempt.",
-                    problem,
-                ),
-            },
+            {200: ("The open invitation.", InvitationSchema)},
             "softgarden",
             request=InviteSchema,
+            refusals=(
+                errors.InvalidRequest,
+                errors.UnknownTest,
+                errors.CallbackNotAllowed,
+                errors.SlowBody,
+                errors.BodyTooLarge,
+                *unanswered,
+                errors.OutcomeUnknown,
+            ),
             secured=True,
             name="invite",
             leads_to={
@@ -131,15 +119,11 @@ def endpoints(wire: AnswerFormat, links: LinkSigner, limit: RateLimit) -> list[E
             "/softgarden/results/{invitation_id}",
             of_customer(handlers.result, limit),
             "Read an invitation's state and result.",
-            {
-                200: ("The state, and the result once completed.", ResultSchema),
-                **unauthorized,
-                404: ("Not an invitation of this customer.", problem),
-                **store,
-            },
+            {200: ("The state, and the result once completed.", ResultSchema)},
             "softgarden",
+            refusals=(errors.UnknownInvitation,),
             secured=True,
-            parameters=an_id,
+            parameters=by_id,
             name="readResult",
         ),
         Endpoint(
@@ -147,23 +131,11 @@ def endpoints(wire: AnswerFormat, links: LinkSigner, limit: RateLimit) -> list[E
             "/softgarden/invitations/{invitation_id}",
             of_customer(handlers.delete, limit),
             "Delete the candidate's data here and have Equalture anonymise it.",
-            {
-                204: "Deleted, also the second time.",
-                400: ("Never issued to this customer.", problem),
-                **unauthorized,
-                502: (
-                    "Deleted here; Equalture has not confirmed yet and the bridge goes on by itself.",
-                    problem,
-                ),
-                **store,
-            },
+            {204: "Deleted, also the second time."},
             "softgarden",
+            refusals=(errors.NeverIssued, errors.NotConfirmed),
             secured=True,
-            parameters=an_id,
+            parameters=by_id,
             name="deleteInvitation",
         ),
     ]
-
-
-def _json(value: object) -> web.Response:
-    return web.Response(body=orjson.dumps(value), content_type="application/json")

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
-import orjson
 from aiohttp import web
 
 from bridge.web import problem_details
-from bridge.web.routing import Endpoint
+from bridge.web.routing import Endpoint, json_response
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,5 +58,4 @@ def endpoints(probe: Probe, *, details: bool = False) -> list[Endpoint]:
 
 
 def _ok(details: Mapping[str, object] | None = None) -> web.Response:
-    body = orjson.dumps({"status": "ok", **(details or {})})
-    return web.Response(body=body, content_type="application/json")
+    return json_response({"status": "ok", **(details or {})})

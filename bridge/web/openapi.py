@@ -16,9 +16,10 @@ from apispec.ext.marshmallow import MarshmallowPlugin
 from marshmallow import Schema, fields
 
 import bridge
-from bridge.web.problem_details import CODES
+from bridge import errors
+from bridge.web.problem_details import CODES, MEDIA_TYPE, status_and_title
 from bridge.web.result_pages import PageTemplates
-from bridge.web.routing import Endpoint
+from bridge.web.routing import ALWAYS_OPEN, Endpoint, json_response
 
 _DESCRIPTION = (
     "The assessment provider that softgarden calls, in front of Equalture. "
@@ -62,7 +63,7 @@ def serve(endpoints: list[Endpoint], pages: PageTemplates, public_url: str) -> l
     """``/openapi.json`` and ``/docs`` for *endpoints*, which gain these two."""
 
     async def openapi(request: web.Request) -> web.Response:
-        return web.Response(body=raw, content_type="application/json")
+        return json_response(body=raw)
 
     async def docs(request: web.Request) -> web.Response:
         return pages.html(
@@ -93,7 +94,7 @@ def serve(endpoints: list[Endpoint], pages: PageTemplates, public_url: str) -> l
 
 
 def _operation(endpoint: Endpoint) -> dict[str, Any]:
-    answers = {415: ("The body is compressed.", "application/problem+json"), **endpoint.responses}
+    answers = {**_problems(endpoint), **endpoint.responses}
     operation: dict[str, Any] = {
         "summary": endpoint.summary,
         "tags": [endpoint.tag],
@@ -130,6 +131,19 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
     return operation
 
 
+def _problems(endpoint: Endpoint) -> dict[int, object]:
+    """The error answers by status: what the endpoint may refuse, and what ``routing`` does for all."""
+    kinds: list[type[errors.BridgeError]] = [errors.UnsupportedEncoding]
+    if endpoint.secured:
+        kinds += [errors.Unauthorized, errors.TooManyRequests]
+    if endpoint.tag not in ALWAYS_OPEN:
+        kinds.append(errors.StoreUnavailable)
+    titles: dict[int, list[str]] = {}
+    for status, title in map(status_and_title, (*kinds, *endpoint.refusals)):
+        titles.setdefault(status, []).append(title)
+    return {status: ("; ".join(some), MEDIA_TYPE) for status, some in titles.items()}
+
+
 def _response(status: int, told: object) -> dict[str, Any]:
     if isinstance(told, tuple):
         description, kind = told
@@ -139,9 +153,7 @@ def _response(status: int, told: object) -> dict[str, Any]:
 
 def _content(kind: object) -> dict[str, Any]:
     if isinstance(kind, str):
-        schema: object = (
-            {"$ref": "#/components/schemas/Problem"} if kind == "application/problem+json" else {}
-        )
+        schema: object = {"$ref": "#/components/schemas/Problem"} if kind == MEDIA_TYPE else {}
         return {kind: {"schema": schema}}
     return {"application/json": {"schema": kind}}
 

@@ -7,6 +7,7 @@ from aiohttp import web
 
 from bridge import errors
 
+MEDIA_TYPE = "application/problem+json"
 _TABLE: dict[type[Exception], tuple[int, str]] = {
     errors.InvalidRequest: (400, "The request is not valid"),
     errors.UnknownTest: (400, "Unknown test"),
@@ -60,10 +61,14 @@ _UPSTREAM_WORDS: dict[type[errors.UpstreamError], str] = {
 }
 
 
+def status_and_title(kind: type[errors.BridgeError]) -> tuple[int, str]:
+    """The HTTP status of an error, and what it is called."""
+    return next(_TABLE[base] for base in kind.__mro__ if base in _TABLE)
+
+
 def of_error(error: errors.BridgeError) -> web.Response:
     """The problem that tells the caller of *error* what to do."""
-    kind = next(kind for kind in type(error).__mro__ if kind in _TABLE)
-    status, title = _TABLE[kind]
+    status, title = status_and_title(type(error))
     headers = {}
     if isinstance(error, errors.Unauthorized):
         headers["WWW-Authenticate"] = "Bearer"
@@ -107,7 +112,7 @@ def problem(
         body=orjson.dumps(body),
         status=status,
         headers=headers,
-        content_type="application/problem+json",
+        content_type=MEDIA_TYPE,
     )
 
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 
+import orjson
 from aiohttp import web
 from structlog.contextvars import bind_contextvars
 
@@ -17,14 +19,18 @@ from bridge.web import request_body
 from bridge.web.app_keys import FAILURE, ROUTE, STATE, TURNS
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
-_ALWAYS_OPEN = ("health", "docs")
+json_response = partial(web.json_bytes_response, dumps=orjson.dumps)
+ALWAYS_OPEN = ("health", "docs")
+"""Tags of endpoints that answer although the store is away."""
 _VARIABLE = re.compile(r"\{(\w+)\}")
 
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One operation; *responses* maps status to description, or to (description, marshmallow schema
-    or media type).
+    """One operation.
+
+    *responses* maps status to description, or to (description, marshmallow schema or media type);
+    *refusals* are the errors that it answers besides those that every endpoint may.
     """
 
     method: str
@@ -34,8 +40,9 @@ class Endpoint:
     responses: Mapping[int, object]
     tag: str
     request: object = None
+    refusals: tuple[type[BridgeError], ...] = ()
     secured: bool = False
-    description: str = ""
+    """Called with a customer's token."""
     parameters: Mapping[str, str] = field(default_factory=dict)
     refusal: Callable[[web.Request, BridgeError], web.StreamResponse] | None = None
     """How it says no, where that is not a problem; the log gets the reason all the same."""
@@ -88,7 +95,7 @@ def _named(endpoint: Endpoint) -> Handler:
         if endpoint.request is None:
             request_body.refuse_encoded(request)
         try:
-            if endpoint.tag not in _ALWAYS_OPEN:
+            if endpoint.tag not in ALWAYS_OPEN:
                 await _admit(request, endpoint)
             return await endpoint.handler(request)
         except BridgeError as error:
