@@ -15,8 +15,9 @@ import pytest
 from aiohttp import web
 
 from bridge.errors import Overloaded
+from bridge.process_state import ProcessState
 from bridge.web import request_body
-from bridge.web.app_keys import DRAINING, SEEN_CONNECTIONS
+from bridge.web.app_keys import SEEN_CONNECTIONS, STATE
 from bridge.web.listener import BUFFER, Runner
 from bridge.web.middlewares import error_middleware
 from tests.flows.conftest import Bridge, Launch, eventually
@@ -203,7 +204,7 @@ async def test_little_is_taken_in_unasked() -> None:
         return web.Response(status=404)
 
     application = web.Application(middlewares=[error_middleware])
-    application[SEEN_CONNECTIONS], application[DRAINING] = set(), lambda: False
+    application[SEEN_CONNECTIONS], application[STATE] = set(), ProcessState()
     application.router.add_put("/", slow_judge)
     runner = Runner(application, shutdown_timeout=0.2)
     await runner.setup()

@@ -17,9 +17,10 @@ import pytest
 from aiohttp import web
 
 from bridge.errors import TooManyRequests
+from bridge.process_state import ProcessState
 from bridge.softgarden.auth import of_customer
 from bridge.web import request_body
-from bridge.web.app_keys import CUSTOMERS, DRAINING, SEEN_CONNECTIONS, TURNS
+from bridge.web.app_keys import CUSTOMERS, SEEN_CONNECTIONS, STATE, TURNS
 from bridge.web.idle_connections import FIRST_REQUEST_S, IdleConnectionReaper
 from bridge.web.listener import Runner
 from bridge.web.middlewares import error_middleware
@@ -59,7 +60,7 @@ async def served(
 ) -> AsyncIterator[tuple[web.AppRunner, str]]:
     """An application on a port of its own."""
     application[SEEN_CONNECTIONS] = set()
-    application[DRAINING] = lambda: False
+    application[STATE] = ProcessState()
     application[TURNS] = Turns()
     runner = Runner(application, shutdown_timeout=0.2, connections=connections)
     await runner.setup()
