@@ -21,12 +21,14 @@ from aiohttp.typedefs import Middleware
 
 from bridge import egress, sweep, worker
 from bridge.core.callback_urls import CallbackUrlPolicy
+from bridge.core.customers import Customer
 from bridge.core.links import LinkSigner as Signer
 from bridge.equalture import handlers as equalture
 from bridge.equalture.client import EqualtureClient
 from bridge.errors import Complaint, ConfigError, NoData
 from bridge.ports import (
     AssessmentProvider,
+    Ats,
     Clock,
     Monotonic,
     NewSecret,
@@ -87,6 +89,11 @@ from bridge.worker import Worker
 _NO_DATA = (
     "there is no data at {} (redis.data_dir, of the embedded server): start this where the daemon is started, or write the"
     " whole path into bridge.yaml"
+)
+_TITLE = "softgarden-Equalture bridge"
+_DESCRIPTION = (
+    "The assessment provider that softgarden calls, in front of Equalture. "
+    "Bodies in and out are JSON; times are ISO-8601 in UTC."
 )
 OUTWARD_CONNECTIONS = 1024
 """Per vendor, for all customers (the daemon: ``sockets``); each has a bound of its own
@@ -246,43 +253,66 @@ async def open_runtime(
         queue = RedisTasks(commands, prefix=prefix, retention=retention, cipher=cipher, clock=clock)
         reconciler = Reconciliation(commands, prefix=prefix, clock=clock, cipher=cipher)
         signer = Signer(settings.public_url, settings.signing_keys)
-        rule = CallbackUrlPolicy(settings.softgarden.callback_hosts, insecure)
+        ats = Ats(
+            notifier,
+            CallbackUrlPolicy(settings.softgarden.callback_hosts, insecure),
+            settings.softgarden.retry,
+        )
+
+        def provider_of(_: Customer) -> AssessmentProvider:
+            return provider
+
+        def ats_of(_: Customer) -> Ats:
+            return ats
+
         records = CommitLoop(
             store, clock, awake.set, monotonic=monotonic, random_fraction=random_fraction
         )
-        tests = OfferedAssessments(JobCache(provider, monotonic=monotonic))
+        assessments = OfferedAssessments(JobCache(provider_of, monotonic=monotonic))
         customers = CustomersInForce(settings.customers)
         words = StatusWords(RedisStatusWords(commands, prefix=prefix, life=retention), clock)
         references = RedisReferenceIndex(commands, prefix=prefix, retention=retention)
-        retry = settings.softgarden.retry
         tasks = TaskHandlers(
-            records,
-            queue,
-            provider,
-            notifier,
-            customers,
-            rule,
-            retry,
-            random_fraction,
-            new_secret,
-            words,
-            references,
+            records=records,
+            queue=queue,
+            provider_of=provider_of,
+            ats_of=ats_of,
+            customers=customers,
+            random_fraction=random_fraction,
+            new_secret=new_secret,
+            words=words,
+            references=references,
         )
         events = ProviderEvents(
             records, references, SharedApplications(store, references), customers
         )
         services = Services(
-            tests=tests,
-            invitations=Invite(records, provider, tests, signer, rule, new_secret, events),
+            provider_of=provider_of,
+            tests=assessments,
+            invitations=Invite(
+                records=records,
+                provider_of=provider_of,
+                ats_of=ats_of,
+                assessments=assessments,
+                links=signer,
+                new_secret=new_secret,
+                events=events,
+            ),
             results=ReportsAndResults(records, queue, customers, signer),
             events=events,
-            links=LinkAccess(records, provider, customers, signer, settings.limits.link_max_age),
+            links=LinkAccess(
+                records=records,
+                provider_of=provider_of,
+                customers=customers,
+                signer=signer,
+                max_age=settings.limits.link_max_age,
+            ),
             erasure=Erasure(records, tasks, references),
             tasks=tasks,
             records=records,
             operations=Operations(store, queue, clock),
             words=words,
-            refreshing=ResultRefresh(records, provider, customers),
+            refreshing=ResultRefresh(records, provider_of, customers),
         )
         yield Runtime(
             settings=settings,
@@ -326,9 +356,8 @@ def create_app(runtime: Runtime) -> web.Application:
         *result_pages.endpoints(shown),
         *health.endpoints(runtime.readiness.look),
     ]
-    return _application(
-        runtime, [*endpoints, *openapi.serve(endpoints, shown, runtime.settings.public_url)]
-    )
+    product = openapi.Product(_TITLE, _DESCRIPTION, runtime.settings.public_url)
+    return _application(runtime, [*endpoints, *openapi.serve(endpoints, shown, product)])
 
 
 def create_admin_app(runtime: Runtime) -> web.Application:

@@ -13,7 +13,7 @@
     |  |- Forbidden                 403
     |  |- NotEnabled                404
     |  |- UnknownInvitation         404
-    |  |  '- NeverIssued            400, on deletion: softgarden's rule
+    |  |  '- NeverIssued            400, on deletion: the ATS's rule
     |  |- SlowBody                  408
     |  |- Gone                      410
     |  |- BodyTooLarge              413
@@ -214,7 +214,7 @@ class Busy(RequestError):
 class UpstreamError(BridgeError):
     """A call to a vendor did not work.
 
-    *vendor* is ``equalture`` or ``softgarden``; *operation* the protocol's name of the call;
+    *vendor* is the name that the adapter gives itself; *operation* the protocol's name of the call;
     *status* the HTTP status or None without one; *retry_after_s* what the vendor asked for;
     *excerpt* the beginning of its answer, redacted.
     """
@@ -238,6 +238,11 @@ class UpstreamError(BridgeError):
         self.status = status
         self.retry_after_s = retry_after_s
         self.excerpt = excerpt
+
+    @property
+    def title(self) -> str:
+        """The vendor's name as people write it at the beginning of a sentence."""
+        return self.vendor.capitalize()
 
     def as_kind(self, kind: type[UpstreamError]) -> UpstreamError:
         """The same failure, sorted differently."""

@@ -7,6 +7,7 @@ notifier) besides what it names.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -18,6 +19,7 @@ from bridge.core.assessment import (
     PublicLink,
     Result,
 )
+from bridge.core.callback_urls import CallbackUrlPolicy
 from bridge.core.customers import Customer, CustomerDirectory
 from bridge.core.invitation import Invitation, Transition
 from bridge.core.queueing import (
@@ -55,7 +57,15 @@ CurrentCustomers = Callable[[], CustomerDirectory]
 
 
 class AssessmentProvider(Protocol):
-    """Equalture, seen from the use cases."""
+    """Whoever has candidates assessed, seen from the use cases."""
+
+    @property
+    def name(self) -> str:
+        """Its name as errors, logs and callback URLs have it: one lower-case word."""
+
+    @property
+    def title(self) -> str:
+        """Its name as people write it."""
 
     async def list_jobs(self, customer: Customer) -> tuple[Job, ...]:
         """The customer's published jobs."""
@@ -88,6 +98,10 @@ class AssessmentProvider(Protocol):
         """Anonymise the application; returns when it is done or was done already."""
 
 
+ProviderOf = Callable[[Customer], AssessmentProvider]
+"""The provider with which a customer has its account."""
+
+
 class JobSource(Protocol):
     """The provider's job list with a memory."""
 
@@ -99,14 +113,30 @@ class JobSource(Protocol):
 
 
 class Notifier(Protocol):
-    """softgarden's callback."""
+    """The way to tell the ATS that something changed."""
 
     async def notify(
         self, customer: Customer, url: str, invitation_id: str
     ) -> NotificationResponse:
-        """Tell softgarden that this invitation changed; any HTTP status is an answer, no answer is
+        """Tell the ATS that this invitation changed; any HTTP status is an answer, no answer is
         an ``UpstreamError``.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class Ats:
+    """What the use cases need of an applicant tracking system.
+
+    *callback_policy* says where it may be notified, *retry_plan* after which pauses again.
+    """
+
+    notifier: Notifier
+    callback_policy: CallbackUrlPolicy
+    retry_plan: tuple[timedelta, ...]
+
+
+AtsOf = Callable[[Customer], Ats]
+"""The ATS that a customer uses."""
 
 
 class InvitationStore(Protocol):
@@ -275,6 +305,8 @@ class Reconciler(Protocol):
 
 __all__ = [
     "AssessmentProvider",
+    "Ats",
+    "AtsOf",
     "BeforeClockStep",
     "Clock",
     "CurrentCustomers",
@@ -284,6 +316,7 @@ __all__ = [
     "NewSecret",
     "Notifier",
     "Pause",
+    "ProviderOf",
     "Quarantine",
     "RandomFraction",
     "Reconciler",

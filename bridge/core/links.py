@@ -24,9 +24,9 @@ class LinkSigner:
     public_url: str
     keys: Sequence[bytes]
 
-    def callback(self, invitation_id: str, secret: str) -> str:
-        """Where the provider PUTs the result of one attempt."""
-        return f"{self.public_url}/equalture/callbacks/{invitation_id}/{secret}"
+    def callback(self, provider: str, invitation_id: str, secret: str) -> str:
+        """Where the provider of this name reports the result of one attempt."""
+        return f"{self.public_url}/{provider}/callbacks/{invitation_id}/{secret}"
 
     def share(self, invitation_id: str) -> str:
         """For colleagues without a login: works for as long as the result is kept."""

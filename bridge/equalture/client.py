@@ -52,6 +52,9 @@ class EqualtureClient:
     a 401 included (and before that by the wait for its turn), and raises ``UpstreamError`` only.
     """
 
+    name = protocol.VENDOR
+    title = "Equalture"
+
     def __init__(
         self,
         session: aiohttp.ClientSession,

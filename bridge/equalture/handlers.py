@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import hmac
+
 import structlog
 from aiohttp import web
 from structlog.contextvars import bind_contextvars
@@ -38,7 +40,7 @@ def callback() -> Handler:
             detail = "There is more than one Authorization header."
             raise InvalidRequest(detail, {"Authorization": ["Send it once."]})
         invitation, attempt = await results.recognise(
-            where["invitation_id"], where["secret"], lambda customer: _token(request, customer)
+            where["invitation_id"], where["secret"], lambda customer: _may_report(request, customer)
         )
         bind_contextvars(customer=invitation.customer)
         try:
@@ -123,15 +125,19 @@ def endpoints(clock: Clock) -> list[Endpoint]:
     ]
 
 
-def _token(request: web.Request, customer: Customer) -> str:
-    """The callback token that was sent: behind ``Bearer`` or ``Token``, or alone; empty without
-    exactly one.
-
-    # Assumption: a token is "arranged by personal contact" (introduction, "Receiving application
-    results"), without a word # on its header. Setting: equalture.callback_header.
+def _may_report(request: web.Request, customer: Customer) -> bool:
+    """Whether the customer's callback token was sent, behind ``Bearer`` or ``Token`` or alone; a
+    customer without one needs none.
     """
+    wanted = customer.equalture.callback_token
+    if not wanted:
+        return True
+    # Assumption: a token is "arranged by personal contact"
+    # (https://equalture-ats.readme.io/reference/introduction, "Receiving application results"),
+    # without a word on its header. Setting: equalture.callback_header.
     given = request.headers.getall(customer.equalture.callback_header, ())
     scheme, blank, value = given[0].strip().partition(" ") if len(given) == 1 else ("", "", "")
-    if not blank:
-        return scheme
-    return value.strip() if scheme.lower() in ("bearer", "token") else ""
+    token = scheme
+    if blank:
+        token = value.strip() if scheme.lower() in ("bearer", "token") else ""
+    return hmac.compare_digest(wanted.reveal().encode(), token.encode("utf-8", "surrogatepass"))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from bridge.ports import ProviderOf
 from bridge.service.assessments import OfferedAssessments
 from bridge.service.commit_loop import CommitLoop
 from bridge.service.erasure import Erasure
@@ -23,6 +24,8 @@ from bridge.service.task_handlers import TaskHandlers
 @dataclass(frozen=True, slots=True)
 class Services:
     """Everything a handler, a command or the worker may ask for."""
+
+    provider_of: ProviderOf
 
     tests: OfferedAssessments
     invitations: Invite

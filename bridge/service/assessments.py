@@ -14,7 +14,7 @@ from bridge.ports import JobSource
 
 
 class Appearance(enum.StrEnum):
-    """What becomes of a job in softgarden."""
+    """What becomes of a job in the ATS."""
 
     OFFERED = "offered"
     HIDDEN = "hidden"
@@ -28,7 +28,7 @@ class Appearance(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ComparedJob:
-    """One job beside the mapping; without *test_id* it has none in softgarden."""
+    """One job beside the mapping; without *test_id* it has none in the ATS."""
 
     test_id: str | None
     job_id: str
@@ -96,5 +96,8 @@ class OfferedAssessments:
                 for offered in assessment_mapping.offered_assessments(jobs, customer.tests):
                     if offered.id == test_id:
                         return offered
-        detail = "This test is not offered: hidden, not published, or not of type assessment at Equalture."
+        detail = (
+            "This test is not offered: it is hidden, or the provider does not list it as a published"
+            " assessment."
+        )
         raise UnknownTest(detail, {"testId": ["Unknown test."]})

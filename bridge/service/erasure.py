@@ -21,19 +21,20 @@ from bridge.single_flight import SingleFlight
 
 _LOOK_EVERY_S = 0.1
 _NOT_YET = (
-    "Erased here; Equalture has not confirmed yet. The bridge goes on by itself; where Equalture refuses, the operator finds it"
-    " among the dead letters, and a repeat of this call tries again."
+    "Erased here; the provider has not confirmed yet. The bridge goes on by itself; where the"
+    " provider refuses, the operator finds it among the dead letters, and a repeat of this call tries again."
 )
 _NOT_SERVED = (
-    "Erased here, but not anonymised at Equalture: that takes the account of customer {}, which this command cannot use, since"
-    " the file is missing or wrong. It stays owed (`invitations list --owed`) until a daemon that serves the customer does it."
+    "Erased here, but not anonymised at the provider: that takes the account of customer {}, which"
+    " this command cannot use, since the file is missing or wrong. It stays open (`invitations list"
+    " --owed`) until a daemon that serves the customer does it."
 )
 
 log = structlog.get_logger()
 
 
 class Erasure:
-    """Tombstone first, then the provider: softgarden is told 204 only when both are done."""
+    """Tombstone first, then the provider: the ATS gets its success only when both are done."""
 
     def __init__(
         self,
@@ -105,7 +106,7 @@ class Erasure:
 
     async def _erase_expired(self, invitation_id: str | None, customer: Customer | None) -> None:
         """Erase expired invitations of the same order too: perhaps their answer never reached
-        softgarden, and nobody but us has their ids. Their anonymisation goes on by itself.
+        the ATS, and nobody but us has their ids. Their anonymisation goes on by itself.
         """
         found: list[Invitation] = []
         while invitation_id is not None:

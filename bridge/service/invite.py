@@ -1,4 +1,4 @@
-"""Use case: invite a candidate, once, however often and however parallel softgarden asks."""
+"""Use case: invite a candidate, once, however often and however parallel the ATS asks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import structlog
 
 from bridge.core import ids
 from bridge.core.assessment import Assessment, NewApplication, Order
-from bridge.core.callback_urls import CallbackUrlPolicy
 from bridge.core.customers import Customer
 from bridge.core.invitation import OPEN, CreateOutcome, Invitation, State
 from bridge.core.lifecycle import orders
@@ -35,7 +34,7 @@ from bridge.errors import (
     UnknownInvitation,
     UpstreamError,
 )
-from bridge.ports import AssessmentProvider, NewSecret, Pause
+from bridge.ports import AtsOf, NewSecret, Pause, ProviderOf
 from bridge.service.assessments import OfferedAssessments
 from bridge.service.commit_loop import CommitLoop, committed_record
 from bridge.service.provider_events import ProviderEvents
@@ -54,20 +53,21 @@ class Invite:
 
     def __init__(
         self,
+        *,
         records: CommitLoop,
-        provider: AssessmentProvider,
-        tests: OfferedAssessments,
+        provider_of: ProviderOf,
+        ats_of: AtsOf,
+        assessments: OfferedAssessments,
         links: LinkSigner,
-        rule: CallbackUrlPolicy,
         new_secret: NewSecret,
         events: ProviderEvents,
         pause: Pause = asyncio.sleep,
     ) -> None:
         self._records = records
-        self._provider = provider
-        self._tests = tests
+        self._provider_of = provider_of
+        self._ats_of = ats_of
+        self._assessments = assessments
         self._links = links
-        self._rule = rule
         self._new_secret = new_secret
         self._events = events
         self._pause = pause
@@ -81,14 +81,14 @@ class Invite:
         ``UpstreamError`` of the create, ``StoreUnavailable``. Nothing is left half-made: what a
         dying process leaves is settled by its CHECK task.
         """
-        self._rule.check(order.callback)
-        test = await self._tests.resolve(customer, order.test_id)
+        self._ats_of(customer).callback_policy.check(order.callback)
+        test = await self._assessments.resolve(customer, order.test_id)
         key = ids.order_key(customer.key, order.candidate.id, test.id)
         invitation = await self._flights.run(
             key, lambda: self._claim_and_create(customer, order, test, key)
         )
         # A commit of its own, right before the answer: what goes wrong until here is answered with
-        # an error, and softgarden must never be notified of an id that it did not get.
+        # an error, and the ATS must never be notified of an id that it did not get.
         try:
             invitation = await self._records.apply(invitation, IdIssued(order.callback), customer)
         except UnknownInvitation as error:
@@ -114,7 +114,7 @@ class Invite:
             if known is not None and treatment is OrderMatch.SAME:
                 return known
             if known is not None and treatment is OrderMatch.WAIT:
-                known = await self._wait_for_other(known, give_up_at)
+                known = await self._wait_for_other(known, customer, give_up_at)
                 continue
             if known is not None and treatment is OrderMatch.NEW and _never_issued(known):
                 # Nobody but us has its id, so nobody could ever ask for its deletion. This also
@@ -150,12 +150,15 @@ class Invite:
                 raise Busy(msg)
             known = await self._records.store.find_order(partition, key)
 
-    async def _wait_for_other(self, invitation: Invitation, give_up_at: float) -> Invitation:
+    async def _wait_for_other(
+        self, invitation: Invitation, customer: Customer, give_up_at: float
+    ) -> Invitation:
         """Another process is creating: wait until it is through, and share its outcome."""
+        vendor = self._provider_of(customer).name
         while invitation.state in (State.CREATING, State.UNCERTAIN):
             if invitation.attempts[-1].outcome is not CreateOutcome.PENDING:
                 raise OutcomeUnknown(
-                    "equalture", "create", "another attempt of this order has an unknown outcome"
+                    vendor, "create", "another attempt of this order has an unknown outcome"
                 )
             if self._records.monotonic() >= give_up_at:
                 msg = "This order is being worked on."
@@ -170,7 +173,7 @@ class Invite:
             kind: type[UpstreamError] = (
                 Unavailable if invitation.failure == Unavailable.code else Refused
             )
-            raise kind("equalture", "create", "refused for another attempt of this order")
+            raise kind(vendor, "create", "refused for another attempt of this order")
         return invitation
 
     async def _create(
@@ -182,17 +185,17 @@ class Invite:
         secret: str,
     ) -> Invitation:
         number = invitation.attempts[-1].number
-        draft = NewApplication(
-            test.job_id, order.candidate, self._links.callback(invitation.id, secret)
-        )
+        provider = self._provider_of(customer)
+        callback_url = self._links.callback(provider.name, invitation.id, secret)
+        draft = NewApplication(test.job_id, order.candidate, callback_url)
         failure: UpstreamError | None = None
         event: ApplicationCreated | CreateFailed | CreateOutcomeUnknown
         try:
-            created = await self._provider.create_application(customer, draft)
+            created = await provider.create_application(customer, draft)
             event = ApplicationCreated(number, created.reference_id, created.assessment_url)
             if created.assessment_url is None:
                 failure = ContractBroken(
-                    "equalture", "create", "an application without a link for the candidate"
+                    provider.name, "create", "an application without a link for the candidate"
                 )
         except (Refused, Unavailable) as error:
             event, failure = CreateFailed(number, error.code), error
@@ -283,8 +286,8 @@ class Invite:
             invitation, event, customer, "Redis lost the invitation", anonymising=buried is not None
         )
 
-    @staticmethod
     def _orphan(
+        self,
         invitation: Invitation,
         event: ApplicationCreated,
         customer: Customer,
@@ -298,16 +301,16 @@ class Invite:
             customer=customer.key,
             reference_id=event.reference_id,
             anonymising=anonymising,
-            text=f"made at Equalture, but {why}; "
+            text=f"made at the provider, but {why}; "
             + (
                 "the bridge has it anonymised"
                 if anonymising
                 else "have this application anonymised there"
             ),
         )
-        return OutcomeUnknown("equalture", "create", f"made, but {why}")
+        return OutcomeUnknown(self._provider_of(customer).name, "create", f"made, but {why}")
 
 
 def _never_issued(invitation: Invitation) -> bool:
-    """Expired without any answer that reached softgarden: it was never told its id."""
+    """Expired without any answer that reached the ATS: it was never told its id."""
     return invitation.state is State.EXPIRED and not invitation.issued

@@ -14,7 +14,7 @@ from aiocache import SimpleMemoryCache
 from bridge.core.assessment import Job
 from bridge.core.customers import Customer, ProviderAccess
 from bridge.errors import UpstreamError
-from bridge.ports import AssessmentProvider, Monotonic
+from bridge.ports import Monotonic, ProviderOf
 from bridge.single_flight import SingleFlight
 
 log = structlog.get_logger()
@@ -37,13 +37,13 @@ class JobCache:
 
     def __init__(
         self,
-        provider: AssessmentProvider,
+        provider_of: ProviderOf,
         *,
         life: timedelta = timedelta(seconds=2),
         stale_limit: timedelta = timedelta(days=1),
         monotonic: Monotonic = time.monotonic,
     ) -> None:
-        self._provider = provider
+        self._provider_of = provider_of
         self._life_s = life.total_seconds()
         self._stale_s = stale_limit.total_seconds()
         self._monotonic = monotonic
@@ -65,7 +65,7 @@ class JobCache:
 
     async def _fetch(self, customer: Customer) -> tuple[Job, ...]:
         try:
-            jobs = await self._provider.list_jobs(customer)
+            jobs = await self._provider_of(customer).list_jobs(customer)
         except UpstreamError as error:
             known = await self._recall(customer, self._stale_s)
             if known is None:

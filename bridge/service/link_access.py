@@ -16,7 +16,7 @@ from bridge.core.lifecycle import checks
 from bridge.core.links import LinkPurpose
 from bridge.core.links import LinkSigner as Signer
 from bridge.errors import Gone, UnknownInvitation
-from bridge.ports import AssessmentProvider, CurrentCustomers
+from bridge.ports import CurrentCustomers, ProviderOf
 from bridge.service.commit_loop import CommitLoop
 from bridge.single_flight import SingleFlight
 
@@ -39,16 +39,16 @@ class LinkAccess:
 
     def __init__(
         self,
+        *,
         records: CommitLoop,
-        provider: AssessmentProvider,
+        provider_of: ProviderOf,
         customers: CurrentCustomers,
         signer: Signer,
         max_age: timedelta | None = None,
-        *,
         remembered: int = 1024,
     ) -> None:
         self._records = records
-        self._provider = provider
+        self._provider_of = provider_of
         self._customers = customers
         self._signer = signer
         self._max_age = max_age
@@ -60,9 +60,9 @@ class LinkAccess:
         """A public link to the result, at most a minute old; raises ``UnknownInvitation``, ``Gone``
         or an ``UpstreamError``.
 
-        Equalture's link lives two hours (introduction, section 5a), ours as long as the result is
-        kept: so it is fetched when somebody clicks, once for all who click at the same time, and
-        remembered for moments only, in this process.
+        The provider's link is short-lived, ours lives as long as the result is kept: so it is
+        fetched when somebody clicks, once for all who click at the same time, and remembered for
+        moments only, in this process.
         """
         invitation, customer, reference_id = await self._shared(token)
         known = self._known.get(invitation.id)
@@ -77,7 +77,7 @@ class LinkAccess:
             lambda: self._fetch(invitation.id, customer, reference_id),
         )
         try:
-            await self._shared(token)  # it may have been deleted while Equalture took its time
+            await self._shared(token)  # it may have been deleted while the provider took its time
         except (UnknownInvitation, Gone):
             self._known.pop(invitation.id, None)
             raise
@@ -96,7 +96,7 @@ class LinkAccess:
 
     async def _fetch(self, invitation_id: str, customer: Customer, reference_id: str) -> str:
         asked_at = self._records.monotonic()
-        link = await self._provider.get_public_link(customer, reference_id)
+        link = await self._provider_of(customer).get_public_link(customer, reference_id)
         life_s = LINK_CACHE_TIME.total_seconds()
         if link.life_s is not None:
             life_s = min(life_s, link.life_s - _MARGIN_S)

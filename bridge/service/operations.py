@@ -143,7 +143,7 @@ def timeline(invitation: Invitation) -> list[Moment]:
         ),
         (
             invitation.completed_at,
-            "completed" if invitation.confirmed else "completed, not confirmed by Equalture",
+            "completed" if invitation.confirmed else "completed, not confirmed by the provider",
         ),
         (invitation.expired_at, "expired"),
         (invitation.erased_at, "erased"),

@@ -87,7 +87,8 @@ class ProviderEvents:
                 customer=invitation.customer,
                 invitation_id=invitation.id,
                 others=list(others),
-                text="Equalture gave them the same application: one result for all, and it is anonymised with the last of them",
+                text="the provider gave them the same application: one result for all, and it is"
+                " anonymised with the last of them",
             )
         customer = self._customers().get(invitation.customer)
         if word is not None and customer is not None:

@@ -1,9 +1,8 @@
-"""Use cases: softgarden reads a result; the provider reports one."""
+"""Use cases: the ATS reads a result; the provider reports one."""
 
 from __future__ import annotations
 
 import contextlib
-import hmac
 import math
 from collections import OrderedDict
 from collections.abc import Callable
@@ -54,7 +53,7 @@ class ReportsAndResults:
         self._links = links
 
     async def read(self, customer: Customer, invitation_id: str) -> InvitationView:
-        """The invitation as softgarden sees it; raises ``UnknownInvitation`` for foreign, failed
+        """The invitation as the ATS sees it; raises ``UnknownInvitation`` for foreign, failed
         and erased ones too.
         """
         invitation = await self._records.owned(customer, invitation_id)
@@ -71,7 +70,7 @@ class ReportsAndResults:
         return invitation_view.view_of(invitation, customer, self._links)
 
     async def _look_soon(self, invitation: Invitation, customer: Customer) -> None:
-        """Have the provider asked about what softgarden waits for, should a callback have got lost;
+        """Have the provider asked about what the ATS waits for, should a callback have got lost;
         it is not waited for.
 
         The memory spares most reads a look at the queue; the queue sees to it that all processes
@@ -96,7 +95,7 @@ class ReportsAndResults:
                 self._records.wake()
 
     async def recognise(
-        self, invitation_id: str, secret: str, token: Callable[[Customer], str]
+        self, invitation_id: str, secret: str, may_report: Callable[[Customer], bool]
     ) -> tuple[Invitation, Attempt]:
         """Which attempt's callback URL this is; raises the same ``UnknownInvitation`` for a wrong
         id, secret or token.
@@ -112,7 +111,7 @@ class ReportsAndResults:
         customer = (
             self._customers().find(invitation.customer) if invitation is not None and mine else None
         )
-        if invitation is None or customer is None or not _token_fits(customer, token):
+        if invitation is None or customer is None or not may_report(customer):
             raise not_found()
         return invitation, mine[0]
 
@@ -136,12 +135,3 @@ class ReportsAndResults:
             state=before,
             readable=report is not None,
         )
-
-
-def _token_fits(customer: Customer, token: Callable[[Customer], str]) -> bool:
-    wanted = customer.equalture.callback_token
-    if not wanted:
-        return True
-    return hmac.compare_digest(
-        wanted.reveal().encode(), token(customer).encode("utf-8", "surrogatepass")
-    )

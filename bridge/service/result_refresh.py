@@ -11,7 +11,7 @@ from bridge.core.invitation import Invitation, State
 from bridge.core.lifecycle import attempts
 from bridge.core.lifecycle.events import NoResultYet, ResultRefreshed
 from bridge.errors import UnknownInvitation
-from bridge.ports import AssessmentProvider, CurrentCustomers
+from bridge.ports import CurrentCustomers, ProviderOf
 from bridge.service.commit_loop import CommitLoop
 
 log = structlog.get_logger()
@@ -19,7 +19,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Refreshed:
-    """What came of it. *notified*: softgarden is told, since it shows something else now."""
+    """What came of it. *notified*: the ATS is told, since it shows something else now."""
 
     outcome: str
     """``completed``, ``confirmed``, ``updated``, ``unchanged``, ``not_ready`` or
@@ -35,10 +35,10 @@ class ResultRefresh:
     """
 
     def __init__(
-        self, records: CommitLoop, provider: AssessmentProvider, customers: CurrentCustomers
+        self, records: CommitLoop, provider_of: ProviderOf, customers: CurrentCustomers
     ) -> None:
         self._records = records
-        self._provider = provider
+        self._provider_of = provider_of
         self._customers = customers
 
     async def refresh(self, invitation_id: str) -> Refreshed:
@@ -57,7 +57,7 @@ class ResultRefresh:
         reference_id = attempts.current_reference(before)
         if reference_id is None or before.state in (State.ERASED, State.FAILED):
             return Refreshed("nothing_to_ask", before)
-        result = await self._provider.get_result(customer, reference_id)
+        result = await self._provider_of(customer).get_result(customer, reference_id)
         if result is None:
             after = await self._records.apply(before, NoResultYet(), customer)
             return _told("completed" if _is_new(before, after) else "not_ready", after)

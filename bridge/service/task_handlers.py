@@ -1,4 +1,4 @@
-"""Use case: pay one of the bridge's debts: CHECK, NOTIFY, ANONYMISE."""
+"""Use case: perform one task: CHECK, NOTIFY, ANONYMISE."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -14,7 +14,6 @@ import structlog
 
 from bridge.core import retry
 from bridge.core.assessment import Progress, Result
-from bridge.core.callback_urls import CallbackUrlPolicy
 from bridge.core.customers import Customer
 from bridge.core.invitation import Invitation, State
 from bridge.core.lifecycle import attempts, checks, timing
@@ -39,10 +38,10 @@ from bridge.errors import (
     UpstreamError,
 )
 from bridge.ports import (
-    AssessmentProvider,
+    AtsOf,
     CurrentCustomers,
     NewSecret,
-    Notifier,
+    ProviderOf,
     RandomFraction,
     ReferenceIndex,
     TaskQueue,
@@ -66,6 +65,8 @@ BUSY = timedelta(seconds=1)
 POISONED_AFTER = 10
 """Unexpected failures after which a task is a dead letter instead of a loop."""
 
+_SETTLEMENTS = {Done: "done", Retry: "retry", GiveUp: "given_up"}
+
 log = structlog.get_logger()
 
 
@@ -74,13 +75,12 @@ class TaskHandlers:
 
     def __init__(
         self,
+        *,
         records: CommitLoop,
         queue: TaskQueue,
-        provider: AssessmentProvider,
-        notifier: Notifier,
+        provider_of: ProviderOf,
+        ats_of: AtsOf,
         customers: CurrentCustomers,
-        rule: CallbackUrlPolicy,
-        retry: Sequence[timedelta],
         random_fraction: RandomFraction,
         new_secret: NewSecret,
         words: StatusWords,
@@ -88,11 +88,9 @@ class TaskHandlers:
     ) -> None:
         self._records = records
         self._queue = queue
-        self._provider = provider
-        self._notifier = notifier
+        self._provider_of = provider_of
+        self._ats_of = ats_of
         self._customers = customers
-        self._rule = rule
-        self._retry = tuple(retry)
         self._random_fraction = random_fraction
         self._new_secret = new_secret
         self._words = words
@@ -136,7 +134,7 @@ class TaskHandlers:
         settlement = retry.prioritised(lease, await self._handle(lease))
         await self._queue.settle(lease, settlement, self._records.clock())
         note = getattr(settlement, "note", None)
-        # Somebody has to look at a dead letter, and at credentials that softgarden does not accept.
+        # Somebody has to look at a dead letter, and at credentials that the ATS does not accept.
         level = logging.ERROR if isinstance(settlement, GiveUp) else logging.INFO
         if note is not None and note.outcome == "unauthorized":
             level = max(level, logging.WARNING)
@@ -147,7 +145,7 @@ class TaskHandlers:
             invitation_id=lease.invitation_id,
             customer=lease.customer,
             attempt=lease.attempt,
-            settlement=type(settlement).__name__.lower(),
+            settlement=_SETTLEMENTS[type(settlement)],
             outcome=note.outcome if note else "ok",
             status=note.status if note else None,
             ms=round((time.monotonic() - begun) * 1000),
@@ -253,17 +251,21 @@ class TaskHandlers:
         return Done()
 
     async def _result_if_done(self, customer: Customer, reference_id: str) -> Result | None:
-        progress = await self._provider.get_progress(customer, reference_id)
+        progress = await self._provider_of(customer).get_progress(customer, reference_id)
         await self._words.heard(customer, progress)
-        return await self._provider.get_result(customer, reference_id) if progress.done else None
+        return (
+            await self._provider_of(customer).get_result(customer, reference_id)
+            if progress.done
+            else None
+        )
 
     async def _result_itself(self, customer: Customer, reference_id: str) -> Result | None:
         """The result, whatever the status says or fails with; its word is heard all the same, for
         the log.
         """
         result, progress = await asyncio.gather(
-            self._provider.get_result(customer, reference_id),
-            self._provider.get_progress(customer, reference_id),
+            self._provider_of(customer).get_result(customer, reference_id),
+            self._provider_of(customer).get_progress(customer, reference_id),
             return_exceptions=True,
         )
         if isinstance(progress, Progress):
@@ -327,10 +329,11 @@ class TaskHandlers:
             return Done()
         begun = time.monotonic()
         retry_after_s: float | None = None
+        ats = self._ats_of(customer)
         try:
             # Checked again: the administrator may have shortened the list since the order came in.
-            self._rule.check(invitation.callback)
-            answer = await self._notifier.notify(customer, invitation.callback, invitation.id)
+            ats.callback_policy.check(invitation.callback)
+            answer = await ats.notifier.notify(customer, invitation.callback, invitation.id)
         except CallbackNotAllowed:
             note = AttemptNote(self._records.clock(), "callback_not_allowed")
             return GiveUp("callback_not_allowed", note, counted=False)
@@ -350,7 +353,7 @@ class TaskHandlers:
             )
             retry_after_s = answer.retry_after_s
         return retry.after_notification(
-            self._retry,
+            ats.retry_plan,
             lease.attempt,
             note,
             retry_after_s=retry_after_s,
@@ -379,11 +382,11 @@ class TaskHandlers:
                 await self._references.forget(customer.key, reference_id, invitation.id)
                 continue
             try:
-                await self._provider.anonymise(customer, reference_id)
+                await self._provider_of(customer).anonymise(customer, reference_id)
             except UpstreamError as error:
                 now = self._records.clock()
                 if isinstance(error, Refused) and error.status in (409, 422):
-                    # Equalture will not, whatever we do; somebody has to look at it.
+                    # The provider will not, whatever we do; somebody has to look at it.
                     return GiveUp("refused", _note(error, now, begun))
                 return self._after_failure(lease, error, now, begun)
             invitation = await self._records.apply(

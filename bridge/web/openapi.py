@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
@@ -21,10 +22,14 @@ from bridge.web.problem_details import CODES, MEDIA_TYPE, status_and_title
 from bridge.web.result_pages import PageTemplates
 from bridge.web.routing import ALWAYS_OPEN, Endpoint, json_response
 
-_DESCRIPTION = (
-    "The assessment provider that softgarden calls, in front of Equalture. "
-    "Bodies in and out are JSON; times are ISO-8601 in UTC."
-)
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """What the document calls this daemon, and where it is reached."""
+
+    title: str
+    description: str
+    url: str
 
 
 class ProblemSchema(Schema):
@@ -41,15 +46,15 @@ class ProblemSchema(Schema):
     errors = fields.Dict(keys=fields.String(), values=fields.List(fields.String()))
 
 
-def document(endpoints: Iterable[Endpoint], public_url: str) -> dict[str, Any]:
+def document(endpoints: Iterable[Endpoint], product: Product) -> dict[str, Any]:
     """The OpenAPI document of *endpoints*."""
     spec = APISpec(
-        title="softgarden-Equalture bridge",
+        title=product.title,
         version=bridge.__version__,
         openapi_version="3.1.0",
         plugins=[MarshmallowPlugin()],
-        info={"description": _DESCRIPTION},
-        servers=[{"url": public_url}],
+        info={"description": product.description},
+        servers=[{"url": product.url}],
     )
     spec.components.security_scheme("customer", {"type": "http", "scheme": "bearer"})
     spec.components.schema("Problem", schema=ProblemSchema)
@@ -59,16 +64,14 @@ def document(endpoints: Iterable[Endpoint], public_url: str) -> dict[str, Any]:
     return built
 
 
-def serve(endpoints: list[Endpoint], pages: PageTemplates, public_url: str) -> list[Endpoint]:
+def serve(endpoints: list[Endpoint], pages: PageTemplates, product: Product) -> list[Endpoint]:
     """``/openapi.json`` and ``/docs`` for *endpoints*, which gain these two."""
 
     async def openapi(request: web.Request) -> web.Response:
         return json_response(body=raw)
 
     async def docs(request: web.Request) -> web.Response:
-        return pages.html(
-            "docs.html", title="softgarden-Equalture bridge", spec=built, codes=_codes()
-        )
+        return pages.html("docs.html", title=product.title, spec=built, codes=_codes())
 
     own = [
         Endpoint(
@@ -88,7 +91,7 @@ def serve(endpoints: list[Endpoint], pages: PageTemplates, public_url: str) -> l
             "docs",
         ),
     ]
-    built = document([*endpoints, *own], public_url)
+    built = document([*endpoints, *own], product)
     raw = orjson.dumps(built)
     return own
 

@@ -25,11 +25,11 @@ _TABLE: dict[type[Exception], tuple[int, str]] = {
     errors.TooManyRequests: (429, "Too many requests"),
     errors.Overloaded: (503, "Too much at once"),
     errors.Busy: (503, "Busy with the same request"),
-    errors.Refused: (502, "Equalture refused"),
-    errors.ContractBroken: (502, "Equalture's answer cannot be used"),
-    errors.NotConfirmed: (502, "Not confirmed by Equalture yet"),
-    errors.Unavailable: (503, "Equalture cannot be reached"),
-    errors.OutcomeUnknown: (504, "Equalture gave no usable answer"),
+    errors.Refused: (502, "The provider refused"),
+    errors.ContractBroken: (502, "The provider's answer cannot be used"),
+    errors.NotConfirmed: (502, "Not confirmed by the provider yet"),
+    errors.Unavailable: (503, "The provider cannot be reached"),
+    errors.OutcomeUnknown: (504, "The provider gave no usable answer"),
     errors.CustomerSetAside: (503, "This customer is not served for now"),
     errors.StoreUnavailable: (503, "The store cannot be reached"),
     errors.BridgeError: (500, "Internal error"),
@@ -41,7 +41,7 @@ _TABLE: dict[type[Exception], tuple[int, str]] = {
 CODES = tuple(dict.fromkeys(getattr(error, "code", "internal_error") for error in _TABLE))
 _RETRY_AFTER_S = 5
 EXCERPT_LENGTH = 600
-"""Characters of Equalture's refusal that are passed on: every field of an applicant, each with two
+"""Characters of a vendor's refusal that are passed on: every field of an applicant, each with two
 complaints.
 """
 _OWN_AFFAIRS: dict[type[errors.BridgeError], str] = {
@@ -51,12 +51,14 @@ _OWN_AFFAIRS: dict[type[errors.BridgeError], str] = {
 """What callers hear of the bridge's own troubles; the reason is for the log and the admin listener.
 """
 _UPSTREAM_WORDS: dict[type[errors.UpstreamError], str] = {
-    errors.Refused: "Equalture does not accept this, and a repeat will not help",
-    errors.ContractBroken: "Equalture answered, but not with what it documents",
-    errors.Unavailable: "Equalture cannot be asked right now, so nothing was done; please try again later",
+    errors.Refused: "{vendor} does not accept this, and a repeat will not help",
+    errors.ContractBroken: "{vendor} answered, but not with what it documents",
+    errors.Unavailable: (
+        "{vendor} cannot be asked right now, so nothing was done; please try again later"
+    ),
     errors.OutcomeUnknown: (
-        "Equalture gave no usable answer, so this may or may not have been done; a repeat is safe, and goes on with the same"
-        " invitation"
+        "{vendor} gave no usable answer, so this may or may not have been done; a repeat is safe, and"
+        " goes on with the same invitation"
     ),
 }
 
@@ -123,9 +125,9 @@ def _detail(error: errors.BridgeError) -> str:
     if not isinstance(error, errors.UpstreamError):
         return str(error)
     words = next(_UPSTREAM_WORDS[kind] for kind in type(error).__mro__ if kind in _UPSTREAM_WORDS)
-    detail = f"{words} ({error.operation}: {error.detail})."
+    detail = f"{words.format(vendor=error.title)} ({error.operation}: {error.detail})."
     if isinstance(error, errors.Refused) and error.excerpt:
-        detail += f" Equalture says: {error.excerpt[:EXCERPT_LENGTH]}"
+        detail += f" {error.title} says: {error.excerpt[:EXCERPT_LENGTH]}"
     return detail
 
 

@@ -128,7 +128,13 @@ class PageHandlers:
         """Show state, test and result to a recruiter."""
         invitation, customer = await request.app[SERVICES].links.result(request.match_info["token"])
         lang = language(customer.equalture.locale)
-        return self._pages.html("result.html", lang=lang, values=_result_values(invitation, lang))
+        provider = request.app[SERVICES].provider_of(customer).title
+        return self._pages.html(
+            "result.html",
+            lang=lang,
+            dashboard_text=TRANSLATIONS[lang]["dashboard"].format(provider=provider),
+            values=_result_values(invitation, lang),
+        )
 
     async def report(self, request: web.Request) -> web.StreamResponse:
         """The result as a PDF."""

@@ -72,7 +72,7 @@ def add(app: web.Application, endpoints: Iterable[Endpoint]) -> None:
 
 def tolerant(path: str) -> str:
     """*path* as a pattern that takes doubled and trailing slashes: redirects are not known to be
-    followed by softgarden.
+    followed by every ATS.
     """
     pattern = ""
     for number, segment in enumerate(path.strip("/").split("/")):

@@ -9,12 +9,14 @@ TRANSLATIONS = {
         "deadline": "Can be taken until",
         "fit": "Fit",
         "traits": "Traits",
-        "dashboard": "Open in Equalture (login needed)",
+        "dashboard": "Open in {provider} (login needed)",
         "pending": "Not finished yet",
         "completed": "Completed",
         "expired": "Expired",
         "unknown_title": "Nothing here",
-        "unknown_text": "This link is not known. Please open the application in softgarden again.",
+        "unknown_text": (
+            "This link is not known. Please open the application in your recruiting software again."
+        ),
         "gone_title": "Deleted",
         "gone_text": "These data have been deleted.",
         "later_title": "Please try again later",
@@ -30,12 +32,15 @@ TRANSLATIONS = {
         "deadline": "Möglich bis",
         "fit": "Passung",
         "traits": "Merkmale",
-        "dashboard": "In Equalture öffnen (Anmeldung nötig)",
+        "dashboard": "In {provider} öffnen (Anmeldung nötig)",
         "pending": "Noch nicht abgeschlossen",
         "completed": "Abgeschlossen",
         "expired": "Abgelaufen",
         "unknown_title": "Hier ist nichts",
-        "unknown_text": "Dieser Link ist nicht bekannt. Bitte öffnen Sie die Bewerbung in softgarden noch einmal.",
+        "unknown_text": (
+            "Dieser Link ist nicht bekannt. Bitte öffnen Sie die Bewerbung noch einmal in Ihrer"
+            " Bewerbersoftware."
+        ),
         "gone_title": "Gelöscht",
         "gone_text": "Diese Daten wurden gelöscht.",
         "later_title": "Bitte später noch einmal versuchen",

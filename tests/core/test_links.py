@@ -30,7 +30,9 @@ MADE = {
 
 def test_callback_carries_the_secret_of_its_attempt() -> None:
     """The provider is given a URL with the invitation's id and the attempt's secret."""
-    assert f"{BASE}/equalture/callbacks/{ID}/the-secret" == LINKS.callback(ID, "the-secret")
+    assert f"{BASE}/equalture/callbacks/{ID}/the-secret" == LINKS.callback(
+        "equalture", ID, "the-secret"
+    )
 
 
 @pytest.mark.parametrize("folder", MADE)

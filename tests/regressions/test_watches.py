@@ -14,6 +14,8 @@ from typing import Any
 from structlog.testing import capture_logs
 
 from bridge import serve
+from bridge.core.customers import CustomerDirectory
+from bridge.process_state import CustomersInForce
 from tests.flows.conftest import eventually
 from tests.service.fakes import NOW
 
@@ -36,7 +38,9 @@ async def test_absences_are_looked_for_again() -> None:
         tasks=SimpleNamespace(serves=lambda _: True), records=SimpleNamespace(clock=lambda: NOW)
     )
     absences = Absences()
-    runtime: Any = SimpleNamespace(changed=asyncio.Event(), absences=absences, services=services)
+    runtime: Any = SimpleNamespace(
+        customers=CustomersInForce(CustomerDirectory(())), absences=absences, services=services
+    )
     with capture_logs() as logs:
         async with contextlib.AsyncExitStack() as stack:
             serve.run_beside(stack, "absences", serve.settle_absences(runtime))

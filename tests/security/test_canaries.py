@@ -397,6 +397,9 @@ async def test_links_open_nothing_from_the_log(bridge: Bridge, journal: Journal)
 class Broken:
     """A provider with bugs, whose exceptions are full of what they should not repeat."""
 
+    name = "broken"
+    title = "Broken"
+
     async def list_jobs(self, customer: Customer) -> tuple[Any, ...]:
         """Fine, as mapped tests do not need it."""
         return ()

@@ -36,7 +36,7 @@ from bridge.core.invitation import Invitation, State
 from bridge.core.lifecycle.events import ReportReceived
 from bridge.core.links import LinkSigner
 from bridge.core.queueing import Lease, NotificationResponse, TaskKind
-from bridge.ports import AssessmentProvider, Notifier
+from bridge.ports import AssessmentProvider, Ats, Notifier
 from bridge.service.assessments import OfferedAssessments
 from bridge.service.commit_loop import CommitLoop
 from bridge.service.erasure import Erasure
@@ -139,6 +139,9 @@ class ScriptedProvider:
     """``AssessmentProvider`` by script; makes applications ``ref-1``, ``ref-2`` and so on unless
     told otherwise.
     """
+
+    name = "scripted"
+    title = "Scripted"
 
     def __init__(self) -> None:
         numbers = itertools.count(1)
@@ -299,18 +302,17 @@ class World:
         self, provider: AssessmentProvider | None = None, notifier: Notifier | None = None
     ) -> TaskHandlers:
         """Tasks over the same store, by default with the scripted vendors."""
+        asked, told = provider or self.provider, notifier or self.notifier
         return TaskHandlers(
-            self.records,
-            self.store,
-            provider or self.provider,
-            notifier or self.notifier,
-            self.directory,
-            self.rule,
-            PLAN,
-            lambda: self.random_fraction,
-            self.new_secret,
-            self.words,
-            self.references,
+            records=self.records,
+            queue=self.store,
+            provider_of=lambda _: asked,
+            ats_of=lambda _: Ats(told, self.rule, PLAN),
+            customers=self.directory,
+            random_fraction=lambda: self.random_fraction,
+            new_secret=self.new_secret,
+            words=self.words,
+            references=self.references,
         )
 
     def make_invitations(self) -> Invite:
@@ -318,14 +320,14 @@ class World:
         links = LinkSigner("https://bridge.example.com", [b"k" * 32])
         tests = OfferedAssessments(Catalogue(self.provider))
         return Invite(
-            self.records,
-            self.provider,
-            tests,
-            links,
-            self.rule,
-            self.new_secret,
-            self.events,
-            self.pause,
+            records=self.records,
+            provider_of=lambda _: self.provider,
+            ats_of=lambda _: Ats(self.notifier, self.rule, PLAN),
+            assessments=tests,
+            links=links,
+            new_secret=self.new_secret,
+            events=self.events,
+            pause=self.pause,
         )
 
     def directory(self) -> CustomerDirectory:

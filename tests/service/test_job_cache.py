@@ -52,7 +52,7 @@ def customer() -> Customer:
 @pytest.fixture
 async def cache(provider: Provider) -> JobCache:
     """A cache over it, by its clock."""
-    return JobCache(provider, monotonic=lambda: provider.now)
+    return JobCache(lambda _: provider, monotonic=lambda: provider.now)
 
 
 def ids(jobs: tuple[Job, ...]) -> list[str]:
@@ -71,7 +71,10 @@ async def test_life(provider: Provider, cache: JobCache, customer: Customer) -> 
 async def test_no_life(provider: Provider, customer: Customer) -> None:
     """With a life of nothing every call asks."""
     cache = JobCache(
-        provider, life=timedelta(0), stale_limit=timedelta(0), monotonic=lambda: provider.now
+        lambda _: provider,
+        life=timedelta(0),
+        stale_limit=timedelta(0),
+        monotonic=lambda: provider.now,
     )
     assert [ids(await cache.list_jobs(customer)) for _ in range(2)] == [["1"], ["2"]]
     provider.error = Unavailable("equalture", "jobs", "no answer")

@@ -23,7 +23,11 @@ class Clicks:
     def __init__(self, world: World, remembered: int = 1024) -> None:
         self.world = world
         self.links = LinkAccess(
-            world.records, world.provider, world.directory, SIGNER, remembered=remembered
+            records=world.records,
+            provider_of=lambda _: world.provider,
+            customers=world.directory,
+            signer=SIGNER,
+            remembered=remembered,
         )
 
     async def token(self, application: str = "application-1") -> str:

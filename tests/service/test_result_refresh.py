@@ -20,7 +20,7 @@ HOUR = timedelta(hours=1)
 
 
 def refreshing(world: World) -> ResultRefresh:
-    return ResultRefresh(world.records, world.provider, world.directory)
+    return ResultRefresh(world.records, lambda _: world.provider, world.directory)
 
 
 async def refresh(world: World, one: Invitation) -> tuple[str, bool, Invitation]:
