@@ -20,6 +20,7 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from bridge import egress, sweep, worker
+from bridge.configuration import Settings
 from bridge.core.callback_urls import CallbackUrlPolicy
 from bridge.core.customers import Customer
 from bridge.core.links import LinkSigner as Signer
@@ -53,8 +54,8 @@ from bridge.service.result_refresh import ResultRefresh
 from bridge.service.shared_applications import SharedApplications
 from bridge.service.status_words import StatusWords
 from bridge.service.task_handlers import TaskHandlers
-from bridge.settings import Settings, fingerprint
 from bridge.settings.daemon import WaitSettings
+from bridge.settings.loading import fingerprint
 from bridge.softgarden import handlers as softgarden
 from bridge.softgarden.notifier import SoftgardenNotifier
 from bridge.softgarden.schemas import AnswerFormat

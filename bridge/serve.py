@@ -16,11 +16,12 @@ import structlog
 from aiohttp import web
 
 from bridge import __version__, app, connection_limits, supervisor
+from bridge.configuration import Settings, load_customers
 from bridge.core.customers import CustomerDirectory
 from bridge.errors import Complaint, ConfigError, StoreUnavailable
 from bridge.ports import Monotonic
-from bridge.settings import Settings, fingerprint, load_customers
 from bridge.settings.customers import FOLDER as CUSTOMERS_FOLDER
+from bridge.settings.loading import fingerprint
 from bridge.web.app_keys import SEEN_CONNECTIONS
 from bridge.web.idle_connections import IdleConnectionReaper
 from bridge.web.listener import Runner
@@ -183,7 +184,7 @@ def _usable_customers(settings: Settings) -> tuple[CustomerDirectory, tuple[str,
     """What a reload puts in force, and warnings; raises ``ConfigError`` where anything is wrong
     with it.
     """
-    customers, warnings = load_customers(settings.config_dir, os.environ, settings.equalture)
+    customers, warnings = load_customers(settings, os.environ)
     if not len(customers) and not customers.set_aside:
         # A volume that is not mounted, a sync that is half through: far likelier than that nobody
         # is to be served.

@@ -19,7 +19,7 @@ from pathlib import Path
 import structlog
 
 from bridge.errors import Complaint, ConfigError
-from bridge.settings.daemon import Address
+from bridge.settings.rules import Address
 
 SOCKETS = "BRIDGE_SOCKETS"
 """Environment variable by which a child finds its inherited listeners: ``<public fd>,<admin fd>``.

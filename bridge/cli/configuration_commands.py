@@ -17,12 +17,12 @@ from bridge.app import open_provider, open_runtime
 from bridge.cli.operator_session import customer_of, load, load_usable
 from bridge.cli.options import config_option, json_option
 from bridge.cli.output import print_json, print_rows
+from bridge.configuration import FILES, Settings, schema
 from bridge.core.assessment import Job
 from bridge.core.customers import Customer
 from bridge.errors import BridgeError, UpstreamError
 from bridge.service.assessments import Appearance, compare
-from bridge.settings import Settings, masked
-from bridge.settings.json_schema import json_schema
+from bridge.settings.masking import masked
 
 SAMPLES = ("README.md", "bridge.yaml", "customers/example.yaml.sample")
 
@@ -73,11 +73,13 @@ def config_show(config: Path, as_json: bool) -> None:
 
 
 @configuration.command("schema")
+@click.argument("file", type=click.Choice(list(FILES)), required=False)
 @config_option
 @json_option
-def config_schema(config: object, as_json: bool) -> None:
-    """Print a JSON Schema of both files, for editors."""
-    click.echo(orjson.dumps(json_schema(), option=0 if as_json else orjson.OPT_INDENT_2))
+def config_schema(file: str | None, config: object, as_json: bool) -> None:
+    """Print the JSON Schema of FILE for editors; without it both, by name."""
+    shown = schema(file) if file else {kind: schema(kind) for kind in FILES}
+    click.echo(orjson.dumps(shown, option=0 if as_json else orjson.OPT_INDENT_2))
 
 
 @click.command()

@@ -12,6 +12,7 @@ import click
 
 from bridge.cli.options import config_option
 from bridge.settings.listen import listen_address
+from bridge.settings.rules import Address
 
 _TIMEOUT_S = 3.0
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
@@ -21,11 +22,10 @@ _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
 @config_option
 def healthcheck(config: Path) -> None:
     """Exit with 0 if the local daemon is ready, for containers without curl."""
-    host, port = listen_address(config, os.environ)
-    host = _ANY.get(host, host)
-    place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    address = listen_address(config, os.environ)
+    place = Address(_ANY.get(address.host, address.host), address.port)
     try:
-        status = _status(host, port, place)
+        status = _status(place)
     except OSError:
         found = f"not running: nobody answers at http://{place}/readyz"
     else:
@@ -38,12 +38,12 @@ def healthcheck(config: Path) -> None:
 _NOT_READY = "not ready: it runs, but cannot work; the admin listener's /readyz says why"
 
 
-def _status(host: str, port: int, place: str) -> bytes:
+def _status(place: Address) -> bytes:
     """The status of ``/readyz``.
 
     By hand: an HTTP client would cost more time than all else, and ask a proxy.
     """
-    with socket.create_connection((host, port), _TIMEOUT_S) as connection:
+    with socket.create_connection((place.host, place.port), _TIMEOUT_S) as connection:
         connection.sendall(
             f"GET /readyz HTTP/1.1\r\nHost: {place}\r\nConnection: close\r\n\r\n".encode()
         )

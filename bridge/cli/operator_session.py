@@ -12,25 +12,25 @@ from typing import Any, Concatenate, ParamSpec
 
 import click
 
-from bridge import app, logs, settings
+from bridge import app, logs
 from bridge.app import Runtime
 from bridge.cli.options import config_option
+from bridge.configuration import Settings, load_settings
 from bridge.core.customers import Customer, CustomerDirectory
+from bridge.core.declaration import suggest
 from bridge.errors import BridgeError, ConfigError
-from bridge.settings import Settings
-from bridge.settings.rules import suggest
 
 P = ParamSpec("P")
 
 
 def load(config: Path) -> Settings:
     """The settings in *config*; the log is down to warnings. Raises ``ConfigError``."""
-    return _checked(settings.load(config, os.environ))
+    return _checked(load_settings(config, os.environ))
 
 
 def load_usable(config: Path, *, signing: bool = True) -> Settings:
-    """The same with unusable customers set aside; see ``settings.load_usable``."""
-    return _checked(settings.load_usable(config, os.environ, signing=signing))
+    """The same with unusable customers set aside; without *signing* keys no links are made."""
+    return _checked(load_settings(config, os.environ, strict=False, signing=signing))
 
 
 def _checked(loaded: Settings) -> Settings:

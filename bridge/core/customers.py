@@ -1,20 +1,22 @@
-"""softgarden's customers as the bridge knows them: credentials, mapping, policies, and who owns
-which token.
-"""
+"""The customers: their mapping and policies, and who owns which token."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Iterable, Iterator
 from collections.abc import Mapping as MappingOf
-from dataclasses import dataclass, field
-from datetime import timedelta
+from dataclasses import dataclass
+from enum import StrEnum
 from types import MappingProxyType
+from typing import Any
 
+from bridge.core.declaration import Matching, any_text, setting
+from bridge.core.score import SCORE_FIELDS, score_pattern
 from bridge.errors import Complaint, CustomerSetAside
 
-DONE_WORDS = ("completed", "hired")
+_DIGEST = re.compile(r"[0-9a-fA-F]{64}")
 
 
 class Secret:
@@ -44,89 +46,152 @@ class Secret:
         return "***"
 
 
-@dataclass(frozen=True, slots=True)
-class AtsAccess:
-    """softgarden's side: whose token it is, and with which public OAuth client we notify."""
+class CandidateLink(StrEnum):
+    """Where the link that a candidate gets leads."""
 
-    tokens_sha256: tuple[str, ...]
-    client_id: str
+    DIRECT = "direct"
+    LANDING = "landing"
 
 
-@dataclass(frozen=True, slots=True)
-class ProviderAccess:
-    """Equalture's side: the daemon's defaults with the customer's own values laid over them."""
+class ResultLink(StrEnum):
+    """Where the link to a result leads."""
 
-    base_url: str
-    client_id: str
-    client_secret: Secret
-    token_path: str = "/connect_ats/access_token"
-    token_method: str = "auto"
-    timeout: timedelta = timedelta(seconds=8)
-    link_life: timedelta = timedelta(days=7)
-    poll_every: timedelta = timedelta(minutes=30)
-    locale: str = "en"
-    done_words: tuple[str, ...] = DONE_WORDS
-    """Words of the provider's status that mean finished, in any case."""
-    callback_token: Secret | None = None
-    callback_header: str = "Authorization"
-    webhook_secret: Secret | None = None
+    REPORT = "report"
+    DASHBOARD = "dashboard"
+
+
+class AfterCompleted(StrEnum):
+    """What a repeated order gets once its assessment was completed."""
+
+    NEW = "new"
+    SAME = "same"
+
+
+def token_digest(text: str) -> str:
+    """The SHA-256 of a bearer token, in lower case; raises ValueError for anything else."""
+    if not _DIGEST.fullmatch(text):
+        raise ValueError(
+            "expected the SHA-256 of a token (64 hexadecimal digits), not the token itself;"
+            " make both with `assessment-bridge token new`"
+        )
+    if not text.strip("0"):
+        raise ValueError(
+            "this is the sample's placeholder; make a token with `assessment-bridge token new`"
+        )
+    return text.lower()
+
+
+def token_digests(doc: str, **more: Any) -> Any:
+    """A setting that lists digests of bearer tokens; each belongs to one customer and purpose."""
+    expected = "the SHA-256 of a token, as text"  # a token may stand there by mistake: never shown
+    return setting(
+        doc,
+        rule=token_digest,
+        of="digest of a token",
+        expected=expected,
+        secret=True,
+        unique=True,
+        pattern=_DIGEST.pattern,
+        **more,
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class MappedAssessment:
-    """One line of the mapping: the test that softgarden shows for a job; *duration* in minutes."""
+    """One line of the mapping: what the ATS shows for a job; *duration* in minutes."""
 
-    __test__ = False
-
-    id: str
-    job_id: str
-    name: str | None = None
-    description: str = ""
-    duration: int | None = None
+    id: str = setting("Its id in the ATS, whose settings refer to it: keep it.")
+    job_id: str = setting("The id of the provider's job.")
+    name: str | None = setting("What HR sees; left out: the name of the job.", default=None)
+    description: str = setting("A sentence for HR.", default="", rule=any_text)
+    duration: int | None = setting(
+        "How long it takes; null: not shown.", default=None, least=1, of="minutes"
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class AssessmentMapping:
-    """Which jobs appear as which tests."""
+    """Which jobs appear as which assessments."""
 
-    items: tuple[MappedAssessment, ...] = ()
-    publish_unmapped: bool = True
-    hidden: frozenset[str] = frozenset()
+    items: tuple[MappedAssessment, ...] = setting(
+        "One entry for each job that should look different; ids and job_ids are unique.", default=()
+    )
+    publish_unmapped: bool = setting(
+        "Whether jobs without an entry in items appear too, under their own id and name.",
+        default=True,
+    )
+    hidden: frozenset[str] = setting("Ids of jobs that never appear.", default=frozenset())
 
 
 @dataclass(frozen=True, slots=True)
 class ResultPolicy:
-    """How a result is shown in softgarden."""
+    """How a result is shown in the ATS."""
 
-    score: tuple[str, ...] = ("{fit_label} ({in_range}/{traits})", "{average}")
-    """Patterns: the first whose fields all have values is the score. None: no score."""
-    result_url: str = "report"
-    share: bool = True
-    report: bool = True
-    after_completed: str = "new"
+    score: tuple[str, ...] = setting(
+        "The score, a short text: one pattern, or several of which the first counts whose fields"
+        f" all have values ({', '.join(SCORE_FIELDS)}). null: no score.",
+        default=("{fit_label} ({in_range}/{traits})", "{average}"),
+        rule=score_pattern,
+        one_or_many=True,
+    )
+    result_url: ResultLink = setting(
+        "Where the link to the result leads: report, a page of the bridge; or dashboard, the"
+        " provider's page, which asks for a login there.",
+        default=ResultLink.REPORT,
+    )
+    share: bool = setting(
+        "Whether the ATS also gets a link to the provider's public page of the result.",
+        default=True,
+    )
+    report: bool = setting("Whether the ATS also gets a link to the report as PDF.", default=True)
+    after_completed: AfterCompleted = setting(
+        "What a repeated order gets after completion: a new test, or the same invitation.",
+        default=AfterCompleted.NEW,
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class HirePolicy:
-    """Whether and how softgarden's data export triggers hiring at the provider."""
+    """Whether and how the ATS' data export triggers hiring at the provider."""
 
-    enabled: bool = False
-    tokens_sha256: tuple[str, ...] = ()
-    id_field: str = "applicationPublicId"
-    add_to_team: bool = True
+    enabled: bool = setting(
+        "Whether the provider is told of hired applicants; not in effect yet.", default=False
+    )
+    tokens_sha256: tuple[str, ...] = token_digests(
+        "Digests of the tokens with which the data export calls.", default=()
+    )
+    id_field: str = setting(
+        "The field of the export that holds the id of the application, with dots where nested.",
+        default="applicationPublicId",
+        rule=Matching(
+            r"[^\s.]+(?:\.[^\s.]+)*", "the name of a field, with dots between nested names"
+        ),
+    )
+    add_to_team: bool = setting(
+        "Whether the provider also adds the person to the team of the job.", default=True
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Customer:
-    """One softgarden customer; *key* is the name of its configuration file."""
+    """One customer of the ATS; *key* is the name of its configuration file.
+
+    *softgarden* and *equalture* are what the vendors' packages declare.
+    """
 
     key: str
-    softgarden: AtsAccess
-    equalture: ProviderAccess
-    tests: AssessmentMapping = field(default_factory=AssessmentMapping)
-    results: ResultPolicy = field(default_factory=ResultPolicy)
-    hire: HirePolicy = field(default_factory=HirePolicy)
-    test_url: str = "direct"
+    softgarden: Any
+    equalture: Any
+    tests: AssessmentMapping = setting(
+        "Which of the provider's jobs appear as which tests.", default=AssessmentMapping()
+    )
+    test_url: CandidateLink = setting(
+        "Where the candidate's link leads: direct, to the test; or landing, to a page of the bridge"
+        " with one button in front of it.",
+        default=CandidateLink.DIRECT,
+    )
+    results: ResultPolicy = setting("How results look in the ATS.", default=ResultPolicy())
+    hire: HirePolicy = setting("Telling the provider who was hired.", default=HirePolicy())
 
 
 @dataclass(frozen=True, slots=True)

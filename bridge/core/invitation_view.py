@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from bridge.core.assessment import Result
-from bridge.core.customers import Customer
+from bridge.core.customers import CandidateLink, Customer, ResultLink
 from bridge.core.invitation import Invitation, State
 from bridge.core.lifecycle.attempts import current_reference
 from bridge.core.links import LinkSigner
@@ -57,7 +57,7 @@ def visible_result(result: Result, customer: Customer) -> tuple[str | None, str 
     wants that.
     """
     policy = customer.results
-    dashboard = result.dashboard_url if policy.result_url == "dashboard" else None
+    dashboard = result.dashboard_url if policy.result_url is ResultLink.DASHBOARD else None
     return score_text(policy.score, result, customer.equalture.locale), dashboard
 
 
@@ -68,7 +68,7 @@ def candidate_url(invitation: Invitation, customer: Customer, links: LinkSigner)
     Without a link (a lost create that was reported on all the same) it is the page, too: it says
     that the test is over.
     """
-    landing = customer.test_url == "landing" or invitation.assessment_url is None
+    landing = customer.test_url is CandidateLink.LANDING or invitation.assessment_url is None
     return links.start(invitation.id) if landing else invitation.assessment_url or ""
 
 

@@ -6,6 +6,7 @@ import string
 from collections.abc import Iterable
 
 from bridge.core.assessment import Result
+from bridge.core.declaration import suggest
 
 SCORE_LENGTH = 100
 """softgarden documents no limit; one line of this length fits every list we have seen."""
@@ -68,3 +69,31 @@ def _fit_label(fit: str | None, locale: str) -> str | None:
         return None
     labels = FIT_LABELS.get(locale[:2].lower(), FIT_LABELS["en"])
     return labels.get(fit.lower(), fit)
+
+
+SCORE_FIELDS = tuple(score_fields(Result(), "en"))
+
+
+def score_pattern(text: str) -> str:
+    """A pattern that has fields only, and nothing behind their names; raises ValueError for any
+    other.
+    """
+    try:
+        parts = list(string.Formatter().parse(text))
+    except ValueError:
+        raise ValueError(
+            "expected a pattern such as '{fit} ({in_range}/{traits})': its braces do not match"
+        ) from None
+    for _, name, spec, conversion in parts:
+        if name is None:
+            continue
+        if name not in SCORE_FIELDS:
+            raise ValueError(
+                f"the pattern uses {{{name}}}, but its fields are {', '.join(SCORE_FIELDS)}"
+                f"{suggest(name, SCORE_FIELDS)}"
+            )
+        if spec or conversion:
+            raise ValueError(
+                f"the pattern must use {{{name}}} as it is, without anything after the name"
+            )
+    return text

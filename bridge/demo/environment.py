@@ -13,15 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from socket import socket
 
-from bridge import app, logs, settings, supervisor
+from bridge import app, logs, supervisor
+from bridge.configuration import Settings, load_settings
 from bridge.demo import demo_config
 from bridge.demo.browser import Browser, open_browser
 from bridge.demo.call_log import CallLog
 from bridge.errors import BridgeError, ConfigError
 from bridge.sandbox import EqualtureSandbox, SoftgardenClient, SoftgardenSandbox
 from bridge.serve import StopSignals, serve
-from bridge.settings import Settings
-from bridge.settings.daemon import Address
+from bridge.settings.rules import Address
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ async def open_environment(ports: Ports) -> AsyncIterator[Environment]:
             equalture_url=equalture.base_url,
             secrets=secrets,
         )
-        loaded = settings.load(config, {})
+        loaded = load_settings(config, {})
         await stack.enter_async_context(_daemon(loaded, listeners, monotonic))
         account = demo_config.add_account(equalture)
         account.webhook_url = f"{loaded.public_url}/equalture/webhooks/{demo_config.CUSTOMER}"

@@ -25,6 +25,7 @@ from bridge.egress import in_words
 from bridge.equalture import protocol
 from bridge.equalture.exchange import BROKEN_OFF, Exchange
 from bridge.equalture.protocol import Call, Reply
+from bridge.equalture.settings import EqualtureAccess
 from bridge.equalture.tokens import AccessTokens
 from bridge.errors import ContractBroken, Unavailable
 from bridge.ports import Clock, Monotonic
@@ -178,7 +179,8 @@ class EqualtureClient:
 
 
 def _deadline(customer: Customer) -> float:
-    return asyncio.get_running_loop().time() + customer.equalture.timeout.total_seconds()
+    access: EqualtureAccess = customer.equalture
+    return asyncio.get_running_loop().time() + access.timeout.total_seconds()
 
 
 def _connection_was_lost(error: BaseException | None) -> bool:

@@ -8,10 +8,10 @@ import aiohttp
 import orjson
 from yarl import URL
 
-from bridge.core.customers import ProviderAccess
 from bridge.egress import AnswerTooLarge, SentTracker, in_words, read_capped
 from bridge.equalture import protocol
 from bridge.equalture.protocol import Call, Reply
+from bridge.equalture.settings import EqualtureAccess
 from bridge.ports import Clock
 
 ANSWER_LIMIT = 1024 * 1024
@@ -43,7 +43,7 @@ class Exchange:
         return self._head.status if self._head is not None else None
 
     async def send(
-        self, session: aiohttp.ClientSession, access: ProviderAccess, token: str = ""
+        self, session: aiohttp.ClientSession, access: EqualtureAccess, token: str = ""
     ) -> Reply:
         """Send the request, with *token* as its bearer token; raises one of ``BROKEN_OFF``."""
         authorization = self._call.authorization or f"Bearer {token}"

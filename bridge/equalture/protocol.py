@@ -25,9 +25,9 @@ from bridge.core.assessment import (
     PublicLink,
     Result,
 )
-from bridge.core.customers import DONE_WORDS, ProviderAccess
 from bridge.equalture import schemas
 from bridge.equalture.error_words import REDACTOR
+from bridge.equalture.settings import DONE_WORDS, EqualtureAccess
 from bridge.errors import ContractBroken, OutcomeUnknown, Refused, Unavailable, UpstreamError
 
 VENDOR = "equalture"
@@ -79,7 +79,7 @@ class Reply:
 # ------------------------------------------------------------------------------------------------------------
 
 
-def token(access: ProviderAccess, method: str) -> Call:
+def token(access: EqualtureAccess, method: str) -> Call:
     """Ask for an access token: Basic authentication, no body (section "Request for Access token").
 
     *method* is POST or GET: older versions of the page say GET.

@@ -8,9 +8,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from bridge.core.customers import Customer, ProviderAccess
+from bridge.core.customers import Customer
 from bridge.equalture import protocol
 from bridge.equalture.protocol import Call, Reply
+from bridge.equalture.settings import EqualtureAccess
 from bridge.errors import Refused
 from bridge.ports import Monotonic
 from bridge.single_flight import SingleFlight
@@ -29,7 +30,7 @@ Access token").
 
 @dataclass(slots=True, eq=False)
 class _Slot:
-    access: ProviderAccess
+    access: EqualtureAccess
     token: str | None = field(default=None, repr=False)
     renew_at: float = 0.0
     use_get: bool = False

@@ -12,7 +12,7 @@ import structlog
 from aiocache import SimpleMemoryCache
 
 from bridge.core.assessment import Job
-from bridge.core.customers import Customer, ProviderAccess
+from bridge.core.customers import Customer
 from bridge.errors import UpstreamError
 from bridge.ports import Monotonic, ProviderOf
 from bridge.single_flight import SingleFlight
@@ -22,7 +22,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    access: ProviderAccess
+    access: object
     jobs: tuple[Job, ...]
     at: float
 
@@ -49,7 +49,7 @@ class JobCache:
         self._monotonic = monotonic
         # timeout=None: every operation of aiocache is otherwise wrapped in a wait_for.
         self._memory = SimpleMemoryCache(timeout=None)
-        self._flights: SingleFlight[tuple[str, ProviderAccess], tuple[Job, ...]] = SingleFlight()
+        self._flights: SingleFlight[tuple[str, object], tuple[Job, ...]] = SingleFlight()
 
     async def list_jobs(self, customer: Customer, *, fresh: bool = False) -> tuple[Job, ...]:
         """The jobs, perhaps *life* old, or older when the provider is down; *fresh*: asked for now

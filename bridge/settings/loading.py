@@ -6,28 +6,20 @@ from collections.abc import Mapping
 from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
-from bridge.core.customers import CustomerDirectory
+from bridge.core.customers import Customer, CustomerDirectory
+from bridge.core.declaration import declared
 from bridge.errors import Complaint, ConfigError
 from bridge.settings.customers import load_customers
-from bridge.settings.daemon import ProviderDefaults, Settings, load_daemon
+from bridge.settings.daemon import DaemonSettings, S, load_daemon
 from bridge.settings.listen import FILE_NAME
-from bridge.settings.masking import masked
-
-__all__ = [
-    "Settings",
-    "fingerprint",
-    "load",
-    "load_customers",
-    "load_daemon",
-    "load_usable",
-    "masked",
-]
 
 
 def fingerprint(config_dir: Path) -> str:
-    """A digest of ``bridge.yaml`` as it stands, to tell whether it has changed since; empty if it
-    cannot be read.
+    """A digest of ``bridge.yaml`` as it stands, to tell whether it has changed since.
+
+    Empty if it cannot be read.
     """
     try:
         return sha256((config_dir / FILE_NAME).read_bytes()).hexdigest()
@@ -35,41 +27,39 @@ def fingerprint(config_dir: Path) -> str:
         return ""
 
 
-def load(config_dir: Path, environ: Mapping[str, str]) -> Settings:
-    """Read ``bridge.yaml`` and ``customers/*.yaml`` in *config_dir*, with variables from *environ*.
+def load(
+    config_dir: Path,
+    environ: Mapping[str, str],
+    daemon: type[S],
+    customer: type[Customer],
+    *,
+    strict: bool,
+    signing: bool,
+) -> S:
+    """Read ``bridge.yaml`` as *daemon* and ``customers/*.yaml`` as *customer*.
 
-    Raises ConfigError with the complaints about all files together: also where one customer's file
-    alone cannot be used.
+    Raises ConfigError with the complaints about all files together, also where one customer's file
+    alone cannot be used; without *strict* such a customer is set aside. Without *signing* the
+    signing keys are not needed.
     """
-    return _load(config_dir, environ, strict=True, signing=True)
-
-
-def load_usable(config_dir: Path, environ: Mapping[str, str], *, signing: bool = True) -> Settings:
-    """As ``load``, with the customers whose files cannot be used set aside; see
-    ``Directory.set_aside``.
-
-    Raises ConfigError for what concerns all: ``bridge.yaml``, or a folder that cannot be read.
-    Without *signing* the signing keys are not needed.
-    """
-    return _load(config_dir, environ, strict=False, signing=signing)
-
-
-def _load(config_dir: Path, environ: Mapping[str, str], *, strict: bool, signing: bool) -> Settings:
     if not config_dir.is_dir():
-        message = "there is no such folder; name the one that holds bridge.yaml with --config DIR or BRIDGE_CONFIG"
+        message = (
+            "there is no such folder; name the one that holds bridge.yaml with --config DIR or"
+            " BRIDGE_CONFIG"
+        )
         raise ConfigError([Complaint(str(config_dir), 0, 0, message)])
     complaints: list[Complaint] = []
-    settings: Settings | None = None
+    settings: S | None = None
     customers = CustomerDirectory(())
     warnings: tuple[str, ...] = ()
     try:
-        settings = load_daemon(config_dir, environ, signing=signing)
+        settings = load_daemon(config_dir, environ, daemon, signing=signing)
     except ConfigError as error:
         complaints.extend(error.complaints)
     try:
         # Without usable defaults the customers are read all the same, for their own complaints.
-        defaults = settings.equalture if settings else ProviderDefaults()
-        customers, warnings = load_customers(config_dir, environ, defaults)
+        values = inherited(daemon, customer, settings)
+        customers, warnings = load_customers(config_dir, environ, customer, values)
     except ConfigError as error:
         complaints.extend(error.complaints)
     if strict or settings is None:
@@ -77,3 +67,18 @@ def _load(config_dir: Path, environ: Mapping[str, str], *, strict: bool, signing
     if settings is None or complaints:
         raise ConfigError(complaints)
     return replace(settings, customers=customers, warnings=settings.warnings + warnings)
+
+
+def inherited(
+    daemon: type[DaemonSettings], customer: type[Customer], settings: DaemonSettings | None
+) -> dict[str, dict[str, Any]]:
+    """What a customer's file need not give, by section and key: its section is derived from the
+    daemon's of the same name, whose values in *settings* hold. Without *settings* they are None.
+    """
+    own, found = declared(daemon), {}
+    for name, one in declared(customer).items():
+        if name in own and issubclass(one.type, own[name].type):
+            section = getattr(settings, name, None)
+            keys = declared(own[name].type)
+            found[name] = {inner: getattr(section, inner, None) for inner in keys}
+    return found

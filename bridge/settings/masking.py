@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass
+from dataclasses import fields
 from datetime import timedelta
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
 from bridge.core.customers import CustomerDirectory, Secret
+from bridge.core.declaration import declared
 from bridge.core.redaction import MASK
-from bridge.settings.daemon import Address, Settings
+from bridge.settings.daemon import DaemonSettings
 from bridge.settings.durations import format_duration
+from bridge.settings.rules import Address
 
 
-def masked(settings: Settings) -> dict[str, Any]:
+def masked(settings: DaemonSettings) -> dict[str, Any]:
     """The configuration as plain data (dict, list, str, int, bool, None), ready for JSON and YAML.
 
     Names and shapes are those of the files; ``customers`` maps keys to customers, defaults merged
     in. Secrets and keys are ``***``, left-out secrets None. Digests of tokens are shown: they are
     what stands in the file.
     """
-    return {field.name: plain(getattr(settings, field.name)) for field in fields(settings)}
+    names = dict.fromkeys([*declared(type(settings)), *(one.name for one in fields(settings))])
+    return {name: plain(getattr(settings, name)) for name in names}
 
 
 def plain(value: Any) -> Any:
@@ -30,20 +34,15 @@ def plain(value: Any) -> Any:
             return MASK
         case timedelta():
             return format_duration(value)
-        case Path() | Address():
+        case Path() | Address() | StrEnum():
             return str(value)
         case CustomerDirectory():
-            return {
-                customer.key: {
-                    name: inner for name, inner in plain(customer).items() if name != "key"
-                }
-                for customer in value
-            }
+            return {customer.key: plain(customer) for customer in value}
         case frozenset():
             return sorted(value)
         case tuple():
             return [plain(one) for one in value]
-        case _ if is_dataclass(value):
-            return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
-        case _:
+        case None | str() | int():
             return value
+        case _:
+            return {name: plain(getattr(value, name)) for name in declared(type(value))}

@@ -7,19 +7,12 @@ Reasons are for the administrator and never repeat the value, which may hold a p
 from __future__ import annotations
 
 import base64
-import binascii
 import ipaddress
 import re
-import string
-from collections.abc import Callable
-from difflib import get_close_matches
+from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
-SCORE_FIELDS = ("fit", "fit_label", "in_range", "traits", "match_percent", "average")
 REDIS_SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "redis+cluster")
-WEBHOOK_SECRET_BYTES = range(24, 65)
-LONGEST_TEXT = 10_000
-SAMPLE_SECRET = "replace-me"  # noqa: S105 - what nobody must go on using
 
 _VISIBLE = re.compile(r"[\x21-\x7e]+")
 _HOST = re.compile(
@@ -27,15 +20,6 @@ _HOST = re.compile(
 )
 _ADDRESS = re.compile(r"(?:\[(?P<six>[^\[\]]+)\]|(?P<host>[^:\[\]]+)):(?P<port>[0-9]{1,5})")
 _KEY = re.compile(r"[A-Za-z0-9_-]{43}=?")
-_DIGEST = re.compile(r"[0-9a-fA-F]{64}")
-
-
-def suggest(word: str, known: tuple[str, ...] | list[str]) -> str:
-    """``; did you mean 'x'?`` where something known is near, else an empty string."""
-    near = get_close_matches(word, known, n=1) or [
-        one for one in known if one.lower() == word.lower()
-    ]
-    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def is_loopback(host: str) -> bool:
@@ -44,26 +28,6 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host.lower() == "localhost"
-
-
-def matching(pattern: str, expected: str) -> Callable[[str], str]:
-    """A rule for text that must match a regular expression as a whole."""
-    compiled = re.compile(pattern, re.ASCII)
-
-    def rule(text: str) -> str:
-        if not compiled.fullmatch(text):
-            raise ValueError(f"expected {expected}")
-        return text
-
-    rule.__doc__ = expected
-    return rule
-
-
-def line(text: str) -> str:
-    """Text of one line that is not only blanks."""
-    if not text.strip() or not text.isprintable() or len(text) > LONGEST_TEXT:
-        raise ValueError("expected text of one line that is not empty")
-    return text
 
 
 def basic_auth_user(text: str) -> str:
@@ -171,17 +135,30 @@ def host_name(text: str) -> str:
     return name
 
 
-def address(text: str) -> tuple[str, int]:
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a listener listens; *host* is a name or an address without brackets, port 0 lets the
+    system choose.
+    """
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+def address(text: str) -> Address:
     """``HOST:PORT``, an IPv6 host in brackets; port 0 lets the system choose."""
     match = _ADDRESS.fullmatch(text)
     if match is None or int(match["port"]) > 65_535:
         raise ValueError('expected HOST:PORT, such as 127.0.0.1:8080 or "[::]:8080"')
     if match["six"]:
         try:
-            return str(ipaddress.IPv6Address(match["six"])), int(match["port"])
+            return Address(str(ipaddress.IPv6Address(match["six"])), int(match["port"]))
         except ValueError:
             raise ValueError("expected an IPv6 address between the brackets") from None
-    return host_name(match["host"]), int(match["port"])
+    return Address(host_name(match["host"]), int(match["port"]))
 
 
 def key(text: str) -> bytes:
@@ -192,61 +169,3 @@ def key(text: str) -> bytes:
             " make one with `assessment-bridge key new`"
         )
     return base64.urlsafe_b64decode(text.rstrip("=") + "=")
-
-
-def client_secret(text: str) -> str:
-    """Text of one line, but not what the sample holds in its place."""
-    if text == SAMPLE_SECRET:
-        raise ValueError(
-            "this is the sample's placeholder; put the secret here that Equalture gave this customer"
-        )
-    return line(text)
-
-
-def token_digest(text: str) -> str:
-    """A hexadecimal SHA-256, in lower case; not what the sample holds in its place."""
-    if not _DIGEST.fullmatch(text):
-        raise ValueError(
-            "expected the SHA-256 of a token (64 hexadecimal digits), not the token itself;"
-            " make both with `assessment-bridge token new`"
-        )
-    if not text.strip("0"):
-        raise ValueError(
-            "this is the sample's placeholder; make a token with `assessment-bridge token new`"
-        )
-    return text.lower()
-
-
-def webhook_secret(text: str) -> str:
-    """A Standard Webhooks secret: ``whsec_`` and the base64 of 24 to 64 bytes."""
-    try:
-        raw = base64.b64decode(text.removeprefix("whsec_").encode("ascii"), validate=True)
-    except (binascii.Error, UnicodeEncodeError):
-        raw = b""
-    if not text.startswith("whsec_") or len(raw) not in WEBHOOK_SECRET_BYTES:
-        raise ValueError(
-            "expected whsec_ and then base64 of 24 to 64 bytes, as Equalture shows it for the webhook"
-        )
-    return text
-
-
-def score_pattern(text: str) -> str:
-    """A format string of plain SCORE_FIELDS: no attributes, indexes, conversions or format specs."""
-    try:
-        parts = list(string.Formatter().parse(text))
-    except ValueError:
-        raise ValueError(
-            "expected a pattern such as '{fit} ({in_range}/{traits})': its braces do not match"
-        ) from None
-    for _, name, spec, conversion in parts:
-        if name is None:
-            continue
-        if name not in SCORE_FIELDS:
-            raise ValueError(
-                f"the pattern uses {{{name}}}, but its fields are {', '.join(SCORE_FIELDS)}{suggest(name, SCORE_FIELDS)}"
-            )
-        if spec or conversion:
-            raise ValueError(
-                f"the pattern must use {{{name}}} as it is, without anything after the name"
-            )
-    return text

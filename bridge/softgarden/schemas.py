@@ -15,7 +15,7 @@ from bridge.core.assessment import Assessment, Candidate, Order
 from bridge.core.invitation import Invitation
 from bridge.core.invitation_view import InvitationView
 from bridge.errors import InvalidRequest
-from bridge.settings.daemon import TestsFormat
+from bridge.softgarden.settings import TestsFormat
 
 _REFUSED = frozenset({"Cc", "Zl", "Zp", "Cs"})
 """Unicode's categories of control characters, line breaks and halves of surrogate pairs."""

@@ -19,15 +19,15 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
+from bridge.configuration import FILES, Settings, load_settings
+from bridge.configuration import schema as schema_of
 from bridge.core import customers
 from bridge.core.assessment import Job
 from bridge.core.customers import MappedAssessment
+from bridge.core.declaration import declared
 from bridge.errors import ConfigError
 from bridge.sandbox import EqualtureSandbox
 from bridge.service.assessments import Appearance, ComparedJob, compare
-from bridge.settings import load
-from bridge.settings.daemon import BridgeSchema
-from bridge.settings.json_schema import json_schema
 
 SHIPPED = Path(__file__).parents[2] / "config"
 KEY = "A" * 43
@@ -127,7 +127,7 @@ def canaries_in(text: str) -> list[str]:
 def complaints(config: Path, **environ: str) -> str:
     """What ``check`` prints about a configuration that is refused."""
     with pytest.raises(ConfigError) as caught:
-        load(config, environ)
+        load_settings(config, environ)
     return str(caught.value)
 
 
@@ -157,7 +157,7 @@ def test_no_secret_is_shown_wherever_it_comes_from(folder: Folder) -> None:
         "WEBHOOK": WEBHOOK,
     }
     config = folder.write()
-    settings = load(config, environ)
+    settings = load_settings(config, environ)
     assert len(settings.encryption_keys) == 2
     acme = settings.customers.get("acme")
     assert acme is not None
@@ -304,7 +304,7 @@ def test_schema_is_one_document(schema: Mapping[str, Any]) -> None:
         assert one["$schema"] == "https://json-schema.org/draft/2020-12/schema"
         Draft202012Validator.check_schema(one)
     short = run("config", "schema", "--json", "--config", "/nowhere")
-    assert json.loads(short.stdout) == schema == json_schema()
+    assert json.loads(short.stdout) == schema == {kind: schema_of(kind) for kind in FILES}
     assert short.stdout.count("\n") == 1
 
 
@@ -330,12 +330,12 @@ def test_schema_knows_every_key_and_no_other(schema: Mapping[str, Any]) -> None:
     unknown ones.
     """
     known = set(schema["bridge"]["properties"])
-    assert known - set(BridgeSchema().fields) == {
+    assert known - set(declared(Settings)) == {
         "signing_keys_file",
         "encryption_keys_file",
         "proxy_file",
     }
-    assert known >= set(BridgeSchema().fields)
+    assert known >= set(declared(Settings))
     assert schema["bridge"]["properties"]["retention"]["default"] == "365d"
     assert schema["bridge"]["properties"]["redis"]["properties"]["url_file"]
     assert schema["customer"]["properties"]["test_url"]["default"] == "direct"
@@ -436,7 +436,7 @@ def test_schema_takes_what_the_bridge_takes(
     environ |= {"CREDENTIALS_DIRECTORY": str(folder.path)}
     if which == "bridge" and "${A}" in str(changes.get("signing_keys")):
         environ["A"] = KEY
-    load(folder.write(), environ)
+    load_settings(folder.write(), environ)
 
 
 @pytest.mark.parametrize(("which", "changes"), BAD)

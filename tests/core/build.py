@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 from bridge.core.assessment import Assessment, Trait
 from bridge.core.assessment import Result as TestResult
-from bridge.core.customers import AtsAccess, Customer, ProviderAccess, Secret
+from bridge.core.customers import Customer, Secret
 from bridge.core.invitation import Invitation, State, Transition
 from bridge.core.lifecycle import orders
 from bridge.core.lifecycle.decide import decide as decide_with
@@ -29,6 +29,8 @@ from bridge.core.lifecycle.events import (
 )
 from bridge.core.lifecycle.policy import Policy
 from bridge.core.queueing import ScheduleTask, TaskKind
+from bridge.equalture.settings import EqualtureAccess
+from bridge.softgarden.settings import SoftgardenAccess
 
 NOW = datetime(2025, 6, 2, 9, 0, tzinfo=UTC)
 SECOND, MINUTE, HOUR, DAY = (
@@ -124,7 +126,9 @@ def customer(**changes: object) -> Customer:
     """A customer with every policy at its default, but for *changes*."""
     plain = Customer(
         key="acme",
-        softgarden=AtsAccess(tokens_sha256=("0" * 64,), client_id="client"),
-        equalture=ProviderAccess("https://equalture.example", "id", Secret("secret")),
+        softgarden=SoftgardenAccess(tokens_sha256=("0" * 64,), client_id="client"),
+        equalture=EqualtureAccess(
+            base_url="https://equalture.example", client_id="id", client_secret=Secret("secret")
+        ),
     )
     return replace(plain, **changes)  # type: ignore[arg-type]

@@ -7,13 +7,13 @@ import pytest
 
 from bridge.core import ids
 from bridge.core.customers import (
-    AtsAccess,
     CustomerDirectory,
-    ProviderAccess,
     Secret,
     UnusableCustomer,
 )
+from bridge.equalture.settings import EqualtureAccess
 from bridge.errors import Complaint, CustomerSetAside
+from bridge.softgarden.settings import SoftgardenAccess
 from tests.core.build import customer
 
 SESAME = "open-sesame"
@@ -36,8 +36,11 @@ def test_secret_never_shows_itself() -> None:
 
 def test_secret_does_not_show_in_what_holds_it() -> None:
     """Configuration can be logged without its secrets."""
-    access = ProviderAccess(
-        "https://e.example", "id", Secret(SESAME), callback_token=Secret(SESAME)
+    access = EqualtureAccess(
+        base_url="https://e.example",
+        client_id="id",
+        client_secret=Secret(SESAME),
+        callback_token=Secret(SESAME),
     )
     assert SESAME not in repr(customer(equalture=access))
 
@@ -106,7 +109,7 @@ def test_directory_finds_customers_by_key() -> None:
 
 def test_directory_finds_customers_by_any_of_their_tokens() -> None:
     """Each of a customer's tokens leads to it, so that tokens can be changed without a gap."""
-    access = AtsAccess((ids.digest("old"), ids.digest("new ä")), "client")
+    access = SoftgardenAccess((ids.digest("old"), ids.digest("new ä")), "client")
     acme, other = customer(softgarden=access), customer(key="other")
     directory = CustomerDirectory([acme, other])
     assert [acme, acme] == [directory.by_token("old"), directory.by_token("new ä")]
@@ -117,7 +120,9 @@ def test_directory_knows_no_other_token(token: str) -> None:
     """A token that is nobody's leads to nobody, not even a digest itself or text that is no
     Unicode.
     """
-    directory = CustomerDirectory([customer(softgarden=AtsAccess((ids.digest("old"),), "client"))])
+    directory = CustomerDirectory(
+        [customer(softgarden=SoftgardenAccess((ids.digest("old"),), "client"))]
+    )
     assert directory.by_token(token) is None
 
 
@@ -149,7 +154,7 @@ def test_digest_of_a_served_customer_in_a_broken_file() -> None:
     """A broken file that shows the digest of a served customer, such as a half-edited copy, does
     not keep that one from us.
     """
-    mine = customer(softgarden=AtsAccess((ids.digest(SESAME),), "10"))
+    mine = customer(softgarden=SoftgardenAccess((ids.digest(SESAME),), "10"))
     aside = UnusableCustomer("copy", (), frozenset({ids.digest(SESAME), ids.digest("theirs")}))
     directory = CustomerDirectory([mine], [aside])
     assert directory.by_token(SESAME) == mine

@@ -8,8 +8,9 @@ from bridge.core import assessment_mapping, invitation_view, score
 from bridge.core.assessment import Assessment, Job, Result, Trait
 from bridge.core.customers import (
     AssessmentMapping,
+    CandidateLink,
     MappedAssessment,
-    ProviderAccess,
+    ResultLink,
     ResultPolicy,
     Secret,
 )
@@ -17,6 +18,7 @@ from bridge.core.invitation import Invitation, State
 from bridge.core.invitation_view import InvitationView
 from bridge.core.lifecycle.events import ApplicationAnonymised, ReportAccepted, ReportReceived
 from bridge.core.links import LinkSigner
+from bridge.equalture.settings import EqualtureAccess
 from tests.core.build import (
     COMPLETED,
     CREATED_2,
@@ -168,7 +170,7 @@ def test_result_url_may_be_the_dashboard() -> None:
     """With ``result_url: dashboard`` it is the provider's once completed, where there is one, and
     our page before.
     """
-    asked = customer(results=ResultPolicy(result_url="dashboard"))
+    asked = customer(results=ResultPolicy(result_url=ResultLink.DASHBOARD))
     done = replace(COMPLETED, result=replace(REPORT, dashboard_url="https://dashboard.example/1"))
     assert "https://dashboard.example/1" == invitation_view.view_of(done, asked, LINKS).result_url
     assert (
@@ -221,7 +223,7 @@ def test_candidate_is_sent_to_the_test_or_to_our_page() -> None:
     """The test's URL is the provider's link, or our landing page where the customer wants it."""
     assert "https://test.example/1" == invitation_view.candidate_url(INVITED, ACME, LINKS)
     assert LINKS.start(INVITED.id) == invitation_view.candidate_url(
-        INVITED, customer(test_url="landing"), LINKS
+        INVITED, customer(test_url=CandidateLink.LANDING), LINKS
     )
     assert LINKS.start(CREATING.id) == invitation_view.candidate_url(CREATING, ACME, LINKS)
 
@@ -346,7 +348,9 @@ def test_fit_label(fit: str, locale: str, expected: str) -> None:
 
 def test_score_speaks_the_language_of_the_customer() -> None:
     """The view's score uses the locale of the customer."""
-    access = ProviderAccess("https://e.example", "id", Secret("s"), locale="de")
+    access = EqualtureAccess(
+        base_url="https://e.example", client_id="id", client_secret=Secret("s"), locale="de"
+    )
     german = customer(equalture=access, results=ResultPolicy(score=("{fit_label}",)))
     assert "Hohe Passung" == invitation_view.view_of(COMPLETED, german, LINKS).score
 

@@ -15,8 +15,10 @@ from aiohttp import web
 
 from bridge import egress
 from bridge.core.assessment import Candidate, NewApplication
-from bridge.core.customers import AtsAccess, Customer, ProviderAccess, Secret
+from bridge.core.customers import Customer, Secret
 from bridge.equalture.client import EqualtureClient
+from bridge.equalture.settings import EqualtureAccess
+from bridge.softgarden.settings import SoftgardenAccess
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "equalture"
 TOKEN = "/connect_ats/access_token"
@@ -133,9 +135,12 @@ def customer() -> Customer:
     """A customer of no server; see ``acme`` for one of the scripted server's."""
     return Customer(
         key="acme",
-        softgarden=AtsAccess((), "10"),
-        equalture=ProviderAccess(
-            "https://equalture.example.com", "acme", Secret("s3cret-of-acme"), locale="de"
+        softgarden=SoftgardenAccess((), "10"),
+        equalture=EqualtureAccess(
+            base_url="https://equalture.example.com",
+            client_id="acme",
+            client_secret=Secret("s3cret-of-acme"),
+            locale="de",
         ),
     )
 

@@ -8,13 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.core.assessment import CreatedApplication, Job, NewApplication, Progress
-from bridge.core.customers import ProviderAccess, Secret
+from bridge.core.customers import Secret
 from bridge.equalture import protocol
 from bridge.equalture.protocol import Call, Reply
+from bridge.equalture.settings import EqualtureAccess
 from bridge.errors import ContractBroken, OutcomeUnknown, Refused, Unavailable, UpstreamError
 
 NOW = datetime(2026, 1, 15, 10, 0, 0, tzinfo=UTC)
-ACCESS = ProviderAccess("https://equalture.example.com", "acme", Secret("s3cret"))
+ACCESS = EqualtureAccess(
+    base_url="https://equalture.example.com", client_id="acme", client_secret=Secret("s3cret")
+)
 CREATE = Call("create", "POST", "/connect_ats/applications")
 HIRE = protocol.hire("r-1", add_to_team=True, start_date=None)
 REPEATABLE = {

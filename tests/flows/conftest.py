@@ -29,6 +29,7 @@ from aiohttp import web
 from redis import Redis
 
 from bridge import app, logs
+from bridge.configuration import Settings, load_settings
 from bridge.core.invitation import Invitation
 from bridge.core.queueing import DeadLetter, TaskKind
 from bridge.sandbox import (
@@ -39,7 +40,6 @@ from bridge.sandbox import (
     SoftgardenClient,
     SoftgardenSandbox,
 )
-from bridge.settings import Settings, load
 from bridge.store.redis_access import RedisAccess
 from bridge.web.listener import Runner
 from tests.redis_servers import RedisServer, binaries
@@ -233,7 +233,7 @@ class Config:
             (self.folder / "customers" / f"{name}.yaml").write_text(
                 yaml.safe_dump(document), encoding="utf-8"
             )
-        return load(self.folder, {})
+        return load_settings(self.folder, {})
 
 
 Launch = Callable[..., Awaitable[Bridge]]

@@ -11,8 +11,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from bridge.configuration import load_customers
 from bridge.core.invitation import State
-from bridge.settings import load_customers
 from tests.flows.conftest import CALLBACK_TOKEN, Bridge, Config, Launch
 
 WEBHOOK = "whsec_" + base64.b64encode(bytes(32)).decode()
@@ -22,7 +22,7 @@ TOKEN = {"Authorization": f"Bearer {CALLBACK_TOKEN}"}
 def refresh(bridge: Bridge, config: Config) -> None:
     """Put the files as they are now in force, as at a start: what cannot be used is set aside."""
     settings = bridge.runtime.settings
-    bridge.runtime.customers.replace(load_customers(config.folder, {}, settings.equalture)[0])
+    bridge.runtime.customers.replace(load_customers(settings, {})[0])
 
 
 def path_of(url: str) -> str:

@@ -10,8 +10,8 @@ import pytest
 
 from bridge.core.assessment import Order
 from bridge.errors import InvalidRequest
-from bridge.settings.daemon import TestsFormat
 from bridge.softgarden.schemas import AnswerFormat
+from bridge.softgarden.settings import TestsFormat
 
 ZWNJ, ZWJ, LRM, RLM, SOFT_HYPHEN = "\u200c", "\u200d", "\u200e", "\u200f", "\u00ad"
 

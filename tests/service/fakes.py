@@ -25,17 +25,16 @@ from bridge.core.assessment import (
 from bridge.core.callback_urls import CallbackUrlPolicy
 from bridge.core.customers import (
     AssessmentMapping,
-    AtsAccess,
     Customer,
     CustomerDirectory,
     MappedAssessment,
-    ProviderAccess,
     Secret,
 )
 from bridge.core.invitation import Invitation, State
 from bridge.core.lifecycle.events import ReportReceived
 from bridge.core.links import LinkSigner
 from bridge.core.queueing import Lease, NotificationResponse, TaskKind
+from bridge.equalture.settings import EqualtureAccess
 from bridge.ports import AssessmentProvider, Ats, Notifier
 from bridge.service.assessments import OfferedAssessments
 from bridge.service.commit_loop import CommitLoop
@@ -46,6 +45,7 @@ from bridge.service.provider_events import ProviderEvents
 from bridge.service.shared_applications import SharedApplications
 from bridge.service.status_words import StatusWords
 from bridge.service.task_handlers import LEASE_LIFE, TaskHandlers
+from bridge.softgarden.settings import SoftgardenAccess
 from tests.fakes import MemoryStore
 
 T = TypeVar("T")
@@ -84,8 +84,13 @@ def make_customer(key: str = "acme", **access: Any) -> Customer:
     """A customer with one mapped test, ``engineer``."""
     return Customer(
         key=key,
-        softgarden=AtsAccess((), "10"),
-        equalture=ProviderAccess("https://equalture.example.com", key, Secret("s"), **access),
+        softgarden=SoftgardenAccess((), "10"),
+        equalture=EqualtureAccess(
+            base_url="https://equalture.example.com",
+            client_id=key,
+            client_secret=Secret("s"),
+            **access,
+        ),
         tests=AssessmentMapping(items=(MappedAssessment("engineer", "job-1", "Engineer"),)),
     )
 

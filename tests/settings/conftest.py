@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from bridge.configuration import Settings, load_settings
 from bridge.errors import ConfigError
-from bridge.settings import Settings, load
 
 KEY = "A" * 43
 BRIDGE = f"""\
@@ -57,7 +57,7 @@ class Folder:
         return file
 
     def load(self) -> Settings:
-        return load(self.path, self.environ)
+        return load_settings(self.path, self.environ)
 
     def complaints(self) -> list[tuple[int, int, str]]:
         with pytest.raises(ConfigError) as caught:

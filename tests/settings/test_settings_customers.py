@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bridge.configuration import CustomerFile, load_customers, load_settings
 from bridge.core.customers import (
     AssessmentMapping,
-    AtsAccess,
-    Customer,
     HirePolicy,
     MappedAssessment,
-    ProviderAccess,
     ResultPolicy,
     Secret,
 )
+from bridge.equalture.settings import EqualtureAccess
 from bridge.errors import ConfigError, CustomerSetAside
-from bridge.settings import load, load_customers, load_usable, masked
+from bridge.settings.masking import masked
+from bridge.softgarden.settings import SoftgardenAccess
 
 if TYPE_CHECKING:
     from conftest import Folder
@@ -46,10 +46,14 @@ def test_defaults(folder: Folder) -> None:
     settings = folder.load()
     assert settings.warnings == ()
     assert list(settings.customers) == [
-        Customer(
+        CustomerFile(
             key="acme",
-            softgarden=AtsAccess((DIGEST,), "10"),
-            equalture=ProviderAccess("https://equalture.example.com", "acme", Secret("hush")),
+            softgarden=SoftgardenAccess((DIGEST,), "10"),
+            equalture=EqualtureAccess(
+                base_url="https://equalture.example.com",
+                client_id="acme",
+                client_secret=Secret("hush"),
+            ),
             tests=AssessmentMapping(),
             results=ResultPolicy(),
             hire=HirePolicy(),
@@ -94,10 +98,10 @@ def test_everything(folder: Folder) -> None:
         hire: {{enabled: true, tokens_sha256: [{"c" * 64}], id_field: candidate.id, add_to_team: false}}
         """)
     customer = folder.load().customers.get("acme")
-    assert customer == Customer(
+    assert customer == CustomerFile(
         key="acme",
-        softgarden=AtsAccess((DIGEST, "b" * 64), "10"),
-        equalture=ProviderAccess(
+        softgarden=SoftgardenAccess((DIGEST, "b" * 64), "10"),
+        equalture=EqualtureAccess(
             base_url="http://127.0.0.1:8090",
             client_id="acme",
             client_secret=Secret("from a file"),
@@ -285,7 +289,7 @@ def test_one_token_for_two_customers(folder: Folder) -> None:
         (1, 30, words.format(second, 2)),
         (2, 30, words.format(first, 1)),
     ]
-    usable = load_usable(folder.path, {}).customers
+    usable = load_settings(folder.path, {}, strict=False).customers
     assert ([one.key for one in usable], set(usable.set_aside)) == (["c"], {"a", "b"})
 
 
@@ -307,7 +311,7 @@ def test_broken_customers_are_set_aside(folder: Folder) -> None:
     g.write_bytes(b"# \xff\n" + g.read_bytes())
     with pytest.raises(ConfigError) as caught:
         folder.load()
-    usable = load_usable(folder.path, {}).customers
+    usable = load_settings(folder.path, {}, strict=False).customers
     assert [one.key for one in usable] == ["h"]
     assert usable.get("h") == usable.by_token("h")
     assert h.exists()
@@ -329,7 +333,7 @@ def test_a_pipe_is_set_aside(folder: Folder) -> None:
     before = signal.signal(signal.SIGALRM, lambda *_: pytest.fail("it waits for a writer"))
     signal.alarm(10)
     try:
-        loaded = load_usable(folder.path, {})
+        loaded = load_settings(folder.path, {}, strict=False)
     finally:
         signal.alarm(0)
         signal.signal(signal.SIGALRM, before)
@@ -342,13 +346,13 @@ def test_a_file_for_all_concerns_all(folder: Folder) -> None:
     folder.customer(SHORT)
     folder.bridge("retention: soon\n")
     with pytest.raises(ConfigError, match=r"bridge\.yaml"):
-        load_usable(folder.path, {})
+        load_settings(folder.path, {}, strict=False)
     folder.bridge(BRIDGE)
     shutil.rmtree(folder.path / "customers")
-    assert len(load_usable(folder.path, {}).customers) == 0
+    assert len(load_settings(folder.path, {}, strict=False).customers) == 0
     (folder.path / "customers").write_text("not a folder")
     with pytest.raises(ConfigError, match="cannot be read"):
-        load_usable(folder.path, {})
+        load_settings(folder.path, {}, strict=False)
 
 
 def test_without_signing_keys(folder: Folder) -> None:
@@ -364,14 +368,14 @@ def test_without_signing_keys(folder: Folder) -> None:
         folder.bridge(
             "public_url: https://b.example\nequalture: {base_url: https://e.example}\n" + keys
         )
-        assert load_usable(folder.path, {}, signing=False).signing_keys == ()
+        assert load_settings(folder.path, {}, signing=False, strict=False).signing_keys == ()
         with pytest.raises(ConfigError):
-            load_usable(folder.path, {})
+            load_settings(folder.path, {}, strict=False)
     folder.bridge(
         "public_url: https://b.example\nequalture: {base_url: x}\nencryption_keys: ['${UNSET}']\n"
     )
     with pytest.raises(ConfigError) as caught:
-        load_usable(folder.path, {}, signing=False)
+        load_settings(folder.path, {}, signing=False, strict=False)
     assert len(caught.value.complaints) == 2
 
 
@@ -458,7 +462,7 @@ def test_customers_alone(folder: Folder) -> None:
     folder.customer(SHORT)
     settings = folder.load()
     folder.bridge("]")
-    directory, warnings = load_customers(settings.config_dir, {}, settings.equalture)
+    directory, warnings = load_customers(settings, {})
     assert list(directory) == list(settings.customers)
     assert warnings == ()
 
@@ -500,19 +504,19 @@ def test_shipped_files(tmp_path: Path) -> None:
     for other in (tmp_path / "config" / "customers").glob("*.yaml"):
         other.unlink()
     environ = {"BRIDGE_SIGNING_KEY": base64.urlsafe_b64encode(os.urandom(32)).decode()}
-    before = load(tmp_path / "config", environ)
+    before = load_settings(tmp_path / "config", environ)
     assert len(before.customers) == 0
     assert before.redis.url is None
     sample = tmp_path / "config" / "customers" / "example.yaml.sample"
     sample.rename(sample.with_name("acme.yaml"))
     with pytest.raises(ConfigError) as caught:
-        load(tmp_path / "config", environ)
+        load_settings(tmp_path / "config", environ)
     assert [one.message.partition(": ")[2][:33] for one in caught.value.complaints] == [
         "this is the sample's placeholder;"
     ] * 2
     text = sample.with_name("acme.yaml").read_text("utf-8").replace("0" * 64, DIGEST)
     sample.with_name("acme.yaml").write_text(text, "utf-8")
-    after = load(tmp_path / "config", environ | {"ACME_EQUALTURE_SECRET": "hush"})
+    after = load_settings(tmp_path / "config", environ | {"ACME_EQUALTURE_SECRET": "hush"})
     assert [customer.key for customer in after.customers] == ["acme"]
 
 

@@ -9,8 +9,9 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bridge.configuration import load_settings
 from bridge.errors import ConfigError
-from bridge.settings import load, masked
+from bridge.settings.masking import masked
 
 SHIPPED = Path(__file__).parents[2] / "config"
 ENVIRON = {"BRIDGE_SIGNING_KEY": base64.urlsafe_b64encode(bytes(32)).decode(), "X": "1"}
@@ -89,4 +90,4 @@ def test_any_value_anywhere(tmp_path_factory: pytest.TempPathFactory, changes: l
             yaml.safe_dump(data, allow_unicode=True), encoding="utf-8", errors="replace"
         )
     with contextlib.suppress(ConfigError):
-        json.dumps(masked(load(folder, ENVIRON)))
+        json.dumps(masked(load_settings(folder, ENVIRON)))

@@ -10,6 +10,7 @@ import pytest
 
 from bridge.errors import ConfigError
 from bridge.settings.listen import DEFAULT, listen_address
+from bridge.settings.rules import Address
 
 if TYPE_CHECKING:
     from conftest import Folder
@@ -18,20 +19,20 @@ if TYPE_CHECKING:
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        ("listen: 127.0.0.1:1", ("127.0.0.1", 1)),
-        ("x: {listen: a:2}\ny: [listen, b:3]\n'listen': '[::1]:4'\n", ("::1", 4)),
-        ("a: {b: {c: [1, {d: e}]}}\nlisten: h:5", ("h", 5)),
+        ("listen: 127.0.0.1:1", Address("127.0.0.1", 1)),
+        ("x: {listen: a:2}\ny: [listen, b:3]\n'listen': '[::1]:4'\n", Address("::1", 4)),
+        ("a: {b: {c: [1, {d: e}]}}\nlisten: h:5", Address("h", 5)),
         (
             "signing_keys: ['${UNSET}']\nnonsense: 1\nlisten: ${HOST}:${PORT:-6}\nredis: {url: '${UNSET}'}",
-            ("x", 6),
+            Address("x", 6),
         ),
-        ("listen: h:7\nredis: [}", ("h", 7)),
+        ("listen: h:7\nredis: [}", Address("h", 7)),
         ("listen: [a]\npublic_url: http://x", DEFAULT),
         ("public_url: http://x", DEFAULT),
         ("", DEFAULT),
     ],
 )
-def test_found(folder: Folder, text: str, found: tuple[str, int]) -> None:
+def test_found(folder: Folder, text: str, found: Address) -> None:
     """The address is found whatever is wrong with everything else, and whatever stands behind it."""
     folder.bridge(text)
     assert listen_address(folder.path, {"HOST": "x"}) == found

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bridge.core.customers import Secret
-from bridge.settings import masked
+from bridge.settings.masking import masked
 from tests.settings.test_settings_daemon import BASE, ComplaintOf
 
 if TYPE_CHECKING:

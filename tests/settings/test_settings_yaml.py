@@ -1,26 +1,44 @@
 import contextlib
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.errors import ConfigError
+from bridge.errors import Complaint, ConfigError
 from bridge.settings.environment import Expanded
-from bridge.settings.yaml_source import parse, read_file
+from bridge.settings.findings import Findings, Item, Position
+from bridge.settings.yaml_source import parse, read_text
 
 ENVIRON = {"SET": "value", "EMPTY": "", "NUMBER": "7", "NESTED": "${SET}"}
 
 
+def read(text: str) -> tuple[Any, list[Complaint]]:
+    """What the text holds as plain data, and what is wrong with it."""
+    found = Findings("x.yaml")
+    return plain(parse(text, found, ENVIRON)), found.complaints
+
+
+def plain(item: Item) -> Any:
+    match item.value:
+        case dict():
+            return {name: plain(inner) for name, inner in item.value.items()}
+        case list():
+            return [plain(inner) for inner in item.value]
+        case _:
+            return item.value
+
+
 def data(text: str) -> object:
-    document = parse(text, "x.yaml", ENVIRON)
-    assert document.complaints == []
-    return document.data
+    found, complaints = read(text)
+    assert complaints == []
+    return found
 
 
 def first(text: str) -> tuple[int, int, str]:
     try:
-        complaints = parse(text, "x.yaml", ENVIRON).complaints
+        _, complaints = read(text)
     except ConfigError as error:
         complaints = list(error.complaints)
     return complaints[0].line, complaints[0].column, complaints[0].message
@@ -66,9 +84,9 @@ def test_byte_order_mark(tmp_path: Path) -> None:
     """A byte order mark, as Windows editors write it, does no harm."""
     file = tmp_path / "x.yaml"
     file.write_bytes(b"\xef\xbb\xbfa: 1\n")
-    document = read_file(file, {})
-    assert document.data == {"a": 1}
-    assert (document.keys["a",].line, document.keys["a",].column) == (1, 1)
+    root = parse(read_text(file), Findings("x.yaml"), {})
+    assert plain(root) == {"a": 1}
+    assert root.value["a"].key == Position(1, 1)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +114,7 @@ def test_expansion(text: str, result: str) -> None:
 )
 def test_whole(text: str, whole: bool) -> None:
     """Only a scalar that is one reference, quoted or not, may later be read as a number."""
-    value = parse(f"a: {text}", "x.yaml", ENVIRON).data["a"]
+    value = read(f"a: {text}")[0]["a"]
     assert isinstance(value, Expanded)
     assert value.whole is whole
     assert value.names == ("NUMBER",)
@@ -139,7 +157,7 @@ def test_complaints(text: str, line: int, column: int, message: str) -> None:
 
 def test_all_unset_variables_are_told() -> None:
     """One unset variable does not hide the next."""
-    assert [one.line for one in parse("a: ${U1}\nb: ${U2} ${U3}", "x.yaml", {}).complaints] == [
+    assert [one.line for one in read("a: ${U1}\nb: ${U2} ${U3}")[1]] == [
         1,
         2,
         2,
@@ -165,7 +183,7 @@ def test_size(tmp_path: Path) -> None:
     file = tmp_path / "x.yaml"
     file.write_text("#" * (1 << 20) + "\n", encoding="utf-8")
     with pytest.raises(ConfigError, match="1 MiB"):
-        read_file(file, {})
+        read_text(file)
 
 
 def test_not_utf8(tmp_path: Path) -> None:
@@ -173,7 +191,7 @@ def test_not_utf8(tmp_path: Path) -> None:
     file = tmp_path / "x.yaml"
     file.write_bytes(b"a: 1\nb: \xff\n")
     with pytest.raises(ConfigError, match=r"x\.yaml:2:4: is not UTF-8"):
-        read_file(file, {})
+        read_text(file)
 
 
 PIECES = [
@@ -211,7 +229,7 @@ SIGNS = "ab:-[]{}&*!%?|>'\"#,\n\t $\\Uux0123456789FSET~<=@`."
 def test_anything(text: str) -> None:
     """Whatever the text, the reader gives a mapping or raises ConfigError."""
     with contextlib.suppress(ConfigError):
-        assert isinstance(parse(text, "x.yaml", ENVIRON).data, dict)
+        assert isinstance(read(text)[0], dict)
 
 
 @settings(max_examples=200, deadline=None)
@@ -221,4 +239,4 @@ def test_any_bytes(tmp_path_factory: pytest.TempPathFactory, raw: bytes) -> None
     file = tmp_path_factory.getbasetemp() / "any.yaml"
     file.write_bytes(raw)
     with contextlib.suppress(ConfigError):
-        assert isinstance(read_file(file, ENVIRON).data, dict)
+        assert isinstance(read(read_text(file))[0], dict)

@@ -1,0 +1,120 @@
+"""The section ``equalture`` of ``bridge.yaml``, and of a customer's file, which overrides it."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+from bridge.core.customers import Secret
+from bridge.core.declaration import Matching, line, setting
+from bridge.settings import rules
+
+SAMPLE_SECRET = "replace-me"  # noqa: S105 - what nobody must go on using
+DONE_WORDS = ("completed", "hired")
+_WEBHOOK_SECRET_BYTES = range(24, 65)
+
+
+class TokenMethod(StrEnum):
+    """How tokens are fetched; auto is POST, and GET where POST does not exist."""
+
+    AUTO = "auto"
+    POST = "post"
+    GET = "get"
+
+
+def client_secret(text: str) -> str:
+    """Text of one line, but not what the sample holds in its place."""
+    if text == SAMPLE_SECRET:
+        raise ValueError(
+            "this is the sample's placeholder; put the secret here that Equalture gave this"
+            " customer"
+        )
+    return line(text)
+
+
+def webhook_secret(text: str) -> str:
+    """A Standard Webhooks secret: ``whsec_`` and the base64 of 24 to 64 bytes."""
+    try:
+        raw = base64.b64decode(text.removeprefix("whsec_").encode("ascii"), validate=True)
+    except (binascii.Error, UnicodeEncodeError):
+        raw = b""
+    if not text.startswith("whsec_") or len(raw) not in _WEBHOOK_SECRET_BYTES:
+        raise ValueError(
+            "expected whsec_ and then base64 of 24 to 64 bytes, as Equalture shows it for the"
+            " webhook"
+        )
+    return text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EqualtureSettings:
+    """Equalture's API: what holds for every customer whose own section does not say otherwise."""
+
+    base_url: str = setting(
+        "The address of Equalture's Open Assessment API; ask your contact there.",
+        rule=rules.web_url,
+    )
+    token_path: str = setting(
+        "The path, below base_url, at which access tokens are fetched.",
+        default="/connect_ats/access_token",
+        rule=rules.url_path,
+    )
+    token_method: TokenMethod = setting(
+        "How tokens are fetched: post, get, or auto (POST, and GET where POST does not exist).",
+        default=TokenMethod.AUTO,
+    )
+    timeout: timedelta = setting(
+        "The longest that one operation may take, token included; softgarden waits meanwhile.",
+        default=timedelta(seconds=8),
+    )
+    link_life: timedelta = setting(
+        "How long a candidate's link to the test is valid; gives the deadline.",
+        default=timedelta(days=7),
+    )
+    poll_every: timedelta = setting(
+        "How often an open invitation is looked up, in case that a callback was lost.",
+        default=timedelta(minutes=30),
+    )
+    locale: str = setting(
+        "The language of results and of the report page: a code such as en, de or nl.",
+        default="en",
+        rule=Matching(
+            r"[A-Za-z]{2,8}(?:[-_][A-Za-z0-9]{1,8})*", "a language code such as en or de"
+        ),
+    )
+    done_words: tuple[str, ...] = setting(
+        "Words of Equalture's status that mean finished, in any case; after a callback the results"
+        " decide, whatever the word.",
+        default=DONE_WORDS,
+        least=1,
+        of="word",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EqualtureAccess(EqualtureSettings):
+    """A customer's account at Equalture."""
+
+    client_id: str = setting(
+        "The id that Equalture gives this customer.", rule=rules.basic_auth_user
+    )
+    client_secret: Secret = setting("The secret that belongs to client_id.", rule=client_secret)
+    callback_token: Secret | None = setting(
+        "Callbacks must carry it, behind Bearer or Token or alone; none: they need none.",
+        default=None,
+        rule=rules.header_token,
+    )
+    callback_header: str = setting(
+        "The header in which callbacks carry callback_token.",
+        default="Authorization",
+        rule=Matching(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", "the name of an HTTP header"),
+    )
+    webhook_secret: Secret | None = setting(
+        "Signs Equalture's webhooks: whsec_ and base64, as shown when the webhook is made; none:"
+        " webhooks are refused.",
+        default=None,
+        rule=webhook_secret,
+    )

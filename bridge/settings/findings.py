@@ -1,0 +1,65 @@
+"""One configuration file: its values with their places, and what is said about them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from bridge.errors import Complaint, ConfigError
+
+
+@dataclass(frozen=True, slots=True)
+class Position:
+    """A place in a file; both count from 1, 0 means unknown."""
+
+    line: int
+    column: int
+
+
+NOWHERE = Position(0, 0)
+START = Position(1, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A value (None, bool, int, float, str, or a list or dict of items) and where it and its key
+    stand.
+
+    *broken*: it, or something in it, was complained about while it was read; more would be noise.
+    *note* is added to what is said about it.
+    """
+
+    value: Any
+    position: Position = START
+    key: Position = START
+    broken: bool = False
+    note: str = ""
+
+    def at(self, *path: str) -> Item | None:
+        """What stands below these keys; None where there is nothing."""
+        found: Item | None = self
+        for step in path:
+            found = found.value.get(step) if found and isinstance(found.value, dict) else None
+        return found
+
+    def listed(self, *path: str) -> list[Item]:
+        """The entries of the list below these keys; none where there is no list."""
+        found = self.at(*path)
+        return found.value if found is not None and isinstance(found.value, list) else []
+
+
+@dataclass(slots=True)
+class Findings:
+    """What is wrong with a *file*, and what works but should be seen to."""
+
+    file: str
+    complaints: list[Complaint] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+
+    def complain(self, position: Position, message: str) -> None:
+        """Note what is wrong at a position."""
+        self.complaints.append(Complaint(self.file, position.line, position.column, message))
+
+    def error(self) -> ConfigError:
+        """Everything that is wrong, in the order of the file."""
+        return ConfigError(sorted(self.complaints, key=lambda one: (one.line, one.column)))

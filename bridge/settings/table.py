@@ -1,0 +1,47 @@
+"""The settings of a kind of file as a table in Markdown, for the documents."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from bridge.core.declaration import Declared, declared
+from bridge.settings.masking import plain
+from bridge.settings.reading import takes_file
+
+
+def settings_table(made: type, inherited: Mapping[str, Collection[str]]) -> str:
+    """One line for each setting of a file that is read as *made*; *inherited* as for the schema."""
+    head = ["| key | default | meaning |", "|---|---|---|"]
+    return "\n".join([*head, *_rows(made, "", inherited, ())]) + "\n"
+
+
+def _rows(
+    made: type,
+    prefix: str,
+    inherited: Mapping[str, Collection[str]],
+    elsewhere: Collection[str],
+) -> Iterator[str]:
+    for name, one in declared(made).items():
+        key = f"{prefix}{name}"
+        if one.section:
+            yield from _rows(
+                one.item, f"{key}[]." if one.many else f"{key}.", {}, inherited.get(name, ())
+            )
+            continue
+        default = "as in `bridge.yaml`" if name in elsewhere else _default(one)
+        mark = " †" if takes_file(one) else ""
+        yield f"| `{key}`{mark} | {default} | {one.setting.doc.replace('|', chr(92) + '|')} |"
+
+
+def _default(one: Declared) -> str:
+    if one.required:
+        return "required"
+    value = plain(one.default)
+    if value in (None, "", []):
+        return "none"
+    return ", ".join(f"`{_text(entry)}`" for entry in (value if one.many else [value]))
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,147 @@
+"""The section ``softgarden`` of ``bridge.yaml`` and of a customer's file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+from bridge.core.customers import token_digests
+from bridge.core.declaration import setting
+from bridge.settings import rules
+from bridge.settings.durations import parse_duration
+from bridge.settings.findings import Item
+from bridge.settings.reading import resolved
+
+_RETRY = ("5s", "30s", "2m", "10m", "1h", "3h", "6h", "12h", "24h", "24h", "24h")
+
+
+@dataclass(frozen=True, slots=True)
+class TestsFormat:
+    """The shape of the test list; a None leaves that field, or the wrapper, out."""
+
+    __test__ = False
+
+    wrapper: str | None = setting(
+        'null: a bare list, [...]. A word such as tests: {"tests": [...]}.', default=None
+    )
+    id_keys: tuple[str, ...] = setting(
+        "The fields that hold a test's id; each gets the same value.",
+        default=("testId", "id"),
+        least=1,
+        of="key",
+    )
+    name_key: tuple[str, ...] = setting(
+        "The field of the name, or several; null: none.",
+        default=("name", "testName"),
+        one_or_many=True,
+    )
+    description_key: str | None = setting(
+        "The field of the description; null: none.", default="description"
+    )
+    duration_key: str | None = setting(
+        "The field of the duration in minutes; null: none.", default="duration"
+    )
+
+    @staticmethod
+    def check(section: Item, _: Item) -> Iterator[tuple[Item, str]]:
+        """Two parts of a test do not go by the same name; what is not given has its default."""
+        default = TestsFormat()
+        places: list[tuple[str, Item, object]] = []
+        for key in ("id_keys", "name_key", "description_key", "duration_key"):
+            entries = section.listed(key)
+            given = section.at(key)
+            if entries:
+                places += [(key, item, item.value) for item in entries]
+            elif given is not None and key != "id_keys":
+                places.append((key, given, given.value))
+            else:
+                names = getattr(default, key)
+                places += [
+                    (key, section, name)
+                    for name in (names if isinstance(names, tuple) else (names,))
+                ]
+        seen: dict[str, str] = {}
+        for key, item, name in places:
+            if isinstance(name, str) and name:
+                if name in seen:
+                    yield item, f"{key}: the field {name!r} is already taken by {seen[name]}"
+                seen.setdefault(name, key)
+
+
+@dataclass(frozen=True, slots=True)
+class SoftgardenSettings:
+    """Notifying softgarden: to which hosts, how patiently, how often again; and what it gets."""
+
+    callback_hosts: tuple[str, ...] = setting(
+        "Hosts that may be notified, with their sub-domains. Change it only if softgarden tells you"
+        " another host.",
+        default=("softgarden.io", "softgarden.de"),
+        rule=rules.host_name,
+        least=1,
+        of="host name",
+    )
+    allow_insecure: bool = setting(
+        "Whether http and private addresses may be notified, for a sandbox; only with a public_url"
+        " on this machine.",
+        default=False,
+    )
+    timeout: timedelta = setting(
+        "The longest that one notification may take.", default=timedelta(seconds=15)
+    )
+    retry: tuple[timedelta, ...] = setting(
+        "The pauses between attempts to notify, each give or take 20 %; then it is a dead letter.",
+        default=tuple(map(parse_duration, _RETRY)),
+    )
+    tests_format: TestsFormat = setting(
+        "The shape of the list of tests; change it if tests do not show up in softgarden.",
+        default=TestsFormat(),
+    )
+
+    @staticmethod
+    def check(section: Item, root: Item) -> Iterator[tuple[Item, str]]:
+        """Insecure callbacks are for a bridge that only this machine reaches."""
+        insecure, public_url = section.at("allow_insecure"), root.at("public_url")
+        if insecure and public_url and _on(insecure) and _is_public(public_url.value):
+            yield (
+                insecure,
+                "softgarden.allow_insecure may only be true while public_url is on this machine"
+                " (localhost, 127.0.0.1, [::1]); it is not, see line"
+                f" {public_url.position.line}",
+            )
+
+    @staticmethod
+    def warn(section: Item, _: Item) -> Iterator[str]:
+        """Insecure callbacks are told at every start."""
+        insecure = section.at("allow_insecure")
+        if insecure and _on(insecure):
+            yield (
+                "softgarden.allow_insecure is true: callbacks may go to http and private addresses;"
+                " for a sandbox only"
+            )
+
+
+def _on(item: Item) -> bool:
+    return resolved(item.value) is True
+
+
+def _is_public(public_url: object) -> bool:
+    try:
+        return not rules.is_loopback(rules.host_of(rules.web_url(str(public_url))))
+    except ValueError:
+        return False  # has a complaint of its own
+
+
+@dataclass(frozen=True, slots=True)
+class SoftgardenAccess:
+    """A customer's softgarden: whose token it is, and with which public client it is notified."""
+
+    tokens_sha256: tuple[str, ...] = token_digests(
+        "Digests of the bearer tokens with which this softgarden calls the bridge; several while"
+        " one is replaced. `assessment-bridge token new` makes both."
+    )
+    client_id: str = setting(
+        "The public OAuth client for notifications, whose password is empty; softgarden's support"
+        " tells it.",
+        rule=rules.basic_auth_user,
+    )
