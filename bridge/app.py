@@ -256,7 +256,9 @@ async def open_runtime(
         signer = Signer(settings.public_url, settings.signing_keys)
         ats = Ats(
             notifier,
-            CallbackUrlPolicy(settings.softgarden.callback_hosts, insecure),
+            CallbackUrlPolicy(
+                settings.softgarden.callback_hosts, insecure, "softgarden.callback_hosts"
+            ),
             settings.softgarden.retry,
         )
 

@@ -112,8 +112,8 @@ class InvalidRequest(RequestError):
 
 
 class UnknownTest(InvalidRequest):
-    """The test is not in the customer's list: hidden, unpublished, or not of type "assessment" at
-    Equalture.
+    """The test is not in the customer's list: it is hidden, or the provider does
+    not list it as a published assessment.
     """
 
     code = "unknown_test"
@@ -156,9 +156,7 @@ class UnknownInvitation(RequestError):
 
 
 class NeverIssued(UnknownInvitation):
-    """The same on deletion, where softgarden documents 400
-    (dev.softgarden.de/assessment-api/delete-candidate-data).
-    """
+    """The same on deletion, where the ATS expects 400."""
 
 
 class SlowBody(RequestError):

@@ -1,4 +1,4 @@
-"""Which URLs softgarden may have notified: the bridge sends credentials there, so the list is short
+"""Which URLs the ATS may have notified: the bridge sends credentials there, so the list is short
 and exact.
 """
 
@@ -24,6 +24,8 @@ class CallbackUrlPolicy:
 
     hosts: Sequence[str]
     allow_insecure: bool = False
+    setting: str = "callback_hosts"
+    """What the administrator has to change to allow another host."""
 
     def check(self, url: str) -> None:
         """Raise ``CallbackNotAllowed``, naming the field and what to do, unless *url* may be
@@ -55,14 +57,14 @@ class CallbackUrlPolicy:
             ("@" not in parts.netloc, "User name and password are not allowed in the URL."),
             (
                 self._listed(host),
-                "This host is not allowed; the administrator lists hosts in softgarden.callback_hosts.",
+                f"This host is not allowed; the administrator lists hosts in {self.setting}.",
             ),
             (self.allow_insecure or not _is_address(host), "An IP address is not allowed as host."),
         )
         return next((message for fine, message in checks if not fine), None)
 
     def _listed(self, host: str) -> bool:
-        # Only plain names have sub-domains: in "evil.com%2f.softgarden.io" a client may see another
+        # Only plain names have sub-domains: in "evil.com%2f.example.io" a client may see another
         # host than we do.
         plain = _NAME.fullmatch(host) is not None
         return any(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import StrEnum
 
 from bridge.core.assessment import Result
 from bridge.core.customers import CandidateLink, Customer, ResultLink
@@ -13,11 +14,19 @@ from bridge.core.links import LinkSigner
 from bridge.core.score import score_text
 
 
+class ViewStatus(StrEnum):
+    """What the ATS shows of an invitation's state."""
+
+    PENDING = "pending"
+    COMPLETED = "completed"
+    EXPIRED = "expired"
+
+
 @dataclass(frozen=True, slots=True)
 class InvitationView:
-    """What softgarden is told about an invitation; None leaves a field out."""
+    """What the ATS is told about an invitation; None leaves a field out."""
 
-    status: str
+    status: ViewStatus
     result_url: str = field(repr=False)
     completed_at: datetime | None = None
     expired_at: datetime | None = None
@@ -27,18 +36,17 @@ class InvitationView:
 
 
 def view_of(invitation: Invitation, customer: Customer, links: LinkSigner) -> InvitationView:
-    """softgarden's three states (dev.softgarden.de/assessment-api/get-test-results); ``result`` is
-    there in every one.
+    """The three states that an ATS knows; the link to the result is there in every one.
 
-    ``resultUrl`` is the bridge's page, the same in every state; with ``result_url: dashboard``
-    Equalture's once completed.
+    It leads to the bridge's page, the same in every state; with ``result_url: dashboard`` to the
+    provider's once completed.
     """
     page = links.results(invitation.id)
     if invitation.state is State.COMPLETED and invitation.result is not None:
         result, policy = invitation.result, customer.results
         score, dashboard = visible_result(result, customer)
         return InvitationView(
-            status="COMPLETED",
+            status=ViewStatus.COMPLETED,
             completed_at=invitation.completed_at,
             result_url=dashboard or page,
             report_url=links.report(invitation.id) if policy.report else None,
@@ -48,12 +56,14 @@ def view_of(invitation: Invitation, customer: Customer, links: LinkSigner) -> In
             score=score,
         )
     if invitation.state is State.EXPIRED:
-        return InvitationView(status="EXPIRED", expired_at=invitation.expired_at, result_url=page)
-    return InvitationView(status="PENDING", result_url=page)
+        return InvitationView(
+            status=ViewStatus.EXPIRED, expired_at=invitation.expired_at, result_url=page
+        )
+    return InvitationView(status=ViewStatus.PENDING, result_url=page)
 
 
 def visible_result(result: Result, customer: Customer) -> tuple[str | None, str | None]:
-    """What softgarden shows of a result itself: the score, and Equalture's link where the customer
+    """What the ATS shows of a result itself: the score, and the provider's link where the customer
     wants that.
     """
     policy = customer.results
@@ -62,7 +72,7 @@ def visible_result(result: Result, customer: Customer) -> tuple[str | None, str 
 
 
 def candidate_url(invitation: Invitation, customer: Customer, links: LinkSigner) -> str:
-    """Where softgarden sends the candidate: the provider's link, or our landing page in front of
+    """Where the ATS sends the candidate: the provider's link, or our landing page in front of
     it.
 
     Without a link (a lost create that was reported on all the same) it is the page, too: it says

@@ -9,7 +9,7 @@ from bridge.core.assessment import Result
 from bridge.core.declaration import suggest
 
 SCORE_LENGTH = 100
-"""softgarden documents no limit; one line of this length fits every list we have seen."""
+"""Nobody documents a limit; one line of this length fits every list we have seen."""
 
 FIT_LABELS = {
     "en": {"low": "Low fit", "medium": "Medium fit", "high": "High fit"},
@@ -32,7 +32,7 @@ def score_text(patterns: Iterable[str], result: Result, locale: str) -> str | No
 
 
 def _plain(text: str) -> str:
-    """*text* as softgarden may show it anywhere: one line, no markup, no control characters, cut to
+    """*text* as an ATS may show it anywhere: one line, no markup, no control characters, cut to
     its length.
     """
     one_line = " ".join(text.split())

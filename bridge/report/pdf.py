@@ -12,7 +12,7 @@ _WIDTH_MM = (70, 110)
 def render(title: str, facts: Sequence[tuple[str, str]], rows: Sequence[tuple[str, str]]) -> bytes:
     """The PDF's bytes; characters that its built-in font lacks are replaced."""
     document = FPDF(format="A4")
-    document.set_creator("softgarden-Equalture bridge")
+    document.set_creator("assessment-bridge")
     document.set_title(_plain(title))
     document.add_page()
     document.set_font("Helvetica", "B", 16)

@@ -182,7 +182,7 @@ class AnswerFormat:
         }
         return self._result.dump(
             {
-                "status": view.status,
+                "status": view.status.upper(),
                 "completionTime": view.completed_at,
                 "expirationTime": view.expired_at,
                 "result": part,

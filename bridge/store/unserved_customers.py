@@ -15,7 +15,7 @@ from bridge.store import key_names, lua_scripts, record_codec
 from bridge.store.redis_access import RedisAccess
 
 _RECALLED: Final = (TaskKind.CHECK, TaskKind.ANONYMISE)
-"""NOTIFY keeps its times: they are softgarden's, by the retry plan, and went on while the customer
+"""NOTIFY keeps its times: they follow the retry plan, and went on while the customer
 was away.
 """
 

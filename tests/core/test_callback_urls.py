@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from bridge.core.callback_urls import MAX_LENGTH, CallbackUrlPolicy
 from bridge.errors import CallbackNotAllowed
 
-RULE = CallbackUrlPolicy(("softgarden.io", "softgarden.de"))
+RULE = CallbackUrlPolicy(("softgarden.io", "softgarden.de"), setting="softgarden.callback_hosts")
 SANDBOX = CallbackUrlPolicy(("softgarden.io", "localhost", "127.0.0.1", "::1"), allow_insecure=True)
 
 ALLOWED = [

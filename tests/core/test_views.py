@@ -15,7 +15,7 @@ from bridge.core.customers import (
     Secret,
 )
 from bridge.core.invitation import Invitation, State
-from bridge.core.invitation_view import InvitationView
+from bridge.core.invitation_view import InvitationView, ViewStatus
 from bridge.core.lifecycle.events import ApplicationAnonymised, ReportAccepted, ReportReceived
 from bridge.core.links import LinkSigner
 from bridge.equalture.settings import EqualtureAccess
@@ -127,21 +127,21 @@ def test_unmapped_test_is_not_known() -> None:
 )
 def test_open_invitation_is_pending(record: Invitation) -> None:
     """What is not at its end is PENDING, with the results page and nothing else."""
-    assert InvitationView("PENDING", LINKS.results(record.id)) == invitation_view.view_of(
+    assert InvitationView(ViewStatus.PENDING, LINKS.results(record.id)) == invitation_view.view_of(
         record, ACME, LINKS
     )
 
 
 def test_expired_invitation() -> None:
     """An expired invitation tells when, and has the same page."""
-    expected = InvitationView("EXPIRED", LINKS.results(EXPIRED.id), expired_at=DEADLINE)
+    expected = InvitationView(ViewStatus.EXPIRED, LINKS.results(EXPIRED.id), expired_at=DEADLINE)
     assert expected == invitation_view.view_of(EXPIRED, ACME, LINKS)
 
 
 def test_completed_invitation() -> None:
     """A completed invitation tells when, the score and all links."""
     expected = InvitationView(
-        "COMPLETED",
+        ViewStatus.COMPLETED,
         LINKS.results(COMPLETED.id),
         completed_at=NOW,
         report_url=LINKS.report(COMPLETED.id),
@@ -162,7 +162,7 @@ def test_late_completion_does_not_tell_of_the_expiry() -> None:
 def test_links_can_be_switched_off() -> None:
     """Report and share links and the score are there only where the customer wants them."""
     quiet = customer(results=ResultPolicy(score=(), share=False, report=False))
-    expected = InvitationView("COMPLETED", LINKS.results(COMPLETED.id), completed_at=NOW)
+    expected = InvitationView(ViewStatus.COMPLETED, LINKS.results(COMPLETED.id), completed_at=NOW)
     assert expected == invitation_view.view_of(COMPLETED, quiet, LINKS)
 
 
