@@ -14,7 +14,9 @@ from bridge.core.invitation import Invitation, State, Transition
 from bridge.core.lifecycle import orders
 from bridge.core.lifecycle.decide import decide as decide_with
 from bridge.core.lifecycle.events import (
+    ApplicationAnonymised,
     ApplicationCreated,
+    ApplicationShared,
     AssessmentStarted,
     AttemptOpened,
     CreateFailed,
@@ -23,12 +25,14 @@ from bridge.core.lifecycle.events import (
     Event,
     IdIssued,
     NoResultYet,
+    ProviderUnreachable,
     ReportAccepted,
     ReportReceived,
     ResultConfirmed,
+    ResultRefreshed,
 )
 from bridge.core.lifecycle.policy import Policy
-from bridge.core.queueing import ScheduleTask, TaskKind
+from bridge.core.queueing import CancelTask, ScheduleTask, TaskKind
 from bridge.equalture.settings import EqualtureAccess
 from bridge.softgarden.settings import SoftgardenAccess
 
@@ -120,6 +124,56 @@ ORPHANED = after(CreateOutcomeUnknown(1), SECOND_ATTEMPT, CREATED_2, ISSUED, CRE
 """softgarden has the second attempt's link; the first attempt's application turned out to exist
 too.
 """
+
+
+GIVEN_UP = NOW + POLICY.create_bound
+POLL = NOW + POLICY.poll_every
+STOP = CancelTask(TaskKind.CHECK)
+
+
+EVENTS: dict[str, Event] = {
+    "AttemptOpened": SECOND_ATTEMPT,
+    "ApplicationCreated": CREATED,
+    "WithoutLink": ApplicationCreated(1, "reference-1", None),
+    "CreateFailed": CreateFailed(1, "upstream_refused"),
+    "CreateOutcomeUnknown": CreateOutcomeUnknown(1),
+    "IdIssued": IdIssued("https://acme.softgarden.io/new"),
+    "EmptyReport": ReportReceived(1, None),
+    "ReportReceived": ReportReceived(1, REPORT),
+    "AssessmentStarted": AssessmentStarted(NOW),
+    "ResultConfirmed": ResultConfirmed(OTHER_REPORT),
+    "ResultRefreshed": ResultRefreshed(OTHER_REPORT, shown=True),
+    "NoResultYet": NoResultYet(),
+    "ProviderUnreachable": ProviderUnreachable(),
+    "ReportAccepted": ReportAccepted(),
+    "ErasureRequested": ErasureRequested(),
+    "ApplicationAnonymised": ApplicationAnonymised("reference-1"),
+    "ApplicationShared": ApplicationShared("reference-1"),
+}
+
+RECORDS = {
+    "creating": CREATING,
+    "uncertain": UNCERTAIN,
+    "invited": INVITED,
+    "started": STARTED,
+    "expired": EXPIRED,
+    "unconfirmed": UNCONFIRMED,
+    "completed": COMPLETED,
+    "failed": FAILED,
+    "erased": ERASED,
+}
+MORE_RECORDS = {
+    **RECORDS,
+    "twice": TWICE,
+    "lost but completed": LOST_BUT_COMPLETED,
+    "lost and expired": LOST_AND_EXPIRED,
+    "orphaned": ORPHANED,
+    "unissued": UNISSUED,
+    "unissued and expired": decide(UNISSUED, NoResultYet(), DEADLINE).invitation,
+    "reported": after(CREATED, ISSUED, ReportReceived(1, REPORT)),
+    "reported as lost": after(CreateOutcomeUnknown(1), ReportReceived(1, REPORT)),
+    "reported as orphan": decide(ORPHANED, ReportReceived(1, REPORT)).invitation,
+}
 
 
 def customer(**changes: object) -> Customer:

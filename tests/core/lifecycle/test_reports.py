@@ -1,0 +1,171 @@
+"""Reports that nobody has confirmed yet."""
+
+from __future__ import annotations
+
+import pytest
+
+from bridge.core.assessment import Result
+from bridge.core.invitation import (
+    Invitation,
+    State,
+    Transition,
+    UnverifiedReport,
+)
+from bridge.core.lifecycle.events import (
+    NoResultYet,
+    ReportReceived,
+    ResultConfirmed,
+)
+from bridge.core.lifecycle.policy import (
+    LATE_WINDOW,
+    MIN_CHECK_DELAY,
+    REPEAT_WINDOW,
+)
+from tests.core.build import (
+    CREATING,
+    DAY,
+    DEADLINE,
+    EXPIRED,
+    GIVEN_UP,
+    HOUR,
+    INVITED,
+    NOW,
+    ORPHANED,
+    OTHER_REPORT,
+    REPORT,
+    SECOND,
+    STOP,
+    TWICE,
+    UNCONFIRMED,
+    check,
+    decide,
+)
+
+
+def test_hint_is_kept_and_checked_at_once() -> None:
+    """A report is kept with the time it came in, and its check is due at once."""
+    step = decide(INVITED, ReportReceived(1, REPORT), NOW + HOUR)
+    assert UnverifiedReport(1, NOW + HOUR, REPORT) == step.invitation.unverified_report
+    assert (check(NOW + HOUR),) == step.tasks
+
+
+@pytest.mark.parametrize("record", [CREATING, TWICE], ids=["first", "second"])
+def test_hint_during_a_create_waits_for_its_outcome(record: Invitation) -> None:
+    """While a create is under way a report is kept, and looked into at the latest when the create
+    is given up.
+    """
+    step = decide(record, ReportReceived(1, REPORT), NOW + SECOND)
+    assert UnverifiedReport(1, NOW + SECOND, REPORT) == step.invitation.unverified_report
+    assert (check(GIVEN_UP),) == step.tasks
+
+
+def test_report_fills_an_empty_hint_of_the_same_attempt() -> None:
+    """A report after a webhook's hint is kept with the time of the first of them."""
+    record = decide(INVITED, ReportReceived(1, None)).invitation
+    assert (
+        UnverifiedReport(1, NOW, REPORT)
+        == decide(record, ReportReceived(1, REPORT), NOW + SECOND).invitation.unverified_report
+    )
+
+
+def test_empty_hint_does_not_drop_a_report() -> None:
+    """An unreadable repeat never costs the report that came before it."""
+    record = decide(INVITED, ReportReceived(1, REPORT)).invitation
+    assert Transition(record, (check(NOW + REPEAT_WINDOW),)) == decide(
+        record, ReportReceived(1, None), NOW + REPEAT_WINDOW
+    )
+
+
+@pytest.mark.parametrize("report", [REPORT, None], ids=["report", "no report"])
+def test_a_hint_repeated_word_for_word(report: Result | None) -> None:
+    """The same hint again at once changes nothing, so that a storm of them writes nothing; later it
+    makes a check due.
+    """
+    record = decide(INVITED, ReportReceived(1, report)).invitation
+    assert Transition(record) == decide(
+        record, ReportReceived(1, report), NOW + REPEAT_WINDOW - SECOND / 1000
+    )
+    assert Transition(record, (check(NOW + REPEAT_WINDOW),)) == decide(
+        record, ReportReceived(1, report), NOW + REPEAT_WINDOW
+    )
+
+
+def test_latest_report_of_an_attempt_counts_while_nothing_is_decided() -> None:
+    """The provider PUTs its report, so a newer one of the same attempt takes the older one's place."""
+    record = decide(INVITED, ReportReceived(1, OTHER_REPORT)).invitation
+    assert (
+        UnverifiedReport(1, NOW, REPORT)
+        == decide(record, ReportReceived(1, REPORT), NOW + SECOND).invitation.unverified_report
+    )
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "kept"),
+    [
+        (
+            ReportReceived(1, None),
+            ReportReceived(2, REPORT),
+            UnverifiedReport(2, NOW + SECOND, REPORT),
+        ),
+        (
+            ReportReceived(2, None),
+            ReportReceived(1, REPORT),
+            UnverifiedReport(1, NOW + SECOND, REPORT),
+        ),
+        (
+            ReportReceived(1, OTHER_REPORT),
+            ReportReceived(2, REPORT),
+            UnverifiedReport(2, NOW + SECOND, REPORT),
+        ),
+        (
+            ReportReceived(2, OTHER_REPORT),
+            ReportReceived(1, REPORT),
+            UnverifiedReport(2, NOW, OTHER_REPORT),
+        ),
+        (ReportReceived(1, REPORT), ReportReceived(2, None), UnverifiedReport(1, NOW, REPORT)),
+        (ReportReceived(1, None), ReportReceived(2, None), UnverifiedReport(2, NOW + SECOND, None)),
+        (ReportReceived(2, None), ReportReceived(1, None), UnverifiedReport(2, NOW, None)),
+    ],
+)
+def test_hint_that_is_kept_of_two_attempts(
+    first: ReportReceived, second: ReportReceived, kept: UnverifiedReport
+) -> None:
+    """A report beats none, then the attempt whose link softgarden got beats the orphan; else the
+    first one stays.
+    """
+    record = decide(ORPHANED, first).invitation
+    assert kept == decide(record, second, NOW + SECOND).invitation.unverified_report
+
+
+def test_hint_after_unconfirmed_completion_hastens_the_confirmation() -> None:
+    """Another report does not change an unconfirmed result, but the provider is asked at once."""
+    assert Transition(UNCONFIRMED, (check(NOW + SECOND),)) == decide(
+        UNCONFIRMED, ReportReceived(1, OTHER_REPORT), NOW + SECOND
+    )
+
+
+def test_callback_after_expiry_counts_for_ever() -> None:
+    """A report that comes long after an expiry is asked about at once, and again if it was not true
+    yet.
+    """
+    late = DEADLINE + 30 * DAY
+    reported = decide(EXPIRED, ReportReceived(1, REPORT), late)
+    assert (check(late),) == reported.tasks
+    assert (check(late + MIN_CHECK_DELAY),) == decide(
+        reported.invitation, NoResultYet(), late
+    ).tasks
+    done = decide(reported.invitation, ResultConfirmed(REPORT), late + SECOND).invitation
+    assert (State.COMPLETED, late, DEADLINE) == (done.state, done.completed_at, done.expired_at)
+
+
+def test_callback_after_a_denied_one_counts_afresh() -> None:
+    """A report that was denied for a day does not keep a later one from being looked into, nor lend
+    it its time.
+    """
+    record = decide(EXPIRED, ReportReceived(1, None), DEADLINE).invitation
+    late = DEADLINE + LATE_WINDOW
+    assert (STOP,) == decide(record, NoResultYet(), late).tasks
+    assert (
+        UnverifiedReport(1, late, REPORT)
+        == decide(record, ReportReceived(1, REPORT), late).invitation.unverified_report
+    )
