@@ -1,4 +1,37 @@
-"""When a task is tried again, and when it is given up: one place for every retry rule."""
+"""When a task is tried again, and when it is given up: one place for every retry rule.
+
+A pause is as long as the ladder says, ±20 %. Notifications, with the plan that is configured by
+default; a plan of n pauses makes n + 1 attempts, and then the task is a dead letter::
+
+    attempt  pause  since the first
+          1      -                -
+          2     5s               5s
+          3    30s              35s
+          4     2m           2m 35s
+          5    10m          12m 35s
+          6     1h       1h 12m 35s
+          7     3h       4h 12m 35s
+          8     6h      10h 12m 35s
+          9    12h      22h 12m 35s
+         10     1d   1d 22h 12m 35s
+         11     1d   2d 22h 12m 35s
+         12     1d   3d 22h 12m 35s
+
+Calls to the provider; the last pause repeats without end::
+
+    attempt  pause  since the first
+          1      -                -
+          2     1s               1s
+          3     2s               3s
+          4     5s               8s
+          5    10s              18s
+          6    30s              48s
+          7     1m           1m 48s
+          8     5m           6m 48s
+          9    15m          21m 48s
+         10    30m          51m 48s
+         11     1h       1h 51m 48s
+"""
 
 from __future__ import annotations
 
@@ -17,15 +50,11 @@ PROVIDER_RETRY_DELAYS = tuple(
     timedelta(seconds=seconds)
     for seconds in (1, 2, 5, 10, 30, 60, 5 * 60, 15 * 60, 30 * 60, 60 * 60)
 )
-"""Delays for calls to the provider that failed; the last one repeats for as long as the debt
-stands.
-"""
+"""Pauses after calls to the provider that failed; the last one repeats without end."""
 
 
 def notification_outcome(status: int) -> str:
-    """The word for how softgarden answered, for logs, metrics and dead letters (softgarden:
-    notification about update).
-    """
+    """The word for how the ATS answered, for logs and dead letters."""
     if 200 <= status < 300:
         return "delivered"
     return {400: "rejected", 401: "unauthorized"}.get(status, f"http_{status}")
@@ -43,10 +72,10 @@ def after_notification(
     """What follows attempt *attempt* (from 1) of a notification; a plan of n entries makes n + 1
     attempts.
 
-    2xx is done. 400 is a dead letter at once: softgarden says that the body is wrong, and it will
-    not get better. 401 means wrong credentials for this invitation: retried, but on the slow part
-    of the plan, so that nobody is locked out. Everything else (3xx included, which is never
-    followed) is retried; ``Retry-After`` can only make it later.
+    2xx is done. 400 is a dead letter at once: the ATS says that the body is wrong, and it will not
+    get better. 401 means wrong credentials for this invitation: retried, but on the slow part of
+    the plan, so that nobody is locked out. Everything else (3xx included, which is never followed)
+    is retried; ``Retry-After`` can only make it later.
     """
     if note.outcome == "delivered":
         return Done()
@@ -87,7 +116,7 @@ def prioritised(lease: Lease, settlement: Settlement) -> Settlement:
 
 
 def jittered(delay: timedelta, random_fraction: float) -> timedelta:
-    """*delay* ±20 %; *dice* in [0, 1)."""
+    """*delay* ±20 %; *random_fraction* in [0, 1)."""
     return delay * (1 - JITTER + 2 * JITTER * random_fraction)
 
 

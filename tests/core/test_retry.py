@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -119,6 +123,36 @@ def test_provider_failures_climb_the_ladder_without_end() -> None:
         for attempt in (1, 2, len(retry.PROVIDER_RETRY_DELAYS), 1000)
     ]
     assert [SECOND, 2 * SECOND, HOUR, HOUR] == waits
+
+
+def ladder(pauses: Sequence[timedelta]) -> list[tuple[str, timedelta, timedelta]]:
+    """The rows of a ladder: attempt, pause before it, time since the first."""
+    waits = [timedelta(0), *pauses]
+    return [
+        (str(number), pause, sum(waits[:number], timedelta(0)))
+        for number, pause in enumerate(waits, 1)
+    ]
+
+
+def test_printed_ladders_are_the_plans() -> None:
+    """The ladders in the module's docstring, with their cumulative times, are what is done."""
+    printed = [
+        [
+            (number, *map(duration, times))
+            for number, *times in re.findall(r"^ +(\d+)  +(\S+)  +(\S.*)$", text, re.MULTILINE)
+        ]
+        for text in str(retry.__doc__).split("attempt  pause  since the first")[1:]
+    ]
+    sample = (Path(__file__).parents[2] / "config" / "bridge.yaml").read_text("utf-8")
+    default = [duration(pause) for pause in yaml.safe_load(sample)["softgarden"]["retry"]]
+    assert printed == [ladder(default), ladder(retry.PROVIDER_RETRY_DELAYS)]
+
+
+def duration(text: str) -> timedelta:
+    """``1d 2h 3m 4s``, or ``-`` for none."""
+    units = {"d": DAY, "h": HOUR, "m": MINUTE, "s": SECOND}
+    parts = re.findall(r"(\d+)([dhms])", text)
+    return sum((int(number) * units[unit] for number, unit in parts), timedelta(0))
 
 
 def test_ladder_only_climbs() -> None:
