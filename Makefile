@@ -10,7 +10,7 @@ DEV    := $(VENV)/.installed-dev
 SETUP   = $(PYTHON) deploy/environment.py $(VENV)
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test growth chaos lint types format lock lock-check dist audit clean
+.PHONY: help run demo settings test growth chaos lint types format lock lock-check dist audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ lint: $(DEV) ## ruff, the import rules
 
 types: $(DEV) ## mypy, strict
 	$(BIN)/mypy
+
+settings: $(DEV) ## write the table of the settings and the schemas for editors anew (config/)
+	$(BIN)/python -m tests.generated
 
 format: $(DEV) ## let ruff put things in order
 	$(BIN)/ruff check --fix .

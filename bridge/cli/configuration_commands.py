@@ -24,7 +24,14 @@ from bridge.errors import BridgeError, UpstreamError
 from bridge.service.assessments import Appearance, compare
 from bridge.settings.masking import masked
 
-SAMPLES = ("README.md", "bridge.yaml", "customers/example.yaml.sample")
+SAMPLES = (
+    "README.md",
+    "SETTINGS.md",
+    "bridge.yaml",
+    "customers/example.yaml.sample",
+    "schema/bridge.schema.json",
+    "schema/customer.schema.json",
+)
 
 
 @click.group("config")

@@ -100,12 +100,14 @@ def token_digests(doc: str, **more: Any) -> Any:
 class MappedAssessment:
     """One line of the mapping: what the ATS shows for a job; *duration* in minutes."""
 
-    id: str = setting("Its id in the ATS, whose settings refer to it: keep it.")
+    id: str = setting(
+        "Its id in the applicant tracking system, whose settings refer to it: keep it."
+    )
     job_id: str = setting("The id of the provider's job.")
     name: str | None = setting("What HR sees; left out: the name of the job.", default=None)
-    description: str = setting("A sentence for HR.", default="", rule=any_text)
+    description: str = setting("A sentence for HR; may be left out.", default="", rule=any_text)
     duration: int | None = setting(
-        "How long it takes; null: not shown.", default=None, least=1, of="minutes"
+        "How long it takes, in minutes; null: not shown.", default=None, least=1, of="minutes"
     )
 
 
@@ -140,10 +142,10 @@ class ResultPolicy:
         default=ResultLink.REPORT,
     )
     share: bool = setting(
-        "Whether the ATS also gets a link to the provider's public page of the result.",
+        "Whether HR also gets a link to the provider's public page of the result.",
         default=True,
     )
-    report: bool = setting("Whether the ATS also gets a link to the report as PDF.", default=True)
+    report: bool = setting("Whether HR also gets a link to the report as PDF.", default=True)
     after_completed: AfterCompleted = setting(
         "What a repeated order gets after completion: a new test, or the same invitation.",
         default=AfterCompleted.NEW,
@@ -190,7 +192,7 @@ class Customer:
         " with one button in front of it.",
         default=CandidateLink.DIRECT,
     )
-    results: ResultPolicy = setting("How results look in the ATS.", default=ResultPolicy())
+    results: ResultPolicy = setting("What HR sees of a result.", default=ResultPolicy())
     hire: HirePolicy = setting("Telling the provider who was hired.", default=HirePolicy())
 
 

@@ -60,14 +60,16 @@ def _in_time(timeout: timedelta) -> timedelta:
 class WaitSettings:
     """What must have a change before the bridge says that it is done."""
 
-    replicas: int = setting("How many replicas must have it.", default=0, of="replicas")
+    replicas: int = setting(
+        "How many replicas must have a change before it counts as done.", default=0, of="replicas"
+    )
     timeout: timedelta = setting(
         "How long to wait for them, at most 1200ms; then the caller gets a 503.",
         default=timedelta(milliseconds=500),
         rule=_in_time,
     )
     local_fsync: bool = setting(
-        "Whether it must be on this Redis' own disk, too (Redis 7.2).", default=False
+        "Whether a change must be on this Redis' own disk, too (Redis 7.2).", default=False
     )
 
 
@@ -99,7 +101,7 @@ class RedisSettings:
         default=Durability.WARN,
     )
     wait: WaitSettings = setting(
-        "Before a change counts as done, others than one Redis may have to have it.",
+        "What must have a change before it counts as done, beside one Redis.",
         default=WaitSettings(),
     )
 

@@ -306,6 +306,9 @@ def test_schema_is_one_document(schema: Mapping[str, Any]) -> None:
     short = run("config", "schema", "--json", "--config", "/nowhere")
     assert json.loads(short.stdout) == schema == {kind: schema_of(kind) for kind in FILES}
     assert short.stdout.count("\n") == 1
+    for which in FILES:
+        assert json.loads(run("config", "schema", which).stdout) == schema[which]
+    assert run("config", "schema", "daemon").returncode == 2
 
 
 def test_shipped_files_fit_the_schema(schema: Mapping[str, Any]) -> None:

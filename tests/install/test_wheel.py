@@ -17,7 +17,14 @@ from tests.install.test_dist import checkout, dist
 from tests.install.test_environment import PYTHON, ROOT, SCRIPT
 from tests.test_locks import pinned
 
-SAMPLES = ("README.md", "bridge.yaml", "customers/example.yaml.sample")
+SAMPLES = (
+    "README.md",
+    "SETTINGS.md",
+    "bridge.yaml",
+    "customers/example.yaml.sample",
+    "schema/bridge.schema.json",
+    "schema/customer.schema.json",
+)
 
 
 @pytest.fixture(scope="module")
