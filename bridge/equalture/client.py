@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
-from functools import partial
 from typing import TypeVar
 
 import aiohttp
@@ -71,7 +69,7 @@ class EqualtureClient:
 
     async def list_jobs(self, customer: Customer) -> tuple[Job, ...]:
         """The customer's published jobs."""
-        return await self._perform(customer, protocol.jobs(), protocol.read_jobs)
+        return await self._perform(customer, protocol.jobs())
 
     async def create_application(
         self, customer: Customer, draft: NewApplication
@@ -80,42 +78,42 @@ class EqualtureClient:
 
         Raises ``Refused``, ``Unavailable`` (both: surely not made) or ``OutcomeUnknown``.
         """
-        return await self._perform(customer, protocol.create(draft), protocol.read_created)
+        return await self._perform(customer, protocol.create(draft))
 
     async def get_progress(self, customer: Customer, reference_id: str) -> Progress:
         """How far the application is."""
-        read = partial(protocol.read_progress, done_words=customer.equalture.done_words)
-        return await self._perform(customer, protocol.status(reference_id), read)
+        return await self._perform(
+            customer, protocol.status(reference_id, customer.equalture.done_words)
+        )
 
     async def get_result(self, customer: Customer, reference_id: str) -> Result | None:
         """The result in the customer's language; None: not ready yet."""
-        call = protocol.results(reference_id, customer.equalture.locale)
-        return await self._perform(customer, call, protocol.read_result)
+        return await self._perform(
+            customer, protocol.results(reference_id, customer.equalture.locale)
+        )
 
     async def get_public_link(self, customer: Customer, reference_id: str) -> PublicLink:
         """A fresh short-lived link to the result; fails and waits apart from all other calls."""
         call = protocol.public_link(reference_id, customer.equalture.locale)
-        return await self._perform(customer, call, protocol.read_public_link, LINKS)
+        return await self._perform(customer, call, LINKS)
 
     async def hire(
         self, customer: Customer, reference_id: str, *, add_to_team: bool, start_date: str | None
     ) -> None:
         """Hire the applicant; raises like ``create_application``."""
         call = protocol.hire(reference_id, add_to_team=add_to_team, start_date=start_date)
-        await self._perform(customer, call, protocol.read_hired)
+        await self._perform(customer, call)
 
     async def anonymise(self, customer: Customer, reference_id: str) -> None:
         """Anonymise the application; returns when it is done or was done already."""
-        await self._perform(customer, protocol.anonymise(reference_id), protocol.read_anonymised)
+        await self._perform(customer, protocol.anonymise(reference_id))
 
-    async def _perform(
-        self, customer: Customer, call: Call, read: Callable[[Call, Reply], _T], pool: Pool = ALL
-    ) -> _T:
+    async def _perform(self, customer: Customer, call: Call[_T], pool: Pool = ALL) -> _T:
         """The single way out for every operation."""
         async with self._resilience.call(customer.key, call.operation, pool):
-            return read(call, await self._ask(customer, call))
+            return protocol.read(call, await self._ask(customer, call))
 
-    async def _ask(self, customer: Customer, call: Call) -> Reply:
+    async def _ask(self, customer: Customer, call: Call[_T]) -> Reply:
         deadline = _deadline(customer)
         token = await self._token(customer, call, deadline)
         reply = await self._send(customer, call, deadline, token)
@@ -128,7 +126,7 @@ class EqualtureClient:
         token = await self._token(customer, call, deadline)
         return await self._send(customer, call, deadline, token)
 
-    async def _token(self, customer: Customer, call: Call, deadline: float) -> str:
+    async def _token(self, customer: Customer, call: Call[_T], deadline: float) -> str:
         try:
             async with asyncio.timeout_at(deadline):
                 return await self._tokens.get(customer)
@@ -141,7 +139,7 @@ class EqualtureClient:
             # Who creates must hear plainly that nothing was done, which this error leaves open.
             raise error.as_kind(Unavailable) from error
 
-    async def _fetch_token(self, customer: Customer, call: Call) -> Reply:
+    async def _fetch_token(self, customer: Customer, call: Call[_T]) -> Reply:
         deadline = _deadline(customer)
         try:
             return await self._send(customer, call, deadline)
@@ -154,7 +152,7 @@ class EqualtureClient:
             return await self._send(customer, call, deadline)
 
     async def _send(
-        self, customer: Customer, call: Call, deadline: float, token: str = ""
+        self, customer: Customer, call: Call[_T], deadline: float, token: str = ""
     ) -> Reply:
         """One request; any status is a reply, none at all an ``UpstreamError``."""
         exchange, began = Exchange(call, self._clock), self._monotonic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TypeVar
 
 import aiohttp
 import orjson
@@ -19,6 +20,7 @@ ANSWER_LIMIT = 1024 * 1024
 BROKEN_OFF = (aiohttp.ClientError, OSError, TimeoutError)
 """How a request fails that got no whole answer."""
 
+_T = TypeVar("_T")
 _NO_TIMEOUT = aiohttp.ClientTimeout()
 _BEFORE_SENDING = (
     aiohttp.ConnectionTimeoutError,
@@ -31,7 +33,7 @@ _BEFORE_SENDING = (
 class Exchange:
     """A request, sent once. What sends it says how long it may take: no time-out is set here."""
 
-    def __init__(self, call: Call, clock: Clock) -> None:
+    def __init__(self, call: Call[_T], clock: Clock) -> None:
         self._call = call
         self._clock = clock
         self._sent = SentTracker()
@@ -91,7 +93,7 @@ def surely_not_sent(error: BaseException, sent: SentTracker) -> bool:
     return not sent.may_have_left or isinstance(error, _BEFORE_SENDING)
 
 
-def _url(base_url: str, call: Call) -> URL:
+def _url(base_url: str, call: Call[_T]) -> URL:
     # Paths come encoded from the protocol; yarl would decode what it thinks harmless, and climb on
     # encoded dots.
     base = str(URL(base_url)).rstrip("/")

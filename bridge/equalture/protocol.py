@@ -1,19 +1,18 @@
 """Equalture's "connect_ats" calls without any I/O: how to ask, and what an answer means.
 
-Builders make a frozen ``Call``; a reader turns the ``Reply`` to it into a core value or raises the
-``UpstreamError`` that says who must act. Page of every rule:
-equalture-ats.readme.io/reference/introduction (sections named below). It documents successes only;
-how failures are sorted is therefore ours, in one place: ``failure``.
+Each builder makes a frozen ``Call``; ``read`` turns the ``Reply`` to it into a core value or raises
+the ``UpstreamError`` that says who must act. Equalture documents successes only; how failures are
+sorted is therefore ours, in one place: ``failure``.
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
-from typing import TypeVar
+from typing import Generic, TypeVar, cast
 from urllib.parse import quote, urlencode
 
 from bridge import response_parsing
@@ -32,29 +31,32 @@ from bridge.errors import ContractBroken, OutcomeUnknown, Refused, Unavailable, 
 
 VENDOR = "equalture"
 _NOT_IDEMPOTENT = frozenset({"create", "hire"})
-"""Operations with effects that a repetition would double; all others can be asked again at any
-time.
-"""
+"""Operations that would have their effect twice; all others can be repeated at any time."""
+_NOT_READY = frozenset(range(400, 500)) - {401, 403, 408, 429}
 
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
-    """One request.
+class Call(Generic[_T]):
+    """One request, and how its answer is read.
 
-    *path* and *query* are encoded already; *private* are texts that no log may show, should they be
+    *path* and *query* are encoded already. *read* turns the JSON of a success (None: there is none)
+    into a value, or raises ``ValueError``. *private* are texts that no log may show, should they be
     echoed.
     """
 
     operation: str
     method: str
     path: str
+    read: Callable[[object], _T] = field(repr=False)
     query: str = ""
     json: Mapping[str, object] | None = field(default=None, repr=False)
     authorization: str | None = field(default=None, repr=False)
     """None: the bearer token of the customer."""
     private: tuple[str, ...] = field(default=(), repr=False)
+    none_at: Container[int] = field(default=(), repr=False)
+    """Statuses that are an answer, too: there is nothing, and the value is None."""
 
     @property
     def idempotent(self) -> bool:
@@ -64,8 +66,10 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One answer; *headers* with lower-case names, *at* the time it came (aware UTC), *fault*: why
-    its body is not whole.
+    """One answer.
+
+    *headers* have lower-case names, *at* is the time it came (aware UTC), *fault* says why its body
+    is not whole.
     """
 
     status: int
@@ -75,12 +79,9 @@ class Reply:
     fault: str | None = None
 
 
-# -- asking
-# ------------------------------------------------------------------------------------------------------------
-
-
-def token(access: EqualtureAccess, method: str) -> Call:
-    """Ask for an access token: Basic authentication, no body (section "Request for Access token").
+# https://equalture-ats.readme.io/reference/introduction, "Request for Access token"
+def token(access: EqualtureAccess, method: str) -> Call[str]:
+    """Ask for an access token, which is valid for 15 minutes: Basic authentication, no body.
 
     *method* is POST or GET: older versions of the page say GET.
     """
@@ -92,23 +93,31 @@ def token(access: EqualtureAccess, method: str) -> Call:
         "token",
         method,
         "/" + access.token_path.lstrip("/"),
+        schemas.read_token,
         authorization=f"Basic {credentials}",
         private=(secret,),
     )
 
 
-def jobs() -> Call:
-    """Ask for the published jobs of type "assessment" (section 1)."""
-    return Call("jobs", "GET", "/connect_ats/jobs")
+# https://equalture-ats.readme.io/reference/introduction, "Listing available jobs"
+def jobs() -> Call[tuple[Job, ...]]:
+    """Ask for the published jobs of type "assessment"."""
+    return Call("jobs", "GET", "/connect_ats/jobs", schemas.read_jobs)
 
 
-def create(draft: NewApplication) -> Call:
-    """Make an application whose link we deliver ourselves (sections 2 and "Invitation types")."""
+# https://equalture-ats.readme.io/reference/introduction, "Creating an application" and
+# "Invitation types"
+def create(draft: NewApplication) -> Call[CreatedApplication]:
+    """Make an application whose link we deliver ourselves.
+
+    A success that names no application is ``OutcomeUnknown``: it may exist all the same.
+    """
     person = draft.candidate
     return Call(
         "create",
         "POST",
         "/connect_ats/applications",
+        schemas.read_created,
         json={
             "job_id": draft.job_id,
             # Assumption: the page gives the two values of invitation_type but not its place; the
@@ -126,110 +135,58 @@ def create(draft: NewApplication) -> Call:
     )
 
 
-def status(reference_id: str) -> Call:
-    """Ask how far an application is (section 5c)."""
-    return Call("status", "GET", _application(reference_id, "status"))
+# https://equalture-ats.readme.io/reference/introduction, "5c. Requesting status"
+def status(reference_id: str, done_words: Iterable[str] = DONE_WORDS) -> Call[Progress]:
+    """Ask how far an application is; it is finished where the status is one of *done_words*."""
+    read = partial(schemas.read_progress, done_words=done_words)
+    return Call("status", "GET", _application(reference_id, "status"), read)
 
 
-def results(reference_id: str, locale: str) -> Call:
-    """Ask for the results in a language (section 5b)."""
-    return Call("results", "GET", _application(reference_id, "results"), query=_locale(locale))
+# https://equalture-ats.readme.io/reference/introduction, "5b. Requesting results"
+def results(reference_id: str, locale: str) -> Call[Result | None]:
+    """Ask for the results in a language; None: not ready yet.
 
-
-def public_link(reference_id: str, locale: str) -> Call:
-    """Ask for a link without login (section 5a)."""
+    What comes before completion is not documented, so every 4xx counts that says nothing of our
+    credentials or pace.
+    """
     return Call(
-        "public_link", "GET", _application(reference_id, "public_link"), query=_locale(locale)
+        "results",
+        "GET",
+        _application(reference_id, "results"),
+        _report,
+        query=_locale(locale),
+        none_at=_NOT_READY,
     )
 
 
-def hire(reference_id: str, *, add_to_team: bool, start_date: str | None) -> Call:
-    """Hire the applicant (section 4); *start_date* is ``YYYY-MM-DD``."""
+# https://equalture-ats.readme.io/reference/introduction, "5a. Requesting a public link"
+def public_link(reference_id: str, locale: str) -> Call[PublicLink]:
+    """Ask for a link without login, which is valid for two hours."""
+    path = _application(reference_id, "public_link")
+    return Call("public_link", "GET", path, schemas.read_public_link, query=_locale(locale))
+
+
+# https://equalture-ats.readme.io/reference/introduction, "Hiring an applicant"
+def hire(reference_id: str, *, add_to_team: bool, start_date: str | None) -> Call[None]:
+    """Hire the applicant; *start_date* is ``YYYY-MM-DD``."""
     # Assumption: add_to_team is drawn as a string though described as true or false; the drawing is
     # taken. No setting.
     body: dict[str, object] = {"add_to_team": "true" if add_to_team else "false"}
     if start_date is not None:
         body["start_date"] = start_date
-    return Call("hire", "POST", _application(reference_id, "hire_applicant"), json=body)
+    return Call("hire", "POST", _application(reference_id, "hire_applicant"), _done, json=body)
 
 
-def anonymise(reference_id: str) -> Call:
-    """Anonymise an application (section "Deleting an application")."""
-    return Call("anonymise", "DELETE", _application(reference_id, "anonymize_application"))
-
-
-def _application(reference_id: str, action: str) -> str:
-    # Reference ids are opaque (the page's own samples are no UUIDs), so they are encoded as one
-    # segment, dots included where a segment of dots would climb up the path.
-    segment = quote(reference_id, safe="", errors="replace")
-    if not segment.strip("."):
-        segment = segment.replace(".", "%2E")
-    return f"/connect_ats/applications/{segment}/{action}"
-
-
-def _locale(locale: str) -> str:
-    # The page draws the parameter as a JSON object and calls it a query parameter; only "en" is
-    # shown.
-    # Assumption: other language codes work as well; setting equalture.locale (empty: not sent).
-    return urlencode({"locale": locale}) if locale else ""
-
-
-# -- reading
-# -----------------------------------------------------------------------------------------------------------
-
-
-def read_token(call: Call, reply: Reply) -> str:
-    """The access token, from 200 or 201; valid for 15 minutes from when it was asked for."""
-    return _read(call, reply, schemas.read_token)
-
-
-def read_jobs(call: Call, reply: Reply) -> tuple[Job, ...]:
-    """The jobs; an answer that is no list of jobs is ``ContractBroken``, never empty."""
-    return _read(call, reply, schemas.read_jobs)
-
-
-def read_created(call: Call, reply: Reply) -> CreatedApplication:
-    """The new application; a success that names none is ``OutcomeUnknown``: it may exist all the
-    same.
-    """
-    return _read(call, reply, schemas.read_created)
-
-
-def read_progress(call: Call, reply: Reply, done_words: Iterable[str] = DONE_WORDS) -> Progress:
-    """How far the application is; finished where the status is one of *done_words*."""
-    return _read(call, reply, partial(schemas.read_progress, done_words=done_words))
-
-
-def read_result(call: Call, reply: Reply) -> Result | None:
-    """The result; None: not ready yet.
-
-    What comes before completion is not documented, so every 4xx counts that says nothing of our
-    credentials or pace.
-    """
-    if 400 <= reply.status < 500 and reply.status not in (401, 403, 408, 429):
-        return None
-    return _read(call, reply, _report)
-
-
-def read_public_link(call: Call, reply: Reply) -> PublicLink:
-    """The link without login."""
-    return _read(call, reply, schemas.read_public_link)
-
-
-def read_hired(call: Call, reply: Reply) -> None:
-    """Return if the applicant was hired."""
-    _read_done(call, reply)
-
-
-def read_anonymised(call: Call, reply: Reply) -> None:
-    """Return if the application is anonymised, now or before."""
+# https://equalture-ats.readme.io/reference/introduction, "Deleting an application"
+def anonymise(reference_id: str) -> Call[None]:
+    """Anonymise an application, unless that is done already."""
+    path = _application(reference_id, "anonymize_application")
     # Assumption: what is unknown or gone needs no anonymising any more; the page documents 200
     # only. No setting.
-    if reply.status not in (404, 410):
-        _read_done(call, reply)
+    return Call("anonymise", "DELETE", path, _done, none_at=(404, 410))
 
 
-def failure(call: Call, reply_status: int) -> type[UpstreamError] | None:
+def failure(call: Call[_T], reply_status: int) -> type[UpstreamError] | None:
     """What a status means for the call; None: a success.
 
     ==================  ==================  =============
@@ -253,42 +210,52 @@ def failure(call: Call, reply_status: int) -> type[UpstreamError] | None:
     return Refused
 
 
-def check(call: Call, reply: Reply) -> None:
-    """Raise what the status means unless it is a success."""
-    kind = failure(call, reply.status)
-    if kind is not None:
-        raise _error(kind, call, reply, f"answered {reply.status}")
-
-
-def no_answer(call: Call, *, surely_not_sent: bool, detail: str) -> UpstreamError:
+def no_answer(call: Call[_T], *, surely_not_sent: bool, detail: str) -> UpstreamError:
     """The error for a call that got no answer; *detail* says how it failed, without names or links."""
     kind = Unavailable if surely_not_sent or call.idempotent else OutcomeUnknown
     return kind(VENDOR, call.operation, detail)
 
 
-def _read(call: Call, reply: Reply, reader: Callable[[object], _T]) -> _T:
-    check(call, reply)
+def read(call: Call[_T], reply: Reply) -> _T:
+    """The value in an answer; raises what the status means (see ``failure``).
+
+    A success that cannot be read is ``ContractBroken``; of a create or hire it is no different from
+    silence, ``OutcomeUnknown``: it may have been done.
+    """
+    if reply.status in call.none_at:
+        return cast(_T, None)
+    kind = failure(call, reply.status)
+    if kind is not None:
+        raise _error(kind, call, reply, f"answered {reply.status}")
     try:
         if reply.fault is not None:
             raise ValueError(reply.fault)
-        return reader(_json(reply.body))
+        return call.read(_json(reply.body) if reply.body else None)
     except ValueError as error:
-        # For a create this is no different from silence: it may have been done.
-        raise _error(
-            ContractBroken if call.idempotent else OutcomeUnknown, call, reply, str(error)
-        ) from None
+        kind = ContractBroken if call.idempotent else OutcomeUnknown
+        raise _error(kind, call, reply, str(error)) from None
 
 
-def _read_done(call: Call, reply: Reply) -> None:
-    def done(answer: object) -> None:
-        if not isinstance(answer, dict):
-            raise ValueError("not an object")
+def _application(reference_id: str, action: str) -> str:
+    # Reference ids are opaque (the page's own samples are no UUIDs), so they are encoded as one
+    # segment, dots included where a segment of dots would climb up the path.
+    segment = quote(reference_id, safe="", errors="replace")
+    if not segment.strip("."):
+        segment = segment.replace(".", "%2E")
+    return f"/connect_ats/applications/{segment}/{action}"
 
-    check(call, reply)
-    # The answer holds nothing that is needed, and 204 none at all; but a page of some proxy is no
-    # confirmation.
-    if reply.body or reply.fault is not None:
-        _read(call, reply, done)
+
+def _locale(locale: str) -> str:
+    # The page draws the parameter as a JSON object and calls it a query parameter; only "en" is
+    # shown.
+    # Assumption: other language codes work as well; setting equalture.locale (empty: not sent).
+    return urlencode({"locale": locale}) if locale else ""
+
+
+def _done(answer: object) -> None:
+    # The answer holds nothing that is needed; but a page of some proxy is no confirmation.
+    if answer is not None and not isinstance(answer, dict):
+        raise ValueError("not an object")
 
 
 def _report(answer: object) -> Result:
@@ -306,7 +273,7 @@ def _json(body: bytes) -> object:
         raise ValueError("not JSON") from None
 
 
-def _error(kind: type[UpstreamError], call: Call, reply: Reply, detail: str) -> UpstreamError:
+def _error(kind: type[UpstreamError], call: Call[_T], reply: Reply, detail: str) -> UpstreamError:
     return kind(
         VENDOR,
         call.operation,

@@ -4,20 +4,19 @@ Short answers with required fields are marshmallow schemas; job lists and report
 by hand, since there an odd part must be left out and not fail the rest. Everything here raises
 ``ValueError`` and nothing else, with a message that names fields but never repeats their content.
 
-Pages: equalture-ats.readme.io/reference/introduction. Fields that it does not name are ignored
-everywhere.
+Fields that the pages do not name are ignored everywhere.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_load
+from marshmallow import EXCLUDE, Schema, ValidationError, fields
 
 from bridge.core.assessment import CreatedApplication, Job, Progress, PublicLink, Result, Trait
 from bridge.equalture.settings import DONE_WORDS
@@ -45,14 +44,16 @@ _UNIT_S = {
 }
 
 
+# https://equalture-ats.readme.io/reference/introduction, "Request for Access token"
 def read_token(answer: object) -> str:
-    """The token in ``{"access_token": "..."}`` (section "Request for Access token")."""
-    token: str = _load(_TokenAnswer(), answer)
+    """The token in ``{"access_token": "..."}``."""
+    token: str = _load(_TokenAnswer(), answer)["access_token"]
     return token
 
 
+# https://equalture-ats.readme.io/reference/introduction, "Listing available jobs"
 def read_jobs(answer: object) -> tuple[Job, ...]:
-    """The jobs, each id once, in Equalture's order (section 1).
+    """The jobs, each id once, in Equalture's order.
 
     Today's page shows a bare list, older versions ``{"jobs": [...]}``; ``{"data": [...]}`` is read
     too. Entries without an id are skipped, a missing name is the id. An empty list is believed; one
@@ -73,42 +74,43 @@ def read_jobs(answer: object) -> tuple[Job, ...]:
     return tuple(jobs.values())
 
 
+# https://equalture-ats.readme.io/reference/introduction, "Creating an application"
+# and "Invitation types"
 def read_created(answer: object) -> CreatedApplication:
-    """The application just made (sections 2 and "Invitation types"); without a usable link its
-    *assessment_url* is None.
-    """
-    created: CreatedApplication = _load(_CreatedAnswer(), answer)
-    return created
+    """The application just made; without a usable link its *assessment_url* is None."""
+    created = _load(_CreatedAnswer(), answer)
+    # It exists as soon as it has a reference, so an odd link must not lose that.
+    return CreatedApplication(created["reference_id"], _link(created["assessment_url"]))
 
 
+# https://equalture-ats.readme.io/reference/introduction, "5c. Requesting status":
+# "completed, with results available, or still in progress"
 def read_progress(answer: object, done_words: Iterable[str] = DONE_WORDS) -> Progress:
-    """How far an application is (section 5c: "completed, with results available, or still in
-    progress").
-
+    """How far an application is."""
     # Assumption: a candidate hired after completion may be reported as "hired", a state that
-    section 3 names; the results # are asked for next and decide. Only "completed" is documented;
-    setting equalture.done_words.
-    """
-    word: str = _load(_StatusAnswer(), answer)
+    # "Hiring an applicant" names; the results are asked for next and decide. Only "completed" is
+    # documented; setting equalture.done_words.
+    word: str = _load(_StatusAnswer(), answer)["status"]
     low = " ".join(word.lower().split())
     done = low in {" ".join(one.lower().split()) for one in done_words}
     return Progress(done=done, word=word, known=done or low in NOT_YET_WORDS)
 
 
+# https://equalture-ats.readme.io/reference/introduction, "5a. Requesting a public link"
 def read_public_link(answer: object) -> PublicLink:
-    """The link without login (section 5a); a life that cannot be read is None."""
-    link: PublicLink = _load(_PublicLinkAnswer(), answer)
-    return link
+    """The link without login; a life that cannot be read is None."""
+    link = _load(_PublicLinkAnswer(), answer)
+    return PublicLink(link["url"], _life_s(link["ttl"], link["ttl_units"]))
 
 
+# https://equalture-ats.readme.io/reference/introduction,
+# "Receiving application results upon completion" and "5b. Requesting results"
 def read_report(answer: object) -> Result | None:
     """A result, from a callback's body or from GET results; None: nothing usable in it.
 
-    Never raises.
-
-    Both have ``fit``, ``results_url``, ``scores`` and ``detailed_scores`` ("Receiving application
-    results", section 5b). Only these are kept, bounded in number and length; whatever is missing,
-    null or of another type is left out.
+    Both have ``fit``, ``results_url``, ``scores`` and ``detailed_scores``. Only these are kept,
+    bounded in number and length; whatever is missing, null or of another type is left out. Never
+    raises.
     """
     if not isinstance(answer, dict):
         return None
@@ -130,13 +132,15 @@ class ProviderEvent:
     at: datetime | None = None
 
 
+# https://equalture-ats.readme.io/reference/webhooks-1
 def read_event(answer: object) -> ProviderEvent:
-    """A webhook's event, read leniently: what cannot be read is left out (webhooks-1).
+    """A webhook's event, read leniently: what cannot be read is left out.
 
     The page's list says ``application_started``, its samples ``assessment_started``: the end of the
-    name decides. # Assumption: ``application_start_date``, which has no zone, is in UTC. No
-    setting: it only opens the grace period.
+    name decides.
     """
+    # Assumption: application_start_date, which has no zone, is in UTC. No setting: it only opens
+    # the grace period.
     event = answer if isinstance(answer, dict) else {}
     data = event.get("data")
     data = data if isinstance(data, dict) else {}
@@ -187,7 +191,6 @@ def _trait(item: Mapping[str, object]) -> Trait | None:
         name=name,
         score=_score(item.get("trait_bucket_score")),
         description=_text(item.get("trait_bucket_description")) or "",
-        priority=_text(profile.get("priority")),
         wanted=tuple(sorted({s for s in map(_score, wanted) if s}))
         if isinstance(wanted, list)
         else (),
@@ -244,6 +247,11 @@ def _link(value: object) -> str | None:
     return value if fine else None
 
 
+def _token(value: object) -> str | None:
+    # It goes into a header; aiohttp refuses line ends there with a bare ValueError.
+    return value if isinstance(value, str) and _TOKEN.fullmatch(value) else None
+
+
 def _life_s(ttl: object, units: object) -> int | None:
     """Seconds of ``"ttl": "120", "ttl_units": "minutes"``: the number is drawn as a string, both
     are read leniently.
@@ -256,19 +264,17 @@ def _life_s(ttl: object, units: object) -> int | None:
     return ttl * unit if unit else None
 
 
-class _Opaque(fields.Field[str]):
-    def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
-        found = _opaque(value)
-        if found is None:
-            raise ValidationError("Not an id.")
-        return found
+class _Readable(fields.Field[str]):
+    """A required field that *read* makes something of."""
 
+    def __init__(self, read: Callable[[object], str | None]) -> None:
+        super().__init__(required=True)
+        self._read = read
 
-class _Link(fields.Field[str]):
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
-        found = _link(value)
+        found = self._read(value)
         if found is None:
-            raise ValidationError("Not an http(s) link.")
+            raise ValidationError("Unusable.")
         return found
 
 
@@ -278,53 +284,27 @@ class _Answer(Schema):
 
 
 class _TokenAnswer(_Answer):
-    access_token = fields.String(required=True)
-
-    @post_load
-    def _make(self, data: dict[str, Any], **_: Any) -> str:
-        token: str = data["access_token"]
-        if not _TOKEN.fullmatch(token):
-            # It goes into a header; aiohttp refuses line ends there with a bare ValueError.
-            raise ValidationError("Not a token.", "access_token")
-        return token
+    access_token = _Readable(_token)
 
 
 class _CreatedAnswer(_Answer):
-    reference_id = _Opaque(required=True)
+    reference_id = _Readable(_opaque)
     assessment_url = fields.Raw(load_default=None, allow_none=True)
-
-    @post_load
-    def _make(self, data: dict[str, Any], **_: Any) -> CreatedApplication:
-        # An application exists as soon as it has a reference, so an odd link must not lose that.
-        return CreatedApplication(
-            reference_id=data["reference_id"], assessment_url=_link(data["assessment_url"])
-        )
 
 
 class _StatusAnswer(_Answer):
-    status = fields.String(required=True)
-
-    @post_load
-    def _make(self, data: dict[str, Any], **_: Any) -> str:
-        word = _text(data["status"])
-        if word is None:
-            raise ValidationError("Empty.", "status")
-        return word
+    status = _Readable(_text)
 
 
 class _PublicLinkAnswer(_Answer):
-    url = _Link(required=True)
+    url = _Readable(_link)
     ttl = fields.Raw(load_default=None, allow_none=True)
     ttl_units = fields.Raw(load_default=None, allow_none=True)
 
-    @post_load
-    def _make(self, data: dict[str, Any], **_: Any) -> PublicLink:
-        return PublicLink(url=data["url"], life_s=_life_s(data["ttl"], data["ttl_units"]))
 
-
-def _load(schema: Schema, answer: Any) -> Any:
+def _load(schema: Schema, answer: Any) -> dict[str, Any]:
     try:
-        return schema.load(answer)
+        loaded: dict[str, Any] = schema.load(answer)
     except ValidationError as error:
         # The names are ours: unknown fields are excluded, so nothing of the answer gets into the
         # message.
@@ -332,3 +312,4 @@ def _load(schema: Schema, answer: Any) -> Any:
         what = ", ".join(name for name in names if name != "_schema") or "the answer as a whole"
         msg = f"missing or unusable: {what}"
         raise ValueError(msg) from None
+    return loaded

@@ -16,7 +16,7 @@ from bridge.errors import Refused
 from bridge.ports import Monotonic
 from bridge.single_flight import SingleFlight
 
-Fetch = Callable[[Customer, Call], Awaitable[Reply]]
+Fetch = Callable[[Customer, Call[str]], Awaitable[Reply]]
 """Send one token call; any status is a reply, none at all an ``UpstreamError``.
 
 Must end by itself: nobody cancels it.
@@ -97,11 +97,11 @@ class AccessTokens:
         reply = await self._fetch(customer, call)
         if automatic and method == "POST" and reply.status in (404, 405):
             call = protocol.token(access, "GET")
-            found = protocol.read_token(call, await self._fetch(customer, call))
+            found = protocol.read(call, await self._fetch(customer, call))
             slot.use_get = True
             return found
         try:
-            return protocol.read_token(call, reply)
+            return protocol.read(call, reply)
         except Refused as refused:
             if refused.status in (404, 405):
                 # What was learnt no longer holds; the next renewal starts from POST again.

@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import contextlib
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.core.assessment import CreatedApplication, Job, NewApplication, Progress
+from bridge.core.assessment import Candidate, CreatedApplication, Job, NewApplication, Progress
 from bridge.core.customers import Secret
 from bridge.equalture import protocol
 from bridge.equalture.protocol import Call, Reply
@@ -18,17 +19,18 @@ NOW = datetime(2026, 1, 15, 10, 0, 0, tzinfo=UTC)
 ACCESS = EqualtureAccess(
     base_url="https://equalture.example.com", client_id="acme", client_secret=Secret("s3cret")
 )
-CREATE = Call("create", "POST", "/connect_ats/applications")
+SOMEBODY = NewApplication("job-1", Candidate("c-1", "A", "B", "c@d.e"), "https://bridge.example")
+CREATE = protocol.create(SOMEBODY)
 HIRE = protocol.hire("r-1", add_to_team=True, start_date=None)
 REPEATABLE = {
-    "token": (protocol.token(ACCESS, "POST"), protocol.read_token),
-    "jobs": (protocol.jobs(), protocol.read_jobs),
-    "status": (protocol.status("r-1"), protocol.read_progress),
-    "results": (protocol.results("r-1", "de"), protocol.read_result),
-    "public_link": (protocol.public_link("r-1", "de"), protocol.read_public_link),
-    "anonymise": (protocol.anonymise("r-1"), protocol.read_anonymised),
+    "token": protocol.token(ACCESS, "POST"),
+    "jobs": protocol.jobs(),
+    "status": protocol.status("r-1"),
+    "results": protocol.results("r-1", "de"),
+    "public_link": protocol.public_link("r-1", "de"),
+    "anonymise": protocol.anonymise("r-1"),
 }
-ONCE = {"create": (CREATE, protocol.read_created), "hire": (HIRE, protocol.read_hired)}
+ONCE = {"create": CREATE, "hire": HIRE}
 EVERY = {**REPEATABLE, **ONCE}
 
 
@@ -139,14 +141,14 @@ GONE = {404, 410}
 @pytest.mark.parametrize("status", STATUSES)
 def test_statuses(operation: str, status: int) -> None:
     """Each status of each operation says who must act, and whether it was surely not done."""
-    call, read = EVERY[operation]
+    call: Call[Any] = EVERY[operation]
     if (operation == "results" and status in NOT_YET) or (
         operation == "anonymise" and status in GONE
     ):
-        assert read(call, reply(status, b"<html>")) is None
+        assert protocol.read(call, reply(status, b"<html>")) is None
         return
     with pytest.raises(UpstreamError) as caught:
-        read(call, reply(status, b"<html>no</html>", retry_after="7"))
+        protocol.read(call, reply(status, b"<html>no</html>", retry_after="7"))
     assert type(caught.value) is STATUSES[status][0 if operation in ONCE else 1]
     assert (caught.value.operation, caught.value.status) == (operation, status)
     assert (caught.value.retry_after_s, caught.value.excerpt) == (7.0, "<html>no</html>")
@@ -158,64 +160,62 @@ def test_unreadable_successes(operation: str, body: bytes) -> None:
     """A success that cannot be read is a broken contract; where it may have done something, the
     outcome is unknown.
     """
-    call, read = EVERY[operation]
+    call: Call[Any] = EVERY[operation]
     with pytest.raises(UpstreamError) as caught:
-        read(call, reply(200, body))
+        protocol.read(call, reply(200, body))
     assert type(caught.value) is (OutcomeUnknown if operation in ONCE else ContractBroken)
 
 
 @pytest.mark.parametrize("operation", EVERY)
 def test_successes_cut_short(operation: str) -> None:
     """A success whose body was not whole is never taken for one."""
-    call, read = EVERY[operation]
+    call: Call[Any] = EVERY[operation]
     with pytest.raises(OutcomeUnknown if operation in ONCE else ContractBroken):
-        read(call, Reply(200, b"", {}, NOW, fault="more than 1 bytes"))
+        protocol.read(call, Reply(200, b"", {}, NOW, fault="more than 1 bytes"))
 
 
 @pytest.mark.parametrize("status", [200, 201])
 def test_token(status: int, sample) -> None:
     """A token is a token with 200 and with 201."""
     assert (
-        protocol.read_token(protocol.token(ACCESS, "POST"), reply(status, sample("token")))
+        protocol.read(protocol.token(ACCESS, "POST"), reply(status, sample("token")))
         == "SFMyNTY.c2FtcGxl.b3ducw"
     )
 
 
 def test_created(sample) -> None:
     """A create without a link is still a create: what exists must be known."""
-    assert protocol.read_created(CREATE, reply(201, sample("created_email"))) == CreatedApplication(
+    assert protocol.read(CREATE, reply(201, sample("created_email"))) == CreatedApplication(
         "1234-1234-4567-1111", None
     )
     with pytest.raises(OutcomeUnknown):
-        protocol.read_created(CREATE, reply(201, b'{"assessment_url": "https://a.example/x"}'))
+        protocol.read(CREATE, reply(201, b'{"assessment_url": "https://a.example/x"}'))
 
 
 def test_plain_answers(sample) -> None:
     """The documented answers read as documented."""
-    assert protocol.read_progress(
-        protocol.status("r"), reply(200, sample("status_completed"))
-    ) == Progress(True, "completed")
-    assert protocol.read_progress(
-        protocol.status("r"), reply(200, sample("status_started"))
-    ) == Progress(False, "started")
-    assert protocol.read_jobs(protocol.jobs(), reply(200, sample("jobs_bare")))[1] == Job(
+    assert protocol.read(protocol.status("r"), reply(200, sample("status_completed"))) == Progress(
+        True, "completed"
+    )
+    assert protocol.read(protocol.status("r"), reply(200, sample("status_started"))) == Progress(
+        False, "started"
+    )
+    assert protocol.read(protocol.jobs(), reply(200, sample("jobs_bare")))[1] == Job(
         "job-2", "Assessment - Accountant"
     )
-    link = protocol.read_public_link(
-        protocol.public_link("r", ""), reply(200, sample("public_link"))
-    )
+    link = protocol.read(protocol.public_link("r", ""), reply(200, sample("public_link")))
     assert link.life_s == 7200
-    protocol.read_hired(HIRE, reply(200, sample("hired")))
-    protocol.read_anonymised(protocol.anonymise("r"), reply(200, sample("anonymised")))
-    protocol.read_anonymised(protocol.anonymise("r"), reply(204))
+    protocol.read(HIRE, reply(200, sample("hired")))
+    protocol.read(protocol.anonymise("r"), reply(200, sample("anonymised")))
+    protocol.read(protocol.anonymise("r"), reply(204))
 
 
 def test_results_without_anything(sample) -> None:
     """A results answer in which nothing is known is a broken contract, not an empty result."""
     call = protocol.results("r", "de")
-    assert protocol.read_result(call, reply(200, sample("results"))) is not None
+    assert protocol.read(call, reply(200, sample("results"))) is not None
     with pytest.raises(ContractBroken, match="nothing of a report"):
-        protocol.read_result(call, reply(200, b'{"message": "soon"}'))
+        protocol.read(call, reply(200, b'{"message": "soon"}'))
 
 
 def test_errors_show_nobody(draft: NewApplication) -> None:
@@ -225,7 +225,7 @@ def test_errors_show_nobody(draft: NewApplication) -> None:
         'https://bridge.example.com/equalture/callbacks/iv_1/Sq3tTs9xRrB8mZ0kLw2n is invalid"}}'
     )
     with pytest.raises(Refused) as caught:
-        protocol.read_created(protocol.create(draft), reply(422, echo.encode()))
+        protocol.read(protocol.create(draft), reply(422, echo.encode()))
     shown = f"{caught.value} {caught.value.excerpt}".lower()
     assert "is invalid" in shown
     assert not [
@@ -240,10 +240,10 @@ def test_errors_show_nobody(draft: NewApplication) -> None:
 )
 def test_readers_raise_upstream_errors_only(status: int, body: bytes, operation: str) -> None:
     """No answer makes a reader raise anything that callers do not expect."""
-    call, read = EVERY[operation]
+    call: Call[Any] = EVERY[operation]
     allowed = (Refused, Unavailable, OutcomeUnknown if operation in ONCE else ContractBroken)
     with contextlib.suppress(*allowed):
-        read(call, reply(status, body))
+        protocol.read(call, reply(status, body))
 
 
 @pytest.mark.parametrize(

@@ -243,7 +243,6 @@ def test_results(sample) -> None:
                 "Learning ability/Working memory",
                 3,
                 "(3) Average",
-                "medium",
                 (2, 3, 4, 5),
             ),
         ),
