@@ -93,7 +93,6 @@ class Trait:
     name: str
     score: int | None = None
     description: str = ""
-    priority: str | None = None
     wanted: tuple[int, ...] = ()
 
 

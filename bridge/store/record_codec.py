@@ -114,7 +114,6 @@ _store(
     name="name",
     score="score",
     description="text",
-    priority="priority",
     wanted="wanted",
 )
 _store(Result, fit="fit", dashboard_url="url", summary="summary", traits="traits")

@@ -110,7 +110,6 @@ def is_completed(number: int) -> Transition:
             "Cognitive flexibility",
             4,
             sentence,
-            "high",
             (4, 5) if index % 2 else (),
         )
         for index in range(6)

@@ -19,7 +19,7 @@ RESULT = Result(
     dashboard_url="https://dashboard.example/kept?x=1",
     summary=(("Räumliches Denken", "Löst Aufgaben zügig."), ("Planung", "")),
     traits=(
-        Trait("SEM", "Social empathy", 4, "Reads a room.", "high", (4, 5)),
+        Trait("SEM", "Social empathy", 4, "Reads a room.", (4, 5)),
         Trait("PLN", "Planning"),
     ),
 )

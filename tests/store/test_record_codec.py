@@ -24,7 +24,7 @@ RESULT = Result(
     dashboard_url="https://equalture.example/1",
     summary=(("Mut", "groß"), ("", "")),
     traits=(
-        Trait("t1", "Mut", 4, "wie mutig", "high", (3, 4, 5)),
+        Trait("t1", "Mut", 4, "wie mutig", (3, 4, 5)),
         Trait("t2", "Ruhe"),
         Trait("", "", 0),
     ),
