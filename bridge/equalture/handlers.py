@@ -1,6 +1,4 @@
-"""What Equalture calls: PUT with a result, once the applicant has completed (introduction,
-"receiving results").
-"""
+"""What Equalture calls: with a result, once the applicant has completed, and with events."""
 
 from __future__ import annotations
 
@@ -24,6 +22,8 @@ BODY_LIMIT = 256 * 1024
 log = structlog.get_logger()
 
 
+# https://equalture-ats.readme.io/reference/introduction,
+# "Receiving application results upon completion"
 def callback() -> Handler:
     """Take a result in: 200 exactly, and only after Redis has it.
 
@@ -59,10 +59,9 @@ def callback() -> Handler:
     return handle
 
 
+# https://equalture-ats.readme.io/reference/webhooks-1
 def webhook(clock: Clock) -> Handler:
-    """Take an event in (equalture-ats.readme.io/reference/webhooks-1): 401 unless signed by
-    Standard Webhooks and fresh.
-    """
+    """Take an event in: 401 unless it is signed by Standard Webhooks and fresh."""
     intake = request_body.BodyReader(
         BODY_LIMIT, request_body.BodyBudget(8 * 1024 * 1024, 2 * 1024 * 1024)
     )
@@ -125,6 +124,8 @@ def endpoints(clock: Clock) -> list[Endpoint]:
     ]
 
 
+# https://equalture-ats.readme.io/reference/introduction,
+# "Receiving application results upon completion"
 def _may_report(request: web.Request, customer: Customer) -> bool:
     """Whether the customer's callback token was sent, behind ``Bearer`` or ``Token`` or alone; a
     customer without one needs none.
@@ -132,9 +133,8 @@ def _may_report(request: web.Request, customer: Customer) -> bool:
     wanted = customer.equalture.callback_token
     if not wanted:
         return True
-    # Assumption: a token is "arranged by personal contact"
-    # (https://equalture-ats.readme.io/reference/introduction, "Receiving application results"),
-    # without a word on its header. Setting: equalture.callback_header.
+    # Assumption: a token is arranged by personal contact; the page has no word on its header.
+    # Setting: equalture.callback_header.
     given = request.headers.getall(customer.equalture.callback_header, ())
     scheme, blank, value = given[0].strip().partition(" ") if len(given) == 1 else ("", "", "")
     token = scheme

@@ -1,5 +1,7 @@
-"""Standard Webhooks 1.0.0 over raw bytes, free of I/O (equalture-ats.readme.io/reference/webhooks-1
-names the specification).
+"""Standard Webhooks 1.0.0 over raw bytes, free of I/O.
+
+https://equalture-ats.readme.io/reference/webhooks-1 names the specification:
+https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 
 Our own, since the reference library (standardwebhooks 1.1.0) raises on one odd entry beside a good
 one, parses the body by itself and decodes a wrong secret without complaint.

@@ -1,6 +1,4 @@
-"""Equalture's access tokens: one per customer, renewed early, asked for once however many calls
-need it.
-"""
+"""Equalture's access tokens: one per customer, renewed early, asked for once however many wait."""
 
 from __future__ import annotations
 
@@ -22,10 +20,9 @@ Fetch = Callable[[Customer, Call[str]], Awaitable[Reply]]
 Must end by itself: nobody cancels it.
 """
 
+# https://equalture-ats.readme.io/reference/introduction, "Request for Access token":
+# "This access token is valid for 15 minutes"
 RENEW_AFTER = timedelta(minutes=13)
-"""Tokens are "valid for 15 minutes" (equalture-ats.readme.io/reference/introduction, "Request for
-Access token").
-"""
 
 
 @dataclass(slots=True, eq=False)

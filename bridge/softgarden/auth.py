@@ -1,6 +1,4 @@
-"""Whose call is it? softgarden sends the token that the customer typed into its settings
-(assessment-api, overview).
-"""
+"""Whose call it is."""
 
 from __future__ import annotations
 
@@ -17,6 +15,8 @@ from bridge.web.routing import Handler
 _BEARER = re.compile(r"bearer +([^\s]+)", re.ASCII | re.IGNORECASE)
 
 
+# https://dev.softgarden.de/assessment-api: softgarden sends, with every request, the token that
+# the customer typed into its settings
 def bearer(request: web.Request) -> str:
     """The token in ``Authorization: Bearer``; raises ``Unauthorized`` without exactly one."""
     given = request.headers.getall("Authorization", ())

@@ -1,6 +1,4 @@
-"""The four endpoints that softgarden calls (dev.softgarden.de/assessment-api): load, call the use
-case, dump.
-"""
+"""The four endpoints that softgarden calls: load, call the use case, dump."""
 
 from __future__ import annotations
 
@@ -29,12 +27,14 @@ class SoftgardenHandlers:
         self._links = links
         self._intake = request_body.BodyReader(BODY_LIMIT)
 
+    # https://dev.softgarden.de/assessment-api
     async def tests(self, request: web.Request) -> web.Response:
         """The tests that HR can choose."""
         return json_response(
             self._wire.tests(await request.app[SERVICES].tests.list(request[CUSTOMER]))
         )
 
+    # https://dev.softgarden.de/assessment-api/invite-candidate-to-test
     async def invite(self, request: web.Request) -> web.Response:
         """Invite a candidate to a test."""
         self._intake.look_at(request)
@@ -53,6 +53,7 @@ class SoftgardenHandlers:
             )
         )
 
+    # https://dev.softgarden.de/assessment-api/get-test-results
     async def result(self, request: web.Request) -> web.Response:
         """Read an invitation's state and result."""
         view = await request.app[SERVICES].results.read(
@@ -60,6 +61,7 @@ class SoftgardenHandlers:
         )
         return json_response(self._wire.result(view))
 
+    # https://dev.softgarden.de/assessment-api/delete-candidate-data
     async def delete(self, request: web.Request) -> web.Response:
         """Delete a candidate's data.
 

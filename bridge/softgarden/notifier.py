@@ -1,6 +1,4 @@
-"""The only call that the bridge makes to softgarden
-(dev.softgarden.de/assessment-api/notification-about-update).
-"""
+"""The only call that the bridge makes to softgarden: an invitation has changed."""
 
 from __future__ import annotations
 
@@ -27,6 +25,13 @@ REDACTOR = Redactor((VENDOR,))
 EXCERPT_S = 2.0
 """How long the body of a refusal is waited for."""
 
+_NO_CONNECTION = (
+    aiohttp.ClientConnectorError,
+    aiohttp.ClientHttpProxyError,
+    aiohttp.ConnectionTimeoutError,
+    aiohttp.InvalidURL,
+)
+
 log = structlog.get_logger()
 
 
@@ -48,20 +53,21 @@ class SoftgardenNotifier:
         self._resilience = Resilience(VENDOR, monotonic)
         self._timeout = aiohttp.ClientTimeout(total=timeout.total_seconds())
 
+    # https://dev.softgarden.de/assessment-api/notification-about-update
     async def notify(
         self, customer: Customer, url: str, invitation_id: str
     ) -> NotificationResponse:
         """One attempt; any status is an answer.
 
-        Raises ``Unavailable`` (surely not sent) or ``OutcomeUnknown``.
-
-        Basic with an empty password: the colon stays (softgarden: basic authorization, RFC 7617).
-        Redirects are never followed, for the credentials would travel along.
+        Raises ``Unavailable`` (surely not sent) or ``OutcomeUnknown``. Redirects are never followed,
+        for the credentials would travel along.
         """
         async with self._resilience.call(customer.key, OPERATION):
             return await self._post(customer, url, invitation_id)
 
     async def _post(self, customer: Customer, url: str, invitation_id: str) -> NotificationResponse:
+        # https://dev.softgarden.de/authorization/basic-authorization: a public client has no secret,
+        # so the password is empty; the colon stays (RFC 7617).
         headers = {"Authorization": aiohttp.encode_basic_auth(customer.softgarden.client_id, "")}
         begun = time.monotonic()
         try:
@@ -88,14 +94,6 @@ class SoftgardenNotifier:
         log.debug("softgarden.notified", customer=customer.key, status=status, ms=_ms(begun))
         excerpt = REDACTOR.redact(raw, (customer.softgarden.client_id,))
         return NotificationResponse(status, retry_after_s, excerpt)
-
-
-_NO_CONNECTION = (
-    aiohttp.ClientConnectorError,
-    aiohttp.ClientHttpProxyError,
-    aiohttp.ConnectionTimeoutError,
-    aiohttp.InvalidURL,
-)
 
 
 async def _beginning(response: aiohttp.ClientResponse) -> bytes:

@@ -1,6 +1,4 @@
-"""softgarden's wire format, both ways: lowerCamelCase, times in UTC with Z
-(dev.softgarden.de/assessment-api).
-"""
+"""softgarden's wire format, both ways: lowerCamelCase, times in UTC with Z."""
 
 from __future__ import annotations
 
@@ -61,8 +59,9 @@ def wire_time(at: datetime | None) -> str | None:
 
 
 class _Tolerant(Schema):
-    """softgarden may add fields at any time; marshmallow does not hand EXCLUDE down, so every
-    schema says it.
+    """A body to which softgarden may add fields at any time.
+
+    marshmallow does not hand EXCLUDE down, so every schema says it.
     """
 
     class Meta:
@@ -75,6 +74,7 @@ class _Answer(Schema):
         return {key: value for key, value in data.items() if value is not None}
 
 
+# https://dev.softgarden.de/assessment-api/invite-candidate-to-test
 class CandidateSchema(_Tolerant):
     """Base data of the candidate. A missing name is an empty one: not everybody has two."""
 
@@ -97,10 +97,11 @@ class CandidateSchema(_Tolerant):
 
     @post_load
     def to_candidate(self, data: Mapping[str, Any], **kwargs: Any) -> Candidate:
-        """As the core knows it."""
+        """The candidate; a name that is null is an empty one."""
         return Candidate(data["id"], data["firstName"] or "", data["lastName"] or "", data["email"])
 
 
+# https://dev.softgarden.de/assessment-api/invite-candidate-to-test
 class InviteSchema(_Tolerant):
     """Body of "invite candidate to a test"."""
 
@@ -112,10 +113,11 @@ class InviteSchema(_Tolerant):
 
     @post_load
     def to_order(self, data: Mapping[str, Any], **kwargs: Any) -> Order:
-        """As the core knows it."""
+        """The order; ``testId`` is whatever the list of tests gave as the id."""
         return Order(data["testId"], data["candidate"], data["callback"])
 
 
+# https://dev.softgarden.de/assessment-api/invite-candidate-to-test
 class InvitationSchema(_Answer):
     """Answer to an invite; ``duration`` in minutes."""
 
@@ -125,6 +127,7 @@ class InvitationSchema(_Answer):
     deadline = _Time()
 
 
+# https://dev.softgarden.de/assessment-api/get-test-results
 class ResultPartSchema(_Answer):
     """The ``result`` object, present in every state."""
 
@@ -134,6 +137,7 @@ class ResultPartSchema(_Answer):
     score = fields.String()
 
 
+# https://dev.softgarden.de/assessment-api/get-test-results
 class ResultSchema(_Answer):
     """Answer to "get test results"."""
 
@@ -190,12 +194,10 @@ class AnswerFormat:
         )
 
     def tests(self, tests: Iterable[Assessment]) -> object:
-        """The list of tests.
-
+        """The list of tests."""
         # Assumption: softgarden's page on this list is missing; the default is a bare array with
-        the identifier under both # testId and id, and the label under name and testName. Setting:
-        softgarden.tests_format.
-        """
+        # the identifier under both testId and id, and the label under name and testName. Setting:
+        # softgarden.tests_format.
         items = [self._test(test) for test in tests]
         return {self._format.wrapper: items} if self._format.wrapper else items
 
