@@ -45,6 +45,23 @@ async def test_refused_share_link(bridge: Bridge, journal: Journal) -> None:
     assert "public_link" in line["reason"]
 
 
+async def test_share_link_behind_a_wrong_secret(bridge: Bridge, journal: Journal) -> None:
+    """A wrong client secret shows behind a share link: the colleague reads "later", and the log
+    says that the provider refused with 401.
+    """
+    _, result = await completed(bridge)
+    account = bridge.equalture.accounts["acme"]
+    right, account.client_secret = account.client_secret, "another one"
+    bridge.equalture.revoke_tokens()
+    known = len(bridge.equalture.violations)
+    assert (await bridge.ask("GET", result["shareUrl"])).status == 503
+    line = last(journal)
+    assert told(line, "level", "status", "code") == ("warning", 503, "upstream_refused")
+    assert "equalture token: answered 401" in line["reason"]
+    account.client_secret = right
+    del bridge.equalture.violations[known:]  # the wrong secret is this test's
+
+
 @pytest.mark.parametrize("page", ["share", "results", "start"])
 async def test_unknown_and_deleted_links(bridge: Bridge, journal: Journal, page: str) -> None:
     """A page that is not shown says in the log whether the link is unknown or its candidate
