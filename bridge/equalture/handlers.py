@@ -102,7 +102,7 @@ def endpoints(clock: Clock) -> list[Endpoint]:
             callback(),
             "Report a completed assessment.",
             {200: ("Stored durably.", "application/json")},
-            "equalture",
+            tag="equalture",
             request="application/json",
             refusals=(*body, errors.UnknownInvitation),
             parameters={
@@ -116,7 +116,7 @@ def endpoints(clock: Clock) -> list[Endpoint]:
             webhook(clock),
             "Report an event, signed by Standard Webhooks.",
             {200: ("Taken in, or of no concern to the bridge.", "application/json")},
-            "equalture",
+            tag="equalture",
             request="application/json",
             refusals=(*body, errors.BadSignature, errors.NotEnabled),
             parameters={"customer": "The customer's key."},

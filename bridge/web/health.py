@@ -45,14 +45,14 @@ def endpoints(probe: Probe, *, details: bool = False) -> list[Endpoint]:
 
     fine = {200: ("Fine.", "application/json")}
     return [
-        Endpoint("GET", "/livez", livez, "The process is alive.", fine, "health"),
+        Endpoint("GET", "/livez", livez, "The process is alive.", fine, tag="health"),
         Endpoint(
             "GET",
             "/readyz",
             readyz,
             "It can take work.",
             {**fine, 503: "It cannot, for now."},
-            "health",
+            tag="health",
         ),
     ]
 

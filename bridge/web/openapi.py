@@ -80,7 +80,7 @@ def serve(endpoints: list[Endpoint], pages: PageTemplates, product: Product) -> 
             openapi,
             "This document.",
             {200: ("OpenAPI 3.1", "application/json")},
-            "docs",
+            tag="docs",
         ),
         Endpoint(
             "GET",
@@ -88,7 +88,7 @@ def serve(endpoints: list[Endpoint], pages: PageTemplates, product: Product) -> 
             docs,
             "This document for people.",
             {200: ("A page", "text/html")},
-            "docs",
+            tag="docs",
         ),
     ]
     built = document([*endpoints, *own], product)

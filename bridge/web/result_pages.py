@@ -198,7 +198,7 @@ def endpoints(pages: PageTemplates) -> list[Endpoint]:
             handler,
             summary,
             told,
-            "pages",
+            tag="pages",
             parameters=token,
             refusal=handlers.refusal,
         )

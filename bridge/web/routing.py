@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from functools import partial
 
 import orjson
@@ -38,6 +38,7 @@ class Endpoint:
     handler: Handler
     summary: str
     responses: Mapping[int, object]
+    _: KW_ONLY
     tag: str
     request: object = None
     refusals: tuple[type[BridgeError], ...] = ()
