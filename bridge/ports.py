@@ -6,7 +6,7 @@ notifier) besides what it names.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -24,8 +24,8 @@ from bridge.core.customers import Customer, CustomerDirectory
 from bridge.core.invitation import Invitation, Transition
 from bridge.core.queueing import (
     DeadLetter,
-    Lane,
     Lease,
+    LeaseRequest,
     NotificationResponse,
     QuarantineNote,
     ReconciliationReport,
@@ -216,24 +216,11 @@ class TaskQueue(Protocol):
     Tasks are put on the queue by ``InvitationStore.commit`` only.
     """
 
-    async def lease(
-        self,
-        now: datetime,
-        *,
-        owner: str,
-        until: datetime,
-        count: int,
-        per_lane: int,
-        avoid: Collection[Lane] = (),
-        urgent_only: bool = False,
-        serves: Callable[[str], bool] = lambda _: True,
-    ) -> tuple[Lease, ...]:
-        """Up to *count* due tasks, at most *per_lane* of one lane, none of the lanes in *avoid*.
+    async def lease(self, request: LeaseRequest) -> tuple[Lease, ...]:
+        """The due tasks that *request* asks for, perhaps fewer than there are.
 
-        Urgent lanes come first. Tasks of a customer that this process does not serve (*serves*, by
-        key) stay as they are, for later or for others. What cannot be read is put aside and given
-        to nobody; a part of the store that does not answer gives nothing meanwhile, and the rest
-        goes on.
+        Urgent lanes come first. What cannot be read is put aside and given to nobody; a part of
+        the store that does not answer gives nothing meanwhile, and the rest goes on.
         """
 
     async def take(
@@ -262,9 +249,6 @@ class TaskQueue(Protocol):
 
     async def next_due(self) -> datetime | None:
         """When the earliest queued task is due."""
-
-    async def depth(self, now: datetime) -> dict[tuple[str, TaskKind], int]:
-        """Due tasks by customer and kind."""
 
     def dead_letters(self) -> AsyncIterator[DeadLetter]:
         """Every dead letter that can be read, in no order."""

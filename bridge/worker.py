@@ -15,7 +15,7 @@ from datetime import datetime
 
 import structlog
 
-from bridge.core.queueing import Lease
+from bridge.core.queueing import Lease, LeaseRequest
 from bridge.errors import StoreUnavailable
 from bridge.ports import BeforeClockStep, Clock, NewSecret, TaskQueue
 from bridge.service.task_handlers import LEASE_LIFE, TaskHandlers
@@ -125,14 +125,16 @@ class Worker:
         now = self._clock()
         try:
             leases = await self._queue.lease(
-                now,
-                owner=self._owner,
-                until=now + LEASE_LIFE,
-                count=min(room, room_for_all) if room_for_all > 0 else room,
-                per_lane=LEASE_BATCH,
-                avoid=full,
-                urgent_only=room_for_all <= 0,
-                serves=self._tasks.serves,
+                LeaseRequest(
+                    now,
+                    owner=self._owner,
+                    until=now + LEASE_LIFE,
+                    count=min(room, room_for_all) if room_for_all > 0 else room,
+                    per_lane=LEASE_BATCH,
+                    avoid=full,
+                    urgent_only=room_for_all <= 0,
+                    serves=self._tasks.serves,
+                )
             )
         except StoreUnavailable as error:
             self._say_away(error)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -18,6 +18,7 @@ from bridge.core.queueing import (
     GiveUp,
     Lane,
     Lease,
+    LeaseRequest,
     Retry,
     ScheduleTask,
     Settlement,
@@ -121,26 +122,17 @@ class MemoryStore:
 
     # TaskQueue
 
-    async def lease(
-        self,
-        now: datetime,
-        *,
-        owner: str,
-        until: datetime,
-        count: int,
-        per_lane: int,
-        avoid: Collection[Lane] = (),
-        urgent_only: bool = False,
-        serves: Callable[[str], bool] = lambda _: True,
-    ) -> tuple[Lease, ...]:
+    async def lease(self, request: LeaseRequest) -> tuple[Lease, ...]:
         self._check()
-        now = _cut(now)
+        now = _cut(request.now)
         given: Counter[Lane] = Counter()
         leases: list[Lease] = []
         due = [
             item
             for item in self._tasks.items()
-            if item[1].due <= now and item[1].urgent >= urgent_only and serves(item[1].customer)
+            if item[1].due <= now
+            and item[1].urgent >= request.urgent_only
+            and request.serves(item[1].customer)
         ]
         place: Counter[Lane] = Counter()  # one of each lane, then the second of each, and so on
         turns = []
@@ -150,14 +142,18 @@ class MemoryStore:
             place[lane] += 1
         for _, invitation_id, kind, task in sorted(turns, key=lambda turn: turn[0]):
             lane = Lane(task.customer, kind, task.urgent)
-            if len(leases) >= count or given[lane] >= per_lane or lane in avoid:
+            if (
+                len(leases) >= request.count
+                or given[lane] >= request.per_lane
+                or lane in request.avoid
+            ):
                 continue
             if task.renewed is not None and task.renewed > now:
                 self._tasks[invitation_id, kind] = _Task(
                     task.customer, task.renewed, urgent=task.renewed_urgent
                 )
                 continue
-            task.hand_over(owner, next(self._revisions), _cut(until))
+            task.hand_over(request.owner, next(self._revisions), _cut(request.until))
             given[lane] += 1
             leases.append(_lease(invitation_id, kind, task))
         return tuple(leases)
@@ -232,14 +228,6 @@ class MemoryStore:
     async def next_due(self) -> datetime | None:
         self._check()
         return min((task.due for task in self._tasks.values()), default=None)
-
-    async def depth(self, now: datetime) -> dict[tuple[str, TaskKind], int]:
-        self._check()
-        return dict(
-            Counter(
-                (task.customer, kind) for (_, kind), task in self._tasks.items() if task.due <= now
-            )
-        )
 
     async def dead_letters(self) -> AsyncIterator[DeadLetter]:
         self._check()

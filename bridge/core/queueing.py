@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -20,6 +21,17 @@ class TaskKind(enum.StrEnum):
     """Tell softgarden that something changed."""
     ANONYMISE = "anonymise"
     """Have the provider anonymise what was deleted."""
+
+
+def task_id(invitation_id: str, kind: TaskKind) -> str:
+    """The id of a task, which operators use: an invitation has at most one of each kind."""
+    return f"{invitation_id}:{kind}"
+
+
+def read_task_id(text: str) -> tuple[str, TaskKind]:
+    """The inverse of ``task_id``; raises ``ValueError`` for a kind that is unknown."""
+    invitation_id, _, kind = text.rpartition(":")
+    return invitation_id, TaskKind(kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +74,24 @@ class Lane:
     customer: str
     kind: TaskKind
     urgent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseRequest:
+    """For up to *count* tasks that are due *now*, at most *per_lane* of one lane.
+
+    They are leased to *owner* until *until*. None is of a lane in *avoid*, nor of a customer whom
+    this process does not serve (*serves*, by key): those stay as they are, for later or for others.
+    """
+
+    now: datetime
+    owner: str
+    until: datetime
+    count: int
+    per_lane: int
+    avoid: Collection[Lane] = ()
+    urgent_only: bool = False
+    serves: Callable[[str], bool] = lambda _: True
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +138,8 @@ class Lease:
 
     @property
     def task_id(self) -> str:
-        """``<invitation id>:<kind>``."""
-        return f"{self.invitation_id}:{self.kind}"
+        """See ``task_id``."""
+        return task_id(self.invitation_id, self.kind)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +188,8 @@ class DeadLetter:
 
     @property
     def task_id(self) -> str:
-        """``<invitation id>:<kind>``, the id that operators use."""
-        return f"{self.invitation_id}:{self.kind}"
+        """See ``task_id``."""
+        return task_id(self.invitation_id, self.kind)
 
     @property
     def expires(self) -> bool:

@@ -11,15 +11,16 @@ import structlog
 
 from bridge.core import ids
 from bridge.core.invitation import Invitation, OrderChange, State, Transition
-from bridge.core.queueing import ScheduleTask
+from bridge.core.queueing import ScheduleTask, task_id
 from bridge.errors import RecordDamaged, RecordUnreadable, StoreUnavailable
 from bridge.ports import Clock, NewSecret
-from bridge.store import key_names, lua_scripts, record_codec
+from bridge.store import key_names, lua_scripts
 from bridge.store.encryption import Cipher
+from bridge.store.key_names import KeyNames, Partitions
+from bridge.store.lua_scripts import Command, Part
 from bridge.store.quarantine import RedisQuarantine
+from bridge.store.record_codec import dump_invitation, load_record, to_ms
 from bridge.store.redis_access import RedisAccess, Unconfirmed
-
-_TOGETHER = 100
 
 log = structlog.get_logger()
 
@@ -47,20 +48,19 @@ class RedisInvitations:
         nonce: NewSecret = lambda: secrets.token_hex(6),
     ) -> None:
         self._commands = commands
-        self._keys = key_names.all_keys(prefix)
-        self._pattern = key_names.invitation_pattern(prefix)
+        self._partitions = Partitions(prefix)
+        self._pattern = key_names.pattern(prefix)
         self._retention_ms = retention // timedelta(milliseconds=1)
         self._clock = clock
         self._cipher = cipher
         self._nonce = nonce
-        self._quarantine = RedisQuarantine(commands, prefix)
+        self._quarantine = RedisQuarantine(commands, prefix, clock)
 
     async def load(self, invitation_id: str) -> Invitation | None:
         """The record, or None; any string may be asked for."""
-        partition = ids.partition_in(invitation_id)
-        if partition is None:
+        names = self._partitions.of(invitation_id)
+        if names is None:
             return None
-        names = self._keys[partition]
         if not self._commands.confirms:
             value = await self._commands.run(("GET", names.invitation(invitation_id)))
         else:
@@ -72,15 +72,14 @@ class RedisInvitations:
 
     async def find_order(self, partition: int, order_key: str) -> Invitation | None:
         """The latest invitation of this order, or None; then the order is free."""
-        names = self._keys[partition]
+        names = self._partitions[partition]
         order = names.order(order_key)
         found = await self._commands.run(("GET", order))
-        invitation_id = found.decode("utf-8", "replace") if found is not None else ""
+        if found is None:
+            return None
+        invitation_id = found.decode("utf-8", "replace")
         if ids.partition_in(invitation_id) != partition:
-            if found is not None:
-                await self._commands.run(
-                    ("DEL", order)
-                )  # it points to what can never be a record here
+            await self._commands.run(("DEL", order))  # what it points to can never be a record here
             return None
         invitation = await self.load(invitation_id)
         if invitation is None:
@@ -94,10 +93,9 @@ class RedisInvitations:
         faster.
         """
         invitation = step.invitation
-        partition = ids.partition_in(invitation.id)
-        if partition is None:
+        names = self._partitions.of(invitation.id)
+        if names is None:
             raise ValueError("not an invitation id")
-        names = self._keys[partition]
         order_key = step.order_key or invitation.order_key
         touched = [
             names.invitation(invitation.id),
@@ -108,15 +106,13 @@ class RedisInvitations:
             *([names.order(order_key)] if order_key else ()),
         ]
         of_tasks: list[str] = []
-        tasks: list[lua_scripts.Part] = []
+        tasks: list[Part] = []
         for task in step.tasks:
             lane = key_names.lane(invitation.customer, task.kind)
-            of_tasks += (
-                *names.queues(lane),
-                names.dead_letter(key_names.task(invitation.id, task.kind)),
-            )
+            letter = names.dead_letter(task_id(invitation.id, task.kind))
+            of_tasks += (*names.queues(lane), letter)
             if isinstance(task, ScheduleTask):
-                tasks += ("due", task.kind, lane, record_codec.to_ms(task.at), int(task.urgent))
+                tasks += ("due", task.kind, lane, to_ms(task.at), int(task.urgent))
             else:
                 tasks += ("cancel", task.kind, lane, 0, 0)
         call = lua_scripts.COMMIT.call(
@@ -124,11 +120,11 @@ class RedisInvitations:
             [
                 len(touched),
                 invitation.id,
-                record_codec.to_ms(self._clock()),
+                to_ms(self._clock()),
                 invitation.version,
                 invitation.version + 1,
                 self._nonce(),
-                record_codec.dump_invitation(invitation, self._cipher),
+                dump_invitation(invitation, self._cipher),
                 self._retention_ms if step.expires else 0,
                 step.order if order_key else OrderChange.KEEP,
                 step.replaces or "",
@@ -146,17 +142,14 @@ class RedisInvitations:
 
     async def scan(self) -> AsyncIterator[Invitation]:
         """Every record that can be read, in no order; the log names the others."""
-        seen: set[str] = set()
-        async for batch in self._commands.scan_in_batches(self._pattern, _TOGETHER):
-            fresh = [key for key in dict.fromkeys(batch) if key not in seen]
-            seen.update(fresh)
-            for invitation in await self._load_all(fresh):
+        async for batch in self._commands.scan_in_batches(self._pattern):
+            for invitation in await self._load_all(batch):
                 yield invitation
 
-    def _doubting(self, names: key_names.KeyNames, invitation_id: str) -> lua_scripts.Command:
+    def _doubting(self, names: KeyNames, invitation_id: str) -> Command:
         return ("SET", names.doubt(invitation_id), "1", "PX", self._retention_ms)
 
-    async def _confirm(self, names: key_names.KeyNames, invitation_id: str) -> None:
+    async def _confirm(self, names: KeyNames, invitation_id: str) -> None:
         """Whoever has this newer change has all before it, too."""
         await self._commands.run_confirmed(self._doubting(names, invitation_id))
         await self._commands.run(("DEL", names.doubt(invitation_id)))
@@ -169,26 +162,19 @@ class RedisInvitations:
             if isinstance(value, Exception):
                 log.warning("record.unavailable", invitation_id=invitation_id, error=str(value))
                 continue
+            if value is None:  # gone meanwhile
+                continue
             try:
-                found += [self._read(invitation_id, value)] if value is not None else []
+                found.append(load_record(invitation_id, value, self._cipher))
             except RecordUnreadable as error:
                 # An operator who looks through everything must not be stopped by one record.
                 log.warning("record.unreadable", invitation_id=invitation_id, error=str(error))
         return found
 
     async def _read_or_note(self, invitation_id: str, value: bytes) -> Invitation:
-        """The record; a damaged one is noted in the quarantine, once, and stays where it is: it may
-        be repaired.
-        """
+        """The record; a damaged one is noted in the quarantine, once."""
         try:
-            return self._read(invitation_id, value)
+            return load_record(invitation_id, value, self._cipher)
         except RecordDamaged:
-            partition = ids.partition_in(invitation_id) or 0
-            await self._quarantine.add(
-                partition, invitation_id, "record", "it is no record", self._clock()
-            )
+            await self._quarantine.add_record(invitation_id)
             raise
-
-    def _read(self, invitation_id: str, value: bytes) -> Invitation:
-        version, _, data = record_codec.read_head(value, invitation_id)
-        return record_codec.load_invitation(invitation_id, version, data, self._cipher)

@@ -35,9 +35,8 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from bridge.core.ids import PARTITIONS
+from bridge.core.ids import PARTITIONS, partition_in
 from bridge.core.queueing import Lane, TaskKind
-from bridge.errors import Complaint, ConfigError
 
 URGENT: Final = "/urgent"
 KINDS: Final = tuple(kind.value for kind in TaskKind)
@@ -73,40 +72,18 @@ def is_lane(name: bytes) -> bool:
         return False
 
 
-def task(invitation_id: str, kind: TaskKind) -> str:
-    """The id of a task: there is at most one of each kind for an invitation."""
-    return f"{invitation_id}:{kind}"
-
-
-def read_task(text: str) -> tuple[str, TaskKind]:
-    """The inverse of ``task``; raises ``ValueError`` for a kind that is unknown."""
-    invitation_id, _, kind = text.rpartition(":")
-    return invitation_id, TaskKind(kind)
-
-
 class KeyNames:
     """The key names of one partition."""
 
-    __slots__ = ("absent", "base", "dead", "lanes", "probe", "quarantine", "tasks")
-
     def __init__(self, prefix: str, partition: int) -> None:
         if "{" in prefix or "}" in prefix:
-            raise ConfigError(
-                [
-                    Complaint(
-                        "redis.key_prefix",
-                        0,
-                        0,
-                        "must not contain braces: they pick the cluster slot",
-                    )
-                ]
-            )
+            raise ValueError("braces in a prefix would pick the cluster slot")
+        self.partition = partition
         self.base = f"{prefix}:{{p{partition:x}}}:"
         self.lanes = f"{self.base}lanes"
         self.tasks = f"{self.base}tasks"
         self.dead = f"{self.base}dead"
-        self.absent = f"{self.base}absent"
-        """Names of customers only, and gone when they are back; so it needs no life."""
+        self.absent = f"{self.base}absent"  # names of customers who will be back: needs no life
         self.quarantine = f"{self.base}quarantine"
         self.probe = f"{self.base}probe"
 
@@ -145,9 +122,19 @@ class KeyNames:
         return f"{self.quarantine}:{name}"
 
 
-def all_keys(prefix: str) -> tuple[KeyNames, ...]:
+class Partitions(tuple[KeyNames, ...]):
     """The key names of every partition, in order."""
-    return tuple(KeyNames(prefix, partition) for partition in range(PARTITIONS))
+
+    __slots__ = ()
+
+    def __new__(cls, prefix: str) -> Partitions:
+        """All that begin with *prefix*."""
+        return super().__new__(cls, (KeyNames(prefix, number) for number in range(PARTITIONS)))
+
+    def of(self, invitation_id: str) -> KeyNames | None:
+        """The partition of an invitation; None: this is no invitation id."""
+        partition = partition_in(invitation_id)
+        return None if partition is None else self[partition]
 
 
 def split(key: str) -> tuple[KeyNames, str] | None:
@@ -159,16 +146,10 @@ def split(key: str) -> tuple[KeyNames, str] | None:
     return KeyNames(prefix, int(match[1], 16)), key[match.end() :]
 
 
-def partition_of(key: str) -> int | None:
-    """The partition to which a key belongs; None: to none."""
-    match = _TAG.search(key)
-    return int(match[1], 16) if match else None
-
-
-def invitation_pattern(prefix: str) -> str:
-    """What SCAN must match to find every record."""
+def pattern(prefix: str, rest: str = "iv:*") -> str:
+    """What SCAN must match to find every key of this kind in the partitions, by default records."""
     escaped = _GLOB.sub(r"\\\1", prefix)
-    return f"{escaped}:{{p?}}:iv:*"
+    return f"{escaped}:{{p?}}:{rest}"
 
 
 def invitation_in(key: str) -> str:

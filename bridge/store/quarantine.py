@@ -9,104 +9,139 @@ is worthless.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Final
+from datetime import UTC, datetime
+from typing import Final
 
 import orjson
 import structlog
 
-from bridge.core import ids
-from bridge.core.queueing import QuarantineNote
-from bridge.store import key_names
+from bridge.core.queueing import Lane, QuarantineNote
+from bridge.errors import StoreUnavailable
+from bridge.ports import Clock
+from bridge.store import key_names, lua_scripts
+from bridge.store.damaged_keys import note
+from bridge.store.key_names import KeyNames, Partitions
+from bridge.store.record_codec import to_ms
+from bridge.store.redis_access import RedisAccess
 
-if TYPE_CHECKING:
-    from bridge.store.redis_access import RedisAccess
+_SHOWN: Final = 200
+"""Bytes that are shown of what was found."""
 
 log = structlog.get_logger()
 
-LIFE: Final = timedelta(days=30)
-LIFE_MS: Final = LIFE // timedelta(milliseconds=1)
 
-
-def note(at: datetime, what: str, reason: str, **more: str) -> bytes:
-    """A note; *reason* is ours and repeats nothing of what was found."""
-    return orjson.dumps({"at": at.isoformat(), "what": what, "reason": reason, **more})
-
-
-@dataclass(frozen=True, slots=True)
 class RedisQuarantine:
     """``Quarantine`` over Redis."""
 
-    commands: RedisAccess
-    prefix: str
+    def __init__(
+        self, commands: RedisAccess, prefix: str, clock: Clock = lambda: datetime.now(UTC)
+    ) -> None:
+        self._commands = commands
+        self._partitions = Partitions(prefix)
+        self._clock = clock
 
     async def notes(self) -> AsyncIterator[QuarantineNote]:
         """Every note of the partitions that answer, in no order."""
-        every = key_names.all_keys(self.prefix)
-        answers = await self.commands.run_each([("HGETALL", names.quarantine) for names in every])
-        for names, answer in zip(every, answers, strict=True):
+        calls = [("HGETALL", names.quarantine) for names in self._partitions]
+        answers = await self._commands.run_each(calls)
+        for names, answer in zip(self._partitions, answers, strict=True):
             if isinstance(answer, Exception):
                 continue
-            pairs = (
-                answer.items()
-                if isinstance(answer, dict)
-                else zip(answer[::2], answer[1::2], strict=True)
-            )
-            for name, value in pairs:
+            for name, value in answer.items():
                 yield _read(names, name, value)
 
     async def size(self) -> int:
         """How many notes there are in the partitions that answer."""
-        every = key_names.all_keys(self.prefix)
-        answers = await self.commands.run_each([("HLEN", names.quarantine) for names in every])
+        calls = [("HLEN", names.quarantine) for names in self._partitions]
+        answers = await self._commands.run_each(calls)
         return sum(answer for answer in answers if isinstance(answer, int))
 
-    async def add(self, partition: int, name: str, what: str, reason: str, at: datetime) -> None:
-        """Note it, and say so unless it is known."""
-        names = key_names.all_keys(self.prefix)[partition]
-        if await self.commands.run(("HSETNX", names.quarantine, name, note(at, what, reason))):
-            log.error("quarantine.added", what=what, name=name, partition=partition, reason=reason)
+    async def add(self, names: KeyNames, name: str, what: str, reason: str) -> None:
+        """Note it in this partition, and say so unless it is known."""
+        text = note(self._clock(), what, reason)
+        if await self._commands.run(("HSETNX", names.quarantine, name, text)):
+            log.error(
+                "quarantine.added", what=what, name=name, partition=names.partition, reason=reason
+            )
+
+    async def add_record(self, invitation_id: str) -> None:
+        """Note a damaged record, which stays where it is: it may be repaired."""
+        if names := self._partitions.of(invitation_id):
+            await self.add(names, invitation_id, "record", "it is no record")
+
+    async def put_lane_aside(self, names: KeyNames, lane: bytes) -> None:
+        """Take what is no lane off the index of lanes.
+
+        Where Redis refuses that, it stays and is passed over until Redis does not.
+        """
+        shown = lane[:_SHOWN].decode("utf-8", "backslashreplace")
+        with contextlib.suppress(StoreUnavailable):
+            await self.add(names, f"lane:{shown}", "lane", "it is no lane")
+            await self._commands.run(("ZREM", names.lanes, lane))
+
+    async def put_task_aside(
+        self, names: KeyNames, lane: Lane, member: bytes, due: datetime | None
+    ) -> None:
+        """Take away the entry of a task that makes no sense; the task itself stays queued and is
+        *due* then. None: it is no invitation's, and goes.
+
+        Where Redis refuses that, its lease runs out, and the next one tries again: no other task
+        waits for it.
+        """
+        shown = f"{member[:_SHOWN].decode('utf-8', 'backslashreplace')}:{lane.kind}"
+        reason = "its entry cannot be read" if due else "it belongs to no invitation"
+        text = note(self._clock(), "task", reason, customer=lane.customer)
+        name = key_names.lane_name(lane)
+        call = lua_scripts.PUT_TASK_ASIDE.call(
+            [names.due(name), names.tasks, names.lanes, names.quarantine],
+            [
+                member,
+                member + f":{lane.kind}".encode(),
+                name,
+                shown,
+                text,
+                to_ms(due) if due else "",
+            ],
+        )
+        with contextlib.suppress(StoreUnavailable):
+            if await self._commands.run(call) == 1:
+                log.error(
+                    "quarantine.added",
+                    what="task",
+                    task_id=shown,
+                    customer=lane.customer,
+                    reason=reason,
+                )
 
     async def remove(self, invitation_id: str) -> bool:
         """Take back the note on this invitation's record, which can be read (again)."""
-        partition = ids.partition_in(invitation_id)
-        if partition is None:
+        names = self._partitions.of(invitation_id)
+        if names is None:
             return False
-        names = key_names.all_keys(self.prefix)[partition]
-        return bool(await self.commands.run(("HDEL", names.quarantine, invitation_id)))
+        return bool(await self._commands.run(("HDEL", names.quarantine, invitation_id)))
 
     async def drop(self, found: QuarantineNote) -> bool:
         """Forget a note and delete what it is about; False: somebody was faster."""
-        names = key_names.all_keys(self.prefix)[found.partition]
+        names = self._partitions[found.partition]
         if found.what == "record":
-            await self.commands.run(("DEL", names.invitation(found.name)))
+            await self._commands.run(("DEL", names.invitation(found.name)))
         elif found.what == "dead letter":
-            await self.commands.run(("ZREM", names.dead, found.name))
-            await self.commands.run(("DEL", names.dead_letter(found.name)))
+            await self._commands.run(("ZREM", names.dead, found.name))
+            await self._commands.run(("DEL", names.dead_letter(found.name)))
         elif found.name.startswith("key:"):
-            await self.commands.run(("DEL", names.put_aside(found.name.removeprefix("key:"))))
-        return bool(await self.commands.run(("HDEL", names.quarantine, found.name)))
+            await self._commands.run(("DEL", names.put_aside(found.name.removeprefix("key:"))))
+        return bool(await self._commands.run(("HDEL", names.quarantine, found.name)))
 
 
-def _read(names: key_names.KeyNames, name: bytes, value: bytes) -> QuarantineNote:
-    partition = key_names.partition_of(names.base) or 0
+def _read(names: KeyNames, name: bytes, value: bytes) -> QuarantineNote:
     shown = name.decode("utf-8", "backslashreplace")
     try:
         document = orjson.loads(value)
-        return QuarantineNote(
-            partition,
-            shown,
-            str(document["what"]),
-            str(document["reason"]),
-            datetime.fromisoformat(document["at"]),
-        )
+        what, reason = str(document["what"]), str(document["reason"])
+        since = datetime.fromisoformat(document["at"])
     except (ValueError, KeyError, TypeError):
-        return QuarantineNote(
-            partition,
-            shown,
-            "note",
-            "this note itself cannot be read",
-            datetime.fromtimestamp(0, UTC),
-        )
+        what, reason = "note", "this note itself cannot be read"
+        since = datetime.fromtimestamp(0, UTC)
+    return QuarantineNote(names.partition, shown, what, reason, since)

@@ -10,7 +10,7 @@ say is not invented.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
@@ -20,15 +20,16 @@ import structlog
 from bridge.core import ids
 from bridge.core.invitation import OPEN, Invitation, State
 from bridge.core.lifecycle.attempts import applications_to_anonymise, current_reference
-from bridge.core.queueing import ReconciliationReport, TaskKind
+from bridge.core.queueing import ReconciliationReport, TaskKind, task_id
 from bridge.errors import RecordDamaged, RecordUnreadable, StoreUnavailable
 from bridge.ports import Clock
-from bridge.store import key_names, lua_scripts, record_codec
+from bridge.store import key_names, lua_scripts
 from bridge.store.encryption import Cipher
+from bridge.store.key_names import KeyNames, Partitions
 from bridge.store.quarantine import RedisQuarantine
-from bridge.store.redis_access import RedisAccess
+from bridge.store.record_codec import customer_of, load_record, read_head, to_ms
+from bridge.store.redis_access import RedisAccess, batches
 
-BATCH: Final = 100
 LATEST: Final = timedelta(days=800)
 """A task that is due later than this was not queued by us: no setting makes one wait so long."""
 _LOCK_MS: Final = 60_000
@@ -41,7 +42,7 @@ log = structlog.get_logger()
 class _Expected:
     """A task that the queue must hold."""
 
-    names: key_names.KeyNames
+    names: KeyNames
     invitation_id: str
     kind: TaskKind
     lane: str
@@ -52,7 +53,7 @@ class _Expected:
         return [
             ("ZSCORE", normal, self.invitation_id),
             ("ZSCORE", urgent, self.invitation_id),
-            ("ZSCORE", self.names.dead, key_names.task(self.invitation_id, self.kind)),
+            ("ZSCORE", self.names.dead, task_id(self.invitation_id, self.kind)),
         ]
 
 
@@ -63,12 +64,12 @@ class Reconciliation:
         self, commands: RedisAccess, *, prefix: str, clock: Clock, cipher: Cipher | None = None
     ) -> None:
         self._commands = commands
-        self._keys = key_names.all_keys(prefix)
-        self._pattern = key_names.invitation_pattern(prefix).removesuffix("iv:*") + "*"
+        self._partitions = Partitions(prefix)
+        self._pattern = key_names.pattern(prefix, "*")
         self._lock = f"{prefix}:reconcile"
         self._clock = clock
         self._cipher = cipher
-        self._quarantine = RedisQuarantine(commands, prefix)
+        self._quarantine = RedisQuarantine(commands, prefix, clock)
 
     async def claim(self, owner: str) -> bool:
         """Whether this process is the one that walks now; the claim lasts a minute after the last
@@ -90,14 +91,11 @@ class Reconciliation:
         tally = ReconciliationReport()
         await self._walk_index(tally, dry_run)
         # What comes twice is looked at twice: to remember a million keys for hours would cost more.
-        async for batch in self._commands.scan_in_batches(self._pattern, BATCH):
-            found = dict.fromkeys(batch)
-            await self._walk_records([key for key in found if _is(key, "iv:")], tally, dry_run)
-            lanes = [
-                (place[0], place[1][4:])
-                for key in found
-                if _is(key, "due:") and (place := key_names.split(key))
-            ]
+        async for batch in self._commands.scan_in_batches(self._pattern, once=False):
+            found = [place for key in batch if (place := key_names.split(key))]
+            records = [(names, rest[3:]) for names, rest in found if rest.startswith("iv:")]
+            await self._walk_records(records, tally, dry_run)
+            lanes = [(names, rest[4:]) for names, rest in found if rest.startswith("due:")]
             await self._reindex(lanes, tally, dry_run)
             if pause is not None:
                 await pause()
@@ -108,13 +106,13 @@ class Reconciliation:
     async def _walk_index(self, tally: ReconciliationReport, dry_run: bool) -> None:
         """Lanes whose queue is gone, and dead letters whose text is."""
         indexes = await self._commands.run_each(
-            [("ZRANGE", names.lanes, 0, -1) for names in self._keys]
+            [("ZRANGE", names.lanes, 0, -1) for names in self._partitions]
         )
         letters = await self._commands.run_each(
-            [("ZRANGE", names.dead, 0, -1) for names in self._keys]
+            [("ZRANGE", names.dead, 0, -1) for names in self._partitions]
         )
         tally.incomplete = any(isinstance(answer, Exception) for answer in (*indexes, *letters))
-        for names, lanes, tasks in zip(self._keys, indexes, letters, strict=True):
+        for names, lanes, tasks in zip(self._partitions, indexes, letters, strict=True):
             if isinstance(lanes, list):
                 known = [lane.decode() for lane in lanes if key_names.is_lane(lane)]
                 await self._reindex([(names, lane) for lane in known], tally, dry_run)
@@ -123,19 +121,14 @@ class Reconciliation:
 
     async def _forget_letters(
         self,
-        names: key_names.KeyNames,
+        names: KeyNames,
         tasks: list[bytes],
         tally: ReconciliationReport,
         dry_run: bool,
     ) -> None:
-        for start in range(0, len(tasks), BATCH):
-            batch = tasks[start : start + BATCH]
-            there = await self._commands.run_each(
-                [
-                    ("EXISTS", names.dead_letter(task.decode("utf-8", "backslashreplace")))
-                    for task in batch
-                ]
-            )
+        for batch in batches(tasks):
+            keys = [names.dead_letter(task.decode("utf-8", "backslashreplace")) for task in batch]
+            there = await self._commands.run_each([("EXISTS", key) for key in keys])
             gone = [task for task, exists in zip(batch, there, strict=True) if exists == 0]
             tally.forgotten += len(gone)
             if gone and not dry_run:
@@ -143,94 +136,72 @@ class Reconciliation:
 
     async def _reindex(
         self,
-        lanes: Iterable[tuple[key_names.KeyNames, str]],
+        lanes: Iterable[tuple[KeyNames, str]],
         tally: ReconciliationReport,
         dry_run: bool,
     ) -> None:
         lanes = [(names, lane) for names, lane in lanes if key_names.is_lane(lane.encode())]
-        if dry_run:
-            questions: list[lua_scripts.Command] = []
-            for names, lane in lanes:
-                questions += [
-                    ("ZRANGE", names.due(lane), 0, 0, "WITHSCORES"),
-                    ("ZSCORE", names.lanes, lane),
-                ]
-            answers = await self._commands.run_each(questions)
-            wrong = [
-                _first(answers[2 * n]) != _score(answers[2 * n + 1]) for n in range(len(lanes))
-            ]
-        else:
-            calls = [
-                lua_scripts.REINDEX.call([names.due(lane), names.lanes], [lane])
-                for names, lane in lanes
-            ]
-            wrong = [answer == 1 for answer in await self._commands.run_each(calls)]
+        calls = [
+            lua_scripts.REINDEX.call([names.due(lane), names.lanes], [lane, int(dry_run)])
+            for names, lane in lanes
+        ]
+        wrong = [answer == 1 for answer in await self._commands.run_each(calls)]
         tally.reindexed += [
             names.base + lane for (names, lane), bad in zip(lanes, wrong, strict=True) if bad
         ]
 
     async def _walk_records(
-        self, found: list[str], tally: ReconciliationReport, dry_run: bool
+        self, found: list[tuple[KeyNames, str]], tally: ReconciliationReport, dry_run: bool
     ) -> None:
         expected: list[_Expected] = []
-        for key, value in zip(
-            found, await self._commands.run_each([("GET", key) for key in found]), strict=True
-        ):
+        values = await self._commands.run_each(
+            [("GET", names.invitation(one)) for names, one in found]
+        )
+        for (names, invitation_id), value in zip(found, values, strict=True):
             if isinstance(value, Exception):
                 tally.incomplete = True
             elif value is not None:
                 tally.records += 1
-                expected += await self._expected(key, value, tally)
+                expected += await self._expected(names, invitation_id, value, tally)
         questions = [question for one in expected for question in one.questions()]
-        answers = await self._commands.run_each(questions)
-        latest = record_codec.to_ms(self._clock() + LATEST)
-        for number, one in enumerate(expected):
-            places = answers[3 * number : 3 * number + 3]
-            if any(isinstance(place, Exception) for place in places):
-                tally.incomplete = True
-                continue
-            scores = [_score(place) for place in places]
-            if any(score is not None and score <= latest for score in scores):
-                continue
+        answers = iter(await self._commands.run_each(questions))
+        for one, places in zip(expected, zip(answers, answers, answers, strict=True), strict=True):
             try:
-                wrong = dry_run or await self._requeue(
-                    one, stuck=any(score is not None for score in scores)
-                )
+                if await self._is_missing(one, places, dry_run):
+                    tally.requeued.append(task_id(one.invitation_id, one.kind))
             except StoreUnavailable:  # of this partition; the others are mended all the same
                 tally.incomplete = True
-                continue
-            if wrong:
-                tally.requeued.append(key_names.task(one.invitation_id, one.kind))
+
+    async def _is_missing(self, one: _Expected, places: Sequence[Any], dry_run: bool) -> bool:
+        """Whether a task was nowhere, or only where it never comes; it is queued then."""
+        failure = next((place for place in places if isinstance(place, Exception)), None)
+        if failure is not None:
+            raise failure
+        scores = [float(place) for place in places if place is not None]
+        if any(score <= to_ms(self._clock() + LATEST) for score in scores):
+            return False
+        return dry_run or await self._requeue(one, stuck=bool(scores))
 
     async def _expected(
-        self, key: str, value: bytes, tally: ReconciliationReport
+        self, names: KeyNames, invitation_id: str, value: bytes, tally: ReconciliationReport
     ) -> list[_Expected]:
-        invitation_id = key_names.invitation_in(key)
-        place = key_names.split(key)
-        if place is None or ids.partition_in(invitation_id) is None:
+        if ids.partition_in(invitation_id) is None:
             return []
         try:
-            version, letters, data = record_codec.read_head(value, invitation_id)
+            version, letters, data = read_head(value, invitation_id)
             if letters is None:
-                kinds = _kinds_of(
-                    record_codec.load_invitation(invitation_id, version, data, self._cipher)
-                )
+                kinds = _kinds_of(load_record(invitation_id, value, self._cipher))
             else:
                 kinds = [_BY_LETTER[letter] for letter in letters if letter in _BY_LETTER]
-            customer = record_codec.customer_of(data, invitation_id)
+            customer = customer_of(data, invitation_id)
         except RecordDamaged:
             tally.damaged.append(invitation_id)
-            partition = ids.partition_in(invitation_id) or 0
             with contextlib.suppress(StoreUnavailable):  # noted by the next walk then
-                await self._quarantine.add(
-                    partition, invitation_id, "record", "it is no record", self._clock()
-                )
+                await self._quarantine.add_record(invitation_id)
             return []
-        except (
-            RecordUnreadable
-        ):  # a newer version's, or sealed with another key: theirs to look after
+        except RecordUnreadable:
+            # A newer version's, or sealed with another key: theirs to look after.
             return []
-        names, _ = place
         return [
             _Expected(names, invitation_id, kind, key_names.lane(customer, kind), version)
             for kind in kinds
@@ -244,14 +215,10 @@ class Reconciliation:
             )
         call = lua_scripts.MEND.call(
             [
-                one.names.invitation(one.invitation_id),
-                normal,
-                urgent,
-                one.names.tasks,
-                one.names.lanes,
-                one.names.dead,
+                *(one.names.invitation(one.invitation_id), normal, urgent),
+                *(one.names.tasks, one.names.lanes, one.names.dead),
             ],
-            [one.invitation_id, one.kind, one.lane, one.version, record_codec.to_ms(self._clock())],
+            [one.invitation_id, one.kind, one.lane, one.version, to_ms(self._clock())],
         )
         return bool(await self._commands.run(call))
 
@@ -260,12 +227,11 @@ class Reconciliation:
         async for note in self._quarantine.notes():
             if note.what != "record" or dry_run:
                 continue
-            names = self._keys[note.partition]
+            names = self._partitions[note.partition]
             try:
                 value = await self._commands.run(("GET", names.invitation(note.name)))
                 if value is not None:
-                    version, _, data = record_codec.read_head(value, note.name)
-                    record_codec.load_invitation(note.name, version, data, self._cipher)
+                    load_record(note.name, value, self._cipher)
                 removed = await self._quarantine.remove(note.name)
             except (RecordUnreadable, StoreUnavailable):
                 continue
@@ -282,19 +248,3 @@ def _kinds_of(invitation: Invitation) -> list[TaskKind]:
     if applications_to_anonymise(invitation):
         kinds.append(TaskKind.ANONYMISE)
     return kinds
-
-
-def _is(key: str, beginning: str) -> bool:
-    place = key_names.split(key)
-    return place is not None and place[1].startswith(beginning)
-
-
-def _score(answer: Any) -> float | None:
-    return None if answer is None or isinstance(answer, Exception) else float(answer)
-
-
-def _first(answer: Any) -> float | None:
-    """The score in the answer to ZRANGE WITHSCORES, in either shape that redis-py gives."""
-    if not isinstance(answer, list) or not answer:
-        return None
-    return float(answer[0][1] if isinstance(answer[0], (tuple, list)) else answer[1])

@@ -234,6 +234,12 @@ def read_head(value: bytes, owner: str) -> tuple[int, str | None, bytes]:
         return int(version), letters.decode("ascii").replace("-", "") if known else None, data
 
 
+def load_record(invitation_id: str, value: bytes, cipher: Cipher | None) -> Invitation:
+    """The invitation in a record's *value*; raises as ``load_invitation``."""
+    version, _, data = read_head(value, invitation_id)
+    return load_invitation(invitation_id, version, data, cipher)
+
+
 @contextlib.contextmanager
 def making_sense(owner: str) -> Iterator[None]:
     """Turn whatever reading of nonsense raises into ``RecordDamaged``, which repeats nothing of it."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, TypeVar
@@ -25,9 +25,9 @@ from redis.exceptions import (
 
 from bridge.errors import StoreUnavailable
 from bridge.ports import Clock, Monotonic
-from bridge.store import key_names, lua_scripts, quarantine
+from bridge.store import damaged_keys, key_names
 from bridge.store.cluster_client import ClusterClient, closed_is_lost, pipeline
-from bridge.store.lua_scripts import Command, Part, with_text
+from bridge.store.lua_scripts import Command, with_text
 from bridge.store.shared_clock import Reading
 from bridge.store.tls import untrusted
 
@@ -46,23 +46,8 @@ connections.
 
 Client = Redis | ClusterClient
 
-_TYPES: Final[Mapping[Part, str]] = {
-    "GET": "string",
-    "HGET": "hash",
-    "HGETALL": "hash",
-    "HKEYS": "hash",
-    "HLEN": "hash",
-    "HSETNX": "hash",
-    "HDEL": "hash",
-    "SADD": "set",
-    "SMEMBERS": "set",
-    "SREM": "set",
-    "ZREM": "zset",
-    "ZRANGE": "zset",
-    "ZCOUNT": "zset",
-    "ZSCORE": "zset",
-}
-"""What the keys of plain commands must hold."""
+BATCH: Final = 100
+"""Keys that are looked at together where all are."""
 
 T = TypeVar("T")
 log = structlog.get_logger()
@@ -86,6 +71,11 @@ class ReplicaWait:
             if aof
             else ("WAIT", self.replicas, timeout_ms)
         )
+
+
+def batches(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    """*items*, at most ``BATCH`` at a time."""
+    return (items[start : start + BATCH] for start in range(0, len(items), BATCH))
 
 
 class StoreFull(StoreUnavailable):
@@ -282,21 +272,12 @@ class RedisAccess:
 
     async def _mended(self, command: Command, answer: object) -> bool:
         """Whether a damaged key was the reason for this answer, and is out of the way now."""
-        damage = _damage(command, answer)
-        if damage is None:
+        found = damaged_keys.damage(command, answer)
+        if found is None:
             return False
-        kind, key = damage
-        place = key_names.split(key)
-        if place is None:  # a short cut outside of the partitions: nothing depends on it
-            await self._try(("DEL", key))
-            return True
-        names, name = place
-        note = quarantine.note(self._clock(), "key", f"must hold a {kind}")
-        arguments: list[str | bytes | int] = [kind, f"key:{name}", note, quarantine.LIFE_MS]
-        call = lua_scripts.PUT_KEY_ASIDE.call(
-            [key, names.put_aside(name), names.quarantine], arguments
-        )
-        if await self._try(call) == 1:
+        kind, key = found
+        done = await self._try(damaged_keys.put_aside(key, kind, self._clock()))
+        if done == 1 and key_names.split(key) is not None:
             log.error("quarantine.added", what="key", key=key, reason=f"must hold a {kind}")
         return True
 
@@ -306,16 +287,18 @@ class RedisAccess:
             yield
 
     async def scan(self, pattern: str) -> AsyncIterator[str]:
-        """The keys that match, of every node, some perhaps twice; each step is bounded by itself.
-
-        A node that does not answer is left out, and the log says so; if none does, that is raised.
-        """
+        """The keys that match, of every node; see ``scan_in_batches``."""
         async for batch in self.scan_in_batches(pattern):
             for key in batch:
                 yield key
 
-    async def scan_in_batches(self, pattern: str, count: int = 500) -> AsyncIterator[list[str]]:
-        """The same in batches, as they come; keys that are no text are left out."""
+    async def scan_in_batches(self, pattern: str, *, once: bool = True) -> AsyncIterator[list[str]]:
+        """The keys that match, of every node, as they come; each step is bounded by itself.
+
+        Not *once*: some perhaps twice, at no cost in memory. Keys that are no text are left out.
+        A node that does not answer is left out, and the log says so; if none does, that is raised.
+        """
+        seen: set[str] = set()
         async with guard(self._deadline_s):
             nodes = await self._writable()
         failures: list[StoreUnavailable] = []
@@ -324,12 +307,15 @@ class RedisAccess:
             while cursor != 0:
                 try:
                     async with guard(self._deadline_s):
-                        cursor, found = await node.scan(cursor or 0, match=pattern, count=count)
+                        cursor, found = await node.scan(cursor or 0, match=pattern, count=BATCH)
                 except StoreUnavailable as error:
                     log.warning("scan.incomplete", error=str(error))
                     failures.append(error)
                     break
-                yield [text for key in found if (text := _text(key)) is not None]
+                texts = dict.fromkeys(text for key in found if (text := _text(key)) is not None)
+                yield [text for text in texts if text not in seen]
+                if once:
+                    seen.update(texts)
         if failures and len(failures) == len(nodes):
             raise failures[0]
 
@@ -416,18 +402,6 @@ class RedisAccess:
         async with guard(self._deadline_s):
             for node in await self._writable():
                 await node.shutdown(nosave=True)
-
-
-def _damage(command: Command, answer: object) -> tuple[str, str] | None:
-    """The type that a key must have, and the key; None: that is not why the command failed."""
-    if not isinstance(answer, ResponseError):
-        return None
-    words = str(answer).split(" ", 2)
-    if words[0] == "DAMAGED" and words[-1] in command:
-        return words[1], words[2]
-    if words[0] == "WRONGTYPE" and command[0] in _TYPES:
-        return _TYPES[command[0]], str(command[1])
-    return None
 
 
 def _text(key: Any) -> str | None:

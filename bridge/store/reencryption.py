@@ -14,10 +14,10 @@ import orjson
 from bridge.errors import RecordUnreadable
 from bridge.store import key_names, lua_scripts, record_codec, sealed_parts
 from bridge.store.encryption import Cipher
-from bridge.store.redis_access import RedisAccess
+from bridge.store.key_names import Partitions
+from bridge.store.redis_access import BATCH, RedisAccess
 from bridge.store.sealed_parts import dump_json
 
-_TOGETHER: Final = 100
 _TRIES: Final = 20
 """Each is lost only to a daemon that writes the same value at the same instant, and it writes with
 the newest key too.
@@ -58,8 +58,8 @@ class Reencryption:
     def __init__(self, commands: RedisAccess, *, prefix: str, cipher: Cipher) -> None:
         self._commands = commands
         self._cipher = cipher
-        self._keys = key_names.all_keys(prefix)
-        self._pattern = key_names.invitation_pattern(prefix)
+        self._partitions = Partitions(prefix)
+        self._pattern = key_names.pattern(prefix)
 
     async def run(self) -> dict[str, Tally]:
         """Renew everything; gives what became of ``records``, ``dead_letters`` and
@@ -72,20 +72,17 @@ class Reencryption:
         }
 
     async def _records(self) -> AsyncIterator[_Place]:
-        seen: set[str] = set()
         async for key in self._commands.scan(self._pattern):
-            if key not in seen:
-                seen.add(key)
-                yield _Place(key_names.invitation_in(key), key, _renewed_record)
+            yield _Place(key_names.invitation_in(key), key, _renewed_record)
 
     async def _dead_letters(self) -> AsyncIterator[_Place]:
-        for names in self._keys:
+        for names in self._partitions:
             for task in await self._commands.run(("ZRANGE", names.dead, 0, -1)):
                 name = task.decode("utf-8", "backslashreplace")
                 yield _Place(name, names.dead_letter(name), _renewed_letter)
 
     async def _attempt_logs(self) -> AsyncIterator[_Place]:
-        for names in self._keys:
+        for names in self._partitions:
             for task in await self._commands.run(("HKEYS", names.tasks)):
                 name = task.decode("utf-8", "backslashreplace")
                 yield _Place(name, names.tasks, _renewed_entry, name)
@@ -95,7 +92,7 @@ class Reencryption:
         batch: list[_Place] = []
         async for place in places:
             batch.append(place)
-            if len(batch) >= _TOGETHER:
+            if len(batch) >= BATCH:
                 await self._renew(batch, tally)
                 batch.clear()
         await self._renew(batch, tally)

@@ -12,6 +12,7 @@ from typing import Final
 from bridge.core.queueing import TaskKind
 from bridge.errors import StoreUnavailable
 from bridge.store import key_names, lua_scripts, record_codec
+from bridge.store.key_names import KeyNames, Partitions
 from bridge.store.redis_access import RedisAccess
 
 _RECALLED: Final = (TaskKind.CHECK, TaskKind.ANONYMISE)
@@ -29,7 +30,7 @@ class RedisUnservedCustomers:
     def __init__(self, commands: RedisAccess, *, prefix: str, together: int = 500) -> None:
         self._commands = commands
         self._together = together
-        self._keys = key_names.all_keys(prefix)
+        self._partitions = Partitions(prefix)
 
     async def settle(self, serves: Callable[[str], bool], now: datetime) -> int:
         """Note whose work waits, and make the work of those who are back due at once; gives how
@@ -40,7 +41,7 @@ class RedisUnservedCustomers:
         """
         count = 0
         trouble: StoreUnavailable | None = None
-        for names in self._keys:
+        for names in self._partitions:
             try:
                 count += await self._settle(names, serves, now)
             except StoreUnavailable as error:
@@ -49,9 +50,7 @@ class RedisUnservedCustomers:
             raise trouble
         return count
 
-    async def _settle(
-        self, names: key_names.KeyNames, serves: Callable[[str], bool], now: datetime
-    ) -> int:
+    async def _settle(self, names: KeyNames, serves: Callable[[str], bool], now: datetime) -> int:
         count = 0
         lanes = [
             lane
@@ -70,7 +69,7 @@ class RedisUnservedCustomers:
                 await self._commands.run(("SREM", names.absent, absent))
         return count
 
-    async def _recall(self, names: key_names.KeyNames, customer: str, now: datetime) -> int:
+    async def _recall(self, names: KeyNames, customer: str, now: datetime) -> int:
         count = 0
         for kind, urgent in itertools.product(_RECALLED, (False, True)):
             lane = key_names.lane(customer, kind, urgent=urgent)

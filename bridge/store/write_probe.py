@@ -9,7 +9,7 @@ from typing import Final
 
 from bridge.errors import StoreUnavailable
 from bridge.single_flight import SingleFlight
-from bridge.store import key_names
+from bridge.store.key_names import Partitions
 from bridge.store.redis_access import RedisAccess
 
 KEPT_S: Final = 0.1
@@ -37,7 +37,7 @@ class WriteProbe:
         self, commands: RedisAccess, *, prefix: str, monotonic: Callable[[], float] = time.monotonic
     ) -> None:
         self._commands = commands
-        self._keys = key_names.all_keys(prefix)
+        self._partitions = Partitions(prefix)
         self._monotonic = monotonic
         self._flights: SingleFlight[str, WriteState] = SingleFlight()
         self._known: tuple[float, WriteState] | None = None
@@ -68,7 +68,7 @@ class WriteProbe:
     async def _ask(self) -> WriteState:
         try:
             answers = await self._commands.run_each(
-                [("SET", names.probe, "1", "PX", _LIFE_MS) for names in self._keys]
+                [("SET", names.probe, "1", "PX", _LIFE_MS) for names in self._partitions]
             )
         except StoreUnavailable as error:
             return WriteState(refusal=str(error))

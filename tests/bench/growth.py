@@ -29,7 +29,7 @@ from bridge.core.invitation import (
     State,
     Transition,
 )
-from bridge.core.queueing import Retry, ScheduleTask, TaskKind
+from bridge.core.queueing import LeaseRequest, Retry, ScheduleTask, TaskKind
 from bridge.store.connect import open_client
 from bridge.store.invitation_store import RedisInvitations
 from bridge.store.lua_scripts import Command
@@ -168,7 +168,9 @@ class Bench:
     async def cycle(self) -> int:
         """Lease some work, and put it back as if it had to be done again; how much it was."""
         leases = await self._tasks.lease(
-            NOW, owner="bench", until=NOW + timedelta(seconds=10), count=16, per_lane=8
+            LeaseRequest(
+                NOW, owner="bench", until=NOW + timedelta(seconds=10), count=16, per_lane=8
+            )
         )
         for lease in leases:
             await self._tasks.settle(lease, Retry(NOW, counted=False), NOW)

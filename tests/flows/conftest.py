@@ -31,7 +31,7 @@ from redis import Redis
 from bridge import app, logs
 from bridge.configuration import Settings, load_settings
 from bridge.core.invitation import Invitation
-from bridge.core.queueing import DeadLetter, TaskKind
+from bridge.core.queueing import DeadLetter
 from bridge.sandbox import (
     BridgeReply,
     Entry,
@@ -156,10 +156,6 @@ class Bridge:
         due = await self.runtime.queue.next_due()
         return None if due is None else due - self.clock()
 
-    async def due_now(self) -> dict[tuple[str, TaskKind], int]:
-        """The tasks that the worker may take now."""
-        return await self.runtime.queue.depth(self.clock())
-
     async def idle(self) -> None:
         """Return once nothing is due and nothing is being worked on."""
 
@@ -167,7 +163,9 @@ class Bridge:
 
         async def quiet() -> bool:
             nonlocal looks
-            looks = looks + 1 if not await self.due_now() and not self.runtime.worker.at_work else 0
+            due = await self.next_due()
+            at_rest = (due is None or due > timedelta(0)) and not self.runtime.worker.at_work
+            looks = looks + 1 if at_rest else 0
             # Twice, since what has just been leased in Redis may not have arrived here yet.
             return looks == 2
 

@@ -33,7 +33,7 @@ from bridge.core.customers import (
 from bridge.core.invitation import Invitation, State
 from bridge.core.lifecycle.events import ReportReceived
 from bridge.core.links import LinkSigner
-from bridge.core.queueing import Lease, NotificationResponse, TaskKind
+from bridge.core.queueing import Lease, LeaseRequest, NotificationResponse, TaskKind
 from bridge.equalture.settings import EqualtureAccess
 from bridge.ports import AssessmentProvider, Ats, Notifier
 from bridge.service.assessments import OfferedAssessments
@@ -387,12 +387,14 @@ class World:
         """What is due now, leased."""
         now = self.clock()
         return await self.store.lease(
-            now,
-            owner="worker",
-            until=now + LEASE_LIFE,
-            count=64,
-            per_lane=8,
-            serves=self.tasks.serves,
+            LeaseRequest(
+                now,
+                owner="worker",
+                until=now + LEASE_LIFE,
+                count=64,
+                per_lane=8,
+                serves=self.tasks.serves,
+            )
         )
 
     async def work(self, tasks: TaskHandlers | None = None) -> int:

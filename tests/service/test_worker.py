@@ -7,7 +7,7 @@ from collections import Counter
 from datetime import timedelta
 from typing import Any
 
-from bridge.core.queueing import Lane, Lease, TaskKind
+from bridge.core.queueing import Lane, Lease, LeaseRequest, TaskKind
 from bridge.ports import BeforeClockStep
 from bridge.service.task_handlers import LEASE_LIFE
 from bridge.worker import PER_LANE, Worker, running
@@ -43,34 +43,23 @@ class Queue:
         self.idle = asyncio.Event()
         """Both lanes are refused by the worker itself: it has as many of them as it may."""
 
-    async def lease(
-        self,
-        now: Any,
-        *,
-        owner: str,
-        until: Any,
-        count: int,
-        per_lane: int,
-        avoid: Any,
-        urgent_only: bool,
-        serves: Any,
-    ) -> tuple[Lease, ...]:
+    async def lease(self, request: LeaseRequest) -> tuple[Lease, ...]:
         self.looks += 1
         if self.looks == 1:
             raise ValueError("'hire' is not a valid TaskKind")
         lanes = [
             lane
             for lane in (Lane("acme", TaskKind.NOTIFY), Lane("globex", TaskKind.CHECK))
-            if lane not in avoid
+            if lane not in request.avoid
         ]
         if not lanes:
             self.idle.set()
         found = [
-            Lease(f"iv_{self.looks}-{number}", lane.kind, lane.customer, 1, owner, 1)
+            Lease(f"iv_{self.looks}-{number}", lane.kind, lane.customer, 1, request.owner, 1)
             for lane in lanes
-            for number in range(per_lane)
+            for number in range(request.per_lane)
         ]
-        return tuple(found[:count])
+        return tuple(found[: request.count])
 
     async def next_due(self) -> None:
         return None

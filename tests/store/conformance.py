@@ -32,6 +32,7 @@ from bridge.core.queueing import (
     GiveUp,
     Lane,
     Lease,
+    LeaseRequest,
     Retry,
     ScheduleTask,
     TaskKind,
@@ -118,12 +119,14 @@ async def lease(
 ) -> tuple[Lease, ...]:
     """Lease for half a minute."""
     return await backend.tasks.lease(
-        now,
-        owner=owner,
-        until=now + 30 * SECOND,
-        count=count,
-        per_lane=per_lane,
-        **rest,  # type: ignore[arg-type]
+        LeaseRequest(
+            now,
+            owner=owner,
+            until=now + 30 * SECOND,
+            count=count,
+            per_lane=per_lane,
+            **rest,  # type: ignore[arg-type]
+        )
     )
 
 
@@ -198,7 +201,7 @@ class InvitationPromises:
         winner = rivals[done.index(True)]
         assert await backend.invitations.find_order(7, key) == replace(winner, version=1)
         assert [one async for one in backend.invitations.scan()] == [replace(winner, version=1)]
-        assert await backend.tasks.depth(NOW) == {("acme", CHECK): 1}
+        assert [one.kind for one in await lease(backend)] == [CHECK]
 
     async def test_unknown_order(self, backend: Backend) -> None:
         """An order that nobody placed is not found, nor is one of another partition."""
@@ -329,7 +332,6 @@ class QueuePromises:
         """An empty queue gives nothing and has no next time."""
         assert await lease(backend) == ()
         assert await backend.tasks.next_due() is None
-        assert await backend.tasks.depth(NOW) == {}
         assert await dead_letters(backend) == []
 
     async def test_not_due_yet(self, backend: Backend) -> None:
@@ -452,7 +454,6 @@ class QueuePromises:
             Transition(replace(one, version=2), (due(at=NOW + SECOND),))
         )
         assert await backend.tasks.settle(mine, Done(), NOW)
-        assert await backend.tasks.depth(NOW + SECOND) == {("acme", CHECK): 1}
         (mine,) = await lease(backend, NOW + SECOND)
         assert not mine.urgent
         assert await backend.tasks.settle(mine, Retry(NOW + 2 * SECOND, urgent=True), NOW)
@@ -748,7 +749,7 @@ class QueuePromises:
         assert await backend.tasks.settle(mine, GiveUp("refused"), NOW)
         done = await asyncio.gather(*(backend.tasks.replay(one.id, NOTIFY, NOW) for _ in range(20)))
         assert done.count(True) == 1
-        assert await backend.tasks.depth(NOW) == {("acme", NOTIFY): 1}
+        assert [one.kind for one in await lease(backend)] == [NOTIFY]
 
     async def test_drop(self, backend: Backend) -> None:
         """A dropped dead letter is forgotten."""
@@ -842,15 +843,6 @@ class QueuePromises:
         old = await put(backend, due(at=NOW - MINUTE))
         assert [one.invitation_id for one in await lease(backend, count=1)] == [old.id]
         assert [one.invitation_id for one in await lease(backend, count=1)] == [new.id]
-
-    async def test_depth(self, backend: Backend) -> None:
-        """The depth counts what is due and not leased, by customer and kind."""
-        for number in range(20):
-            await put(backend, due(), due(NOTIFY, NOW + MINUTE), partition=number % 16)
-        await put(backend, due(ANONYMISE), customer="a/b")
-        assert await backend.tasks.depth(NOW) == {("acme", CHECK): 20, ("a/b", ANONYMISE): 1}
-        await lease(backend, count=6, avoid=[Lane("a/b", ANONYMISE)])
-        assert await backend.tasks.depth(NOW) == {("acme", CHECK): 14, ("a/b", ANONYMISE): 1}
 
     async def test_next_due(self, backend: Backend) -> None:
         """The next time is the earliest of all partitions and lanes, and follows every change."""

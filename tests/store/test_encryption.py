@@ -15,7 +15,15 @@ from cryptography.fernet import Fernet
 from fakeredis import FakeAsyncRedis
 
 from bridge.core.invitation import Invitation, State, Transition
-from bridge.core.queueing import AttemptNote, DeadLetter, GiveUp, Lease, Retry, TaskKind
+from bridge.core.queueing import (
+    AttemptNote,
+    DeadLetter,
+    GiveUp,
+    Lease,
+    LeaseRequest,
+    Retry,
+    TaskKind,
+)
 from bridge.errors import RecordDamaged, RecordSealed
 from bridge.store import record_codec
 from bridge.store.encryption import KeyRing, Misplaced
@@ -226,7 +234,9 @@ class Room:
 
     async def lease(self) -> tuple[Lease, ...]:
         later = self.clock() + 2 * MINUTE
-        return await self.queue.lease(later, owner="w", until=later + MINUTE, count=9, per_lane=9)
+        return await self.queue.lease(
+            LeaseRequest(later, owner="w", until=later + MINUTE, count=9, per_lane=9)
+        )
 
     async def reencrypt(self) -> dict[str, tuple[int, int, list[str]]]:
         assert self.ring is not None

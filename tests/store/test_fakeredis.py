@@ -9,7 +9,6 @@ from bridge.core.invitation import Transition
 from bridge.errors import StoreUnavailable
 from bridge.store.redis_access import RedisAccess
 from tests.store.conformance import (
-    NOW,
     Backend,
     InvitationPromises,
     QueuePromises,
@@ -42,7 +41,6 @@ async def test_lost_connection(
         backend.invitations.commit(Transition(one)),
         backend.invitations.load(one.id),
         lease(backend),
-        backend.tasks.depth(NOW),
         anext(aiter(backend.invitations.scan())),
         fake_commands.ping(),
     ):

@@ -7,8 +7,7 @@ import fnmatch
 import pytest
 from redis.crc import key_slot
 
-from bridge.core.queueing import Lane, TaskKind
-from bridge.errors import ConfigError
+from bridge.core.queueing import Lane, TaskKind, read_task_id, task_id
 from bridge.store import key_names
 
 
@@ -18,7 +17,7 @@ def test_one_slot_for_a_partition(prefix: str) -> None:
     partitions do.
     """
     slots = set()
-    for names in key_names.all_keys(prefix):
+    for names in key_names.Partitions(prefix):
         lane = key_names.lane("odd}{name", TaskKind.CHECK)
         every = (
             names.invitation("iv_x"),
@@ -43,7 +42,7 @@ def test_names_are_read_back() -> None:
         assert key_names.read_lane(key_names.lane_name(lane)) == lane
     assert key_names.split(names.lanes)[1] == "lanes"
     assert key_names.split("bridge:ref:x") is None
-    assert key_names.read_task(key_names.task("iv_7x", TaskKind.CHECK)) == ("iv_7x", TaskKind.CHECK)
+    assert read_task_id(task_id("iv_7x", TaskKind.CHECK)) == ("iv_7x", TaskKind.CHECK)
 
 
 @pytest.mark.parametrize(
@@ -65,14 +64,14 @@ def test_lanes_of_another_version() -> None:
 
 def test_pattern() -> None:
     """The scan's pattern matches records only, and takes the prefix literally."""
-    pattern = key_names.invitation_pattern("bridge")
+    pattern = key_names.pattern("bridge")
     names = key_names.KeyNames("bridge", 15)
     assert fnmatch.fnmatchcase(names.invitation("iv_f1"), pattern)
     assert not fnmatch.fnmatchcase(names.order("iv"), pattern)
-    assert key_names.invitation_pattern("a*[b]") == r"a\*\[b\]:{p?}:iv:*"
+    assert key_names.pattern("a*[b]") == r"a\*\[b\]:{p?}:iv:*"
 
 
 def test_braces_in_the_prefix() -> None:
     """A prefix with braces, which would move the keys of a partition apart, is refused."""
-    with pytest.raises(ConfigError, match="braces"):
-        key_names.all_keys("{mine}")
+    with pytest.raises(ValueError, match="braces"):
+        key_names.Partitions("{mine}")

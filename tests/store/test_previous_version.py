@@ -16,7 +16,7 @@ import pytest
 from bridge.core.invitation import Invitation
 from bridge.core.lifecycle.decide import decide
 from bridge.core.lifecycle.events import ErasureRequested
-from bridge.core.queueing import AttemptNote, Done, Lease, TaskKind
+from bridge.core.queueing import AttemptNote, Done, Lease, LeaseRequest, TaskKind
 from bridge.store.encryption import KeyRing
 from bridge.store.invitation_store import RedisInvitations
 from bridge.store.quarantine import RedisQuarantine
@@ -75,7 +75,7 @@ class Store:
         """Every queued task, long after all of them are due and every lease has ended."""
         later = NOW + 30 * DAY
         found = await self.tasks.lease(
-            later, owner="w1", until=later + MINUTE, count=100, per_lane=100
+            LeaseRequest(later, owner="w1", until=later + MINUTE, count=100, per_lane=100)
         )
         return {(lease.invitation_id, lease.kind): lease for lease in found}
 
@@ -148,10 +148,14 @@ async def test_running_leases_hold(store: Store) -> None:
     afterwards.
     """
     names = {MADE[name] for name in ("started", "invited", "reported")}
-    at_once = await store.tasks.lease(NOW, owner="w1", until=NOW + MINUTE, count=100, per_lane=100)
+    at_once = await store.tasks.lease(
+        LeaseRequest(NOW, owner="w1", until=NOW + MINUTE, count=100, per_lane=100)
+    )
     assert names.isdisjoint(lease.invitation_id for lease in at_once)
     then = NOW + 2 * MINUTE
-    later = await store.tasks.lease(then, owner="w1", until=then + MINUTE, count=100, per_lane=100)
+    later = await store.tasks.lease(
+        LeaseRequest(then, owner="w1", until=then + MINUTE, count=100, per_lane=100)
+    )
     assert names <= {lease.invitation_id for lease in later}
 
 

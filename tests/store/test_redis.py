@@ -16,7 +16,6 @@ from bridge.store.redis_access import RedisAccess
 from tests.redis_servers import RedisServer
 from tests.stalls import net_since
 from tests.store.conformance import (
-    NOW,
     Backend,
     InvitationPromises,
     QueuePromises,
@@ -115,7 +114,7 @@ async def test_commit_before_the_cut(own_server: RedisServer) -> None:
         own_server.kill()
         own_server.start()
         assert len([one async for one in backend.invitations.scan()]) == len(stored)
-        assert sum((await backend.tasks.depth(NOW)).values()) == len(stored)
+        assert len(await lease(backend)) == len(stored)
 
 
 async def test_lost_answer(own_server: RedisServer) -> None:

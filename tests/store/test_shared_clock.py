@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from structlog.testing import capture_logs
 
-from bridge.core.queueing import Lease
+from bridge.core.queueing import Lease, LeaseRequest
 from bridge.errors import StoreUnavailable
 from bridge.ports import Monotonic
 from bridge.store.connect import open_client
@@ -213,7 +213,7 @@ async def test_hosts_that_are_apart_do_not_take_each_others_tasks(
     async def lease(clock: SharedClock, later: timedelta = timedelta(0)) -> tuple[Lease, ...]:
         at = clock() + later
         return await backend.tasks.lease(
-            at, owner=str(id(clock)), until=at + LEASE_LIFE, count=9, per_lane=9
+            LeaseRequest(at, owner=str(id(clock)), until=at + LEASE_LIFE, count=9, per_lane=9)
         )
 
     assert len(await lease(right)) == 1

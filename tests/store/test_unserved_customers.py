@@ -75,7 +75,7 @@ async def test_one_damaged_partition(real_commands: RedisAccess) -> None:
     """A key that somebody spoilt in one partition is put aside; names that are no lanes do no harm."""
     backend = redis_backend(real_commands, f"{PREFIX}-4")
     absences = RedisUnservedCustomers(real_commands, prefix=f"{PREFIX}-4")
-    names = key_names.all_keys(f"{PREFIX}-4")
+    names = key_names.Partitions(f"{PREFIX}-4")
     await real_commands.run(("SET", names[0].absent, "not a set"))
     await real_commands.run(("ZADD", names[9].lanes, 1, b"\xff\xfe/check"))
     await real_commands.run(("ZADD", names[9].lanes, 1, b"no lane at all"))

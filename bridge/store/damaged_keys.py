@@ -1,0 +1,64 @@
+"""Keys that do not hold what they must: a hand in Redis, or another application.
+
+Such a key would fail every call that touches it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Final
+
+import orjson
+from redis.exceptions import ResponseError
+
+from bridge.store import key_names, lua_scripts
+from bridge.store.lua_scripts import Command, Part
+
+LIFE: Final = timedelta(days=30)
+"""For so long a damaged key is kept in the quarantine."""
+
+_TYPES: Final[Mapping[Part, str]] = {
+    "GET": "string",
+    **dict.fromkeys(("HGET", "HGETALL", "HKEYS", "HLEN", "HSETNX", "HDEL"), "hash"),
+    **dict.fromkeys(("SADD", "SMEMBERS", "SREM"), "set"),
+    **dict.fromkeys(("ZREM", "ZRANGE", "ZSCORE"), "zset"),
+}
+"""What the keys of plain commands must hold."""
+
+
+def note(at: datetime, what: str, reason: str, **more: str) -> bytes:
+    """A note for the quarantine; *reason* is ours and repeats nothing of what was found."""
+    return orjson.dumps({"at": at.isoformat(), "what": what, "reason": reason, **more})
+
+
+def damage(command: Command, answer: object) -> tuple[str, str] | None:
+    """The type that a key must have, and the key; None: that is not why the command failed."""
+    if not isinstance(answer, ResponseError):
+        return None
+    words = str(answer).split(" ", 2)
+    if words[0] == "DAMAGED" and words[-1] in command:
+        return words[1], words[2]
+    if words[0] == "WRONGTYPE" and command[0] in _TYPES:
+        return _TYPES[command[0]], str(command[1])
+    return None
+
+
+def put_aside(key: str, kind: str, at: datetime) -> Command:
+    """What puts a key out of the way that does not hold a *kind*; gives 1 where nobody did before.
+
+    A short cut outside of the partitions is deleted: nothing depends on it.
+    """
+    place = key_names.split(key)
+    if place is None:
+        return ("DEL", key)
+    names, name = place
+    return lua_scripts.PUT_KEY_ASIDE.call(
+        [key, names.put_aside(name), names.quarantine],
+        [
+            kind,
+            f"key:{name}",
+            note(at, "key", f"must hold a {kind}"),
+            LIFE // timedelta(milliseconds=1),
+        ],
+    )

@@ -1,0 +1,228 @@
+"""Handing out due tasks, fairly among customers and partitions."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import structlog
+
+from bridge.core import ids
+from bridge.core.queueing import Lease, LeaseRequest, TaskKind
+from bridge.errors import RecordUnreadable, StoreUnavailable
+from bridge.store import key_names, lua_scripts
+from bridge.store.encryption import Cipher
+from bridge.store.fair_shares import FairShares
+from bridge.store.key_names import Partitions
+from bridge.store.partition_health import PartitionHealth
+from bridge.store.quarantine import RedisQuarantine
+from bridge.store.record_codec import from_ms, load_notes, to_ms
+from bridge.store.redis_access import StoreFull
+
+_LANES: Final = 4096
+"""Due lanes of one partition that are looked at in one call, the longest overdue first: more than
+all customers have, the removed ones included.
+"""
+_ROUNDS: Final = 3
+"""Round trips of one ``lease`` at most: further ones only ask those partitions that may have
+more.
+"""
+_PUT_ASIDE: Final = 500
+"""Entries that make no sense which one ``lease`` puts aside: many, but it has to come to an end."""
+_LATEST_MS: Final = to_ms(datetime(9999, 1, 1, tzinfo=UTC))
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A task as the queue holds it; *attempts* is empty where its entry makes no sense."""
+
+    lane: str
+    member: bytes
+    attempts: bytes
+    history: bytes
+
+
+class Leasing:
+    """What ``RedisTasks.lease`` does. *stamp* numbers the leases, unguessably."""
+
+    def __init__(
+        self,
+        partitions: Partitions,
+        health: PartitionHealth,
+        quarantine: RedisQuarantine,
+        *,
+        cipher: Cipher | None,
+        stamp: Callable[[], int],
+    ) -> None:
+        self._partitions = partitions
+        self._health = health
+        self._quarantine = quarantine
+        self._cipher = cipher
+        self._stamp = stamp
+        self._turns = itertools.count()
+        self._strange_lanes = 0
+
+    async def lease(self, request: LeaseRequest) -> tuple[Lease, ...]:
+        """See ``TaskQueue.lease``. One round trip if nothing is due."""
+        due = await self._due_lanes(request)
+        if not due or request.count <= 0 or request.per_lane <= 0:
+            return ()
+        stamp = self._stamp()
+        shares = FairShares(
+            due, count=request.count, per_lane=request.per_lane, turn=next(self._turns)
+        )
+        leases: list[Lease] = []
+        rounds = put_aside = 0
+        while rounds < _ROUNDS and put_aside < _PUT_ASIDE and (asked := shares.deal()):
+            try:
+                given = await self._lease_from(asked, request, stamp)
+            except StoreUnavailable:
+                if leases:
+                    break  # what was leased before is performed all the same
+                raise
+            spoilt = 0
+            for partition, found in given.items():
+                read = [
+                    await self._read_or_put_aside(partition, one, request, stamp) for one in found
+                ]
+                taken = [lease for lease in read if lease is not None]
+                leases += taken
+                spoilt += len(found) - len(taken)
+                lanes = [key_names.lane_name(lease.lane) for lease in taken]
+                shares.take(partition, lanes, more=len(taken) < len(found))
+            put_aside += spoilt
+            rounds += not spoilt  # what makes no sense takes nobody's place
+        return tuple(leases)
+
+    async def next_due(self) -> datetime | None:
+        """See ``TaskQueue.next_due``."""
+        answers = await self._health.ask_all(lambda partition: self._peek(partition, "+inf", 1))
+        times = [float(answer[2]) for answer in answers.values() if len(answer) > 1]
+        return from_ms(int(min(max(min(times), 0.0), _LATEST_MS))) if times else None
+
+    def _peek(self, partition: int, at: lua_scripts.Part, limit: int) -> lua_scripts.Command:
+        return lua_scripts.PEEK.call(
+            [self._partitions[partition].lanes], [at, limit, *key_names.KINDS]
+        )
+
+    async def _due_lanes(self, request: LeaseRequest) -> Mapping[str, list[int]]:
+        """The lanes in which something is due, each with the partitions where it is."""
+        avoid = {key_names.lane_name(lane) for lane in request.avoid}
+        at, limit = to_ms(request.now), _LANES + len(avoid)
+        answers = await self._health.ask_all(lambda partition: self._peek(partition, at, limit))
+        due: defaultdict[str, list[int]] = defaultdict(list)
+        for partition, answer in answers.items():
+            for name in answer[1::2]:
+                if not key_names.is_lane(name):
+                    await self._quarantine.put_lane_aside(self._partitions[partition], name)
+                    continue
+                lane = key_names.read_lane(name.decode())
+                wanted = lane.urgent or not request.urgent_only
+                if wanted and name.decode() not in avoid and request.serves(lane.customer):
+                    due[name.decode()].append(partition)
+        self._say_strange_lanes(sum(int(answer[0]) for answer in answers.values()))
+        return due
+
+    def _say_strange_lanes(self, number: int) -> None:
+        """A newer version's tasks are left to it; a mistake of ours would show here, too."""
+        if number and not self._strange_lanes:
+            log.warning(
+                "lanes.unknown",
+                count=number,
+                text="their tasks are of kinds that only another version knows",
+            )
+        self._strange_lanes = number
+
+    async def _lease_from(
+        self, asked: Mapping[int, Mapping[str, int]], request: LeaseRequest, stamp: int
+    ) -> dict[int, list[_Found]]:
+        """What each partition gives.
+
+        Where Redis has no room left, deletions are leased all the same: they make room.
+        """
+
+        def call(partition: int, wanted: Mapping[str, int], *, force: bool) -> lua_scripts.Command:
+            names = self._partitions[partition]
+            queues: list[str] = []
+            lanes: list[lua_scripts.Part] = []
+            for lane, number in (
+                (key_names.read_lane(name), number) for name, number in wanted.items()
+            ):
+                normal = key_names.lane(lane.customer, lane.kind)
+                queue, other = names.queues(normal)
+                queues += (other, queue) if lane.urgent else (queue, other)
+                lanes += (normal, int(lane.urgent), number)
+            return lua_scripts.LEASE.call(
+                [names.tasks, names.lanes, *queues],
+                [
+                    to_ms(request.now),
+                    to_ms(request.until),
+                    checked(request.owner),
+                    stamp,
+                    int(force),
+                    *lanes,
+                ],
+            )
+
+        asked = dict(asked)
+        first = {one: call(one, wanted, force=False) for one, wanted in asked.items()}
+        answers = await self._health.ask(first)
+        full = [one for one, answer in answers.items() if isinstance(answer, StoreFull)]
+        asked |= {one: _deletions(asked[one]) for one in full}
+        if forced := {one: call(one, asked[one], force=True) for one in full if asked[one]}:
+            answers |= await self._health.ask(forced)
+        return {one: _found(list(wanted), answers.get(one)) for one, wanted in asked.items()}
+
+    async def _read_or_put_aside(
+        self, partition: int, found: _Found, request: LeaseRequest, stamp: int
+    ) -> Lease | None:
+        """The lease; None where the task's entry makes no sense: that is put aside first."""
+        names, lane = self._partitions[partition], key_names.read_lane(found.lane)
+        invitation_id = found.member.decode("utf-8", "backslashreplace")
+        of_ours = ids.partition_in(invitation_id) == partition
+        if of_ours:
+            with contextlib.suppress(ValueError, RecordUnreadable):
+                return Lease(
+                    invitation_id=invitation_id,
+                    kind=lane.kind,
+                    customer=lane.customer,
+                    attempt=int(found.attempts) + 1,
+                    owner=request.owner,
+                    revision=stamp,
+                    history=load_notes(found.history, self._cipher, invitation_id),
+                    urgent=lane.urgent,
+                )
+        await self._quarantine.put_task_aside(
+            names, lane, found.member, request.now if of_ours else None
+        )
+        return None
+
+
+def _found(lanes: list[str], answer: Any) -> list[_Found]:
+    """The tasks in an answer of ``lease.lua``: lane's number, member, attempts, history, ..."""
+    if answer is None or isinstance(answer, StoreFull):
+        return []
+    parts = zip(*[iter(answer)] * 4, strict=True)
+    return [_Found(lanes[int(number)], *rest) for number, *rest in parts]
+
+
+def _deletions(wanted: Mapping[str, int]) -> dict[str, int]:
+    return {
+        lane: number
+        for lane, number in wanted.items()
+        if key_names.read_lane(lane).kind is TaskKind.ANONYMISE
+    }
+
+
+def checked(owner: str) -> str:
+    """The name of a lease's owner, which must not hold what parts the fields of an entry."""
+    if "|" in owner:
+        raise ValueError("an owner's name must not hold '|'")
+    return owner
