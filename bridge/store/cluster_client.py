@@ -2,8 +2,8 @@
 one command share a slot.
 
 Not redis-py's own client: while a node dies, that one closes connections which others are using
-(their errors are none of Redis's), asks one node after the other where the slots are, and cannot
-have WAIT follow a write on the same connection.
+(their errors are none of Redis's), and asks one node after the other where the slots are; see
+``.github/decisions/0004-an-own-cluster-client.md``.
 """
 
 from __future__ import annotations
