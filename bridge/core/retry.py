@@ -53,6 +53,20 @@ PROVIDER_RETRY_DELAYS = tuple(
 """Pauses after calls to the provider that failed; the last one repeats without end."""
 
 
+NOT_OURS_DELAY = timedelta(minutes=10)
+"""How long a task is put off whose record this process cannot read: it is damaged, a newer version
+wrote it, or the key to it is not listed.
+"""
+
+CONTENDED_DELAY = timedelta(seconds=1)
+"""How long a task is put off whose invitation others were changing all the time."""
+
+POISONED_AFTER = 10
+"""Unexpected errors after which a task is a dead letter instead of a loop."""
+
+_BUG = "bug:"
+
+
 def notification_outcome(status: int) -> str:
     """The word for how the ATS answered, for logs and dead letters."""
     if 200 <= status < 300:
@@ -104,6 +118,25 @@ def after_provider_failure(
         PROVIDER_RETRY_DELAYS[min(attempt, len(PROVIDER_RETRY_DELAYS)) - 1], random_fraction
     )
     return Retry(now + max(delay, retry_after(retry_after_s)), note)
+
+
+def after_not_tried(retry_after_s: float | None, *, now: datetime, random_fraction: float) -> Retry:
+    """When to try again a call that did not go out, which was no attempt: spread a little, for many
+    wait for the same thing.
+    """
+    return Retry(now + retry_after(retry_after_s) * (1 + random_fraction), counted=False)
+
+
+def after_bug(
+    lease: Lease, error: Exception, *, now: datetime, random_fraction: float
+) -> Settlement:
+    """What follows an error that nobody foresaw: a few more tries, so that it stops nobody else."""
+    note = AttemptNote(now, f"{_BUG}{type(error).__name__}")
+    if sum(earlier.outcome.startswith(_BUG) for earlier in lease.history) + 1 >= POISONED_AFTER:
+        return GiveUp("poisoned", note)
+    return after_provider_failure(
+        lease.attempt, note, retry_after_s=None, now=now, random_fraction=random_fraction
+    )
 
 
 def prioritised(lease: Lease, settlement: Settlement) -> Settlement:

@@ -35,7 +35,6 @@ is ``Busy``.
 _AT_ONCE = 2
 """Lost races after which a change waits a moment before it tries again."""
 _LONGEST_WAIT_S = 0.2
-_DEFAULTS = Policy(timedelta(days=7), timedelta(minutes=30), timedelta(seconds=10))
 
 
 @dataclass(slots=True)
@@ -86,7 +85,7 @@ class CommitLoop:
         configured.
         """
         if customer is None:
-            return _DEFAULTS
+            return Policy()
         access = customer.equalture
         return Policy(
             link_life=access.link_life,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import replace
 
 import structlog
 
@@ -110,25 +109,8 @@ class Invite:
         before: str | None = None
         while True:
             secret, now = self._new_secret(), self._records.clock()
-            treatment = orders.match_order(known, policy, now)
-            if known is not None and treatment is OrderMatch.SAME:
-                return known
-            if known is not None and treatment is OrderMatch.WAIT:
-                known = await self._wait_for_other(known, customer, give_up_at)
-                continue
-            if known is not None and treatment is OrderMatch.NEW and _never_issued(known):
-                # Nobody but us has its id, so nobody could ever ask for its deletion. This also
-                # frees the order.
-                with contextlib.suppress(UnknownInvitation):  # gone already
-                    await self._records.apply(known, ErasureRequested(), customer)
-                before, known = (
-                    known.replaces,
-                    None,
-                )  # the new one takes its place, and leads to what it replaced
-                continue
-            if known is not None and treatment is OrderMatch.RETRY:
-                step = decide(known, AttemptOpened(ids.digest(secret), order.callback), policy, now)
-            else:
+            match = orders.match_order(known, policy, now)
+            if known is None or match is OrderMatch.NEW:
                 step = orders.open_invitation(
                     invitation_id=ids.invitation_id(partition, self._new_secret()),
                     customer=customer.key,
@@ -137,12 +119,24 @@ class Invite:
                     test=test,
                     callback=order.callback,
                     secret_digest=ids.digest(secret),
-                    replaces=known.id if known else None,
+                    replaces=known.id if known else before,
+                    order_held_by=known.id if known else None,
                     policy=policy,
                     now=now,
                 )
-                if known is None:
-                    step = replace(step, invitation=replace(step.invitation, replaces=before))
+            elif match is OrderMatch.SAME:
+                return known
+            elif match is OrderMatch.WAIT:
+                known = await self._wait_for_other(known, customer, give_up_at)
+                continue
+            elif match is OrderMatch.REPLACE:
+                with contextlib.suppress(UnknownInvitation):  # gone already
+                    await self._records.apply(known, ErasureRequested(), customer)
+                # The order is free now, and the new one leads to what this one replaced.
+                before, known = known.replaces, None
+                continue
+            else:
+                step = decide(known, AttemptOpened(ids.digest(secret), order.callback), policy, now)
             if await self._records.commit(step):
                 return await self._create(customer, order, test, committed_record(step), secret)
             if self._records.monotonic() >= give_up_at:
@@ -309,8 +303,3 @@ class Invite:
             ),
         )
         return OutcomeUnknown(self._provider_of(customer).name, "create", f"made, but {why}")
-
-
-def _never_issued(invitation: Invitation) -> bool:
-    """Expired without any answer that reached the ATS: it was never told its id."""
-    return invitation.state is State.EXPIRED and not invitation.issued

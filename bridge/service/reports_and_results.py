@@ -6,7 +6,6 @@ import contextlib
 import math
 from collections import OrderedDict
 from collections.abc import Callable
-from datetime import timedelta
 
 import structlog
 
@@ -18,14 +17,12 @@ from bridge.core.invitation_view import InvitationView
 from bridge.core.lifecycle import checks
 from bridge.core.lifecycle.checks import AskProvider
 from bridge.core.lifecycle.events import IdIssued, ReportReceived
+from bridge.core.lifecycle.policy import READ_CHECK_PAUSE
 from bridge.core.links import LinkSigner
 from bridge.core.queueing import TaskKind
 from bridge.errors import StoreUnavailable
 from bridge.ports import CurrentCustomers, TaskQueue
 from bridge.service.commit_loop import CommitLoop, not_found
-
-LOOK_EVERY = timedelta(minutes=1)
-"""How often a reading may have the provider asked about one invitation."""
 
 LOOKED_LIMIT = 10_000
 """Invitations whose last reading this process remembers."""
@@ -34,7 +31,7 @@ log = structlog.get_logger()
 
 
 class ReportsAndResults:
-    """What is known of an invitation, and hints that there is more to know."""
+    """What is known of an invitation, and reports that there is more to know."""
 
     def __init__(
         self,
@@ -77,7 +74,7 @@ class ReportsAndResults:
         together ask once a minute.
         """
         now = self._records.monotonic()
-        if now < self._looked.get(invitation.id, -math.inf) + LOOK_EVERY.total_seconds():
+        if now < self._looked.get(invitation.id, -math.inf) + READ_CHECK_PAUSE.total_seconds():
             return
         if not isinstance(
             checks.next_check(invitation, self._records.policy(customer), self._records.clock()),
@@ -90,7 +87,11 @@ class ReportsAndResults:
             self._looked.popitem(last=False)
         with contextlib.suppress(StoreUnavailable):
             if await self._queue.bring_forward(
-                customer.key, invitation.id, TaskKind.CHECK, self._records.clock(), every=LOOK_EVERY
+                customer.key,
+                invitation.id,
+                TaskKind.CHECK,
+                self._records.clock(),
+                every=READ_CHECK_PAUSE,
             ):
                 self._records.wake()
 

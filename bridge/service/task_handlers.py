@@ -55,16 +55,6 @@ LEASE_LIFE = timedelta(seconds=10)
 (promised: 15 s).
 """
 
-NOT_OURS = timedelta(minutes=10)
-"""How long tasks are put off whose record this process cannot read: it is damaged, a newer version
-of the bridge wrote it, or the key to it is not listed."""
-
-BUSY = timedelta(seconds=1)
-"""How long a task is put off whose invitation others were changing all the time."""
-
-POISONED_AFTER = 10
-"""Unexpected failures after which a task is a dead letter instead of a loop."""
-
 _SETTLEMENTS = {Done: "done", Retry: "retry", GiveUp: "given_up"}
 
 log = structlog.get_logger()
@@ -167,36 +157,21 @@ class TaskHandlers:
         except UnknownInvitation:
             return self._lost(lease)  # in the meantime
         except Busy:
-            return Retry(self._records.clock() + BUSY, counted=False)
-        except RecordDamaged:
-            return Retry(
-                self._records.clock() + NOT_OURS, counted=False
-            )  # its quarantine has said so, once
+            return Retry(self._records.clock() + retry.CONTENDED_DELAY, counted=False)
+        except RecordDamaged:  # its quarantine has said so, once
+            return Retry(self._records.clock() + retry.NOT_OURS_DELAY, counted=False)
         except RecordUnreadable as error:
             log.warning("task.put_off", task_id=lease.task_id, code=error.code, error=str(error))
-            return Retry(self._records.clock() + NOT_OURS, counted=False)
+            return Retry(self._records.clock() + retry.NOT_OURS_DELAY, counted=False)
         except Exception as error:
-            # A bug or a record nobody foresaw: told loudly, tried a few times, then put aside. It
-            # must not stop the others.
             log.exception(
                 "task.failed",
                 kind=lease.kind,
                 invitation_id=lease.invitation_id,
                 customer=lease.customer,
             )
-            now = self._records.clock()
-            note = AttemptNote(now, f"bug:{type(error).__name__}")
-            if (
-                1 + sum(earlier.outcome.startswith("bug:") for earlier in lease.history)
-                >= POISONED_AFTER
-            ):
-                return GiveUp("poisoned", note)
-            return retry.after_provider_failure(
-                lease.attempt,
-                note,
-                retry_after_s=None,
-                now=now,
-                random_fraction=self._random_fraction(),
+            return retry.after_bug(
+                lease, error, now=self._records.clock(), random_fraction=self._random_fraction()
             )
 
     @staticmethod
@@ -314,18 +289,14 @@ class TaskHandlers:
         )
 
     def _not_tried(self, error: NotTried, now: datetime) -> Retry:
-        """Nothing went out, so it was no attempt; spread a little, for many wait for the same probe
-        or turn.
-        """
-        return Retry(
-            now + retry.retry_after(error.retry_after_s) * (1 + self._random_fraction()),
-            counted=False,
+        return retry.after_not_tried(
+            error.retry_after_s, now=now, random_fraction=self._random_fraction()
         )
 
     # -- NOTIFY
 
     async def _notify(self, invitation: Invitation, customer: Customer, lease: Lease) -> Settlement:
-        if invitation.state not in (State.COMPLETED, State.EXPIRED) or not invitation.issued:
+        if not checks.needs_notification(invitation):
             return Done()
         begun = time.monotonic()
         retry_after_s: float | None = None

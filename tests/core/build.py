@@ -64,6 +64,7 @@ def opening(policy: Policy = POLICY) -> Transition:
         callback=CALLBACK,
         secret_digest="digest-1",
         replaces=None,
+        order_held_by=None,
         policy=policy,
         now=NOW,
     )

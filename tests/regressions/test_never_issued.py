@@ -11,6 +11,7 @@ import pytest
 
 from bridge.core import invitation_view
 from bridge.core.invitation import Invitation, State
+from bridge.core.invitation_view import ViewStatus
 from bridge.core.lifecycle.events import IdIssued
 from bridge.core.links import LinkSigner
 from bridge.core.queueing import TaskKind
@@ -146,7 +147,7 @@ async def test_reading_proves_that_softgarden_has_the_id(world: World) -> None:
     await world.unverified_report(one)
     await world.work()
     results = ReportsAndResults(world.records, world.store, world.directory, LINKS)
-    assert "COMPLETED" == (await results.read(ACME, one.id)).status
+    assert ViewStatus.COMPLETED is (await results.read(ACME, one.id)).status
     await world.work()
     assert [one.id] == notified(world)
     assert (await world.load(one)).issued

@@ -10,9 +10,11 @@ import pytest
 
 from bridge.core.assessment import Progress
 from bridge.core.invitation import State
+from bridge.core.invitation_view import ViewStatus
+from bridge.core.lifecycle.policy import READ_CHECK_PAUSE
 from bridge.core.links import LinkSigner
 from bridge.errors import OutcomeUnknown, StoreUnavailable
-from bridge.service.reports_and_results import LOOK_EVERY, ReportsAndResults
+from bridge.service.reports_and_results import ReportsAndResults
 from tests.service.fakes import ACME, World
 
 LINKS = LinkSigner("https://bridge.example.com", [b"k" * 32])
@@ -41,10 +43,10 @@ async def test_reading_makes_a_check_due(world: World) -> None:
     what came of it.
     """
     one, reads, woken = await world.invited(), reader(world), world.woken
-    assert "PENDING" == (await reads.read(ACME, one.id)).status
+    assert ViewStatus.PENDING is (await reads.read(ACME, one.id)).status
     assert woken + 1 == world.woken
     assert 1 == await world.work()
-    assert "COMPLETED" == (await reads.read(ACME, one.id)).status
+    assert ViewStatus.COMPLETED is (await reads.read(ACME, one.id)).status
 
 
 async def test_once_a_minute(world: World) -> None:
@@ -71,7 +73,7 @@ async def test_most_reads_do_not_touch_the_queue(world: World) -> None:
     for _ in range(100):
         await reads.read(ACME, one.id)
     assert 1 == len(calls)
-    world.clock.advance(LOOK_EVERY)
+    world.clock.advance(READ_CHECK_PAUSE)
     await reads.read(ACME, one.id)
     assert 2 == len(calls)
 
@@ -111,4 +113,4 @@ async def test_reading_does_not_fail_for_it(world: World) -> None:
         raise StoreUnavailable("away")
 
     world.store.bring_forward = away  # type: ignore[method-assign]
-    assert "PENDING" == (await reader(world).read(ACME, one.id)).status
+    assert ViewStatus.PENDING is (await reader(world).read(ACME, one.id)).status

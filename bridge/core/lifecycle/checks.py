@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from bridge.core.invitation import OPEN, Invitation
+from bridge.core.invitation import OPEN, Invitation, State
 from bridge.core.lifecycle.attempts import current_reference, pending_attempt
 from bridge.core.lifecycle.events import CreateOutcomeUnknown, Event, NoResultYet, ReportAccepted
 from bridge.core.lifecycle.policy import Policy
@@ -60,6 +60,11 @@ def next_check(
         ends_at = end(invitation, policy)
         return WaitUntil(ends_at) if now < ends_at else ApplyEvent(NoResultYet())
     return None
+
+
+def needs_notification(invitation: Invitation) -> bool:
+    """Whether the ATS is to be notified: of an end, and only if it knows the id."""
+    return invitation.issued and invitation.state in (State.COMPLETED, State.EXPIRED)
 
 
 def can_be_started(invitation: Invitation, policy: Policy, now: datetime) -> bool:

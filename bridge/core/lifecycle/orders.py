@@ -6,6 +6,7 @@ import enum
 from datetime import datetime
 
 from bridge.core.assessment import Assessment
+from bridge.core.customers import AfterCompleted
 from bridge.core.invitation import Attempt, Invitation, OrderChange, State, Transition
 from bridge.core.lifecycle.attempts import create_in_progress
 from bridge.core.lifecycle.policy import Policy
@@ -25,6 +26,10 @@ class OrderMatch(enum.StrEnum):
     """Somebody is creating: wait for the outcome."""
     RETRY = "retry"
     """The outcome of the create is unknown: open another attempt."""
+    REPLACE = "replace"
+    """Erase it, and open another one in its place: it expired before the ATS ever got its id, so
+    nobody could ask for its deletion.
+    """
 
 
 def match_order(known: Invitation | None, policy: Policy, now: datetime) -> OrderMatch:
@@ -42,9 +47,10 @@ def match_order(known: Invitation | None, policy: Policy, now: datetime) -> Orde
         # The answer to this order got lost and a result came in. Only under the id of this
         # invitation can the ATS ever get to that result.
         return OrderMatch.SAME
-    if completed and policy.after_completed == "same":
+    if completed and policy.after_completed is AfterCompleted.SAME:
         return OrderMatch.SAME
-    return OrderMatch.NEW
+    unreachable = known.state is State.EXPIRED and not known.issued
+    return OrderMatch.REPLACE if unreachable else OrderMatch.NEW
 
 
 def open_invitation(
@@ -57,11 +63,15 @@ def open_invitation(
     callback: str,
     secret_digest: str,
     replaces: str | None,
+    order_held_by: str | None,
     policy: Policy,
     now: datetime,
 ) -> Transition:
     """The first transition: it claims the order, and queues a CHECK that takes over should this
     process die in the create.
+
+    *replaces* is the earlier invitation of the same order; *order_held_by* the one that the order
+    must still belong to, None: it must be free.
     """
     invitation = Invitation(
         id=invitation_id,
@@ -79,4 +89,4 @@ def open_invitation(
         replaces=replaces,
     )
     rescue = ScheduleTask(TaskKind.CHECK, now + policy.create_bound)
-    return Transition(invitation, (rescue,), OrderChange.CLAIM, replaces, order_key)
+    return Transition(invitation, (rescue,), OrderChange.CLAIM, order_held_by, order_key)

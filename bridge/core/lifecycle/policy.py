@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
+from bridge.core.customers import AfterCompleted
+
 UNREACHABLE_TIMEOUT = timedelta(seconds=30)
 """How long a report waits for confirmation while the provider cannot be reached; then it counts.
 An expiry is put off for as long.
@@ -32,6 +34,9 @@ LATE_WINDOW = timedelta(days=1)
 Reports count for ever.
 """
 
+READ_CHECK_PAUSE = timedelta(minutes=1)
+"""How often at most an open invitation is checked because the ATS reads it."""
+
 MIN_CHECK_DELAY = timedelta(seconds=1)
 """The shortest pause between two checks of an unconfirmed report, and before the first attempt to
 anonymise.
@@ -43,13 +48,13 @@ CONFIRMATION_DELAY = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The settings of a customer that decisions depend on."""
+    """The settings of a customer that decisions depend on; the defaults serve where it is gone."""
 
-    link_life: timedelta
+    link_life: timedelta = timedelta(days=7)
     """How long the candidate's link is good for, counted from the create."""
-    poll_every: timedelta
+    poll_every: timedelta = timedelta(minutes=30)
     """How often the provider is asked although nothing was heard."""
-    create_bound: timedelta
+    create_bound: timedelta = timedelta(seconds=10)
     """After this long a create that nobody reported on is one whose outcome is unknown."""
-    after_completed: str = "new"
-    """What a repeated order gets after its completion: the ``same`` invitation or a ``new`` one."""
+    after_completed: AfterCompleted = AfterCompleted.NEW
+    """What a repeated order gets after completion."""

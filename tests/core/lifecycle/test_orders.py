@@ -7,6 +7,7 @@ from datetime import datetime
 
 import pytest
 
+from bridge.core.customers import AfterCompleted
 from bridge.core.invitation import (
     CreateOutcome,
     Invitation,
@@ -89,7 +90,7 @@ def test_repeated_order_after_completion_may_be_the_same() -> None:
     """With ``after_completed: same`` a completed order is given its invitation again, even one that
     never had a link.
     """
-    policy = replace(POLICY, after_completed="same")
+    policy = replace(POLICY, after_completed=AfterCompleted.SAME)
     assert OrderMatch.SAME is orders.match_order(COMPLETED, policy, NOW)
     assert OrderMatch.SAME is orders.match_order(
         decide(LOST_BUT_COMPLETED, ISSUED).invitation, policy, NOW
@@ -105,7 +106,7 @@ def test_result_of_a_lost_answer_is_handed_out_with_its_own_id() -> None:
     assert OrderMatch.SAME is orders.match_order(
         decide(LOST_AND_EXPIRED, ReportReceived(1, REPORT)).invitation, POLICY, NOW
     )
-    assert OrderMatch.NEW is orders.match_order(LOST_AND_EXPIRED, POLICY, NOW)
+    assert OrderMatch.REPLACE is orders.match_order(LOST_AND_EXPIRED, POLICY, NOW)
     assert OrderMatch.NEW is orders.match_order(
         decide(LOST_BUT_COMPLETED, ISSUED).invitation, POLICY, NOW
     )
