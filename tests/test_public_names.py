@@ -10,8 +10,6 @@ TESTS = Path(__file__).parent
 ALLOWED = {
     # Python's own: the interpreter that a virtual environment was made of
     "install/test_environment.py: sys._base_executable",
-    # the certificates' flags of Python 3.13, tried with every Python
-    "topologies/test_promises.py: commands._client",
 }
 """Shrinks. What a test cannot see from outside deserves a public way, or no test."""
 

@@ -7,12 +7,13 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from redis.asyncio import ConnectionPool, Redis
 from structlog.testing import capture_logs
 
 from bridge.errors import ConfigError, StoreUnavailable
 from bridge.store.connect import open_client, read_url
 from bridge.store.redis_access import RedisAccess
-from bridge.store.tls import Trust
+from bridge.store.tls import TLSConnection, trust
 from tests.flows.conftest import Config, Launch, eventually
 from tests.needs import with_tls
 from tests.redis_servers import RedisServer, free_port, running
@@ -134,12 +135,14 @@ async def test_old_authority(certificates: Path) -> None:
         "tls-auth-clients": "no",
     }
     with running(RedisServer(binary, settings=settings)):
-        async with open_client(
-            f"rediss://localhost:{port}?ca={certificates}/old-ca.pem"
-        ) as commands:
-            # what Python 3.13 does by itself
-            trust: Trust = commands._client.connection_pool.connection_kwargs["tls"]  # type: ignore[union-attr]
-            trust.context.verify_flags |= ssl.VERIFY_X509_STRICT
+        # what Python 3.13 does by itself
+        strict = trust(ca=f"{certificates}/old-ca.pem")
+        strict.context.verify_flags |= ssl.VERIFY_X509_STRICT
+        pool = ConnectionPool(
+            connection_class=TLSConnection, host="localhost", port=port, tls=strict
+        )
+        async with Redis(connection_pool=pool) as client:
+            commands = RedisAccess(client)
             with pytest.raises(StoreUnavailable) as raised:
                 await commands.ping()
     assert "CA cert does not include key usage extension" in str(raised.value)
