@@ -46,7 +46,7 @@ from bridge.sandbox.ledger import BRIDGE, Entry, Ledger
 from bridge.sandbox.recording_client import BridgeReply, RecordingClient
 from bridge.sandbox.request_checks import Refusal, json_response
 from bridge.sandbox.simulated_clock import SandboxClock
-from bridge.sandbox.softgarden_client import Paths, SoftgardenClient
+from bridge.sandbox.softgarden_client import SoftgardenClient
 from bridge.sandbox.softgarden_fake import SoftgardenSandbox
 
 __all__ = [
@@ -60,7 +60,6 @@ __all__ = [
     "Fault",
     "Faults",
     "Ledger",
-    "Paths",
     "RecordingClient",
     "Refusal",
     "SandboxClock",

@@ -7,14 +7,16 @@ https://equalture-ats.readme.io/reference/webhooks-1.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Literal
 
 ApplicationState = Literal["invited", "started", "completed", "hired", "anonymized"]
 
 TOKEN_LIFE = timedelta(minutes=15)
 """(access token)"""
+PUBLIC_LINK_LIFE = timedelta(minutes=120)
+"""(5a)"""
 
 
 @dataclass(slots=True)
@@ -39,34 +41,22 @@ class Account:
     """How long the candidate may open the link (2)."""
     link_opens: int | None = None
     """How often the link may be opened; None: no limit (what "one time" means is undocumented)."""
-    public_link_life: timedelta = timedelta(minutes=120)
-    """(5a)"""
     profile: bool = True
     """Off: jobs have no competency profile, results no ``fit``."""
-    callback_language: str = "de"
-    """Of ``detailed_scores`` in the callback, whose ``scores`` stay English as in the vendor's
-    sample (results).
-    """
     callback_headers: Mapping[str, str] = field(default_factory=dict)
     """The token "arranged by personal contact" (results)."""
     hire_flag: Literal["string", "boolean", "either"] = "string"
     """Which form of ``add_to_team`` is taken (3); the other gets 422."""
-    second_anonymise: int = 404
-    """Status for an application that is anonymised already (undocumented, 4)."""
     status_words: Mapping[str, str] = field(default_factory=lambda: {"started": "in_progress"})
     """State -> word in the status answer, where it differs (only "completed" is documented, 5c)."""
     webhook_url: str | None = None
     """Deliver started and finished events there (webhooks-1)."""
     webhook_secret: str | None = None
-    webhook_prefix: Literal["assessment", "application"] = "assessment"
-    """``assessment_started`` as in the samples, or ``application_started`` as in the list."""
 
 
 @dataclass(slots=True)
 class Application:
-    """One application; an entity that changes. Anonymising takes the person and the scores out of
-    it.
-    """
+    """One application."""
 
     reference_id: str
     number: int
@@ -98,18 +88,10 @@ class Application:
         return self.state in ("completed", "hired")
 
     def anonymise(self) -> None:
-        """Forget the person."""
+        """Forget the person and the scores."""
         self.state = "anonymized"
         self.first_name = self.last_name = self.email = ""
-        self.fit = None
-        self.scores = {}
-
-    def as_json(self) -> dict[str, Any]:
-        """The application for ``/_sandbox/applications``."""
-        return {
-            name: value.isoformat() if isinstance(value, datetime) else value
-            for name, value in asdict(self).items()
-        }
+        self.fit, self.scores = None, {}
 
 
 @dataclass(slots=True)
@@ -125,6 +107,6 @@ class AccessToken:
 class IssuedPublicLink:
     """A link to a result without login."""
 
-    reference_id: str
+    application: Application
     language: str
     expires: datetime

@@ -10,13 +10,18 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from bridge.sandbox.accounts import Application
+from bridge.sandbox.accounts import Account, Application
 from bridge.sandbox.fake_vendor import ENTRY, Route
 from bridge.sandbox.sample_results import TRAITS, SampleTrait
 
 if TYPE_CHECKING:
     from bridge.sandbox.equalture_fake import EqualtureSandbox
 
+VISITORS = {
+    "assessment_page": "candidate",
+    "assessment_finish": "candidate",
+    "public_page": "colleague",
+}
 _LINK = "/{language}/assessments/{number}/token/{token}"
 
 
@@ -35,18 +40,14 @@ class CandidatePages:
         )
 
     async def _assessment_page(self, request: web.Request) -> web.Response:
-        application = self._application(
-            request, self._sandbox.links.get(request.match_info["token"])
-        )
+        application = self._sandbox.links.get(request.match_info["token"])
         if application is None:
             return _gone("This link is not known, or the application was deleted.")
-        account = self._sandbox.accounts[application.account]
+        account = _note(request, self._sandbox, application)
         if application.done:
             return _gone("The test is finished.")
-        if (
-            application.state == "invited"
-            and self._sandbox.clock() >= application.created_at + account.link_life
-        ):
+        expires = application.created_at + account.link_life
+        if application.state == "invited" and self._sandbox.clock() >= expires:
             return _gone("This link has expired.")
         if account.link_opens is not None and application.opened >= account.link_opens:
             return _gone("This link has been used.")
@@ -62,44 +63,35 @@ class CandidatePages:
         )
 
     async def _assessment_finish(self, request: web.Request) -> web.Response:
-        application = self._application(
-            request, self._sandbox.links.get(request.match_info["token"])
-        )
+        application = self._sandbox.links.get(request.match_info["token"])
         if application is None or application.state != "started":
             return _gone("There is no test to finish here.")
-        form = await request.post()
-        status = await self._sandbox.complete(
-            application.reference_id, fit=str(form.get("fit", "high"))
-        )
+        _note(request, self._sandbox, application)
+        fit = str((await request.post()).get("fit", "high"))
+        status = await self._sandbox.complete(application.reference_id, fit=fit)
         outcome = f"answered {status}" if status else "could not be reached"
         return _page("Thank you", f"<p>The test is finished. The callback {outcome}.</p>")
 
     async def _public_page(self, request: web.Request) -> web.Response:
         link = self._sandbox.public_links.get(request.match_info["token"])
-        application = self._application(request, link.reference_id if link is not None else None)
-        if (
-            link is None
-            or application is None
-            or self._sandbox.clock() >= link.expires
-            or not application.done
-        ):
+        if link is None or self._sandbox.clock() >= link.expires or not link.application.done:
             return _gone("This link has expired.")
-        scores = application.scores
-        rows = "".join(_row(trait, link.language, scores[trait.code]) for trait in TRAITS)
+        application = link.application
+        _note(request, self._sandbox, application)
+        rows = "".join(
+            _row(trait, link.language, application.scores[trait.code]) for trait in TRAITS
+        )
         fit = f"<p>Fit: <b>{escape(application.fit)}</b></p>" if application.fit else ""
         name = escape(f"{application.first_name} {application.last_name}")
-        return _page(
-            f"Result of {name}", f"<p>{escape(application.job_name)}</p>{fit}<table>{rows}</table>"
-        )
+        content = f"<p>{escape(application.job_name)}</p>{fit}<table>{rows}</table>"
+        return _page(f"Result of {name}", content)
 
-    def _application(self, request: web.Request, reference_id: str | None) -> Application | None:
-        application = self._sandbox.applications.get(reference_id or "")
-        if application is not None:
-            request[ENTRY].account, request[ENTRY].reference_id = (
-                application.account,
-                application.reference_id,
-            )
-        return application
+
+def _note(request: web.Request, sandbox: EqualtureSandbox, application: Application) -> Account:
+    """Whom the call is about."""
+    entry = request[ENTRY]
+    entry.account, entry.reference_id = application.account, application.reference_id
+    return sandbox.accounts[application.account]
 
 
 def _row(trait: SampleTrait, language: str, score: int) -> str:

@@ -29,6 +29,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from itertools import count
 from types import MappingProxyType
 from typing import Any, Unpack
@@ -39,9 +40,10 @@ from aiohttp import web
 from bridge.sandbox import sample_results, webhooks
 from bridge.sandbox.accounts import AccessToken, Account, Application, IssuedPublicLink
 from bridge.sandbox.admin_routes import ADMIN
-from bridge.sandbox.candidate_pages import CandidatePages
-from bridge.sandbox.equalture_api import EqualtureApi
+from bridge.sandbox.candidate_pages import VISITORS, CandidatePages
+from bridge.sandbox.equalture_api import OPERATIONS, EqualtureApi
 from bridge.sandbox.fake_vendor import FakeVendor, Options, Route
+from bridge.sandbox.ledger import BoundedDict
 from bridge.sandbox.recording_client import BridgeReply
 from bridge.sandbox.request_checks import json_object, json_response
 
@@ -54,23 +56,8 @@ class EqualtureSandbox(FakeVendor):
     """
 
     name = "Equalture"
-    operations = (
-        "token",
-        "jobs",
-        "create",
-        "status",
-        "results",
-        "public_link",
-        "hire",
-        "anonymise",
-    )
-    page_operations = MappingProxyType(
-        {
-            "assessment_page": "candidate",
-            "assessment_finish": "candidate",
-            "public_page": "colleague",
-        }
-    )
+    operations = OPERATIONS
+    page_operations = MappingProxyType(VISITORS)
     made_operations = ("callback", "webhook")
 
     def __init__(
@@ -82,14 +69,13 @@ class EqualtureSandbox(FakeVendor):
     ) -> None:
         super().__init__(**options)
         self.token_path = token_path
-        self.max_applications = max_applications
         self.accounts: dict[str, Account] = {}
-        self.applications: dict[str, Application] = {}
+        self.applications = BoundedDict[Application](max_applications)
         self.application_numbers = count(1)
-        self.tokens: dict[str, AccessToken] = {}
-        self.links: dict[str, str] = {}
-        """Token of a candidate's link -> reference id."""
-        self.public_links: dict[str, IssuedPublicLink] = {}
+        self.tokens = BoundedDict[AccessToken]()
+        self.links = BoundedDict[Application](max_applications)
+        """Token of a candidate's link -> what it leads to."""
+        self.public_links = BoundedDict[IssuedPublicLink]()
 
     def add_account(
         self,
@@ -98,14 +84,11 @@ class EqualtureSandbox(FakeVendor):
         jobs: Iterable[tuple[str, str]] = (),
         **switches: Any,
     ) -> Account:
-        """A customer with its published jobs (id, name); *switches*: fields of ``Account``, which
-        may be changed later.
-        """
+        """A customer with its published jobs (id, name); *switches*: fields of ``Account``."""
         if client_id in self.accounts:
             raise ValueError(f"account {client_id!r} exists")
-        account = self.accounts[client_id] = Account(
-            client_id, client_secret, dict(jobs), **switches
-        )
+        account = Account(client_id, client_secret, dict(jobs), **switches)
+        self.accounts[client_id] = account
         return account
 
     def revoke_tokens(self) -> None:
@@ -114,9 +97,7 @@ class EqualtureSandbox(FakeVendor):
             token.revoked = True
 
     async def start_test(self, reference_id: str) -> None:
-        """The candidate begins; sends the webhook event if the account has one. Later states stay
-        as they are.
-        """
+        """The candidate begins, unless that was done before; sends the event."""
         application = self.applications[reference_id]
         if application.state == "invited":
             application.state = "started"
@@ -130,11 +111,10 @@ class EqualtureSandbox(FakeVendor):
         scores: Mapping[str, int] | None = None,
         send_callback: bool = True,
     ) -> int:
-        """The candidate finishes; the callback's status, 0 if not sent or not answered. Scores:
-        trait code -> 1..5.
+        """The candidate finishes; the callback's status, 0 if not sent or not answered.
 
-        May be repeated (the callback goes out again). Raises ``ValueError`` for an anonymised
-        application: for a late callback about such a one there is ``put_callback``.
+        *scores*: trait code -> 1..5. May be repeated (the callback goes out again). Raises
+        ``ValueError`` for an anonymised application, for which there is ``put_callback``.
         """
         application = self.applications[reference_id]
         if application.state == "anonymized":
@@ -159,11 +139,9 @@ class EqualtureSandbox(FakeVendor):
         payload: Any = None,
         headers: Mapping[str, str] | None = None,
     ) -> int:
-        """PUT the result to the application's callback URL, whatever its state; the status, 0 if
-        not answered.
+        """PUT the result, whatever the application's state; the status, 0 if not answered.
 
-        *url*, *payload* (any JSON value; bytes are sent as they are) and *headers* stand in for the
-        usual ones.
+        *url*, *payload* (any JSON value, or bytes) and *headers* stand in for the usual ones.
         """
         application = self.applications[reference_id]
         account = self.accounts[application.account]
@@ -174,7 +152,7 @@ class EqualtureSandbox(FakeVendor):
                 f"https://dashboard.equalture.com/applications/{uuid4()}",
                 profile=account.profile,
                 summary="en",
-                details=sample_results.language(account.callback_language),
+                details="de",  # the languages are mixed in the vendor's sample, too
             )
         reply = await self.outgoing.send(
             "callback",
@@ -206,25 +184,19 @@ class EqualtureSandbox(FakeVendor):
         if type.endswith("_started"):
             # As in the vendor's sample: without a zone.
             data["application_start_date"] = self.clock().strftime("%Y-%m-%dT%H:%M:%S")
-        body = json.dumps(
-            {"id": str(uuid4()), "type": type, "data": data}, separators=(",", ":")
-        ).encode()
-        moment = int(self.clock().timestamp()) if timestamp is None else timestamp
-        headers = webhooks.headers(secret, message_id or f"msg_{uuid4().hex}", moment, body)
+        body = json.dumps({"id": str(uuid4()), "type": type, "data": data}).encode()
+        sent_at = int(self.clock().timestamp()) if timestamp is None else timestamp
+        headers = webhooks.headers(secret, message_id or f"msg_{uuid4().hex}", sent_at, body)
         reply = await self.outgoing.send(
             "webhook", "POST", url, body=body, headers=headers, reference_id=reference_id
         )
         return reply.status
 
     async def _send_event(self, application: Application, what: str) -> None:
-        account = self.accounts[application.account]
+        account, reference_id = self.accounts[application.account], application.reference_id
         if account.webhook_url is not None and account.webhook_secret is not None:
-            kind = f"{account.webhook_prefix}_{what}"
-            await self.send_webhook(
-                account.webhook_url, account.webhook_secret, kind, application.reference_id
-            )
-
-    # HTTP
+            url, secret = account.webhook_url, account.webhook_secret
+            await self.send_webhook(url, secret, f"assessment_{what}", reference_id)
 
     def routes(self) -> Iterable[Route]:
         """The API and the pages."""
@@ -236,16 +208,15 @@ class EqualtureSandbox(FakeVendor):
 
     def admin_routes(self) -> Iterable[web.RouteDef]:
         """The second table of the module."""
+        steps = "{reference_id}/{step:start|complete|callback}"
         return (
             web.get(f"{ADMIN}applications", self._list_applications),
             web.post(f"{ADMIN}tokens/revoke", self._revoke_tokens),
-            web.post(
-                f"{ADMIN}applications/{{reference_id}}/{{step:start|complete|callback}}", self._step
-            ),
+            web.post(f"{ADMIN}applications/{steps}", self._step),
         )
 
     async def _list_applications(self, request: web.Request) -> web.Response:
-        return json_response([application.as_json() for application in self.applications.values()])
+        return json_response([asdict(application) for application in self.applications.values()])
 
     async def _revoke_tokens(self, request: web.Request) -> web.Response:
         self.revoke_tokens()

@@ -1,6 +1,4 @@
-"""Fault switches: what can go wrong on the wire, switched on per operation.
-
-The fields of a fault act in this order during one call::
+"""What can go wrong on the wire, switched on per operation; in this order during one call::
 
     delay -> hang="before" -> drop="before" -> status
     the work
@@ -21,13 +19,19 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from aiohttp import web
+from marshmallow import Schema, ValidationError, fields, validate
 
 from bridge.sandbox.ledger import Entry
-from bridge.sandbox.request_checks import json_response
+from bridge.sandbox.request_checks import json_response, must_be
 
 T = TypeVar("T")
 
-_HTML = b"<!doctype html><title>Oops</title><h1>Something went wrong</h1>"
+_BODIES = {
+    "html": (b"<!doctype html><title>Oops</title><h1>Something went wrong</h1>", "text/html"),
+    "bad_json": (b'{"id": "cut short, "name', "application/json"),
+    "wrong_shape": (b'{"unexpected": ["shape", 1, null]}', "application/json"),
+    "empty": (b"", "application/json"),
+}
 
 
 @dataclass(eq=False, slots=True, kw_only=True)
@@ -52,9 +56,8 @@ class Fault:
     huge_bytes: int = 8 * 1024 * 1024
     """Size for ``body="huge"``."""
     drop: Literal["before", "after"] | None = None
-    """Reset the connection (RST) without an answer, before or after the work. Beware with
-    ``times=1``: over a kept-alive connection aiohttp's client repeats GET, PUT and DELETE once, so
-    the caller may not notice a single drop.
+    """Reset the connection (RST) without an answer, before or after the work. A client may repeat
+    a GET, PUT or DELETE by itself and not notice a single drop, as aiohttp's does.
     """
     hang: Literal["before", "after"] | None = None
     """Do not go on until healed, before or after the work."""
@@ -62,14 +65,9 @@ class Fault:
     """Apply this often, then no more."""
     probability: float = 1.0
     """Apply with this probability (0 to 1)."""
-    rng: random.Random | None = None
-    """The random numbers for ``probability``; default: the sandbox's."""
     when: Callable[[Entry], bool] | None = None
-    """Apply only to calls of which this is true; what is known of the answer is not in the entry
-    yet.
-    """
-
-    switches: Mapping[str, Any] = field(init=False, default_factory=dict)
+    """Apply only to calls of which this is true."""
+    switches: Mapping[str, Any] = field(default_factory=dict)
     """What was switched on, as it was given."""
     strikes: int = field(init=False, default=0)
     """Calls that it was applied to so far."""
@@ -77,23 +75,6 @@ class Fault:
     """Calls that it holds right now."""
     healed: asyncio.Event = field(init=False, default_factory=asyncio.Event)
     _struck: asyncio.Condition = field(init=False, default_factory=asyncio.Condition)
-
-    @classmethod
-    def of(cls, operation: str, switches: Mapping[str, Any]) -> Fault:
-        """A fault with these fields; raises ``ValueError`` for an unknown field or a value that it
-        cannot have.
-        """
-        for name, value in switches.items():
-            if name not in _RULES:
-                raise ValueError(f"no fault switch {name!r}; there are {', '.join(_RULES)}")
-            fits, allowed = _RULES[name]
-            if not fits(value):
-                raise ValueError(f"{name} must be {allowed}")
-        fault = cls(operation=operation, **switches)
-        fault.switches = {
-            name: value for name, value in switches.items() if name not in ("when", "rng")
-        }
-        return fault
 
     @property
     def spent(self) -> bool:
@@ -113,7 +94,7 @@ class Fault:
         """Whether it applies to this call; counts it."""
         if self.spent or (self.when is not None and not self.when(entry)):
             return False
-        if "probability" in self.switches and (self.rng or rng).random() >= self.probability:
+        if self.probability < 1 and rng.random() >= self.probability:
             return False
         self.strikes += 1
         return True
@@ -121,9 +102,7 @@ class Fault:
     async def around(
         self, work: Callable[[], Awaitable[T]], gone: Callable[[], bool] = lambda: False
     ) -> T | None:
-        """Do *work*, delayed as switched on; None where the call is to be dropped, or its caller is
-        *gone* after a hang.
-        """
+        """Do *work*; None where the call is to be dropped, or its caller is *gone* after a hang."""
         self.waiting += 1
         try:
             async with self._struck:
@@ -158,25 +137,17 @@ class Fault:
         return self._dress(response)
 
     def _dress(self, response: web.Response) -> web.Response:
-        kind = "application/json"
-        match self.body:
-            case "html":
-                content, kind = _HTML, "text/html"
-            case "bad_json":
-                content = b'{"id": "cut short, "name'
-            case "wrong_shape":
-                content = b'{"unexpected": ["shape", 1, null]}'
-            case "empty":
-                content = b""
-            case "huge":
-                content = b'{"padding":"' + b"x" * max(0, self.huge_bytes - 14) + b'"}'
-            case None if self.text is not None:
-                content = self.text.encode()
-                kind = kind if self.text.lstrip()[:1] in ("{", "[") else "text/plain"
-            case None:
-                response.headers.update(self.headers)
-                return response
-        response.body, response.content_type = content, kind
+        content: tuple[bytes, str] | None = None
+        if self.body == "huge":
+            padding = b"x" * max(0, self.huge_bytes - 14)
+            content = b'{"padding":"' + padding + b'"}', "application/json"
+        elif self.body is not None:
+            content = _BODIES[self.body]
+        elif self.text is not None:
+            is_json = self.text.lstrip()[:1] in ("{", "[")
+            content = self.text.encode(), "application/json" if is_json else "text/plain"
+        if content is not None:
+            response.body, response.content_type = content
         response.headers.update(self.headers)
         return response
 
@@ -186,12 +157,8 @@ class Fault:
 
     def as_json(self) -> dict[str, Any]:
         """The fault for ``/_sandbox/faults``."""
-        return {
-            "operation": self.operation,
-            **self.switches,
-            "strikes": self.strikes,
-            "spent": self.spent,
-        }
+        known = {"strikes": self.strikes, "spent": self.spent}
+        return {"operation": self.operation, **self.switches, **known}
 
 
 class Faults:
@@ -217,18 +184,17 @@ class Faults:
         return iter(self._faults)
 
     def add(self, operation: str, **switches: Any) -> Fault:
-        """Switch a fault on; raises ``ValueError`` for an operation or a switch that does not
-        exist.
-        """
+        """Switch a fault on; raises ``ValueError`` for an operation or switch that there is not."""
         if operation not in self._known:
-            raise ValueError(
-                f"no operation {operation!r}; there are {', '.join(sorted(self._known))}"
-            )
-        fault = Fault.of(operation, switches)
+            known = ", ".join(sorted(self._known))
+            raise ValueError(f"no operation {operation!r}; there are {known}")
         if operation in self._made and switches.keys() & _ANSWERING:
-            raise ValueError(
-                f"{operation} is made by the sandbox: it can be delayed, hang or be dropped"
-            )
+            raise ValueError(f"{operation} is made by the sandbox: it can only be delayed or lost")
+        try:
+            fault = Fault(operation=operation, **_SWITCHES.load(switches))
+        except ValidationError as error:
+            raise ValueError(str(error.messages)) from None
+        fault.switches = {name: switches[name] for name in switches if name != "when"}
         # Spent faults go now, so that a chaos run of days does not pile them up.
         self._faults = [known for known in self._faults if not known.spent or known.waiting]
         self._faults.append(fault)
@@ -243,9 +209,7 @@ class Faults:
         return len(ended)
 
     def strike(self, entry: Entry) -> Fault | None:
-        """The fault that applies to this call, or None. ``"*"`` means the vendor's API, not the
-        pages for people.
-        """
+        """The fault that applies to this call, or None."""
         names = {entry.operation, "*"} if entry.operation in self._api else {entry.operation}
         for fault in self._faults:
             if fault.operation in names and fault.hits(entry, self._rng):
@@ -258,44 +222,26 @@ def _error(status: int, detail: str) -> web.Response:
     return json_response({"errors": {"detail": detail}}, status)
 
 
-def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
-
-
-def _count(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
-
-
-def _status(value: Any) -> bool:
-    return _count(value) and 200 <= value <= 599
-
-
-def _headers(value: Any) -> bool:
-    return isinstance(value, Mapping) and all(
-        isinstance(part, str) for pair in value.items() for part in pair
-    )
-
-
-def _moment(value: Any) -> bool:
-    return value in (None, "before", "after")
-
-
 _ANSWERING = frozenset({"status", "status_after", "headers", "text", "body", "huge_bytes"})
-_BODIES = ("html", "bad_json", "wrong_shape", "empty", "huge")
-_RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
-    "delay": (_number, "a number, 0 or more"),
-    "delay_after": (_number, "a number, 0 or more"),
-    "status": (_status, "an HTTP status from 200 to 599"),
-    "status_after": (_status, "an HTTP status from 200 to 599"),
-    "headers": (_headers, "names mapped to strings"),
-    "text": (lambda value: isinstance(value, str), "a string"),
-    "body": (lambda value: value in (None, *_BODIES), "html, bad_json, wrong_shape, empty or huge"),
-    "huge_bytes": (_count, "a whole number, 1 or more"),
-    "drop": (_moment, "'before' or 'after'"),
-    "hang": (_moment, "'before' or 'after'"),
-    "times": (_count, "a whole number, 1 or more"),
-    "probability": (_number, "a number, 0 or more"),
-    "rng": (lambda value: isinstance(value, random.Random), "a random.Random"),
-    "when": (callable, "a function of an entry"),
-}
+_SECONDS = fields.Float(validate=validate.Range(min=0))
+_COUNT = fields.Integer(strict=True, validate=validate.Range(min=1))
+_STATUS = fields.Integer(strict=True, validate=validate.Range(200, 599))
+_MOMENT = fields.String(allow_none=True, validate=validate.OneOf(["before", "after"]))
+_SWITCHES = Schema.from_dict(
+    {
+        "delay": _SECONDS,
+        "delay_after": _SECONDS,
+        "status": _STATUS,
+        "status_after": _STATUS,
+        "headers": fields.Dict(fields.String(), fields.String()),
+        "text": fields.String(),
+        "body": fields.String(allow_none=True, validate=validate.OneOf([*_BODIES, "huge"])),
+        "huge_bytes": _COUNT,
+        "drop": _MOMENT,
+        "hang": _MOMENT,
+        "times": _COUNT,
+        "probability": fields.Float(validate=validate.Range(0, 1)),
+        "when": fields.Raw(validate=must_be("a function of an entry", callable)),
+    }
+)()
 """What may be given for each field of a fault; values come over HTTP, too."""

@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections import deque
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import count
 from time import perf_counter
@@ -29,16 +29,12 @@ class Entry:
     """
 
     number: int
-    """Counts calls in the order in which they began (the ledger is in the order in which they
-    ended).
-    """
+    """Counts calls as they begin; the ledger is in the order in which they ended."""
     operation: str
     direction: Literal["received", "made"]
     method: str
     path: str
-    """As on the wire, percent-encoded, without the query; of a call made: the URL without the
-    query.
-    """
+    """As on the wire, without the query; of a call made: the URL without the query."""
     started: datetime
     """By the sandbox's clock."""
     began: float
@@ -78,13 +74,6 @@ class Entry:
         path = urlsplit(self.path).path
         return f"{path}?{urlencode(self.query)}" if self.query else path
 
-    def as_json(self) -> dict[str, Any]:
-        """The entry for ``/_sandbox/ledger``."""
-        return asdict(self) | {
-            "started": self.started.isoformat(),
-            "duration_ms": round(self.duration_ms, 3),
-        }
-
 
 Observer = Callable[[Entry], None]
 """Is called with every entry when its call has ended, e.g. to print it."""
@@ -118,7 +107,7 @@ class Ledger:
 
     async def end(self, entry: Entry) -> None:
         """Keep the entry of a call that has ended."""
-        entry.duration_ms = (perf_counter() - entry.began) * 1000
+        entry.duration_ms = round((perf_counter() - entry.began) * 1000, 3)
         self.entries.append(entry)
         if self._on_call is not None:
             self._on_call(entry)
@@ -149,11 +138,18 @@ class Ledger:
         return self.calls(operation, **match)
 
 
-def put_bounded(items: dict[str, T], key: str, item: T, limit: int = 100_000) -> None:
-    """Set an item; a dict of more than *limit* items loses its oldest ones."""
-    items[key] = item
-    while len(items) > limit:
-        del items[next(iter(items))]
+class BoundedDict(dict[str, T]):
+    """Loses its oldest items when it has more than *limit*."""
+
+    def __init__(self, limit: int = 100_000) -> None:
+        super().__init__()
+        self._limit = limit
+
+    def __setitem__(self, key: str, item: T) -> None:
+        """Set an item."""
+        super().__setitem__(key, item)
+        while len(self) > self._limit:
+            del self[next(iter(self))]
 
 
 def lenient_json(body: bytes) -> Any:

@@ -1,28 +1,25 @@
-"""Strict reading of requests: what the vendors' pages do not allow is refused.
-
-The rules for bodies are those of https://equalture-ats.readme.io/reference/introduction, sections
-2, 3 and 5b.
-"""
+"""Strict reading of requests: what the vendors' pages do not allow is refused."""
 
 from __future__ import annotations
 
 import base64
 import json
 import re
-from collections.abc import Mapping
-from datetime import date
-from functools import partial
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import date, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 from aiohttp import web
+from marshmallow import Schema, ValidationError, fields, validate
 
 INVITATION_TYPES = ("email", "one_time_link")
 
 
 class Refusal(Exception):
-    """An answer other than success. *violation*: the caller broke a rule (else a state of affairs,
-    like "not ready").
+    """An answer other than success. *violation*: the caller broke a rule; else it is too early,
+    too late or the like.
     """
 
     def __init__(
@@ -43,27 +40,20 @@ class Refusal(Exception):
 def json_response(
     value: Any, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> web.Response:
-    """An answer in JSON, with letters as they are."""
-    return web.json_response(
-        value, status=status, headers=headers, dumps=partial(json.dumps, ensure_ascii=False)
-    )
+    """An answer in JSON, with letters as they are and times in ISO 8601."""
+    text = json.dumps(value, ensure_ascii=False, default=datetime.isoformat)
+    return web.Response(text=text, status=status, headers=headers, content_type="application/json")
 
 
 async def json_object(request: web.Request) -> dict[str, Any]:
-    """The body as a JSON object: refuses other media types (415), and doubled keys, NaN and the
-    like (400).
-    """
-    media, _, parameters = request.headers.get("Content-Type", "").partition(";")
-    if media.strip().lower() != "application/json":
-        raise Refusal(
-            415, f"Content-Type must be application/json, not {media.strip() or 'missing'}"
-        )
-    charset = parameters.strip().lower().replace('"', "")
-    if charset not in ("", "charset=utf-8"):
-        raise Refusal(415, f"JSON is UTF-8, not {charset}")
+    """The body; refuses other media types (415), and doubled keys, NaN and the like (400)."""
+    if request.content_type != "application/json":
+        raise Refusal(415, f"Content-Type must be application/json, not {request.content_type}")
+    if (request.charset or "utf-8").lower() != "utf-8":
+        raise Refusal(415, f"JSON is UTF-8, not {request.charset}")
     try:
         text = (await request.read()).decode("utf-8")
-        value = json.loads(text, parse_constant=_no_constant, object_pairs_hook=_no_doubles)
+        value = json.loads(text, parse_constant=_refuse_constant, object_pairs_hook=_unique_keys)
     except (ValueError, RecursionError) as error:
         raise Refusal(400, f"body is not valid JSON: {error}") from None
     if not isinstance(value, dict):
@@ -71,38 +61,32 @@ async def json_object(request: web.Request) -> dict[str, Any]:
     return value
 
 
-async def no_body(request: web.Request) -> None:
-    """Refuse a body where the contract has none."""
+async def no_body(request: web.Request, *query: str) -> dict[str, str]:
+    """Refuse a body, and what ``allowed_query`` refuses; gives the query."""
     if await request.read():
         raise Refusal(400, f"{request.method} {request.path} takes no body")
+    return allowed_query(request, *query)
 
 
 def allowed_query(request: web.Request, *names: str) -> dict[str, str]:
     """The query; refuses other names than these, and a name that is given twice."""
     query = dict(request.query)
-    if unknown := query.keys() - set(names):
-        raise Refusal(422, f"unknown query parameter {', '.join(sorted(unknown))}")
-    if len(query) < len(request.query):
-        raise Refusal(422, "query parameter given twice")
+    if query.keys() - set(names) or len(query) < len(request.query):
+        raise Refusal(422, f"unknown or doubled query parameter: {request.query_string}")
     return query
 
 
-def locale_of(request: web.Request) -> str:
-    """The ``locale`` of the query, which may hold nothing else; English without one."""
-    locale = allowed_query(request, "locale").get("locale", "en")
+def check_locale(locale: str) -> None:
+    """Refuse what is no language code."""
     if not re.fullmatch(r"[a-z]{2}(-[A-Z]{2})?", locale):
         raise Refusal(422, "locale: must be a language code")
-    return locale
 
 
 def basic_auth(request: web.Request) -> tuple[str, str]:
-    """User name and password of a Basic header; refuses (401) one that is missing or malformed (RFC
-    7617).
-    """
+    """User and password of a Basic header (RFC 7617); 401 for a missing or malformed one."""
+    encoded = _credentials(request, "Basic")
     try:
-        user, colon, password = (
-            base64.b64decode(_credentials(request, "Basic"), validate=True).decode().partition(":")
-        )
+        user, colon, password = base64.b64decode(encoded, validate=True).decode().partition(":")
     except ValueError:
         raise unauthorized("Basic", "Basic authorization is not base64 of UTF-8") from None
     if not colon:
@@ -111,7 +95,7 @@ def basic_auth(request: web.Request) -> tuple[str, str]:
 
 
 def bearer(request: web.Request) -> str:
-    """The token of a Bearer header; refuses (401) one that is missing."""
+    """The token of a Bearer header; 401 for a missing one."""
     return _credentials(request, "Bearer")
 
 
@@ -127,86 +111,74 @@ def _credentials(request: web.Request, scheme: str) -> str:
     return credentials
 
 
-def check_order(body: dict[str, Any]) -> None:
-    """Refuse a create body with other than exactly the documented fields, which are all strings."""
-    _check_fields(body, "", ("job_id", "callback_url", "invitation_type", "applicant_details"))
-    person = body["applicant_details"]
-    if not isinstance(person, dict):
-        raise Refusal(422, "applicant_details: must be an object")
-    _check_fields(person, "applicant_details.", ("first_name", "last_name", "email"))
-    for part, name in (
-        (body, "job_id"),
-        (body, "callback_url"),
-        (body, "invitation_type"),
-        (person, "email"),
-    ):
-        _check_text(part, name)
-        if not part[name].strip():
-            raise Refusal(422, f"{name}: can't be blank")
-    _check_text(person, "first_name")
-    _check_text(person, "last_name")
-    if body["invitation_type"] not in INVITATION_TYPES:
-        raise Refusal(422, f"invitation_type: must be one of {', '.join(INVITATION_TYPES)}")
-    if not re.fullmatch(r"[^@\s]+@[^@\s]+", person["email"]):
-        raise Refusal(422, "applicant_details.email: is no e-mail address")
-    if not is_url(body["callback_url"]) or re.search(r"[\s#]", body["callback_url"]):
-        raise Refusal(422, "callback_url: must be an absolute http(s) URL")
+def check_fields(schema: Schema, body: dict[str, Any]) -> None:
+    """Refuse a body that is out of order."""
+    if errors := schema.validate(body):
+        raise Refusal(422, json.dumps(errors))
 
 
-def check_hire(body: dict[str, Any], form: str) -> None:
-    """Refuse a hire body out of order; an ``add_to_team`` that only this account does not take is
-    no violation.
-    """
-    _check_fields(body, "", ("add_to_team",), optional=("start_date",))
-    flag = body["add_to_team"]
-    if not isinstance(flag, bool) and flag not in ("true", "false"):
-        raise Refusal(422, 'add_to_team: must be "true" or "false"')
-    if form != "either" and isinstance(flag, bool) != (form == "boolean"):
-        raise Refusal(422, f"add_to_team: must be a {form}", violation=False)
-    if "start_date" in body and not _is_date(body["start_date"]):
-        raise Refusal(422, "start_date: must be YYYY-MM-DD")
+def must_be(what: str, fits: Callable[[Any], object]) -> Callable[[Any], None]:
+    """A validator of values of which *fits* is true, and does not raise ``ValueError``."""
+
+    def check(value: Any) -> None:
+        with suppress(ValueError):
+            if fits(value):
+                return
+        raise ValidationError(f"must be {what}")
+
+    return check
 
 
-def is_url(value: Any) -> bool:
-    """Whether it is an absolute http(s) URL."""
-    try:
-        parts = urlsplit(value) if isinstance(value, str) else None
-    except ValueError:
-        return False
-    return parts is not None and parts.scheme in ("http", "https") and bool(parts.hostname)
+def _is_url(value: str) -> bool:
+    parts = urlsplit(value)
+    return parts.scheme in ("http", "https") and bool(parts.hostname)
 
 
-def _check_fields(
-    body: dict[str, Any], prefix: str, required: tuple[str, ...], optional: tuple[str, ...] = ()
-) -> None:
-    if missing := [prefix + name for name in required if name not in body]:
-        raise Refusal(422, f"{', '.join(missing)}: can't be blank")
-    if unknown := sorted(prefix + name for name in body.keys() - {*required, *optional}):
-        raise Refusal(422, f"{', '.join(unknown)}: unknown field")
+def _is_flag(value: Any) -> bool:
+    return isinstance(value, bool) or value in ("true", "false")
 
 
-def _check_text(body: dict[str, Any], name: str) -> None:
-    if not isinstance(body[name], str):
-        raise Refusal(422, f"{name}: must be a string")
-    if any(0xD800 <= ord(letter) <= 0xDFFF for letter in body[name]):
-        raise Refusal(422, f"{name}: is not Unicode text")
+is_url = must_be("an absolute http(s) URL", _is_url)
+_is_unicode = must_be("Unicode text", lambda text: text.encode() or True)
 
 
-def _is_date(value: Any) -> bool:
-    if not isinstance(value, str) or not re.fullmatch(r"\d{4}-\d{2}-\d{2}", value):
-        return False
-    try:
-        date.fromisoformat(value)
-    except ValueError:
-        return False
-    return True
+def _text(*checks: Callable[[Any], Any]) -> fields.String:
+    return fields.String(required=True, validate=[_is_unicode, *checks])
 
 
-def _no_constant(name: str) -> None:
+# https://equalture-ats.readme.io/reference/introduction, sections 2 and 3
+_PERSON: dict[str, fields.Field[Any]] = {
+    "first_name": _text(),
+    "last_name": _text(),
+    "email": _text(validate.Regexp(r"[^@\s]+@[^@\s]+\Z")),
+}
+ORDER = Schema.from_dict(
+    {
+        "job_id": _text(validate.Regexp(r"\s*\S")),
+        "callback_url": _text(validate.Regexp(r"[^\s#]+\Z"), is_url),
+        "invitation_type": _text(validate.OneOf(INVITATION_TYPES)),
+        "applicant_details": fields.Nested(Schema.from_dict(_PERSON), required=True),
+    }
+)()
+"""The body of a create: exactly the documented fields."""
+HIRE = Schema.from_dict(
+    {
+        "add_to_team": fields.Raw(required=True, validate=must_be('"true" or "false"', _is_flag)),
+        "start_date": fields.String(
+            validate=[
+                validate.Regexp(r"\d{4}-\d\d-\d\d\Z"),
+                must_be("YYYY-MM-DD", date.fromisoformat),
+            ]
+        ),
+    }
+)()
+
+
+def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
 
 
-def _no_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) < len(pairs):
         raise ValueError("a key is given twice")

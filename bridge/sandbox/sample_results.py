@@ -5,107 +5,59 @@ https://equalture-ats.readme.io/reference/introduction, section 5b.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
 class SampleTrait:
-    """One trait: stable code, priority and range of the profile, a usual score, names and words of
-    the buckets by language.
-    """
+    """One trait: code, priority and range of the profile, a usual score, names and bucket words."""
 
     code: str
     priority: str
-    accepted: tuple[int, ...]
+    accepted: tuple[int, int]
+    """Lowest and highest score, of 1 to 5."""
     score: int
-    """1 to 5; within ``accepted``."""
     names: Mapping[str, str]
-    buckets: Mapping[str, tuple[str, ...]]
+    """By language, as the words of the five buckets are."""
+    buckets: Mapping[str, Sequence[str]]
 
 
-TRAITS = (
-    SampleTrait(
-        "problem_solving_style",
-        "medium",
-        (1, 2, 3),
-        2,
-        {"en": "Problem solving style", "de": "Problemlösestil"},
-        {
-            "en": ("Very methodical", "Methodical", "Balanced", "Intuitive", "Very intuitive"),
-            "de": ("Sehr methodisch", "Methodisch", "Ausgewogen", "Intuitiv", "Sehr intuitiv"),
-        },
-    ),
-    SampleTrait(
-        "cognitive_flexibility",
-        "high",
-        (4, 5),
-        5,
-        {"en": "Cognitive flexibility", "de": "Kognitive Flexibilität"},
-        {
-            "en": ("Very steady", "Steady", "Neutral", "Flexible", "Very flexible"),
-            "de": ("Sehr beständig", "Beständig", "Neutral", "Flexibel", "Sehr flexibel"),
-        },
-    ),
-    SampleTrait(
-        "risk_attitude",
-        "low",
-        (2, 3, 4),
-        3,
-        {"en": "Attitude to risk", "de": "Risikoverhalten"},
-        {
-            "en": ("Very cautious", "Cautious", "Weighing up", "Daring", "Very daring"),
-            "de": ("Sehr vorsichtig", "Vorsichtig", "Abwägend", "Wagemutig", "Sehr wagemutig"),
-        },
-    ),
-    SampleTrait(
-        "collaboration",
-        "medium",
-        (3, 4, 5),
-        4,
-        {"en": "Collaboration", "de": "Zusammenarbeit"},
-        {
-            "en": (
-                "Very independent",
-                "Independent",
-                "Either way",
-                "Team-minded",
-                "Very team-minded",
-            ),
-            "de": (
-                "Sehr eigenständig",
-                "Eigenständig",
-                "Beides",
-                "Teamorientiert",
-                "Sehr teamorientiert",
-            ),
-        },
-    ),
-    SampleTrait(
-        "focus",
-        "high",
-        (3, 4, 5),
-        4,
-        {"en": "Focus under pressure", "de": "Konzentration unter Druck"},
-        {
-            "en": ("Easily diverted", "Somewhat diverted", "Average", "Focused", "Very focused"),
-            "de": (
-                "Leicht abgelenkt",
-                "Etwas abgelenkt",
-                "Durchschnittlich",
-                "Konzentriert",
-                "Sehr konzentriert",
-            ),
-        },
-    ),
-)
+# Code, priority, lowest and highest accepted score, usual score; name and words by language.
+_TRAITS = """\
+problem_solving_style|medium|1|3|2
+Problem solving style|Very methodical|Methodical|Balanced|Intuitive|Very intuitive
+Problemlösestil|Sehr methodisch|Methodisch|Ausgewogen|Intuitiv|Sehr intuitiv
+cognitive_flexibility|high|4|5|5
+Cognitive flexibility|Very steady|Steady|Neutral|Flexible|Very flexible
+Kognitive Flexibilität|Sehr beständig|Beständig|Neutral|Flexibel|Sehr flexibel
+risk_attitude|low|2|4|3
+Attitude to risk|Very cautious|Cautious|Weighing up|Daring|Very daring
+Risikoverhalten|Sehr vorsichtig|Vorsichtig|Abwägend|Wagemutig|Sehr wagemutig
+collaboration|medium|3|5|4
+Collaboration|Very independent|Independent|Either way|Team-minded|Very team-minded
+Zusammenarbeit|Sehr eigenständig|Eigenständig|Beides|Teamorientiert|Sehr teamorientiert
+focus|high|3|5|4
+Focus under pressure|Easily diverted|Somewhat diverted|Average|Focused|Very focused
+Konzentration unter Druck|Leicht abgelenkt|Etwas abgelenkt|Mittel|Konzentriert|Sehr konzentriert
+"""
+
+
+def _read(head: str, *by_language: str) -> SampleTrait:
+    code, priority, low, high, score = head.split("|")
+    names, buckets = {}, {}
+    for language, words in zip(("en", "de"), by_language, strict=True):
+        names[language], *buckets[language] = words.split("|")
+    return SampleTrait(code, priority, (int(low), int(high)), int(score), names, buckets)
+
+
+_LINES = iter(_TRAITS.splitlines())
+TRAITS = tuple(_read(*lines) for lines in zip(_LINES, _LINES, _LINES, strict=True))
 
 
 def scores_for(fit: str | None, given: Mapping[str, int] | None) -> dict[str, int]:
-    """Trait code -> bucket 1..5: the usual scores (mirrored for a low fit), with the *given* ones
-    on top.
-    """
+    """Trait code -> bucket 1..5: the usual ones (mirrored for a low fit), unless *given*."""
     scores = {trait.code: 6 - trait.score if fit == "low" else trait.score for trait in TRAITS}
     for code, bucket in (given or {}).items():
         if code not in scores:
@@ -127,12 +79,16 @@ def result(
 ) -> dict[str, Any]:
     """A result body. *summary* and *details*: the languages of ``scores`` and ``detailed_scores``.
 
-    Without *profile* there is no ``fit`` and ``competency_profile`` is null, as for a job that has
-    none.
+    Without *profile* there is no ``fit`` and ``competency_profile`` is null.
     """
 
     def describe(trait: SampleTrait, language: str) -> str:
         return f"({scores[trait.code]}) {trait.buckets[language][scores[trait.code] - 1]}"
+
+    def competency_profile(trait: SampleTrait) -> dict[str, Any] | None:
+        low, high = trait.accepted
+        accepted = list(range(low, high + 1))
+        return {"priority": trait.priority, "range": accepted} if profile else None
 
     return {
         "results_url": results_url,
@@ -143,9 +99,7 @@ def result(
                 "trait_name": trait.names[details],
                 "trait_bucket_score": scores[trait.code],
                 "trait_bucket_description": describe(trait, details),
-                "competency_profile": {"priority": trait.priority, "range": list(trait.accepted)}
-                if profile
-                else None,
+                "competency_profile": competency_profile(trait),
             }
             for trait in TRAITS
         ],

@@ -5,31 +5,22 @@ https://dev.softgarden.de/assessment-api/
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 from uuid import uuid4
 
-from bridge.sandbox.ledger import put_bounded
+from marshmallow import INCLUDE, Schema, fields, validate
+
 from bridge.sandbox.recording_client import BridgeReply
-from bridge.sandbox.request_checks import is_url
+from bridge.sandbox.request_checks import is_url, must_be
 
 if TYPE_CHECKING:
     from bridge.sandbox.softgarden_fake import SoftgardenSandbox
 
-_NEEDED_TIMES = {"PENDING": None, "COMPLETED": "completionTime", "EXPIRED": "expirationTime"}
-
-
-@dataclass(frozen=True, slots=True)
-class Paths:
-    """Where the bridge's four endpoints are, below its base URL."""
-
-    tests: str = "/softgarden/tests"
-    invite: str = "/softgarden/invitations"
-    results: str = "/softgarden/results"
-    delete: str = "/softgarden/invitations"
+_TESTS, _INVITATIONS = "/softgarden/tests", "/softgarden/invitations"
+_RESULTS = "/softgarden/results"
 
 
 class SoftgardenClient:
@@ -41,17 +32,16 @@ class SoftgardenClient:
     """
 
     def __init__(
-        self, sandbox: SoftgardenSandbox, bridge_url: str, token: str, customer: str, paths: Paths
+        self, sandbox: SoftgardenSandbox, bridge_url: str, token: str, customer: str
     ) -> None:
         self.bridge_url = bridge_url.rstrip("/")
         self.token = token
         self.customer = customer
-        self.paths = paths
         self._sandbox = sandbox
 
     async def list_tests(self) -> BridgeReply:
         """The tests on offer; their shape is not documented, so it is not judged."""
-        return await self._ask("tests", "GET", self.paths.tests)
+        return await self._ask("tests", "GET", _TESTS)
 
     async def invite(
         self,
@@ -63,9 +53,7 @@ class SoftgardenClient:
         email: str = "ada.muster@example.org",
         callback: str | None = None,
     ) -> BridgeReply:
-        """Invite a candidate; without *candidate_id* a new application each time, without
-        *callback* the customer's URL.
-        """
+        """Invite a candidate; by default a new application, and the customer's callback URL."""
         body = {
             "testId": test_id,
             "candidate": {
@@ -74,28 +62,25 @@ class SoftgardenClient:
                 "lastName": last_name,
                 "email": email,
             },
-            "callback": callback
-            or self._sandbox.callback_url(None if self.customer == "default" else self.customer),
+            "callback": callback or self._sandbox.callback_url(self.customer),
         }
-        reply = await self._ask("invite", "POST", self.paths.invite, body=body, judge=_judge_invite)
+        reply = await self._ask(
+            "invite", "POST", _INVITATIONS, body=body, judge=partial(_judge, _INVITED)
+        )
         if 200 <= reply.status < 300 and isinstance(reply.json, dict):
-            invitation_id = reply.json.get("invitationId")
-            if isinstance(invitation_id, str):
-                put_bounded(self._sandbox.invited, invitation_id, self.customer)
+            self._sandbox.invited[str(reply.json.get("invitationId"))] = self.customer
         return reply
 
     async def read_results(self, invitation_id: str) -> BridgeReply:
         """The state and the result of an invitation; kept in the sandbox's ``results``."""
-        reply = await self._ask(
-            "results", "GET", self.paths.results, invitation_id=invitation_id, judge=_judge_results
-        )
-        put_bounded(self._sandbox.results, invitation_id, reply)
+        reply = await self._ask("results", "GET", _RESULTS, invitation_id, judge=_judge_results)
+        self._sandbox.results[invitation_id] = reply
         return reply
 
     async def delete(self, invitation_id: str) -> BridgeReply:
         """Delete the candidate's data."""
         return await self._ask(
-            "delete", "DELETE", self.paths.delete, invitation_id=invitation_id, judge=_judge_delete
+            "delete", "DELETE", _INVITATIONS, invitation_id, judge=_judge_deletion
         )
 
     async def _ask(
@@ -103,7 +88,6 @@ class SoftgardenClient:
         operation: str,
         method: str,
         path: str,
-        *,
         invitation_id: str | None = None,
         **options: Any,
     ) -> BridgeReply:
@@ -120,61 +104,51 @@ class SoftgardenClient:
 
 
 # https://dev.softgarden.de/assessment-api/: what a successful answer has to hold
+_URL = fields.String(validate=is_url)
+_TIME = fields.String(
+    validate=[
+        validate.Regexp(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z\Z"),
+        must_be("a time in ISO 8601", datetime.fromisoformat),
+    ]
+)
+_NUMBER = fields.Raw(validate=must_be("a number", lambda value: type(value) in (int, float)))
+_INVITED = {
+    "invitationId": fields.String(required=True, validate=validate.Length(min=1)),
+    "testUrl": fields.String(required=True, validate=is_url),
+    "duration": _NUMBER,
+    "deadline": _TIME,
+}
+_RESULT: dict[str, fields.Field[Any]] = {
+    "resultUrl": fields.String(required=True, validate=is_url),
+    "reportUrl": _URL,
+    "shareUrl": _URL,
+    "score": fields.String(),
+}
+_STATUS = fields.String(required=True, validate=validate.OneOf(["PENDING", "COMPLETED", "EXPIRED"]))
+_STATE = {
+    "status": _STATUS,
+    "completionTime": _TIME,
+    "expirationTime": _TIME,
+    "result": fields.Nested(Schema.from_dict(_RESULT), required=True, unknown=INCLUDE),
+}
 
 
-def _judge_invite(reply: BridgeReply) -> str | None:
+def _judge(shape: dict[str, fields.Field[Any]], reply: BridgeReply) -> str | None:
     if not 200 <= reply.status < 300:
         return None
-    body = reply.json
-    if not isinstance(body, dict):
-        return "is not a JSON object"
-    if not isinstance(body.get("invitationId"), str) or not body["invitationId"]:
-        return "invitationId is missing"
-    if not is_url(body.get("testUrl")):
-        return "testUrl is missing or no URL"
-    duration = body.get("duration", 0)
-    if isinstance(duration, bool) or not isinstance(duration, int | float):
-        return "duration is not a number"
-    return _judge_times(body, "deadline")
+    errors = Schema.from_dict(shape)(unknown=INCLUDE).validate(reply.json)
+    return str(errors) if errors else None
 
 
 def _judge_results(reply: BridgeReply) -> str | None:
-    if not 200 <= reply.status < 300:
-        return None
-    body = reply.json
-    if not isinstance(body, dict) or body.get("status") not in _NEEDED_TIMES:
-        return f"status is not one of {', '.join(_NEEDED_TIMES)}"
-    needed = _NEEDED_TIMES[body["status"]]
-    if needed is not None and needed not in body:
-        return f"{needed} is missing beside {body['status']}"
-    result = body.get("result")
-    if not isinstance(result, dict) or not is_url(result.get("resultUrl")):
-        return "result.resultUrl is missing or no URL"
-    for name in ("reportUrl", "shareUrl"):
-        if name in result and not is_url(result[name]):
-            return f"result.{name} is no URL"
-    if not isinstance(result.get("score", ""), str):
-        return "result.score is not a string"
-    return _judge_times(body, "completionTime", "expirationTime")
+    if (problem := _judge(_STATE, reply)) or reply.status != 200:
+        return problem
+    needed = {"COMPLETED": "completionTime", "EXPIRED": "expirationTime"}
+    name = needed.get(reply.json["status"], "status")
+    return None if name in reply.json else f"{name} is missing"
 
 
-def _judge_delete(reply: BridgeReply) -> str | None:
+def _judge_deletion(reply: BridgeReply) -> str | None:
     # The page lists 200, 204, 400 and 401; a 404 is what frameworks give by themselves.
-    return (
-        f"{reply.status} is not documented for a deletion"
-        if reply.status in (202, 404, 410)
-        else None
-    )
-
-
-def _judge_times(body: dict[str, Any], *names: str) -> str | None:
-    for name in names:
-        value = body.get(name, "2000-01-01T00:00:00Z")
-        try:
-            good = bool(re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", value))
-            datetime.fromisoformat(value)
-        except (TypeError, ValueError):
-            good = False
-        if not good:
-            return f"{name} is not ISO-8601 in UTC"
-    return None
+    undocumented = reply.status in (202, 404, 410)
+    return f"{reply.status} is not documented for a deletion" if undocumented else None

@@ -37,6 +37,7 @@ from aiohttp import web
 
 from bridge.sandbox.admin_routes import ADMIN
 from bridge.sandbox.fake_vendor import ENTRY, FakeVendor, Options, Route
+from bridge.sandbox.ledger import BoundedDict
 from bridge.sandbox.recording_client import BridgeReply
 from bridge.sandbox.request_checks import (
     Refusal,
@@ -45,7 +46,7 @@ from bridge.sandbox.request_checks import (
     json_response,
     unauthorized,
 )
-from bridge.sandbox.softgarden_client import Paths, SoftgardenClient
+from bridge.sandbox.softgarden_client import SoftgardenClient
 
 NOTIFY_PATH = "/api/rest/v3/frontend/assessmentProvider/invitationRequiresUpdate"
 DEFAULT = "default"
@@ -78,9 +79,9 @@ class SoftgardenSandbox(FakeVendor):
         self.read_results = read_results
         self.check_invitations = check_invitations
         self.clients: dict[str, SoftgardenClient] = {}
-        self.results: dict[str, BridgeReply] = {}
+        self.results = BoundedDict[BridgeReply]()
         """Invitation id -> the result as it was last read."""
-        self.invited: dict[str, str] = {}
+        self.invited = BoundedDict[str]()
         """Invitation id -> customer."""
         self._client_ids: dict[str, str] = {}
         self._reading: set[asyncio.Task[BridgeReply]] = set()
@@ -89,23 +90,15 @@ class SoftgardenSandbox(FakeVendor):
         """Give a customer a client id of its own; its notifications must carry that one."""
         self._client_ids[customer] = client_id
 
-    def callback_url(self, customer: str | None = None) -> str:
+    def callback_url(self, customer: str = DEFAULT) -> str:
         """The ``callback`` of an invite: one for all, or one for this customer."""
-        prefix = "" if customer is None else "/" + quote(customer, safe="")
+        prefix = "" if customer == DEFAULT else "/" + quote(customer, safe="")
         return self.base_url + prefix + NOTIFY_PATH
 
-    def connect(
-        self, bridge_url: str, token: str, *, customer: str = DEFAULT, paths: Paths | None = None
-    ) -> SoftgardenClient:
-        """Let this customer use a bridge with this Bearer token; the client stands in ``clients``,
-        too.
-
-        Its invites carry ``callback_url(customer)``; for the customer "default" the one without a
-        prefix.
-        """
-        client = self.clients[customer] = SoftgardenClient(
-            self, bridge_url, token, customer, paths or Paths()
-        )
+    def connect(self, bridge_url: str, token: str, *, customer: str = DEFAULT) -> SoftgardenClient:
+        """Let this customer use a bridge with this Bearer token; the client is in ``clients``."""
+        client = SoftgardenClient(self, bridge_url, token, customer)
+        self.clients[customer] = client
         return client
 
     async def close(self) -> None:
@@ -114,8 +107,6 @@ class SoftgardenSandbox(FakeVendor):
             task.cancel()
         await asyncio.gather(*self._reading, return_exceptions=True)
         await super().close()
-
-    # HTTP
 
     def routes(self) -> Iterable[Route]:
         """The notification, with and without a customer, and with anything behind it."""
@@ -133,16 +124,18 @@ class SoftgardenSandbox(FakeVendor):
         """Take a notification."""
         entry = request[ENTRY]
         customer = entry.account = entry.account or DEFAULT
-        if isinstance(entry.request_json, dict) and isinstance(
-            entry.request_json.get("invitationId"), str
-        ):
-            entry.invitation_id = entry.request_json["invitationId"]
+        match entry.request_json:
+            case {"invitationId": str(named)}:
+                entry.invitation_id = named
         user, password = basic_auth(request)
         if password:
             raise unauthorized("Basic", "a public client has an empty password")
         if not hmac.compare_digest(user.encode(), self._client_id(customer).encode()):
             raise unauthorized("Basic", "wrong client id")
-        invitation_id = _invitation_id(await json_object(request))
+        body = await json_object(request)
+        invitation_id = body.get("invitationId")
+        if len(body) > 1 or not isinstance(invitation_id, str) or not invitation_id:
+            raise Refusal(400, "the body is the invitation id, and nothing else")
         if self.check_invitations and self.invited.get(invitation_id) != customer:
             raise Refusal(401, "wrong credentials for invitation id")
         client = self.clients.get(customer)
@@ -159,11 +152,11 @@ class SoftgardenSandbox(FakeVendor):
 
     def admin_routes(self) -> Iterable[web.RouteDef]:
         """The second table of the module."""
-        one = f"{ADMIN}customers/{{name}}"
+        customer = f"{ADMIN}customers/{{name}}"
         return (
             web.get(f"{ADMIN}customers", self._list_customers),
-            web.post(f"{one}/{{call:tests|invite}}", self._ask),
-            web.post(f"{one}/{{call:results|delete}}/{{invitation_id}}", self._ask),
+            web.post(f"{customer}/{{call:tests|invite}}", self._ask),
+            web.post(f"{customer}/{{call:results|delete}}/{{invitation_id}}", self._ask),
         )
 
     async def _list_customers(self, request: web.Request) -> web.Response:
@@ -171,7 +164,7 @@ class SoftgardenSandbox(FakeVendor):
             {
                 "customer": name,
                 "client_id": self._client_id(name),
-                "callback": self.callback_url(None if name == DEFAULT else name),
+                "callback": self.callback_url(name),
                 "connected": name in self.clients,
             }
             for name in sorted({DEFAULT, *self.clients, *self._client_ids})
@@ -190,12 +183,3 @@ class SoftgardenSandbox(FakeVendor):
             case _:
                 reply = await client.delete(request.match_info["invitation_id"])
         return json_response(asdict(reply) | {"headers": dict(reply.headers)})
-
-
-def _invitation_id(body: dict[str, Any]) -> str:
-    invitation_id = body.get("invitationId")
-    if not isinstance(invitation_id, str) or not invitation_id:
-        raise Refusal(400, "invitation id is missing")
-    if len(body) > 1:
-        raise Refusal(400, f"unknown field {', '.join(sorted(body.keys() - {'invitationId'}))}")
-    return invitation_id
