@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """The person, as softgarden names her. Passed through, never stored, never logged."""
+    """The person, as the ATS names them. Passed through, never stored, never logged."""
 
     id: str
     first_name: str = field(repr=False)
@@ -17,7 +17,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """softgarden's request to invite, before anything exists."""
+    """The ATS' request to invite, before anything exists."""
 
     test_id: str
     candidate: Candidate
@@ -26,7 +26,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Something the provider can assess for (Equalture: job)."""
+    """Something the provider can assess for."""
 
     id: str
     name: str
@@ -34,7 +34,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """Something HR can choose in softgarden; *duration* in minutes."""
+    """Something HR can choose in the ATS; *duration* in minutes."""
 
     __test__ = False  # keeps pytest from collecting it
 
@@ -56,7 +56,7 @@ class NewApplication:
 
 @dataclass(frozen=True, slots=True)
 class CreatedApplication:
-    """The provider's answer to a draft; *assessment_url* is None where it broke the contract and
+    """The provider's answer to a new application; *assessment_url* is None where it broke the contract and
     sent no link.
     """
 

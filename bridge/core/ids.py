@@ -29,7 +29,7 @@ def order_key(customer: str, application_id: str, test_id: str) -> str:
     return hashlib.sha256(f"{customer}\0{application_id}\0{test_id}".encode()).hexdigest()[:40]
 
 
-def invitation_id(partition: int, random: str) -> str:
+def new_invitation_id(partition: int, random: str) -> str:
     """Compose an id from a partition and at least 24 random characters, of which letters and digits
     are used.
     """
@@ -40,9 +40,9 @@ def invitation_id(partition: int, random: str) -> str:
     return f"iv_{partition:x}{tail}"
 
 
-def partition_in(an_id: str) -> int | None:
+def partition_in(invitation_id: str) -> int | None:
     """Read the partition off an invitation id; None: this is not one."""
-    match = _INVITATION_ID.fullmatch(an_id)
+    match = _INVITATION_ID.fullmatch(invitation_id)
     return int(match[1], 16) if match else None
 
 
@@ -51,30 +51,34 @@ def digest(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def same(one: str, other: str) -> bool:
+def equal_digests(one: str, other: str) -> bool:
     """Compare two digests in constant time."""
     return hmac.compare_digest(
         one.encode("utf-8", "surrogatepass"), other.encode("utf-8", "surrogatepass")
     )
 
 
-def sign_link(keys: Sequence[bytes], purpose: str, an_id: str) -> str:
+def sign_link(keys: Sequence[bytes], purpose: str, invitation_id: str) -> str:
     """The token of a link for one *purpose* and one invitation, signed with the newest key: the
     same on every call.
     """
-    return f"{an_id}.{_mac(keys[0], purpose, an_id)}"
+    return f"{invitation_id}.{_mac(keys[0], purpose, invitation_id)}"
 
 
 def verify_link(keys: Sequence[bytes], purpose: str, token: str) -> str | None:
     """The invitation id of a link token signed with any key that is still listed; None for
     everything else.
     """
-    an_id, _, mac = token.partition(".")
-    if partition_in(an_id) is None:
+    invitation_id, _, mac = token.partition(".")
+    if partition_in(invitation_id) is None:
         return None
-    return an_id if any(same(mac, _mac(key, purpose, an_id)) for key in keys) else None
+    return (
+        invitation_id
+        if any(equal_digests(mac, _mac(key, purpose, invitation_id)) for key in keys)
+        else None
+    )
 
 
-def _mac(key: bytes, purpose: str, an_id: str) -> str:
-    raw = hmac.digest(key, f"{purpose}\0{an_id}".encode(), "sha256")[:_MAC_BYTES]
+def _mac(key: bytes, purpose: str, invitation_id: str) -> str:
+    raw = hmac.digest(key, f"{purpose}\0{invitation_id}".encode(), "sha256")[:_MAC_BYTES]
     return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()

@@ -11,7 +11,7 @@ from bridge.core.queueing import CancelTask, ScheduleTask
 
 
 class State(enum.StrEnum):
-    """Where an invitation stands; see ``core.lifecycle`` for the moves."""
+    """Where an invitation stands; ``.github/STATES.md`` draws all transitions."""
 
     CREATING = "creating"
     """Claimed; the call to the provider is under way."""
@@ -22,13 +22,13 @@ class State(enum.StrEnum):
     COMPLETED = "completed"
     EXPIRED = "expired"
     FAILED = "failed"
-    """The create was surely not done; softgarden was told so and never got this id."""
+    """No application was made; the ATS got an error and never this id."""
     ERASED = "erased"
     """A tombstone: no personal data; reference ids only until the provider has confirmed."""
 
 
 OPEN = frozenset({State.CREATING, State.UNCERTAIN, State.INVITED, State.STARTED})
-"""softgarden sees PENDING; the order is taken."""
+"""The ATS sees PENDING; the order is taken."""
 
 
 class CreateOutcome(enum.StrEnum):
@@ -38,9 +38,11 @@ class CreateOutcome(enum.StrEnum):
     CREATED = "created"
     UNKNOWN = "unknown"
     FAILED = "failed"
-    """Surely not done."""
+    """No application was made."""
     ORPHAN = "orphan"
-    """Done after all, when softgarden already had another attempt's link: to be anonymised."""
+    """An application was made after all, when the ATS had another attempt's link already: it is to be
+    anonymised.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ class Invitation:
     order_key: str = ""
     """Digest of customer, application and test: the idempotency key. Empty in a tombstone."""
     application_id: str = ""
-    """softgarden's public id of the application. Empty in a tombstone."""
+    """The ATS' public id of the application. Empty in a tombstone."""
     test_id: str = ""
     test_name: str = ""
     duration: int | None = None
@@ -95,11 +97,11 @@ class Invitation:
     confirmed: bool = False
     """The result was read from the provider with our own token."""
     live_attempt: int = 0
-    """The attempt whose link softgarden gets; 0: none yet."""
+    """The attempt whose link the ATS gets; 0: none yet."""
     issued: bool = False
-    """softgarden was given the id.
+    """The ATS was given the id.
 
-    Only then is it notified: of an id that it never got it can make nothing.
+    Only then is it notified: an id that it never got says nothing to it.
     """
     replaces: str | None = None
     """The earlier invitation of the same order, where there was one."""
@@ -109,7 +111,7 @@ class Invitation:
 
 
 class OrderChange(enum.StrEnum):
-    """What a step does with the claim on its order."""
+    """What a transition does with the claim on its order."""
 
     KEEP = "keep"
     CLAIM = "claim"
@@ -118,7 +120,7 @@ class OrderChange(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Transition:
-    """One move: the new record and the debts that come with it, committed together or not at all."""
+    """The new record and the changes to its tasks, committed together or not at all."""
 
     invitation: Invitation
     tasks: tuple[ScheduleTask | CancelTask, ...] = ()

@@ -13,12 +13,12 @@ LOG_LINES: Final = 20
 
 
 class TaskKind(enum.StrEnum):
-    """What the bridge can owe the world."""
+    """The kinds of work that are queued, so that they survive a crash."""
 
     CHECK = "check"
-    """Ask the provider for the truth."""
+    """Ask the provider how far the application is."""
     NOTIFY = "notify"
-    """Tell softgarden that something changed."""
+    """Notify the ATS that something changed."""
     ANONYMISE = "anonymise"
     """Have the provider anonymise what was deleted."""
 
@@ -144,7 +144,7 @@ class Lease:
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """The debt is paid."""
+    """The task is finished."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +193,7 @@ class DeadLetter:
 
     @property
     def expires(self) -> bool:
-        """Whether it goes when records do: what is owed to a deleted candidate does not."""
+        """Whether it goes when records do; an anonymisation that was asked for is never forgotten."""
         return self.kind is not TaskKind.ANONYMISE
 
 
@@ -236,7 +236,7 @@ class ReconciliationReport:
 
 @dataclass(frozen=True, slots=True)
 class NotificationResponse:
-    """How softgarden answered a notification."""
+    """How the ATS answered a notification."""
 
     status: int
     retry_after_s: float | None = None

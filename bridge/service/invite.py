@@ -112,7 +112,7 @@ class Invite:
             match = orders.match_order(known, policy, now)
             if known is None or match is OrderMatch.NEW:
                 step = orders.open_invitation(
-                    invitation_id=ids.invitation_id(partition, self._new_secret()),
+                    invitation_id=ids.new_invitation_id(partition, self._new_secret()),
                     customer=customer.key,
                     order_key=key,
                     application_id=order.candidate.id,

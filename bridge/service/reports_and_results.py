@@ -108,7 +108,7 @@ class ReportsAndResults:
         invitation = await self._records.store.load(invitation_id)
         given = ids.digest(secret)
         attempts = invitation.attempts if invitation is not None else ()
-        mine = [attempt for attempt in attempts if ids.same(attempt.secret_digest, given)]
+        mine = [attempt for attempt in attempts if ids.equal_digests(attempt.secret_digest, given)]
         customer = (
             self._customers().find(invitation.customer) if invitation is not None and mine else None
         )

@@ -79,7 +79,7 @@ def is_open(number: int) -> Transition:
     customer = f"customer-{number // ids.PARTITIONS % CUSTOMERS}"
     at = NOW if number < DUE else NOW + timedelta(minutes=1, milliseconds=number)
     invitation = Invitation(
-        id=ids.invitation_id(partition, f"{number:024d}"),
+        id=ids.new_invitation_id(partition, f"{number:024d}"),
         customer=customer,
         order_key=ids.order_key(customer, str(number), "engineer"),
         application_id="3d0a7d5e-0a3b-4b3e-8f0e-6a2a9b1c7d10",

@@ -148,7 +148,7 @@ class Content:
     ) -> Invitation:
         self._count += 1
         step = orders.open_invitation(
-            invitation_id=ids.invitation_id(self._count % 16, f"{os.urandom(16).hex()}"),
+            invitation_id=ids.new_invitation_id(self._count % 16, f"{os.urandom(16).hex()}"),
             customer=customer,
             order_key=f"order-{self._count}",
             application_id="application-1",

@@ -39,19 +39,19 @@ def test_order_key_says_nothing() -> None:
 @pytest.mark.parametrize("partition", range(16))
 def test_partition_can_be_read_off_an_id(partition: int) -> None:
     """An id carries its partition."""
-    assert partition == ids.partition_in(ids.invitation_id(partition, "x" * 24))
+    assert partition == ids.partition_in(ids.new_invitation_id(partition, "x" * 24))
 
 
 def test_invitation_id_uses_letters_and_digits_only() -> None:
     """Characters that are awkward in URLs are left out of the randomness."""
-    assert "iv_f" + "ab" * 12 == ids.invitation_id(15, "a-b_" * 20)
+    assert "iv_f" + "ab" * 12 == ids.new_invitation_id(15, "a-b_" * 20)
 
 
 @pytest.mark.parametrize("random", ["", "a" * 23, "-" * 100])
 def test_too_little_randomness_is_refused(random: str) -> None:
     """An id that could be guessed is never made."""
     with pytest.raises(ValueError, match="randomness"):
-        ids.invitation_id(0, random)
+        ids.new_invitation_id(0, random)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_digest_takes_any_text() -> None:
 )
 def test_same(one: str, other: str, expected: bool) -> None:
     """Digests are compared in constant time, and any text may be compared."""
-    assert expected is ids.same(one, other)
+    assert expected is ids.equal_digests(one, other)
 
 
 def test_link_is_the_same_every_time() -> None:

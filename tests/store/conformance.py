@@ -79,7 +79,7 @@ def invitation(partition: int = 7, customer: str = "acme", **fields: object) -> 
     """A new record in this partition, of an order of its own."""
     number = next(_numbers)
     first = Invitation(
-        id=ids.invitation_id(partition, secrets.token_hex(12)),
+        id=ids.new_invitation_id(partition, secrets.token_hex(12)),
         customer=customer,
         order_key=ids.order_key(customer, str(number), "t1"),
         application_id=str(number),

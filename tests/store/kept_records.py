@@ -58,7 +58,7 @@ def _record(partition: int, name: str, state: State, **fields: object) -> Invita
     }
     if state not in (State.CREATING, State.UNCERTAIN, State.FAILED, State.ERASED):
         plain |= invited
-    an_id = ids.invitation_id(partition, name.replace("_", "") + "x" * 24)
+    an_id = ids.new_invitation_id(partition, name.replace("_", "") + "x" * 24)
     return Invitation(id=an_id, state=state, **{**plain, **fields})  # type: ignore[arg-type]
 
 
@@ -98,7 +98,7 @@ RECORDS: dict[str, Invitation] = {
         completed_at=NOW + MINUTE,
         result=RESULT,
         confirmed=True,
-        replaces=ids.invitation_id(6, "failed" + "x" * 24),
+        replaces=ids.new_invitation_id(6, "failed" + "x" * 24),
     ),
     "unconfirmed": _record(
         7,
