@@ -44,7 +44,7 @@ class SentTracker:
     """Pass one per request as ``trace_request_ctx=`` to learn whether the request may have left.
 
     *may_have_left* is False from the start of the request until a connection is there: in between,
-    surely nothing was sent. It stays True (not known) where the session is not one of this
+    certainly nothing was sent. It stays True (not known) where the session is not one of this
     module's.
     """
 

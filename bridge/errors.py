@@ -22,16 +22,16 @@
     |  |- Overloaded                503, come back shortly
     |  '- Busy                      503, come back shortly
     |- UpstreamError                a vendor
-    |  |- Refused                   our request or our credentials; surely not done; do not repeat
-    |  |- Unavailable               surely not done; repeat later
+    |  |- Refused                   our request or our credentials; not done; do not repeat
+    |  |- Unavailable               not done; repeat later
     |  |  '- NotTried               no call was made, so this is no attempt
     |  |     |- CircuitOpen         the vendor has been silent for a while
     |  |     '- Queued              our own calls took all turns
-    |  |- OutcomeUnknown            sent, no usable answer: perhaps done; never repeat a create by itself
+    |  |- OutcomeUnknown            sent, no usable answer: perhaps done; never repeat a create
     |  '- ContractBroken            answered, but not in a shape that the vendor documents
-    |- CustomerSetAside             the administrator; the customer's file cannot be used, its callers come back later
+    |- CustomerSetAside             the administrator; the customer's file cannot be used
     |- NoData                       the operator; a command where no daemon keeps its data
-    |- NotConfirmed                 we owe a vendor something and go on by ourselves; 502 meanwhile
+    |- NotConfirmed                 a vendor has not confirmed; the bridge goes on; 502 meanwhile
     |- StoreUnavailable             Redis; nothing was accepted
     '- RecordUnreadable             the administrator; the record is left untouched meanwhile
        |- RecordDamaged             it makes no sense; a hand in Redis, a bad disk, a bad restore
@@ -255,13 +255,13 @@ class UpstreamError(BridgeError):
 
 
 class Refused(UpstreamError):
-    """The vendor understood and said no: surely not done, and repeating will not help."""
+    """The vendor understood and said no: not done, and repeating will not help."""
 
     code = "upstream_refused"
 
 
 class Unavailable(UpstreamError):
-    """The vendor could not be asked, or said "not now": surely not done."""
+    """The vendor could not be asked, or said "not now": not done."""
 
     code = "upstream_unavailable"
 

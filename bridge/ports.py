@@ -75,7 +75,7 @@ class AssessmentProvider(Protocol):
     ) -> CreatedApplication:
         """Make an application.
 
-        Never repeated after ``OutcomeUnknown``; ``Refused`` and ``Unavailable``: surely not made.
+        Never repeated after ``OutcomeUnknown``; ``Refused`` and ``Unavailable``: not made.
         """
 
     async def get_progress(self, customer: Customer, reference_id: str) -> Progress:

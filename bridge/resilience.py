@@ -24,7 +24,7 @@ THRESHOLD = 5
 FIRST_PAUSE = timedelta(seconds=1)
 LONGEST_PAUSE = timedelta(seconds=30)
 QUEUE_TIMEOUT = timedelta(seconds=3)
-"""How long a call waits for its turn; then it surely was not made."""
+"""How long a call waits for its turn; then it was not made."""
 FORGOTTEN_AFTER = timedelta(hours=1)
 """A dead target that nobody calls any more is forgotten: perhaps its customer was removed."""
 
@@ -138,7 +138,7 @@ class CircuitBreaker:
 
 
 class Bulkhead:
-    """Lets at most the pool's size of calls to a target be under way; others wait for their turn."""
+    """Lets no more calls to a target be under way than its pool has; others wait for their turn."""
 
     def __init__(self, target: Target) -> None:
         self._target = target

@@ -69,7 +69,7 @@ class Redactor:
 
     def __init__(self, words: Iterable[str] = (), phrases: Iterable[str] = ()) -> None:
         self._known = _KNOWN.union(words)
-        # A phrase, a word, or signs that may be part of a name: only those of ASCII are surely not.
+        # A phrase, a word, or signs that may be part of a name: those of ASCII never are.
         whole = rf"(?<![^\W_])(?:{'|'.join(phrases) or '(?!)'})(?![^\W_])"
         self._part = re.compile(rf"(?P<phrase>{whole})|[^\W_]+|[^\x00-\x7f]+", re.IGNORECASE)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from datetime import UTC, datetime
 from typing import TypeVar
 
 import aiohttp
@@ -26,7 +25,7 @@ from bridge.equalture.protocol import Call, Reply
 from bridge.equalture.settings import EqualtureAccess
 from bridge.equalture.tokens import AccessTokens
 from bridge.errors import ContractBroken, Unavailable
-from bridge.ports import Clock, Monotonic
+from bridge.ports import Monotonic
 from bridge.resilience import ALL, Pool, Resilience
 
 LINKS = Pool("links", 16)
@@ -36,11 +35,6 @@ inviting.
 
 _log = structlog.get_logger()
 _T = TypeVar("_T")
-
-
-def utc_now() -> datetime:
-    """The system's clock."""
-    return datetime.now(UTC)
 
 
 class EqualtureClient:
@@ -55,14 +49,9 @@ class EqualtureClient:
     title = "Equalture"
 
     def __init__(
-        self,
-        session: aiohttp.ClientSession,
-        *,
-        clock: Clock = utc_now,
-        monotonic: Monotonic = time.monotonic,
+        self, session: aiohttp.ClientSession, *, monotonic: Monotonic = time.monotonic
     ) -> None:
         self._session = session
-        self._clock = clock
         self._monotonic = monotonic
         self._tokens = AccessTokens(self._fetch_token, monotonic=monotonic)
         self._resilience = Resilience(protocol.VENDOR, monotonic)
@@ -76,7 +65,7 @@ class EqualtureClient:
     ) -> CreatedApplication:
         """Make an application.
 
-        Raises ``Refused``, ``Unavailable`` (both: surely not made) or ``OutcomeUnknown``.
+        Raises ``Refused``, ``Unavailable`` (both: not made) or ``OutcomeUnknown``.
         """
         return await self._perform(customer, protocol.create(draft))
 
@@ -132,7 +121,7 @@ class EqualtureClient:
                 return await self._tokens.get(customer)
         except TimeoutError as error:
             detail = f"no answer ({in_words(error)})"
-            raise protocol.no_answer(call, surely_not_sent=True, detail=detail) from error
+            raise protocol.no_answer(call, not_sent=True, detail=detail) from error
         except ContractBroken as error:
             if call.idempotent:
                 raise
@@ -155,7 +144,7 @@ class EqualtureClient:
         self, customer: Customer, call: Call[_T], deadline: float, token: str = ""
     ) -> Reply:
         """One request; any status is a reply, none at all an ``UpstreamError``."""
-        exchange, began = Exchange(call, self._clock), self._monotonic()
+        exchange, began = Exchange(call), self._monotonic()
         failed = "cancelled"
         try:
             async with asyncio.timeout_at(deadline):

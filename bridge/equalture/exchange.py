@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import TypeVar
 
 import aiohttp
@@ -13,7 +14,6 @@ from bridge.egress import AnswerTooLarge, SentTracker, in_words, read_capped
 from bridge.equalture import protocol
 from bridge.equalture.protocol import Call, Reply
 from bridge.equalture.settings import EqualtureAccess
-from bridge.ports import Clock
 
 ANSWER_LIMIT = 1024 * 1024
 """Bytes of the longest answer that is read."""
@@ -33,9 +33,8 @@ _BEFORE_SENDING = (
 class Exchange:
     """A request, sent once. What sends it says how long it may take: no time-out is set here."""
 
-    def __init__(self, call: Call[_T], clock: Clock) -> None:
+    def __init__(self, call: Call[_T]) -> None:
         self._call = call
-        self._clock = clock
         self._sent = SentTracker()
         self._head: Reply | None = None
 
@@ -64,7 +63,7 @@ class Exchange:
             trace_request_ctx=self._sent,
         ) as response:
             received = {name.lower(): value for name, value in response.headers.items()}
-            self._head = Reply(response.status, b"", received, self._clock())
+            self._head = Reply(response.status, b"", received, datetime.now(UTC))
             try:
                 return replace(self._head, body=await read_capped(response, ANSWER_LIMIT))
             except AnswerTooLarge as error:
@@ -73,16 +72,16 @@ class Exchange:
     def reply_or_raise(self, error: BaseException) -> Reply:
         """After ``send`` failed by *error*: the status, where that alone says enough; else raises.
 
-        What it raises says whether the request surely had no effect.
+        What it raises says whether the request had no effect.
         """
         if self._head is not None and protocol.failure(self._call, self._head.status) is not None:
             return self._head
-        not_sent = surely_not_sent(error, self._sent)
+        not_sent = was_not_sent(error, self._sent)
         detail = f"no answer ({in_words(error)})"
-        raise protocol.no_answer(self._call, surely_not_sent=not_sent, detail=detail) from error
+        raise protocol.no_answer(self._call, not_sent=not_sent, detail=detail) from error
 
 
-def surely_not_sent(error: BaseException, sent: SentTracker) -> bool:
+def was_not_sent(error: BaseException, sent: SentTracker) -> bool:
     """Whether a request that ended in *error* certainly never left.
 
     A time-out, a lost connection (also a reused one that the server had closed) and a broken answer

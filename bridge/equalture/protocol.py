@@ -210,9 +210,9 @@ def failure(call: Call[_T], reply_status: int) -> type[UpstreamError] | None:
     return Refused
 
 
-def no_answer(call: Call[_T], *, surely_not_sent: bool, detail: str) -> UpstreamError:
-    """The error for a call that got no answer; *detail* says how it failed, without names or links."""
-    kind = Unavailable if surely_not_sent or call.idempotent else OutcomeUnknown
+def no_answer(call: Call[_T], *, not_sent: bool, detail: str) -> UpstreamError:
+    """The error for a call without an answer; *detail* says how it failed, without any secret."""
+    kind = Unavailable if not_sent or call.idempotent else OutcomeUnknown
     return kind(VENDOR, call.operation, detail)
 
 

@@ -31,7 +31,7 @@ SCORES = range(1, 6)
 NOT_YET_WORDS = frozenset({"invited", "pending", "started", "in progress", "in_progress"})
 """Words that cannot mean finished.
 
-None is documented; any other is told once, in case that it does mean it.
+None is documented; any other is logged once, in case that it does mean it.
 """
 
 _CONTROL = re.compile(r"[\x00-\x20\x7f-\xa0]+")

@@ -49,7 +49,8 @@ def announced(headers: Mapping[str, str], now: datetime) -> Announced:
     skew_s = now.timestamp() - int(stamp)
     if abs(skew_s) > TOLERANCE.total_seconds():
         raise BadSignature(
-            f"webhook-timestamp is {skew_s:+.0f} s off the bridge's time, which is Redis's; 300 s are tolerated"
+            f"webhook-timestamp is {skew_s:+.0f} s off the bridge's time, which is Redis's;"
+            f" {TOLERANCE.total_seconds():.0f} s are tolerated"
         )
     entries = headers.get("webhook-signature", "").split()
     given = [

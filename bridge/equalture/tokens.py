@@ -9,7 +9,7 @@ from datetime import timedelta
 from bridge.core.customers import Customer
 from bridge.equalture import protocol
 from bridge.equalture.protocol import Call, Reply
-from bridge.equalture.settings import EqualtureAccess
+from bridge.equalture.settings import EqualtureAccess, TokenMethod
 from bridge.errors import Refused
 from bridge.ports import Monotonic
 from bridge.single_flight import SingleFlight
@@ -87,8 +87,8 @@ class AccessTokens:
 
     async def _ask(self, customer: Customer, slot: _Slot) -> str:
         access = customer.equalture
-        automatic = access.token_method.lower() == "auto"
-        # Today's page says POST, an older version GET; setting equalture.token_method.
+        # Assumption: today's page says POST, an older version GET; setting equalture.token_method.
+        automatic = access.token_method == TokenMethod.AUTO
         method = ("GET" if slot.use_get else "POST") if automatic else access.token_method.upper()
         call = protocol.token(access, method)
         reply = await self._fetch(customer, call)

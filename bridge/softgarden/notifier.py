@@ -59,15 +59,15 @@ class SoftgardenNotifier:
     ) -> NotificationResponse:
         """One attempt; any status is an answer.
 
-        Raises ``Unavailable`` (surely not sent) or ``OutcomeUnknown``. Redirects are never followed,
-        for the credentials would travel along.
+        Raises ``Unavailable`` (not sent) or ``OutcomeUnknown``. Redirects are never followed, for
+        the credentials would travel along.
         """
         async with self._resilience.call(customer.key, OPERATION):
             return await self._post(customer, url, invitation_id)
 
     async def _post(self, customer: Customer, url: str, invitation_id: str) -> NotificationResponse:
-        # https://dev.softgarden.de/authorization/basic-authorization: a public client has no secret,
-        # so the password is empty; the colon stays (RFC 7617).
+        # https://dev.softgarden.de/authorization/basic-authorization
+        # A public client has no secret, so the password is empty; the colon stays (RFC 7617).
         headers = {"Authorization": aiohttp.encode_basic_auth(customer.softgarden.client_id, "")}
         begun = time.monotonic()
         try:

@@ -18,7 +18,9 @@ from bridge.softgarden.settings import TestsFormat
 _REFUSED = frozenset({"Cc", "Zl", "Zp", "Cs"})
 """Unicode's categories of control characters, line breaks and halves of surrogate pairs."""
 
-
+# How long a name may be is Equalture's matter, whose refusal reaches HR; this only bounds our own
+# work on it.
+_LENGTH_OF_NAME = validate.Length(max=1000)
 _TEXT_OR_NUMBER = {"type": ["string", "integer"]}
 
 
@@ -83,10 +85,8 @@ class CandidateSchema(_Tolerant):
         validate=validate.Length(1, 200),
         metadata={"description": "application public id", **_TEXT_OR_NUMBER},
     )
-    # How long a name may be is Equalture's matter, whose refusal reaches HR; this only bounds our
-    # own work on it.
-    firstName = _Line(load_default="", allow_none=True, validate=validate.Length(max=1000))  # noqa: N815
-    lastName = _Line(load_default="", allow_none=True, validate=validate.Length(max=1000))  # noqa: N815
+    firstName = _Line(load_default="", allow_none=True, validate=_LENGTH_OF_NAME)  # noqa: N815
+    lastName = _Line(load_default="", allow_none=True, validate=_LENGTH_OF_NAME)  # noqa: N815
     email = _Line(
         required=True,
         validate=[

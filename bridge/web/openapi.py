@@ -135,7 +135,7 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
 
 
 def _problems(endpoint: Endpoint) -> dict[int, object]:
-    """The error answers by status: what the endpoint may refuse, and what ``routing`` does for all."""
+    """The error answers by status: what the endpoint may refuse, and what any endpoint may."""
     kinds: list[type[errors.BridgeError]] = [errors.UnsupportedEncoding]
     if endpoint.secured:
         kinds += [errors.Unauthorized, errors.TooManyRequests]

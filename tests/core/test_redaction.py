@@ -67,7 +67,7 @@ def test_what_is_not_known_is_masked(text: str, expected: str) -> None:
     ],
 )
 def test_what_was_sent_is_masked(text: str) -> None:
-    """Words of what has just been sent are masked though they are known ones, in any case and spelling."""
+    """Known words are masked, too, where they have just been sent, in any case and spelling."""
     shown = redact(text, "Will Page").lower()
     assert "will" not in shown
     assert "page" not in shown

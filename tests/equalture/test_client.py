@@ -12,7 +12,7 @@ from bridge import egress
 from bridge.core.assessment import CreatedApplication, Job, NewApplication
 from bridge.core.customers import Customer
 from bridge.equalture.client import LINKS, EqualtureClient
-from bridge.equalture.exchange import surely_not_sent
+from bridge.equalture.exchange import was_not_sent
 from bridge.errors import (
     CircuitOpen,
     ContractBroken,
@@ -161,7 +161,7 @@ async def test_bad_credentials_cut_short(
 async def test_odd_token_answer_creates_nothing(
     vendor, client: AssessmentProvider, acme: Customer, draft: NewApplication
 ) -> None:
-    """A token answer that cannot be read means "surely not made" to a create and a broken contract
+    """A token answer that cannot be read means "not made" to a create and a broken contract
     to all else.
     """
     vendor.on(TOKEN, vendor.answer(200, b"<html>"))
@@ -252,7 +252,7 @@ async def test_create_timeout_after_sending(
 async def test_create_timeout_in_token(
     vendor, client: AssessmentProvider, acme: Customer, draft: NewApplication, at
 ) -> None:
-    """A create whose time was up before its token came was surely not made."""
+    """A create whose time was up before its token came was certainly not made."""
     vendor.on(TOKEN, vendor.hang)
     with pytest.raises(Unavailable):
         await client.create_application(at(acme, timeout_s=0.1), draft)
@@ -262,7 +262,7 @@ async def test_create_timeout_in_token(
 async def test_create_timeout_before_sending(
     vendor, acme: Customer, draft: NewApplication, at
 ) -> None:
-    """A create whose time was up while it waited for a connection was surely not made."""
+    """A create whose time was up while it waited for a connection was certainly not made."""
     hurried = at(acme, timeout_s=0.5)
     vendor.on(JOBS, vendor.answer(200, []))
     vendor.on("GET /hog", vendor.hang)
@@ -500,7 +500,7 @@ async def test_clicks_have_turns_of_their_own(vendor, acme: Customer) -> None:
         (aiohttp.ClientOSError(104, "reset"), False),
     ],
 )
-def test_surely_not_sent(error: BaseException, expected: bool) -> None:
+def test_was_not_sent(error: BaseException, expected: bool) -> None:
     """Only errors of connecting prove that nothing was sent, unless it is known that nothing left."""
-    assert surely_not_sent(error, egress.SentTracker(may_have_left=True)) is expected
-    assert surely_not_sent(error, egress.SentTracker(may_have_left=False))
+    assert was_not_sent(error, egress.SentTracker(may_have_left=True)) is expected
+    assert was_not_sent(error, egress.SentTracker(may_have_left=False))

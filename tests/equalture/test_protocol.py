@@ -140,7 +140,7 @@ GONE = {404, 410}
 @pytest.mark.parametrize("operation", EVERY)
 @pytest.mark.parametrize("status", STATUSES)
 def test_statuses(operation: str, status: int) -> None:
-    """Each status of each operation says who must act, and whether it was surely not done."""
+    """Each status of each operation says who must act, and whether it was certainly not done."""
     call: Call[Any] = EVERY[operation]
     if (operation == "results" and status in NOT_YET) or (
         operation == "anonymise" and status in GONE
@@ -258,4 +258,4 @@ def test_readers_raise_upstream_errors_only(status: int, body: bytes, operation:
 )
 def test_no_answer(call: Call, not_sent: bool, kind: type[UpstreamError]) -> None:
     """No answer is an unknown outcome only where something may have been done."""
-    assert type(protocol.no_answer(call, surely_not_sent=not_sent, detail="no answer")) is kind
+    assert type(protocol.no_answer(call, not_sent=not_sent, detail="no answer")) is kind
