@@ -1,0 +1,62 @@
+"""Use case: the task ANONYMISE, which has the provider anonymise what was deleted."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import structlog
+
+from bridge.core.customers import Customer
+from bridge.core.invitation import Invitation
+from bridge.core.lifecycle import attempts
+from bridge.core.lifecycle.events import ApplicationAnonymised, ApplicationShared
+from bridge.core.queueing import Done, GiveUp, Lease, Settlement
+from bridge.errors import Refused, UpstreamError
+from bridge.ports import ProviderOf, ReferenceIndex
+from bridge.service.call_failures import CallFailures
+from bridge.service.commit_loop import CommitLoop
+from bridge.service.shared_applications import SharedApplications
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnonymiseTask:
+    """Anonymises one application after the other, but none that another invitation uses."""
+
+    records: CommitLoop
+    provider_of: ProviderOf
+    references: ReferenceIndex
+    shared: SharedApplications
+    failures: CallFailures
+
+    async def perform(self, invitation: Invitation, customer: Customer, lease: Lease) -> Settlement:
+        """Anonymise all that is to be; stops at the first failure."""
+        for reference_id in attempts.applications_to_anonymise(invitation):
+            begun = time.monotonic()
+            if others := await self.shared.others(invitation, reference_id):
+                log.warning(
+                    "anonymisation.passed_on",
+                    invitation_id=invitation.id,
+                    customer=customer.key,
+                    others=list(others),
+                    text="they hold the same application; the deletion of the last of them has it anonymised",
+                )
+                invitation = await self.records.apply(
+                    invitation, ApplicationShared(reference_id), customer
+                )
+                await self.references.forget(customer.key, reference_id, invitation.id)
+                continue
+            try:
+                await self.provider_of(customer).anonymise(customer, reference_id)
+            except UpstreamError as error:
+                if isinstance(error, Refused) and error.status in (409, 422):
+                    # The provider will not, whatever we do; somebody has to look at it.
+                    return GiveUp("refused", self.failures.note(error, begun))
+                return self.failures.settle(lease, error, begun)
+            invitation = await self.records.apply(
+                invitation, ApplicationAnonymised(reference_id), customer
+            )
+            await self.references.forget(customer.key, reference_id, invitation.id)
+        return Done()

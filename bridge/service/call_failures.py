@@ -1,0 +1,44 @@
+"""What a task makes of a failed call: the line in its log, and when it is tried again."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from bridge.core import retry
+from bridge.core.queueing import AttemptNote, Lease, Retry
+from bridge.errors import NotTried, UpstreamError
+from bridge.ports import Clock, RandomFraction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallFailures:
+    """The rules of ``core.retry``, with a clock; *begun* is ``time.monotonic()`` before the call."""
+
+    clock: Clock
+    random_fraction: RandomFraction
+
+    def note(self, error: UpstreamError, begun: float) -> AttemptNote:
+        """The line in the task's log."""
+        return AttemptNote(
+            self.clock(), error.code, error.status, milliseconds_since(begun), error.excerpt
+        )
+
+    def settle(self, lease: Lease, error: UpstreamError, begun: float) -> Retry:
+        """When to try again, however often it failed before."""
+        if isinstance(error, NotTried):
+            return retry.after_not_tried(
+                error.retry_after_s, now=self.clock(), random_fraction=self.random_fraction()
+            )
+        return retry.after_provider_failure(
+            lease.attempt,
+            self.note(error, begun),
+            retry_after_s=error.retry_after_s,
+            now=self.clock(),
+            random_fraction=self.random_fraction(),
+        )
+
+
+def milliseconds_since(begun: float) -> int:
+    """How long a call took."""
+    return round((time.monotonic() - begun) * 1000)

@@ -1,0 +1,118 @@
+"""Use case: the task CHECK, which finds out from the provider how far an application is."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from dataclasses import dataclass, replace
+
+from bridge.core.assessment import Progress, Result
+from bridge.core.customers import Customer
+from bridge.core.invitation import Invitation, State
+from bridge.core.lifecycle import checks, timing
+from bridge.core.lifecycle.checks import ApplyEvent, AskProvider, WaitUntil
+from bridge.core.lifecycle.events import NoResultYet, ProviderUnreachable, ResultConfirmed
+from bridge.core.queueing import Done, Lease, Retry, Settlement
+from bridge.errors import Refused, StoreUnavailable, UpstreamError
+from bridge.ports import ProviderOf, ReferenceIndex
+from bridge.service.call_failures import CallFailures
+from bridge.service.commit_loop import CommitLoop
+from bridge.service.status_words import StatusWords
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckTask:
+    """Asks what ``next_check`` says, and decides on the answer."""
+
+    records: CommitLoop
+    provider_of: ProviderOf
+    words: StatusWords
+    references: ReferenceIndex
+    failures: CallFailures
+
+    async def perform(self, invitation: Invitation, customer: Customer, lease: Lease) -> Settlement:
+        """Check once; what could not be asked is tried again."""
+        policy = self.records.policy(customer)
+        match checks.next_check(invitation, policy, self.records.clock()):
+            case None:
+                return Done()
+            case WaitUntil(until):
+                return Retry(until, counted=False)
+            case ApplyEvent(event):
+                await self.records.apply(invitation, event, customer)
+                return Done()
+            case AskProvider(reference_id, with_result):
+                return await self._ask(
+                    invitation, customer, lease, reference_id, with_result=with_result
+                )
+
+    async def _ask(
+        self,
+        invitation: Invitation,
+        customer: Customer,
+        lease: Lease,
+        reference_id: str,
+        *,
+        with_result: bool,
+    ) -> Settlement:
+        begun = time.monotonic()
+        try:
+            ask = self._result_itself if with_result else self._result_if_done
+            result = await ask(customer, reference_id)
+        except UpstreamError as error:
+            return await self._unanswered(invitation, customer, lease, error, begun)
+        event = ResultConfirmed(result) if result is not None else NoResultYet()
+        decided = await self.records.apply(invitation, event, customer)
+        if decided.state is State.COMPLETED:
+            # The way to a record that now lives on for another retention lives on with it.
+            with contextlib.suppress(StoreUnavailable):
+                await self.references.remember(customer.key, reference_id, invitation.id)
+        return Done()
+
+    async def _result_if_done(self, customer: Customer, reference_id: str) -> Result | None:
+        provider = self.provider_of(customer)
+        progress = await provider.get_progress(customer, reference_id)
+        await self.words.heard(customer, progress)
+        return await provider.get_result(customer, reference_id) if progress.done else None
+
+    async def _result_itself(self, customer: Customer, reference_id: str) -> Result | None:
+        """The result, whatever the status says or fails with; its word is heard all the same, for
+        the log.
+        """
+        provider = self.provider_of(customer)
+        result, progress = await asyncio.gather(
+            provider.get_result(customer, reference_id),
+            provider.get_progress(customer, reference_id),
+            return_exceptions=True,
+        )
+        if isinstance(progress, Progress):
+            await self.words.heard(customer, progress)
+        elif not isinstance(progress, UpstreamError):
+            raise progress
+        if isinstance(result, BaseException):
+            raise result
+        return result
+
+    async def _unanswered(
+        self,
+        invitation: Invitation,
+        customer: Customer,
+        lease: Lease,
+        error: UpstreamError,
+        begun: float,
+    ) -> Settlement:
+        """No usable answer.
+
+        A plain "no" about this one application is an answer of a kind: nothing is there yet.
+        """
+        refused = isinstance(error, Refused) and error.status in (404, 410)
+        decided = await self.records.apply(
+            invitation, NoResultYet() if refused else ProviderUnreachable(), customer
+        )
+        now = self.records.clock()
+        if refused or decided.state is not invitation.state:
+            return Done()
+        again = self.failures.settle(lease, error, begun)
+        ends = timing.unreachable_timeout_at(decided, self.records.policy(customer), now)
+        return replace(again, at=min(again.at, ends)) if ends is not None else again

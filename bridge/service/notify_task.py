@@ -1,0 +1,63 @@
+"""Use case: the task NOTIFY, which tells the ATS that an invitation has come to an end."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+from bridge.core import retry
+from bridge.core.customers import Customer
+from bridge.core.invitation import Invitation
+from bridge.core.lifecycle import checks
+from bridge.core.queueing import AttemptNote, Done, GiveUp, Lease, Settlement
+from bridge.errors import CallbackNotAllowed, NotTried, UpstreamError
+from bridge.ports import AtsOf, Clock, RandomFraction
+from bridge.service.call_failures import CallFailures, milliseconds_since
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotifyTask:
+    """Notifies by the plan of the customer's ATS."""
+
+    ats_of: AtsOf
+    clock: Clock
+    random_fraction: RandomFraction
+    failures: CallFailures
+
+    async def perform(self, invitation: Invitation, customer: Customer, lease: Lease) -> Settlement:
+        """Notify once."""
+        if not checks.needs_notification(invitation):
+            return Done()
+        begun = time.monotonic()
+        retry_after_s: float | None = None
+        ats = self.ats_of(customer)
+        try:
+            # Checked again: the administrator may have shortened the list since the order came in.
+            ats.callback_policy.check(invitation.callback)
+            answer = await ats.notifier.notify(customer, invitation.callback, invitation.id)
+        except CallbackNotAllowed:
+            note = AttemptNote(self.clock(), "callback_not_allowed")
+            return GiveUp("callback_not_allowed", note, counted=False)
+        except NotTried as error:
+            return self.failures.settle(lease, error, begun)
+        except UpstreamError as error:
+            note = self.failures.note(error, begun)
+            retry_after_s = error.retry_after_s
+        else:
+            outcome = retry.notification_outcome(answer.status)
+            note = AttemptNote(
+                self.clock(),
+                outcome,
+                answer.status,
+                milliseconds_since(begun),
+                answer.excerpt,
+            )
+            retry_after_s = answer.retry_after_s
+        return retry.after_notification(
+            ats.retry_plan,
+            lease.attempt,
+            note,
+            retry_after_s=retry_after_s,
+            now=self.clock(),
+            random_fraction=self.random_fraction(),
+        )
