@@ -156,6 +156,7 @@ class Content:
             callback="https://acme.softgarden.io/notify",
             secret_digest="digest",
             replaces=None,
+            order_held_by=None,
             policy=POLICY,
             now=at,
         )
@@ -488,7 +489,7 @@ def test_erase(config: Path, content: Content) -> None:
     """
     one = content.invitation(CREATED)
     said = run("erase", one.id, "--config", config)
-    assert (said.code, "Equalture has not confirmed" in said.err) == (1, True)
+    assert (said.code, "the provider has not confirmed" in said.err) == (1, True)
     shown = run("invitations", "show", one.id, "--config", config, "--json").json
     assert shown["state"] == str(State.ERASED)
     owed = run("invitations", "list", "--owed", "--config", config, "--json").json

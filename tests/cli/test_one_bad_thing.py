@@ -75,7 +75,7 @@ def test_erase_without_the_account(config: Path, content: Content, away: str) ->
     else:
         spoil(config)
     said = run("erase", one.id, "--config", config)
-    assert (said.code, "stays owed" in said.err, "acme" in said.err) == (1, True, True)
+    assert (said.code, "stays open" in said.err, "acme" in said.err) == (1, True, True)
     shown = run("invitations", "show", one.id, "--config", config, "--json").json
     assert shown["state"] == str(State.ERASED)
     owed = run("invitations", "list", "--owed", "--json", "--config", config).json
