@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
@@ -33,13 +34,18 @@ class Age(click.ParamType[timedelta]):
             self.fail(str(error), param, ctx)
 
 
-def _filter_options(function: Callable[..., None]) -> Callable[..., None]:
-    for decorate in (
-        click.option("--older-than", type=Age(), help="Only older than this, for example 2d."),
-        click.option("--customer", help="Only this customer's."),
-    ):
-        function = decorate(function)
-    return function
+def _filtered(function: Callable[..., None]) -> Callable[..., None]:
+    """``--customer`` and ``--older-than``; with the ID they are the command's *wanted*."""
+
+    @click.option("--customer", help="Only this customer's.")
+    @click.option("--older-than", type=Age(), help="Only older than this, for example 2d.")
+    @functools.wraps(function)
+    def run(
+        chosen: str | None, customer: str | None, older_than: timedelta | None, **others: Any
+    ) -> None:
+        function(wanted=DeadLetterFilter(chosen, customer, older_than), **others)
+
+    return run
 
 
 _id_or_all = id_or_all("Every dead letter (that --customer and --older-than leave).")
@@ -52,72 +58,52 @@ def dead() -> None:
 
 @dead.command("list")
 @click.argument("chosen", metavar="[ID]", required=False)
-@_filter_options
+@_filtered
 @json_option
 @on_stored_data
-async def dead_list(
-    runtime: Runtime,
-    chosen: str | None,
-    customer: str | None,
-    older_than: timedelta | None,
-    as_json: bool,
-) -> None:
+async def dead_list(runtime: Runtime, wanted: DeadLetterFilter, as_json: bool) -> None:
     """List dead letters; with --json their attempt logs too."""
-    letters = await _letters(runtime, chosen, customer, older_than)
+    letters = await _letters(runtime, wanted)
     columns = ("id", "customer", "kind", "attempts", "reason", "since")
     print_rows([letter_row(letter) for letter in letters], columns, as_json=as_json)
-    if chosen is not None and not letters:
+    if wanted.id is not None and not letters:
         raise SystemExit(1)
 
 
 @dead.command("replay")
 @_id_or_all
-@_filter_options
+@_filtered
 @on_stored_data
-async def dead_replay(
-    runtime: Runtime,
-    chosen: str | None,
-    customer: str | None,
-    older_than: timedelta | None,
-) -> None:
+async def dead_replay(runtime: Runtime, wanted: DeadLetterFilter) -> None:
     """Try again from the first attempt."""
-    letters = await _letters(runtime, chosen, customer, older_than)
-    _report(await runtime.services.operations.replay(letters), "queued again", chosen)
+    letters = await _letters(runtime, wanted)
+    _report(await runtime.services.operations.replay(letters), "queued again", wanted)
 
 
 @dead.command("drop")
 @_id_or_all
-@_filter_options
+@_filtered
 @yes_option
 @on_stored_data
-async def dead_drop(
-    runtime: Runtime,
-    chosen: str | None,
-    customer: str | None,
-    older_than: timedelta | None,
-    yes: bool,
-) -> None:
+async def dead_drop(runtime: Runtime, wanted: DeadLetterFilter, yes: bool) -> None:
     """Forget for good."""
-    letters = await _letters(runtime, chosen, customer, older_than)
+    letters = await _letters(runtime, wanted)
     counts = Counter(f"{letter.kind} of {letter.customer}" for letter in letters)
     which = ", ".join(f"{count} {what}" for what, count in sorted(counts.items()))
     question = f"Forget for good, without ever doing it: {which}?"
     if letters and not confirmed(question, yes=yes):
         raise click.Abort
-    _report(await runtime.services.operations.drop(letters), "dropped", chosen)
+    _report(await runtime.services.operations.drop(letters), "dropped", wanted)
 
 
-async def _letters(
-    runtime: Runtime, chosen: str | None, customer: str | None, older_than: timedelta | None
-) -> list[DeadLetter]:
-    await require_customer(runtime, customer)
-    wanted = DeadLetterFilter(chosen, customer, older_than)
+async def _letters(runtime: Runtime, wanted: DeadLetterFilter) -> list[DeadLetter]:
+    await require_customer(runtime, wanted.customer)
     return await runtime.services.operations.dead_letters(wanted)
 
 
-def _report(count: int, what: str, chosen: str | None) -> None:
-    if not count and chosen is not None:
-        click.echo(f"There is no dead letter {chosen} that fits.", err=True)
+def _report(count: int, what: str, wanted: DeadLetterFilter) -> None:
+    if not count and wanted.id is not None:
+        click.echo(f"There is no dead letter {wanted.id} that fits.", err=True)
         raise SystemExit(1)
     click.echo(f"{count} {what}.")
 

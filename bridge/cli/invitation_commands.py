@@ -11,7 +11,7 @@ from bridge.cli.dead_letter_commands import letter_row
 from bridge.cli.operator_session import confirmed, on_stored_data, require_customer
 from bridge.cli.options import json_option, yes_option
 from bridge.cli.output import moment, print_json, print_rows
-from bridge.core.invitation import State
+from bridge.core.invitation import Invitation, State
 from bridge.service.operations import DeadLetterFilter, timeline
 
 _ANONYMISE_TIMEOUT = timedelta(seconds=5)
@@ -74,10 +74,7 @@ async def invitations_list(
     ]
     rows = [
         {
-            "id": invitation.id,
-            "customer": invitation.customer,
-            "state": str(invitation.state),
-            "test": invitation.test_id,
+            **_summary(invitation),
             "created": moment(invitation.created_at),
             "updated": moment(invitation.updated_at),
             "age": _age(invitation.created_at),
@@ -104,10 +101,7 @@ async def invitations_show(runtime: Runtime, invitation_id: str, as_json: bool) 
         references = [attempt.reference_id for attempt in invitation.attempts]
         print_json(
             {
-                "id": invitation.id,
-                "customer": invitation.customer,
-                "state": str(invitation.state),
-                "test": invitation.test_id,
+                **_summary(invitation),
                 "deadline": moment(invitation.deadline),
                 "issued": invitation.issued,
                 "references": [reference for reference in references if reference],
@@ -133,9 +127,7 @@ async def invitations_refresh(runtime: Runtime, invitation_id: str, as_json: boo
     if as_json:
         print_json(
             {
-                "id": invitation.id,
-                "customer": invitation.customer,
-                "state": str(invitation.state),
+                **_summary(invitation),
                 "outcome": refreshed.outcome,
                 "completed": moment(invitation.completed_at),
                 "notified": refreshed.notified,
@@ -171,6 +163,15 @@ async def erase(runtime: Runtime, invitation_id: str, yes: bool) -> None:
         unusable = invitation.customer in directory.set_aside
         await erasure.erase_unserved(invitation, _ANONYMISE_TIMEOUT if unusable else timedelta(0))
     click.echo(f"{invitation_id} is erased, and anonymised at Equalture.")
+
+
+def _summary(invitation: Invitation) -> dict[str, str]:
+    return {
+        "id": invitation.id,
+        "customer": invitation.customer,
+        "state": str(invitation.state),
+        "test": invitation.test_id,
+    }
 
 
 def _age(since: datetime) -> str:

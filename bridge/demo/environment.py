@@ -1,6 +1,4 @@
-"""What the demo needs: a Redis, both fakes and the real daemon between them, on loopback, with a
-configuration of its own.
-"""
+"""What the demo needs: a Redis, both fakes and the real daemon between them, on loopback."""
 
 from __future__ import annotations
 
@@ -8,7 +6,7 @@ import asyncio
 import contextlib
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from socket import socket
@@ -22,16 +20,6 @@ from bridge.errors import BridgeError, ConfigError
 from bridge.sandbox import EqualtureSandbox, SoftgardenClient, SoftgardenSandbox
 from bridge.serve import StopSignals, serve
 from bridge.settings.rules import Address
-
-
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """Where the four should listen; 0 means any free port, and so does one that is taken."""
-
-    bridge: int = 0
-    admin: int = 0
-    equalture: int = 0
-    softgarden: int = 0
 
 
 @dataclass(slots=True)
@@ -73,37 +61,32 @@ class Environment:
 
 
 @contextlib.asynccontextmanager
-async def open_environment(ports: Ports) -> AsyncIterator[Environment]:
-    """Set everything up in a fresh folder, and clear it all away."""
+async def open_environment(ports: Sequence[int] = (0, 0, 0, 0)) -> AsyncIterator[Environment]:
+    """Set everything up in a fresh folder, and clear it all away.
+
+    *ports* of the bridge, its admin listener, Equalture and softgarden; 0 means any free port, and
+    so does one that is taken.
+    """
     async with contextlib.AsyncExitStack() as stack:
-        folder = Path(
-            stack.enter_context(
-                tempfile.TemporaryDirectory(prefix="bridge-demo-", ignore_cleanup_errors=True)
-            )
-        )
+        temporary = tempfile.TemporaryDirectory(prefix="bridge-demo-", ignore_cleanup_errors=True)
+        folder = Path(stack.enter_context(temporary))
         log, config = folder / "bridge.log", folder / "config"
         logs.configure("info", "json", stack.enter_context(log.open("w", encoding="utf-8")))
         stack.callback(logs.configure, "warning", "console")  # before the file is closed
         redis_url = await stack.enter_async_context(app.embedded_redis(folder / "redis"))
-        calls = CallLog()
-        equalture = EqualtureSandbox(port=ports.equalture, on_call=calls.add)
-        softgarden = SoftgardenSandbox(port=ports.softgarden, on_call=calls.add)
+        calls, secrets, monotonic = CallLog(), demo_config.Secrets(), AdjustableTime()
+        equalture = EqualtureSandbox(port=ports[2], on_call=calls.add)
+        softgarden = SoftgardenSandbox(port=ports[3], on_call=calls.add)
         for fake in (equalture, softgarden):
             try:
                 await stack.enter_async_context(fake)
             except OSError:
                 fake.port = 0
                 await stack.enter_async_context(fake)
-        listeners = [stack.enter_context(_listening(port)) for port in (ports.bridge, ports.admin)]
-        public_port, admin_port = (listener.getsockname()[1] for listener in listeners)
-        secrets, monotonic = demo_config.Secrets(), AdjustableTime()
+        listeners = [stack.enter_context(_listening(port)) for port in ports[:2]]
+        bound = [listener.getsockname()[1] for listener in listeners]
         demo_config.write(
-            config,
-            port=public_port,
-            admin_port=admin_port,
-            redis_url=redis_url,
-            equalture_url=equalture.base_url,
-            secrets=secrets,
+            config, secrets, ports=bound, redis=redis_url, equalture=equalture.base_url
         )
         loaded = load_settings(config, {})
         await stack.enter_async_context(_daemon(loaded, listeners, monotonic))
@@ -111,6 +94,8 @@ async def open_environment(ports: Ports) -> AsyncIterator[Environment]:
         account.webhook_url = f"{loaded.public_url}/equalture/webhooks/{demo_config.CUSTOMER}"
         account.webhook_secret = secrets.webhook
         softgarden.add_customer(demo_config.CUSTOMER, demo_config.PUBLIC_CLIENT)
+        client = softgarden.connect(loaded.public_url, secrets.token, customer=demo_config.CUSTOMER)
+        browser = await stack.enter_async_context(open_browser(calls, loaded.public_url))
         yield Environment(
             config=config,
             log=log,
@@ -119,10 +104,8 @@ async def open_environment(ports: Ports) -> AsyncIterator[Environment]:
             redis_url=redis_url,
             equalture=equalture,
             softgarden=softgarden,
-            client=softgarden.connect(
-                loaded.public_url, secrets.token, customer=demo_config.CUSTOMER
-            ),
-            browser=await stack.enter_async_context(open_browser(calls, loaded.public_url)),
+            client=client,
+            browser=browser,
             calls=calls,
             time=monotonic,
         )

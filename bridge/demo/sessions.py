@@ -10,14 +10,14 @@ import signal
 import time
 
 from bridge.demo import demo_config, hints
-from bridge.demo.environment import Ports, open_environment
+from bridge.demo.environment import open_environment
 from bridge.demo.journey import Journey
 from bridge.demo.terminal import Terminal
 from bridge.errors import BridgeError
 from bridge.sandbox import EqualtureSandbox, SoftgardenSandbox
 
-FIXED = Ports(bridge=8080, admin=8081, equalture=8090, softgarden=8091)
-"""Where ``--keep`` listens, as far as these are free."""
+KEPT_PORTS = (8080, 8081, 8090, 8091)
+"""Where ``--keep`` listens, as far as these are free; see ``open_environment``."""
 
 
 async def play_demo(*, keep: bool) -> int:
@@ -29,7 +29,7 @@ async def play_demo(*, keep: bool) -> int:
         "Both vendors are fakes on this machine; Redis and the bridge are real. Calls that happened while another"
         " one waited are indented below it. Ids are cut (…), and so are the secrets in links."
     )
-    async with open_environment(FIXED if keep else Ports()) as environment:
+    async with open_environment(KEPT_PORTS if keep else (0, 0, 0, 0)) as environment:
         journey = Journey(environment, terminal)
         playing, leaving = (
             asyncio.create_task(journey.play()),

@@ -1,6 +1,4 @@
-"""How calls look on a terminal, and in a file: rows of at most 110 columns, short JSON, no secret
-in full.
-"""
+"""How calls look on a terminal: rows of at most 110 columns, short JSON, no secret in full."""
 
 from __future__ import annotations
 
@@ -76,37 +74,34 @@ class Terminal:
 
     def call(self, call: Entry, depth: int = 0) -> None:
         """One row: who called whom, with what, and how it went."""
-        row = Text("   " + "  " * depth)
-        row.append(call.caller, _COLOURS.get(call.caller, _PEOPLE))
-        row.append(" → ")
-        row.append(call.receiver, _COLOURS.get(call.receiver, _PEOPLE))
+        indent = " " * (3 + 2 * depth)
+        caller, receiver = (
+            (party, _COLOURS.get(party, _PEOPLE)) for party in (call.caller, call.receiver)
+        )
+        row = Text.assemble(indent, caller, " → ", receiver)
         row.append(" " * max(2, 27 + 2 * depth - len(row)))
         row.append(f"{call.method:<7}", "bold")
-        fine = 200 <= call.status < 400
         end = Text.assemble(
-            (f" {call.status or 'none':>5}", "green" if fine else "red"),
+            (f" {call.status or 'none':>5}", "green" if 200 <= call.status < 400 else "red"),
             (f"{max(1, round(call.duration_ms)):>6} ms", "dim"),
         )
         room = max(16, self._width - len(row) - len(end))
-        path = Text(middle_cut(shorten(call.target), room).ljust(room))
-        self._console.print(Text.assemble(row, path, end), soft_wrap=True)
-        remarks = (
-            ("leads to ", call.location),
-            ("fault: ", call.fault),
-            ("violation: ", call.violation),
-            ("error: ", call.error),
+        self._console.print(
+            Text.assemble(row, middle_cut(shorten(call.target), room).ljust(room), end),
+            soft_wrap=True,
         )
-        if remark := "; ".join(f"{word}{text}" for word, text in remarks if text):
-            self._console.print(Text(" " * (6 + 2 * depth) + shorten(remark)), width=self._width)
+        location = f"leads to {call.location}" if call.location else None
+        remarks = filter(None, (location, call.fault, call.violation, call.error))
+        if remark := "; ".join(remarks):
+            self.text(f"   {indent}{shorten(remark)}")
 
     def checks(self, checks: Sequence[Check]) -> None:
         """The list of what was checked."""
         yes, no = ("✓", "✗") if self._console.encoding.startswith("utf") else ("yes", "NO")
         for check in checks:
-            mark, style = (yes, "green") if check.fine else (no, "bold red")
-            self._console.print(
-                Text.assemble("   ", (mark, style), f" {check.text}"), width=self._width
-            )
+            mark = (yes, "green") if check.fine else (no, "bold red")
+            line = Text.assemble("   ", mark, f" {check.text}")
+            self._console.print(line, width=self._width)
 
     def _json(self, word: str, value: Any, depth: int) -> None:
         margin = 6 + 2 * depth
@@ -117,11 +112,9 @@ class Terminal:
         else:
             self._shown.append(value)
             lines = laid_out(brief(value), self._width - margin - 7)
-        for number, line in enumerate(lines):
-            label = word if number == 0 else ""
-            self._console.print(
-                Text.assemble(" " * margin, (f"{label:<7}", "dim"), (line, "dim")), soft_wrap=True
-            )
+        for line in lines:
+            self._console.print(Text(f"{' ' * margin}{word:<7}{line}", "dim"), soft_wrap=True)
+            word = ""
 
 
 def shorten(text: str) -> str:
@@ -131,9 +124,7 @@ def shorten(text: str) -> str:
 
 
 def middle_cut(text: str, width: int) -> str:
-    """*text* within *width*: what is cut is cut from the middle, for the ends of paths say what
-    they are about.
-    """
+    """*text* within *width*, cut in the middle: the ends of paths say what they are about."""
     if len(text) <= width:
         return text
     tail = min(28, width // 2)
@@ -141,21 +132,19 @@ def middle_cut(text: str, width: int) -> str:
 
 
 def brief(value: Any, depth: int = 0) -> Any:
-    """The part of a JSON value that tells the story: inner lists and dicts that are long are cut,
-    and so are secrets.
-    """
-    if isinstance(value, str):
-        return middle_cut(shorten(value), _LONGEST)
-    if isinstance(value, list):
-        return (
-            f"… {len(value)} entries"
-            if depth and len(value) > 3
-            else [brief(entry, depth + 1) for entry in value]
-        )
-    if isinstance(value, dict):
-        shown = 2 if depth and len(value) > 4 else len(value)
-        short = {name: brief(member, depth + 1) for name, member in list(value.items())[:shown]}
-        return short | ({"…": f"and {len(value) - shown} more"} if shown < len(value) else {})
+    """A JSON value without secrets in full, and with inner lists and dicts that are long cut."""
+    match value:
+        case str():
+            return middle_cut(shorten(value), _LONGEST)
+        case list() if depth and len(value) > 3:
+            return f"… {len(value)} entries"
+        case list():
+            return [brief(entry, depth + 1) for entry in value]
+        case dict():
+            shown = 2 if depth and len(value) > 4 else len(value)
+            items = list(value.items())[:shown]
+            rest = {"…": f"and {len(value) - shown} more"} if shown < len(value) else {}
+            return {name: brief(member, depth + 1) for name, member in items} | rest
     return value
 
 

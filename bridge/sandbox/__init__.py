@@ -1,5 +1,4 @@
-"""Both vendors as local fakes, for the ``demo`` and ``sandbox`` commands, the flow tests and people
-who integrate.
+"""Both vendors as local fakes, for commands, tests and people who integrate.
 
 They import nothing of the bridge but themselves (the oracle must not share our bugs) and take the
 vendors' documents literally: a rule that a caller breaks is refused and noted in ``violations``. ::

@@ -1,6 +1,4 @@
-"""What both fakes share: an aiohttp application on a socket, whose middleware keeps the ledger and
-applies the faults.
-"""
+"""What both fakes share: an aiohttp application whose middleware keeps ledger and faults."""
 
 from __future__ import annotations
 
@@ -46,9 +44,7 @@ class Options(TypedDict, total=False):
 
 
 class FakeVendor:
-    """A fake vendor on a real socket, in the caller's event loop: use ``async with``, or
-    ``start()`` and ``close()``.
-    """
+    """A fake vendor on a real socket: use ``async with``, or ``start()`` and ``close()``."""
 
     name: str
     """As a party of a call."""
@@ -78,8 +74,6 @@ class FakeVendor:
     def _now(self) -> datetime:
         return self.clock()  # another clock may be put in its place
 
-    # What a vendor defines
-
     def routes(self) -> Iterable[Route]:
         """The vendor's paths."""
         raise NotImplementedError
@@ -91,8 +85,6 @@ class FakeVendor:
     def error_body(self, detail: str) -> Any:
         """An error in the vendor's words."""
         raise NotImplementedError
-
-    # Running
 
     async def start(self) -> None:
         """Listen; raises ``OSError`` when the port is taken."""
@@ -117,9 +109,7 @@ class FakeVendor:
         self.port = self._runner.addresses[0][1]
 
     async def close(self) -> None:
-        """Stop listening and let go of every call; state and ledger stay, so that ``start()`` may
-        follow (an outage).
-        """
+        """Stop listening and let go of every call; ``start()`` may follow (an outage)."""
         runner, self._runner = self._runner, None
         for fault in self.faults:
             if fault.waiting:
@@ -137,16 +127,11 @@ class FakeVendor:
 
     @property
     def base_url(self) -> str:
-        """Where it is reached, without a trailing slash; known once it was started, or with a fixed
-        port.
-        """
+        """Where it is reached, without a trailing slash."""
         if self.port == 0:
             raise RuntimeError("the sandbox has no port yet: start it first")
-        everywhere = self.host in ("", "0.0.0.0")  # noqa: S104 - compared, not bound
-        host = "127.0.0.1" if everywhere else self.host
-        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
-
-    # Calls received
+        host = "127.0.0.1" if self.host == "0.0.0.0" else self.host  # noqa: S104 - compared
+        return f"http://{host}:{self.port}"
 
     @web.middleware
     async def _record(self, request: web.Request, handler: Handler) -> web.Response:
@@ -200,16 +185,14 @@ class FakeVendor:
         except web.HTTPException as error:  # the router knows no such path or method
             headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
             # Browsers ask for an icon by themselves; that is nobody's mistake.
-            violation = entry.path != "/favicon.ico"
-            return self._refuse(
-                entry, Refusal(error.status, error.reason, violation=violation, headers=headers)
-            )
+            wrong = entry.path != "/favicon.ico"
+            unrouted = Refusal(error.status, error.reason, violation=wrong, headers=headers)
+            return self._refuse(entry, unrouted)
 
     def _refuse(self, entry: Entry, refusal: Refusal) -> web.Response:
         if refusal.violation:
-            self.ledger.violate(
-                entry, f"{entry.method} {entry.path}: {refusal.status} {refusal.detail}"
-            )
+            rule = f"{entry.method} {entry.path}: {refusal.status} {refusal.detail}"
+            self.ledger.violate(entry, rule)
         return json_response(self.error_body(refusal.detail), refusal.status, refusal.headers)
 
 
@@ -218,13 +201,8 @@ def _gone(request: web.Request) -> bool:
 
 
 def _reset(request: web.Request) -> None:
-    """Reset the connection: with linger 0 the kernel sends RST, which no client takes for a short
-    answer.
-    """
-    transport = request.transport
-    if transport is None:
-        return
-    sock = transport.get_extra_info("socket")
-    if sock is not None:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    transport.abort()
+    """Cut the connection: with linger 0 the kernel sends RST, no client takes it for an answer."""
+    if (transport := request.transport) is not None:
+        if (connection := transport.get_extra_info("socket")) is not None:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        transport.abort()

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
 from time import perf_counter
 from typing import Any
@@ -29,6 +30,7 @@ class BridgeReply:
     headers: Mapping[str, str]
     duration_ms: float
     error: str | None = None
+    """Why there was no answer."""
 
     @property
     def location(self) -> str | None:
@@ -70,67 +72,60 @@ class RecordingClient:
         describe: Callable[[BridgeReply], Any] = lambda reply: reply.json,
         **known: Any,
     ) -> BridgeReply:
-        """Make a call and record it. Never follows redirects, never raises for a peer that fails
-        (status 0 instead).
+        """Make a call and record it; a peer that fails is status 0, a redirect is not followed.
 
         *body* is sent as JSON, bytes as they are. *judge* says which rule the answer breaks, if
         any; *describe* what of it the entry keeps, of which other fields may be *known*. A fault
-        on *operation* may delay the call or drop it (``drop="before"``: never sent; ``"after"``:
-        sent, the answer is lost).
+        on *operation* may delay the call, or drop it before it is sent or before the answer.
         """
         path, _, _ = url.partition("?")
         parties = {"caller": self._name, "receiver": BRIDGE}
         entry = self._ledger.begin(operation, "made", method, path, **(parties | known))
-        data = (
-            body
-            if isinstance(body, bytes | None)
-            else json.dumps(body, ensure_ascii=False).encode()
-        )
-        entry.request_json = lenient_json(data or b"")
-        sent = {**({} if data is None else {"Content-Type": "application/json"}), **(headers or {})}
+        if not isinstance(body, bytes | None):
+            body = json.dumps(body, ensure_ascii=False).encode()
+        entry.request_json = lenient_json(body or b"")
+        kind = {} if body is None else {"Content-Type": "application/json"}
+        headers = {**kind, **(headers or {})}
         fault = self._faults.strike(entry)
-        reply = BridgeReply(
-            0, None, "", {}, 0.0, "cancelled" if fault is None else "dropped by a fault"
-        )
+        reply = _no_reply("cancelled" if fault is None else "dropped by a fault")
         try:
             if fault is None:
-                reply = await self._exchange(method, url, data, sent)
+                reply = await self._exchange(method, url, body, headers)
             else:
-                reply = await fault.around(lambda: self._exchange(method, url, data, sent)) or reply
+                work = partial(self._exchange, method, url, body, headers)
+                reply = await fault.around(work) or reply
             if reply.status and (problem := judge(reply)) is not None:
                 self._ledger.violate(entry, f"answer to {operation} {method} {path}: {problem}")
         finally:
-            entry.status, entry.response_json, entry.error = (
-                reply.status,
-                describe(reply),
-                reply.error,
-            )
-            entry.location = reply.location
-            if isinstance(reply.json, dict) and isinstance(reply.json.get("invitationId"), str):
-                entry.invitation_id = entry.invitation_id or reply.json["invitationId"]
+            entry.status, entry.error, entry.location = reply.status, reply.error, reply.location
+            entry.response_json = describe(reply)
+            match reply.json:
+                case {"invitationId": str(invitation_id)} if entry.invitation_id is None:
+                    entry.invitation_id = invitation_id
             await self._ledger.end(entry)
         return reply
 
     async def _exchange(
-        self, method: str, url: str, data: bytes | None, headers: Mapping[str, str]
+        self, method: str, url: str, body: bytes | None, headers: Mapping[str, str]
     ) -> BridgeReply:
         if self._session is None:
             raise RuntimeError("the client is not open")
         began = perf_counter()
-        # aiohttp warns of plain bytes of more than 1 MiB; an oversized callback is a fair test of a
-        # bridge.
-        stream = None if data is None else BytesIO(data)
+        # aiohttp warns of plain bytes of more than 1 MiB, which are a fair test of a bridge.
+        data = None if body is None else BytesIO(body)
         request = self._session.request(
-            method, url, data=stream, headers=headers, allow_redirects=False
+            method, url, data=data, headers=headers, allow_redirects=False
         )
         try:
             async with request as response:
-                body = await response.read()
+                answer = await response.read()
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            return BridgeReply(
-                0, None, "", {}, (perf_counter() - began) * 1000, f"{type(error).__name__}: {error}"
-            )
-        text, spent = body.decode("utf-8", "replace"), (perf_counter() - began) * 1000
-        return BridgeReply(
-            response.status, lenient_json(body), text, response.headers.copy(), spent
-        )
+            return _no_reply(f"{type(error).__name__}: {error}", began)
+        text, spent_ms = answer.decode("utf-8", "replace"), (perf_counter() - began) * 1000
+        received = response.headers.copy()
+        return BridgeReply(response.status, lenient_json(answer), text, received, spent_ms)
+
+
+def _no_reply(reason: str, began: float | None = None) -> BridgeReply:
+    spent_ms = 0.0 if began is None else (perf_counter() - began) * 1000
+    return BridgeReply(0, None, "", {}, spent_ms, reason)

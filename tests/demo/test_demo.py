@@ -22,7 +22,7 @@ import structlog
 from rich.console import Console
 
 from bridge.demo.call_log import CallLog
-from bridge.demo.environment import Ports, open_environment
+from bridge.demo.environment import open_environment
 from bridge.demo.journey import Journey
 from bridge.demo.terminal import Terminal, brief, laid_out, shorten
 from bridge.sandbox import Entry
@@ -223,7 +223,7 @@ async def test_journey_notices_when_equalture_refuses() -> None:
     so.
     """
     terminal = Terminal(Console(file=io.StringIO(), highlight=False))
-    async with open_environment(Ports()) as environment:
+    async with open_environment() as environment:
         environment.equalture.fault("create", status=422)
         journey = Journey(environment, terminal)
         assert not await journey.play()
