@@ -323,7 +323,9 @@ async def open_runtime(
             commands=commands,
             queue=queue,
             invitations=store,
-            worker=Worker(tasks, queue, clock, new_secret, awake, agreed.agree if agreed else None),
+            worker=Worker(
+                tasks, queue, clock, new_secret, awake, agree=agreed.agree if agreed else None
+            ),
             clock=agreed,
             sweep=Sweep(reconciler, new_secret()),
             writes=WriteProbe(commands, prefix=prefix, monotonic=monotonic),

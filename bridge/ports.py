@@ -176,17 +176,19 @@ class ReferenceIndex(Protocol):
         application.
         """
 
-    async def waiting(self, customer: str, reference_id: str, word: str) -> None:
-        """Keep an event for an id that nobody knows (yet) for a short time."""
+    async def waiting(
+        self, customer: str, reference_id: str, word: str, *, life: timedelta
+    ) -> None:
+        """Keep an event for an id that nobody knows (yet) for this time."""
 
     async def forget(self, customer: str, reference_id: str, invitation_id: str) -> None:
         """Forget the way to this invitation: its candidate was deleted."""
 
     async def seen(self, customer: str, event_id: str) -> bool:
-        """Whether this event was marked within the last days."""
+        """Whether this event is marked."""
 
-    async def mark(self, customer: str, event_id: str) -> None:
-        """Mark this event as seen."""
+    async def mark(self, customer: str, event_id: str, *, life: timedelta) -> None:
+        """Mark this event as seen, for this time."""
 
 
 class UnservedCustomers(Protocol):
@@ -211,7 +213,7 @@ class StatusWordStore(Protocol):
 
 
 class TaskQueue(Protocol):
-    """What the bridge owes the world.
+    """The tasks of all invitations: what has to be done although processes die.
 
     Tasks are put on the queue by ``InvitationStore.commit`` only.
     """

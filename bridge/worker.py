@@ -62,6 +62,7 @@ class Worker:
         clock: Clock,
         new_secret: NewSecret,
         awake: asyncio.Event,
+        *,
         agree: Callable[[BeforeClockStep], Awaitable[None]] | None = None,
     ) -> None:
         self._tasks = tasks
@@ -93,7 +94,7 @@ class Worker:
                     self._awake.clear()
                     leased = await self._lease()
                     if not leased and not self._stopping:
-                        await self._doze()
+                        await self._sleep_until_due()
             finally:
                 for task in beside:
                     task.cancel()
@@ -137,11 +138,11 @@ class Worker:
                 )
             )
         except StoreUnavailable as error:
-            self._say_away(error)
+            self._warn_once(error)
             await asyncio.sleep(_REDIS_AWAY_S)
             return 0
         except Exception:
-            # What is queued cannot be read: no reason to stop paying all other debts.
+            # What is queued cannot be read: no reason to leave all other tasks.
             log.exception("worker.lease_failed")
             await asyncio.sleep(_REDIS_AWAY_S)
             return 0
@@ -164,7 +165,7 @@ class Worker:
                 await self._tasks.perform(lease)
             except StoreUnavailable as error:
                 # Unsettled: the lease runs out and somebody repeats the task.
-                self._say_away(error)
+                self._warn_once(error)
 
     def _finished(self, task: asyncio.Task[None]) -> None:
         self._running.pop(task, None)
@@ -172,12 +173,12 @@ class Worker:
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("worker.task_crashed", exc_info=error)
 
-    async def _doze(self) -> None:
+    async def _sleep_until_due(self) -> None:
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(await self._nap()):
+            async with asyncio.timeout(await self._time_until_due()):
                 await self._awake.wait()
 
-    async def _nap(self) -> float:
+    async def _time_until_due(self) -> float:
         if len(self._running) >= SLOTS:
             return IDLE_S
         try:
@@ -209,7 +210,8 @@ class Worker:
             if self._agree is not None:
                 await self._agree(self.hold)
         except Exception:
-            # An answer that nobody foresaw: no reason to stop paying debts, by the time as it was.
+            # An answer that nobody foresaw: no reason to stop; tasks go by the time as
+            # it was.
             log.exception("clock.look_failed")
 
     async def hold(self, now: datetime) -> None:
@@ -220,7 +222,7 @@ class Worker:
             with contextlib.suppress(StoreUnavailable):
                 await self._queue.extend(tuple(self._running.values()), now + LEASE_LIFE)
 
-    def _say_away(self, error: StoreUnavailable) -> None:
+    def _warn_once(self, error: StoreUnavailable) -> None:
         if not self._complained:
             log.warning("worker.store_unavailable", error=str(error))
         self._complained = True
@@ -231,7 +233,7 @@ async def running(
     worker: Worker, *, grace_s: float, on_death: Callable[[], None]
 ) -> AsyncIterator[asyncio.Task[None]]:
     """Run *worker* beside the server; *on_death* is called if it ends by itself, for then nobody
-    pays our debts.
+    performs the tasks of this process.
     """
     stopping = False
 

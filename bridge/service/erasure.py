@@ -74,7 +74,7 @@ class Erasure:
         ask the provider.
 
         *patience*: how long to wait for them. Raises ``NotConfirmed`` where nobody has done it by
-        then: it stays owed.
+        then; it still has to be done.
         """
         invitation = await self._here(invitation, None)
         await self._wait_for_others(

@@ -1,6 +1,6 @@
 """Use case: an event of the provider's webhook.
 
-A hint like a callback, only that it names the application by reference id.
+It reports like a callback, only that it names the application by reference id.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import structlog
 from bridge.core.customers import Customer
 from bridge.core.invitation import Invitation, State
 from bridge.core.lifecycle.events import AssessmentStarted, ReportReceived
+from bridge.core.lifecycle.policy import EARLY_EVENT_LIFE, SEEN_EVENT_LIFE
 from bridge.errors import UnknownInvitation
 from bridge.ports import CurrentCustomers, ReferenceIndex
 from bridge.service.commit_loop import CommitLoop
@@ -56,7 +57,7 @@ class ProviderEvents:
             outcome = "repeated"
         else:
             outcome = await self._act(customer, word, reference_id, at)
-            await self._references.mark(customer.key, event_id)
+            await self._references.mark(customer.key, event_id, life=SEEN_EVENT_LIFE)
         # The vendor's own word stays out of the log: it is free text.
         shown = word if word in (STARTED, FINISHED) else "other"
         log.info("event.received", customer=customer.key, word=shown, outcome=outcome)
@@ -106,7 +107,7 @@ class ProviderEvents:
         if set(outcomes) <= {"unknown"}:
             # Perhaps the create's answer is not stored yet; or it is another integration of the
             # same account.
-            await self._references.waiting(customer.key, reference_id, word)
+            await self._references.waiting(customer.key, reference_id, word, life=EARLY_EVENT_LIFE)
             if not invitation_ids and await self._references.find(customer.key, reference_id):
                 return await self._act(
                     customer, word, reference_id, at

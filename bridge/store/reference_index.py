@@ -10,9 +10,6 @@ from bridge.core import ids
 from bridge.store import lua_scripts
 from bridge.store.redis_access import RedisAccess
 
-_WAITING = timedelta(minutes=10)
-_SEEN = timedelta(days=4)
-"""Longer than a sender's retry plan, which spans three days."""
 _MARK = "?"
 _HOLDERS = 100
 """Invitations of one application at most; the newest are kept."""
@@ -43,15 +40,17 @@ class RedisReferenceIndex:
         text = _text(value or b"")
         return () if text.startswith(_MARK) else tuple(text.split())
 
-    async def waiting(self, customer: str, reference_id: str, word: str) -> None:
-        """Keep an event for an id that nobody knows (yet) for a short time."""
+    async def waiting(
+        self, customer: str, reference_id: str, word: str, *, life: timedelta
+    ) -> None:
+        """Keep an event for an id that nobody knows (yet) for this time."""
         await self._commands.run(
             (
                 "SET",
                 self._reference(customer, reference_id),
                 f"{_MARK}{word}",
                 "PX",
-                _ms(_WAITING),
+                _ms(life),
                 "NX",
             )
         )
@@ -63,12 +62,12 @@ class RedisReferenceIndex:
         )
 
     async def seen(self, customer: str, event_id: str) -> bool:
-        """Whether this event was marked within the last days."""
+        """Whether this event is marked."""
         return await self._commands.run(("GET", self._event(customer, event_id))) is not None
 
-    async def mark(self, customer: str, event_id: str) -> None:
-        """Mark this event as seen."""
-        await self._commands.run(("SET", self._event(customer, event_id), "1", "PX", _ms(_SEEN)))
+    async def mark(self, customer: str, event_id: str, *, life: timedelta) -> None:
+        """Mark this event as seen, for this time."""
+        await self._commands.run(("SET", self._event(customer, event_id), "1", "PX", _ms(life)))
 
     def _event(self, customer: str, event_id: str) -> str:
         return f"{self._prefix}:seen:{ids.digest(f'{customer}/{event_id}')[:40]}"

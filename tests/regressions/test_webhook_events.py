@@ -30,8 +30,8 @@ async def test_references_on_a_real_redis() -> None:
             references = RedisReferenceIndex(commands, prefix="x", retention=timedelta(days=1))
             assert await references.remember("acme", "new", "iv_1") is None
             assert await references.remember("acme", "new", "iv_1") is None
-            await references.waiting("acme", "early", "started")
-            await references.waiting("acme", "early", "finished")
+            await references.waiting("acme", "early", "started", life=timedelta(minutes=1))
+            await references.waiting("acme", "early", "finished", life=timedelta(minutes=1))
             assert await references.find("acme", "early") == ()
             assert await references.remember("acme", "early", "iv_2") == "started"
             assert await references.remember("acme", "early", "iv_2") is None
@@ -46,7 +46,7 @@ async def test_references_on_a_real_redis() -> None:
             await references.forget("acme", "new", "iv_1")
             assert await references.find("acme", "new") == ()
             assert [await references.seen("acme", "e") for _ in range(2)] == [False, False]
-            await references.mark("acme", "e")
+            await references.mark("acme", "e", life=timedelta(minutes=1))
             assert [await references.seen(name, "e") for name in ("acme", "globex")] == [
                 True,
                 False,

@@ -223,7 +223,9 @@ class MemoryReferences:
     async def find(self, customer: str, reference_id: str) -> tuple[str, ...]:
         return tuple(self._known.get((customer, reference_id), ()))
 
-    async def waiting(self, customer: str, reference_id: str, word: str) -> None:
+    async def waiting(
+        self, customer: str, reference_id: str, word: str, *, life: timedelta
+    ) -> None:
         if (customer, reference_id) not in self._known:
             self._waiting.setdefault((customer, reference_id), word)
 
@@ -235,7 +237,7 @@ class MemoryReferences:
     async def seen(self, customer: str, event_id: str) -> bool:
         return (customer, event_id) in self._seen
 
-    async def mark(self, customer: str, event_id: str) -> None:
+    async def mark(self, customer: str, event_id: str, *, life: timedelta) -> None:
         self._seen.add((customer, event_id))
 
 

@@ -104,7 +104,7 @@ async def test_running_tasks_are_held_over_a_step(world: World) -> None:
             await hold(step)
             seen.set()
 
-    worker = Worker(tasks, queue, world.clock, lambda: "owner", asyncio.Event(), agree)  # type: ignore[arg-type]
+    worker = Worker(tasks, queue, world.clock, lambda: "owner", asyncio.Event(), agree=agree)  # type: ignore[arg-type]
     async with running(worker, grace_s=1, on_death=lambda: None):
         assert not seen.is_set()
         async with asyncio.timeout(20):
@@ -123,7 +123,7 @@ async def test_a_clock_that_cannot_be_read(world: World) -> None:
     async def agree(_: BeforeClockStep) -> None:
         raise ValueError("what a time")
 
-    worker = Worker(tasks, queue, world.clock, lambda: "owner", asyncio.Event(), agree)  # type: ignore[arg-type]
+    worker = Worker(tasks, queue, world.clock, lambda: "owner", asyncio.Event(), agree=agree)  # type: ignore[arg-type]
     async with running(worker, grace_s=1, on_death=lambda: died.append(True)):
         async with asyncio.timeout(20):
             await queue.idle.wait()

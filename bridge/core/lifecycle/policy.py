@@ -37,6 +37,12 @@ Reports count for ever.
 READ_CHECK_PAUSE = timedelta(minutes=1)
 """How often at most an open invitation is checked because the ATS reads it."""
 
+EARLY_EVENT_LIFE = timedelta(minutes=10)
+"""How long a provider's event is kept for an application that no record knows yet."""
+
+SEEN_EVENT_LIFE = timedelta(days=4)
+"""How long an event is known as a repeated one: longer than a sender's retry plan of three days."""
+
 MIN_CHECK_DELAY = timedelta(seconds=1)
 """The shortest pause between two checks of an unconfirmed report, and before the first attempt to
 anonymise.

@@ -107,5 +107,5 @@ def test_who_holds_an_application(record: Invitation, reference_id: str, expecte
     ],
 )
 def test_to_anonymise(record: Invitation, expected: tuple[str, ...]) -> None:
-    """A tombstone owes all its applications, an open invitation its orphans, and nothing twice."""
+    """All applications of a tombstone, the orphans of an open invitation, and nothing twice."""
     assert expected == attempts.applications_to_anonymise(record)

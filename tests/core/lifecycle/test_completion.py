@@ -109,8 +109,8 @@ def test_report_counts_after_thirty_seconds_of_silence(record: Invitation) -> No
     assert (check(late + CONFIRMATION_DELAY), notify(late)) == step.tasks
 
 
-def test_hint_without_report_never_counts() -> None:
-    """Silence turns a hint into a result only if it said what the result is."""
+def test_report_without_a_result_never_counts() -> None:
+    """Silence turns a report into a result only if it said what the result is."""
     record = decide(INVITED, ReportReceived(1, None)).invitation
     assert Transition(record) == decide(record, ProviderUnreachable(), NOW + HOUR)
     assert Transition(record) == decide(record, ReportAccepted(), NOW + HOUR)
@@ -236,7 +236,7 @@ def test_report_wins_over_expiry(answer: Event, seen: datetime) -> None:
     assert at <= seen + UNREACHABLE_TIMEOUT
 
 
-def test_hint_without_report_does_not_stop_an_expiry() -> None:
+def test_report_without_a_result_does_not_stop_an_expiry() -> None:
     """Who says only that there is something, while the provider has nothing, does not keep the
     invitation open.
     """

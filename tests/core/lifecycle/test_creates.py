@@ -85,7 +85,7 @@ def test_created_invites_until_the_deadline() -> None:
     assert (check(POLL + SECOND),) == step.tasks
 
 
-def test_created_after_a_hint_is_checked_at_once() -> None:
+def test_created_after_a_report_is_checked_at_once() -> None:
     """A report that overtook the create's answer is looked into as soon as there is something to
     ask about.
     """
@@ -122,7 +122,7 @@ def test_late_created_lets_us_ask(record: Invitation, event: ApplicationCreated)
 
 
 def test_late_created_of_a_confirmed_result_asks_nothing() -> None:
-    """A confirmed completion learns the reference id and owes nothing."""
+    """A confirmed completion learns the reference id, and there is nothing to do."""
     record = decide(UNCERTAIN, ResultConfirmed(REPORT)).invitation
     step = decide(record, CREATED)
     assert ("reference-1", ()) == (attempts.current_reference(step.invitation), step.tasks)
@@ -258,7 +258,7 @@ def test_unknown_outcome_after_a_report_is_checked_at_once() -> None:
 
 
 def test_unknown_outcome_after_erasure_is_only_noted() -> None:
-    """A tombstone whose create got lost owes nothing."""
+    """A tombstone whose create got lost has nothing to anonymise."""
     step = decide(after(ErasureRequested()), CreateOutcomeUnknown(1))
     assert (State.ERASED, CreateOutcome.UNKNOWN, ()) == (
         step.invitation.state,

@@ -255,8 +255,8 @@ def test_erased_record_holds_nothing_of_the_candidate(world: World, later: list[
 @bounded
 @given(worlds(anything))
 def test_reference_ids_of_a_tombstone_are_all_to_anonymise(world: World) -> None:
-    """A tombstone knows no reference id but those that it still owes, and owes them to a queued
-    task.
+    """A tombstone knows no reference id but those to anonymise, which a queued task
+    does.
     """
     world.happen(ErasureRequested())
     known = tuple(

@@ -42,7 +42,7 @@ from tests.core.build import (
 )
 
 
-def test_hint_is_kept_and_checked_at_once() -> None:
+def test_report_is_kept_and_checked_at_once() -> None:
     """A report is kept with the time it came in, and its check is due at once."""
     step = decide(INVITED, ReportReceived(1, REPORT), NOW + HOUR)
     assert UnverifiedReport(1, NOW + HOUR, REPORT) == step.invitation.unverified_report
@@ -50,7 +50,7 @@ def test_hint_is_kept_and_checked_at_once() -> None:
 
 
 @pytest.mark.parametrize("record", [CREATING, TWICE], ids=["first", "second"])
-def test_hint_during_a_create_waits_for_its_outcome(record: Invitation) -> None:
+def test_report_during_a_create_waits_for_its_outcome(record: Invitation) -> None:
     """While a create is under way a report is kept, and looked into at the latest when the create
     is given up.
     """
@@ -59,8 +59,8 @@ def test_hint_during_a_create_waits_for_its_outcome(record: Invitation) -> None:
     assert (check(GIVEN_UP),) == step.tasks
 
 
-def test_report_fills_an_empty_hint_of_the_same_attempt() -> None:
-    """A report after a webhook's hint is kept with the time of the first of them."""
+def test_report_with_a_result_fills_an_empty_one_of_the_same_attempt() -> None:
+    """A report with a result, after a webhook's without one, is kept with the time of the first of them."""
     record = decide(INVITED, ReportReceived(1, None)).invitation
     assert (
         UnverifiedReport(1, NOW, REPORT)
@@ -68,7 +68,7 @@ def test_report_fills_an_empty_hint_of_the_same_attempt() -> None:
     )
 
 
-def test_empty_hint_does_not_drop_a_report() -> None:
+def test_empty_report_does_not_drop_a_result() -> None:
     """An unreadable repeat never costs the report that came before it."""
     record = decide(INVITED, ReportReceived(1, REPORT)).invitation
     assert Transition(record, (check(NOW + REPEAT_WINDOW),)) == decide(
@@ -77,8 +77,8 @@ def test_empty_hint_does_not_drop_a_report() -> None:
 
 
 @pytest.mark.parametrize("report", [REPORT, None], ids=["report", "no report"])
-def test_a_hint_repeated_word_for_word(report: Result | None) -> None:
-    """The same hint again at once changes nothing, so that a storm of them writes nothing; later it
+def test_a_report_repeated_word_for_word(report: Result | None) -> None:
+    """The same report again at once changes nothing, so that a storm of them writes nothing; later it
     makes a check due.
     """
     record = decide(INVITED, ReportReceived(1, report)).invitation
@@ -127,7 +127,7 @@ def test_latest_report_of_an_attempt_counts_while_nothing_is_decided() -> None:
         (ReportReceived(2, None), ReportReceived(1, None), UnverifiedReport(2, NOW, None)),
     ],
 )
-def test_hint_that_is_kept_of_two_attempts(
+def test_report_that_is_kept_of_two_attempts(
     first: ReportReceived, second: ReportReceived, kept: UnverifiedReport
 ) -> None:
     """A report beats none, then the attempt whose link softgarden got beats the orphan; else the
@@ -137,7 +137,7 @@ def test_hint_that_is_kept_of_two_attempts(
     assert kept == decide(record, second, NOW + SECOND).invitation.unverified_report
 
 
-def test_hint_after_unconfirmed_completion_hastens_the_confirmation() -> None:
+def test_report_after_unconfirmed_completion_hastens_the_confirmation() -> None:
     """Another report does not change an unconfirmed result, but the provider is asked at once."""
     assert Transition(UNCONFIRMED, (check(NOW + SECOND),)) == decide(
         UNCONFIRMED, ReportReceived(1, OTHER_REPORT), NOW + SECOND

@@ -87,8 +87,8 @@ def test_poll_is_never_later_than_the_deadline() -> None:
     assert (check(NOW + HOUR),) == step.tasks
 
 
-def test_false_hint_is_looked_into_quickly_first_and_seldom_later() -> None:
-    """A hint that the provider denies is asked about again after as long as it has waited, but no
+def test_denied_report_is_looked_into_quickly_first_and_seldom_later() -> None:
+    """A report that the provider denies is asked about again after as long as it has waited, but no
     later than the poll.
     """
     record = decide(INVITED, ReportReceived(1, None)).invitation
@@ -99,8 +99,8 @@ def test_false_hint_is_looked_into_quickly_first_and_seldom_later() -> None:
     assert [MIN_CHECK_DELAY, MINUTE, POLICY.poll_every, POLICY.poll_every] == waits
 
 
-def test_expiry_keeps_a_denied_hint_in_sight() -> None:
-    """An invitation that expires just after a hint is asked about again quickly, not only at the
+def test_expiry_keeps_a_denied_report_in_sight() -> None:
+    """An invitation that expires just after a report is asked about again quickly, not only at the
     next poll.
     """
     record = decide(INVITED, ReportReceived(1, None), DEADLINE - SECOND).invitation
@@ -108,7 +108,7 @@ def test_expiry_keeps_a_denied_hint_in_sight() -> None:
 
 
 def test_expiry_with_a_create_under_way_leaves_its_rescue() -> None:
-    """An expiry never takes away the check that a create under way, and a hint about it, wait for."""
+    """An expiry never takes away the check that a create under way, and a report about it, wait for."""
     record = decide(TWICE, ReportReceived(2, None)).invitation
     short = replace(POLICY, link_life=SECOND)
     step = decide(record, NoResultYet(), NOW + SECOND, short)
@@ -126,7 +126,7 @@ def test_expiry_with_a_create_under_way_leaves_its_rescue() -> None:
             DEADLINE + HOUR + LATE_WINDOW,
         ),
     ],
-    ids=["invited", "started", "hinted"],
+    ids=["invited", "started", "reported"],
 )
 def test_late_completion_is_looked_for_during_a_day(record: Invitation, end: datetime) -> None:
     """After an expiry, or a callback after it, we ask for one day more."""

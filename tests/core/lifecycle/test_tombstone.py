@@ -88,15 +88,15 @@ def test_application_of_both_attempts_is_no_orphan() -> None:
     [(ERASED, "reference-1"), (ORPHANED, "reference-1")],
     ids=["tombstone", "orphan"],
 )
-def test_debt_passes_to_the_other_holder(record: Invitation, reference_id: str) -> None:
-    """What another living invitation holds is owed by this one no more, and forgotten."""
+def test_other_holder_has_it_anonymised(record: Invitation, reference_id: str) -> None:
+    """What another living invitation uses is anonymised with that one, and forgotten here."""
     one = decide(record, ApplicationShared(reference_id)).invitation
     assert () == attempts.applications_to_anonymise(one)
     assert reference_id not in [attempt.reference_id for attempt in one.attempts]
 
 
 def test_own_application_is_not_given_away() -> None:
-    """What is not owed stays as it is."""
+    """What does not have to be anonymised stays as it is."""
     assert Transition(ORPHANED, expires=False) == decide(ORPHANED, ApplicationShared("reference-2"))
 
 
@@ -104,7 +104,7 @@ def test_own_application_is_not_given_away() -> None:
 def test_erasure_leaves_a_tombstone(record: Invitation) -> None:
     """Nothing is left but id, customer, times, secrets' digests and the reference ids to anonymise."""
     one = decide(record, ErasureRequested(), NOW + HOUR).invitation
-    allowed = {
+    alltask = {
         "id",
         "customer",
         "state",
@@ -114,21 +114,19 @@ def test_erasure_leaves_a_tombstone(record: Invitation) -> None:
         "erased_at",
         "version",
     }
-    assert allowed >= empty(one)
+    assert alltask >= empty(one)
 
 
 @pytest.mark.parametrize(
-    ("record", "owed"),
+    ("record", "task"),
     [(INVITED, anonymise(NOW + MIN_CHECK_DELAY)), (UNCERTAIN, CancelTask(TaskKind.ANONYMISE))],
     ids=["known", "lost"],
 )
-def test_erasure_cancels_all_but_what_is_owed_to_the_candidate(
-    record: Invitation, owed: object
-) -> None:
+def test_erasure_cancels_all_but_the_anonymisation(record: Invitation, task: object) -> None:
     """CHECK and NOTIFY are cancelled with the erasure, and ANONYMISE is queued where there is
     something to anonymise.
     """
-    assert (STOP, CancelTask(TaskKind.NOTIFY), owed) == decide(record, ErasureRequested()).tasks
+    assert (STOP, CancelTask(TaskKind.NOTIFY), task) == decide(record, ErasureRequested()).tasks
 
 
 def test_anonymised_tombstone_forgets_the_reference() -> None:
