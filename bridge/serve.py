@@ -21,6 +21,7 @@ from bridge.core.customers import CustomerDirectory
 from bridge.errors import Complaint, ConfigError, StoreUnavailable
 from bridge.ports import Monotonic
 from bridge.settings.customers import FOLDER as CUSTOMERS_FOLDER
+from bridge.settings.daemon import Durability
 from bridge.settings.loading import fingerprint
 from bridge.web.app_keys import SEEN_CONNECTIONS
 from bridge.web.idle_connections import IdleConnectionReaper
@@ -110,7 +111,7 @@ async def serve(
         await stack.enter_async_context(
             app.working(runtime, grace_s=WORKER_GRACE_S, on_death=on_death)
         )
-        if settings.redis.require_durable == "refuse":
+        if settings.redis.require_durable is Durability.REFUSE:
             runtime.state.not_ready_reason = "Whether Redis is durable is not known yet."
         run_beside(stack, "redis", _look_at_redis(runtime, stop))
         run_beside(stack, "absences", settle_absences(runtime))
@@ -282,7 +283,7 @@ async def _look_at_redis(runtime: app.Runtime, stop: StopSignals) -> None:
     """Wait for Redis, then say (or refuse) what is not durable about it."""
     required = runtime.settings.redis.require_durable
     waited = False
-    while required != "off":
+    while required is not Durability.OFF:
         try:
             complaints, stops_all = await runtime.look_at_redis()
         except StoreUnavailable as error:
@@ -295,7 +296,7 @@ async def _look_at_redis(runtime: app.Runtime, stop: StopSignals) -> None:
             log.warning("redis.not_isolated", text=stops_all)
         for complaint in complaints:
             log.warning("redis.not_durable", text=complaint, require_durable=required)
-        if complaints and required == "refuse":
+        if complaints and required is Durability.REFUSE:
             runtime.state.not_ready_reason = f"Redis is not durable: {complaints[0]}"
             log.error(
                 "redis.refused",

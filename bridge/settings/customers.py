@@ -15,7 +15,8 @@ from bridge.core.customers import Customer, CustomerDirectory, UnusableCustomer
 from bridge.errors import Complaint, ConfigError
 from bridge.settings.findings import NOWHERE, Findings, Item
 from bridge.settings.permissions import exposed
-from bridge.settings.reading import Reader, resolved
+from bridge.settings.reading import Reader
+from bridge.settings.scalars import resolved
 from bridge.settings.yaml_source import MAX_BYTES, opened, parse, read_text
 
 FOLDER = "customers"
@@ -97,19 +98,13 @@ def _read(
     except ConfigError as error:
         return _File(path, key, error.complaints, tuple(exposed(path)))
     if not CUSTOMER_KEY.fullmatch(key):
-        found.complain(
-            NOWHERE,
-            "the name of the file is the customer's key: a-z, 0-9, _ and -, at most 63",
-        )
-    for item, message in (*_check_items(root), *_check_hire(root)):
-        found.complain(item.position, message)
+        message = "the name of the file is the customer's key: a-z, 0-9, _ and -, at most 63"
+        found.complain(NOWHERE, message)
+    _check_items(root, found)
+    _check_hire(root, found)
     reader = Reader(found, root)
     customer = reader.read(made, inherited, key=key)
-    warnings = (
-        *exposed(path, secret=reader.holds_secret),
-        *found.warnings,
-        *_warn_of_hire(path, root),
-    )
+    warnings = (*exposed(path, secret=reader.holds_secret), *found.warnings)
     digests = tuple((text.lower(), item) for text, item in reader.unique if len(text) == 64)
     return _File(path, key, tuple(found.complaints), warnings, customer, digests)
 
@@ -127,7 +122,7 @@ def _digests(file: _File) -> frozenset[str]:
     return frozenset(one.lower() for one in found if _DIGEST.fullmatch(one))
 
 
-def _check_items(root: Item) -> Iterator[tuple[Item, str]]:
+def _check_items(root: Item, found: Findings) -> None:
     """Ids and jobs are unique, and what is mapped is not hidden; other keys may be wrong."""
     hidden = {
         item.value: item.position.line
@@ -142,31 +137,27 @@ def _check_items(root: Item) -> Iterator[tuple[Item, str]]:
                 continue
             known = (name, item.value)
             if known in seen:
-                yield item, f"{name} {item.value!r} is used twice, first in line {seen[known]}"
+                message = f"{name} {item.value!r} is used twice, first in line {seen[known]}"
+                found.complain(item.position, message)
             if name == "job_id" and item.value in hidden:
                 line = hidden[item.value]
-                yield item, f"job_id {item.value!r} is mapped here and hidden in line {line}"
+                message = f"job_id {item.value!r} is mapped here and hidden in line {line}"
+                found.complain(item.position, message)
             seen.setdefault(known, item.position.line)
 
 
-def _check_hire(root: Item) -> Iterator[tuple[Item, str]]:
-    tokens = root.at("hire", "tokens_sha256")
-    if (enabled := _hires(root)) and (tokens is None or tokens.value in (None, [])):
+def _check_hire(root: Item, found: Findings) -> None:
+    enabled, tokens = root.at("hire", "enabled"), root.at("hire", "tokens_sha256")
+    if enabled is None or resolved(enabled.value) is not True:
+        return
+    where = enabled.position
+    if tokens is None or tokens.value in (None, []):
         message = "hire.enabled is true, but hire.tokens_sha256 has no digest of a token"
-        yield enabled, message
-
-
-def _hires(root: Item) -> Item | None:
-    enabled = root.at("hire", "enabled")
-    return enabled if enabled is not None and resolved(enabled.value) is True else None
-
-
-def _warn_of_hire(path: Path, root: Item) -> Iterator[str]:
-    if enabled := _hires(root):
-        yield (
-            f"{path}:{enabled.position.line}: hire.enabled is true, but this version of the bridge"
-            " does not hire yet"
-        )
+        found.complain(where, message)
+    found.warnings.append(
+        f"{found.file}:{where.line}: hire.enabled is true, but this version of the bridge does not"
+        " hire yet"
+    )
 
 
 def _reused_tokens(files: Iterable[_File]) -> Iterator[Complaint]:

@@ -15,8 +15,9 @@ from bridge.settings import rules
 from bridge.settings.findings import Findings, Item
 from bridge.settings.listen import DEFAULT, FILE_NAME
 from bridge.settings.permissions import exposed
-from bridge.settings.reading import Reader, describe
+from bridge.settings.reading import Reader
 from bridge.settings.rules import Address
+from bridge.settings.scalars import describe
 from bridge.settings.yaml_source import parse, read_text
 
 _NEW_KEY = "; make a key with `assessment-bridge key new`"
@@ -176,8 +177,8 @@ class DaemonSettings:
         shown=False,
     )
     encryption_keys: tuple[bytes, ...] = setting(
-        "Keys that encrypt results, links and excerpts at rest, newest first; run `reencrypt` before"
-        " an old one is taken out. File: one key a line.",
+        "Keys that encrypt results, links and excerpts at rest, newest first; run `reencrypt`"
+        " before an old one is taken out. File: one key a line.",
         default=(),
         hint=f"{_NEW_KEY}, or take the entry out",
         shown=False,

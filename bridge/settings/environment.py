@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 # "$${" is a literal "${"; the lone "${" at the end catches what looks like a reference and is none.
 _REFERENCE = re.compile(
@@ -37,23 +36,15 @@ class Expanded(str):
         return made
 
 
-@dataclass(frozen=True, slots=True)
-class Expansion:
-    """What became of one scalar; *problems* is empty unless a reference could not be followed."""
+def expand(text: str, environ: Mapping[str, str]) -> tuple[str, list[str]]:
+    """*text* with the environment's values put in, and what is wrong with its references.
 
-    text: str
-    problems: tuple[str, ...]
-
-
-def expand(text: str, environ: Mapping[str, str]) -> Expansion:
-    """Put the environment's values into *text*, once: what a variable holds is not expanded again.
-
-    As in a shell, ``:-default`` also replaces an empty variable. A scalar that is nothing but one
-    reference, quoted or not (within [ ] and { } YAML wants quotes), gives an *Expanded* that is
-    whole. Text without references comes back as it is.
+    What a variable holds is not expanded again. As in a shell, ``:-default`` also replaces an empty
+    variable. A scalar that is nothing but one reference, quoted or not (within [ ] and { } YAML
+    wants quotes), gives an *Expanded* that is whole. Text without references comes back as it is.
     """
     if "${" not in text:
-        return Expansion(text, ())
+        return text, []
     names: list[str] = []
     problems: list[str] = []
     defaults: list[str] = []
@@ -70,7 +61,8 @@ def expand(text: str, environ: Mapping[str, str]) -> Expansion:
         names.append(name)
         if name not in environ and default is None:
             problems.append(
-                f"the environment variable {name} is not set: set it, or write ${{{name}:-...}} with a default"
+                f"the environment variable {name} is not set: set it, or write ${{{name}:-...}}"
+                " with a default"
             )
         value = environ.get(name)
         if not value and default:
@@ -81,6 +73,6 @@ def expand(text: str, environ: Mapping[str, str]) -> Expansion:
     only = _REFERENCE.fullmatch(text)
     whole = only is not None and only["name"] is not None
     if not names:
-        return Expansion(result, tuple(problems))
+        return result, problems
     made = Expanded(result, tuple(dict.fromkeys(names)), whole=whole, written=bool(defaults))
-    return Expansion(made, tuple(problems))
+    return made, problems

@@ -13,7 +13,7 @@ from typing import Any
 
 from bridge.core.declaration import Declared, declared
 from bridge.settings.masking import plain
-from bridge.settings.reading import takes_file
+from bridge.settings.scalars import may_be_empty, takes_file
 from bridge.settings.secret_files import SUFFIX
 
 Json = dict[str, Any]
@@ -25,7 +25,7 @@ _PATTERNS = {timedelta: "[0-9]{1,15}(ms|s|m|h|d)", bytes: "[A-Za-z0-9_-]{43}=?"}
 
 
 def json_schema(made: type, title: str, inherited: Mapping[str, Collection[str]]) -> Json:
-    """The schema of a file that is read as *made*; it may leave out *inherited* keys, by section."""
+    """The schema of a file that is read as *made* and may lack *inherited* keys, by section."""
     dialect = "https://json-schema.org/draft/2020-12/schema"
     found = _section(made)
     for name, keys in inherited.items():
@@ -84,8 +84,7 @@ def _single(one: Declared) -> Json:
     choices = [_scalar(one)]
     if choices[0].get("type") != "string" or "pattern" in choices[0]:
         choices.append(_VARIABLE)  # any other text may hold one anyway
-    if one.optional or one.item is bytes or one.default == "":
-        # An empty text counts as left out, for that is what "${NAME:-}" gives.
+    if may_be_empty(one):
         none: Json = {"type": "null"} if one.item in (int, timedelta) else {"enum": [None, ""]}
         choices.append(none)
     return choices[0] if len(choices) == 1 else {"anyOf": choices}

@@ -22,12 +22,12 @@ def listen_address(config_dir: Path, environ: Mapping[str, str]) -> Address:
     found = top_level_scalar(path, "listen")
     if found is None:
         return DEFAULT
-    text, where = found
-    expansion = expand(text, environ)
+    written, where = found
+    text, problems = expand(written, environ)
     try:
-        if expansion.problems:
-            raise ValueError(expansion.problems[0])
-        return address(str(expansion.text))
+        if problems:
+            raise ValueError(problems[0])
+        return address(str(text))
     except ValueError as error:
         complaint = Complaint(str(path), where.line, where.column, f"listen: {error}")
         raise ConfigError([complaint]) from None

@@ -23,7 +23,7 @@ _KEY = re.compile(r"[A-Za-z0-9_-]{43}=?")
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a host name or address can only be this machine: ``localhost``, 127.0.0.0/8 and ::1."""
+    """Whether a host can only be this machine: ``localhost``, 127.0.0.0/8 and ::1."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -86,15 +86,18 @@ def redis_url(text: str) -> str:
     scheme, found, rest = text.partition("://")
     if scheme not in REDIS_SCHEMES or not found:
         raise ValueError(
-            f"expected a Redis URL that begins with {', '.join(f'{one}://' for one in REDIS_SCHEMES)}"
+            "expected a Redis URL that begins with"
+            f" {', '.join(f'{one}://' for one in REDIS_SCHEMES)}"
         )
     if not _VISIBLE.fullmatch(rest) or (not rest.startswith("/")) is (scheme == "unix"):
         raise ValueError(
-            "expected a Redis URL with a host, such as redis://localhost:6379/0, or a path, such as unix:///run/redis.sock"
+            "expected a Redis URL with a host, such as redis://localhost:6379/0, or a path, such as"
+            " unix:///run/redis.sock"
         )
     if scheme == "redis+sentinel" and not rest.partition("?")[0].partition("/")[2].strip("/"):
         raise ValueError(
-            "expected the name of Sentinel's service, such as redis+sentinel://host:26379/mymaster/0"
+            "expected the name of Sentinel's service, such as"
+            " redis+sentinel://host:26379/mymaster/0"
         )
     return text
 
@@ -104,8 +107,8 @@ def proxy_url(text: str) -> str:
     parts = _split(text)
     if parts.scheme != "http" or not parts.hostname:
         raise ValueError(
-            "expected the URL of an HTTP proxy, such as http://proxy.example.com:3128; what is sent to the vendors"
-            " through it is encrypted all the same"
+            "expected the URL of an HTTP proxy, such as http://proxy.example.com:3128; what is"
+            " sent to the vendors through it is encrypted all the same"
         )
     if parts.path.strip("/") or "?" in text or "#" in text:
         raise ValueError(

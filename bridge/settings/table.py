@@ -7,7 +7,7 @@ from typing import Any
 
 from bridge.core.declaration import Declared, declared
 from bridge.settings.masking import plain
-from bridge.settings.reading import takes_file
+from bridge.settings.scalars import takes_file
 
 
 def settings_table(made: type, inherited: Mapping[str, Collection[str]]) -> str:

@@ -249,8 +249,7 @@ class _Builder:
         return made
 
     def _scalar(self, node: yaml.Node, where: Position, path: tuple[str, ...]) -> tuple[Any, bool]:
-        expansion = expand(node.value, self._environ)
-        text, problems = expansion.text, expansion.problems
+        text, problems = expand(node.value, self._environ)
         if not problems and _UNPRINTABLE.search(text):
             self._found.complain(
                 where, "a control character, or half of a surrogate pair, which no setting may hold"

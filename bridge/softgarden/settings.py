@@ -11,7 +11,7 @@ from bridge.core.declaration import setting
 from bridge.settings import rules
 from bridge.settings.durations import parse_duration
 from bridge.settings.findings import Item
-from bridge.settings.reading import resolved
+from bridge.settings.scalars import resolved
 
 _RETRY = ("5s", "30s", "2m", "10m", "1h", "3h", "6h", "12h", "24h", "24h", "24h")
 

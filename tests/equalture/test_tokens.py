@@ -9,6 +9,7 @@ import pytest
 
 from bridge.core.customers import Customer, Secret
 from bridge.equalture.protocol import Call, Reply
+from bridge.equalture.settings import TokenMethod
 from bridge.equalture.tokens import AccessTokens
 from bridge.errors import ContractBroken, Refused, Unavailable
 
@@ -191,7 +192,7 @@ async def test_fixed_method(
     """A configured method is used alone."""
     endpoint.statuses.update(POST=405, GET=405)
     with pytest.raises(Refused):
-        await tokens.get(at(customer, token_method=method))
+        await tokens.get(at(customer, token_method=TokenMethod(method)))
     assert endpoint.methods == [method.upper()]
 
 

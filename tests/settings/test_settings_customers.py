@@ -21,7 +21,7 @@ from bridge.core.customers import (
     ResultPolicy,
     Secret,
 )
-from bridge.equalture.settings import EqualtureAccess
+from bridge.equalture.settings import EqualtureAccess, TokenMethod
 from bridge.errors import ConfigError, CustomerSetAside
 from bridge.settings.masking import masked
 from bridge.softgarden.settings import SoftgardenAccess
@@ -105,7 +105,7 @@ def test_everything(folder: Folder) -> None:
             base_url="http://127.0.0.1:8090",
             client_id="acme",
             client_secret=Secret("from a file"),
-            token_method="post",
+            token_method=TokenMethod.POST,
             timeout=timedelta(seconds=3),
             locale="de",
             callback_token=Secret("tok"),

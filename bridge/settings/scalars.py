@@ -1,0 +1,126 @@
+"""How one value is read: what its declaration makes of it, or what was expected instead."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+
+from bridge.core.customers import Secret
+from bridge.core.declaration import Declared, line, suggest
+from bridge.settings.durations import parse_duration
+from bridge.settings.environment import Expanded
+from bridge.settings.rules import key
+from bridge.settings.yaml_source import resolve
+
+_EXPECTED: Mapping[Any, str] = {Secret: "a secret, as text", bytes: "a key, as text"}
+_RULES: Mapping[Any, Callable[[str], Any]] = {bytes: key}
+
+
+def describe(value: Any, *, secret: bool = False) -> str:
+    """What was found, for a message; without what is *secret* or from the environment."""
+    match value:
+        case None:
+            return "nothing"
+        case dict():
+            return "keys and values"
+        case list():
+            return "a list"
+        case _ if secret:
+            return "something else"
+        case bool():
+            return str(value).lower()
+        case int() | float():
+            return f"the number {value}"
+        case Expanded() if value.names:
+            return f"the text in ${{{value.names[0]}}}"
+        case _:
+            text = str(value)
+            return f"the text {text if len(text) <= 40 else f'{text[:40]}...'!r}"
+
+
+def resolved(value: Any) -> Any:
+    """The value; where it is one plain reference, what that means: ``${SECURE}`` may be true."""
+    return resolve(value) if isinstance(value, Expanded) and value.whole else value
+
+
+def takes_file(one: Declared) -> bool:
+    """Whether the setting ``x`` is a secret, which may also be given as ``x_file``."""
+    return one.item in (Secret, bytes)
+
+
+def may_be_empty(one: Declared) -> bool:
+    """Whether an empty text counts as left out, for that is what ``"${NAME:-}"`` gives."""
+    return one.optional or one.item is bytes or one.default == ""
+
+
+def refusal(one: Declared, value: Any, expected: str, hint: str = "") -> ValueError:
+    """What is to be raised where something else was expected."""
+    found = describe(value, secret=one.setting.secret or takes_file(one))
+    return ValueError(f"expected {expected}, found {found}{hint}")
+
+
+def read_scalar(one: Declared, value: Any) -> Any:
+    """The value of a setting, or of an entry of its list; raises ValueError."""
+    kind = one.item
+    if kind in (bool, int):
+        return _number(one, value)
+    if kind is timedelta:
+        return _duration(one, value)
+    return _word(one, value) if issubclass(kind, StrEnum) else _text(one, value)
+
+
+def _number(one: Declared, value: Any) -> Any:
+    found, least = resolved(value), one.setting.least
+    if one.item is bool:
+        fine, expected = isinstance(found, bool), "true or false"
+    else:
+        fine = one.optional if found is None else type(found) is int and found >= least
+        expected = f"a whole number of {one.setting.of}, at least {least}"
+        expected += ", or null" if one.optional else ""
+    if not fine:
+        raise refusal(one, value, expected)
+    return found
+
+
+def _duration(one: Declared, value: Any) -> Any:
+    if value is None and one.optional:
+        return None
+    if not isinstance(value, str):
+        raise refusal(one, value, "a duration such as 30s, 15m or 7d")
+    try:
+        found = parse_duration(value)
+    except ValueError as error:
+        raise ValueError(f"{error}; found {describe(value)}") from None
+    return one.setting.rule(found) if one.setting.rule else found
+
+
+def _word(one: Declared, value: Any) -> Any:
+    words = [str(word) for word in one.item]
+    if isinstance(value, str) and value in words:
+        return one.item(str(value))
+    hint = suggest(value, words) if isinstance(value, str) and not origin(value) else ""
+    raise refusal(one, value, f"one of {', '.join(words)}", hint)
+
+
+def _text(one: Declared, value: Any) -> Any:
+    kind = one.item
+    if may_be_empty(one) and (value is None or value == ""):
+        return "" if one.default == "" else None
+    expected = one.setting.expected or _EXPECTED.get(kind, "text")
+    if not isinstance(value, str):
+        hint = "; put it into quotes" if isinstance(value, int | float) else ""
+        raise refusal(one, value, expected, hint)
+    if value == "":
+        raise ValueError(f"expected {expected}, found an empty text{origin(value)}")
+    try:
+        made = (one.setting.rule or _RULES.get(kind, line))(str(value))
+    except ValueError as error:
+        raise ValueError(f"{error}{origin(value)}") from None
+    return Secret(made) if kind is Secret else made
+
+
+def origin(value: Any) -> str:
+    """Which variable it comes from, for a message."""
+    return f" (from ${{{value.names[0]}}})" if isinstance(value, Expanded) and value.names else ""
