@@ -10,10 +10,10 @@ import contextlib
 import random
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from aiohttp import web
@@ -26,7 +26,7 @@ from bridge.core.customers import Customer
 from bridge.core.links import LinkSigner as Signer
 from bridge.equalture import handlers as equalture
 from bridge.equalture.client import EqualtureClient
-from bridge.errors import Complaint, ConfigError, NoData
+from bridge.errors import Complaint, ConfigError, NoData, RedisSetupError
 from bridge.ports import (
     AssessmentProvider,
     Ats,
@@ -60,15 +60,16 @@ from bridge.softgarden import handlers as softgarden
 from bridge.softgarden.notifier import SoftgardenNotifier
 from bridge.softgarden.schemas import AnswerFormat
 from bridge.store import embedded
-from bridge.store.connect import durability, isolation, open_client, read_url
+from bridge.store.connect import open_client
 from bridge.store.encryption import KeyRing
 from bridge.store.invitation_store import RedisInvitations
 from bridge.store.quarantine import RedisQuarantine
 from bridge.store.reconciliation import Reconciliation
 from bridge.store.redis_access import RedisAccess, ReplicaWait
+from bridge.store.redis_inspection import durability, isolation
 from bridge.store.reencryption import Reencryption, Tally
 from bridge.store.reference_index import RedisReferenceIndex
-from bridge.store.shared_clock import SharedClock
+from bridge.store.shared_clock import SharedClock, read_times
 from bridge.store.status_word_store import RedisStatusWords
 from bridge.store.task_queue import RedisTasks
 from bridge.store.unserved_customers import RedisUnservedCustomers
@@ -168,15 +169,21 @@ def key_ring(settings: Settings) -> KeyRing | None:
     return KeyRing(settings.encryption_keys) if settings.encryption_keys else None
 
 
-def check_redis_url(settings: Settings) -> None:
-    """Raises ``ConfigError`` where ``redis.url`` cannot be used."""
-    if settings.redis.url is not None:
-        read_url(settings.redis.url.reveal())
+@contextlib.contextmanager
+def _redis_setup() -> Iterator[None]:
+    """Name the setting that is to blame where Redis cannot be used as configured."""
+    try:
+        yield
+    except RedisSetupError as error:
+        raise ConfigError([Complaint(f"redis.{error.setting}", 0, 0, str(error))]) from None
 
 
-def embedded_redis(data_dir: Path) -> AbstractAsyncContextManager[str]:
+@contextlib.asynccontextmanager
+async def embedded_redis(data_dir: Path) -> AsyncIterator[str]:
     """A Redis of our own that keeps its data in *data_dir*; gives its URL."""
-    return embedded.running(data_dir)
+    with _redis_setup():
+        async with embedded.running(data_dir) as url:
+            yield url
 
 
 @contextlib.asynccontextmanager
@@ -224,10 +231,11 @@ async def open_runtime(
             if url is None:
                 if not fresh and not embedded.holds_data(settings.redis.data_dir):
                     raise NoData(_NO_DATA.format(settings.redis.data_dir.absolute()))
-                url = await stack.enter_async_context(embedded.running(settings.redis.data_dir))
-            commands = await stack.enter_async_context(
-                open_client(url, wait=_wait(settings.redis.wait))
-            )
+                url = await stack.enter_async_context(embedded_redis(settings.redis.data_dir))
+            with _redis_setup():
+                commands = await stack.enter_async_context(
+                    open_client(url, wait=_wait(settings.redis.wait))
+                )
         if provider is None:
             provider = await stack.enter_async_context(open_provider(settings, outward, monotonic))
         insecure = settings.softgarden.allow_insecure
@@ -240,7 +248,7 @@ async def open_runtime(
         # The time of day goes on as it does, also where a demo has hours pass in what a process
         # remembers.
         agreed = (
-            SharedClock(commands.times, wall=wall, monotonic=time.monotonic)
+            SharedClock(partial(read_times, commands), wall=wall, monotonic=time.monotonic)
             if clock is None
             else None
         )

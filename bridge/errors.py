@@ -30,6 +30,7 @@
     |  |- OutcomeUnknown            sent, no usable answer: perhaps done; never repeat a create
     |  '- ContractBroken            answered, but not in a shape that the vendor documents
     |- CustomerSetAside             the administrator; the customer's file cannot be used
+    |- RedisSetupError              the administrator; the start reports it as a ConfigError
     |- NoData                       the operator; a command where no daemon keeps its data
     |- NotConfirmed                 a vendor has not confirmed; the bridge goes on; 502 meanwhile
     |- StoreUnavailable             Redis; nothing was accepted
@@ -91,6 +92,17 @@ class CustomerSetAside(BridgeError):
             "The configuration of this customer has to be put right here first; please try again later."
         )
         self.customer = customer
+
+
+class RedisSetupError(BridgeError):
+    """Redis cannot be reached as configured, or the embedded one cannot run in its folder.
+
+    *setting* is the one of Redis that is to blame: ``url`` or ``data_dir``.
+    """
+
+    def __init__(self, setting: str, message: str) -> None:
+        super().__init__(message)
+        self.setting = setting
 
 
 class NoData(BridgeError):

@@ -34,7 +34,6 @@ def load_usable(config: Path, *, signing: bool = True) -> Settings:
 
 
 def _checked(loaded: Settings) -> Settings:
-    app.check_redis_url(loaded)
     logs.configure("warning", "console")
     return loaded
 

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
-REDIS_SCHEMES = ("redis", "rediss", "unix", "redis+sentinel", "redis+cluster")
+from bridge.redis_url import read as read_redis_url
 
 _VISIBLE = re.compile(r"[\x21-\x7e]+")
 _HOST = re.compile(
@@ -80,25 +80,8 @@ def _split(text: str) -> SplitResult:
 
 
 def redis_url(text: str) -> str:
-    """A Redis URL: redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://; the store
-    reads the rest of it.
-    """
-    scheme, found, rest = text.partition("://")
-    if scheme not in REDIS_SCHEMES or not found:
-        raise ValueError(
-            "expected a Redis URL that begins with"
-            f" {', '.join(f'{one}://' for one in REDIS_SCHEMES)}"
-        )
-    if not _VISIBLE.fullmatch(rest) or (not rest.startswith("/")) is (scheme == "unix"):
-        raise ValueError(
-            "expected a Redis URL with a host, such as redis://localhost:6379/0, or a path, such as"
-            " unix:///run/redis.sock"
-        )
-    if scheme == "redis+sentinel" and not rest.partition("?")[0].partition("/")[2].strip("/"):
-        raise ValueError(
-            "expected the name of Sentinel's service, such as"
-            " redis+sentinel://host:26379/mymaster/0"
-        )
+    """A Redis URL: redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://."""
+    read_redis_url(text)
     return text
 
 

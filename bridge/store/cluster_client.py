@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from redis.asyncio import Redis
@@ -25,8 +25,9 @@ from redis.exceptions import (
     TryAgainError,
 )
 
-from bridge.store.lua_scripts import Command, Part
+from bridge.store.lua_scripts import Command
 from bridge.store.quorum import majority_of
+from bridge.store.redis_client import pipeline
 
 Address = tuple[str, int]
 
@@ -38,30 +39,6 @@ _ELSEWHERE = (ConnectionError, TimeoutError, MovedError, ClusterDownError, TryAg
 """Not here, or not now: worth looking where the slot is by now."""
 _MOVED = (MovedError, TryAgainError)
 _SILENT = (ConnectionError, TimeoutError, ClusterDownError)
-
-
-@contextlib.contextmanager
-def closed_is_lost() -> Iterator[None]:
-    """Say ``ConnectionError`` where a socket is closed under redis-py's hands, for instance while
-    it connects.
-
-    uvloop calls that a RuntimeError, which redis-py lets through.
-    """
-    try:
-        yield
-    except RuntimeError as error:
-        if "closed" not in str(error):
-            raise
-        raise ConnectionError("the connection was closed") from error
-
-
-async def pipeline(node: Redis, commands: Sequence[Command]) -> list[Any]:
-    """Send commands together over one connection, and give each its answer or its exception."""
-    with closed_is_lost():
-        async with node.pipeline(transaction=False) as together:
-            for command in commands:
-                together.execute_command(*command)
-            return await together.execute(raise_on_error=False)
 
 
 class ClusterClient:
@@ -86,13 +63,6 @@ class ClusterClient:
         self._nodes: dict[Address, Redis] = {}
         self._slots: list[Address] = []
         self._looking: asyncio.Task[None] | None = None
-
-    async def execute_command(self, *command: Part) -> Any:
-        """Send one command and give its answer."""
-        (answer,) = await self.send([command])
-        if isinstance(answer, Exception):
-            raise answer
-        return answer
 
     async def send(self, commands: Sequence[Command], *, patient: bool = True) -> list[Any]:
         """Send commands, those for one node together, and give each its answer or its exception.

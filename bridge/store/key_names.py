@@ -14,7 +14,7 @@
     <prefix>:{p7}:tasks                  hash    task id -> entry; only while there is something to
                                                  know (see common.lua)
     <prefix>:{p7}:absent                 set     customers whose tasks waited when somebody looked;
-                                                 see absences.py
+                                                 see unserved_customers.py
     <prefix>:{p7}:dead                   zset    task id -> since ms
     <prefix>:{p7}:dead:<task id>         string  the dead letter as JSON
     <prefix>:{p7}:quarantine             hash    name -> note on something that could not be read
@@ -26,7 +26,8 @@ slot, so that one script may change them together. A lane is ``<customer>/<kind>
 behind it for what goes ahead of a backlog; a task id is ``<invitation id>:<kind>``.
 
 Outside of the partitions lie ``<prefix>:ref:<digest>`` and ``<prefix>:seen:<digest>``
-(references.py), ``<prefix>:words:<customer>`` (words.py) and ``<prefix>:reconcile`` (reconcile.py):
+(reference_index.py), ``<prefix>:words:<customer>`` (status_word_store.py) and
+``<prefix>:reconcile`` (reconciliation.py):
 none of these is needed for the truth.
 """
 

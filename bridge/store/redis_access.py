@@ -1,7 +1,6 @@
 """The one way to Redis: a few methods over whichever client there is, each bounded in time.
 
-Every command is a plain tuple, so that a connection which carries the commands of many callers at
-once can take this place.
+Every command is a plain tuple.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final, TypeVar
 
 import structlog
@@ -24,11 +23,10 @@ from redis.exceptions import (
 )
 
 from bridge.errors import StoreUnavailable
-from bridge.ports import Clock, Monotonic
+from bridge.ports import Clock
 from bridge.store import damaged_keys, key_names
-from bridge.store.cluster_client import ClusterClient, closed_is_lost, pipeline
 from bridge.store.lua_scripts import Command, with_text
-from bridge.store.shared_clock import Reading
+from bridge.store.redis_client import RedisClient, closed_is_lost, pipeline
 from bridge.store.tls import untrusted
 
 DEADLINE_S: Final = 1.5
@@ -39,13 +37,6 @@ _MENDED_AT_ONCE: Final = 16
 """Damaged keys that one call puts aside before it is given up: as many as the longest script of one
 invitation touches.
 """
-PARALLEL: Final = 50
-"""Operations on the way at the same time; more wait their turn, which is faster than more
-connections.
-"""
-
-Client = Redis | ClusterClient
-
 BATCH: Final = 100
 """Keys that are looked at together where all are."""
 
@@ -123,9 +114,8 @@ async def guard(deadline_s: float = DEADLINE_S) -> AsyncIterator[None]:
 
 
 class RedisAccess:
-    """All access of the store to Redis.
-
-    Every method raises ``StoreUnavailable`` within *deadline_s*.
+    """All access of the store to Redis. Every method raises ``StoreUnavailable`` within
+    *deadline_s*.
 
     A key that holds another type than it must (a hand in Redis, another application) would fail
     every call that touches it. It is put into the quarantine of its partition, once, and the call
@@ -134,17 +124,14 @@ class RedisAccess:
 
     def __init__(
         self,
-        client: Client,
+        client: RedisClient,
         *,
-        parallel: int = PARALLEL,
         deadline_s: float = DEADLINE_S,
         wait: ReplicaWait | None = None,
         clock: Clock = lambda: datetime.now(UTC),
     ) -> None:
         self._client = client
         self._deadline_s = deadline_s
-        # A cluster has turns of its own for each node: one that hangs must not take all of them.
-        self._turns = asyncio.Semaphore(parallel) if isinstance(client, Redis) else None
         self._wait = wait
         self._waits_for_disk = wait is not None and wait.local_fsync
         self._clock = clock
@@ -156,15 +143,8 @@ class RedisAccess:
 
     async def run(self, command: Command) -> Any:
         """Send one command and give its answer."""
-        async with self._turn():
-            answer = await self._try(command)
-            mended = _MENDED_AT_ONCE
-            while mended and await self._mended(command, answer):
-                mended -= 1
-                answer = await self._try(command)
-            if isinstance(answer, Exception):
-                raise answer
-            return answer
+        (answer,) = await self.run_all([command])
+        return answer
 
     async def run_confirmed(self, command: Command) -> Any:
         """Send a change that somebody will be told of; raises ``Unconfirmed`` where not enough
@@ -175,21 +155,18 @@ class RedisAccess:
         """
         if self._wait is None:
             return await self.run(command)
-        async with self._turn():
-            for_disk = self._waits_for_disk
-            answer, confirmed = await self._follow(command, self._wait.command(aof=for_disk))
-            if isinstance(answer, NoScriptError):
-                command = with_text(command)
-                answer, confirmed = await self._follow(command, self._wait.command(aof=for_disk))
-            mended = _MENDED_AT_ONCE
-            while mended and await self._mended(command, answer):
-                mended -= 1
-                answer, confirmed = await self._follow(command, self._wait.command(aof=for_disk))
-            if for_disk and _is_unknown(
-                confirmed
-            ):  # an older Redis, of which ``durability`` told the administrator
-                for_disk = self._waits_for_disk = False
-                answer, confirmed = await self._follow(command, self._wait.command(aof=False))
+        async with guard(self._deadline_s):
+            for _ in range(2 + _MENDED_AT_ONCE):
+                for_disk = self._waits_for_disk
+                follower = self._wait.command(aof=for_disk)
+                answer, confirmed = await self._client.send_followed(command, follower)
+                if for_disk and _is_unknown(confirmed):
+                    # An older Redis, of which ``durability`` told the administrator.
+                    self._waits_for_disk = False
+                elif isinstance(answer, NoScriptError):
+                    command = with_text(command)
+                elif not await self._mended(command, answer):
+                    break
             for one in (answer, confirmed):
                 if isinstance(one, Exception):
                     raise one
@@ -202,14 +179,10 @@ class RedisAccess:
             raise Unconfirmed("Redis did not have a change on its disk in time")
         return answer
 
-    async def _follow(self, command: Command, follower: Command) -> tuple[Any, Any]:
-        if isinstance(self._client, ClusterClient):
-            return await self._client.send_followed(command, follower)
-        answer, confirmed = await pipeline(self._client, [command, follower])
-        return answer, confirmed
-
     async def run_all(self, commands: Sequence[Command]) -> list[Any]:
-        """Send commands together, each by itself (no transaction), and give their answers in order."""
+        """Send commands together, each by itself (no transaction), and give their answers in
+        order.
+        """
         answers = await self._send_all(commands, patient=True)
         for answer in answers:
             if isinstance(answer, Exception):
@@ -228,47 +201,22 @@ class RedisAccess:
         ]
 
     async def _send_all(self, commands: Sequence[Command], *, patient: bool) -> list[Any]:
-        if not commands:
-            return []
-        async with self._turn():
-            answers = await self._send(commands, patient=patient)
-            asked: Sequence[int] = range(len(commands))
-            for _ in range(1 + _MENDED_AT_ONCE):
-                again = {
-                    index: with_text(commands[index])
-                    for index in asked
-                    if isinstance(answers[index], NoScriptError)
-                }
-                again |= {
-                    index: commands[index]
-                    for index in asked
-                    if index not in again and await self._mended(commands[index], answers[index])
-                }
-                if not again:
+        left = dict(enumerate(commands))
+        answers: list[Any] = [None] * len(commands)
+        async with guard(self._deadline_s):
+            for _ in range(2 + _MENDED_AT_ONCE):
+                if not left:
                     break
-                for index, answer in zip(
-                    again, await self._send([*again.values()], patient=patient), strict=True
-                ):
+                sent = await self._client.send([*left.values()], patient=patient)
+                again = {}
+                for (index, command), answer in zip(left.items(), sent, strict=True):
                     answers[index] = answer
-                asked = [*again]
-            return answers
-
-    async def _send(self, commands: Sequence[Command], *, patient: bool) -> list[Any]:
-        if not commands:
-            return []
-        if isinstance(self._client, ClusterClient):  # each partition may live on another node
-            return await self._client.send(commands, patient=patient)
-        return await pipeline(self._client, commands)
-
-    async def _try(self, command: Command) -> Any:
-        """Its answer, or how Redis refused."""
-        try:
-            try:
-                return await self._client.execute_command(*command)
-            except NoScriptError:
-                return await self._client.execute_command(*with_text(command))
-        except ResponseError as error:
-            return error
+                    if isinstance(answer, NoScriptError):
+                        again[index] = with_text(command)
+                    elif await self._mended(command, answer):
+                        again[index] = command
+                left = again
+        return answers
 
     async def _mended(self, command: Command, answer: object) -> bool:
         """Whether a damaged key was the reason for this answer, and is out of the way now."""
@@ -276,15 +224,13 @@ class RedisAccess:
         if found is None:
             return False
         kind, key = found
-        done = await self._try(damaged_keys.put_aside(key, kind, self._clock()))
+        call = damaged_keys.put_aside(key, kind, self._clock())
+        (done,) = await self._client.send([call])
+        if isinstance(done, NoScriptError):
+            (done,) = await self._client.send([with_text(call)])
         if done == 1 and key_names.split(key) is not None:
             log.error("quarantine.added", what="key", key=key, reason=f"must hold a {kind}")
-        return True
-
-    @contextlib.asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
-        async with guard(self._deadline_s), self._turns or contextlib.nullcontext():
-            yield
+        return not isinstance(done, Exception)
 
     async def scan(self, pattern: str) -> AsyncIterator[str]:
         """The keys that match, of every node; see ``scan_in_batches``."""
@@ -299,8 +245,7 @@ class RedisAccess:
         A node that does not answer is left out, and the log says so; if none does, that is raised.
         """
         seen: set[str] = set()
-        async with guard(self._deadline_s):
-            nodes = await self._writable()
+        nodes = await self._primaries()
         failures: list[StoreUnavailable] = []
         for node in nodes:
             cursor: int | None = None
@@ -324,84 +269,47 @@ class RedisAccess:
         async with guard(PING_S):
             await self._client.ping()
 
-    async def times(self, monotonic: Monotonic) -> list[Reading]:
-        """What time it is at each node that takes writes, as far as they answer at once."""
+    async def of_each_primary(
+        self, ask: Callable[[Redis], Awaitable[T]], *, deadline_s: float | None = None
+    ) -> list[T]:
+        """What the primaries answer that do, all asked at once.
 
-        async def ask(node: Redis) -> Reading | None:
-            asked_at = monotonic()
-            try:
-                async with guard(PING_S / 2):
-                    seconds, micros = await node.time()
-            except StoreUnavailable:
-                return None
-            at = datetime.fromtimestamp(int(seconds), UTC) + timedelta(microseconds=int(micros))
-            return Reading(asked_at, monotonic(), at)
-
-        async with guard(PING_S):
-            readings = await asyncio.gather(*(ask(node) for node in await self._writable()))
-        return [reading for reading in readings if reading is not None]
-
-    async def settings(self, *names: str) -> list[dict[str | None, str | None]] | None:
-        """What every node that takes writes and answers says of these settings; None: one does not
-        say.
-
-        Raises ``StoreUnavailable`` where none answers.
+        Raises ``ResponseError`` where one refuses, ``StoreUnavailable`` where none answers.
         """
-        try:
-            return await self._of_each_node(lambda node: _settings_of(node, names))
-        except ResponseError:
-            return None
 
-    async def replicas_among_us(self) -> bool:
-        """Is a node that we write to a replica, which takes no writes?"""
-        try:
-            infos = await self._of_each_node(lambda node: node.info("replication"))
-        except ResponseError:
-            return False
-        return any(info.get("role") in ("slave", "replica") for info in infos)
+        async def answer_of(node: Redis) -> T:
+            async with asyncio.timeout(deadline_s or self._deadline_s):
+                with closed_is_lost():
+                    return await ask(node)
 
-    async def _of_each_node(self, ask: Callable[[Redis], Awaitable[T]]) -> list[T]:
-        """The answers of the nodes that answer; raises ``ResponseError`` where one refuses."""
-        async with guard(self._deadline_s):
-            nodes = await self._writable()
+        calls = [answer_of(node) for node in await self._primaries()]
         answers: list[T] = []
-        failures: list[StoreUnavailable] = []
-        for node in nodes:
-            try:
-                async with asyncio.timeout(self._deadline_s):
-                    with closed_is_lost():
-                        answers.append(await ask(node))
-            except ResponseError:
-                raise
-            except (RedisError, OSError, TimeoutError) as error:
-                failures.append(unavailable(error))
+        failures: list[BaseException] = []
+        for answer in await asyncio.gather(*calls, return_exceptions=True):
+            if isinstance(answer, (RedisError, OSError, TimeoutError)):
+                failures.append(answer)
+            elif isinstance(answer, BaseException):
+                raise answer
+            else:
+                answers.append(answer)
+        refusal = next((one for one in failures if isinstance(one, ResponseError)), None)
+        if refusal is not None:
+            raise refusal
         if failures and not answers:
-            raise failures[0]
+            raise unavailable(failures[0])
         return answers
 
     async def lacks_waitaof(self) -> bool:
         """Is a node to be asked for WAITAOF that does not know it?"""
         if self._wait is None or not self._wait.local_fsync:
             return False
-        async with guard(self._deadline_s):
-            for node in await self._writable():
-                (answer,) = await pipeline(node, [("WAITAOF", 0, 0, 1)])
-                if _is_unknown(answer):
-                    return True
-        return False
+        ask = [("WAITAOF", 0, 0, 1)]
+        answers = await self.of_each_primary(lambda node: pipeline(node, ask))
+        return any(_is_unknown(answer) for (answer,) in answers)
 
-    async def _writable(self) -> list[Redis]:
-        return (
-            await self._client.primaries()
-            if isinstance(self._client, ClusterClient)
-            else [self._client]
-        )
-
-    async def shutdown(self) -> None:
-        """Stop the server: only for one that is our own."""
+    async def _primaries(self) -> list[Redis]:
         async with guard(self._deadline_s):
-            for node in await self._writable():
-                await node.shutdown(nosave=True)
+            return await self._client.primaries()
 
 
 def _text(key: Any) -> str | None:
@@ -413,10 +321,3 @@ def _text(key: Any) -> str | None:
 
 def _is_unknown(answer: object) -> bool:
     return isinstance(answer, ResponseError) and "unknown command" in str(answer)
-
-
-async def _settings_of(node: Redis, names: Sequence[str]) -> dict[str | None, str | None]:
-    found: dict[str | None, str | None] = {}
-    for name in names:  # one by one: Redis 6 takes no more
-        found |= await node.config_get(name)
-    return found

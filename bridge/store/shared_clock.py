@@ -19,9 +19,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import structlog
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
 
 from bridge.errors import StoreUnavailable
 from bridge.ports import BeforeClockStep, Clock, Monotonic
+from bridge.store.redis_access import RedisAccess
 
 LOOK_EVERY_S: Final = 15.0
 UNSURE_S: Final = 0.1
@@ -30,6 +33,7 @@ take the same time.
 """
 SAID_S: Final = 2.0
 """From here on a difference between this host's clock and Redis's is said."""
+_ANSWER_S: Final = 0.6
 _SUSPECT_S: Final = 1.0
 """This host's clock was set, or the process stood still for so long that only the one clock
 noticed: Redis is asked at once.
@@ -56,6 +60,21 @@ class Reading:
     def unsure_s(self) -> float:
         """By how much that may be wrong."""
         return (self.answered_at - self.asked_at) / 2
+
+
+async def read_times(commands: RedisAccess, monotonic: Monotonic) -> list[Reading]:
+    """What time it is at each server that takes writes, as far as they answer at once."""
+
+    async def ask(node: Redis) -> Reading:
+        asked_at = monotonic()
+        seconds, micros = await node.time()
+        at = datetime.fromtimestamp(int(seconds), UTC) + timedelta(microseconds=int(micros))
+        return Reading(asked_at, monotonic(), at)
+
+    try:
+        return await commands.of_each_primary(ask, deadline_s=_ANSWER_S)
+    except ResponseError:  # they do not tell
+        return []
 
 
 class SharedClock:

@@ -11,6 +11,7 @@ from fakeredis import FakeAsyncRedis
 
 from bridge.sandbox import EqualtureSandbox, SoftgardenSandbox
 from bridge.store.redis_access import RedisAccess
+from bridge.store.redis_client import OneServer
 from tests.flows.conftest import Bridge, Launch, eventually
 
 PERSON = {"first_name": "Wilhelmina", "last_name": "Höpperle", "email": "wilhelmina.h@example.org"}
@@ -24,7 +25,7 @@ async def journey(request: pytest.FixtureRequest, launch: Launch) -> AsyncIterat
         yield await launch()
         return
     async with FakeAsyncRedis() as client:
-        bridge = await launch(commands=RedisAccess(client))
+        bridge = await launch(commands=RedisAccess(OneServer(client)))
         yield bridge
         await bridge.close()
 

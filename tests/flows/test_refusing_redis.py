@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from redis import Redis
 
-from bridge.store.connect import durability
 from bridge.store.redis_access import RedisAccess
+from bridge.store.redis_inspection import durability
 from tests.flows.conftest import Bridge, Config, Launch, eventually
 from tests.redis_servers import RedisServer, binaries, free_port
 

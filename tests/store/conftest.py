@@ -16,6 +16,7 @@ from redis.asyncio import Redis
 from bridge.store.connect import open_client
 from bridge.store.invitation_store import RedisInvitations
 from bridge.store.redis_access import RedisAccess
+from bridge.store.redis_client import OneServer
 from bridge.store.task_queue import RedisTasks
 from tests.redis_servers import RedisServer, binaries, free_port
 from tests.store.conformance import RETENTION, Backend, Clock
@@ -66,7 +67,7 @@ async def fake_client(fake_server: FakeServer) -> AsyncIterator[FakeAsyncRedis]:
 
 @pytest.fixture
 def fake_commands(fake_client: FakeAsyncRedis) -> RedisAccess:
-    return RedisAccess(fake_client)
+    return RedisAccess(OneServer(fake_client))
 
 
 @pytest.fixture(scope="session", params=sorted(binaries()))

@@ -7,8 +7,9 @@ from collections.abc import AsyncIterator
 import pytest
 from redis import Redis
 
-from bridge.store.connect import durability, open_client
+from bridge.store.connect import open_client
 from bridge.store.redis_access import RedisAccess
+from bridge.store.redis_inspection import durability
 from tests.store.conformance import Backend, InvitationPromises, QueuePromises, due, lease, put
 from tests.store.conftest import redis_backend
 

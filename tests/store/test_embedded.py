@@ -13,9 +13,10 @@ from typing import Final
 
 import pytest
 
-from bridge.errors import ConfigError, StoreUnavailable
+from bridge.errors import RedisSetupError, StoreUnavailable
 from bridge.store import embedded
-from bridge.store.connect import durability, open_client
+from bridge.store.connect import open_client
+from bridge.store.redis_inspection import durability
 from tests.flows.conftest import eventually
 
 pytestmark = pytest.mark.redis
@@ -148,9 +149,10 @@ async def test_long_path(tmp_path: Path) -> None:
 async def test_unusable_directory(tmp_path: Path) -> None:
     """A data directory that cannot be made is a complaint about redis.data_dir."""
     (tmp_path / "file").touch()
-    with pytest.raises(ConfigError, match=r"redis\.data_dir"):
+    with pytest.raises(RedisSetupError, match="cannot be used") as raised:
         async with embedded.running(tmp_path / "file"):
             pass
+    assert raised.value.setting == "data_dir"
 
 
 async def test_a_dead_server_is_started_again(tmp_path: Path) -> None:
@@ -208,7 +210,7 @@ async def test_nobody_else_may_read(tmp_path: Path) -> None:
 async def test_a_folder_for_everybody(tmp_path: Path) -> None:
     """A folder such as /tmp is refused, and left as it is: nobody meant to close it."""
     os.chmod(tmp_path, 0o1777)
-    with pytest.raises(ConfigError, match="one of its own"):
+    with pytest.raises(RedisSetupError, match="one of its own"):
         async with embedded.running(tmp_path):
             pass
     assert modes(tmp_path) == {".": 0o1777}

@@ -30,6 +30,7 @@ from bridge.store.encryption import KeyRing, Misplaced
 from bridge.store.invitation_store import RedisInvitations
 from bridge.store.lua_scripts import RESEAL, Command
 from bridge.store.redis_access import RedisAccess
+from bridge.store.redis_client import OneServer
 from bridge.store.reencryption import Reencryption
 from bridge.store.sealed_parts import reseal, reseal_notes
 from bridge.store.task_queue import RedisTasks
@@ -434,7 +435,9 @@ async def test_reencrypt_gives_up_on_what_never_rests(
             return answers or [0 for _ in calls]
 
     tally = (
-        await Reencryption(Restless(fake_client), prefix="b", cipher=KeyRing([NEW, OLD])).run()
+        await Reencryption(
+            Restless(OneServer(fake_client)), prefix="b", cipher=KeyRing([NEW, OLD])
+        ).run()
     )["records"]
     assert (tally.renewed, tally.current) == (0, 0)
     assert tally.left == [f"{one.id} is being changed all the time; try again"]

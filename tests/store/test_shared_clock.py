@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 from structlog.testing import capture_logs
@@ -13,7 +14,7 @@ from bridge.errors import StoreUnavailable
 from bridge.ports import Monotonic
 from bridge.store.connect import open_client
 from bridge.store.redis_access import RedisAccess
-from bridge.store.shared_clock import LOOK_EVERY_S, SAID_S, Reading, SharedClock
+from bridge.store.shared_clock import LOOK_EVERY_S, SAID_S, Reading, SharedClock, read_times
 from bridge.worker import HEARTBEAT_S, SKEW_BORNE_S
 from tests.store.conformance import LEASE_LIFE, due, put
 from tests.store.conftest import redis_backend
@@ -187,7 +188,7 @@ async def test_a_step_of_redis_is_said_and_held() -> None:
 def host_on(commands: RedisAccess, ahead_s: float) -> SharedClock:
     """A host's clock on a real Redis."""
     return SharedClock(
-        commands.times,
+        partial(read_times, commands),
         wall=lambda: datetime.now(UTC) + timedelta(seconds=ahead_s),
         monotonic=time.monotonic,
     )

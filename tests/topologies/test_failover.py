@@ -15,8 +15,9 @@ from redis.crc import key_slot
 from bridge.core.invitation import Invitation
 from bridge.core.queueing import Done, Lease
 from bridge.errors import StoreUnavailable
-from bridge.store.connect import durability, open_client
+from bridge.store.connect import open_client
 from bridge.store.redis_access import RedisAccess, ReplicaWait
+from bridge.store.redis_inspection import durability
 from tests.flows.conftest import Config, Launch, eventually
 from tests.redis_servers import Cluster, Guarded, RedisServer, await_true, running
 from tests.stalls import net_since

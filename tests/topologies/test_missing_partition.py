@@ -6,13 +6,14 @@ import asyncio
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from bridge.core import ids
 from bridge.store.connect import open_client
-from bridge.store.shared_clock import LOOK_EVERY_S, SharedClock
+from bridge.store.shared_clock import LOOK_EVERY_S, SharedClock, read_times
 from tests import stalls
 from tests.flows.conftest import Config, Journal, Launch, eventually
 from tests.redis_servers import Cluster, running
@@ -114,7 +115,7 @@ async def test_the_rest_says_what_time_it_is(own: Cluster, blow: str) -> None:
     passed = 0.0
     async with open_client(own.url) as commands:
         clock = SharedClock(
-            commands.times,
+            partial(read_times, commands),
             wall=lambda: datetime.now(UTC) - timedelta(hours=1),
             monotonic=lambda: time.monotonic() + passed,
         )
@@ -130,7 +131,7 @@ async def test_the_rest_says_what_time_it_is(own: Cluster, blow: str) -> None:
         lost = own.primaries[0]
         getattr(lost, blow)()
         try:
-            assert len(await commands.times(time.monotonic)) == 2
+            assert len(await read_times(commands, time.monotonic)) == 2
             passed += LOOK_EVERY_S
             await clock.agree(hold)
             assert off_s() < 0.5

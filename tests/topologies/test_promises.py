@@ -10,8 +10,9 @@ import pytest
 from redis.asyncio import ConnectionPool, Redis
 from structlog.testing import capture_logs
 
-from bridge.errors import ConfigError, StoreUnavailable
-from bridge.store.connect import open_client, read_url
+from bridge.errors import RedisSetupError, StoreUnavailable
+from bridge.redis_url import WrongUrl, read
+from bridge.store.connect import open_client
 from bridge.store.redis_access import RedisAccess
 from bridge.store.tls import TLSConnection, trust
 from tests.flows.conftest import Config, Launch, eventually
@@ -160,14 +161,14 @@ async def test_name_in_certificate(tls_url: str) -> None:
 @pytest.mark.tls
 async def test_spoilt_certificate(certificates: Path) -> None:
     """A file that holds no certificate is a complaint at the start."""
-    with pytest.raises(ConfigError, match="cannot be used"):
+    with pytest.raises(RedisSetupError, match="cannot be used"):
         async with open_client(f"rediss://h?ca={certificates}/names"):
             pass
 
 
 def test_missing_authority() -> None:
     """A file of certificates that is not there is a complaint at the start, not a mystery later."""
-    with pytest.raises(ConfigError, match="cannot be read"):
-        read_url("rediss://h?ca=/nowhere")
-    with pytest.raises(ConfigError, match="tls=true"):
-        read_url("redis+cluster://h?ca=/nowhere")
+    with pytest.raises(WrongUrl, match="cannot be read"):
+        read("rediss://h?ca=/nowhere")
+    with pytest.raises(WrongUrl, match="tls=true"):
+        read("redis+cluster://h?ca=/nowhere")

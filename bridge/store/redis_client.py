@@ -1,0 +1,91 @@
+"""What the store asks of a client of Redis, whether there is one server or a cluster of them."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+from redis.asyncio import Redis
+from redis.exceptions import ConnectionError, ResponseError
+
+from bridge.store.lua_scripts import Command
+
+
+class RedisClient(Protocol):
+    """Sends commands to whichever server has their keys; an error is an answer, too."""
+
+    async def send(self, commands: Sequence[Command], *, patient: bool = True) -> list[Any]:
+        """Send commands, and give each its answer or its exception.
+
+        Not *patient*: a server that does not answer is not asked again.
+        """
+
+    async def send_followed(self, command: Command, follower: Command) -> tuple[Any, Any]:
+        """Send *command*, and *follower* after it over the same connection."""
+
+    async def primaries(self) -> list[Redis]:
+        """The clients of all servers that take writes."""
+
+    async def ping(self) -> None:
+        """Return if any primary answers."""
+
+
+@contextlib.contextmanager
+def closed_is_lost() -> Iterator[None]:
+    """Say ``ConnectionError`` where a socket is closed under redis-py's hands, for instance while
+    it connects.
+
+    uvloop calls that a RuntimeError, which redis-py lets through.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if "closed" not in str(error):
+            raise
+        raise ConnectionError("the connection was closed") from error
+
+
+async def pipeline(node: Redis, commands: Sequence[Command]) -> list[Any]:
+    """Send commands together over one connection, and give each its answer or its exception."""
+    with closed_is_lost():
+        async with node.pipeline(transaction=False) as together:
+            for command in commands:
+                together.execute_command(*command)
+            return await together.execute(raise_on_error=False)
+
+
+class OneServer:
+    """``RedisClient`` for one server, or for the primary that Sentinel names.
+
+    *parallel* calls may be on the way at the same time; more wait their turn.
+    """
+
+    def __init__(self, node: Redis, *, parallel: int = 50) -> None:
+        self._node = node
+        self._turns = asyncio.Semaphore(parallel)
+
+    async def send(self, commands: Sequence[Command], *, patient: bool = True) -> list[Any]:
+        """Send commands together, and give each its answer or its exception."""
+        async with self._turns:
+            if len(commands) > 1:
+                return await pipeline(self._node, commands)
+            try:
+                return [await self._node.execute_command(*commands[0])]  # type: ignore[no-untyped-call]
+            except ResponseError as error:
+                return [error]
+
+    async def send_followed(self, command: Command, follower: Command) -> tuple[Any, Any]:
+        """Send both over one connection."""
+        async with self._turns:
+            answer, following = await pipeline(self._node, [command, follower])
+        return answer, following
+
+    async def primaries(self) -> list[Redis]:
+        """The server."""
+        return [self._node]
+
+    async def ping(self) -> None:
+        """Return if it answers."""
+        await self._node.ping()

@@ -1,0 +1,86 @@
+"""What an administrator should know of how Redis is set up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from redis.asyncio import Redis
+from redis.exceptions import ResponseError
+
+from bridge.store.redis_access import RedisAccess
+
+_Settings = dict[str | None, str | None]
+
+
+async def durability(commands: RedisAccess) -> list[str]:
+    """What keeps this Redis from surviving a power cut without loss, in words; empty: nothing
+    does.
+    """
+    nodes = await _settings(commands, "appendonly", "appendfsync", "maxmemory-policy")
+    complaints: dict[str, None] = {}
+    if await commands.lacks_waitaof():
+        complaints[
+            "redis.wait.local_fsync is true, but this Redis has no WAITAOF (it came with 7.2):"
+            " commits wait for replicas only"
+        ] = None
+    if await _has_replicas(commands):
+        complaints[
+            "this Redis is a replica and takes no writes: name the primary, or Sentinel,"
+            " in redis.url"
+        ] = None
+    if not nodes or not all(nodes):
+        return [*complaints, "durability could not be checked: Redis does not permit CONFIG GET"]
+    for node in nodes:
+        complaints |= dict.fromkeys(_risks(node))
+    return list(complaints)
+
+
+async def isolation(commands: RedisAccess) -> str | None:
+    """What makes one missing part of a cluster stop all others, in words; None: nothing, as far as
+    can be seen.
+    """
+    names = ("cluster-enabled", "cluster-require-full-coverage")
+    for node in await _settings(commands, *names) or ():
+        if all(node.get(name) == "yes" for name in names):
+            return (
+                "cluster-require-full-coverage is yes: one primary away stops the whole cluster;"
+                " set it to no"
+            )
+    return None
+
+
+def _risks(node: _Settings) -> list[str]:
+    risks = []
+    if node.get("appendonly") != "yes":
+        risks.append("Redis keeps no append-only file (appendonly no): a restart may lose results")
+    elif (fsync := node.get("appendfsync")) != "always":
+        risks.append(f"appendfsync is {fsync}, not always: a power cut may lose results")
+    if (policy := node.get("maxmemory-policy")) != "noeviction":
+        risks.append(f"maxmemory-policy is {policy}: Redis may throw invitations away")
+    return risks
+
+
+async def _settings(commands: RedisAccess, *names: str) -> list[_Settings] | None:
+    """What every node that takes writes and answers says of these settings; None: one does not
+    say. Raises ``StoreUnavailable`` where none answers.
+    """
+    try:
+        return await commands.of_each_primary(lambda node: _settings_of(node, names))
+    except ResponseError:
+        return None
+
+
+async def _settings_of(node: Redis, names: Sequence[str]) -> _Settings:
+    found: _Settings = {}
+    for name in names:  # one by one: Redis 6 takes no more
+        found |= await node.config_get(name)
+    return found
+
+
+async def _has_replicas(commands: RedisAccess) -> bool:
+    """Is a node that we write to a replica, which takes no writes?"""
+    try:
+        infos = await commands.of_each_primary(lambda node: node.info("replication"))
+    except ResponseError:
+        return False
+    return any(info.get("role") in ("slave", "replica") for info in infos)
