@@ -89,8 +89,8 @@ from bridge.web.routing import Endpoint, add
 from bridge.worker import Worker
 
 _NO_DATA = (
-    "there is no data at {} (redis.data_dir, of the embedded server): start this where the daemon is started, or write the"
-    " whole path into bridge.yaml"
+    "there is no data at {} (redis.data_dir, of the embedded server): start this where the daemon"
+    " is started, or write the whole path into bridge.yaml"
 )
 _TITLE = "softgarden-Equalture bridge"
 _DESCRIPTION = (
@@ -155,7 +155,7 @@ class Runtime:
         return await durability(self.commands), await isolation(self.commands)
 
     async def reencrypt(self) -> dict[str, Tally]:
-        """Renew what is encrypted; gives what became of it. Raises ``ConfigError`` without a key."""
+        """Renew what is encrypted; gives what became of it, or ``ConfigError`` without a key."""
         cipher = key_ring(self.settings)
         if cipher is None:
             message = "there is no key to encrypt with; list one"

@@ -167,6 +167,6 @@ async def _print_unknown_words(settings: Settings) -> None:
     for key, unknown in words.items():
         if unknown:
             click.echo(
-                f"{key}: Equalture's status said {', '.join(unknown)}, which counts as not finished;"
-                " if it means finished, add it to equalture.done_words."
+                f"{key}: Equalture's status said {', '.join(unknown)}, which counts as not"
+                " finished; if it means finished, add it to equalture.done_words."
             )

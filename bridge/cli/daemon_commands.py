@@ -26,7 +26,7 @@ from bridge.supervisor import Supervisor
 def serve(config: Path, workers: int, strict: bool) -> None:
     """Run the daemon.
 
-    Customers whose files cannot be used are set aside, and told in the log; all others are served.
+    Customers whose files cannot be used are set aside, and named in the log; all others are served.
     """
     settings = load(config) if strict else load_usable(config)
     logs.configure(settings.log.level, settings.log.format)

@@ -53,7 +53,7 @@ _id_or_all = id_or_all("Every dead letter (that --customer and --older-than leav
 
 @click.group()
 def dead() -> None:
-    """Dead letters: debts that were given up until somebody decides."""
+    """Dead letters: tasks that were given up until somebody decides."""
 
 
 @dead.command("list")

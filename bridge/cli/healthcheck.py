@@ -27,11 +27,11 @@ def healthcheck(config: Path) -> None:
     try:
         status = _status(place)
     except OSError:
-        found = f"not running: nobody answers at http://{place}/readyz"
+        outcome = f"not running: nobody answers at http://{place}/readyz"
     else:
-        found = "ready" if status == b"200" else _NOT_READY
-    click.echo(found)
-    if found != "ready":
+        outcome = "ready" if status == b"200" else _NOT_READY
+    click.echo(outcome)
+    if outcome != "ready":
         raise SystemExit(1)
 
 

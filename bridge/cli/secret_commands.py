@@ -32,12 +32,10 @@ def token_new(customer: str, config: object, as_json: bool) -> None:
     if as_json:
         print_json({"token": bearer, "sha256": digest})
         return
-    click.echo(
-        f"Token for {customer}, to be typed into softgarden's settings (shown only now):\n\n  {bearer}\n"
-    )
-    click.echo(
-        f"Digest for config/customers/{customer}.yaml, under softgarden.tokens_sha256:\n\n  {digest}"
-    )
+    click.echo(f"Token for {customer}, to be typed into softgarden's settings (shown only now):")
+    click.echo(f"\n  {bearer}\n")
+    click.echo(f"Digest for config/customers/{customer}.yaml, under softgarden.tokens_sha256:")
+    click.echo(f"\n  {digest}")
 
 
 @click.group()

@@ -135,7 +135,8 @@ class Journey:
         self._check("Equalture's callback was confirmed with 200", callback.status == 200)
         with self._step(
             "The bridge checks, and tells softgarden.",
-            "A callback is only a hint: the result is fetched from Equalture with the bridge's own token.",
+            "A callback is only a hint: the result is fetched from Equalture with the bridge's own"
+            " token.",
         ):
             pass
 

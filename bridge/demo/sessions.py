@@ -26,15 +26,13 @@ async def play_demo(*, keep: bool) -> int:
     interrupted, terminal = _interruption(), Terminal()
     terminal.text("The bridge between softgarden and Equalture, played with one candidate.", "bold")
     terminal.text(
-        "Both vendors are fakes on this machine; Redis and the bridge are real. Calls that happened while another"
-        " one waited are indented below it. Ids are cut (…), and so are the secrets in links."
+        "Both vendors are fakes on this machine; Redis and the bridge are real. Calls that"
+        " happened while another one waited are indented below it. Ids are cut (…), and so are the secrets in links."
     )
     async with open_environment(KEPT_PORTS if keep else (0, 0, 0, 0)) as environment:
         journey = Journey(environment, terminal)
-        playing, leaving = (
-            asyncio.create_task(journey.play()),
-            asyncio.create_task(interrupted.wait()),
-        )
+        playing = asyncio.create_task(journey.play())
+        leaving = asyncio.create_task(interrupted.wait())
         await asyncio.wait((playing, leaving), return_when=asyncio.FIRST_COMPLETED)
         leaving.cancel()
         if not playing.done():
@@ -45,14 +43,11 @@ async def play_demo(*, keep: bool) -> int:
         fine = all(check.fine for check in journey.checks)
         terminal.text("\nWhat this has shown", "bold")
         terminal.checks(journey.checks)
-        spent = time.monotonic() - began
-        ending = (
-            "Everything went as it should"
-            if fine
-            else "Something did NOT go as it should, see above"
-        )
-        terminal.text(f"\n{ending} ({spent:.1f} s).", "bold green" if fine else "bold red")
-        if not fine:
+        spent = f"({time.monotonic() - began:.1f} s)"
+        if fine:
+            terminal.text(f"\nEverything went as it should {spent}.", "bold green")
+        else:
+            terminal.text(f"\nSomething did NOT go as it should, see above {spent}.", "bold red")
             for line in hints.complaints(environment.log):
                 terminal.lines(f"   the bridge's log: {line}")
         if keep:
@@ -81,8 +76,8 @@ async def run_sandbox(equalture_port: int, softgarden_port: int) -> int:
             try:
                 await stack.enter_async_context(fake)
             except OSError as error:
-                message = f"port {fake.port} cannot be used ({error.strerror}); choose another one with {option}"
-                raise BridgeError(message) from None
+                message = f"port {fake.port} cannot be used ({error.strerror})"
+                raise BridgeError(f"{message}; choose another one with {option}") from None
         terminal.text("Two fake vendors, for a bridge of yours", "bold")
         terminal.lines(hints.for_sandbox(equalture, softgarden))
         terminal.text("\nCalls are listed below; Ctrl-C ends it.\n")

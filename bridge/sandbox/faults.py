@@ -16,6 +16,7 @@ import random
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from dataclasses import fields as dataclass_fields
 from typing import Any, Literal, TypeVar
 
 from aiohttp import web
@@ -34,38 +35,53 @@ _BODIES = {
 }
 
 
+_ANSWERING = frozenset({"status", "status_after", "headers", "text", "body", "huge_bytes"})
+_SECONDS = fields.Float(validate=validate.Range(min=0))
+_COUNT = fields.Integer(strict=True, validate=validate.Range(min=1))
+_STATUS = fields.Integer(strict=True, validate=validate.Range(200, 599))
+_BODY = fields.String(allow_none=True, validate=validate.OneOf([*_BODIES, "huge"]))
+_HEADERS = fields.Dict(fields.String(), fields.String())
+_PROBABILITY = fields.Float(validate=validate.Range(0, 1))
+_CALLABLE = fields.Raw(validate=must_be("a function of an entry", callable))
+_MOMENT = fields.String(allow_none=True, validate=validate.OneOf(["before", "after"]))
+
+
+def _switch(default: Any, rule: fields.Field[Any]) -> Any:
+    """A field of a fault, and what may be given for it; values come over HTTP, too."""
+    return field(default=default, metadata={"rule": rule})
+
+
 @dataclass(eq=False, slots=True, kw_only=True)
 class Fault:
     """A fault switched on for one operation (``"*"``: for every operation of the vendor's API)."""
 
     operation: str
-    delay: float = 0.0
+    delay: float = _switch(0.0, _SECONDS)
     """Seconds before the work."""
-    delay_after: float = 0.0
+    delay_after: float = _switch(0.0, _SECONDS)
     """Seconds between the work and the answer."""
-    status: int | None = None
+    status: int | None = _switch(None, _STATUS)
     """Answer this without doing the work."""
-    status_after: int | None = None
+    status_after: int | None = _switch(None, _STATUS)
     """Do the work, answer this."""
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] | None = _switch(None, _HEADERS)
     """Added to the answer, e.g. ``Retry-After``."""
-    text: str | None = None
+    text: str | None = _switch(None, fields.String())
     """Body instead of the usual one (sent as JSON if it looks like JSON)."""
-    body: Literal["html", "bad_json", "wrong_shape", "empty", "huge"] | None = None
+    body: Literal["html", "bad_json", "wrong_shape", "empty", "huge"] | None = _switch(None, _BODY)
     """A broken body instead of the usual one; the work is done."""
-    huge_bytes: int = 8 * 1024 * 1024
+    huge_bytes: int = _switch(8 * 1024 * 1024, _COUNT)
     """Size for ``body="huge"``."""
-    drop: Literal["before", "after"] | None = None
+    drop: Literal["before", "after"] | None = _switch(None, _MOMENT)
     """Reset the connection (RST) without an answer, before or after the work. A client may repeat
     a GET, PUT or DELETE by itself and not notice a single drop, as aiohttp's does.
     """
-    hang: Literal["before", "after"] | None = None
+    hang: Literal["before", "after"] | None = _switch(None, _MOMENT)
     """Do not go on until healed, before or after the work."""
-    times: int | None = None
+    times: int | None = _switch(None, _COUNT)
     """Apply this often, then no more."""
-    probability: float = 1.0
-    """Apply with this probability (0 to 1)."""
-    when: Callable[[Entry], bool] | None = None
+    probability: float = _switch(1.0, _PROBABILITY)
+    when: Callable[[Entry], bool] | None = _switch(None, _CALLABLE)  # noqa: RUF009 - a field
     """Apply only to calls of which this is true."""
     switches: Mapping[str, Any] = field(default_factory=dict)
     """What was switched on, as it was given."""
@@ -148,7 +164,7 @@ class Fault:
             content = self.text.encode(), "application/json" if is_json else "text/plain"
         if content is not None:
             response.body, response.content_type = content
-        response.headers.update(self.headers)
+        response.headers.update(self.headers or {})
         return response
 
     def __str__(self) -> str:
@@ -159,6 +175,11 @@ class Fault:
         """The fault for ``/_sandbox/faults``."""
         known = {"strikes": self.strikes, "spent": self.spent}
         return {"operation": self.operation, **self.switches, **known}
+
+
+_SWITCHES = Schema.from_dict(
+    {item.name: item.metadata["rule"] for item in dataclass_fields(Fault) if item.metadata}
+)()
 
 
 class Faults:
@@ -220,28 +241,3 @@ class Faults:
 
 def _error(status: int, detail: str) -> web.Response:
     return json_response({"errors": {"detail": detail}}, status)
-
-
-_ANSWERING = frozenset({"status", "status_after", "headers", "text", "body", "huge_bytes"})
-_SECONDS = fields.Float(validate=validate.Range(min=0))
-_COUNT = fields.Integer(strict=True, validate=validate.Range(min=1))
-_STATUS = fields.Integer(strict=True, validate=validate.Range(200, 599))
-_MOMENT = fields.String(allow_none=True, validate=validate.OneOf(["before", "after"]))
-_SWITCHES = Schema.from_dict(
-    {
-        "delay": _SECONDS,
-        "delay_after": _SECONDS,
-        "status": _STATUS,
-        "status_after": _STATUS,
-        "headers": fields.Dict(fields.String(), fields.String()),
-        "text": fields.String(),
-        "body": fields.String(allow_none=True, validate=validate.OneOf([*_BODIES, "huge"])),
-        "huge_bytes": _COUNT,
-        "drop": _MOMENT,
-        "hang": _MOMENT,
-        "times": _COUNT,
-        "probability": fields.Float(validate=validate.Range(0, 1)),
-        "when": fields.Raw(validate=must_be("a function of an entry", callable)),
-    }
-)()
-"""What may be given for each field of a fault; values come over HTTP, too."""

@@ -1,4 +1,4 @@
-"""The record of the calls between a sandbox and a bridge, within bounds: a sandbox runs for days."""
+"""The record of the calls between a sandbox and a bridge; bounded, as a sandbox runs for days."""
 
 from __future__ import annotations
 

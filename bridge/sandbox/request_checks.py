@@ -105,8 +105,8 @@ def unauthorized(scheme: str, detail: str, *, violation: bool = True) -> Refusal
 
 
 def _credentials(request: web.Request, scheme: str) -> str:
-    found, _, credentials = request.headers.get("Authorization", "").partition(" ")
-    if found.lower() != scheme.lower() or not credentials or " " in credentials:
+    given, _, credentials = request.headers.get("Authorization", "").partition(" ")
+    if given.lower() != scheme.lower() or not credentials or " " in credentials:
         raise unauthorized(scheme, f"{scheme} authorization is missing")
     return credentials
 

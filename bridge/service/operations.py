@@ -72,7 +72,7 @@ class Operations:
                 yield invitation
 
     async def shared(self) -> dict[str, tuple[str, ...]]:
-        """Invitations that live by an application which others hold as well: id -> the others' ids."""
+        """Invitations whose application others have as well: id -> the others' ids."""
         holders: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
         async for invitation in self._store.scan():
             for reference_id in {

@@ -15,7 +15,7 @@ from tests.sandbox.conftest import JOBS, Bearer, Notify, Peer
 
 
 async def test_a_status_means_not_done(equalture: EqualtureSandbox, call: Bearer) -> None:
-    """``status`` answers with its headers and text, does no work, and heals after so many strikes."""
+    """``status`` answers with headers and text, does no work, and heals after so many strikes."""
     fault = equalture.fault(
         "create", status=503, headers={"Retry-After": "3"}, text="busy", times=2
     )
@@ -201,7 +201,7 @@ async def test_calls_made_can_be_lost(
 async def test_a_switch_that_does_not_exist_is_refused(
     equalture: EqualtureSandbox, what: Any
 ) -> None:
-    """A misspelt switch or a senseless value raises, so that no test passes for want of its fault."""
+    """A misspelt switch or senseless value raises, so that no test passes for want of its fault."""
     with pytest.raises(ValueError):  # noqa: PT011
         equalture.fault("jobs", **what)
     with pytest.raises(ValueError, match="no operation"):

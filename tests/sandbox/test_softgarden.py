@@ -89,7 +89,7 @@ async def test_refuses_other_methods(softgarden: SoftgardenSandbox, notify: Noti
 
 
 async def test_asks_a_bridge_as_softgarden_does(softgarden: SoftgardenSandbox, peer: Peer) -> None:
-    """Tests, invite, results and delete go out with the customer's token, in the documented shape."""
+    """Tests, invite, results and delete go out with the customer's token, as documented."""
     peer.answers = {
         "/softgarden/tests": [{"id": "job-1"}],
         "/softgarden/invitations": INVITED,
@@ -150,7 +150,7 @@ async def test_asks_a_bridge_as_softgarden_does(softgarden: SoftgardenSandbox, p
 async def test_notes_an_answer_out_of_order(
     softgarden: SoftgardenSandbox, peer: Peer, operation: str, answer: Any
 ) -> None:
-    """A successful answer that breaks softgarden's page is a violation, and the reply is handed on."""
+    """A successful answer that breaks softgarden's page is a violation; the reply is handed on."""
     peer.answers = {"/softgarden/invitations": answer, "/softgarden/results/iv_1": answer}
     client = softgarden.connect(peer.url, "t")
     reply: BridgeReply = await (
