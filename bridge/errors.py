@@ -271,6 +271,16 @@ class Refused(UpstreamError):
 
     code = "upstream_refused"
 
+    @property
+    def not_found(self) -> bool:
+        """The vendor does not know what the request is about: not yet, or not any more."""
+        return self.status in (404, 410)
+
+    @property
+    def for_good(self) -> bool:
+        """The vendor will not do this to the thing that the request is about."""
+        return self.status in (409, 422)
+
 
 class Unavailable(UpstreamError):
     """The vendor could not be asked, or said "not now": not done."""

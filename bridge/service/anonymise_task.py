@@ -51,7 +51,7 @@ class AnonymiseTask:
             try:
                 await self.provider_of(customer).anonymise(customer, reference_id)
             except UpstreamError as error:
-                if isinstance(error, Refused) and error.status in (409, 422):
+                if isinstance(error, Refused) and error.for_good:
                     # The provider will not, whatever we do; somebody has to look at it.
                     return GiveUp("refused", self.failures.note(error, begun))
                 return self.failures.settle(lease, error, begun)

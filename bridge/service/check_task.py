@@ -106,12 +106,11 @@ class CheckTask:
 
         A plain "no" about this one application is an answer of a kind: nothing is there yet.
         """
-        refused = isinstance(error, Refused) and error.status in (404, 410)
-        decided = await self.records.apply(
-            invitation, NoResultYet() if refused else ProviderUnreachable(), customer
-        )
+        nothing_there = isinstance(error, Refused) and error.not_found
+        event = NoResultYet() if nothing_there else ProviderUnreachable()
+        decided = await self.records.apply(invitation, event, customer)
         now = self.records.clock()
-        if refused or decided.state is not invitation.state:
+        if nothing_there or decided.state is not invitation.state:
             return Done()
         again = self.failures.settle(lease, error, begun)
         ends = timing.unreachable_timeout_at(decided, self.records.policy(customer), now)
