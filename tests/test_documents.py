@@ -131,3 +131,12 @@ def test_the_customer_in_the_readme(tmp_path: Path) -> None:
     }
     customers = configuration.load_settings(tmp_path, environ).customers
     assert customers.get("acme") is not None
+
+
+def test_every_room_is_on_the_map() -> None:
+    """Every module and package right below the product's own stands in the map of its rooms."""
+    text = (ROOT / ".github" / "ARCHITECTURE.md").read_text("utf-8")
+    rooms = text[text.index("## The rooms") : text.index("## The journey of an invite")]
+    tops = {path.name for path in (ROOT / "bridge").glob("[a-z]*.py")}
+    tops |= {f"{path.parent.name}/" for path in (ROOT / "bridge").glob("*/__init__.py")}
+    assert {name for name in tops if f"`{name}`" not in rooms} == set()
