@@ -20,20 +20,18 @@ from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from bridge import egress, sweep, worker
-from bridge.configuration import Settings
-from bridge.core.callback_urls import CallbackUrlPolicy
-from bridge.core.customers import Customer
+from bridge.configuration import Configuration
 from bridge.core.links import LinkSigner as Signer
-from bridge.equalture import handlers as equalture
-from bridge.equalture.client import EqualtureClient
+from bridge.equalture.package import EQUALTURE
 from bridge.errors import Complaint, ConfigError, NoData, RedisSetupError
 from bridge.ports import (
     AssessmentProvider,
     Ats,
+    AtsOf,
     Clock,
     Monotonic,
     NewSecret,
-    Notifier,
+    ProviderOf,
     Quarantine,
     RandomFraction,
     Reconciler,
@@ -54,11 +52,9 @@ from bridge.service.result_refresh import ResultRefresh
 from bridge.service.shared_applications import SharedApplications
 from bridge.service.status_words import StatusWords
 from bridge.service.task_handlers import TaskHandlers
-from bridge.settings.daemon import WaitSettings
+from bridge.settings.daemon import DaemonSettings, WaitSettings
 from bridge.settings.loading import fingerprint
-from bridge.softgarden import handlers as softgarden
-from bridge.softgarden.notifier import SoftgardenNotifier
-from bridge.softgarden.schemas import AnswerFormat
+from bridge.softgarden.package import SOFTGARDEN
 from bridge.store import embedded
 from bridge.store.connect import open_client
 from bridge.store.encryption import KeyRing
@@ -75,6 +71,7 @@ from bridge.store.task_queue import RedisTasks
 from bridge.store.unserved_customers import RedisUnservedCustomers
 from bridge.store.write_probe import WriteProbe
 from bridge.sweep import Sweep
+from bridge.vendors import Vendors
 from bridge.web import admin_guard, health, openapi, result_pages
 from bridge.web.app_keys import (
     CUSTOMERS,
@@ -97,6 +94,10 @@ _DESCRIPTION = (
     "The assessment provider that softgarden calls, in front of Equalture. "
     "Bodies in and out are JSON; times are ISO-8601 in UTC."
 )
+VENDORS = Vendors(providers=(EQUALTURE,), ats=(SOFTGARDEN,))
+"""The vendors that the bridge works with: a new one is one more here."""
+CONFIGURATION = Configuration(VENDORS)
+"""How the configuration files are read."""
 OUTWARD_CONNECTIONS = 1024
 """Per vendor, for all customers (the daemon: ``sockets``); each has a bound of its own
 (``resilience.ALL``).
@@ -118,7 +119,8 @@ def new_secret() -> str:
 class Runtime:
     """What is open while the bridge runs."""
 
-    settings: Settings
+    settings: DaemonSettings
+    vendors: Vendors
     services: Services
     commands: RedisAccess
     queue: RedisTasks
@@ -164,7 +166,7 @@ class Runtime:
         return await Reencryption(self.commands, prefix=prefix, cipher=cipher).run()
 
 
-def key_ring(settings: Settings) -> KeyRing | None:
+def key_ring(settings: DaemonSettings) -> KeyRing | None:
     """Encryption at rest, if it is switched on."""
     return KeyRing(settings.encryption_keys) if settings.encryption_keys else None
 
@@ -187,23 +189,44 @@ async def embedded_redis(data_dir: Path) -> AsyncIterator[str]:
 
 
 @contextlib.asynccontextmanager
-async def open_provider(
-    settings: Settings,
+async def open_providers(
+    settings: DaemonSettings,
+    *,
+    vendors: Vendors = VENDORS,
     outward: int = OUTWARD_CONNECTIONS,
     monotonic: Monotonic = time.monotonic,
-) -> AsyncIterator[AssessmentProvider]:
-    """Equalture alone, for commands that need nothing else."""
+) -> AsyncIterator[ProviderOf]:
+    """The providers alone, for commands that need nothing else."""
     async with egress.session(connections=outward, proxy=_proxy(settings)) as session:
-        yield EqualtureClient(session, monotonic=monotonic)
+        opened = {one.name: one.open(session, monotonic) for one in vendors.providers}
+        yield lambda customer: opened[customer.provider.vendor]
 
 
-def _proxy(settings: Settings) -> str | None:
+@contextlib.asynccontextmanager
+async def _open_ats(
+    settings: DaemonSettings, vendors: Vendors, outward: int, monotonic: Monotonic
+) -> AsyncIterator[AtsOf]:
+    opened: dict[str, Ats] = {}
+    async with contextlib.AsyncExitStack() as stack:
+        for package in vendors.ats:
+            section = getattr(settings, package.name)
+            guarded = egress.guarded_session(
+                allow_private=package.allows_private(section),
+                connections=outward,
+                proxy=_proxy(settings),
+            )
+            session = await stack.enter_async_context(guarded)
+            opened[package.name] = package.open(session, section, monotonic)
+        yield lambda customer: opened[customer.ats.vendor]
+
+
+def _proxy(settings: DaemonSettings) -> str | None:
     return settings.proxy.reveal() if settings.proxy else None
 
 
 @contextlib.asynccontextmanager
 async def open_runtime(
-    settings: Settings,
+    settings: DaemonSettings,
     *,
     clock: Clock | None = None,
     wall: Clock = utc_now,
@@ -211,7 +234,7 @@ async def open_runtime(
     new_secret: NewSecret = new_secret,
     random_fraction: RandomFraction = random.random,
     provider: AssessmentProvider | None = None,
-    notifier: Notifier | None = None,
+    vendors: Vendors = VENDORS,
     commands: RedisAccess | None = None,
     fresh: bool = True,
     outward: int = OUTWARD_CONNECTIONS,
@@ -236,15 +259,15 @@ async def open_runtime(
                 commands = await stack.enter_async_context(
                     open_client(url, wait=_wait(settings.redis.wait))
                 )
-        if provider is None:
-            provider = await stack.enter_async_context(open_provider(settings, outward, monotonic))
-        insecure = settings.softgarden.allow_insecure
-        if notifier is None:
-            guarded = egress.guarded_session(
-                allow_private=insecure, connections=outward, proxy=_proxy(settings)
+        only = provider
+        provider_of = (
+            (lambda _: only)
+            if only is not None
+            else await stack.enter_async_context(
+                open_providers(settings, vendors=vendors, outward=outward, monotonic=monotonic)
             )
-            session = await stack.enter_async_context(guarded)
-            notifier = SoftgardenNotifier(session, settings.softgarden.timeout, monotonic=monotonic)
+        )
+        ats_of = await stack.enter_async_context(_open_ats(settings, vendors, outward, monotonic))
         # The time of day goes on as it does, also where a demo has hours pass in what a process
         # remembers.
         agreed = (
@@ -262,20 +285,6 @@ async def open_runtime(
         queue = RedisTasks(commands, prefix=prefix, retention=retention, cipher=cipher, clock=clock)
         reconciler = Reconciliation(commands, prefix=prefix, clock=clock, cipher=cipher)
         signer = Signer(settings.public_url, settings.signing_keys)
-        ats = Ats(
-            notifier,
-            CallbackUrlPolicy(
-                settings.softgarden.callback_hosts, insecure, "softgarden.callback_hosts"
-            ),
-            settings.softgarden.retry,
-        )
-
-        def provider_of(_: Customer) -> AssessmentProvider:
-            return provider
-
-        def ats_of(_: Customer) -> Ats:
-            return ats
-
         records = CommitLoop(
             store, clock, awake.set, monotonic=monotonic, random_fraction=random_fraction
         )
@@ -327,6 +336,7 @@ async def open_runtime(
         )
         yield Runtime(
             settings=settings,
+            vendors=vendors,
             services=services,
             commands=commands,
             queue=queue,
@@ -358,14 +368,22 @@ def _wait(settings: WaitSettings) -> ReplicaWait | None:
 
 def create_app(runtime: Runtime) -> web.Application:
     """The public listener: everything that vendors, recruiters and candidates call."""
-    shown = result_pages.PageTemplates()
+    settings, shown = runtime.settings, result_pages.PageTemplates()
     endpoints = [
-        *softgarden.endpoints(
-            AnswerFormat(runtime.settings.softgarden.tests_format),
-            runtime.signer,
-            RateLimit(runtime.settings.limits.requests_per_second),
+        *(
+            endpoint
+            for package in runtime.vendors.ats
+            for endpoint in package.endpoints(
+                getattr(settings, package.name),
+                runtime.signer,
+                RateLimit(settings.limits.requests_per_second),
+            )
         ),
-        *equalture.endpoints(runtime.services.records.clock),
+        *(
+            endpoint
+            for package in runtime.vendors.providers
+            for endpoint in package.endpoints(runtime.services.records.clock)
+        ),
         *result_pages.endpoints(shown),
         *health.endpoints(runtime.readiness.look),
     ]

@@ -1,75 +1,133 @@
-"""The configuration files as a whole: the sections of the daemon, and those of the vendors."""
+"""The configuration files as a whole: the daemon's sections, and those of the vendors."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import MISSING, make_dataclass
 from pathlib import Path
 from typing import Any
 
-from bridge.core.customers import Customer, CustomerDirectory
-from bridge.core.declaration import setting
-from bridge.equalture.settings import EqualtureAccess, EqualtureSettings
+from bridge.core.customers import Customer, CustomerDirectory, CustomerPolicy
+from bridge.core.declaration import declared, setting
 from bridge.settings import customers, loading
+from bridge.settings.customers import CustomerFormat
 from bridge.settings.daemon import DaemonSettings
+from bridge.settings.findings import Item
 from bridge.settings.json_schema import json_schema
 from bridge.settings.table import settings_table
-from bridge.softgarden.settings import SoftgardenAccess, SoftgardenSettings
+from bridge.vendors import Section, Vendors
+
+KINDS: Mapping[str, str] = {"bridge": "bridge.yaml", "customer": "customers/<key>.yaml"}
+"""The kinds of files, and how each is called."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings(DaemonSettings):
-    """``bridge.yaml`` as a whole."""
+class Configuration:
+    """How the files are read where the bridge works with these *vendors*."""
 
-    equalture: EqualtureSettings = setting("Equalture's API: defaults for every customer.")
-    softgarden: SoftgardenSettings = setting(
-        "Notifying softgarden, and the list of tests that it gets.", default=SoftgardenSettings()
+    def __init__(self, vendors: Vendors) -> None:
+        self._vendors = vendors
+        providers = {one.name: Section(one.access, one.access_doc) for one in vendors.providers}
+        ats = {one.name: Section(one.access, one.access_doc) for one in vendors.ats}
+        defaults = {one.name: one.defaults for one in vendors.providers if one.defaults}
+        self._daemon = _with_sections(
+            DaemonSettings,
+            "Settings",
+            [defaults, {one.name: one.settings for one in vendors.ats}],
+        )
+        self._customer = _with_sections(
+            CustomerPolicy, "CustomerFile", [ats, providers], one_of_each=True
+        )
+        self._inherited = loading.inherited(self._daemon, self._customer, None)
+        self.types: Mapping[str, type[Any]] = {"bridge": self._daemon, "customer": self._customer}
+        """The dataclass that declares a kind of file."""
+        self.customer_format = CustomerFormat(self._customer, self._customer_of)
+        """How a customer's file is read."""
+
+    def schema(self, kind: str) -> dict[str, Any]:
+        """The JSON Schema of a kind of file."""
+        return json_schema(self.types[kind], KINDS[kind], self._may_leave_out(kind))
+
+    def table(self, kind: str) -> str:
+        """The settings of a kind of file in Markdown."""
+        return settings_table(self.types[kind], self._may_leave_out(kind))
+
+    def load(
+        self,
+        config_dir: Path,
+        environ: Mapping[str, str],
+        *,
+        strict: bool = True,
+        signing: bool = True,
+    ) -> DaemonSettings:
+        """The configuration in *config_dir*, with variables from *environ*; see
+        ``settings.loading.load``.
+
+        Without *strict* customers whose files cannot be used are set aside.
+        """
+        loaded: DaemonSettings = loading.load(
+            config_dir, environ, self._daemon, self.customer_format, strict=strict, signing=signing
+        )
+        return loaded
+
+    def load_customers(
+        self, settings: DaemonSettings, environ: Mapping[str, str]
+    ) -> tuple[CustomerDirectory, tuple[str, ...]]:
+        """The customers' files as they are now, under *settings*, and warnings; raises
+        ConfigError.
+        """
+        inherited = loading.inherited(self._daemon, self._customer, settings)
+        return customers.load_customers(
+            settings.config_dir, environ, self.customer_format, inherited
+        )
+
+    def _may_leave_out(self, kind: str) -> Mapping[str, Collection[str]]:
+        return self._inherited if kind == "customer" else {}
+
+    def _customer_of(self, key: str, file: Any) -> Customer:
+        policy = {name: getattr(file, name) for name in declared(CustomerPolicy)}
+        ats, provider = (
+            next(one for one in (getattr(file, each.name) for each in packages) if one is not None)
+            for packages in (self._vendors.ats, self._vendors.providers)
+        )
+        return Customer(key=key, ats=ats, provider=provider, **policy)
+
+
+def _with_sections(
+    base: type[Any],
+    name: str,
+    groups: Iterable[Mapping[str, Section]],
+    *,
+    one_of_each: bool = False,
+) -> type[Any]:
+    """*base* with the vendors' sections beside its own; *one_of_each*: exactly one of a group."""
+    groups = [group for group in groups if group]
+    fields = [
+        (vendor, section.type if len(group) == 1 else section.type | None, _field(section, group))
+        for group in groups
+        for vendor, section in group.items()
+    ]
+    choices = [tuple(group) for group in groups if len(group) > 1 and one_of_each]
+
+    def check(section: Item, root: Item) -> Iterator[tuple[Item, str]]:
+        if hasattr(base, "check"):
+            yield from base.check(section, root)
+        for names in choices:
+            if len([name for name in names if section.at(name)]) != 1:
+                yield section, f"exactly one of the keys {', '.join(names)} is needed"
+
+    return make_dataclass(
+        name,
+        fields,
+        bases=(base,),
+        namespace={"check": staticmethod(check)},
+        frozen=True,
+        slots=True,
+        kw_only=True,
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CustomerFile(Customer):
-    """A customer's file as a whole."""
-
-    softgarden: SoftgardenAccess = setting("This customer's softgarden.")
-    equalture: EqualtureAccess = setting(
-        "This customer's account at Equalture; the keys of `equalture:` in bridge.yaml may be"
-        " overridden here."
-    )
-
-
-FILES: Mapping[str, tuple[type, str]] = {
-    "bridge": (Settings, "bridge.yaml"),
-    "customer": (CustomerFile, "customers/<key>.yaml"),
-}
-"""The kinds of files: how each is read, and how it is called."""
-_INHERITED = loading.inherited(Settings, CustomerFile, None)
-
-
-def schema(kind: str) -> dict[str, Any]:
-    """The JSON Schema of a kind of file."""
-    return json_schema(*FILES[kind], _INHERITED if kind == "customer" else {})
-
-
-def table(kind: str) -> str:
-    """The settings of a kind of file in Markdown."""
-    return settings_table(FILES[kind][0], _INHERITED if kind == "customer" else {})
-
-
-def load_settings(
-    config_dir: Path, environ: Mapping[str, str], *, strict: bool = True, signing: bool = True
-) -> Settings:
-    """The configuration in *config_dir*, with variables from *environ*; see
-    ``settings.loading.load``.
-
-    Without *strict* customers whose files cannot be used are set aside.
-    """
-    return loading.load(config_dir, environ, Settings, CustomerFile, strict=strict, signing=signing)
-
-
-def load_customers(
-    settings: Settings, environ: Mapping[str, str]
-) -> tuple[CustomerDirectory, tuple[str, ...]]:
-    """The customers' files as they are now, under *settings*, and warnings; raises ConfigError."""
-    inherited = loading.inherited(Settings, CustomerFile, settings)
-    return customers.load_customers(settings.config_dir, environ, CustomerFile, inherited)
+def _field(section: Section, group: Mapping[str, Section]) -> Any:
+    if len(group) > 1:
+        return setting(section.doc, default=None)
+    needed = any(one.required for one in declared(section.type).values())
+    return setting(section.doc, default=MISSING if needed else section.type())

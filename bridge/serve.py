@@ -16,12 +16,11 @@ import structlog
 from aiohttp import web
 
 from bridge import __version__, app, connection_limits, supervisor
-from bridge.configuration import Settings, load_customers
 from bridge.core.customers import CustomerDirectory
 from bridge.errors import Complaint, ConfigError, StoreUnavailable
 from bridge.ports import Monotonic
 from bridge.settings.customers import FOLDER as CUSTOMERS_FOLDER
-from bridge.settings.daemon import Durability
+from bridge.settings.daemon import DaemonSettings, Durability
 from bridge.settings.loading import fingerprint
 from bridge.web.app_keys import SEEN_CONNECTIONS
 from bridge.web.idle_connections import IdleConnectionReaper
@@ -59,7 +58,7 @@ class StopSignals:
 
 
 async def serve(
-    settings: Settings,
+    settings: DaemonSettings,
     *,
     stop: StopSignals | None = None,
     started: asyncio.Event | None = None,
@@ -181,11 +180,11 @@ def _reload(runtime: app.Runtime) -> None:
     )
 
 
-def _usable_customers(settings: Settings) -> tuple[CustomerDirectory, tuple[str, ...]]:
+def _usable_customers(settings: DaemonSettings) -> tuple[CustomerDirectory, tuple[str, ...]]:
     """What a reload puts in force, and warnings; raises ``ConfigError`` where anything is wrong
     with it.
     """
-    customers, warnings = load_customers(settings, os.environ)
+    customers, warnings = app.CONFIGURATION.load_customers(settings, os.environ)
     if not len(customers) and not customers.set_aside:
         # A volume that is not mounted, a sync that is half through: far likelier than that nobody
         # is to be served.

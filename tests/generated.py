@@ -7,7 +7,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from bridge.configuration import FILES, schema, table
+from bridge.app import CONFIGURATION
+from bridge.configuration import KINDS
 
 CONFIG = Path(__file__).parents[1] / "config"
 _HEAD = """\
@@ -23,10 +24,11 @@ instead. Durations: `500ms`, `30s`, `15m`, `2h`, `7d`.
 
 def generated() -> dict[Path, str]:
     """What each of these files holds."""
-    tables = "".join(f"\n## `{FILES[kind][1]}`\n\n{table(kind)}" for kind in FILES)
+    tables = "".join(f"\n## `{KINDS[kind]}`\n\n{CONFIGURATION.table(kind)}" for kind in KINDS)
     schemas = {
-        CONFIG / "schema" / f"{kind}.schema.json": json.dumps(schema(kind), indent=2) + "\n"
-        for kind in FILES
+        CONFIG / "schema" / f"{kind}.schema.json": json.dumps(CONFIGURATION.schema(kind), indent=2)
+        + "\n"
+        for kind in KINDS
     }
     return {CONFIG / "SETTINGS.md": _HEAD + tables, **schemas}
 

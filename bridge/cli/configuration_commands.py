@@ -13,15 +13,16 @@ import click
 import orjson
 import yaml
 
-from bridge.app import open_provider, open_runtime
+from bridge.app import CONFIGURATION, open_providers, open_runtime
 from bridge.cli.operator_session import customer_of, load, load_usable
 from bridge.cli.options import config_option, json_option
 from bridge.cli.output import print_json, print_rows
-from bridge.configuration import FILES, Settings, schema
+from bridge.configuration import KINDS
 from bridge.core.assessment import Job
 from bridge.core.customers import Customer
 from bridge.errors import BridgeError, UpstreamError
 from bridge.service.assessments import Appearance, compare
+from bridge.settings.daemon import DaemonSettings
 from bridge.settings.masking import masked
 
 SAMPLES = (
@@ -80,12 +81,14 @@ def config_show(config: Path, as_json: bool) -> None:
 
 
 @configuration.command("schema")
-@click.argument("file", type=click.Choice(list(FILES)), required=False)
+@click.argument("file", type=click.Choice(list(KINDS)), required=False)
 @config_option
 @json_option
 def config_schema(file: str | None, config: object, as_json: bool) -> None:
     """Print the JSON Schema of FILE for editors; without it both, by name."""
-    shown = schema(file) if file else {kind: schema(kind) for kind in FILES}
+    shown = (
+        CONFIGURATION.schema(file) if file else {kind: CONFIGURATION.schema(kind) for kind in KINDS}
+    )
     click.echo(orjson.dumps(shown, option=0 if as_json else orjson.OPT_INDENT_2))
 
 
@@ -121,18 +124,18 @@ def check(config: Path, online: bool) -> None:
         raise SystemExit(1)
 
 
-async def _list_jobs(settings: Settings, customer: Customer) -> tuple[Job, ...]:
-    async with open_provider(settings) as provider:
-        return await provider.list_jobs(customer)
+async def _list_jobs(settings: DaemonSettings, customer: Customer) -> tuple[Job, ...]:
+    async with open_providers(settings) as provider_of:
+        return await provider_of(customer).list_jobs(customer)
 
 
-async def _check_online(settings: Settings) -> bool:
+async def _check_online(settings: DaemonSettings) -> bool:
     fine = [await _check_mapping(settings, customer) for customer in settings.customers]
     await _print_unknown_words(settings)
     return all(fine)
 
 
-async def _check_mapping(settings: Settings, customer: Customer) -> bool:
+async def _check_mapping(settings: DaemonSettings, customer: Customer) -> bool:
     try:
         jobs = await _list_jobs(settings, customer)
     except UpstreamError as error:
@@ -150,7 +153,7 @@ async def _check_mapping(settings: Settings, customer: Customer) -> bool:
     return not missing
 
 
-async def _print_unknown_words(settings: Settings) -> None:
+async def _print_unknown_words(settings: DaemonSettings) -> None:
     """The words of Equalture's status that the daemons did not understand.
 
     They are in Redis, which need not be there.

@@ -15,25 +15,25 @@ import click
 from bridge import app, logs
 from bridge.app import Runtime
 from bridge.cli.options import config_option
-from bridge.configuration import Settings, load_settings
 from bridge.core.customers import Customer, CustomerDirectory
 from bridge.core.declaration import suggest
 from bridge.errors import BridgeError, ConfigError
+from bridge.settings.daemon import DaemonSettings
 
 P = ParamSpec("P")
 
 
-def load(config: Path) -> Settings:
+def load(config: Path) -> DaemonSettings:
     """The settings in *config*; the log is down to warnings. Raises ``ConfigError``."""
-    return _checked(load_settings(config, os.environ))
+    return _checked(app.CONFIGURATION.load(config, os.environ))
 
 
-def load_usable(config: Path, *, signing: bool = True) -> Settings:
+def load_usable(config: Path, *, signing: bool = True) -> DaemonSettings:
     """The same with unusable customers set aside; without *signing* keys no links are made."""
-    return _checked(load_settings(config, os.environ, strict=False, signing=signing))
+    return _checked(app.CONFIGURATION.load(config, os.environ, strict=False, signing=signing))
 
 
-def _checked(loaded: Settings) -> Settings:
+def _checked(loaded: DaemonSettings) -> DaemonSettings:
     logs.configure("warning", "console")
     return loaded
 

@@ -8,14 +8,16 @@ import re
 from collections.abc import Iterable, Iterator
 from collections.abc import Mapping as MappingOf
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 from bridge.core.declaration import Matching, any_text, setting
 from bridge.core.score import SCORE_FIELDS, score_pattern
 from bridge.errors import Complaint, CustomerSetAside
 
+DONE_WORDS = ("completed", "hired")
 _DIGEST = re.compile(r"[0-9a-fA-F]{64}")
 
 
@@ -175,15 +177,58 @@ class HirePolicy:
 
 
 @dataclass(frozen=True, slots=True)
-class Customer:
-    """One customer of the ATS; *key* is the name of its configuration file.
+class AtsAccess:
+    """How a customer's ATS is known; the vendor's package adds what it needs itself."""
 
-    *softgarden* and *equalture* are what the vendors' packages declare.
+    vendor: ClassVar[str] = ""
+    """The name of the vendor, and of its section in a customer's file."""
+    tokens_sha256: tuple[str, ...] = token_digests(
+        "Digests of the bearer tokens with which this ATS calls the bridge; several while one is"
+        " replaced. `assessment-bridge token new` makes both."
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderAccess:
+    """A customer's account at a provider: what holds whoever that is.
+
+    The vendor's package adds what it needs itself; nobody else looks into that.
     """
 
-    key: str
-    softgarden: Any
-    equalture: Any
+    vendor: ClassVar[str] = ""
+    """The name of the vendor, and of its section in a customer's file."""
+    timeout: timedelta = setting(
+        "The longest that one operation may take; the ATS waits meanwhile.",
+        default=timedelta(seconds=8),
+    )
+    link_life: timedelta = setting(
+        "How long a candidate's link to the test is valid; gives the deadline.",
+        default=timedelta(days=7),
+    )
+    poll_every: timedelta = setting(
+        "How often an open invitation is looked up, in case that a callback was lost.",
+        default=timedelta(minutes=30),
+    )
+    locale: str = setting(
+        "The language of results and of the report page: a code such as en, de or nl.",
+        default="en",
+        rule=Matching(
+            r"[A-Za-z]{2,8}(?:[-_][A-Za-z0-9]{1,8})*", "a language code such as en or de"
+        ),
+    )
+    done_words: tuple[str, ...] = setting(
+        "Words of the provider's status that mean finished, in any case; after a callback the"
+        " results decide, whatever the word.",
+        default=DONE_WORDS,
+        least=1,
+        of="word",
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CustomerPolicy:
+    """What a customer's file says that has nothing to do with who the vendors are."""
+
     tests: AssessmentMapping = setting(
         "Which of the provider's jobs appear as which tests.", default=AssessmentMapping()
     )
@@ -194,6 +239,15 @@ class Customer:
     )
     results: ResultPolicy = setting("What HR sees of a result.", default=ResultPolicy())
     hire: HirePolicy = setting("Telling the provider who was hired.", default=HirePolicy())
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Customer(CustomerPolicy):
+    """One customer; *key* is the name of its configuration file."""
+
+    key: str
+    ats: AtsAccess
+    provider: ProviderAccess
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,7 +280,7 @@ class CustomerDirectory:
         self._by_digest = {
             digest: customer
             for customer in self._by_key.values()
-            for digest in customer.softgarden.tokens_sha256
+            for digest in customer.ats.tokens_sha256
         }
 
     def get(self, key: str) -> Customer | None:

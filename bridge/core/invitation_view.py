@@ -68,7 +68,7 @@ def visible_result(result: Result, customer: Customer) -> tuple[str | None, str 
     """
     policy = customer.results
     dashboard = result.dashboard_url if policy.result_url is ResultLink.DASHBOARD else None
-    return score_text(policy.score, result, customer.equalture.locale), dashboard
+    return score_text(policy.score, result, customer.provider.locale), dashboard
 
 
 def candidate_url(invitation: Invitation, customer: Customer, links: LinkSigner) -> str:

@@ -12,13 +12,13 @@ from pathlib import Path
 from socket import socket
 
 from bridge import app, logs, supervisor
-from bridge.configuration import Settings, load_settings
 from bridge.demo import demo_config
 from bridge.demo.browser import Browser, open_browser
 from bridge.demo.call_log import CallLog
 from bridge.errors import BridgeError, ConfigError
 from bridge.sandbox import EqualtureSandbox, SoftgardenClient, SoftgardenSandbox
 from bridge.serve import StopSignals, serve
+from bridge.settings.daemon import DaemonSettings
 from bridge.settings.rules import Address
 
 
@@ -39,7 +39,7 @@ class Environment:
 
     config: Path
     log: Path
-    settings: Settings
+    settings: DaemonSettings
     secrets: demo_config.Secrets
     redis_url: str
     equalture: EqualtureSandbox
@@ -88,7 +88,7 @@ async def open_environment(ports: Sequence[int] = (0, 0, 0, 0)) -> AsyncIterator
         demo_config.write(
             config, secrets, ports=bound, redis=redis_url, equalture=equalture.base_url
         )
-        loaded = load_settings(config, {})
+        loaded = app.CONFIGURATION.load(config, {})
         await stack.enter_async_context(_daemon(loaded, listeners, monotonic))
         account = demo_config.add_account(equalture)
         account.webhook_url = f"{loaded.public_url}/equalture/webhooks/{demo_config.CUSTOMER}"
@@ -124,7 +124,7 @@ def _listening(port: int) -> Iterator[socket]:
 
 @contextlib.asynccontextmanager
 async def _daemon(
-    loaded: Settings, listeners: list[socket], monotonic: AdjustableTime
+    loaded: DaemonSettings, listeners: list[socket], monotonic: AdjustableTime
 ) -> AsyncIterator[None]:
     """The daemon, serving; it leaves signals to us."""
     stop, started = StopSignals(asyncio.Event()), asyncio.Event()

@@ -22,7 +22,7 @@ from bridge.egress import in_words
 from bridge.equalture import protocol
 from bridge.equalture.exchange import BROKEN_OFF, Exchange
 from bridge.equalture.protocol import Call, Reply
-from bridge.equalture.settings import EqualtureAccess
+from bridge.equalture.settings import account_of
 from bridge.equalture.tokens import AccessTokens
 from bridge.errors import ContractBroken, Unavailable
 from bridge.ports import Monotonic
@@ -72,18 +72,18 @@ class EqualtureClient:
     async def get_progress(self, customer: Customer, reference_id: str) -> Progress:
         """How far the application is."""
         return await self._perform(
-            customer, protocol.status(reference_id, customer.equalture.done_words)
+            customer, protocol.status(reference_id, account_of(customer).done_words)
         )
 
     async def get_result(self, customer: Customer, reference_id: str) -> Result | None:
         """The result in the customer's language; None: not ready yet."""
         return await self._perform(
-            customer, protocol.results(reference_id, customer.equalture.locale)
+            customer, protocol.results(reference_id, account_of(customer).locale)
         )
 
     async def get_public_link(self, customer: Customer, reference_id: str) -> PublicLink:
         """A fresh short-lived link to the result; fails and waits apart from all other calls."""
-        call = protocol.public_link(reference_id, customer.equalture.locale)
+        call = protocol.public_link(reference_id, account_of(customer).locale)
         return await self._perform(customer, call, LINKS)
 
     async def hire(
@@ -148,7 +148,7 @@ class EqualtureClient:
         failed = "cancelled"
         try:
             async with asyncio.timeout_at(deadline):
-                reply = await exchange.send(self._session, customer.equalture, token)
+                reply = await exchange.send(self._session, account_of(customer), token)
             failed = ""
             return reply
         except BROKEN_OFF as error:
@@ -166,7 +166,7 @@ class EqualtureClient:
 
 
 def _deadline(customer: Customer) -> float:
-    access: EqualtureAccess = customer.equalture
+    access = account_of(customer)
     return asyncio.get_running_loop().time() + access.timeout.total_seconds()
 
 

@@ -11,6 +11,7 @@ from structlog.contextvars import bind_contextvars
 from bridge import errors
 from bridge.core.customers import Customer
 from bridge.equalture import schemas, signature
+from bridge.equalture.settings import EqualtureAccess
 from bridge.errors import BadSignature, InvalidRequest, NotEnabled, RequestError
 from bridge.ports import Clock
 from bridge.web import request_body
@@ -68,7 +69,8 @@ def webhook(clock: Clock) -> Handler:
 
     async def handle(request: web.Request) -> web.StreamResponse:
         customer = request.app[CUSTOMERS]().find(request.match_info["customer"])
-        secret = customer.equalture.webhook_secret if customer is not None else None
+        access = customer.provider if customer is not None else None
+        secret = access.webhook_secret if isinstance(access, EqualtureAccess) else None
         if customer is None or not secret:
             msg = "No webhook secret is configured for this customer."
             raise NotEnabled(msg)
@@ -130,12 +132,15 @@ def _may_report(request: web.Request, customer: Customer) -> bool:
     """Whether the customer's callback token was sent, behind ``Bearer`` or ``Token`` or alone; a
     customer without one needs none.
     """
-    wanted = customer.equalture.callback_token
+    access = customer.provider
+    if not isinstance(access, EqualtureAccess):
+        return False
+    wanted = access.callback_token
     if not wanted:
         return True
     # Assumption: a token is arranged by personal contact; the page has no word on its header.
     # Setting: equalture.callback_header.
-    given = request.headers.getall(customer.equalture.callback_header, ())
+    given = request.headers.getall(access.callback_header, ())
     scheme, blank, value = given[0].strip().partition(" ") if len(given) == 1 else ("", "", "")
     token = scheme
     if blank:

@@ -24,9 +24,10 @@ from bridge.core.assessment import (
     PublicLink,
     Result,
 )
+from bridge.core.customers import DONE_WORDS
 from bridge.equalture import schemas
 from bridge.equalture.error_words import REDACTOR
-from bridge.equalture.settings import DONE_WORDS, EqualtureAccess
+from bridge.equalture.settings import EqualtureAccess
 from bridge.errors import ContractBroken, OutcomeUnknown, Refused, Unavailable, UpstreamError
 
 VENDOR = "equalture"

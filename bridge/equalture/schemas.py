@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 from marshmallow import EXCLUDE, Schema, ValidationError, fields
 
 from bridge.core.assessment import CreatedApplication, Job, Progress, PublicLink, Result, Trait
-from bridge.equalture.settings import DONE_WORDS
+from bridge.core.customers import DONE_WORDS
 
 TEXT_LIMIT = 500
 """Characters kept of a display text."""

@@ -5,15 +5,14 @@ from __future__ import annotations
 import base64
 import binascii
 from dataclasses import dataclass
-from datetime import timedelta
 from enum import StrEnum
+from typing import ClassVar
 
-from bridge.core.customers import Secret
+from bridge.core.customers import Customer, ProviderAccess, Secret
 from bridge.core.declaration import Matching, line, setting
 from bridge.settings import rules
 
 SAMPLE_SECRET = "replace-me"  # noqa: S105 - what nobody must go on using
-DONE_WORDS = ("completed", "hired")
 _WEBHOOK_SECRET_BYTES = range(24, 65)
 
 
@@ -50,9 +49,10 @@ def webhook_secret(text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EqualtureSettings:
+class EqualtureSettings(ProviderAccess):
     """Equalture's API: what holds for every customer whose own section does not say otherwise."""
 
+    vendor: ClassVar[str] = "equalture"
     base_url: str = setting(
         "The address of Equalture's Open Assessment API; ask your contact there.",
         rule=rules.web_url,
@@ -65,32 +65,6 @@ class EqualtureSettings:
     token_method: TokenMethod = setting(
         "How tokens are fetched: post, get, or auto (POST, and GET where POST does not exist).",
         default=TokenMethod.AUTO,
-    )
-    timeout: timedelta = setting(
-        "The longest that one operation may take, token included; softgarden waits meanwhile.",
-        default=timedelta(seconds=8),
-    )
-    link_life: timedelta = setting(
-        "How long a candidate's link to the test is valid; gives the deadline.",
-        default=timedelta(days=7),
-    )
-    poll_every: timedelta = setting(
-        "How often an open invitation is looked up, in case that a callback was lost.",
-        default=timedelta(minutes=30),
-    )
-    locale: str = setting(
-        "The language of results and of the report page: a code such as en, de or nl.",
-        default="en",
-        rule=Matching(
-            r"[A-Za-z]{2,8}(?:[-_][A-Za-z0-9]{1,8})*", "a language code such as en or de"
-        ),
-    )
-    done_words: tuple[str, ...] = setting(
-        "Words of Equalture's status that mean finished, in any case; after a callback the results"
-        " decide, whatever the word.",
-        default=DONE_WORDS,
-        least=1,
-        of="word",
     )
 
 
@@ -118,3 +92,10 @@ class EqualtureAccess(EqualtureSettings):
         default=None,
         rule=webhook_secret,
     )
+
+
+def account_of(customer: Customer) -> EqualtureAccess:
+    """The customer's account; raises TypeError for a customer of another provider."""
+    if not isinstance(customer.provider, EqualtureAccess):
+        raise TypeError(f"customer {customer.key} has no account at Equalture")
+    return customer.provider

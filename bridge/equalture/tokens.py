@@ -9,7 +9,7 @@ from datetime import timedelta
 from bridge.core.customers import Customer
 from bridge.equalture import protocol
 from bridge.equalture.protocol import Call, Reply
-from bridge.equalture.settings import EqualtureAccess, TokenMethod
+from bridge.equalture.settings import EqualtureAccess, TokenMethod, account_of
 from bridge.errors import Refused
 from bridge.ports import Monotonic
 from bridge.single_flight import SingleFlight
@@ -66,9 +66,9 @@ class AccessTokens:
 
     def _slot(self, customer: Customer) -> _Slot:
         slot = self._slots.get(customer.key)
-        if slot is None or slot.access != customer.equalture:
+        if slot is None or slot.access != account_of(customer):
             self._forget_expired()
-            slot = self._slots[customer.key] = _Slot(customer.equalture)
+            slot = self._slots[customer.key] = _Slot(account_of(customer))
         return slot
 
     def _forget_expired(self) -> None:
@@ -86,7 +86,7 @@ class AccessTokens:
         return slot.token
 
     async def _ask(self, customer: Customer, slot: _Slot) -> str:
-        access = customer.equalture
+        access = account_of(customer)
         # Assumption: today's page says POST, an older version GET; setting equalture.token_method.
         automatic = access.token_method == TokenMethod.AUTO
         method = ("GET" if slot.use_get else "POST") if automatic else access.token_method.upper()

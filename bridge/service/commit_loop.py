@@ -86,7 +86,7 @@ class CommitLoop:
         """
         if customer is None:
             return Policy()
-        access = customer.equalture
+        access = customer.provider
         return Policy(
             link_life=access.link_life,
             poll_every=access.poll_every,

@@ -56,7 +56,7 @@ class Erasure:
         here, a task goes on asking the provider). The provider is waited for no longer than one
         call to it may take, however many there are to make.
         """
-        give_up_at = self._records.monotonic() + customer.equalture.timeout.total_seconds()
+        give_up_at = self._records.monotonic() + customer.provider.timeout.total_seconds()
         invitation = await self._here(await self._records.owned(customer, invitation_id), customer)
         invitation = await self._after_create(invitation, customer, give_up_at)
         if not attempts.applications_to_anonymise(invitation):

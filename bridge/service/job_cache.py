@@ -60,7 +60,7 @@ class JobCache:
         """
         if not fresh and (known := await self._recall(customer, self._life_s)):
             return known.jobs
-        whose = (customer.key, customer.equalture)
+        whose = (customer.key, customer.provider)
         return await self._flights.run(whose, lambda: self._fetch(customer))
 
     async def _fetch(self, customer: Customer) -> tuple[Job, ...]:
@@ -78,7 +78,7 @@ class JobCache:
                 status=error.status,
             )
             return known.jobs
-        known = _Known(customer.equalture, jobs, self._monotonic())
+        known = _Known(customer.provider, jobs, self._monotonic())
         # The cache's own life only bounds memory (and 0 would mean for ever to it); age is judged
         # by our clock.
         await self._memory.set(customer.key, known, ttl=max(self._life_s, self._stale_s, 1.0))
@@ -89,4 +89,4 @@ class JobCache:
         if known is None or self._monotonic() - known.at >= max_age_s:
             return None
         # A changed account must not be shown the old one's jobs, whatever was changed of it.
-        return known if known.access == customer.equalture else None
+        return known if known.access == customer.provider else None

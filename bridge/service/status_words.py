@@ -59,7 +59,7 @@ class StatusWords:
         """The words that any process could not understand, without those that the settings have
         meanwhile.
         """
-        done = {word.lower() for word in customer.equalture.done_words}
+        done = {word.lower() for word in customer.provider.done_words}
         return tuple(word for word in await self._store.words(customer.key) if word not in done)
 
 

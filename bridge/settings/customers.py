@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,14 @@ _DIGEST = re.compile(r"(?<![0-9A-Za-z])[0-9a-fA-F]{64}(?![0-9A-Za-z])", re.ASCII
 
 
 @dataclass(frozen=True, slots=True)
+class CustomerFormat:
+    """How a customer's file is read: as *type*; *customer_of* makes the customer of key and file."""
+
+    type: type[Any]
+    customer_of: Callable[[str, Any], Customer]
+
+
+@dataclass(frozen=True, slots=True)
 class _File:
     """One customer's file as it was read; *customer* is None where anything is wrong with it."""
 
@@ -43,7 +51,7 @@ class _File:
 def load_customers(
     config_dir: Path,
     environ: Mapping[str, str],
-    made: type[Customer],
+    made: CustomerFormat,
     inherited: Mapping[str, Mapping[str, Any]],
 ) -> tuple[CustomerDirectory, tuple[str, ...]]:
     """Read every ``customers/*.yaml`` in *config_dir* as *made*; the customers, and warnings.
@@ -89,7 +97,7 @@ def _file_names(folder: Path) -> list[Path]:
 def _read(
     path: Path,
     environ: Mapping[str, str],
-    made: type[Customer],
+    made: CustomerFormat,
     inherited: Mapping[str, Mapping[str, Any]],
 ) -> _File:
     key, found = path.stem, Findings(str(path))
@@ -103,9 +111,11 @@ def _read(
     _check_items(root, found)
     _check_hire(root, found)
     reader = Reader(found, root)
-    customer = reader.read(made, inherited, key=key)
+    file = reader.read(made.type, inherited)
+    customer = made.customer_of(key, file) if file is not None else None
     warnings = (*exposed(path, secret=reader.holds_secret), *found.warnings)
-    digests = tuple((text.lower(), item) for text, item in reader.unique if len(text) == 64)
+    in_order = sorted(reader.unique, key=lambda one: (one[1].position.line, one[1].position.column))
+    digests = tuple((text.lower(), item) for text, item in in_order if len(text) == 64)
     return _File(path, key, tuple(found.complaints), warnings, customer, digests)
 
 

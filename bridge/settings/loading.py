@@ -8,10 +8,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from bridge.core.customers import Customer, CustomerDirectory
+from bridge.core.customers import CustomerDirectory
 from bridge.core.declaration import declared
 from bridge.errors import Complaint, ConfigError
-from bridge.settings.customers import load_customers
+from bridge.settings.customers import CustomerFormat, load_customers
 from bridge.settings.daemon import DaemonSettings, S, load_daemon
 from bridge.settings.listen import FILE_NAME
 
@@ -31,7 +31,7 @@ def load(
     config_dir: Path,
     environ: Mapping[str, str],
     daemon: type[S],
-    customer: type[Customer],
+    customer: CustomerFormat,
     *,
     strict: bool,
     signing: bool,
@@ -58,7 +58,7 @@ def load(
         complaints.extend(error.complaints)
     try:
         # Without usable defaults the customers are read all the same, for their own complaints.
-        values = inherited(daemon, customer, settings)
+        values = inherited(daemon, customer.type, settings)
         customers, warnings = load_customers(config_dir, environ, customer, values)
     except ConfigError as error:
         complaints.extend(error.complaints)
@@ -70,7 +70,7 @@ def load(
 
 
 def inherited(
-    daemon: type[DaemonSettings], customer: type[Customer], settings: DaemonSettings | None
+    daemon: type[DaemonSettings], customer: type[Any], settings: DaemonSettings | None
 ) -> dict[str, dict[str, Any]]:
     """What a customer's file need not give, by section and key: its section is derived from the
     daemon's of the same name, whose values in *settings* hold. Without *settings* they are None.

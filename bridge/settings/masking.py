@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from bridge.core.customers import CustomerDirectory, Secret
+from bridge.core.customers import Customer, CustomerDirectory, Secret
 from bridge.core.declaration import declared
 from bridge.core.redaction import MASK
 from bridge.settings.daemon import DaemonSettings
@@ -38,6 +38,9 @@ def plain(value: Any) -> Any:
             return str(value)
         case CustomerDirectory():
             return {customer.key: plain(customer) for customer in value}
+        case Customer():
+            vendors = {one.vendor: plain(one) for one in (value.ats, value.provider)}
+            return {**vendors, **{name: plain(getattr(value, name)) for name in declared(Customer)}}
         case frozenset():
             return sorted(value)
         case tuple():

@@ -8,6 +8,7 @@ from aiohttp import web
 from structlog.contextvars import bind_contextvars
 
 from bridge.errors import Unauthorized
+from bridge.softgarden.settings import SoftgardenAccess
 from bridge.web.app_keys import CUSTOMER, CUSTOMERS, TURNS
 from bridge.web.rate_limits import RateLimit
 from bridge.web.routing import Handler
@@ -33,7 +34,7 @@ def of_customer(handler: Handler, limit: RateLimit) -> Handler:
 
     async def guarded(request: web.Request) -> web.StreamResponse:
         customer = request.app[CUSTOMERS]().by_token(bearer(request))
-        if customer is None:
+        if customer is None or not isinstance(customer.ats, SoftgardenAccess):
             raise _unauthorized()
         request[CUSTOMER] = customer
         bind_contextvars(customer=customer.key)

@@ -18,6 +18,7 @@ from bridge.egress import in_words
 from bridge.errors import OutcomeUnknown, Unavailable
 from bridge.ports import Monotonic
 from bridge.resilience import Resilience
+from bridge.softgarden.settings import account_of
 
 VENDOR = "softgarden"
 OPERATION = "notify"
@@ -68,7 +69,7 @@ class SoftgardenNotifier:
     async def _post(self, customer: Customer, url: str, invitation_id: str) -> NotificationResponse:
         # https://dev.softgarden.de/authorization/basic-authorization
         # A public client has no secret, so the password is empty; the colon stays (RFC 7617).
-        headers = {"Authorization": aiohttp.encode_basic_auth(customer.softgarden.client_id, "")}
+        headers = {"Authorization": aiohttp.encode_basic_auth(account_of(customer).client_id, "")}
         begun = time.monotonic()
         try:
             async with self._session.post(
@@ -92,7 +93,7 @@ class SoftgardenNotifier:
                 VENDOR, OPERATION, f"no answer ({type(error).__name__})"
             ) from error
         log.debug("softgarden.notified", customer=customer.key, status=status, ms=_ms(begun))
-        excerpt = REDACTOR.redact(raw, (customer.softgarden.client_id,))
+        excerpt = REDACTOR.redact(raw, (account_of(customer).client_id,))
         return NotificationResponse(status, retry_after_s, excerpt)
 
 

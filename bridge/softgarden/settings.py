@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import ClassVar
 
-from bridge.core.customers import token_digests
+from bridge.core.customers import AtsAccess, Customer
 from bridge.core.declaration import setting
 from bridge.settings import rules
 from bridge.settings.durations import parse_duration
@@ -133,15 +134,19 @@ def _is_public(public_url: object) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class SoftgardenAccess:
+class SoftgardenAccess(AtsAccess):
     """A customer's softgarden: whose token it is, and with which public client it is notified."""
 
-    tokens_sha256: tuple[str, ...] = token_digests(
-        "Digests of the bearer tokens with which this softgarden calls the bridge; several while"
-        " one is replaced. `assessment-bridge token new` makes both."
-    )
+    vendor: ClassVar[str] = "softgarden"
     client_id: str = setting(
         "The public OAuth client for notifications, whose password is empty; softgarden's support"
         " tells it.",
         rule=rules.basic_auth_user,
     )
+
+
+def account_of(customer: Customer) -> SoftgardenAccess:
+    """The customer's softgarden; raises TypeError for a customer of another ATS."""
+    if not isinstance(customer.ats, SoftgardenAccess):
+        raise TypeError(f"customer {customer.key} does not use softgarden")
+    return customer.ats

@@ -127,7 +127,7 @@ class PageHandlers:
     async def result(self, request: web.Request) -> web.StreamResponse:
         """Show state, test and result to a recruiter."""
         invitation, customer = await request.app[SERVICES].links.result(request.match_info["token"])
-        lang = language(customer.equalture.locale)
+        lang = language(customer.provider.locale)
         provider = request.app[SERVICES].provider_of(customer).title
         return self._pages.html(
             "result.html",
@@ -142,7 +142,7 @@ class PageHandlers:
         invitation, customer = await links.result(request.match_info["token"], LinkPurpose.REPORT)
         if invitation.state is not State.COMPLETED or not customer.results.report:
             raise UnknownInvitation("There is no report.")
-        lang = language(customer.equalture.locale)
+        lang = language(customer.provider.locale)
         values = _result_values(invitation, lang)
         raw = pdf.render(
             str(values["title"]), _facts(values, TRANSLATIONS[lang]), _rows(invitation)
@@ -155,7 +155,7 @@ class PageHandlers:
         invitation, customer, url = await request.app[SERVICES].links.start(
             request.match_info["token"]
         )
-        lang = _asked_language(request, customer.equalture.locale)
+        lang = _asked_language(request, customer.provider.locale)
         if url is None:
             return self._pages.message("over", status=200, lang=lang)
         parts = urlsplit(url)

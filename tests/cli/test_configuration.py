@@ -19,8 +19,8 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 
-from bridge.configuration import FILES, Settings, load_settings
-from bridge.configuration import schema as schema_of
+from bridge import app
+from bridge.configuration import KINDS
 from bridge.core import customers
 from bridge.core.assessment import Job
 from bridge.core.customers import MappedAssessment
@@ -127,7 +127,7 @@ def canaries_in(text: str) -> list[str]:
 def complaints(config: Path, **environ: str) -> str:
     """What ``check`` prints about a configuration that is refused."""
     with pytest.raises(ConfigError) as caught:
-        load_settings(config, environ)
+        app.CONFIGURATION.load(config, environ)
     return str(caught.value)
 
 
@@ -157,15 +157,15 @@ def test_no_secret_is_shown_wherever_it_comes_from(folder: Folder) -> None:
         "WEBHOOK": WEBHOOK,
     }
     config = folder.write()
-    settings = load_settings(config, environ)
+    settings = app.CONFIGURATION.load(config, environ)
     assert len(settings.encryption_keys) == 2
     acme = settings.customers.get("acme")
     assert acme is not None
-    assert (acme.equalture.client_secret.reveal(), settings.redis.url.reveal()) == (
+    assert (acme.provider.client_secret.reveal(), settings.redis.url.reveal()) == (
         f"{CANARY}-2",
         REDIS,
     )  # type: ignore[union-attr]
-    printed = repr(settings) + str(settings) + repr(list(settings.customers)) + repr(acme.equalture)
+    printed = repr(settings) + str(settings) + repr(list(settings.customers)) + repr(acme.provider)
     for arguments in (("config", "show"), ("config", "show", "--json"), ("check",)):
         done = run(*arguments, "--config", config, **environ)
         assert done.returncode == 0, done.stderr
@@ -304,9 +304,13 @@ def test_schema_is_one_document(schema: Mapping[str, Any]) -> None:
         assert one["$schema"] == "https://json-schema.org/draft/2020-12/schema"
         Draft202012Validator.check_schema(one)
     short = run("config", "schema", "--json", "--config", "/nowhere")
-    assert json.loads(short.stdout) == schema == {kind: schema_of(kind) for kind in FILES}
+    assert (
+        json.loads(short.stdout)
+        == schema
+        == {kind: app.CONFIGURATION.schema(kind) for kind in KINDS}
+    )
     assert short.stdout.count("\n") == 1
-    for which in FILES:
+    for which in KINDS:
         assert json.loads(run("config", "schema", which).stdout) == schema[which]
     assert run("config", "schema", "daemon").returncode == 2
 
@@ -333,12 +337,12 @@ def test_schema_knows_every_key_and_no_other(schema: Mapping[str, Any]) -> None:
     unknown ones.
     """
     known = set(schema["bridge"]["properties"])
-    assert known - set(declared(Settings)) == {
+    assert known - set(declared(app.CONFIGURATION.types["bridge"])) == {
         "signing_keys_file",
         "encryption_keys_file",
         "proxy_file",
     }
-    assert known >= set(declared(Settings))
+    assert known >= set(declared(app.CONFIGURATION.types["bridge"]))
     assert schema["bridge"]["properties"]["retention"]["default"] == "365d"
     assert schema["bridge"]["properties"]["redis"]["properties"]["url_file"]
     assert schema["customer"]["properties"]["test_url"]["default"] == "direct"
@@ -439,7 +443,7 @@ def test_schema_takes_what_the_bridge_takes(
     environ |= {"CREDENTIALS_DIRECTORY": str(folder.path)}
     if which == "bridge" and "${A}" in str(changes.get("signing_keys")):
         environ["A"] = KEY
-    load_settings(folder.write(), environ)
+    app.CONFIGURATION.load(folder.write(), environ)
 
 
 @pytest.mark.parametrize(("which", "changes"), BAD)

@@ -181,8 +181,8 @@ def customer(**changes: object) -> Customer:
     """A customer with every policy at its default, but for *changes*."""
     plain = Customer(
         key="acme",
-        softgarden=SoftgardenAccess(tokens_sha256=("0" * 64,), client_id="client"),
-        equalture=EqualtureAccess(
+        ats=SoftgardenAccess(tokens_sha256=("0" * 64,), client_id="client"),
+        provider=EqualtureAccess(
             base_url="https://equalture.example", client_id="id", client_secret=Secret("secret")
         ),
     )

@@ -42,7 +42,7 @@ def test_secret_does_not_show_in_what_holds_it() -> None:
         client_secret=Secret(SESAME),
         callback_token=Secret(SESAME),
     )
-    assert SESAME not in repr(customer(equalture=access))
+    assert SESAME not in repr(customer(provider=access))
 
 
 def test_secret_is_revealed_on_purpose_only() -> None:
@@ -110,7 +110,7 @@ def test_directory_finds_customers_by_key() -> None:
 def test_directory_finds_customers_by_any_of_their_tokens() -> None:
     """Each of a customer's tokens leads to it, so that tokens can be changed without a gap."""
     access = SoftgardenAccess((ids.digest("old"), ids.digest("new ä")), "client")
-    acme, other = customer(softgarden=access), customer(key="other")
+    acme, other = customer(ats=access), customer(key="other")
     directory = CustomerDirectory([acme, other])
     assert [acme, acme] == [directory.by_token("old"), directory.by_token("new ä")]
 
@@ -120,9 +120,7 @@ def test_directory_knows_no_other_token(token: str) -> None:
     """A token that is nobody's leads to nobody, not even a digest itself or text that is no
     Unicode.
     """
-    directory = CustomerDirectory(
-        [customer(softgarden=SoftgardenAccess((ids.digest("old"),), "client"))]
-    )
+    directory = CustomerDirectory([customer(ats=SoftgardenAccess((ids.digest("old"),), "client"))])
     assert directory.by_token(token) is None
 
 
@@ -154,7 +152,7 @@ def test_digest_of_a_served_customer_in_a_broken_file() -> None:
     """A broken file that shows the digest of a served customer, such as a half-edited copy, does
     not keep that one from us.
     """
-    mine = customer(softgarden=SoftgardenAccess((ids.digest(SESAME),), "10"))
+    mine = customer(ats=SoftgardenAccess((ids.digest(SESAME),), "10"))
     aside = UnusableCustomer("copy", (), frozenset({ids.digest(SESAME), ids.digest("theirs")}))
     directory = CustomerDirectory([mine], [aside])
     assert directory.by_token(SESAME) == mine

@@ -351,7 +351,7 @@ def test_score_speaks_the_language_of_the_customer() -> None:
     access = EqualtureAccess(
         base_url="https://e.example", client_id="id", client_secret=Secret("s"), locale="de"
     )
-    german = customer(equalture=access, results=ResultPolicy(score=("{fit_label}",)))
+    german = customer(provider=access, results=ResultPolicy(score=("{fit_label}",)))
     assert "Hohe Passung" == invitation_view.view_of(COMPLETED, german, LINKS).score
 
 

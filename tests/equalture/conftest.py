@@ -135,8 +135,8 @@ def customer() -> Customer:
     """A customer of no server; see ``acme`` for one of the scripted server's."""
     return Customer(
         key="acme",
-        softgarden=SoftgardenAccess((), "10"),
-        equalture=EqualtureAccess(
+        ats=SoftgardenAccess((), "10"),
+        provider=EqualtureAccess(
             base_url="https://equalture.example.com",
             client_id="acme",
             client_secret=Secret("s3cret-of-acme"),
@@ -155,7 +155,7 @@ def at(customer: Customer, **access: Any) -> Customer:
     """The customer with other access values."""
     if "timeout_s" in access:
         access["timeout"] = timedelta(seconds=access.pop("timeout_s"))
-    return replace(customer, equalture=replace(customer.equalture, **access))
+    return replace(customer, provider=replace(customer.provider, **access))
 
 
 @pytest.fixture(name="at")

@@ -31,7 +31,7 @@ class Endpoint:
         self.down = False
 
     async def fetch(self, customer: Customer, call: Call) -> Reply:
-        self.asked.append((customer.equalture.client_id, call.method))
+        self.asked.append((customer.provider.client_id, call.method))
         count = len(self.asked)
         self.now += self.takes_s
         await self.gate.wait()

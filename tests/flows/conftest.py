@@ -29,7 +29,6 @@ from aiohttp import web
 from redis import Redis
 
 from bridge import app, logs
-from bridge.configuration import Settings, load_settings
 from bridge.core.invitation import Invitation
 from bridge.core.queueing import DeadLetter
 from bridge.sandbox import (
@@ -40,6 +39,7 @@ from bridge.sandbox import (
     SoftgardenClient,
     SoftgardenSandbox,
 )
+from bridge.settings.daemon import DaemonSettings
 from bridge.store.redis_access import RedisAccess
 from bridge.web.listener import Runner
 from tests.redis_servers import RedisServer, binaries
@@ -223,7 +223,7 @@ class Config:
     daemon: dict[str, Any]
     customers: dict[str, dict[str, Any]]
 
-    def load(self) -> Settings:
+    def load(self) -> DaemonSettings:
         """Write the files and read them as the daemon does."""
         (self.folder / "customers").mkdir(parents=True, exist_ok=True)
         (self.folder / "bridge.yaml").write_text(yaml.safe_dump(self.daemon), encoding="utf-8")
@@ -231,7 +231,7 @@ class Config:
             (self.folder / "customers" / f"{name}.yaml").write_text(
                 yaml.safe_dump(document), encoding="utf-8"
             )
-        return load_settings(self.folder, {})
+        return app.CONFIGURATION.load(self.folder, {})
 
 
 Launch = Callable[..., Awaitable[Bridge]]

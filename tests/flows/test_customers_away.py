@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from bridge.configuration import load_customers
+from bridge import app
 from bridge.core.invitation import State
 from tests.flows.conftest import CALLBACK_TOKEN, Bridge, Config, Launch
 
@@ -22,7 +22,7 @@ TOKEN = {"Authorization": f"Bearer {CALLBACK_TOKEN}"}
 def refresh(bridge: Bridge, config: Config) -> None:
     """Put the files as they are now in force, as at a start: what cannot be used is set aside."""
     settings = bridge.runtime.settings
-    bridge.runtime.customers.replace(load_customers(settings, {})[0])
+    bridge.runtime.customers.replace(app.CONFIGURATION.load_customers(settings, {})[0])
 
 
 def path_of(url: str) -> str:

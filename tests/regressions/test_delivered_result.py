@@ -68,7 +68,7 @@ async def test_without_a_hint_the_word_decides(world: World) -> None:
     """
     await world.invited()
     world.provider.script.on("status", Progress(False, "finished", known=False))
-    world.clock.advance(ACME.equalture.poll_every)
+    world.clock.advance(ACME.provider.poll_every)
     await world.work()
     assert [] == world.provider.script.made("results")
 
@@ -79,7 +79,7 @@ async def test_report_wins_over_expiry(world: World) -> None:
     """
     one = await world.invited()
     world.provider.script.on("results", None)
-    world.clock.advance(ACME.equalture.link_life - timedelta(minutes=5))
+    world.clock.advance(ACME.provider.link_life - timedelta(minutes=5))
     await world.work()
     seen = world.clock()
     await world.unverified_report(one, REPORT)
@@ -151,12 +151,12 @@ async def test_unknown_word_is_said_once(world: World, journal: list[EventDict])
     await world.invited()
     world.provider.script.on("status", Progress(False, "Finished", known=False))
     for _ in range(3):
-        world.clock.advance(ACME.equalture.poll_every)
+        world.clock.advance(ACME.provider.poll_every)
         await world.work()
     await polled(world, "finished", "done", customer="globex")
     assert [("acme", "finished"), ("globex", "finished"), ("globex", "done")] == unknown(journal)
     assert ("finished",) == await world.words.known(ACME)
-    knowing = replace(ACME, equalture=replace(ACME.equalture, done_words=("FINISHED",)))
+    knowing = replace(ACME, provider=replace(ACME.provider, done_words=("FINISHED",)))
     assert () == await world.words.known(knowing)
 
 

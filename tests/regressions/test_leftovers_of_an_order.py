@@ -29,7 +29,7 @@ async def test_deletion_takes_expired_predecessors_along() -> None:
     world = World()
     one = await world.invited()
     world.provider.script.on("status", Progress(False, "invited"))
-    world.clock.advance(2 * ACME.equalture.link_life)
+    world.clock.advance(2 * ACME.provider.link_life)
     await world.work()
     two = await world.invited()
     await world.erasure.erase(ACME, two.id)
@@ -53,7 +53,7 @@ async def test_deletion_that_is_cut_off_finds_them_again(commits: int) -> None:
     made = []
     for _ in range(3):
         made.append(await world.invited())
-        world.clock.advance(2 * ACME.equalture.link_life)
+        world.clock.advance(2 * ACME.provider.link_life)
         await world.work()
     made.append(await world.invited())
     commit, left = world.store.commit, commits

@@ -70,7 +70,7 @@ async def test_completed_without_an_id_is_not_notified_until_it_has_one(world: W
 async def test_expired_without_an_id_is_never_notified(world: World) -> None:
     """An order that softgarden gave up after a 504 expires without a word."""
     one = await lost(world)
-    await work_for(world, 2 * ACME.equalture.link_life)
+    await work_for(world, 2 * ACME.provider.link_life)
     assert State.EXPIRED is (await world.load(one)).state
     assert [] == notified(world)
 
@@ -168,7 +168,7 @@ async def test_what_was_never_issued_goes_when_it_is_replaced(world: World) -> N
     is anonymised.
     """
     one = await lost(world)
-    await work_for(world, 2 * ACME.equalture.link_life)
+    await work_for(world, 2 * ACME.provider.link_life)
     two = await world.invited()
     assert two.id != one.id
     with pytest.raises(UnknownInvitation):
@@ -181,7 +181,7 @@ async def test_what_was_never_issued_goes_when_it_is_replaced(world: World) -> N
 async def test_late_report_of_a_replaced_order_is_not_lost(world: World) -> None:
     """A report on a lost and expired order is served to whoever orders again, not erased."""
     one = await lost(world)
-    await work_for(world, 2 * ACME.equalture.link_life)
+    await work_for(world, 2 * ACME.provider.link_life)
     await world.unverified_report(one)
     again = await world.invitations.invite(ACME, order())
     assert one.id == again.id

@@ -23,7 +23,7 @@ async def test_what_was_never_issued_goes_when_it_is_replaced() -> None:
     world.provider.script.on("create", OutcomeUnknown("equalture", "create", "no answer"), created)
     with pytest.raises(OutcomeUnknown):
         await world.invited()
-    world.clock.advance(2 * ACME.equalture.link_life)
+    world.clock.advance(2 * ACME.provider.link_life)
     await world.work()
     (lost,) = [known async for known in world.store.scan()]
     assert lost.state is State.EXPIRED
@@ -39,7 +39,7 @@ async def test_what_was_issued_stays_when_it_is_replaced() -> None:
     world = World()
     one = await world.invited()
     world.provider.script.on("status", Progress(False, "invited"))
-    world.clock.advance(2 * ACME.equalture.link_life)
+    world.clock.advance(2 * ACME.provider.link_life)
     await world.work()
     assert (await world.load(one)).state is State.EXPIRED
     two = await world.invited()
@@ -55,12 +55,12 @@ async def test_what_came_before_it_goes_with_the_deletion() -> None:
     created = world.provider.script.planned("create")
     world.provider.script.on("status", Progress(False, "invited"))
     first = await world.invited()
-    world.clock.advance(2 * ACME.equalture.link_life)
+    world.clock.advance(2 * ACME.provider.link_life)
     await world.work()
     world.provider.script.on("create", OutcomeUnknown("equalture", "create", "no answer"), created)
     with pytest.raises(OutcomeUnknown):
         await world.invited()
-    world.clock.advance(2 * ACME.equalture.link_life)
+    world.clock.advance(2 * ACME.provider.link_life)
     await world.work()
 
     last = await world.invited()

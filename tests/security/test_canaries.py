@@ -412,7 +412,7 @@ class Broken:
             raise KeyError(f"{draft.candidate.email} {draft.callback_url}")
         except KeyError as error:
             wrong = ValueError(
-                f"{draft.candidate!r} {draft.candidate.last_name} {customer.equalture.client_secret.reveal()}"
+                f"{draft.candidate!r} {draft.candidate.last_name} {customer.provider.client_secret.reveal()}"
             )
             wrong.add_note(draft.candidate.email)
             raise ExceptionGroup(draft.candidate.first_name, [wrong]) from error

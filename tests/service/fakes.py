@@ -84,8 +84,8 @@ def make_customer(key: str = "acme", **access: Any) -> Customer:
     """A customer with one mapped test, ``engineer``."""
     return Customer(
         key=key,
-        softgarden=SoftgardenAccess((), "10"),
-        equalture=EqualtureAccess(
+        ats=SoftgardenAccess((), "10"),
+        provider=EqualtureAccess(
             base_url="https://equalture.example.com",
             client_id=key,
             client_secret=Secret("s"),
@@ -370,7 +370,7 @@ class World:
 
     async def completed_by_poll(self, invitation: Invitation) -> Invitation:
         """The provider is asked at the next poll, and has a result."""
-        self.clock.advance(ACME.equalture.poll_every)
+        self.clock.advance(ACME.provider.poll_every)
         await self.work()
         return await self.load(invitation)
 

@@ -107,7 +107,7 @@ async def test_the_wait_has_an_end(world: World) -> None:
     )
     with pytest.raises(NotConfirmed):
         await world.erasure.erase(ACME, one.id)
-    assert timedelta(0) <= world.clock() - now - ACME.equalture.timeout < timedelta(seconds=1)
+    assert timedelta(0) <= world.clock() - now - ACME.provider.timeout < timedelta(seconds=1)
 
 
 async def test_no_callback_brings_it_back(world: World) -> None:
@@ -210,7 +210,7 @@ async def test_a_clock_that_is_set_while_the_provider_hangs(world: World, minute
     began = world.clock.monotonic()
     with pytest.raises(NotConfirmed):
         await world.erasure.erase(ACME, one.id)
-    assert 0 <= world.clock.monotonic() - began - ACME.equalture.timeout.total_seconds() < 1
+    assert 0 <= world.clock.monotonic() - began - ACME.provider.timeout.total_seconds() < 1
 
 
 async def test_many_applications_of_a_slow_provider(world: World) -> None:
@@ -218,7 +218,7 @@ async def test_many_applications_of_a_slow_provider(world: World) -> None:
     not made twice.
     """
     one = await world.invited()
-    impatient = replace(ACME, equalture=replace(ACME.equalture, timeout=timedelta(milliseconds=50)))
+    impatient = replace(ACME, provider=replace(ACME.provider, timeout=timedelta(milliseconds=50)))
     entered, release = asyncio.Event(), asyncio.Event()
 
     async def slow(*_: str) -> None:

@@ -176,6 +176,6 @@ async def test_accounts_never_mix(provider: Provider, cache: JobCache, customer:
         {"base_url": "http://b"},
         {"token_path": "/b"},
     ):
-        changed = replace(customer, equalture=replace(customer.equalture, **change))  # type: ignore[arg-type]
+        changed = replace(customer, provider=replace(customer.provider, **change))  # type: ignore[arg-type]
         with pytest.raises(Unavailable):
             await cache.list_jobs(changed)

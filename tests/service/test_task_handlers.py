@@ -210,7 +210,7 @@ async def test_no_result_there(world: World, status: int) -> None:
     """
     one = await world.invited()
     world.provider.script.on("status", Refused("equalture", "status", "no", status=status))
-    world.clock.advance(ACME.equalture.poll_every)
+    world.clock.advance(ACME.provider.poll_every)
     assert await world.work() == 1
     assert (await world.load(one)).state is State.INVITED
     assert world.kinds() == {TaskKind.CHECK}

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from bridge.configuration import Settings, load_settings
+from bridge import app
 from bridge.errors import ConfigError
+from bridge.settings.daemon import DaemonSettings
 
 KEY = "A" * 43
 BRIDGE = f"""\
@@ -56,8 +57,8 @@ class Folder:
         file.chmod(mode)
         return file
 
-    def load(self) -> Settings:
-        return load_settings(self.path, self.environ)
+    def load(self) -> DaemonSettings:
+        return app.CONFIGURATION.load(self.path, self.environ)
 
     def complaints(self) -> list[tuple[int, int, str]]:
         with pytest.raises(ConfigError) as caught:

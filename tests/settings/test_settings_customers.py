@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.configuration import CustomerFile, load_customers, load_settings
+from bridge import app
 from bridge.core.customers import (
     AssessmentMapping,
+    Customer,
     HirePolicy,
     MappedAssessment,
     ResultPolicy,
@@ -46,10 +47,10 @@ def test_defaults(folder: Folder) -> None:
     settings = folder.load()
     assert settings.warnings == ()
     assert list(settings.customers) == [
-        CustomerFile(
+        Customer(
             key="acme",
-            softgarden=SoftgardenAccess((DIGEST,), "10"),
-            equalture=EqualtureAccess(
+            ats=SoftgardenAccess((DIGEST,), "10"),
+            provider=EqualtureAccess(
                 base_url="https://equalture.example.com",
                 client_id="acme",
                 client_secret=Secret("hush"),
@@ -98,10 +99,10 @@ def test_everything(folder: Folder) -> None:
         hire: {{enabled: true, tokens_sha256: [{"c" * 64}], id_field: candidate.id, add_to_team: false}}
         """)
     customer = folder.load().customers.get("acme")
-    assert customer == CustomerFile(
+    assert customer == Customer(
         key="acme",
-        softgarden=SoftgardenAccess((DIGEST, "b" * 64), "10"),
-        equalture=EqualtureAccess(
+        ats=SoftgardenAccess((DIGEST, "b" * 64), "10"),
+        provider=EqualtureAccess(
             base_url="http://127.0.0.1:8090",
             client_id="acme",
             client_secret=Secret("from a file"),
@@ -160,8 +161,8 @@ def test_empty_optional_secrets_are_none(folder: Folder) -> None:
     folder.customer(SHORT.replace("hush}", 'hush, callback_token: "${A:-}", webhook_secret: ""}'))
     customer = folder.load().customers.get("acme")
     assert customer is not None
-    assert customer.equalture.callback_token is None
-    assert customer.equalture.webhook_secret is None
+    assert customer.provider.callback_token is None
+    assert customer.provider.webhook_secret is None
 
 
 @pytest.mark.parametrize(
@@ -289,7 +290,7 @@ def test_one_token_for_two_customers(folder: Folder) -> None:
         (1, 30, words.format(second, 2)),
         (2, 30, words.format(first, 1)),
     ]
-    usable = load_settings(folder.path, {}, strict=False).customers
+    usable = app.CONFIGURATION.load(folder.path, {}, strict=False).customers
     assert ([one.key for one in usable], set(usable.set_aside)) == (["c"], {"a", "b"})
 
 
@@ -311,7 +312,7 @@ def test_broken_customers_are_set_aside(folder: Folder) -> None:
     g.write_bytes(b"# \xff\n" + g.read_bytes())
     with pytest.raises(ConfigError) as caught:
         folder.load()
-    usable = load_settings(folder.path, {}, strict=False).customers
+    usable = app.CONFIGURATION.load(folder.path, {}, strict=False).customers
     assert [one.key for one in usable] == ["h"]
     assert usable.get("h") == usable.by_token("h")
     assert h.exists()
@@ -333,7 +334,7 @@ def test_a_pipe_is_set_aside(folder: Folder) -> None:
     before = signal.signal(signal.SIGALRM, lambda *_: pytest.fail("it waits for a writer"))
     signal.alarm(10)
     try:
-        loaded = load_settings(folder.path, {}, strict=False)
+        loaded = app.CONFIGURATION.load(folder.path, {}, strict=False)
     finally:
         signal.alarm(0)
         signal.signal(signal.SIGALRM, before)
@@ -346,13 +347,13 @@ def test_a_file_for_all_concerns_all(folder: Folder) -> None:
     folder.customer(SHORT)
     folder.bridge("retention: soon\n")
     with pytest.raises(ConfigError, match=r"bridge\.yaml"):
-        load_settings(folder.path, {}, strict=False)
+        app.CONFIGURATION.load(folder.path, {}, strict=False)
     folder.bridge(BRIDGE)
     shutil.rmtree(folder.path / "customers")
-    assert len(load_settings(folder.path, {}, strict=False).customers) == 0
+    assert len(app.CONFIGURATION.load(folder.path, {}, strict=False).customers) == 0
     (folder.path / "customers").write_text("not a folder")
     with pytest.raises(ConfigError, match="cannot be read"):
-        load_settings(folder.path, {}, strict=False)
+        app.CONFIGURATION.load(folder.path, {}, strict=False)
 
 
 def test_without_signing_keys(folder: Folder) -> None:
@@ -368,14 +369,16 @@ def test_without_signing_keys(folder: Folder) -> None:
         folder.bridge(
             "public_url: https://b.example\nequalture: {base_url: https://e.example}\n" + keys
         )
-        assert load_settings(folder.path, {}, signing=False, strict=False).signing_keys == ()
+        assert (
+            app.CONFIGURATION.load(folder.path, {}, signing=False, strict=False).signing_keys == ()
+        )
         with pytest.raises(ConfigError):
-            load_settings(folder.path, {}, strict=False)
+            app.CONFIGURATION.load(folder.path, {}, strict=False)
     folder.bridge(
         "public_url: https://b.example\nequalture: {base_url: x}\nencryption_keys: ['${UNSET}']\n"
     )
     with pytest.raises(ConfigError) as caught:
-        load_settings(folder.path, {}, signing=False, strict=False)
+        app.CONFIGURATION.load(folder.path, {}, signing=False, strict=False)
     assert len(caught.value.complaints) == 2
 
 
@@ -462,7 +465,7 @@ def test_customers_alone(folder: Folder) -> None:
     folder.customer(SHORT)
     settings = folder.load()
     folder.bridge("]")
-    directory, warnings = load_customers(settings, {})
+    directory, warnings = app.CONFIGURATION.load_customers(settings, {})
     assert list(directory) == list(settings.customers)
     assert warnings == ()
 
@@ -504,19 +507,19 @@ def test_shipped_files(tmp_path: Path) -> None:
     for other in (tmp_path / "config" / "customers").glob("*.yaml"):
         other.unlink()
     environ = {"BRIDGE_SIGNING_KEY": base64.urlsafe_b64encode(os.urandom(32)).decode()}
-    before = load_settings(tmp_path / "config", environ)
+    before = app.CONFIGURATION.load(tmp_path / "config", environ)
     assert len(before.customers) == 0
     assert before.redis.url is None
     sample = tmp_path / "config" / "customers" / "example.yaml.sample"
     sample.rename(sample.with_name("acme.yaml"))
     with pytest.raises(ConfigError) as caught:
-        load_settings(tmp_path / "config", environ)
+        app.CONFIGURATION.load(tmp_path / "config", environ)
     assert [one.message.partition(": ")[2][:33] for one in caught.value.complaints] == [
         "this is the sample's placeholder;"
     ] * 2
     text = sample.with_name("acme.yaml").read_text("utf-8").replace("0" * 64, DIGEST)
     sample.with_name("acme.yaml").write_text(text, "utf-8")
-    after = load_settings(tmp_path / "config", environ | {"ACME_EQUALTURE_SECRET": "hush"})
+    after = app.CONFIGURATION.load(tmp_path / "config", environ | {"ACME_EQUALTURE_SECRET": "hush"})
     assert [customer.key for customer in after.customers] == ["acme"]
 
 

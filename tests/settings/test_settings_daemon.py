@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bridge.configuration import load_settings
+from bridge import app
 from bridge.core.customers import Secret
 from bridge.errors import ConfigError
 from bridge.settings.daemon import (
@@ -335,13 +335,13 @@ def test_all_files_are_told_together(folder: Folder) -> None:
 def test_missing_folder(tmp_path: Path) -> None:
     """A missing folder is told with the ways to name another."""
     with pytest.raises(ConfigError, match="--config DIR or BRIDGE_CONFIG"):
-        load_settings(tmp_path / "nowhere", {})
+        app.CONFIGURATION.load(tmp_path / "nowhere", {})
 
 
 def test_missing_file(tmp_path: Path) -> None:
     """A missing bridge.yaml is told."""
     with pytest.raises(ConfigError, match=r"bridge\.yaml: cannot be read: No such file"):
-        load_settings(tmp_path, {})
+        app.CONFIGURATION.load(tmp_path, {})
 
 
 def test_values_from_the_environment_are_not_shown(folder: Folder) -> None:

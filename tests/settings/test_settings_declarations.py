@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from bridge.configuration import FILES, CustomerFile, Settings, schema
+from bridge.app import CONFIGURATION
+from bridge.configuration import KINDS
 from bridge.core.declaration import declared, setting
 from bridge.errors import ConfigError
 from bridge.settings.daemon import load_daemon
@@ -33,7 +34,7 @@ class Colour(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class More(Settings):
+class More(CONFIGURATION.types["bridge"]):  # type: ignore[misc]
     """What a new setting takes: one declaration."""
 
     colour: Colour = setting("The colour of the lamp.", default=Colour.RED)
@@ -48,7 +49,7 @@ def test_a_new_setting_is_one_declaration(folder: Folder) -> None:
     assert (plain.colour, plain.pause) == (Colour.RED, None)
     text = (folder.path / "bridge.yaml").read_text()
     folder.bridge(text + "colour: green\npause: 5s\n")
-    settings = load(folder.path, {}, More, CustomerFile, strict=True, signing=True)
+    settings = load(folder.path, {}, More, CONFIGURATION.customer_format, strict=True, signing=True)
     assert (settings.colour, settings.pause) == (Colour.GREEN, timedelta(seconds=5))
     assert masked(settings)["pause"] == "5s"
     found = json_schema(More, "bridge.yaml", {})["properties"]["colour"]
@@ -77,7 +78,7 @@ def test_made_files_are_up_to_date() -> None:
         assert path.read_text("utf-8") == text, "run `make settings`"
 
 
-@pytest.mark.parametrize("kind", list(FILES))
+@pytest.mark.parametrize("kind", list(KINDS))
 def test_samples_name_their_schema(kind: str) -> None:
     """The first line of a sample leads an editor to the schema, from wherever both were written."""
     sample = CONFIG / SAMPLES[kind]
@@ -88,7 +89,7 @@ def test_samples_name_their_schema(kind: str) -> None:
     assert named == (CONFIG / "schema" / f"{kind}.schema.json").resolve()
 
 
-@pytest.mark.parametrize("kind", list(FILES))
+@pytest.mark.parametrize("kind", list(KINDS))
 def test_samples_have_every_setting(kind: str) -> None:
     """Every setting stands in the sample, as it is or in a comment."""
     text = (CONFIG / SAMPLES[kind]).read_text("utf-8")
@@ -99,11 +100,13 @@ def test_samples_have_every_setting(kind: str) -> None:
             if one.section:
                 yield from names(one.item)
 
-    missing = {name for name in names(FILES[kind][0]) if not re.search(rf"\b{name}\b", text)}
+    missing = {
+        name for name in names(CONFIGURATION.types[kind]) if not re.search(rf"\b{name}\b", text)
+    }
     assert missing == set()
 
 
-@pytest.mark.parametrize("kind", list(FILES))
+@pytest.mark.parametrize("kind", list(KINDS))
 def test_every_key_has_a_hover_text(kind: str) -> None:
     """For every key an editor shows a sentence that says what it is for."""
 
@@ -113,6 +116,6 @@ def test_every_key_has_a_hover_text(kind: str) -> None:
             yield from texts(inner)
         yield from texts(one["items"]) if "items" in one else ()
 
-    found = list(texts(schema(kind)))
+    found = list(texts(CONFIGURATION.schema(kind)))
     assert len(found) > 30
     assert [text for text in found if not re.search(r": .{9,}\.$", text)] == []

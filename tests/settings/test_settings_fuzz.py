@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.configuration import load_settings
+from bridge import app
 from bridge.errors import ConfigError
 from bridge.settings.masking import masked
 
@@ -90,4 +90,4 @@ def test_any_value_anywhere(tmp_path_factory: pytest.TempPathFactory, changes: l
             yaml.safe_dump(data, allow_unicode=True), encoding="utf-8", errors="replace"
         )
     with contextlib.suppress(ConfigError):
-        json.dumps(masked(load_settings(folder, ENVIRON)))
+        json.dumps(masked(app.CONFIGURATION.load(folder, ENVIRON)))

@@ -1,0 +1,19 @@
+"""Equalture, as ``app`` takes it in."""
+
+from __future__ import annotations
+
+from bridge.equalture.client import EqualtureClient
+from bridge.equalture.handlers import endpoints
+from bridge.equalture.settings import EqualtureAccess, EqualtureSettings
+from bridge.vendors import ProviderPackage, Section
+
+EQUALTURE = ProviderPackage(
+    access=EqualtureAccess,
+    access_doc=(
+        "This customer's account at Equalture; the keys of `equalture:` in bridge.yaml may be"
+        " overridden here."
+    ),
+    defaults=Section(EqualtureSettings, "Equalture's API: defaults for every customer."),
+    open=lambda session, monotonic: EqualtureClient(session, monotonic=monotonic),
+    endpoints=endpoints,
+)

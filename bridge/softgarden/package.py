@@ -1,0 +1,43 @@
+"""softgarden, as ``app`` takes it in."""
+
+from __future__ import annotations
+
+import aiohttp
+
+from bridge.core.callback_urls import CallbackUrlPolicy
+from bridge.core.links import LinkSigner
+from bridge.ports import Ats, Monotonic
+from bridge.softgarden.handlers import endpoints
+from bridge.softgarden.notifier import SoftgardenNotifier
+from bridge.softgarden.schemas import AnswerFormat
+from bridge.softgarden.settings import SoftgardenAccess, SoftgardenSettings
+from bridge.vendors import AtsPackage, Section
+from bridge.web.rate_limits import RateLimit
+from bridge.web.routing import Endpoint
+
+
+def _open(
+    session: aiohttp.ClientSession, settings: SoftgardenSettings, monotonic: Monotonic
+) -> Ats:
+    hosts = "softgarden.callback_hosts"
+    return Ats(
+        SoftgardenNotifier(session, settings.timeout, monotonic=monotonic),
+        CallbackUrlPolicy(settings.callback_hosts, settings.allow_insecure, hosts),
+        settings.retry,
+    )
+
+
+def _endpoints(settings: SoftgardenSettings, links: LinkSigner, limit: RateLimit) -> list[Endpoint]:
+    return endpoints(AnswerFormat(settings.tests_format), links, limit)
+
+
+SOFTGARDEN = AtsPackage(
+    access=SoftgardenAccess,
+    access_doc="This customer's softgarden.",
+    settings=Section(
+        SoftgardenSettings, "Notifying softgarden, and the list of tests that it gets."
+    ),
+    allows_private=lambda settings: settings.allow_insecure,
+    open=_open,
+    endpoints=_endpoints,
+)
