@@ -81,15 +81,15 @@ class Running:
 
     def servers(self) -> list[str]:
         """Command lines of redis-servers whose files are in this command's temporary folder."""
-        found = []
+        servers = []
         for path in Path("/proc").glob("[0-9]*/cmdline"):
             try:
                 line = path.read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
             except OSError:
                 continue
             if "-server" in line and str(self.tmp) in line:
-                found.append(line)
-        return found
+                servers.append(line)
+        return servers
 
 
 Start = Callable[..., Running]
@@ -107,14 +107,14 @@ def start(tmp_path: Path) -> Iterator[Start]:
         return started[-1]
 
     yield begin
-    for one in started:
-        if one.process.poll() is None:
-            one.process.terminate()
+    for command in started:
+        if command.process.poll() is None:
+            command.process.terminate()
             try:
-                one.process.wait(PATIENCE_S)
+                command.process.wait(PATIENCE_S)
             except subprocess.TimeoutExpired:
-                one.process.kill()
-                one.process.wait()
+                command.process.kill()
+                command.process.wait()
 
 
 @pytest.fixture
@@ -162,9 +162,9 @@ def _shell(line: str, folder: Path) -> str:
 
 
 def _line(output: str, part: str) -> str:
-    found = [line for line in output.splitlines() if line.startswith("curl ") and part in line]
-    assert len(found) == 1, (part, found)
-    return found[0]
+    lines = [line for line in output.splitlines() if line.startswith("curl ") and part in line]
+    assert len(lines) == 1, (part, lines)
+    return lines[0]
 
 
 def test_demo_plays_the_whole_journey() -> None:
@@ -289,13 +289,13 @@ def test_keep_finds_other_ports(start: Start) -> None:
     """Two demos at the same time do not get into each other's way, and Ctrl-C ends one as well as
     SIGTERM.
     """
-    one, other = start("demo", "--keep"), start("demo", "--keep")
+    first, second = start("demo", "--keep"), start("demo", "--keep")
     where = re.compile(r"^   (?:bridge|Equalture|softgarden) +(http\S+)", re.MULTILINE)
-    places = [where.findall(demo.wait_for("Ctrl-C ends it")) for demo in (one, other)]
+    places = [where.findall(demo.wait_for("Ctrl-C ends it")) for demo in (first, second)]
     assert len({*places[0], *places[1]}) == 6
-    assert one.stop(signal.SIGINT) == 0
-    assert other.stop() == 0
-    assert one.servers() == other.servers() == []
+    assert first.stop(signal.SIGINT) == 0
+    assert second.stop() == 0
+    assert first.servers() == second.servers() == []
 
 
 def test_interrupted_journey_leaves_nothing(start: Start) -> None:
