@@ -10,13 +10,14 @@
 -- Gives 1: written, 0: somebody was faster or the claim failed; then nothing was written.
 --
 -- Sent twice by a connection that lost the answer: the stored nonce tells, and the answer is 1
--- again. The record is then written once more as it is, the letters of tasks included that may be done
--- by now: a WAIT that follows needs a write of its own connection to be confirmed.
+-- again. The record is then written once more as it is, the letters of tasks included that may be
+-- done by now: a WAIT that follows needs a write of its own connection to be confirmed.
 
 local first, id, now, nonce, ttl = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[6], ARGV[8]
 local order_op, order = ARGV[9], first == 6 and KEYS[6]
 
-local wanted = {KEYS[1], 'string', KEYS[2], 'hash', KEYS[3], 'zset', KEYS[4], 'zset', KEYS[5], 'hash'}
+local wanted = {KEYS[1], 'string', KEYS[2], 'hash', KEYS[3], 'zset', KEYS[4], 'zset',
+  KEYS[5], 'hash'}
 if order then
   wanted[#wanted + 1] = order
   wanted[#wanted + 1] = 'string'
@@ -75,7 +76,7 @@ if ARGV[11] == '1' then
   -- A Redis that has no room refuses SET and ZADD, unless the script has written before. A
   -- deletion makes room, so it begins with what is always allowed.
   redis.call('DEL', KEYS[1])
-  redis.call('HDEL', KEYS[5], id, id .. ':check', id .. ':notify', id .. ':anonymise')
+  redis.call('HDEL', KEYS[5], id, task(id, 'check'), task(id, 'notify'), task(id, 'anonymise'))
 end
 write_record()
 
@@ -93,9 +94,10 @@ end
 
 local key = first
 for i = 12, #ARGV, 5 do
-  local op, kind, lane, at, urgent = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4] == '1'
+  local op, kind, lane, at = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
+  local urgent = ARGV[i + 4] == '1'
   local normal_queue, urgent_queue = KEYS[key + 1], KEYS[key + 2]
-  local field = id .. ':' .. kind
+  local field = task(id, kind)
   local entry = read(redis.call('HGET', KEYS[2], field))
   bury(KEYS[4], KEYS[key + 3], field)
   if op == 'due' and entry and leased(entry, now) then

@@ -28,6 +28,11 @@
 local NEW = '||||0|'
 local KINDS = {check = 0, notify = 1, anonymise = 2}
 
+-- The field of a task in "tasks", and its member among the dead letters.
+local function task(id, kind)
+  return id .. ':' .. kind
+end
+
 -- The error for the first of these keys (each followed by its type) that holds something else, or
 -- nothing. The caller puts that key aside and sends the script again.
 local function damaged(...)
@@ -47,7 +52,8 @@ local function read(text)
   if not stamp or (owner ~= '' and till == '') then
     return nil
   end
-  return {stamp = stamp, owner = owner, till = till, upcoming = upcoming, attempts = attempts, history = history}
+  return {stamp = stamp, owner = owner, till = till, upcoming = upcoming, attempts = attempts,
+    history = history}
 end
 
 local function write(tasks, field, entry)
@@ -85,7 +91,8 @@ local function refresh(lanes, due, lane)
   end
 end
 
--- Puts a task into one of its lane's two queues and takes it out of the other. Without *at*: out of both.
+-- Puts a task into one of its lane's two queues and takes it out of the other. Without *at*: out
+-- of both.
 local function enqueue(lanes, normal, urgent, lane, id, at, is_urgent)
   local to, from = normal, urgent
   if is_urgent then
@@ -111,7 +118,8 @@ end
 
 -- Notes in the record's head whether the queue has to hold a task of this kind.
 local function note(record, kind, held)
-  local head, flags = string.match(redis.call('GETRANGE', record, 0, 63), '^(%d+|[^|:]*:)([cna%-]+)|')
+  local start = redis.call('GETRANGE', record, 0, 63)
+  local head, flags = string.match(start, '^(%d+|[^|:]*:)([cna%-]+)|')
   if head and KINDS[kind] then
     redis.call('SETRANGE', record, #head + KINDS[kind], held and string.sub(kind, 1, 1) or '-')
   end

@@ -1,10 +1,12 @@
 -- Leases due tasks of one partition. A lease that ran out is taken over.
 --
 -- KEYS  1 tasks  2 lanes  then two for each lane: its queue, the other queue of the same tasks
--- ARGV  1 now  2 end of the leases  3 owner  4 stamp of this call  5 1 to lease though there is no room
+-- ARGV  1 now  2 end of the leases  3 owner  4 stamp of this call
+--       5 1 to lease though there is no room
 --       then three for each lane: normal lane, 1 if its urgent queue is meant, how many at most
--- Gives {lane's number (from 0), invitation id, attempts so far, history, ...}. Where the entry of a
--- task cannot be read, the attempts are '' and the history is the entry: the caller puts it aside.
+-- Gives {lane's number (from 0), invitation id, attempts so far, history, ...}. Where the entry of
+-- a task cannot be read, the attempts are '' and the history is the entry: the caller puts it
+-- aside.
 --
 -- Sent twice by a connection that lost the answer: the tasks of the first time stay leased,
 -- performed by nobody, until the lease ends; then somebody takes them over. Nothing is lost,
@@ -32,7 +34,7 @@ for i = 6, #ARGV, 3 do
   local lane, urgent = ARGV[i], ARGV[i + 1] == '1'
   local kind = string.match(lane, '[^/]*$')
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', due, '-inf', now, 'LIMIT', '0', ARGV[i + 2])) do
-    local field = id .. ':' .. kind
+    local field = task(id, kind)
     local text = redis.call('HGET', KEYS[1], field)
     local entry = read(text)
     local attempts, history = '', text

@@ -8,7 +8,7 @@ EXISTS before every pipeline: one more round trip each.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from typing import Final
@@ -31,10 +31,16 @@ class Script:
         return ("EVALSHA", self.sha, len(keys), *keys, *args)
 
 
+BY_SHA: Final[dict[Part, Script]] = {}
+
+
 def _read(name: str) -> Script:
     folder = resources.files("bridge.store")
-    text = (folder / "common.lua").read_text("utf-8") + (folder / f"{name}.lua").read_text("utf-8")
-    return Script(name, text, hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest())
+    common, own = (folder / f"{part}.lua" for part in ("common", name))
+    text = common.read_text("utf-8") + own.read_text("utf-8")
+    sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+    BY_SHA[sha] = Script(name, text, sha)
+    return BY_SHA[sha]
 
 
 BRING_FORWARD: Final = _read("bring_forward")
@@ -55,32 +61,7 @@ SETTLE: Final = _read("settle")
 TAKE: Final = _read("take")
 UNCLAIM: Final = _read("unclaim")
 
-BY_SHA: Final[Mapping[Part, Script]] = {
-    script.sha: script
-    for script in (
-        BRING_FORWARD,
-        COMMIT,
-        EXTEND,
-        FORGET,
-        LEASE,
-        MEND,
-        PEEK,
-        PUT_KEY_ASIDE,
-        PUT_TASK_ASIDE,
-        RECALL,
-        REINDEX,
-        REMEMBER,
-        RESEAL,
-        REVIVE,
-        SETTLE,
-        TAKE,
-        UNCLAIM,
-    )
-}
-
 
 def with_text(command: Command) -> Command:
-    """The same call with the script's text, which teaches it to Redis; other commands stay as they
-    are.
-    """
+    """The same call with the script's text, which Redis learns; other commands stay as they are."""
     return ("EVAL", BY_SHA[command[1]].text, *command[2:]) if command[0] == "EVALSHA" else command

@@ -10,12 +10,13 @@ local bad = damaged(KEYS[1], 'string', KEYS[2], 'zset', KEYS[3], 'zset', KEYS[4]
 if bad then
   return bad
 end
-local id, kind, field = ARGV[1], ARGV[2], ARGV[1] .. ':' .. ARGV[2]
-local version, flags = string.match(redis.call('GETRANGE', KEYS[1], 0, 63), '^(%d+)|[^|:]*:?([cna%-]*)|')
+local id, kind, field = ARGV[1], ARGV[2], task(ARGV[1], ARGV[2])
+local head = redis.call('GETRANGE', KEYS[1], 0, 63)
+local version, flags = string.match(head, '^(%d+)|[^|:]*:?([cna%-]*)|')
 local place = KINDS[kind] + 1
 local held = flags == '' or string.sub(flags or '', place, place) ~= '-'
-if version ~= ARGV[4] or not held or redis.call('ZSCORE', KEYS[2], id) or redis.call('ZSCORE', KEYS[3], id)
-  or redis.call('ZSCORE', KEYS[6], field) then
+if version ~= ARGV[4] or not held or redis.call('ZSCORE', KEYS[2], id)
+  or redis.call('ZSCORE', KEYS[3], id) or redis.call('ZSCORE', KEYS[6], field) then
   return 0
 end
 redis.call('HDEL', KEYS[4], field)

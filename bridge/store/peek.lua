@@ -11,7 +11,8 @@ for i = 3, #ARGV do
 end
 local found, strange, start = {0}, 0, 0
 repeat
-  local lanes = redis.pcall('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'WITHSCORES', 'LIMIT', start, page)
+  local lanes = redis.pcall('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'WITHSCORES',
+    'LIMIT', start, page)
   if lanes['err'] then
     return redis.error_reply('DAMAGED zset ' .. KEYS[1])
   end

@@ -1,4 +1,4 @@
--- Makes tasks of a lane due now that are queued for later; those that somebody holds are left alone.
+-- Makes tasks of a lane due now that are queued for later; those that somebody holds stay.
 --
 -- KEYS  1 the queue of its lane  2 tasks  3 lanes
 -- ARGV  1 lane  2 now  3 how many at most
@@ -10,8 +10,9 @@ if bad then
 end
 local kind, now = string.match(string.gsub(ARGV[1], '/urgent$', ''), '[^/]*$'), ARGV[2]
 local recalled = 0
-for _, id in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. now, '+inf', 'LIMIT', '0', ARGV[3])) do
-  local entry = read(redis.call('HGET', KEYS[2], id .. ':' .. kind))
+local later = redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. now, '+inf', 'LIMIT', '0', ARGV[3])
+for _, id in ipairs(later) do
+  local entry = read(redis.call('HGET', KEYS[2], task(id, kind)))
   if not (entry and leased(entry, now)) then
     redis.call('ZADD', KEYS[1], now, id)
     recalled = recalled + 1

@@ -1,11 +1,12 @@
 -- Adds an invitation to those that live by one application at the provider.
 --
 -- KEYS  1 the application
--- ARGV  1 invitation id  2 life in ms  3 mark of an event that waits  4 how many invitations at most
+-- ARGV  1 invitation id  2 life in ms  3 mark of an event that waits
+--       4 how many invitations at most
 -- Gives {the waiting event's word or '', other invitation id, ...}
 --
--- The value is the ids, oldest first, with a blank between them; or the mark and a word. Sent twice by
--- a connection that lost the answer: the word of a waiting event is lost, and the next poll finds out.
+-- The value is the ids, oldest first, with a blank between them; or the mark and a word. Sent twice
+-- by a connection that lost the answer: the word of a waiting event is lost; the next poll finds out.
 
 if redis.call('TYPE', KEYS[1])['ok'] ~= 'string' then
   redis.call('DEL', KEYS[1])

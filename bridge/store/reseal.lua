@@ -1,10 +1,11 @@
--- Puts another form of the same content in place of a value, if that is still the one that was read. Its life stays.
+-- Puts another form of the same content in place of a value, if that is still the one that was
+-- read. Its life stays.
 --
 -- KEYS  1 a string, or a hash
 -- ARGV  1 the value as read  2 the value in its new form  3 field of the hash ('' for a string)
 -- Gives 1: done, 0: somebody changed it meanwhile, and nothing was written.
 --
--- Sent twice by a connection that lost the answer: the second time finds the new form, and gives 1 again.
+-- Sent twice by a connection that lost the answer: the second time finds the new form, and gives 1.
 
 local field = ARGV[3]
 local value

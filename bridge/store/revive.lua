@@ -9,7 +9,7 @@ local bad = damaged(KEYS[1], 'zset', KEYS[2], 'zset', KEYS[3], 'hash', KEYS[4], 
 if bad then
   return bad
 end
-local id, kind, field = ARGV[1], ARGV[2], ARGV[1] .. ':' .. ARGV[2]
+local id, kind, field = ARGV[1], ARGV[2], task(ARGV[1], ARGV[2])
 if bury(KEYS[5], KEYS[6], field) == 0 then
   return 0
 end

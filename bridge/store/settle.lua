@@ -17,7 +17,7 @@ if bad then
   return bad
 end
 local id, kind, lane, outcome = ARGV[1], ARGV[2], ARGV[3], ARGV[6]
-local field = id .. ':' .. kind
+local field = task(id, kind)
 local entry = read(redis.call('HGET', KEYS[3], field))
 if not ours(entry, ARGV[4], ARGV[5]) then
   return 0
@@ -25,7 +25,8 @@ end
 
 redis.call('HDEL', KEYS[3], field)
 if entry.upcoming ~= '' then
-  enqueue(KEYS[4], KEYS[1], KEYS[2], lane, id, entry.upcoming, string.sub(entry.upcoming, 1, 1) == '0')
+  local urgent = string.sub(entry.upcoming, 1, 1) == '0'
+  enqueue(KEYS[4], KEYS[1], KEYS[2], lane, id, entry.upcoming, urgent)
 elseif outcome == 'again' then
   enqueue(KEYS[4], KEYS[1], KEYS[2], lane, id, ARGV[7], ARGV[10] == '1')
   if ARGV[8] ~= '0' or ARGV[9] ~= '' then
