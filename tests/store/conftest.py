@@ -15,6 +15,7 @@ from redis.asyncio import Redis
 
 from bridge.store.connect import open_client
 from bridge.store.invitation_store import RedisInvitations
+from bridge.store.key_names import KeyNames
 from bridge.store.redis_access import RedisAccess
 from bridge.store.redis_client import OneServer
 from bridge.store.task_queue import RedisTasks
@@ -109,3 +110,15 @@ def cluster_url() -> Iterator[str]:
 def binary() -> Path:
     """The server for tests that do bad things to one of their own."""
     return next(iter(binaries().values()))
+
+
+@pytest.fixture
+def prefix(backend: Backend) -> str:
+    """Of the keys of the test's backend."""
+    return backend.prefix
+
+
+@pytest.fixture
+def names(prefix: str) -> KeyNames:
+    """The keys of the partition of most invitations of the tests."""
+    return KeyNames(prefix, 7)

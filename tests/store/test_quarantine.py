@@ -32,16 +32,6 @@ def backend(real_commands: RedisAccess) -> Backend:
 
 
 @pytest.fixture
-def prefix(backend: Backend) -> str:
-    return backend.prefix
-
-
-@pytest.fixture
-def names(prefix: str) -> key_names.KeyNames:
-    return key_names.KeyNames(prefix, 7)
-
-
-@pytest.fixture
 def quarantine(real_commands: RedisAccess, prefix: str) -> RedisQuarantine:
     return RedisQuarantine(real_commands, prefix)
 

@@ -29,16 +29,6 @@ def backend(real_commands: RedisAccess) -> Backend:
 
 
 @pytest.fixture
-def prefix(backend: Backend) -> str:
-    return backend.prefix
-
-
-@pytest.fixture
-def names(prefix: str) -> key_names.KeyNames:
-    return key_names.KeyNames(prefix, 7)
-
-
-@pytest.fixture
 def reconciliation(real_commands: RedisAccess, prefix: str, backend: Backend) -> Reconciliation:
     return Reconciliation(real_commands, prefix=prefix, clock=backend.clock)
 
