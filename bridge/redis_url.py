@@ -8,8 +8,8 @@
                      [?tls=true][&sentinel_user=][&sentinel_password=]
     redis+cluster://[user:password@]host[:6379],host...[?tls=true]
 
-With TLS: ``?ca=/path`` names the certificates to trust instead of the system's, ``cert=`` and ``key=``
-our own.
+With TLS, ``?ca=/path`` names the certificates to trust instead of the system's, ``cert=`` and
+``key=`` our own.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class RedisUrl:
 
 
 class WrongUrl(ValueError):
-    """What is wrong with a URL. It repeats nothing of it: any part may be a piece of the password."""
+    """What is wrong with a URL; repeats nothing of it: any part may be one of the password."""
 
 
 def read(url: str) -> RedisUrl:

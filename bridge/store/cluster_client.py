@@ -94,9 +94,7 @@ class ClusterClient:
         return answers
 
     async def send_followed(self, command: Command, follower: Command) -> tuple[Any, Any]:
-        """Send *command*, and *follower* after it over the same connection; give both answers or
-        exceptions.
-        """
+        """Send *command*, then *follower* over the same connection; give what became of both."""
         for attempt in range(_TRIES):
             await self._find_slots(again=attempt > 0)
             answer, following = await self._ask(self._place_of(command), [command, follower])
@@ -157,7 +155,7 @@ class ClusterClient:
         return self._nodes[place]
 
     def _learn(self, errors: Sequence[Exception]) -> None:
-        """Take over what a node says of a slot; the whole picture is looked up before the next try."""
+        """Take over what a node says of a slot; the next try looks up the whole picture."""
         for error in errors:
             if isinstance(error, MovedError):
                 self._slots[error.slot_id] = (error.host, error.port)

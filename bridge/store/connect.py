@@ -22,9 +22,7 @@ from bridge.store.redis_client import OneServer, RedisClient
 from bridge.store.sentinel_client import LOOK_S, PrimaryConnection, PrimaryTLSConnection, Sentinels
 
 PARALLEL: Final = 50
-"""Operations on the way at the same time; more wait their turn, which is faster than more
-connections.
-"""
+"""Operations on the way at the same time; to have more wait is faster than more connections."""
 SOCKET_S: Final = 0.7
 """For one answer. Twice this, the one repetition included, is less than ``DEADLINE_S``."""
 _WAIT_MARGIN_S: Final = 0.3

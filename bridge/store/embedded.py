@@ -31,13 +31,9 @@ START_S: Final = 15.0
 """For the start of the server, the reading of its append-only file included."""
 STOP_S: Final = 10.0
 REWRITE_S: Final = 1800.0
-"""What was deleted stays in the append-only file for so long at most, then the file is written
-anew.
-"""
+"""What was deleted stays in the append-only file for so long at most; then it is written anew."""
 _LAST_REWRITE_S: Final = 4.0
-"""For the same at the end, so that nothing deleted lies in the files of a daemon that is not
-running.
-"""
+"""For the same at the end: nothing deleted lies in the files of a daemon that is not running."""
 _WATCH_S: Final = 0.5
 
 __all__ = ["REWRITE_S", "START_S", "STOP_S", "holds_data", "running"]
@@ -211,7 +207,7 @@ def _choose(data_dir: Path) -> server_binaries.Server:
             "embedded_redis.upgraded",
             before=str(writer),
             now=str(chosen.release),
-            text="there is no way back: what it writes from now on cannot be read by the one before",
+            text="there is no way back: the one before cannot read what it writes from now on",
         )
     return chosen
 
@@ -228,9 +224,7 @@ def _spawn(server: Path, options: dict[str, str]) -> int:
 
 
 def _ended(child: int) -> bool:
-    """Has our child ended? Asking also clears it away, so that it does not stay behind as a
-    zombie.
-    """
+    """Whether our child ended; asking also clears it away, so that no zombie stays behind."""
     try:
         return os.waitpid(child, os.WNOHANG)[0] == child
     except ChildProcessError:

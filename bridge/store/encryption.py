@@ -17,9 +17,7 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 _PACKED: Final = b"Z"
 _PLAIN: Final = b"="
-"""The first byte says whether the rest is compressed: results are words, and shrink to a third; a
-link alone does not.
-"""
+"""Says whether the rest is compressed: results shrink to a third, a link alone does not."""
 _UNBOUND: Final = {b"z": _PACKED, b"-": _PLAIN}
 """What older versions sealed, without saying for whom; still opened, and renewed by ``reencrypt``.
 """
@@ -88,5 +86,5 @@ class KeyRing:
 
 
 def _mark(owner: str) -> bytes:
-    """Inside of what is encrypted and authenticated: Fernet itself takes nothing along that is not."""
+    """Inside of what is encrypted and authenticated: Fernet takes nothing else along."""
     return hashlib.sha256(owner.encode()).digest()[:_OWNER_BYTES]

@@ -1,6 +1,4 @@
-"""How the places of one ``lease`` are dealt among lanes and partitions: in turn, so that nobody
-fills all of them.
-"""
+"""How the places of one ``lease`` are dealt among lanes and partitions: in turn, to everybody."""
 
 from __future__ import annotations
 
@@ -35,9 +33,7 @@ class FairShares:
         self._asked: dict[int, Counter[str]] = {}
 
     def deal(self) -> dict[int, dict[str, int]]:
-        """For each partition, how many of which lane to ask for; empty: nobody to ask, or nothing
-        left to deal.
-        """
+        """For each partition, how many of which lane to ask for; empty: there is nobody to ask."""
         asked: dict[int, Counter[str]] = {}
         left, count = dict(self._left), self._count
         lanes = deque(
@@ -56,9 +52,7 @@ class FairShares:
         return {partition: dict(wanted) for partition, wanted in asked.items()}
 
     def take(self, partition: int, lanes: Sequence[str], *, more: bool = False) -> None:
-        """Note what a partition gave; one that gave less than asked for has no more, unless *more*
-        says so.
-        """
+        """Note what a partition gave; with less than asked for it has no more, unless *more*."""
         got = Counter(lanes)
         for lane, wanted in self._asked[partition].items():
             self._left[lane] -= got[lane]

@@ -89,9 +89,7 @@ class RedisInvitations:
         return invitation
 
     async def commit(self, step: Transition) -> bool:
-        """Write the record, its tasks and the claim on its order together; False: somebody was
-        faster.
-        """
+        """Write record, tasks and the claim on its order together; False: somebody was faster."""
         invitation = step.invitation
         names = self._partitions.of(invitation.id)
         if names is None:

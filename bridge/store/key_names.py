@@ -101,9 +101,7 @@ class KeyNames:
         return f"{self.base}doubt:{invitation_id}"
 
     def looked(self, invitation_id: str) -> str:
-        """When a CHECK of an invitation was last brought forward, in ms; it lives for as long as
-        that matters.
-        """
+        """When a CHECK was last brought forward, in ms; it lives for as long as that matters."""
         return f"{self.base}looked:{invitation_id}"
 
     def due(self, lane_name: str) -> str:

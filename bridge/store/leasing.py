@@ -25,13 +25,9 @@ from bridge.store.record_codec import from_ms, load_notes, to_ms
 from bridge.store.redis_access import StoreFull
 
 _LANES: Final = 4096
-"""Due lanes of one partition that are looked at in one call, the longest overdue first: more than
-all customers have, the removed ones included.
-"""
+"""Due lanes of a partition that one call looks at, the longest overdue first: more than exist."""
 _ROUNDS: Final = 3
-"""Round trips of one ``lease`` at most: further ones only ask those partitions that may have
-more.
-"""
+"""Round trips of one ``lease`` at most; further ones ask those partitions that may have more."""
 _PUT_ASIDE: Final = 500
 """Entries that make no sense which one ``lease`` puts aside: many, but it has to come to an end."""
 _LATEST_MS: Final = to_ms(datetime(9999, 1, 1, tzinfo=UTC))

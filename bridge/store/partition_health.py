@@ -89,9 +89,7 @@ class PartitionHealth:
         return {one: answer for one, answer in answers.items() if one not in failures}
 
     async def _look_at(self, partition: int) -> None:
-        """It is back when it takes a write: reading the queue of one that does not would only have
-        it away again.
-        """
+        """It is back when it takes a write: one that only reads would be away again at once."""
         probe = ("SET", self._partitions[partition].probe, "1", "PX", _PROBE_MS)
         with contextlib.suppress(StoreUnavailable):  # then nobody answers at all
             (answer,) = await self._commands.run_each([probe])

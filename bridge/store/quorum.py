@@ -12,9 +12,7 @@ T = TypeVar("T")
 
 
 async def majority_of(questions: Sequence[Coroutine[Any, Any, T]], seconds: float) -> list[T]:
-    """The answers that are there once most have answered, or once *seconds* are over; failures are
-    left out.
-    """
+    """The answers given once most have answered, or after *seconds*; failures are left out."""
     waiting = {asyncio.create_task(question) for question in questions}
     answers: list[T] = []
     try:

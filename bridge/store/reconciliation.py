@@ -72,9 +72,7 @@ class Reconciliation:
         self._quarantine = RedisQuarantine(commands, prefix, clock)
 
     async def claim(self, owner: str) -> bool:
-        """Whether this process is the one that walks now; the claim lasts a minute after the last
-        step.
-        """
+        """Whether this process walks now; the claim lasts a minute after the last step."""
         return bool(await self._commands.run(("SET", self._lock, owner, "NX", "PX", _LOCK_MS)))
 
     async def release(self) -> None:

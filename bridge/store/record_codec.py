@@ -72,7 +72,7 @@ _CONVERTER: Final = Converter(detailed_validation=False, prefer_attrib_converter
 
 
 def _of_type(value: Any, kind: type) -> Any:
-    """JSON keeps any type; what is of another one than its field would fail whoever works with it."""
+    """JSON keeps any type; a value of another one would fail whoever works with it."""
     if not isinstance(value, kind):
         raise ValueError("of another type")
     return value
@@ -108,14 +108,7 @@ _store(
     reference_id="ref",
     anonymised="anonymised",
 )
-_store(
-    Trait,
-    code="code",
-    name="name",
-    score="score",
-    description="text",
-    wanted="wanted",
-)
+_store(Trait, code="code", name="name", score="score", description="text", wanted="wanted")
 _store(Result, fit="fit", dashboard_url="url", summary="summary", traits="traits")
 _store(UnverifiedReport, attempt="attempt", seen_at="at", report="report")
 _store(
@@ -242,7 +235,7 @@ def load_record(invitation_id: str, value: bytes, cipher: Cipher | None) -> Invi
 
 @contextlib.contextmanager
 def making_sense(owner: str) -> Iterator[None]:
-    """Turn whatever reading of nonsense raises into ``RecordDamaged``, which repeats nothing of it."""
+    """Turn whatever reading nonsense raises into ``RecordDamaged``, which repeats nothing of it."""
     try:
         yield
     except RecordUnreadable:

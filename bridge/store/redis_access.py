@@ -34,9 +34,7 @@ DEADLINE_S: Final = 1.5
 """
 PING_S: Final = 1.2
 _MENDED_AT_ONCE: Final = 16
-"""Damaged keys that one call puts aside before it is given up: as many as the longest script of one
-invitation touches.
-"""
+"""Damaged keys that one call puts aside at most: as many as one script touches."""
 BATCH: Final = 100
 """Keys that are looked at together where all are."""
 
@@ -46,9 +44,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class ReplicaWait:
-    """When a change counts as done: *replicas* have it, and with *local_fsync* also this Redis' own
-    disk.
-    """
+    """When a change counts as done: *replicas* have it, with *local_fsync* also Redis' own disk."""
 
     replicas: int
     timeout_s: float
@@ -88,7 +84,7 @@ def unavailable(error: BaseException) -> StoreUnavailable:
             return StoreFull(f"Redis refused: {str(error)[:200]}")
         case ResponseError() if str(error).startswith("OOM "):  # from within a script
             return StoreFull(f"Redis refused: {str(error)[:200]}")
-        case ResponseError():  # Redis did answer; its reason (OOM, READONLY, ...) holds none of our data
+        case ResponseError():  # its reason (READONLY, ...) holds none of our data
             return StoreUnavailable(f"Redis refused: {str(error)[:200]}")
         case _ if refused := untrusted(error):
             return StoreUnavailable(f"Redis's certificate is refused: {refused}")
@@ -180,9 +176,7 @@ class RedisAccess:
         return answer
 
     async def run_all(self, commands: Sequence[Command]) -> list[Any]:
-        """Send commands together, each by itself (no transaction), and give their answers in
-        order.
-        """
+        """Send commands together, each by itself (no transaction); give their answers in order."""
         answers = await self._send_all(commands, patient=True)
         for answer in answers:
             if isinstance(answer, Exception):

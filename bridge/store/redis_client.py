@@ -72,7 +72,8 @@ class OneServer:
             if len(commands) > 1:
                 return await pipeline(self._node, commands)
             try:
-                return [await self._node.execute_command(*commands[0])]  # type: ignore[no-untyped-call]
+                node: Any = self._node  # its method has no types
+                return [await node.execute_command(*commands[0])]
             except ResponseError as error:
                 return [error]
 

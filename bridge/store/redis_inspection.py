@@ -13,9 +13,7 @@ _Settings = dict[str | None, str | None]
 
 
 async def durability(commands: RedisAccess) -> list[str]:
-    """What keeps this Redis from surviving a power cut without loss, in words; empty: nothing
-    does.
-    """
+    """Why this Redis would not survive a power cut without loss, in words; empty: it would."""
     nodes = await _settings(commands, "appendonly", "appendfsync", "maxmemory-policy")
     complaints: dict[str, None] = {}
     if await commands.lacks_waitaof():
@@ -36,9 +34,7 @@ async def durability(commands: RedisAccess) -> list[str]:
 
 
 async def isolation(commands: RedisAccess) -> str | None:
-    """What makes one missing part of a cluster stop all others, in words; None: nothing, as far as
-    can be seen.
-    """
+    """Why one missing part of a cluster would stop all others, in words; None: it would not."""
     names = ("cluster-enabled", "cluster-require-full-coverage")
     for node in await _settings(commands, *names) or ():
         if all(node.get(name) == "yes" for name in names):
@@ -61,9 +57,7 @@ def _risks(node: _Settings) -> list[str]:
 
 
 async def _settings(commands: RedisAccess, *names: str) -> list[_Settings] | None:
-    """What every node that takes writes and answers says of these settings; None: one does not
-    say. Raises ``StoreUnavailable`` where none answers.
-    """
+    """These settings of all nodes that answer; None: one does not say. Raises as they."""
     try:
         return await commands.of_each_primary(lambda node: _settings_of(node, names))
     except ResponseError:

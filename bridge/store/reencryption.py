@@ -1,6 +1,4 @@
-"""Renewing what is encrypted at rest, after the keys were changed or when encryption is switched
-on.
-"""
+"""Renewing what is encrypted at rest, after the keys were changed or encryption switched on."""
 
 from __future__ import annotations
 
@@ -19,16 +17,12 @@ from bridge.store.redis_access import BATCH, RedisAccess
 from bridge.store.sealed_parts import dump_json
 
 _TRIES: Final = 20
-"""Each is lost only to a daemon that writes the same value at the same instant, and it writes with
-the newest key too.
-"""
+"""Each is lost only to a daemon that writes the same value at that instant, with the new key."""
 
 
 @dataclass(slots=True)
 class Tally:
-    """What became of one kind of value: *renewed*, *current* (nothing to do), and why some were
-    *left* as they were.
-    """
+    """Of one kind of value: *renewed*, *current* (nothing to do), and why some were *left*."""
 
     renewed: int = 0
     current: int = 0
@@ -37,7 +31,7 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a value stands, and how it is renewed; *renew* gives None where nothing is to be done."""
+    """Where a value stands; *renew* gives its new form, None where there is nothing to do."""
 
     name: str
     key: str
@@ -62,9 +56,7 @@ class Reencryption:
         self._pattern = key_names.pattern(prefix)
 
     async def run(self) -> dict[str, Tally]:
-        """Renew everything; gives what became of ``records``, ``dead_letters`` and
-        ``attempt_logs``.
-        """
+        """Renew everything; gives the tally of ``records``, ``dead_letters``, ``attempt_logs``."""
         return {
             "records": await self._renew_all(self._records()),
             "dead_letters": await self._renew_all(self._dead_letters()),

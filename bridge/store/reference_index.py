@@ -1,6 +1,4 @@
-"""``ReferenceIndex`` over Redis: single keys, each in a slot of its own, none of them needed for
-the truth.
-"""
+"""``ReferenceIndex`` over Redis: keys in slots of their own, none of them needed for the truth."""
 
 from __future__ import annotations
 

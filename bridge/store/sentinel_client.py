@@ -47,9 +47,7 @@ class Sentinels(Sentinel):
 
 
 class _Demoted:
-    """Mixed into a connection: a primary that became a replica is left, also where it says so out
-    of a script (Redis 6).
-    """
+    """A primary that became a replica is left, also where it says so out of a script (Redis 6)."""
 
     async def read_response(self, *args: Any, **kwargs: Any) -> Any:
         """As redis-py's."""

@@ -82,9 +82,7 @@ def newest(among: Iterable[Server], writer: Release | None) -> Server | None:
 
 
 def writer_of(data_dir: Path) -> Release | None:
-    """Who wrote the files in *data_dir*: what was noted, else what they say; None: nothing is
-    there.
-    """
+    """Who wrote the files in *data_dir*, by the note, else by themselves; None: nobody."""
     note = _note(data_dir)
     if note.exists() and (found := _NOTE.fullmatch(note.read_text("utf-8", "replace"))):
         return Release(found[1], _numbers(found.groups()[1:]))
@@ -97,9 +95,7 @@ def writer_of(data_dir: Path) -> Release | None:
 
 
 def note_writer(data_dir: Path, release: Release) -> None:
-    """Keep in mind who writes in *data_dir* from now on: the files tell only when they are
-    rewritten.
-    """
+    """Note who writes in *data_dir* from now on: the files tell only when they are rewritten."""
     note = _note(data_dir)
     note.touch(0o600)
     note.write_text(f"{release}\n", "utf-8")

@@ -28,16 +28,12 @@ from bridge.store.redis_access import RedisAccess
 
 LOOK_EVERY_S: Final = 15.0
 UNSURE_S: Final = 0.1
-"""Differences below this (and half the journey) are not followed: clocks drift, and no two journeys
-take the same time.
-"""
+"""Differences below this (and half the journey) are not followed: no two journeys are alike."""
 SAID_S: Final = 2.0
 """From here on a difference between this host's clock and Redis's is said."""
 _ANSWER_S: Final = 0.6
 _SUSPECT_S: Final = 1.0
-"""This host's clock was set, or the process stood still for so long that only the one clock
-noticed: Redis is asked at once.
-"""
+"""This host's clock was set, or the process stood still for long: Redis is asked at once."""
 _ZERO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 log = structlog.get_logger()
@@ -165,10 +161,16 @@ class SharedClock:
         if (apart_s >= SAID_S) != self._apart:
             self._apart = apart_s >= SAID_S
             if self._apart:
-                text = "Redis's servers have different times: a failover would move the time of all hosts; set them by NTP"
+                text = (
+                    "Redis's servers have different times: a failover would move the time of all"
+                    " hosts; set them by NTP"
+                )
                 log.warning("clock.servers_differ", apart_s=round(apart_s, 1), text=text)
 
 
 def _words(skew_s: float) -> str:
     way = "ahead of" if skew_s > 0 else "behind"
-    return f"this host's clock is {abs(skew_s):.1f} s {way} Redis's, by which the bridge goes; set both by NTP"
+    return (
+        f"this host's clock is {abs(skew_s):.1f} s {way} Redis's, by which the bridge goes;"
+        " set both by NTP"
+    )

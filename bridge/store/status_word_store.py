@@ -20,9 +20,7 @@ class RedisStatusWords:
         self._life_ms = life // timedelta(milliseconds=1)
 
     async def keep(self, customer: str, word: str, at: datetime, *, limit: int) -> None:
-        """Keep *word* among at most *limit*, or a few more where several processes hear new ones at
-        once.
-        """
+        """Keep *word* among *limit*, or a few more where several processes hear new ones."""
         key = self._key(customer)
         if int(await self._commands.run(("HLEN", key))) < limit:
             await self._commands.run(("HSETNX", key, word, record_codec.to_ms(at)))

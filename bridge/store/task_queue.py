@@ -62,13 +62,11 @@ class RedisTasks(RedisDeadLetters):
         )
 
     async def lease(self, request: LeaseRequest) -> tuple[Lease, ...]:
-        """The due tasks that *request* asks for, perhaps fewer than there are: whoever got any asks
-        again.
-        """
+        """The due tasks that *request* asks for, perhaps fewer than there are: ask again."""
         return await self._leasing.lease(request)
 
     async def next_due(self) -> datetime | None:
-        """When the earliest queued task is due; a leased one counts as due at the end of its lease."""
+        """When the earliest queued task is due; a leased one is due at the end of its lease."""
         return await self._leasing.next_due()
 
     async def take(
@@ -127,9 +125,7 @@ class RedisTasks(RedisDeadLetters):
         return done == 1
 
     async def extend(self, leases: Sequence[Lease], until: datetime) -> None:
-        """Heartbeat: keep those that are still ours until *until*; those whose partition is away
-        run out.
-        """
+        """Heartbeat: keep those still ours until *until*; where a partition is away, they end."""
         await self._commands.run_each([self._extend_call(lease, until) for lease in leases])
 
     async def settle(self, lease: Lease, settlement: Settlement, now: datetime) -> bool:

@@ -1,6 +1,4 @@
-"""TLS to Redis with one context for all connections: redis-py reads every authority of the system
-anew for each of them.
-"""
+"""TLS to Redis with one context for all connections: redis-py reads every authority for each."""
 
 from __future__ import annotations
 
@@ -40,7 +38,7 @@ class Trust:
 
 
 def trust(*, ca: str | None = None, cert: str | None = None, key: str | None = None) -> Trust:
-    """Trusts what *ca* holds, or else what the system trusts; shows *cert* to a server that asks."""
+    """Trusts what *ca* holds, else what the system trusts; shows *cert* to a server that asks."""
     made = ssl.create_default_context(cafile=ca)
     if cert is not None:
         made.load_cert_chain(cert, key)
@@ -52,9 +50,10 @@ def why(error: ssl.SSLCertVerificationError) -> str:
     reason = error.verify_message.rstrip(".")
     if error.verify_code in _STRICT:
         return (
-            f"{reason}. Python 3.13 and newer accept only authorities and certificates that follow RFC 5280;"
-            " have the authority's certificate issued anew, from the same key, with basicConstraints=critical,CA:TRUE,"
-            " keyUsage=critical,keyCertSign,cRLSign and a subjectKeyIdentifier, and name the new file in redis.url (ca=)"
+            f"{reason}. Python 3.13 and newer accept only authorities and certificates that follow"
+            " RFC 5280; have the authority's certificate issued anew, from the same key, with"
+            " basicConstraints=critical,CA:TRUE, keyUsage=critical,keyCertSign,cRLSign and a"
+            " subjectKeyIdentifier, and name the new file in redis.url (ca=)"
         )
     if error.verify_code in (18, 19, 20, 21):
         return f"{reason}. Name the file of the authority that issued it in redis.url: ?ca=/path"

@@ -1,6 +1,4 @@
-"""Customers whose work waits, since they are removed or set aside; kept in Redis, so that a restart
-in between does no harm.
-"""
+"""Customers whose work waits, since they are removed or set aside; kept across restarts."""
 
 from __future__ import annotations
 
@@ -16,9 +14,7 @@ from bridge.store.key_names import KeyNames, Partitions
 from bridge.store.redis_access import RedisAccess
 
 _RECALLED: Final = (TaskKind.CHECK, TaskKind.ANONYMISE)
-"""NOTIFY keeps its times: they follow the retry plan, and went on while the customer
-was away.
-"""
+"""NOTIFY keeps its times: they follow the retry plan, which went on meanwhile."""
 
 
 class RedisUnservedCustomers:
