@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from bridge.core import queueing
 from bridge.core.queueing import DeadLetter, Lease, ReconciliationReport, TaskKind
 from tests.core.build import NOW
 
@@ -21,3 +24,11 @@ def test_task_id_is_the_same_for_a_lease_and_its_dead_letter() -> None:
     lease = Lease("iv_7x", TaskKind.NOTIFY, "acme", 1, "owner", 1)
     letter = DeadLetter("iv_7x", TaskKind.NOTIFY, "acme", 6, "rejected", NOW)
     assert ["iv_7x:notify", "iv_7x:notify"] == [lease.task_id, letter.task_id]
+
+
+def test_task_id_can_be_read() -> None:
+    """An operator's task id gives the invitation and the kind, and nothing for a kind that is none."""
+    assert queueing.read_task_id("iv_7x:notify") == ("iv_7x", TaskKind.NOTIFY)
+    for text in ("iv_7x:dance", "iv_7x", ""):
+        with pytest.raises(ValueError, match="TaskKind"):
+            queueing.read_task_id(text)
