@@ -29,13 +29,12 @@ class Configuration:
         providers = {one.name: Section(one.access, one.access_doc) for one in vendors.providers}
         ats = {one.name: Section(one.access, one.access_doc) for one in vendors.ats}
         defaults = {one.name: one.defaults for one in vendors.providers if one.defaults}
-        self._daemon = _with_sections(
-            DaemonSettings,
-            "Settings",
-            [defaults, {one.name: one.settings for one in vendors.ats}],
-        )
+        daemons = {one.name: one.settings for one in vendors.ats}
+        one_of = [tuple(group) for group in (ats, providers) if len(group) > 1]
+        optional = {name for group in one_of for name in group}
+        self._daemon = _with_sections(DaemonSettings, "Settings", defaults | daemons, optional)
         self._customer = _with_sections(
-            CustomerPolicy, "CustomerFile", [ats, providers], one_of_each=True
+            CustomerPolicy, "CustomerFile", ats | providers, optional, one_of
         )
         self._inherited = loading.inherited(self._daemon, self._customer, None)
         self.types: Mapping[str, type[Any]] = {"bridge": self._daemon, "customer": self._customer}
@@ -95,23 +94,22 @@ class Configuration:
 def _with_sections(
     base: type[Any],
     name: str,
-    groups: Iterable[Mapping[str, Section]],
-    *,
-    one_of_each: bool = False,
+    sections: Mapping[str, Section],
+    optional: Collection[str],
+    one_of: Iterable[tuple[str, ...]] = (),
 ) -> type[Any]:
-    """*base* with the vendors' sections beside its own; *one_of_each*: exactly one of a group."""
-    groups = [group for group in groups if group]
+    """*base* with the vendors' sections beside its own; exactly one of each in *one_of* is there."""
     fields = [
-        (vendor, section.type if len(group) == 1 else section.type | None, _field(section, group))
-        for group in groups
-        for vendor, section in group.items()
+        (vendor, section.type | None, _field(section, None))
+        if vendor in optional
+        else (vendor, section.type, _field(section, MISSING))
+        for vendor, section in sections.items()
     ]
-    choices = [tuple(group) for group in groups if len(group) > 1 and one_of_each]
 
     def check(section: Item, root: Item) -> Iterator[tuple[Item, str]]:
         if hasattr(base, "check"):
             yield from base.check(section, root)
-        for names in choices:
+        for names in one_of:
             if len([name for name in names if section.at(name)]) != 1:
                 yield section, f"exactly one of the keys {', '.join(names)} is needed"
 
@@ -126,8 +124,8 @@ def _with_sections(
     )
 
 
-def _field(section: Section, group: Mapping[str, Section]) -> Any:
-    if len(group) > 1:
-        return setting(section.doc, default=None)
-    needed = any(one.required for one in declared(section.type).values())
-    return setting(section.doc, default=MISSING if needed else section.type())
+def _field(section: Section, default: Any) -> Any:
+    """A section that needs nothing has its defaults where it is left out."""
+    if any(one.required for one in declared(section.type).values()):
+        return setting(section.doc, default=default)
+    return setting(section.doc, default=section.type())
