@@ -96,7 +96,10 @@ def _store(kind: type, /, *, always: Collection[str] = (), **names: str) -> None
     _CONVERTER.register_unstructure_hook(
         kind, make_dict_unstructure_fn(kind, _CONVERTER, **overrides)
     )
-    _CONVERTER.register_structure_hook(kind, make_dict_structure_fn(kind, _CONVERTER, **overrides))
+    structure: Callable[[Any, Any], Any] = make_dict_structure_fn(kind, _CONVERTER, **overrides)
+    _CONVERTER.register_structure_hook(
+        kind, lambda value, _: structure(_of_type(value, dict), kind)
+    )
 
 
 _store(

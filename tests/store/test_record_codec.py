@@ -126,6 +126,9 @@ def test_times() -> None:
 def _spoiled(value: object) -> Iterator[object]:
     """*value* with one part after the other replaced by something of another type."""
     yield "x" if isinstance(value, bool | int) else 5
+    if isinstance(value, dict):
+        yield "x"
+        yield []
     parts: Iterable[tuple[Any, object]] = ()
     if isinstance(value, dict):
         parts = value.items()
