@@ -52,12 +52,6 @@ class RedisQuarantine:
             for name, value in answer.items():
                 yield _read(names, name, value)
 
-    async def size(self) -> int:
-        """How many notes there are in the partitions that answer."""
-        calls = [("HLEN", names.quarantine) for names in self._partitions]
-        answers = await self._commands.run_each(calls)
-        return sum(answer for answer in answers if isinstance(answer, int))
-
     async def add(self, names: KeyNames, name: str, what: str, reason: str) -> None:
         """Note it in this partition, and say so unless it is known."""
         text = note(self._clock(), what, reason)

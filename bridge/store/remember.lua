@@ -6,7 +6,7 @@
 -- Gives {the waiting event's word or '', other invitation id, ...}
 --
 -- The value is the ids, oldest first, with a blank between them; or the mark and a word. Sent twice
--- by a connection that lost the answer: the word of a waiting event is lost; the next poll finds out.
+-- by a connection that lost the answer: a waiting event is lost, and the next poll finds out.
 
 if redis.call('TYPE', KEYS[1])['ok'] ~= 'string' then
   redis.call('DEL', KEYS[1])

@@ -185,10 +185,10 @@ async def test_damaged_records_are_noted_and_taken_back(
         assert [(await reconciliation.run()).damaged for _ in range(2)] == [[one.id]] * 2
     assert [line["event"] for line in logs] == ["quarantine.added"]
     quarantine = RedisQuarantine(real_commands, prefix)
-    assert await quarantine.size() == 1
+    assert len([note async for note in quarantine.notes()]) == 1
     await real_commands.run(("SET", names.invitation(one.id), value))
     assert (await reconciliation.run()).damaged == []
-    assert await quarantine.size() == 0
+    assert len([note async for note in quarantine.notes()]) == 0
 
 
 async def test_changed_meanwhile(
