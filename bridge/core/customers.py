@@ -11,14 +11,15 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import ClassVar, NewType
 
 from bridge.core.declaration import Matching, any_text, setting
 from bridge.core.score import SCORE_FIELDS, score_pattern
 from bridge.errors import Complaint, CustomerSetAside
 
 DONE_WORDS = ("completed", "hired")
-_DIGEST = re.compile(r"[0-9a-fA-F]{64}")
+TokenDigest = NewType("TokenDigest", str)
+"""The SHA-256 of a bearer token, 64 hexadecimal digits in lower case."""
 
 
 class Secret:
@@ -69,9 +70,9 @@ class AfterCompleted(StrEnum):
     SAME = "same"
 
 
-def token_digest(text: str) -> str:
-    """The SHA-256 of a bearer token, in lower case; raises ValueError for anything else."""
-    if not _DIGEST.fullmatch(text):
+def token_digest(text: str) -> TokenDigest:
+    """The digest in *text*; raises ValueError for anything else."""
+    if not re.fullmatch("[0-9a-fA-F]{64}", text):
         raise ValueError(
             "expected the SHA-256 of a token (64 hexadecimal digits), not the token itself;"
             " make both with `assessment-bridge token new`"
@@ -80,22 +81,7 @@ def token_digest(text: str) -> str:
         raise ValueError(
             "this is the sample's placeholder; make a token with `assessment-bridge token new`"
         )
-    return text.lower()
-
-
-def token_digests(doc: str, **more: Any) -> Any:
-    """A setting that lists digests of bearer tokens; each belongs to one customer and purpose."""
-    expected = "the SHA-256 of a token, as text"  # a token may stand there by mistake: never shown
-    return setting(
-        doc,
-        rule=token_digest,
-        of="digest of a token",
-        expected=expected,
-        secret=True,
-        unique=True,
-        pattern=_DIGEST.pattern,
-        **more,
-    )
+    return TokenDigest(text.lower())
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +147,7 @@ class HirePolicy:
     enabled: bool = setting(
         "Whether the provider is told of hired applicants; not in effect yet.", default=False
     )
-    tokens_sha256: tuple[str, ...] = token_digests(
+    tokens_sha256: tuple[TokenDigest, ...] = setting(
         "Digests of the tokens with which the data export calls.", default=()
     )
     id_field: str = setting(
@@ -182,9 +168,10 @@ class AtsAccess:
 
     vendor: ClassVar[str] = ""
     """The name of the vendor, and of its section in a customer's file."""
-    tokens_sha256: tuple[str, ...] = token_digests(
+    tokens_sha256: tuple[TokenDigest, ...] = setting(
         "Digests of the bearer tokens with which this ATS calls the bridge; several while one is"
-        " replaced. `assessment-bridge token new` makes both."
+        " replaced. `assessment-bridge token new` makes both.",
+        of="digest of a token",
     )
 
 
@@ -277,7 +264,7 @@ class CustomerDirectory:
             digest: one.key for one in self.set_aside.values() for digest in one.tokens_sha256
         }
         self._by_key = {customer.key: customer for customer in customers}
-        self._by_digest = {
+        self._by_digest: dict[str, Customer] = {
             digest: customer
             for customer in self._by_key.values()
             for digest in customer.ats.tokens_sha256

@@ -27,22 +27,16 @@ without the value.
 class Setting:
     """What a declaration says beside type and default.
 
-    *least* is the smallest number, or the fewest entries; *of* what is counted. *expected* is how
-    messages call the value. *secret*: what is found in its place is never shown. *hint* is added to
+    *least* is the smallest number, or the fewest entries; *of* what is counted. *hint* is added to
     a message about a missing environment variable. *one_or_many*: a list, or one value without [].
-    *unique*: no other setting in any file may have the same value. *pattern* is what editors go by.
     """
 
     doc: str
     rule: Rule | None = None
     least: int = 0
     of: str = "entry"
-    expected: str = ""
-    secret: bool = False
     hint: str = ""
     one_or_many: bool = False
-    unique: bool = False
-    pattern: str = ""
 
 
 @overload
@@ -90,7 +84,8 @@ class Declared:
     @property
     def section(self) -> bool:
         """Whether it, or each of its entries, has settings of its own."""
-        return is_dataclass(self.item) and self.setting.rule is None
+        kind = self.item
+        return isinstance(kind, type) and is_dataclass(kind) and bool(declared(kind))
 
 
 def _declared(section: type) -> Mapping[str, Declared]:

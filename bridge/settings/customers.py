@@ -114,8 +114,10 @@ def _read(
     file = reader.read(made.type, inherited)
     customer = made.customer_of(key, file) if file is not None else None
     warnings = (*exposed(path, secret=reader.holds_secret), *found.warnings)
-    in_order = sorted(reader.unique, key=lambda one: (one[1].position.line, one[1].position.column))
-    digests = tuple((text.lower(), item) for text, item in in_order if len(text) == 64)
+    in_order = sorted(
+        reader.digests, key=lambda one: (one[1].position.line, one[1].position.column)
+    )
+    digests = tuple(one for one in in_order if len(one[0]) == 64)
     return _File(path, key, tuple(found.complaints), warnings, customer, digests)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from bridge.core.customers import CustomerDirectory, Secret
-from bridge.core.declaration import Matching, declared, line, setting
+from bridge.core.declaration import Matching, declared, setting
 from bridge.settings import rules
 from bridge.settings.findings import Findings, Item
 from bridge.settings.listen import DEFAULT, FILE_NAME
@@ -84,11 +84,7 @@ class RedisSettings:
         default=None,
         rule=rules.redis_url,
     )
-    data_dir: Path = setting(
-        "Folder of the embedded server's files.",
-        default=Path(".data"),
-        rule=lambda text: Path(line(text)),
-    )
+    data_dir: Path = setting("Folder of the embedded server's files.", default=Path(".data"))
     key_prefix: str = setting(
         "Begins every key in Redis; never change it on a running system.",
         default="bridge",
@@ -154,14 +150,11 @@ class DaemonSettings:
         rule=rules.web_url,
     )
     listen: Address = setting(
-        "The public listener, HOST:PORT. Plain HTTP: TLS belongs in front of it.",
-        default=DEFAULT,
-        rule=rules.address,
+        "The public listener, HOST:PORT. Plain HTTP: TLS belongs in front of it.", default=DEFAULT
     )
     admin_listen: Address = setting(
         "The listener for operators, HOST:PORT, without password.",
         default=Address("127.0.0.1", 8081),
-        rule=rules.address,
     )
     admin_hosts: tuple[str, ...] = setting(
         "Further host names by which admin_listen is reached; addresses, localhost, this machine's"

@@ -11,6 +11,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
+from bridge.core.customers import TokenDigest
 from bridge.core.declaration import Declared, declared
 from bridge.settings.masking import plain
 from bridge.settings.scalars import may_be_empty, takes_file
@@ -21,7 +22,11 @@ Json = dict[str, Any]
 _REFERENCE = r"\$\{"
 _VARIABLE: Json = {"type": "string", "pattern": _REFERENCE}
 _LITERAL: Json = {"type": "string", "minLength": 1, "not": {"pattern": _REFERENCE}}
-_PATTERNS = {timedelta: "[0-9]{1,15}(ms|s|m|h|d)", bytes: "[A-Za-z0-9_-]{43}=?"}
+_PATTERNS: Mapping[Any, str] = {
+    timedelta: "[0-9]{1,15}(ms|s|m|h|d)",
+    bytes: "[A-Za-z0-9_-]{43}=?",
+    TokenDigest: "[0-9a-fA-F]{64}",
+}
 
 
 def json_schema(made: type, title: str, inherited: Mapping[str, Collection[str]]) -> Json:
@@ -96,9 +101,8 @@ def _scalar(one: Declared) -> Json:
         return {"type": "boolean"}
     if kind is int:
         return {"type": "integer", "minimum": one.setting.least}
-    if issubclass(kind, StrEnum):
+    if isinstance(kind, type) and issubclass(kind, StrEnum):
         return {"enum": [str(word) for word in kind]}
-    own = one.setting.pattern or getattr(one.setting.rule, "pattern", "")
-    pattern = _PATTERNS.get(kind) or own
+    pattern = _PATTERNS.get(kind) or getattr(one.setting.rule, "pattern", "")
     more: Json = {"pattern": f"^(?:{pattern})$"} if pattern else {"minLength": 1}
     return {"type": "string", **more}

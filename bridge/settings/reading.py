@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from bridge.core.customers import TokenDigest
 from bridge.core.declaration import Declared, declared, suggest
 from bridge.settings.environment import Expanded
 from bridge.settings.findings import Findings, Item, Position
@@ -24,12 +25,12 @@ class Reader:
     complaints with their items, ``warn`` warnings.
 
     Afterwards *holds_secret* says whether a secret stands in the file itself, neither in a variable
-    nor in a file of its own, and *unique* has the texts that may stand in no other file.
+    nor in a file of its own, and *digests* has those of tokens, right or wrong, with their places.
     """
 
     def __init__(self, found: Findings, root: Item) -> None:
         self.holds_secret = False
-        self.unique: list[tuple[str, Item]] = []
+        self.digests: list[tuple[str, Item]] = []
         self._found = found
         self._root = root
 
@@ -97,8 +98,8 @@ class Reader:
                 return self._wrong(item, path, refusal(one, item.value, "a list"))
             return () if item.value in (None, "") else (self._single(one, item, path),)
         made = [self._single(one, entry, path) for entry in item.value]
-        if one.setting.unique:
-            self.unique += [(str(entry.value), entry) for entry in item.value]
+        if one.item is TokenDigest:
+            self.digests += [(str(entry.value).lower(), entry) for entry in item.value]
         if item.broken or any(entry is _WRONG for entry in made):
             return _WRONG
         kept = [entry for entry in made if entry is not None]

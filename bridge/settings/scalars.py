@@ -5,17 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import timedelta
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
-from bridge.core.customers import Secret
+from bridge.core.customers import Secret, TokenDigest, token_digest
 from bridge.core.declaration import Declared, line, suggest
 from bridge.settings.durations import parse_duration
 from bridge.settings.environment import Expanded
-from bridge.settings.rules import key
+from bridge.settings.rules import Address, address, key
 from bridge.settings.yaml_source import resolve
 
-_EXPECTED: Mapping[Any, str] = {Secret: "a secret, as text", bytes: "a key, as text"}
-_RULES: Mapping[Any, Callable[[str], Any]] = {bytes: key}
+_TEXTS: Mapping[Any, tuple[str, Callable[[str], Any]]] = {
+    Secret: ("a secret, as text", line),
+    bytes: ("a key, as text", key),
+    TokenDigest: ("the SHA-256 of a token, as text", token_digest),
+    Address: ("text", address),
+    Path: ("text", lambda text: Path(line(text))),
+}
+"""What messages call a kind of text, and its rule; for any other it is ``line``."""
+_HIDDEN = (Secret, bytes, TokenDigest)
+"""Nothing that stands in their place is ever shown."""
 
 
 def describe(value: Any, *, secret: bool = False) -> str:
@@ -57,7 +66,7 @@ def may_be_empty(one: Declared) -> bool:
 
 def refusal(one: Declared, value: Any, expected: str, hint: str = "") -> ValueError:
     """What is to be raised where something else was expected."""
-    found = describe(value, secret=one.setting.secret or takes_file(one))
+    found = describe(value, secret=one.item in _HIDDEN)
     return ValueError(f"expected {expected}, found {found}{hint}")
 
 
@@ -68,7 +77,8 @@ def read_scalar(one: Declared, value: Any) -> Any:
         return _number(one, value)
     if kind is timedelta:
         return _duration(one, value)
-    return _word(one, value) if issubclass(kind, StrEnum) else _text(one, value)
+    word = isinstance(kind, type) and issubclass(kind, StrEnum)
+    return _word(one, value) if word else _text(one, value)
 
 
 def _number(one: Declared, value: Any) -> Any:
@@ -105,20 +115,19 @@ def _word(one: Declared, value: Any) -> Any:
 
 
 def _text(one: Declared, value: Any) -> Any:
-    kind = one.item
     if may_be_empty(one) and (value is None or value == ""):
         return "" if one.default == "" else None
-    expected = one.setting.expected or _EXPECTED.get(kind, "text")
+    expected, rule = _TEXTS.get(one.item, ("text", line))
     if not isinstance(value, str):
         hint = "; put it into quotes" if isinstance(value, int | float) else ""
         raise refusal(one, value, expected, hint)
     if value == "":
         raise ValueError(f"expected {expected}, found an empty text{origin(value)}")
     try:
-        made = (one.setting.rule or _RULES.get(kind, line))(str(value))
+        made = (one.setting.rule or rule)(str(value))
     except ValueError as error:
         raise ValueError(f"{error}{origin(value)}") from None
-    return Secret(made) if kind is Secret else made
+    return Secret(made) if one.item is Secret else made
 
 
 def origin(value: Any) -> str:

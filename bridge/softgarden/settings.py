@@ -47,27 +47,23 @@ class TestsFormat:
     @staticmethod
     def check(section: Item, _: Item) -> Iterator[tuple[Item, str]]:
         """Two parts of a test do not go by the same name; what is not given has its default."""
-        default = TestsFormat()
-        places: list[tuple[str, Item, object]] = []
-        for key in ("id_keys", "name_key", "description_key", "duration_key"):
-            entries = section.listed(key)
-            given = section.at(key)
-            if entries:
-                places += [(key, item, item.value) for item in entries]
-            elif given is not None and key != "id_keys":
-                places.append((key, given, given.value))
-            else:
-                names = getattr(default, key)
-                places += [
-                    (key, section, name)
-                    for name in (names if isinstance(names, tuple) else (names,))
-                ]
         seen: dict[str, str] = {}
-        for key, item, name in places:
-            if isinstance(name, str) and name:
-                if name in seen:
-                    yield item, f"{key}: the field {name!r} is already taken by {seen[name]}"
-                seen.setdefault(name, key)
+        for key in ("id_keys", "name_key", "description_key", "duration_key"):
+            given, default = section.at(key), getattr(TestsFormat(), key)
+            if given is None:
+                names = default if isinstance(default, tuple) else (default,)
+                items = [Item(name, section.position) for name in names]
+            elif isinstance(given.value, list):
+                items = given.value
+            else:  # where only a list will do, that has been said
+                items = [given] if key != "id_keys" else []
+            for item in items:
+                if not isinstance(item.value, str) or not item.value:
+                    continue
+                if item.value in seen:
+                    taken = seen[item.value]
+                    yield item, f"{key}: the field {item.value!r} is already taken by {taken}"
+                seen.setdefault(item.value, key)
 
 
 @dataclass(frozen=True, slots=True)

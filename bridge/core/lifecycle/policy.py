@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from bridge.core.customers import AfterCompleted
+from bridge.core.customers import AfterCompleted, ProviderAccess
 
 UNREACHABLE_TIMEOUT = timedelta(seconds=30)
 """How long a report waits for confirmation while the provider cannot be reached; then it counts.
@@ -56,9 +56,9 @@ CONFIRMATION_DELAY = timedelta(minutes=1)
 class Policy:
     """The settings of a customer that decisions depend on; the defaults serve where it is gone."""
 
-    link_life: timedelta = timedelta(days=7)
+    link_life: timedelta = ProviderAccess().link_life
     """How long the candidate's link is good for, counted from the create."""
-    poll_every: timedelta = timedelta(minutes=30)
+    poll_every: timedelta = ProviderAccess().poll_every
     """How often the provider is asked although nothing was heard."""
     create_bound: timedelta = timedelta(seconds=10)
     """After this long a create that nobody reported on is one whose outcome is unknown."""
