@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 
-from bridge.store.key_names import URGENT
+from bridge.core.queueing import Lane
+from bridge.store.key_names import lane_name
 
 
 class FairShares:
@@ -17,24 +18,22 @@ class FairShares:
     """
 
     def __init__(
-        self, due: Mapping[str, Sequence[int]], *, count: int, per_lane: int, turn: int
+        self, due: Mapping[Lane, Sequence[int]], *, count: int, per_lane: int, turn: int
     ) -> None:
-        lanes = sorted(due)
+        lanes = sorted(due, key=lane_name)
         first = turn % len(lanes) if lanes else 0
-        self._places: dict[str, deque[int]] = {}
-        for lane in sorted(
-            lanes[first:] + lanes[:first], key=lambda lane: not lane.endswith(URGENT)
-        ):
+        self._places: dict[Lane, deque[int]] = {}
+        for lane in sorted(lanes[first:] + lanes[:first], key=lambda lane: not lane.urgent):
             partitions = deque(sorted(due[lane]))
             partitions.rotate(-turn)
             self._places[lane] = partitions
         self._count = count
         self._left = dict.fromkeys(self._places, per_lane)
-        self._asked: dict[int, Counter[str]] = {}
+        self._asked: dict[int, Counter[Lane]] = {}
 
-    def deal(self) -> dict[int, dict[str, int]]:
+    def deal(self) -> dict[int, dict[Lane, int]]:
         """For each partition, how many of which lane to ask for; empty: there is nobody to ask."""
-        asked: dict[int, Counter[str]] = {}
+        asked: dict[int, Counter[Lane]] = {}
         left, count = dict(self._left), self._count
         lanes = deque(
             lane for lane, partitions in self._places.items() if partitions and left[lane] > 0
@@ -51,7 +50,7 @@ class FairShares:
         self._asked = asked
         return {partition: dict(wanted) for partition, wanted in asked.items()}
 
-    def take(self, partition: int, lanes: Sequence[str], *, more: bool = False) -> None:
+    def take(self, partition: int, lanes: Sequence[Lane], *, more: bool = False) -> None:
         """Note what a partition gave; with less than asked for it has no more, unless *more*."""
         got = Counter(lanes)
         for lane, wanted in self._asked[partition].items():

@@ -13,7 +13,7 @@ from typing import Any, Final
 import structlog
 
 from bridge.core import ids
-from bridge.core.queueing import Lease, LeaseRequest, TaskKind
+from bridge.core.queueing import Lane, Lease, LeaseRequest, TaskKind
 from bridge.errors import RecordUnreadable, StoreUnavailable
 from bridge.store import key_names, lua_scripts
 from bridge.store.encryption import Cipher
@@ -39,7 +39,7 @@ log = structlog.get_logger()
 class _Found:
     """A task as the queue holds it; *attempts* is empty where its entry makes no sense."""
 
-    lane: str
+    lane: Lane
     member: bytes
     attempts: bytes
     history: bytes
@@ -91,8 +91,8 @@ class Leasing:
                 taken = [lease for lease in read if lease is not None]
                 leases += taken
                 spoilt += len(found) - len(taken)
-                lanes = [key_names.lane_name(lease.lane) for lease in taken]
-                shares.take(partition, lanes, more=len(taken) < len(found))
+                more = len(taken) < len(found)
+                shares.take(partition, [lease.lane for lease in taken], more=more)
             put_aside += spoilt
             rounds += not spoilt  # what makes no sense takes nobody's place
         return tuple(leases)
@@ -108,12 +108,11 @@ class Leasing:
             [self._partitions[partition].lanes], [at, limit, *key_names.KINDS]
         )
 
-    async def _due_lanes(self, request: LeaseRequest) -> Mapping[str, list[int]]:
+    async def _due_lanes(self, request: LeaseRequest) -> Mapping[Lane, list[int]]:
         """The lanes in which something is due, each with the partitions where it is."""
-        avoid = {key_names.lane_name(lane) for lane in request.avoid}
-        at, limit = to_ms(request.now), _LANES + len(avoid)
+        at, limit = to_ms(request.now), _LANES + len(request.avoid)
         answers = await self._health.ask_all(lambda partition: self._peek(partition, at, limit))
-        due: defaultdict[str, list[int]] = defaultdict(list)
+        due: defaultdict[Lane, list[int]] = defaultdict(list)
         for partition, answer in answers.items():
             for name in answer[1::2]:
                 if not key_names.is_lane(name):
@@ -121,8 +120,8 @@ class Leasing:
                     continue
                 lane = key_names.read_lane(name.decode())
                 wanted = lane.urgent or not request.urgent_only
-                if wanted and name.decode() not in avoid and request.serves(lane.customer):
-                    due[name.decode()].append(partition)
+                if wanted and lane not in request.avoid and request.serves(lane.customer):
+                    due[lane].append(partition)
         self._say_strange_lanes(sum(int(answer[0]) for answer in answers.values()))
         return due
 
@@ -137,34 +136,27 @@ class Leasing:
         self._strange_lanes = number
 
     async def _lease_from(
-        self, asked: Mapping[int, Mapping[str, int]], request: LeaseRequest, stamp: int
+        self, asked: Mapping[int, Mapping[Lane, int]], request: LeaseRequest, stamp: int
     ) -> dict[int, list[_Found]]:
         """What each partition gives.
 
         Where Redis has no room left, deletions are leased all the same: they make room.
         """
 
-        def call(partition: int, wanted: Mapping[str, int], *, force: bool) -> lua_scripts.Command:
+        head = (to_ms(request.now), to_ms(request.until), checked(request.owner), stamp)
+
+        def call(partition: int, wanted: Mapping[Lane, int], *, force: bool) -> lua_scripts.Command:
             names = self._partitions[partition]
             queues: list[str] = []
             lanes: list[lua_scripts.Part] = []
-            for lane, number in (
-                (key_names.read_lane(name), number) for name, number in wanted.items()
-            ):
+            for lane, number in wanted.items():
                 normal = key_names.lane(lane.customer, lane.kind)
                 queue, other = names.queues(normal)
                 queues += (other, queue) if lane.urgent else (queue, other)
                 lanes += (normal, int(lane.urgent), number)
             return lua_scripts.LEASE.call(
                 [names.tasks, names.lanes, *queues],
-                [
-                    to_ms(request.now),
-                    to_ms(request.until),
-                    checked(request.owner),
-                    stamp,
-                    int(force),
-                    *lanes,
-                ],
+                [*head, int(force), *lanes],
             )
 
         asked = dict(asked)
@@ -180,7 +172,7 @@ class Leasing:
         self, partition: int, found: _Found, request: LeaseRequest, stamp: int
     ) -> Lease | None:
         """The lease; None where the task's entry makes no sense: that is put aside first."""
-        names, lane = self._partitions[partition], key_names.read_lane(found.lane)
+        names, lane = self._partitions[partition], found.lane
         invitation_id = found.member.decode("utf-8", "backslashreplace")
         of_ours = ids.partition_in(invitation_id) == partition
         if of_ours:
@@ -201,7 +193,7 @@ class Leasing:
         return None
 
 
-def _found(lanes: list[str], answer: Any) -> list[_Found]:
+def _found(lanes: list[Lane], answer: Any) -> list[_Found]:
     """The tasks in an answer of ``lease.lua``: lane's number, member, attempts, history, ..."""
     if answer is None or isinstance(answer, StoreFull):
         return []
@@ -209,12 +201,8 @@ def _found(lanes: list[str], answer: Any) -> list[_Found]:
     return [_Found(lanes[int(number)], *rest) for number, *rest in parts]
 
 
-def _deletions(wanted: Mapping[str, int]) -> dict[str, int]:
-    return {
-        lane: number
-        for lane, number in wanted.items()
-        if key_names.read_lane(lane).kind is TaskKind.ANONYMISE
-    }
+def _deletions(wanted: Mapping[Lane, int]) -> dict[Lane, int]:
+    return {lane: number for lane, number in wanted.items() if lane.kind is TaskKind.ANONYMISE}
 
 
 def checked(owner: str) -> str:

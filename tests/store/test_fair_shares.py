@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 
+from bridge.core.queueing import Lane, TaskKind
 from bridge.store.fair_shares import FairShares
 
+A, B, C = (Lane(name, TaskKind.CHECK) for name in "abc")
 
-def total(asked: dict[int, dict[str, int]]) -> Counter[str]:
-    counts: Counter[str] = Counter()
+
+def total(asked: dict[int, dict[Lane, int]]) -> Counter[Lane]:
+    counts: Counter[Lane] = Counter()
     for wanted in asked.values():
         counts.update(wanted)
     return counts
@@ -16,44 +19,40 @@ def total(asked: dict[int, dict[str, int]]) -> Counter[str]:
 
 def test_spread_over_partitions() -> None:
     """The places of one lane are spread over the partitions where it has something."""
-    shares = FairShares({"a": [3, 5]}, count=10, per_lane=5, turn=0)
-    assert shares.deal() == {3: {"a": 3}, 5: {"a": 2}}
+    shares = FairShares({A: [3, 5]}, count=10, per_lane=5, turn=0)
+    assert shares.deal() == {3: {A: 3}, 5: {A: 2}}
 
 
 def test_in_turn() -> None:
     """Lanes get their places in turn, each at most its share."""
-    shares = FairShares({"a": [0], "b": [0], "c": [1]}, count=5, per_lane=3, turn=0)
-    assert total(shares.deal()) == {"a": 2, "b": 2, "c": 1}
+    shares = FairShares({A: [0], B: [0], C: [1]}, count=5, per_lane=3, turn=0)
+    assert total(shares.deal()) == {A: 2, B: 2, C: 1}
 
 
 def test_turns_rotate() -> None:
     """Over as many calls as there are lanes, a worker with a single free place serves each lane and
     partition once.
     """
-    due = {"a": [0, 1, 2], "b": [0, 1, 2], "c": [0, 1, 2]}
+    due = {A: [0, 1, 2], B: [0, 1, 2], C: [0, 1, 2]}
     asked = [FairShares(due, count=1, per_lane=1, turn=turn).deal() for turn in range(3)]
-    assert sorted(lane for one in asked for wanted in one.values() for lane in wanted) == [
-        "a",
-        "b",
-        "c",
-    ]
+    assert {lane for one in asked for wanted in one.values() for lane in wanted} == {A, B, C}
     assert sorted(partition for one in asked for partition in one) == [0, 1, 2]
 
 
 def test_unused_places_are_dealt_again() -> None:
     """Places that a partition could not use go to one that used all of its."""
-    shares = FairShares({"a": [0, 1]}, count=8, per_lane=8, turn=0)
-    assert shares.deal() == {0: {"a": 4}, 1: {"a": 4}}
-    shares.take(0, ["a"])
-    shares.take(1, ["a"] * 4)
-    assert shares.deal() == {1: {"a": 3}}
-    shares.take(1, ["a"] * 3)
+    shares = FairShares({A: [0, 1]}, count=8, per_lane=8, turn=0)
+    assert shares.deal() == {0: {A: 4}, 1: {A: 4}}
+    shares.take(0, [A])
+    shares.take(1, [A] * 4)
+    assert shares.deal() == {1: {A: 3}}
+    shares.take(1, [A] * 3)
     assert shares.deal() == {}
 
 
 def test_nobody_left() -> None:
     """When every partition gave less than asked for, or there is none, there is nobody to ask."""
-    shares = FairShares({"a": [0]}, count=8, per_lane=8, turn=0)
+    shares = FairShares({A: [0]}, count=8, per_lane=8, turn=0)
     shares.deal()
     shares.take(0, [])
     assert shares.deal() == {}
