@@ -10,22 +10,21 @@ say is not invented.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
 
 import structlog
 
 from bridge.core import ids
-from bridge.core.invitation import OPEN, Invitation, State
-from bridge.core.lifecycle.attempts import applications_to_anonymise, current_reference
+from bridge.core.lifecycle.checks import tasks_of_older_record
 from bridge.core.queueing import ReconciliationReport, TaskKind, task_id
 from bridge.errors import RecordDamaged, RecordUnreadable, StoreUnavailable
 from bridge.ports import Clock
 from bridge.store import key_names, lua_scripts
 from bridge.store.encryption import Cipher
-from bridge.store.key_names import KeyNames, Partitions
+from bridge.store.key_names import KeyNames, Partitions, is_lane
 from bridge.store.quarantine import RedisQuarantine
 from bridge.store.record_codec import customer_of, load_record, read_head, to_ms
 from bridge.store.redis_access import RedisAccess, batches
@@ -86,163 +85,149 @@ class Reconciliation:
 
         Raises ``StoreUnavailable`` where nothing answers.
         """
-        tally = ReconciliationReport()
-        await self._walk_index(tally, dry_run)
+        walk = _Walk(
+            self._commands, self._partitions, self._quarantine, self._clock, self._cipher, dry_run
+        )
+        await walk.index()
         # What comes twice is looked at twice: to remember a million keys for hours would cost more.
         async for batch in self._commands.scan_in_batches(self._pattern, once=False):
             found = [place for key in batch if (place := key_names.split(key))]
-            records = [(names, rest[3:]) for names, rest in found if rest.startswith("iv:")]
-            await self._walk_records(records, tally, dry_run)
-            lanes = [(names, rest[4:]) for names, rest in found if rest.startswith("due:")]
-            await self._reindex(lanes, tally, dry_run)
+            await walk.records([(names, rest[3:]) for names, rest in found if rest[:3] == "iv:"])
+            await walk.lanes([(names, rest[4:]) for names, rest in found if rest[:4] == "due:"])
             if pause is not None:
                 await pause()
                 await self._commands.run(("PEXPIRE", self._lock, _LOCK_MS))
-        await self._take_back_notes(dry_run)
-        return tally
+        if not dry_run:
+            await walk.notes()
+        return walk.report
 
-    async def _walk_index(self, tally: ReconciliationReport, dry_run: bool) -> None:
+
+@dataclass(frozen=True, slots=True)
+class _Walk:
+    """Looks at one kind of thing after the other, and mends it unless *dry_run*."""
+
+    commands: RedisAccess
+    partitions: Partitions
+    quarantine: RedisQuarantine
+    clock: Clock
+    cipher: Cipher | None
+    dry_run: bool
+    report: ReconciliationReport = field(default_factory=ReconciliationReport)
+
+    async def index(self) -> None:
         """Lanes whose queue is gone, and dead letters whose text is."""
-        indexes = await self._commands.run_each(
-            [("ZRANGE", names.lanes, 0, -1) for names in self._partitions]
-        )
-        letters = await self._commands.run_each(
-            [("ZRANGE", names.dead, 0, -1) for names in self._partitions]
-        )
-        tally.incomplete = any(isinstance(answer, Exception) for answer in (*indexes, *letters))
-        for names, lanes, tasks in zip(self._partitions, indexes, letters, strict=True):
-            if isinstance(lanes, list):
-                known = [lane.decode() for lane in lanes if key_names.is_lane(lane)]
-                await self._reindex([(names, lane) for lane in known], tally, dry_run)
-            if isinstance(tasks, list):
-                await self._forget_letters(names, tasks, tally, dry_run)
+        indexes = [
+            (names, index) for names in self.partitions for index in (names.lanes, names.dead)
+        ]
+        calls = [("ZRANGE", index, 0, -1) for _, index in indexes]
+        for (names, index), listed in zip(
+            indexes, await self.commands.run_each(calls), strict=True
+        ):
+            if isinstance(listed, Exception):
+                self.report.incomplete = True
+            elif index == names.lanes:
+                await self.lanes([(names, lane.decode()) for lane in listed if is_lane(lane)])
+            else:
+                await self.letters(names, listed)
 
-    async def _forget_letters(
-        self,
-        names: KeyNames,
-        tasks: list[bytes],
-        tally: ReconciliationReport,
-        dry_run: bool,
-    ) -> None:
+    async def letters(self, names: KeyNames, tasks: list[bytes]) -> None:
+        """The list of dead letters of a partition."""
         for batch in batches(tasks):
             keys = [names.dead_letter(task.decode("utf-8", "backslashreplace")) for task in batch]
-            there = await self._commands.run_each([("EXISTS", key) for key in keys])
+            there = await self.commands.run_each([("EXISTS", key) for key in keys])
             gone = [task for task, exists in zip(batch, there, strict=True) if exists == 0]
-            tally.forgotten += len(gone)
-            if gone and not dry_run:
-                await self._commands.run_each([("ZREM", names.dead, *gone)])
+            self.report.forgotten += len(gone)
+            if gone and not self.dry_run:
+                await self.commands.run_each([("ZREM", names.dead, *gone)])
 
-    async def _reindex(
-        self,
-        lanes: Iterable[tuple[KeyNames, str]],
-        tally: ReconciliationReport,
-        dry_run: bool,
-    ) -> None:
-        lanes = [(names, lane) for names, lane in lanes if key_names.is_lane(lane.encode())]
+    async def lanes(self, found: list[tuple[KeyNames, str]]) -> None:
+        """The places of these lanes in the index."""
+        found = [(names, lane) for names, lane in found if is_lane(lane.encode())]
         calls = [
-            lua_scripts.REINDEX.call([names.due(lane), names.lanes], [lane, int(dry_run)])
-            for names, lane in lanes
+            lua_scripts.REINDEX.call([names.due(lane), names.lanes], [lane, int(self.dry_run)])
+            for names, lane in found
         ]
-        wrong = [answer == 1 for answer in await self._commands.run_each(calls)]
-        tally.reindexed += [
-            names.base + lane for (names, lane), bad in zip(lanes, wrong, strict=True) if bad
+        wrong = await self.commands.run_each(calls)
+        self.report.reindexed += [
+            names.base + lane
+            for (names, lane), is_wrong in zip(found, wrong, strict=True)
+            if is_wrong == 1
         ]
 
-    async def _walk_records(
-        self, found: list[tuple[KeyNames, str]], tally: ReconciliationReport, dry_run: bool
-    ) -> None:
+    async def records(self, found: list[tuple[KeyNames, str]]) -> None:
+        """The tasks of these invitations."""
+        calls = [("GET", names.invitation(invitation_id)) for names, invitation_id in found]
         expected: list[_Expected] = []
-        values = await self._commands.run_each(
-            [("GET", names.invitation(one)) for names, one in found]
-        )
-        for (names, invitation_id), value in zip(found, values, strict=True):
+        for place, value in zip(found, await self.commands.run_each(calls), strict=True):
             if isinstance(value, Exception):
-                tally.incomplete = True
+                self.report.incomplete = True
             elif value is not None:
-                tally.records += 1
-                expected += await self._expected(names, invitation_id, value, tally)
+                self.report.records += 1
+                expected += await self._expected(*place, value)
         questions = [question for one in expected for question in one.questions()]
-        answers = iter(await self._commands.run_each(questions))
+        answers = iter(await self.commands.run_each(questions))
         for one, places in zip(expected, zip(answers, answers, answers, strict=True), strict=True):
             try:
-                if await self._is_missing(one, places, dry_run):
-                    tally.requeued.append(task_id(one.invitation_id, one.kind))
+                if await self._was_missing(one, places):
+                    self.report.requeued.append(task_id(one.invitation_id, one.kind))
             except StoreUnavailable:  # of this partition; the others are mended all the same
-                tally.incomplete = True
+                self.report.incomplete = True
 
-    async def _is_missing(self, one: _Expected, places: Sequence[Any], dry_run: bool) -> bool:
-        """Whether a task was nowhere, or only where it never comes; it is queued then."""
-        failure = next((place for place in places if isinstance(place, Exception)), None)
-        if failure is not None:
-            raise failure
-        scores = [float(place) for place in places if place is not None]
-        if any(score <= to_ms(self._clock() + LATEST) for score in scores):
-            return False
-        return dry_run or await self._requeue(one, stuck=bool(scores))
-
-    async def _expected(
-        self, names: KeyNames, invitation_id: str, value: bytes, tally: ReconciliationReport
-    ) -> list[_Expected]:
-        if ids.partition_in(invitation_id) is None:
-            return []
-        try:
-            version, letters, data = read_head(value, invitation_id)
-            if letters is None:
-                kinds = _kinds_of(load_record(invitation_id, value, self._cipher))
-            else:
-                kinds = [_BY_LETTER[letter] for letter in letters if letter in _BY_LETTER]
-            customer = customer_of(data, invitation_id)
-        except RecordDamaged:
-            tally.damaged.append(invitation_id)
-            with contextlib.suppress(StoreUnavailable):  # noted by the next walk then
-                await self._quarantine.add_record(invitation_id)
-            return []
-        except RecordUnreadable:
-            # A newer version's, or sealed with another key: theirs to look after.
-            return []
-        return [
-            _Expected(names, invitation_id, kind, key_names.lane(customer, kind), version)
-            for kind in kinds
-        ]
-
-    async def _requeue(self, one: _Expected, *, stuck: bool) -> bool:
-        normal, urgent = one.names.queues(one.lane)
-        if stuck:  # queued for a time that never comes
-            await self._commands.run_each(
-                [("ZREM", queue, one.invitation_id) for queue in (normal, urgent)]
-            )
-        call = lua_scripts.MEND.call(
-            [
-                *(one.names.invitation(one.invitation_id), normal, urgent),
-                *(one.names.tasks, one.names.lanes, one.names.dead),
-            ],
-            [one.invitation_id, one.kind, one.lane, one.version, to_ms(self._clock())],
-        )
-        return bool(await self._commands.run(call))
-
-    async def _take_back_notes(self, dry_run: bool) -> None:
+    async def notes(self) -> None:
         """A record that was repaired is no longer in quarantine."""
-        async for note in self._quarantine.notes():
-            if note.what != "record" or dry_run:
+        async for note in self.quarantine.notes():
+            if note.what != "record":
                 continue
-            names = self._partitions[note.partition]
+            key = self.partitions[note.partition].invitation(note.name)
             try:
-                value = await self._commands.run(("GET", names.invitation(note.name)))
+                value = await self.commands.run(("GET", key))
                 if value is not None:
-                    load_record(note.name, value, self._cipher)
-                removed = await self._quarantine.remove(note.name)
+                    load_record(note.name, value, self.cipher)
+                removed = await self.quarantine.remove(note.name)
             except (RecordUnreadable, StoreUnavailable):
                 continue
             if removed:
                 log.info("quarantine.removed", what="record", invitation_id=note.name)
 
+    async def _expected(self, names: KeyNames, invitation_id: str, value: bytes) -> list[_Expected]:
+        if ids.partition_in(invitation_id) is None:
+            return []
+        try:
+            version, letters, data = read_head(value, invitation_id)
+            if letters is None:
+                kinds = tasks_of_older_record(load_record(invitation_id, value, self.cipher))
+            else:
+                kinds = [_BY_LETTER[letter] for letter in letters if letter in _BY_LETTER]
+            customer = customer_of(data, invitation_id)
+        except RecordDamaged:
+            self.report.damaged.append(invitation_id)
+            with contextlib.suppress(StoreUnavailable):  # noted by the next walk then
+                await self.quarantine.add_record(invitation_id)
+            return []
+        except RecordUnreadable:
+            # A newer version's, or sealed with another key: theirs to look after.
+            return []
+        lanes = [(kind, key_names.lane(customer, kind)) for kind in kinds]
+        return [_Expected(names, invitation_id, *lane, version) for lane in lanes]
 
-def _kinds_of(invitation: Invitation) -> list[TaskKind]:
-    """What a record of an older version, which does not say so, surely needs."""
-    kinds = []
-    unconfirmed = invitation.state is State.COMPLETED and not invitation.confirmed
-    if invitation.state in OPEN or (unconfirmed and current_reference(invitation) is not None):
-        kinds.append(TaskKind.CHECK)
-    if applications_to_anonymise(invitation):
-        kinds.append(TaskKind.ANONYMISE)
-    return kinds
+    async def _was_missing(self, one: _Expected, places: Sequence[Any]) -> bool:
+        """Whether a task was nowhere, or only where it never comes; it is queued now."""
+        failure = next((place for place in places if isinstance(place, Exception)), None)
+        if failure is not None:
+            raise failure
+        scores = [float(place) for place in places if place is not None]
+        now = self.clock()
+        if any(score <= to_ms(now + LATEST) for score in scores):
+            return False
+        if self.dry_run:
+            return True
+        normal, urgent = one.names.queues(one.lane)
+        if scores:
+            stuck = [("ZREM", queue, one.invitation_id) for queue in (normal, urgent)]
+            await self.commands.run_each(stuck)
+        record, names = one.names.invitation(one.invitation_id), one.names
+        call = lua_scripts.MEND.call(
+            [record, normal, urgent, names.tasks, names.lanes, names.dead],
+            [one.invitation_id, one.kind, one.lane, one.version, to_ms(now)],
+        )
+        return bool(await self.commands.run(call))

@@ -6,11 +6,16 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bridge.core.invitation import OPEN, Invitation, State
-from bridge.core.lifecycle.attempts import current_reference, pending_attempt
+from bridge.core.lifecycle.attempts import (
+    applications_to_anonymise,
+    current_reference,
+    pending_attempt,
+)
 from bridge.core.lifecycle.events import CreateOutcomeUnknown, Event, NoResultYet, ReportAccepted
 from bridge.core.lifecycle.policy import Policy
 from bridge.core.lifecycle.reports import is_unsettled, waiting_report
 from bridge.core.lifecycle.timing import end
+from bridge.core.queueing import TaskKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +79,14 @@ def can_be_started(invitation: Invitation, policy: Policy, now: datetime) -> boo
         and invitation.assessment_url is not None
         and now < end(invitation, policy)
     )
+
+
+def tasks_of_older_record(invitation: Invitation) -> list[TaskKind]:
+    """The tasks that surely belong to a record of a version which did not note them in it."""
+    kinds = []
+    unconfirmed = invitation.state is State.COMPLETED and not invitation.confirmed
+    if invitation.state in OPEN or (unconfirmed and current_reference(invitation) is not None):
+        kinds.append(TaskKind.CHECK)
+    if applications_to_anonymise(invitation):
+        kinds.append(TaskKind.ANONYMISE)
+    return kinds
