@@ -1,4 +1,4 @@
-"""The daemon between softgarden's Assessment API and Equalture's Open Assessment API.
+"""The daemon between an applicant tracking system and a provider of assessments.
 
 How it works: ``.github/ARCHITECTURE.md``.
 """

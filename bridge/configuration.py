@@ -9,8 +9,8 @@ from typing import Any
 
 from bridge.core.customers import Customer, CustomerDirectory, CustomerPolicy
 from bridge.core.declaration import declared, setting
-from bridge.settings import customers, loading
-from bridge.settings.customers import CustomerFormat
+from bridge.settings import customer_files, loading
+from bridge.settings.customer_files import CustomerFormat
 from bridge.settings.daemon import DaemonSettings
 from bridge.settings.findings import Item
 from bridge.settings.json_schema import json_schema
@@ -75,7 +75,7 @@ class Configuration:
         ConfigError.
         """
         inherited = loading.inherited(self._daemon, self._customer, settings)
-        return customers.load_customers(
+        return customer_files.load_customers(
             settings.config_dir, environ, self.customer_format, inherited
         )
 

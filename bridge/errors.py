@@ -6,7 +6,7 @@
     |- ConfigError                  the administrator; start-up and reload only, exit code 2
     |- RequestError                 the caller of our HTTP interface
     |  |- InvalidRequest            400, names the fields
-    |  |  |- UnknownTest            400
+    |  |  |- UnknownAssessment            400
     |  |  '- CallbackNotAllowed     400
     |  |- Unauthorized              401
     |  |- BadSignature              401
@@ -123,10 +123,8 @@ class InvalidRequest(RequestError):
         self.errors = {field: list(messages) for field, messages in (errors or {}).items()}
 
 
-class UnknownTest(InvalidRequest):
-    """The test is not in the customer's list: it is hidden, or the provider does
-    not list it as a published assessment.
-    """
+class UnknownAssessment(InvalidRequest):
+    """The customer does not offer it: it is hidden, or the provider does not list it."""
 
     code = "unknown_test"
 
@@ -293,15 +291,11 @@ class NotTried(Unavailable):
 
 
 class Queued(NotTried):
-    """Too many of our own calls for this customer were under way; *retry_after_s* says when to come
-    back.
-    """
+    """Too many of our calls for this customer were under way; come back in *retry_after_s*."""
 
 
 class CircuitOpen(NotTried):
-    """The vendor has not answered this customer's calls for a while; *retry_after_s* to the next
-    probe.
-    """
+    """The vendor has not answered this customer's calls; *retry_after_s* to the next probe."""
 
 
 class OutcomeUnknown(UpstreamError):
@@ -317,9 +311,7 @@ class ContractBroken(UpstreamError):
 
 
 class NotConfirmed(BridgeError):
-    """The bridge has recorded what is to be done and goes on by itself; the vendor has not
-    confirmed yet.
-    """
+    """Recorded, and the bridge goes on by itself; the vendor has not confirmed yet."""
 
     code = "upstream_unconfirmed"
 
@@ -331,9 +323,7 @@ class StoreUnavailable(BridgeError):
 
 
 class RecordUnreadable(BridgeError):
-    """A record is there but cannot be read as the bridge is installed and configured now; it is
-    left untouched.
-    """
+    """A record cannot be read with this installation and configuration; it is left untouched."""
 
     code = "record_unreadable"
 

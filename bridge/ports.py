@@ -262,6 +262,16 @@ class TaskQueue(Protocol):
         """Forget a dead letter; False: no such dead letter."""
 
 
+class TaskPerformer(Protocol):
+    """Performs what the worker leases."""
+
+    def serves(self, customer: str) -> bool:
+        """Whether the tasks of the customer with this key are to be performed here."""
+
+    async def perform(self, lease: Lease) -> None:
+        """Perform a task and settle it. Raises ``StoreUnavailable`` only."""
+
+
 class Quarantine(Protocol):
     """What could not be read and was put aside; for operators."""
 
@@ -308,6 +318,7 @@ __all__ = [
     "Reconciler",
     "ReferenceIndex",
     "StatusWordStore",
+    "TaskPerformer",
     "TaskQueue",
     "UnservedCustomers",
 ]

@@ -10,7 +10,7 @@ from bridge.process_state import CustomersInForce, ProcessState
 from bridge.web.health import Readiness
 
 
-class WriteState(Protocol):
+class WritesReport(Protocol):
     """Whether the store takes writes; see ``store.write_probe``."""
 
     @property
@@ -25,7 +25,7 @@ class WriteState(Protocol):
 class Writes(Protocol):
     """Tries whether the store takes writes."""
 
-    async def look(self) -> WriteState:
+    async def look(self) -> WritesReport:
         """How it is now."""
 
 

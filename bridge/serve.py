@@ -19,7 +19,7 @@ from bridge import __version__, app, connection_limits, supervisor
 from bridge.core.customers import CustomerDirectory
 from bridge.errors import Complaint, ConfigError, StoreUnavailable
 from bridge.ports import Monotonic
-from bridge.settings.customers import FOLDER as CUSTOMERS_FOLDER
+from bridge.settings.customer_files import FOLDER as CUSTOMERS_FOLDER
 from bridge.settings.daemon import DaemonSettings, Durability
 from bridge.settings.loading import fingerprint
 from bridge.web.app_keys import SEEN_CONNECTIONS

@@ -15,10 +15,9 @@ from datetime import datetime
 
 import structlog
 
-from bridge.core.queueing import Lease, LeaseRequest
+from bridge.core.queueing import LEASE_LIFE, Lease, LeaseRequest
 from bridge.errors import StoreUnavailable
-from bridge.ports import BeforeClockStep, Clock, NewSecret, TaskQueue
-from bridge.service.task_handlers import LEASE_LIFE, TaskHandlers
+from bridge.ports import BeforeClockStep, Clock, NewSecret, TaskPerformer, TaskQueue
 
 SLOTS = 64
 URGENT_SLOTS = 16
@@ -57,7 +56,7 @@ class Worker:
 
     def __init__(
         self,
-        tasks: TaskHandlers,
+        tasks: TaskPerformer,
         queue: TaskQueue,
         clock: Clock,
         new_secret: NewSecret,

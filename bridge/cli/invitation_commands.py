@@ -54,6 +54,7 @@ def invitations() -> None:
 @on_stored_data
 async def invitations_list(
     runtime: Runtime,
+    *,
     customer: str | None,
     state: str | None,
     uncertain: bool,

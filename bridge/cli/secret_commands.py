@@ -10,7 +10,7 @@ import click
 from bridge.cli.options import config_option, json_option
 from bridge.cli.output import print_json
 from bridge.core import ids
-from bridge.settings.customers import CUSTOMER_KEY
+from bridge.settings.customer_files import CUSTOMER_KEY
 
 
 @click.group()

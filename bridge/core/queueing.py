@@ -5,11 +5,17 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 LOG_LINES: Final = 20
 """Lines of an attempt log that are kept."""
+
+
+LEASE_LIFE = timedelta(seconds=10)
+"""How long a lease lasts without a heartbeat; a killed process's work is taken over after that
+(promised: 15 s).
+"""
 
 
 class TaskKind(enum.StrEnum):

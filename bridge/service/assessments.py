@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from bridge.core import assessment_mapping
 from bridge.core.assessment import Assessment, Job
 from bridge.core.customers import AssessmentMapping, Customer
-from bridge.errors import UnknownTest
+from bridge.errors import UnknownAssessment
 from bridge.ports import JobSource
 
 
@@ -67,8 +67,6 @@ def compare(jobs: Iterable[Job], mapping: AssessmentMapping) -> tuple[ComparedJo
 class OfferedAssessments:
     """The provider's jobs merged with the customer's mapping."""
 
-    __test__ = False
-
     def __init__(self, jobs: JobSource) -> None:
         self._jobs = jobs
 
@@ -81,7 +79,7 @@ class OfferedAssessments:
         )
 
     async def resolve(self, customer: Customer, test_id: str) -> Assessment:
-        """The test that an order means; raises ``UnknownTest``.
+        """The test that an order means; raises ``UnknownAssessment``.
 
         A mapped test needs no list, so that it can be ordered while the list cannot be read. An
         unmapped one is looked for in a fresh list before it is refused: it may have been published
@@ -100,4 +98,4 @@ class OfferedAssessments:
             "This test is not offered: it is hidden, or the provider does not list it as a published"
             " assessment."
         )
-        raise UnknownTest(detail, {"testId": ["Unknown test."]})
+        raise UnknownAssessment(detail, {"testId": ["Unknown test."]})

@@ -76,7 +76,7 @@ class Invite:
         """The open invitation of this order: the one that exists (its callback refreshed), or a new
         one.
 
-        Raises ``CallbackNotAllowed``, ``UnknownTest``, ``Busy`` (another process is at it), an
+        Raises ``CallbackNotAllowed``, ``UnknownAssessment``, ``Busy`` (another process is at it), an
         ``UpstreamError`` of the create, ``StoreUnavailable``. Nothing is left half-made: what a
         dying process leaves is settled by its CHECK task.
         """

@@ -5,14 +5,13 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
 
 import structlog
 
 from bridge.core import retry
 from bridge.core.customers import Customer
 from bridge.core.invitation import Invitation
-from bridge.core.queueing import Done, GiveUp, Lease, Retry, Settlement, TaskKind
+from bridge.core.queueing import LEASE_LIFE, Done, GiveUp, Lease, Retry, Settlement, TaskKind
 from bridge.errors import (
     Busy,
     RecordDamaged,
@@ -36,11 +35,6 @@ from bridge.service.commit_loop import CommitLoop
 from bridge.service.notify_task import NotifyTask
 from bridge.service.shared_applications import SharedApplications
 from bridge.service.status_words import StatusWords
-
-LEASE_LIFE = timedelta(seconds=10)
-"""How long a lease lasts without a heartbeat; a killed process's work is taken over after that
-(promised: 15 s).
-"""
 
 _SETTLEMENTS = {Done: "done", Retry: "retry", GiveUp: "given_up"}
 

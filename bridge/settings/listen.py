@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from bridge.errors import Complaint, ConfigError
-from bridge.settings.environment import expand
+from bridge.settings.environment_variables import expand
 from bridge.settings.rules import Address, address
 from bridge.settings.yaml_source import top_level_scalar
 

@@ -11,7 +11,7 @@ from typing import Any
 from bridge.core.customers import CustomerDirectory
 from bridge.core.declaration import declared
 from bridge.errors import Complaint, ConfigError
-from bridge.settings.customers import CustomerFormat, load_customers
+from bridge.settings.customer_files import CustomerFormat, load_customers
 from bridge.settings.daemon import DaemonSettings, S, load_daemon
 from bridge.settings.listen import FILE_NAME
 

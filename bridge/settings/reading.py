@@ -7,7 +7,7 @@ from typing import Any
 
 from bridge.core.customers import TokenDigest
 from bridge.core.declaration import Declared, declared, suggest
-from bridge.settings.environment import Expanded
+from bridge.settings.environment_variables import Expanded
 from bridge.settings.findings import Findings, Item, Position
 from bridge.settings.scalars import describe, origin, read_scalar, refusal, takes_file
 from bridge.settings.secret_files import SUFFIX, read_secret

@@ -11,7 +11,7 @@ from typing import Any
 from bridge.core.customers import Secret, TokenDigest, token_digest
 from bridge.core.declaration import Declared, line, suggest
 from bridge.settings.durations import parse_duration
-from bridge.settings.environment import Expanded
+from bridge.settings.environment_variables import Expanded
 from bridge.settings.rules import Address, address, key
 from bridge.settings.yaml_source import resolve
 

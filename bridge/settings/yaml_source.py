@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 import yaml
 
 from bridge.errors import Complaint, ConfigError
-from bridge.settings.environment import Expanded, expand
+from bridge.settings.environment_variables import Expanded, expand
 from bridge.settings.findings import NOWHERE, Findings, Item, Position
 
 MAX_BYTES = 1 << 20

@@ -102,7 +102,7 @@ def endpoints(wire: AnswerFormat, links: LinkSigner, limit: RateLimit) -> list[E
             request=InviteSchema,
             refusals=(
                 errors.InvalidRequest,
-                errors.UnknownTest,
+                errors.UnknownAssessment,
                 errors.CallbackNotAllowed,
                 errors.SlowBody,
                 errors.BodyTooLarge,

@@ -13,7 +13,7 @@ from bridge.core.assessment import Assessment, Candidate, Order
 from bridge.core.invitation import Invitation
 from bridge.core.invitation_view import InvitationView
 from bridge.errors import InvalidRequest
-from bridge.softgarden.settings import TestsFormat
+from bridge.softgarden.settings import AssessmentListFormat
 
 _REFUSED = frozenset({"Cc", "Zl", "Zp", "Cs"})
 """Unicode's categories of control characters, line breaks and halves of surrogate pairs."""
@@ -152,7 +152,7 @@ class ResultSchema(_Answer):
 class AnswerFormat:
     """Loads and dumps, with the schemas built once."""
 
-    def __init__(self, tests_format: TestsFormat) -> None:
+    def __init__(self, tests_format: AssessmentListFormat) -> None:
         self._format = tests_format
         self._invite = InviteSchema()
         self._invitation = InvitationSchema()

@@ -18,10 +18,8 @@ _RETRY = ("5s", "30s", "2m", "10m", "1h", "3h", "6h", "12h", "24h", "24h", "24h"
 
 
 @dataclass(frozen=True, slots=True)
-class TestsFormat:
+class AssessmentListFormat:
     """The shape of the test list; a None leaves that field, or the wrapper, out."""
-
-    __test__ = False
 
     wrapper: str | None = setting(
         'null: a bare list, [...]. A word such as tests: {"tests": [...]}.', default=None
@@ -49,7 +47,7 @@ class TestsFormat:
         """Two parts of a test do not go by the same name; what is not given has its default."""
         seen: dict[str, str] = {}
         for key in ("id_keys", "name_key", "description_key", "duration_key"):
-            given, default = section.at(key), getattr(TestsFormat(), key)
+            given, default = section.at(key), getattr(AssessmentListFormat(), key)
             if given is None:
                 names = default if isinstance(default, tuple) else (default,)
                 items = [Item(name, section.position) for name in names]
@@ -90,9 +88,9 @@ class SoftgardenSettings:
         "The pauses between attempts to notify, each give or take 20 %; then it is a dead letter.",
         default=tuple(map(parse_duration, _RETRY)),
     )
-    tests_format: TestsFormat = setting(
+    tests_format: AssessmentListFormat = setting(
         "The shape of the list of tests; change it if tests do not show up in softgarden.",
-        default=TestsFormat(),
+        default=AssessmentListFormat(),
     )
 
     @staticmethod

@@ -40,7 +40,7 @@ def endpoints(probe: Probe, *, details: bool = False) -> list[Endpoint]:
         fields = {name: [reason] for name, reason in found.reasons.items()} if details else None
         headers = {"Retry-After": "2"}
         return problem_details.problem(
-            503, "not_ready", "Not ready", "Not ready to take work.", fields, headers
+            503, "not_ready", "Not ready", "Not ready to take work.", fields=fields, headers=headers
         )
 
     fine = {200: ("Fine.", "application/json")}

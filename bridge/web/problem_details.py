@@ -10,7 +10,7 @@ from bridge import errors
 MEDIA_TYPE = "application/problem+json"
 _TABLE: dict[type[Exception], tuple[int, str]] = {
     errors.InvalidRequest: (400, "The request is not valid"),
-    errors.UnknownTest: (400, "Unknown test"),
+    errors.UnknownAssessment: (400, "Unknown test"),
     errors.CallbackNotAllowed: (400, "This callback is not allowed"),
     errors.NeverIssued: (400, "Unknown invitation"),
     errors.Unauthorized: (401, "A valid bearer token is needed"),
@@ -79,7 +79,7 @@ def of_error(error: errors.BridgeError) -> web.Response:
     if status in (429, 503):
         headers["Retry-After"] = str(_retry_after(error))
     fields = error.errors if isinstance(error, errors.InvalidRequest) else None
-    return problem(status, code_of(error), title, _detail(error), fields, headers)
+    return problem(status, code_of(error), title, _detail(error), fields=fields, headers=headers)
 
 
 def code_of(error: errors.BridgeError) -> str:
@@ -97,6 +97,7 @@ def problem(
     code: str,
     title: str,
     detail: str,
+    *,
     fields: dict[str, list[str]] | None = None,
     headers: dict[str, str] | None = None,
 ) -> web.Response:

@@ -37,8 +37,7 @@ from bridge.core.lifecycle.events import (
     IdIssued,
     ResultConfirmed,
 )
-from bridge.core.queueing import AttemptNote, GiveUp, TaskKind
-from bridge.service.task_handlers import LEASE_LIFE
+from bridge.core.queueing import LEASE_LIFE, AttemptNote, GiveUp, TaskKind
 from bridge.store.connect import open_client
 from bridge.store.invitation_store import RedisInvitations
 from bridge.store.status_word_store import RedisStatusWords

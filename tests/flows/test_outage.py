@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from bridge.core.queueing import LEASE_LIFE
 from bridge.sandbox import BridgeReply
-from bridge.service.task_handlers import LEASE_LIFE
 from tests.flows.conftest import Bridge, Config, Launch, eventually
 from tests.redis_servers import RedisServer, binaries
 from tests.stalls import net_since

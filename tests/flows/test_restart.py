@@ -7,9 +7,9 @@ import inspect
 from datetime import timedelta
 
 from bridge.core.invitation import CreateOutcome, State
+from bridge.core.queueing import LEASE_LIFE
 from bridge.service import invite
 from bridge.service.commit_loop import CREATE_MARGIN
-from bridge.service.task_handlers import LEASE_LIFE
 from tests.flows.conftest import KEY, Config, Launch, eventually
 
 APPLICATION = "application-1"

@@ -11,7 +11,7 @@ import pytest
 from bridge.core.assessment import Order
 from bridge.errors import InvalidRequest
 from bridge.softgarden.schemas import AnswerFormat
-from bridge.softgarden.settings import TestsFormat
+from bridge.softgarden.settings import AssessmentListFormat
 
 ZWNJ, ZWJ, LRM, RLM, SOFT_HYPHEN = "\u200c", "\u200d", "\u200e", "\u200f", "\u00ad"
 
@@ -29,7 +29,7 @@ def order(test_id: Any = "engineer", **changes: Any) -> Order:
         "candidate": person | changes,
         "callback": "https://acme.softgarden.io/notify",
     }
-    return AnswerFormat(TestsFormat()).order(body)
+    return AnswerFormat(AssessmentListFormat()).order(body)
 
 
 @pytest.mark.parametrize(

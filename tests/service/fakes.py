@@ -33,7 +33,7 @@ from bridge.core.customers import (
 from bridge.core.invitation import Invitation, State
 from bridge.core.lifecycle.events import ReportReceived
 from bridge.core.links import LinkSigner
-from bridge.core.queueing import Lease, LeaseRequest, NotificationResponse, TaskKind
+from bridge.core.queueing import LEASE_LIFE, Lease, LeaseRequest, NotificationResponse, TaskKind
 from bridge.equalture.settings import EqualtureAccess
 from bridge.ports import AssessmentProvider, Ats, Notifier
 from bridge.service.assessments import OfferedAssessments
@@ -44,7 +44,7 @@ from bridge.service.operations import Operations
 from bridge.service.provider_events import ProviderEvents
 from bridge.service.shared_applications import SharedApplications
 from bridge.service.status_words import StatusWords
-from bridge.service.task_handlers import LEASE_LIFE, TaskHandlers
+from bridge.service.task_handlers import TaskHandlers
 from bridge.softgarden.settings import SoftgardenAccess
 from tests.fakes import MemoryStore
 

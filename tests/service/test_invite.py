@@ -22,7 +22,7 @@ from bridge.errors import (
     Refused,
     StoreUnavailable,
     Unavailable,
-    UnknownTest,
+    UnknownAssessment,
 )
 from bridge.service.invite import Invite
 from tests.service.fakes import ACME, CALLBACK, World, order, settled, until
@@ -257,7 +257,7 @@ async def test_refused_before_anything_happens(world: World) -> None:
         await world.invitations.invite(ACME, order(callback="https://evil.example.com/"))
     bad = order()
     object.__setattr__(bad, "test_id", "nonsense")
-    with pytest.raises(UnknownTest):
+    with pytest.raises(UnknownAssessment):
         await world.invitations.invite(ACME, bad)
     assert await stored(world) == []
     assert world.provider.script.made("create") == []

@@ -13,7 +13,7 @@ from bridge.core.callback_urls import CallbackUrlPolicy
 from bridge.core.invitation import State
 from bridge.core.lifecycle.events import ErasureRequested
 from bridge.core.lifecycle.policy import UNREACHABLE_TIMEOUT
-from bridge.core.queueing import DeadLetter, NotificationResponse, TaskKind
+from bridge.core.queueing import LEASE_LIFE, DeadLetter, NotificationResponse, TaskKind
 from bridge.core.retry import POISONED_AFTER
 from bridge.errors import (
     CircuitOpen,
@@ -26,7 +26,6 @@ from bridge.errors import (
     StoreUnavailable,
     Unavailable,
 )
-from bridge.service.task_handlers import LEASE_LIFE
 from tests.service.fakes import ACME, PLAN, RESULT, World
 
 SECOND = timedelta(seconds=1)

@@ -17,7 +17,7 @@ from bridge.settings.daemon import (
     WaitSettings,
 )
 from bridge.settings.rules import Address
-from bridge.softgarden.settings import SoftgardenSettings, TestsFormat
+from bridge.softgarden.settings import AssessmentListFormat, SoftgardenSettings
 
 if TYPE_CHECKING:
     from conftest import Folder
@@ -46,7 +46,7 @@ def test_defaults(folder: Folder) -> None:
     assert settings.softgarden.timeout == timedelta(seconds=15)
     assert len(settings.softgarden.retry) == 11
     assert settings.softgarden.retry[2] == timedelta(minutes=2)
-    assert settings.softgarden.tests_format == TestsFormat(
+    assert settings.softgarden.tests_format == AssessmentListFormat(
         None, ("testId", "id"), ("name", "testName"), "description", "duration"
     )
     assert settings.equalture.base_url == "https://equalture.example.com"
@@ -116,7 +116,7 @@ def test_everything(folder: Folder) -> None:
         True,
         timedelta(seconds=1),
         (),
-        TestsFormat("tests", ("x",), (), None, None),
+        AssessmentListFormat("tests", ("x",), (), None, None),
     )
     assert "allow_insecure" in settings.warnings[0]
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from bridge.errors import Complaint, ConfigError
-from bridge.settings.environment import Expanded
+from bridge.settings.environment_variables import Expanded
 from bridge.settings.findings import Findings, Item, Position
 from bridge.settings.yaml_source import parse, read_text
 

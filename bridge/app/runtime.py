@@ -1,7 +1,4 @@
-"""The composition root: the only module that names concrete adapters.
-
-Server, commands and tests share it.
-"""
+"""Everything that is open while the bridge runs, wired together."""
 
 from __future__ import annotations
 
@@ -10,28 +7,21 @@ import contextlib
 import random
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 
-from aiohttp import web
-from aiohttp.typedefs import Middleware
-
-from bridge import egress, sweep, worker
-from bridge.configuration import Configuration
+from bridge import sweep, worker
+from bridge.app.adapters import OUTWARD_CONNECTIONS, VENDORS, open_ats, open_providers
+from bridge.app.redis_startup import open_redis
 from bridge.core.links import LinkSigner as Signer
-from bridge.equalture.package import EQUALTURE
-from bridge.errors import Complaint, ConfigError, NoData, RedisSetupError
+from bridge.errors import Complaint, ConfigError
 from bridge.ports import (
     AssessmentProvider,
-    Ats,
-    AtsOf,
     Clock,
     Monotonic,
     NewSecret,
-    ProviderOf,
     Quarantine,
     RandomFraction,
     Reconciler,
@@ -52,16 +42,13 @@ from bridge.service.result_refresh import ResultRefresh
 from bridge.service.shared_applications import SharedApplications
 from bridge.service.status_words import StatusWords
 from bridge.service.task_handlers import TaskHandlers
-from bridge.settings.daemon import DaemonSettings, WaitSettings
+from bridge.settings.daemon import DaemonSettings
 from bridge.settings.loading import fingerprint
-from bridge.softgarden.package import SOFTGARDEN
-from bridge.store import embedded
-from bridge.store.connect import open_client
 from bridge.store.encryption import KeyRing
 from bridge.store.invitation_store import RedisInvitations
 from bridge.store.quarantine import RedisQuarantine
 from bridge.store.reconciliation import Reconciliation
-from bridge.store.redis_access import RedisAccess, ReplicaWait
+from bridge.store.redis_access import RedisAccess
 from bridge.store.redis_inspection import durability, isolation
 from bridge.store.reencryption import Reencryption, Tally
 from bridge.store.reference_index import RedisReferenceIndex
@@ -72,36 +59,7 @@ from bridge.store.unserved_customers import RedisUnservedCustomers
 from bridge.store.write_probe import WriteProbe
 from bridge.sweep import Sweep
 from bridge.vendors import Vendors
-from bridge.web import admin_guard, health, openapi, result_pages
-from bridge.web.app_keys import (
-    CUSTOMERS,
-    SEEN_CONNECTIONS,
-    SERVICES,
-    STATE,
-    TURNS,
-)
-from bridge.web.middlewares import error_middleware
-from bridge.web.rate_limits import RateLimit, Turns
-from bridge.web.routing import Endpoint, add
 from bridge.worker import Worker
-
-_NO_DATA = (
-    "there is no data at {} (redis.data_dir, of the embedded server): start this where the daemon"
-    " is started, or write the whole path into bridge.yaml"
-)
-_TITLE = "softgarden-Equalture bridge"
-_DESCRIPTION = (
-    "The assessment provider that softgarden calls, in front of Equalture. "
-    "Bodies in and out are JSON; times are ISO-8601 in UTC."
-)
-VENDORS = Vendors(providers=(EQUALTURE,), ats=(SOFTGARDEN,))
-"""The vendors that the bridge works with: a new one is one more here."""
-CONFIGURATION = Configuration(VENDORS)
-"""How the configuration files are read."""
-OUTWARD_CONNECTIONS = 1024
-"""Per vendor, for all customers (the daemon: ``sockets``); each has a bound of its own
-(``resilience.ALL``).
-"""
 
 
 def utc_now() -> datetime:
@@ -171,59 +129,6 @@ def key_ring(settings: DaemonSettings) -> KeyRing | None:
     return KeyRing(settings.encryption_keys) if settings.encryption_keys else None
 
 
-@contextlib.contextmanager
-def _redis_setup() -> Iterator[None]:
-    """Name the setting that is to blame where Redis cannot be used as configured."""
-    try:
-        yield
-    except RedisSetupError as error:
-        raise ConfigError([Complaint(f"redis.{error.setting}", 0, 0, str(error))]) from None
-
-
-@contextlib.asynccontextmanager
-async def embedded_redis(data_dir: Path) -> AsyncIterator[str]:
-    """A Redis of our own that keeps its data in *data_dir*; gives its URL."""
-    with _redis_setup():
-        async with embedded.running(data_dir) as url:
-            yield url
-
-
-@contextlib.asynccontextmanager
-async def open_providers(
-    settings: DaemonSettings,
-    *,
-    vendors: Vendors = VENDORS,
-    outward: int = OUTWARD_CONNECTIONS,
-    monotonic: Monotonic = time.monotonic,
-) -> AsyncIterator[ProviderOf]:
-    """The providers alone, for commands that need nothing else."""
-    async with egress.session(connections=outward, proxy=_proxy(settings)) as session:
-        opened = {one.name: one.open(session, monotonic) for one in vendors.providers}
-        yield lambda customer: opened[customer.provider.vendor]
-
-
-@contextlib.asynccontextmanager
-async def _open_ats(
-    settings: DaemonSettings, vendors: Vendors, outward: int, monotonic: Monotonic
-) -> AsyncIterator[AtsOf]:
-    opened: dict[str, Ats] = {}
-    async with contextlib.AsyncExitStack() as stack:
-        for package in vendors.ats:
-            section = getattr(settings, package.name)
-            guarded = egress.guarded_session(
-                allow_private=package.allows_private(section),
-                connections=outward,
-                proxy=_proxy(settings),
-            )
-            session = await stack.enter_async_context(guarded)
-            opened[package.name] = package.open(session, section, monotonic)
-        yield lambda customer: opened[customer.ats.vendor]
-
-
-def _proxy(settings: DaemonSettings) -> str | None:
-    return settings.proxy.reveal() if settings.proxy else None
-
-
 @contextlib.asynccontextmanager
 async def open_runtime(
     settings: DaemonSettings,
@@ -250,15 +155,7 @@ async def open_runtime(
     """
     async with contextlib.AsyncExitStack() as stack:
         if commands is None:
-            url = settings.redis.url.reveal() if settings.redis.url else None
-            if url is None:
-                if not fresh and not embedded.holds_data(settings.redis.data_dir):
-                    raise NoData(_NO_DATA.format(settings.redis.data_dir.absolute()))
-                url = await stack.enter_async_context(embedded_redis(settings.redis.data_dir))
-            with _redis_setup():
-                commands = await stack.enter_async_context(
-                    open_client(url, wait=_wait(settings.redis.wait))
-                )
+            commands = await stack.enter_async_context(open_redis(settings.redis, fresh=fresh))
         only = provider
         provider_of = (
             (lambda _: only)
@@ -267,7 +164,7 @@ async def open_runtime(
                 open_providers(settings, vendors=vendors, outward=outward, monotonic=monotonic)
             )
         )
-        ats_of = await stack.enter_async_context(_open_ats(settings, vendors, outward, monotonic))
+        ats_of = await stack.enter_async_context(open_ats(settings, vendors, outward, monotonic))
         # The time of day goes on as it does, also where a demo has hours pass in what a process
         # remembers.
         agreed = (
@@ -355,58 +252,6 @@ async def open_runtime(
             state=ProcessState(),
             fingerprint=fingerprint(settings.config_dir),
         )
-
-
-def _wait(settings: WaitSettings) -> ReplicaWait | None:
-    waits = settings.replicas > 0 or settings.local_fsync
-    return (
-        ReplicaWait(settings.replicas, settings.timeout.total_seconds(), settings.local_fsync)
-        if waits
-        else None
-    )
-
-
-def create_app(runtime: Runtime) -> web.Application:
-    """The public listener: everything that vendors, recruiters and candidates call."""
-    settings, shown = runtime.settings, result_pages.PageTemplates()
-    endpoints = [
-        *(
-            endpoint
-            for package in runtime.vendors.ats
-            for endpoint in package.endpoints(
-                getattr(settings, package.name),
-                runtime.signer,
-                RateLimit(settings.limits.requests_per_second),
-            )
-        ),
-        *(
-            endpoint
-            for package in runtime.vendors.providers
-            for endpoint in package.endpoints(runtime.services.records.clock)
-        ),
-        *result_pages.endpoints(shown),
-        *health.endpoints(runtime.readiness.look),
-    ]
-    product = openapi.Product(_TITLE, _DESCRIPTION, runtime.settings.public_url)
-    return _application(runtime, [*endpoints, *openapi.serve(endpoints, shown, product)])
-
-
-def create_admin_app(runtime: Runtime) -> web.Application:
-    """The admin listener: what only operators may see."""
-    settings = runtime.settings
-    guard = admin_guard.guard((settings.admin_listen.host, *settings.admin_hosts))
-    return _application(runtime, health.endpoints(runtime.readiness.look, details=True), guard)
-
-
-def _application(runtime: Runtime, endpoints: list[Endpoint], *more: Middleware) -> web.Application:
-    app = web.Application(middlewares=[error_middleware, *more])
-    app[SERVICES] = runtime.services
-    app[CUSTOMERS] = runtime.customers
-    app[STATE] = runtime.state
-    app[SEEN_CONNECTIONS] = set()
-    app[TURNS] = Turns()
-    add(app, endpoints)
-    return app
 
 
 @contextlib.asynccontextmanager

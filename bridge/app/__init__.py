@@ -1,0 +1,22 @@
+"""The composition root: the only package that names concrete adapters.
+
+Server, commands, demo and tests share it. A new vendor is one more in ``adapters.VENDORS``.
+"""
+
+from bridge.app.adapters import CONFIGURATION, VENDORS, open_providers
+from bridge.app.listeners import create_admin_app, create_app
+from bridge.app.redis_startup import embedded_redis
+from bridge.app.runtime import Runtime, open_runtime, utc_now, working
+
+__all__ = [
+    "CONFIGURATION",
+    "VENDORS",
+    "Runtime",
+    "create_admin_app",
+    "create_app",
+    "embedded_redis",
+    "open_providers",
+    "open_runtime",
+    "utc_now",
+    "working",
+]

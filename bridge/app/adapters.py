@@ -1,0 +1,66 @@
+"""Which vendors there are, and how the way to them is opened."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import AsyncIterator
+
+from bridge import egress
+from bridge.configuration import Configuration
+from bridge.equalture.package import EQUALTURE
+from bridge.ports import (
+    Ats,
+    AtsOf,
+    Monotonic,
+    ProviderOf,
+)
+from bridge.settings.daemon import DaemonSettings
+from bridge.softgarden.package import SOFTGARDEN
+from bridge.vendors import Vendors
+
+VENDORS = Vendors(providers=(EQUALTURE,), ats=(SOFTGARDEN,))
+"""The vendors that the bridge works with: a new one is one more here."""
+CONFIGURATION = Configuration(VENDORS)
+"""How the configuration files are read."""
+OUTWARD_CONNECTIONS = 1024
+"""Per vendor, for all customers (the daemon: ``sockets``); each has a bound of its own
+(``resilience.ALL``).
+"""
+
+
+@contextlib.asynccontextmanager
+async def open_providers(
+    settings: DaemonSettings,
+    *,
+    vendors: Vendors = VENDORS,
+    outward: int = OUTWARD_CONNECTIONS,
+    monotonic: Monotonic = time.monotonic,
+) -> AsyncIterator[ProviderOf]:
+    """The providers alone, for commands that need nothing else."""
+    async with egress.session(connections=outward, proxy=_proxy(settings)) as session:
+        opened = {one.name: one.open(session, monotonic) for one in vendors.providers}
+        yield lambda customer: opened[customer.provider.vendor]
+
+
+@contextlib.asynccontextmanager
+async def open_ats(
+    settings: DaemonSettings, vendors: Vendors, outward: int, monotonic: Monotonic
+) -> AsyncIterator[AtsOf]:
+    """Every ATS, each with a session that goes only where it may."""
+    opened: dict[str, Ats] = {}
+    async with contextlib.AsyncExitStack() as stack:
+        for package in vendors.ats:
+            section = getattr(settings, package.name)
+            guarded = egress.guarded_session(
+                allow_private=package.allows_private(section),
+                connections=outward,
+                proxy=_proxy(settings),
+            )
+            session = await stack.enter_async_context(guarded)
+            opened[package.name] = package.open(session, section, monotonic)
+        yield lambda customer: opened[customer.ats.vendor]
+
+
+def _proxy(settings: DaemonSettings) -> str | None:
+    return settings.proxy.reveal() if settings.proxy else None

@@ -1,0 +1,68 @@
+"""What the two listeners answer."""
+
+from __future__ import annotations
+
+from aiohttp import web
+from aiohttp.typedefs import Middleware
+
+from bridge.app.runtime import Runtime
+from bridge.web import admin_guard, health, openapi, result_pages
+from bridge.web.app_keys import (
+    CUSTOMERS,
+    SEEN_CONNECTIONS,
+    SERVICES,
+    STATE,
+    TURNS,
+)
+from bridge.web.middlewares import error_middleware
+from bridge.web.rate_limits import RateLimit, Turns
+from bridge.web.routing import Endpoint, add
+
+_TITLE = "softgarden-Equalture bridge"
+_DESCRIPTION = (
+    "The assessment provider that softgarden calls, in front of Equalture. "
+    "Bodies in and out are JSON; times are ISO-8601 in UTC."
+)
+
+
+def create_app(runtime: Runtime) -> web.Application:
+    """The public listener: everything that vendors, recruiters and candidates call."""
+    settings, shown = runtime.settings, result_pages.PageTemplates()
+    endpoints = [
+        *(
+            endpoint
+            for package in runtime.vendors.ats
+            for endpoint in package.endpoints(
+                getattr(settings, package.name),
+                runtime.signer,
+                RateLimit(settings.limits.requests_per_second),
+            )
+        ),
+        *(
+            endpoint
+            for package in runtime.vendors.providers
+            for endpoint in package.endpoints(runtime.services.records.clock)
+        ),
+        *result_pages.endpoints(shown),
+        *health.endpoints(runtime.readiness.look),
+    ]
+    product = openapi.Product(_TITLE, _DESCRIPTION, runtime.settings.public_url)
+    return _application(runtime, [*endpoints, *openapi.serve(endpoints, shown, product)])
+
+
+def create_admin_app(runtime: Runtime) -> web.Application:
+    """The admin listener: what only operators may see."""
+    settings = runtime.settings
+    guard = admin_guard.guard((settings.admin_listen.host, *settings.admin_hosts))
+    return _application(runtime, health.endpoints(runtime.readiness.look, details=True), guard)
+
+
+def _application(runtime: Runtime, endpoints: list[Endpoint], *more: Middleware) -> web.Application:
+    app = web.Application(middlewares=[error_middleware, *more])
+    app[SERVICES] = runtime.services
+    app[CUSTOMERS] = runtime.customers
+    app[STATE] = runtime.state
+    app[SEEN_CONNECTIONS] = set()
+    app[TURNS] = Turns()
+    add(app, endpoints)
+    return app

@@ -1,0 +1,63 @@
+"""Opening Redis as it is configured, with complaints that name the setting."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+from bridge.errors import Complaint, ConfigError, NoData, RedisSetupError
+from bridge.settings.daemon import RedisSettings, WaitSettings
+from bridge.store import embedded
+from bridge.store.connect import open_client
+from bridge.store.redis_access import RedisAccess, ReplicaWait
+
+_NO_DATA = (
+    "there is no data at {} (redis.data_dir, of the embedded server): start this where the daemon"
+    " is started, or write the whole path into bridge.yaml"
+)
+
+
+@contextlib.contextmanager
+def _redis_setup() -> Iterator[None]:
+    """Name the setting that is to blame where Redis cannot be used as configured."""
+    try:
+        yield
+    except RedisSetupError as error:
+        raise ConfigError([Complaint(f"redis.{error.setting}", 0, 0, str(error))]) from None
+
+
+@contextlib.asynccontextmanager
+async def embedded_redis(data_dir: Path) -> AsyncIterator[str]:
+    """A Redis of our own that keeps its data in *data_dir*; gives its URL."""
+    with _redis_setup():
+        async with embedded.running(data_dir) as url:
+            yield url
+
+
+@contextlib.asynccontextmanager
+async def open_redis(settings: RedisSettings, *, fresh: bool) -> AsyncIterator[RedisAccess]:
+    """The configured Redis, or one of our own where none is.
+
+    Without *fresh* our own is opened only where one has kept data before; else ``NoData`` is
+    raised.
+    """
+    async with contextlib.AsyncExitStack() as stack:
+        url = settings.url.reveal() if settings.url else None
+        if url is None:
+            if not fresh and not embedded.holds_data(settings.data_dir):
+                raise NoData(_NO_DATA.format(settings.data_dir.absolute()))
+            url = await stack.enter_async_context(embedded_redis(settings.data_dir))
+        with _redis_setup():
+            opened = open_client(url, wait=_wait(settings.wait))
+            commands = await stack.enter_async_context(opened)
+        yield commands
+
+
+def _wait(settings: WaitSettings) -> ReplicaWait | None:
+    waits = settings.replicas > 0 or settings.local_fsync
+    return (
+        ReplicaWait(settings.replicas, settings.timeout.total_seconds(), settings.local_fsync)
+        if waits
+        else None
+    )
