@@ -98,7 +98,9 @@ def _with_sections(
     optional: Collection[str],
     one_of: Iterable[tuple[str, ...]] = (),
 ) -> type[Any]:
-    """*base* with the vendors' sections beside its own; exactly one of each in *one_of* is there."""
+    """*base* with the vendors' sections beside its own; exactly one of each in *one_of* is
+    there.
+    """
     fields = [
         (vendor, section.type | None, _field(section, None))
         if vendor in optional

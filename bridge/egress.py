@@ -207,7 +207,9 @@ class GuardedResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """The addresses of *host*; raises ``ForbiddenAddress``, or what the inner resolver raises."""
+        """The addresses of *host*; raises ``ForbiddenAddress``, or what the inner resolver
+        raises.
+        """
         found = await self._inner.resolve(host, port, family)
         if not all(is_public_address(one["host"]) for one in found):
             msg = f"{host} leads to an address that is not public"

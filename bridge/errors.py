@@ -55,7 +55,9 @@ class BridgeError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Complaint:
-    """One thing wrong in a configuration file; *line* and *column* count from 1, 0 means unknown."""
+    """One thing wrong in a configuration file; *line* and *column* count from 1, 0 means
+    unknown.
+    """
 
     file: str
     line: int
@@ -89,7 +91,8 @@ class CustomerSetAside(BridgeError):
 
     def __init__(self, customer: str) -> None:
         super().__init__(
-            "The configuration of this customer has to be put right here first; please try again later."
+            "The configuration of this customer has to be put right here first; please"
+            " try again later."
         )
         self.customer = customer
 
@@ -106,7 +109,9 @@ class RedisSetupError(BridgeError):
 
 
 class NoData(BridgeError):
-    """A command looks for data where there are none: probably it was started in the wrong folder."""
+    """A command looks for data where there are none: probably it was started in the wrong
+    folder.
+    """
 
 
 class RequestError(BridgeError):
@@ -341,6 +346,8 @@ class RecordTooNew(RecordUnreadable):
 
 
 class RecordSealed(RecordUnreadable):
-    """A record is encrypted with a key that is not among ``encryption_keys``; it is left untouched."""
+    """A record is encrypted with a key that is not among ``encryption_keys``; it is left
+    untouched.
+    """
 
     code = "record_sealed"

@@ -228,7 +228,9 @@ class TaskQueue(Protocol):
     async def take(
         self, invitation_id: str, kind: TaskKind, now: datetime, *, owner: str, until: datetime
     ) -> Lease | None:
-        """Lease one queued task whether due or not; None: not queued, or leased by somebody else."""
+        """Lease one queued task whether due or not; None: not queued, or leased by somebody
+        else.
+        """
 
     async def bring_forward(
         self, customer: str, invitation_id: str, kind: TaskKind, now: datetime, *, every: timedelta

@@ -1,4 +1,6 @@
-"""The reconciliation as a daemon runs it: little by little, all the time, in one process at a time."""
+"""The reconciliation as a daemon runs it: little by little, all the time, in one process at a
+time.
+"""
 
 from __future__ import annotations
 

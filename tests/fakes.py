@@ -260,7 +260,9 @@ class MemoryStore:
             kept.clear()
 
     def overwrite(self, invitation_id: str, data: bytes) -> bytes:
-        """For tests: put *data* in place of what is stored of this invitation; gives what was there."""
+        """For tests: put *data* in place of what is stored of this invitation; gives what was
+        there.
+        """
         version, stored, expires = self._records[invitation_id]
         self._records[invitation_id] = (version, data, expires)
         return stored

@@ -128,7 +128,9 @@ class RedisServer:
         )
 
     def start(self, *, wait: bool = True) -> RedisServer:
-        """Start it and wait until it answers; not to *wait* lets several come up at the same time."""
+        """Start it and wait until it answers; not to *wait* lets several come up at the same
+        time.
+        """
         arguments = [
             part
             for name, value in self.settings.items()

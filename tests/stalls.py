@@ -46,5 +46,7 @@ def watch() -> None:
 
 
 def net_since(started: float) -> float:
-    """Seconds since *started* (``time.monotonic``), without those in which the machine stood still."""
+    """Seconds since *started* (``time.monotonic``), without those in which the machine stood
+    still.
+    """
     return time.monotonic() - started - _STALLS.since(started)

@@ -32,7 +32,9 @@ def test_limit_is_raised(soft: int, hard: int, gives: int) -> None:
     """A process takes as many files as the system lets it, not only as many as it has at first."""
     code = (
         f"import resource as r; r.setrlimit(r.RLIMIT_NOFILE, ({soft}, {hard}));"
-        "from bridge import connection_limits; print(connection_limits.raised(), r.getrlimit(r.RLIMIT_NOFILE)[0])"
+        "from bridge import connection_limits;"
+        "print(connection_limits.raised(), r.getrlimit(r.RLIMIT_NOFILE)[0])"
     )
+
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout.split() == [str(gives)] * 2

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge import configuration
+from bridge.app import CONFIGURATION
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted(
@@ -129,7 +129,7 @@ def test_the_customer_in_the_readme(tmp_path: Path) -> None:
         "ACME_SECRET": "s",
         "ACME_TOKEN_SHA256": "9" * 64,
     }
-    customers = configuration.load_settings(tmp_path, environ).customers
+    customers = CONFIGURATION.load(tmp_path, environ).customers
     assert customers.get("acme") is not None
 
 

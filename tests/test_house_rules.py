@@ -96,7 +96,9 @@ def test_vendors_are_named_in_their_packages_only() -> None:
 
 @pytest.mark.parametrize("path", MODULES, ids=_shown)
 def test_a_module_can_be_read_at_a_sitting(path: Path) -> None:
-    """No module is longer than 350 lines, and no function takes more than five arguments by place."""
+    """No module is longer than 350 lines, and no function takes more than five arguments by
+    place.
+    """
     assert len(path.read_text("utf-8").splitlines()) <= LONGEST_MODULE
     crowded = [
         node.name

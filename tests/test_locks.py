@@ -16,7 +16,9 @@ LOCKS = ROOT / "deploy" / "requirements"
 
 
 def pinned(name: str) -> dict[str, list[Requirement]]:
-    """The requirements of a lock file by name, one for each marker; each must be pinned and hashed."""
+    """The requirements of a lock file by name, one for each marker; each must be pinned and
+    hashed.
+    """
     text = re.sub(r"^ *#.*\n", "", (LOCKS / name).read_text("utf-8"), flags=re.MULTILINE).replace(
         "\\\n", " "
     )

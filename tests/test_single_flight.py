@@ -95,7 +95,9 @@ async def test_whoever_comes_after_the_end_makes_a_new_call() -> None:
 
 
 async def test_a_failure_that_nobody_waits_for() -> None:
-    """A call that fails after every caller has gone is no unseen error, and leaves nothing behind."""
+    """A call that fails after every caller has gone is no unseen error, and leaves nothing
+    behind.
+    """
     flights: SingleFlight[str, int] = SingleFlight()
     call = Call(ValueError("no"))
     (caller,) = await waiting(flights, call, 1)

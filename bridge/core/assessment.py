@@ -54,8 +54,8 @@ class NewApplication:
 
 @dataclass(frozen=True, slots=True)
 class CreatedApplication:
-    """The provider's answer to a new application; *assessment_url* is None where it broke the contract and
-    sent no link.
+    """The provider's answer to a new application; *assessment_url* is None where it broke the
+    contract and sent no link.
     """
 
     reference_id: str

@@ -9,8 +9,8 @@ from bridge.core.customers import AssessmentMapping
 
 
 def offered_assessments(jobs: Iterable[Job], mapping: AssessmentMapping) -> tuple[Assessment, ...]:
-    """The assessments that the ATS shows: mapped jobs under their own id and name, others as they are,
-    hidden ones not at all.
+    """The assessments that the ATS shows: mapped jobs under their own id and name, others as they
+    are, hidden ones not at all.
 
     A mapped job that the provider does not list (unpublished, or not of type "assessment") is left
     out: an invitation to it would fail.

@@ -25,7 +25,9 @@ def partition_of(customer: str, application_id: str) -> int:
 
 
 def order_key(customer: str, application_id: str, test_id: str) -> str:
-    """The idempotency key of an order: 40 hexadecimal characters that say nothing of their parts."""
+    """The idempotency key of an order: 40 hexadecimal characters that say nothing of their
+    parts.
+    """
     return hashlib.sha256(f"{customer}\0{application_id}\0{test_id}".encode()).hexdigest()[:40]
 
 

@@ -40,8 +40,8 @@ class CreateOutcome(enum.StrEnum):
     FAILED = "failed"
     """No application was made."""
     ORPHAN = "orphan"
-    """An application was made after all, when the ATS had another attempt's link already: it is to be
-    anonymised.
+    """An application was made after all, when the ATS had another attempt's link already: it is to
+    be anonymised.
     """
 
 

@@ -19,7 +19,9 @@ class LinkPurpose:
 
 @dataclass(frozen=True, slots=True)
 class LinkSigner:
-    """Makes and reads links; *keys* newest first: the newest signs, all listed ones are honoured."""
+    """Makes and reads links; *keys* newest first: the newest signs, all listed ones are
+    honoured.
+    """
 
     public_url: str
     keys: Sequence[bytes]

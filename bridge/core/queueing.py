@@ -199,7 +199,9 @@ class DeadLetter:
 
     @property
     def expires(self) -> bool:
-        """Whether it goes when records do; an anonymisation that was asked for is never forgotten."""
+        """Whether it goes when records do; an anonymisation that was asked for is never
+        forgotten.
+        """
         return self.kind is not TaskKind.ANONYMISE
 
 
@@ -220,7 +222,9 @@ class QuarantineNote:
 
 @dataclass(slots=True)
 class ReconciliationReport:
-    """What a reconciliation of records and queues found wrong, and mended unless it was a dry run."""
+    """What a reconciliation of records and queues found wrong, and mended unless it was a dry
+    run.
+    """
 
     records: int = 0
     requeued: list[str] = field(default_factory=list)

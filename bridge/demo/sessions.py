@@ -27,7 +27,8 @@ async def play_demo(*, keep: bool) -> int:
     terminal.text("The bridge between softgarden and Equalture, played with one candidate.", "bold")
     terminal.text(
         "Both vendors are fakes on this machine; Redis and the bridge are real. Calls that"
-        " happened while another one waited are indented below it. Ids are cut (…), and so are the secrets in links."
+        " happened while another one waited are indented below it. Ids are cut (…),"
+        " and so are the secrets in links."
     )
     async with open_environment(KEPT_PORTS if keep else (0, 0, 0, 0)) as environment:
         journey = Journey(environment, terminal)

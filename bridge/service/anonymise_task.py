@@ -41,7 +41,10 @@ class AnonymiseTask:
                     invitation_id=invitation.id,
                     customer=customer.key,
                     others=list(others),
-                    text="they hold the same application; the deletion of the last of them has it anonymised",
+                    text=(
+                        "they hold the same application; the deletion of the last of them"
+                        " has it anonymised"
+                    ),
                 )
                 invitation = await self.records.apply(
                     invitation, ApplicationShared(reference_id), customer

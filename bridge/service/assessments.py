@@ -95,7 +95,7 @@ class OfferedAssessments:
                     if offered.id == test_id:
                         return offered
         detail = (
-            "This test is not offered: it is hidden, or the provider does not list it as a published"
-            " assessment."
+            "This test is not offered: it is hidden, or the provider does not list it as a"
+            " published assessment."
         )
         raise UnknownAssessment(detail, {"testId": ["Unknown test."]})

@@ -13,7 +13,9 @@ from bridge.ports import Clock, RandomFraction
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallFailures:
-    """The rules of ``core.retry``, with a clock; *begun* is ``time.monotonic()`` before the call."""
+    """The rules of ``core.retry``, with a clock; *begun* is ``time.monotonic()`` before the
+    call.
+    """
 
     clock: Clock
     random_fraction: RandomFraction

@@ -76,7 +76,9 @@ class CommitLoop:
 
     @property
     def being_changed(self) -> int:
-        """Of how many invitations changes are under way, or wait for their turn, in this process."""
+        """Of how many invitations changes are under way, or wait for their turn, in this
+        process.
+        """
         return len(self._lines)
 
     @staticmethod

@@ -22,7 +22,8 @@ from bridge.single_flight import SingleFlight
 _LOOK_EVERY_S = 0.1
 _NOT_YET = (
     "Erased here; the provider has not confirmed yet. The bridge goes on by itself; where the"
-    " provider refuses, the operator finds it among the dead letters, and a repeat of this call tries again."
+    " provider refuses, the operator finds it among the dead letters, and a repeat of"
+    " this call tries again."
 )
 _NOT_SERVED = (
     "Erased here, but not anonymised at the provider: that takes the account of customer {}, which"

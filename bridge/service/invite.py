@@ -76,8 +76,8 @@ class Invite:
         """The open invitation of this order: the one that exists (its callback refreshed), or a new
         one.
 
-        Raises ``CallbackNotAllowed``, ``UnknownAssessment``, ``Busy`` (another process is at it), an
-        ``UpstreamError`` of the create, ``StoreUnavailable``. Nothing is left half-made: what a
+        Raises ``CallbackNotAllowed``, ``UnknownAssessment``, ``Busy`` (another process is at it),
+        an ``UpstreamError`` of the create, ``StoreUnavailable``. Nothing is left half-made: what a
         dying process leaves is settled by its CHECK task.
         """
         self._ats_of(customer).callback_policy.check(order.callback)

@@ -35,7 +35,9 @@ class _Known:
 
 
 class LinkAccess:
-    """Stable links of ours in front of short-lived ones of the provider, of which *remembered* are kept at most."""
+    """Stable links of ours in front of short-lived ones of the provider, of which *remembered* are
+    kept at most.
+    """
 
     def __init__(
         self,

@@ -50,7 +50,9 @@ class StatusWords:
             "status.unknown_word",
             customer=customer.key,
             word=word,
-            text="counts as not finished; if it means finished, add it to the provider's done_words",
+            text=(
+                "counts as not finished; if it means finished, add it to the provider's done_words"
+            ),
         )
         with contextlib.suppress(StoreUnavailable):
             await self._store.keep(customer.key, word, self._clock(), limit=WORDS_LIMIT)

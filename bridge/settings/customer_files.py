@@ -30,7 +30,9 @@ _DIGEST = re.compile(r"(?<![0-9A-Za-z])[0-9a-fA-F]{64}(?![0-9A-Za-z])", re.ASCII
 
 @dataclass(frozen=True, slots=True)
 class CustomerFormat:
-    """How a customer's file is read: as *type*; *customer_of* makes the customer of key and file."""
+    """How a customer's file is read: as *type*; *customer_of* makes the customer of key and
+    file.
+    """
 
     type: type[Any]
     customer_of: Callable[[str, Any], Customer]

@@ -32,8 +32,8 @@ def guard(names: Collection[str]) -> Middleware:
         given = request.headers.get(hdrs.HOST)
         if given is not None and not _is_ours(given, known):
             raise Forbidden(
-                "The Host header names neither this machine nor an address; whoever runs the bridge lists"
-                " further names in admin_hosts."
+                "The Host header names neither this machine nor an address; whoever runs the"
+                " bridge lists further names in admin_hosts."
             )
         if request.method not in _READING and _is_foreign(request, given):
             raise Forbidden("This was sent by another site's page.")

@@ -45,7 +45,9 @@ EXCERPT_LENGTH = 600
 complaints.
 """
 _OWN_AFFAIRS: dict[type[errors.BridgeError], str] = {
-    errors.StoreUnavailable: "The store does not answer, so nothing was accepted; please try again later.",
+    errors.StoreUnavailable: (
+        "The store does not answer, so nothing was accepted; please try again later."
+    ),
     errors.RecordUnreadable: "What is stored cannot be read for now; please try again later.",
 }
 """What callers hear of the bridge's own troubles; the reason is for the log and the admin listener.
@@ -57,8 +59,8 @@ _UPSTREAM_WORDS: dict[type[errors.UpstreamError], str] = {
         "{vendor} cannot be asked right now, so nothing was done; please try again later"
     ),
     errors.OutcomeUnknown: (
-        "{vendor} gave no usable answer, so this may or may not have been done; a repeat is safe, and"
-        " goes on with the same invitation"
+        "{vendor} gave no usable answer, so this may or may not have been done; a repeat is"
+        " safe, and goes on with the same invitation"
     ),
 }
 

@@ -67,7 +67,10 @@ class PageTemplates:
         css = Markup(self._css)  # noqa: S704 - a file of this package
         text = self._environment.get_template(template).render(css=css, lang=lang, **values, **more)
         form = f"'self' {form_to}" if form_to else "'none'"
-        policy = f"default-src 'none'; style-src {self._style}; form-action {form}; frame-ancestors 'none'; base-uri 'none'"
+        policy = (
+            f"default-src 'none'; style-src {self._style}; form-action {form};"
+            f" frame-ancestors 'none'; base-uri 'none'"
+        )
         headers = {**private_headers(), "Content-Security-Policy": policy}
         return web.Response(text=text, status=status, content_type="text/html", headers=headers)
 
@@ -151,7 +154,9 @@ class PageHandlers:
         return web.Response(body=raw, content_type="application/pdf", headers=headers)
 
     async def start(self, request: web.Request) -> web.StreamResponse:
-        """One button in front of a one-time link: mail scanners follow links, but press no buttons."""
+        """One button in front of a one-time link: mail scanners follow links, but press no
+        buttons.
+        """
         invitation, customer, url = await request.app[SERVICES].links.start(
             request.match_info["token"]
         )

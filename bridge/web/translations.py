@@ -23,7 +23,10 @@ TRANSLATIONS = {
         "later_text": "The result cannot be fetched right now. Please try again in a few minutes.",
         "over_title": "This test is over",
         "over_text": "It has been completed, or its time has run out.",
-        "start_text": "Take your time and make sure that you will not be interrupted. The link to the test works once.",
+        "start_text": (
+            "Take your time and make sure that you will not be interrupted. The link to"
+            " the test works once."
+        ),
         "start_button": "Start the test",
     },
     "de": {
@@ -44,10 +47,16 @@ TRANSLATIONS = {
         "gone_title": "Gelöscht",
         "gone_text": "Diese Daten wurden gelöscht.",
         "later_title": "Bitte später noch einmal versuchen",
-        "later_text": "Das Ergebnis kann gerade nicht abgerufen werden. Bitte versuchen Sie es in einigen Minuten noch einmal.",
+        "later_text": (
+            "Das Ergebnis kann gerade nicht abgerufen werden. Bitte versuchen Sie es in"
+            " einigen Minuten noch einmal."
+        ),
         "over_title": "Dieser Test ist beendet",
         "over_text": "Er wurde abgeschlossen, oder die Zeit dafür ist abgelaufen.",
-        "start_text": "Nehmen Sie sich Zeit und sorgen Sie für Ruhe. Der Link zum Test funktioniert nur einmal.",
+        "start_text": (
+            "Nehmen Sie sich Zeit und sorgen Sie für Ruhe. Der Link zum Test funktioniert"
+            " nur einmal."
+        ),
         "start_button": "Test starten",
     },
 }

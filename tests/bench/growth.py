@@ -103,7 +103,10 @@ def is_open(number: int) -> Transition:
 
 def is_completed(number: int) -> Transition:
     """A candidate who finished, with six traits described in a sentence each; no work is left."""
-    sentence = "Prefers to look at a problem from several sides before settling on a way to solve it, and explains it well."
+    sentence = (
+        "Prefers to look at a problem from several sides before settling on a way to solve"
+        " it, and explains it well."
+    )
     traits = tuple(
         Trait(
             f"trait_{index}",
@@ -186,7 +189,9 @@ class Bench:
         return statistics.median(times) * 1000
 
     async def lease_calls(self, cycles: int = 40) -> dict[str, float]:
-        """How many commands of which kind Redis carries out for a cycle, those in scripts included."""
+        """How many commands of which kind Redis carries out for a cycle, those in scripts
+        included.
+        """
         await self.cycle()
         with self._server.client() as client:
             client.config_resetstat()
@@ -256,7 +261,8 @@ async def measure(bench: Bench, small: int, large: int) -> bool:
     after = await bench.lease_ms()
     used = (bench.memory() - empty) / 1e9
     say(
-        f"  {large:<24,}{after:8.2f} ms   ({used:.2f} GB; filled at {(large - small) / filled:,.0f} commits/s)"
+        f"  {large:<24,}{after:8.2f} ms   ({used:.2f} GB; filled at {(large - small) / filled:,.0f}"
+        f" commits/s)"
     )
     say(f"  ratio{'':<19}{after / before:8.2f}      (at most {WORST})")
     return after / before > WORST

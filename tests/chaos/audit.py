@@ -126,7 +126,8 @@ def _open(evidence: Evidence, holder: Entry, later: Entry) -> bool:
     if application.account == HASTY and later.started - holder.started >= timedelta(
         seconds=HASTY_LIFE_S
     ):
-        return False  # its link was dead; if it was deleted since, its record no longer says when it expired
+        # Its link was dead; if it was deleted since, its record no longer says when it expired.
+        return False
     record = evidence.records.get(invitation_of(application.callback_url))
     return record is None or record.expired_at is None or record.expired_at > later.started
 

@@ -80,7 +80,7 @@ def _folder(tmp_path: Path) -> Folder:
     return Folder(tmp_path)
 
 
-# --------------------------------------------------------------------------------------------------- config show
+# ------------------------------------------------------------ config show
 
 
 def test_show_is_what_is_in_force(folder: Folder) -> None:
@@ -109,7 +109,7 @@ def test_show_of_a_wrong_configuration(folder: Folder) -> None:
     assert shown.stdout == ""
 
 
-# ------------------------------------------------------------------------------------------------------- secrets
+# ------------------------------------------------------------ secrets
 
 
 CANARY = "CaNaRy"
@@ -211,7 +211,9 @@ def test_no_complaint_repeats_a_secret(
 
 
 def test_check_prints_complaints_and_nothing_else(folder: Folder) -> None:
-    """``check`` prints the complaints, each with its place, without a traceback, and exits with 2."""
+    """``check`` prints the complaints, each with its place, without a traceback, and exits with
+    2.
+    """
     folder.customer["equalture"]["client_secret"] = [CANARY]
     config = folder.write()
     done = run("check", "--config", config)
@@ -280,7 +282,7 @@ def test_unusable_secrets_are_refused(
     assert "hush" not in text
 
 
-# ------------------------------------------------------------------------------------------------- config schema
+# ------------------------------------------------------------ config schema
 
 
 @pytest.fixture(name="schema", scope="module")
@@ -459,7 +461,7 @@ def test_schema_refuses_what_the_bridge_refuses(
     assert complaints(folder.write())
 
 
-# --------------------------------------------------------------------------------------------------------- tests
+# ------------------------------------------------------------ tests
 
 
 JOBS = [Job("j1", "Assessment - Sales"), Job("j2", "Assessment - [Support]"), Job("j3", "Boss")]

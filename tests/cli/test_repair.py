@@ -50,7 +50,9 @@ def test_quarantine(config: Path, content: Content, redis: RedisServer, prefix: 
 
 
 def test_reconcile(config: Path, content: Content, redis: RedisServer, prefix: str) -> None:  # noqa: F811
-    """``reconcile --dry-run`` says what is lost and changes nothing; ``reconcile`` queues it again."""
+    """``reconcile --dry-run`` says what is lost and changes nothing; ``reconcile`` queues it
+    again.
+    """
     one = content.invitation(CREATED, ISSUED, ResultConfirmed(OTHER_REPORT))
     base = f"{prefix}:{{p{one.id[3]}}}:"
     lost = {"requeued": [f"{one.id}:notify"]}

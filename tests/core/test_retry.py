@@ -113,7 +113,9 @@ def test_401_is_given_up_like_everything_else() -> None:
 
 
 def test_provider_failures_climb_the_ladder_without_end() -> None:
-    """Calls to the provider are repeated ever more slowly, at last every hour, and never given up."""
+    """Calls to the provider are repeated ever more slowly, at last every hour, and never given
+    up.
+    """
     failed = AttemptNote(NOW, "upstream_unavailable", 503)
     waits = [
         retry.after_provider_failure(

@@ -50,7 +50,7 @@ def trait(score: int | None, wanted: tuple[int, ...] = ()) -> Trait:
     return Trait("X", "x", score, wanted=wanted)
 
 
-# ----------------------------------------------------------------------------------------------------------- tests
+# ------------------------------------------------------------ tests
 
 
 def test_every_job_is_a_test_without_mapping() -> None:
@@ -119,7 +119,7 @@ def test_unmapped_test_is_not_known() -> None:
     )
 
 
-# ----------------------------------------------------------------------------------------------------------- views
+# ------------------------------------------------------------ views
 
 
 @pytest.mark.parametrize(
@@ -228,7 +228,7 @@ def test_candidate_is_sent_to_the_test_or_to_our_page() -> None:
     assert LINKS.start(CREATING.id) == invitation_view.candidate_url(CREATING, ACME, LINKS)
 
 
-# ---------------------------------------------------------------------------------------------------------- scores
+# ------------------------------------------------------------ scores
 
 
 @pytest.mark.parametrize(

@@ -450,7 +450,9 @@ async def test_a_dead_equalture_is_left_alone(
 async def test_dead_links_leave_the_rest_alone(
     vendor, client: AssessmentProvider, acme: Customer
 ) -> None:
-    """Share links that fail open a breaker of their own: the customer's other calls still go out."""
+    """Share links that fail open a breaker of their own: the customer's other calls still go
+    out.
+    """
     vendor.on(LINK, vendor.drop)
     vendor.on(JOBS, vendor.answer(200, []))
     for _ in range(THRESHOLD):
@@ -501,6 +503,8 @@ async def test_clicks_have_turns_of_their_own(vendor, acme: Customer) -> None:
     ],
 )
 def test_was_not_sent(error: BaseException, expected: bool) -> None:
-    """Only errors of connecting prove that nothing was sent, unless it is known that nothing left."""
+    """Only errors of connecting prove that nothing was sent, unless it is known that nothing
+    left.
+    """
     assert was_not_sent(error, egress.SentTracker(may_have_left=True)) is expected
     assert was_not_sent(error, egress.SentTracker(may_have_left=False))

@@ -33,7 +33,10 @@ def redact(text: str) -> str:
         "no credits left",
         "not enough credits",
         '{"errors":{"email":["has already been taken","has invalid format"]}}',
-        '{"errors":{"applicant_details":{"first_name":["can\'t be blank"],"last_name":["is invalid"]}}}',
+        (
+            '{"errors":{"applicant_details":{"first_name":["can\'t be'
+            ' blank"],"last_name":["is invalid"]}}}'
+        ),
         '{"errors": {"detail": "Unprocessable Entity"}}',
     ],
 )
@@ -62,6 +65,8 @@ def test_refusal_of_a_phoenix_application_stays_whole(text: str) -> None:
     ],
 )
 def test_name_beside_a_phrase_is_masked(text: str, expected: str | None) -> None:
-    """A known phrase opens no door: words of it that stand alone, and names around it, are masked."""
+    """A known phrase opens no door: words of it that stand alone, and names around it, are
+    masked.
+    """
     expected = expected or '{"errors":{"email":["***@***.*** has already been taken"]}}'
     assert expected == redact(text)

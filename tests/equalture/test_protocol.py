@@ -49,7 +49,9 @@ def test_token_call() -> None:
 
 
 def test_create_call(draft: NewApplication) -> None:
-    """A create sends the documented fields and nothing else, and always asks for a one-time link."""
+    """A create sends the documented fields and nothing else, and always asks for a one-time
+    link.
+    """
     call = protocol.create(draft)
     assert (call.method, call.path) == ("POST", "/connect_ats/applications")
     assert call.json == {

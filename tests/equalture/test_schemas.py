@@ -157,7 +157,9 @@ def test_not_done(word: str) -> None:
 
 @pytest.mark.parametrize("word", ["finished", "anonymized", "not completed", "x" * 900])
 def test_unknown_word(word: str) -> None:
-    """Every other word is "not yet" too, but one that nobody knows, and kept at a bearable length."""
+    """Every other word is "not yet" too, but one that nobody knows, and kept at a bearable
+    length.
+    """
     assert schemas.read_progress({"status": word}) == Progress(False, word[:500], known=False)
 
 

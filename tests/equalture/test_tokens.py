@@ -232,7 +232,9 @@ async def test_token_that_no_header_can_hold(customer: Customer) -> None:
 async def test_tokens_never_mix(
     endpoint: Endpoint, tokens: AccessTokens, customer: Customer, at
 ) -> None:
-    """Another account's token is never used, nor an old one's after a change of the configuration."""
+    """Another account's token is never used, nor an old one's after a change of the
+    configuration.
+    """
     assert await tokens.get(customer) == "token-1"
     changed = [
         at(customer, client_id="other"),

@@ -1,4 +1,6 @@
-"""A fresh result does not wait behind its own customer's backlog: counted in calls, not in seconds."""
+"""A fresh result does not wait behind its own customer's backlog: counted in calls, not in
+seconds.
+"""
 
 from __future__ import annotations
 

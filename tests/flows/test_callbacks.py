@@ -121,7 +121,9 @@ async def test_callback_token(config: Config, launch: Launch, header: str, schem
 
 
 async def test_duplicates_are_harmless(bridge: Bridge) -> None:
-    """Ten callbacks for one completion, together and later, get 200 each and make one notification."""
+    """Ten callbacks for one completion, together and later, get 200 each and make one
+    notification.
+    """
     an_id, reference, _ = await invited(bridge)
     await bridge.equalture.complete(reference, send_callback=False)
     statuses = await asyncio.gather(*(bridge.equalture.put_callback(reference) for _ in range(10)))
@@ -148,7 +150,9 @@ async def test_bad_body_is_400_but_looked_after(bridge: Bridge, body: bytes) -> 
 
 @pytest.mark.parametrize("body", ODD.values(), ids=ODD.keys())
 async def test_odd_body_is_taken(bridge: Bridge, body: dict[str, Any]) -> None:
-    """An object of an unknown shape is taken with 200, and Equalture's own answer is what counts."""
+    """An object of an unknown shape is taken with 200, and Equalture's own answer is what
+    counts.
+    """
     an_id, reference, url = await invited(bridge)
     await bridge.equalture.complete(reference, send_callback=False, fit="low")
     assert (await put(bridge, url, body)).status == 200
@@ -197,7 +201,9 @@ async def test_hint_is_only_a_hint(bridge: Bridge) -> None:
 
 
 async def test_callback_before_the_results_are_there(bridge: Bridge) -> None:
-    """A callback that comes before Equalture's own answer is ready is followed up within seconds."""
+    """A callback that comes before Equalture's own answer is ready is followed up within
+    seconds.
+    """
     an_id, reference, url = await invited(bridge)
     assert (await put(bridge, url)).status == 200
     await bridge.idle()

@@ -32,7 +32,9 @@ def path_of(url: str) -> str:
 
 @pytest.fixture
 async def opened(launch: Launch, config: Config) -> Bridge:
-    """A bridge at which initech, whose callbacks need a token, has one finished and one open test."""
+    """A bridge at which initech, whose callbacks need a token, has one finished and one open
+    test.
+    """
     config.customers["initech"]["test_url"] = "landing"
     config.customers["initech"]["equalture"]["webhook_secret"] = WEBHOOK
     return await launch()

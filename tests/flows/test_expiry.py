@@ -114,7 +114,9 @@ async def test_expiry_while_equalture_is_down(bridge: Bridge) -> None:
 
 
 async def test_unknown_outcome_expires_too(bridge: Bridge) -> None:
-    """An order whose create has an unknown outcome, and which is never repeated, ends as expired."""
+    """An order whose create has an unknown outcome, and which is never repeated, ends as
+    expired.
+    """
     bridge.equalture.fault("create", status=500)
     assert (await bridge.acme.invite("engineer")).status == 504
     (reference,) = [record async for record in bridge.runtime.invitations.scan()]

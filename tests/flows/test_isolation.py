@@ -92,7 +92,9 @@ async def wrong_secret(bridge: Bridge) -> AsyncIterator[None]:
 
 @contextlib.asynccontextmanager
 async def flood(bridge: Bridge) -> AsyncIterator[None]:
-    """Three hundred of acme's candidates finish at once, and softgarden takes its time with each."""
+    """Three hundred of acme's candidates finish at once, and softgarden takes its time with
+    each.
+    """
     slow = bridge.softgarden.fault("notify", delay=0.2, when=lambda call: call.account == "acme")
     for _ in range(10):
         await asyncio.gather(*(bridge.acme.invite("engineer") for _ in range(30)))

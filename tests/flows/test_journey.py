@@ -138,7 +138,9 @@ async def test_share_link_outlives_equaltures(bridge: Bridge) -> None:
 
 
 async def test_looking_at_a_share_link_costs_nothing(bridge: Bridge) -> None:
-    """Who asks for the head of a share link, or fetches it in advance, causes no call to Equalture."""
+    """Who asks for the head of a share link, or fetches it in advance, causes no call to
+    Equalture.
+    """
     invited = await bridge.acme.invite("engineer")
     await bridge.equalture.complete(bridge.created())
     share = (await bridge.result(bridge.acme, invited.json["invitationId"], "COMPLETED"))["result"][
@@ -157,7 +159,9 @@ async def test_looking_at_a_share_link_costs_nothing(bridge: Bridge) -> None:
 
 
 async def test_share_link_while_equalture_is_down(bridge: Bridge) -> None:
-    """A colleague whose link cannot be fetched right now is asked, on a page, to come back later."""
+    """A colleague whose link cannot be fetched right now is asked, on a page, to come back
+    later.
+    """
     invited = await bridge.acme.invite("engineer")
     await bridge.equalture.complete(bridge.created())
     share = (await bridge.result(bridge.acme, invited.json["invitationId"], "COMPLETED"))["result"][
@@ -249,7 +253,9 @@ async def test_softgarden_knows_every_notified_invitation(
 async def test_list_of_tests_survives_an_outage(
     bridge: Bridge, equalture: EqualtureSandbox
 ) -> None:
-    """While Equalture is down softgarden gets the last list; without one it is told to come back."""
+    """While Equalture is down softgarden gets the last list; without one it is told to come
+    back.
+    """
     assert (await bridge.acme.list_tests()).status == 200
     equalture.fault("jobs", status=500)
     known = await bridge.acme.list_tests()

@@ -40,7 +40,9 @@ async def wait_is(bridge: Bridge, expected: timedelta) -> None:
 
 
 async def test_retry_plan(bridge: Bridge) -> None:
-    """A softgarden that answers 500 is notified again on the plan, until it takes the notification."""
+    """A softgarden that answers 500 is notified again on the plan, until it takes the
+    notification.
+    """
     bridge.softgarden.fault("notify", status=500, times=4)
     an_id = await completed(bridge)
     plan = (
@@ -141,7 +143,9 @@ async def test_redirects_are_not_followed(bridge: Bridge, status: int) -> None:
 
 
 async def test_exhausted_plan_is_a_dead_letter(launch: Launch, config: Config) -> None:
-    """A plan of n entries makes n + 1 attempts and then a dead letter that tells every one of them."""
+    """A plan of n entries makes n + 1 attempts and then a dead letter that tells every one of
+    them.
+    """
     config.daemon["softgarden"]["retry"] = ["1s", "2s"]
     bridge = await launch()
     bridge.softgarden.fault("notify", status=500)
@@ -209,7 +213,9 @@ async def test_every_customer_has_its_own_client(bridge: Bridge) -> None:
 
 
 async def test_one_dead_endpoint_slows_nobody_else(bridge: Bridge) -> None:
-    """Twenty notifications that hang at one customer's endpoint do not hold up another customer's."""
+    """Twenty notifications that hang at one customer's endpoint do not hold up another
+    customer's.
+    """
     hung = bridge.softgarden.fault(
         "notify", hang="before", when=lambda call: call.account == "acme"
     )

@@ -89,7 +89,10 @@ async def whole_journey(bridge: Bridge) -> list[BridgeReply]:
 
 async def equalture_echoes(bridge: Bridge) -> list[BridgeReply]:
     """Equalture repeats everything that it was sent, in errors of every kind."""
-    echo = f'{{"errors": {{"detail": "{PERSON["first_name"]} {PERSON["last_name"]} <{PERSON["email"]}> {SECRET}"}}}}'
+    echo = (
+        f'{{"errors": {{"detail": "{PERSON["first_name"]} {PERSON["last_name"]}'
+        f' <{PERSON["email"]}> {SECRET}"}}}}'
+    )
     replies = []
     for status in (400, 409, 422, 500, 503):
         bridge.equalture.fault("create", status=status, text=echo, times=1)

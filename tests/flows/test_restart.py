@@ -26,7 +26,9 @@ def power_cut() -> None:
 
 
 async def test_notification_is_paid_by_the_next_process(launch: Launch) -> None:
-    """A notification that one process could not deliver is delivered by the next one, on the plan."""
+    """A notification that one process could not deliver is delivered by the next one, on the
+    plan.
+    """
     first = await launch()
     first.softgarden.fault("notify", status=500, times=2)
     invited = await first.acme.invite("engineer")

@@ -1,4 +1,6 @@
-"""Found by chaos, seed 3: a socket that is closed while redis-py connects made a 500 of an invite."""
+"""Found by chaos, seed 3: a socket that is closed while redis-py connects made a 500 of an
+invite.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,10 @@ from bridge.store.cluster_client import ClusterClient
 from bridge.store.redis_access import RedisAccess
 from bridge.store.redis_client import OneServer
 
-CLOSED = "unable to perform operation on <TCPTransport closed=True reading=False 0x7f>; the handler is closed"
+CLOSED = (
+    "unable to perform operation on <TCPTransport closed=True reading=False 0x7f>; the"
+    " handler is closed"
+)
 
 
 class Broken:

@@ -1,4 +1,6 @@
-"""A deletion left the application's id in other records of the same order (chaos, seeds 1 and 7)."""
+"""A deletion left the application's id in other records of the same order (chaos, seeds 1 and
+7).
+"""
 
 from __future__ import annotations
 

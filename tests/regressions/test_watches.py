@@ -33,7 +33,9 @@ class Absences:
 
 
 async def test_absences_are_looked_for_again() -> None:
-    """A customer who is back gets its turn although a look for it failed, and the failure is said."""
+    """A customer who is back gets its turn although a look for it failed, and the failure is
+    said.
+    """
     services = SimpleNamespace(
         tasks=SimpleNamespace(serves=lambda _: True), records=SimpleNamespace(clock=lambda: NOW)
     )

@@ -1,4 +1,6 @@
-"""Before the body, the right to send it: what is read, unpacked and kept of bodies, and for whom."""
+"""Before the body, the right to send it: what is read, unpacked and kept of bodies, and for
+whom.
+"""
 
 from __future__ import annotations
 
@@ -96,7 +98,10 @@ async def test_strangers_are_answered_before_their_body(hooked: Bridge, expect: 
 async def test_who_may_send_is_invited_to(hooked: Bridge) -> None:
     """Whoever has the right and asks whether to send is told to go on, and then answered."""
     path = await invited(hooked)
-    request = f"PUT {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(REPORT)}\r\nExpect: 100-continue\r\n\r\n"
+    request = (
+        f"PUT {path} HTTP/1.1\r\nHost: x\r\nContent-Length: {len(REPORT)}\r\nExpect:"
+        f" 100-continue\r\n\r\n"
+    )
     async with connection(hooked.url) as (reader, writer):
         writer.write(request.encode())
         assert status_of(await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)) == 100
@@ -181,7 +186,10 @@ async def test_cut_off_callback_is_a_hint(bridge: Bridge) -> None:
     await bridge.idle()
     before = len(bridge.equalture.calls("status"))
     async with connection(bridge.url) as (reader, writer):
-        head = f"PUT {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\nExpect: 100-continue\r\n\r\n"
+        head = (
+            f"PUT {path} HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\nExpect:"
+            f" 100-continue\r\n\r\n"
+        )
         writer.write(head.encode())
         assert status_of(await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)) == 100
         writer.write(b"{")
@@ -215,7 +223,8 @@ async def test_little_is_taken_in_unasked() -> None:
         for encoding in ("", "Content-Encoding: gzip\r\n"):
             judged.clear()
             async with connection(url) as (reader, writer):
-                head = f"PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: {len(BOMB) * 400}\r\n{encoding}\r\n"
+                length = f"Content-Length: {len(BOMB) * 400}"
+                head = f"PUT / HTTP/1.1\r\nHost: x\r\n{length}\r\n{encoding}\r\n"
                 writer.write(head.encode() + BOMB * 400)
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(writer.drain(), 0.5)

@@ -330,7 +330,10 @@ async def broken_http(bridge: Bridge) -> list[BridgeReply]:
         f"GET / HTTP/1.1\r\n{SECRET} {mail}\r\n\r\n",
         f"GET / HTTP/1.1\r\nAuthorization: Bearer {TOKEN}\x00\r\n\r\n",
         f"GET /{TOKEN * 1000} HTTP/1.1\r\nHost: x\r\n\r\n",
-        f"POST / HTTP/1.1\r\nHost: {mail}\r\nTransfer-Encoding: chunked\r\nConnection: close\r\n\r\nzz{TOKEN}\r\n",
+        (
+            f"POST / HTTP/1.1\r\nHost: {mail}\r\nTransfer-Encoding: chunked\r\nConnection:"
+            f" close\r\n\r\nzz{TOKEN}\r\n"
+        ),
     ):
         await spoken(bridge, raw.encode())
     return []
@@ -412,7 +415,8 @@ class Broken:
             raise KeyError(f"{draft.candidate.email} {draft.callback_url}")
         except KeyError as error:
             wrong = ValueError(
-                f"{draft.candidate!r} {draft.candidate.last_name} {customer.provider.client_secret.reveal()}"
+                f"{draft.candidate!r} {draft.candidate.last_name}"
+                f" {customer.provider.client_secret.reveal()}"
             )
             wrong.add_note(draft.candidate.email)
             raise ExceptionGroup(draft.candidate.first_name, [wrong]) from error

@@ -89,7 +89,9 @@ async def nothing_to_see(bridge: Bridge, traces: Traces) -> None:
 async def test_nothing_is_left(
     hooked: Bridge, config: Config, redis_server: RedisServer, state: str, by: str
 ) -> None:
-    """In every state nothing by which the candidate could be found stays in Redis, whoever deleted."""
+    """In every state nothing by which the candidate could be found stays in Redis, whoever
+    deleted.
+    """
     bridge = hooked
     traces = await invited(bridge)
     assert traces.left(redis_server) != []

@@ -1,4 +1,6 @@
-"""The served OpenAPI document against the running bridge: generated requests, generated journeys."""
+"""The served OpenAPI document against the running bridge: generated requests, generated
+journeys.
+"""
 
 from __future__ import annotations
 
@@ -83,7 +85,9 @@ async def test_every_operation_keeps_its_promise(fuzzed: Bridge, mode: Generatio
         judge(case, response)
 
     def check(case: Any) -> None:
-        """Send it as it is, and once more with what opens the door, so that the rest is looked at."""
+        """Send it as it is, and once more with what opens the door, so that the rest is looked
+        at.
+        """
         send(case)
         path = case.operation.path
         known = {"invitation_id": an_id, "secret": callback.rpartition("/")[2], "customer": "acme"}

@@ -212,7 +212,10 @@ async def test_size_limits(hooked: Bridge, announced: bool) -> None:
 
 async def test_unauthenticated_body_is_not_read(bridge: Bridge) -> None:
     """A body of a gigabyte without a token is 401 before it was sent, and with one 413."""
-    head = f"POST {INVITE} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 1073741824\r\n"
+    head = (
+        f"POST {INVITE} HTTP/1.1\r\nHost: x\r\nContent-Type:"
+        f" application/json\r\nContent-Length: 1073741824\r\n"
+    )
     token = f"Authorization: Bearer {bridge.acme.token}\r\n"
     for extra, status in (("", 401), (token, 413)):
         parts = urlsplit(bridge.url)
@@ -285,8 +288,13 @@ HEADERS = {
     "a long name": b"GET /livez HTTP/1.1\r\nHost: x\r\n" + b"x" * 9_000 + b": 1\r\n\r\n",
     "many headers": b"GET /livez HTTP/1.1\r\nHost: x\r\n" + b"X: 1\r\n" * 200 + b"\r\n",
     "a long line": b"GET /" + b"x" * 9_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
-    "two lengths": b"POST /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx",
-    "length and chunks": b"POST /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    "two lengths": (
+        b"POST /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nxx"
+    ),
+    "length and chunks": (
+        b"POST /livez HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding:"
+        b" chunked\r\n\r\n0\r\n\r\n"
+    ),
     "negative length": b"POST /livez HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
     "a fold": b"GET /livez HTTP/1.1\r\nHost: x\r\nX: 1\r\n 2\r\n\r\n",
     "a bare return": b"GET /livez HTTP/1.1\r\nHost: x\r\nX: a\rb\r\n\r\n",
@@ -361,7 +369,10 @@ async def test_headers_that_stand_twice(
 
 async def test_upgrades_are_not_taken(bridge: Bridge) -> None:
     """Whoever asks for another protocol is answered in this one, at any path."""
-    upgrade = b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAA\r\n"
+    upgrade = (
+        b"Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version:"
+        b" 13\r\nSec-WebSocket-Key: AAAA\r\n"
+    )
     for path, status in ((b"/livez", 200), (b"/nowhere", 404)):
         answer = await spoken(
             bridge, b"GET %s HTTP/1.1\r\nHost: x\r\n%s\r\nnoise\r\n\r\n" % (path, upgrade)
@@ -502,7 +513,9 @@ async def test_digest_is_no_token(bridge: Bridge, config: Config) -> None:
 
 
 async def test_stolen_token_reaches_one_customer_only(bridge: Bridge) -> None:
-    """With globex's token nobody reads, deletes or reports acme's invitations: they look like none."""
+    """With globex's token nobody reads, deletes or reports acme's invitations: they look like
+    none.
+    """
     invited = await bridge.acme.invite("engineer")
     an_id = invited.json["invitationId"]
     stolen = bridge.globex

@@ -157,7 +157,9 @@ async def test_share_outlives_equaltures_link(bridge: Bridge) -> None:
 
 
 async def test_keys_are_changed_without_breaking_links(config: Config, launch: Launch) -> None:
-    """Links of an older key work while it is listed behind the new one, and are 404 once it is not."""
+    """Links of an older key work while it is listed behind the new one, and are 404 once it is
+    not.
+    """
     bridge = await launch()
     _, old = await tokens(bridge)
     await bridge.close()

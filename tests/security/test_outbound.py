@@ -198,7 +198,9 @@ async def test_entry_allows_listed_hosts(strict: Config, launch: Launch, url: st
 
 @pytest.mark.parametrize("address", ADDRESSES)
 async def test_socket_refuses_addresses(address: str) -> None:
-    """Whatever slipped through the entry, no spelling of an address inside a network gets a socket."""
+    """Whatever slipped through the entry, no spelling of an address inside a network gets a
+    socket.
+    """
     async with egress.guarded_session(allow_private=False, connections=4) as session:
         answer = SoftgardenNotifier(session, timedelta(seconds=5)).notify(
             ACME, f"https://{address}:9/x", "iv_x"
@@ -367,7 +369,9 @@ async def test_endless_headers_are_cut() -> None:
 
 
 async def test_bomb_stays_packed() -> None:
-    """A compressed body that would unfold to hundreds of megabytes is read to the excerpt's length."""
+    """A compressed body that would unfold to hundreds of megabytes is read to the excerpt's
+    length.
+    """
     bomb = gzip.compress(b"word " * 20_000_000, 9)
 
     async def explode(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

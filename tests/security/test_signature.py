@@ -108,7 +108,9 @@ def test_wrong_header(name: str, value: str | None) -> None:
 
 
 def test_everything_is_signed() -> None:
-    """Another body, id or time under the same signature is a forgery, and so is any other secret."""
+    """Another body, id or time under the same signature is a forgery, and so is any other
+    secret.
+    """
     other = "whsec_" + base64.b64encode(b"x" * 32).decode()
     for raw, headers, secret in (
         (BODY + b" ", GOOD, SECRET),

@@ -1,4 +1,6 @@
-"""Equalture's webhooks at the public listener: signed ones are hints, everything else is refused."""
+"""Equalture's webhooks at the public listener: signed ones are hints, everything else is
+refused.
+"""
 
 from __future__ import annotations
 
@@ -274,7 +276,9 @@ async def test_junk_headers_are_401(hooked: Bridge, name: str, value: bytes) -> 
     headers = webhooks.headers(WEBHOOK_SECRET, "msg_1", int(hooked.clock().timestamp()), raw)
     lines = [f"{key}: {text}".encode() for key, text in headers.items() if key != name]
     lines.append(name.encode() + b": " + value)
-    head = f"POST {PATH} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len(raw)}\r\n".encode()
+    head = (
+        f"POST {PATH} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len(raw)}\r\n"
+    ).encode()
     answer = await spoken(hooked, head + b"\r\n".join(lines) + b"\r\n\r\n" + raw)
     assert status_of(answer) == 401
 

@@ -35,7 +35,9 @@ class GuardedScript(Script):
 
 @pytest.mark.parametrize("step", [-HOUR, HOUR], ids=["back", "forward"])
 async def test_new_work_is_not_delayed(world: World, step: timedelta) -> None:
-    """After the clock was set, new invitations and new results of old ones are worked on at once."""
+    """After the clock was set, new invitations and new results of old ones are worked on at
+    once.
+    """
     old = await world.invited("application-1")
     world.clock.set(step)
     new = await world.invited("application-2")

@@ -18,7 +18,9 @@ SECOND = timedelta(seconds=1)
 
 
 class Counting:
-    """Looks at what goes to the store; *before_commit* happens between the decision and the commit."""
+    """Looks at what goes to the store; *before_commit* happens between the decision and the
+    commit.
+    """
 
     def __init__(self, world: World) -> None:
         self.commits = self.loads = self.lost = 0

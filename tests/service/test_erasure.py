@@ -1,4 +1,6 @@
-"""Deletion: here at once, at the provider however long it takes, and 204 only when both are done."""
+"""Deletion: here at once, at the provider however long it takes, and 204 only when both are
+done.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ async def test_erased_and_anonymised(world: World) -> None:
 
 
 async def test_foreign_and_failed_ones(world: World) -> None:
-    """What was never issued to this customer is unknown, be it another's, a failed one or nonsense."""
+    """What was never issued to this customer is unknown, be it another's, a failed one or
+    nonsense.
+    """
     one = await world.invited()
     world.provider.script.on("create", Refused("equalture", "create", "no", status=422))
     with pytest.raises(Refused):
@@ -68,7 +72,9 @@ async def test_not_confirmed(world: World) -> None:
 
 
 async def test_waits_for_the_worker_that_is_at_it(world: World) -> None:
-    """A deletion that finds a worker anonymising waits for it instead of asking the provider twice."""
+    """A deletion that finds a worker anonymising waits for it instead of asking the provider
+    twice.
+    """
     one = await world.invited()
     world.provider.script.on("anonymise", DOWN)
     with pytest.raises(NotConfirmed):

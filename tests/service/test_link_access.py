@@ -161,7 +161,9 @@ async def test_memory_is_bounded(world: World) -> None:
 
 
 async def test_whoever_only_looks(clicks: Clicks) -> None:
-    """Looking whether there is something behind a link costs no call, and tells what a click would."""
+    """Looking whether there is something behind a link costs no call, and tells what a click
+    would.
+    """
     token = await clicks.token()
     await clicks.links.look(token)
     with pytest.raises(UnknownInvitation):

@@ -44,7 +44,9 @@ async def test_a_dead_letter_keeps_its_log(world: World) -> None:
 
 
 async def test_choices(world: World) -> None:
-    """Dead letters are chosen by task id, invitation id, customer and age, and listed oldest first."""
+    """Dead letters are chosen by task id, invitation id, customer and age, and listed oldest
+    first.
+    """
     first = await dead(world)
     world.clock.advance(HOUR)
     second = await dead(world, "application-2")

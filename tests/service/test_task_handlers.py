@@ -38,7 +38,9 @@ async def letters(world: World) -> list[DeadLetter]:
 
 
 async def until_quiet(world: World, rounds: int = 100) -> int:
-    """Let time pass and perform what becomes due, until nothing is queued; how many performances."""
+    """Let time pass and perform what becomes due, until nothing is queued; how many
+    performances.
+    """
     performed = 0
     for _ in range(rounds):
         left = await world.next_due()
@@ -291,7 +293,9 @@ async def test_poisoned_task(world: World, kind: TaskKind) -> None:
 
 
 async def test_damaged_record(world: World) -> None:
-    """A damaged record's tasks are put off, uncounted, and performed once somebody has repaired it."""
+    """A damaged record's tasks are put off, uncounted, and performed once somebody has repaired
+    it.
+    """
     one = await world.completed()
     kept = world.store.overwrite(one.id, b"this is no record")
     for _ in range(3 * POISONED_AFTER):

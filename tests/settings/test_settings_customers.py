@@ -30,7 +30,10 @@ from bridge.softgarden.settings import SoftgardenAccess
 if TYPE_CHECKING:
     from conftest import Folder
 
-BRIDGE = f"public_url: https://b.example\nsigning_keys: [{'A' * 43}]\nequalture: {{base_url: https://e.example}}\n"
+BRIDGE = (
+    f"public_url: https://b.example\nsigning_keys: [{'A' * 43}]\nequalture: {{base_url:"
+    f" https://e.example}}\n"
+)
 SHIPPED = Path(__file__).parents[2] / "config"
 DIGEST = hashlib.sha256(b"token").hexdigest()
 WEBHOOK = "whsec_" + base64.b64encode(bytes(32)).decode()
@@ -65,7 +68,9 @@ def test_defaults(folder: Folder) -> None:
 
 
 def test_everything(folder: Folder) -> None:
-    """Every key is read into its dataclass, and the customer's own lie over the daemon's defaults."""
+    """Every key is read into its dataclass, and the customer's own lie over the daemon's
+    defaults.
+    """
     folder.environ = {"TOKEN": "tok", "EMPTY": "", "MINUTES": "45"}
     folder.bridge("""\
         public_url: https://b.example
@@ -95,8 +100,10 @@ def test_everything(folder: Folder) -> None:
             - {{id: x, job_id: j3, name: null, duration: null}}
           hidden: [j4, j5]
         test_url: landing
-        results: {{score: "${{EMPTY}}", result_url: dashboard, share: false, report: false, after_completed: same}}
-        hire: {{enabled: true, tokens_sha256: [{"c" * 64}], id_field: candidate.id, add_to_team: false}}
+        results: {{score: "${{EMPTY}}", result_url: dashboard, share: false, report: false,
+                  after_completed: same}}
+        hire: {{enabled: true, tokens_sha256: [{"c" * 64}], id_field: candidate.id,
+               add_to_team: false}}
         """)
     customer = folder.load().customers.get("acme")
     assert customer == Customer(
@@ -141,7 +148,9 @@ def test_everything(folder: Folder) -> None:
 def test_score_is_one_pattern_or_several(
     folder: Folder, written: str, expected: tuple[str, ...]
 ) -> None:
-    """A score may be given as one pattern or as a list of them; null and an empty text mean none."""
+    """A score may be given as one pattern or as a list of them; null and an empty text mean
+    none.
+    """
     folder.customer(SHORT + f"\nresults: {{score: {written}}}\n")
     customer = folder.load().customers.get("acme")
     assert customer is not None
@@ -343,7 +352,9 @@ def test_a_pipe_is_set_aside(folder: Folder) -> None:
 
 
 def test_a_file_for_all_concerns_all(folder: Folder) -> None:
-    """A mistake in bridge.yaml, or a folder of customers that cannot be listed, is nobody's alone."""
+    """A mistake in bridge.yaml, or a folder of customers that cannot be listed, is nobody's
+    alone.
+    """
     folder.customer(SHORT)
     folder.bridge("retention: soon\n")
     with pytest.raises(ConfigError, match=r"bridge\.yaml"):

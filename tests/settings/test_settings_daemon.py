@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from conftest import Folder
 
 KEY = "A" * 43
-BASE = f"public_url: https://b.example\nsigning_keys: ['{KEY}']\nequalture: {{base_url: https://e.example}}\n"
+BASE = (
+    f"public_url: https://b.example\nsigning_keys: ['{KEY}']\nequalture: {{base_url:"
+    f" https://e.example}}\n"
+)
 ComplaintOf = Callable[..., tuple[int, int, str]]
 
 
@@ -54,7 +57,10 @@ def test_defaults(folder: Folder) -> None:
     assert settings.config_dir == folder.path
     assert len(settings.customers) == 0
     assert settings.warnings == (
-        "no customers configured; copy config/customers/example.yaml.sample to config/customers/<name>.yaml",
+        (
+            "no customers configured; copy config/customers/example.yaml.sample to"
+            " config/customers/<name>.yaml"
+        ),
     )
 
 
@@ -93,7 +99,8 @@ def test_everything(folder: Folder) -> None:
           allow_insecure: ${{SECURE}}
           timeout: 1s
           retry: []
-          tests_format: {{wrapper: tests, id_keys: [x], name_key: null, description_key: "${{EMPTY}}", duration_key: ~}}
+          tests_format: {{wrapper: tests, id_keys: [x], name_key: null,
+                         description_key: "${{EMPTY}}", duration_key: ~}}
         """)
     settings = folder.load()
     assert settings.public_url == "http://localhost:8080/prefix"
@@ -258,7 +265,8 @@ def test_complaints(
 def test_wrong_urls(folder: Folder, url: str) -> None:
     """A public URL is https (http on loopback only), without query, fragment and user."""
     folder.bridge(
-        f'public_url: "{url}"\nsigning_keys: ["{KEY}"]\nequalture: {{base_url: https://e.example}}\n'
+        f'public_url: "{url}"\nsigning_keys: ["{KEY}"]\nequalture: {{base_url:'
+        f" https://e.example}}\n"
     )
     [(line, column, message)] = folder.complaints()
     assert (line, column) == (1, 13)
@@ -271,7 +279,8 @@ def test_wrong_urls(folder: Folder, url: str) -> None:
 def test_right_urls(folder: Folder, url: str) -> None:
     """http is fine on loopback; ports and paths are kept, a final slash is not."""
     folder.bridge(
-        f'public_url: "{url}/"\nsigning_keys: ["{KEY}"]\nequalture: {{base_url: https://e.example}}\n'
+        f'public_url: "{url}/"\nsigning_keys: ["{KEY}"]\nequalture: {{base_url:'
+        f" https://e.example}}\n"
     )
     assert folder.load().public_url == url
 
@@ -287,7 +296,9 @@ def test_missing_keys(folder: Folder) -> None:
 
 
 def test_unset_signing_key(folder: Folder) -> None:
-    """An unset signing key is named, with the way to make one, and nothing else is said about it."""
+    """An unset signing key is named, with the way to make one, and nothing else is said about
+    it.
+    """
     folder.bridge(BASE.replace(f"'{KEY}'", '"${BRIDGE_SIGNING_KEY}"'))
     [(line, column, message)] = folder.complaints()
     assert (line, column) == (2, 16)

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
         ("x: {listen: a:2}\ny: [listen, b:3]\n'listen': '[::1]:4'\n", Address("::1", 4)),
         ("a: {b: {c: [1, {d: e}]}}\nlisten: h:5", Address("h", 5)),
         (
-            "signing_keys: ['${UNSET}']\nnonsense: 1\nlisten: ${HOST}:${PORT:-6}\nredis: {url: '${UNSET}'}",
+            (
+                "signing_keys: ['${UNSET}']\nnonsense: 1\nlisten:"
+                " ${HOST}:${PORT:-6}\nredis: {url: '${UNSET}'}"
+            ),
             Address("x", 6),
         ),
         ("listen: h:7\nredis: [}", Address("h", 7)),
@@ -33,7 +36,9 @@ if TYPE_CHECKING:
     ],
 )
 def test_found(folder: Folder, text: str, found: Address) -> None:
-    """The address is found whatever is wrong with everything else, and whatever stands behind it."""
+    """The address is found whatever is wrong with everything else, and whatever stands behind
+    it.
+    """
     folder.bridge(text)
     assert listen_address(folder.path, {"HOST": "x"}) == found
 
@@ -64,7 +69,10 @@ def test_no_file(folder: Folder) -> None:
 
 def test_costs_little() -> None:
     """``healthcheck`` imports nothing of what makes the other commands slow to start."""
-    code = "import sys, bridge.cli, bridge.cli.healthcheck; print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    code = (
+        "import sys, bridge.cli, bridge.cli.healthcheck;"
+        " print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+    )
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30
     )

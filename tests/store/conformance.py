@@ -192,7 +192,9 @@ class InvitationPromises:
         )
 
     async def test_parallel_claims(self, backend: Backend) -> None:
-        """Of 20 parallel claims of one order exactly one wins, and the others leave nothing behind."""
+        """Of 20 parallel claims of one order exactly one wins, and the others leave nothing
+        behind.
+        """
         key = ids.order_key("acme", "a", "t")
         rivals = [invitation(order_key=key) for _ in range(20)]
         steps = [Transition(one, (due(),), OrderChange.CLAIM) for one in rivals]
@@ -433,7 +435,9 @@ class QueuePromises:
         assert await lease(backend, urgent_only=True) == ()
 
     async def test_urgent_lanes_have_places_of_their_own(self, backend: Backend) -> None:
-        """Avoiding a customer's backlog does not avoid its urgent tasks, and the other way round."""
+        """Avoiding a customer's backlog does not avoid its urgent tasks, and the other way
+        round.
+        """
         one = await put(backend, due())
         other = await put(backend, due(urgent=True))
         assert [got.invitation_id for got in await lease(backend, avoid=[Lane("acme", CHECK)])] == [
@@ -471,7 +475,9 @@ class QueuePromises:
         assert await backend.tasks.next_due() is None
 
     async def test_an_urgent_renewal_outlives_its_owner(self, backend: Backend) -> None:
-        """If the owner of a task dies that was renewed for later and as urgent, it is urgent then."""
+        """If the owner of a task dies that was renewed for later and as urgent, it is urgent
+        then.
+        """
         one = await put(backend, due())
         await lease(backend)
         assert await backend.invitations.commit(
@@ -641,7 +647,9 @@ class QueuePromises:
         assert (again.attempt, again.history) == (2, (note(),))
 
     async def test_bring_forward(self, backend: Backend) -> None:
-        """A queued task is due now once it is brought forward, once in a while; its attempts stay."""
+        """A queued task is due now once it is brought forward, once in a while; its attempts
+        stay.
+        """
 
         async def forward(invitation_id: str, at: datetime = NOW, customer: str = "acme") -> bool:
             return await backend.tasks.bring_forward(
@@ -817,7 +825,9 @@ class QueuePromises:
         assert {one.customer for one in got} >= {f"quiet{number}" for number in range(5)}
 
     async def test_whom_nobody_serves(self, backend: Backend) -> None:
-        """Tasks of a customer that is not served stay due, untouched, and go to whoever serves it."""
+        """Tasks of a customer that is not served stay due, untouched, and go to whoever serves
+        it.
+        """
         theirs = await put(backend, ScheduleTask(CHECK, NOW), customer="beta")
         mine = await put(backend, ScheduleTask(CHECK, NOW))
         assert [one.invitation_id for one in await lease(backend, serves="acme".__eq__)] == [

@@ -26,7 +26,9 @@ from tests.store.conformance import RETENTION, Backend, Clock
 def redis_backend(
     commands: RedisAccess, prefix: str | None = None, *, nonce: str | None = None
 ) -> Backend:
-    """Store and queue over these commands, by default under a prefix of their own; *nonce*: that of every commit."""
+    """Store and queue over these commands, by default under a prefix of their own; *nonce*: that of
+    every commit.
+    """
     prefix = prefix or f"test-{secrets.token_hex(4)}"
     clock = Clock()
 

@@ -101,7 +101,9 @@ async def test_resent_lease(backend: Backend) -> None:
 async def test_nothing_left_behind(
     store: RedisInvitations, backend: Backend, commands: RedisAccess
 ) -> None:
-    """When everything is done, only the record and its order are left; when it is cancelled, too."""
+    """When everything is done, only the record and its order are left; when it is cancelled,
+    too.
+    """
     one = await put(backend, due(), due(NOTIFY))
     left = [f"b:{{p7}}:iv:{one.id}", f"b:{{p7}}:order:{one.order_key}"]
     for mine in await lease(backend):

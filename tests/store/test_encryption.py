@@ -124,7 +124,9 @@ def test_missing_key_of_a_record(ring: KeyRing | None, words: str) -> None:
 
 @pytest.mark.parametrize("ring", [None, KeyRing([OTHER])])
 def test_missing_key_of_an_attempt_log(ring: KeyRing | None) -> None:
-    """Without the key an attempt log shows why it cannot be shown, and is written back as it was."""
+    """Without the key an attempt log shows why it cannot be shown, and is written back as it
+    was.
+    """
     stored = record_codec.dump_notes((NOTE,), KeyRing([OLD]), "iv_7x")
     (shown,) = record_codec.load_notes(stored, ring, "iv_7x")
     assert shown.excerpt == NO_KEY
@@ -202,7 +204,7 @@ def test_tombstone_has_nothing_to_seal() -> None:
     assert reseal(orjson.loads(data), KeyRing([NEW]), one.id) is None
 
 
-# ------------------------------------------------------------------------------------------------- in the store
+# ------------------------------------------------------------ in the store
 
 
 @pytest.fixture
@@ -308,7 +310,9 @@ async def test_reencrypt(commands: RedisAccess, before: tuple[bytes, ...]) -> No
 
 
 async def test_reencrypt_changes_nothing_else(commands: RedisAccess) -> None:
-    """Apart from the sealed parts every key, version, time, task and remaining life is as before."""
+    """Apart from the sealed parts every key, version, time, task and remaining life is as
+    before.
+    """
     one = await Room(commands, OLD).fill()
     record, letter = f"b:{{p7}}:iv:{one.id}", f"b:{{p7}}:dead:{one.id}:notify"
     await commands.run(("PEXPIRE", record, 100_000))
@@ -397,7 +401,9 @@ async def test_reencrypt_beside_a_writer(
 
 
 async def test_resent_reseal(commands: RedisAccess) -> None:
-    """The script says "done" also when it is sent twice, and "no" where the value is another one."""
+    """The script says "done" also when it is sent twice, and "no" where the value is another
+    one.
+    """
     await commands.run(("SET", "k", "old"))
     call = RESEAL.call(["k"], ["old", "new", ""])
     assert [await commands.run(call) for _ in range(2)] == [1, 1]
@@ -424,7 +430,9 @@ async def test_reencrypt_on_real_redis(real_commands: RedisAccess) -> None:
 async def test_reencrypt_gives_up_on_what_never_rests(
     commands: RedisAccess, fake_client: FakeAsyncRedis
 ) -> None:
-    """A value that changes at every attempt is left as it is, and told, instead of trying for ever."""
+    """A value that changes at every attempt is left as it is, and told, instead of trying for
+    ever.
+    """
     one = await Room(commands, OLD).fill()
 
     class Restless(RedisAccess):

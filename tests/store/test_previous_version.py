@@ -228,7 +228,9 @@ async def test_nothing_to_mend(store: Store) -> None:
 
 
 async def test_encryption_keys_are_changed(store: Store) -> None:
-    """What was encrypted with the older version's key is encrypted with a newer one and read again."""
+    """What was encrypted with the older version's key is encrypted with a newer one and read
+    again.
+    """
     store.cipher = KeyRing([bytes(32), KEY])
     await Reencryption(store.commands, prefix=store.prefix, cipher=store.cipher).run()
     store.cipher = KeyRing([bytes(32)])

@@ -322,7 +322,9 @@ async def test_garbage_dead_letters(
 
 
 async def test_garbage_outside_of_the_partitions(real_commands: RedisAccess, prefix: str) -> None:
-    """A short cut or a word that is no text leads nowhere, and stops no webhook, deletion or check."""
+    """A short cut or a word that is no text leads nowhere, and stops no webhook, deletion or
+    check.
+    """
     references = RedisReferenceIndex(real_commands, prefix=prefix, retention=MINUTE)
     assert await references.remember("acme", "r", "iv_1") is None
     for value in (b"\xff", b"?\xff"):

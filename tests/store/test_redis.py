@@ -1,4 +1,6 @@
-"""The Redis store over real servers: each version at hand, and one that hangs, dies and comes back."""
+"""The Redis store over real servers: each version at hand, and one that hangs, dies and comes
+back.
+"""
 
 from __future__ import annotations
 

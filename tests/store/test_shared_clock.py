@@ -24,7 +24,9 @@ NOON = datetime(2025, 6, 2, 12, 0, tzinfo=UTC)
 
 
 class Host:
-    """A host with a clock of its own, and servers with theirs; nothing moves unless it is told to."""
+    """A host with a clock of its own, and servers with theirs; nothing moves unless it is told
+    to.
+    """
 
     def __init__(self, *servers_s: float, ahead_s: float = 0.0, journey_s: float = 0.0) -> None:
         self.passed = 100.0

@@ -72,7 +72,9 @@ async def test_more_than_fits_into_one_call(real_commands: RedisAccess) -> None:
 
 
 async def test_one_damaged_partition(real_commands: RedisAccess) -> None:
-    """A key that somebody spoilt in one partition is put aside; names that are no lanes do no harm."""
+    """A key that somebody spoilt in one partition is put aside; names that are no lanes do no
+    harm.
+    """
     backend = redis_backend(real_commands, f"{PREFIX}-4")
     absences = RedisUnservedCustomers(real_commands, prefix=f"{PREFIX}-4")
     names = key_names.Partitions(f"{PREFIX}-4")

@@ -188,7 +188,9 @@ async def test_journey_across(own: Guarded | Cluster, config: Config, launch: La
 
 
 async def test_hanging_sentinel(guarded: Guarded) -> None:
-    """While the Sentinel that is named first hangs, a bridge that starts finds the primary in time."""
+    """While the Sentinel that is named first hangs, a bridge that starts finds the primary in
+    time.
+    """
     guarded.sentinels[0].freeze()
     try:
         async with open_client(guarded.url) as commands:

@@ -1,4 +1,6 @@
-"""The store's promises, and a candidate's whole journey, in every way in which Redis may be set up."""
+"""The store's promises, and a candidate's whole journey, in every way in which Redis may be set
+up.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""A second provider and a second ATS take one package each and one more entry in ``app.VENDORS``."""
+"""A second provider and a second ATS take one package each and one more entry in
+``app.VENDORS``.
+"""
 
 from __future__ import annotations
 

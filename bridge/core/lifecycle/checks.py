@@ -73,7 +73,9 @@ def needs_notification(invitation: Invitation) -> bool:
 
 
 def can_be_started(invitation: Invitation, policy: Policy, now: datetime) -> bool:
-    """Whether the candidate may still be sent to the test: open, with a link, and not past its end."""
+    """Whether the candidate may still be sent to the test: open, with a link, and not past its
+    end.
+    """
     return (
         invitation.state in OPEN
         and invitation.assessment_url is not None

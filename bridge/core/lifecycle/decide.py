@@ -62,7 +62,9 @@ def decide(invitation: Invitation, event: Event, policy: Policy, now: datetime) 
 
 
 def _prioritised(transition: Transition) -> Transition:
-    """The check of a report, and the notification of a result, go ahead of the customer's backlog."""
+    """The check of a report, and the notification of a result, go ahead of the customer's
+    backlog.
+    """
     urgent = {
         TaskKind.CHECK: transition.invitation.unverified_report is not None,
         TaskKind.NOTIFY: transition.invitation.state is State.COMPLETED,

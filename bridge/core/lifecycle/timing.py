@@ -30,7 +30,9 @@ def deadline(invitation: Invitation, policy: Policy) -> datetime:
 
 
 def end(invitation: Invitation, policy: Policy) -> datetime:
-    """When an open invitation expires: at its deadline, or some time later if the test was begun."""
+    """When an open invitation expires: at its deadline, or some time later if the test was
+    begun.
+    """
     dies_at = deadline(invitation, policy)
     return dies_at + STARTED_GRACE if invitation.started_at is not None else dies_at
 

@@ -43,7 +43,9 @@ def erasure_requested(
 def application_anonymised(
     invitation: Invitation, event: ApplicationAnonymised, policy: Policy, now: datetime
 ) -> Transition:
-    """The application is gone; while the record lives its id stays, so that it is not asked about."""
+    """The application is gone; while the record lives its id stays, so that it is not asked
+    about.
+    """
 
     def noted(attempt: Attempt) -> Attempt:
         if attempt.reference_id != event.reference_id:
@@ -59,7 +61,9 @@ def application_anonymised(
 def application_shared(
     invitation: Invitation, event: ApplicationShared, policy: Policy, now: datetime
 ) -> Transition:
-    """Another invitation will have it anonymised: this one forgets an application that it had to."""
+    """Another invitation will have it anonymised: this one forgets an application that it had
+    to.
+    """
 
     def handed_over(attempt: Attempt) -> Attempt:
         mine = attempt.reference_id == event.reference_id

@@ -111,7 +111,9 @@ def test_who_may_still_be_led_to_the_test(record: Invitation, at: datetime, expe
 
 
 def test_report_on_an_anonymised_orphan_counts_as_it_is() -> None:
-    """Once an orphan is anonymised the provider knows nothing of it, so a report on it is accepted."""
+    """Once an orphan is anonymised the provider knows nothing of it, so a report on it is
+    accepted.
+    """
     record = after(
         CreateOutcomeUnknown(1),
         SECOND_ATTEMPT,

@@ -287,7 +287,9 @@ def test_refresh_of_a_confirmed_result(shown: bool) -> None:
 
 
 def test_invited_expires_at_its_deadline() -> None:
-    """Not done at the deadline is EXPIRED as of the deadline, and a late completion is looked for."""
+    """Not done at the deadline is EXPIRED as of the deadline, and a late completion is looked
+    for.
+    """
     before = DEADLINE - SECOND
     assert Transition(INVITED, (check(DEADLINE),)) == decide(INVITED, NoResultYet(), before)
     late = DEADLINE + MINUTE

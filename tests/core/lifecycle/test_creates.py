@@ -184,7 +184,9 @@ def test_late_first_answer_wins_over_a_second_attempt_under_way() -> None:
 
 
 def test_attempt_that_died_beside_a_live_one_does_not_stop_the_checks() -> None:
-    """A second attempt of which nobody reports is given up, and the polls for the first one go on."""
+    """A second attempt of which nobody reports is given up, and the polls for the first one go
+    on.
+    """
     step = decide(TWICE, CREATED)
     assert (check(GIVEN_UP),) == step.tasks
     assert ApplyEvent(CreateOutcomeUnknown(2)) == checks.next_check(
@@ -196,7 +198,9 @@ def test_attempt_that_died_beside_a_live_one_does_not_stop_the_checks() -> None:
 
 
 def test_sure_failure_frees_the_order() -> None:
-    """A create that surely was not done fails the invitation, keeps the code and stops the rescue."""
+    """A create that surely was not done fails the invitation, keeps the code and stops the
+    rescue.
+    """
     step = decide(CREATING, CreateFailed(1, "upstream_unavailable"))
     assert (State.FAILED, "upstream_unavailable") == (
         step.invitation.state,
@@ -206,13 +210,17 @@ def test_sure_failure_frees_the_order() -> None:
 
 
 def test_failed_second_attempt_leaves_the_first_uncertain() -> None:
-    """While one attempt may exist the invitation stays UNCERTAIN, though another one surely failed."""
+    """While one attempt may exist the invitation stays UNCERTAIN, though another one surely
+    failed.
+    """
     step = decide(TWICE, CreateFailed(2, "upstream_refused"))
     assert (State.UNCERTAIN, (check(DEADLINE),)) == (step.invitation.state, step.tasks)
 
 
 def test_report_waiting_for_a_second_attempt_is_looked_into_when_that_fails() -> None:
-    """A report on a lost attempt does not wait until the deadline when the attempt after it fails."""
+    """A report on a lost attempt does not wait until the deadline when the attempt after it
+    fails.
+    """
     record = decide(TWICE, ReportReceived(1, REPORT)).invitation
     step = decide(record, CreateFailed(2, "upstream_refused"))
     assert (check(NOW),) == step.tasks
@@ -252,7 +260,9 @@ def test_unknown_outcome_waits_for_the_deadline() -> None:
 
 
 def test_unknown_outcome_after_a_report_is_checked_at_once() -> None:
-    """A report that came while the create was under way is looked into as soon as that is given up."""
+    """A report that came while the create was under way is looked into as soon as that is given
+    up.
+    """
     record = decide(CREATING, ReportReceived(1, REPORT)).invitation
     assert (check(NOW + SECOND),) == decide(record, CreateOutcomeUnknown(1), NOW + SECOND).tasks
 
@@ -329,7 +339,9 @@ def test_what_came_before_the_id_is_notified_with_it(record: Invitation) -> None
 
 
 def test_refused_order_leaves_nothing_of_the_candidate() -> None:
-    """A create that was surely not done keeps neither callback nor application nor the order's key."""
+    """A create that was surely not done keeps neither callback nor application nor the order's
+    key.
+    """
     one = decide(CREATING, CreateFailed(1, "upstream_refused")).invitation
     assert {"id", "customer", "state", "created_at", "updated_at", "attempts", "failure"} | {
         "test_id",

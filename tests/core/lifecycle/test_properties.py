@@ -81,7 +81,9 @@ class World:
         return self.seen[-1]
 
     def happen(self, event: Event) -> None:
-        """An event that is not an answer to a CHECK; it is left out where nobody could tell of it."""
+        """An event that is not an answer to a CHECK; it is left out where nobody could tell of
+        it.
+        """
         self.refreshed += isinstance(event, ResultRefreshed)
         number = getattr(event, "attempt", 1)
         if number <= len(self.record.attempts):

@@ -60,7 +60,9 @@ def test_report_during_a_create_waits_for_its_outcome(record: Invitation) -> Non
 
 
 def test_report_with_a_result_fills_an_empty_one_of_the_same_attempt() -> None:
-    """A report with a result, after a webhook's without one, is kept with the time of the first of them."""
+    """A report with a result, after a webhook's without one, is kept with the time of the first of
+    them.
+    """
     record = decide(INVITED, ReportReceived(1, None)).invitation
     assert (
         UnverifiedReport(1, NOW, REPORT)
@@ -78,8 +80,8 @@ def test_empty_report_does_not_drop_a_result() -> None:
 
 @pytest.mark.parametrize("report", [REPORT, None], ids=["report", "no report"])
 def test_a_report_repeated_word_for_word(report: Result | None) -> None:
-    """The same report again at once changes nothing, so that a storm of them writes nothing; later it
-    makes a check due.
+    """The same report again at once changes nothing, so that a storm of them writes nothing; later
+    it makes a check due.
     """
     record = decide(INVITED, ReportReceived(1, report)).invitation
     assert Transition(record) == decide(
@@ -91,7 +93,9 @@ def test_a_report_repeated_word_for_word(report: Result | None) -> None:
 
 
 def test_latest_report_of_an_attempt_counts_while_nothing_is_decided() -> None:
-    """The provider PUTs its report, so a newer one of the same attempt takes the older one's place."""
+    """The provider PUTs its report, so a newer one of the same attempt takes the older one's
+    place.
+    """
     record = decide(INVITED, ReportReceived(1, OTHER_REPORT)).invitation
     assert (
         UnverifiedReport(1, NOW, REPORT)

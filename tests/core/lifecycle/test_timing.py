@@ -108,7 +108,9 @@ def test_expiry_keeps_a_denied_report_in_sight() -> None:
 
 
 def test_expiry_with_a_create_under_way_leaves_its_rescue() -> None:
-    """An expiry never takes away the check that a create under way, and a report about it, wait for."""
+    """An expiry never takes away the check that a create under way, and a report about it, wait
+    for.
+    """
     record = decide(TWICE, ReportReceived(2, None)).invitation
     short = replace(POLICY, link_life=SECOND)
     step = decide(record, NoResultYet(), NOW + SECOND, short)
@@ -136,7 +138,9 @@ def test_late_completion_is_looked_for_during_a_day(record: Invitation, end: dat
 
 
 def test_slow_poll_still_looks_for_a_late_completion_in_time() -> None:
-    """With polls further apart than a day, the look after an expiry comes after a day all the same."""
+    """With polls further apart than a day, the look after an expiry comes after a day all the
+    same.
+    """
     policy = replace(POLICY, poll_every=timedelta(days=3))
     step = decide(INVITED, NoResultYet(), DEADLINE, policy)
     assert check(DEADLINE + LATE_WINDOW) in step.tasks
@@ -166,7 +170,9 @@ def test_silence_about_a_closed_invitation_has_an_end(record: Invitation) -> Non
 
 
 def test_every_reason_for_a_check_counts_for_somebody() -> None:
-    """There is no row in the table of reasons that never decides when an invitation is looked at."""
+    """There is no row in the table of reasons that never decides when an invitation is looked
+    at.
+    """
     rows = [
         timing.check_reasons(record, replace(POLICY, poll_every=poll_every), at, trigger)
         for record in MORE_RECORDS.values()

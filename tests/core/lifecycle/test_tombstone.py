@@ -102,7 +102,9 @@ def test_own_application_is_not_given_away() -> None:
 
 @every_record
 def test_erasure_leaves_a_tombstone(record: Invitation) -> None:
-    """Nothing is left but id, customer, times, secrets' digests and the reference ids to anonymise."""
+    """Nothing is left but id, customer, times, secrets' digests and the reference ids to
+    anonymise.
+    """
     one = decide(record, ErasureRequested(), NOW + HOUR).invitation
     alltask = {
         "id",
