@@ -55,9 +55,7 @@ class BridgeError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Complaint:
-    """One thing wrong in a configuration file; *line* and *column* count from 1, 0 means
-    unknown.
-    """
+    """One thing wrong in a file; *line* and *column* count from 1, 0 means unknown."""
 
     file: str
     line: int
@@ -109,9 +107,7 @@ class RedisSetupError(BridgeError):
 
 
 class NoData(BridgeError):
-    """A command looks for data where there are none: probably it was started in the wrong
-    folder.
-    """
+    """A command found no data: probably it was started in the wrong folder."""
 
 
 class RequestError(BridgeError):
@@ -346,8 +342,6 @@ class RecordTooNew(RecordUnreadable):
 
 
 class RecordSealed(RecordUnreadable):
-    """A record is encrypted with a key that is not among ``encryption_keys``; it is left
-    untouched.
-    """
+    """A record is encrypted with a key that is not listed; it is left untouched."""
 
     code = "record_sealed"
