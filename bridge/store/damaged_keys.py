@@ -14,6 +14,7 @@ from redis.exceptions import ResponseError
 
 from bridge.store import key_names, lua_scripts
 from bridge.store.lua_scripts import Command, Part
+from bridge.store.record_codec import MILLISECOND
 
 LIFE: Final = timedelta(days=30)
 """For so long a damaged key is kept in the quarantine."""
@@ -59,6 +60,6 @@ def put_aside(key: str, kind: str, at: datetime) -> Command:
             kind,
             f"key:{name}",
             note(at, "key", f"must hold a {kind}"),
-            LIFE // timedelta(milliseconds=1),
+            LIFE // MILLISECOND,
         ],
     )

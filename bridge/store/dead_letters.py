@@ -13,7 +13,7 @@ from bridge.errors import RecordDamaged, RecordUnreadable, StoreUnavailable
 from bridge.ports import Clock
 from bridge.store import key_names, lua_scripts
 from bridge.store.encryption import Cipher
-from bridge.store.key_names import KeyNames, Partitions
+from bridge.store.key_names import KeyNames, Partitions, text_of
 from bridge.store.quarantine import RedisQuarantine
 from bridge.store.record_codec import load_dead_letter, to_ms
 from bridge.store.redis_access import RedisAccess, batches
@@ -44,7 +44,7 @@ class RedisDeadLetters:
             if isinstance(listed, Exception):
                 log.warning("dead_letters.incomplete", partition=names.partition, error=str(listed))
                 continue
-            for batch in batches([task.decode("utf-8", "backslashreplace") for task in listed]):
+            for batch in batches([text_of(task) for task in listed]):
                 calls = [("GET", names.dead_letter(task)) for task in batch]
                 for task, value in zip(batch, await self._commands.run_each(calls), strict=True):
                     letter = await self._read(names, task, value)

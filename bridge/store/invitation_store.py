@@ -19,7 +19,7 @@ from bridge.store.encryption import Cipher
 from bridge.store.key_names import KeyNames, Partitions
 from bridge.store.lua_scripts import Command, Part
 from bridge.store.quarantine import RedisQuarantine
-from bridge.store.record_codec import dump_invitation, load_record, to_ms
+from bridge.store.record_codec import MILLISECOND, dump_invitation, load_record, to_ms
 from bridge.store.redis_access import RedisAccess, Unconfirmed
 
 log = structlog.get_logger()
@@ -50,7 +50,7 @@ class RedisInvitations:
         self._commands = commands
         self._partitions = Partitions(prefix)
         self._pattern = key_names.pattern(prefix)
-        self._retention_ms = retention // timedelta(milliseconds=1)
+        self._retention_ms = retention // MILLISECOND
         self._clock = clock
         self._cipher = cipher
         self._nonce = nonce

@@ -154,3 +154,8 @@ def pattern(prefix: str, rest: str = "iv:*") -> str:
 def invitation_in(key: str) -> str:
     """The invitation id in the key of a record."""
     return key.rpartition(":")[2]
+
+
+def text_of(raw: bytes) -> str:
+    """A name as it stands in Redis; bytes that are no text are shown as escapes."""
+    return raw.decode("utf-8", "backslashreplace")

@@ -18,7 +18,7 @@ from bridge.errors import RecordUnreadable, StoreUnavailable
 from bridge.store import key_names, lua_scripts
 from bridge.store.encryption import Cipher
 from bridge.store.fair_shares import FairShares
-from bridge.store.key_names import Partitions
+from bridge.store.key_names import Partitions, text_of
 from bridge.store.partition_health import PartitionHealth
 from bridge.store.quarantine import RedisQuarantine
 from bridge.store.record_codec import from_ms, load_notes, to_ms
@@ -173,7 +173,7 @@ class Leasing:
     ) -> Lease | None:
         """The lease; None where the task's entry makes no sense: that is put aside first."""
         names, lane = self._partitions[partition], found.lane
-        invitation_id = found.member.decode("utf-8", "backslashreplace")
+        invitation_id = text_of(found.member)
         of_ours = ids.partition_in(invitation_id) == partition
         if of_ours:
             with contextlib.suppress(ValueError, RecordUnreadable):

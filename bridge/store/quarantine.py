@@ -22,7 +22,7 @@ from bridge.errors import StoreUnavailable
 from bridge.ports import Clock
 from bridge.store import key_names, lua_scripts
 from bridge.store.damaged_keys import note
-from bridge.store.key_names import KeyNames, Partitions
+from bridge.store.key_names import KeyNames, Partitions, text_of
 from bridge.store.record_codec import to_ms
 from bridge.store.redis_access import RedisAccess
 
@@ -70,7 +70,7 @@ class RedisQuarantine:
 
         Where Redis refuses that, it stays and is passed over until Redis does not.
         """
-        shown = lane[:_SHOWN].decode("utf-8", "backslashreplace")
+        shown = text_of(lane[:_SHOWN])
         with contextlib.suppress(StoreUnavailable):
             await self.add(names, f"lane:{shown}", "lane", "it is no lane")
             await self._commands.run(("ZREM", names.lanes, lane))
@@ -84,7 +84,7 @@ class RedisQuarantine:
         Where Redis refuses that, its lease runs out, and the next one tries again: no other task
         waits for it.
         """
-        shown = f"{member[:_SHOWN].decode('utf-8', 'backslashreplace')}:{lane.kind}"
+        shown = f"{text_of(member[:_SHOWN])}:{lane.kind}"
         reason = "its entry cannot be read" if due else "it belongs to no invitation"
         text = note(self._clock(), "task", reason, customer=lane.customer)
         name = key_names.lane_name(lane)
@@ -130,7 +130,7 @@ class RedisQuarantine:
 
 
 def _read(names: KeyNames, name: bytes, value: bytes) -> QuarantineNote:
-    shown = name.decode("utf-8", "backslashreplace")
+    shown = text_of(name)
     try:
         document = orjson.loads(value)
         what, reason = str(document["what"]), str(document["reason"])

@@ -24,7 +24,7 @@ from bridge.errors import RecordDamaged, RecordUnreadable, StoreUnavailable
 from bridge.ports import Clock
 from bridge.store import key_names, lua_scripts
 from bridge.store.encryption import Cipher
-from bridge.store.key_names import KeyNames, Partitions, is_lane
+from bridge.store.key_names import KeyNames, Partitions, is_lane, text_of
 from bridge.store.quarantine import RedisQuarantine
 from bridge.store.record_codec import customer_of, load_record, read_head, to_ms
 from bridge.store.redis_access import RedisAccess, batches
@@ -133,7 +133,7 @@ class _Walk:
     async def letters(self, names: KeyNames, tasks: list[bytes]) -> None:
         """The list of dead letters of a partition."""
         for batch in batches(tasks):
-            keys = [names.dead_letter(task.decode("utf-8", "backslashreplace")) for task in batch]
+            keys = [names.dead_letter(text_of(task)) for task in batch]
             there = await self.commands.run_each([("EXISTS", key) for key in keys])
             gone = [task for task, exists in zip(batch, there, strict=True) if exists == 0]
             self.report.forgotten += len(gone)

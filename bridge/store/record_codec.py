@@ -53,12 +53,12 @@ _TOMBSTONE: Final = (
 The digests in its attempts stay, so that a late callback is known as one.
 """
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-_MILLISECOND: Final = timedelta(milliseconds=1)
+MILLISECOND: Final = timedelta(milliseconds=1)
 
 
 def to_ms(moment: datetime) -> int:
     """Whole milliseconds since 1970 UTC, cut, not rounded."""
-    return (moment - _EPOCH) // _MILLISECOND
+    return (moment - _EPOCH) // MILLISECOND
 
 
 def from_ms(milliseconds: int) -> datetime:

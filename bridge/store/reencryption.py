@@ -12,7 +12,7 @@ import orjson
 from bridge.errors import RecordUnreadable
 from bridge.store import key_names, lua_scripts, record_codec, sealed_parts
 from bridge.store.encryption import Cipher
-from bridge.store.key_names import Partitions
+from bridge.store.key_names import Partitions, text_of
 from bridge.store.redis_access import BATCH, RedisAccess
 from bridge.store.sealed_parts import dump_json
 
@@ -70,13 +70,13 @@ class Reencryption:
     async def _dead_letters(self) -> AsyncIterator[_Place]:
         for names in self._partitions:
             for task in await self._commands.run(("ZRANGE", names.dead, 0, -1)):
-                name = task.decode("utf-8", "backslashreplace")
+                name = text_of(task)
                 yield _Place(name, names.dead_letter(name), _renewed_letter)
 
     async def _attempt_logs(self) -> AsyncIterator[_Place]:
         for names in self._partitions:
             for task in await self._commands.run(("HKEYS", names.tasks)):
-                name = task.decode("utf-8", "backslashreplace")
+                name = text_of(task)
                 yield _Place(name, names.tasks, _renewed_entry, name)
 
     async def _renew_all(self, places: AsyncIterator[_Place]) -> Tally:

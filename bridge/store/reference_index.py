@@ -6,6 +6,7 @@ from datetime import timedelta
 
 from bridge.core import ids
 from bridge.store import lua_scripts
+from bridge.store.record_codec import MILLISECOND
 from bridge.store.redis_access import RedisAccess
 
 _MARK = "?"
@@ -26,7 +27,7 @@ class RedisReferenceIndex:
 
     async def remember(self, customer: str, reference_id: str, invitation_id: str) -> str | None:
         """Keep the way; gives the word of an event that came before, once."""
-        args = (invitation_id, _ms(self._retention), _MARK, _HOLDERS)
+        args = (invitation_id, self._retention // MILLISECOND, _MARK, _HOLDERS)
         word, *_ = await self._commands.run(
             lua_scripts.REMEMBER.call([self._reference(customer, reference_id)], args)
         )
@@ -48,7 +49,7 @@ class RedisReferenceIndex:
                 self._reference(customer, reference_id),
                 f"{_MARK}{word}",
                 "PX",
-                _ms(life),
+                life // MILLISECOND,
                 "NX",
             )
         )
@@ -65,17 +66,15 @@ class RedisReferenceIndex:
 
     async def mark(self, customer: str, event_id: str, *, life: timedelta) -> None:
         """Mark this event as seen, for this time."""
-        await self._commands.run(("SET", self._event(customer, event_id), "1", "PX", _ms(life)))
+        await self._commands.run(
+            ("SET", self._event(customer, event_id), "1", "PX", life // MILLISECOND)
+        )
 
     def _event(self, customer: str, event_id: str) -> str:
         return f"{self._prefix}:seen:{ids.digest(f'{customer}/{event_id}')[:40]}"
 
     def _reference(self, customer: str, reference_id: str) -> str:
         return f"{self._prefix}:ref:{ids.digest(f'{customer}/{reference_id}')[:40]}"
-
-
-def _ms(life: timedelta) -> int:
-    return life // timedelta(milliseconds=1)
 
 
 def _text(raw: bytes) -> str:

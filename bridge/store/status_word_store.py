@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from bridge.store import record_codec
+from bridge.store.key_names import text_of
+from bridge.store.record_codec import MILLISECOND
 from bridge.store.redis_access import RedisAccess
 
 
@@ -17,7 +19,7 @@ class RedisStatusWords:
     def __init__(self, commands: RedisAccess, *, prefix: str, life: timedelta) -> None:
         self._commands = commands
         self._prefix = prefix
-        self._life_ms = life // timedelta(milliseconds=1)
+        self._life_ms = life // MILLISECOND
 
     async def keep(self, customer: str, word: str, at: datetime, *, limit: int) -> None:
         """Keep *word* among *limit*, or a few more where several processes hear new ones."""
@@ -29,7 +31,7 @@ class RedisStatusWords:
     async def words(self, customer: str) -> tuple[str, ...]:
         """The customer's words, in alphabetical order."""
         kept = await self._commands.run(("HKEYS", self._key(customer)))
-        return tuple(sorted(word.decode("utf-8", "backslashreplace") for word in kept))
+        return tuple(sorted(text_of(word) for word in kept))
 
     def _key(self, customer: str) -> str:
         return f"{self._prefix}:words:{customer}"

@@ -24,6 +24,7 @@ from bridge.store.leasing import Leasing, checked
 from bridge.store.lua_scripts import Command, Part
 from bridge.store.partition_health import PartitionHealth
 from bridge.store.record_codec import (
+    MILLISECOND,
     customer_of,
     dump_dead_letter,
     dump_notes,
@@ -54,7 +55,7 @@ class RedisTasks(RedisDeadLetters):
         clock: Clock = lambda: datetime.now(UTC),
     ) -> None:
         super().__init__(commands, prefix=prefix, cipher=cipher, clock=clock)
-        self._retention_ms = retention // timedelta(milliseconds=1)
+        self._retention_ms = retention // MILLISECOND
         self._stamp = stamp
         health = PartitionHealth(commands, self._partitions)
         self._leasing = Leasing(
@@ -115,7 +116,7 @@ class RedisTasks(RedisDeadLetters):
         if names is None:
             return False
         task, lane = task_id(invitation_id, kind), key_names.lane(customer, kind)
-        every_ms = every // timedelta(milliseconds=1)
+        every_ms = every // MILLISECOND
         done: int = await self._commands.run(
             lua_scripts.BRING_FORWARD.call(
                 [*names.queues(lane), names.tasks, names.lanes, names.looked(invitation_id)],
