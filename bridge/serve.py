@@ -1,4 +1,4 @@
-"""The daemon: two listeners, a worker, and an orderly end."""
+"""The daemon: two listeners and a worker, until a signal stops it."""
 
 from __future__ import annotations
 

@@ -37,7 +37,7 @@ class Sweep:
         self._pause = pause
 
     async def run(self) -> None:
-        """Walk, until cancelled; Redis away, or another process at it, is a reason to wait."""
+        """Walk, until cancelled; waits while Redis does not answer or another process walks."""
         while True:
             await self._pause(WALK_PAUSE_S)
             try:

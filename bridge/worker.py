@@ -2,7 +2,8 @@
 
 Bounded in all (``SLOTS``) and per lane (one customer's tasks of one kind, ``PER_LANE``), so that
 one customer's dead endpoint cannot take the slots of another's tasks, and with slots kept for what
-is urgent. Redis away is no reason to die; an unexpected death is reported to *on_death*.
+is urgent. It outlives a Redis that does not answer; that it ended unexpectedly is
+reported to *on_death*.
 """
 
 from __future__ import annotations

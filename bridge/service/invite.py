@@ -238,7 +238,7 @@ class Invite:
                 if isinstance(event, ApplicationCreated):
                     with contextlib.suppress(StoreUnavailable):
                         # It lies elsewhere in Redis than the invitation, and perhaps only that part
-                        # is away.
+                        # does not answer.
                         word = await self._events.expect(invitation, event.reference_id) or word
                 return await self._records.apply(invitation, event, customer), word
             except UnknownInvitation as error:

@@ -76,7 +76,7 @@ async def read_times(commands: RedisAccess, monotonic: Monotonic) -> list[Readin
 class SharedClock:
     """A ``Clock``.
 
-    Until Redis has been asked it is this host's own; while Redis is away it runs on.
+    Until Redis has been asked it is this host's own; while Redis does not answer it runs on.
 
     *read* asks every server that takes writes.
     """

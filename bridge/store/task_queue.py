@@ -126,7 +126,7 @@ class RedisTasks(RedisDeadLetters):
         return done == 1
 
     async def extend(self, leases: Sequence[Lease], until: datetime) -> None:
-        """Heartbeat: keep those still ours until *until*; where a partition is away, they end."""
+        """Heartbeat: keep those still ours until *until*; a silent partition ends them."""
         await self._commands.run_each([self._extend_call(lease, until) for lease in leases])
 
     async def settle(self, lease: Lease, settlement: Settlement, now: datetime) -> bool:

@@ -21,7 +21,7 @@ from bridge.web.app_keys import FAILURE, ROUTE, STATE, TURNS
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 json_response = partial(web.json_bytes_response, dumps=orjson.dumps)
 ALWAYS_OPEN = ("health", "docs")
-"""Tags of endpoints that answer although the store is away."""
+"""Tags of endpoints that answer although the store does not answer."""
 _VARIABLE = re.compile(r"\{(\w+)\}")
 
 

@@ -84,7 +84,7 @@ def can_be_started(invitation: Invitation, policy: Policy, now: datetime) -> boo
 
 
 def tasks_of_older_record(invitation: Invitation) -> list[TaskKind]:
-    """The tasks that surely belong to a record of a version which did not note them in it."""
+    """The tasks that certainly belong to a record of a version which did not note them in it."""
     kinds = []
     unconfirmed = invitation.state is State.COMPLETED and not invitation.confirmed
     if invitation.state in OPEN or (unconfirmed and current_reference(invitation) is not None):
