@@ -8,10 +8,10 @@ import resource
 from dataclasses import dataclass
 from typing import Final
 
-MOST: Final = 65_536
+MAX_OPEN_FILES: Final = 65_536
 """More is not asked for, whatever the system would allow."""
 _VENDOR: Final = 1024
-_KEPT: Final = 3 * _VENDOR
+_RESERVED: Final = 3 * _VENDOR
 _ADMIN: Final = 256
 
 
@@ -27,30 +27,30 @@ class ConnectionShares:
     vendor: int
 
 
-def share(files: int) -> ConnectionShares:
+def allocate(files: int) -> ConnectionShares:
     """Deal out *files*, of which half at most are kept back."""
-    kept = min(files // 2, _KEPT)
+    kept = min(files // 2, _RESERVED)
     admin = min(files // 16, _ADMIN)
     return ConnectionShares(
         public=files - kept - admin, admin=admin, vendor=max(1, min(_VENDOR, kept // 3))
     )
 
 
-def raised() -> int:
+def raise_open_file_limit() -> int:
     """Raise this process's limit of open files as far as the system lets it; gives the limit.
 
     Usually 1024 are allowed at first, for the sake of programs that cannot bear more.
     """
     now, most = (_count(one) for one in resource.getrlimit(resource.RLIMIT_NOFILE))
-    wanted = max(now, min(most, MOST))
+    wanted = max(now, min(most, MAX_OPEN_FILES))
     try:
         resource.setrlimit(
             resource.RLIMIT_NOFILE, (wanted, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
         )
     except (OSError, ValueError):  # macOS has a limit of its own beside the one that it names
         wanted = now
-    return min(wanted, MOST)
+    return min(wanted, MAX_OPEN_FILES)
 
 
 def _count(limit: int) -> int:
-    return MOST if limit == resource.RLIM_INFINITY else limit
+    return MAX_OPEN_FILES if limit == resource.RLIM_INFINITY else limit

@@ -81,7 +81,7 @@ def guarded_session(
     guard = GuardedResolver(resolver)
     if proxy:  # the connections are to the proxy, which the administrator named
         connector = aiohttp.TCPConnector(limit=connections, limit_per_host=0)
-        return _session(connector, judged(guard), through(proxy))
+        return _session(connector, refuse_private_hosts(guard), through(proxy))
     connector = aiohttp.TCPConnector(
         limit=connections, limit_per_host=0, resolver=guard, socket_factory=guarded_socket
     )
@@ -112,14 +112,14 @@ def through(proxy: str) -> aiohttp.ClientMiddlewareType:
     return send
 
 
-def judged(guard: GuardedResolver) -> aiohttp.ClientMiddlewareType:
+def refuse_private_hosts(guard: GuardedResolver) -> aiohttp.ClientMiddlewareType:
     """Refuses hosts that are, or lead to, an address that is not public."""
 
     async def send(
         request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
     ) -> aiohttp.ClientResponse:
         try:
-            await _judge(guard, request.url.host or "")
+            await _check_host(guard, request.url.host or "")
         except ForbiddenAddress as error:
             raise aiohttp.ClientConnectorError(request.connection_key, error) from None
         return await handler(request)
@@ -134,7 +134,7 @@ def in_words(error: BaseException) -> str:
     return type(error).__name__
 
 
-async def _judge(guard: GuardedResolver, host: str) -> None:
+async def _check_host(guard: GuardedResolver, host: str) -> None:
     last = host.rpartition(".")[2].lower()
     if ":" in host or last.isdigit() or last.startswith("0x"):  # an address, however it is written
         if not is_public_address(host):

@@ -166,7 +166,7 @@ class UnknownInvitation(RequestError):
     code = "unknown_invitation"
 
 
-class NeverIssued(UnknownInvitation):
+class UnknownInvitationOnDelete(UnknownInvitation):
     """The same on deletion, where the ATS expects 400."""
 
 
@@ -253,7 +253,7 @@ class UpstreamError(BridgeError):
         """The vendor's name as people write it at the beginning of a sentence."""
         return self.vendor.capitalize()
 
-    def as_kind(self, kind: type[UpstreamError]) -> UpstreamError:
+    def converted_to(self, kind: type[UpstreamError]) -> UpstreamError:
         """The same failure, sorted differently."""
         return kind(
             self.vendor,
@@ -276,7 +276,7 @@ class Refused(UpstreamError):
         return self.status in (404, 410)
 
     @property
-    def for_good(self) -> bool:
+    def is_permanent(self) -> bool:
         """The vendor will not do this to the thing that the request is about."""
         return self.status in (409, 422)
 
@@ -287,15 +287,15 @@ class Unavailable(UpstreamError):
     code = "upstream_unavailable"
 
 
-class NotTried(Unavailable):
+class CallNotMade(Unavailable):
     """No call was made: no attempt, and it says nothing of the vendor."""
 
 
-class Queued(NotTried):
+class BulkheadFull(CallNotMade):
     """Too many of our calls for this customer were under way; come back in *retry_after_s*."""
 
 
-class CircuitOpen(NotTried):
+class CircuitOpen(CallNotMade):
     """The vendor has not answered this customer's calls; *retry_after_s* to the next probe."""
 
 

@@ -168,7 +168,7 @@ class ReferenceIndex(Protocol):
     long as the record; yet what it says is to be proven by the record.
     """
 
-    async def remember(self, customer: str, reference_id: str, invitation_id: str) -> str | None:
+    async def add(self, customer: str, reference_id: str, invitation_id: str) -> str | None:
         """Keep the way; gives the word of an event that came before (``waiting``), once."""
 
     async def find(self, customer: str, reference_id: str) -> tuple[str, ...]:
@@ -176,18 +176,18 @@ class ReferenceIndex(Protocol):
         application.
         """
 
-    async def waiting(
+    async def hold_event(
         self, customer: str, reference_id: str, word: str, *, life: timedelta
     ) -> None:
         """Keep an event for an id that nobody knows (yet) for this time."""
 
-    async def forget(self, customer: str, reference_id: str, invitation_id: str) -> None:
+    async def remove(self, customer: str, reference_id: str, invitation_id: str) -> None:
         """Forget the way to this invitation: its candidate was deleted."""
 
-    async def seen(self, customer: str, event_id: str) -> bool:
+    async def is_event_seen(self, customer: str, event_id: str) -> bool:
         """Whether this event is marked."""
 
-    async def mark(self, customer: str, event_id: str, *, life: timedelta) -> None:
+    async def mark_event_seen(self, customer: str, event_id: str, *, life: timedelta) -> None:
         """Mark this event as seen, for this time."""
 
 

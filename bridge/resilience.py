@@ -16,7 +16,7 @@ from datetime import timedelta
 
 import structlog
 
-from bridge.errors import CircuitOpen, NotTried, Queued, UpstreamError
+from bridge.errors import BulkheadFull, CallNotMade, CircuitOpen, UpstreamError
 from bridge.ports import Monotonic
 
 THRESHOLD = 5
@@ -81,7 +81,7 @@ class CircuitBreaker:
         probe = self._admit(operation)
         try:
             yield
-        except NotTried:
+        except CallNotMade:
             raise
         except UpstreamError as error:
             if error.status is None:
@@ -146,13 +146,13 @@ class Bulkhead:
 
     @contextlib.asynccontextmanager
     async def turn(self, operation: str) -> AsyncIterator[None]:
-        """Around one call. Raises ``Queued`` where its turn does not come in time."""
+        """Around one call. Raises ``BulkheadFull`` where its turn does not come in time."""
         try:
             async with asyncio.timeout(QUEUE_TIMEOUT.total_seconds()):
                 await self._turns.acquire()
         except TimeoutError:
             detail = "too many calls at once for this customer"
-            raise Queued(self._target.vendor, operation, detail, retry_after_s=2) from None
+            raise BulkheadFull(self._target.vendor, operation, detail, retry_after_s=2) from None
         try:
             yield
         finally:
@@ -182,9 +182,9 @@ class Resilience:
     async def call(self, customer: str, operation: str, pool: Pool = ALL) -> AsyncIterator[None]:
         """Around one call for the customer of this key.
 
-        Raises ``CircuitOpen`` or ``Queued`` where it may not be made. An ``UpstreamError`` without
-        a status counts as no answer, one with a status and a success as an answer; anything else,
-        such as a caller who gives up, says nothing of the target.
+        Raises ``CircuitOpen`` or ``BulkheadFull`` where it may not be made. An ``UpstreamError``
+        without a status counts as no answer, one with a status and a success as an answer; anything
+        else, such as a caller who gives up, says nothing of the target.
         """
         target = Target(self._vendor, customer, pool)
         guards = self._guards.get(target)

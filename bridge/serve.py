@@ -101,7 +101,7 @@ async def serve(
             log.info(
                 "redis.embedded", data_dir=str(settings.redis.data_dir), text="redis.url is not set"
             )
-        shares = connection_limits.share(connection_limits.raised())
+        shares = connection_limits.allocate(connection_limits.raise_open_file_limit())
         opened = app.open_runtime(settings, monotonic=monotonic, outward=shares.vendor)
         runtime = await stack.enter_async_context(opened)
         if signals:
@@ -112,10 +112,10 @@ async def serve(
         )
         if settings.redis.require_durable is Durability.REFUSE:
             runtime.state.not_ready_reason = "Whether Redis is durable is not known yet."
-        run_beside(stack, "redis", _look_at_redis(runtime, stop))
-        run_beside(stack, "absences", settle_absences(runtime))
+        start_background_task(stack, "redis", _inspect_redis(runtime, stop))
+        start_background_task(stack, "absences", watch_unserved_customers(runtime))
         if handed_down is not None:
-            run_beside(stack, "parent", _look_at_parent(stop))
+            start_background_task(stack, "parent", _watch_parent(stop))
         listeners = (
             listeners
             or handed_down
@@ -146,7 +146,7 @@ async def serve(
         log.info("daemon.stopping")
         runtime.state.draining = True
         await asyncio.sleep(LINGER_S)
-        await _close_doors(runners, listeners if handed_down is None else ())
+        await _stop_accepting(runners, listeners if handed_down is None else ())
     log.info("daemon.stopped", code=stop.code)
     return stop.code
 
@@ -205,7 +205,7 @@ async def _listen(
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     if runner.server is not None:
-        run_beside(
+        start_background_task(
             stack,
             "silence",
             IdleConnectionReaper(runner.server, application[SEEN_CONNECTIONS]).run(),
@@ -214,7 +214,7 @@ async def _listen(
     return runner
 
 
-async def _close_doors(
+async def _stop_accepting(
     runners: Sequence[web.AppRunner], listeners: Sequence[socket.socket]
 ) -> None:
     """Let nobody in any more, and give those who came in last the time to say what they want: else
@@ -229,7 +229,7 @@ async def _close_doors(
     await asyncio.sleep(DRAIN_NOTICE_S)
 
 
-def run_beside(
+def start_background_task(
     stack: contextlib.AsyncExitStack, name: str, watch: Coroutine[Any, Any, None]
 ) -> None:
     """Have *watch* run beside everything else; should a mistake of ours end it, somebody is to
@@ -245,17 +245,17 @@ def run_beside(
     stack.callback(task.cancel)
 
 
-async def _look_at_parent(stop: StopSignals) -> None:
+async def _watch_parent(stop: StopSignals) -> None:
     """A supervised child whose parent was killed ends: nobody would restart it, and it holds the
     parent's port.
     """
-    while not supervisor.orphaned():  # noqa: ASYNC110 - no event tells of it
+    while not supervisor.is_orphaned():  # noqa: ASYNC110 - no event tells of it
         await asyncio.sleep(_LOOK_FOR_PARENT_S)
     log.error("daemon.orphaned")
     stop.now(1)
 
 
-async def settle_absences(runtime: app.Runtime) -> None:
+async def watch_unserved_customers(runtime: app.Runtime) -> None:
     """At the start, and whenever other customers are in force: see whose work waits, and whose has
     waited.
     """
@@ -263,7 +263,7 @@ async def settle_absences(runtime: app.Runtime) -> None:
     while True:
         runtime.customers.changed.clear()
         try:
-            recalled = await runtime.absences.settle(
+            recalled = await runtime.unserved_customers.update(
                 runtime.services.tasks.serves, runtime.services.records.clock()
             )
         except Exception as error:
@@ -278,13 +278,13 @@ async def settle_absences(runtime: app.Runtime) -> None:
         await runtime.customers.changed.wait()
 
 
-async def _look_at_redis(runtime: app.Runtime, stop: StopSignals) -> None:
+async def _inspect_redis(runtime: app.Runtime, stop: StopSignals) -> None:
     """Wait for Redis, then say (or refuse) what is not durable about it."""
     required = runtime.settings.redis.require_durable
     waited = False
     while required is not Durability.OFF:
         try:
-            complaints, stops_all = await runtime.look_at_redis()
+            complaints, stops_all = await runtime.inspect_redis()
         except StoreUnavailable as error:
             if not waited:
                 log.warning("redis.waiting", error=str(error))
@@ -301,7 +301,7 @@ async def _look_at_redis(runtime: app.Runtime, stop: StopSignals) -> None:
                 "redis.refused",
                 text="redis.require_durable is refuse; make Redis durable, or set warn",
             )
-            stop.now(supervisor.GIVE_UP if supervisor.supervised() else 1)
+            stop.now(supervisor.GIVE_UP if supervisor.is_supervised() else 1)
         else:
             runtime.state.not_ready_reason = None
         return

@@ -83,12 +83,12 @@ def inherited() -> tuple[socket.socket, socket.socket] | None:
     return public, admin
 
 
-def supervised() -> bool:
+def is_supervised() -> bool:
     """Whether this process is a child of a supervisor."""
     return PARENT in os.environ
 
 
-def orphaned() -> bool:
+def is_orphaned() -> bool:
     """Whether the supervisor of this process has gone."""
     return os.getppid() != int(os.environ[PARENT])
 

@@ -66,7 +66,7 @@ class Sweep:
 
 
 @contextlib.asynccontextmanager
-async def running(sweep: Sweep) -> AsyncIterator[None]:
+async def running_sweep(sweep: Sweep) -> AsyncIterator[None]:
     """Sweep beside the server."""
     task = asyncio.create_task(sweep.run())
     try:

@@ -34,14 +34,14 @@ IDLE_S = 0.5
 time.
 """
 
-SKEW_BORNE_S = 5.0
+MAX_CLOCK_SKEW_S = 5.0
 """By how much the times of two processes may differ without one taking the other's running tasks: a
 lease has this long to live at the least (its life less the pause between two heartbeats, and two
 seconds for a Redis that is slow).
 """
 
-_REDIS_AWAY_S = 1.0
-_LAST_LOOK_S = 2.0
+_STORE_RETRY_S = 1.0
+_STOP_TIMEOUT_S = 2.0
 """How long the loop may take to notice that it was stopped: one look at a Redis that does not
 answer.
 """
@@ -88,7 +88,7 @@ class Worker:
         """Lease and perform until ``stop``."""
         async with asyncio.TaskGroup() as group:
             await self._look_at_clock()
-            beside = [group.create_task(self._heartbeat()), group.create_task(self._keep_time())]
+            beside = [group.create_task(self._heartbeat()), group.create_task(self._clock_loop())]
             try:
                 while not self._stopping:
                     self._awake.clear()
@@ -139,12 +139,12 @@ class Worker:
             )
         except StoreUnavailable as error:
             self._warn_once(error)
-            await asyncio.sleep(_REDIS_AWAY_S)
+            await asyncio.sleep(_STORE_RETRY_S)
             return 0
         except Exception:
             # What is queued cannot be read: no reason to leave all other tasks.
             log.exception("worker.lease_failed")
-            await asyncio.sleep(_REDIS_AWAY_S)
+            await asyncio.sleep(_STORE_RETRY_S)
             return 0
         self._complained = False
         if self._stopping:
@@ -200,7 +200,7 @@ class Worker:
                         tuple(self._running.values()), self._clock() + LEASE_LIFE
                     )
 
-    async def _keep_time(self) -> None:
+    async def _clock_loop(self) -> None:
         while self._agree is not None:
             await asyncio.sleep(IDLE_S)
             await self._look_at_clock()
@@ -229,7 +229,7 @@ class Worker:
 
 
 @contextlib.asynccontextmanager
-async def running(
+async def running_worker(
     worker: Worker, *, grace_s: float, on_death: Callable[[], None]
 ) -> AsyncIterator[asyncio.Task[None]]:
     """Run *worker* beside the server; *on_death* is called if it ends by itself, for then nobody
@@ -251,6 +251,6 @@ async def running(
         await worker.stop(grace_s)
         # It ends by itself; cancelled in mid-lease it would leave tasks leased that nobody
         # performs.
-        await asyncio.wait([task], timeout=_LAST_LOOK_S)
+        await asyncio.wait([task], timeout=_STOP_TIMEOUT_S)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

@@ -18,7 +18,7 @@ def test_shares(files: int) -> None:
     """Whatever the limit, all shares together are within it, each is there, and something is left
     for Redis.
     """
-    shares = connection_limits.share(files)
+    shares = connection_limits.allocate(files)
     left = files - shares.public - shares.admin - 2 * shares.vendor
     assert min(shares.public, shares.admin, shares.vendor) > 0
     assert left >= min(REDIS, files // 6)
@@ -33,7 +33,7 @@ def test_limit_is_raised(soft: int, hard: int, gives: int) -> None:
     code = (
         f"import resource as r; r.setrlimit(r.RLIMIT_NOFILE, ({soft}, {hard}));"
         "from bridge import connection_limits;"
-        "print(connection_limits.raised(), r.getrlimit(r.RLIMIT_NOFILE)[0])"
+        "print(connection_limits.raise_open_file_limit(), r.getrlimit(r.RLIMIT_NOFILE)[0])"
     )
 
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

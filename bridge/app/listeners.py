@@ -7,15 +7,9 @@ from aiohttp.typedefs import Middleware
 
 from bridge.app.runtime import Runtime
 from bridge.web import admin_guard, health, openapi, result_pages
-from bridge.web.app_keys import (
-    CUSTOMERS,
-    SEEN_CONNECTIONS,
-    SERVICES,
-    STATE,
-    TURNS,
-)
+from bridge.web.app_keys import CUSTOMERS, FAIR_SCHEDULER, SEEN_CONNECTIONS, SERVICES, STATE
 from bridge.web.middlewares import error_middleware
-from bridge.web.rate_limits import RateLimit, Turns
+from bridge.web.rate_limits import FairScheduler, RateLimit
 from bridge.web.routing import Endpoint, add
 
 _TITLE = "softgarden-Equalture bridge"
@@ -63,6 +57,6 @@ def _application(runtime: Runtime, endpoints: list[Endpoint], *more: Middleware)
     app[CUSTOMERS] = runtime.customers
     app[STATE] = runtime.state
     app[SEEN_CONNECTIONS] = set()
-    app[TURNS] = Turns()
+    app[FAIR_SCHEDULER] = FairScheduler()
     add(app, endpoints)
     return app

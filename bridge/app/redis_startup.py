@@ -31,7 +31,7 @@ def _redis_setup() -> Iterator[None]:
 async def embedded_redis(data_dir: Path) -> AsyncIterator[str]:
     """A Redis of our own that keeps its data in *data_dir*; gives its URL."""
     with _redis_setup():
-        async with embedded.running(data_dir) as url:
+        async with embedded.running_redis(data_dir) as url:
             yield url
 
 

@@ -37,7 +37,7 @@ from bridge.service.job_cache import JobCache
 from bridge.service.link_access import LinkAccess
 from bridge.service.operations import Operations
 from bridge.service.provider_events import ProviderEvents
-from bridge.service.reports_and_results import ReportsAndResults
+from bridge.service.result_access import ResultAccess
 from bridge.service.result_refresh import ResultRefresh
 from bridge.service.shared_applications import SharedApplications
 from bridge.service.status_words import StatusWords
@@ -89,7 +89,7 @@ class Runtime:
     quarantine: Quarantine
     reconciler: Reconciler
     signer: Signer
-    absences: RedisUnservedCustomers
+    unserved_customers: RedisUnservedCustomers
     customers: CustomersInForce
     state: ProcessState
     clock: SharedClock | None = None
@@ -106,7 +106,7 @@ class Runtime:
         if self.clock is not None:
             await self.clock.agree(self.worker.hold)
 
-    async def look_at_redis(self) -> tuple[list[str], str | None]:
+    async def inspect_redis(self) -> tuple[list[str], str | None]:
         """What is not durable about Redis, and what would stop all partitions together.
 
         Raises ``StoreUnavailable`` where it does not answer.
@@ -215,7 +215,7 @@ async def open_runtime(
                 new_secret=new_secret,
                 events=events,
             ),
-            results=ReportsAndResults(records, queue, customers, signer),
+            results=ResultAccess(records, queue, customers, signer),
             events=events,
             links=LinkAccess(
                 records=records,
@@ -247,7 +247,7 @@ async def open_runtime(
             quarantine=RedisQuarantine(commands, prefix),
             reconciler=reconciler,
             signer=signer,
-            absences=RedisUnservedCustomers(commands, prefix=prefix),
+            unserved_customers=RedisUnservedCustomers(commands, prefix=prefix),
             customers=customers,
             state=ProcessState(),
             fingerprint=fingerprint(settings.config_dir),
@@ -260,7 +260,7 @@ async def working(
 ) -> AsyncIterator[None]:
     """Have the runtime's worker perform tasks meanwhile, and its sweep look for lost ones."""
     async with (
-        worker.running(runtime.worker, grace_s=grace_s, on_death=on_death),
-        sweep.running(runtime.sweep),
+        worker.running_worker(runtime.worker, grace_s=grace_s, on_death=on_death),
+        sweep.running_sweep(runtime.sweep),
     ):
         yield

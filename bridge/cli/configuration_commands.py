@@ -21,7 +21,7 @@ from bridge.configuration import KINDS
 from bridge.core.assessment import Job
 from bridge.core.customers import Customer
 from bridge.errors import BridgeError, UpstreamError
-from bridge.service.assessments import Appearance, compare
+from bridge.service.assessments import Publication, compare
 from bridge.settings.daemon import DaemonSettings
 from bridge.settings.masking import masked
 
@@ -101,7 +101,7 @@ def tests(customer: str, config: Path, as_json: bool) -> None:
     settings = load_usable(config, signing=False)
     chosen = customer_of(settings.customers, customer)
     rows = [
-        {"test": job.test_id, "job": job.job_id, "name": job.name, "status": job.appearance}
+        {"test": job.test_id, "job": job.job_id, "name": job.name, "status": job.publication}
         for job in compare(asyncio.run(_list_jobs(settings, chosen)), chosen.tests)
     ]
     print_rows(rows, ("test", "job", "name", "status"), as_json=as_json)
@@ -142,9 +142,9 @@ async def _check_mapping(settings: DaemonSettings, customer: Customer) -> bool:
         click.echo(f"{customer.key}: {error}")
         return False
     compared = compare(jobs, customer.tests)
-    offered = [job for job in compared if job.appearance is Appearance.OFFERED]
+    offered = [job for job in compared if job.publication is Publication.OFFERED]
     click.echo(f"{customer.key}: token fine, {len(jobs)} job(s), {len(offered)} test(s) offered.")
-    missing = [job for job in compared if job.appearance is Appearance.NOT_LISTED and job.test_id]
+    missing = [job for job in compared if job.publication is Publication.NOT_LISTED and job.test_id]
     for job in missing:
         click.echo(
             f"{customer.key}: test {job.test_id}: job {job.job_id} is not listed by Equalture;"
@@ -161,7 +161,7 @@ async def _print_unknown_words(settings: DaemonSettings) -> None:
     try:
         async with open_runtime(settings, fresh=False) as runtime:
             words = {
-                customer.key: await runtime.services.words.known(customer)
+                customer.key: await runtime.services.words.unknown_words(customer)
                 for customer in settings.customers
             }
     except BridgeError as error:

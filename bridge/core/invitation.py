@@ -60,7 +60,7 @@ class Attempt:
 
 
 @dataclass(frozen=True, slots=True)
-class UnverifiedReport:
+class UnconfirmedResult:
     """A report that came in by callback and is not confirmed yet."""
 
     attempt: int
@@ -92,7 +92,7 @@ class Invitation:
     completed_at: datetime | None = None
     expired_at: datetime | None = None
     erased_at: datetime | None = None
-    unverified_report: UnverifiedReport | None = None
+    unconfirmed_result: UnconfirmedResult | None = None
     result: Result | None = None
     confirmed: bool = False
     """The result was read from the provider with our own token."""

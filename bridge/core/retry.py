@@ -43,7 +43,7 @@ from bridge.core.queueing import AttemptNote, Done, GiveUp, Lease, Retry, Settle
 
 JITTER = 0.2
 RETRY_AFTER_CAP = timedelta(hours=24)
-UNAUTHORIZED_ENTRY = 4
+MIN_PLAN_ENTRY_AFTER_401 = 4
 """A 401 is never retried sooner than this entry of the plan (counted from 1)."""
 
 PROVIDER_RETRY_DELAYS = tuple(
@@ -53,7 +53,7 @@ PROVIDER_RETRY_DELAYS = tuple(
 """Pauses after calls to the provider that failed; the last one repeats without end."""
 
 
-NOT_OURS_DELAY = timedelta(minutes=10)
+UNREADABLE_RECORD_DELAY = timedelta(minutes=10)
 """How long a task is put off whose record this process cannot read: it is damaged, a newer version
 wrote it, or the key to it is not listed.
 """
@@ -99,7 +99,7 @@ def after_notification(
         return GiveUp(note.outcome, note)
     delay = jittered(plan[attempt - 1], random_fraction)
     if note.outcome == "unauthorized":
-        delay = max(delay, plan[min(UNAUTHORIZED_ENTRY, len(plan)) - 1])
+        delay = max(delay, plan[min(MIN_PLAN_ENTRY_AFTER_401, len(plan)) - 1])
     return Retry(now + max(delay, retry_after(retry_after_s)), note)
 
 
@@ -120,14 +120,16 @@ def after_provider_failure(
     return Retry(now + max(delay, retry_after(retry_after_s)), note)
 
 
-def after_not_tried(retry_after_s: float | None, *, now: datetime, random_fraction: float) -> Retry:
+def after_call_not_made(
+    retry_after_s: float | None, *, now: datetime, random_fraction: float
+) -> Retry:
     """When to try again a call that did not go out, which was no attempt: spread a little, for many
     wait for the same thing.
     """
     return Retry(now + retry_after(retry_after_s) * (1 + random_fraction), counted=False)
 
 
-def after_bug(
+def after_unexpected_error(
     lease: Lease, error: Exception, *, now: datetime, random_fraction: float
 ) -> Settlement:
     """What follows an error that nobody foresaw: a few more tries, so that it stops nobody else."""
@@ -139,7 +141,7 @@ def after_bug(
     )
 
 
-def prioritised(lease: Lease, settlement: Settlement) -> Settlement:
+def keep_priority(lease: Lease, settlement: Settlement) -> Settlement:
     """The check of a report stays ahead of the customer's backlog until it is settled; what else
     failed joins the backlog.
     """

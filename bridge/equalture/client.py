@@ -20,7 +20,7 @@ from bridge.core.assessment import (
 from bridge.core.customers import Customer
 from bridge.egress import in_words
 from bridge.equalture import protocol
-from bridge.equalture.exchange import BROKEN_OFF, Exchange
+from bridge.equalture.exchange import TRANSPORT_ERRORS, Exchange
 from bridge.equalture.protocol import Call, Reply
 from bridge.equalture.settings import account_of
 from bridge.equalture.tokens import AccessTokens
@@ -126,7 +126,7 @@ class EqualtureClient:
             if call.idempotent:
                 raise
             # Who creates must hear plainly that nothing was done, which this error leaves open.
-            raise error.as_kind(Unavailable) from error
+            raise error.converted_to(Unavailable) from error
 
     async def _fetch_token(self, customer: Customer, call: Call[_T]) -> Reply:
         deadline = _deadline(customer)
@@ -151,7 +151,7 @@ class EqualtureClient:
                 reply = await exchange.send(self._session, account_of(customer), token)
             failed = ""
             return reply
-        except BROKEN_OFF as error:
+        except TRANSPORT_ERRORS as error:
             failed = type(error).__name__
             return exchange.reply_or_raise(error)
         finally:

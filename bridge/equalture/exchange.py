@@ -17,7 +17,7 @@ from bridge.equalture.settings import EqualtureAccess
 
 ANSWER_LIMIT = 1024 * 1024
 """Bytes of the longest answer that is read."""
-BROKEN_OFF = (aiohttp.ClientError, OSError, TimeoutError)
+TRANSPORT_ERRORS = (aiohttp.ClientError, OSError, TimeoutError)
 """How a request fails that got no whole answer."""
 
 _T = TypeVar("_T")
@@ -46,7 +46,9 @@ class Exchange:
     async def send(
         self, session: aiohttp.ClientSession, access: EqualtureAccess, token: str = ""
     ) -> Reply:
-        """Send the request, with *token* as its bearer token; raises one of ``BROKEN_OFF``."""
+        """Send the request, with *token* as its bearer token; raises one of
+        ``TRANSPORT_ERRORS``.
+        """
         authorization = self._call.authorization or f"Bearer {token}"
         headers = {"Accept": "application/json", "Authorization": authorization}
         body = None

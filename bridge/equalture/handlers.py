@@ -52,9 +52,9 @@ def callback() -> Handler:
                 msg = "The body has to be a JSON object."
                 raise InvalidRequest(msg, {"body": ["Not an object."]})
         except (RequestError, ConnectionError):
-            await results.receive_report(invitation, attempt, None)
+            await results.receive_result(invitation, attempt, None)
             raise
-        await results.receive_report(invitation, attempt, schemas.read_report(parsed))
+        await results.receive_result(invitation, attempt, schemas.read_reported_result(parsed))
         return json_response({"status": "ok"})
 
     return handle
@@ -77,7 +77,7 @@ def webhook(clock: Clock) -> Handler:
         bind_contextvars(customer=customer.key)
         intake.look_at(request)
         try:
-            delivery = signature.announced(request.headers, clock())
+            delivery = signature.read_signature_headers(request.headers, clock())
             raw = await intake.read(request, customer.key)
             event_id = signature.verify(raw, delivery, secret.reveal())
         except BadSignature as error:

@@ -260,7 +260,7 @@ def _done(answer: object) -> None:
 
 
 def _report(answer: object) -> Result:
-    result = schemas.read_report(answer)
+    result = schemas.read_reported_result(answer)
     if result is None:
         raise ValueError("nothing of a report in it")
     return result

@@ -105,7 +105,7 @@ def read_public_link(answer: object) -> PublicLink:
 
 # https://equalture-ats.readme.io/reference/introduction,
 # "Receiving application results upon completion" and "5b. Requesting results"
-def read_report(answer: object) -> Result | None:
+def read_reported_result(answer: object) -> Result | None:
     """A result, from a callback's body or from GET results; None: nothing usable in it.
 
     Both have ``fit``, ``results_url``, ``scores`` and ``detailed_scores``. Only these are kept,

@@ -24,7 +24,7 @@ class TokenMethod(StrEnum):
     GET = "get"
 
 
-def client_secret(text: str) -> str:
+def validate_client_secret(text: str) -> str:
     """Text of one line, but not what the sample holds in its place."""
     if text == SAMPLE_SECRET:
         raise ValueError(
@@ -34,7 +34,7 @@ def client_secret(text: str) -> str:
     return line(text)
 
 
-def webhook_secret(text: str) -> str:
+def validate_webhook_secret(text: str) -> str:
     """A Standard Webhooks secret: ``whsec_`` and the base64 of 24 to 64 bytes."""
     try:
         raw = base64.b64decode(text.removeprefix("whsec_").encode("ascii"), validate=True)
@@ -55,12 +55,12 @@ class EqualtureSettings(ProviderAccess):
     vendor: ClassVar[str] = "equalture"
     base_url: str = setting(
         "The address of Equalture's Open Assessment API; ask your contact there.",
-        rule=rules.web_url,
+        rule=rules.parse_web_url,
     )
     token_path: str = setting(
         "The path, below base_url, at which access tokens are fetched.",
         default="/connect_ats/access_token",
-        rule=rules.url_path,
+        rule=rules.parse_url_path,
     )
     token_method: TokenMethod = setting(
         "How tokens are fetched: post, get, or auto (POST, and GET where POST does not exist).",
@@ -73,13 +73,15 @@ class EqualtureAccess(EqualtureSettings):
     """A customer's account at Equalture."""
 
     client_id: str = setting(
-        "The id that Equalture gives this customer.", rule=rules.basic_auth_user
+        "The id that Equalture gives this customer.", rule=rules.parse_basic_auth_user
     )
-    client_secret: Secret = setting("The secret that belongs to client_id.", rule=client_secret)
+    client_secret: Secret = setting(
+        "The secret that belongs to client_id.", rule=validate_client_secret
+    )
     callback_token: Secret | None = setting(
         "Callbacks must carry it, behind Bearer or Token or alone; none: they need none.",
         default=None,
-        rule=rules.header_token,
+        rule=rules.parse_header_token,
     )
     callback_header: str = setting(
         "The header in which callbacks carry callback_token.",
@@ -90,7 +92,7 @@ class EqualtureAccess(EqualtureSettings):
         "Signs Equalture's webhooks: whsec_ and base64, as shown when the webhook is made; none:"
         " webhooks are refused.",
         default=None,
-        rule=webhook_secret,
+        rule=validate_webhook_secret,
     )
 
 

@@ -26,7 +26,7 @@ _SIGNATURE_LENGTH = 44  # of 32 bytes in base64
 
 
 @dataclass(frozen=True, slots=True)
-class Announced:
+class SignatureHeaders:
     """What the headers of a delivery say; nothing of it is proven before ``verify``."""
 
     message_id: str
@@ -34,7 +34,7 @@ class Announced:
     signatures: tuple[bytes, ...]
 
 
-def announced(headers: Mapping[str, str], now: datetime) -> Announced:
+def read_signature_headers(headers: Mapping[str, str], now: datetime) -> SignatureHeaders:
     """The headers of a delivery that may be genuine, to be judged before its body is read.
 
     Raises ``BadSignature`` where one is missing, malformed or too far from *now*. Several
@@ -63,10 +63,10 @@ def announced(headers: Mapping[str, str], now: datetime) -> Announced:
     )
     if not signatures:
         raise BadSignature("webhook-signature is missing or malformed")
-    return Announced(message_id, stamp, signatures)
+    return SignatureHeaders(message_id, stamp, signatures)
 
 
-def verify(raw: bytes, delivery: Announced, secret: str) -> str:
+def verify(raw: bytes, delivery: SignatureHeaders, secret: str) -> str:
     """The ``webhook-id`` of a genuine delivery of the body *raw*; raises ``BadSignature`` for
     anything else.
     """

@@ -15,7 +15,7 @@ from bridge.service.invite import Invite
 from bridge.service.link_access import LinkAccess
 from bridge.service.operations import Operations
 from bridge.service.provider_events import ProviderEvents
-from bridge.service.reports_and_results import ReportsAndResults
+from bridge.service.result_access import ResultAccess
 from bridge.service.result_refresh import ResultRefresh
 from bridge.service.status_words import StatusWords
 from bridge.service.task_handlers import TaskHandlers
@@ -29,7 +29,7 @@ class Services:
 
     tests: OfferedAssessments
     invitations: Invite
-    results: ReportsAndResults
+    results: ResultAccess
     events: ProviderEvents
     links: LinkAccess
     erasure: Erasure

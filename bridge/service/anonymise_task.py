@@ -49,17 +49,17 @@ class AnonymiseTask:
                 invitation = await self.records.apply(
                     invitation, ApplicationShared(reference_id), customer
                 )
-                await self.references.forget(customer.key, reference_id, invitation.id)
+                await self.references.remove(customer.key, reference_id, invitation.id)
                 continue
             try:
                 await self.provider_of(customer).anonymise(customer, reference_id)
             except UpstreamError as error:
-                if isinstance(error, Refused) and error.for_good:
+                if isinstance(error, Refused) and error.is_permanent:
                     # The provider will not, whatever we do; somebody has to look at it.
                     return GiveUp("refused", self.failures.note(error, begun))
-                return self.failures.settle(lease, error, begun)
+                return self.failures.retry_for(lease, error, begun)
             invitation = await self.records.apply(
                 invitation, ApplicationAnonymised(reference_id), customer
             )
-            await self.references.forget(customer.key, reference_id, invitation.id)
+            await self.references.remove(customer.key, reference_id, invitation.id)
         return Done()

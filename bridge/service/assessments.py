@@ -13,7 +13,7 @@ from bridge.errors import UnknownAssessment
 from bridge.ports import JobSource
 
 
-class Appearance(enum.StrEnum):
+class Publication(enum.StrEnum):
     """What becomes of a job in the ATS."""
 
     OFFERED = "offered"
@@ -33,7 +33,7 @@ class ComparedJob:
     test_id: str | None
     job_id: str
     name: str
-    appearance: Appearance
+    publication: Publication
 
 
 def compare(jobs: Iterable[Job], mapping: AssessmentMapping) -> tuple[ComparedJob, ...]:
@@ -46,19 +46,19 @@ def compare(jobs: Iterable[Job], mapping: AssessmentMapping) -> tuple[ComparedJo
     lines = []
     for job in listed.values():
         if (test := tests.get(job.id)) is not None:
-            lines.append(ComparedJob(test.id, job.id, test.name, Appearance.OFFERED))
+            lines.append(ComparedJob(test.id, job.id, test.name, Publication.OFFERED))
         else:
             hidden = job.id in mapping.hidden
             lines.append(
                 ComparedJob(
-                    None, job.id, job.name, Appearance.HIDDEN if hidden else Appearance.NOT_MAPPED
+                    None, job.id, job.name, Publication.HIDDEN if hidden else Publication.NOT_MAPPED
                 )
             )
     for item in mapping.items:
         if item.job_id not in listed:
-            lines.append(ComparedJob(item.id, item.job_id, item.name or "", Appearance.NOT_LISTED))
+            lines.append(ComparedJob(item.id, item.job_id, item.name or "", Publication.NOT_LISTED))
     lines += [
-        ComparedJob(None, job_id, "", Appearance.NOT_LISTED)
+        ComparedJob(None, job_id, "", Publication.NOT_LISTED)
         for job_id in sorted(mapping.hidden - listed.keys())
     ]
     return tuple(lines)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bridge.core import retry
 from bridge.core.queueing import AttemptNote, Lease, Retry
-from bridge.errors import NotTried, UpstreamError
+from bridge.errors import CallNotMade, UpstreamError
 from bridge.ports import Clock, RandomFraction
 
 
@@ -26,10 +26,10 @@ class CallFailures:
             self.clock(), error.code, error.status, milliseconds_since(begun), error.excerpt
         )
 
-    def settle(self, lease: Lease, error: UpstreamError, begun: float) -> Retry:
+    def retry_for(self, lease: Lease, error: UpstreamError, begun: float) -> Retry:
         """When to try again, however often it failed before."""
-        if isinstance(error, NotTried):
-            return retry.after_not_tried(
+        if isinstance(error, CallNotMade):
+            return retry.after_call_not_made(
                 error.retry_after_s, now=self.clock(), random_fraction=self.random_fraction()
             )
         return retry.after_provider_failure(

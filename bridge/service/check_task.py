@@ -67,13 +67,13 @@ class CheckTask:
         if decided.state is State.COMPLETED:
             # The way to a record that now lives on for another retention lives on with it.
             with contextlib.suppress(StoreUnavailable):
-                await self.references.remember(customer.key, reference_id, invitation.id)
+                await self.references.add(customer.key, reference_id, invitation.id)
         return Done()
 
     async def _result_if_done(self, customer: Customer, reference_id: str) -> Result | None:
         provider = self.provider_of(customer)
         progress = await provider.get_progress(customer, reference_id)
-        await self.words.heard(customer, progress)
+        await self.words.record(customer, progress)
         return await provider.get_result(customer, reference_id) if progress.done else None
 
     async def _result_itself(self, customer: Customer, reference_id: str) -> Result | None:
@@ -87,7 +87,7 @@ class CheckTask:
             return_exceptions=True,
         )
         if isinstance(progress, Progress):
-            await self.words.heard(customer, progress)
+            await self.words.record(customer, progress)
         elif not isinstance(progress, UpstreamError):
             raise progress
         if isinstance(result, BaseException):
@@ -112,6 +112,6 @@ class CheckTask:
         now = self.records.clock()
         if nothing_there or decided.state is not invitation.state:
             return Done()
-        again = self.failures.settle(lease, error, begun)
+        again = self.failures.retry_for(lease, error, begun)
         ends = timing.unreachable_timeout_at(decided, self.records.policy(customer), now)
         return replace(again, at=min(again.at, ends)) if ends is not None else again

@@ -75,7 +75,7 @@ class CommitLoop:
         self._lines: dict[str, _Line] = {}
 
     @property
-    def being_changed(self) -> int:
+    def changes_in_progress(self) -> int:
         """Of how many invitations changes are under way, or wait for their turn, in this
         process.
         """
@@ -92,11 +92,11 @@ class CommitLoop:
         return Policy(
             link_life=access.link_life,
             poll_every=access.poll_every,
-            create_bound=access.timeout + CREATE_MARGIN,
+            create_timeout=access.timeout + CREATE_MARGIN,
             after_completed=customer.results.after_completed,
         )
 
-    async def owned(self, customer: Customer, invitation_id: str) -> Invitation:
+    async def load_owned(self, customer: Customer, invitation_id: str) -> Invitation:
         """The customer's own invitation; raises ``UnknownInvitation``, the same for missing and for
         foreign ones.
         """
@@ -150,7 +150,9 @@ class CommitLoop:
                 latest = found
         raise _too_many()
 
-    async def bury(self, invitation: Invitation, customer: Customer | None) -> Invitation | None:
+    async def recreate_as_tombstone(
+        self, invitation: Invitation, customer: Customer | None
+    ) -> Invitation | None:
         """Put a tombstone where a record has vanished, so that what stands at the provider is
         anonymised by its task.
 

@@ -58,8 +58,10 @@ class Erasure:
         call to it may take, however many there are to make.
         """
         give_up_at = self._records.monotonic() + customer.provider.timeout.total_seconds()
-        invitation = await self._here(await self._records.owned(customer, invitation_id), customer)
-        invitation = await self._after_create(invitation, customer, give_up_at)
+        invitation = await self._erase_locally(
+            await self._records.load_owned(customer, invitation_id), customer
+        )
+        invitation = await self._wait_for_create(invitation, customer, give_up_at)
         if not attempts.applications_to_anonymise(invitation):
             return
         # A dead letter is tried again at once: whoever asks a second time has a reason to.
@@ -77,14 +79,14 @@ class Erasure:
         *patience*: how long to wait for them. Raises ``NotConfirmed`` where nobody has done it by
         then; it still has to be done.
         """
-        invitation = await self._here(invitation, None)
+        invitation = await self._erase_locally(invitation, None)
         await self._wait_for_others(
             invitation, self._records.monotonic() + patience.total_seconds()
         )
         if attempts.applications_to_anonymise(await self._latest(invitation)):
             raise NotConfirmed(_NOT_SERVED.format(invitation.customer))
 
-    async def _here(self, invitation: Invitation, customer: Customer | None) -> Invitation:
+    async def _erase_locally(self, invitation: Invitation, customer: Customer | None) -> Invitation:
         """The tombstone; raises ``UnknownInvitation`` for what nobody was ever given."""
         if invitation.state is State.FAILED:
             raise not_found()
@@ -103,7 +105,7 @@ class Erasure:
         for reference_id in {
             attempt.reference_id for attempt in invitation.attempts if attempt.reference_id
         }:
-            await self._references.forget(invitation.customer, reference_id, invitation.id)
+            await self._references.remove(invitation.customer, reference_id, invitation.id)
 
     async def _erase_expired(self, invitation_id: str | None, customer: Customer | None) -> None:
         """Erase expired invitations of the same order too: perhaps their answer never reached
@@ -128,7 +130,7 @@ class Erasure:
         except UnknownInvitation:
             # Gone between two of our looks, and with it all but what we hold: enough to have it
             # anonymised.
-            buried = await self._records.bury(invitation, customer)
+            buried = await self._records.recreate_as_tombstone(invitation, customer)
             log.error(
                 "record.lost",
                 invitation_id=invitation.id,
@@ -139,7 +141,7 @@ class Erasure:
                 raise
             return buried
 
-    async def _after_create(
+    async def _wait_for_create(
         self, invitation: Invitation, customer: Customer, give_up_at: float
     ) -> Invitation:
         """The invitation once a create that was under way when it was erased is through: only then

@@ -102,7 +102,7 @@ class Invite:
     ) -> Invitation:
         policy = self._records.policy(customer)
         partition = ids.partition_of(customer.key, order.candidate.id)
-        give_up_at = self._records.monotonic() + policy.create_bound.total_seconds()
+        give_up_at = self._records.monotonic() + policy.create_timeout.total_seconds()
         known: Invitation | None = (
             None  # Most orders are new: claim first, look only when the claim fails.
         )
@@ -200,7 +200,7 @@ class Invite:
             with contextlib.suppress(
                 StoreUnavailable, Busy
             ):  # a short cut for webhooks; the safety poll does without
-                await self._events.known(invitation, event.reference_id, word)
+                await self._events.reference_committed(invitation, event.reference_id, word)
         log.info(
             "invitation.created" if failure is None else "invitation.create_failed",
             invitation_id=invitation.id,
@@ -239,7 +239,10 @@ class Invite:
                     with contextlib.suppress(StoreUnavailable):
                         # It lies elsewhere in Redis than the invitation, and perhaps only that part
                         # does not answer.
-                        word = await self._events.expect(invitation, event.reference_id) or word
+                        word = (
+                            await self._events.register_reference(invitation, event.reference_id)
+                            or word
+                        )
                 return await self._records.apply(invitation, event, customer), word
             except UnknownInvitation as error:
                 # Not one that nobody issued: Redis lost the record meanwhile (FLUSHALL, eviction,
@@ -254,7 +257,7 @@ class Invite:
                     invitation, event, self._records.policy(customer), self._records.clock()
                 )
                 if isinstance(event, ApplicationCreated):
-                    raise await self._orphaned(known.invitation, event, customer) from error
+                    raise await self._orphaned_error(known.invitation, event, customer) from error
                 return known.invitation, None
             except (Busy, StoreUnavailable) as error:
                 if not isinstance(event, ApplicationCreated):
@@ -262,12 +265,12 @@ class Invite:
                 if self._records.monotonic() >= give_up_at:
                     # Not "nothing was done": an application stands at the provider, whose id we
                     # cannot keep.
-                    raise self._orphan(
+                    raise self._log_orphan(
                         invitation, event, customer, "Redis could not take note of it"
                     ) from error
                 await self._pause(_LOOK_EVERY_S)
 
-    async def _orphaned(
+    async def _orphaned_error(
         self, invitation: Invitation, event: ApplicationCreated, customer: Customer
     ) -> OutcomeUnknown:
         """The error to raise about an application whose record is lost; a tombstone sees to its
@@ -275,12 +278,12 @@ class Invite:
         """
         buried: Invitation | None = None
         with contextlib.suppress(StoreUnavailable):
-            buried = await self._records.bury(invitation, customer)
-        return self._orphan(
+            buried = await self._records.recreate_as_tombstone(invitation, customer)
+        return self._log_orphan(
             invitation, event, customer, "Redis lost the invitation", anonymising=buried is not None
         )
 
-    def _orphan(
+    def _log_orphan(
         self,
         invitation: Invitation,
         event: ApplicationCreated,

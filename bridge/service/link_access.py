@@ -85,7 +85,7 @@ class LinkAccess:
             raise
         return url
 
-    async def look(self, token: str) -> None:
+    async def check_shareable(self, token: str) -> None:
         """Return if there is something to share behind this link, without asking anybody for it."""
         await self._shared(token)
 

@@ -10,7 +10,7 @@ from bridge.core.customers import Customer
 from bridge.core.invitation import Invitation
 from bridge.core.lifecycle import checks
 from bridge.core.queueing import AttemptNote, Done, GiveUp, Lease, Settlement
-from bridge.errors import CallbackNotAllowed, NotTried, UpstreamError
+from bridge.errors import CallbackNotAllowed, CallNotMade, UpstreamError
 from bridge.ports import AtsOf, Clock, RandomFraction
 from bridge.service.call_failures import CallFailures, milliseconds_since
 
@@ -38,8 +38,8 @@ class NotifyTask:
         except CallbackNotAllowed:
             note = AttemptNote(self.clock(), "callback_not_allowed")
             return GiveUp("callback_not_allowed", note, counted=False)
-        except NotTried as error:
-            return self.failures.settle(lease, error, begun)
+        except CallNotMade as error:
+            return self.failures.retry_for(lease, error, begun)
         except UpstreamError as error:
             note = self.failures.note(error, begun)
             retry_after_s = error.retry_after_s

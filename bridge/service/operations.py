@@ -34,7 +34,7 @@ class DeadLetterFilter:
 
 
 @dataclass(frozen=True, slots=True)
-class Moment:
+class TimelineEntry:
     """One line of an invitation's timeline."""
 
     at: datetime
@@ -132,13 +132,13 @@ def is_uncertain(invitation: Invitation) -> bool:
     )
 
 
-def timeline(invitation: Invitation) -> list[Moment]:
+def timeline(invitation: Invitation) -> list[TimelineEntry]:
     """What happened to an invitation, in order."""
     named = (
         (invitation.created_at, "ordered"),
         (invitation.started_at, "started"),
         (
-            invitation.unverified_report.seen_at if invitation.unverified_report else None,
+            invitation.unconfirmed_result.seen_at if invitation.unconfirmed_result else None,
             "report came in, not confirmed yet",
         ),
         (
@@ -148,10 +148,12 @@ def timeline(invitation: Invitation) -> list[Moment]:
         (invitation.expired_at, "expired"),
         (invitation.erased_at, "erased"),
     )
-    moments = [Moment(at, what) for at, what in named if at is not None]
+    moments = [TimelineEntry(at, what) for at, what in named if at is not None]
     for attempt in invitation.attempts:
         suffix = ", anonymised" if attempt.anonymised else ""
         moments.append(
-            Moment(attempt.started_at, f"attempt {attempt.number}: {attempt.outcome}{suffix}")
+            TimelineEntry(
+                attempt.started_at, f"attempt {attempt.number}: {attempt.outcome}{suffix}"
+            )
         )
     return sorted(moments, key=lambda moment: moment.at)

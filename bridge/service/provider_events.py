@@ -11,7 +11,7 @@ import structlog
 
 from bridge.core.customers import Customer
 from bridge.core.invitation import Invitation, State
-from bridge.core.lifecycle.events import AssessmentStarted, ReportReceived
+from bridge.core.lifecycle.events import AssessmentStarted, ResultReported
 from bridge.core.lifecycle.policy import EARLY_EVENT_LIFE, SEEN_EVENT_LIFE
 from bridge.errors import UnknownInvitation
 from bridge.ports import CurrentCustomers, ReferenceIndex
@@ -53,25 +53,27 @@ class ProviderEvents:
         An event is marked as seen after it was acted upon: acting twice does no harm, not acting at
         all would.
         """
-        if await self._references.seen(customer.key, event_id):
+        if await self._references.is_event_seen(customer.key, event_id):
             outcome = "repeated"
         else:
             outcome = await self._act(customer, word, reference_id, at)
-            await self._references.mark(customer.key, event_id, life=SEEN_EVENT_LIFE)
+            await self._references.mark_event_seen(customer.key, event_id, life=SEEN_EVENT_LIFE)
         # The vendor's own word stays out of the log: it is free text.
         shown = word if word in (STARTED, FINISHED) else "other"
         log.info("event.received", customer=customer.key, word=shown, outcome=outcome)
         return outcome
 
-    async def expect(self, invitation: Invitation, reference_id: str) -> str | None:
+    async def register_reference(self, invitation: Invitation, reference_id: str) -> str | None:
         """Keep the way from a fresh application to its invitation, before that knows of it: so
         nobody takes it for his alone.
 
         Gives the word of an event that came before; see ``known``.
         """
-        return await self._references.remember(invitation.customer, reference_id, invitation.id)
+        return await self._references.add(invitation.customer, reference_id, invitation.id)
 
-    async def known(self, invitation: Invitation, reference_id: str, word: str | None) -> None:
+    async def reference_committed(
+        self, invitation: Invitation, reference_id: str, word: str | None
+    ) -> None:
         """The record knows its application now: say if another one holds it too, and act on what
         came before it (*word*).
 
@@ -79,7 +81,7 @@ class ProviderEvents:
         comes back.
         """
         if invitation.state in (State.ERASED, State.FAILED):
-            await self._references.forget(invitation.customer, reference_id, invitation.id)
+            await self._references.remove(invitation.customer, reference_id, invitation.id)
             return
         others = await self._holders.others(invitation, reference_id)
         if others:
@@ -107,7 +109,9 @@ class ProviderEvents:
         if set(outcomes) <= {"unknown"}:
             # Perhaps the create's answer is not stored yet; or it is another integration of the
             # same account.
-            await self._references.waiting(customer.key, reference_id, word, life=EARLY_EVENT_LIFE)
+            await self._references.hold_event(
+                customer.key, reference_id, word, life=EARLY_EVENT_LIFE
+            )
             if not invitation_ids and await self._references.find(customer.key, reference_id):
                 return await self._act(
                     customer, word, reference_id, at
@@ -135,7 +139,7 @@ class ProviderEvents:
             return "ignored"
         now = self._records.clock()
         event = (
-            ReportReceived(numbers[0], None)
+            ResultReported(numbers[0], None)
             if word == FINISHED
             else AssessmentStarted(min(at or now, now))
         )

@@ -36,7 +36,7 @@ class StatusWords:
         self._clock = clock
         self._told: defaultdict[str, set[str]] = defaultdict(set)
 
-    async def heard(self, customer: Customer, progress: Progress) -> None:
+    async def record(self, customer: Customer, progress: Progress) -> None:
         """Tell the word, if nobody knows it and it was not told yet; nothing fails because it
         cannot be kept.
         """
@@ -57,7 +57,7 @@ class StatusWords:
         with contextlib.suppress(StoreUnavailable):
             await self._store.keep(customer.key, word, self._clock(), limit=WORDS_LIMIT)
 
-    async def known(self, customer: Customer) -> tuple[str, ...]:
+    async def unknown_words(self, customer: Customer) -> tuple[str, ...]:
         """The words that any process could not understand, without those that the settings have
         meanwhile.
         """

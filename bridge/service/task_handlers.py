@@ -115,7 +115,7 @@ class TaskHandlers:
         Raises ``StoreUnavailable`` only; the lease then runs out and the task is repeated.
         """
         begun = time.monotonic()
-        settlement = retry.prioritised(lease, await self._handle(lease))
+        settlement = retry.keep_priority(lease, await self._handle(lease))
         await self._queue.settle(lease, settlement, self._records.clock())
         note = getattr(settlement, "note", None)
         # Somebody has to look at a dead letter, and at credentials that the ATS does not accept.
@@ -153,10 +153,10 @@ class TaskHandlers:
         except Busy:
             return Retry(self._records.clock() + retry.CONTENDED_DELAY, counted=False)
         except RecordDamaged:  # its quarantine has said so, once
-            return Retry(self._records.clock() + retry.NOT_OURS_DELAY, counted=False)
+            return Retry(self._records.clock() + retry.UNREADABLE_RECORD_DELAY, counted=False)
         except RecordUnreadable as error:
             log.warning("task.put_off", task_id=lease.task_id, code=error.code, error=str(error))
-            return Retry(self._records.clock() + retry.NOT_OURS_DELAY, counted=False)
+            return Retry(self._records.clock() + retry.UNREADABLE_RECORD_DELAY, counted=False)
         except Exception as error:
             log.exception(
                 "task.failed",
@@ -164,7 +164,7 @@ class TaskHandlers:
                 invitation_id=lease.invitation_id,
                 customer=lease.customer,
             )
-            return retry.after_bug(
+            return retry.after_unexpected_error(
                 lease, error, now=self._records.clock(), random_fraction=self._random_fraction()
             )
 

@@ -15,7 +15,7 @@ from bridge.core.customers import Customer, CustomerDirectory, UnusableCustomer
 from bridge.errors import Complaint, ConfigError
 from bridge.settings.findings import NOWHERE, Findings, Item
 from bridge.settings.permissions import exposed
-from bridge.settings.reading import Reader
+from bridge.settings.reading import SettingsReader
 from bridge.settings.scalars import resolved
 from bridge.settings.yaml_source import MAX_BYTES, opened, parse, read_text
 
@@ -112,7 +112,7 @@ def _read(
         found.complain(NOWHERE, message)
     _check_items(root, found)
     _check_hire(root, found)
-    reader = Reader(found, root)
+    reader = SettingsReader(found, root)
     file = reader.read(made.type, inherited)
     customer = made.customer_of(key, file) if file is not None else None
     warnings = (*exposed(path, secret=reader.holds_secret), *found.warnings)

@@ -15,7 +15,7 @@ from bridge.settings import rules
 from bridge.settings.findings import Findings, Item
 from bridge.settings.listen import DEFAULT, FILE_NAME
 from bridge.settings.permissions import exposed
-from bridge.settings.reading import Reader
+from bridge.settings.reading import SettingsReader
 from bridge.settings.rules import Address
 from bridge.settings.scalars import describe
 from bridge.settings.yaml_source import parse, read_text
@@ -82,7 +82,7 @@ class RedisSettings:
         "redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://; none: an embedded"
         " server.",
         default=None,
-        rule=rules.redis_url,
+        rule=rules.parse_redis_url,
     )
     data_dir: Path = setting("Folder of the embedded server's files.", default=Path(".data"))
     key_prefix: str = setting(
@@ -147,7 +147,7 @@ class DaemonSettings:
     warnings: tuple[str, ...] = ()
     public_url: str = setting(
         "The address under which others reach the bridge; part of every link that it hands out.",
-        rule=rules.web_url,
+        rule=rules.parse_web_url,
     )
     listen: Address = setting(
         "The public listener, HOST:PORT. Plain HTTP: TLS belongs in front of it.", default=DEFAULT
@@ -160,7 +160,7 @@ class DaemonSettings:
         "Further host names by which admin_listen is reached; addresses, localhost, this machine's"
         " name and the host in admin_listen are known.",
         default=(),
-        rule=rules.host_name,
+        rule=rules.parse_host_name,
     )
     redis: RedisSettings = setting("Where the state lives.", default=RedisSettings())
     signing_keys: tuple[bytes, ...] = setting(
@@ -180,7 +180,7 @@ class DaemonSettings:
         "http://[user:password@]host:port, the way to both vendors; not to Redis, nor to this"
         " machine.",
         default=None,
-        rule=rules.proxy_url,
+        rule=rules.parse_proxy_url,
     )
     log: LogSettings = setting("The log, on standard error.", default=LogSettings())
     retention: timedelta = setting(
@@ -216,7 +216,7 @@ def load_daemon(
     left_out = () if signing else ("signing_keys", "signing_keys_file")
     hints = {name: one.setting.hint for name, one in declared(made).items()}
     root = parse(read_text(path), found, environ, hints, left_out)
-    reader = Reader(found, root)
+    reader = SettingsReader(found, root)
     settings: S | None = reader.read(made, dict.fromkeys(left_out[:1], ()), config_dir=config_dir)
     if settings is None:
         raise found.error()

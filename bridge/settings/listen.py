@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bridge.errors import Complaint, ConfigError
 from bridge.settings.environment_variables import expand
-from bridge.settings.rules import Address, address
+from bridge.settings.rules import Address, parse_address
 from bridge.settings.yaml_source import top_level_scalar
 
 FILE_NAME = "bridge.yaml"
@@ -27,7 +27,7 @@ def listen_address(config_dir: Path, environ: Mapping[str, str]) -> Address:
     try:
         if problems:
             raise ValueError(problems[0])
-        return address(str(text))
+        return parse_address(str(text))
     except ValueError as error:
         complaint = Complaint(str(path), where.line, where.column, f"listen: {error}")
         raise ConfigError([complaint]) from None

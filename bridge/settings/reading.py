@@ -17,7 +17,7 @@ _WRONG: Any = object()
 _NOTHING: Mapping[str, Any] = {}
 
 
-class Reader:
+class SettingsReader:
     """Reads one file, whose values are *root*; what is wrong goes to *found*.
 
     What no single key can tell is asked of static methods that a section may have. Both take the

@@ -30,14 +30,14 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
-def basic_auth_user(text: str) -> str:
+def parse_basic_auth_user(text: str) -> str:
     """A client id; a colon would end it within HTTP Basic authentication."""
     if not _VISIBLE.fullmatch(text) or ":" in text:
         raise ValueError("expected a client id: letters, digits and signs, no blanks and no colon")
     return text
 
 
-def header_token(text: str) -> str:
+def parse_header_token(text: str) -> str:
     """A secret that travels in an HTTP header."""
     if not _VISIBLE.fullmatch(text):
         raise ValueError("expected a secret of ASCII letters, digits and signs, without blanks")
@@ -49,7 +49,7 @@ def host_of(url: str) -> str:
     return urlsplit(url).hostname or ""
 
 
-def web_url(text: str) -> str:
+def parse_web_url(text: str) -> str:
     """An absolute https URL, or http on loopback; without query, fragment and user; gives it
     without trailing slash.
     """
@@ -60,7 +60,7 @@ def web_url(text: str) -> str:
         raise ValueError("expected a URL without query (?) and fragment (#)")
     if "@" in parts.netloc:
         raise ValueError("expected a URL without user name and password")
-    host_name(parts.hostname)
+    parse_host_name(parts.hostname)
     if parts.scheme == "http" and not is_loopback(parts.hostname):
         raise ValueError(
             "expected https://; http:// is for this machine only (localhost, 127.0.0.1, [::1])"
@@ -79,13 +79,13 @@ def _split(text: str) -> SplitResult:
     return parts
 
 
-def redis_url(text: str) -> str:
+def parse_redis_url(text: str) -> str:
     """A Redis URL: redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://."""
     read_redis_url(text)
     return text
 
 
-def proxy_url(text: str) -> str:
+def parse_proxy_url(text: str) -> str:
     """The URL of an HTTP proxy, perhaps with user and password."""
     parts = _split(text)
     if parts.scheme != "http" or not parts.hostname:
@@ -97,18 +97,18 @@ def proxy_url(text: str) -> str:
         raise ValueError(
             "expected the URL of an HTTP proxy without path, query (?) and fragment (#)"
         )
-    host_name(parts.hostname)
+    parse_host_name(parts.hostname)
     return text.rstrip("/")
 
 
-def url_path(text: str) -> str:
+def parse_url_path(text: str) -> str:
     """The path part of a URL; doubled slashes are made single."""
     if not _VISIBLE.fullmatch(text) or not text.startswith("/") or set("?#\\") & set(text):
         raise ValueError("expected a path that begins with /, without query (?) and fragment (#)")
     return re.sub("/{2,}", "/", text)
 
 
-def host_name(text: str) -> str:
+def parse_host_name(text: str) -> str:
     """A host name or an IP address, in lower case and without a final dot."""
     name = text.lower().removesuffix(".")
     if name.startswith("*."):
@@ -134,7 +134,7 @@ class Address:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-def address(text: str) -> Address:
+def parse_address(text: str) -> Address:
     """``HOST:PORT``, an IPv6 host in brackets; port 0 lets the system choose."""
     match = _ADDRESS.fullmatch(text)
     if match is None or int(match["port"]) > 65_535:
@@ -144,10 +144,10 @@ def address(text: str) -> Address:
             return Address(str(ipaddress.IPv6Address(match["six"])), int(match["port"]))
         except ValueError:
             raise ValueError("expected an IPv6 address between the brackets") from None
-    return Address(host_name(match["host"]), int(match["port"]))
+    return Address(parse_host_name(match["host"]), int(match["port"]))
 
 
-def key(text: str) -> bytes:
+def parse_key(text: str) -> bytes:
     """32 bytes in URL-safe base64, with or without padding."""
     if not _KEY.fullmatch(text):
         raise ValueError(

@@ -12,14 +12,14 @@ from bridge.core.customers import Secret, TokenDigest, token_digest
 from bridge.core.declaration import Declared, line, suggest
 from bridge.settings.durations import parse_duration
 from bridge.settings.environment_variables import Expanded
-from bridge.settings.rules import Address, address, key
+from bridge.settings.rules import Address, parse_address, parse_key
 from bridge.settings.yaml_source import resolve
 
 _TEXTS: Mapping[Any, tuple[str, Callable[[str], Any]]] = {
     Secret: ("a secret, as text", line),
-    bytes: ("a key, as text", key),
+    bytes: ("a key, as text", parse_key),
     TokenDigest: ("the SHA-256 of a token, as text", token_digest),
-    Address: ("text", address),
+    Address: ("text", parse_address),
     Path: ("text", lambda text: Path(line(text))),
 }
 """What messages call a kind of text, and its rule; for any other it is ``line``."""

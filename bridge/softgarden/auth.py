@@ -9,7 +9,7 @@ from structlog.contextvars import bind_contextvars
 
 from bridge.errors import Unauthorized
 from bridge.softgarden.settings import SoftgardenAccess
-from bridge.web.app_keys import CUSTOMER, CUSTOMERS, TURNS
+from bridge.web.app_keys import CUSTOMER, CUSTOMERS, FAIR_SCHEDULER
 from bridge.web.rate_limits import RateLimit
 from bridge.web.routing import Handler
 
@@ -39,7 +39,7 @@ def of_customer(handler: Handler, limit: RateLimit) -> Handler:
         request[CUSTOMER] = customer
         bind_contextvars(customer=customer.key)
         limit.admit(customer.key)
-        await request.app[TURNS].take(customer.key)
+        await request.app[FAIR_SCHEDULER].take(customer.key)
         return await handler(request)
 
     return guarded

@@ -8,7 +8,7 @@ from structlog.contextvars import bind_contextvars
 from bridge import errors
 from bridge.core import invitation_view
 from bridge.core.links import LinkSigner
-from bridge.errors import InvalidRequest, NeverIssued, UnknownInvitation
+from bridge.errors import InvalidRequest, UnknownInvitation, UnknownInvitationOnDelete
 from bridge.softgarden.auth import of_customer
 from bridge.softgarden.schemas import AnswerFormat, InvitationSchema, InviteSchema, ResultSchema
 from bridge.web import request_body
@@ -72,7 +72,7 @@ class SoftgardenHandlers:
                 request[CUSTOMER], request.match_info["invitation_id"]
             )
         except UnknownInvitation as error:
-            raise NeverIssued(str(error)) from None
+            raise UnknownInvitationOnDelete(str(error)) from None
         return web.Response(status=204)
 
 
@@ -135,7 +135,7 @@ def endpoints(wire: AnswerFormat, links: LinkSigner, limit: RateLimit) -> list[E
             "Delete the candidate's data here and have Equalture anonymise it.",
             {204: "Deleted, also the second time."},
             tag="softgarden",
-            refusals=(errors.NeverIssued, errors.NotConfirmed),
+            refusals=(errors.UnknownInvitationOnDelete, errors.NotConfirmed),
             secured=True,
             parameters=by_id,
             name="deleteInvitation",

@@ -72,7 +72,7 @@ class SoftgardenSettings:
         "Hosts that may be notified, with their sub-domains. Change it only if softgarden tells you"
         " another host.",
         default=("softgarden.io", "softgarden.de"),
-        rule=rules.host_name,
+        rule=rules.parse_host_name,
         least=1,
         of="host name",
     )
@@ -122,7 +122,7 @@ def _on(item: Item) -> bool:
 
 def _is_public(public_url: object) -> bool:
     try:
-        return not rules.is_loopback(rules.host_of(rules.web_url(str(public_url))))
+        return not rules.is_loopback(rules.host_of(rules.parse_web_url(str(public_url))))
     except ValueError:
         return False  # has a complaint of its own
 
@@ -135,7 +135,7 @@ class SoftgardenAccess(AtsAccess):
     client_id: str = setting(
         "The public OAuth client for notifications, whose password is empty; softgarden's support"
         " tells it.",
-        rule=rules.basic_auth_user,
+        rule=rules.parse_basic_auth_user,
     )
 
 

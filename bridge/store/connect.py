@@ -18,7 +18,7 @@ from bridge.redis_url import RedisUrl, Scheme
 from bridge.store import tls
 from bridge.store.cluster_client import ClusterClient
 from bridge.store.redis_access import DEADLINE_S, RedisAccess, ReplicaWait
-from bridge.store.redis_client import OneServer, RedisClient
+from bridge.store.redis_client import RedisClient, SingleNodeClient
 from bridge.store.sentinel_client import LOOK_S, PrimaryConnection, PrimaryTLSConnection, Sentinels
 
 PARALLEL: Final = 50
@@ -102,7 +102,9 @@ class _Connector:
             case _:
                 host, port = self.url.hosts[0]
                 node = self._tcp(host, port, db=self.url.db, retry=_once_more())
-        return OneServer(await stack.enter_async_context(aclosing(node)), parallel=self.parallel)
+        return SingleNodeClient(
+            await stack.enter_async_context(aclosing(node)), parallel=self.parallel
+        )
 
     async def _sentinel(self, stack: AsyncExitStack) -> RedisClient:
         probing: dict[str, Any] = {
@@ -123,7 +125,7 @@ class _Connector:
             **self.common,
         )
         await stack.enter_async_context(aclosing(primary))
-        return OneServer(primary, parallel=self.parallel)
+        return SingleNodeClient(primary, parallel=self.parallel)
 
     def _node(self, host: str, port: int) -> Redis:
         # A node of a cluster is not asked again by itself: the next try goes where the slot is

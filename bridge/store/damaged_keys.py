@@ -45,7 +45,7 @@ def damage(command: Command, answer: object) -> tuple[str, str] | None:
     return None
 
 
-def put_aside(key: str, kind: str, at: datetime) -> Command:
+def quarantined_key(key: str, kind: str, at: datetime) -> Command:
     """What puts a key out of the way that does not hold a *kind*; gives 1 where nobody did before.
 
     A short cut outside of the partitions is deleted: nothing depends on it.
@@ -54,8 +54,8 @@ def put_aside(key: str, kind: str, at: datetime) -> Command:
     if place is None:
         return ("DEL", key)
     names, name = place
-    return lua_scripts.PUT_KEY_ASIDE.call(
-        [key, names.put_aside(name), names.quarantine],
+    return lua_scripts.QUARANTINE_KEY.call(
+        [key, names.quarantined_key(name), names.quarantine],
         [
             kind,
             f"key:{name}",

@@ -82,7 +82,7 @@ class RedisDeadLetters:
         letter = load_dead_letter(invitation_id, kind, value, self._cipher)
         lane = key_names.lane(letter.customer, kind)
         record = names.invitation(invitation_id)
-        call = lua_scripts.REVIVE.call(
+        call = lua_scripts.END_DEAD_LETTER.call(
             [*names.queues(lane), names.tasks, names.lanes, names.dead, key, record],
             [invitation_id, kind, lane, at],
         )

@@ -36,13 +36,13 @@ _LAST_REWRITE_S: Final = 4.0
 """For the same at the end: nothing deleted lies in the files of a daemon that is not running."""
 _WATCH_S: Final = 0.5
 
-__all__ = ["REWRITE_S", "START_S", "STOP_S", "holds_data", "running"]
+__all__ = ["REWRITE_S", "START_S", "STOP_S", "holds_data", "running_redis"]
 
 log = structlog.get_logger()
 
 
 @contextlib.asynccontextmanager
-async def running(data_dir: Path, *, rewrite_s: float = REWRITE_S) -> AsyncIterator[str]:
+async def running_redis(data_dir: Path, *, rewrite_s: float = REWRITE_S) -> AsyncIterator[str]:
     """A running server that keeps its data in *data_dir*; gives its URL.
 
     Raises ``RedisSetupError`` where the folder or the servers of this machine cannot be used.
@@ -126,7 +126,7 @@ class _Server:
             if self._folder.has_grown():
                 await _rewrite(commands)
             with contextlib.suppress(StoreUnavailable):
-                await commands.of_each_primary(lambda node: node.shutdown(nosave=True))
+                await commands.run_on_primaries(lambda node: node.shutdown(nosave=True))
         if await until(gone, STOP_S):
             self._folder.forget_socket(self._socket)
 

@@ -61,7 +61,7 @@ class RedisInvitations:
         names = self._partitions.of(invitation_id)
         if names is None:
             return None
-        if not self._commands.confirms:
+        if not self._commands.requires_confirmation:
             value = await self._commands.run(("GET", names.invitation(invitation_id)))
         else:
             both = ("MGET", names.invitation(invitation_id), names.doubt(invitation_id))
@@ -84,7 +84,9 @@ class RedisInvitations:
         invitation = await self.load(invitation_id)
         if invitation is None:
             await self._commands.run(
-                lua_scripts.UNCLAIM.call([order, names.invitation(invitation_id)], [invitation_id])
+                lua_scripts.RELEASE_ORDER.call(
+                    [order, names.invitation(invitation_id)], [invitation_id]
+                )
             )
         return invitation
 
@@ -134,7 +136,7 @@ class RedisInvitations:
             written: int = await self._commands.run_confirmed(call)
         except Unconfirmed:
             with contextlib.suppress(StoreUnavailable):
-                await self._commands.run(self._doubting(names, invitation.id))
+                await self._commands.run(self._load_unconfirmed(names, invitation.id))
             raise
         return written == 1
 
@@ -144,12 +146,12 @@ class RedisInvitations:
             for invitation in await self._load_all(batch):
                 yield invitation
 
-    def _doubting(self, names: KeyNames, invitation_id: str) -> Command:
+    def _load_unconfirmed(self, names: KeyNames, invitation_id: str) -> Command:
         return ("SET", names.doubt(invitation_id), "1", "PX", self._retention_ms)
 
     async def _confirm(self, names: KeyNames, invitation_id: str) -> None:
         """Whoever has this newer change has all before it, too."""
-        await self._commands.run_confirmed(self._doubting(names, invitation_id))
+        await self._commands.run_confirmed(self._load_unconfirmed(names, invitation_id))
         await self._commands.run(("DEL", names.doubt(invitation_id)))
 
     async def _load_all(self, names: list[str]) -> list[Invitation]:

@@ -116,7 +116,7 @@ class KeyNames:
         """The dead letter of a task."""
         return f"{self.base}dead:{task_id}"
 
-    def put_aside(self, name: str) -> str:
+    def quarantined_key(self, name: str) -> str:
         """Where a damaged key of this name (without the base) goes."""
         return f"{self.quarantine}:{name}"
 

@@ -28,7 +28,7 @@ _LANES: Final = 4096
 """Due lanes of a partition that one call looks at, the longest overdue first: more than exist."""
 _ROUNDS: Final = 3
 """Round trips of one ``lease`` at most; further ones ask those partitions that may have more."""
-_PUT_ASIDE: Final = 500
+_MAX_QUARANTINED: Final = 500
 """Entries that make no sense which one ``lease`` puts aside: many, but it has to come to an end."""
 _LATEST_MS: Final = to_ms(datetime(9999, 1, 1, tzinfo=UTC))
 
@@ -75,8 +75,8 @@ class Leasing:
             due, count=request.count, per_lane=request.per_lane, turn=next(self._turns)
         )
         leases: list[Lease] = []
-        rounds = put_aside = 0
-        while rounds < _ROUNDS and put_aside < _PUT_ASIDE and (asked := shares.deal()):
+        rounds = quarantined_key = 0
+        while rounds < _ROUNDS and quarantined_key < _MAX_QUARANTINED and (asked := shares.deal()):
             try:
                 given = await self._lease_from(asked, request, stamp)
             except StoreUnavailable:
@@ -93,7 +93,7 @@ class Leasing:
                 spoilt += len(found) - len(taken)
                 more = len(taken) < len(found)
                 shares.take(partition, [lease.lane for lease in taken], more=more)
-            put_aside += spoilt
+            quarantined_key += spoilt
             rounds += not spoilt  # what makes no sense takes nobody's place
         return tuple(leases)
 
@@ -116,7 +116,7 @@ class Leasing:
         for partition, answer in answers.items():
             for name in answer[1::2]:
                 if not key_names.is_lane(name):
-                    await self._quarantine.put_lane_aside(self._partitions[partition], name)
+                    await self._quarantine.quarantine_lane(self._partitions[partition], name)
                     continue
                 lane = key_names.read_lane(name.decode())
                 wanted = lane.urgent or not request.urgent_only

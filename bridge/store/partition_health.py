@@ -28,7 +28,7 @@ log = structlog.get_logger()
 
 
 @dataclass(slots=True)
-class _Away:
+class _Outage:
     pause_s: float
     look_at: float
 
@@ -45,7 +45,7 @@ class PartitionHealth:
         self._commands = commands
         self._partitions = partitions
         self._monotonic = monotonic
-        self._away: dict[int, _Away] = {}
+        self._away: dict[int, _Outage] = {}
         self._looking: set[asyncio.Task[None]] = set()
 
     async def ask_all(self, call: Callable[[int], Command]) -> dict[int, Any]:
@@ -85,7 +85,7 @@ class PartitionHealth:
             if partition not in self._away:
                 log.error("partition.away", partition=partition, reason=str(error))
                 look_at = self._monotonic() + FIRST_PAUSE_S
-                self._away[partition] = _Away(FIRST_PAUSE_S, look_at)
+                self._away[partition] = _Outage(FIRST_PAUSE_S, look_at)
         return {one: answer for one, answer in answers.items() if one not in failures}
 
     async def _look_at(self, partition: int) -> None:

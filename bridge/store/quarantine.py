@@ -65,7 +65,7 @@ class RedisQuarantine:
         if names := self._partitions.of(invitation_id):
             await self.add(names, invitation_id, "record", "it is no record")
 
-    async def put_lane_aside(self, names: KeyNames, lane: bytes) -> None:
+    async def quarantine_lane(self, names: KeyNames, lane: bytes) -> None:
         """Take what is no lane off the index of lanes.
 
         Where Redis refuses that, it stays and is passed over until Redis does not.
@@ -88,7 +88,7 @@ class RedisQuarantine:
         reason = "its entry cannot be read" if due else "it belongs to no invitation"
         text = note(self._clock(), "task", reason, customer=lane.customer)
         name = key_names.lane_name(lane)
-        call = lua_scripts.PUT_TASK_ASIDE.call(
+        call = lua_scripts.QUARANTINE_TASK.call(
             [names.due(name), names.tasks, names.lanes, names.quarantine],
             [
                 member,
@@ -125,7 +125,9 @@ class RedisQuarantine:
             await self._commands.run(("ZREM", names.dead, found.name))
             await self._commands.run(("DEL", names.dead_letter(found.name)))
         elif found.name.startswith("key:"):
-            await self._commands.run(("DEL", names.put_aside(found.name.removeprefix("key:"))))
+            await self._commands.run(
+                ("DEL", names.quarantined_key(found.name.removeprefix("key:")))
+            )
         return bool(await self._commands.run(("HDEL", names.quarantine, found.name)))
 
 

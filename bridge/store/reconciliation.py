@@ -226,7 +226,7 @@ class _Walk:
             stuck = [("ZREM", queue, one.invitation_id) for queue in (normal, urgent)]
             await self.commands.run_each(stuck)
         record, names = one.names.invitation(one.invitation_id), one.names
-        call = lua_scripts.MEND.call(
+        call = lua_scripts.REQUEUE_LOST_TASK.call(
             [record, normal, urgent, names.tasks, names.lanes, names.dead],
             [one.invitation_id, one.kind, one.lane, one.version, to_ms(now)],
         )

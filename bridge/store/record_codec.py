@@ -22,7 +22,7 @@ from cattrs import Converter
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
 from bridge.core.assessment import Result, Trait
-from bridge.core.invitation import Attempt, Invitation, State, UnverifiedReport
+from bridge.core.invitation import Attempt, Invitation, State, UnconfirmedResult
 from bridge.core.queueing import AttemptNote, DeadLetter, TaskKind
 from bridge.errors import RecordDamaged, RecordTooNew, RecordUnreadable
 from bridge.store.encryption import Cipher
@@ -113,7 +113,7 @@ _store(
 )
 _store(Trait, code="code", name="name", score="score", description="text", wanted="wanted")
 _store(Result, fit="fit", dashboard_url="url", summary="summary", traits="traits")
-_store(UnverifiedReport, attempt="attempt", seen_at="at", report="report")
+_store(UnconfirmedResult, attempt="attempt", seen_at="at", report="report")
 _store(
     Invitation,
     always=("issued",),
@@ -136,7 +136,7 @@ _store(
     duration="duration",
     callback="callback",
     assessment_url="url",
-    unverified_report="hint",
+    unconfirmed_result="hint",
     result="result",
     confirmed="confirmed",
     live_attempt="live",
@@ -205,8 +205,8 @@ def load_invitation(
         if invitation.live_attempt not in (0, *numbers):
             raise ValueError("its link belongs to no attempt")
         if (
-            invitation.unverified_report is not None
-            and invitation.unverified_report.attempt not in numbers
+            invitation.unconfirmed_result is not None
+            and invitation.unconfirmed_result.attempt not in numbers
         ):
             raise ValueError("its report belongs to no attempt")
         return invitation

@@ -26,14 +26,14 @@ from bridge.errors import StoreUnavailable
 from bridge.ports import Clock
 from bridge.store import damaged_keys, key_names
 from bridge.store.lua_scripts import Command, with_text
-from bridge.store.redis_client import RedisClient, closed_is_lost, pipeline
-from bridge.store.tls import untrusted
+from bridge.store.redis_client import RedisClient, closed_socket_as_connection_error, pipeline
+from bridge.store.tls import find_untrusted
 
 DEADLINE_S: Final = 1.5
 """No operation takes longer, whatever Redis does: callers of the bridge learn within two seconds.
 """
 PING_S: Final = 1.2
-_MENDED_AT_ONCE: Final = 16
+_MAX_QUARANTINED_PER_CALL: Final = 16
 """Damaged keys that one call puts aside at most: as many as one script touches."""
 BATCH: Final = 100
 """Keys that are looked at together where all are."""
@@ -73,7 +73,7 @@ class Unconfirmed(StoreUnavailable):
     """The change was made, but fewer have it than must. It stays; doing it again does no harm."""
 
 
-def unavailable(error: BaseException) -> StoreUnavailable:
+def as_store_error(error: BaseException) -> StoreUnavailable:
     """What a failure of Redis is to the rest of the bridge."""
     match error:
         case StoreUnavailable():
@@ -86,7 +86,7 @@ def unavailable(error: BaseException) -> StoreUnavailable:
             return StoreFull(f"Redis refused: {str(error)[:200]}")
         case ResponseError():  # its reason (READONLY, ...) holds none of our data
             return StoreUnavailable(f"Redis refused: {str(error)[:200]}")
-        case _ if refused := untrusted(error):
+        case _ if refused := find_untrusted(error):
             return StoreUnavailable(f"Redis's certificate is refused: {refused}")
         case _:
             return StoreUnavailable(f"Redis does not answer: {type(error).__name__}")
@@ -101,12 +101,12 @@ async def guard(deadline_s: float = DEADLINE_S) -> AsyncIterator[None]:
     """
     try:
         async with asyncio.timeout(deadline_s):
-            with closed_is_lost():
+            with closed_socket_as_connection_error():
                 yield
     except ResponseError as error:
-        raise unavailable(error) from None
+        raise as_store_error(error) from None
     except (RedisError, OSError, TimeoutError) as error:
-        raise unavailable(error) from error
+        raise as_store_error(error) from error
 
 
 class RedisAccess:
@@ -133,7 +133,7 @@ class RedisAccess:
         self._clock = clock
 
     @property
-    def confirms(self) -> bool:
+    def requires_confirmation(self) -> bool:
         """Does a change that was made count only once others have it, too?"""
         return self._wait is not None
 
@@ -152,7 +152,7 @@ class RedisAccess:
         if self._wait is None:
             return await self.run(command)
         async with guard(self._deadline_s):
-            for _ in range(2 + _MENDED_AT_ONCE):
+            for _ in range(2 + _MAX_QUARANTINED_PER_CALL):
                 for_disk = self._waits_for_disk
                 follower = self._wait.command(aof=for_disk)
                 answer, confirmed = await self._client.send_followed(command, follower)
@@ -161,7 +161,7 @@ class RedisAccess:
                     self._waits_for_disk = False
                 elif isinstance(answer, NoScriptError):
                     command = with_text(command)
-                elif not await self._mended(command, answer):
+                elif not await self._quarantine_if_damaged(command, answer):
                     break
             for one in (answer, confirmed):
                 if isinstance(one, Exception):
@@ -180,7 +180,7 @@ class RedisAccess:
         answers = await self._send_all(commands, patient=True)
         for answer in answers:
             if isinstance(answer, Exception):
-                raise unavailable(answer)
+                raise as_store_error(answer)
         return answers
 
     async def run_each(self, commands: Sequence[Command]) -> list[Any]:
@@ -191,14 +191,15 @@ class RedisAccess:
         """
         answers = await self._send_all(commands, patient=False)
         return [
-            unavailable(answer) if isinstance(answer, Exception) else answer for answer in answers
+            as_store_error(answer) if isinstance(answer, Exception) else answer
+            for answer in answers
         ]
 
     async def _send_all(self, commands: Sequence[Command], *, patient: bool) -> list[Any]:
         left = dict(enumerate(commands))
         answers: list[Any] = [None] * len(commands)
         async with guard(self._deadline_s):
-            for _ in range(2 + _MENDED_AT_ONCE):
+            for _ in range(2 + _MAX_QUARANTINED_PER_CALL):
                 if not left:
                     break
                 sent = await self._client.send([*left.values()], patient=patient)
@@ -207,18 +208,18 @@ class RedisAccess:
                     answers[index] = answer
                     if isinstance(answer, NoScriptError):
                         again[index] = with_text(command)
-                    elif await self._mended(command, answer):
+                    elif await self._quarantine_if_damaged(command, answer):
                         again[index] = command
                 left = again
         return answers
 
-    async def _mended(self, command: Command, answer: object) -> bool:
+    async def _quarantine_if_damaged(self, command: Command, answer: object) -> bool:
         """Whether a damaged key was the reason for this answer, and is out of the way now."""
         found = damaged_keys.damage(command, answer)
         if found is None:
             return False
         kind, key = found
-        call = damaged_keys.put_aside(key, kind, self._clock())
+        call = damaged_keys.quarantined_key(key, kind, self._clock())
         (done,) = await self._client.send([call])
         if isinstance(done, NoScriptError):
             (done,) = await self._client.send([with_text(call)])
@@ -263,7 +264,7 @@ class RedisAccess:
         async with guard(PING_S):
             await self._client.ping()
 
-    async def of_each_primary(
+    async def run_on_primaries(
         self, ask: Callable[[Redis], Awaitable[T]], *, deadline_s: float | None = None
     ) -> list[T]:
         """What the primaries answer that do, all asked at once.
@@ -273,7 +274,7 @@ class RedisAccess:
 
         async def answer_of(node: Redis) -> T:
             async with asyncio.timeout(deadline_s or self._deadline_s):
-                with closed_is_lost():
+                with closed_socket_as_connection_error():
                     return await ask(node)
 
         calls = [answer_of(node) for node in await self._primaries()]
@@ -290,7 +291,7 @@ class RedisAccess:
         if refusal is not None:
             raise refusal
         if failures and not answers:
-            raise unavailable(failures[0])
+            raise as_store_error(failures[0])
         return answers
 
     async def lacks_waitaof(self) -> bool:
@@ -298,7 +299,7 @@ class RedisAccess:
         if self._wait is None or not self._wait.local_fsync:
             return False
         ask = [("WAITAOF", 0, 0, 1)]
-        answers = await self.of_each_primary(lambda node: pipeline(node, ask))
+        answers = await self.run_on_primaries(lambda node: pipeline(node, ask))
         return any(_is_unknown(answer) for (answer,) in answers)
 
     async def _primaries(self) -> list[Redis]:

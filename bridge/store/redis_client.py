@@ -33,7 +33,7 @@ class RedisClient(Protocol):
 
 
 @contextlib.contextmanager
-def closed_is_lost() -> Iterator[None]:
+def closed_socket_as_connection_error() -> Iterator[None]:
     """Say ``ConnectionError`` where a socket is closed under redis-py's hands, for instance while
     it connects.
 
@@ -49,14 +49,14 @@ def closed_is_lost() -> Iterator[None]:
 
 async def pipeline(node: Redis, commands: Sequence[Command]) -> list[Any]:
     """Send commands together over one connection, and give each its answer or its exception."""
-    with closed_is_lost():
+    with closed_socket_as_connection_error():
         async with node.pipeline(transaction=False) as together:
             for command in commands:
                 together.execute_command(*command)
             return await together.execute(raise_on_error=False)
 
 
-class OneServer:
+class SingleNodeClient:
     """``RedisClient`` for one server, or for the primary that Sentinel names.
 
     *parallel* calls may be on the way at the same time; more wait their turn.

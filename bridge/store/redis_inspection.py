@@ -59,7 +59,7 @@ def _risks(node: _Settings) -> list[str]:
 async def _settings(commands: RedisAccess, *names: str) -> list[_Settings] | None:
     """These settings of all nodes that answer; None: one does not say. Raises as they."""
     try:
-        return await commands.of_each_primary(lambda node: _settings_of(node, names))
+        return await commands.run_on_primaries(lambda node: _settings_of(node, names))
     except ResponseError:
         return None
 
@@ -74,7 +74,7 @@ async def _settings_of(node: Redis, names: Sequence[str]) -> _Settings:
 async def _has_replicas(commands: RedisAccess) -> bool:
     """Is a node that we write to a replica, which takes no writes?"""
     try:
-        infos = await commands.of_each_primary(lambda node: node.info("replication"))
+        infos = await commands.run_on_primaries(lambda node: node.info("replication"))
     except ResponseError:
         return False
     return any(info.get("role") in ("slave", "replica") for info in infos)

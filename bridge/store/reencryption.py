@@ -107,7 +107,12 @@ class Reencryption:
                     tally.current += 1
                 else:
                     calls.append(
-                        (place, lua_scripts.RESEAL.call([place.key], [value, fresh, place.field]))
+                        (
+                            place,
+                            lua_scripts.REPLACE_ENCRYPTED.call(
+                                [place.key], [value, fresh, place.field]
+                            ),
+                        )
                     )
             answers = await self._commands.run_all([call for _, call in calls])
             places = [place for (place, _), done in zip(calls, answers, strict=True) if not done]

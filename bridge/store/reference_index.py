@@ -25,11 +25,11 @@ class RedisReferenceIndex:
         self._prefix = prefix
         self._retention = retention
 
-    async def remember(self, customer: str, reference_id: str, invitation_id: str) -> str | None:
+    async def add(self, customer: str, reference_id: str, invitation_id: str) -> str | None:
         """Keep the way; gives the word of an event that came before, once."""
         args = (invitation_id, self._retention // MILLISECOND, _MARK, _HOLDERS)
         word, *_ = await self._commands.run(
-            lua_scripts.REMEMBER.call([self._reference(customer, reference_id)], args)
+            lua_scripts.ADD_REFERENCE.call([self._reference(customer, reference_id)], args)
         )
         return _text(word) or None
 
@@ -39,7 +39,7 @@ class RedisReferenceIndex:
         text = _text(value or b"")
         return () if text.startswith(_MARK) else tuple(text.split())
 
-    async def waiting(
+    async def hold_event(
         self, customer: str, reference_id: str, word: str, *, life: timedelta
     ) -> None:
         """Keep an event for an id that nobody knows (yet) for this time."""
@@ -54,17 +54,19 @@ class RedisReferenceIndex:
             )
         )
 
-    async def forget(self, customer: str, reference_id: str, invitation_id: str) -> None:
+    async def remove(self, customer: str, reference_id: str, invitation_id: str) -> None:
         """Forget the way to this invitation: its candidate was deleted."""
         await self._commands.run(
-            lua_scripts.FORGET.call([self._reference(customer, reference_id)], [invitation_id])
+            lua_scripts.REMOVE_REFERENCE.call(
+                [self._reference(customer, reference_id)], [invitation_id]
+            )
         )
 
-    async def seen(self, customer: str, event_id: str) -> bool:
+    async def is_event_seen(self, customer: str, event_id: str) -> bool:
         """Whether this event is marked."""
         return await self._commands.run(("GET", self._event(customer, event_id))) is not None
 
-    async def mark(self, customer: str, event_id: str, *, life: timedelta) -> None:
+    async def mark_event_seen(self, customer: str, event_id: str, *, life: timedelta) -> None:
         """Mark this event as seen, for this time."""
         await self._commands.run(
             ("SET", self._event(customer, event_id), "1", "PX", life // MILLISECOND)

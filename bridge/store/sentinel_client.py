@@ -10,7 +10,7 @@ from redis.asyncio.sentinel import MasterNotFoundError, Sentinel, SentinelManage
 from redis.exceptions import ConnectionError, ResponseError
 
 from bridge.store.quorum import majority_of
-from bridge.store.tls import Shared
+from bridge.store.tls import SharedContextMixin
 
 LOOK_S: Final = 0.4
 """For the question who is primary; it is put to all Sentinels at once."""
@@ -64,5 +64,5 @@ class PrimaryConnection(_Demoted, SentinelManagedConnection):
     """A connection to whoever is primary."""
 
 
-class PrimaryTLSConnection(Shared, PrimaryConnection):
+class PrimaryTLSConnection(SharedContextMixin, PrimaryConnection):
     """The same over TLS."""

@@ -3,8 +3,8 @@
 Leases, due times and deadlines are compared by other processes than those that wrote them. By their
 own clocks two hosts that are eleven seconds apart would take each other's running tasks. So none
 goes by its own: each asks Redis what time it is, at the start and four times a minute, and counts
-on from there. Two processes then differ by half a journey to Redis and ``UNSURE_S`` at most; a
-lease bears ``worker.SKEW_BORNE_S``.
+on from there. Two processes then differ by half a journey to Redis and ``TOLERANCE_S`` at most; a
+lease bears ``worker.MAX_CLOCK_SKEW_S``.
 
 What is wrong with a host's own clock is said (``clock.skewed``), for somebody must set it; and so
 is what is wrong with Redis's, by all hosts. Of several primaries the one in the middle counts:
@@ -27,9 +27,9 @@ from bridge.ports import BeforeClockStep, Clock, Monotonic
 from bridge.store.redis_access import RedisAccess
 
 LOOK_EVERY_S: Final = 15.0
-UNSURE_S: Final = 0.1
+TOLERANCE_S: Final = 0.1
 """Differences below this (and half the journey) are not followed: no two journeys are alike."""
-SAID_S: Final = 2.0
+REPORTED_SKEW_S: Final = 2.0
 """From here on a difference between this host's clock and Redis's is said."""
 _ANSWER_S: Final = 0.6
 _SUSPECT_S: Final = 1.0
@@ -68,7 +68,7 @@ async def read_times(commands: RedisAccess, monotonic: Monotonic) -> list[Readin
         return Reading(asked_at, monotonic(), at)
 
     try:
-        return await commands.of_each_primary(ask, deadline_s=_ANSWER_S)
+        return await commands.run_on_primaries(ask, deadline_s=_ANSWER_S)
     except ResponseError:  # they do not tell
         return []
 
@@ -110,7 +110,7 @@ class SharedClock:
 
     def complaint(self) -> str | None:
         """What is wrong with this host's clock, for people; None: nothing worth saying."""
-        return None if abs(self.skew_s) < SAID_S else _words(self.skew_s)
+        return None if abs(self.skew_s) < REPORTED_SKEW_S else _words(self.skew_s)
 
     async def agree(self, hold: BeforeClockStep) -> None:
         """Ask Redis if it is time to.
@@ -131,10 +131,10 @@ class SharedClock:
             return
         self._looked_at, self._own_zero = self._monotonic(), self._own()
         middle = readings[(len(readings) - 1) // 2]
-        if self._zero is None or abs(middle.zero - self._zero) > UNSURE_S + middle.unsure_s:
+        if self._zero is None or abs(middle.zero - self._zero) > TOLERANCE_S + middle.unsure_s:
             if self._zero is not None:
                 step_s = middle.zero - self._zero
-                if abs(step_s) >= SAID_S:
+                if abs(step_s) >= REPORTED_SKEW_S:
                     log.warning(
                         "clock.stepped",
                         step_s=round(step_s, 1),
@@ -152,14 +152,14 @@ class SharedClock:
 
     def _say(self, apart_s: float) -> None:
         skew_s = self.skew_s
-        if abs(skew_s) >= SAID_S and abs(skew_s - self._said_s) >= SAID_S / 2:
+        if abs(skew_s) >= REPORTED_SKEW_S and abs(skew_s - self._said_s) >= REPORTED_SKEW_S / 2:
             log.warning("clock.skewed", skew_s=round(skew_s, 1), text=_words(skew_s))
             self._said_s = skew_s
-        elif abs(skew_s) < SAID_S and self._said_s:
+        elif abs(skew_s) < REPORTED_SKEW_S and self._said_s:
             log.info("clock.agrees", skew_s=round(skew_s, 1))
             self._said_s = 0.0
-        if (apart_s >= SAID_S) != self._apart:
-            self._apart = apart_s >= SAID_S
+        if (apart_s >= REPORTED_SKEW_S) != self._apart:
+            self._apart = apart_s >= REPORTED_SKEW_S
             if self._apart:
                 text = (
                     "Redis's servers have different times: a failover would move the time of all"

@@ -30,7 +30,7 @@ class Trust:
 
     def refused(self, error: ssl.SSLCertVerificationError) -> Untrusted:
         """What to raise for OpenSSL's *error*."""
-        reason = why(error)
+        reason = explain(error)
         if reason not in self.said:
             self.said.add(reason)
             log.error("redis.certificate_refused", reason=reason)
@@ -45,7 +45,7 @@ def trust(*, ca: str | None = None, cert: str | None = None, key: str | None = N
     return Trust(made)
 
 
-def why(error: ssl.SSLCertVerificationError) -> str:
+def explain(error: ssl.SSLCertVerificationError) -> str:
     """In words for the administrator; what the certificate says of itself is left out."""
     reason = error.verify_message.rstrip(".")
     if error.verify_code in _STRICT:
@@ -60,7 +60,7 @@ def why(error: ssl.SSLCertVerificationError) -> str:
     return reason
 
 
-def untrusted(error: BaseException) -> Untrusted | None:
+def find_untrusted(error: BaseException) -> Untrusted | None:
     """The refusal from which *error* came, if it did: redis-py wraps it."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, Untrusted):
@@ -68,7 +68,7 @@ def untrusted(error: BaseException) -> Untrusted | None:
     return cause
 
 
-class Shared:
+class SharedContextMixin:
     """Mixed into a connection: TLS with the trust it is given."""
 
     def __init__(self, *, tls: Trust, **kwargs: Any) -> None:
@@ -85,5 +85,5 @@ class Shared:
             raise self._trust.refused(error) from None
 
 
-class TLSConnection(Shared, Connection):
+class TLSConnection(SharedContextMixin, Connection):
     """A connection over TLS."""

@@ -28,7 +28,7 @@ class RedisUnservedCustomers:
         self._together = together
         self._partitions = Partitions(prefix)
 
-    async def settle(self, serves: Callable[[str], bool], now: datetime) -> int:
+    async def update(self, serves: Callable[[str], bool], now: datetime) -> int:
         """Note whose work waits, and make the work of those who are back due at once; gives how
         many tasks that were.
 
@@ -69,7 +69,7 @@ class RedisUnservedCustomers:
         count = 0
         for kind, urgent in itertools.product(_RECALLED, (False, True)):
             lane = key_names.lane(customer, kind, urgent=urgent)
-            call = lua_scripts.RECALL.call(
+            call = lua_scripts.MAKE_LANE_DUE.call(
                 [names.due(lane), names.tasks, names.lanes],
                 [lane, record_codec.to_ms(now), self._together],
             )

@@ -11,13 +11,13 @@ from bridge.core.customers import Customer
 from bridge.errors import BridgeError
 from bridge.process_state import CustomersInForce, ProcessState
 from bridge.service import Services
-from bridge.web.rate_limits import Turns
+from bridge.web.rate_limits import FairScheduler
 
 SERVICES = web.AppKey("services", Services)
 CUSTOMERS = web.AppKey("customers", CustomersInForce)
 STATE = web.AppKey("state", ProcessState)
 SEEN_CONNECTIONS: web.AppKey[set[RequestHandler]] = web.AppKey("seen_connections")
-TURNS: web.AppKey[Turns] = web.AppKey("turns")
+FAIR_SCHEDULER: web.AppKey[FairScheduler] = web.AppKey("turns")
 CUSTOMER = web.RequestKey("customer", Customer)
 EXPECTS_BODY = web.RequestKey("expects", bool)
 FAILURE = web.RequestKey("failure", BridgeError)

@@ -121,7 +121,7 @@ class _Connection(RequestHandler):
             response = problem_details.problem(status, "invalid_request", "Not HTTP", detail)
         else:
             log.error("request.crashed", exc_info=exc)
-            response = problem_details.bug()
+            response = problem_details.internal_error()
         complete(response, uuid.uuid4().hex)
         response.force_close()
         return response

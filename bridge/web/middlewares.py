@@ -83,7 +83,7 @@ async def _answer(
         return answer, "disconnected", logging.INFO
     except Exception:
         log.exception("request.crashed", route=request.get(ROUTE, "unmatched"))
-        return problem_details.bug(), "bug", logging.ERROR
+        return problem_details.internal_error(), "bug", logging.ERROR
     failure = request.get(FAILURE)
     if failure is None:
         return response, None, logging.INFO

@@ -12,7 +12,7 @@ _TABLE: dict[type[Exception], tuple[int, str]] = {
     errors.InvalidRequest: (400, "The request is not valid"),
     errors.UnknownAssessment: (400, "Unknown test"),
     errors.CallbackNotAllowed: (400, "This callback is not allowed"),
-    errors.NeverIssued: (400, "Unknown invitation"),
+    errors.UnknownInvitationOnDelete: (400, "Unknown invitation"),
     errors.Unauthorized: (401, "A valid bearer token is needed"),
     errors.BadSignature: (401, "The signature does not fit"),
     errors.Forbidden: (403, "Not from here"),
@@ -44,7 +44,7 @@ EXCERPT_LENGTH = 600
 """Characters of a vendor's refusal that are passed on: every field of an applicant, each with two
 complaints.
 """
-_OWN_AFFAIRS: dict[type[errors.BridgeError], str] = {
+_INTERNAL_DETAILS: dict[type[errors.BridgeError], str] = {
     errors.StoreUnavailable: (
         "The store does not answer, so nothing was accepted; please try again later."
     ),
@@ -89,7 +89,7 @@ def code_of(error: errors.BridgeError) -> str:
     return getattr(error, "code", "internal_error")
 
 
-def bug() -> web.Response:
+def internal_error() -> web.Response:
     """What is answered where the bridge itself is wrong."""
     return problem(500, "internal_error", "Internal error", "A bug in the bridge; see its log.")
 
@@ -122,7 +122,7 @@ def problem(
 
 
 def _detail(error: errors.BridgeError) -> str:
-    for kind, words in _OWN_AFFAIRS.items():
+    for kind, words in _INTERNAL_DETAILS.items():
         if isinstance(error, kind):
             return words
     if not isinstance(error, errors.UpstreamError):

@@ -41,7 +41,7 @@ class RateLimit:
         self._buckets[key] = (left - 1, now)
 
 
-class Turns:
+class FairScheduler:
     """Who begins next where more is asked than this process can do: the customers in turn, one
     request each.
 

@@ -120,7 +120,7 @@ class PageHandlers:
         """
         links = request.app[SERVICES].links
         if request.method == "HEAD":
-            await links.look(request.match_info["token"])
+            await links.check_shareable(request.match_info["token"])
             return web.Response(status=200, headers=private_headers())
         if "prefetch" in request.headers.get("Sec-Purpose", ""):
             return self._pages.message("later", status=503, lang=_asked_language(request))

@@ -16,7 +16,7 @@ from structlog.contextvars import bind_contextvars
 from bridge.core import ids
 from bridge.errors import BridgeError, StoreUnavailable
 from bridge.web import request_body
-from bridge.web.app_keys import FAILURE, ROUTE, STATE, TURNS
+from bridge.web.app_keys import FAILURE, FAIR_SCHEDULER, ROUTE, STATE
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 json_response = partial(web.json_bytes_response, dumps=orjson.dumps)
@@ -116,4 +116,4 @@ async def _admit(request: web.Request, endpoint: Endpoint) -> None:
         # Whose call it is shows later, if at all: all whom nobody knows yet are one among the
         # customers. None is refused, for among them are results; how many can wait is bounded by
         # the connections.
-        await request.app[TURNS].take(endpoint.tag, refuse=False)
+        await request.app[FAIR_SCHEDULER].take(endpoint.tag, refuse=False)

@@ -161,7 +161,7 @@ class Bench:
         followed by.
         """
         for one in range(number):
-            await self._references.remember(
+            await self._references.add(
                 "customer-0", f"0b8f5c52-8a3e-4a55-9f0c-{one:012d}", f"iv_7{one:024d}"
             )
             if one % _BATCH == 0:

@@ -27,7 +27,7 @@ from bridge.core.customers import MappedAssessment
 from bridge.core.declaration import declared
 from bridge.errors import ConfigError
 from bridge.sandbox import EqualtureSandbox
-from bridge.service.assessments import Appearance, ComparedJob, compare
+from bridge.service.assessments import ComparedJob, Publication, compare
 
 SHIPPED = Path(__file__).parents[2] / "config"
 KEY = "A" * 43
@@ -478,15 +478,15 @@ MAPPING = customers.AssessmentMapping(
 def test_every_job_is_compared_with_the_mapping() -> None:
     """Mapped, unmapped, hidden and unlisted jobs each get a line that says what becomes of them."""
     assert compare(JOBS, MAPPING) == (
-        ComparedJob("sales", "j1", "Sales test", Appearance.OFFERED),
-        ComparedJob("j2", "j2", "Assessment - [Support]", Appearance.OFFERED),
-        ComparedJob(None, "j3", "Boss", Appearance.HIDDEN),
-        ComparedJob("lost", "j9", "", Appearance.NOT_LISTED),
-        ComparedJob("gone", "j8", "Gone", Appearance.NOT_LISTED),
-        ComparedJob(None, "j7", "", Appearance.NOT_LISTED),
+        ComparedJob("sales", "j1", "Sales test", Publication.OFFERED),
+        ComparedJob("j2", "j2", "Assessment - [Support]", Publication.OFFERED),
+        ComparedJob(None, "j3", "Boss", Publication.HIDDEN),
+        ComparedJob("lost", "j9", "", Publication.NOT_LISTED),
+        ComparedJob("gone", "j8", "Gone", Publication.NOT_LISTED),
+        ComparedJob(None, "j7", "", Publication.NOT_LISTED),
     )
     only = compare(JOBS[:2], customers.AssessmentMapping(MAPPING.items[:1], publish_unmapped=False))
-    assert [(line.job_id, line.appearance) for line in only] == [
+    assert [(line.job_id, line.publication) for line in only] == [
         ("j1", "offered"),
         ("j2", "not mapped"),
     ]

@@ -26,10 +26,10 @@ from bridge.core.lifecycle.events import (
     IdIssued,
     NoResultYet,
     ProviderUnreachable,
-    ReportAccepted,
-    ReportReceived,
+    ReportedResultAccepted,
     ResultConfirmed,
     ResultRefreshed,
+    ResultReported,
 )
 from bridge.core.lifecycle.policy import Policy
 from bridge.core.queueing import CancelTask, ScheduleTask, TaskKind
@@ -43,7 +43,7 @@ SECOND, MINUTE, HOUR, DAY = (
     timedelta(hours=1),
     timedelta(days=1),
 )
-POLICY = Policy(link_life=7 * DAY, poll_every=30 * MINUTE, create_bound=10 * SECOND)
+POLICY = Policy(link_life=7 * DAY, poll_every=30 * MINUTE, create_timeout=10 * SECOND)
 DEADLINE = NOW + POLICY.link_life
 
 REPORT = TestResult(fit="high", traits=(Trait("SEM", "Social empathy", 4, wanted=(4, 5)),))
@@ -115,8 +115,10 @@ UNISSUED = after(CREATED)
 STARTED = after(CREATED, ISSUED, AssessmentStarted(NOW))
 EXPIRED = replace(INVITED, state=State.EXPIRED, expired_at=DEADLINE)
 COMPLETED = after(CREATED, ISSUED, ResultConfirmed(REPORT))
-UNCONFIRMED = after(CREATED, ISSUED, ReportReceived(1, REPORT), ReportAccepted())
-LOST_BUT_COMPLETED = after(CreateOutcomeUnknown(1), ReportReceived(1, REPORT), ReportAccepted())
+UNCONFIRMED = after(CREATED, ISSUED, ResultReported(1, REPORT), ReportedResultAccepted())
+LOST_BUT_COMPLETED = after(
+    CreateOutcomeUnknown(1), ResultReported(1, REPORT), ReportedResultAccepted()
+)
 """Completed by the report of an attempt whose reference id was never learnt."""
 LOST_AND_EXPIRED = decide(UNCERTAIN, NoResultYet(), DEADLINE).invitation
 FAILED = after(CreateFailed(1, "upstream_refused"))
@@ -127,7 +129,7 @@ too.
 """
 
 
-GIVEN_UP = NOW + POLICY.create_bound
+GIVEN_UP = NOW + POLICY.create_timeout
 POLL = NOW + POLICY.poll_every
 STOP = CancelTask(TaskKind.CHECK)
 
@@ -139,14 +141,14 @@ EVENTS: dict[str, Event] = {
     "CreateFailed": CreateFailed(1, "upstream_refused"),
     "CreateOutcomeUnknown": CreateOutcomeUnknown(1),
     "IdIssued": IdIssued("https://acme.softgarden.io/new"),
-    "EmptyReport": ReportReceived(1, None),
-    "ReportReceived": ReportReceived(1, REPORT),
+    "EmptyReport": ResultReported(1, None),
+    "ReportReceived": ResultReported(1, REPORT),
     "AssessmentStarted": AssessmentStarted(NOW),
     "ResultConfirmed": ResultConfirmed(OTHER_REPORT),
     "ResultRefreshed": ResultRefreshed(OTHER_REPORT, shown=True),
     "NoResultYet": NoResultYet(),
     "ProviderUnreachable": ProviderUnreachable(),
-    "ReportAccepted": ReportAccepted(),
+    "ReportAccepted": ReportedResultAccepted(),
     "ErasureRequested": ErasureRequested(),
     "ApplicationAnonymised": ApplicationAnonymised("reference-1"),
     "ApplicationShared": ApplicationShared("reference-1"),
@@ -171,9 +173,9 @@ MORE_RECORDS = {
     "orphaned": ORPHANED,
     "unissued": UNISSUED,
     "unissued and expired": decide(UNISSUED, NoResultYet(), DEADLINE).invitation,
-    "reported": after(CREATED, ISSUED, ReportReceived(1, REPORT)),
-    "reported as lost": after(CreateOutcomeUnknown(1), ReportReceived(1, REPORT)),
-    "reported as orphan": decide(ORPHANED, ReportReceived(1, REPORT)).invitation,
+    "reported": after(CREATED, ISSUED, ResultReported(1, REPORT)),
+    "reported as lost": after(CreateOutcomeUnknown(1), ResultReported(1, REPORT)),
+    "reported as orphan": decide(ORPHANED, ResultReported(1, REPORT)).invitation,
 }
 
 

@@ -223,7 +223,7 @@ def test_only_the_check_of_a_report_stays_urgent(kind: TaskKind, urgent: bool, s
     no place at all.
     """
     lease = Lease("iv_1", kind, "acme", 1, "me", 1, urgent=urgent)
-    again = retry.prioritised(lease, Retry(NOW, urgent=not stays))
+    again = retry.keep_priority(lease, Retry(NOW, urgent=not stays))
     assert isinstance(again, Retry)
     assert again.urgent is stays
-    assert retry.prioritised(lease, Done()) == Done()
+    assert retry.keep_priority(lease, Done()) == Done()

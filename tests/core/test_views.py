@@ -16,7 +16,11 @@ from bridge.core.customers import (
 )
 from bridge.core.invitation import Invitation, State
 from bridge.core.invitation_view import InvitationView, ViewStatus
-from bridge.core.lifecycle.events import ApplicationAnonymised, ReportAccepted, ReportReceived
+from bridge.core.lifecycle.events import (
+    ApplicationAnonymised,
+    ReportedResultAccepted,
+    ResultReported,
+)
 from bridge.core.links import LinkSigner
 from bridge.equalture.settings import EqualtureAccess
 from tests.core.build import (
@@ -196,8 +200,8 @@ def test_share_link_needs_a_known_application() -> None:
                 CreateOutcomeUnknown(1),
                 SECOND_ATTEMPT,
                 CREATED_2,
-                ReportReceived(1, REPORT),
-                ReportAccepted(),
+                ResultReported(1, REPORT),
+                ReportedResultAccepted(),
             ),
             None,
         ),

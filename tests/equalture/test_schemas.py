@@ -232,7 +232,7 @@ def test_messages_repeat_nothing() -> None:
 
 def test_results(sample) -> None:
     """The documented results are read in full."""
-    assert schemas.read_report(response_parsing.loads(sample("results"))) == Result(
+    assert schemas.read_reported_result(response_parsing.loads(sample("results"))) == Result(
         fit="high",
         dashboard_url="https://dashboard.equalture.example/en/candidates/18",
         summary=(
@@ -253,7 +253,7 @@ def test_results(sample) -> None:
 
 def test_callback(sample) -> None:
     """The callback's body is a report of the same kind."""
-    report = schemas.read_report(response_parsing.loads(sample("callback")))
+    report = schemas.read_reported_result(response_parsing.loads(sample("callback")))
     assert report is not None
     assert report.fit == "low"
     assert [(trait.code, trait.score, trait.wanted) for trait in report.traits] == [
@@ -264,7 +264,9 @@ def test_callback(sample) -> None:
 
 def test_results_without_profile(sample) -> None:
     """A job without competency profile has traits without wish and no fit."""
-    assert schemas.read_report(response_parsing.loads(sample("results_no_profile"))) == Result(
+    assert schemas.read_reported_result(
+        response_parsing.loads(sample("results_no_profile"))
+    ) == Result(
         fit=None,
         dashboard_url="https://dashboard.equalture.example/en/candidates/18",
         traits=(
@@ -276,7 +278,7 @@ def test_results_without_profile(sample) -> None:
 
 def test_results_with_odd_parts(sample) -> None:
     """Odd parts are left out one by one, and nothing that was not asked for is kept."""
-    report = schemas.read_report(response_parsing.loads(sample("results_odd_parts")))
+    report = schemas.read_reported_result(response_parsing.loads(sample("results_odd_parts")))
     assert report == Result(
         summary=(("Good", "(1) Kept"),), traits=(Trait("kept", "kept", wanted=(2, 5)),)
     )
@@ -299,12 +301,12 @@ def test_results_with_odd_parts(sample) -> None:
 )
 def test_no_report(answer: object) -> None:
     """What holds nothing usable is no report."""
-    assert schemas.read_report(answer) is None
+    assert schemas.read_reported_result(answer) is None
 
 
 def test_report_is_bounded() -> None:
     """However much is sent, texts stay within 500 characters and lists within 100 items."""
-    report = schemas.read_report(
+    report = schemas.read_reported_result(
         {
             "fit": "f" * 9999,
             "results_url": "https://a.example/" + "x" * 9999,
@@ -328,7 +330,7 @@ def test_report_is_bounded() -> None:
 @given(answer=REPORT)
 def test_read_report_never_raises(answer: object) -> None:
     """Any JSON is a sane report or none: scores 1 to 5, names not empty, links http(s)."""
-    report = schemas.read_report(answer)
+    report = schemas.read_reported_result(answer)
     if report is not None:
         assert all(
             trait.name and (trait.score is None or 1 <= trait.score <= 5) for trait in report.traits

@@ -69,10 +69,10 @@ async def test_callback_is_answered_200_after_it_is_stored(bridge: Bridge) -> No
     an_id, reference, _ = await invited(bridge)
     bridge.equalture.fault("status", status=503)
     assert await bridge.equalture.complete(reference, fit="medium") == 200
-    unverified_report = (await bridge.record(an_id)).unverified_report
-    assert unverified_report is not None
-    assert unverified_report.report is not None
-    assert unverified_report.report.fit == "medium"
+    unconfirmed_result = (await bridge.record(an_id)).unconfirmed_result
+    assert unconfirmed_result is not None
+    assert unconfirmed_result.report is not None
+    assert unconfirmed_result.report.fit == "medium"
 
 
 async def test_wrong_secret_id_and_token_look_the_same(bridge: Bridge) -> None:
@@ -100,7 +100,7 @@ async def test_wrong_secret_id_and_token_look_the_same(bridge: Bridge) -> None:
     assert {reply.status for reply in replies} == {404}
     assert {reply.text for reply in replies} == {replies[0].text}
     assert replies[0].json["code"] == "unknown_invitation"
-    assert (await bridge.record(an_id)).unverified_report is None
+    assert (await bridge.record(an_id)).unconfirmed_result is None
 
 
 @pytest.mark.parametrize("scheme", ["Bearer ", "Token ", "bearer ", "TOKEN ", ""])

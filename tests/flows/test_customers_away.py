@@ -131,7 +131,7 @@ async def test_set_aside(opened: Bridge, config: Config, breakage: str) -> None:
     assert list(details["customers_set_aside"]) == ["initech"]
     assert details["customers_set_aside"]["initech"][0].startswith(str(file))
     assert "client-secret" not in json.dumps(details)
-    assert (await opened.record(story.open)).unverified_report is None
+    assert (await opened.record(story.open)).unconfirmed_result is None
 
     file.write_text(good)
     refresh(opened, config)
@@ -176,7 +176,9 @@ async def test_work_of_the_absent_waits(opened: Bridge, config: Config) -> None:
     runtime = opened.runtime
 
     async def settle() -> int:
-        return await runtime.absences.settle(runtime.services.tasks.serves, opened.clock())
+        return await runtime.unserved_customers.update(
+            runtime.services.tasks.serves, opened.clock()
+        )
 
     await opened.idle()
     file.unlink()

@@ -11,7 +11,7 @@ from fakeredis import FakeAsyncRedis
 
 from bridge.sandbox import EqualtureSandbox, SoftgardenSandbox
 from bridge.store.redis_access import RedisAccess
-from bridge.store.redis_client import OneServer
+from bridge.store.redis_client import SingleNodeClient
 from tests.flows.conftest import Bridge, Launch, eventually
 
 PERSON = {"first_name": "Wilhelmina", "last_name": "Höpperle", "email": "wilhelmina.h@example.org"}
@@ -25,7 +25,7 @@ async def journey(request: pytest.FixtureRequest, launch: Launch) -> AsyncIterat
         yield await launch()
         return
     async with FakeAsyncRedis() as client:
-        bridge = await launch(commands=RedisAccess(OneServer(client)))
+        bridge = await launch(commands=RedisAccess(SingleNodeClient(client)))
         yield bridge
         await bridge.close()
 

@@ -11,7 +11,7 @@ import pytest
 from bridge.errors import StoreUnavailable
 from bridge.store.cluster_client import ClusterClient
 from bridge.store.redis_access import RedisAccess
-from bridge.store.redis_client import OneServer
+from bridge.store.redis_client import SingleNodeClient
 
 CLOSED = (
     "unable to perform operation on <TCPTransport closed=True reading=False 0x7f>; the"
@@ -59,13 +59,13 @@ class BrokenPipeline:
 
 async def test_a_closed_socket_is_a_redis_that_does_not_answer() -> None:
     """Whatever is asked meanwhile, the store is unavailable for a moment; nothing else escapes."""
-    commands = RedisAccess(OneServer(Broken(CLOSED)))  # type: ignore[arg-type]
+    commands = RedisAccess(SingleNodeClient(Broken(CLOSED)))  # type: ignore[arg-type]
     for asked in (
         lambda: commands.run(("GET", "x")),
         lambda: commands.run_all([("GET", "x")]),
         lambda: commands.run_each([("GET", "x")]),
         commands.ping,
-        lambda: commands.of_each_primary(lambda node: node.config_get("appendonly")),
+        lambda: commands.run_on_primaries(lambda node: node.config_get("appendonly")),
     ):
         with pytest.raises(StoreUnavailable):
             await asked()
@@ -81,4 +81,4 @@ async def test_a_closed_socket_of_one_node() -> None:
 async def test_other_mistakes_are_not_hidden() -> None:
     """A RuntimeError that speaks of nothing closed is a bug, and is seen as one."""
     with pytest.raises(RuntimeError, match="dictionary"):
-        await RedisAccess(OneServer(Broken("dictionary changed size"))).run(("GET", "x"))  # type: ignore[arg-type]
+        await RedisAccess(SingleNodeClient(Broken("dictionary changed size"))).run(("GET", "x"))  # type: ignore[arg-type]

@@ -56,7 +56,7 @@ async def test_results_decide_after_a_hint(
     """
     one = await world.invited()
     world.provider.script.on("status", status)
-    await world.unverified_report(one, report)
+    await world.unconfirmed_result(one, report)
     await world.work()
     done = await world.load(one)
     assert (State.COMPLETED, True, RESULT) == (done.state, done.confirmed, done.result)
@@ -82,7 +82,7 @@ async def test_report_wins_over_expiry(world: World) -> None:
     world.clock.advance(ACME.provider.link_life - timedelta(minutes=5))
     await world.work()
     seen = world.clock()
-    await world.unverified_report(one, REPORT)
+    await world.unconfirmed_result(one, REPORT)
     done = await go_on(world, one, (State.COMPLETED, State.EXPIRED))
     assert (State.COMPLETED, REPORT, False, seen) == (
         done.state,
@@ -104,7 +104,7 @@ async def test_report_after_expiry_completes(world: World) -> None:
     await go_on(world, one, (State.EXPIRED,))
     world.clock.advance(30 * LATE_WINDOW)
     seen = world.clock()
-    await world.unverified_report(one, REPORT)
+    await world.unconfirmed_result(one, REPORT)
     done = await go_on(world, one, (State.COMPLETED,))
     assert (REPORT, seen) == (done.result, done.completed_at)
     assert world.clock() == seen + NO_RESULT_TIMEOUT
@@ -116,7 +116,7 @@ async def test_own_result_corrects_what_was_believed(world: World) -> None:
     """
     one = await world.invited()
     world.provider.script.on("results", None)
-    await world.unverified_report(one, REPORT)
+    await world.unconfirmed_result(one, REPORT)
     await go_on(world, one, (State.COMPLETED,))
     world.provider.script.on("results", RESULT)
     for _ in range(3):
@@ -140,7 +140,7 @@ def unknown(journal: list[EventDict]) -> list[tuple[str, str]]:
 
 async def polled(world: World, *words: str, customer: str = "acme") -> None:
     for word in words:
-        await world.words.heard(world.customers[customer], Progress(False, word, known=False))
+        await world.words.record(world.customers[customer], Progress(False, word, known=False))
 
 
 async def test_unknown_word_is_said_once(world: World, journal: list[EventDict]) -> None:
@@ -155,9 +155,9 @@ async def test_unknown_word_is_said_once(world: World, journal: list[EventDict])
         await world.work()
     await polled(world, "finished", "done", customer="globex")
     assert [("acme", "finished"), ("globex", "finished"), ("globex", "done")] == unknown(journal)
-    assert ("finished",) == await world.words.known(ACME)
+    assert ("finished",) == await world.words.unknown_words(ACME)
     knowing = replace(ACME, provider=replace(ACME.provider, done_words=("FINISHED",)))
-    assert () == await world.words.known(knowing)
+    assert () == await world.words.unknown_words(knowing)
 
 
 async def test_word_that_may_be_a_name_is_not_shown(world: World, journal: list[EventDict]) -> None:
@@ -166,13 +166,13 @@ async def test_word_that_may_be_a_name_is_not_shown(world: World, journal: list[
         world, "Ada Muster", "ada@example.org", "x" * 41, "fertig!", "Müller", "tested_ok-now"
     )
     assert [("acme", UNPRINTABLE), ("acme", "tested_ok-now")] == unknown(journal)
-    assert (UNPRINTABLE, "tested_ok-now") == await world.words.known(ACME)
+    assert (UNPRINTABLE, "tested_ok-now") == await world.words.unknown_words(ACME)
 
 
 async def test_words_are_bounded(world: World, journal: list[EventDict]) -> None:
     """A vendor that answers something else each time fills neither the log nor the memory."""
     await polled(world, *("x" * length for length in range(1, 40)))
-    assert WORDS_LIMIT == len(unknown(journal)) == len(await world.words.known(ACME))
+    assert WORDS_LIMIT == len(unknown(journal)) == len(await world.words.unknown_words(ACME))
 
 
 async def test_word_that_cannot_be_kept_is_said_all_the_same(

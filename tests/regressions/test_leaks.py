@@ -128,7 +128,7 @@ async def test_short_cut_goes_with_the_deletion() -> None:
     one = await world.invited()
     await world.erasure.erase(ACME, one.id)
     assert await world.references.find("acme", "ref-1") == ()
-    await world.events.known(
-        await world.load(one), "ref-1", await world.events.expect(one, "ref-1")
+    await world.events.reference_committed(
+        await world.load(one), "ref-1", await world.events.register_reference(one, "ref-1")
     )
     assert await world.references.find("acme", "ref-1") == ()

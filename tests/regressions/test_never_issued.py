@@ -16,7 +16,7 @@ from bridge.core.lifecycle.events import IdIssued
 from bridge.core.links import LinkSigner
 from bridge.core.queueing import TaskKind
 from bridge.errors import OutcomeUnknown, StoreUnavailable, UnknownInvitation
-from bridge.service.reports_and_results import ReportsAndResults
+from bridge.service.result_access import ResultAccess
 from bridge.store import record_codec
 from tests.core.build import COMPLETED, LOST_BUT_COMPLETED
 from tests.fakes import MemoryStore
@@ -51,7 +51,7 @@ async def test_completed_without_an_id_is_not_notified_until_it_has_one(world: W
     the notification.
     """
     one = await lost(world)
-    await world.unverified_report(one)
+    await world.unconfirmed_result(one)
     await world.work()
     await work_for(world, timedelta(days=2))
     assert State.COMPLETED is (await world.load(one)).state
@@ -92,7 +92,7 @@ async def test_answer_that_became_an_error_is_no_issue(world: World) -> None:
     world.records.apply = apply  # type: ignore[method-assign]
     (one,) = [known async for known in world.store.scan()]
     assert State.INVITED is one.state
-    await world.unverified_report(one)
+    await world.unconfirmed_result(one)
     await world.work()
     await world.work()
     assert State.COMPLETED is (await world.load(one)).state
@@ -132,7 +132,7 @@ async def test_commit_that_was_applied_though_it_failed_is_no_issue(world: World
     world.store.load = load  # type: ignore[method-assign]
     (one,) = [known async for known in world.store.scan()]
     assert (State.INVITED, False) == (one.state, one.issued)
-    await world.unverified_report(one)
+    await world.unconfirmed_result(one)
     await world.work()
     await world.work()
     assert State.COMPLETED is (await world.load(one)).state
@@ -144,9 +144,9 @@ async def test_reading_proves_that_softgarden_has_the_id(world: World) -> None:
     it.
     """
     one = await lost(world)
-    await world.unverified_report(one)
+    await world.unconfirmed_result(one)
     await world.work()
-    results = ReportsAndResults(world.records, world.store, world.directory, LINKS)
+    results = ResultAccess(world.records, world.store, world.directory, LINKS)
     assert ViewStatus.COMPLETED is (await results.read(ACME, one.id)).status
     await world.work()
     assert [one.id] == notified(world)
@@ -156,7 +156,7 @@ async def test_reading_proves_that_softgarden_has_the_id(world: World) -> None:
 async def test_queued_by_an_older_version(world: World) -> None:
     """A notification that stands in the queue of an id that nobody got is dropped, not sent."""
     one = await lost(world)
-    await world.unverified_report(one)
+    await world.unconfirmed_result(one)
     await world.work()
     world.store.enqueue(one.id, TaskKind.NOTIFY, "acme")
     assert 1 == await world.work()
@@ -172,9 +172,7 @@ async def test_what_was_never_issued_goes_when_it_is_replaced(world: World) -> N
     two = await world.invited()
     assert two.id != one.id
     with pytest.raises(UnknownInvitation):
-        await ReportsAndResults(world.records, world.store, world.directory, LINKS).read(
-            ACME, one.id
-        )
+        await ResultAccess(world.records, world.store, world.directory, LINKS).read(ACME, one.id)
     assert [] == notified(world)
 
 
@@ -182,7 +180,7 @@ async def test_late_report_of_a_replaced_order_is_not_lost(world: World) -> None
     """A report on a lost and expired order is served to whoever orders again, not erased."""
     one = await lost(world)
     await work_for(world, 2 * ACME.provider.link_life)
-    await world.unverified_report(one)
+    await world.unconfirmed_result(one)
     again = await world.invitations.invite(ACME, order())
     assert one.id == again.id
     await world.work()

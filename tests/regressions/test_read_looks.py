@@ -14,15 +14,15 @@ from bridge.core.invitation_view import ViewStatus
 from bridge.core.lifecycle.policy import READ_CHECK_PAUSE
 from bridge.core.links import LinkSigner
 from bridge.errors import OutcomeUnknown, StoreUnavailable
-from bridge.service.reports_and_results import ReportsAndResults
+from bridge.service.result_access import ResultAccess
 from tests.service.fakes import ACME, World
 
 LINKS = LinkSigner("https://bridge.example.com", [b"k" * 32])
 
 
-def reader(world: World) -> ReportsAndResults:
+def reader(world: World) -> ResultAccess:
     """One process's."""
-    return ReportsAndResults(world.records, world.store, world.directory, LINKS)
+    return ResultAccess(world.records, world.store, world.directory, LINKS)
 
 
 def counted(world: World) -> list[object]:
@@ -80,7 +80,7 @@ async def test_most_reads_do_not_touch_the_queue(world: World) -> None:
 
 async def test_memory_is_bounded(world: World) -> None:
     """Only the last readings are remembered."""
-    reads = ReportsAndResults(world.records, world.store, world.directory, LINKS, remembered=3)
+    reads = ResultAccess(world.records, world.store, world.directory, LINKS, remembered=3)
     invited, calls = (
         [await world.invited(f"application-{number}") for number in range(5)],
         counted(world),

@@ -106,8 +106,8 @@ async def test_stale_reference_holds_nothing(world: World) -> None:
     deletion waiting.
     """
     one = await world.invited()
-    await world.references.remember("acme", "ref-1", "iv_7" + "x" * 24)
+    await world.references.add("acme", "ref-1", "iv_7" + "x" * 24)
     other = await world.invited("application-2")
-    await world.references.remember("acme", "ref-1", other.id)
+    await world.references.add("acme", "ref-1", other.id)
     await world.erasure.erase(ACME, one.id)
     assert ["ref-1"] == anonymised(world)

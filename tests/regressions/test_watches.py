@@ -25,7 +25,7 @@ class Absences:
 
     looks = 0
 
-    async def settle(self, serves: Callable[[str], bool], now: datetime) -> int:
+    async def update(self, serves: Callable[[str], bool], now: datetime) -> int:
         self.looks += 1
         if self.looks == 1:
             raise ValueError("a bug")
@@ -39,14 +39,16 @@ async def test_absences_are_looked_for_again() -> None:
     services = SimpleNamespace(
         tasks=SimpleNamespace(serves=lambda _: True), records=SimpleNamespace(clock=lambda: NOW)
     )
-    absences = Absences()
+    unserved_customers = Absences()
     runtime: Any = SimpleNamespace(
-        customers=CustomersInForce(CustomerDirectory(())), absences=absences, services=services
+        customers=CustomersInForce(CustomerDirectory(())),
+        unserved_customers=unserved_customers,
+        services=services,
     )
     with capture_logs() as logs:
         async with contextlib.AsyncExitStack() as stack:
-            serve.run_beside(stack, "absences", serve.settle_absences(runtime))
-            await eventually(lambda: absences.looks == 2)
+            serve.start_background_task(stack, "absences", serve.watch_unserved_customers(runtime))
+            await eventually(lambda: unserved_customers.looks == 2)
     assert [entry["event"] for entry in logs] == ["absences.look_failed", "customers.returned"]
 
 
@@ -58,8 +60,8 @@ async def test_a_watch_that_dies_is_told() -> None:
 
     with capture_logs() as logs:
         async with contextlib.AsyncExitStack() as stack:
-            serve.run_beside(stack, "dies", dies())
-            serve.run_beside(stack, "sleeps", asyncio.sleep(3600))
+            serve.start_background_task(stack, "dies", dies())
+            serve.start_background_task(stack, "sleeps", asyncio.sleep(3600))
             await eventually(lambda: bool(logs))
     assert [(entry["event"], entry["log_level"]) for entry in logs] == [
         ("daemon.watch_died", "error")

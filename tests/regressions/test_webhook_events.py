@@ -28,26 +28,26 @@ async def test_references_on_a_real_redis() -> None:
     try:
         async with open_client(server.url) as commands:
             references = RedisReferenceIndex(commands, prefix="x", retention=timedelta(days=1))
-            assert await references.remember("acme", "new", "iv_1") is None
-            assert await references.remember("acme", "new", "iv_1") is None
-            await references.waiting("acme", "early", "started", life=timedelta(minutes=1))
-            await references.waiting("acme", "early", "finished", life=timedelta(minutes=1))
+            assert await references.add("acme", "new", "iv_1") is None
+            assert await references.add("acme", "new", "iv_1") is None
+            await references.hold_event("acme", "early", "started", life=timedelta(minutes=1))
+            await references.hold_event("acme", "early", "finished", life=timedelta(minutes=1))
             assert await references.find("acme", "early") == ()
-            assert await references.remember("acme", "early", "iv_2") == "started"
-            assert await references.remember("acme", "early", "iv_2") is None
+            assert await references.add("acme", "early", "iv_2") == "started"
+            assert await references.add("acme", "early", "iv_2") is None
             found = [await references.find("acme", one) for one in ("new", "early", "other")]
             assert found == [("iv_1",), ("iv_2",), ()]
-            await references.forget("acme", "new", "iv_2")
-            assert await references.remember("acme", "new", "iv_2") is None
-            assert await references.remember("acme", "new", "iv_1") is None
+            await references.remove("acme", "new", "iv_2")
+            assert await references.add("acme", "new", "iv_2") is None
+            assert await references.add("acme", "new", "iv_1") is None
             assert await references.find("acme", "new") == ("iv_2", "iv_1")
-            await references.forget("acme", "new", "iv_2")
+            await references.remove("acme", "new", "iv_2")
             assert await references.find("acme", "new") == ("iv_1",)
-            await references.forget("acme", "new", "iv_1")
+            await references.remove("acme", "new", "iv_1")
             assert await references.find("acme", "new") == ()
-            assert [await references.seen("acme", "e") for _ in range(2)] == [False, False]
-            await references.mark("acme", "e", life=timedelta(minutes=1))
-            assert [await references.seen(name, "e") for name in ("acme", "globex")] == [
+            assert [await references.is_event_seen("acme", "e") for _ in range(2)] == [False, False]
+            await references.mark_event_seen("acme", "e", life=timedelta(minutes=1))
+            assert [await references.is_event_seen(name, "e") for name in ("acme", "globex")] == [
                 True,
                 False,
             ]
@@ -78,4 +78,4 @@ def test_time_that_no_calendar_has() -> None:
         "webhook-signature": f"v1,{signature.sign(b'', 'm', stamp, secret)}",
     }
     with pytest.raises(BadSignature, match="off the bridge's time"):
-        signature.verify(b"", signature.announced(signed, NOW), secret)
+        signature.verify(b"", signature.read_signature_headers(signed, NOW), secret)

@@ -133,10 +133,10 @@ async def test_authorised_callback_may_be_compressed(
     path = await invited(bridge)
     reply = await bridge.ask("PUT", path, data=packed, headers={"Content-Encoding": encoding})
     assert reply.status == 200
-    unverified_report = (await bridge.record(path.split("/")[3])).unverified_report
-    assert unverified_report is not None
-    assert unverified_report.report is not None
-    assert unverified_report.report.fit == "high"
+    unconfirmed_result = (await bridge.record(path.split("/")[3])).unconfirmed_result
+    assert unconfirmed_result is not None
+    assert unconfirmed_result.report is not None
+    assert unconfirmed_result.report.fit == "high"
 
 
 @pytest.mark.parametrize(

@@ -20,11 +20,11 @@ from bridge.errors import TooManyRequests
 from bridge.process_state import ProcessState
 from bridge.softgarden.auth import of_customer
 from bridge.web import request_body
-from bridge.web.app_keys import CUSTOMERS, SEEN_CONNECTIONS, STATE, TURNS
+from bridge.web.app_keys import CUSTOMERS, FAIR_SCHEDULER, SEEN_CONNECTIONS, STATE
 from bridge.web.idle_connections import FIRST_REQUEST_S, IdleConnectionReaper
 from bridge.web.listener import Runner
 from bridge.web.middlewares import error_middleware
-from bridge.web.rate_limits import RateLimit, Turns
+from bridge.web.rate_limits import FairScheduler, RateLimit
 from tests.flows.conftest import CALLBACK_TOKEN, TOKENS, Bridge, Config, Journal, Launch, eventually
 from tests.security.conftest import spoken, status_of
 from tests.stalls import net_since
@@ -61,7 +61,7 @@ async def served(
     """An application on a port of its own."""
     application[SEEN_CONNECTIONS] = set()
     application[STATE] = ProcessState()
-    application[TURNS] = Turns()
+    application[FAIR_SCHEDULER] = FairScheduler()
     runner = Runner(application, shutdown_timeout=0.2, connections=connections)
     await runner.setup()
     try:
@@ -606,7 +606,7 @@ async def test_turns_go_round() -> None:
     """However many requests of one customer wait, another's begins in the next round, and nobody is
     forgotten.
     """
-    turns, begun = Turns(at_once=2), []
+    turns, begun = FairScheduler(at_once=2), []
 
     async def ask(key: str) -> None:
         await turns.take(key)
@@ -625,7 +625,7 @@ async def test_turns_of_those_who_left() -> None:
     """A caller that has gone takes nobody's turn; too many that wait are refused, and only of the
     customer whose they are.
     """
-    turns = Turns(at_once=1, waiting=3)
+    turns = FairScheduler(at_once=1, waiting=3)
     crowd = [asyncio.create_task(turns.take("acme")) for _ in range(10)]
     other = asyncio.create_task(turns.take("globex"))
     asyncio.get_running_loop().call_soon(crowd[2].cancel)
@@ -644,7 +644,7 @@ async def test_results_wait_but_are_not_refused() -> None:
     """Calls among which may be a result wait for their turn, however many there are, and links do
     not wait before them.
     """
-    turns = Turns(at_once=1, waiting=0)
+    turns = FairScheduler(at_once=1, waiting=0)
     begun: list[str] = []
 
     async def call(tag: str) -> None:

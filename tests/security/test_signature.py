@@ -32,7 +32,7 @@ VALUES = st.text(st.characters(codec="utf-8"), max_size=60) | st.text(
 
 def verify(raw: bytes, headers: dict[str, str], secret: str, now: datetime) -> str:
     """Both halves: what the headers say, and that the body fits."""
-    return signature.verify(raw, signature.announced(headers, now), secret)
+    return signature.verify(raw, signature.read_signature_headers(headers, now), secret)
 
 
 def signed(stamp: str, message_id: str = "msg_1", raw: bytes = BODY) -> dict[str, str]:
@@ -129,7 +129,7 @@ def test_time_is_judged_before_the_body() -> None:
     """
     headers = GOOD | {"webhook-signature": "v1," + "A" * 43 + "=", "webhook-timestamp": "1"}
     with pytest.raises(BadSignature, match="off the bridge's time"):
-        signature.announced(headers, NOW)
+        signature.read_signature_headers(headers, NOW)
 
 
 @given(raw=st.binary(max_size=200), names=VALUES, stamp=VALUES, entries=VALUES)

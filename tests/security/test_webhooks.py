@@ -104,7 +104,7 @@ async def test_replay_has_no_effect(hooked: Bridge, journal: Journal) -> None:
     replies = await asyncio.gather(*(deliver(hooked, about(reference)) for _ in range(10)))
     assert {reply.status for reply in replies} == {200}
     assert outcomes(journal) == ["taken", *["repeated"] * 10]
-    assert (await hooked.record(before.id)).unverified_report == before.unverified_report
+    assert (await hooked.record(before.id)).unconfirmed_result == before.unconfirmed_result
     # The same id does not become another event's either.
     assert (await deliver(hooked, about(reference, "assessment_started"))).status == 200
     assert (await hooked.record(before.id)).state is State.INVITED
@@ -127,7 +127,7 @@ async def test_ids_of_one_customer_are_not_anothers(config: Config, launch: Laun
         bridge, about(reference), secret=OTHER_SECRET, path="/equalture/webhooks/globex"
     )
     assert foreign.status == 200
-    assert (await bridge.record(an_id)).unverified_report is None
+    assert (await bridge.record(an_id)).unconfirmed_result is None
     crossed = await deliver(bridge, about(reference), secret=OTHER_SECRET)
     assert (crossed.status, crossed.json["code"]) == (401, "bad_signature")
     await bridge.equalture.complete(reference, send_callback=False)

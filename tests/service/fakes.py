@@ -31,7 +31,7 @@ from bridge.core.customers import (
     Secret,
 )
 from bridge.core.invitation import Invitation, State
-from bridge.core.lifecycle.events import ReportReceived
+from bridge.core.lifecycle.events import ResultReported
 from bridge.core.links import LinkSigner
 from bridge.core.queueing import LEASE_LIFE, Lease, LeaseRequest, NotificationResponse, TaskKind
 from bridge.equalture.settings import EqualtureAccess
@@ -215,7 +215,7 @@ class MemoryReferences:
         self._waiting: dict[tuple[str, str], str] = {}
         self._seen: set[tuple[str, str]] = set()
 
-    async def remember(self, customer: str, reference_id: str, invitation_id: str) -> str | None:
+    async def add(self, customer: str, reference_id: str, invitation_id: str) -> str | None:
         known = self._known.setdefault((customer, reference_id), [])
         known[:] = [*(one for one in known if one != invitation_id), invitation_id]
         return self._waiting.pop((customer, reference_id), None)
@@ -223,21 +223,21 @@ class MemoryReferences:
     async def find(self, customer: str, reference_id: str) -> tuple[str, ...]:
         return tuple(self._known.get((customer, reference_id), ()))
 
-    async def waiting(
+    async def hold_event(
         self, customer: str, reference_id: str, word: str, *, life: timedelta
     ) -> None:
         if (customer, reference_id) not in self._known:
             self._waiting.setdefault((customer, reference_id), word)
 
-    async def forget(self, customer: str, reference_id: str, invitation_id: str) -> None:
+    async def remove(self, customer: str, reference_id: str, invitation_id: str) -> None:
         known = self._known.pop((customer, reference_id), [])
         if left := [one for one in known if one != invitation_id]:
             self._known[customer, reference_id] = left
 
-    async def seen(self, customer: str, event_id: str) -> bool:
+    async def is_event_seen(self, customer: str, event_id: str) -> bool:
         return (customer, event_id) in self._seen
 
-    async def mark(self, customer: str, event_id: str, *, life: timedelta) -> None:
+    async def mark_event_seen(self, customer: str, event_id: str, *, life: timedelta) -> None:
         self._seen.add((customer, event_id))
 
 
@@ -362,7 +362,7 @@ class World:
     async def completed(self, application: str = "application-1") -> Invitation:
         """A completed one, whose notification is due."""
         one = await self.invited(application)
-        await self.unverified_report(one)
+        await self.unconfirmed_result(one)
         await self.work()
         done = await self.load(one)
         assert done.state is State.COMPLETED
@@ -374,11 +374,11 @@ class World:
         await self.work()
         return await self.load(invitation)
 
-    async def unverified_report(
+    async def unconfirmed_result(
         self, invitation: Invitation, report: Result | None = RESULT
     ) -> Invitation:
         """The provider's callback comes in."""
-        return await self.records.apply(invitation, ReportReceived(1, report), ACME)
+        return await self.records.apply(invitation, ResultReported(1, report), ACME)
 
     async def load(self, invitation: Invitation) -> Invitation:
         found = await self.store.load(invitation.id)

@@ -42,7 +42,7 @@ async def test_new_work_is_not_delayed(world: World, step: timedelta) -> None:
     world.clock.set(step)
     new = await world.invited("application-2")
     for one in (old, new):
-        await world.unverified_report(one)
+        await world.unconfirmed_result(one)
     for _ in range(3):
         await world.work()
     assert [(await world.load(one)).state for one in (old, new)] == [State.COMPLETED] * 2
@@ -81,7 +81,7 @@ async def test_a_breaker_does_not_wait_for_the_step(world: World) -> None:
     assert raised.value.retry_after_s == FIRST_PAUSE.total_seconds()
     world.clock.advance(FIRST_PAUSE)
     one = await world.invited()
-    await world.unverified_report(one)
+    await world.unconfirmed_result(one)
     for _ in range(2):
         await world.work()
     assert (await world.load(one)).state is State.COMPLETED

@@ -9,7 +9,7 @@ import pytest
 
 from bridge.core.assessment import Result
 from bridge.core.invitation import Invitation, State, Transition
-from bridge.core.lifecycle.events import ReportReceived
+from bridge.core.lifecycle.events import ResultReported
 from bridge.errors import Busy, StoreUnavailable, UnknownInvitation
 from bridge.service.commit_loop import CHANGE_TIMEOUT, CommitLoop
 from tests.service.fakes import ACME, RESULT, World, settled, until
@@ -68,14 +68,14 @@ async def test_a_storm_of_the_same_report(world: World) -> None:
         await release.wait()
 
     store.before_commit = slow
-    calls = [asyncio.create_task(world.unverified_report(one)) for _ in range(300)]
+    calls = [asyncio.create_task(world.unconfirmed_result(one)) for _ in range(300)]
     await entered.wait()
     await asyncio.sleep(0)
     assert not any(call.done() for call in calls)
     release.set()
     answers = await settled(*calls)
     assert all(
-        isinstance(answer, Invitation) and answer.unverified_report is not None
+        isinstance(answer, Invitation) and answer.unconfirmed_result is not None
         for answer in answers
     )
     assert (store.commits, store.lost) == (1, 0)
@@ -88,7 +88,7 @@ async def test_a_storm_of_different_reports(world: World) -> None:
     one = await world.invited()
     store = Counting(world)
     answers = await settled(
-        *(world.unverified_report(one, Result(fit=f"fit-{number}")) for number in range(300))
+        *(world.unconfirmed_result(one, Result(fit=f"fit-{number}")) for number in range(300))
     )
     assert all(isinstance(answer, Invitation) for answer in answers)
     assert (store.commits, store.lost) == (300, 0)
@@ -97,10 +97,10 @@ async def test_a_storm_of_different_reports(world: World) -> None:
 async def test_a_storm_leads_to_one_notification(world: World) -> None:
     """However often a result is reported, softgarden is told once."""
     one = await world.invited()
-    await settled(*(world.unverified_report(one) for _ in range(300)))
+    await settled(*(world.unconfirmed_result(one) for _ in range(300)))
     for _ in range(5):
         await world.work()
-        await settled(*(world.unverified_report(one) for _ in range(20)))
+        await settled(*(world.unconfirmed_result(one) for _ in range(20)))
     assert (await world.load(one)).state is State.COMPLETED
     assert len(world.notifier.script.calls) == 1
 
@@ -109,12 +109,12 @@ async def test_a_later_repeat_is_looked_into(world: World) -> None:
     """The same report again after a while makes its check due at once, whatever was planned."""
     one = await world.invited()
     world.provider.script.on("results", None)
-    await world.unverified_report(one)
+    await world.unconfirmed_result(one)
     for _ in range(5):
         await world.work()
         world.clock.advance(await world.next_due() or SECOND)
     before = await world.next_due()
-    await world.unverified_report(one)
+    await world.unconfirmed_result(one)
     assert await world.next_due() == timedelta(0)
     assert before is not None
 
@@ -128,7 +128,7 @@ async def test_storms_at_several_processes(world: World) -> None:
     reports = [Result(fit=f"fit-{number}") for number in range(50)]
     answers = await settled(
         *(
-            other.apply(one, ReportReceived(1, report), ACME)
+            other.apply(one, ResultReported(1, report), ACME)
             for other in [world.records, *others]
             for report in reports
         )
@@ -145,14 +145,14 @@ async def test_somebody_is_always_faster(world: World) -> None:
     async def faster() -> None:
         store.before_commit = store._nothing
         await other.apply(
-            await world.load(one), ReportReceived(1, Result(fit=f"fit-{next(number)}")), ACME
+            await world.load(one), ResultReported(1, Result(fit=f"fit-{next(number)}")), ACME
         )
         store.before_commit = faster
 
     store.before_commit = faster
     began = world.clock.monotonic()
     with pytest.raises(Busy):
-        await world.unverified_report(one)
+        await world.unconfirmed_result(one)
     assert world.clock.monotonic() - began <= CHANGE_TIMEOUT.total_seconds() + 1
     assert 5 < len(world.pauses) < 200
 
@@ -166,14 +166,14 @@ async def test_a_clock_that_is_set_back_ends_the_wait_all_the_same(world: World)
     async def faster() -> None:
         store.before_commit = store._nothing
         await other.apply(
-            await world.load(one), ReportReceived(1, Result(fit=f"fit-{next(number)}")), ACME
+            await world.load(one), ResultReported(1, Result(fit=f"fit-{next(number)}")), ACME
         )
         world.clock.set(-timedelta(minutes=1))
         store.before_commit = faster
 
     store.before_commit = faster
     with pytest.raises(Busy):
-        await world.unverified_report(one)
+        await world.unconfirmed_result(one)
 
 
 async def test_without_the_store_all_are_told_at_once(world: World) -> None:
@@ -190,7 +190,7 @@ async def test_without_the_store_all_are_told_at_once(world: World) -> None:
         world.store.down = True
 
     store.before_commit = hang
-    calls = [asyncio.create_task(world.unverified_report(one)) for _ in range(300)]
+    calls = [asyncio.create_task(world.unconfirmed_result(one)) for _ in range(300)]
     await entered.wait()
     await asyncio.sleep(0)
     release.set()
@@ -198,7 +198,7 @@ async def test_without_the_store_all_are_told_at_once(world: World) -> None:
     assert {type(answer) for answer in answers} == {StoreUnavailable}
     assert store.commits == 1
     world.store.down, store.before_commit = False, store._nothing
-    assert (await world.unverified_report(one)).unverified_report is not None
+    assert (await world.unconfirmed_result(one)).unconfirmed_result is not None
 
 
 async def test_one_invitation_does_not_wait_for_another(world: World) -> None:
@@ -212,9 +212,9 @@ async def test_one_invitation_does_not_wait_for_another(world: World) -> None:
         await release.wait()
 
     store.before_commit = hang
-    first = asyncio.create_task(world.unverified_report(one))
+    first = asyncio.create_task(world.unconfirmed_result(one))
     await until(lambda: store.commits)
-    assert (await world.unverified_report(two)).unverified_report is not None
+    assert (await world.unconfirmed_result(two)).unconfirmed_result is not None
     assert not first.done()
     release.set()
     await first
@@ -225,15 +225,15 @@ async def test_nothing_is_kept(world: World) -> None:
     whatever became of them.
     """
     one = await world.invited()
-    calls = [asyncio.create_task(world.unverified_report(one)) for _ in range(10)]
+    calls = [asyncio.create_task(world.unconfirmed_result(one)) for _ in range(10)]
     await asyncio.sleep(0)
     for call in calls[:5]:
         call.cancel()
     await settled(*calls)
     world.store.forget()
     with pytest.raises(UnknownInvitation):
-        await world.unverified_report(one)
-    assert world.records.being_changed == 0
+        await world.unconfirmed_result(one)
+    assert world.records.changes_in_progress == 0
 
 
 async def test_a_cancelled_change_leaves_the_next_one_alone(world: World) -> None:
@@ -249,13 +249,13 @@ async def test_a_cancelled_change_leaves_the_next_one_alone(world: World) -> Non
         await never.wait()
 
     store.before_commit = hang
-    first = asyncio.create_task(world.unverified_report(one, Result(fit="low")))
+    first = asyncio.create_task(world.unconfirmed_result(one, Result(fit="low")))
     await until(lambda: store.commits)
-    second = asyncio.create_task(world.unverified_report(one, RESULT))
+    second = asyncio.create_task(world.unconfirmed_result(one, RESULT))
     await asyncio.sleep(0)
     first.cancel()
     await settled(first)
     decided = await second
     assert decided == await world.load(one)
-    assert decided.unverified_report is not None
-    assert decided.unverified_report.report == RESULT
+    assert decided.unconfirmed_result is not None
+    assert decided.unconfirmed_result.report == RESULT

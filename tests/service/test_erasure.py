@@ -120,9 +120,9 @@ async def test_no_callback_brings_it_back(world: World) -> None:
     """A late callback about a deleted candidate keeps nothing and completes nothing."""
     one = await world.invited()
     await world.erasure.erase(ACME, one.id)
-    await world.unverified_report(await world.load(one))
+    await world.unconfirmed_result(await world.load(one))
     gone = await world.load(one)
-    assert (gone.state, gone.unverified_report, gone.result) == (State.ERASED, None, None)
+    assert (gone.state, gone.unconfirmed_result, gone.result) == (State.ERASED, None, None)
     assert await world.next_due() is None
 
 

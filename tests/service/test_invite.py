@@ -134,7 +134,7 @@ async def test_waiting_has_an_end(world: World) -> None:
     with pytest.raises(Busy) as raised:
         await other.invite(ACME, order())
     assert raised.value.retry_after_s > 0
-    assert world.clock() - began <= world.records.policy(ACME).create_bound + SECOND
+    assert world.clock() - began <= world.records.policy(ACME).create_timeout + SECOND
     world.provider.script.on("create", CreatedApplication("ref-10", LINK))
     again = await other.invite(ACME, order())
     assert (again.state, [attempt.outcome for attempt in again.attempts]) == (
@@ -235,7 +235,7 @@ async def test_store_away_for_long(world: World) -> None:
         await world.invited()
     assert world.clock() - began < 10 * SECOND
     world.store.down = False
-    world.clock.advance(world.records.policy(ACME).create_bound)
+    world.clock.advance(world.records.policy(ACME).create_timeout)
     await world.work()
     (one,) = await stored(world)
     assert one.state is State.UNCERTAIN
@@ -289,7 +289,7 @@ async def test_a_clock_that_is_set_while_waiting(world: World, hours: int) -> No
     began = world.clock.monotonic()
     with pytest.raises(Busy):
         await world.make_invitations().invite(ACME, order())
-    bound_s = world.records.policy(ACME).create_bound.total_seconds()
+    bound_s = world.records.policy(ACME).create_timeout.total_seconds()
     assert 0 <= world.clock.monotonic() - began - bound_s < 1
     gate.released.set()
     await settled(first)
@@ -308,13 +308,13 @@ def flushing(world: World, outcome: CreatedApplication | Exception, *, away: boo
         return outcome
 
     if away:
-        bury = world.records.bury
+        recreate_as_tombstone = world.records.recreate_as_tombstone
 
         async def down(*args: Any) -> Invitation | None:
             world.store.down = True
-            return await bury(*args)
+            return await recreate_as_tombstone(*args)
 
-        world.records.bury = down  # type: ignore[method-assign]
+        world.records.recreate_as_tombstone = down  # type: ignore[method-assign]
     world.provider.script.on("create", create, CreatedApplication("ref-2", LINK))
 
 

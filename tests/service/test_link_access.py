@@ -165,7 +165,7 @@ async def test_whoever_only_looks(clicks: Clicks) -> None:
     would.
     """
     token = await clicks.token()
-    await clicks.links.look(token)
+    await clicks.links.check_shareable(token)
     with pytest.raises(UnknownInvitation):
-        await clicks.links.look("nonsense")
+        await clicks.links.check_shareable("nonsense")
     assert clicks.asked() == 0

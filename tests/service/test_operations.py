@@ -144,7 +144,7 @@ async def test_timeline(world: World) -> None:
     """The timeline tells what happened, in order."""
     one = await world.invited()
     world.clock.advance(HOUR)
-    await world.unverified_report(one)
+    await world.unconfirmed_result(one)
     await world.work()
     world.clock.advance(HOUR)
     told = [(moment.at - NOW, moment.what) for moment in timeline(await world.load(one))]

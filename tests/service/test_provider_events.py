@@ -93,9 +93,9 @@ async def test_another_customers_application(world: World) -> None:
     world.customers["globex"] = globex
     one = await world.invited()
     assert await world.events.take(globex, "event-1", FINISHED, "ref-1", None) == "unknown"
-    await world.references.remember("globex", "ref-1", one.id)
+    await world.references.add("globex", "ref-1", one.id)
     assert await world.events.take(globex, "event-2", FINISHED, "ref-1", None) == "unknown"
-    assert (await world.load(one)).unverified_report is None
+    assert (await world.load(one)).unconfirmed_result is None
 
 
 async def test_after_deletion(world: World) -> None:

@@ -106,7 +106,7 @@ async def test_unconfirmed_one_is_confirmed(world: World) -> None:
     """A report that counted as it was is confirmed, in silence where it was true."""
     one = await world.invited()
     world.provider.script.on("results", Unavailable("equalture", "results", "away"))
-    await world.unverified_report(one)
+    await world.unconfirmed_result(one)
     world.clock.advance(HOUR)
     await world.work()
     await world.work()

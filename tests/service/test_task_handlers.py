@@ -16,11 +16,11 @@ from bridge.core.lifecycle.policy import UNREACHABLE_TIMEOUT
 from bridge.core.queueing import LEASE_LIFE, DeadLetter, NotificationResponse, TaskKind
 from bridge.core.retry import POISONED_AFTER
 from bridge.errors import (
+    BulkheadFull,
+    CallNotMade,
     CircuitOpen,
     ContractBroken,
-    NotTried,
     OutcomeUnknown,
-    Queued,
     RecordTooNew,
     Refused,
     StoreUnavailable,
@@ -147,7 +147,7 @@ async def test_an_erased_invitation_is_not_notified(world: World) -> None:
 async def test_confirmed_result(world: World) -> None:
     """A hint is confirmed by the provider's own result, which is kept in place of the report."""
     one = await world.invited()
-    await world.unverified_report(one, Result(fit="low"))
+    await world.unconfirmed_result(one, Result(fit="low"))
     await world.work()
     done = await world.load(one)
     assert (done.state, done.confirmed, done.result) == (State.COMPLETED, True, RESULT)
@@ -171,7 +171,7 @@ async def test_silent_provider(world: World, silence: Exception) -> None:
     """
     one = await world.invited()
     hinted_at = world.clock()
-    await world.unverified_report(one)
+    await world.unconfirmed_result(one)
     world.provider.script.on("status", silence)
     world.provider.script.on("results", silence)
     while (await world.load(one)).state is State.INVITED:
@@ -191,7 +191,7 @@ async def test_unconfirmed_result_is_confirmed_later(world: World) -> None:
     if it differs.
     """
     one = await world.invited()
-    await world.unverified_report(one, Result(fit="low"))
+    await world.unconfirmed_result(one, Result(fit="low"))
     world.provider.script.on("results", Unavailable("equalture", "results", "no"))
     world.clock.advance(UNREACHABLE_TIMEOUT)
     await world.work()
@@ -231,7 +231,7 @@ async def test_create_of_a_dead_process(world: World) -> None:
     (one,) = [one async for one in world.store.scan()]
     assert one.state is State.CREATING
     left = await world.next_due()
-    assert left == world.records.policy(ACME).create_bound
+    assert left == world.records.policy(ACME).create_timeout
     world.clock.advance(left)
     await world.work()
     assert (await world.load(one)).state is State.UNCERTAIN
@@ -279,7 +279,7 @@ async def test_poisoned_task(world: World, kind: TaskKind) -> None:
     """
     one = await (world.completed() if kind is TaskKind.NOTIFY else world.invited())
     if kind is TaskKind.CHECK:
-        await world.unverified_report(one)
+        await world.unconfirmed_result(one)
     elif kind is TaskKind.ANONYMISE:
         await world.records.apply(one, ErasureRequested(), ACME)
     for operation in ("status", "anonymise"):
@@ -337,7 +337,7 @@ async def test_customer_no_longer_configured(world: World, kind: TaskKind) -> No
     """
     one = await (world.completed() if kind is TaskKind.NOTIFY else world.invited())
     if kind is TaskKind.CHECK:
-        await world.unverified_report(one)
+        await world.unconfirmed_result(one)
     elif kind is TaskKind.ANONYMISE:
         await world.records.apply(one, ErasureRequested(), ACME)
         world.clock.advance(SECOND)
@@ -422,7 +422,7 @@ async def test_a_task_whose_record_is_gone(
     """A task without a record is over, and somebody is told."""
     one = await (world.completed() if kind is TaskKind.NOTIFY else world.invited())
     if kind is TaskKind.CHECK:
-        await world.unverified_report(one)
+        await world.unconfirmed_result(one)
     elif kind is TaskKind.ANONYMISE:
         await world.records.apply(one, ErasureRequested(), ACME)
         world.clock.advance(SECOND)
@@ -443,7 +443,7 @@ async def test_a_dead_letter_counts_calls(world: World) -> None:
     """
     await world.completed()
     quiet = CircuitOpen("softgarden", "notify", "silent", retry_after_s=1)
-    full = Queued("softgarden", "notify", "too many", retry_after_s=1)
+    full = BulkheadFull("softgarden", "notify", "too many", retry_after_s=1)
     made = NotificationResponse(500)
     world.notifier.script.on("notify", quiet, full, made, quiet, made, full, quiet, made)
     await until_quiet(world)
@@ -453,9 +453,9 @@ async def test_a_dead_letter_counts_calls(world: World) -> None:
 
 
 @pytest.mark.parametrize("kind", list(TaskKind))
-@pytest.mark.parametrize("refusal", [CircuitOpen, Queued])
+@pytest.mark.parametrize("refusal", [CircuitOpen, BulkheadFull])
 async def test_a_call_that_was_not_made_is_no_attempt(
-    world: World, kind: TaskKind, refusal: type[NotTried]
+    world: World, kind: TaskKind, refusal: type[CallNotMade]
 ) -> None:
     """A task whose call the breaker refused, or for which our own calls left no turn, is put off,
     uncounted and unlogged.
@@ -466,7 +466,7 @@ async def test_a_call_that_was_not_made_is_no_attempt(
         world.provider.script.on(operation, refused)
     world.notifier.script.on("notify", refused)
     if kind is TaskKind.CHECK:
-        await world.unverified_report(one, None)
+        await world.unconfirmed_result(one, None)
     elif kind is TaskKind.ANONYMISE:
         await world.records.apply(one, ErasureRequested(), ACME)
         world.clock.advance(SECOND)

@@ -10,7 +10,7 @@ from typing import Any
 from bridge.core.queueing import Lane, Lease, LeaseRequest, TaskKind
 from bridge.ports import BeforeClockStep
 from bridge.service.task_handlers import LEASE_LIFE
-from bridge.worker import PER_LANE, Worker, running
+from bridge.worker import PER_LANE, Worker, running_worker
 from tests.service.fakes import World
 
 
@@ -77,7 +77,7 @@ async def test_lanes_are_bounded(world: World) -> None:
     """
     tasks, queue, died = Slow(), Queue(), []
     worker = Worker(tasks, queue, world.clock, lambda: "owner", asyncio.Event())  # type: ignore[arg-type]
-    async with running(worker, grace_s=1, on_death=lambda: died.append(True)):
+    async with running_worker(worker, grace_s=1, on_death=lambda: died.append(True)):
         async with asyncio.timeout(20):
             await queue.idle.wait()
         assert {("acme", TaskKind.NOTIFY): PER_LANE, ("globex", TaskKind.CHECK): PER_LANE} == dict(
@@ -105,7 +105,7 @@ async def test_running_tasks_are_held_over_a_step(world: World) -> None:
             seen.set()
 
     worker = Worker(tasks, queue, world.clock, lambda: "owner", asyncio.Event(), agree=agree)  # type: ignore[arg-type]
-    async with running(worker, grace_s=1, on_death=lambda: None):
+    async with running_worker(worker, grace_s=1, on_death=lambda: None):
         assert not seen.is_set()
         async with asyncio.timeout(20):
             await seen.wait()
@@ -124,7 +124,7 @@ async def test_a_clock_that_cannot_be_read(world: World) -> None:
         raise ValueError("what a time")
 
     worker = Worker(tasks, queue, world.clock, lambda: "owner", asyncio.Event(), agree=agree)  # type: ignore[arg-type]
-    async with running(worker, grace_s=1, on_death=lambda: died.append(True)):
+    async with running_worker(worker, grace_s=1, on_death=lambda: died.append(True)):
         async with asyncio.timeout(20):
             await queue.idle.wait()
         tasks.go.set()

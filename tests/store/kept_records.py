@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from bridge.core import ids
 from bridge.core.assessment import Result, Trait
-from bridge.core.invitation import Attempt, CreateOutcome, Invitation, State, UnverifiedReport
+from bridge.core.invitation import Attempt, CreateOutcome, Invitation, State, UnconfirmedResult
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123000, tzinfo=UTC)
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
@@ -85,10 +85,10 @@ RECORDS: dict[str, Invitation] = {
     "not_issued": _record(2, "not_issued", State.INVITED, issued=False),
     "started": _record(3, "started", State.STARTED, started_at=NOW + MINUTE),
     "reported": _record(
-        4, "reported", State.STARTED, unverified_report=UnverifiedReport(1, NOW + MINUTE, RESULT)
+        4, "reported", State.STARTED, unconfirmed_result=UnconfirmedResult(1, NOW + MINUTE, RESULT)
     ),
     "bare_report": _record(
-        5, "bare_report", State.INVITED, unverified_report=UnverifiedReport(1, NOW + MINUTE, None)
+        5, "bare_report", State.INVITED, unconfirmed_result=UnconfirmedResult(1, NOW + MINUTE, None)
     ),
     "completed": _record(
         6,
@@ -106,7 +106,7 @@ RECORDS: dict[str, Invitation] = {
         State.COMPLETED,
         completed_at=NOW + MINUTE,
         result=EMPTY_RESULT,
-        unverified_report=UnverifiedReport(1, NOW, EMPTY_RESULT),
+        unconfirmed_result=UnconfirmedResult(1, NOW, EMPTY_RESULT),
     ),
     "orphaned": _record(
         8,
@@ -171,7 +171,7 @@ SEALED: dict[str, Invitation] = {
         15, "sealed", State.COMPLETED, completed_at=NOW, result=RESULT, confirmed=True
     ),
     "sealed_report": _record(
-        15, "sealed_report", State.INVITED, unverified_report=UnverifiedReport(1, NOW, RESULT)
+        15, "sealed_report", State.INVITED, unconfirmed_result=UnconfirmedResult(1, NOW, RESULT)
     ),
 }
 """Stored encrypted, each with a notification whose attempt log is encrypted, too."""

@@ -28,9 +28,9 @@ from bridge.errors import RecordDamaged, RecordSealed
 from bridge.store import record_codec
 from bridge.store.encryption import KeyRing, Misplaced
 from bridge.store.invitation_store import RedisInvitations
-from bridge.store.lua_scripts import RESEAL, Command
+from bridge.store.lua_scripts import REPLACE_ENCRYPTED, Command
 from bridge.store.redis_access import RedisAccess
-from bridge.store.redis_client import OneServer
+from bridge.store.redis_client import SingleNodeClient
 from bridge.store.reencryption import Reencryption
 from bridge.store.sealed_parts import reseal, reseal_notes
 from bridge.store.task_queue import RedisTasks
@@ -405,11 +405,11 @@ async def test_resent_reseal(commands: RedisAccess) -> None:
     one.
     """
     await commands.run(("SET", "k", "old"))
-    call = RESEAL.call(["k"], ["old", "new", ""])
+    call = REPLACE_ENCRYPTED.call(["k"], ["old", "new", ""])
     assert [await commands.run(call) for _ in range(2)] == [1, 1]
     await commands.run(("SET", "k", "else"))
     assert await commands.run(call) == 0
-    assert await commands.run(RESEAL.call(["gone"], ["old", "new", ""])) == 0
+    assert await commands.run(REPLACE_ENCRYPTED.call(["gone"], ["old", "new", ""])) == 0
     assert await commands.run(("EXISTS", "gone")) == 0
 
 
@@ -444,7 +444,7 @@ async def test_reencrypt_gives_up_on_what_never_rests(
 
     tally = (
         await Reencryption(
-            Restless(OneServer(fake_client)), prefix="b", cipher=KeyRing([NEW, OLD])
+            Restless(SingleNodeClient(fake_client)), prefix="b", cipher=KeyRing([NEW, OLD])
         ).run()
     )["records"]
     assert (tally.renewed, tally.current) == (0, 0)

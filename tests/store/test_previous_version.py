@@ -200,12 +200,12 @@ async def test_side_notes_are_understood(store: Store) -> None:
     """
     references = RedisReferenceIndex(store.commands, prefix=store.prefix, retention=RETENTION)
     assert await references.find("acme", "reference-1") == (MADE["invited"], MADE["started"])
-    assert await references.remember("acme", "reference-9", MADE["orphaned"]) == "finished"
-    assert await references.seen("acme", "event-1")
+    assert await references.add("acme", "reference-9", MADE["orphaned"]) == "finished"
+    assert await references.is_event_seen("acme", "event-1")
     words = RedisStatusWords(store.commands, prefix=store.prefix, life=RETENTION)
     assert await words.words("acme") == ("in progress", "übersprungen")
-    absences = RedisUnservedCustomers(store.commands, prefix=store.prefix)
-    assert await absences.settle(lambda _: True, NOW) == 1
+    unserved_customers = RedisUnservedCustomers(store.commands, prefix=store.prefix)
+    assert await unserved_customers.update(lambda _: True, NOW) == 1
 
 
 @pytest.mark.parametrize("name", ["creating", "invited", "completed", "expired", "sealed"])

@@ -17,7 +17,7 @@ from bridge.errors import RecordDamaged
 from bridge.store import key_names
 from bridge.store.quarantine import RedisQuarantine
 from bridge.store.redis_access import RedisAccess, ReplicaWait
-from bridge.store.redis_client import OneServer
+from bridge.store.redis_client import SingleNodeClient
 from bridge.store.reference_index import RedisReferenceIndex
 from bridge.store.status_word_store import RedisStatusWords
 from tests.store.conformance import CHECK, MINUTE, NOTIFY, NOW, SECOND, Backend, due, lease, put
@@ -159,10 +159,10 @@ async def test_wrong_typed_key(
     assert [line["event"] for line in logs] == ["quarantine.added"]
     (note,) = await notes(quarantine)
     assert (note.what, note.name) == ("key", f"key:{kind}")
-    assert await real_commands.run(("LRANGE", names.put_aside(kind), 0, -1)) == [b"not ours"]
+    assert await real_commands.run(("LRANGE", names.quarantined_key(kind), 0, -1)) == [b"not ours"]
     assert await quarantine.drop(note)
     assert len([note async for note in quarantine.notes()]) == 0
-    assert await real_commands.run(("EXISTS", names.put_aside(kind))) == 0
+    assert await real_commands.run(("EXISTS", names.quarantined_key(kind))) == 0
 
 
 @pytest.mark.parametrize("confirmed", [False, True])
@@ -179,7 +179,9 @@ async def test_many_wrong_typed_keys(
     its way aside and goes on.
     """
     if confirmed:
-        backend = redis_backend(RedisAccess(OneServer(real_client), wait=ReplicaWait(0, 0.1)))
+        backend = redis_backend(
+            RedisAccess(SingleNodeClient(real_client), wait=ReplicaWait(0, 0.1))
+        )
         names = key_names.KeyNames(backend.prefix, 7)
     kinds = ["lanes", "tasks", "dead"]
     kinds += [f"due:acme/{kind}{tail}" for kind in (CHECK, NOTIFY) for tail in ("", "/urgent")]
@@ -326,12 +328,12 @@ async def test_garbage_outside_of_the_partitions(real_commands: RedisAccess, pre
     check.
     """
     references = RedisReferenceIndex(real_commands, prefix=prefix, retention=MINUTE)
-    assert await references.remember("acme", "r", "iv_1") is None
+    assert await references.add("acme", "r", "iv_1") is None
     for value in (b"\xff", b"?\xff"):
         (key,) = [key async for key in real_commands.scan(f"{prefix}:ref:*")]
         await real_commands.run(("SET", key, value))
         assert not any(ids.partition_in(one) for one in await references.find("acme", "r"))
-        await references.remember("acme", "r", "iv_2")
+        await references.add("acme", "r", "iv_2")
         assert "iv_2" in await references.find("acme", "r")
     words = RedisStatusWords(real_commands, prefix=prefix, life=MINUTE)
     await real_commands.run(("HSET", f"{prefix}:words:acme", b"\xff", b"1"))

@@ -13,7 +13,7 @@ import orjson
 import pytest
 
 from bridge.core.assessment import Result, Trait
-from bridge.core.invitation import Attempt, CreateOutcome, Invitation, State, UnverifiedReport
+from bridge.core.invitation import Attempt, CreateOutcome, Invitation, State, UnconfirmedResult
 from bridge.core.queueing import AttemptNote, DeadLetter, TaskKind
 from bridge.errors import RecordDamaged, RecordSealed, RecordTooNew
 from bridge.store import record_codec
@@ -46,7 +46,7 @@ def full() -> Invitation:
         completed_at=NOW + timedelta(minutes=2),
         expired_at=NOW + timedelta(minutes=3),
         erased_at=NOW + timedelta(minutes=4),
-        unverified_report=UnverifiedReport(2, NOW, RESULT),
+        unconfirmed_result=UnconfirmedResult(2, NOW, RESULT),
         result=RESULT,
         confirmed=True,
         live_attempt=2,
@@ -91,8 +91,8 @@ def test_everything_comes_back() -> None:
         {"duration": 0},
         {"duration": None},
         {"result": Result()},
-        {"unverified_report": UnverifiedReport(1, NOW, None)},
-        {"unverified_report": UnverifiedReport(1, NOW, Result())},
+        {"unverified_report": UnconfirmedResult(1, NOW, None)},
+        {"unverified_report": UnconfirmedResult(1, NOW, Result())},
         {"created_at": record_codec.from_ms(0)},
         {"attempts": ()},
         {"test_name": 'a|b"\n\u2028😀'},

@@ -19,7 +19,7 @@ from bridge.store import key_names, lua_scripts
 from bridge.store.lua_scripts import Command
 from bridge.store.reconciliation import Reconciliation
 from bridge.store.redis_access import RedisAccess
-from bridge.store.redis_client import OneServer
+from bridge.store.redis_client import SingleNodeClient
 from tests.redis_servers import RedisServer
 from tests.store.conformance import ANONYMISE, NOW, Backend, due, lease, put
 from tests.store.conftest import redis_backend
@@ -40,7 +40,7 @@ class Interrupted(RedisAccess):
     async def run(self, command: Command) -> Any:
         if (
             self.mends_nothing_of is not None
-            and command[1] == lua_scripts.MEND.sha
+            and command[1] == lua_scripts.REQUEUE_LOST_TASK.sha
             and self.mends_nothing_of in command
         ):
             raise StoreUnavailable("refused")
@@ -70,7 +70,7 @@ def client(server: RedisServer) -> Iterator[Redis]:
 @pytest.fixture
 async def commands(server: RedisServer) -> AsyncIterator[Interrupted]:
     async with AsyncRedis(unix_socket_path=server.socket) as opened:
-        yield Interrupted(OneServer(opened))
+        yield Interrupted(SingleNodeClient(opened))
 
 
 @pytest.fixture

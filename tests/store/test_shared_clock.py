@@ -14,8 +14,14 @@ from bridge.errors import StoreUnavailable
 from bridge.ports import Monotonic
 from bridge.store.connect import open_client
 from bridge.store.redis_access import RedisAccess
-from bridge.store.shared_clock import LOOK_EVERY_S, SAID_S, Reading, SharedClock, read_times
-from bridge.worker import HEARTBEAT_S, SKEW_BORNE_S
+from bridge.store.shared_clock import (
+    LOOK_EVERY_S,
+    REPORTED_SKEW_S,
+    Reading,
+    SharedClock,
+    read_times,
+)
+from bridge.worker import HEARTBEAT_S, MAX_CLOCK_SKEW_S
 from tests.store.conformance import LEASE_LIFE, due, put
 from tests.store.conftest import redis_backend
 
@@ -159,15 +165,15 @@ async def test_skew_is_said() -> None:
     """
     host = Host(0.0, ahead_s=11.0)
     with capture_logs() as logs:
-        for ahead_s in (11.0, 11.0, 30.0, SAID_S / 2, 0.0):
+        for ahead_s in (11.0, 11.0, 30.0, REPORTED_SKEW_S / 2, 0.0):
             host.ahead_s = ahead_s
             await host.agree()
-            assert (host.clock.complaint() is not None) == (ahead_s >= SAID_S)
+            assert (host.clock.complaint() is not None) == (ahead_s >= REPORTED_SKEW_S)
             host.passed += LOOK_EVERY_S
     assert [(entry["event"], entry["log_level"], entry["skew_s"]) for entry in logs] == [
         ("clock.skewed", "warning", 11.0),
         ("clock.skewed", "warning", 30.0),
-        ("clock.agrees", "info", SAID_S / 2),
+        ("clock.agrees", "info", REPORTED_SKEW_S / 2),
     ]
     assert "11.0 s ahead of Redis's" in logs[0]["text"]
 
@@ -221,7 +227,7 @@ async def test_hosts_that_are_apart_do_not_take_each_others_tasks(
 
     assert len(await lease(right)) == 1
     assert await lease(ahead) == ()
-    assert await lease(ahead, timedelta(seconds=SKEW_BORNE_S)) == ()
+    assert await lease(ahead, timedelta(seconds=MAX_CLOCK_SKEW_S)) == ()
     assert len(await lease(ahead, LEASE_LIFE + SECOND)) == 1
 
 
@@ -247,4 +253,4 @@ def test_the_bound_that_is_stated() -> None:
     """A lease whose owner beats its heart always has as long to live as two processes' times may
     differ.
     """
-    assert LEASE_LIFE.total_seconds() - HEARTBEAT_S - 2 >= SKEW_BORNE_S
+    assert LEASE_LIFE.total_seconds() - HEARTBEAT_S - 2 >= MAX_CLOCK_SKEW_S

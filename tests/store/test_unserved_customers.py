@@ -23,7 +23,7 @@ async def test_work_of_those_who_are_back_is_due(real_commands: RedisAccess) -> 
     keeps its time.
     """
     backend = redis_backend(real_commands, f"{PREFIX}-1")
-    absences = RedisUnservedCustomers(real_commands, prefix=f"{PREFIX}-1")
+    unserved_customers = RedisUnservedCustomers(real_commands, prefix=f"{PREFIX}-1")
     checks = [
         await put(backend, due(at=NOW + HOUR), partition=7, customer="beta") for _ in range(3)
     ]
@@ -31,8 +31,8 @@ async def test_work_of_those_who_are_back_is_due(real_commands: RedisAccess) -> 
     owed = await put(backend, due(ANONYMISE, NOW + HOUR), customer="beta")
     await put(backend, due(NOTIFY, NOW + HOUR), customer="beta")
     await put(backend, due(at=NOW + HOUR), customer="acme")
-    assert await absences.settle(EVERYBODY, NOW) == 0
-    assert await absences.settle(ACME, NOW) == 0
+    assert await unserved_customers.update(EVERYBODY, NOW) == 0
+    assert await unserved_customers.update(ACME, NOW) == 0
     assert await lease(backend, NOW + SECOND) == ()
     # Another process, after a restart: it knows of the absence from Redis alone.
     later = RedisUnservedCustomers(real_commands, prefix=f"{PREFIX}-1")
@@ -48,14 +48,14 @@ async def test_work_of_those_who_are_back_is_due(real_commands: RedisAccess) -> 
 async def test_who_is_at_it_is_left_alone(real_commands: RedisAccess) -> None:
     """A task that somebody holds is not made due under his hands, and attempts are kept."""
     backend = redis_backend(real_commands, f"{PREFIX}-2")
-    absences = RedisUnservedCustomers(real_commands, prefix=f"{PREFIX}-2")
+    unserved_customers = RedisUnservedCustomers(real_commands, prefix=f"{PREFIX}-2")
     tried = await put(backend, due(), customer="beta")
     (first,) = await lease(backend)
     await backend.tasks.settle(first, Retry(NOW + HOUR, AttemptNote(NOW, "unavailable")), NOW)
     await put(backend, due(), customer="beta")
     (held,) = await lease(backend)
-    await absences.settle(ACME, NOW)
-    assert await absences.settle(EVERYBODY, NOW + SECOND) == 1
+    await unserved_customers.update(ACME, NOW)
+    assert await unserved_customers.update(EVERYBODY, NOW + SECOND) == 1
     (again,) = await lease(backend, NOW + SECOND)
     assert (again.invitation_id, len(again.history)) == (tried.id, 1)
     assert held.invitation_id != tried.id
@@ -64,11 +64,11 @@ async def test_who_is_at_it_is_left_alone(real_commands: RedisAccess) -> None:
 async def test_more_than_fits_into_one_call(real_commands: RedisAccess) -> None:
     """However many there are, all become due, by calls of bounded length."""
     backend = redis_backend(real_commands, f"{PREFIX}-3")
-    absences = RedisUnservedCustomers(real_commands, prefix=f"{PREFIX}-3", together=2)
+    unserved_customers = RedisUnservedCustomers(real_commands, prefix=f"{PREFIX}-3", together=2)
     for number in range(7):
         await put(backend, due(at=NOW + HOUR + number * SECOND), customer="beta")
-    await absences.settle(ACME, NOW)
-    assert await absences.settle(EVERYBODY, NOW) == 7
+    await unserved_customers.update(ACME, NOW)
+    assert await unserved_customers.update(EVERYBODY, NOW) == 7
 
 
 async def test_one_damaged_partition(real_commands: RedisAccess) -> None:
@@ -76,14 +76,14 @@ async def test_one_damaged_partition(real_commands: RedisAccess) -> None:
     harm.
     """
     backend = redis_backend(real_commands, f"{PREFIX}-4")
-    absences = RedisUnservedCustomers(real_commands, prefix=f"{PREFIX}-4")
+    unserved_customers = RedisUnservedCustomers(real_commands, prefix=f"{PREFIX}-4")
     names = key_names.Partitions(f"{PREFIX}-4")
     await real_commands.run(("SET", names[0].absent, "not a set"))
     await real_commands.run(("ZADD", names[9].lanes, 1, b"\xff\xfe/check"))
     await real_commands.run(("ZADD", names[9].lanes, 1, b"no lane at all"))
     await put(backend, due(at=NOW + HOUR), partition=9, customer="beta")
-    await absences.settle(ACME, NOW)
-    assert await absences.settle(EVERYBODY, NOW) == 1
+    await unserved_customers.update(ACME, NOW)
+    assert await unserved_customers.update(EVERYBODY, NOW) == 1
     assert len(await lease(backend, NOW)) == 1
 
 

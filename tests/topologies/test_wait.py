@@ -16,7 +16,7 @@ from bridge.core.invitation import Transition
 from bridge.errors import StoreUnavailable
 from bridge.store.connect import open_client
 from bridge.store.redis_access import RedisAccess, ReplicaWait, Unconfirmed
-from bridge.store.redis_client import OneServer
+from bridge.store.redis_client import SingleNodeClient
 from bridge.store.redis_inspection import durability
 from tests.flows.conftest import eventually
 from tests.redis_servers import Cluster, Guarded, RedisServer, binaries, running
@@ -195,7 +195,7 @@ async def test_disk(answers: list[int], complaint: str | None) -> None:
     async with Scripted() as client:
         client.answers = answers
         backend = redis_backend(
-            RedisAccess(OneServer(client), wait=ReplicaWait(1, 0.5, local_fsync=True))
+            RedisAccess(SingleNodeClient(client), wait=ReplicaWait(1, 0.5, local_fsync=True))
         )
         if complaint is None:
             await put(backend)

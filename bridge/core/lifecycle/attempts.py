@@ -18,7 +18,7 @@ def pending_attempt(invitation: Invitation) -> Attempt | None:
 def create_in_progress(invitation: Invitation, policy: Policy, now: datetime) -> bool:
     """Whether a create call may still be on its way, so that its outcome will be known soon."""
     pending = pending_attempt(invitation)
-    return pending is not None and now < pending.started_at + policy.create_bound
+    return pending is not None and now < pending.started_at + policy.create_timeout
 
 
 def attempt_of(invitation: Invitation, number: int) -> Attempt:
@@ -47,7 +47,7 @@ def current_reference(invitation: Invitation) -> str | None:
         attempt.number: None if attempt.anonymised else attempt.reference_id
         for attempt in invitation.attempts
     }
-    unverified, live = invitation.unverified_report, ids.get(invitation.live_attempt)
+    unverified, live = invitation.unconfirmed_result, ids.get(invitation.live_attempt)
     if unverified is None:
         return live
     reported = ids[unverified.attempt]

@@ -11,10 +11,15 @@ from bridge.core.lifecycle.attempts import (
     current_reference,
     pending_attempt,
 )
-from bridge.core.lifecycle.events import CreateOutcomeUnknown, Event, NoResultYet, ReportAccepted
+from bridge.core.lifecycle.confirmation import needs_confirmation, result_awaiting_confirmation
+from bridge.core.lifecycle.events import (
+    CreateOutcomeUnknown,
+    Event,
+    NoResultYet,
+    ReportedResultAccepted,
+)
 from bridge.core.lifecycle.policy import Policy
-from bridge.core.lifecycle.reports import is_unsettled, waiting_report
-from bridge.core.lifecycle.timing import end
+from bridge.core.lifecycle.timing import invitation_expires_at
 from bridge.core.queueing import TaskKind
 
 
@@ -48,21 +53,21 @@ def next_check(
     invitation: Invitation, policy: Policy, now: datetime
 ) -> AskProvider | ApplyEvent | WaitUntil | None:
     """What a CHECK has to do now; None: nothing any more."""
-    if not is_unsettled(invitation):
+    if not needs_confirmation(invitation):
         return None
     pending = pending_attempt(invitation)
     if pending is not None:
-        lost_at = pending.started_at + policy.create_bound
+        lost_at = pending.started_at + policy.create_timeout
         if now < lost_at:
             return WaitUntil(lost_at)
         return ApplyEvent(CreateOutcomeUnknown(pending.number))
     reference_id = current_reference(invitation)
     if reference_id is not None:
-        return AskProvider(reference_id, with_result=invitation.unverified_report is not None)
-    if waiting_report(invitation) is not None:
-        return ApplyEvent(ReportAccepted())
+        return AskProvider(reference_id, with_result=invitation.unconfirmed_result is not None)
+    if result_awaiting_confirmation(invitation) is not None:
+        return ApplyEvent(ReportedResultAccepted())
     if invitation.state in OPEN:
-        ends_at = end(invitation, policy)
+        ends_at = invitation_expires_at(invitation, policy)
         return WaitUntil(ends_at) if now < ends_at else ApplyEvent(NoResultYet())
     return None
 
@@ -79,7 +84,7 @@ def can_be_started(invitation: Invitation, policy: Policy, now: datetime) -> boo
     return (
         invitation.state in OPEN
         and invitation.assessment_url is not None
-        and now < end(invitation, policy)
+        and now < invitation_expires_at(invitation, policy)
     )
 
 

@@ -8,14 +8,22 @@ from datetime import datetime, timedelta
 from bridge.core.assessment import Result
 from bridge.core.invitation import OPEN, Invitation, State, Transition
 from bridge.core.lifecycle.attempts import current_reference
+from bridge.core.lifecycle.confirmation import (
+    cannot_be_verified,
+    confirmation_timed_out,
+    needs_confirmation,
+    result_awaiting_confirmation,
+    result_to_keep,
+    visible_content,
+)
 from bridge.core.lifecycle.events import (
     AssessmentStarted,
     NoResultYet,
     ProviderUnreachable,
-    ReportAccepted,
-    ReportReceived,
+    ReportedResultAccepted,
     ResultConfirmed,
     ResultRefreshed,
+    ResultReported,
 )
 from bridge.core.lifecycle.policy import (
     NO_RESULT_TIMEOUT,
@@ -23,15 +31,13 @@ from bridge.core.lifecycle.policy import (
     UNREACHABLE_TIMEOUT,
     Policy,
 )
-from bridge.core.lifecycle.reports import (
-    cannot_be_verified,
-    is_unsettled,
-    report_has_waited,
-    report_to_keep,
-    shown_part,
-    waiting_report,
+from bridge.core.lifecycle.timing import (
+    Trigger,
+    check_tasks,
+    invitation_expires_at,
+    link_expires_at,
+    polls_until,
 )
-from bridge.core.lifecycle.timing import Trigger, check_tasks, deadline, end, looks_until
 from bridge.core.queueing import CancelTask, ScheduleTask, TaskKind
 
 NO_CHECK = CancelTask(TaskKind.CHECK)
@@ -44,26 +50,26 @@ def assessment_started(
     if invitation.state is not State.INVITED:
         return Transition(invitation)
     started = replace(invitation, state=State.STARTED, started_at=event.at)
-    return Transition(started, check_tasks(started, policy, now, Trigger.NO_NEWS))
+    return Transition(started, check_tasks(started, policy, now, Trigger.NOTHING_NEW))
 
 
-def report_received(
-    invitation: Invitation, event: ReportReceived, policy: Policy, now: datetime
+def result_reported(
+    invitation: Invitation, event: ResultReported, policy: Policy, now: datetime
 ) -> Transition:
     """The report is kept until it is settled, and is looked into at once."""
-    if not is_unsettled(invitation):
+    if not needs_confirmation(invitation):
         return Transition(invitation)
     if invitation.state is State.COMPLETED:
         # The first completion counts; another report can only make us confirm it sooner.
         if current_reference(invitation) is None:
             return Transition(invitation)
-        return Transition(invitation, check_tasks(invitation, policy, now, Trigger.NEWS))
-    kept = report_to_keep(invitation, event, now)
-    reported = replace(invitation, unverified_report=kept)
+        return Transition(invitation, check_tasks(invitation, policy, now, Trigger.RECORD_CHANGED))
+    kept = result_to_keep(invitation, event, now)
+    reported = replace(invitation, unconfirmed_result=kept)
     if reported == invitation and now < kept.seen_at + REPEAT_WINDOW:
         # Known word for word, and a CHECK is as good as due: a storm of these writes nothing.
         return Transition(invitation)
-    return Transition(reported, check_tasks(reported, policy, now, Trigger.NEWS))
+    return Transition(reported, check_tasks(reported, policy, now, Trigger.RECORD_CHANGED))
 
 
 def result_confirmed(
@@ -76,8 +82,8 @@ def result_confirmed(
     if invitation.state is not State.COMPLETED or invitation.confirmed:
         return Transition(invitation)
     known = invitation.result
-    corrected = known is None or shown_part(event.result) != shown_part(known)
-    confirmed = replace(invitation, result=event.result, confirmed=True, unverified_report=None)
+    corrected = known is None or visible_content(event.result) != visible_content(known)
+    confirmed = replace(invitation, result=event.result, confirmed=True, unconfirmed_result=None)
     return Transition(confirmed, (NO_CHECK, *(notification(confirmed, now) if corrected else ())))
 
 
@@ -87,7 +93,7 @@ def result_refreshed(
     """As a confirmed result; what was confirmed before is replaced."""
     if invitation.state is not State.COMPLETED:
         return result_confirmed(invitation, ResultConfirmed(event.result), policy, now)
-    fresh = replace(invitation, result=event.result, confirmed=True, unverified_report=None)
+    fresh = replace(invitation, result=event.result, confirmed=True, unconfirmed_result=None)
     if fresh == invitation:
         return Transition(invitation)
     return Transition(fresh, (NO_CHECK, *(notification(fresh, now) if event.shown else ())))
@@ -97,15 +103,15 @@ def no_result_yet(
     invitation: Invitation, event: NoResultYet, policy: Policy, now: datetime
 ) -> Transition:
     """EXPIRED at the end, unless there is a report: that counts then, or when it has waited."""
-    over = invitation.state in OPEN and now >= end(invitation, policy)
+    over = invitation.state in OPEN and now >= invitation_expires_at(invitation, policy)
     timeout = timedelta(0) if over else NO_RESULT_TIMEOUT
-    if cannot_be_verified(invitation) or report_has_waited(invitation, timeout, now):
-        return report_accepted(invitation, ReportAccepted(), policy, now)
+    if cannot_be_verified(invitation) or confirmation_timed_out(invitation, timeout, now):
+        return reported_result_accepted(invitation, ReportedResultAccepted(), policy, now)
     if over:
         return _expired(invitation, policy, now)
     if _given_up(invitation, policy, now):
         return Transition(invitation, (NO_CHECK,))
-    return Transition(invitation, check_tasks(invitation, policy, now, Trigger.NO_NEWS))
+    return Transition(invitation, check_tasks(invitation, policy, now, Trigger.NOTHING_NEW))
 
 
 def provider_unreachable(
@@ -115,20 +121,25 @@ def provider_unreachable(
 
     Until then there are no tasks: whoever asked asks again, as the retry plan says.
     """
-    if cannot_be_verified(invitation) or report_has_waited(invitation, UNREACHABLE_TIMEOUT, now):
-        return report_accepted(invitation, ReportAccepted(), policy, now)
-    if waiting_report(invitation) is not None:
+    if cannot_be_verified(invitation) or confirmation_timed_out(
+        invitation, UNREACHABLE_TIMEOUT, now
+    ):
+        return reported_result_accepted(invitation, ReportedResultAccepted(), policy, now)
+    if result_awaiting_confirmation(invitation) is not None:
         return Transition(invitation)
-    if invitation.state in OPEN and now >= end(invitation, policy) + UNREACHABLE_TIMEOUT:
+    if (
+        invitation.state in OPEN
+        and now >= invitation_expires_at(invitation, policy) + UNREACHABLE_TIMEOUT
+    ):
         return _expired(invitation, policy, now)
     return Transition(invitation, (NO_CHECK,) if _given_up(invitation, policy, now) else ())
 
 
-def report_accepted(
-    invitation: Invitation, event: ReportAccepted, policy: Policy, now: datetime
+def reported_result_accepted(
+    invitation: Invitation, event: ReportedResultAccepted, policy: Policy, now: datetime
 ) -> Transition:
     """COMPLETED by the report, unconfirmed."""
-    report = waiting_report(invitation)
+    report = result_awaiting_confirmation(invitation)
     if report is None:
         return Transition(invitation)
     done = _completed(invitation, report, now, confirmed=False)
@@ -145,24 +156,26 @@ def _completed(
     invitation: Invitation, result: Result, now: datetime, *, confirmed: bool
 ) -> Invitation:
     # The provider names no time of completion: ours is when we first learnt of it, set once.
-    report = invitation.unverified_report
+    report = invitation.unconfirmed_result
     return replace(
         invitation,
         state=State.COMPLETED,
         completed_at=invitation.completed_at or (report.seen_at if report is not None else now),
         result=result,
         confirmed=confirmed,
-        unverified_report=None if confirmed else report,
+        unconfirmed_result=None if confirmed else report,
     )
 
 
 def _expired(invitation: Invitation, policy: Policy, now: datetime) -> Transition:
-    expired = replace(invitation, state=State.EXPIRED, expired_at=deadline(invitation, policy))
+    expired = replace(
+        invitation, state=State.EXPIRED, expired_at=link_expires_at(invitation, policy)
+    )
     check = check_tasks(expired, policy, now, Trigger.EXPIRED)
     return Transition(expired, (*check, *notification(expired, now)))
 
 
 def _given_up(invitation: Invitation, policy: Policy, now: datetime) -> bool:
     """Whether a closed invitation has been asked about for long enough."""
-    closed = invitation.state not in OPEN and is_unsettled(invitation)
-    return closed and now >= looks_until(invitation, policy)
+    closed = invitation.state not in OPEN and needs_confirmation(invitation)
+    return closed and now >= polls_until(invitation, policy)

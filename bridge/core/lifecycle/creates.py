@@ -24,7 +24,7 @@ from bridge.core.lifecycle.events import (
     IdIssued,
 )
 from bridge.core.lifecycle.policy import Policy
-from bridge.core.lifecycle.timing import Trigger, check_tasks, deadline
+from bridge.core.lifecycle.timing import Trigger, check_tasks, link_expires_at
 from bridge.core.queueing import CancelTask, ScheduleTask, TaskKind
 
 
@@ -44,7 +44,7 @@ def attempt_opened(
     opened = replace(
         invitation, state=State.UNCERTAIN, attempts=(*earlier, attempt), callback=event.callback
     )
-    return Transition(opened, check_tasks(opened, policy, now, Trigger.NEWS))
+    return Transition(opened, check_tasks(opened, policy, now, Trigger.RECORD_CHANGED))
 
 
 def application_created(
@@ -80,7 +80,7 @@ def application_created(
         # Too late for the candidate, but now there is something to ask the provider about.
         return Transition(linked, check_tasks(linked, policy, now, Trigger.LATE_APPLICATION))
     invited = replace(linked, state=State.INVITED)
-    return Transition(invited, check_tasks(invited, policy, now, Trigger.NEWS))
+    return Transition(invited, check_tasks(invited, policy, now, Trigger.RECORD_CHANGED))
 
 
 def create_failed(
@@ -95,7 +95,7 @@ def create_failed(
         if all(attempt.outcome is CreateOutcome.FAILED for attempt in noted.attempts):
             return _failed(noted, event.code, (CancelTask(TaskKind.CHECK),))
         noted = replace(noted, state=State.UNCERTAIN)
-    return Transition(noted, check_tasks(noted, policy, now, Trigger.NEWS))
+    return Transition(noted, check_tasks(noted, policy, now, Trigger.RECORD_CHANGED))
 
 
 def create_outcome_unknown(
@@ -107,7 +107,7 @@ def create_outcome_unknown(
     noted = with_outcome(invitation, event.attempt, CreateOutcome.UNKNOWN)
     if noted.state is State.CREATING:
         noted = replace(noted, state=State.UNCERTAIN)
-    return Transition(noted, check_tasks(noted, policy, now, Trigger.NEWS))
+    return Transition(noted, check_tasks(noted, policy, now, Trigger.RECORD_CHANGED))
 
 
 def id_issued(invitation: Invitation, event: IdIssued, policy: Policy, now: datetime) -> Transition:
@@ -118,7 +118,7 @@ def id_issued(invitation: Invitation, event: IdIssued, policy: Policy, now: date
     if invitation.state in OPEN:
         return Transition(issued)
     # The answer with the id names a deadline, though no create ever gave this invitation one.
-    issued = replace(issued, deadline=deadline(invitation, policy))
+    issued = replace(issued, deadline=link_expires_at(invitation, policy))
     return Transition(issued, () if invitation.issued else notification(issued, now))
 
 
@@ -138,7 +138,7 @@ def _failed(
         application_id="",
         callback="",
         assessment_url=None,
-        unverified_report=None,
+        unconfirmed_result=None,
         replaces=None,
         issued=False,
         failure=code,

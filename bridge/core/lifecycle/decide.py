@@ -33,12 +33,12 @@ HANDLERS: Mapping[type, _Handler] = dict(
         _on(events.CreateOutcomeUnknown, creates.create_outcome_unknown),
         _on(events.IdIssued, creates.id_issued),
         _on(events.AssessmentStarted, completion.assessment_started),
-        _on(events.ReportReceived, completion.report_received),
+        _on(events.ResultReported, completion.result_reported),
         _on(events.ResultConfirmed, completion.result_confirmed),
         _on(events.ResultRefreshed, completion.result_refreshed),
         _on(events.NoResultYet, completion.no_result_yet),
         _on(events.ProviderUnreachable, completion.provider_unreachable),
-        _on(events.ReportAccepted, completion.report_accepted),
+        _on(events.ReportedResultAccepted, completion.reported_result_accepted),
         _on(events.ErasureRequested, tombstone.erasure_requested),
         _on(events.ApplicationAnonymised, tombstone.application_anonymised),
         _on(events.ApplicationShared, tombstone.application_shared),
@@ -66,7 +66,7 @@ def _prioritised(transition: Transition) -> Transition:
     backlog.
     """
     urgent = {
-        TaskKind.CHECK: transition.invitation.unverified_report is not None,
+        TaskKind.CHECK: transition.invitation.unconfirmed_result is not None,
         TaskKind.NOTIFY: transition.invitation.state is State.COMPLETED,
         TaskKind.ANONYMISE: False,
     }

@@ -52,7 +52,7 @@ class IdIssued:
 
 
 @dataclass(frozen=True, slots=True)
-class ReportReceived:
+class ResultReported:
     """A callback, made with the secret of *attempt*, says that there is a result.
 
     *report* is None where it does not say (readably) what the result is.
@@ -98,7 +98,7 @@ class ProviderUnreachable:
 
 
 @dataclass(frozen=True, slots=True)
-class ReportAccepted:
+class ReportedResultAccepted:
     """The report cannot be verified, since there is nothing to ask about: it counts as it is."""
 
 
@@ -130,13 +130,13 @@ Event = (
     | CreateFailed
     | CreateOutcomeUnknown
     | IdIssued
-    | ReportReceived
+    | ResultReported
     | AssessmentStarted
     | ResultConfirmed
     | ResultRefreshed
     | NoResultYet
     | ProviderUnreachable
-    | ReportAccepted
+    | ReportedResultAccepted
     | ErasureRequested
     | ApplicationAnonymised
     | ApplicationShared

@@ -9,9 +9,9 @@ from bridge.core.assessment import Assessment
 from bridge.core.customers import AfterCompleted
 from bridge.core.invitation import Attempt, Invitation, OrderChange, State, Transition
 from bridge.core.lifecycle.attempts import create_in_progress
+from bridge.core.lifecycle.confirmation import result_awaiting_confirmation
 from bridge.core.lifecycle.policy import Policy
-from bridge.core.lifecycle.reports import waiting_report
-from bridge.core.lifecycle.timing import end
+from bridge.core.lifecycle.timing import invitation_expires_at
 from bridge.core.queueing import ScheduleTask, TaskKind
 
 
@@ -41,9 +41,9 @@ def match_order(known: Invitation | None, policy: Policy, now: datetime) -> Orde
     if known.state in (State.INVITED, State.STARTED):
         # Past its end it is as good as expired, even where no CHECK has said so yet: its link is
         # dead.
-        return OrderMatch.SAME if now < end(known, policy) else OrderMatch.NEW
+        return OrderMatch.SAME if now < invitation_expires_at(known, policy) else OrderMatch.NEW
     completed = known.state is State.COMPLETED
-    if not known.issued and (completed or waiting_report(known) is not None):
+    if not known.issued and (completed or result_awaiting_confirmation(known) is not None):
         # The answer to this order got lost and a result came in. Only under the id of this
         # invitation can the ATS ever get to that result.
         return OrderMatch.SAME
@@ -88,5 +88,5 @@ def open_invitation(
         callback=callback,
         replaces=replaces,
     )
-    rescue = ScheduleTask(TaskKind.CHECK, now + policy.create_bound)
+    rescue = ScheduleTask(TaskKind.CHECK, now + policy.create_timeout)
     return Transition(invitation, (rescue,), OrderChange.CLAIM, order_held_by, order_key)

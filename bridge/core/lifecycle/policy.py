@@ -60,7 +60,7 @@ class Policy:
     """How long the candidate's link is good for, counted from the create."""
     poll_every: timedelta = ProviderAccess().poll_every
     """How often the provider is asked although nothing was heard."""
-    create_bound: timedelta = timedelta(seconds=10)
+    create_timeout: timedelta = timedelta(seconds=10)
     """After this long a create that nobody reported on is one whose outcome is unknown."""
     after_completed: AfterCompleted = AfterCompleted.NEW
     """What a repeated order gets after completion."""

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from bridge.core.invitation import OPEN, Invitation
 from bridge.core.lifecycle.attempts import can_be_asked, current_reference, pending_attempt
+from bridge.core.lifecycle.confirmation import needs_confirmation, result_awaiting_confirmation
 from bridge.core.lifecycle.policy import (
     CONFIRMATION_DELAY,
     LATE_WINDOW,
@@ -20,28 +21,27 @@ from bridge.core.lifecycle.policy import (
     UNREACHABLE_TIMEOUT,
     Policy,
 )
-from bridge.core.lifecycle.reports import is_unsettled, waiting_report
 from bridge.core.queueing import CancelTask, ScheduleTask, TaskKind
 
 
-def deadline(invitation: Invitation, policy: Policy) -> datetime:
+def link_expires_at(invitation: Invitation, policy: Policy) -> datetime:
     """When the candidate's link dies; before there is a link, as if the last create had made it."""
     return invitation.deadline or invitation.attempts[-1].started_at + policy.link_life
 
 
-def end(invitation: Invitation, policy: Policy) -> datetime:
+def invitation_expires_at(invitation: Invitation, policy: Policy) -> datetime:
     """When an open invitation expires: at its deadline, or some time later if the test was
     begun.
     """
-    dies_at = deadline(invitation, policy)
+    dies_at = link_expires_at(invitation, policy)
     return dies_at + STARTED_GRACE if invitation.started_at is not None else dies_at
 
 
-def looks_until(invitation: Invitation, policy: Policy) -> datetime:
+def polls_until(invitation: Invitation, policy: Policy) -> datetime:
     """When we stop asking by ourselves about a late completion, or for a report's confirmation."""
-    since = invitation.completed_at or end(invitation, policy)
-    if invitation.unverified_report is not None:
-        since = max(since, invitation.unverified_report.seen_at)
+    since = invitation.completed_at or invitation_expires_at(invitation, policy)
+    if invitation.unconfirmed_result is not None:
+        since = max(since, invitation.unconfirmed_result.seen_at)
     return since + LATE_WINDOW
 
 
@@ -52,19 +52,22 @@ def unreachable_timeout_at(
     overdue.
     """
     ends = []
-    if invitation.unverified_report is not None and invitation.unverified_report.report is not None:
-        ends.append(invitation.unverified_report.seen_at + UNREACHABLE_TIMEOUT)
+    if (
+        invitation.unconfirmed_result is not None
+        and invitation.unconfirmed_result.report is not None
+    ):
+        ends.append(invitation.unconfirmed_result.seen_at + UNREACHABLE_TIMEOUT)
     if invitation.state in OPEN:
-        ends.append(end(invitation, policy) + UNREACHABLE_TIMEOUT)
+        ends.append(invitation_expires_at(invitation, policy) + UNREACHABLE_TIMEOUT)
     return min((one for one in ends if one > now), default=None)
 
 
 class Trigger(enum.StrEnum):
     """What has just happened to an invitation that may have to be looked at again."""
 
-    NEWS = "news"
+    RECORD_CHANGED = "news"
     """A report came in, or it became known what a create did."""
-    NO_NEWS = "no news"
+    NOTHING_NEW = "no news"
     """The provider has no result yet, or something happened that has no bearing on one."""
     EXPIRED = "expired"
     REPORT_ACCEPTED = "report accepted"
@@ -86,13 +89,19 @@ def check_reasons(
 ) -> tuple[Reason, ...]:
     """Every reason for a CHECK."""
     creating = pending_attempt(invitation)
-    lost_at = creating.started_at + policy.create_bound if creating else now
+    lost_at = creating.started_at + policy.create_timeout if creating else now
     known = current_reference(invitation) is not None
     askable = can_be_asked(invitation)
-    is_open, ends_at = invitation.state in OPEN, end(invitation, policy)
-    report, waiting = invitation.unverified_report, waiting_report(invitation) is not None
+    is_open, ends_at = invitation.state in OPEN, invitation_expires_at(invitation, policy)
+    report, waiting = (
+        invitation.unconfirmed_result,
+        result_awaiting_confirmation(invitation) is not None,
+    )
     seen_at = report.seen_at if report else now
-    news, no_news = trigger is Trigger.NEWS, trigger in (Trigger.NO_NEWS, Trigger.EXPIRED)
+    news, no_news = (
+        trigger is Trigger.RECORD_CHANGED,
+        trigger in (Trigger.NOTHING_NEW, Trigger.EXPIRED),
+    )
     accepted = trigger is Trigger.REPORT_ACCEPTED
     # fmt: off
     return (
@@ -134,7 +143,7 @@ def check_tasks(
     """What becomes of the invitation's CHECK: queued, cancelled, or as it is where nothing is left
     to be found out.
     """
-    if not is_unsettled(invitation):
+    if not needs_confirmation(invitation):
         return ()
     at = next_check_at(invitation, policy, now, trigger)
     return (ScheduleTask(TaskKind.CHECK, at) if at is not None else CancelTask(TaskKind.CHECK),)

@@ -15,7 +15,7 @@ from bridge.core.lifecycle.events import (
     ApplicationCreated,
     CreateOutcomeUnknown,
     ErasureRequested,
-    ReportReceived,
+    ResultReported,
 )
 from tests.core.build import (
     COMPLETED,
@@ -40,14 +40,14 @@ from tests.core.build import (
         (CREATING, None),
         (INVITED, "reference-1"),
         (ORPHANED, "reference-2"),
-        (decide(ORPHANED, ReportReceived(1, None)).invitation, "reference-1"),
-        (decide(ORPHANED, ReportReceived(1, REPORT)).invitation, "reference-1"),
+        (decide(ORPHANED, ResultReported(1, None)).invitation, "reference-1"),
+        (decide(ORPHANED, ResultReported(1, REPORT)).invitation, "reference-1"),
         (
-            after(CreateOutcomeUnknown(1), SECOND_ATTEMPT, CREATED_2, ReportReceived(1, None)),
+            after(CreateOutcomeUnknown(1), SECOND_ATTEMPT, CREATED_2, ResultReported(1, None)),
             "reference-2",
         ),
         (
-            after(CreateOutcomeUnknown(1), SECOND_ATTEMPT, CREATED_2, ReportReceived(1, REPORT)),
+            after(CreateOutcomeUnknown(1), SECOND_ATTEMPT, CREATED_2, ResultReported(1, REPORT)),
             None,
         ),
         (

@@ -15,8 +15,8 @@ from bridge.core.lifecycle.events import (
     ApplicationAnonymised,
     CreateOutcomeUnknown,
     NoResultYet,
-    ReportAccepted,
-    ReportReceived,
+    ReportedResultAccepted,
+    ResultReported,
 )
 from tests.core.build import (
     COMPLETED,
@@ -57,23 +57,23 @@ from tests.core.build import (
         (TWICE, GIVEN_UP, ApplyEvent(CreateOutcomeUnknown(2))),
         (UNCERTAIN, NOW, WaitUntil(DEADLINE)),
         (UNCERTAIN, DEADLINE, ApplyEvent(NoResultYet())),
-        (decide(UNCERTAIN, ReportReceived(1, None)).invitation, NOW, WaitUntil(DEADLINE)),
+        (decide(UNCERTAIN, ResultReported(1, None)).invitation, NOW, WaitUntil(DEADLINE)),
         (
-            decide(UNCERTAIN, ReportReceived(1, REPORT)).invitation,
+            decide(UNCERTAIN, ResultReported(1, REPORT)).invitation,
             NOW,
-            ApplyEvent(ReportAccepted()),
+            ApplyEvent(ReportedResultAccepted()),
         ),
         (
-            decide(LOST_AND_EXPIRED, ReportReceived(1, REPORT)).invitation,
+            decide(LOST_AND_EXPIRED, ResultReported(1, REPORT)).invitation,
             NOW,
-            ApplyEvent(ReportAccepted()),
+            ApplyEvent(ReportedResultAccepted()),
         ),
         (INVITED, NOW, AskProvider("reference-1")),
         (STARTED, NOW, AskProvider("reference-1")),
         (EXPIRED, DEADLINE, AskProvider("reference-1")),
         (UNCONFIRMED, NOW, AskProvider("reference-1", with_result=True)),
         (
-            decide(INVITED, ReportReceived(1, None)).invitation,
+            decide(INVITED, ResultReported(1, None)).invitation,
             NOW,
             AskProvider("reference-1", with_result=True),
         ),
@@ -81,7 +81,7 @@ from tests.core.build import (
         (LOST_AND_EXPIRED, DEADLINE, None),
         (ORPHANED, NOW, AskProvider("reference-2")),
         (
-            decide(ORPHANED, ReportReceived(1, REPORT)).invitation,
+            decide(ORPHANED, ResultReported(1, REPORT)).invitation,
             NOW,
             AskProvider("reference-1", with_result=True),
         ),
@@ -121,5 +121,5 @@ def test_report_on_an_anonymised_orphan_counts_as_it_is() -> None:
         CREATED,
         ApplicationAnonymised("reference-1"),
     )
-    reported = decide(record, ReportReceived(1, REPORT)).invitation
-    assert ApplyEvent(ReportAccepted()) == checks.next_check(reported, POLICY, NOW)
+    reported = decide(record, ResultReported(1, REPORT)).invitation
+    assert ApplyEvent(ReportedResultAccepted()) == checks.next_check(reported, POLICY, NOW)

@@ -19,10 +19,10 @@ from bridge.core.lifecycle.events import (
     Event,
     NoResultYet,
     ProviderUnreachable,
-    ReportAccepted,
-    ReportReceived,
+    ReportedResultAccepted,
     ResultConfirmed,
     ResultRefreshed,
+    ResultReported,
 )
 from bridge.core.lifecycle.policy import (
     CONFIRMATION_DELAY,
@@ -75,14 +75,14 @@ def test_result_completes(record: Invitation) -> None:
         one.result,
         one.confirmed,
         one.completed_at,
-        one.unverified_report,
+        one.unconfirmed_result,
     )
     assert (STOP, *([notify(NOW + HOUR)] if record.issued else [])) == step.tasks
 
 
 def test_completion_time_is_when_we_first_learnt_of_it() -> None:
     """A result confirmed later keeps the time of the callback that announced it."""
-    record = decide(INVITED, ReportReceived(1, REPORT), NOW + MINUTE).invitation
+    record = decide(INVITED, ResultReported(1, REPORT), NOW + MINUTE).invitation
     assert (
         NOW + MINUTE == decide(record, ResultConfirmed(REPORT), NOW + HOUR).invitation.completed_at
     )
@@ -95,7 +95,7 @@ def test_report_counts_after_thirty_seconds_of_silence(record: Invitation) -> No
     """A report completes the invitation, unconfirmed, when the provider was silent for 30 s, and is
     verified later.
     """
-    reported = decide(record, ReportReceived(1, REPORT)).invitation
+    reported = decide(record, ResultReported(1, REPORT)).invitation
     early, late = NOW + UNREACHABLE_TIMEOUT - SECOND, NOW + UNREACHABLE_TIMEOUT
     assert Transition(reported) == decide(reported, ProviderUnreachable(), early)
     step = decide(reported, ProviderUnreachable(), late)
@@ -111,15 +111,15 @@ def test_report_counts_after_thirty_seconds_of_silence(record: Invitation) -> No
 
 def test_report_without_a_result_never_counts() -> None:
     """Silence turns a report into a result only if it said what the result is."""
-    record = decide(INVITED, ReportReceived(1, None)).invitation
+    record = decide(INVITED, ResultReported(1, None)).invitation
     assert Transition(record) == decide(record, ProviderUnreachable(), NOW + HOUR)
-    assert Transition(record) == decide(record, ReportAccepted(), NOW + HOUR)
+    assert Transition(record) == decide(record, ReportedResultAccepted(), NOW + HOUR)
 
 
 def test_report_on_a_lost_attempt_is_accepted_for_good() -> None:
     """A report that nothing can verify completes the invitation, and no check is left over."""
-    record = decide(UNCERTAIN, ReportReceived(1, REPORT)).invitation
-    step = decide(record, ReportAccepted(), NOW + SECOND)
+    record = decide(UNCERTAIN, ResultReported(1, REPORT)).invitation
+    step = decide(record, ReportedResultAccepted(), NOW + SECOND)
     assert not step.invitation.issued
     assert (State.COMPLETED, False, NOW) == (
         step.invitation.state,
@@ -133,8 +133,8 @@ def test_report_is_verified_if_the_reference_came_just_in_time() -> None:
     """When the lost reference id turns up before the report is accepted, a check verifies it
     afterwards.
     """
-    record = decide(decide(UNCERTAIN, ReportReceived(1, REPORT)).invitation, CREATED).invitation
-    assert (check(NOW + CONFIRMATION_DELAY),) == decide(record, ReportAccepted()).tasks
+    record = decide(decide(UNCERTAIN, ResultReported(1, REPORT)).invitation, CREATED).invitation
+    assert (check(NOW + CONFIRMATION_DELAY),) == decide(record, ReportedResultAccepted()).tasks
 
 
 def test_unconfirmed_result_is_confirmed_silently() -> None:
@@ -142,7 +142,7 @@ def test_unconfirmed_result_is_confirmed_silently() -> None:
     step = decide(UNCONFIRMED, ResultConfirmed(REPORT), NOW + HOUR)
     assert (True, None, NOW) == (
         step.invitation.confirmed,
-        step.invitation.unverified_report,
+        step.invitation.unconfirmed_result,
         step.invitation.completed_at,
     )
     assert (STOP,) == step.tasks
@@ -203,7 +203,7 @@ def test_report_that_nothing_refutes_counts_after_an_hour(record: Invitation) ->
     """A report for which the provider has no result yet waits for an hour, then completes, and is
     verified later.
     """
-    reported = decide(record, ReportReceived(1, REPORT)).invitation
+    reported = decide(record, ResultReported(1, REPORT)).invitation
     early, late = NOW + NO_RESULT_TIMEOUT - SECOND, NOW + NO_RESULT_TIMEOUT
     assert Transition(reported, (check(late),)) == decide(reported, NoResultYet(), early)
     step = decide(reported, NoResultYet(), late)
@@ -227,7 +227,7 @@ def test_report_wins_over_expiry(answer: Event, seen: datetime) -> None:
     """An invitation with a report around its deadline never expires, whatever the provider says or
     not.
     """
-    record = decide(INVITED, ReportReceived(1, REPORT), seen).invitation
+    record = decide(INVITED, ResultReported(1, REPORT), seen).invitation
     at = DEADLINE
     while record.state in OPEN:
         at = max(at, seen) + SECOND
@@ -240,7 +240,7 @@ def test_report_without_a_result_does_not_stop_an_expiry() -> None:
     """Who says only that there is something, while the provider has nothing, does not keep the
     invitation open.
     """
-    record = decide(INVITED, ReportReceived(1, None), DEADLINE - SECOND).invitation
+    record = decide(INVITED, ResultReported(1, None), DEADLINE - SECOND).invitation
     assert State.EXPIRED is decide(record, NoResultYet(), DEADLINE).invitation.state
 
 
@@ -254,7 +254,7 @@ def test_answer_to_an_older_question_never_drops_a_report(answer: Event, at: dat
     """
     record = decide(
         after(CreateOutcomeUnknown(1), SECOND_ATTEMPT, CREATED_2, ISSUED),
-        ReportReceived(1, REPORT),
+        ResultReported(1, REPORT),
         at=at - SECOND / 2,
     ).invitation
     step = decide(record, answer, at)

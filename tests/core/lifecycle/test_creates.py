@@ -22,9 +22,9 @@ from bridge.core.lifecycle.events import (
     CreateOutcomeUnknown,
     ErasureRequested,
     IdIssued,
-    ReportAccepted,
-    ReportReceived,
+    ReportedResultAccepted,
     ResultConfirmed,
+    ResultReported,
 )
 from bridge.core.queueing import TaskKind
 from tests.core.build import (
@@ -89,7 +89,7 @@ def test_created_after_a_report_is_checked_at_once() -> None:
     """A report that overtook the create's answer is looked into as soon as there is something to
     ask about.
     """
-    record = decide(CREATING, ReportReceived(1, REPORT)).invitation
+    record = decide(CREATING, ResultReported(1, REPORT)).invitation
     assert (check(NOW + SECOND),) == decide(record, CREATED, NOW + SECOND).tasks
 
 
@@ -221,10 +221,10 @@ def test_report_waiting_for_a_second_attempt_is_looked_into_when_that_fails() ->
     """A report on a lost attempt does not wait until the deadline when the attempt after it
     fails.
     """
-    record = decide(TWICE, ReportReceived(1, REPORT)).invitation
+    record = decide(TWICE, ResultReported(1, REPORT)).invitation
     step = decide(record, CreateFailed(2, "upstream_refused"))
     assert (check(NOW),) == step.tasks
-    assert ApplyEvent(ReportAccepted()) == checks.next_check(step.invitation, POLICY, NOW)
+    assert ApplyEvent(ReportedResultAccepted()) == checks.next_check(step.invitation, POLICY, NOW)
 
 
 def test_late_failure_of_the_first_attempt_keeps_the_rescue_of_the_second() -> None:
@@ -263,7 +263,7 @@ def test_unknown_outcome_after_a_report_is_checked_at_once() -> None:
     """A report that came while the create was under way is looked into as soon as that is given
     up.
     """
-    record = decide(CREATING, ReportReceived(1, REPORT)).invitation
+    record = decide(CREATING, ResultReported(1, REPORT)).invitation
     assert (check(NOW + SECOND),) == decide(record, CreateOutcomeUnknown(1), NOW + SECOND).tasks
 
 
@@ -295,7 +295,7 @@ def test_second_attempt_makes_the_first_unknown() -> None:
         step.invitation.attempts[1].started_at,
     )
     assert SECOND_ATTEMPT.callback == step.invitation.callback
-    assert (check(NOW + MINUTE + POLICY.create_bound),) == step.tasks
+    assert (check(NOW + MINUTE + POLICY.create_timeout),) == step.tasks
 
 
 def test_second_attempt_keeps_what_failed_as_failed() -> None:

@@ -22,9 +22,9 @@ from bridge.core.lifecycle.events import (
     IdIssued,
     NoResultYet,
     ProviderUnreachable,
-    ReportAccepted,
-    ReportReceived,
+    ReportedResultAccepted,
     ResultConfirmed,
+    ResultReported,
 )
 from bridge.core.queueing import CancelTask, ScheduleTask, TaskKind
 from tests.core.build import (
@@ -186,25 +186,25 @@ def test_final_states_never_move_back(record: Invitation, event: Event) -> None:
         (INVITED, CREATED),
         (INVITED, CreateFailed(1, "x")),
         (INVITED, CreateOutcomeUnknown(1)),
-        (INVITED, ReportAccepted()),
+        (INVITED, ReportedResultAccepted()),
         (INVITED, SECOND_ATTEMPT),
         (INVITED, IdIssued(INVITED.callback)),
         (STARTED, AssessmentStarted(NOW + MINUTE)),
-        (COMPLETED, ReportReceived(1, OTHER_REPORT)),
+        (COMPLETED, ResultReported(1, OTHER_REPORT)),
         (COMPLETED, ResultConfirmed(OTHER_REPORT)),
         (COMPLETED, NoResultYet()),
         (COMPLETED, ProviderUnreachable()),
         (COMPLETED, AssessmentStarted(NOW)),
         (EXPIRED, ProviderUnreachable()),
         (EXPIRED, AssessmentStarted(NOW)),
-        (FAILED, ReportReceived(1, REPORT)),
+        (FAILED, ResultReported(1, REPORT)),
         (FAILED, IdIssued("https://acme.softgarden.io/new")),
         (FAILED, NoResultYet()),
-        (ERASED, ReportReceived(1, REPORT)),
+        (ERASED, ResultReported(1, REPORT)),
         (ERASED, IdIssued("https://acme.softgarden.io/new")),
         (ERASED, ErasureRequested()),
         (ERASED, ResultConfirmed(REPORT)),
-        (LOST_BUT_COMPLETED, ReportReceived(1, OTHER_REPORT)),
+        (LOST_BUT_COMPLETED, ResultReported(1, OTHER_REPORT)),
         (INVITED, ISSUED),
     ],
     ids=lambda value: value.state if isinstance(value, Invitation) else type(value).__name__,
@@ -220,7 +220,7 @@ def urgency(step: Transition) -> list[bool]:
 
 
 @pytest.mark.parametrize(
-    "make", [lambda: CREATED, lambda: ReportReceived(1, REPORT)], ids=["created", "report"]
+    "make", [lambda: CREATED, lambda: ResultReported(1, REPORT)], ids=["created", "report"]
 )
 def test_record_of_before_is_untouched(make: Callable[[], Event]) -> None:
     """A decision works on copies: the record that was decided on stays as it was."""
@@ -233,7 +233,7 @@ def test_reports_and_fresh_results_are_urgent() -> None:
     """The check of a report and the notification of a result go ahead of the backlog; polls and
     expiries do not.
     """
-    with_report = decide(INVITED, ReportReceived(1, REPORT))
+    with_report = decide(INVITED, ResultReported(1, REPORT))
     assert urgency(with_report) == [True]
     assert urgency(decide(with_report.invitation, NoResultYet())) == [True]
     assert urgency(decide(INVITED, ResultConfirmed(REPORT))) == [True]

@@ -15,9 +15,7 @@ from bridge.core.invitation import (
     State,
 )
 from bridge.core.lifecycle import orders
-from bridge.core.lifecycle.events import (
-    ReportReceived,
-)
+from bridge.core.lifecycle.events import ResultReported
 from bridge.core.lifecycle.orders import OrderMatch
 from tests.core.build import (
     COMPLETED,
@@ -104,7 +102,7 @@ def test_result_of_a_lost_answer_is_handed_out_with_its_own_id() -> None:
     """
     assert OrderMatch.SAME is orders.match_order(LOST_BUT_COMPLETED, POLICY, NOW)
     assert OrderMatch.SAME is orders.match_order(
-        decide(LOST_AND_EXPIRED, ReportReceived(1, REPORT)).invitation, POLICY, NOW
+        decide(LOST_AND_EXPIRED, ResultReported(1, REPORT)).invitation, POLICY, NOW
     )
     assert OrderMatch.REPLACE is orders.match_order(LOST_AND_EXPIRED, POLICY, NOW)
     assert OrderMatch.NEW is orders.match_order(

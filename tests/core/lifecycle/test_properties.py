@@ -23,10 +23,10 @@ from bridge.core.lifecycle.events import (
     IdIssued,
     NoResultYet,
     ProviderUnreachable,
-    ReportAccepted,
-    ReportReceived,
+    ReportedResultAccepted,
     ResultConfirmed,
     ResultRefreshed,
+    ResultReported,
 )
 from bridge.core.lifecycle.policy import UNREACHABLE_TIMEOUT, Policy
 from bridge.core.queueing import ScheduleTask, TaskKind
@@ -153,7 +153,7 @@ outside = st.one_of(
     ),
     st.builds(CreateFailed, numbers, st.just("upstream_refused")),
     st.builds(CreateOutcomeUnknown, numbers),
-    st.builds(ReportReceived, numbers, reports),
+    st.builds(ResultReported, numbers, reports),
     st.builds(AssessmentStarted, st.just(NOW)),
     st.builds(IdIssued, st.just("https://acme.softgarden.io/new")),
     st.builds(ApplicationAnonymised, st.builds("reference-{}".format, numbers)),
@@ -163,7 +163,9 @@ answers = st.sampled_from(
     [NoResultYet(), ProviderUnreachable(), ResultConfirmed(REPORT), ResultConfirmed(OTHER_REPORT)]
 )
 refreshes = st.builds(ResultRefreshed, st.sampled_from([REPORT, OTHER_REPORT]), st.booleans())
-anything = st.one_of(outside, outside, answers, st.builds(ReportAccepted), erasures, refreshes)
+anything = st.one_of(
+    outside, outside, answers, st.builds(ReportedResultAccepted), erasures, refreshes
+)
 pauses = st.one_of(
     st.sampled_from(
         [timedelta(0), SECOND, 10 * SECOND, UNREACHABLE_TIMEOUT, MINUTE, HOUR, DAY, 7 * DAY]
@@ -174,7 +176,7 @@ policies = st.builds(
     Policy,
     link_life=st.timedeltas(HOUR, 30 * DAY),
     poll_every=st.timedeltas(10 * MINUTE, 2 * DAY),
-    create_bound=st.timedeltas(SECOND, MINUTE),
+    create_timeout=st.timedeltas(SECOND, MINUTE),
 )
 bounded = settings(max_examples=150, deadline=None)
 
@@ -241,7 +243,7 @@ def test_erased_record_holds_nothing_of_the_candidate(world: World, later: list[
             record.test_name,
             record.callback,
             record.assessment_url,
-            record.unverified_report,
+            record.unconfirmed_result,
             record.result,
             record.deadline,
             record.started_at,
@@ -311,12 +313,12 @@ def test_report_never_expires(world: World, number: int, answer: Event, later: l
     """
     if number > len(world.record.attempts) or world.record.state not in OPEN | {State.EXPIRED}:
         return
-    world.happen(ReportReceived(number, REPORT))
+    world.happen(ResultReported(number, REPORT))
     for event in later:
         world.happen(event)
     reported = (
-        world.record.unverified_report is not None
-        and world.record.unverified_report.report is not None
+        world.record.unconfirmed_result is not None
+        and world.record.unconfirmed_result.report is not None
     )
     world.go_on(answer)
     assert world.record.state is State.COMPLETED or not reported
@@ -344,7 +346,7 @@ def test_report_is_never_dropped(world: World, number: int, later: list[Event]) 
     """
     if number > len(world.record.attempts) or world.record.state not in OPEN | {State.EXPIRED}:
         return
-    world.happen(ReportReceived(number, REPORT))
+    world.happen(ResultReported(number, REPORT))
     for event in later:
         world.happen(event)
     world.go_on(ProviderUnreachable())
@@ -364,7 +366,7 @@ def test_confirmation_follows_once_the_provider_answers(world: World, number: in
     """
     if number > len(world.record.attempts) or world.record.state not in OPEN | {State.EXPIRED}:
         return
-    world.happen(ReportReceived(number, REPORT))
+    world.happen(ResultReported(number, REPORT))
     askable = attempts.current_reference(world.record) is not None
     world.go_on(ResultConfirmed(OTHER_REPORT))
     assert State.COMPLETED is world.record.state

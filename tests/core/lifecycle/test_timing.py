@@ -18,7 +18,7 @@ from bridge.core.lifecycle.events import (
     CreateOutcomeUnknown,
     NoResultYet,
     ProviderUnreachable,
-    ReportReceived,
+    ResultReported,
 )
 from bridge.core.lifecycle.policy import (
     LATE_WINDOW,
@@ -60,14 +60,14 @@ from tests.core.build import (
         (INVITED, DEADLINE, DEADLINE + UNREACHABLE_TIMEOUT),
         (INVITED, DEADLINE + UNREACHABLE_TIMEOUT, None),
         (STARTED, DEADLINE, DEADLINE + STARTED_GRACE + UNREACHABLE_TIMEOUT),
-        (decide(INVITED, ReportReceived(1, REPORT)).invitation, NOW, NOW + UNREACHABLE_TIMEOUT),
+        (decide(INVITED, ResultReported(1, REPORT)).invitation, NOW, NOW + UNREACHABLE_TIMEOUT),
         (
-            decide(INVITED, ReportReceived(1, REPORT)).invitation,
+            decide(INVITED, ResultReported(1, REPORT)).invitation,
             NOW + UNREACHABLE_TIMEOUT,
             DEADLINE + UNREACHABLE_TIMEOUT,
         ),
-        (decide(INVITED, ReportReceived(1, None)).invitation, NOW, DEADLINE + UNREACHABLE_TIMEOUT),
-        (decide(EXPIRED, ReportReceived(1, REPORT)).invitation, NOW, NOW + UNREACHABLE_TIMEOUT),
+        (decide(INVITED, ResultReported(1, None)).invitation, NOW, DEADLINE + UNREACHABLE_TIMEOUT),
+        (decide(EXPIRED, ResultReported(1, REPORT)).invitation, NOW, NOW + UNREACHABLE_TIMEOUT),
         (EXPIRED, NOW, None),
         (COMPLETED, NOW, None),
         (ERASED, NOW, None),
@@ -82,7 +82,7 @@ def test_patience_ends(record: Invitation, at: datetime, expected: datetime | No
 
 def test_poll_is_never_later_than_the_deadline() -> None:
     """A slow poll does not make softgarden wait for EXPIRED beyond the deadline."""
-    policy = Policy(link_life=HOUR, poll_every=DAY, create_bound=10 * SECOND)
+    policy = Policy(link_life=HOUR, poll_every=DAY, create_timeout=10 * SECOND)
     step = decide(CREATING, CREATED, NOW, policy)
     assert (check(NOW + HOUR),) == step.tasks
 
@@ -91,7 +91,7 @@ def test_denied_report_is_looked_into_quickly_first_and_seldom_later() -> None:
     """A report that the provider denies is asked about again after as long as it has waited, but no
     later than the poll.
     """
-    record = decide(INVITED, ReportReceived(1, None)).invitation
+    record = decide(INVITED, ResultReported(1, None)).invitation
     waits = [
         decide(record, NoResultYet(), NOW + age).tasks[0].at - NOW - age
         for age in (0 * SECOND, MINUTE, HOUR, 2 * HOUR)
@@ -103,7 +103,7 @@ def test_expiry_keeps_a_denied_report_in_sight() -> None:
     """An invitation that expires just after a report is asked about again quickly, not only at the
     next poll.
     """
-    record = decide(INVITED, ReportReceived(1, None), DEADLINE - SECOND).invitation
+    record = decide(INVITED, ResultReported(1, None), DEADLINE - SECOND).invitation
     assert check(DEADLINE + SECOND) in decide(record, NoResultYet(), DEADLINE).tasks
 
 
@@ -111,7 +111,7 @@ def test_expiry_with_a_create_under_way_leaves_its_rescue() -> None:
     """An expiry never takes away the check that a create under way, and a report about it, wait
     for.
     """
-    record = decide(TWICE, ReportReceived(2, None)).invitation
+    record = decide(TWICE, ResultReported(2, None)).invitation
     short = replace(POLICY, link_life=SECOND)
     step = decide(record, NoResultYet(), NOW + SECOND, short)
     assert State.EXPIRED is step.invitation.state
@@ -124,7 +124,7 @@ def test_expiry_with_a_create_under_way_leaves_its_rescue() -> None:
         (EXPIRED, DEADLINE + LATE_WINDOW),
         (replace(EXPIRED, started_at=NOW), DEADLINE + STARTED_GRACE + LATE_WINDOW),
         (
-            decide(EXPIRED, ReportReceived(1, None), DEADLINE + HOUR).invitation,
+            decide(EXPIRED, ResultReported(1, None), DEADLINE + HOUR).invitation,
             DEADLINE + HOUR + LATE_WINDOW,
         ),
     ],

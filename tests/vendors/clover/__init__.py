@@ -36,7 +36,7 @@ class CloverAccess(ProviderAccess):
     """A customer's account at Clover."""
 
     vendor: ClassVar[str] = "clover"
-    address: str = setting("Where Clover is.", rule=rules.web_url)
+    address: str = setting("Where Clover is.", rule=rules.parse_web_url)
     api_key: Secret = setting("The key of the account.")
 
 
@@ -107,7 +107,7 @@ def endpoints(_: Clock) -> list[Endpoint]:
             where["secret"],
             lambda customer: isinstance(customer.provider, CloverAccess),
         )
-        await results.receive_report(invitation, attempt, None)
+        await results.receive_result(invitation, attempt, None)
         return web.Response()
 
     path = "/clover/callbacks/{invitation_id}/{secret}"

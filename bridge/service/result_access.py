@@ -16,7 +16,7 @@ from bridge.core.invitation import OPEN, Attempt, Invitation, State
 from bridge.core.invitation_view import InvitationView
 from bridge.core.lifecycle import checks
 from bridge.core.lifecycle.checks import AskProvider
-from bridge.core.lifecycle.events import IdIssued, ReportReceived
+from bridge.core.lifecycle.events import IdIssued, ResultReported
 from bridge.core.lifecycle.policy import READ_CHECK_PAUSE
 from bridge.core.links import LinkSigner
 from bridge.core.queueing import TaskKind
@@ -30,7 +30,7 @@ LOOKED_LIMIT = 10_000
 log = structlog.get_logger()
 
 
-class ReportsAndResults:
+class ResultAccess:
     """What is known of an invitation, and reports that there is more to know."""
 
     def __init__(
@@ -53,7 +53,7 @@ class ReportsAndResults:
         """The invitation as the ATS sees it; raises ``UnknownInvitation`` for foreign, failed
         and erased ones too.
         """
-        invitation = await self._records.owned(customer, invitation_id)
+        invitation = await self._records.load_owned(customer, invitation_id)
         if invitation.state in (State.FAILED, State.ERASED):
             raise not_found()
         if not invitation.issued:
@@ -63,10 +63,10 @@ class ReportsAndResults:
                 invitation, IdIssued(invitation.callback), customer
             )
         if invitation.state in OPEN:
-            await self._look_soon(invitation, customer)
+            await self._schedule_check(invitation, customer)
         return invitation_view.view_of(invitation, customer, self._links)
 
-    async def _look_soon(self, invitation: Invitation, customer: Customer) -> None:
+    async def _schedule_check(self, invitation: Invitation, customer: Customer) -> None:
         """Have the provider asked about what the ATS waits for, should a callback have got lost;
         it is not waited for.
 
@@ -116,7 +116,7 @@ class ReportsAndResults:
             raise not_found()
         return invitation, mine[0]
 
-    async def receive_report(
+    async def receive_result(
         self, invitation: Invitation, attempt: Attempt, report: Result | None
     ) -> None:
         """Keep a report durably and make its check due; returns only after Redis has it.
@@ -126,7 +126,7 @@ class ReportsAndResults:
         customer = self._customers().get(invitation.customer)
         before = invitation.state
         invitation = await self._records.apply(
-            invitation, ReportReceived(attempt.number, report), customer
+            invitation, ResultReported(attempt.number, report), customer
         )
         log.info(
             "callback.received",

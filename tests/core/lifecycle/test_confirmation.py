@@ -5,17 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bridge.core.assessment import Result
-from bridge.core.invitation import (
-    Invitation,
-    State,
-    Transition,
-    UnverifiedReport,
-)
-from bridge.core.lifecycle.events import (
-    NoResultYet,
-    ReportReceived,
-    ResultConfirmed,
-)
+from bridge.core.invitation import Invitation, State, Transition, UnconfirmedResult
+from bridge.core.lifecycle.events import NoResultYet, ResultConfirmed, ResultReported
 from bridge.core.lifecycle.policy import (
     LATE_WINDOW,
     MIN_CHECK_DELAY,
@@ -44,8 +35,8 @@ from tests.core.build import (
 
 def test_report_is_kept_and_checked_at_once() -> None:
     """A report is kept with the time it came in, and its check is due at once."""
-    step = decide(INVITED, ReportReceived(1, REPORT), NOW + HOUR)
-    assert UnverifiedReport(1, NOW + HOUR, REPORT) == step.invitation.unverified_report
+    step = decide(INVITED, ResultReported(1, REPORT), NOW + HOUR)
+    assert UnconfirmedResult(1, NOW + HOUR, REPORT) == step.invitation.unconfirmed_result
     assert (check(NOW + HOUR),) == step.tasks
 
 
@@ -54,8 +45,8 @@ def test_report_during_a_create_waits_for_its_outcome(record: Invitation) -> Non
     """While a create is under way a report is kept, and looked into at the latest when the create
     is given up.
     """
-    step = decide(record, ReportReceived(1, REPORT), NOW + SECOND)
-    assert UnverifiedReport(1, NOW + SECOND, REPORT) == step.invitation.unverified_report
+    step = decide(record, ResultReported(1, REPORT), NOW + SECOND)
+    assert UnconfirmedResult(1, NOW + SECOND, REPORT) == step.invitation.unconfirmed_result
     assert (check(GIVEN_UP),) == step.tasks
 
 
@@ -63,18 +54,18 @@ def test_report_with_a_result_fills_an_empty_one_of_the_same_attempt() -> None:
     """A report with a result, after a webhook's without one, is kept with the time of the first of
     them.
     """
-    record = decide(INVITED, ReportReceived(1, None)).invitation
+    record = decide(INVITED, ResultReported(1, None)).invitation
     assert (
-        UnverifiedReport(1, NOW, REPORT)
-        == decide(record, ReportReceived(1, REPORT), NOW + SECOND).invitation.unverified_report
+        UnconfirmedResult(1, NOW, REPORT)
+        == decide(record, ResultReported(1, REPORT), NOW + SECOND).invitation.unconfirmed_result
     )
 
 
 def test_empty_report_does_not_drop_a_result() -> None:
     """An unreadable repeat never costs the report that came before it."""
-    record = decide(INVITED, ReportReceived(1, REPORT)).invitation
+    record = decide(INVITED, ResultReported(1, REPORT)).invitation
     assert Transition(record, (check(NOW + REPEAT_WINDOW),)) == decide(
-        record, ReportReceived(1, None), NOW + REPEAT_WINDOW
+        record, ResultReported(1, None), NOW + REPEAT_WINDOW
     )
 
 
@@ -83,12 +74,12 @@ def test_a_report_repeated_word_for_word(report: Result | None) -> None:
     """The same report again at once changes nothing, so that a storm of them writes nothing; later
     it makes a check due.
     """
-    record = decide(INVITED, ReportReceived(1, report)).invitation
+    record = decide(INVITED, ResultReported(1, report)).invitation
     assert Transition(record) == decide(
-        record, ReportReceived(1, report), NOW + REPEAT_WINDOW - SECOND / 1000
+        record, ResultReported(1, report), NOW + REPEAT_WINDOW - SECOND / 1000
     )
     assert Transition(record, (check(NOW + REPEAT_WINDOW),)) == decide(
-        record, ReportReceived(1, report), NOW + REPEAT_WINDOW
+        record, ResultReported(1, report), NOW + REPEAT_WINDOW
     )
 
 
@@ -96,10 +87,10 @@ def test_latest_report_of_an_attempt_counts_while_nothing_is_decided() -> None:
     """The provider PUTs its report, so a newer one of the same attempt takes the older one's
     place.
     """
-    record = decide(INVITED, ReportReceived(1, OTHER_REPORT)).invitation
+    record = decide(INVITED, ResultReported(1, OTHER_REPORT)).invitation
     assert (
-        UnverifiedReport(1, NOW, REPORT)
-        == decide(record, ReportReceived(1, REPORT), NOW + SECOND).invitation.unverified_report
+        UnconfirmedResult(1, NOW, REPORT)
+        == decide(record, ResultReported(1, REPORT), NOW + SECOND).invitation.unconfirmed_result
     )
 
 
@@ -107,44 +98,48 @@ def test_latest_report_of_an_attempt_counts_while_nothing_is_decided() -> None:
     ("first", "second", "kept"),
     [
         (
-            ReportReceived(1, None),
-            ReportReceived(2, REPORT),
-            UnverifiedReport(2, NOW + SECOND, REPORT),
+            ResultReported(1, None),
+            ResultReported(2, REPORT),
+            UnconfirmedResult(2, NOW + SECOND, REPORT),
         ),
         (
-            ReportReceived(2, None),
-            ReportReceived(1, REPORT),
-            UnverifiedReport(1, NOW + SECOND, REPORT),
+            ResultReported(2, None),
+            ResultReported(1, REPORT),
+            UnconfirmedResult(1, NOW + SECOND, REPORT),
         ),
         (
-            ReportReceived(1, OTHER_REPORT),
-            ReportReceived(2, REPORT),
-            UnverifiedReport(2, NOW + SECOND, REPORT),
+            ResultReported(1, OTHER_REPORT),
+            ResultReported(2, REPORT),
+            UnconfirmedResult(2, NOW + SECOND, REPORT),
         ),
         (
-            ReportReceived(2, OTHER_REPORT),
-            ReportReceived(1, REPORT),
-            UnverifiedReport(2, NOW, OTHER_REPORT),
+            ResultReported(2, OTHER_REPORT),
+            ResultReported(1, REPORT),
+            UnconfirmedResult(2, NOW, OTHER_REPORT),
         ),
-        (ReportReceived(1, REPORT), ReportReceived(2, None), UnverifiedReport(1, NOW, REPORT)),
-        (ReportReceived(1, None), ReportReceived(2, None), UnverifiedReport(2, NOW + SECOND, None)),
-        (ReportReceived(2, None), ReportReceived(1, None), UnverifiedReport(2, NOW, None)),
+        (ResultReported(1, REPORT), ResultReported(2, None), UnconfirmedResult(1, NOW, REPORT)),
+        (
+            ResultReported(1, None),
+            ResultReported(2, None),
+            UnconfirmedResult(2, NOW + SECOND, None),
+        ),
+        (ResultReported(2, None), ResultReported(1, None), UnconfirmedResult(2, NOW, None)),
     ],
 )
 def test_report_that_is_kept_of_two_attempts(
-    first: ReportReceived, second: ReportReceived, kept: UnverifiedReport
+    first: ResultReported, second: ResultReported, kept: UnconfirmedResult
 ) -> None:
     """A report beats none, then the attempt whose link softgarden got beats the orphan; else the
     first one stays.
     """
     record = decide(ORPHANED, first).invitation
-    assert kept == decide(record, second, NOW + SECOND).invitation.unverified_report
+    assert kept == decide(record, second, NOW + SECOND).invitation.unconfirmed_result
 
 
 def test_report_after_unconfirmed_completion_hastens_the_confirmation() -> None:
     """Another report does not change an unconfirmed result, but the provider is asked at once."""
     assert Transition(UNCONFIRMED, (check(NOW + SECOND),)) == decide(
-        UNCONFIRMED, ReportReceived(1, OTHER_REPORT), NOW + SECOND
+        UNCONFIRMED, ResultReported(1, OTHER_REPORT), NOW + SECOND
     )
 
 
@@ -153,7 +148,7 @@ def test_callback_after_expiry_counts_for_ever() -> None:
     yet.
     """
     late = DEADLINE + 30 * DAY
-    reported = decide(EXPIRED, ReportReceived(1, REPORT), late)
+    reported = decide(EXPIRED, ResultReported(1, REPORT), late)
     assert (check(late),) == reported.tasks
     assert (check(late + MIN_CHECK_DELAY),) == decide(
         reported.invitation, NoResultYet(), late
@@ -166,10 +161,10 @@ def test_callback_after_a_denied_one_counts_afresh() -> None:
     """A report that was denied for a day does not keep a later one from being looked into, nor lend
     it its time.
     """
-    record = decide(EXPIRED, ReportReceived(1, None), DEADLINE).invitation
+    record = decide(EXPIRED, ResultReported(1, None), DEADLINE).invitation
     late = DEADLINE + LATE_WINDOW
     assert (STOP,) == decide(record, NoResultYet(), late).tasks
     assert (
-        UnverifiedReport(1, late, REPORT)
-        == decide(record, ReportReceived(1, REPORT), late).invitation.unverified_report
+        UnconfirmedResult(1, late, REPORT)
+        == decide(record, ResultReported(1, REPORT), late).invitation.unconfirmed_result
     )
