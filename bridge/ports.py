@@ -148,6 +148,13 @@ class InvitationStore(Protocol):
     async def find_order(self, partition: int, order_key: str) -> Invitation | None:
         """The latest invitation of this order, or None."""
 
+    async def find_by_application(
+        self, customer: str, application_id: str
+    ) -> tuple[Invitation, ...]:
+        """The customer's invitations for this application, oldest first, whatever their state; none
+        that was deleted, or that the ATS never got.
+        """
+
     async def commit(self, step: Transition) -> bool:
         """Write the record and its tasks in one atomic, durable change.
 

@@ -55,6 +55,8 @@ class Sweep:
         finally:
             with contextlib.suppress(StoreUnavailable):
                 await self._reconciler.release()
+        if found.indexed:
+            log.info("sweep.indexed", records=found.indexed)
         if found.mended:
             log.warning(
                 "sweep.mended",

@@ -94,6 +94,13 @@ class MemoryStore:
     async def find_order(self, partition: int, order_key: str) -> Invitation | None:
         return await self.load(self._orders.get((f"{partition:x}", order_key), ""))
 
+    async def find_by_application(
+        self, customer: str, application_id: str
+    ) -> tuple[Invitation, ...]:
+        wanted = (customer, application_id)
+        found = [one async for one in self.scan() if (one.customer, one.application_id) == wanted]
+        return tuple(sorted(found, key=lambda one: one.created_at))
+
     async def commit(self, step: Transition) -> bool:
         one = step.invitation
         stored = await self.load(one.id)
@@ -116,6 +123,7 @@ class MemoryStore:
         return True
 
     async def scan(self) -> AsyncIterator[Invitation]:
+        self._check()
         for invitation_id in list(self._records):
             if invitation := await self.load(invitation_id):
                 yield invitation

@@ -71,6 +71,8 @@ async def reconcile(runtime: Runtime, dry_run: bool, as_json: bool) -> None:
         f"{report.records} records, {len(report.requeued)} tasks {done} again,"
         f" {len(report.reindexed)} lanes put right."
     )
+    if report.indexed:
+        click.echo(f"{report.indexed} records can now be found by their application.")
     for task_id in report.requeued:
         click.echo(f"  {task_id}")
     for lane in report.reindexed:

@@ -21,7 +21,7 @@ _MAC_BYTES = 16
 
 def partition_of(customer: str, application_id: str) -> int:
     """The partition, 0..15, of everything that belongs to one application of one customer."""
-    return zlib.crc32(f"{customer}\0{application_id}".encode()) % PARTITIONS
+    return zlib.crc32(f"{customer}\0{application_id}".encode("utf-8", "surrogatepass")) % PARTITIONS
 
 
 def order_key(customer: str, application_id: str, test_id: str) -> str:
@@ -29,6 +29,13 @@ def order_key(customer: str, application_id: str, test_id: str) -> str:
     parts.
     """
     return hashlib.sha256(f"{customer}\0{application_id}\0{test_id}".encode()).hexdigest()[:40]
+
+
+def application_key(customer: str, application_id: str) -> str:
+    """The key under which an application's invitations are found: 40 hexadecimal characters that
+    say nothing of their parts.
+    """
+    return digest(f"{customer}\0{application_id}")[:40]
 
 
 def new_invitation_id(partition: int, random: str) -> str:

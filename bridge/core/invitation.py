@@ -129,5 +129,9 @@ class Transition:
     """With CLAIM: the invitation id that the order must still point to (None: to nothing)."""
     order_key: str = ""
     """With RELEASE: the key to free, since a tombstone no longer knows it."""
+    application_id: str = ""
+    """With RELEASE: the application that the record must no longer be found by, for the same
+    reason.
+    """
     expires: bool = True
     """Whether the record goes when nothing has changed it for as long as records are kept."""

@@ -231,6 +231,8 @@ class ReconciliationReport:
     """Task ids that no queue held, or only for a time that never comes."""
     reindexed: list[str] = field(default_factory=list)
     """Lanes that were not looked at when they should be."""
+    indexed: int = 0
+    """Records that could not be found by their application; of an older version none can."""
     forgotten: int = 0
     """Entries in the list of dead letters whose letter is gone."""
     damaged: list[str] = field(default_factory=list)
@@ -240,7 +242,7 @@ class ReconciliationReport:
 
     @property
     def mended(self) -> int:
-        """How many things were wrong and can be mended."""
+        """How many things were wrong and can be mended; what was only not indexed is not wrong."""
         return len(self.requeued) + len(self.reindexed) + self.forgotten
 
 

@@ -1,11 +1,13 @@
 -- Writes a record, the claim on its order and its tasks: all or nothing.
 --
--- KEYS  1 record  2 tasks  3 lanes  4 dead  5 quarantine  6 order (left out if there is none)
+-- KEYS  1 record  2 tasks  3 lanes  4 dead  5 quarantine
+--       then the order and the application, each left out where there is none
 --       then three for each task: normal queue, urgent queue, dead letter
 -- ARGV  1 how many keys come before those of the tasks  2 invitation id  3 now
 --       4 expected version (0: none stored)  5 new version  6 nonce of this commit  7 data
---       8 ttl in ms (0: none)  9 what to do with the order: keep, claim, release
+--       8 ttl in ms (0: none)  9 what to do with the order: keep, claim, release, none
 --       10 the id that a claim replaces ('' for none)  11 1 if the candidate was deleted
+--       12 whether the application leads to the record: keep, forget, none
 --       then five for each task: due or cancel, kind, normal lane, due ms, 1 if urgent
 -- Gives 1: written, 0: somebody was faster or the claim failed; then nothing was written.
 --
@@ -14,13 +16,18 @@
 -- done by now: a WAIT that follows needs a write of its own connection to be confirmed.
 
 local first, id, now, nonce, ttl = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[6], ARGV[8]
-local order_op, order = ARGV[9], first == 6 and KEYS[6]
+local order_op, order = ARGV[9], ARGV[9] ~= 'none' and KEYS[6]
+local application = ARGV[12] ~= 'none' and KEYS[first]
 
 local wanted = {KEYS[1], 'string', KEYS[2], 'hash', KEYS[3], 'zset', KEYS[4], 'zset',
   KEYS[5], 'hash'}
 if order then
   wanted[#wanted + 1] = order
   wanted[#wanted + 1] = 'string'
+end
+if application then
+  wanted[#wanted + 1] = application
+  wanted[#wanted + 1] = 'zset'
 end
 for i = first + 1, #KEYS, 3 do
   for _, part in ipairs({KEYS[i], 'zset', KEYS[i + 1], 'zset', KEYS[i + 2], 'string'}) do
@@ -63,7 +70,7 @@ end
 if (version or '0') ~= ARGV[4] then
   return 0
 end
-for i = 12, #ARGV, 5 do
+for i = 13, #ARGV, 5 do
   held[ARGV[i + 1]] = ARGV[i] == 'due'
 end
 
@@ -80,6 +87,11 @@ if ARGV[11] == '1' then
 end
 write_record()
 
+if ARGV[12] == 'forget' then
+  redis.call('ZREM', application, id)
+elseif application then
+  find_by(application, id, now, ttl)
+end
 if order_op == 'release' then
   if holder == id then
     redis.call('DEL', order)
@@ -93,7 +105,7 @@ elseif order and (order_op == 'claim' or holder == id) then
 end
 
 local key = first
-for i = 12, #ARGV, 5 do
+for i = 13, #ARGV, 5 do
   local op, kind, lane, at = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
   local urgent = ARGV[i + 4] == '1'
   local normal_queue, urgent_queue = KEYS[key + 1], KEYS[key + 2]

@@ -108,6 +108,20 @@ local function enqueue(lanes, normal, urgent, lane, id, at, is_urgent)
   refresh(lanes, urgent, lane .. '/urgent')
 end
 
+-- Has a record found by its application for as long as it lives (*ttl* in ms, '0': for ever), and
+-- forgets what is over by now.
+local function find_by(application, id, now, ttl)
+  redis.call('ZREMRANGEBYSCORE', application, '-inf', now)
+  local goes_at = ttl == '0' and 'inf' or string.format('%.0f', tonumber(now) + tonumber(ttl))
+  redis.call('ZADD', application, goes_at, id)
+  local last = redis.call('ZRANGE', application, -1, -1, 'WITHSCORES')[2]
+  if last == 'inf' then
+    redis.call('PERSIST', application)
+  else
+    redis.call('PEXPIRE', application, string.format('%.0f', tonumber(last) - tonumber(now)))
+  end
+end
+
 local function bury(dead, letter, field)
   if redis.call('ZREM', dead, field) == 1 then
     redis.call('DEL', letter)

@@ -10,7 +10,7 @@ from datetime import timedelta
 import structlog
 
 from bridge.core import ids
-from bridge.core.invitation import Invitation, OrderChange, State, Transition
+from bridge.core.invitation import Invitation, State, Transition
 from bridge.core.queueing import ScheduleTask, task_id
 from bridge.errors import RecordDamaged, RecordUnreadable, StoreUnavailable
 from bridge.ports import Clock, NewSecret
@@ -90,6 +90,21 @@ class RedisInvitations:
             )
         return invitation
 
+    async def find_by_application(
+        self, customer: str, application_id: str
+    ) -> tuple[Invitation, ...]:
+        """The customer's invitations for this application, oldest first.
+
+        A record of a version without this index is found once a reconciliation has been by.
+        """
+        names = self._partitions[ids.partition_of(customer, application_id)]
+        key = names.application(ids.application_key(customer, application_id))
+        listed = await self._commands.run(("ZRANGE", key, 0, -1))
+        found = [await self.load(key_names.text_of(invitation_id)) for invitation_id in listed]
+        wanted = (customer, application_id)
+        fitting = (one for one in found if one and (one.customer, one.application_id) == wanted)
+        return tuple(sorted(fitting, key=lambda one: one.created_at))
+
     async def commit(self, step: Transition) -> bool:
         """Write record, tasks and the claim on its order together; False: somebody was faster."""
         invitation = step.invitation
@@ -97,6 +112,8 @@ class RedisInvitations:
         if names is None:
             raise ValueError("not an invitation id")
         order_key = step.order_key or invitation.order_key
+        application_id = step.application_id or invitation.application_id
+        found_by_it = invitation.application_id and invitation.state is not State.ERASED
         touched = [
             names.invitation(invitation.id),
             names.tasks,
@@ -105,6 +122,9 @@ class RedisInvitations:
             names.quarantine,
             *([names.order(order_key)] if order_key else ()),
         ]
+        if application_id:
+            application = ids.application_key(invitation.customer, application_id)
+            touched.append(names.application(application))
         of_tasks: list[str] = []
         tasks: list[Part] = []
         for task in step.tasks:
@@ -126,9 +146,10 @@ class RedisInvitations:
                 self._nonce(),
                 dump_invitation(invitation, self._cipher),
                 self._retention_ms if step.expires else 0,
-                step.order if order_key else OrderChange.KEEP,
+                step.order if order_key else "none",
                 step.replaces or "",
                 int(invitation.state is State.ERASED),
+                ("keep" if found_by_it else "forget") if application_id else "none",
                 *tasks,
             ],
         )

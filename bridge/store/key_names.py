@@ -4,6 +4,8 @@
 
     <prefix>:{p7}:iv:<invitation id>     string  the record, "<version>|<nonce>:<tasks>|<json>"
     <prefix>:{p7}:order:<order key>      string  invitation id
+    <prefix>:{p7}:app:<application key>  zset    invitation id -> ms at which its record goes;
+                                                 for as long as one of them lives
     <prefix>:{p7}:doubt:<invitation id>  string  its last change was not confirmed by enough
                                                  replicas (see redis.wait)
     <prefix>:{p7}:looked:<invitation id> string  ms at which its CHECK was last made due by a
@@ -95,6 +97,10 @@ class KeyNames:
     def order(self, order_key: str) -> str:
         """The claim on an order."""
         return f"{self.base}order:{order_key}"
+
+    def application(self, application_key: str) -> str:
+        """The invitations of one of the ATS' applications."""
+        return f"{self.base}app:{application_key}"
 
     def doubt(self, invitation_id: str) -> str:
         """The mark of an invitation whose last change is not confirmed."""

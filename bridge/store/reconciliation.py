@@ -3,8 +3,8 @@ taken away.
 
 Every record says in its head which tasks the queue must hold (see ``common.lua``). A task that is
 in neither queue nor among the dead letters is queued again, due now: its handler finds out what is
-to be done. The index of lanes follows from the queues. Nothing here decides: what a record does not
-say is not invented.
+to be done. The index of lanes follows from the queues, the one of applications from the records.
+Nothing here decides: what a record does not say is not invented.
 """
 
 from __future__ import annotations
@@ -26,7 +26,13 @@ from bridge.store import key_names, lua_scripts
 from bridge.store.encryption import Cipher
 from bridge.store.key_names import KeyNames, Partitions, is_lane, text_of
 from bridge.store.quarantine import RedisQuarantine
-from bridge.store.record_codec import customer_of, load_record, read_head, to_ms
+from bridge.store.record_codec import (
+    application_of,
+    customer_of,
+    load_record,
+    read_head,
+    to_ms,
+)
 from bridge.store.redis_access import RedisAccess, batches
 
 LATEST: Final = timedelta(days=800)
@@ -155,15 +161,18 @@ class _Walk:
         ]
 
     async def records(self, found: list[tuple[KeyNames, str]]) -> None:
-        """The tasks of these invitations."""
+        """The tasks of these invitations, and the way to them by their applications."""
         calls = [("GET", names.invitation(invitation_id)) for names, invitation_id in found]
         expected: list[_Expected] = []
+        read: list[tuple[KeyNames, str, bytes]] = []
         for place, value in zip(found, await self.commands.run_each(calls), strict=True):
             if isinstance(value, Exception):
                 self.report.incomplete = True
             elif value is not None:
                 self.report.records += 1
                 expected += await self._expected(*place, value)
+                read.append((*place, value))
+        await self.applications(read)
         questions = [question for one in expected for question in one.questions()]
         answers = iter(await self.commands.run_each(questions))
         for one, places in zip(expected, zip(answers, answers, answers, strict=True), strict=True):
@@ -172,6 +181,24 @@ class _Walk:
                     self.report.requeued.append(task_id(one.invitation_id, one.kind))
             except StoreUnavailable:  # of this partition; the others are mended all the same
                 self.report.incomplete = True
+
+    async def applications(self, read: list[tuple[KeyNames, str, bytes]]) -> None:
+        """The way to these records by their applications."""
+        calls = []
+        now, look_only = to_ms(self.clock()), int(self.dry_run)
+        for names, invitation_id, value in read:
+            with contextlib.suppress(RecordDamaged):  # said with its tasks
+                version, _, data = read_head(value, invitation_id)
+                if application := application_of(data, invitation_id):
+                    key = ids.application_key(customer_of(data, invitation_id), application)
+                    keys = (names.invitation(invitation_id), names.application(key))
+                    args = (invitation_id, version, now, look_only)
+                    calls.append(lua_scripts.INDEX_APPLICATION.call(keys, args))
+        for answer in await self.commands.run_each(calls):
+            if isinstance(answer, Exception):
+                self.report.incomplete = True
+            else:
+                self.report.indexed += answer
 
     async def notes(self) -> None:
         """A record that was repaired is no longer in quarantine."""

@@ -219,6 +219,16 @@ def customer_of(data: bytes, owner: str) -> str:
         return name
 
 
+def application_of(data: bytes, owner: str) -> str:
+    """The ATS' application of this record, empty in a tombstone; every format has it at this place.
+
+    Raises ``RecordDamaged``.
+    """
+    with making_sense(owner):
+        name: str = _of_type(orjson.loads(data).get("application", ""), str)
+        return name
+
+
 def read_head(value: bytes, owner: str) -> tuple[int, str | None, bytes]:
     """Version, the letters of the tasks that the queue must hold (None: not known), and the rest.
 

@@ -36,6 +36,13 @@ def test_order_key_says_nothing() -> None:
     assert key == ids.order_key("acme", "application-1", "test-1")
 
 
+def test_application_key_says_nothing() -> None:
+    """An application's key is 40 hexadecimal characters, and nobody else's."""
+    key = ids.application_key("acme", "application-1")
+    assert re.fullmatch(r"[0-9a-f]{40}", key)
+    assert key not in (ids.application_key("acm", "eapplication-1"), ids.digest("application-1"))
+
+
 @pytest.mark.parametrize("partition", range(16))
 def test_partition_can_be_read_off_an_id(partition: int) -> None:
     """An id carries its partition."""

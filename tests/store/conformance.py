@@ -23,7 +23,7 @@ from bridge.core.invitation import (
     Transition,
 )
 from bridge.core.lifecycle.decide import decide
-from bridge.core.lifecycle.events import ApplicationAnonymised
+from bridge.core.lifecycle.events import ApplicationAnonymised, CreateFailed, ErasureRequested
 from bridge.core.queueing import (
     AttemptNote,
     CancelTask,
@@ -93,6 +93,16 @@ def invitation(partition: int = 7, customer: str = "acme", **fields: object) -> 
         callback="https://api.softgarden.de/callback",
     )
     return replace(first, **fields)  # type: ignore[arg-type]
+
+
+def of_application(customer: str, application_id: str, number: int) -> Invitation:
+    """A new record of this application, ordered so many seconds after the first one."""
+    return invitation(
+        ids.partition_of(customer, application_id),
+        customer,
+        application_id=application_id,
+        created_at=NOW + number * SECOND,
+    )
 
 
 def due(kind: TaskKind = CHECK, at: datetime = NOW, *, urgent: bool = False) -> ScheduleTask:
@@ -281,6 +291,38 @@ class InvitationPromises:
             version=2,
         )
         assert await backend.invitations.find_order(7, one.order_key) is None
+
+    async def test_found_by_application(self, backend: Backend) -> None:
+        """Every invitation of an application is found by its id, oldest first, in whatever state;
+        nobody else's is.
+        """
+        first, second, *others = (
+            of_application(customer, application, number)
+            for number, (customer, application) in enumerate(
+                [("acme", "app-1"), ("acme", "app-1"), ("acme", "app-2"), ("other", "app-1")]
+            )
+        )
+        for one in (second, *others, first):
+            assert await backend.invitations.commit(Transition(one, order=OrderChange.CLAIM))
+        done = replace(second, version=1, state=State.COMPLETED)
+        assert await backend.invitations.commit(Transition(done))
+        found = await backend.invitations.find_by_application("acme", "app-1")
+        assert found == (replace(first, version=1), replace(done, version=2))
+        for nothing in (("acme", "app-9"), ("acme", ""), ("nobody", "app-1"), ("acme", "\ud800")):
+            assert await backend.invitations.find_by_application(*nothing) == ()
+
+    async def test_deleted_application(self, backend: Backend) -> None:
+        """What was deleted, or was never made, is no longer found by its application; the rest
+        is.
+        """
+        erased, failed, kept = (of_application("acme", "app-1", number) for number in range(3))
+        for one in (erased, failed, kept):
+            assert await backend.invitations.commit(Transition(one, order=OrderChange.CLAIM))
+        for one, event in ((erased, ErasureRequested()), (failed, CreateFailed(1, "refused"))):
+            step = decide(replace(one, version=1), event, POLICY, NOW)
+            assert await backend.invitations.commit(step)
+        found = await backend.invitations.find_by_application("acme", "app-1")
+        assert found == (replace(kept, version=1),)
 
     async def test_retention(self, backend: Backend) -> None:
         """A record lives for the retention, counted anew from every change."""

@@ -10,6 +10,7 @@ from datetime import timedelta
 import pytest
 from redis.asyncio import Redis
 
+from bridge.core import ids
 from bridge.core.invitation import Invitation, OrderChange, State, Transition
 from bridge.core.queueing import CancelTask, Done, GiveUp, Retry, ScheduleTask, TaskKind
 from bridge.errors import RecordTooNew
@@ -101,11 +102,13 @@ async def test_resent_lease(backend: Backend) -> None:
 async def test_nothing_left_behind(
     store: RedisInvitations, backend: Backend, commands: RedisAccess
 ) -> None:
-    """When everything is done, only the record and its order are left; when it is cancelled,
-    too.
+    """When everything is done, only the record and the two ways to it are left; when it is
+    cancelled, too.
     """
     one = await put(backend, due(), due(NOTIFY))
-    left = [f"b:{{p7}}:iv:{one.id}", f"b:{{p7}}:order:{one.order_key}"]
+    application = ids.application_key(one.customer, one.application_id)
+    left = [f"b:{{p7}}:app:{application}"]
+    left += [f"b:{{p7}}:iv:{one.id}", f"b:{{p7}}:order:{one.order_key}"]
     for mine in await lease(backend):
         assert await backend.tasks.settle(mine, Retry(NOW), NOW)
     for mine in await lease(backend):

@@ -22,6 +22,7 @@ def test_one_slot_for_a_partition(prefix: str) -> None:
         every = (
             names.invitation("iv_x"),
             names.order("o"),
+            names.application("a"),
             names.lanes,
             names.tasks,
             names.dead,

@@ -143,4 +143,10 @@ def _failed(
         issued=False,
         failure=code,
     )
-    return Transition(failed, tasks, OrderChange.RELEASE, order_key=invitation.order_key)
+    return Transition(
+        failed,
+        tasks,
+        OrderChange.RELEASE,
+        order_key=invitation.order_key,
+        application_id=invitation.application_id,
+    )

@@ -37,7 +37,13 @@ def erasure_requested(
         else CancelTask(TaskKind.ANONYMISE)
     )
     tasks = (CancelTask(TaskKind.CHECK), CancelTask(TaskKind.NOTIFY), anonymise)
-    return Transition(tombstone, tasks, OrderChange.RELEASE, order_key=invitation.order_key)
+    return Transition(
+        tombstone,
+        tasks,
+        OrderChange.RELEASE,
+        order_key=invitation.order_key,
+        application_id=invitation.application_id,
+    )
 
 
 def application_anonymised(
