@@ -70,13 +70,13 @@ async def test_two_processes_make_one_application(launch: Launch) -> None:
     clients = [one.acme]
     clients.append((await launch(port=0)).acme)
     assert clients[0].bridge_url != clients[1].bridge_url
-    one.provider.fault("create", delay=0.2)
+    one.equalture.fault("create", delay=0.2)
     replies = await asyncio.gather(
         *(client.invite("engineer", candidate_id=APPLICATION) for client in clients * 5)
     )
     assert {reply.status for reply in replies} == {200}
     assert len({reply.text for reply in replies}) == 1
-    assert len(one.provider.calls("create")) == 1
+    assert len(one.equalture.calls("create")) == 1
 
 
 async def test_job_id_and_mapped_id_are_one_order(bridge: Bridge) -> None:

@@ -27,7 +27,7 @@ from pathlib import Path
 from bridge.store import embedded
 
 async def main():
-    async with embedded.running(Path(sys.argv[1])):
+    async with embedded.running_redis(Path(sys.argv[1])):
         print("up", flush=True)
         await asyncio.to_thread(sys.stdin.readline)
 

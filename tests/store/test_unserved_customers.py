@@ -36,13 +36,13 @@ async def test_work_of_those_who_are_back_is_due(real_commands: RedisAccess) -> 
     assert await lease(backend, NOW + SECOND) == ()
     # Another process, after a restart: it knows of the absence from Redis alone.
     later = RedisUnservedCustomers(real_commands, prefix=f"{PREFIX}-1")
-    assert await later.settle(EVERYBODY, NOW + MINUTE) == 5
+    assert await later.update(EVERYBODY, NOW + MINUTE) == 5
     got = await lease(backend, NOW + MINUTE)
     assert {(one.invitation_id, one.kind) for one in got} == {
         *((one.id, CHECK) for one in checks),
         (owed.id, ANONYMISE),
     }
-    assert await later.settle(EVERYBODY, NOW + MINUTE) == 0
+    assert await later.update(EVERYBODY, NOW + MINUTE) == 0
 
 
 async def test_who_is_at_it_is_left_alone(real_commands: RedisAccess) -> None:
