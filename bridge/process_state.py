@@ -9,6 +9,21 @@ from bridge.core.customers import CustomerDirectory
 from bridge.errors import Complaint
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reloaded:
+    """What a reload has put in force: how many customers, and the keys of those that are other
+    than before.
+    """
+
+    customers: int
+    added: list[str]
+    changed: list[str]
+    removed: list[str]
+    warnings: list[str]
+    restart_needed: bool
+    """``bridge.yaml`` has changed as well, which a restart alone puts in force."""
+
+
 class CustomersInForce:
     """The customers that are served now; a reload replaces them all at once or not at all."""
 
@@ -41,3 +56,5 @@ class ProcessState:
     """It is shutting down: it still answers, but every answer ends its connection."""
     not_ready_reason: str | None = None
     """Why nothing can be accepted, in words; None: it can."""
+    restart_needed: bool = False
+    """``bridge.yaml`` is other than at the start."""

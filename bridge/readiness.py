@@ -65,6 +65,9 @@ class ReadinessProbe:
                 for customer in self.customers().set_aside.values()
             },
             "reload_refused": [str(complaint) for complaint in self.customers.refused],
+            "restart_needed": (
+                "bridge.yaml has changed since the start" if self.state.restart_needed else None
+            ),
             "clock": self.clock.complaint() if self.clock is not None else None,
         }
         return {name: value for name, value in found.items() if value}

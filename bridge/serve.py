@@ -16,12 +16,9 @@ import structlog
 from aiohttp import web
 
 from bridge import __version__, app, connection_limits, supervisor
-from bridge.core.customers import CustomerDirectory
-from bridge.errors import Complaint, ConfigError, StoreUnavailable
+from bridge.errors import StoreUnavailable
 from bridge.ports import Monotonic
-from bridge.settings.customer_files import FOLDER as CUSTOMERS_FOLDER
 from bridge.settings.daemon import DaemonSettings, Durability
-from bridge.settings.loading import fingerprint
 from bridge.web.app_keys import SEEN_CONNECTIONS
 from bridge.web.idle_connections import IdleConnectionReaper
 from bridge.web.listener import Runner
@@ -82,6 +79,7 @@ async def serve(
         loop.add_signal_handler(
             signal.SIGHUP, lambda: None
         )  # until there is something to reload; its default is to end us
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGHUP,))  # a supervisor holds it back
     handed_down = supervisor.inherited()
     for warning in settings.warnings:
         log.warning("config.warning", text=warning)
@@ -102,10 +100,12 @@ async def serve(
                 "redis.embedded", data_dir=str(settings.redis.data_dir), text="redis.url is not set"
             )
         shares = connection_limits.allocate(connection_limits.raise_open_file_limit())
-        opened = app.open_runtime(settings, monotonic=monotonic, outward=shares.vendor)
+        opened = app.open_runtime(
+            settings, monotonic=monotonic, outward=shares.vendor, environ=os.environ
+        )
         runtime = await stack.enter_async_context(opened)
         if signals:
-            loop.add_signal_handler(signal.SIGHUP, _reload, runtime)
+            loop.add_signal_handler(signal.SIGHUP, runtime.reload.signal)
         on_death = lambda: stop.now(1)  # noqa: E731 - a name for the one line below
         await stack.enter_async_context(
             app.working(runtime, grace_s=WORKER_GRACE_S, on_death=on_death)
@@ -114,7 +114,9 @@ async def serve(
             runtime.state.not_ready_reason = "Whether Redis is durable is not known yet."
         start_background_task(stack, "redis", _inspect_redis(runtime, stop))
         start_background_task(stack, "absences", watch_unserved_customers(runtime))
+        start_background_task(stack, "reload", runtime.reload.run())
         if handed_down is not None:
+            runtime.reload.elsewhere = supervisor.reload_all
             start_background_task(stack, "parent", _watch_parent(stop))
         listeners = (
             listeners
@@ -149,50 +151,6 @@ async def serve(
         await _stop_accepting(runners, listeners if handed_down is None else ())
     log.info("daemon.stopped", code=stop.code)
     return stop.code
-
-
-def _reload(runtime: app.Runtime) -> None:
-    """Swap in the customers' files as they are now: all of them, or none where one is wrong."""
-    before = runtime.customers()
-    try:
-        customers, warnings = _usable_customers(runtime.settings)
-    except ConfigError as error:
-        runtime.customers.refuse(error.complaints)
-        log.error(
-            "config.reload_refused",
-            complaints=[str(complaint) for complaint in error.complaints],
-            text="the customers that were in force before stay in force",
-        )
-        return
-    runtime.customers.replace(customers)
-    if fingerprint(runtime.settings.config_dir) != runtime.fingerprint:
-        log.warning(
-            "config.needs_restart",
-            text="bridge.yaml has changed; only the customers' files were read again",
-        )
-    now_served, served = ({one.key for one in directory} for directory in (customers, before))
-    log.info(
-        "config.reloaded",
-        customers=len(customers),
-        added=sorted(now_served - served),
-        removed=sorted(served - now_served),
-        warnings=list(warnings),
-    )
-
-
-def _usable_customers(settings: DaemonSettings) -> tuple[CustomerDirectory, tuple[str, ...]]:
-    """What a reload puts in force, and warnings; raises ``ConfigError`` where anything is wrong
-    with it.
-    """
-    customers, warnings = app.CONFIGURATION.load_customers(settings, os.environ)
-    if not len(customers) and not customers.set_aside:
-        # A volume that is not mounted, a sync that is half through: far likelier than that nobody
-        # is to be served.
-        message = "there is no customer's file; to serve nobody, the last one too, stop the daemon"
-        raise ConfigError([Complaint(str(settings.config_dir / CUSTOMERS_FOLDER), 0, 0, message)])
-    if customers.set_aside:
-        raise ConfigError(customers.complaints())
-    return customers, warnings
 
 
 async def _listen(

@@ -14,6 +14,7 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import structlog
@@ -93,6 +94,21 @@ def is_orphaned() -> bool:
     return os.getppid() != int(os.environ[PARENT])
 
 
+def reload_all() -> None:
+    """Have the supervisor tell all its children, this one too, to reload."""
+    if not is_orphaned():
+        os.kill(os.getppid(), signal.SIGHUP)
+
+
+@contextlib.contextmanager
+def _held_back(number: signal.Signals) -> Iterator[None]:
+    signal.pthread_sigmask(signal.SIG_BLOCK, (number,))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (number,))
+
+
 class Supervisor:
     """Keeps *workers* children running until SIGTERM or SIGINT."""
 
@@ -154,9 +170,11 @@ class Supervisor:
         # A later one takes a dead one's place, while others serve: a mistake made since then must
         # not end them all.
         strictly = ("--strict",) if self._strict and first else ()
-        child = await asyncio.create_subprocess_exec(
-            *self._command, *strictly, env=environment, pass_fds=descriptors
-        )
+        # It inherits that the signal waits until it can be taken; the default would end it.
+        with _held_back(signal.SIGHUP):
+            child = await asyncio.create_subprocess_exec(
+                *self._command, *strictly, env=environment, pass_fds=descriptors
+            )
         self._children[number] = child
         log.info("worker_process.started", number=number, pid=child.pid)
         return child

@@ -10,6 +10,7 @@ from bridge.web import admin_guard, health, openapi, result_pages
 from bridge.web.app_keys import CUSTOMERS, FAIR_SCHEDULER, SEEN_CONNECTIONS, SERVICES, STATE
 from bridge.web.middlewares import error_middleware
 from bridge.web.rate_limits import FairScheduler, RateLimit
+from bridge.web.reload_endpoint import reload_endpoint
 from bridge.web.routing import Endpoint, add
 
 _TITLE = "softgarden-Equalture bridge"
@@ -48,7 +49,11 @@ def create_admin_app(runtime: Runtime) -> web.Application:
     """The admin listener: what only operators may see."""
     settings = runtime.settings
     guard = admin_guard.guard((settings.admin_listen.host, *settings.admin_hosts))
-    return _application(runtime, health.endpoints(runtime.readiness.look, details=True), guard)
+    endpoints = [
+        *health.endpoints(runtime.readiness.look, details=True),
+        reload_endpoint(runtime.reload.everywhere),
+    ]
+    return _application(runtime, endpoints, guard)
 
 
 def _application(runtime: Runtime, endpoints: list[Endpoint], *more: Middleware) -> web.Application:

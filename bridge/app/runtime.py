@@ -7,13 +7,15 @@ import contextlib
 import random
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
+from types import MappingProxyType
 
 from bridge import sweep, worker
 from bridge.app.adapters import OUTWARD_CONNECTIONS, VENDORS, open_ats, open_providers
+from bridge.app.customer_reload import CustomerReload
 from bridge.app.redis_startup import open_redis
 from bridge.core.links import LinkSigner as Signer
 from bridge.errors import Complaint, ConfigError
@@ -43,7 +45,6 @@ from bridge.service.shared_applications import SharedApplications
 from bridge.service.status_words import StatusWords
 from bridge.service.task_handlers import TaskHandlers
 from bridge.settings.daemon import DaemonSettings
-from bridge.settings.loading import fingerprint
 from bridge.store.encryption import KeyRing
 from bridge.store.invitation_store import RedisInvitations
 from bridge.store.quarantine import RedisQuarantine
@@ -92,9 +93,8 @@ class Runtime:
     unserved_customers: RedisUnservedCustomers
     customers: CustomersInForce
     state: ProcessState
+    reload: CustomerReload
     clock: SharedClock | None = None
-    fingerprint: str = ""
-    """Of ``bridge.yaml`` as it was read; see ``settings.fingerprint``."""
 
     @property
     def readiness(self) -> ReadinessProbe:
@@ -143,6 +143,7 @@ async def open_runtime(
     commands: RedisAccess | None = None,
     fresh: bool = True,
     outward: int = OUTWARD_CONNECTIONS,
+    environ: Mapping[str, str] = MappingProxyType({}),
 ) -> AsyncIterator[Runtime]:
     """Open everything that use cases need, and close it in reverse order.
 
@@ -151,8 +152,10 @@ async def open_runtime(
     Without *fresh* an embedded server is opened only where one has kept data before; else
     ``NoData`` is raised. Without a *clock* the time is the one that all processes on this Redis
     agree upon, from when the worker is started; *wall* is this host's own. *outward* bounds the
-    connections to each vendor.
+    connections to each vendor; *environ* has the variables that a reload puts into files.
     """
+    customers, state = CustomersInForce(settings.customers), ProcessState()
+    reload = CustomerReload(settings, customers, state, environ)  # before files can change
     async with contextlib.AsyncExitStack() as stack:
         if commands is None:
             commands = await stack.enter_async_context(open_redis(settings.redis, fresh=fresh))
@@ -186,7 +189,6 @@ async def open_runtime(
             store, clock, awake.set, monotonic=monotonic, random_fraction=random_fraction
         )
         assessments = OfferedAssessments(JobCache(provider_of, monotonic=monotonic))
-        customers = CustomersInForce(settings.customers)
         words = StatusWords(RedisStatusWords(commands, prefix=prefix, life=retention), clock)
         references = RedisReferenceIndex(commands, prefix=prefix, retention=retention)
         tasks = TaskHandlers(
@@ -249,8 +251,8 @@ async def open_runtime(
             signer=signer,
             unserved_customers=RedisUnservedCustomers(commands, prefix=prefix),
             customers=customers,
-            state=ProcessState(),
-            fingerprint=fingerprint(settings.config_dir),
+            state=state,
+            reload=reload,
         )
 
 

@@ -20,7 +20,7 @@ from bridge.web.app_keys import FAILURE, FAIR_SCHEDULER, ROUTE, STATE
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 json_response = partial(web.json_bytes_response, dumps=orjson.dumps)
-ALWAYS_OPEN = ("health", "docs")
+ALWAYS_OPEN = ("health", "docs", "operators")
 """Tags of endpoints that answer although the store does not answer."""
 _VARIABLE = re.compile(r"\{(\w+)\}")
 

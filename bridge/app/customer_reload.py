@@ -1,0 +1,169 @@
+"""Putting the customers' files in force as they are now, while the daemon serves."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping
+
+import structlog
+
+from bridge.app.adapters import CONFIGURATION
+from bridge.core.customers import CustomerDirectory
+from bridge.errors import Complaint, ConfigError
+from bridge.process_state import CustomersInForce, ProcessState, Reloaded
+from bridge.settings.customer_files import FOLDER
+from bridge.settings.daemon import DaemonSettings
+from bridge.settings.loading import fingerprint
+from bridge.settings.watched_files import FilesSeen, files_seen
+
+LOOK_EVERY_S = 0.5
+"""How often the files are looked at; a change that stands for as long again is read."""
+_ATTEMPTS = 5
+"""How often files that change while they are read are read again at once."""
+
+log = structlog.get_logger()
+
+
+class CustomerReload:
+    """Reads the customers' files again: when asked to, and when they have changed.
+
+    The new customers are built beside the old ones, in a thread, and put in force all at once, or
+    not at all where anything is wrong with them. One reload runs at a time.
+    """
+
+    def __init__(
+        self,
+        settings: DaemonSettings,
+        customers: CustomersInForce,
+        state: ProcessState,
+        environ: Mapping[str, str],
+    ) -> None:
+        self.elsewhere: Callable[[], None] = lambda: None
+        """Has the other processes of this daemon reload, too."""
+        self._settings = settings
+        self._customers = customers
+        self._state = state
+        self._environ = environ
+        self._seen = files_seen(settings.config_dir)
+        self._bridge_yaml = fingerprint(settings.config_dir)
+        self._one_at_a_time = asyncio.Lock()
+        self._signalled = asyncio.Event()
+
+    def signal(self) -> None:
+        """Reload soon; several signals before that are one."""
+        self._signalled.set()
+
+    async def everywhere(self) -> Reloaded:
+        """Reload this process and have the others do so; raises ConfigError where it is refused."""
+        try:
+            return await self.reload("request")
+        finally:
+            self.elsewhere()
+
+    async def run(self) -> None:
+        """Reload on signals and changes of the files, for as long as the daemon runs."""
+        before: FilesSeen | None = None
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_EVERY_S):
+                    await self._signalled.wait()
+            try:
+                if self._signalled.is_set():
+                    self._signalled.clear()
+                    await self.reload("signal")
+                    continue
+                now = await asyncio.to_thread(files_seen, self._settings.config_dir)
+                # Who writes a file piece by piece has ended when it has been the same twice.
+                if now == before and now != self._seen:
+                    await self.reload("change")
+                before = now
+            except ConfigError:
+                continue  # it has been told
+            except Exception:
+                log.exception("config.reload_failed")
+
+    async def reload(self, trigger: str) -> Reloaded:
+        """Reload this process; raises ConfigError where the files are refused."""
+        async with self._one_at_a_time:
+            try:
+                customers, warnings = await asyncio.to_thread(self._read)
+            except ConfigError as error:
+                self._customers.refuse(error.complaints)
+                log.error(
+                    "config.reload_refused",
+                    trigger=trigger,
+                    complaints=[str(complaint) for complaint in error.complaints],
+                    text="the customers that were in force before stay in force",
+                )
+                raise
+            finally:
+                self._look_at_bridge_yaml()
+            done = _compare(self._customers(), customers, warnings, self._state.restart_needed)
+            self._customers.replace(customers)
+            log.info(
+                "config.reloaded",
+                trigger=trigger,
+                customers=done.customers,
+                added=done.added,
+                changed=done.changed,
+                removed=done.removed,
+                warnings=done.warnings,
+            )
+            return done
+
+    def _read(self) -> tuple[CustomerDirectory, tuple[str, ...]]:
+        """The files as they are at one instant, as far as that is to be had."""
+        for attempt in range(1, _ATTEMPTS + 1):
+            self._seen = files_seen(self._settings.config_dir)
+            error, found = None, None
+            try:
+                found = self._usable()
+            except ConfigError as refused:
+                error = refused
+            if files_seen(self._settings.config_dir) == self._seen or attempt == _ATTEMPTS:
+                break
+        if found is None:
+            raise error or ConfigError([])
+        return found
+
+    def _usable(self) -> tuple[CustomerDirectory, tuple[str, ...]]:
+        """What a reload puts in force, and warnings; raises ConfigError where anything is wrong."""
+        customers, warnings = CONFIGURATION.load_customers(self._settings, self._environ)
+        if not len(customers) and not customers.set_aside:
+            # A volume that is not mounted, a sync that is half through: far likelier than that
+            # nobody is to be served.
+            message = (
+                "there is no customer's file; to serve nobody, the last one too, stop the daemon"
+            )
+            folder = str(self._settings.config_dir / FOLDER)
+            raise ConfigError([Complaint(folder, 0, 0, message)])
+        if customers.set_aside:
+            raise ConfigError(customers.complaints())
+        return customers, warnings
+
+    def _look_at_bridge_yaml(self) -> None:
+        changed = fingerprint(self._settings.config_dir) != self._bridge_yaml
+        if changed:
+            log.warning(
+                "config.needs_restart",
+                text="bridge.yaml has changed; only the customers' files were read again",
+            )
+        self._state.restart_needed = changed
+
+
+def _compare(
+    before: CustomerDirectory,
+    now: CustomerDirectory,
+    warnings: tuple[str, ...],
+    restart_needed: bool,
+) -> Reloaded:
+    old, new = ({one.key for one in directory} for directory in (before, now))
+    return Reloaded(
+        customers=len(now),
+        added=sorted(new - old),
+        changed=sorted(key for key in new & old if before.get(key) != now.get(key)),
+        removed=sorted(old - new),
+        warnings=list(warnings),
+        restart_needed=restart_needed,
+    )

@@ -1,0 +1,34 @@
+"""Whether the configuration's files have changed, by what the file system says of them.
+
+Nothing is read, and no service of the kernel is needed, which network file systems and some
+containers do not have. What a symbolic link leads to counts, so that one that is swapped shows.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bridge.settings.customer_files import FOLDER
+from bridge.settings.listen import FILE_NAME
+
+FilesSeen = frozenset[tuple[str, int, int, int, int]]
+
+
+def files_seen(config_dir: Path) -> FilesSeen:
+    """``bridge.yaml`` and the customers' files as they stand; equal as long as none has changed."""
+    folder = config_dir / FOLDER
+    try:
+        names = [path for path in folder.iterdir() if not path.name.startswith(".")]
+    except OSError:
+        names = []
+    return frozenset(map(_state, (config_dir / FILE_NAME, folder, *names)))
+
+
+def _state(path: Path) -> tuple[str, int, int, int, int]:
+    try:
+        found = path.stat()
+    except OSError:
+        return str(path), 0, 0, 0, 0
+    if path.name == FOLDER:  # it changes with every file in it, also with those that are not read
+        return str(path), found.st_ino, 0, 0, 0
+    return str(path), found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns

@@ -1,0 +1,49 @@
+"""``POST /-/reload``: the customers' files are to be read again."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import asdict
+
+from aiohttp import web
+
+from bridge.errors import Complaint, ConfigError
+from bridge.process_state import Reloaded
+from bridge.web import problem_details
+from bridge.web.routing import Endpoint, json_response
+
+PATH = "/-/reload"
+
+
+def reload_endpoint(reload: Callable[[], Awaitable[Reloaded]]) -> Endpoint:
+    """The endpoint that answers what *reload* has changed, or why it was refused."""
+
+    async def handle(request: web.Request) -> web.Response:
+        try:
+            done = await reload()
+        except ConfigError as error:
+            return problem_details.problem(
+                422,
+                "reload_refused",
+                "The customers' files cannot be used",
+                "Those who were served before are served on. Mend what errors names, and repeat.",
+                fields=_by_file(error.complaints),
+            )
+        return json_response({"status": "reloaded", **asdict(done)})
+
+    return Endpoint(
+        "POST",
+        PATH,
+        handle,
+        "Read the customers' files again: all of them, or none where one is wrong.",
+        {200: ("What has changed.", "application/json"), 422: "One is wrong: nothing has changed."},
+        tag="operators",
+    )
+
+
+def _by_file(complaints: Iterable[Complaint]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for one in complaints:
+        where = f"line {one.line}, column {one.column}: " if one.line else ""
+        found.setdefault(one.file, []).append(where + one.message)
+    return found
