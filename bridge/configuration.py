@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bridge.core.customers import Customer, CustomerDirectory, CustomerPolicy
-from bridge.core.declaration import declared, setting
+from bridge.core.declaration import declared_settings, setting
 from bridge.settings import customer_files, loading
 from bridge.settings.customer_files import CustomerFormat
 from bridge.settings.daemon import DaemonSettings
@@ -83,7 +83,7 @@ class Configuration:
         return self._inherited if kind == "customer" else {}
 
     def _customer_of(self, key: str, file: Any) -> Customer:
-        policy = {name: getattr(file, name) for name in declared(CustomerPolicy)}
+        policy = {name: getattr(file, name) for name in declared_settings(CustomerPolicy)}
         ats, provider = (
             next(one for one in (getattr(file, each.name) for each in packages) if one is not None)
             for packages in (self._vendors.ats, self._vendors.providers)
@@ -128,6 +128,6 @@ def _with_sections(
 
 def _field(section: Section, default: Any) -> Any:
     """A section that needs nothing has its defaults where it is left out."""
-    if any(one.required for one in declared(section.type).values()):
+    if any(one.required for one in declared_settings(section.type).values()):
         return setting(section.doc, default=default)
     return setting(section.doc, default=section.type())

@@ -1,4 +1,4 @@
-"""What the provider is asked for and what it answers: frozen values, free of vendor words."""
+"""What the provider is asked for and what it answers: frozen values, without vendor words."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """The person, as the ATS names them. Passed through, never stored, never logged."""
+    """The candidate, named as the ATS names them. Passed through, never stored, never logged."""
 
     id: str
     first_name: str = field(repr=False)
@@ -26,7 +26,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """Something the provider can assess for."""
+    """A job for which the provider can assess candidates."""
 
     id: str
     name: str
@@ -34,7 +34,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """Something HR can choose in the ATS; *duration* in minutes."""
+    """An assessment that HR can choose in the ATS; *duration* in minutes."""
 
     id: str
     job_id: str
@@ -64,8 +64,8 @@ class CreatedApplication:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far an application is; *word* is the provider's own, *known* whether we know what it
-    means.
+    """How far an application is; *word* is the provider's own status word, *known* whether we know
+    what it means.
     """
 
     done: bool

@@ -1,4 +1,4 @@
-"""From the provider's jobs to the assessments that the customer offers."""
+"""Maps the provider's jobs to the assessments that the customer offers."""
 
 from __future__ import annotations
 

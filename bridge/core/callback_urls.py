@@ -1,5 +1,5 @@
-"""Which URLs the ATS may have notified: the bridge sends credentials there, so the list is short
-and exact.
+"""Which callback URLs are allowed: the bridge sends credentials there, so the list is short and
+exact.
 """
 
 from __future__ import annotations
@@ -76,7 +76,8 @@ def _is_address(host: str) -> bool:
     try:
         ip_address(host)
     except ValueError:
-        # Short, octal, decimal and hexadecimal spellings: every label a number means that a
-        # resolver may take it as one.
+        # Short, octal, decimal and hexadecimal spellings: if every label is a number, a resolver
+        # may
+        # take the whole as an IP address.
         return all(label.isdigit() or label.startswith("0x") for label in host.split("."))
     return True

@@ -23,7 +23,9 @@ TokenDigest = NewType("TokenDigest", str)
 
 
 class Secret:
-    """A string that does not show itself: ``repr`` and ``str`` are ``***``; *reveal* gives it."""
+    """A string that keeps itself out of logs: ``repr`` and ``str`` are ``***``; *reveal* returns
+    it.
+    """
 
     __slots__ = ("_value",)
 
@@ -95,7 +97,10 @@ class MappedAssessment:
     name: str | None = setting("What HR sees; left out: the name of the job.", default=None)
     description: str = setting("A sentence for HR; may be left out.", default="", rule=any_text)
     duration: int | None = setting(
-        "How long it takes, in minutes; null: not shown.", default=None, least=1, of="minutes"
+        "How long it takes, in minutes; null: not shown.",
+        default=None,
+        minimum=1,
+        entry_name="minutes",
     )
 
 
@@ -122,7 +127,7 @@ class ResultPolicy:
         f" all have values ({', '.join(SCORE_FIELDS)}). null: no score.",
         default=("{fit_label} ({in_range}/{traits})", "{average}"),
         rule=score_pattern,
-        one_or_many=True,
+        scalar_or_list=True,
     )
     result_url: ResultLink = setting(
         "Where the link to the result leads: report, a page of the bridge; or dashboard, the"
@@ -164,22 +169,24 @@ class HirePolicy:
 
 @dataclass(frozen=True, slots=True)
 class AtsAccess:
-    """How a customer's ATS is known; the vendor's package adds what it needs itself."""
+    """A customer's account at an ATS: what every vendor has; the vendor's package adds its own
+    fields.
+    """
 
     vendor: ClassVar[str] = ""
     """The name of the vendor, and of its section in a customer's file."""
     tokens_sha256: tuple[TokenDigest, ...] = setting(
         "Digests of the bearer tokens with which this ATS calls the bridge; several while one is"
         " replaced. `assessment-bridge token new` makes both.",
-        of="digest of a token",
+        entry_name="digest of a token",
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderAccess:
-    """A customer's account at a provider: what holds whoever that is.
+    """A customer's account at a provider: what every vendor has.
 
-    The vendor's package adds what it needs itself; nobody else looks into that.
+    The vendor's package adds its own fields; no other code reads those.
     """
 
     vendor: ClassVar[str] = ""
@@ -193,7 +200,7 @@ class ProviderAccess:
         default=timedelta(days=7),
     )
     poll_every: timedelta = setting(
-        "How often an open invitation is looked up, in case that a callback was lost.",
+        "How often an open invitation is checked, in case a callback was lost.",
         default=timedelta(minutes=30),
     )
     locale: str = setting(
@@ -207,14 +214,14 @@ class ProviderAccess:
         "Words of the provider's status that mean finished, in any case; after a callback the"
         " results decide, whatever the word.",
         default=DONE_WORDS,
-        least=1,
-        of="word",
+        minimum=1,
+        entry_name="word",
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CustomerPolicy:
-    """What a customer's file says that has nothing to do with who the vendors are."""
+    """The part of a customer's file that is the same for all vendors."""
 
     tests: AssessmentMapping = setting(
         "Which of the provider's jobs appear as which tests.", default=AssessmentMapping()
@@ -239,8 +246,8 @@ class Customer(CustomerPolicy):
 
 @dataclass(frozen=True, slots=True)
 class UnusableCustomer:
-    """A customer whose file cannot be used: why, and the digests of its tokens as far as they can
-    be read all the same.
+    """A customer whose file cannot be used: why, and those digests of its tokens that can still be
+    read.
     """
 
     key: str
@@ -275,18 +282,21 @@ class CustomerDirectory:
         return self._by_key.get(key)
 
     def find(self, key: str) -> Customer | None:
-        """The customer of this key; None: there is none (any more). Raises ``CustomerSetAside``."""
+        """The customer of this key; None: it does not exist (any more).
+
+        Raises ``CustomerSetAside``.
+        """
         if key in self.set_aside:
             raise CustomerSetAside(key)
         return self._by_key.get(key)
 
     def by_token(self, token: str) -> Customer | None:
-        """The customer whose bearer token this is; the look-up is by digest, so its time says
-        nothing of the token.
+        """The customer whose bearer token this is; the look-up is by digest, so its duration
+        reveals nothing about the token.
 
-        Raises ``CustomerSetAside`` for a token of one that is not served, where its file tells that
-        much. A customer that is served comes first: what looks like its digest in somebody's broken
-        file, say a copy of its own, takes nothing from it.
+        Raises ``CustomerSetAside`` for the token of a customer that is set aside, if its file could
+        be read that far. Served customers come first: the same digest in a broken file (a copy,
+        say) does not lock them out.
         """
         digest = hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
         customer = self._by_digest.get(digest)
@@ -295,7 +305,7 @@ class CustomerDirectory:
         return customer
 
     def complaints(self) -> list[Complaint]:
-        """Everything that is wrong with the files of those who are set aside."""
+        """Everything that is wrong with the files of customers that are set aside."""
         return [complaint for one in self.set_aside.values() for complaint in one.complaints]
 
     def __iter__(self) -> Iterator[Customer]:

@@ -1,6 +1,8 @@
-"""How a setting is declared: one field of a dataclass has its type, default, rule and explanation.
+"""How a setting is declared: one field of a dataclass holds its type, default, rule and
+explanation.
 
-Reading, the schema for editors, the table in the documents and the masked view go by nothing else.
+Reading, the schema for editors, the table in the documents and the masked view use only these
+declarations.
 """
 
 from __future__ import annotations
@@ -18,25 +20,26 @@ _KEY = "setting"
 
 T = TypeVar("T")
 Rule = Callable[[Any], Any]
-"""Takes text (or a number, or a duration) and gives the value; ValueError says what was expected,
-without the value.
+"""Turns text (or a number, or a duration) into the value; raises ValueError, whose message says
+what was expected and never contains the value.
 """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """What a declaration says beside type and default.
+    """What a declaration holds besides type and default.
 
-    *least* is the smallest number, or the fewest entries; *of* what is counted. *hint* is added to
-    a message about a missing environment variable. *one_or_many*: a list, or one value without [].
+    *minimum* is the smallest number, or the smallest number of entries; *entry_name* is what is
+    counted. *hint* is added to a message about a missing environment variable. *scalar_or_list*:
+    the file may give one value without [] instead of a list.
     """
 
     doc: str
     rule: Rule | None = None
-    least: int = 0
-    of: str = "entry"
+    minimum: int = 0
+    entry_name: str = "entry"
     hint: str = ""
-    one_or_many: bool = False
+    scalar_or_list: bool = False
 
 
 @overload
@@ -44,16 +47,16 @@ def setting(doc: str, *, default: T, shown: bool = True, **more: Any) -> T: ...
 @overload
 def setting(doc: str, *, shown: bool = True, **more: Any) -> Any: ...
 def setting(doc: str, *, default: Any = MISSING, shown: bool = True, **more: Any) -> Any:
-    """A field that is a setting; without *default* it is required.
+    """Declare a dataclass field as a setting; without *default* it is required.
 
-    *more* are the fields of *Setting*; *shown*: it is part of the object's ``repr``.
+    *more* are the fields of *Setting*; *shown*: the value is part of the object's ``repr``.
     """
     return field(default=default, repr=shown, metadata={_KEY: Setting(doc=doc, **more)})
 
 
 @dataclass(frozen=True, slots=True)
-class Declared:
-    """A setting of a section; *type* is without ``| None``, which *optional* stands for."""
+class DeclaredSetting:
+    """A setting of a section; *type* has no ``| None``: *optional* says whether None is allowed."""
 
     name: str
     type: Any
@@ -78,17 +81,17 @@ class Declared:
 
     @property
     def item(self) -> Any:
-        """The type of a list's entries, or else of the value."""
+        """The type of a list's entries; otherwise the type of the value."""
         return get_args(self.type)[0] if self.many else self.type
 
     @property
     def section(self) -> bool:
-        """Whether it, or each of its entries, has settings of its own."""
+        """Whether the value (or each entry of the list) is a section with settings of its own."""
         kind = self.item
-        return isinstance(kind, type) and is_dataclass(kind) and bool(declared(kind))
+        return isinstance(kind, type) and is_dataclass(kind) and bool(declared_settings(kind))
 
 
-def _declared(section: type) -> Mapping[str, Declared]:
+def _declared_settings(section: type) -> Mapping[str, DeclaredSetting]:
     hints = get_type_hints(section)
     found = {}
     for one in fields(section):
@@ -97,16 +100,18 @@ def _declared(section: type) -> Mapping[str, Declared]:
             options = get_args(hints[one.name]) if union else (hints[one.name],)
             kind = next(option for option in options if option is not type(None))
             optional = type(None) in options
-            found[one.name] = Declared(one.name, kind, optional, one.default, one.metadata[_KEY])
+            found[one.name] = DeclaredSetting(
+                one.name, kind, optional, one.default, one.metadata[_KEY]
+            )
     return found
 
 
-declared: Callable[[type], Mapping[str, Declared]] = cache(_declared)
-"""The settings of a dataclass by name, in their order; fields that are none are left out."""
+declared_settings: Callable[[type], Mapping[str, DeclaredSetting]] = cache(_declared_settings)
+"""The settings of a dataclass by name, in order of declaration; other fields are left out."""
 
 
 def suggest(word: str, known: tuple[str, ...] | list[str]) -> str:
-    """``; did you mean 'x'?`` where something known is near, else an empty string."""
+    """``; did you mean 'x'?`` if a known word is similar, else an empty string."""
     near = get_close_matches(word, known, n=1)
     near = near or [one for one in known if one.lower() == word.lower()]
     return f"; did you mean {near[0]!r}?" if near else ""
@@ -114,7 +119,7 @@ def suggest(word: str, known: tuple[str, ...] | list[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Matching:
-    """A rule for text that must match a regular expression as a whole."""
+    """A rule: the whole text must match a regular expression."""
 
     pattern: str
     expected: str
@@ -126,8 +131,8 @@ class Matching:
         return text
 
 
-def line(text: str) -> str:
-    """Text of one line that is not only blanks: the rule of text that has no other."""
+def single_line_text(text: str) -> str:
+    """Text of one line that is not blank: the default rule for text."""
     if not text.strip() or not text.isprintable() or len(text) > LONGEST_TEXT:
         raise ValueError("expected text of one line that is not empty")
     return text

@@ -1,8 +1,8 @@
-"""Ids, partitions, digests and signed links: what they are made of and how they are compared.
+"""How ids, partitions, digests and signed links are made and compared.
 
 An invitation id is ``iv_`` + one hexadecimal digit (its partition) + 24 random characters.
-Everything that belongs to one application of one customer lives in one partition, hence in one
-Redis Cluster slot, hence can change in one atomic write.
+Everything that belongs to one application of one customer lives in one partition, so in one Redis
+Cluster slot: it can change in one atomic write.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def partition_of(customer: str, application_id: str) -> int:
 
 
 def order_key(customer: str, application_id: str, test_id: str) -> str:
-    """The idempotency key of an order: 40 hexadecimal characters that say nothing of their
+    """The idempotency key of an order: 40 hexadecimal characters that reveal nothing about its
     parts.
     """
     return hashlib.sha256(f"{customer}\0{application_id}\0{test_id}".encode()).hexdigest()[:40]
@@ -33,7 +33,7 @@ def order_key(customer: str, application_id: str, test_id: str) -> str:
 
 def application_key(customer: str, application_id: str) -> str:
     """The key under which an application's invitations are found: 40 hexadecimal characters that
-    say nothing of their parts.
+    reveal nothing about its parts.
     """
     return digest(f"{customer}\0{application_id}")[:40]
 
@@ -50,7 +50,7 @@ def new_invitation_id(partition: int, random: str) -> str:
 
 
 def partition_in(invitation_id: str) -> int | None:
-    """Read the partition off an invitation id; None: this is not one."""
+    """The partition that an invitation id names; None: this is not an invitation id."""
     match = _INVITATION_ID.fullmatch(invitation_id)
     return int(match[1], 16) if match else None
 

@@ -16,7 +16,7 @@ class State(enum.StrEnum):
     CREATING = "creating"
     """Claimed; the call to the provider is under way."""
     UNCERTAIN = "uncertain"
-    """A create was sent and got no usable answer: an application may or may not exist."""
+    """The create got no usable answer: the application may or may not exist."""
     INVITED = "invited"
     STARTED = "started"
     COMPLETED = "completed"
@@ -32,7 +32,7 @@ OPEN = frozenset({State.CREATING, State.UNCERTAIN, State.INVITED, State.STARTED}
 
 
 class CreateOutcome(enum.StrEnum):
-    """What became of one create call."""
+    """The outcome of one create call."""
 
     PENDING = "pending"
     CREATED = "created"
@@ -40,8 +40,8 @@ class CreateOutcome(enum.StrEnum):
     FAILED = "failed"
     """No application was made."""
     ORPHAN = "orphan"
-    """An application was made after all, when the ATS had another attempt's link already: it is to
-    be anonymised.
+    """An application was made after all, but the ATS already had another attempt's link: this one
+    is to be anonymised.
     """
 
 
@@ -61,7 +61,7 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True)
 class UnconfirmedResult:
-    """A report that came in by callback and is not confirmed yet."""
+    """A result that was reported by callback and is not confirmed yet."""
 
     attempt: int
     seen_at: datetime
@@ -70,7 +70,7 @@ class UnconfirmedResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invitation:
-    """Our record. *version* is 0 before the first commit and counts commits from then on."""
+    """The stored record of an invitation; *version* counts commits, 0 before the first."""
 
     id: str
     customer: str
@@ -101,17 +101,17 @@ class Invitation:
     issued: bool = False
     """The ATS was given the id.
 
-    Only then is it notified: an id that it never got says nothing to it.
+    The ATS is notified only then: it could not recognise an id that it never got.
     """
     replaces: str | None = None
     """The earlier invitation of the same order, where there was one."""
     failure: str | None = None
-    """Error code of a FAILED invitation, for those who waited for the same order."""
+    """Error code of a FAILED invitation, for requests that waited for the same order."""
     version: int = 0
 
 
 class OrderChange(enum.StrEnum):
-    """What a transition does with the claim on its order."""
+    """What a transition does with the claim on its order key."""
 
     KEEP = "keep"
     CLAIM = "claim"
@@ -128,10 +128,10 @@ class Transition:
     replaces: str | None = None
     """With CLAIM: the invitation id that the order must still point to (None: to nothing)."""
     order_key: str = ""
-    """With RELEASE: the key to free, since a tombstone no longer knows it."""
+    """With RELEASE: the key to free, since a tombstone no longer contains it."""
     application_id: str = ""
     """With RELEASE: the application that the record must no longer be found by, for the same
     reason.
     """
     expires: bool = True
-    """Whether the record goes when nothing has changed it for as long as records are kept."""
+    """Whether the record is deleted once it has not changed for the retention period."""

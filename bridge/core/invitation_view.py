@@ -36,10 +36,10 @@ class InvitationView:
 
 
 def view_of(invitation: Invitation, customer: Customer, links: LinkSigner) -> InvitationView:
-    """The three states that an ATS knows; the link to the result is there in every one.
+    """The three states that an ATS knows; the link to the result is present in each.
 
-    It leads to the bridge's page, the same in every state; with ``result_url: dashboard`` to the
-    provider's once completed.
+    The link leads to the bridge's page, the same in every state; with ``result_url: dashboard`` it
+    leads to the provider's page once the invitation is completed.
     """
     page = links.results(invitation.id)
     if invitation.state is State.COMPLETED and invitation.result is not None:
@@ -63,7 +63,7 @@ def view_of(invitation: Invitation, customer: Customer, links: LinkSigner) -> In
 
 
 def visible_result(result: Result, customer: Customer) -> tuple[str | None, str | None]:
-    """What the ATS shows of a result itself: the score, and the provider's link where the customer
+    """The parts of a result that the ATS shows: the score, and the provider's link if the customer
     wants that.
     """
     policy = customer.results
@@ -75,15 +75,15 @@ def candidate_url(invitation: Invitation, customer: Customer, links: LinkSigner)
     """Where the ATS sends the candidate: the provider's link, or our landing page in front of
     it.
 
-    Without a link (a lost create that was reported on all the same) it is the page, too: it says
-    that the test is over.
+    Without a link (the create's answer was lost, but a result was reported) it is the page, too: it
+    says that the test is over.
     """
     landing = customer.test_url is CandidateLink.LANDING or invitation.assessment_url is None
     return links.start(invitation.id) if landing else invitation.assessment_url or ""
 
 
 def result_reference(invitation: Invitation) -> str | None:
-    """The provider's id of the application that the result belongs to; None: not completed, or
-    never learnt.
+    """The provider's id of the application that the result belongs to; None: not completed, or the
+    id is unknown.
     """
     return current_reference(invitation) if invitation.state is State.COMPLETED else None

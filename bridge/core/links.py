@@ -19,15 +19,13 @@ class LinkPurpose:
 
 @dataclass(frozen=True, slots=True)
 class LinkSigner:
-    """Makes and reads links; *keys* newest first: the newest signs, all listed ones are
-    honoured.
-    """
+    """Makes and reads links; *keys* newest first: the newest signs, all of them are accepted."""
 
     public_url: str
     keys: Sequence[bytes]
 
     def callback(self, provider: str, invitation_id: str, secret: str) -> str:
-        """Where the provider of this name reports the result of one attempt."""
+        """The callback URL at which the provider of this name reports the result of one attempt."""
         return f"{self.public_url}/{provider}/callbacks/{invitation_id}/{secret}"
 
     def share(self, invitation_id: str) -> str:

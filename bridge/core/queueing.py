@@ -1,4 +1,4 @@
-"""Tasks, their leases and what ends them; all times aware UTC."""
+"""Tasks, their leases and how leases end; all times aware UTC."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 LOG_LINES: Final = 20
-"""Lines of an attempt log that are kept."""
+"""How many lines of an attempt log are kept."""
 
 
 LEASE_LIFE = timedelta(seconds=10)
@@ -19,18 +19,18 @@ LEASE_LIFE = timedelta(seconds=10)
 
 
 class TaskKind(enum.StrEnum):
-    """The kinds of work that are queued, so that they survive a crash."""
+    """The kinds of work that are queued in the store, so that they survive a crash."""
 
     CHECK = "check"
     """Ask the provider how far the application is."""
     NOTIFY = "notify"
     """Notify the ATS that something changed."""
     ANONYMISE = "anonymise"
-    """Have the provider anonymise what was deleted."""
+    """Have the provider anonymise the applications of a deleted invitation."""
 
 
 def task_id(invitation_id: str, kind: TaskKind) -> str:
-    """The id of a task, which operators use: an invitation has at most one of each kind."""
+    """The id of a task, as operators use it: an invitation has at most one task of each kind."""
     return f"{invitation_id}:{kind}"
 
 
@@ -44,7 +44,7 @@ def read_task_id(text: str) -> tuple[str, TaskKind]:
 class ScheduleTask:
     """Put a task on the queue (or replace the queued one of this kind).
 
-    *urgent*: somebody waits for it, so it goes ahead of the customer's backlog.
+    *urgent*: a person or the ATS waits for it, so it goes ahead of the customer's backlog.
     """
 
     kind: TaskKind
@@ -72,7 +72,7 @@ class AttemptNote:
 
 @dataclass(frozen=True, slots=True)
 class Lane:
-    """The queue of one customer's tasks of one kind: a backlog holds up nobody else.
+    """The queue of one customer's tasks of one kind: a backlog delays no other customer.
 
     Urgent tasks have a lane of their own beside it.
     """
@@ -84,10 +84,11 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class LeaseRequest:
-    """For up to *count* tasks that are due *now*, at most *per_lane* of one lane.
+    """A request for up to *count* tasks that are due *now*, at most *per_lane* of one lane.
 
-    They are leased to *owner* until *until*. None is of a lane in *avoid*, nor of a customer whom
-    this process does not serve (*serves*, by key): those stay as they are, for later or for others.
+    They are leased to *owner* until *until*. Lanes in *avoid*, and customers that this process does
+    not serve (*serves*, by key), are skipped: their tasks stay queued, for later or for other
+    processes.
     """
 
     now: datetime
@@ -102,7 +103,8 @@ class LeaseRequest:
 
 @dataclass(frozen=True, slots=True)
 class Lease:
-    """A task that is ours for a while; *owner* and *revision* prove that it is still ours.
+    """A task that one worker holds for a limited time; *owner* and *revision* prove that it still
+    does.
 
     *attempt* is the number (from 1) of the call that this lease may make: leases themselves are
     not counted.
@@ -118,7 +120,7 @@ class Lease:
     urgent: bool = False
 
     def calls(self, ended: Retry | GiveUp) -> int:
-        """How many calls were made by the time that the lease is *ended* so."""
+        """How many calls were made once the lease has *ended* this way."""
         return self.attempt if ended.counted else self.attempt - 1
 
     def log(self, ended: Retry | GiveUp) -> tuple[AttemptNote, ...]:
@@ -126,7 +128,7 @@ class Lease:
         return (*self.history, *(() if ended.note is None else (ended.note,)))[-LOG_LINES:]
 
     def dead_letter(self, ended: GiveUp, since: datetime) -> DeadLetter:
-        """What becomes of a task that is given up."""
+        """Give up the task: it becomes a dead letter."""
         return DeadLetter(
             invitation_id=self.invitation_id,
             kind=self.kind,
@@ -139,7 +141,7 @@ class Lease:
 
     @property
     def lane(self) -> Lane:
-        """Where it was leased from."""
+        """The lane that it was leased from."""
         return Lane(self.customer, self.kind, self.urgent)
 
     @property
@@ -207,7 +209,7 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class QuarantineNote:
-    """Something in the store that could not be read and was put aside.
+    """An entry of the store that could not be read and was quarantined.
 
     *name*: an invitation id (its record), a task id, ``lane:...`` or ``key:...``; *what*:
     ``record``, ``task``, ``lane`` or ``key``.
@@ -222,17 +224,17 @@ class QuarantineNote:
 
 @dataclass(slots=True)
 class ReconciliationReport:
-    """What a reconciliation of records and queues found wrong, and mended unless it was a dry
+    """What a reconciliation of records and queues found wrong, and repaired unless it was a dry
     run.
     """
 
     records: int = 0
     requeued: list[str] = field(default_factory=list)
-    """Task ids that no queue held, or only for a time that never comes."""
+    """Task ids that were in no queue, or queued for a time that never comes."""
     reindexed: list[str] = field(default_factory=list)
-    """Lanes that were not looked at when they should be."""
+    """Lanes with due tasks that were not scheduled to be read."""
     indexed: int = 0
-    """Records that could not be found by their application; of an older version none can."""
+    """Records that could not be found by their application, as all records of an older version."""
     forgotten: int = 0
     """Entries in the list of dead letters whose letter is gone."""
     damaged: list[str] = field(default_factory=list)
@@ -242,7 +244,9 @@ class ReconciliationReport:
 
     @property
     def mended(self) -> int:
-        """How many things were wrong and can be mended; what was only not indexed is not wrong."""
+        """How many things were wrong and can be repaired; a record that was only not indexed is
+        not wrong.
+        """
         return len(self.requeued) + len(self.reindexed) + self.forgotten
 
 

@@ -1,10 +1,10 @@
-"""What may be kept of a vendor's words: enough to see what went wrong, nothing that could be a
-person.
+"""What may be kept of a vendor's error text: enough to see what went wrong, nothing that could name
+a person.
 
-A vendor's error text may name the candidate, whom the bridge does not always know by name and so
-cannot look for. So it is the other way round: words that belong to errors and protocols are known,
-and whatever else there is gets masked. What only as a whole is no name ("has already been taken":
-Taken, Blank and Left are surnames) is known as a phrase.
+A vendor's error text may name the candidate, and the bridge does not always know the name, so it
+cannot search for it. Therefore only listed words of errors and protocols are kept; everything else
+is masked. Words that are harmless only within a phrase ("has already been taken": Taken, Blank and
+Left are surnames) are listed as a phrase.
 """
 
 from __future__ import annotations
@@ -64,24 +64,24 @@ _KNOWN = frozenset(_COMMON_WORDS.split())
 class Redactor:
     """Keeps known words and short numbers, masks the rest.
 
-    *words* and *phrases* (patterns) are those of one vendor, known besides the common ones.
+    *words* and *phrases* (patterns) are those of one vendor, kept besides the common ones.
     """
 
     def __init__(self, words: Iterable[str] = (), phrases: Iterable[str] = ()) -> None:
         self._known = _KNOWN.union(words)
-        # A phrase, a word, or signs that may be part of a name: those of ASCII never are.
+        # A phrase, a word, or characters that may be part of a name: ASCII punctuation never is.
         whole = rf"(?<![^\W_])(?:{'|'.join(phrases) or '(?!)'})(?![^\W_])"
         self._part = re.compile(rf"(?P<phrase>{whole})|[^\W_]+|[^\x00-\x7f]+", re.IGNORECASE)
 
     def redact(self, body: bytes, private: Iterable[str] = ()) -> str:
         """What may be kept of an answer: one line of at most ``EXCERPT_BYTES`` characters.
 
-        What *body* has beyond ``EXCERPT_BYTES`` is left out. The words of *private* are masked, be
-        they known or not: they have just been sent, and may be somebody's name (Will, Page).
+        The rest of *body* is left out. The words of *private* are masked even if they are listed:
+        they were just sent, and may be a person's name (Will, Page).
         """
         text = " ".join(_BLANK.split(body[:EXCERPT_BYTES].decode("utf-8", "replace"))).strip()
         hidden = {word.lower() for sent in private for word in _WORD.findall(sent)}
-        # The last word of what was cut may be a part of another one ("Will" of Williams).
+        # The last word before the cut may be part of a longer one ("Will" of Williams).
         cut_at = len(text) if len(body) >= EXCERPT_BYTES else None
 
         def masked(match: re.Match[str]) -> str:

@@ -54,12 +54,12 @@ PROVIDER_RETRY_DELAYS = tuple(
 
 
 UNREADABLE_RECORD_DELAY = timedelta(minutes=10)
-"""How long a task is put off whose record this process cannot read: it is damaged, a newer version
-wrote it, or the key to it is not listed.
+"""How long a task is postponed if this process cannot read its record: it is damaged, a newer
+version wrote it, or its key is not listed.
 """
 
 CONTENDED_DELAY = timedelta(seconds=1)
-"""How long a task is put off whose invitation others were changing all the time."""
+"""How long a task is postponed if other processes kept changing its invitation."""
 
 POISONED_AFTER = 10
 """Unexpected errors after which a task is a dead letter instead of a loop."""
@@ -68,7 +68,7 @@ _BUG = "bug:"
 
 
 def notification_outcome(status: int) -> str:
-    """The word for how the ATS answered, for logs and dead letters."""
+    """How the ATS answered, in one word, for logs and dead letters."""
     if 200 <= status < 300:
         return "delivered"
     return {400: "rejected", 401: "unauthorized"}.get(status, f"http_{status}")
@@ -86,10 +86,10 @@ def after_notification(
     """What follows attempt *attempt* (from 1) of a notification; a plan of n entries makes n + 1
     attempts.
 
-    2xx is done. 400 is a dead letter at once: the ATS says that the body is wrong, and it will not
-    get better. 401 means wrong credentials for this invitation: retried, but on the slow part of
-    the plan, so that nobody is locked out. Everything else (3xx included, which is never followed)
-    is retried; ``Retry-After`` can only make it later.
+    2xx is done. 400 is a dead letter at once: the ATS says that the body is wrong, and a retry
+    sends the same body. 401 means wrong credentials for this invitation: retried, but on the slow
+    part of the plan, so that the account is not locked. Everything else (3xx included, which is
+    never followed) is retried; ``Retry-After`` can only make it later.
     """
     if note.outcome == "delivered":
         return Done()
@@ -111,8 +111,8 @@ def after_provider_failure(
     now: datetime,
     random_fraction: float,
 ) -> Retry:
-    """When to call the provider again after failed attempt *attempt* (from 1): ever more slowly,
-    without end.
+    """When to call the provider again after failed attempt *attempt* (from 1): at growing
+    intervals, without end.
     """
     delay = jittered(
         PROVIDER_RETRY_DELAYS[min(attempt, len(PROVIDER_RETRY_DELAYS)) - 1], random_fraction
@@ -123,8 +123,8 @@ def after_provider_failure(
 def after_call_not_made(
     retry_after_s: float | None, *, now: datetime, random_fraction: float
 ) -> Retry:
-    """When to try again a call that did not go out, which was no attempt: spread a little, for many
-    wait for the same thing.
+    """When to try again a call that was not sent, which does not count as an attempt: spread a
+    little, since many may wait for the same thing.
     """
     return Retry(now + retry_after(retry_after_s) * (1 + random_fraction), counted=False)
 
@@ -132,7 +132,9 @@ def after_call_not_made(
 def after_unexpected_error(
     lease: Lease, error: Exception, *, now: datetime, random_fraction: float
 ) -> Settlement:
-    """What follows an error that nobody foresaw: a few more tries, so that it stops nobody else."""
+    """What follows an unexpected error: a few more tries, then a dead letter, so that the task
+    does not fail for ever.
+    """
     note = AttemptNote(now, f"{_BUG}{type(error).__name__}")
     if sum(earlier.outcome.startswith(_BUG) for earlier in lease.history) + 1 >= POISONED_AFTER:
         return GiveUp("poisoned", note)
@@ -142,8 +144,8 @@ def after_unexpected_error(
 
 
 def keep_priority(lease: Lease, settlement: Settlement) -> Settlement:
-    """The check of a report stays ahead of the customer's backlog until it is settled; what else
-    failed joins the backlog.
+    """The check of a reported result stays ahead of the customer's backlog until it is settled; any
+    other failed task joins the backlog.
     """
     if isinstance(settlement, Retry):
         return replace(settlement, urgent=lease.urgent and lease.kind is TaskKind.CHECK)
@@ -156,5 +158,5 @@ def jittered(delay: timedelta, random_fraction: float) -> timedelta:
 
 
 def retry_after(retry_after_s: float | None) -> timedelta:
-    """What a vendor's ``Retry-After`` asks for, capped at a day."""
+    """The pause that a vendor's ``Retry-After`` asks for, at most a day."""
     return timedelta(seconds=min(retry_after_s or 0, RETRY_AFTER_CAP.total_seconds()))

@@ -9,7 +9,7 @@ from bridge.core.assessment import Result
 from bridge.core.declaration import suggest
 
 SCORE_LENGTH = 100
-"""Nobody documents a limit; one line of this length fits every list we have seen."""
+"""No ATS documents a limit; one line of this length fits every list we have seen."""
 
 FIT_LABELS = {
     "en": {"low": "Low fit", "medium": "Medium fit", "high": "High fit"},
@@ -20,7 +20,7 @@ FIT_LABELS = {
 def score_text(patterns: Iterable[str], result: Result, locale: str) -> str | None:
     """The first pattern whose fields all have values, filled in: plain text on one short line.
 
-    None where there is no such pattern, so that "None" is never shown as a score.
+    None if there is no such pattern, so that the text "None" is never shown as a score.
     """
     fields = score_fields(result, locale)
     for pattern in patterns:
@@ -45,9 +45,9 @@ def _plain(text: str) -> str:
 def score_fields(result: Result, locale: str) -> dict[str, str | None]:
     """The fields of the score pattern as text.
 
-    ``in_range``, ``match_percent``: traits whose score lies in the job profile's range, and their
-    share; no value without a profile. ``traits``: those that have a profile, or all scored ones
-    where none has. ``average``: mean score, one decimal.
+    ``in_range``, ``match_percent``: number and share of traits whose score lies in the job
+    profile's range; no value without a profile. ``traits``: number of traits that have a profile,
+    or of all scored ones if none has. ``average``: mean score, one decimal.
     """
     scored = [trait for trait in result.traits if trait.score is not None]
     compared = [trait for trait in scored if trait.wanted]
@@ -75,8 +75,8 @@ SCORE_FIELDS = tuple(score_fields(Result(), "en"))
 
 
 def score_pattern(text: str) -> str:
-    """A pattern that has fields only, and nothing behind their names; raises ValueError for any
-    other.
+    """Check a pattern: only known fields, and nothing after their names; raises ValueError
+    otherwise.
     """
     try:
         parts = list(string.Formatter().parse(text))

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import ClassVar
 
 from bridge.core.customers import Customer, ProviderAccess, Secret
-from bridge.core.declaration import Matching, line, setting
+from bridge.core.declaration import Matching, setting, single_line_text
 from bridge.settings import rules
 
 SAMPLE_SECRET = "replace-me"  # noqa: S105 - what nobody must go on using
@@ -31,7 +31,7 @@ def validate_client_secret(text: str) -> str:
             "this is the sample's placeholder; put the secret here that Equalture gave this"
             " customer"
         )
-    return line(text)
+    return single_line_text(text)
 
 
 def validate_webhook_secret(text: str) -> str:

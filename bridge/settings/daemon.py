@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from bridge.core.customers import CustomerDirectory, Secret
-from bridge.core.declaration import Matching, declared, setting
+from bridge.core.declaration import Matching, declared_settings, setting
 from bridge.settings import rules
 from bridge.settings.findings import Findings, Item
 from bridge.settings.listen import DEFAULT, FILE_NAME
@@ -62,7 +62,9 @@ class WaitSettings:
     """What must have a change before the bridge says that it is done."""
 
     replicas: int = setting(
-        "How many replicas must have a change before it counts as done.", default=0, of="replicas"
+        "How many replicas must have a change before it counts as done.",
+        default=0,
+        entry_name="replicas",
     )
     timeout: timedelta = setting(
         "How long to wait for them, at most 1200ms; then the caller gets a 503.",
@@ -124,8 +126,8 @@ class LimitSettings:
         "A fixed rate for each customer in each process; more is 429. null: customers take turns"
         " where more is asked than a process can do.",
         default=None,
-        least=1,
-        of="requests",
+        minimum=1,
+        entry_name="requests",
     )
     link_max_age: timedelta | None = setting(
         "How long links to results work, counted from the completion; null: as long as the result"
@@ -193,7 +195,7 @@ class DaemonSettings:
     def check(section: Item, _: Item) -> Iterator[tuple[Item, str]]:
         """The two listeners have different addresses."""
         given = {name: section.at(name) for name in ("listen", "admin_listen")}
-        default = {name: declared(DaemonSettings)[name].default for name in given}
+        default = {name: declared_settings(DaemonSettings)[name].default for name in given}
         listen, admin = (one.value if one else str(default[name]) for name, one in given.items())
         if listen == admin and not str(listen).endswith(":0"):
             message = f"admin_listen: the same address as listen, {describe(listen)}"
@@ -214,7 +216,7 @@ def load_daemon(
     path = config_dir / FILE_NAME
     found = Findings(str(path))
     left_out = () if signing else ("signing_keys", "signing_keys_file")
-    hints = {name: one.setting.hint for name, one in declared(made).items()}
+    hints = {name: one.setting.hint for name, one in declared_settings(made).items()}
     root = parse(read_text(path), found, environ, hints, left_out)
     reader = SettingsReader(found, root)
     settings: S | None = reader.read(made, dict.fromkeys(left_out[:1], ()), config_dir=config_dir)

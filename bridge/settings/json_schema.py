@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 
 from bridge.core.customers import TokenDigest
-from bridge.core.declaration import Declared, declared
+from bridge.core.declaration import DeclaredSetting, declared_settings
 from bridge.settings.masking import plain
 from bridge.settings.scalars import may_be_empty, takes_file
 from bridge.settings.secret_files import SUFFIX
@@ -45,7 +45,7 @@ def _section(made: type) -> Json:
     properties: Json = {}
     required: list[str] = []
     rules: list[Json] = []
-    for name, one in declared(made).items():
+    for name, one in declared_settings(made).items():
         properties[name] = {"description": one.setting.doc, **_value(one)}
         if not one.required and not one.section:
             properties[name]["default"] = plain(one.default)
@@ -61,13 +61,13 @@ def _section(made: type) -> Json:
         if one.required:
             rules.append({"anyOf": [{"required": [name]}, {"required": [name + SUFFIX]}]})
     # A section whose keys are all commented out is null in YAML.
-    needed = any(one.required for one in declared(made).values())
+    needed = any(one.required for one in declared_settings(made).values())
     found: Json = {"type": "object" if needed else ["object", "null"]}
     found |= {"properties": properties, "additionalProperties": False, "required": required}
     return found | ({"allOf": rules} if rules else {})
 
 
-def _not_both(one: Declared) -> Json:
+def _not_both(one: DeclaredSetting) -> Json:
     """Empty ones count as left out, and nobody knows what a variable holds."""
     name, file = one.name, one.name + SUFFIX
     given = {"type": "array", "minItems": 1} if one.many else _LITERAL
@@ -75,17 +75,17 @@ def _not_both(one: Declared) -> Json:
     return {"not": {"type": "object", **both}}
 
 
-def _value(one: Declared) -> Json:
+def _value(one: DeclaredSetting) -> Json:
     entry = _section(one.item) if one.section else _single(one)
     if not one.many:
         return entry
-    if one.setting.one_or_many:
+    if one.setting.scalar_or_list:
         return {"anyOf": [entry, {"type": "array", "items": entry}, {"enum": [None, ""]}]}
-    least = max(one.setting.least, int(one.required))
+    least = max(one.setting.minimum, int(one.required))
     return {"type": "array", "items": entry} | ({"minItems": least} if least else {})
 
 
-def _single(one: Declared) -> Json:
+def _single(one: DeclaredSetting) -> Json:
     choices = [_scalar(one)]
     if choices[0].get("type") != "string" or "pattern" in choices[0]:
         choices.append(_VARIABLE)  # any other text may hold one anyway
@@ -95,12 +95,12 @@ def _single(one: Declared) -> Json:
     return choices[0] if len(choices) == 1 else {"anyOf": choices}
 
 
-def _scalar(one: Declared) -> Json:
+def _scalar(one: DeclaredSetting) -> Json:
     kind = one.item
     if kind is bool:
         return {"type": "boolean"}
     if kind is int:
-        return {"type": "integer", "minimum": one.setting.least}
+        return {"type": "integer", "minimum": one.setting.minimum}
     if isinstance(kind, type) and issubclass(kind, StrEnum):
         return {"enum": [str(word) for word in kind]}
     pattern = _PATTERNS.get(kind) or getattr(one.setting.rule, "pattern", "")

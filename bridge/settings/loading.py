@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bridge.core.customers import CustomerDirectory
-from bridge.core.declaration import declared
+from bridge.core.declaration import declared_settings
 from bridge.errors import Complaint, ConfigError
 from bridge.settings.customer_files import CustomerFormat, load_customers
 from bridge.settings.daemon import DaemonSettings, S, load_daemon
@@ -75,10 +75,10 @@ def inherited(
     """What a customer's file need not give, by section and key: its section is derived from the
     daemon's of the same name, whose values in *settings* hold. Without *settings* they are None.
     """
-    own, found = declared(daemon), {}
-    for name, one in declared(customer).items():
+    own, found = declared_settings(daemon), {}
+    for name, one in declared_settings(customer).items():
         if name in own and issubclass(one.type, own[name].type):
             section = getattr(settings, name, None)
-            keys = declared(own[name].type)
+            keys = declared_settings(own[name].type)
             found[name] = {inner: getattr(section, inner, None) for inner in keys}
     return found

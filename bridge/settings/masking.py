@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bridge.core.customers import Customer, CustomerDirectory, Secret
-from bridge.core.declaration import declared
+from bridge.core.declaration import declared_settings
 from bridge.core.redaction import MASK
 from bridge.settings.daemon import DaemonSettings
 from bridge.settings.durations import format_duration
@@ -23,7 +23,9 @@ def masked(settings: DaemonSettings) -> dict[str, Any]:
     in. Secrets and keys are ``***``, left-out secrets None. Digests of tokens are shown: they are
     what stands in the file.
     """
-    names = dict.fromkeys([*declared(type(settings)), *(one.name for one in fields(settings))])
+    names = dict.fromkeys(
+        [*declared_settings(type(settings)), *(one.name for one in fields(settings))]
+    )
     return {name: plain(getattr(settings, name)) for name in names}
 
 
@@ -40,7 +42,10 @@ def plain(value: Any) -> Any:
             return {customer.key: plain(customer) for customer in value}
         case Customer():
             vendors = {one.vendor: plain(one) for one in (value.ats, value.provider)}
-            return {**vendors, **{name: plain(getattr(value, name)) for name in declared(Customer)}}
+            return {
+                **vendors,
+                **{name: plain(getattr(value, name)) for name in declared_settings(Customer)},
+            }
         case frozenset():
             return sorted(value)
         case tuple():
@@ -48,4 +53,4 @@ def plain(value: Any) -> Any:
         case None | str() | int():
             return value
         case _:
-            return {name: plain(getattr(value, name)) for name in declared(type(value))}
+            return {name: plain(getattr(value, name)) for name in declared_settings(type(value))}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bridge.core.customers import TokenDigest
-from bridge.core.declaration import Declared, declared, suggest
+from bridge.core.declaration import DeclaredSetting, declared_settings, suggest
 from bridge.settings.environment_variables import Expanded
 from bridge.settings.findings import Findings, Item, Position
 from bridge.settings.scalars import describe, origin, read_scalar, refusal, takes_file
@@ -44,7 +44,7 @@ class SettingsReader:
 
     def _section(self, made: type, item: Item, inherited: Mapping[str, Any], path: str = "") -> Any:
         """The values of a section, by key; one whose keys are all commented out is empty."""
-        settings, values = declared(made), {}
+        settings, values = declared_settings(made), {}
         for name, one in settings.items():
             given = self._given(one, item)
             if given is _WRONG:
@@ -70,7 +70,7 @@ class SettingsReader:
             message = f" {name!r}{near}" if near else f"; known here: {', '.join(known)}"
             self._found.complain(entries[name].key, f"unknown key{message}")
 
-    def _given(self, one: Declared, section: Item) -> Any:
+    def _given(self, one: DeclaredSetting, section: Item) -> Any:
         """What the file gives for a setting, perhaps in a file of its own; None: nothing."""
         item, file = section.at(one.name), section.at(one.name + SUFFIX)
         if not takes_file(one):
@@ -90,11 +90,11 @@ class SettingsReader:
         except ValueError as error:
             return self._complain(file, str(error))
 
-    def _value(self, one: Declared, item: Item, path: str, inherited: Any) -> Any:
+    def _value(self, one: DeclaredSetting, item: Item, path: str, inherited: Any) -> Any:
         if not one.many:
             return self._single(one, item, path, inherited)
         if not isinstance(item.value, list):
-            if not one.setting.one_or_many:
+            if not one.setting.scalar_or_list:
                 return self._wrong(item, path, refusal(one, item.value, "a list"))
             return () if item.value in (None, "") else (self._single(one, item, path),)
         made = [self._single(one, entry, path) for entry in item.value]
@@ -103,11 +103,11 @@ class SettingsReader:
         if item.broken or any(entry is _WRONG for entry in made):
             return _WRONG
         kept = [entry for entry in made if entry is not None]
-        if len(kept) < max(one.setting.least, int(one.required)):
+        if len(kept) < max(one.setting.minimum, int(one.required)):
             return self._wrong(item, path, _too_few(one, item))
         return one.container(kept)
 
-    def _single(self, one: Declared, item: Item, path: str, inherited: Any = None) -> Any:
+    def _single(self, one: DeclaredSetting, item: Item, path: str, inherited: Any = None) -> Any:
         if not one.section:
             try:
                 return _WRONG if item.broken else read_scalar(one, item.value)
@@ -132,9 +132,9 @@ def _nothing(_section: Item, _root: Item) -> tuple[()]:
     return ()
 
 
-def _too_few(one: Declared, item: Item) -> ValueError:
+def _too_few(one: DeclaredSetting, item: Item) -> ValueError:
     if one.item is not bytes:
-        return ValueError(f"expected at least one {one.setting.of}, found an empty list")
+        return ValueError(f"expected at least one {one.setting.entry_name}, found an empty list")
     names = [entry.value.names[0] for entry in item.value if origin(entry.value)]
     empty = f"the environment variable {names[0]} is empty" if names else ""
     return ValueError((empty or "expected at least one key, found none") + one.setting.hint)

@@ -9,20 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from bridge.core.customers import Secret, TokenDigest, token_digest
-from bridge.core.declaration import Declared, line, suggest
+from bridge.core.declaration import DeclaredSetting, single_line_text, suggest
 from bridge.settings.durations import parse_duration
 from bridge.settings.environment_variables import Expanded
 from bridge.settings.rules import Address, parse_address, parse_key
 from bridge.settings.yaml_source import resolve
 
 _TEXTS: Mapping[Any, tuple[str, Callable[[str], Any]]] = {
-    Secret: ("a secret, as text", line),
+    Secret: ("a secret, as text", single_line_text),
     bytes: ("a key, as text", parse_key),
     TokenDigest: ("the SHA-256 of a token, as text", token_digest),
     Address: ("text", parse_address),
-    Path: ("text", lambda text: Path(line(text))),
+    Path: ("text", lambda text: Path(single_line_text(text))),
 }
-"""What messages call a kind of text, and its rule; for any other it is ``line``."""
+"""What messages call a kind of text, and its rule; for any other it is ``single_line_text``."""
 _HIDDEN = (Secret, bytes, TokenDigest)
 """Nothing that stands in their place is ever shown."""
 
@@ -54,23 +54,23 @@ def resolved(value: Any) -> Any:
     return resolve(value) if isinstance(value, Expanded) and value.whole else value
 
 
-def takes_file(one: Declared) -> bool:
+def takes_file(one: DeclaredSetting) -> bool:
     """Whether the setting ``x`` is a secret, which may also be given as ``x_file``."""
     return one.item in (Secret, bytes)
 
 
-def may_be_empty(one: Declared) -> bool:
+def may_be_empty(one: DeclaredSetting) -> bool:
     """Whether an empty text counts as left out, for that is what ``"${NAME:-}"`` gives."""
     return one.optional or one.item is bytes or one.default == ""
 
 
-def refusal(one: Declared, value: Any, expected: str, hint: str = "") -> ValueError:
+def refusal(one: DeclaredSetting, value: Any, expected: str, hint: str = "") -> ValueError:
     """What is to be raised where something else was expected."""
     found = describe(value, secret=one.item in _HIDDEN)
     return ValueError(f"expected {expected}, found {found}{hint}")
 
 
-def read_scalar(one: Declared, value: Any) -> Any:
+def read_scalar(one: DeclaredSetting, value: Any) -> Any:
     """The value of a setting, or of an entry of its list; raises ValueError."""
     kind = one.item
     if kind in (bool, int):
@@ -81,20 +81,20 @@ def read_scalar(one: Declared, value: Any) -> Any:
     return _word(one, value) if word else _text(one, value)
 
 
-def _number(one: Declared, value: Any) -> Any:
-    found, least = resolved(value), one.setting.least
+def _number(one: DeclaredSetting, value: Any) -> Any:
+    found, least = resolved(value), one.setting.minimum
     if one.item is bool:
         fine, expected = isinstance(found, bool), "true or false"
     else:
         fine = one.optional if found is None else type(found) is int and found >= least
-        expected = f"a whole number of {one.setting.of}, at least {least}"
+        expected = f"a whole number of {one.setting.entry_name}, at least {least}"
         expected += ", or null" if one.optional else ""
     if not fine:
         raise refusal(one, value, expected)
     return found
 
 
-def _duration(one: Declared, value: Any) -> Any:
+def _duration(one: DeclaredSetting, value: Any) -> Any:
     if value is None and one.optional:
         return None
     if not isinstance(value, str):
@@ -106,7 +106,7 @@ def _duration(one: Declared, value: Any) -> Any:
     return one.setting.rule(found) if one.setting.rule else found
 
 
-def _word(one: Declared, value: Any) -> Any:
+def _word(one: DeclaredSetting, value: Any) -> Any:
     words = [str(word) for word in one.item]
     if isinstance(value, str) and value in words:
         return one.item(str(value))
@@ -114,10 +114,10 @@ def _word(one: Declared, value: Any) -> Any:
     raise refusal(one, value, f"one of {', '.join(words)}", hint)
 
 
-def _text(one: Declared, value: Any) -> Any:
+def _text(one: DeclaredSetting, value: Any) -> Any:
     if may_be_empty(one) and (value is None or value == ""):
         return "" if one.default == "" else None
-    expected, rule = _TEXTS.get(one.item, ("text", line))
+    expected, rule = _TEXTS.get(one.item, ("text", single_line_text))
     if not isinstance(value, str):
         hint = "; put it into quotes" if isinstance(value, int | float) else ""
         raise refusal(one, value, expected, hint)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-from bridge.core.declaration import Declared, declared
+from bridge.core.declaration import DeclaredSetting, declared_settings
 from bridge.settings.masking import plain
 from bridge.settings.scalars import takes_file
 
@@ -22,7 +22,7 @@ def _rows(
     inherited: Mapping[str, Collection[str]],
     elsewhere: Collection[str],
 ) -> Iterator[str]:
-    for name, one in declared(made).items():
+    for name, one in declared_settings(made).items():
         key = f"{prefix}{name}"
         if one.section:
             yield from _rows(
@@ -34,7 +34,7 @@ def _rows(
         yield f"| `{key}`{mark} | {default} | {one.setting.doc.replace('|', chr(92) + '|')} |"
 
 
-def _default(one: Declared) -> str:
+def _default(one: DeclaredSetting) -> str:
     if one.required:
         return "required"
     value = plain(one.default)

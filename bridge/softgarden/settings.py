@@ -27,13 +27,13 @@ class AssessmentListFormat:
     id_keys: tuple[str, ...] = setting(
         "The fields that hold a test's id; each gets the same value.",
         default=("testId", "id"),
-        least=1,
-        of="key",
+        minimum=1,
+        entry_name="key",
     )
     name_key: tuple[str, ...] = setting(
         "The field of the name, or several; null: none.",
         default=("name", "testName"),
-        one_or_many=True,
+        scalar_or_list=True,
     )
     description_key: str | None = setting(
         "The field of the description; null: none.", default="description"
@@ -73,8 +73,8 @@ class SoftgardenSettings:
         " another host.",
         default=("softgarden.io", "softgarden.de"),
         rule=rules.parse_host_name,
-        least=1,
-        of="host name",
+        minimum=1,
+        entry_name="host name",
     )
     allow_insecure: bool = setting(
         "Whether http and private addresses may be notified, for a sandbox; only with a public_url"

@@ -24,7 +24,7 @@ from bridge.configuration import KINDS
 from bridge.core import customers
 from bridge.core.assessment import Job
 from bridge.core.customers import MappedAssessment
-from bridge.core.declaration import declared
+from bridge.core.declaration import declared_settings
 from bridge.errors import ConfigError
 from bridge.sandbox import EqualtureSandbox
 from bridge.service.assessments import ComparedJob, Publication, compare
@@ -339,12 +339,12 @@ def test_schema_knows_every_key_and_no_other(schema: Mapping[str, Any]) -> None:
     unknown ones.
     """
     known = set(schema["bridge"]["properties"])
-    assert known - set(declared(app.CONFIGURATION.types["bridge"])) == {
+    assert known - set(declared_settings(app.CONFIGURATION.types["bridge"])) == {
         "signing_keys_file",
         "encryption_keys_file",
         "proxy_file",
     }
-    assert known >= set(declared(app.CONFIGURATION.types["bridge"]))
+    assert known >= set(declared_settings(app.CONFIGURATION.types["bridge"]))
     assert schema["bridge"]["properties"]["retention"]["default"] == "365d"
     assert schema["bridge"]["properties"]["redis"]["properties"]["url_file"]
     assert schema["customer"]["properties"]["test_url"]["default"] == "direct"

@@ -145,7 +145,7 @@ EVENTS: dict[str, Event] = {
     "ReportReceived": ResultReported(1, REPORT),
     "AssessmentStarted": AssessmentStarted(NOW),
     "ResultConfirmed": ResultConfirmed(OTHER_REPORT),
-    "ResultRefreshed": ResultRefreshed(OTHER_REPORT, shown=True),
+    "ResultRefreshed": ResultRefreshed(OTHER_REPORT, visible_changed=True),
     "NoResultYet": NoResultYet(),
     "ProviderUnreachable": ProviderUnreachable(),
     "ReportAccepted": ReportedResultAccepted(),

@@ -13,7 +13,7 @@ import pytest
 
 from bridge.app import CONFIGURATION
 from bridge.configuration import KINDS
-from bridge.core.declaration import declared, setting
+from bridge.core.declaration import declared_settings, setting
 from bridge.errors import ConfigError
 from bridge.settings.daemon import load_daemon
 from bridge.settings.json_schema import json_schema
@@ -95,7 +95,7 @@ def test_samples_have_every_setting(kind: str) -> None:
     text = (CONFIG / SAMPLES[kind]).read_text("utf-8")
 
     def names(made: type) -> Iterator[str]:
-        for name, one in declared(made).items():
+        for name, one in declared_settings(made).items():
             yield name
             if one.section:
                 yield from names(one.item)

@@ -1,4 +1,4 @@
-"""The life of an invitation, decided: what an event makes of a record, and when to look again.
+"""The life of an invitation: what an event changes in a record, and when to check again.
 
 Nothing here does I/O or reads a clock. In the order in which to read it:
 
@@ -17,15 +17,15 @@ Nothing here does I/O or reads a clock. In the order in which to read it:
 All states and transitions are drawn in ``.github/STATES.md``, which a test compares with what
 ``decide`` does. States only move forward, and ``completed_at`` is set once.
 
-A report on an open or expired invitation completes it: by the provider's own result, confirmed; by
-itself, unconfirmed, once the provider was unreachable for ``UNREACHABLE_TIMEOUT``, had no result
-for ``NO_RESULT_TIMEOUT`` or at the end, or cannot be asked about it. An invitation never expires
-with a report that nothing refuted.
+A reported result completes an open or expired invitation: confirmed, once the provider itself gives
+the result; unconfirmed, once the provider was unreachable for ``UNREACHABLE_TIMEOUT``, had no
+result for ``NO_RESULT_TIMEOUT`` or until the end, or cannot be asked about it. An invitation never
+expires while it has a reported result that nothing refuted.
 
 The ATS is notified of COMPLETED and EXPIRED if it has the id, else as soon as it gets it. A create
-is never repeated by itself: only a new order of the ATS opens another attempt.
+is never repeated automatically: only a new order of the ATS opens another attempt.
 
-A CHECK runs while other events come in, and ends when it has been decided on. So every event that
-leaves an invitation open, or leaves a report to be looked into, queues a CHECK; none relies on one
-that was queued before.
+Other events come in while a CHECK runs, and the CHECK ends once its outcome is committed. So every
+event that leaves an invitation open, or a reported result unconfirmed, queues a CHECK; none relies
+on one that was queued before.
 """

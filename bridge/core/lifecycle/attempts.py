@@ -36,12 +36,12 @@ def with_outcome(
 
 
 def current_reference(invitation: Invitation) -> str | None:
-    """The provider's id of the application to ask about: the one reported on, else the one whose
-    link the ATS got.
+    """The provider's id of the application to ask about: that of the reported result, else the one
+    whose link the ATS got.
 
-    None where nothing can be asked: the create's answer was lost, or the orphan is anonymised. A
-    report that says what the result is belongs to its own attempt and is never looked for in
-    another application; one that does not say so is.
+    None if there is nothing to ask about: the create's answer was lost, or the orphan is
+    anonymised. A report that contains the result belongs to its own attempt and is never looked up
+    in another application; a report without one is.
     """
     ids = {
         attempt.number: None if attempt.anonymised else attempt.reference_id
@@ -55,7 +55,7 @@ def current_reference(invitation: Invitation) -> str | None:
 
 
 def can_be_asked(invitation: Invitation) -> bool:
-    """Whether there is, or may be in a moment, an application to ask the provider about."""
+    """Whether there is, or may soon be, an application to ask the provider about."""
     return current_reference(invitation) is not None or pending_attempt(invitation) is not None
 
 

@@ -27,7 +27,7 @@ from bridge.core.queueing import TaskKind
 class AskProvider:
     """Ask the provider about this application; *with_result*: for its result whatever its status.
 
-    Of all status words only "completed" is documented; where there is a report, only the result
+    Of all status words only "completed" is documented; if a result was reported, only the result
     itself decides.
     """
 
@@ -37,14 +37,14 @@ class AskProvider:
 
 @dataclass(frozen=True, slots=True)
 class ApplyEvent:
-    """Nothing to ask: this event follows from the record and the time alone."""
+    """There is nothing to ask: this event follows from the record and the time alone."""
 
     event: Event
 
 
 @dataclass(frozen=True, slots=True)
 class WaitUntil:
-    """Look again at this time."""
+    """Check again at this time."""
 
     until: datetime
 
@@ -52,7 +52,7 @@ class WaitUntil:
 def next_check(
     invitation: Invitation, policy: Policy, now: datetime
 ) -> AskProvider | ApplyEvent | WaitUntil | None:
-    """What a CHECK has to do now; None: nothing any more."""
+    """What a CHECK has to do now; None: nothing is left to do."""
     if not needs_confirmation(invitation):
         return None
     pending = pending_attempt(invitation)
@@ -73,7 +73,7 @@ def next_check(
 
 
 def needs_notification(invitation: Invitation) -> bool:
-    """Whether the ATS is to be notified: of an end, and only if it knows the id."""
+    """Whether the ATS is to be notified: only of an end, and only if it knows the id."""
     return invitation.issued and invitation.state in (State.COMPLETED, State.EXPIRED)
 
 
@@ -89,7 +89,7 @@ def can_be_started(invitation: Invitation, policy: Policy, now: datetime) -> boo
 
 
 def tasks_of_older_record(invitation: Invitation) -> list[TaskKind]:
-    """The tasks that certainly belong to a record of a version which did not note them in it."""
+    """The tasks that a record surely needs; for records of a version that did not list them."""
     kinds = []
     unconfirmed = invitation.state is State.COMPLETED and not invitation.confirmed
     if invitation.state in OPEN or (unconfirmed and current_reference(invitation) is not None):

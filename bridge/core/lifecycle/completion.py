@@ -1,4 +1,4 @@
-"""What becomes of an invitation by a start, a report, a result, or the lack of one."""
+"""What a start, a reported result, a confirmed result, or the lack of one changes."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def assessment_started(
 def result_reported(
     invitation: Invitation, event: ResultReported, policy: Policy, now: datetime
 ) -> Transition:
-    """The report is kept until it is settled, and is looked into at once."""
+    """The report is kept until it is settled, and is checked at once."""
     if not needs_confirmation(invitation):
         return Transition(invitation)
     if invitation.state is State.COMPLETED:
@@ -67,7 +67,7 @@ def result_reported(
     kept = result_to_keep(invitation, event, now)
     reported = replace(invitation, unconfirmed_result=kept)
     if reported == invitation and now < kept.seen_at + REPEAT_WINDOW:
-        # Known word for word, and a CHECK is as good as due: a storm of these writes nothing.
+        # The same content again, and a CHECK is due soon: a storm of such reports writes nothing.
         return Transition(invitation)
     return Transition(reported, check_tasks(reported, policy, now, Trigger.RECORD_CHANGED))
 
@@ -90,19 +90,23 @@ def result_confirmed(
 def result_refreshed(
     invitation: Invitation, event: ResultRefreshed, policy: Policy, now: datetime
 ) -> Transition:
-    """As a confirmed result; what was confirmed before is replaced."""
+    """Completes like a confirmed result, but also replaces one that was confirmed before."""
     if invitation.state is not State.COMPLETED:
         return result_confirmed(invitation, ResultConfirmed(event.result), policy, now)
     fresh = replace(invitation, result=event.result, confirmed=True, unconfirmed_result=None)
     if fresh == invitation:
         return Transition(invitation)
-    return Transition(fresh, (NO_CHECK, *(notification(fresh, now) if event.shown else ())))
+    return Transition(
+        fresh, (NO_CHECK, *(notification(fresh, now) if event.visible_changed else ()))
+    )
 
 
 def no_result_yet(
     invitation: Invitation, event: NoResultYet, policy: Policy, now: datetime
 ) -> Transition:
-    """EXPIRED at the end, unless there is a report: that counts then, or when it has waited."""
+    """EXPIRED at the end, unless a result was reported: that then counts, or once its waiting
+    time is over.
+    """
     over = invitation.state in OPEN and now >= invitation_expires_at(invitation, policy)
     timeout = timedelta(0) if over else NO_RESULT_TIMEOUT
     if cannot_be_verified(invitation) or confirmation_timed_out(invitation, timeout, now):
@@ -117,9 +121,9 @@ def no_result_yet(
 def provider_unreachable(
     invitation: Invitation, event: ProviderUnreachable, policy: Policy, now: datetime
 ) -> Transition:
-    """What must not wait for ever for the provider is decided without it.
+    """The provider cannot be reached: decide without it what must not wait for ever.
 
-    Until then there are no tasks: whoever asked asks again, as the retry plan says.
+    Until then no task is queued: the one that asked is retried, as the retry plan says.
     """
     if cannot_be_verified(invitation) or confirmation_timed_out(
         invitation, UNREACHABLE_TIMEOUT, now
@@ -148,14 +152,14 @@ def reported_result_accepted(
 
 
 def notification(invitation: Invitation, now: datetime) -> tuple[ScheduleTask, ...]:
-    """The task that notifies the ATS; none of an id that it never got."""
+    """The task that notifies the ATS; none if the ATS never got the id."""
     return (ScheduleTask(TaskKind.NOTIFY, now),) if invitation.issued else ()
 
 
 def _completed(
     invitation: Invitation, result: Result, now: datetime, *, confirmed: bool
 ) -> Invitation:
-    # The provider names no time of completion: ours is when we first learnt of it, set once.
+    # The provider gives no time of completion: ours is when we first learnt of it, set once.
     report = invitation.unconfirmed_result
     return replace(
         invitation,
@@ -176,6 +180,6 @@ def _expired(invitation: Invitation, policy: Policy, now: datetime) -> Transitio
 
 
 def _given_up(invitation: Invitation, policy: Policy, now: datetime) -> bool:
-    """Whether a closed invitation has been asked about for long enough."""
+    """Whether the provider has been asked about a closed invitation for long enough."""
     closed = invitation.state not in OPEN and needs_confirmation(invitation)
     return closed and now >= polls_until(invitation, policy)

@@ -1,4 +1,4 @@
-"""Questions about the report of a callback that nobody has confirmed yet."""
+"""Questions about results that were reported by callback and are not confirmed yet."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def confirmation_timed_out(invitation: Invitation, timeout: timedelta, now: date
 
 
 def cannot_be_verified(invitation: Invitation) -> bool:
-    """Whether a report waits about which the provider cannot be asked: whatever the provider said
-    was about another application.
+    """Whether a reported result waits that the provider cannot be asked about: all its answers were
+    about another application.
     """
     return result_awaiting_confirmation(invitation) is not None and not can_be_asked(invitation)
 
@@ -45,7 +45,9 @@ def cannot_be_verified(invitation: Invitation) -> bool:
 def result_to_keep(
     invitation: Invitation, event: ResultReported, now: datetime
 ) -> UnconfirmedResult:
-    """Of one attempt the latest report; of several one with a result, best on the live attempt."""
+    """The report to keep: of one attempt the latest; of several attempts one with a result,
+    preferably of the live attempt.
+    """
     new, old = UnconfirmedResult(event.attempt, now, event.report), invitation.unconfirmed_result
     if old is None:
         return new
@@ -55,14 +57,14 @@ def result_to_keep(
             return unverified.report is not None, unverified.attempt == invitation.live_attempt
 
         return max(old, new, key=weight)
-    # What the provider denied for a whole day after an expiry is settled: this report is about
-    # something new, and must not be given up with the age of the old one.
+    # A report that the provider denied for a whole day after an expiry is settled: this one is
+    # new, and must not be given up because of the old one's age.
     denied = invitation.state is State.EXPIRED and now >= old.seen_at + LATE_WINDOW
     return UnconfirmedResult(old.attempt, now if denied else old.seen_at, new.report or old.report)
 
 
 def visible_content(result: Result) -> object:
-    """What the ATS shows of a result: not its language, nor which dashboard link it has."""
+    """The part of a result that the ATS shows: neither its language, nor its dashboard link."""
     return result.fit, sorted(
         (trait.code, trait.score or 0, trait.wanted) for trait in result.traits
     )

@@ -1,4 +1,4 @@
-"""What becomes of an invitation when news of a create comes in, and when its id is given away."""
+"""What changes when the outcome of a create is known, and when the ATS gets the id."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def application_created(
 ) -> Transition:
     """INVITED, where the first application of an open invitation has a link for the candidate.
 
-    Any other application than the one whose link the ATS got is to be anonymised.
+    Every application except the one whose link the ATS got is to be anonymised.
     """
     attempt = attempt_of(invitation, event.attempt)
     if attempt.reference_id is not None or attempt.anonymised:
@@ -63,7 +63,8 @@ def application_created(
         return Transition(created, (anonymise,))
     if invitation.live_attempt:
         if event.reference_id == attempt_of(invitation, invitation.live_attempt).reference_id:
-            # The provider took both creates for one application: the one whose link the ATS got.
+            # The provider answered both creates with one application: the one whose link the ATS
+            # got.
             return Transition(created)
         orphaned = with_outcome(invitation, event.attempt, CreateOutcome.ORPHAN, event.reference_id)
         return Transition(orphaned, (anonymise,))
@@ -101,7 +102,7 @@ def create_failed(
 def create_outcome_unknown(
     invitation: Invitation, event: CreateOutcomeUnknown, policy: Policy, now: datetime
 ) -> Transition:
-    """UNCERTAIN, where it was not known better yet."""
+    """UNCERTAIN, unless the outcome is known already."""
     if attempt_of(invitation, event.attempt).outcome is not CreateOutcome.PENDING:
         return Transition(invitation)
     noted = with_outcome(invitation, event.attempt, CreateOutcome.UNKNOWN)
@@ -111,13 +112,13 @@ def create_outcome_unknown(
 
 
 def id_issued(invitation: Invitation, event: IdIssued, policy: Policy, now: datetime) -> Transition:
-    """From now on the ATS can be notified; it is at once, of an end that came before its id."""
+    """From now on the ATS can be notified; an end that came before the id is notified at once."""
     if invitation.state in (State.ERASED, State.FAILED):
         return Transition(invitation)
     issued = replace(invitation, issued=True, callback=event.callback)
     if invitation.state in OPEN:
         return Transition(issued)
-    # The answer with the id names a deadline, though no create ever gave this invitation one.
+    # The answer with the id contains a deadline, even if no create ever set one.
     issued = replace(issued, deadline=link_expires_at(invitation, policy))
     return Transition(issued, () if invitation.issued else notification(issued, now))
 
@@ -125,11 +126,11 @@ def id_issued(invitation: Invitation, event: IdIssued, policy: Policy, now: date
 def _failed(
     invitation: Invitation, code: str, tasks: tuple[ScheduleTask | CancelTask, ...]
 ) -> Transition:
-    """The ATS never got this id, so nobody could ask for its deletion: nothing of the candidate
+    """The ATS never got this id, so it could not ask for its deletion: no data of the candidate
     stays.
 
-    Kept are the attempts, should one turn out to have made an application after all, and the error
-    for those who wait for the same order.
+    The attempts are kept, in case one made an application after all, and the error for requests
+    that wait for the same order.
     """
     failed = replace(
         invitation,

@@ -21,7 +21,7 @@ _Handler = Callable[[Invitation, Any, Policy, datetime], Transition]
 def _on(
     event: type[_E], handler: Callable[[Invitation, _E, Policy, datetime], Transition]
 ) -> tuple[type, _Handler]:
-    """A row of the table; the type checker compares the event with what its handler takes."""
+    """A row of the table; the type checker compares the event with what its handler accepts."""
     return event, handler
 
 
@@ -47,13 +47,13 @@ HANDLERS: Mapping[type, _Handler] = dict(
 
 
 def decide(invitation: Invitation, event: Event, policy: Policy, now: datetime) -> Transition:
-    """What *event* makes of *invitation*: for every state and event, without I/O.
+    """The transition that *event* causes: defined for every state and event, without I/O.
 
-    An event that changes nothing gives back the same record, and no tasks unless one has to be
-    queued or cancelled all the same.
+    An event that changes nothing returns the same record, with tasks only if one has to be queued
+    or cancelled nevertheless.
     """
     transition = _prioritised(HANDLERS[type(event)](invitation, event, policy, now))
-    # What the provider still has to anonymise must not be forgotten, however long that takes.
+    # An application that is still to be anonymised must not be forgotten, however long it takes.
     expires = not applications_to_anonymise(transition.invitation)
     transition = replace(transition, expires=expires)
     if transition.invitation == invitation:

@@ -35,7 +35,7 @@ class CreateFailed:
 
 @dataclass(frozen=True, slots=True)
 class CreateOutcomeUnknown:
-    """Nobody knows whether the application was made."""
+    """It is unknown whether the application was made."""
 
     attempt: int
 
@@ -45,7 +45,7 @@ class IdIssued:
     """The ATS is given the id, in an answer that follows this commit; *callback* is its URL to
     notify.
 
-    An answer that is then lost counts as given: nobody can tell.
+    An answer that is then lost counts as given: the bridge cannot know.
     """
 
     callback: str
@@ -64,7 +64,7 @@ class ResultReported:
 
 @dataclass(frozen=True, slots=True)
 class AssessmentStarted:
-    """The candidate began at this time."""
+    """The candidate started the test at this time."""
 
     at: datetime
 
@@ -78,13 +78,13 @@ class ResultConfirmed:
 
 @dataclass(frozen=True, slots=True)
 class ResultRefreshed:
-    """An operator had the provider asked again: this result replaces even a confirmed one.
+    """An operator asked the provider again: this result replaces even a confirmed one.
 
-    *shown*: the ATS shows something else of it than before.
+    *visible_changed*: what the ATS shows of it has changed.
     """
 
     result: Result
-    shown: bool
+    visible_changed: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +99,9 @@ class ProviderUnreachable:
 
 @dataclass(frozen=True, slots=True)
 class ReportedResultAccepted:
-    """The report cannot be verified, since there is nothing to ask about: it counts as it is."""
+    """The reported result cannot be verified, since there is nothing to ask about: it counts as
+    it is.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,7 @@ class ApplicationAnonymised:
 class ApplicationShared:
     """Another living invitation uses this application too, so it must not be anonymised now.
 
-    The erasure of that invitation will have it anonymised: the last one to be erased does it.
+    The last of these invitations to be erased has it anonymised.
     """
 
     reference_id: str

@@ -23,12 +23,12 @@ class OrderMatch(enum.StrEnum):
     SAME = "same"
     """Give the invitation that exists."""
     WAIT = "wait"
-    """Somebody is creating: wait for the outcome."""
+    """A create is under way: wait for its outcome."""
     RETRY = "retry"
     """The outcome of the create is unknown: open another attempt."""
     REPLACE = "replace"
-    """Erase it, and open another one in its place: it expired before the ATS ever got its id, so
-    nobody could ask for its deletion.
+    """Erase it, and open another one in its place: it expired before the ATS got its id, so the ATS
+    could never ask for its deletion.
     """
 
 
@@ -39,13 +39,13 @@ def match_order(known: Invitation | None, policy: Policy, now: datetime) -> Orde
     if known.state in (State.CREATING, State.UNCERTAIN):
         return OrderMatch.WAIT if create_in_progress(known, policy, now) else OrderMatch.RETRY
     if known.state in (State.INVITED, State.STARTED):
-        # Past its end it is as good as expired, even where no CHECK has said so yet: its link is
+        # Past its end it counts as expired, even if no CHECK has recorded that yet: its link is
         # dead.
         return OrderMatch.SAME if now < invitation_expires_at(known, policy) else OrderMatch.NEW
     completed = known.state is State.COMPLETED
     if not known.issued and (completed or result_awaiting_confirmation(known) is not None):
-        # The answer to this order got lost and a result came in. Only under the id of this
-        # invitation can the ATS ever get to that result.
+        # The answer to this order got lost and a result came in. The ATS can only ever get that
+        # result under the id of this invitation.
         return OrderMatch.SAME
     if completed and policy.after_completed is AfterCompleted.SAME:
         return OrderMatch.SAME
@@ -67,11 +67,11 @@ def open_invitation(
     policy: Policy,
     now: datetime,
 ) -> Transition:
-    """The first transition: it claims the order, and queues a CHECK that takes over should this
-    process die in the create.
+    """The first transition: it claims the order, and queues a CHECK that takes over if this process
+    dies during the create.
 
-    *replaces* is the earlier invitation of the same order; *order_held_by* the one that the order
-    must still belong to, None: it must be free.
+    *replaces* is the earlier invitation of the same order; *order_held_by* the invitation that must
+    still hold the order's key, None: the key must be free.
     """
     invitation = Invitation(
         id=invitation_id,

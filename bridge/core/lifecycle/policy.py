@@ -9,39 +9,39 @@ from bridge.core.customers import AfterCompleted, ProviderAccess
 
 UNREACHABLE_TIMEOUT = timedelta(seconds=30)
 """How long a report waits for confirmation while the provider cannot be reached; then it counts.
-An expiry is put off for as long.
+An expiry is postponed for the same time.
 """
 
 NO_RESULT_TIMEOUT = timedelta(hours=1)
 """How long a report waits for confirmation while the provider answers that it has no result; then
 it counts, too.
 
-That answer refutes nothing: it may mean that the results are not published yet, or that they cannot
-be had in the customer's language or with its rights; no vendor documents it. The report came with a
-secret that only the provider was told, so it is as good as true, and HR must not wait until the
-deadline for it. An hour leaves the provider every chance to say it itself, and what it says later
-still corrects the report: it is looked for, and the ATS is notified.
+That answer refutes nothing: the results may not be published yet, or not be available in the
+customer's language or with its rights; no vendor documents it. The report came with a secret that
+only the provider knows, so it is trusted, and HR must not wait for it until the deadline. An hour
+gives the provider time to confirm it, and a later answer still corrects the report: the provider is
+asked again, and the ATS is notified of a change.
 """
 
 STARTED_GRACE = timedelta(days=1)
-"""How long after the deadline a test that is known to have been started may still be finished."""
+"""How long after the deadline a test that was started in time may still be finished."""
 
 REPEAT_WINDOW = timedelta(seconds=5)
-"""The same report again within this time changes nothing: it is being looked into by then."""
+"""The same report again within this time changes nothing: its check is under way."""
 
 LATE_WINDOW = timedelta(days=1)
-"""How long after an expiry, a completion or a later report the provider is asked by ourselves.
-Reports count for ever.
+"""How long after an expiry, a completion or a later report the bridge itself asks the provider.
+Reports are accepted for ever.
 """
 
 READ_CHECK_PAUSE = timedelta(minutes=1)
-"""How often at most an open invitation is checked because the ATS reads it."""
+"""The shortest time between two checks of an open invitation that reads of the ATS cause."""
 
 EARLY_EVENT_LIFE = timedelta(minutes=10)
-"""How long a provider's event is kept for an application that no record knows yet."""
+"""How long a provider's event is kept for an application that belongs to no record yet."""
 
 SEEN_EVENT_LIFE = timedelta(days=4)
-"""How long an event is known as a repeated one: longer than a sender's retry plan of three days."""
+"""How long a repeated event is recognised: longer than a sender's retry plan of three days."""
 
 MIN_CHECK_DELAY = timedelta(seconds=1)
 """The shortest pause between two checks of an unconfirmed report, and before the first attempt to
@@ -54,13 +54,15 @@ CONFIRMATION_DELAY = timedelta(minutes=1)
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The settings of a customer that decisions depend on; the defaults serve where it is gone."""
+    """The settings of a customer that decisions depend on; the defaults apply to a removed
+    customer.
+    """
 
     link_life: timedelta = ProviderAccess().link_life
-    """How long the candidate's link is good for, counted from the create."""
+    """How long the candidate's link is valid, counted from the create."""
     poll_every: timedelta = ProviderAccess().poll_every
-    """How often the provider is asked although nothing was heard."""
+    """How often the provider is asked while no report comes in."""
     create_timeout: timedelta = timedelta(seconds=10)
-    """After this long a create that nobody reported on is one whose outcome is unknown."""
+    """After this time a create without a recorded outcome counts as unknown."""
     after_completed: AfterCompleted = AfterCompleted.NEW
     """What a repeated order gets after completion."""

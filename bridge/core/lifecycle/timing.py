@@ -1,4 +1,4 @@
-"""When an invitation ends, and when it is looked at next.
+"""When an invitation ends, and when it is checked next.
 
 All reasons for a CHECK stand in one table, ``check_reasons``; the earliest that applies counts.
 """
@@ -25,20 +25,20 @@ from bridge.core.queueing import CancelTask, ScheduleTask, TaskKind
 
 
 def link_expires_at(invitation: Invitation, policy: Policy) -> datetime:
-    """When the candidate's link dies; before there is a link, as if the last create had made it."""
+    """When the candidate's link expires; before there is a link, as if the last create had made
+    it.
+    """
     return invitation.deadline or invitation.attempts[-1].started_at + policy.link_life
 
 
 def invitation_expires_at(invitation: Invitation, policy: Policy) -> datetime:
-    """When an open invitation expires: at its deadline, or some time later if the test was
-    begun.
-    """
+    """When an open invitation expires: at its deadline, or later if the test was started."""
     dies_at = link_expires_at(invitation, policy)
     return dies_at + STARTED_GRACE if invitation.started_at is not None else dies_at
 
 
 def polls_until(invitation: Invitation, policy: Policy) -> datetime:
-    """When we stop asking by ourselves about a late completion, or for a report's confirmation."""
+    """When the bridge stops polling for a late completion, or for a report's confirmation."""
     since = invitation.completed_at or invitation_expires_at(invitation, policy)
     if invitation.unconfirmed_result is not None:
         since = max(since, invitation.unconfirmed_result.seen_at)
@@ -63,23 +63,23 @@ def unreachable_timeout_at(
 
 
 class Trigger(enum.StrEnum):
-    """What has just happened to an invitation that may have to be looked at again."""
+    """What has just happened to an invitation that may have to be checked again."""
 
     RECORD_CHANGED = "news"
-    """A report came in, or it became known what a create did."""
+    """A report came in, or the outcome of a create became known."""
     NOTHING_NEW = "no news"
-    """The provider has no result yet, or something happened that has no bearing on one."""
+    """The provider has no result yet, or the event has nothing to do with a result."""
     EXPIRED = "expired"
     REPORT_ACCEPTED = "report accepted"
     """A report that is not confirmed completed it."""
     LATE_APPLICATION = "late application"
-    """It is closed already, and only now is known which application it has."""
+    """It is closed already, and only now the id of its application is known."""
 
 
 class Reason(NamedTuple):
-    """Why an invitation is to be looked at again, whether that applies to it, and when that is."""
+    """A reason to check an invitation again: whether it applies, and at which time."""
 
-    why: str
+    name: str
     applies: bool
     at: datetime
 
@@ -107,18 +107,18 @@ def check_reasons(
     return (
         Reason("a create is under way, and will count as lost",
                creating is not None, lost_at),
-        Reason("it expires, or there is nothing to ask before that",
+        Reason("it expires, or nothing can be asked before that",
                is_open and not creating and (now < ends_at or not known), ends_at),
         Reason("the provider is polled",
                known and not creating and not accepted, now + policy.poll_every),
-        Reason("it has expired, and a late completion is looked for, however seldom polls are",
+        Reason("it has expired, and a late completion is polled for, at least this often",
                trigger is Trigger.EXPIRED and askable, now + LATE_WINDOW),
         Reason("a report came in that can be verified, or has to be accepted",
                news and report is not None and not creating and (known or waiting), now),
-        Reason("a report is not true yet: soon at first, then ever more seldom",
+        Reason("a report is not confirmed yet: soon at first, then at growing intervals",
                no_news and report is not None and askable,
                now + max(MIN_CHECK_DELAY, now - seen_at)),
-        Reason("a report that the provider knows nothing of will count",
+        Reason("a report for which the provider has no result will count",
                no_news and waiting, seen_at + NO_RESULT_TIMEOUT),
         Reason("a report was accepted, and is to be confirmed",
                accepted and askable, now + CONFIRMATION_DELAY),
@@ -131,7 +131,9 @@ def check_reasons(
 def next_check_at(
     invitation: Invitation, policy: Policy, now: datetime, trigger: Trigger
 ) -> datetime | None:
-    """The earliest time for which there is a reason, but not before *now*; None: no reason."""
+    """The earliest time for which a reason applies, but not before *now*; None: no reason
+    applies.
+    """
     reasons = check_reasons(invitation, policy, now, trigger)
     earliest = min((reason.at for reason in reasons if reason.applies), default=None)
     return max(earliest, now) if earliest is not None else None
@@ -140,8 +142,8 @@ def next_check_at(
 def check_tasks(
     invitation: Invitation, policy: Policy, now: datetime, trigger: Trigger
 ) -> tuple[ScheduleTask | CancelTask, ...]:
-    """What becomes of the invitation's CHECK: queued, cancelled, or as it is where nothing is left
-    to be found out.
+    """The change to the invitation's CHECK: queue it, cancel it, or none if nothing is left to find
+    out.
     """
     if not needs_confirmation(invitation):
         return ()

@@ -1,4 +1,4 @@
-"""What becomes of an invitation that is erased, and of the applications to anonymise."""
+"""What erasing changes in an invitation, and what anonymised applications change."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bridge.core.queueing import CancelTask, ScheduleTask, TaskKind
 def erasure_requested(
     invitation: Invitation, event: ErasureRequested, policy: Policy, now: datetime
 ) -> Transition:
-    """ERASED: a tombstone without personal data takes the record's place, and the order is free."""
+    """ERASED: a tombstone without personal data replaces the record, and the order key is freed."""
     if invitation.state is State.ERASED:
         return Transition(invitation)
     tombstone = Invitation(
@@ -49,9 +49,7 @@ def erasure_requested(
 def application_anonymised(
     invitation: Invitation, event: ApplicationAnonymised, policy: Policy, now: datetime
 ) -> Transition:
-    """The application is gone; while the record lives its id stays, so that it is not asked
-    about.
-    """
+    """The application is anonymised; a live record keeps its id, so that nothing asks about it."""
 
     def noted(attempt: Attempt) -> Attempt:
         if attempt.reference_id != event.reference_id:
@@ -67,9 +65,7 @@ def application_anonymised(
 def application_shared(
     invitation: Invitation, event: ApplicationShared, policy: Policy, now: datetime
 ) -> Transition:
-    """Another invitation will have it anonymised: this one forgets an application that it had
-    to.
-    """
+    """Another invitation will have it anonymised: this one drops the application."""
 
     def handed_over(attempt: Attempt) -> Attempt:
         mine = attempt.reference_id == event.reference_id

@@ -270,7 +270,7 @@ def test_refresh_completes_what_is_not_confirmed(record: Invitation) -> None:
     """What an operator fetches completes or confirms as a CHECK would, with the same completion
     time.
     """
-    one = decide(record, ResultRefreshed(OTHER_REPORT, shown=True), NOW + HOUR).invitation
+    one = decide(record, ResultRefreshed(OTHER_REPORT, visible_changed=True), NOW + HOUR).invitation
     assert (State.COMPLETED, True, OTHER_REPORT) == (one.state, one.confirmed, one.result)
     assert one.completed_at == (record.completed_at or NOW + HOUR)
 

@@ -181,5 +181,5 @@ def test_every_reason_for_a_check_counts_for_somebody() -> None:
         for trigger in timing.Trigger
     ]
     applying = [[reason for reason in reasons if reason.applies] for reasons in rows]
-    decisive = {min(some, key=lambda reason: reason.at).why for some in applying if some}
-    assert {reason.why for reason in rows[0]} == decisive
+    decisive = {min(some, key=lambda reason: reason.at).name for some in applying if some}
+    assert {reason.name for reason in rows[0]} == decisive
