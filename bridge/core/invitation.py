@@ -94,6 +94,8 @@ class Invitation:
     erased_at: datetime | None = None
     unconfirmed_result: UnconfirmedResult | None = None
     result: Result | None = None
+    corrected_at: datetime | None = None
+    """When the ATS was last to be told of another result than before."""
     confirmed: bool = False
     """The result was read from the provider with our own token."""
     live_attempt: int = 0

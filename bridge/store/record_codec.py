@@ -138,6 +138,7 @@ _store(
     assessment_url="url",
     unconfirmed_result="hint",
     result="result",
+    corrected_at="corrected",
     confirmed="confirmed",
     live_attempt="live",
     issued="issued",

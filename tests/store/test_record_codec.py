@@ -44,6 +44,7 @@ def full() -> Invitation:
         deadline=NOW + timedelta(days=7),
         started_at=NOW + timedelta(minutes=1),
         completed_at=NOW + timedelta(minutes=2),
+        corrected_at=NOW + timedelta(minutes=5),
         expired_at=NOW + timedelta(minutes=3),
         erased_at=NOW + timedelta(minutes=4),
         unconfirmed_result=UnconfirmedResult(2, NOW, RESULT),

@@ -84,7 +84,7 @@ def result_confirmed(
     known = invitation.result
     corrected = known is None or visible_content(event.result) != visible_content(known)
     confirmed = replace(invitation, result=event.result, confirmed=True, unconfirmed_result=None)
-    return Transition(confirmed, (NO_CHECK, *(notification(confirmed, now) if corrected else ())))
+    return _corrected(confirmed, now) if corrected else Transition(confirmed, (NO_CHECK,))
 
 
 def result_refreshed(
@@ -96,9 +96,7 @@ def result_refreshed(
     fresh = replace(invitation, result=event.result, confirmed=True, unconfirmed_result=None)
     if fresh == invitation:
         return Transition(invitation)
-    return Transition(
-        fresh, (NO_CHECK, *(notification(fresh, now) if event.visible_changed else ()))
-    )
+    return _corrected(fresh, now) if event.visible_changed else Transition(fresh, (NO_CHECK,))
 
 
 def no_result_yet(
@@ -169,6 +167,11 @@ def _completed(
         confirmed=confirmed,
         unconfirmed_result=None if confirmed else report,
     )
+
+
+def _corrected(invitation: Invitation, now: datetime) -> Transition:
+    corrected = replace(invitation, corrected_at=now)
+    return Transition(corrected, (NO_CHECK, *notification(corrected, now)))
 
 
 def _expired(invitation: Invitation, policy: Policy, now: datetime) -> Transition:

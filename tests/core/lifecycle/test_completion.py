@@ -153,10 +153,11 @@ def test_unconfirmed_result_is_corrected() -> None:
     again.
     """
     step = decide(UNCONFIRMED, ResultConfirmed(OTHER_REPORT), NOW + HOUR)
-    assert (OTHER_REPORT, True, NOW) == (
+    assert (OTHER_REPORT, True, NOW, NOW + HOUR) == (
         step.invitation.result,
         step.invitation.confirmed,
         step.invitation.completed_at,
+        step.invitation.corrected_at,
     )
     assert (STOP, notify(NOW + HOUR)) == step.tasks
 
