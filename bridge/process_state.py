@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from bridge.core.customers import CustomerDirectory
@@ -33,19 +34,30 @@ class CustomersInForce:
         """Set when other customers than before are in force."""
         self.refused: tuple[Complaint, ...] = ()
         """Why the last reload was refused; empty: it was not, or there was none."""
+        self._watchers: list[Callable[[], None]] = []
 
     def __call__(self) -> CustomerDirectory:
         """The customers in force."""
         return self._customers
 
+    def watch(self, watcher: Callable[[], None]) -> None:
+        """Call *watcher* after every reload, also after one that was refused."""
+        self._watchers.append(watcher)
+
     def replace(self, customers: CustomerDirectory) -> None:
         """Put others in force."""
         self._customers, self.refused = customers, ()
         self.changed.set()
+        self._tell()
 
     def refuse(self, complaints: tuple[Complaint, ...]) -> None:
         """Note why a reload was refused; those in force stay so."""
         self.refused = complaints
+        self._tell()
+
+    def _tell(self) -> None:
+        for watcher in self._watchers:
+            watcher()
 
 
 @dataclass(slots=True)

@@ -17,6 +17,7 @@ from aiohttp import web
 
 from bridge import __version__, app, connection_limits, supervisor
 from bridge.errors import StoreUnavailable
+from bridge.metrics import Metrics
 from bridge.ports import Monotonic
 from bridge.settings.daemon import DaemonSettings, Durability
 from bridge.web.app_keys import SEEN_CONNECTIONS
@@ -101,7 +102,11 @@ async def serve(
             )
         shares = connection_limits.allocate(connection_limits.raise_open_file_limit())
         opened = app.open_runtime(
-            settings, monotonic=monotonic, outward=shares.vendor, environ=os.environ
+            settings,
+            monotonic=monotonic,
+            outward=shares.vendor,
+            environ=os.environ,
+            metrics=Metrics(supervisor.metrics_share()),
         )
         runtime = await stack.enter_async_context(opened)
         if signals:

@@ -20,6 +20,7 @@ from pathlib import Path
 import structlog
 
 from bridge.errors import Complaint, ConfigError
+from bridge.metrics import LIBRARY_FOLDER, MetricsShare, shared_folder
 from bridge.settings.rules import Address
 
 SOCKETS = "BRIDGE_SOCKETS"
@@ -29,6 +30,11 @@ SOCKETS = "BRIDGE_SOCKETS"
 PARENT = "BRIDGE_PARENT"
 """Environment variable by which a child knows its supervisor: one that was killed meanwhile has
 already gone.
+"""
+
+METRICS = "BRIDGE_METRICS"
+"""Environment variable by which a child knows the folder in which all count, and its own number
+there: ``<number>:<folder>``.
 """
 
 GIVE_UP = 78
@@ -84,6 +90,12 @@ def inherited() -> tuple[socket.socket, socket.socket] | None:
     return public, admin
 
 
+def metrics_share() -> MetricsShare | None:
+    """Where this process counts, if it is one of several; None: by itself."""
+    number, _, folder = os.environ.get(METRICS, "").partition(":")
+    return MetricsShare(Path(folder), int(number)) if folder else None
+
+
 def is_supervised() -> bool:
     """Whether this process is a child of a supervisor."""
     return PARENT in os.environ
@@ -121,6 +133,7 @@ class Supervisor:
         self._listeners = listen(public), listen(admin)
         self._stop = asyncio.Event()
         self._children: dict[int, asyncio.subprocess.Process] = {}
+        self._metrics: Path | None = None
 
     async def run(self) -> int:
         """Supervise; the exit code: 0 if every child ended in good order when told to."""
@@ -128,8 +141,23 @@ class Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._end_all)
         loop.add_signal_handler(signal.SIGHUP, self._pass_on, signal.SIGHUP)
-        codes = await asyncio.gather(*(self._keep(number) for number in range(self._workers)))
+        with self._metrics_shared():
+            codes = await asyncio.gather(*(self._keep(number) for number in range(self._workers)))
         return max(codes)
+
+    @contextlib.contextmanager
+    def _metrics_shared(self) -> Iterator[None]:
+        with contextlib.ExitStack() as stack:
+            try:
+                self._metrics = stack.enter_context(shared_folder(self._workers))
+            except OSError as error:
+                log.error(
+                    "metrics.not_shared",
+                    error=str(error),
+                    text="each worker's /metrics counts for itself alone; make room in the folder"
+                    " for temporary files (TMPDIR)",
+                )
+            yield
 
     async def _keep(self, number: int) -> int:
         pause, first = 0.1, True
@@ -167,6 +195,9 @@ class Supervisor:
             SOCKETS: ",".join(map(str, descriptors)),
             PARENT: str(os.getpid()),
         }
+        if self._metrics is not None:
+            environment[METRICS] = f"{number}:{self._metrics}"
+            environment[LIBRARY_FOLDER] = str(self._metrics)
         # A later one takes a dead one's place, while others serve: a mistake made since then must
         # not end them all.
         strictly = ("--strict",) if self._strict and first else ()

@@ -13,6 +13,7 @@ import aiohttp
 
 from bridge.core.customers import AtsAccess, ProviderAccess
 from bridge.core.links import LinkSigner
+from bridge.meter import Meter
 from bridge.ports import AssessmentProvider, Ats, Clock, Monotonic
 from bridge.web.rate_limits import RateLimit
 from bridge.web.routing import Endpoint
@@ -38,8 +39,10 @@ class ProviderPackage:
     access: type[ProviderAccess]
     access_doc: str
     defaults: Section | None
-    open: Callable[[aiohttp.ClientSession, Monotonic], AssessmentProvider]
+    open: Callable[[aiohttp.ClientSession, Monotonic, Meter], AssessmentProvider]
     endpoints: Callable[[Clock], list[Endpoint]]
+    operations: tuple[str, ...]
+    """What the calls to it are called where they are counted."""
 
     @property
     def name(self) -> str:
@@ -58,8 +61,10 @@ class AtsPackage:
     access_doc: str
     settings: Section
     allows_private: Callable[[Any], bool]
-    open: Callable[[aiohttp.ClientSession, Any, Monotonic], Ats]
+    open: Callable[[aiohttp.ClientSession, Any, Monotonic, Meter], Ats]
     endpoints: Callable[[Any, LinkSigner, RateLimit], list[Endpoint]]
+    operations: tuple[str, ...]
+    """What the calls to it are called where they are counted."""
 
     @property
     def name(self) -> str:

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from bridge import egress
 from bridge.configuration import Configuration
 from bridge.equalture.package import EQUALTURE
+from bridge.meter import NO_METER, Meter
 from bridge.ports import (
     Ats,
     AtsOf,
@@ -36,16 +37,17 @@ async def open_providers(
     vendors: Vendors = VENDORS,
     outward: int = OUTWARD_CONNECTIONS,
     monotonic: Monotonic = time.monotonic,
+    meter: Meter = NO_METER,
 ) -> AsyncIterator[ProviderOf]:
     """The providers alone, for commands that need nothing else."""
     async with egress.session(connections=outward, proxy=_proxy(settings)) as session:
-        opened = {one.name: one.open(session, monotonic) for one in vendors.providers}
+        opened = {one.name: one.open(session, monotonic, meter) for one in vendors.providers}
         yield lambda customer: opened[customer.provider.vendor]
 
 
 @contextlib.asynccontextmanager
 async def open_ats(
-    settings: DaemonSettings, vendors: Vendors, outward: int, monotonic: Monotonic
+    settings: DaemonSettings, vendors: Vendors, outward: int, monotonic: Monotonic, meter: Meter
 ) -> AsyncIterator[AtsOf]:
     """Every ATS, each with a session that goes only where it may."""
     opened: dict[str, Ats] = {}
@@ -58,7 +60,7 @@ async def open_ats(
                 proxy=_proxy(settings),
             )
             session = await stack.enter_async_context(guarded)
-            opened[package.name] = package.open(session, section, monotonic)
+            opened[package.name] = package.open(session, section, monotonic, meter)
         yield lambda customer: opened[customer.ats.vendor]
 
 

@@ -7,7 +7,8 @@ from aiohttp.typedefs import Middleware
 
 from bridge.app.runtime import Runtime
 from bridge.web import admin_guard, health, openapi, result_pages
-from bridge.web.app_keys import CUSTOMERS, FAIR_SCHEDULER, SEEN_CONNECTIONS, SERVICES, STATE
+from bridge.web.app_keys import CUSTOMERS, FAIR_SCHEDULER, METER, SEEN_CONNECTIONS, SERVICES, STATE
+from bridge.web.metrics_endpoint import metrics_endpoint
 from bridge.web.middlewares import error_middleware
 from bridge.web.rate_limits import FairScheduler, RateLimit
 from bridge.web.reload_endpoint import reload_endpoint
@@ -52,6 +53,7 @@ def create_admin_app(runtime: Runtime) -> web.Application:
     endpoints = [
         *health.endpoints(runtime.readiness.look, details=True),
         reload_endpoint(runtime.reload.everywhere),
+        metrics_endpoint(runtime.scrape),
     ]
     return _application(runtime, endpoints, guard)
 
@@ -61,7 +63,11 @@ def _application(runtime: Runtime, endpoints: list[Endpoint], *more: Middleware)
     app[SERVICES] = runtime.services
     app[CUSTOMERS] = runtime.customers
     app[STATE] = runtime.state
+    app[METER] = runtime.metrics
     app[SEEN_CONNECTIONS] = set()
     app[FAIR_SCHEDULER] = FairScheduler()
     add(app, endpoints)
+    for endpoint in endpoints:
+        statuses = openapi.statuses(endpoint)
+        runtime.metrics.expect_requests(endpoint.path, endpoint.method, statuses)
     return app

@@ -16,9 +16,11 @@ from types import MappingProxyType
 from bridge import sweep, worker
 from bridge.app.adapters import OUTWARD_CONNECTIONS, VENDORS, open_ats, open_providers
 from bridge.app.customer_reload import CustomerReload
+from bridge.app.metrics_scrape import MetricsScrape
 from bridge.app.redis_startup import open_redis
 from bridge.core.links import LinkSigner as Signer
 from bridge.errors import Complaint, ConfigError
+from bridge.metrics import Metrics
 from bridge.ports import (
     AssessmentProvider,
     Clock,
@@ -45,6 +47,7 @@ from bridge.service.shared_applications import SharedApplications
 from bridge.service.status_words import StatusWords
 from bridge.service.task_handlers import TaskHandlers
 from bridge.settings.daemon import DaemonSettings
+from bridge.store.backlog import RedisBacklog
 from bridge.store.encryption import KeyRing
 from bridge.store.invitation_store import RedisInvitations
 from bridge.store.quarantine import RedisQuarantine
@@ -94,6 +97,8 @@ class Runtime:
     customers: CustomersInForce
     state: ProcessState
     reload: CustomerReload
+    metrics: Metrics
+    scrape: MetricsScrape
     clock: SharedClock | None = None
 
     @property
@@ -144,6 +149,7 @@ async def open_runtime(
     fresh: bool = True,
     outward: int = OUTWARD_CONNECTIONS,
     environ: Mapping[str, str] = MappingProxyType({}),
+    metrics: Metrics | None = None,
 ) -> AsyncIterator[Runtime]:
     """Open everything that use cases need, and close it in reverse order.
 
@@ -152,10 +158,12 @@ async def open_runtime(
     Without *fresh* an embedded server is opened only where one has kept data before; else
     ``NoData`` is raised. Without a *clock* the time is the one that all processes on this Redis
     agree upon, from when the worker is started; *wall* is this host's own. *outward* bounds the
-    connections to each vendor; *environ* has the variables that a reload puts into files.
+    connections to each vendor; *environ* has the variables that a reload puts into files;
+    *metrics* are those that this process shares with others.
     """
     customers, state = CustomersInForce(settings.customers), ProcessState()
     reload = CustomerReload(settings, customers, state, environ)  # before files can change
+    metrics = metrics or Metrics()
     async with contextlib.AsyncExitStack() as stack:
         if commands is None:
             commands = await stack.enter_async_context(open_redis(settings.redis, fresh=fresh))
@@ -164,10 +172,14 @@ async def open_runtime(
             (lambda _: only)
             if only is not None
             else await stack.enter_async_context(
-                open_providers(settings, vendors=vendors, outward=outward, monotonic=monotonic)
+                open_providers(
+                    settings, vendors=vendors, outward=outward, monotonic=monotonic, meter=metrics
+                )
             )
         )
-        ats_of = await stack.enter_async_context(open_ats(settings, vendors, outward, monotonic))
+        ats_of = await stack.enter_async_context(
+            open_ats(settings, vendors, outward, monotonic, metrics)
+        )
         # The time of day goes on as it does, also where a demo has hours pass in what a process
         # remembers.
         agreed = (
@@ -186,7 +198,12 @@ async def open_runtime(
         reconciler = Reconciliation(commands, prefix=prefix, clock=clock, cipher=cipher)
         signer = Signer(settings.public_url, settings.signing_keys)
         records = CommitLoop(
-            store, clock, awake.set, monotonic=monotonic, random_fraction=random_fraction
+            store,
+            clock,
+            awake.set,
+            monotonic=monotonic,
+            random_fraction=random_fraction,
+            meter=metrics,
         )
         assessments = OfferedAssessments(JobCache(provider_of, monotonic=monotonic))
         words = StatusWords(RedisStatusWords(commands, prefix=prefix, life=retention), clock)
@@ -201,6 +218,7 @@ async def open_runtime(
             new_secret=new_secret,
             words=words,
             references=references,
+            meter=metrics,
         )
         events = ProviderEvents(
             records, references, SharedApplications(store, references), customers
@@ -216,8 +234,9 @@ async def open_runtime(
                 links=signer,
                 new_secret=new_secret,
                 events=events,
+                meter=metrics,
             ),
-            results=ResultAccess(records, queue, customers, signer),
+            results=ResultAccess(records, queue, customers, signer, meter=metrics),
             events=events,
             links=LinkAccess(
                 records=records,
@@ -253,6 +272,16 @@ async def open_runtime(
             customers=customers,
             state=state,
             reload=reload,
+            metrics=metrics,
+            scrape=MetricsScrape(
+                metrics,
+                RedisBacklog(commands, prefix=prefix),
+                customers,
+                settings=settings,
+                vendors=vendors,
+                clock=clock,
+                wall=wall,
+            ),
         )
 
 

@@ -250,6 +250,19 @@ class ReconciliationReport:
         return len(self.requeued) + len(self.reindexed) + self.forgotten
 
 
+@dataclass(slots=True)
+class Backlog:
+    """How much work waits; *missing* is how many parts of the store did not answer."""
+
+    due: dict[TaskKind, int]
+    """Tasks that could be performed now, by kind; those that are being performed are not."""
+    oldest_due_s: float = 0.0
+    """How long the longest waiting of them has been due."""
+    dead: int = 0
+    quarantined: int = 0
+    missing: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class NotificationResponse:
     """How the ATS answered a notification."""

@@ -25,6 +25,7 @@ from bridge.equalture.protocol import Call, Reply
 from bridge.equalture.settings import account_of
 from bridge.equalture.tokens import AccessTokens
 from bridge.errors import ContractBroken, Unavailable
+from bridge.meter import NO_METER, Meter, call_outcome
 from bridge.ports import Monotonic
 from bridge.resilience import ALL, Pool, Resilience
 
@@ -49,9 +50,14 @@ class EqualtureClient:
     title = "Equalture"
 
     def __init__(
-        self, session: aiohttp.ClientSession, *, monotonic: Monotonic = time.monotonic
+        self,
+        session: aiohttp.ClientSession,
+        *,
+        monotonic: Monotonic = time.monotonic,
+        meter: Meter = NO_METER,
     ) -> None:
         self._session = session
+        self._meter = meter
         self._monotonic = monotonic
         self._tokens = AccessTokens(self._fetch_token, monotonic=monotonic)
         self._resilience = Resilience(protocol.VENDOR, monotonic)
@@ -145,22 +151,26 @@ class EqualtureClient:
     ) -> Reply:
         """One request; any status is a reply, none at all an ``UpstreamError``."""
         exchange, began = Exchange(call), self._monotonic()
-        failed = "cancelled"
+        failed = outcome = "cancelled"
         try:
             async with asyncio.timeout_at(deadline):
                 reply = await exchange.send(self._session, account_of(customer), token)
             failed = ""
+            outcome = "ok" if reply.status in call.none_at else call_outcome(reply.status)
             return reply
         except TRANSPORT_ERRORS as error:
             failed = type(error).__name__
+            outcome = "unavailable" if exchange.was_not_sent(error) else "no_answer"
             return exchange.reply_or_raise(error)
         finally:
+            seconds = self._monotonic() - began
+            self._meter.call(protocol.VENDOR, call.operation, outcome, seconds)
             _log.debug(
                 "equalture.called",
                 operation=call.operation,
                 customer=customer.key,
                 status=exchange.status,
-                ms=round((self._monotonic() - began) * 1000),
+                ms=round(seconds * 1000),
                 failed=failed,
             )
 

@@ -78,9 +78,13 @@ class Exchange:
         """
         if self._head is not None and protocol.failure(self._call, self._head.status) is not None:
             return self._head
-        not_sent = was_not_sent(error, self._sent)
+        not_sent = self.was_not_sent(error)
         detail = f"no answer ({in_words(error)})"
         raise protocol.no_answer(self._call, not_sent=not_sent, detail=detail) from error
+
+    def was_not_sent(self, error: BaseException) -> bool:
+        """Whether a request that failed by *error* certainly never left."""
+        return was_not_sent(error, self._sent)
 
 
 def was_not_sent(error: BaseException, sent: SentTracker) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bridge.equalture.client import EqualtureClient
 from bridge.equalture.handlers import endpoints
+from bridge.equalture.protocol import OPERATIONS
 from bridge.equalture.settings import EqualtureAccess, EqualtureSettings
 from bridge.vendors import ProviderPackage, Section
 
@@ -14,6 +15,9 @@ EQUALTURE = ProviderPackage(
         " overridden here."
     ),
     defaults=Section(EqualtureSettings, "Equalture's API: defaults for every customer."),
-    open=lambda session, monotonic: EqualtureClient(session, monotonic=monotonic),
+    open=lambda session, monotonic, meter: EqualtureClient(
+        session, monotonic=monotonic, meter=meter
+    ),
     endpoints=endpoints,
+    operations=OPERATIONS,
 )

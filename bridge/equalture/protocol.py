@@ -33,6 +33,9 @@ from bridge.errors import ContractBroken, OutcomeUnknown, Refused, Unavailable, 
 VENDOR = "equalture"
 _NOT_IDEMPOTENT = frozenset({"create", "hire"})
 """Operations that would have their effect twice; all others can be repeated at any time."""
+OPERATIONS = (
+    *("token", "jobs", "create", "status", "results", "public_link", "hire", "anonymise"),
+)
 _NOT_READY = frozenset(range(400, 500)) - {401, 403, 408, 429}
 
 _T = TypeVar("_T")

@@ -12,12 +12,13 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from bridge.core.customers import Customer
-from bridge.core.invitation import Invitation, Transition
+from bridge.core.invitation import Invitation, State, Transition
 from bridge.core.lifecycle.decide import decide
 from bridge.core.lifecycle.events import ErasureRequested, Event
 from bridge.core.lifecycle.policy import Policy
 from bridge.core.queueing import ScheduleTask
 from bridge.errors import Busy, StoreUnavailable, UnknownInvitation
+from bridge.meter import NO_METER, Meter
 from bridge.ports import Clock, InvitationStore, Monotonic, Pause, RandomFraction
 
 CREATE_MARGIN = timedelta(seconds=5)
@@ -32,6 +33,7 @@ CHANGE_TIMEOUT = timedelta(seconds=5)
 is ``Busy``.
 """
 
+_ENDS = (State.COMPLETED, State.EXPIRED, State.ERASED)
 _AT_ONCE = 2
 """Lost races after which a change waits a moment before it tries again."""
 _LONGEST_WAIT_S = 0.2
@@ -65,7 +67,9 @@ class CommitLoop:
         monotonic: Monotonic = time.monotonic,
         random_fraction: RandomFraction = random.random,
         pause: Pause = asyncio.sleep,
+        meter: Meter = NO_METER,
     ) -> None:
+        self._meter = meter
         self.store = store
         self.clock = clock
         self.monotonic = monotonic
@@ -136,6 +140,9 @@ class CommitLoop:
                     line.latest = latest
                     return latest
                 if await self.commit(step):
+                    state = step.invitation.state
+                    if state is not latest.state and state in _ENDS:
+                        self._meter.invitation(latest.customer, str(state))
                     line.latest = committed_record(step)
                     return line.latest
                 if self.monotonic() >= give_up_at:

@@ -24,6 +24,7 @@ from bridge.core.lifecycle.events import (
 from bridge.core.lifecycle.orders import OrderMatch
 from bridge.core.links import LinkSigner
 from bridge.errors import (
+    BridgeError,
     Busy,
     ContractBroken,
     OutcomeUnknown,
@@ -33,6 +34,7 @@ from bridge.errors import (
     UnknownInvitation,
     UpstreamError,
 )
+from bridge.meter import NO_METER, Meter, error_code
 from bridge.ports import AtsOf, NewSecret, Pause, ProviderOf
 from bridge.service.assessments import OfferedAssessments
 from bridge.service.commit_loop import CommitLoop, committed_record
@@ -61,7 +63,9 @@ class Invite:
         new_secret: NewSecret,
         events: ProviderEvents,
         pause: Pause = asyncio.sleep,
+        meter: Meter = NO_METER,
     ) -> None:
+        self._meter = meter
         self._records = records
         self._provider_of = provider_of
         self._ats_of = ats_of
@@ -80,12 +84,27 @@ class Invite:
         an ``UpstreamError`` of the create, ``StoreUnavailable``. Nothing is left half-made: what a
         dying process leaves is settled by its CHECK task.
         """
+        try:
+            invitation, outcome = await self._invite(customer, order)
+        except BridgeError as error:
+            self._meter.invitation(customer.key, error_code(error))
+            raise
+        self._meter.invitation(customer.key, outcome)
+        return invitation
+
+    async def _invite(self, customer: Customer, order: Order) -> tuple[Invitation, str]:
+        """The invitation, and whether it was ``created`` by this call, or ``repeated``."""
         self._ats_of(customer).callback_policy.check(order.callback)
         test = await self._assessments.resolve(customer, order.test_id)
         key = ids.order_key(customer.key, order.candidate.id, test.id)
-        invitation = await self._flights.run(
-            key, lambda: self._claim_and_create(customer, order, test, key)
-        )
+        outcome = "repeated"
+
+        async def claim() -> Invitation:
+            nonlocal outcome  # of the one call whose turn it is; the others share its invitation
+            found, outcome = await self._claim_and_create(customer, order, test, key)
+            return found
+
+        invitation = await self._flights.run(key, claim)
         # A commit of its own, right before the answer: what goes wrong until here is answered with
         # an error, and the ATS must never be notified of an id that it did not get.
         try:
@@ -95,11 +114,11 @@ class Invite:
         if invitation.state is State.ERASED:
             msg = "This invitation was deleted just now."
             raise Busy(msg)
-        return invitation
+        return invitation, outcome
 
     async def _claim_and_create(
         self, customer: Customer, order: Order, test: Assessment, key: str
-    ) -> Invitation:
+    ) -> tuple[Invitation, str]:
         policy = self._records.policy(customer)
         partition = ids.partition_of(customer.key, order.candidate.id)
         give_up_at = self._records.monotonic() + policy.create_timeout.total_seconds()
@@ -125,7 +144,7 @@ class Invite:
                     now=now,
                 )
             elif match is OrderMatch.SAME:
-                return known
+                return known, "repeated"
             elif match is OrderMatch.WAIT:
                 known = await self._wait_for_other(known, customer, give_up_at)
                 continue
@@ -138,7 +157,8 @@ class Invite:
             else:
                 step = decide(known, AttemptOpened(ids.digest(secret), order.callback), policy, now)
             if await self._records.commit(step):
-                return await self._create(customer, order, test, committed_record(step), secret)
+                opened = committed_record(step)
+                return await self._create(customer, order, test, opened, secret), "created"
             if self._records.monotonic() >= give_up_at:
                 msg = "This order is being worked on."
                 raise Busy(msg)

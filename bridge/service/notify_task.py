@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from bridge.core import retry
 from bridge.core.customers import Customer
-from bridge.core.invitation import Invitation
+from bridge.core.invitation import Invitation, State
 from bridge.core.lifecycle import checks
 from bridge.core.queueing import AttemptNote, Done, GiveUp, Lease, Settlement
 from bridge.errors import CallbackNotAllowed, CallNotMade, UpstreamError
+from bridge.meter import NO_METER, Meter, notification_label
 from bridge.ports import AtsOf, Clock, RandomFraction
 from bridge.service.call_failures import CallFailures, milliseconds_since
 
@@ -23,6 +24,7 @@ class NotifyTask:
     clock: Clock
     random_fraction: RandomFraction
     failures: CallFailures
+    meter: Meter = NO_METER
 
     async def perform(self, invitation: Invitation, customer: Customer, lease: Lease) -> Settlement:
         """Notify once."""
@@ -37,6 +39,7 @@ class NotifyTask:
             answer = await ats.notifier.notify(customer, invitation.callback, invitation.id)
         except CallbackNotAllowed:
             note = AttemptNote(self.clock(), "callback_not_allowed")
+            self.meter.notification(customer.key, note.outcome)
             return GiveUp("callback_not_allowed", note, counted=False)
         except CallNotMade as error:
             return self.failures.retry_for(lease, error, begun)
@@ -53,6 +56,7 @@ class NotifyTask:
                 answer.excerpt,
             )
             retry_after_s = answer.retry_after_s
+        self._count(invitation, note)
         return retry.after_notification(
             ats.retry_plan,
             lease.attempt,
@@ -61,3 +65,11 @@ class NotifyTask:
             now=self.clock(),
             random_fraction=self.random_fraction(),
         )
+
+    def _count(self, invitation: Invitation, note: AttemptNote) -> None:
+        self.meter.notification(invitation.customer, notification_label(note.outcome))
+        known_at = invitation.corrected_at or invitation.completed_at
+        delivered = note.outcome == "delivered" and invitation.state is State.COMPLETED
+        if delivered and known_at is not None:
+            seconds = (note.at - known_at).total_seconds()
+            self.meter.result_notified(invitation.customer, seconds)

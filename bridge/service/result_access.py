@@ -21,6 +21,7 @@ from bridge.core.lifecycle.policy import READ_CHECK_PAUSE
 from bridge.core.links import LinkSigner
 from bridge.core.queueing import TaskKind
 from bridge.errors import StoreUnavailable
+from bridge.meter import NO_METER, STRANGER, Meter, error_counted
 from bridge.ports import CurrentCustomers, TaskQueue
 from bridge.service.commit_loop import CommitLoop, not_found
 
@@ -41,7 +42,9 @@ class ResultAccess:
         links: LinkSigner,
         *,
         remembered: int = LOOKED_LIMIT,
+        meter: Meter = NO_METER,
     ) -> None:
+        self._meter = meter
         self._records = records
         self._queue = queue
         self._looked: OrderedDict[str, float] = OrderedDict()
@@ -105,15 +108,18 @@ class ResultAccess:
         cannot be told then. *token*: what the caller sent where this customer expects its
         ``callback_token``; asked for where there is one.
         """
-        invitation = await self._records.store.load(invitation_id)
+        with error_counted(self._meter, STRANGER):
+            invitation = await self._records.store.load(invitation_id)
         given = ids.digest(secret)
         attempts = invitation.attempts if invitation is not None else ()
         mine = [attempt for attempt in attempts if ids.equal_digests(attempt.secret_digest, given)]
-        customer = (
-            self._customers().find(invitation.customer) if invitation is not None and mine else None
-        )
+        customer = None
+        if invitation is not None and mine:
+            with error_counted(self._meter, invitation.customer):
+                customer = self._customers().find(invitation.customer)
         if invitation is None or customer is None or not may_report(customer):
-            raise not_found()
+            with error_counted(self._meter, STRANGER):
+                raise not_found()
         return invitation, mine[0]
 
     async def receive_result(
@@ -125,8 +131,12 @@ class ResultAccess:
         """
         customer = self._customers().get(invitation.customer)
         before = invitation.state
-        invitation = await self._records.apply(
-            invitation, ResultReported(attempt.number, report), customer
+        with error_counted(self._meter, invitation.customer):
+            invitation = await self._records.apply(
+                invitation, ResultReported(attempt.number, report), customer
+            )
+        self._meter.callback(
+            invitation.customer, "accepted" if report is not None else "unreadable"
         )
         log.info(
             "callback.received",

@@ -19,6 +19,7 @@ from bridge.errors import (
     StoreUnavailable,
     UnknownInvitation,
 )
+from bridge.meter import NO_METER, Meter
 from bridge.ports import (
     AtsOf,
     CurrentCustomers,
@@ -56,6 +57,7 @@ class TaskHandlers:
         new_secret: NewSecret,
         words: StatusWords,
         references: ReferenceIndex,
+        meter: Meter = NO_METER,
     ) -> None:
         self._records = records
         self._queue = queue
@@ -71,7 +73,11 @@ class TaskHandlers:
             failures=failures,
         )
         notify = NotifyTask(
-            ats_of=ats_of, clock=records.clock, random_fraction=random_fraction, failures=failures
+            ats_of=ats_of,
+            clock=records.clock,
+            random_fraction=random_fraction,
+            failures=failures,
+            meter=meter,
         )
         anonymise = AnonymiseTask(
             records=records,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import timedelta
 from enum import StrEnum
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
+
+import orjson
 
 from bridge.core.customers import Customer, CustomerDirectory, Secret
 from bridge.core.declaration import declared_settings
@@ -27,6 +30,14 @@ def masked(settings: DaemonSettings) -> dict[str, Any]:
         [*declared_settings(type(settings)), *(one.name for one in fields(settings))]
     )
     return {name: plain(getattr(settings, name)) for name in names}
+
+
+def digest_of(settings: DaemonSettings, customers: CustomerDirectory) -> str:
+    """A short digest of what is in force, to compare daemons by: of what ``masked`` shows, so that
+    it gives no secret away, and who is set aside.
+    """
+    shown = masked(replace(settings, customers=customers)), sorted(customers.set_aside)
+    return sha256(orjson.dumps(shown, option=orjson.OPT_SORT_KEYS)).hexdigest()[:12]
 
 
 def plain(value: Any) -> Any:

@@ -16,6 +16,7 @@ from bridge.core.queueing import NotificationResponse
 from bridge.core.redaction import EXCERPT_BYTES, Redactor
 from bridge.egress import in_words
 from bridge.errors import OutcomeUnknown, Unavailable
+from bridge.meter import NO_METER, Meter, call_outcome
 from bridge.ports import Monotonic
 from bridge.resilience import Resilience
 from bridge.softgarden.settings import account_of
@@ -49,8 +50,10 @@ class SoftgardenNotifier:
         timeout: timedelta,
         *,
         monotonic: Monotonic = time.monotonic,
+        meter: Meter = NO_METER,
     ) -> None:
         self._session = session
+        self._meter = meter
         self._resilience = Resilience(VENDOR, monotonic)
         self._timeout = aiohttp.ClientTimeout(total=timeout.total_seconds())
 
@@ -70,7 +73,7 @@ class SoftgardenNotifier:
         # https://dev.softgarden.de/authorization/basic-authorization
         # A public client has no secret, so the password is empty; the colon stays (RFC 7617).
         headers = {"Authorization": aiohttp.encode_basic_auth(account_of(customer).client_id, "")}
-        begun = time.monotonic()
+        begun, outcome = time.monotonic(), "cancelled"
         try:
             async with self._session.post(
                 url,
@@ -81,17 +84,22 @@ class SoftgardenNotifier:
             ) as response:
                 raw = await _beginning(response)
                 status = response.status
+                outcome = call_outcome(status)
                 retry_after_s = response_parsing.parse_retry_after(
                     response.headers.get("Retry-After"),
                     datetime.now(UTC),
                     response.headers.get("Date"),
                 )
         except _NO_CONNECTION as error:
+            outcome = "unavailable"
             raise Unavailable(VENDOR, OPERATION, f"no connection ({in_words(error)})") from error
         except (aiohttp.ClientError, TimeoutError) as error:
+            outcome = "no_answer"
             raise OutcomeUnknown(
                 VENDOR, OPERATION, f"no answer ({type(error).__name__})"
             ) from error
+        finally:
+            self._meter.call(VENDOR, OPERATION, outcome, time.monotonic() - begun)
         log.debug("softgarden.notified", customer=customer.key, status=status, ms=_ms(begun))
         excerpt = REDACTOR.redact(raw, (account_of(customer).client_id,))
         return NotificationResponse(status, retry_after_s, excerpt)

@@ -6,9 +6,10 @@ import aiohttp
 
 from bridge.core.callback_urls import CallbackUrlPolicy
 from bridge.core.links import LinkSigner
+from bridge.meter import Meter
 from bridge.ports import Ats, Monotonic
 from bridge.softgarden.handlers import endpoints
-from bridge.softgarden.notifier import SoftgardenNotifier
+from bridge.softgarden.notifier import OPERATION, SoftgardenNotifier
 from bridge.softgarden.schemas import AnswerFormat
 from bridge.softgarden.settings import SoftgardenAccess, SoftgardenSettings
 from bridge.vendors import AtsPackage, Section
@@ -17,11 +18,14 @@ from bridge.web.routing import Endpoint
 
 
 def _open(
-    session: aiohttp.ClientSession, settings: SoftgardenSettings, monotonic: Monotonic
+    session: aiohttp.ClientSession,
+    settings: SoftgardenSettings,
+    monotonic: Monotonic,
+    meter: Meter,
 ) -> Ats:
     hosts = "softgarden.callback_hosts"
     return Ats(
-        SoftgardenNotifier(session, settings.timeout, monotonic=monotonic),
+        SoftgardenNotifier(session, settings.timeout, monotonic=monotonic, meter=meter),
         CallbackUrlPolicy(settings.callback_hosts, settings.allow_insecure, hosts),
         settings.retry,
     )
@@ -40,4 +44,5 @@ SOFTGARDEN = AtsPackage(
     allows_private=lambda settings: settings.allow_insecure,
     open=_open,
     endpoints=_endpoints,
+    operations=(OPERATION,),
 )

@@ -9,6 +9,7 @@ from aiohttp.web_protocol import RequestHandler
 
 from bridge.core.customers import Customer
 from bridge.errors import BridgeError
+from bridge.meter import Meter
 from bridge.process_state import CustomersInForce, ProcessState
 from bridge.service import Services
 from bridge.web.rate_limits import FairScheduler
@@ -17,6 +18,7 @@ SERVICES = web.AppKey("services", Services)
 CUSTOMERS = web.AppKey("customers", CustomersInForce)
 STATE = web.AppKey("state", ProcessState)
 SEEN_CONNECTIONS: web.AppKey[set[RequestHandler]] = web.AppKey("seen_connections")
+METER: web.AppKey[Meter] = web.AppKey("meter")
 FAIR_SCHEDULER: web.AppKey[FairScheduler] = web.AppKey("turns")
 CUSTOMER = web.RequestKey("customer", Customer)
 EXPECTS_BODY = web.RequestKey("expects", bool)

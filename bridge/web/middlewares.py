@@ -20,7 +20,15 @@ from bridge.errors import (
     UpstreamError,
 )
 from bridge.web import problem_details
-from bridge.web.app_keys import BODY_READ, FAILURE, REQUEST_ID, ROUTE, SEEN_CONNECTIONS, STATE
+from bridge.web.app_keys import (
+    BODY_READ,
+    FAILURE,
+    METER,
+    REQUEST_ID,
+    ROUTE,
+    SEEN_CONNECTIONS,
+    STATE,
+)
 from bridge.web.listener import complete
 from bridge.web.routing import Handler
 
@@ -49,17 +57,19 @@ async def error_middleware(request: web.Request, handler: Handler) -> web.Stream
             # What is left of a body that nobody wants must not hold the connection, nor be taken
             # for a request.
             response.force_close()
+        route, seconds = request.get(ROUTE, "unmatched"), time.monotonic() - begun
+        request.app[METER].request(route, request.method, response.status, seconds)
         failure = request.get(FAILURE)
         whose = {"customer": failure.customer} if isinstance(failure, CustomerSetAside) else {}
         log.log(
             severity,
             "request.handled",
             method=request.method if request.method.isalpha() else "?",
-            route=request.get(ROUTE, "unmatched"),
+            route=route,
             status=response.status,
             code=code,
             reason=None if failure is None else str(failure),
-            ms=round((time.monotonic() - begun) * 1000, 1),
+            ms=round(seconds * 1000, 1),
             **whose,
         )
         return response

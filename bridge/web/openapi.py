@@ -96,6 +96,11 @@ def serve(endpoints: list[Endpoint], pages: PageTemplates, product: Product) -> 
     return own
 
 
+def statuses(endpoint: Endpoint) -> list[int]:
+    """Every status that an endpoint is documented to answer with."""
+    return sorted({*_problems(endpoint), *endpoint.responses})
+
+
 def _operation(endpoint: Endpoint) -> dict[str, Any]:
     answers = {**_problems(endpoint), **endpoint.responses}
     operation: dict[str, Any] = {

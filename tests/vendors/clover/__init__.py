@@ -118,6 +118,7 @@ CLOVER = ProviderPackage(
     access=CloverAccess,
     access_doc="This customer's account at Clover.",
     defaults=None,
-    open=Clover,
+    open=lambda session, monotonic, _: Clover(session, monotonic),
     endpoints=endpoints,
+    operations=(),
 )
