@@ -1,4 +1,4 @@
-"""The use cases: each loads, lets ``core`` decide, commits, and calls ports.
+"""The use cases: each loads a record, lets ``core`` decide, commits, and calls ports.
 
 No HTTP, no Redis, no vendor JSON here.
 """
@@ -23,7 +23,7 @@ from bridge.service.task_handlers import TaskHandlers
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Everything a handler, a command or the worker may ask for."""
+    """The use cases that handlers, commands and the worker call."""
 
     provider_of: ProviderOf
 

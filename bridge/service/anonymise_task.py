@@ -1,4 +1,4 @@
-"""Use case: the task ANONYMISE, which has the provider anonymise what was deleted."""
+"""Use case: the task ANONYMISE, which has the provider anonymise deleted applications."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ class AnonymiseTask:
     failures: CallFailures
 
     async def perform(self, invitation: Invitation, customer: Customer, lease: Lease) -> Settlement:
-        """Anonymise all that is to be; stops at the first failure."""
+        """Anonymise all that remain; stops at the first failure."""
         for reference_id in attempts.applications_to_anonymise(invitation):
             begun = time.monotonic()
             if others := await self.shared.others(invitation, reference_id):
                 log.warning(
-                    "anonymisation.passed_on",
+                    "anonymisation.left_to_other_invitation",
                     invitation_id=invitation.id,
                     customer=customer.key,
                     others=list(others),
                     text=(
-                        "they hold the same application; the deletion of the last of them"
+                        "other invitations have the same application; deleting the last of them"
                         " has it anonymised"
                     ),
                 )
@@ -55,7 +55,7 @@ class AnonymiseTask:
                 await self.provider_of(customer).anonymise(customer, reference_id)
             except UpstreamError as error:
                 if isinstance(error, Refused) and error.is_permanent:
-                    # The provider will not, whatever we do; somebody has to look at it.
+                    # The provider refuses for good; an operator has to look at it.
                     return GiveUp("refused", self.failures.note(error, begun))
                 return self.failures.retry_for(lease, error, begun)
             invitation = await self.records.apply(

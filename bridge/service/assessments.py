@@ -1,4 +1,4 @@
-"""Use case: which tests can HR choose?"""
+"""Use case: the tests that HR can choose."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from bridge.ports import JobSource
 
 
 class Publication(enum.StrEnum):
-    """What becomes of a job in the ATS."""
+    """How a job appears in the ATS."""
 
     OFFERED = "offered"
     HIDDEN = "hidden"
@@ -28,7 +28,7 @@ class Publication(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ComparedJob:
-    """One job beside the mapping; without *test_id* it has none in the ATS."""
+    """One job and its mapping; *test_id* None: it is not offered in the ATS."""
 
     test_id: str | None
     job_id: str
@@ -37,7 +37,7 @@ class ComparedJob:
 
 
 def compare(jobs: Iterable[Job], mapping: AssessmentMapping) -> tuple[ComparedJob, ...]:
-    """Every job that the provider lists, then those that only the configuration knows."""
+    """Every job that the provider lists, then those that only the configuration contains."""
     listed = {job.id: job for job in jobs}
     tests = {
         test.job_id: test
@@ -71,19 +71,18 @@ class OfferedAssessments:
         self._jobs = jobs
 
     async def list(self, customer: Customer) -> tuple[Assessment, ...]:
-        """The customer's tests; an older list while the provider is down; ``UpstreamError`` where
-        there is none.
+        """The customer's tests; an older list while the provider is down; raises ``UpstreamError``
+        if there is none.
         """
         return assessment_mapping.offered_assessments(
             await self._jobs.list_jobs(customer), customer.tests
         )
 
     async def resolve(self, customer: Customer, test_id: str) -> Assessment:
-        """The test that an order means; raises ``UnknownAssessment``.
+        """The test that an order names; raises ``UnknownAssessment``.
 
-        A mapped test needs no list, so that it can be ordered while the list cannot be read. An
-        unmapped one is looked for in a fresh list before it is refused: it may have been published
-        a second ago.
+        A mapped test needs no list, so it can be ordered while the list cannot be read. An unmapped
+        one is refused only after a fresh list was read: it may have just been published.
         """
         test = assessment_mapping.mapped_assessment(customer.tests, test_id)
         if test is not None:

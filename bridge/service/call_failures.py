@@ -1,4 +1,4 @@
-"""What a task makes of a failed call: the line in its log, and when it is tried again."""
+"""How a task handles a failed call: the line in its attempt log, and when it is tried again."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class CallFailures:
     random_fraction: RandomFraction
 
     def note(self, error: UpstreamError, begun: float) -> AttemptNote:
-        """The line in the task's log."""
+        """The line in the task's attempt log."""
         return AttemptNote(
             self.clock(), error.code, error.status, milliseconds_since(begun), error.excerpt
         )
 
     def retry_for(self, lease: Lease, error: UpstreamError, begun: float) -> Retry:
-        """When to try again, however often it failed before."""
+        """When to try again; there is no last attempt."""
         if isinstance(error, CallNotMade):
             return retry.after_call_not_made(
                 error.retry_after_s, now=self.clock(), random_fraction=self.random_fraction()
@@ -42,5 +42,5 @@ class CallFailures:
 
 
 def milliseconds_since(begun: float) -> int:
-    """How long a call took."""
+    """Milliseconds since *begun*, a reading of ``time.monotonic()``."""
     return round((time.monotonic() - begun) * 1000)

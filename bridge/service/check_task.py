@@ -23,7 +23,7 @@ from bridge.service.status_words import StatusWords
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckTask:
-    """Asks what ``next_check`` says, and decides on the answer."""
+    """Asks the provider as ``next_check`` says, and applies the answer."""
 
     records: CommitLoop
     provider_of: ProviderOf
@@ -32,7 +32,7 @@ class CheckTask:
     failures: CallFailures
 
     async def perform(self, invitation: Invitation, customer: Customer, lease: Lease) -> Settlement:
-        """Check once; what could not be asked is tried again."""
+        """Check once; a check that got no answer is tried again."""
         policy = self.records.policy(customer)
         match checks.next_check(invitation, policy, self.records.clock()):
             case None:
@@ -65,7 +65,7 @@ class CheckTask:
         event = ResultConfirmed(result) if result is not None else NoResultYet()
         decided = await self.records.apply(invitation, event, customer)
         if decided.state is State.COMPLETED:
-            # The way to a record that now lives on for another retention lives on with it.
+            # The record is now kept for a new retention period, so its reference must be, too.
             with contextlib.suppress(StoreUnavailable):
                 await self.references.add(customer.key, reference_id, invitation.id)
         return Done()
@@ -77,8 +77,8 @@ class CheckTask:
         return await provider.get_result(customer, reference_id) if progress.done else None
 
     async def _result_itself(self, customer: Customer, reference_id: str) -> Result | None:
-        """The result, whatever the status says or fails with; its word is heard all the same, for
-        the log.
+        """The result, whatever the status is and even if it cannot be read; an unknown status word
+        is logged all the same.
         """
         provider = self.provider_of(customer)
         result, progress = await asyncio.gather(
@@ -104,7 +104,7 @@ class CheckTask:
     ) -> Settlement:
         """No usable answer.
 
-        A plain "no" about this one application is an answer of a kind: nothing is there yet.
+        "Not found" about this one application is an answer, too: there is no result yet.
         """
         nothing_there = isinstance(error, Refused) and error.not_found
         event = NoResultYet() if nothing_there else ProviderUnreachable()

@@ -22,39 +22,39 @@ from bridge.meter import NO_METER, Meter
 from bridge.ports import Clock, InvitationStore, Monotonic, Pause, RandomFraction
 
 CREATE_MARGIN = timedelta(seconds=5)
-"""Added to the provider's time-out, for the wait for a turn (``resilience.QUEUE_TIMEOUT``) and the
-commits.
+"""Added to the provider's time-out, for the wait in the bulkhead (``resilience.QUEUE_TIMEOUT``) and
+the commits.
 
-After that a create which nobody reported on is given up as unknown.
+After that the outcome of a create that was not recorded counts as unknown.
 """
 
 CHANGE_TIMEOUT = timedelta(seconds=5)
-"""How long a change waits for others to the same invitation, in this process and elsewhere; then it
-is ``Busy``.
+"""How long a change waits for other changes to the same invitation, in this process and in others;
+then it raises ``Busy``.
 """
 
 _ENDS = (State.COMPLETED, State.EXPIRED, State.ERASED)
-_AT_ONCE = 2
-"""Lost races after which a change waits a moment before it tries again."""
+_RACES_BEFORE_BACKOFF = 2
+"""Races that a change may lose before it pauses between its tries."""
 _LONGEST_WAIT_S = 0.2
 
 
 @dataclass(slots=True)
-class _Line:
-    """Those who want to change one invitation, one after the other."""
+class _InvitationQueue:
+    """The changes to one invitation that wait in this process, one after the other."""
 
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     users: int = 0
     latest: Invitation | None = None
-    """What the one before left in the store; None: it must be read."""
+    """The record that the previous change left in the store; None: it must be read."""
     failures: int = 0
     failure: str = ""
 
 
 class CommitLoop:
-    """Loads invitations and applies events to them; *wake* is told when something is due now.
+    """Loads invitations and applies events to them; *wake* is called when a task is due now.
 
-    Changes to one invitation take turns in this process: hundreds at once would else keep each
+    Changes to one invitation take turns in this process: otherwise hundreds at once would keep each
     other from committing.
     """
 
@@ -76,14 +76,12 @@ class CommitLoop:
         self.wake = wake
         self._random_fraction = random_fraction
         self._pause = pause
-        self._lines: dict[str, _Line] = {}
+        self._queues: dict[str, _InvitationQueue] = {}
 
     @property
     def changes_in_progress(self) -> int:
-        """Of how many invitations changes are under way, or wait for their turn, in this
-        process.
-        """
-        return len(self._lines)
+        """How many invitations have changes under way or waiting in this process."""
+        return len(self._queues)
 
     @staticmethod
     def policy(customer: Customer | None) -> Policy:
@@ -101,8 +99,8 @@ class CommitLoop:
         )
 
     async def load_owned(self, customer: Customer, invitation_id: str) -> Invitation:
-        """The customer's own invitation; raises ``UnknownInvitation``, the same for missing and for
-        foreign ones.
+        """The customer's own invitation; raises the same ``UnknownInvitation`` for a missing one
+        and for another customer's.
         """
         invitation = await self.store.load(invitation_id)
         if invitation is None or invitation.customer != customer.key:
@@ -110,7 +108,7 @@ class CommitLoop:
         return invitation
 
     async def commit(self, step: Transition) -> bool:
-        """Commit one step; False: somebody was faster."""
+        """Commit one step; False: another change came first."""
         committed = await self.store.commit(step)
         if committed and any(
             isinstance(task, ScheduleTask) and task.at <= self.clock() for task in step.tasks
@@ -121,33 +119,34 @@ class CommitLoop:
     async def apply(
         self, invitation: Invitation, event: Event, customer: Customer | None
     ) -> Invitation:
-        """Decide on *event* and commit, on the newest record, however many others are doing the
-        same.
+        """Decide on *event* and commit, on the newest record, even if many others do the same.
 
-        Returns the record as it is afterwards (with the version it has in the store), which the
-        store has by then: an event that changes nothing is not written again. Raises ``Busy`` where
-        others were at it for too long, ``UnknownInvitation`` where the record is gone,
-        ``StoreUnavailable`` also where the one before found no store.
+        Returns the record as it is stored afterwards, with its version; an event that changes
+        nothing is not written. Raises ``Busy`` if other changes took too long,
+        ``UnknownInvitation`` if the record is gone, ``StoreUnavailable`` also if the change before
+        it could not reach the store.
         """
         give_up_at = self.monotonic() + CHANGE_TIMEOUT.total_seconds()
         policy = self.policy(customer)
-        async with self._turn(invitation.id, give_up_at) as line:
-            latest = max(line.latest or invitation, invitation, key=lambda one: one.version)
+        async with self._turn(invitation.id, give_up_at) as waiting:
+            latest = max(waiting.latest or invitation, invitation, key=lambda one: one.version)
             for lost in itertools.count():
-                line.latest = None
+                waiting.latest = None
                 step = decide(latest, event, policy, self.clock())
                 if step.invitation == latest and not step.tasks:
-                    line.latest = latest
+                    waiting.latest = latest
                     return latest
                 if await self.commit(step):
                     state = step.invitation.state
                     if state is not latest.state and state in _ENDS:
                         self._meter.invitation(latest.customer, str(state))
-                    line.latest = committed_record(step)
-                    return line.latest
+                    waiting.latest = committed_record(step)
+                    return waiting.latest
                 if self.monotonic() >= give_up_at:
                     break
-                if lost >= _AT_ONCE:  # another process is at it too: by turns, or both lose
+                if (
+                    lost >= _RACES_BEFORE_BACKOFF
+                ):  # another process changes it too: pause, or both lose
                     await self._pause(
                         self._random_fraction() * min(_LONGEST_WAIT_S, 0.005 * 2 ** min(lost, 10))
                     )
@@ -160,44 +159,45 @@ class CommitLoop:
     async def recreate_as_tombstone(
         self, invitation: Invitation, customer: Customer | None
     ) -> Invitation | None:
-        """Put a tombstone where a record has vanished, so that what stands at the provider is
-        anonymised by its task.
+        """Store a tombstone for a record that has vanished, so that its task has the applications
+        at the provider anonymised.
 
-        *invitation* is the record as it was last known. None: there is a record after all.
+        *invitation* is the record as it was last known. Returns None if there is a record after
+        all.
         """
         lost = replace(invitation, version=0)
         step = decide(lost, ErasureRequested(), self.policy(customer), self.clock())
         return committed_record(step) if await self.commit(step) else None
 
     @contextlib.asynccontextmanager
-    async def _turn(self, invitation_id: str, give_up_at: float) -> AsyncIterator[_Line]:
-        """One's turn to change an invitation.
+    async def _turn(self, invitation_id: str, give_up_at: float) -> AsyncIterator[_InvitationQueue]:
+        """Wait for the turn to change an invitation.
 
-        Whoever comes after somebody decides on what that one left.
+        Each change decides on the record that the change before it left.
         """
-        line = self._lines.setdefault(invitation_id, _Line())
-        line.users += 1
-        failures = line.failures
+        waiting = self._queues.setdefault(invitation_id, _InvitationQueue())
+        waiting.users += 1
+        failures = waiting.failures
         try:
             try:
                 async with asyncio.timeout(max(0.0, give_up_at - self.monotonic())):
-                    await line.turn.acquire()
+                    await waiting.turn.acquire()
             except TimeoutError:
                 raise _too_many() from None
             try:
-                if line.failures > failures:  # each would find out for itself, one after the other
-                    raise StoreUnavailable(line.failure)
+                if waiting.failures > failures:  # else each would wait for the store in turn
+                    raise StoreUnavailable(waiting.failure)
                 try:
-                    yield line
+                    yield waiting
                 except StoreUnavailable as error:
-                    line.failures, line.failure = line.failures + 1, str(error)
+                    waiting.failures, waiting.failure = waiting.failures + 1, str(error)
                     raise
             finally:
-                line.turn.release()
+                waiting.turn.release()
         finally:
-            line.users -= 1
-            if not line.users:
-                del self._lines[invitation_id]
+            waiting.users -= 1
+            if not waiting.users:
+                del self._queues[invitation_id]
 
 
 def _too_many() -> Busy:
@@ -210,5 +210,5 @@ def committed_record(step: Transition) -> Invitation:
 
 
 def not_found() -> UnknownInvitation:
-    """The same words for every id that is not the caller's."""
+    """The same error for every id that is not the caller's."""
     return UnknownInvitation("No invitation with this id was issued to this customer.")

@@ -1,4 +1,4 @@
-"""Use case: delete a candidate's data, here at once, at the provider however long it takes."""
+"""Use case: delete a candidate's data: here at once, at the provider as soon as it answers."""
 
 from __future__ import annotations
 
@@ -19,14 +19,13 @@ from bridge.service.commit_loop import CommitLoop, not_found
 from bridge.service.task_handlers import TaskHandlers
 from bridge.single_flight import SingleFlight
 
-_LOOK_EVERY_S = 0.1
+_POLL_INTERVAL_S = 0.1
 _NOT_YET = (
-    "Erased here; the provider has not confirmed yet. The bridge goes on by itself; where the"
-    " provider refuses, the operator finds it among the dead letters, and a repeat of"
-    " this call tries again."
+    "Erased here; the provider has not confirmed yet. The bridge keeps trying; if the provider"
+    " refuses, the operator finds it among the dead letters, and repeating this call tries again."
 )
 _NOT_SERVED = (
-    "Erased here, but not anonymised at the provider: that takes the account of customer {}, which"
+    "Erased here, but not anonymised at the provider: that needs the account of customer {}, which"
     " this command cannot use, since the file is missing or wrong. It stays open (`invitations list"
     " --owed`) until a daemon that serves the customer does it."
 )
@@ -51,11 +50,11 @@ class Erasure:
         self._flights: SingleFlight[str, bool] = SingleFlight()
 
     async def erase(self, customer: Customer, invitation_id: str) -> None:
-        """Erase the customer's invitation; also fine the second time.
+        """Erase the customer's invitation; may be repeated.
 
         Raises ``UnknownInvitation`` (never issued to this customer) and ``NotConfirmed`` (erased
-        here, a task goes on asking the provider). The provider is waited for no longer than one
-        call to it may take, however many there are to make.
+        here, a task keeps asking the provider). Waits for the provider no longer than one call may
+        take, even if several calls are needed.
         """
         give_up_at = self._records.monotonic() + customer.provider.timeout.total_seconds()
         invitation = await self._erase_locally(
@@ -64,30 +63,30 @@ class Erasure:
         invitation = await self._wait_for_create(invitation, customer, give_up_at)
         if not attempts.applications_to_anonymise(invitation):
             return
-        # A dead letter is tried again at once: whoever asks a second time has a reason to.
+        # A dead letter is tried again at once: the repeated request is the reason to.
         await self._tasks.revive(invitation.id, TaskKind.ANONYMISE)
         await self._anonymise(invitation, give_up_at)
         if attempts.applications_to_anonymise(await self._latest(invitation)):
             raise NotConfirmed(_NOT_YET)
 
     async def erase_unserved(
-        self, invitation: Invitation, patience: timedelta = timedelta(0)
+        self, invitation: Invitation, timeout: timedelta = timedelta(0)
     ) -> None:
-        """The same for an operator who cannot use the customer's account, so that others have to
-        ask the provider.
+        """Erase for an operator who cannot use the customer's account, so that another process has
+        to ask the provider.
 
-        *patience*: how long to wait for them. Raises ``NotConfirmed`` where nobody has done it by
-        then; it still has to be done.
+        *timeout*: how long to wait for that. Raises ``NotConfirmed`` if it is not done by then; it
+        still has to be done.
         """
         invitation = await self._erase_locally(invitation, None)
-        await self._wait_for_others(
-            invitation, self._records.monotonic() + patience.total_seconds()
-        )
+        await self._wait_for_others(invitation, self._records.monotonic() + timeout.total_seconds())
         if attempts.applications_to_anonymise(await self._latest(invitation)):
             raise NotConfirmed(_NOT_SERVED.format(invitation.customer))
 
     async def _erase_locally(self, invitation: Invitation, customer: Customer | None) -> Invitation:
-        """The tombstone; raises ``UnknownInvitation`` for what nobody was ever given."""
+        """Replace the record by its tombstone; raises ``UnknownInvitation`` for one that was
+        never issued.
+        """
         if invitation.state is State.FAILED:
             raise not_found()
         before = invitation
@@ -95,9 +94,8 @@ class Erasure:
             await self._erase_expired(invitation.replaces, customer)
             invitation = await self._tombstone(invitation, customer)
             log.info("invitation.erased", invitation_id=invitation.id, customer=invitation.customer)
-        # Only now: while it lives it must be found by whoever wants to anonymise what it holds.
-        # Also of a tombstone, should that have failed before; what is anonymised is forgotten by
-        # its task.
+        # Only now: while it lives, other deletions must find it by its application. Repeated for a
+        # tombstone, in case it failed before; the task removes what it has had anonymised.
         await self._forget(before)
         return invitation
 
@@ -108,8 +106,8 @@ class Erasure:
             await self._references.remove(invitation.customer, reference_id, invitation.id)
 
     async def _erase_expired(self, invitation_id: str | None, customer: Customer | None) -> None:
-        """Erase expired invitations of the same order too: perhaps their answer never reached
-        the ATS, and nobody but us has their ids. Their anonymisation goes on by itself.
+        """Erase expired invitations of the same order too: perhaps their answer never reached the
+        ATS, so only the bridge has their ids. Their tasks have them anonymised.
         """
         found: list[Invitation] = []
         while invitation_id is not None:
@@ -118,8 +116,8 @@ class Erasure:
                 break
             found.append(earlier)
             invitation_id = earlier.replaces
-        # The oldest first: a tombstone does not say whom it replaced, so who is cut off half-way
-        # could find no older ones.
+        # The oldest first: a tombstone does not say which invitation it replaced, so after a crash
+        # half-way no older ones could be found.
         for earlier in reversed(found):
             await self._records.apply(earlier, ErasureRequested(), customer)
             await self._forget(earlier)
@@ -128,36 +126,36 @@ class Erasure:
         try:
             return await self._records.apply(invitation, ErasureRequested(), customer)
         except UnknownInvitation:
-            # Gone between two of our looks, and with it all but what we hold: enough to have it
+            # The stored record vanished since it was read; this copy is enough to have it
             # anonymised.
-            buried = await self._records.recreate_as_tombstone(invitation, customer)
+            tombstone = await self._records.recreate_as_tombstone(invitation, customer)
             log.error(
                 "record.lost",
                 invitation_id=invitation.id,
                 customer=invitation.customer,
                 during="erase",
             )
-            if buried is None:
+            if tombstone is None:
                 raise
-            return buried
+            return tombstone
 
     async def _wait_for_create(
         self, invitation: Invitation, customer: Customer, give_up_at: float
     ) -> Invitation:
-        """The invitation once a create that was under way when it was erased is through: only then
-        is known what to erase.
+        """The invitation once a create that was under way has ended: only then is it known what to
+        anonymise.
         """
         policy = self._records.policy(customer)
         while attempts.create_in_progress(invitation, policy, self._records.clock()):
             if self._records.monotonic() >= give_up_at:
                 raise NotConfirmed(_NOT_YET)
-            await self._pause(_LOOK_EVERY_S)
+            await self._pause(_POLL_INTERVAL_S)
             invitation = await self._latest(invitation)
         return invitation
 
     async def _anonymise(self, invitation: Invitation, give_up_at: float) -> None:
-        """Have it done now, here or by the worker that is at it; what takes too long goes on
-        without us.
+        """Anonymise now, here or by the worker that has the task; what takes too long goes on in
+        the background.
         """
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(max(0.0, give_up_at - self._records.monotonic())):
@@ -173,7 +171,7 @@ class Erasure:
             attempts.applications_to_anonymise(await self._latest(invitation))
             and self._records.monotonic() < give_up_at
         ):
-            await self._pause(_LOOK_EVERY_S)
+            await self._pause(_POLL_INTERVAL_S)
 
     async def _latest(self, invitation: Invitation) -> Invitation:
         return await self._records.store.load(invitation.id) or invitation

@@ -1,4 +1,4 @@
-"""Use case: invite a candidate, once, however often and however parallel the ATS asks."""
+"""Use case: invite a candidate, once, even if the ATS asks often or in parallel."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ from bridge.service.commit_loop import CommitLoop, committed_record
 from bridge.service.provider_events import ProviderEvents
 from bridge.single_flight import SingleFlight
 
-_LOOK_EVERY_S = 0.05
+_POLL_INTERVAL_S = 0.05
 _KEEP_TRYING_S = 3.0
 
 log = structlog.get_logger()
 
 
 class Invite:
-    """One open invitation for one customer, application and test; one application at the provider
-    for it.
+    """Makes one open invitation, and one application at the provider, for each customer,
+    application and test.
     """
 
     def __init__(
@@ -80,9 +80,9 @@ class Invite:
         """The open invitation of this order: the one that exists (its callback refreshed), or a new
         one.
 
-        Raises ``CallbackNotAllowed``, ``UnknownAssessment``, ``Busy`` (another process is at it),
-        an ``UpstreamError`` of the create, ``StoreUnavailable``. Nothing is left half-made: what a
-        dying process leaves is settled by its CHECK task.
+        Raises ``CallbackNotAllowed``, ``UnknownAssessment``, ``Busy`` (another process works on
+        it), an ``UpstreamError`` of the create, ``StoreUnavailable``. Nothing stays half-made: the
+        CHECK task settles what a dying process leaves.
         """
         try:
             invitation, outcome = await self._invite(customer, order)
@@ -105,8 +105,8 @@ class Invite:
             return found
 
         invitation = await self._flights.run(key, claim)
-        # A commit of its own, right before the answer: what goes wrong until here is answered with
-        # an error, and the ATS must never be notified of an id that it did not get.
+        # A separate commit, right before the answer: a failure before it is answered with an error,
+        # and the ATS must never be notified of an id that it did not get.
         try:
             invitation = await self._records.apply(invitation, IdIssued(order.callback), customer)
         except UnknownInvitation as error:
@@ -123,7 +123,7 @@ class Invite:
         partition = ids.partition_of(customer.key, order.candidate.id)
         give_up_at = self._records.monotonic() + policy.create_timeout.total_seconds()
         known: Invitation | None = (
-            None  # Most orders are new: claim first, look only when the claim fails.
+            None  # Most orders are new: claim first, read only if that fails.
         )
         before: str | None = None
         while True:
@@ -151,7 +151,7 @@ class Invite:
             elif match is OrderMatch.REPLACE:
                 with contextlib.suppress(UnknownInvitation):  # gone already
                     await self._records.apply(known, ErasureRequested(), customer)
-                # The order is free now, and the new one leads to what this one replaced.
+                # The order is free now; the new invitation replaces what this one had replaced.
                 before, known = known.replaces, None
                 continue
             else:
@@ -167,7 +167,7 @@ class Invite:
     async def _wait_for_other(
         self, invitation: Invitation, customer: Customer, give_up_at: float
     ) -> Invitation:
-        """Another process is creating: wait until it is through, and share its outcome."""
+        """Another process is creating: wait until that has ended, and share its outcome."""
         vendor = self._provider_of(customer).name
         while invitation.state in (State.CREATING, State.UNCERTAIN):
             if invitation.attempts[-1].outcome is not CreateOutcome.PENDING:
@@ -177,7 +177,7 @@ class Invite:
             if self._records.monotonic() >= give_up_at:
                 msg = "This order is being worked on."
                 raise Busy(msg)
-            await self._pause(_LOOK_EVERY_S)
+            await self._pause(_POLL_INTERVAL_S)
             latest = await self._records.store.load(invitation.id)
             if latest is None:
                 msg = "This order was being worked on and has been withdrawn."
@@ -219,7 +219,7 @@ class Invite:
         if isinstance(event, ApplicationCreated):
             with contextlib.suppress(
                 StoreUnavailable, Busy
-            ):  # a short cut for webhooks; the safety poll does without
+            ):  # only speeds up webhooks; the polls do not need it
                 await self._events.reference_committed(invitation, event.reference_id, word)
         log.info(
             "invitation.created" if failure is None else "invitation.create_failed",
@@ -246,10 +246,10 @@ class Invite:
         event: ApplicationCreated | CreateFailed | CreateOutcomeUnknown,
         customer: Customer,
     ) -> tuple[Invitation, str | None]:
-        """Write down what became of the create; what was made is worth a few tries, or it becomes
-        an orphan.
+        """Record the outcome of the create; for an application that was made, with several tries,
+        since otherwise it becomes an orphan.
 
-        Gives the word of an event that came before, too.
+        Also returns the word of an event that came before.
         """
         give_up_at = self._records.monotonic() + _KEEP_TRYING_S
         word: str | None = None
@@ -257,16 +257,16 @@ class Invite:
             try:
                 if isinstance(event, ApplicationCreated):
                     with contextlib.suppress(StoreUnavailable):
-                        # It lies elsewhere in Redis than the invitation, and perhaps only that part
-                        # does not answer.
+                        # Stored in another part of Redis than the invitation; perhaps only
+                        # that part does not answer.
                         word = (
                             await self._events.register_reference(invitation, event.reference_id)
                             or word
                         )
                 return await self._records.apply(invitation, event, customer), word
             except UnknownInvitation as error:
-                # Not one that nobody issued: Redis lost the record meanwhile (FLUSHALL, eviction,
-                # an old backup).
+                # It was issued, but Redis lost the record meanwhile (FLUSHALL, eviction, an old
+                # backup).
                 log.error(
                     "record.lost",
                     invitation_id=invitation.id,
@@ -283,24 +283,28 @@ class Invite:
                 if not isinstance(event, ApplicationCreated):
                     raise
                 if self._records.monotonic() >= give_up_at:
-                    # Not "nothing was done": an application stands at the provider, whose id we
-                    # cannot keep.
+                    # Not "nothing was done": an application exists at the provider, whose id
+                    # cannot be stored.
                     raise self._log_orphan(
-                        invitation, event, customer, "Redis could not take note of it"
+                        invitation, event, customer, "Redis could not store it"
                     ) from error
-                await self._pause(_LOOK_EVERY_S)
+                await self._pause(_POLL_INTERVAL_S)
 
     async def _orphaned_error(
         self, invitation: Invitation, event: ApplicationCreated, customer: Customer
     ) -> OutcomeUnknown:
-        """The error to raise about an application whose record is lost; a tombstone sees to its
-        anonymising, if possible.
+        """The error to raise about an application whose record is lost; if possible, a tombstone is
+        stored to have it anonymised.
         """
-        buried: Invitation | None = None
+        tombstone: Invitation | None = None
         with contextlib.suppress(StoreUnavailable):
-            buried = await self._records.recreate_as_tombstone(invitation, customer)
+            tombstone = await self._records.recreate_as_tombstone(invitation, customer)
         return self._log_orphan(
-            invitation, event, customer, "Redis lost the invitation", anonymising=buried is not None
+            invitation,
+            event,
+            customer,
+            "Redis lost the invitation",
+            anonymising=tombstone is not None,
         )
 
     def _log_orphan(

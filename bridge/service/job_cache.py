@@ -1,4 +1,4 @@
-"""The provider's job list with a memory: asked for once at a time, repeated for moments, kept for
+"""The provider's job list, cached: one request at a time, reused for a short time, kept for
 outages.
 """
 
@@ -30,8 +30,8 @@ class _Known:
 class JobCache:
     """``JobSource`` over a provider.
 
-    A list younger than *life* is given again without asking; one younger than *stale_limit* is
-    given when the provider fails, whatever its error: an old list is worth more to HR than none.
+    A list younger than *life* is returned without asking; one younger than *stale_limit* is
+    returned when the provider fails, whatever its error: an old list is better for HR than none.
     *monotonic* is the clock for both, in seconds.
     """
 
@@ -52,11 +52,11 @@ class JobCache:
         self._flights: SingleFlight[tuple[str, object], tuple[Job, ...]] = SingleFlight()
 
     async def list_jobs(self, customer: Customer, *, fresh: bool = False) -> tuple[Job, ...]:
-        """The jobs, perhaps *life* old, or older when the provider is down; *fresh*: asked for now
-        (or being asked for).
+        """The jobs, at most *life* old, or older when the provider is down; *fresh*: asked for now
+        (a request under way is shared).
 
-        Callers share one request; cancelling one leaves the others alone. Raises the provider's
-        ``UpstreamError`` where no list is left.
+        Callers share one request; cancelling one does not affect the others. Raises the provider's
+        ``UpstreamError`` if no list is left.
         """
         if not fresh and (known := await self._recall(customer, self._life_s)):
             return known.jobs
@@ -88,5 +88,5 @@ class JobCache:
         known: _Known | None = await self._memory.get(customer.key)
         if known is None or self._monotonic() - known.at >= max_age_s:
             return None
-        # A changed account must not be shown the old one's jobs, whatever was changed of it.
+        # A changed account must not get the old one's jobs, whatever was changed.
         return known if known.access == customer.provider else None

@@ -1,6 +1,4 @@
-"""Use cases behind the bridge's own links: what a colleague, a recruiter or a candidate gets to
-see.
-"""
+"""Use cases behind the bridge's own links: what a colleague, a recruiter or a candidate sees."""
 
 from __future__ import annotations
 
@@ -21,10 +19,10 @@ from bridge.service.commit_loop import CommitLoop
 from bridge.single_flight import SingleFlight
 
 LINK_CACHE_TIME = timedelta(seconds=60)
-"""How long one public link is given to all who click; promised: at most a minute old."""
+"""How long one public link is reused for all who click; promised: at most a minute old."""
 _MARGIN_S = 30.0
-"""A link that ends within this time is not given to anybody else."""
-"""Links that are remembered at a time."""
+"""A link that expires within this time is not reused."""
+"""How many links are remembered at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,8 +33,8 @@ class _Known:
 
 
 class LinkAccess:
-    """Stable links of ours in front of short-lived ones of the provider, of which *remembered* are
-    kept at most.
+    """The bridge's stable links in front of the provider's short-lived ones, of which at most
+    *remembered* are kept.
     """
 
     def __init__(
@@ -62,9 +60,9 @@ class LinkAccess:
         """A public link to the result, at most a minute old; raises ``UnknownInvitation``, ``Gone``
         or an ``UpstreamError``.
 
-        The provider's link is short-lived, ours lives as long as the result is kept: so it is
-        fetched when somebody clicks, once for all who click at the same time, and remembered for
-        moments only, in this process.
+        The provider's link is short-lived, the bridge's is valid as long as the result is kept: so
+        the provider's is fetched on a click, once for all who click at the same time, and
+        remembered only briefly, in this process.
         """
         invitation, customer, reference_id = await self._shared(token)
         known = self._known.get(invitation.id)
@@ -79,14 +77,16 @@ class LinkAccess:
             lambda: self._fetch(invitation.id, customer, reference_id),
         )
         try:
-            await self._shared(token)  # it may have been deleted while the provider took its time
+            await self._shared(token)  # it may have been deleted while the provider was asked
         except (UnknownInvitation, Gone):
             self._known.pop(invitation.id, None)
             raise
         return url
 
     async def check_shareable(self, token: str) -> None:
-        """Return if there is something to share behind this link, without asking anybody for it."""
+        """Return if there is something to share behind this link, without asking the provider;
+        raises as ``share`` does.
+        """
         await self._shared(token)
 
     async def _shared(self, token: str) -> tuple[Invitation, Customer, str]:
@@ -111,7 +111,7 @@ class LinkAccess:
         self._known.pop(invitation_id, None)
         for other, one in tuple(
             self._known.items()
-        ):  # in the order in which they came, which nearly is that of their ends
+        ):  # oldest first, which nearly is the order in which they expire
             if one.until > now and len(self._known) < self._most:
                 break
             del self._known[other]
@@ -143,7 +143,7 @@ class LinkAccess:
             raise Gone("This was deleted.")
         customer = self._customers().find(invitation.customer)
         if customer is None:
-            raise Gone("The customer to whom this belonged is not served any more.")
+            raise Gone("The customer of this link is not served any more.")
         completed_at = invitation.completed_at
         if (
             purpose != LinkPurpose.START

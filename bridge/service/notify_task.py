@@ -1,4 +1,4 @@
-"""Use case: the task NOTIFY, which tells the ATS that an invitation has come to an end."""
+"""Use case: the task NOTIFY, which notifies the ATS that an invitation has ended."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ class DeadLetterFilter:
     customer: str | None = None
     older_than: timedelta | None = None
 
-    def fits(self, letter: DeadLetter, now: datetime) -> bool:
+    def matches(self, letter: DeadLetter, now: datetime) -> bool:
         """Whether *letter* is meant."""
         return (
             self.id in (None, letter.task_id, letter.invitation_id)
@@ -63,9 +63,9 @@ class Operations:
         provider has not anonymised yet.
         """
         async for invitation in self._store.scan():
-            fits = customer in (None, invitation.customer) and state in (None, invitation.state)
+            matches = customer in (None, invitation.customer) and state in (None, invitation.state)
             if (
-                fits
+                matches
                 and (not uncertain or is_uncertain(invitation))
                 and (not owed or applications_to_anonymise(invitation))
             ):
@@ -102,7 +102,7 @@ class Operations:
         """The dead letters that are meant, oldest first."""
         now = self._clock()
         letters = [
-            letter async for letter in self._queue.dead_letters() if wanted.fits(letter, now)
+            letter async for letter in self._queue.dead_letters() if wanted.matches(letter, now)
         ]
         return sorted(letters, key=lambda letter: letter.since)
 

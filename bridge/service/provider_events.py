@@ -1,6 +1,6 @@
 """Use case: an event of the provider's webhook.
 
-It reports like a callback, only that it names the application by reference id.
+It reports like a callback, but names the application by its reference id.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ log = structlog.get_logger()
 
 
 class ProviderEvents:
-    """Takes events in; unknown applications are normal, since an account's events all come here."""
+    """Handles events; unknown applications are normal, since all events of an account come here."""
 
     def __init__(
         self,
@@ -47,11 +47,10 @@ class ProviderEvents:
         reference_id: str | None,
         at: datetime | None,
     ) -> str:
-        """Act on one event; gives what became of it: ``taken``, ``repeated``, ``ignored``,
-        ``unknown``.
+        """Act on one event; returns the outcome: ``taken``, ``repeated``, ``ignored``, ``unknown``.
 
-        An event is marked as seen after it was acted upon: acting twice does no harm, not acting at
-        all would.
+        An event is marked as seen only after it was applied: applying it twice is harmless, losing
+        it is not.
         """
         if await self._references.is_event_seen(customer.key, event_id):
             outcome = "repeated"
@@ -64,21 +63,21 @@ class ProviderEvents:
         return outcome
 
     async def register_reference(self, invitation: Invitation, reference_id: str) -> str | None:
-        """Keep the way from a fresh application to its invitation, before that knows of it: so
-        nobody takes it for his alone.
+        """Store which invitation has a new application, before its record does, so that no other
+        invitation takes the application for its own.
 
-        Gives the word of an event that came before; see ``known``.
+        Returns the word of an event that came before; see ``reference_committed``.
         """
         return await self._references.add(invitation.customer, reference_id, invitation.id)
 
     async def reference_committed(
         self, invitation: Invitation, reference_id: str, word: str | None
     ) -> None:
-        """The record knows its application now: say if another one holds it too, and act on what
-        came before it (*word*).
+        """The record has its application now: log an error if another invitation has it, too, and
+        apply an event that came before (*word*).
 
-        Not for an invitation that was deleted while its application was made: nothing about it
-        comes back.
+        An invitation that was deleted while its application was made stays deleted: its reference
+        is removed.
         """
         if invitation.state in (State.ERASED, State.FAILED):
             await self._references.remove(invitation.customer, reference_id, invitation.id)
@@ -86,7 +85,7 @@ class ProviderEvents:
         others = await self._holders.others(invitation, reference_id)
         if others:
             log.error(
-                "reference.shared",
+                "application.shared",
                 customer=invitation.customer,
                 invitation_id=invitation.id,
                 others=list(others),
@@ -104,22 +103,23 @@ class ProviderEvents:
             return "ignored"
         invitation_ids = await self._references.find(customer.key, reference_id)
         outcomes = [
-            await self._tell(customer, an_id, word, reference_id, at) for an_id in invitation_ids
+            await self._apply_to_invitation(customer, an_id, word, reference_id, at)
+            for an_id in invitation_ids
         ]
         if set(outcomes) <= {"unknown"}:
-            # Perhaps the create's answer is not stored yet; or it is another integration of the
-            # same account.
+            # Perhaps the create's answer is not stored yet; or the application is of another
+            # integration of the same account.
             await self._references.hold_event(
                 customer.key, reference_id, word, life=EARLY_EVENT_LIFE
             )
             if not invitation_ids and await self._references.find(customer.key, reference_id):
                 return await self._act(
                     customer, word, reference_id, at
-                )  # stored between our two looks
+                )  # stored between the two reads
             return "unknown"
         return "taken" if "taken" in outcomes else "ignored"
 
-    async def _tell(
+    async def _apply_to_invitation(
         self,
         customer: Customer,
         invitation_id: str,

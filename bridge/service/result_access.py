@@ -25,14 +25,14 @@ from bridge.meter import NO_METER, STRANGER, Meter, error_counted
 from bridge.ports import CurrentCustomers, TaskQueue
 from bridge.service.commit_loop import CommitLoop, not_found
 
-LOOKED_LIMIT = 10_000
-"""Invitations whose last reading this process remembers."""
+REMEMBERED_READS = 10_000
+"""How many invitations this process remembers as recently checked."""
 
 log = structlog.get_logger()
 
 
 class ResultAccess:
-    """What is known of an invitation, and reports that there is more to know."""
+    """Reads an invitation for the ATS, and stores results that the provider reports."""
 
     def __init__(
         self,
@@ -41,27 +41,27 @@ class ResultAccess:
         customers: CurrentCustomers,
         links: LinkSigner,
         *,
-        remembered: int = LOOKED_LIMIT,
+        remembered: int = REMEMBERED_READS,
         meter: Meter = NO_METER,
     ) -> None:
         self._meter = meter
         self._records = records
         self._queue = queue
-        self._looked: OrderedDict[str, float] = OrderedDict()
+        self._checked_at: OrderedDict[str, float] = OrderedDict()
         self._remembered = remembered
         self._customers = customers
         self._links = links
 
     async def read(self, customer: Customer, invitation_id: str) -> InvitationView:
-        """The invitation as the ATS sees it; raises ``UnknownInvitation`` for foreign, failed
-        and erased ones too.
+        """The invitation as the ATS sees it; raises ``UnknownInvitation`` also for failed and
+        erased ones and those of other customers.
         """
         invitation = await self._records.load_owned(customer, invitation_id)
         if invitation.state in (State.FAILED, State.ERASED):
             raise not_found()
         if not invitation.issued:
-            # Whoever asks for it has its id after all: Redis may have lost the note of it in a
-            # power cut.
+            # A caller that asks for it did get its id: Redis may have lost that fact in a power
+            # cut.
             invitation = await self._records.apply(
                 invitation, IdIssued(invitation.callback), customer
             )
@@ -70,24 +70,24 @@ class ResultAccess:
         return invitation_view.view_of(invitation, customer, self._links)
 
     async def _schedule_check(self, invitation: Invitation, customer: Customer) -> None:
-        """Have the provider asked about what the ATS waits for, should a callback have got lost;
-        it is not waited for.
+        """Queue a check of an invitation that the ATS polls, in case a callback was lost; does not
+        wait for it.
 
-        The memory spares most reads a look at the queue; the queue sees to it that all processes
-        together ask once a minute.
+        The memory spares most reads the call to the queue; the queue ensures that all processes
+        together ask only once a minute.
         """
         now = self._records.monotonic()
-        if now < self._looked.get(invitation.id, -math.inf) + READ_CHECK_PAUSE.total_seconds():
+        if now < self._checked_at.get(invitation.id, -math.inf) + READ_CHECK_PAUSE.total_seconds():
             return
         if not isinstance(
             checks.next_check(invitation, self._records.policy(customer), self._records.clock()),
             AskProvider,
         ):
             return
-        self._looked[invitation.id] = now
-        self._looked.move_to_end(invitation.id)
-        if len(self._looked) > self._remembered:
-            self._looked.popitem(last=False)
+        self._checked_at[invitation.id] = now
+        self._checked_at.move_to_end(invitation.id)
+        if len(self._checked_at) > self._remembered:
+            self._checked_at.popitem(last=False)
         with contextlib.suppress(StoreUnavailable):
             if await self._queue.bring_forward(
                 customer.key,
@@ -101,12 +101,11 @@ class ResultAccess:
     async def recognise(
         self, invitation_id: str, secret: str, may_report: Callable[[Customer], bool]
     ) -> tuple[Invitation, Attempt]:
-        """Which attempt's callback URL this is; raises the same ``UnknownInvitation`` for a wrong
-        id, secret or token.
+        """The attempt that this callback URL belongs to; raises the same ``UnknownInvitation`` for
+        a wrong id, secret or token.
 
-        ``CustomerSetAside`` is for those alone who know the secret: which token belongs to it
-        cannot be told then. *token*: what the caller sent where this customer expects its
-        ``callback_token``; asked for where there is one.
+        Raises ``CustomerSetAside`` only to a caller that knows the secret. *may_report* checks what
+        else the customer expects, its callback token for one.
         """
         with error_counted(self._meter, STRANGER):
             invitation = await self._records.store.load(invitation_id)
@@ -125,9 +124,9 @@ class ResultAccess:
     async def receive_result(
         self, invitation: Invitation, attempt: Attempt, report: Result | None
     ) -> None:
-        """Keep a report durably and make its check due; returns only after Redis has it.
+        """Store a report durably and make its check due; returns only after Redis has it.
 
-        Erased ones keep nothing.
+        An erased invitation stores nothing.
         """
         customer = self._customers().get(invitation.customer)
         before = invitation.state

@@ -1,4 +1,4 @@
-"""Use case of operators: ask the provider now, also about what is completed."""
+"""Use case of operators: ask the provider now, also about a completed invitation."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Refreshed:
-    """What came of it. *notified*: the ATS is told, since it shows something else now."""
+    """The outcome. *notified*: the ATS is notified, since what it shows has changed."""
 
     outcome: str
     """``completed``, ``confirmed``, ``updated``, ``unchanged``, ``not_ready`` or
@@ -30,8 +30,8 @@ class Refreshed:
 
 
 class ResultRefresh:
-    """Fetches a result whatever the status says: newer scores, or another language since the
-    settings changed.
+    """Fetches a result again whatever the status is: scores may be newer, or the language setting
+    may have changed.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class ResultRefresh:
         self._customers = customers
 
     async def refresh(self, invitation_id: str) -> Refreshed:
-        """Take over what the provider says now; the completion time stays.
+        """Store the provider's current result; the completion time stays.
 
         Raises ``UnknownInvitation`` and ``UpstreamError``.
         """
@@ -60,15 +60,15 @@ class ResultRefresh:
         result = await self._provider_of(customer).get_result(customer, reference_id)
         if result is None:
             after = await self._records.apply(before, NoResultYet(), customer)
-            return _told("completed" if _is_new(before, after) else "not_ready", after)
+            return _log_and_return("completed" if _is_new(before, after) else "not_ready", after)
         shown = before.result is None or invitation_view.visible_result(
             result, customer
         ) != invitation_view.visible_result(before.result, customer)
         after = await self._records.apply(before, ResultRefreshed(result, shown), customer)
-        return _told(_outcome(before, after), after, shown=shown)
+        return _log_and_return(_outcome(before, after), after, shown=shown)
 
 
-def _told(outcome: str, after: Invitation, *, shown: bool = False) -> Refreshed:
+def _log_and_return(outcome: str, after: Invitation, *, shown: bool = False) -> Refreshed:
     log.info(
         "invitation.refreshed",
         invitation_id=after.id,

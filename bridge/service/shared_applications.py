@@ -1,5 +1,5 @@
-"""Who lives by an application at the provider: by right one invitation, but a provider may give two
-the same.
+"""Which invitations use an application at the provider: normally one, but a provider may give two
+invitations the same application.
 """
 
 from __future__ import annotations
@@ -10,14 +10,16 @@ from bridge.ports import InvitationStore, ReferenceIndex
 
 
 class SharedApplications:
-    """What the references say, proven by the records: the references alone may be out of date."""
+    """Looks holders up by reference and checks their records: the references alone may be out of
+    date.
+    """
 
     def __init__(self, store: InvitationStore, references: ReferenceIndex) -> None:
         self._store = store
         self._references = references
 
     async def others(self, invitation: Invitation, reference_id: str) -> tuple[str, ...]:
-        """The ids of the other living invitations that hold this application."""
+        """The ids of the other living invitations that use this application."""
         found = []
         for other_id in await self._references.find(invitation.customer, reference_id):
             other = await self._store.load(other_id) if other_id != invitation.id else None

@@ -1,6 +1,4 @@
-"""The provider's status words that nobody knows: said once, and kept for whoever checks the
-configuration.
-"""
+"""Unknown status words of the provider: logged once, and stored for the configuration check."""
 
 from __future__ import annotations
 
@@ -16,12 +14,12 @@ from bridge.errors import StoreUnavailable
 from bridge.ports import Clock, StatusWordStore
 
 UNPRINTABLE = "(unprintable)"
-"""Stands for every word that may be more than a word: the provider's text is free, and could name
-somebody.
+"""Replaces every status that is not a plain word: the provider's text is free and could name a
+person.
 """
 
 WORDS_LIMIT = 20
-"""Words of one customer that are told and kept; more than that is no vocabulary."""
+"""How many words of one customer are logged and stored; more than that is not a vocabulary."""
 
 _WORD = re.compile(r"[a-z_-]{1,40}", re.ASCII)
 
@@ -29,23 +27,23 @@ log = structlog.get_logger()
 
 
 class StatusWords:
-    """Hears every status; each process tells an unknown word once for each customer."""
+    """Records every status; each process logs an unknown word once for each customer."""
 
     def __init__(self, store: StatusWordStore, clock: Clock) -> None:
         self._store = store
         self._clock = clock
-        self._told: defaultdict[str, set[str]] = defaultdict(set)
+        self._already_logged: defaultdict[str, set[str]] = defaultdict(set)
 
     async def record(self, customer: Customer, progress: Progress) -> None:
-        """Tell the word, if nobody knows it and it was not told yet; nothing fails because it
-        cannot be kept.
+        """Log the word if it is unknown and was not logged yet, and store it; a failure to store it
+        is ignored.
         """
         if progress.known:
             return
-        word, told = printable(progress.word), self._told[customer.key]
-        if word in told or len(told) >= WORDS_LIMIT:
+        word, logged = printable(progress.word), self._already_logged[customer.key]
+        if word in logged or len(logged) >= WORDS_LIMIT:
             return
-        told.add(word)
+        logged.add(word)
         log.warning(
             "status.unknown_word",
             customer=customer.key,
@@ -58,14 +56,14 @@ class StatusWords:
             await self._store.keep(customer.key, word, self._clock(), limit=WORDS_LIMIT)
 
     async def unknown_words(self, customer: Customer) -> tuple[str, ...]:
-        """The words that any process could not understand, without those that the settings have
-        meanwhile.
+        """The words that were unknown to any process, without those that the settings contain by
+        now.
         """
         done = {word.lower() for word in customer.provider.done_words}
         return tuple(word for word in await self._store.words(customer.key) if word not in done)
 
 
 def printable(word: str) -> str:
-    """*word* as it may be shown: one of letters, ``_`` and ``-``, or ``UNPRINTABLE``."""
+    """*word* as it may be logged: one of letters, ``_`` and ``-``, or ``UNPRINTABLE``."""
     low = word.strip().lower()
     return low if _WORD.fullmatch(low) else UNPRINTABLE

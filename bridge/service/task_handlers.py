@@ -95,13 +95,13 @@ class TaskHandlers:
         }
 
     def serves(self, customer: str) -> bool:
-        """Whether the customer of this key is in force; the tasks of one that is removed or set
-        aside wait in the queue.
+        """Whether this customer is served; the tasks of one that is removed or set aside wait in
+        the queue.
         """
         return self._customers().get(customer) is not None
 
     async def perform_now(self, invitation_id: str, kind: TaskKind) -> bool:
-        """Perform a queued task out of turn; False: it is not queued, or somebody else is at it."""
+        """Perform a queued task out of turn; False: it is not queued, or another worker has it."""
         now = self._records.clock()
         lease = await self._queue.take(
             invitation_id, kind, now, owner=self._new_secret(), until=now + LEASE_LIFE
@@ -124,7 +124,7 @@ class TaskHandlers:
         settlement = retry.keep_priority(lease, await self._handle(lease))
         await self._queue.settle(lease, settlement, self._records.clock())
         note = getattr(settlement, "note", None)
-        # Somebody has to look at a dead letter, and at credentials that the ATS does not accept.
+        # Operators must see dead letters, and credentials that the ATS does not accept.
         level = logging.ERROR if isinstance(settlement, GiveUp) else logging.INFO
         if note is not None and note.outcome == "unauthorized":
             level = max(level, logging.WARNING)
@@ -144,7 +144,7 @@ class TaskHandlers:
     async def _handle(self, lease: Lease) -> Settlement:
         customer = self._customers().get(lease.customer)
         if customer is None:
-            # Removed or set aside since it was leased: it stays due, and waits until somebody
+            # Removed or set aside since it was leased: it stays due, and waits until a process
             # serves the customer again.
             return Retry(self._records.clock(), counted=False)
         try:
@@ -158,10 +158,10 @@ class TaskHandlers:
             return self._lost(lease)  # in the meantime
         except Busy:
             return Retry(self._records.clock() + retry.CONTENDED_DELAY, counted=False)
-        except RecordDamaged:  # its quarantine has said so, once
+        except RecordDamaged:  # the quarantine has logged it, once
             return Retry(self._records.clock() + retry.UNREADABLE_RECORD_DELAY, counted=False)
         except RecordUnreadable as error:
-            log.warning("task.put_off", task_id=lease.task_id, code=error.code, error=str(error))
+            log.warning("task.postponed", task_id=lease.task_id, code=error.code, error=str(error))
             return Retry(self._records.clock() + retry.UNREADABLE_RECORD_DELAY, counted=False)
         except Exception as error:
             log.exception(
@@ -176,7 +176,7 @@ class TaskHandlers:
 
     @staticmethod
     def _lost(lease: Lease) -> Done:
-        """The record of a task is gone: nothing is left to do, but somebody should know."""
+        """The record of a task is gone: nothing is left to do but to log it."""
         log.error(
             "record.lost",
             invitation_id=lease.invitation_id,

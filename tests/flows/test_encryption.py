@@ -83,7 +83,7 @@ async def test_missing_key_costs_time_but_no_data(
     config.daemon["encryption_keys"] = missing
     blind = await launch()
     await blind.advance(timedelta(seconds=10))  # the notification is due
-    await eventually(lambda: journal.events("task.put_off"))
+    await eventually(lambda: journal.events("task.postponed"))
     await blind.idle()
     for reply in (
         await blind.acme.read_results(done),

@@ -31,7 +31,7 @@ async def test_sharing_is_said_at_once(world: World, journal: list[EventDict]) -
     can be listed.
     """
     one, other = await two(world)
-    (said,) = [entry for entry in journal if entry["event"] == "reference.shared"]
+    (said,) = [entry for entry in journal if entry["event"] == "application.shared"]
     assert ("error", other.id, [one.id]) == (
         said["log_level"],
         said["invitation_id"],
@@ -39,7 +39,7 @@ async def test_sharing_is_said_at_once(world: World, journal: list[EventDict]) -
     )
     assert {one.id: (other.id,), other.id: (one.id,)} == await world.operations.shared()
     await world.invited("application-1")
-    assert 1 == len([entry for entry in journal if entry["event"] == "reference.shared"])
+    assert 1 == len([entry for entry in journal if entry["event"] == "application.shared"])
 
 
 async def test_deletion_spares_what_another_one_holds(world: World) -> None:
