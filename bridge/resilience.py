@@ -119,7 +119,7 @@ class CircuitBreaker:
             return
         if self._probe_at is None:
             self._opened_at = self._failed_at
-            log.warning("target.silent", **_names(self._target), failures=self._failures)
+            log.warning("circuit.opened", **_names(self._target), failures=self._failures)
         elif probe:
             self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE.total_seconds())
         else:
@@ -131,7 +131,7 @@ class CircuitBreaker:
     def _answered(self) -> None:
         if self._probe_at is not None:
             silent_s = round(self._monotonic() - self._opened_at)
-            log.info("target.answers_again", **_names(self._target), silent_s=silent_s)
+            log.info("circuit.closed", **_names(self._target), silent_s=silent_s)
         self._failures = 0
         self._probe_at = None
         self._pause_s = FIRST_PAUSE.total_seconds()

@@ -92,7 +92,7 @@ async def serve(
         )
     if settings.customers.set_aside and not len(settings.customers):
         log.error(
-            "config.nobody_served",
+            "config.no_usable_customer",
             text="no customer's file can be used; see config.customer_set_aside",
         )
     async with contextlib.AsyncExitStack() as stack:
@@ -201,7 +201,7 @@ def start_background_task(
 
     def ended(task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("daemon.watch_died", watch=name, exc_info=error)
+            log.error("background_task.died", watch=name, exc_info=error)
 
     task = asyncio.create_task(watch)
     task.add_done_callback(ended)
@@ -231,12 +231,12 @@ async def watch_unserved_customers(runtime: app.Runtime) -> None:
             )
         except Exception as error:
             if not isinstance(error, StoreUnavailable):  # of that others complain
-                log.exception("absences.look_failed")
+                log.exception("unserved_customers.check_failed")
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_S)
             continue
         if recalled:
-            log.info("customers.returned", tasks=recalled, text="their checks are due now")
+            log.info("customers.served_again", tasks=recalled, text="their checks are due now")
         pause = _LOOK_FOR_REDIS_S
         await runtime.customers.changed.wait()
 

@@ -59,7 +59,7 @@ class Sweep:
             log.info("sweep.indexed", records=found.indexed)
         if found.mended:
             log.warning(
-                "sweep.mended",
+                "sweep.repaired",
                 requeued=len(found.requeued),
                 reindexed=len(found.reindexed),
                 forgotten=found.forgotten,

@@ -83,7 +83,7 @@ class PartitionHealth:
             raise next(iter(failures.values()))
         for partition, error in failures.items():
             if partition not in self._away:
-                log.error("partition.away", partition=partition, reason=str(error))
+                log.error("partition.unavailable", partition=partition, reason=str(error))
                 look_at = self._monotonic() + FIRST_PAUSE_S
                 self._away[partition] = _Outage(FIRST_PAUSE_S, look_at)
         return {one: answer for one, answer in answers.items() if one not in failures}
@@ -95,4 +95,4 @@ class PartitionHealth:
             (answer,) = await self._commands.run_each([probe])
             there = isinstance(answer, StoreFull) or not isinstance(answer, StoreUnavailable)
             if there and self._away.pop(partition, None) is not None:
-                log.info("partition.back", partition=partition)
+                log.info("partition.recovered", partition=partition)

@@ -97,7 +97,7 @@ async def test_all_broken(launch: Launch, place: Place, softgarden: SoftgardenSa
         customer["nonsense"] = 1
     daemon = launch()
     await daemon.ready()
-    assert daemon.entries("config.nobody_served")[0]["level"] == "error"
+    assert daemon.entries("config.no_usable_customer")[0]["level"] == "error"
     assert (await acme(softgarden, daemon).list_tests()).status == 503
 
 

@@ -49,7 +49,10 @@ async def test_absences_are_looked_for_again() -> None:
         async with contextlib.AsyncExitStack() as stack:
             serve.start_background_task(stack, "absences", serve.watch_unserved_customers(runtime))
             await eventually(lambda: unserved_customers.looks == 2)
-    assert [entry["event"] for entry in logs] == ["absences.look_failed", "customers.returned"]
+    assert [entry["event"] for entry in logs] == [
+        "unserved_customers.check_failed",
+        "customers.served_again",
+    ]
 
 
 async def test_a_watch_that_dies_is_told() -> None:
@@ -64,5 +67,5 @@ async def test_a_watch_that_dies_is_told() -> None:
             serve.start_background_task(stack, "sleeps", asyncio.sleep(3600))
             await eventually(lambda: bool(logs))
     assert [(entry["event"], entry["log_level"]) for entry in logs] == [
-        ("daemon.watch_died", "error")
+        ("background_task.died", "error")
     ]

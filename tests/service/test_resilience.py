@@ -210,8 +210,8 @@ async def test_what_is_said(guarded: Guarded, journal: list[EventDict]) -> None:
         await guarded.notify()
     about = {"vendor": "softgarden", "customer": "acme", "purpose": "all"}
     assert journal == [
-        {"event": "target.silent", "log_level": "warning", "failures": THRESHOLD, **about},
-        {"event": "target.answers_again", "log_level": "info", "silent_s": 3, **about},
+        {"event": "circuit.opened", "log_level": "warning", "failures": THRESHOLD, **about},
+        {"event": "circuit.closed", "log_level": "info", "silent_s": 3, **about},
     ]
 
 

@@ -249,7 +249,7 @@ async def test_sweep_goes_on() -> None:
     with capture_logs() as logs, pytest.raises((StopAsyncIteration, RuntimeError)):
         await Sweep(walks, "me", pause).run()
     assert walks.log == ["me", "me", "me", "me", "run", "release"]
-    assert [line["event"] for line in logs] == ["sweep.failed", "sweep.mended"]
+    assert [line["event"] for line in logs] == ["sweep.failed", "sweep.repaired"]
 
 
 async def test_one_process_walks(reconciliation: Reconciliation) -> None:

@@ -101,10 +101,10 @@ async def test_a_part_that_only_reads(
         for an_id, _ in living:
             await eventually(lambda an_id=an_id: bridge.notified(an_id), within_s=15)  # type: ignore[misc]
         await asyncio.sleep(5)
-        assert 0 < len(journal.events("partition.away")) <= len(gone)
-        assert journal.events("partition.back") == []
+        assert 0 < len(journal.events("partition.unavailable")) <= len(gone)
+        assert journal.events("partition.recovered") == []
         client.config_set("min-replicas-to-write", 0)
-        await eventually(lambda: journal.events("partition.back"), within_s=15)
+        await eventually(lambda: journal.events("partition.recovered"), within_s=15)
 
 
 @pytest.mark.parametrize("blow", ["kill", "freeze"])
