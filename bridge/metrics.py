@@ -28,6 +28,7 @@ from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from bridge import __version__
+from bridge.core.ids import PARTITIONS
 from bridge.core.queueing import Backlog
 from bridge.meter import (
     CALL_OUTCOMES,
@@ -253,6 +254,11 @@ class _Families(CollectorRegistry):
 
 def _stored(backlog: Backlog | None) -> Iterator[Metric]:
     """What Redis says; of a part that does not answer nothing is known."""
+    yield _gauge(
+        "partitions_missing",
+        "Parts of the store that did not answer when they were asked for these numbers.",
+        {(): PARTITIONS if backlog is None else backlog.missing},
+    )
     if backlog is None:
         return
     yield _gauge(
@@ -271,11 +277,6 @@ def _stored(backlog: Backlog | None) -> Iterator[Metric]:
     )
     yield _gauge(
         "quarantined", "What could not be read and was put aside.", {(): backlog.quarantined}
-    )
-    yield _gauge(
-        "partitions_missing",
-        "Parts of the store that did not answer when they were asked for these numbers.",
-        {(): backlog.missing},
     )
 
 

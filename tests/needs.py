@@ -1,10 +1,11 @@
-"""Which tests no server on this machine can run: deselected by name, and said.
+"""Which tests this machine cannot run, for want of a server or tool: deselected by name, and said.
 
 ``python -m tests.needs [--select]``.
 """
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -19,10 +20,13 @@ def with_tls() -> Path | None:
 
 def unsupported() -> dict[str, str]:
     """Markers of tests to deselect, with the reason."""
-    if with_tls() is not None:
-        return {}
-    here = ", ".join(map(str, binaries().values()))
-    return {"tls": f"no server here is built with TLS ({here}); Debian's redis-server is"}
+    missing = {}
+    if with_tls() is None:
+        here = ", ".join(map(str, binaries().values()))
+        missing["tls"] = f"no server here is built with TLS ({here}); Debian's redis-server is"
+    if shutil.which("promtool") is None:
+        missing["promtool"] = "there is no promtool; Debian has it in prometheus"
+    return missing
 
 
 def _speaks_tls(server: Path) -> bool:

@@ -246,6 +246,7 @@ async def test_without_redis_the_rest_is_answered(config: Config, launch: Launch
         assert time.monotonic() - begun < 3
         assert numbers("invitations_total", customer="acme", outcome="created") == 1
         assert numbers("build_info") == 1
+        assert numbers("partitions_missing") == 16
         for name in ("tasks_due", "dead_letters", "quarantined", "oldest_due_task_seconds"):
             assert numbers.all(name) == []
         server.thaw()
