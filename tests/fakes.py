@@ -113,7 +113,8 @@ class MemoryStore:
         if step.order is OrderChange.CLAIM and not holder and step.replaces:
             return False
         data = record_codec.dump_invitation(one)
-        self._records[one.id] = (one.version + 1, data, self._end(step.expires))
+        end = self._end(step.expires) if step.renews else self._records[one.id][2]
+        self._records[one.id] = (one.version + 1, data, end)
         if step.order is OrderChange.CLAIM:
             self._orders[place] = one.id
         elif step.order is OrderChange.RELEASE and self._orders.get(place) == one.id:

@@ -18,6 +18,7 @@ from bridge.app.adapters import OUTWARD_CONNECTIONS, VENDORS, open_ats, open_pro
 from bridge.app.customer_reload import CustomerReload
 from bridge.app.metrics_scrape import MetricsScrape
 from bridge.app.redis_startup import open_redis
+from bridge.core.history_chain import history_keys
 from bridge.core.links import LinkSigner as Signer
 from bridge.errors import Complaint, ConfigError
 from bridge.metrics import Metrics
@@ -204,6 +205,7 @@ async def open_runtime(
             monotonic=monotonic,
             random_fraction=random_fraction,
             meter=metrics,
+            keys=history_keys(settings.signing_keys),
         )
         assessments = OfferedAssessments(JobCache(provider_of, monotonic=monotonic))
         words = StatusWords(RedisStatusWords(commands, prefix=prefix, life=retention), clock)

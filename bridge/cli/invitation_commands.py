@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import datetime, timedelta
 
 import click
 
 from bridge.app import Runtime, utc_now
 from bridge.cli.dead_letter_commands import letter_row
-from bridge.cli.operator_session import confirmed, on_stored_data, require_customer
+from bridge.cli.operator_session import (
+    confirmed,
+    on_stored_data,
+    require_customer,
+    signing_keys,
+)
 from bridge.cli.options import json_option, yes_option
 from bridge.cli.output import moment, print_json, print_rows
+from bridge.cli.timeline_view import print_invitation, print_verdict, row_json
+from bridge.core.history_chain import history_faults, history_keys
 from bridge.core.invitation import Invitation, State
-from bridge.service.operations import DeadLetterFilter, timeline
+from bridge.core.timeline import timeline
+from bridge.service.evidence import shown_fault
+from bridge.service.operations import DeadLetterFilter
 
 _ANONYMISE_TIMEOUT = timedelta(seconds=5)
 """For the daemon to anonymise at Equalture, where a command cannot."""
@@ -90,14 +100,20 @@ async def invitations_list(
 
 @invitations.command("show")
 @click.argument("invitation_id", metavar="ID")
+@click.option(
+    "--verify", is_flag=True, help="Check its signatures; exit code 1 where one does not hold."
+)
 @json_option
 @on_stored_data
-async def invitations_show(runtime: Runtime, invitation_id: str, as_json: bool) -> None:
-    """Show one invitation's timeline."""
+async def invitations_show(
+    runtime: Runtime, invitation_id: str, *, verify: bool, as_json: bool
+) -> None:
+    """Show one invitation's timeline: everything that happened, and its dead letters."""
     operations = runtime.services.operations
     invitation = await operations.invitation(invitation_id)
     letters = await operations.dead_letters(DeadLetterFilter(invitation_id))
-    moments = [{"at": moment(event.at), "what": event.what} for event in timeline(invitation)]
+    keys = history_keys(signing_keys(runtime)) if verify else ()
+    faults = history_faults(invitation, keys) if verify else ()
     if as_json:
         references = [attempt.reference_id for attempt in invitation.attempts]
         print_json(
@@ -106,15 +122,19 @@ async def invitations_show(runtime: Runtime, invitation_id: str, as_json: bool) 
                 "deadline": moment(invitation.deadline),
                 "issued": invitation.issued,
                 "references": [reference for reference in references if reference],
-                "timeline": moments,
+                "timeline": [row_json(row) for row in timeline(invitation)],
                 "dead_letters": [letter_row(letter) for letter in letters],
+                **({"verified": not faults, "faults": list(map(asdict, faults))} if verify else {}),
             }
         )
-        return
-    click.echo(f"{invitation.id}  {invitation.customer}  {invitation.state}  {invitation.test_id}")
-    print_rows(moments, ("at", "what"))
-    for letter in letters:
-        click.echo(f"dead letter: {letter.kind}, {letter.reason}, since {moment(letter.since)}")
+    else:
+        print_invitation(invitation)
+        for letter in letters:
+            click.echo(f"dead letter: {letter.kind}, {letter.reason}, since {moment(letter.since)}")
+        if verify:
+            print_verdict(list(map(shown_fault, faults)), "The history")
+    if faults:
+        raise SystemExit(1)
 
 
 @invitations.command("refresh")
@@ -158,7 +178,7 @@ async def erase(runtime: Runtime, invitation_id: str, yes: bool) -> None:
         raise click.Abort
     directory, erasure = runtime.customers(), runtime.services.erasure
     if customer := directory.get(invitation.customer):
-        await erasure.erase(customer, invitation_id)
+        await erasure.erase(customer, invitation_id, by="operator")
     else:
         # Here perhaps only a secret is missing, which the daemon has: then it is done in a moment.
         unusable = invitation.customer in directory.set_aside

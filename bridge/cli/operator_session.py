@@ -17,7 +17,7 @@ from bridge.app import Runtime
 from bridge.cli.options import config_option
 from bridge.core.customers import Customer, CustomerDirectory
 from bridge.core.declaration import suggest
-from bridge.errors import BridgeError, ConfigError
+from bridge.errors import BridgeError, Complaint, ConfigError
 from bridge.settings.daemon import DaemonSettings
 
 P = ParamSpec("P")
@@ -43,7 +43,8 @@ def on_stored_data(
 ) -> Callable[..., None]:
     """Have *command* work on what the daemons of ``--config`` have stored.
 
-    It takes Redis and the keys of what is encrypted there, but no customer's secret. Raises
+    It takes Redis and the keys of what is encrypted there, but no customer's secret. Signing keys
+    are used where there are any: without, what it writes into a history is unsigned. Raises
     ``NoData`` where no daemon has ever kept anything: a command in the wrong folder leaves no
     trace.
     """
@@ -51,7 +52,10 @@ def on_stored_data(
     @config_option
     @functools.wraps(command)
     def run(config: Path, **arguments: Any) -> None:
-        loaded = load_usable(config, signing=False)
+        try:
+            loaded = load_usable(config)
+        except ConfigError:
+            loaded = load_usable(config, signing=False)
 
         async def work() -> None:
             async with app.open_runtime(loaded, fresh=False) as runtime:
@@ -61,6 +65,14 @@ def on_stored_data(
         asyncio.run(work())
 
     return run
+
+
+def signing_keys(runtime: Runtime) -> tuple[bytes, ...]:
+    """The keys that histories and evidence are signed with; raises ``ConfigError`` without any."""
+    if not runtime.settings.signing_keys:
+        message = "they cannot be used, and nothing can be verified or signed without them"
+        raise ConfigError([Complaint("signing_keys", 0, 0, message)])
+    return runtime.settings.signing_keys
 
 
 def customer_of(directory: CustomerDirectory, key: str) -> Customer:

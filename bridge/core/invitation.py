@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from bridge.core.assessment import Result
+from bridge.core.history import NO_HISTORY, History
 from bridge.core.queueing import CancelTask, ScheduleTask
 
 
@@ -109,6 +110,7 @@ class Invitation:
     """The earlier invitation of the same order, where there was one."""
     failure: str | None = None
     """Error code of a FAILED invitation, for requests that waited for the same order."""
+    history: History = NO_HISTORY
     version: int = 0
 
 
@@ -137,3 +139,5 @@ class Transition:
     """
     expires: bool = True
     """Whether the record is deleted once it has not changed for the retention period."""
+    renews: bool = True
+    """Whether that period begins anew; not for what is only noted in the history."""

@@ -22,12 +22,18 @@ def score_text(patterns: Iterable[str], result: Result, locale: str) -> str | No
 
     None if there is no such pattern, so that the text "None" is never shown as a score.
     """
+    found = filled_pattern(patterns, result, locale)
+    return found[1] if found else None
+
+
+def filled_pattern(patterns: Iterable[str], result: Result, locale: str) -> tuple[str, str] | None:
+    """The pattern that ``score_text`` goes by, and its text."""
     fields = score_fields(result, locale)
     for pattern in patterns:
         used = {name for _, name, _, _ in string.Formatter().parse(pattern) if name}
         values = {name: value for name in used if (value := fields.get(name)) is not None}
         if len(values) == len(used) and (text := _plain(pattern.format_map(values))):
-            return text
+            return pattern, text
     return None
 
 

@@ -9,12 +9,14 @@ from dataclasses import dataclass, replace
 
 from bridge.core.assessment import Progress, Result
 from bridge.core.customers import Customer
+from bridge.core.history import Happening
+from bridge.core.history_events import EventDetail
 from bridge.core.invitation import Invitation, State
 from bridge.core.lifecycle import checks, timing
 from bridge.core.lifecycle.checks import ApplyEvent, AskProvider, WaitUntil
 from bridge.core.lifecycle.events import NoResultYet, ProviderUnreachable, ResultConfirmed
 from bridge.core.queueing import Done, Lease, Retry, Settlement
-from bridge.errors import Refused, StoreUnavailable, UpstreamError
+from bridge.errors import CallNotMade, Refused, StoreUnavailable, UpstreamError
 from bridge.ports import ProviderOf, ReferenceIndex
 from bridge.service.call_failures import CallFailures
 from bridge.service.commit_loop import CommitLoop
@@ -112,6 +114,9 @@ class CheckTask:
         now = self.records.clock()
         if nothing_there or decided.state is not invitation.state:
             return Done()
+        if not isinstance(error, CallNotMade):
+            detail = EventDetail(error.code, error.status)
+            await self.records.note(decided, Happening.UNANSWERED, detail=detail)
         again = self.failures.retry_for(lease, error, begun)
         ends = timing.unreachable_timeout_at(decided, self.records.policy(customer), now)
         return replace(again, at=min(again.at, ends)) if ends is not None else again

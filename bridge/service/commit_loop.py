@@ -5,19 +5,31 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import math
 import random
 import time
-from collections.abc import AsyncIterator, Callable
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from bridge.core.customers import Customer
+from bridge.core.history import COUNTED, LONGEST_TEXT, Happening, HistoryEntry
+from bridge.core.history_chain import with_happenings
+from bridge.core.history_events import (
+    NO_DETAIL,
+    OF_TOMBSTONES,
+    EventDetail,
+    entries_of,
+    is_worth_a_write,
+)
 from bridge.core.invitation import Invitation, State, Transition
+from bridge.core.lifecycle.attempts import applications_to_anonymise
 from bridge.core.lifecycle.decide import decide
 from bridge.core.lifecycle.events import ErasureRequested, Event
 from bridge.core.lifecycle.policy import Policy
 from bridge.core.queueing import ScheduleTask
-from bridge.errors import Busy, StoreUnavailable, UnknownInvitation
+from bridge.errors import BridgeError, Busy, StoreUnavailable, UnknownInvitation
 from bridge.meter import NO_METER, Meter
 from bridge.ports import Clock, InvitationStore, Monotonic, Pause, RandomFraction
 
@@ -37,6 +49,10 @@ _ENDS = (State.COMPLETED, State.EXPIRED, State.ERASED)
 _RACES_BEFORE_BACKOFF = 2
 """Races that a change may lose before it pauses between its tries."""
 _LONGEST_WAIT_S = 0.2
+_UNWRITTEN_LIMIT = 10_000
+"""Counts for histories that this process remembers until one more of the same is written."""
+_QUIET_S = 10.0
+"""How long nothing is counted after a count could not be written."""
 
 
 @dataclass(slots=True)
@@ -55,7 +71,8 @@ class CommitLoop:
     """Loads invitations and applies events to them; *wake* is called when a task is due now.
 
     Changes to one invitation take turns in this process: otherwise hundreds at once would keep each
-    other from committing.
+    other from committing. Each adds to the invitation's history, which is signed with the newest of
+    *keys* (``history_keys``).
     """
 
     def __init__(
@@ -68,6 +85,7 @@ class CommitLoop:
         random_fraction: RandomFraction = random.random,
         pause: Pause = asyncio.sleep,
         meter: Meter = NO_METER,
+        keys: Sequence[bytes] = (),
     ) -> None:
         self._meter = meter
         self.store = store
@@ -77,6 +95,9 @@ class CommitLoop:
         self._random_fraction = random_fraction
         self._pause = pause
         self._queues: dict[str, _InvitationQueue] = {}
+        self._keys = keys
+        self._unwritten: OrderedDict[tuple[str, str], int] = OrderedDict()
+        self._quiet_until = -math.inf
 
     @property
     def changes_in_progress(self) -> int:
@@ -116,24 +137,110 @@ class CommitLoop:
             self.wake()
         return committed
 
+    def signed(
+        self, step: Transition, before: Invitation | None, *new: HistoryEntry, times: int = 1
+    ) -> Transition:
+        """*step*, which changes *before* (None: it is the first one), with *new* in the history."""
+        changed = with_happenings(before, step.invitation, new, self._keys, times=times)
+        return replace(step, invitation=changed)
+
+    def decide(
+        self,
+        latest: Invitation,
+        event: Event,
+        customer: Customer | None,
+        detail: EventDetail = NO_DETAIL,
+    ) -> Transition:
+        """What the core decides, with the history: ready to be committed. An event that changes
+        nothing gives the very same record.
+        """
+        now = self.clock()
+        decided = decide(latest, event, self.policy(customer), now)
+        after = decided.invitation
+        if after == latest and not decided.tasks:
+            return replace(decided, invitation=latest)
+        new = entries_of(latest, event, after, customer=customer, now=now, detail=detail)
+        return self.signed(decided, latest, *new)
+
     async def apply(
-        self, invitation: Invitation, event: Event, customer: Customer | None
+        self,
+        invitation: Invitation,
+        event: Event,
+        customer: Customer | None,
+        detail: EventDetail = NO_DETAIL,
     ) -> Invitation:
-        """Decide on *event* and commit, on the newest record, even if many others do the same.
+        """Decide on *event* and commit, on the newest record, even if many others do the same;
+        *detail* is for the history.
 
         Returns the record as it is stored afterwards, with its version; an event that changes
         nothing is not written. Raises ``Busy`` if other changes took too long,
         ``UnknownInvitation`` if the record is gone, ``StoreUnavailable`` also if the change before
         it could not reach the store.
         """
+
+        def step(latest: Invitation) -> Transition | None:
+            decided = self.decide(latest, event, customer, detail)
+            changes = decided.invitation is not latest or decided.tasks
+            return decided if changes else None
+
+        return await self._change(invitation, step)
+
+    async def note(
+        self,
+        invitation: Invitation,
+        kind: Happening,
+        *,
+        number: int = 0,
+        detail: EventDetail = NO_DETAIL,
+    ) -> None:
+        """Note in the history what changes nothing else. Best effort: it never raises, and keeps
+        the record no longer.
+
+        What is only counted (a reading, a page) is not written each time, see
+        ``is_worth_a_write``: what came in between is written with the next one.
+        """
+        now = self.clock()
+        entry = HistoryEntry(
+            kind, now, number, detail.text[:LONGEST_TEXT], detail.status, detail.latency_ms
+        )
+        times = 1
+        if kind in COUNTED:
+            times += self._unwritten.pop((invitation.id, kind), 0)
+            quiet = self.monotonic() < self._quiet_until
+            if quiet or not is_worth_a_write(invitation, kind, now):
+                self._remember(invitation.id, kind, times)
+                return
+
+        def step(latest: Invitation) -> Transition | None:
+            if latest.state is State.ERASED and kind not in OF_TOMBSTONES:
+                return None
+            expires = not applications_to_anonymise(latest)
+            same = Transition(latest, expires=expires, renews=False)
+            return self.signed(same, latest, entry, times=times)
+
+        try:
+            await self._change(invitation, step)
+        except BridgeError:
+            if kind in COUNTED:
+                self._quiet_until = self.monotonic() + _QUIET_S
+                self._remember(invitation.id, kind, times)
+
+    def _remember(self, invitation_id: str, kind: str, times: int) -> None:
+        self._unwritten[invitation_id, kind] = times
+        if len(self._unwritten) > _UNWRITTEN_LIMIT:
+            self._unwritten.popitem(last=False)
+
+    async def _change(
+        self, invitation: Invitation, make_step: Callable[[Invitation], Transition | None]
+    ) -> Invitation:
+        """Commit what *make_step* makes of the newest record; None: nothing is to be written."""
         give_up_at = self.monotonic() + CHANGE_TIMEOUT.total_seconds()
-        policy = self.policy(customer)
         async with self._turn(invitation.id, give_up_at) as waiting:
             latest = max(waiting.latest or invitation, invitation, key=lambda one: one.version)
             for lost in itertools.count():
                 waiting.latest = None
-                step = decide(latest, event, policy, self.clock())
-                if step.invitation == latest and not step.tasks:
+                step = make_step(latest)
+                if step is None:
                     waiting.latest = latest
                     return latest
                 if await self.commit(step):
@@ -165,8 +272,10 @@ class CommitLoop:
         *invitation* is the record as it was last known. Returns None if there is a record after
         all.
         """
-        lost = replace(invitation, version=0)
-        step = decide(lost, ErasureRequested(), self.policy(customer), self.clock())
+        lost, event, now = replace(invitation, version=0), ErasureRequested(), self.clock()
+        step = decide(lost, event, self.policy(customer), now)
+        new = entries_of(invitation, event, step.invitation, customer=customer, now=now)
+        step = self.signed(step, invitation, *new)
         return committed_record(step) if await self.commit(step) else None
 
     @contextlib.asynccontextmanager

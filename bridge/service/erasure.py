@@ -9,6 +9,7 @@ from datetime import timedelta
 import structlog
 
 from bridge.core.customers import Customer
+from bridge.core.history_events import EventDetail
 from bridge.core.invitation import Invitation, State
 from bridge.core.lifecycle import attempts
 from bridge.core.lifecycle.events import ErasureRequested
@@ -49,17 +50,16 @@ class Erasure:
         self._pause = pause
         self._flights: SingleFlight[str, bool] = SingleFlight()
 
-    async def erase(self, customer: Customer, invitation_id: str) -> None:
-        """Erase the customer's invitation; may be repeated.
+    async def erase(self, customer: Customer, invitation_id: str, *, by: str = "ats") -> None:
+        """Erase the customer's invitation; may be repeated. *by*: on whose behalf.
 
         Raises ``UnknownInvitation`` (never issued to this customer) and ``NotConfirmed`` (erased
         here, a task keeps asking the provider). Waits for the provider no longer than one call may
         take, even if several calls are needed.
         """
         give_up_at = self._records.monotonic() + customer.provider.timeout.total_seconds()
-        invitation = await self._erase_locally(
-            await self._records.load_owned(customer, invitation_id), customer
-        )
+        invitation = await self._records.load_owned(customer, invitation_id)
+        invitation = await self._erase_locally(invitation, customer, EventDetail(by))
         invitation = await self._wait_for_create(invitation, customer, give_up_at)
         if not attempts.applications_to_anonymise(invitation):
             return
@@ -78,12 +78,14 @@ class Erasure:
         *timeout*: how long to wait for that. Raises ``NotConfirmed`` if it is not done by then; it
         still has to be done.
         """
-        invitation = await self._erase_locally(invitation, None)
+        invitation = await self._erase_locally(invitation, None, EventDetail("operator"))
         await self._wait_for_others(invitation, self._records.monotonic() + timeout.total_seconds())
         if attempts.applications_to_anonymise(await self._latest(invitation)):
             raise NotConfirmed(_NOT_SERVED.format(invitation.customer))
 
-    async def _erase_locally(self, invitation: Invitation, customer: Customer | None) -> Invitation:
+    async def _erase_locally(
+        self, invitation: Invitation, customer: Customer | None, by: EventDetail
+    ) -> Invitation:
         """Replace the record by its tombstone; raises ``UnknownInvitation`` for one that was
         never issued.
         """
@@ -91,8 +93,8 @@ class Erasure:
             raise not_found()
         before = invitation
         if invitation.state is not State.ERASED:
-            await self._erase_expired(invitation.replaces, customer)
-            invitation = await self._tombstone(invitation, customer)
+            await self._erase_expired(invitation.replaces, customer, by)
+            invitation = await self._tombstone(invitation, customer, by)
             log.info("invitation.erased", invitation_id=invitation.id, customer=invitation.customer)
         # Only now: while it lives, other deletions must find it by its application. Repeated for a
         # tombstone, in case it failed before; the task removes what it has had anonymised.
@@ -105,7 +107,9 @@ class Erasure:
         }:
             await self._references.remove(invitation.customer, reference_id, invitation.id)
 
-    async def _erase_expired(self, invitation_id: str | None, customer: Customer | None) -> None:
+    async def _erase_expired(
+        self, invitation_id: str | None, customer: Customer | None, by: EventDetail
+    ) -> None:
         """Erase expired invitations of the same order too: perhaps their answer never reached the
         ATS, so only the bridge has their ids. Their tasks have them anonymised.
         """
@@ -119,12 +123,14 @@ class Erasure:
         # The oldest first: a tombstone does not say which invitation it replaced, so after a crash
         # half-way no older ones could be found.
         for earlier in reversed(found):
-            await self._records.apply(earlier, ErasureRequested(), customer)
+            await self._records.apply(earlier, ErasureRequested(), customer, by)
             await self._forget(earlier)
 
-    async def _tombstone(self, invitation: Invitation, customer: Customer | None) -> Invitation:
+    async def _tombstone(
+        self, invitation: Invitation, customer: Customer | None, by: EventDetail
+    ) -> Invitation:
         try:
-            return await self._records.apply(invitation, ErasureRequested(), customer)
+            return await self._records.apply(invitation, ErasureRequested(), customer, by)
         except UnknownInvitation:
             # The stored record vanished since it was read; this copy is enough to have it
             # anonymised.

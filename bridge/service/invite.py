@@ -6,10 +6,13 @@ import asyncio
 import contextlib
 
 import structlog
+from structlog.contextvars import get_contextvars
 
 from bridge.core import ids
 from bridge.core.assessment import Assessment, NewApplication, Order
 from bridge.core.customers import Customer
+from bridge.core.history import Happening
+from bridge.core.history_events import EventDetail, ordered
 from bridge.core.invitation import OPEN, CreateOutcome, Invitation, State
 from bridge.core.lifecycle import orders
 from bridge.core.lifecycle.decide import decide
@@ -43,6 +46,7 @@ from bridge.single_flight import SingleFlight
 
 _POLL_INTERVAL_S = 0.05
 _KEEP_TRYING_S = 3.0
+_REPLACED = EventDetail("replaced")
 
 log = structlog.get_logger()
 
@@ -107,6 +111,7 @@ class Invite:
         invitation = await self._flights.run(key, claim)
         # A separate commit, right before the answer: a failure before it is answered with an error,
         # and the ATS must never be notified of an id that it did not get.
+        known = invitation.issued
         try:
             invitation = await self._records.apply(invitation, IdIssued(order.callback), customer)
         except UnknownInvitation as error:
@@ -114,6 +119,8 @@ class Invite:
         if invitation.state is State.ERASED:
             msg = "This invitation was deleted just now."
             raise Busy(msg)
+        if known:
+            await self._records.note(invitation, Happening.REPEATED)
         return invitation, outcome
 
     async def _claim_and_create(
@@ -143,6 +150,8 @@ class Invite:
                     policy=policy,
                     now=now,
                 )
+                request_id = str(get_contextvars().get("request_id", ""))
+                step = self._records.signed(step, None, ordered(request_id, now))
             elif match is OrderMatch.SAME:
                 return known, "repeated"
             elif match is OrderMatch.WAIT:
@@ -150,12 +159,13 @@ class Invite:
                 continue
             elif match is OrderMatch.REPLACE:
                 with contextlib.suppress(UnknownInvitation):  # gone already
-                    await self._records.apply(known, ErasureRequested(), customer)
+                    await self._records.apply(known, ErasureRequested(), customer, _REPLACED)
                 # The order is free now; the new invitation replaces what this one had replaced.
                 before, known = known.replaces, None
                 continue
             else:
-                step = decide(known, AttemptOpened(ids.digest(secret), order.callback), policy, now)
+                event = AttemptOpened(ids.digest(secret), order.callback)
+                step = self._records.decide(known, event, customer)
             if await self._records.commit(step):
                 opened = committed_record(step)
                 return await self._create(customer, order, test, opened, secret), "created"
@@ -203,6 +213,7 @@ class Invite:
         callback_url = self._links.callback(provider.name, invitation.id, secret)
         draft = NewApplication(test.job_id, order.candidate, callback_url)
         failure: UpstreamError | None = None
+        begun = self._records.monotonic()
         event: ApplicationCreated | CreateFailed | CreateOutcomeUnknown
         try:
             created = await provider.create_application(customer, draft)
@@ -215,7 +226,11 @@ class Invite:
             event, failure = CreateFailed(number, error.code), error
         except UpstreamError as error:
             event, failure = CreateOutcomeUnknown(number), error
-        invitation, word = await self._record(invitation, event, customer)
+        detail = EventDetail(
+            status=failure.status if failure else None,
+            latency_ms=round((self._records.monotonic() - begun) * 1000),
+        )
+        invitation, word = await self._record(invitation, event, customer, detail)
         if isinstance(event, ApplicationCreated):
             with contextlib.suppress(
                 StoreUnavailable, Busy
@@ -245,6 +260,7 @@ class Invite:
         invitation: Invitation,
         event: ApplicationCreated | CreateFailed | CreateOutcomeUnknown,
         customer: Customer,
+        detail: EventDetail,
     ) -> tuple[Invitation, str | None]:
         """Record the outcome of the create; for an application that was made, with several tries,
         since otherwise it becomes an orphan.
@@ -263,7 +279,7 @@ class Invite:
                             await self._events.register_reference(invitation, event.reference_id)
                             or word
                         )
-                return await self._records.apply(invitation, event, customer), word
+                return await self._records.apply(invitation, event, customer, detail), word
             except UnknownInvitation as error:
                 # It was issued, but Redis lost the record meanwhile (FLUSHALL, eviction, an old
                 # backup).

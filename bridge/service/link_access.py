@@ -9,6 +9,7 @@ from structlog.contextvars import bind_contextvars
 
 from bridge.core import invitation_view
 from bridge.core.customers import Customer
+from bridge.core.history import Happening
 from bridge.core.invitation import Invitation, State
 from bridge.core.lifecycle import checks
 from bridge.core.links import LinkPurpose
@@ -71,6 +72,7 @@ class LinkAccess:
             and known.reference_id == reference_id
             and self._records.monotonic() < known.until
         ):
+            await self._records.note(invitation, Happening.SHARE_USED)
             return known.url
         url = await self._flights.run(
             f"{invitation.id}/{reference_id}",
@@ -81,6 +83,7 @@ class LinkAccess:
         except (UnknownInvitation, Gone):
             self._known.pop(invitation.id, None)
             raise
+        await self._records.note(invitation, Happening.SHARE_USED)
         return url
 
     async def check_shareable(self, token: str) -> None:
@@ -121,16 +124,27 @@ class LinkAccess:
         self, token: str, purpose: str = LinkPurpose.RESULTS
     ) -> tuple[Invitation, Customer]:
         """The invitation behind a results or report link, for the page to show."""
-        return await self._open(purpose, token)
+        invitation, customer = await self._open(purpose, token)
+        page = purpose == LinkPurpose.RESULTS
+        await self._records.note(
+            invitation, Happening.PAGE_OPENED if page else Happening.REPORT_OPENED
+        )
+        return invitation, customer
 
-    async def start(self, token: str) -> tuple[Invitation, Customer, str | None]:
+    async def start(
+        self, token: str, *, followed: bool = False
+    ) -> tuple[Invitation, Customer, str | None]:
         """The invitation behind a landing page, and the provider's link while the test can be
-        taken.
+        taken. *followed*: the candidate is led there.
         """
         invitation, customer = await self._open(LinkPurpose.START, token)
         open_now = checks.can_be_started(
             invitation, self._records.policy(customer), self._records.clock()
         )
+        if open_now:
+            await self._records.note(
+                invitation, Happening.LINK_FOLLOWED if followed else Happening.LINK_OPENED
+            )
         return invitation, customer, invitation.assessment_url if open_now else None
 
     async def _open(self, purpose: str, token: str) -> tuple[Invitation, Customer]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from bridge.core import retry
 from bridge.core.customers import Customer
+from bridge.core.history import Happening
+from bridge.core.history_events import EventDetail
 from bridge.core.invitation import Invitation, State
 from bridge.core.lifecycle import checks
 from bridge.core.queueing import AttemptNote, Done, GiveUp, Lease, Settlement
@@ -14,12 +16,14 @@ from bridge.errors import CallbackNotAllowed, CallNotMade, UpstreamError
 from bridge.meter import NO_METER, Meter, notification_label
 from bridge.ports import AtsOf, Clock, RandomFraction
 from bridge.service.call_failures import CallFailures, milliseconds_since
+from bridge.service.commit_loop import CommitLoop
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotifyTask:
     """Notifies by the plan of the customer's ATS."""
 
+    records: CommitLoop
     ats_of: AtsOf
     clock: Clock
     random_fraction: RandomFraction
@@ -40,6 +44,7 @@ class NotifyTask:
         except CallbackNotAllowed:
             note = AttemptNote(self.clock(), "callback_not_allowed")
             self.meter.notification(customer.key, note.outcome)
+            await self._keep(invitation, lease, note)
             return GiveUp("callback_not_allowed", note, counted=False)
         except CallNotMade as error:
             return self.failures.retry_for(lease, error, begun)
@@ -57,6 +62,7 @@ class NotifyTask:
             )
             retry_after_s = answer.retry_after_s
         self._count(invitation, note)
+        await self._keep(invitation, lease, note)
         return retry.after_notification(
             ats.retry_plan,
             lease.attempt,
@@ -73,3 +79,7 @@ class NotifyTask:
         if delivered and known_at is not None:
             seconds = (note.at - known_at).total_seconds()
             self.meter.result_notified(invitation.customer, seconds)
+
+    async def _keep(self, invitation: Invitation, lease: Lease, note: AttemptNote) -> None:
+        detail = EventDetail(note.outcome, note.status, note.latency_ms)
+        await self.records.note(invitation, Happening.NOTIFIED, number=lease.attempt, detail=detail)

@@ -33,14 +33,6 @@ class DeadLetterFilter:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class TimelineEntry:
-    """One line of an invitation's timeline."""
-
-    at: datetime
-    what: str
-
-
 class Operations:
     """Looks through the whole store: made for people, not for requests."""
 
@@ -130,30 +122,3 @@ def is_uncertain(invitation: Invitation) -> bool:
         attempt.outcome is CreateOutcome.UNKNOWN and attempt.reference_id is None
         for attempt in invitation.attempts
     )
-
-
-def timeline(invitation: Invitation) -> list[TimelineEntry]:
-    """What happened to an invitation, in order."""
-    named = (
-        (invitation.created_at, "ordered"),
-        (invitation.started_at, "started"),
-        (
-            invitation.unconfirmed_result.seen_at if invitation.unconfirmed_result else None,
-            "report came in, not confirmed yet",
-        ),
-        (
-            invitation.completed_at,
-            "completed" if invitation.confirmed else "completed, not confirmed by the provider",
-        ),
-        (invitation.expired_at, "expired"),
-        (invitation.erased_at, "erased"),
-    )
-    moments = [TimelineEntry(at, what) for at, what in named if at is not None]
-    for attempt in invitation.attempts:
-        suffix = ", anonymised" if attempt.anonymised else ""
-        moments.append(
-            TimelineEntry(
-                attempt.started_at, f"attempt {attempt.number}: {attempt.outcome}{suffix}"
-            )
-        )
-    return sorted(moments, key=lambda moment: moment.at)

@@ -10,6 +10,7 @@ from datetime import datetime
 import structlog
 
 from bridge.core.customers import Customer
+from bridge.core.history_events import BY_WEBHOOK, EventDetail
 from bridge.core.invitation import Invitation, State
 from bridge.core.lifecycle.events import AssessmentStarted, ResultReported
 from bridge.core.lifecycle.policy import EARLY_EVENT_LIFE, SEEN_EVENT_LIFE
@@ -20,6 +21,7 @@ from bridge.service.shared_applications import SharedApplications
 
 STARTED = "started"
 FINISHED = "finished"
+_BY_WEBHOOK = EventDetail(BY_WEBHOOK)
 
 log = structlog.get_logger()
 
@@ -144,7 +146,7 @@ class ProviderEvents:
             else AssessmentStarted(min(at or now, now))
         )
         try:
-            await self._records.apply(invitation, event, customer)
+            await self._records.apply(invitation, event, customer, _BY_WEBHOOK)
         except UnknownInvitation:
             return "ignored"
         return "taken"

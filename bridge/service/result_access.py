@@ -12,6 +12,7 @@ import structlog
 from bridge.core import ids, invitation_view
 from bridge.core.assessment import Result
 from bridge.core.customers import Customer
+from bridge.core.history import Happening
 from bridge.core.invitation import OPEN, Attempt, Invitation, State
 from bridge.core.invitation_view import InvitationView
 from bridge.core.lifecycle import checks
@@ -66,7 +67,10 @@ class ResultAccess:
                 invitation, IdIssued(invitation.callback), customer
             )
         if invitation.state in OPEN:
+            await self._records.note(invitation, Happening.READ_OPEN)
             await self._schedule_check(invitation, customer)
+        else:
+            await self._records.note(invitation, Happening.READ)
         return invitation_view.view_of(invitation, customer, self._links)
 
     async def _schedule_check(self, invitation: Invitation, customer: Customer) -> None:

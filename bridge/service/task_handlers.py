@@ -10,6 +10,8 @@ import structlog
 
 from bridge.core import retry
 from bridge.core.customers import Customer
+from bridge.core.history import Happening
+from bridge.core.history_events import EventDetail
 from bridge.core.invitation import Invitation
 from bridge.core.queueing import LEASE_LIFE, Done, GiveUp, Lease, Retry, Settlement, TaskKind
 from bridge.errors import (
@@ -73,6 +75,7 @@ class TaskHandlers:
             failures=failures,
         )
         notify = NotifyTask(
+            records=records,
             ats_of=ats_of,
             clock=records.clock,
             random_fraction=random_fraction,
@@ -151,7 +154,11 @@ class TaskHandlers:
             invitation = await self._records.store.load(lease.invitation_id)
             if invitation is None:
                 return self._lost(lease)
-            return await self._perform[lease.kind](invitation, customer, lease)
+            settlement = await self._perform[lease.kind](invitation, customer, lease)
+            if isinstance(settlement, GiveUp):
+                detail = EventDetail(f"{lease.kind} {settlement.reason}")
+                await self._records.note(invitation, Happening.GIVEN_UP, detail=detail)
+            return settlement
         except StoreUnavailable:
             raise
         except UnknownInvitation:

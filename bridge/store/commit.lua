@@ -5,7 +5,8 @@
 --       then three for each task: normal queue, urgent queue, dead letter
 -- ARGV  1 how many keys come before those of the tasks  2 invitation id  3 now
 --       4 expected version (0: none stored)  5 new version  6 nonce of this commit  7 data
---       8 ttl in ms (0: none)  9 what to do with the order: keep, claim, release, none
+--       8 ttl in ms (0: none, -1: as it is)
+--       9 what to do with the order: keep, claim, release, none
 --       10 the id that a claim replaces ('' for none)  11 1 if the candidate was deleted
 --       12 whether the application leads to the record: keep, forget, none
 --       then five for each task: due or cancel, kind, normal lane, due ms, 1 if urgent
@@ -37,6 +38,9 @@ end
 local bad = damaged(unpack(wanted))
 if bad then
   return bad
+end
+if ttl == '-1' then
+  ttl = string.format('%d', math.max(0, redis.call('PTTL', KEYS[1])))
 end
 
 local head = redis.call('GETRANGE', KEYS[1], 0, 63)

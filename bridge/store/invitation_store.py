@@ -145,7 +145,7 @@ class RedisInvitations:
                 invitation.version + 1,
                 self._nonce(),
                 dump_invitation(invitation, self._cipher),
-                self._retention_ms if step.expires else 0,
+                self._life_ms(step),
                 step.order if order_key else "none",
                 step.replaces or "",
                 int(invitation.state is State.ERASED),
@@ -166,6 +166,11 @@ class RedisInvitations:
         async for batch in self._commands.scan_in_batches(self._pattern):
             for invitation in await self._load_all(batch):
                 yield invitation
+
+    def _life_ms(self, step: Transition) -> int:
+        if not step.renews:
+            return -1
+        return self._retention_ms if step.expires else 0
 
     def _load_unconfirmed(self, names: KeyNames, invitation_id: str) -> Command:
         return ("SET", names.doubt(invitation_id), "1", "PX", self._retention_ms)

@@ -22,6 +22,7 @@ from cattrs import Converter
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
 from bridge.core.assessment import Result, Trait
+from bridge.core.history import History, HistoryCount, HistoryEntry
 from bridge.core.invitation import Attempt, Invitation, State, UnconfirmedResult
 from bridge.core.queueing import AttemptNote, DeadLetter, TaskKind
 from bridge.errors import RecordDamaged, RecordTooNew, RecordUnreadable
@@ -46,7 +47,7 @@ MIGRATIONS: Final[Migrations] = {1: lambda document: document}
 
 _TOMBSTONE: Final = (
     *("f", "customer", "state", "created", "updated", "attempts"),
-    *("deadline", "started", "completed", "expired", "erased"),
+    *("deadline", "started", "completed", "expired", "erased", "history"),
 )
 """All that is kept of an ERASED invitation: nothing of it says anything about a person.
 
@@ -115,6 +116,18 @@ _store(Trait, code="code", name="name", score="score", description="text", wante
 _store(Result, fit="fit", dashboard_url="url", summary="summary", traits="traits")
 _store(UnconfirmedResult, attempt="attempt", seen_at="at", report="report")
 _store(
+    HistoryEntry,
+    kind="k",
+    at="t",
+    number="n",
+    text="x",
+    status="s",
+    latency_ms="d",
+    mac="m",
+)
+_store(HistoryCount, kind="k", first="a", last="z", count="c", text="x", status="s")
+_store(History, entries="e", counts="c", before="b", seal="s")
+_store(
     Invitation,
     always=("issued",),
     id="id",
@@ -144,6 +157,7 @@ _store(
     issued="issued",
     replaces="replaces",
     failure="failure",
+    history="history",
 )
 _store(
     AttemptNote,

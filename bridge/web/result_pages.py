@@ -176,7 +176,8 @@ class PageHandlers:
 
     async def begin(self, request: web.Request) -> web.StreamResponse:
         """The button was pressed."""
-        _, _, url = await request.app[SERVICES].links.start(request.match_info["token"])
+        links = request.app[SERVICES].links
+        _, _, url = await links.start(request.match_info["token"], followed=True)
         if url is None:
             return self._pages.message("over", status=200, lang=_asked_language(request))
         return web.Response(status=303, headers={**private_headers(), "Location": url})

@@ -81,10 +81,10 @@ async def test_answer_that_became_an_error_is_no_issue(world: World) -> None:
     """
     apply = world.records.apply
 
-    async def away(invitation: Invitation, event: object, customer: object) -> Invitation:
+    async def away(invitation: Invitation, event: object, *others: object) -> Invitation:
         if isinstance(event, IdIssued):
             raise StoreUnavailable("away")
-        return await apply(invitation, event, customer)  # type: ignore[arg-type]
+        return await apply(invitation, event, *others)  # type: ignore[arg-type]
 
     world.records.apply = away  # type: ignore[method-assign,assignment]
     with pytest.raises(StoreUnavailable):

@@ -30,6 +30,7 @@ from bridge.core.customers import (
     MappedAssessment,
     Secret,
 )
+from bridge.core.history_chain import history_keys
 from bridge.core.invitation import Invitation, State
 from bridge.core.lifecycle.events import ResultReported
 from bridge.core.links import LinkSigner
@@ -51,6 +52,7 @@ from tests.fakes import MemoryStore
 T = TypeVar("T")
 
 NOW = datetime(2025, 6, 2, 9, 0, tzinfo=UTC)
+HISTORY_KEYS = history_keys([b"k" * 32])
 RESULT = Result(fit="high")
 PLAN = tuple(timedelta(seconds=seconds) for seconds in (5, 30, 120, 600, 3600))
 CALLBACK = "https://acme.softgarden.io/notify"
@@ -290,6 +292,7 @@ class World:
             monotonic=self.clock.monotonic,
             random_fraction=lambda: self.random_fraction,
             pause=self.pause,
+            keys=HISTORY_KEYS,
         )
         self.words = StatusWords(self.word_store, self.clock)
         self.tasks = self.make_tasks()

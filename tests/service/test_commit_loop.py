@@ -12,7 +12,7 @@ from bridge.core.invitation import Invitation, State, Transition
 from bridge.core.lifecycle.events import ResultReported
 from bridge.errors import Busy, StoreUnavailable, UnknownInvitation
 from bridge.service.commit_loop import CHANGE_TIMEOUT, CommitLoop
-from tests.service.fakes import ACME, RESULT, World, settled, until
+from tests.service.fakes import ACME, HISTORY_KEYS, RESULT, World, settled, until
 
 SECOND = timedelta(seconds=1)
 
@@ -54,6 +54,7 @@ def another_process(world: World) -> CommitLoop:
         monotonic=world.clock.monotonic,
         random_fraction=lambda: 0.5,
         pause=world.pause,
+        keys=HISTORY_KEYS,
     )
 
 

@@ -9,8 +9,8 @@ import pytest
 from bridge.core.invitation import Invitation, State
 from bridge.core.queueing import NotificationResponse, TaskKind
 from bridge.errors import OutcomeUnknown, UnknownInvitation
-from bridge.service.operations import DeadLetterFilter, timeline
-from tests.service.fakes import ACME, NOW, World, make_customer
+from bridge.service.operations import DeadLetterFilter
+from tests.service.fakes import NOW, World, make_customer
 
 HOUR = timedelta(hours=1)
 
@@ -138,24 +138,6 @@ async def test_customers_of_whom_something_is_stored(world: World) -> None:
     await dead(world)
     world.customers.clear()
     assert await world.operations.customers() == {"acme"}
-
-
-async def test_timeline(world: World) -> None:
-    """The timeline tells what happened, in order."""
-    one = await world.invited()
-    world.clock.advance(HOUR)
-    await world.unconfirmed_result(one)
-    await world.work()
-    world.clock.advance(HOUR)
-    told = [(moment.at - NOW, moment.what) for moment in timeline(await world.load(one))]
-    assert told == [
-        (timedelta(0), "ordered"),
-        (timedelta(0), "attempt 1: created"),
-        (HOUR, "completed"),
-    ]
-    await world.erasure.erase(ACME, one.id)
-    told = [(moment.at - NOW, moment.what) for moment in timeline(await world.load(one))]
-    assert ("erased" in told[-1][1], told[-1][0]) == (True, 2 * HOUR)
 
 
 async def test_unknown_invitation(world: World) -> None:

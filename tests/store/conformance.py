@@ -332,6 +332,20 @@ class InvitationPromises:
         assert await backend.invitations.commit(Transition(one))
         assert await backend.life(one.id) == RETENTION
 
+    async def test_a_note_keeps_nothing_longer(self, backend: Backend) -> None:
+        """A change that is nothing but a note leaves the end of a record's life as it is, and one
+        that has none without it.
+        """
+        one = await put(backend)
+        backend.clock.now += timedelta(days=1)
+        assert await backend.invitations.commit(Transition(one, renews=False))
+        assert await backend.life(one.id) in (RETENTION, RETENTION - timedelta(days=1))
+        noted = replace(one, version=one.version + 1)
+        assert await backend.invitations.commit(Transition(noted, expires=False))
+        noted = replace(noted, version=noted.version + 1)
+        assert await backend.invitations.commit(Transition(noted, renews=False))
+        assert await backend.life(one.id) is None
+
     @pytest.mark.parametrize("state", [State.ERASED, State.FAILED, State.COMPLETED])
     async def test_debts_do_not_expire(self, backend: Backend, state: State) -> None:
         """Whatever its state, a record of which something is still to be anonymised lives for ever:

@@ -13,6 +13,7 @@ import orjson
 import pytest
 
 from bridge.core.assessment import Result, Trait
+from bridge.core.history import History, HistoryCount, HistoryEntry
 from bridge.core.invitation import Attempt, CreateOutcome, Invitation, State, UnconfirmedResult
 from bridge.core.queueing import AttemptNote, DeadLetter, TaskKind
 from bridge.errors import RecordDamaged, RecordSealed, RecordTooNew
@@ -54,6 +55,15 @@ def full() -> Invitation:
         issued=True,
         replaces="iv_0abcdefghijklmnopqrstuvwx",
         failure="unavailable",
+        history=History(
+            entries=(
+                HistoryEntry("attempt", NOW, 1, "created", 201, 34, "mac-1"),
+                HistoryEntry("of a newer version", NOW),
+            ),
+            counts=(HistoryCount("read", NOW, NOW + timedelta(minutes=4), 3, "text", 200),),
+            before="mac-0",
+            seal="mac-2",
+        ),
         version=9,
     )
 
@@ -194,7 +204,7 @@ def test_tombstone() -> None:
     stored = orjson.loads(record_codec.dump_invitation(one))
     assert set(stored) == {
         *("f", "customer", "state", "created", "updated", "attempts"),
-        *("deadline", "started", "completed", "expired", "erased"),
+        *("deadline", "started", "completed", "expired", "erased", "history"),
     }
     assert set(stored["attempts"][0]) == {"n", "digest", "at", "outcome", "ref", "anonymised"}
 

@@ -6,6 +6,7 @@ from dataclasses import fields, replace
 
 import pytest
 
+from bridge.core.history import NO_HISTORY
 from bridge.core.invitation import (
     CreateOutcome,
     Invitation,
@@ -51,7 +52,7 @@ def empty(invitation: Invitation) -> set[str]:
     return {
         one.name
         for one in fields(invitation)
-        if getattr(invitation, one.name) not in ("", None, False, 0, ())
+        if getattr(invitation, one.name) not in ("", None, False, 0, (), NO_HISTORY)
     }
 
 

@@ -1,0 +1,192 @@
+"""How commands show what happened to an invitation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from bridge.cli.output import moment
+from bridge.core.history import Happening
+from bridge.core.history_events import CONFIRMED
+from bridge.core.invitation import Invitation
+from bridge.core.timeline import TimelineEntry, timeline
+
+_WORDS: Final = {
+    Happening.ORDERED: "ordered by softgarden",
+    Happening.REPEATED: "ordered again",
+    Happening.ISSUED: "softgarden was given the id",
+    Happening.LINK_OPENED: "page with the test's link opened",
+    Happening.LINK_FOLLOWED: "led from there to the test",
+    Happening.STARTED: "test started",
+    Happening.CALLBACK: "Equalture reported",
+    Happening.WEBHOOK: "Equalture reported",
+    Happening.CHECKED: "Equalture asked: nothing new",
+    Happening.UNANSWERED: "Equalture asked: no usable answer",
+    Happening.COMPLETED: "completed",
+    Happening.CONFIRMED: "confirmed by Equalture",
+    Happening.CORRECTED: "result corrected by Equalture",
+    Happening.EXPIRED: "expired",
+    Happening.READ_OPEN: "read by softgarden before the end",
+    Happening.READ: "read by softgarden",
+    Happening.PAGE_OPENED: "result page opened",
+    Happening.REPORT_OPENED: "report (PDF) opened",
+    Happening.SHARE_USED: "share link used",
+    Happening.HIRED: "hired at Equalture",
+    Happening.ERASED: "deleted",
+    Happening.ANONYMISED: "anonymised at Equalture",
+    Happening.PASSED_ON: "application left to another invitation",
+    Happening.GIVEN_UP: "given up",
+    Happening.BEGUN: "history begins; earlier is not known",
+    Happening.DISTURBED: "history found changed or unsigned",
+}
+_DETAILS: Final = {
+    "": "",
+    CONFIRMED: "confirmed by Equalture",
+    "unconfirmed": "by its report, not confirmed yet",
+}
+_NOTIFIED: Final = {
+    "delivered": "softgarden notified",
+    "rejected": "softgarden refused the notification",
+    "unauthorized": "softgarden did not accept client_id",
+    "callback_not_allowed": "callback host is not allowed any more",
+}
+_ATTEMPTS: Final = {
+    "created": "created at Equalture",
+    "orphan": "created at Equalture once more",
+    "unknown": "create without an answer",
+    "upstream_refused": "Equalture refused the create",
+    "upstream_unavailable": "Equalture could not be reached",
+    "upstream_broken": "created, but without a link",
+    "failed": "create failed",
+}
+_BAD: Final = frozenset(
+    {Happening.UNANSWERED, Happening.EXPIRED, Happening.GIVEN_UP, Happening.DISTURBED}
+)
+WORDED: Final = frozenset({*_WORDS, Happening.NOTIFIED, Happening.ATTEMPT})
+"""Kinds that have words."""
+
+
+def row_json(row: TimelineEntry) -> dict[str, Any]:
+    """A row as data: what it does not know is left out."""
+    known = {
+        "number": row.number or None,
+        "text": row.text or None,
+        "status": row.status,
+        "latency_ms": row.latency_ms,
+        "count": row.count if row.last else None,
+        "last": moment(row.last),
+    }
+    told = {name: value for name, value in known.items() if value is not None}
+    return {"at": moment(row.at), "what": row.kind, **told}
+
+
+def is_bad(row: TimelineEntry) -> bool:
+    """Whether somebody should look at it."""
+    if row.kind == Happening.NOTIFIED:
+        return row.text != "delivered"
+    if row.kind == Happening.ATTEMPT:
+        return row.text not in ("created", "orphan")
+    return row.kind in _BAD
+
+
+def row_words(row: TimelineEntry, invitation: Invitation) -> tuple[str, str]:
+    """What happened, and what else is to be said about it."""
+    facts = [str(row.status)] if row.status is not None else []
+    if row.latency_ms is not None:
+        facts.append(f"{row.latency_ms} ms")
+    if row.kind == Happening.NOTIFIED:
+        what = _NOTIFIED.get(row.text, f"notification failed: {row.text}")
+        facts += [f"attempt {row.number}"] if row.number > 1 else []
+    elif row.kind == Happening.ATTEMPT:
+        what = _ATTEMPTS.get(row.text, f"create failed: {row.text}")
+        facts += [f"attempt {row.number}"] if row.number > 1 else []
+        facts += _reference(row, invitation)
+    else:
+        what = _WORDS[Happening(row.kind)] if row.kind in WORDED else row.kind
+        facts += _details(row)
+    if row.last is not None:
+        facts.append(_times(row))
+    return what, ", ".join(fact for fact in facts if fact)
+
+
+def _details(row: TimelineEntry) -> list[str]:
+    match row.kind:
+        case Happening.ORDERED:
+            return [f"request {row.text}"] if row.text else []
+        case Happening.CALLBACK:
+            return ["callback", row.text]
+        case Happening.WEBHOOK:
+            return ["webhook"]
+        case Happening.COMPLETED:
+            how, _, pattern = row.text.partition(" ")
+            return [_DETAILS.get(how, how), pattern and f"score {pattern}"]
+    return [row.text]
+
+
+def _reference(row: TimelineEntry, invitation: Invitation) -> list[str]:
+    reference = next(
+        (one.reference_id for one in invitation.attempts if one.number == row.number), None
+    )
+    return [f"reference {reference[:8]}"] if reference else []
+
+
+def _times(row: TimelineEntry) -> str:
+    if row.count == 1 or row.last is None:
+        return ""
+    same_day = row.last.date() == row.at.date()
+    last = row.last.strftime("%H:%M:%S" if same_day else "%Y-%m-%d %H:%M:%S")
+    return f"{row.count} times, last {last}"
+
+
+def print_invitation(invitation: Invitation) -> None:
+    """Who it is, and everything that happened to it."""
+    console = Console(highlight=False)
+    parts = (invitation.id, invitation.customer, invitation.test_id, str(invitation.state))
+    console.print(Text("  ".join(part for part in parts if part)), soft_wrap=True)
+    print_timeline(console, invitation)
+
+
+def print_verdict(faults: Sequence[str], what: str) -> None:
+    """Whether the signatures of *what* hold; on standard error where they do not."""
+    if not faults:
+        click.echo(f"{what} is signed, and nothing was changed in it.")
+    for fault in faults:
+        click.echo(f"{what} cannot be trusted: {fault}.", err=True)
+
+
+def print_timeline(console: Console, invitation: Invitation) -> None:
+    """One row for each, under its day; on a narrow terminal the details go below."""
+    day = None
+    for row in timeline(invitation):
+        if row.at.date() != day:
+            day = row.at.date()
+            console.print(Text(f"{day:%Y-%m-%d}", "bold"))
+        for line in _lines(row, invitation, console):
+            console.print(line, soft_wrap=True)
+    if not invitation.history:
+        text = "  No history is kept: this is all that the record of an earlier version says."
+        console.print(Text(text, "yellow"))
+
+
+def _lines(row: TimelineEntry, invitation: Invitation, console: Console) -> Iterator[Text]:
+    what, facts = row_words(row, invitation)
+    bad = is_bad(row)
+    shown = f"{'✗ ' if bad else ''}{what}"
+    head = Text(f"  {_clock(row.at)}  ").append(shown, "red" if bad else "")
+    room = console.width if console.is_terminal else 1000
+    pad = max(2, 52 - len(head.plain)) if room > 80 else 2
+    if facts and len(head.plain) + pad + len(facts) <= room:
+        yield head.append(" " * pad).append(facts, "dim")
+        return
+    yield head
+    if facts:
+        yield Text(" " * 12).append(facts, "dim")
+
+
+def _clock(at: datetime) -> str:
+    return f"{at:%H:%M:%S}"

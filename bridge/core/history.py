@@ -1,0 +1,140 @@
+"""What happened to an invitation, kept with its record: values only.
+
+What matters is an entry of its own, chained to the one before. What is repeated without end (reads,
+page views, checks without news) is counted: first, last, how often. ``history_chain`` says how the
+two are signed, ``history_events`` what an event adds.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+MOST_OF_A_KIND: Final = 12
+"""Entries of a kind that can come again and again; further ones are counted."""
+MOST_ENTRIES: Final = 60
+"""Entries in all, but for what can happen only a few times."""
+LONGEST_TEXT: Final = 80
+COUNT_PAUSE: Final = timedelta(minutes=10)
+"""How often at most a record is written only to count one more of the same."""
+
+
+class Happening(enum.StrEnum):
+    """The kinds of entries and counts. Stored as text, so that a newer version may know more."""
+
+    ORDERED = "ordered"
+    REPEATED = "repeated"
+    """The ATS sent the same order again."""
+    ATTEMPT = "attempt"
+    """A create call ended, or was given up: its outcome."""
+    ISSUED = "issued"
+    LINK_OPENED = "link_opened"
+    """Our page in front of the provider's link was shown."""
+    LINK_FOLLOWED = "link_followed"
+    """Its button was pressed."""
+    STARTED = "started"
+    CALLBACK = "callback"
+    WEBHOOK = "webhook"
+    CHECKED = "checked"
+    """The provider was asked, and had no result yet."""
+    UNANSWERED = "unanswered"
+    """The provider was asked, and gave no usable answer."""
+    COMPLETED = "completed"
+    CONFIRMED = "confirmed"
+    CORRECTED = "corrected"
+    EXPIRED = "expired"
+    NOTIFIED = "notified"
+    """The ATS was notified, or that was tried: its answer."""
+    READ_OPEN = "read_open"
+    """The ATS read it before there was an end."""
+    READ = "read"
+    """The ATS read the end."""
+    PAGE_OPENED = "page_opened"
+    REPORT_OPENED = "report_opened"
+    SHARE_USED = "share_used"
+    HIRED = "hired"
+    ERASED = "erased"
+    ANONYMISED = "anonymised"
+    PASSED_ON = "passed_on"
+    """Another invitation uses the application, whose deletion will have it anonymised."""
+    GIVEN_UP = "given_up"
+    """A task was given up: its kind and the reason."""
+    BEGUN = "begun"
+    """The history begins here: the version that wrote the record before kept none."""
+    DISTURBED = "disturbed"
+    """At this time the history was found changed, or unsigned."""
+
+
+ONCE: Final = frozenset(
+    {
+        *(Happening.ORDERED, Happening.ISSUED, Happening.STARTED, Happening.COMPLETED),
+        *(Happening.EXPIRED, Happening.ERASED, Happening.HIRED, Happening.BEGUN),
+    }
+)
+"""What happens a few times at most: always an entry."""
+COUNTED: Final = frozenset(
+    {
+        *(Happening.REPEATED, Happening.LINK_OPENED, Happening.LINK_FOLLOWED, Happening.CHECKED),
+        *(Happening.UNANSWERED, Happening.READ_OPEN, Happening.READ, Happening.PAGE_OPENED),
+        *(Happening.REPORT_OPENED, Happening.SHARE_USED),
+    }
+)
+"""What is repeated without end: never an entry."""
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEntry:
+    """One entry; *number* is the attempt's, *text* a code or a pattern of ours, never what somebody
+    sent. *mac* is empty where it was written without a signing key.
+    """
+
+    kind: str
+    at: datetime
+    number: int = 0
+    text: str = ""
+    status: int | None = None
+    latency_ms: int | None = None
+    mac: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryCount:
+    """How often something happened, at least: what one process counted last may be lost with it.
+
+    *text* and *status* are the last one's.
+    """
+
+    kind: str
+    first: datetime
+    last: datetime
+    count: int = 1
+    text: str = ""
+    status: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """All that is kept; empty in the record of a version that kept none."""
+
+    entries: tuple[HistoryEntry, ...] = ()
+    counts: tuple[HistoryCount, ...] = ()
+    before: str = ""
+    """In a tombstone the last MAC of the history that was deleted."""
+    seal: str = ""
+
+    def __bool__(self) -> bool:
+        """Whether anything is kept."""
+        return self != NO_HISTORY
+
+    def count(self, kind: str) -> HistoryCount | None:
+        """What was counted of this kind."""
+        return next((one for one in self.counts if one.kind == kind), None)
+
+    def last(self, kind: str) -> HistoryEntry | None:
+        """The last entry of this kind."""
+        return next((one for one in reversed(self.entries) if one.kind == kind), None)
+
+
+NO_HISTORY: Final = History()

@@ -1,0 +1,218 @@
+"""How a history is signed, so that a change by anybody without the signing keys shows.
+
+The MAC of an entry covers the MAC before it. One more, the seal, covers the end of the chain, the
+counts, and the state of the record with its version; it is renewed with every change. So nothing
+can be changed, added, left out or cut off::
+
+    key    HMAC-SHA256(signing key, "history"): the newest signs, every listed one verifies
+    MAC    the first 12 bytes of HMAC-SHA256(key, JSON), as URL-safe base64
+    entry  JSON [MAC before or start, kind, ms since 1970, number, text, status, latency]
+    start  the invitation's id, "/", and in a tombstone the last MAC of what was deleted
+    seal   JSON [MAC before or start, how many entries, version, state, created, completed,
+           expired, erased, [[kind, first, last, count, text, status], ...]]
+
+JSON is compact, in UTF-8, nothing is escaped that need not be; times are whole milliseconds. An
+entry that a command without keys wrote has an empty MAC and counts as unsigned.
+
+What this cannot show is a record that was put back as a whole as it stood before: for that there is
+the evidence file of the time in between.
+"""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+from bridge.core.history import (
+    COUNTED,
+    MOST_ENTRIES,
+    MOST_OF_A_KIND,
+    ONCE,
+    Happening,
+    History,
+    HistoryCount,
+    HistoryEntry,
+)
+from bridge.core.invitation import Invitation
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MS: Final = timedelta(milliseconds=1)
+_MAC_BYTES: Final = 12
+_ENCODE: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryFault:
+    """Something about a history that does not hold; *entry* counts from 1, 0 is the seal."""
+
+    entry: int
+    kind: str
+    what: str
+
+
+def history_keys(signing_keys: Iterable[bytes]) -> tuple[bytes, ...]:
+    """The keys of histories, newest first."""
+    return tuple(hmac.digest(key, b"history", "sha256") for key in signing_keys)
+
+
+def _ms(at: datetime | None) -> int | None:
+    return None if at is None else (at - _EPOCH) // _MS
+
+
+def with_happenings(
+    before: Invitation | None,
+    after: Invitation,
+    new: Sequence[HistoryEntry],
+    keys: Sequence[bytes],
+    *,
+    times: int = 1,
+) -> Invitation:
+    """*after*, about to be committed in the place of *before*, with *new* in its history.
+
+    What is counted is counted *times*. A history whose seal does not fit is marked as disturbed,
+    for good: a seal that is renewed must not hide that the one before was broken.
+    """
+    if before is None:
+        history = History()
+    elif new and not before.history:
+        history = _added(History(), _mark(Happening.BEGUN, new), after.id, keys)
+    elif new and keys and not _seal_holds(before, keys):
+        history = _added(before.history, _mark(Happening.DISTURBED, new), after.id, keys)
+    else:
+        history = before.history
+    for entry in new:
+        if entry.kind == Happening.ERASED:
+            history = History(before=_last_mac(history, ""))
+        if _is_counted(history, entry):
+            history = replace(history, counts=_counted(history.counts, entry, times))
+        else:
+            history = _added(history, entry, after.id, keys)
+    changed = replace(after, history=history)
+    if not history or (not new and not _seal_holds(before or after, keys)):
+        return changed  # what is broken is not made whole in passing
+    seal = _mac(keys[0], _sealed_text(changed, after.version + 1)) if keys else ""
+    return replace(changed, history=replace(history, seal=seal))
+
+
+def history_faults(invitation: Invitation, keys: Sequence[bytes]) -> tuple[HistoryFault, ...]:
+    """Everything about the stored history of *invitation* that does not hold, in its order."""
+    history, faults = invitation.history, []
+    if not history:
+        return (
+            HistoryFault(0, "", "there is no history: the version that wrote the record kept none"),
+        )
+    previous = _start(invitation.id, history)
+    for number, entry in enumerate(history.entries, start=1):
+        if not entry.mac:
+            faults.append(HistoryFault(number, entry.kind, "not signed"))
+        elif not any(entry.mac == _mac(key, _entry_text(previous, entry)) for key in keys):
+            what = (
+                "does not follow from the entry before it: it, or what stood before it, was"
+                " changed, or it was signed with a key that is no longer listed"
+            )
+            faults.append(HistoryFault(number, entry.kind, what))
+        if entry.kind == Happening.DISTURBED:
+            what = "when this was written, the history was found changed or unsigned"
+            faults.append(HistoryFault(number, entry.kind, what))
+        previous = entry.mac
+    if not _seal_holds(invitation, keys):
+        what = (
+            "does not fit: entries were cut off, counts or the record's state were changed, or it"
+            " was made with a key that is no longer listed"
+        )
+        faults.append(HistoryFault(0, "seal", what if history.seal else "not signed"))
+    return tuple(faults)
+
+
+def _mark(kind: Happening, new: Sequence[HistoryEntry]) -> HistoryEntry:
+    return HistoryEntry(kind, new[0].at)
+
+
+def _is_counted(history: History, entry: HistoryEntry) -> bool:
+    if entry.kind in COUNTED:
+        return True
+    if entry.kind in ONCE:
+        return False
+    alike = sum(one.kind == entry.kind for one in history.entries)
+    return alike >= MOST_OF_A_KIND or len(history.entries) >= MOST_ENTRIES
+
+
+def _counted(
+    counts: tuple[HistoryCount, ...], entry: HistoryEntry, times: int
+) -> tuple[HistoryCount, ...]:
+    known = next((one for one in counts if one.kind == entry.kind), None)
+    first, so_far = (known.first, known.count) if known else (entry.at, 0)
+    renewed = HistoryCount(
+        kind=entry.kind,
+        first=first,
+        last=entry.at,
+        count=so_far + times,
+        text=entry.text,
+        status=entry.status,
+    )
+    if known is None:
+        return (*counts, renewed)
+    return tuple(renewed if one is known else one for one in counts)
+
+
+def _added(
+    history: History, entry: HistoryEntry, invitation_id: str, keys: Sequence[bytes]
+) -> History:
+    previous = _last_mac(history, invitation_id)
+    mac = _mac(keys[0], _entry_text(previous, entry)) if keys else ""
+    return replace(history, entries=(*history.entries, replace(entry, mac=mac)))
+
+
+def _start(invitation_id: str, history: History) -> str:
+    return f"{invitation_id}/{history.before}"
+
+
+def _last_mac(history: History, invitation_id: str) -> str:
+    if history.entries:
+        return history.entries[-1].mac
+    return _start(invitation_id, history) if invitation_id else history.before
+
+
+def _entry_text(previous: str, entry: HistoryEntry) -> list[Any]:
+    return [
+        previous,
+        entry.kind,
+        _ms(entry.at),
+        entry.number,
+        entry.text,
+        entry.status,
+        entry.latency_ms,
+    ]
+
+
+def _sealed_text(invitation: Invitation, version: int) -> list[Any]:
+    history = invitation.history
+    return [
+        _last_mac(history, invitation.id),
+        len(history.entries),
+        version,
+        str(invitation.state),
+        _ms(invitation.created_at),
+        _ms(invitation.completed_at),
+        _ms(invitation.expired_at),
+        _ms(invitation.erased_at),
+        [
+            [one.kind, _ms(one.first), _ms(one.last), one.count, one.text, one.status]
+            for one in history.counts
+        ],
+    ]
+
+
+def _seal_holds(invitation: Invitation, keys: Sequence[bytes]) -> bool:
+    text = _sealed_text(invitation, invitation.version)
+    return any(invitation.history.seal == _mac(key, text) for key in keys)
+
+
+def _mac(key: bytes, parts: list[Any]) -> str:
+    raw = hmac.digest(key, _ENCODE(parts).encode("utf-8", "replace"), "sha256")[:_MAC_BYTES]
+    return base64.urlsafe_b64encode(raw).decode()
