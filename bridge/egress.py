@@ -19,7 +19,7 @@ from aiohttp import hdrs
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
-LOOK_S = 2.0
+DNS_TIMEOUT_S = 2.0
 """How long a name may take to be looked up before a proxy is asked."""
 _GLOBAL_V6 = ipaddress.IPv6Network("2000::/3")
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
@@ -141,7 +141,7 @@ async def _check_host(guard: GuardedResolver, host: str) -> None:
             raise ForbiddenAddress("the address is not public")
         return
     try:
-        async with asyncio.timeout(LOOK_S):
+        async with asyncio.timeout(DNS_TIMEOUT_S):
             await guard.resolve(host)
     except ForbiddenAddress:
         raise

@@ -25,14 +25,14 @@ class WritesReport(Protocol):
 class Writes(Protocol):
     """Tries whether the store takes writes."""
 
-    async def look(self) -> WritesReport:
+    async def check(self) -> WritesReport:
         """How it is now."""
 
 
 class ClockCheck(Protocol):
     """The time that all processes agree upon."""
 
-    def complaint(self) -> str | None:
+    def problem(self) -> str | None:
         """What is wrong with this host's clock; None: nothing."""
 
 
@@ -45,13 +45,13 @@ class ReadinessProbe:
     writes: Writes
     clock: ClockCheck | None = None
 
-    async def look(self) -> Readiness:
+    async def check(self) -> Readiness:
         """How it is now; see ``web.health``."""
         if self.state.draining:
             return Readiness({"process": "shutting down"})
         if self.state.not_ready_reason is not None:
             return Readiness({"redis": self.state.not_ready_reason})
-        writes = await self.writes.look()
+        writes = await self.writes.check()
         if writes.refusal is not None:
             return Readiness({"redis": writes.refusal})
         missing = {"missing_partitions": writes.missing} if writes.missing else {}
@@ -68,6 +68,6 @@ class ReadinessProbe:
             "restart_needed": (
                 "bridge.yaml has changed since the start" if self.state.restart_needed else None
             ),
-            "clock": self.clock.complaint() if self.clock is not None else None,
+            "clock": self.clock.problem() if self.clock is not None else None,
         }
         return {name: value for name, value in found.items() if value}

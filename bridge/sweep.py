@@ -14,17 +14,16 @@ from bridge.errors import StoreUnavailable
 from bridge.ports import Reconciler
 
 STEP_PAUSE_S = 0.25
-"""Between two steps of a hundred keys: a million invitations take some hours, and hardly any
-effort.
+"""Between two steps of a hundred keys: a million invitations take some hours and little load.
 """
-WALK_PAUSE_S = 15.0
-"""Between two walks."""
+PASS_PAUSE_S = 15.0
+"""Between two passes."""
 
 log = structlog.get_logger()
 
 
 class Sweep:
-    """Walks for as long as the process lives."""
+    """Runs passes of the reconciliation for as long as the process lives."""
 
     def __init__(
         self,
@@ -37,19 +36,21 @@ class Sweep:
         self._pause = pause
 
     async def run(self) -> None:
-        """Walk, until cancelled; waits while Redis does not answer or another process walks."""
+        """Run passes until cancelled; waits while Redis does not answer or another process runs
+        one.
+        """
         while True:
-            await self._pause(WALK_PAUSE_S)
+            await self._pause(PASS_PAUSE_S)
             try:
                 if await self._reconciler.claim(self._owner):
-                    await self.walk()
+                    await self.run_once()
             except StoreUnavailable:
-                continue  # the worker says so
+                continue  # the worker logs it
             except Exception:
                 log.exception("sweep.failed")
 
-    async def walk(self) -> None:
-        """Walk once, and say what was mended."""
+    async def run_once(self) -> None:
+        """Run one pass, and log what was repaired."""
         try:
             found = await self._reconciler.run(pause=lambda: self._pause(STEP_PAUSE_S))
         finally:
@@ -57,7 +58,7 @@ class Sweep:
                 await self._reconciler.release()
         if found.indexed:
             log.info("sweep.indexed", records=found.indexed)
-        if found.mended:
+        if found.repairable:
             log.warning(
                 "sweep.repaired",
                 requeued=len(found.requeued),

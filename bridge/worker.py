@@ -52,7 +52,7 @@ log = structlog.get_logger()
 class Worker:
     """One per process; *awake* is set whenever something was made due by this process.
 
-    *agree* has *clock* agree with the other processes' again, where that is to be done.
+    *synchronise_clock* has *clock* agree with the other processes' again, where that is to be done.
     """
 
     def __init__(
@@ -63,14 +63,14 @@ class Worker:
         new_secret: NewSecret,
         awake: asyncio.Event,
         *,
-        agree: Callable[[BeforeClockStep], Awaitable[None]] | None = None,
+        synchronise_clock: Callable[[BeforeClockStep], Awaitable[None]] | None = None,
     ) -> None:
         self._tasks = tasks
         self._queue = queue
         self._clock = clock
         self._owner = new_secret()
         self._awake = awake
-        self._agree = agree
+        self._synchronise_clock = synchronise_clock
         self._running: dict[asyncio.Task[None], Lease] = {}
         self._stopping = False
         self._complained = False
@@ -87,7 +87,7 @@ class Worker:
     async def run(self) -> None:
         """Lease and perform until ``stop``."""
         async with asyncio.TaskGroup() as group:
-            await self._look_at_clock()
+            await self._check_clock()
             beside = [group.create_task(self._heartbeat()), group.create_task(self._clock_loop())]
             try:
                 while not self._stopping:
@@ -201,20 +201,20 @@ class Worker:
                     )
 
     async def _clock_loop(self) -> None:
-        while self._agree is not None:
+        while self._synchronise_clock is not None:
             await asyncio.sleep(IDLE_S)
-            await self._look_at_clock()
+            await self._check_clock()
 
-    async def _look_at_clock(self) -> None:
+    async def _check_clock(self) -> None:
         try:
-            if self._agree is not None:
-                await self._agree(self.hold)
+            if self._synchronise_clock is not None:
+                await self._synchronise_clock(self.extend_leases_before_clock_step)
         except Exception:
             # An answer that nobody foresaw: no reason to stop; tasks go by the time as
             # it was.
-            log.exception("clock.look_failed")
+            log.exception("clock.check_failed")
 
-    async def hold(self, now: datetime) -> None:
+    async def extend_leases_before_clock_step(self, now: datetime) -> None:
         """The time is going to be *now*: what runs here must not look as if its lease had run out,
         or run for hours.
         """

@@ -40,7 +40,7 @@ def create_app(runtime: Runtime) -> web.Application:
             for endpoint in package.endpoints(runtime.services.records.clock)
         ),
         *result_pages.endpoints(shown),
-        *health.endpoints(runtime.readiness.look),
+        *health.endpoints(runtime.readiness.check),
     ]
     product = openapi.Product(_TITLE, _DESCRIPTION, runtime.settings.public_url)
     return _application(runtime, [*endpoints, *openapi.serve(endpoints, shown, product)])
@@ -51,7 +51,7 @@ def create_admin_app(runtime: Runtime) -> web.Application:
     settings = runtime.settings
     guard = admin_guard.guard((settings.admin_listen.host, *settings.admin_hosts))
     endpoints = [
-        *health.endpoints(runtime.readiness.look, details=True),
+        *health.endpoints(runtime.readiness.check, details=True),
         reload_endpoint(runtime.reload.everywhere),
         metrics_endpoint(runtime.scrape),
     ]

@@ -107,10 +107,10 @@ class Runtime:
         """Whether this process should get work."""
         return ReadinessProbe(self.state, self.customers, self.writes, self.clock)
 
-    async def agree(self) -> None:
+    async def synchronise_clock(self) -> None:
         """Go by the time of the other processes on this Redis from now on, as far as it answers."""
         if self.clock is not None:
-            await self.clock.agree(self.worker.hold)
+            await self.clock.synchronise(self.worker.extend_leases_before_clock_step)
 
     async def inspect_redis(self) -> tuple[list[str], str | None]:
         """What is not durable about Redis, and what would stop all partitions together.
@@ -262,7 +262,12 @@ async def open_runtime(
             queue=queue,
             invitations=store,
             worker=Worker(
-                tasks, queue, clock, new_secret, awake, agree=agreed.agree if agreed else None
+                tasks,
+                queue,
+                clock,
+                new_secret,
+                awake,
+                synchronise_clock=agreed.synchronise if agreed else None,
             ),
             clock=agreed,
             sweep=Sweep(reconciler, new_secret()),

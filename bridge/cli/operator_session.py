@@ -59,7 +59,7 @@ def on_stored_data(
 
         async def work() -> None:
             async with app.open_runtime(loaded, fresh=False) as runtime:
-                await runtime.agree()
+                await runtime.synchronise_clock()
                 await command(runtime, **arguments)  # type: ignore[call-arg]
 
         asyncio.run(work())

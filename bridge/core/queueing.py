@@ -243,7 +243,7 @@ class ReconciliationReport:
     """A part of Redis did not answer."""
 
     @property
-    def mended(self) -> int:
+    def repairable(self) -> int:
         """How many things were wrong and can be repaired; a record that was only not indexed is
         not wrong.
         """

@@ -1,4 +1,4 @@
--- Adds an invitation to those that live by one application at the provider.
+-- Adds an invitation to those that use one application at the provider.
 --
 -- KEYS  1 the application
 -- ARGV  1 invitation id  2 life in ms  3 mark of an event that waits

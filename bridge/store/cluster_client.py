@@ -1,9 +1,9 @@
-"""Redis Cluster, as far as this store needs it: every command names its key first, and all keys of
-one command share a slot.
+"""A client of Redis Cluster, as far as this store needs one: every command names its key first, and
+all keys of one command share a slot.
 
-Not redis-py's own client: while a node dies, that one closes connections which others are using
-(their errors are none of Redis's), and asks one node after the other where the slots are; see
-``.github/decisions/0004-an-own-cluster-client.md``.
+It is not redis-py's own client: while a node dies, that one closes connections which others are
+using (so they fail without a Redis error), and asks one node after the other where the slots are;
+see ``.github/decisions/0004-an-own-cluster-client.md``.
 """
 
 from __future__ import annotations
@@ -31,22 +31,21 @@ from bridge.store.redis_client import pipeline
 
 Address = tuple[str, int]
 
-LOOK_S: Final = 0.5
-"""For the question where the slots are; it is put to all nodes at once."""
+TOPOLOGY_TIMEOUT_S: Final = 0.5
+"""How long a node may take to tell where the slots are; all nodes are asked at once."""
 _TRIES: Final = 3
 _PAUSE_S: Final = 0.03
 _ELSEWHERE = (ConnectionError, TimeoutError, MovedError, ClusterDownError, TryAgainError)
-"""Not here, or not now: worth looking where the slot is by now."""
+"""Errors after which the slot may have moved: it is looked up again."""
 _MOVED = (MovedError, TryAgainError)
 _SILENT = (ConnectionError, TimeoutError, ClusterDownError)
 
 
 class ClusterClient:
-    """Finds for every command the node that has its slot, also while slots and nodes move.
+    """Sends every command to the node that has its slot, also while slots and nodes move.
 
     *open_node* makes the client of one node, which must not repeat commands by itself; *seeds* are
-    where to ask first. *parallel* calls may be on the way to one node at the same time; more wait
-    their turn.
+    the nodes to ask first. At most *parallel* calls to one node are under way at a time; more wait.
     """
 
     def __init__(
@@ -62,12 +61,15 @@ class ClusterClient:
         self._open_node = open_node
         self._nodes: dict[Address, Redis] = {}
         self._slots: list[Address] = []
-        self._looking: asyncio.Task[None] | None = None
+        self._asking: asyncio.Task[None] | None = None
 
-    async def send(self, commands: Sequence[Command], *, patient: bool = True) -> list[Any]:
-        """Send commands, those for one node together, and give each its answer or its exception.
+    async def send(
+        self, commands: Sequence[Command], *, wait_for_failover: bool = True
+    ) -> list[Any]:
+        """Send commands, those for one node together; returns for each its answer or its exception.
 
-        Not *patient*: a node that does not answer is not asked again; what has moved is followed.
+        Without *wait_for_failover* a node that does not answer is not asked again; moved slots are
+        still followed.
         """
         answers: list[Any] = [None] * len(commands)
         left = list(range(len(commands)))
@@ -83,18 +85,20 @@ class ClusterClient:
             for those, got in zip(by_place.values(), await asyncio.gather(*calls), strict=True):
                 for index, answer in zip(those, got, strict=True):
                     answers[index] = answer
-            worth = _ELSEWHERE if patient else _MOVED
+            worth = _ELSEWHERE if wait_for_failover else _MOVED
             silent = any(isinstance(answers[index], _SILENT) for index in left)
             left = [index for index in left if isinstance(answers[index], worth)]
-            if silent and not patient:
-                self._look()  # so that the next one knows better
+            if silent and not wait_for_failover:
+                self._refresh()  # so that the next call knows
             if not left:
                 break
             self._learn([answers[index] for index in left])
         return answers
 
     async def send_followed(self, command: Command, follower: Command) -> tuple[Any, Any]:
-        """Send *command*, then *follower* over the same connection; give what became of both."""
+        """Send *command*, then *follower* over the same connection; returns the answers or
+        exceptions of both.
+        """
         for attempt in range(_TRIES):
             await self._find_slots(again=attempt > 0)
             answer, following = await self._ask(self._place_of(command), [command, follower])
@@ -115,15 +119,15 @@ class ClusterClient:
         answers = await asyncio.gather(*calls, return_exceptions=True)
         failures = [answer for answer in answers if isinstance(answer, BaseException)]
         if failures:
-            self._look()  # so that the next one knows better
+            self._refresh()  # so that the next call knows
         if len(failures) == len(answers):
             raise failures[0]
 
     async def aclose(self) -> None:
         """Close all connections."""
-        if self._looking is not None:
-            self._looking.cancel()
-            await asyncio.gather(self._looking, return_exceptions=True)
+        if self._asking is not None:
+            self._asking.cancel()
+            await asyncio.gather(self._asking, return_exceptions=True)
         for node in self._nodes.values():
             await node.aclose()
 
@@ -137,7 +141,7 @@ class ClusterClient:
         for index, answer in enumerate(answers):
             if isinstance(answer, AskError) and not isinstance(
                 answer, MovedError
-            ):  # its slot is just moving there
+            ):  # its slot is being moved there
                 with contextlib.suppress(ConnectionError, TimeoutError):
                     asked = await pipeline(
                         self._node((answer.host, answer.port)), [("ASKING",), commands[index]]
@@ -155,7 +159,7 @@ class ClusterClient:
         return self._nodes[place]
 
     def _learn(self, errors: Sequence[Exception]) -> None:
-        """Take over what a node says of a slot; the next try looks up the whole picture."""
+        """Store where a node says that a slot is; the next try reads the whole map."""
         for error in errors:
             if isinstance(error, MovedError):
                 self._slots[error.slot_id] = (error.host, error.port)
@@ -165,21 +169,19 @@ class ClusterClient:
             return
         if self._slots:
             await asyncio.sleep(_PAUSE_S)
-        await asyncio.shield(
-            self._look()
-        )  # goes on for the next one where this one runs out of time
+        await asyncio.shield(self._refresh())  # goes on for later calls if this one times out
         if not self._slots:
             raise ConnectionError("no node of the cluster answers")
 
-    def _look(self) -> asyncio.Task[None]:
-        if self._looking is None or self._looking.done():
-            self._looking = asyncio.create_task(self._look_at_all())
-        return self._looking
+    def _refresh(self) -> asyncio.Task[None]:
+        if self._asking is None or self._asking.done():
+            self._asking = asyncio.create_task(self._ask_all_nodes())
+        return self._asking
 
-    async def _look_at_all(self) -> None:
+    async def _ask_all_nodes(self) -> None:
         places = dict.fromkeys([*self._slots, *self._seeds])
-        views = await majority_of([self._view(place) for place in places], LOOK_S)
-        # a node that was cut off from the others remembers an older epoch
+        views = await majority_of([self._view(place) for place in places], TOPOLOGY_TIMEOUT_S)
+        # a node that was cut off from the others has an older epoch
         best = max(views, key=lambda view: view[0], default=None)
         if best is None or len(best[1]) < REDIS_CLUSTER_HASH_SLOTS:
             return

@@ -1,8 +1,8 @@
--- What every script needs; scripts.py puts it in front of each of them.
+-- What every script needs; lua_scripts.py puts it in front of each of them.
 --
 -- Every key that a script touches is among its KEYS, and all of them carry the hash tag of one
 -- partition, hence belong to one cluster slot. Times are milliseconds since 1970 and come from the
--- caller, never from Redis, so that every test may hold the clock.
+-- caller, never from Redis, so that tests can control the time.
 --
 -- Redis does not roll back a script that fails half-way. So every script first makes sure of all
 -- that could fail (the types of its keys, the form of what it reads) and only then writes.
@@ -34,7 +34,7 @@ local function task(id, kind)
 end
 
 -- The error for the first of these keys (each followed by its type) that holds something else, or
--- nothing. The caller puts that key aside and sends the script again.
+-- nothing. The caller quarantines that key and sends the script again.
 local function damaged(...)
   local wanted = {...}
   for i = 1, #wanted, 2 do
@@ -45,7 +45,7 @@ local function damaged(...)
   end
 end
 
--- The entry's fields, or nil if this is none.
+-- The entry's fields, or nil if this is not an entry.
 local function read(text)
   local stamp, owner, till, upcoming, attempts, history =
     string.match(text or NEW, '^(%d*)|([^|]*)|(%d*)|(%d*)|(%d+)|(.*)$')
@@ -61,8 +61,8 @@ local function write(tasks, field, entry)
     {entry.stamp, entry.owner, entry.till, entry.upcoming, entry.attempts, entry.history}, '|'))
 end
 
--- Is the lease of this entry still running? One that would run for longer than any lease was given
--- when the clock showed a later time; its owner is gone, or has to notice that it was taken over.
+-- Whether the lease of this entry still runs. One that would run for longer than any lease was
+-- given when the clock was ahead; its owner is gone, or will notice that it was taken over.
 local LONGEST = 600000
 local function leased(entry, now)
   local left = entry.owner ~= '' and tonumber(entry.till) - tonumber(now)
@@ -73,7 +73,7 @@ local function ours(entry, owner, stamp)
   return entry and entry.owner == owner and entry.stamp == stamp
 end
 
--- Hands a task to an owner. A fact that came in during a lease that then ran out starts from new.
+-- Hands a task to an owner. A task that was queued again during a lease that ran out starts anew.
 local function hand_over(entry, stamp, owner, till)
   if entry.upcoming ~= '' then
     entry.attempts, entry.history, entry.upcoming = '0', '', ''
@@ -109,7 +109,7 @@ local function enqueue(lanes, normal, urgent, lane, id, at, is_urgent)
 end
 
 -- Has a record found by its application for as long as it lives (*ttl* in ms, '0': for ever), and
--- forgets what is over by now.
+-- removes entries that have expired.
 local function find_by(application, id, now, ttl)
   redis.call('ZREMRANGEBYSCORE', application, '-inf', now)
   local goes_at = ttl == '0' and 'inf' or string.format('%.0f', tonumber(now) + tonumber(ttl))

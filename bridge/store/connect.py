@@ -1,4 +1,4 @@
-"""From a URL to Redis: one server, Sentinel or Cluster."""
+"""Connects to the Redis of a URL: one server, Sentinel or Cluster."""
 
 from __future__ import annotations
 
@@ -19,14 +19,19 @@ from bridge.store import tls
 from bridge.store.cluster_client import ClusterClient
 from bridge.store.redis_access import DEADLINE_S, RedisAccess, ReplicaWait
 from bridge.store.redis_client import RedisClient, SingleNodeClient
-from bridge.store.sentinel_client import LOOK_S, PrimaryConnection, PrimaryTLSConnection, Sentinels
+from bridge.store.sentinel_client import (
+    TOPOLOGY_TIMEOUT_S,
+    PrimaryConnection,
+    PrimaryTLSConnection,
+    Sentinels,
+)
 
 PARALLEL: Final = 50
-"""Operations on the way at the same time; to have more wait is faster than more connections."""
+"""Operations under way at a time; letting more wait is faster than more connections."""
 SOCKET_S: Final = 0.7
-"""For one answer. Twice this, the one repetition included, is less than ``DEADLINE_S``."""
+"""For one answer. Twice this (an operation is repeated once) is less than ``DEADLINE_S``."""
 _WAIT_MARGIN_S: Final = 0.3
-"""By how much we wait longer for a confirmation than Redis does."""
+"""How much longer than Redis the bridge waits for a confirmation."""
 
 
 @contextlib.asynccontextmanager
@@ -37,52 +42,52 @@ async def open_client(
     deadline_s: float = DEADLINE_S,
     wait: ReplicaWait | None = None,
 ) -> AsyncIterator[RedisAccess]:
-    """Access to the Redis at *url*, which is connected to when it is first used: the bridge starts
-    without Redis, and waits.
+    """Access to the Redis at *url*; connects at first use, since the bridge starts without Redis
+    and waits.
 
-    *wait* is what makes a commit count as done; None: that one Redis has it. Raises
-    ``RedisSetupError`` where the URL cannot be used.
+    *wait* is what makes a commit count as done; None: it is enough that one Redis has it. Raises
+    ``RedisSetupError`` if the URL cannot be used.
     """
     try:
         target = redis_url.read(url)
     except ValueError as error:
         raise RedisSetupError("url", str(error)) from None
-    patience_s = SOCKET_S
+    timeout_s = SOCKET_S
     if wait is not None:
-        patience_s = max(patience_s, wait.timeout_s + _WAIT_MARGIN_S)
+        timeout_s = max(timeout_s, wait.timeout_s + _WAIT_MARGIN_S)
         deadline_s = max(deadline_s, wait.timeout_s + 2 * _WAIT_MARGIN_S)
-    connector = _Connector(target, parallel, _common(target, patience_s))
+    connector = _Connector(target, parallel, _common(target, timeout_s))
     async with AsyncExitStack() as stack:
         client = await connector.open(stack)
         yield RedisAccess(client, deadline_s=deadline_s, wait=wait)
 
 
-def _common(url: RedisUrl, patience_s: float) -> dict[str, Any]:
-    """What all connections have in common."""
+def _common(url: RedisUrl, timeout_s: float) -> dict[str, Any]:
+    """The options that all connections have in common."""
     common: dict[str, Any] = {
         "username": url.username,
         "password": url.password,
-        "socket_timeout": patience_s,
+        "socket_timeout": timeout_s,
         "socket_connect_timeout": SOCKET_S,
         "protocol": 2,
     }
     if url.tls:
         try:
             common["tls"] = tls.trust(**dict(url.files))
-        except OSError as error:  # what OpenSSL does not like in a file is an OSError, too
+        except OSError as error:  # OpenSSL raises OSError, too, for the content of a file
             message = f"names certificates that cannot be used: {error.strerror or error}"
             raise RedisSetupError("url", message) from None
     return common
 
 
-def _once_more() -> Retry:
-    """At once: for a connection that died while it lay in the pool."""
+def _retry_stale_connection() -> Retry:
+    """One retry, at once: for a connection that died while it was idle in the pool."""
     return Retry(ConstantBackoff(0.02), 1)
 
 
 @dataclass(frozen=True, slots=True)
 class _Connector:
-    """Opens clients; each is closed with the stack that it is given."""
+    """Opens clients; each is closed when the given stack closes."""
 
     url: RedisUrl
     parallel: int
@@ -98,10 +103,10 @@ class _Connector:
                 return await stack.enter_async_context(aclosing(cluster))
             case Scheme.UNIX:
                 kind, place = UnixDomainSocketConnection, {"path": self.url.path}
-                node = self._pool(kind, **place, db=self.url.db, retry=_once_more())
+                node = self._pool(kind, **place, db=self.url.db, retry=_retry_stale_connection())
             case _:
                 host, port = self.url.hosts[0]
-                node = self._tcp(host, port, db=self.url.db, retry=_once_more())
+                node = self._tcp(host, port, db=self.url.db, retry=_retry_stale_connection())
         return SingleNodeClient(
             await stack.enter_async_context(aclosing(node)), parallel=self.parallel
         )
@@ -110,10 +115,12 @@ class _Connector:
         probing: dict[str, Any] = {
             "username": self.url.sentinel_user,
             "password": self.url.sentinel_password,
-            "socket_timeout": LOOK_S,
-            "socket_connect_timeout": LOOK_S,
+            "socket_timeout": TOPOLOGY_TIMEOUT_S,
+            "socket_connect_timeout": TOPOLOGY_TIMEOUT_S,
         }
-        probes = [self._tcp(*host, retry=_once_more(), **probing) for host in self.url.hosts]
+        probes = [
+            self._tcp(*host, retry=_retry_stale_connection(), **probing) for host in self.url.hosts
+        ]
         for probe in probes:
             await stack.enter_async_context(aclosing(probe))
         primary: Redis = Sentinels(probes).master_for(
@@ -121,15 +128,14 @@ class _Connector:
             connection_class=PrimaryTLSConnection if self.url.tls else PrimaryConnection,
             db=self.url.db,
             max_connections=self.parallel + 10,
-            retry=_once_more(),
+            retry=_retry_stale_connection(),
             **self.common,
         )
         await stack.enter_async_context(aclosing(primary))
         return SingleNodeClient(primary, parallel=self.parallel)
 
     def _node(self, host: str, port: int) -> Redis:
-        # A node of a cluster is not asked again by itself: the next try goes where the slot is
-        # by then.
+        # No retry at a node of a cluster: the next try goes to the node that then has the slot.
         return self._tcp(host, port, retry=Retry(NoBackoff(), 0))
 
     def _tcp(self, host: str, port: int, **more: Any) -> Redis:
@@ -138,7 +144,7 @@ class _Connector:
 
     def _pool(self, kind: type, **more: Any) -> Redis:
         pool = BlockingConnectionPool(
-            max_connections=self.parallel + 10,  # for what is not counted in turns: probes, scans
+            max_connections=self.parallel + 10,  # for calls outside the limit: probes, scans
             timeout=None,
             connection_class=kind,
             **{**self.common, **more},

@@ -1,4 +1,4 @@
-"""Keys that do not hold what they must: a hand in Redis, or another application.
+"""Keys that hold a wrong type, after manual changes in Redis or by another application.
 
 Such a key would fail every call that touches it.
 """
@@ -17,7 +17,7 @@ from bridge.store.lua_scripts import Command, Part
 from bridge.store.record_codec import MILLISECOND
 
 LIFE: Final = timedelta(days=30)
-"""For so long a damaged key is kept in the quarantine."""
+"""How long a damaged key is kept in the quarantine."""
 
 _TYPES: Final[Mapping[Part, str]] = {
     "GET": "string",
@@ -25,16 +25,16 @@ _TYPES: Final[Mapping[Part, str]] = {
     **dict.fromkeys(("SADD", "SMEMBERS", "SREM"), "set"),
     **dict.fromkeys(("ZREM", "ZRANGE", "ZSCORE"), "zset"),
 }
-"""What the keys of plain commands must hold."""
+"""The type that the keys of plain commands must have."""
 
 
 def note(at: datetime, what: str, reason: str, **more: str) -> bytes:
-    """A note for the quarantine; *reason* is ours and repeats nothing of what was found."""
+    """A note for the quarantine; *reason* contains nothing of the damaged content."""
     return orjson.dumps({"at": at.isoformat(), "what": what, "reason": reason, **more})
 
 
 def damage(command: Command, answer: object) -> tuple[str, str] | None:
-    """The type that a key must have, and the key; None: that is not why the command failed."""
+    """The type that the key must have, and the key; None: the command failed for another reason."""
     if not isinstance(answer, ResponseError):
         return None
     words = str(answer).split(" ", 2)
@@ -46,9 +46,10 @@ def damage(command: Command, answer: object) -> tuple[str, str] | None:
 
 
 def quarantined_key(key: str, kind: str, at: datetime) -> Command:
-    """What puts a key out of the way that does not hold a *kind*; gives 1 where nobody did before.
+    """The command that quarantines a key that is not of type *kind*; its answer is 1 unless that
+    was done before.
 
-    A short cut outside of the partitions is deleted: nothing depends on it.
+    A key outside of the partitions is deleted: nothing depends on it.
     """
     place = key_names.split(key)
     if place is None:

@@ -17,7 +17,9 @@ from bridge.errors import RedisSetupError, StoreUnavailable
 
 _STEP_S: Final = 0.05
 _SOCKET_PATH_BYTES: Final = 100
-"""The system allows a little more; longer data directories get their socket elsewhere."""
+"""The system allows a little more; if the data directory's path is longer, the socket is
+elsewhere.
+"""
 _OURS: Final = (
     *("appendonlydir", "appendonlydir/*", "appendonly.aof", "dump.rdb", "temp-*", "redis.log"),
     *("*.lock", "socket.path", "written-by"),
@@ -25,18 +27,18 @@ _OURS: Final = (
 
 
 def unusable(message: str, data_dir: Path) -> RedisSetupError:
-    """What is wrong with the folder."""
+    """The error for a folder that cannot be used."""
     return RedisSetupError("data_dir", f"{data_dir} {message}")
 
 
 def holds_data(data_dir: Path) -> bool:
-    """Whether a server has ever kept its data here; looking leaves no trace."""
+    """Whether a server has ever kept its data here; changes nothing."""
     names = ("appendonlydir", "appendonly.aof", "dump.rdb")
     return any((data_dir / name).exists() for name in names)
 
 
 async def until(check: Callable[[], Awaitable[bool]], seconds: float) -> bool:
-    """Whether *check* is true within so many *seconds*."""
+    """Wait until *check* is true, at most *seconds*; returns whether it was."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
             while True:
@@ -47,11 +49,11 @@ async def until(check: Callable[[], Awaitable[bool]], seconds: float) -> bool:
 
 
 class DataFolder:
-    """The folder at *path*, made where it is missing; raises ``RedisSetupError``.
+    """The folder at *path*, created if it is missing; raises ``RedisSetupError``.
 
-    Two locks keep count of its users, since the system gives them back however a process ends:
-    ``users.lock`` is held (shared) by everybody who uses the server, ``embedded.lock`` (exclusive)
-    by whoever is just starting or stopping it.
+    Two file locks track its users, since the system releases them however a process ends: every
+    process that uses the server holds ``users.lock`` (shared), and the one that is starting or
+    stopping it holds ``embedded.lock`` (exclusive).
     """
 
     def __init__(self, path: Path) -> None:
@@ -60,7 +62,8 @@ class DataFolder:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             if self.path.stat().st_mode & stat.S_ISVTX:
                 raise unusable(
-                    "is a folder for everybody: give the server one of its own", self.path
+                    "is a folder shared by all users: give the server one of its own",
+                    self.path,
                 )
             self._close_to_others()
             self._users = _opened(self.path / "users.lock")
@@ -68,19 +71,19 @@ class DataFolder:
             raise unusable(f"cannot be used: {error.strerror}", self.path) from None
 
     def close(self) -> None:
-        """Be no user any more."""
+        """Release every lock."""
         self._users.close()
 
     def join(self) -> None:
-        """Be one of its users."""
+        """Register this process as a user of the server."""
         fcntl.flock(self._users, fcntl.LOCK_SH)
 
     def leave(self) -> None:
-        """Be none any more."""
+        """Stop being a user of the server."""
         fcntl.flock(self._users, fcntl.LOCK_UN)
 
     def is_abandoned(self) -> bool:
-        """Whether nobody uses it; to be asked with the lock held, after ``leave``."""
+        """Whether no process uses the server; call it with the lock held, after ``leave``."""
         try:
             fcntl.flock(self._users, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -88,8 +91,8 @@ class DataFolder:
         return True
 
     @contextlib.asynccontextmanager
-    async def locked(self, patience_s: float) -> AsyncIterator[None]:
-        """Hold the lock, once everybody who starts or stops the server is through."""
+    async def locked(self, timeout_s: float) -> AsyncIterator[None]:
+        """Hold the lock, once no other process is starting or stopping the server."""
         path = self.path / "embedded.lock"
         with _opened(path) as file:
 
@@ -100,12 +103,12 @@ class DataFolder:
                     return False
                 return True
 
-            if not await until(free, patience_s):
-                raise StoreUnavailable(f"somebody has been holding {path} for too long")
+            if not await until(free, timeout_s):
+                raise StoreUnavailable(f"another process has been holding {path} for too long")
             yield
 
     def socket(self) -> Path:
-        """Where the server listens; to be asked with the lock held."""
+        """Where the server listens; call it with the lock held."""
         socket = self.path / "redis.sock"
         if len(os.fsencode(socket)) < _SOCKET_PATH_BYTES:
             return socket
@@ -118,23 +121,25 @@ class DataFolder:
         return elsewhere
 
     def forget_socket(self, socket: Path) -> None:
-        """Clear away the folder of a *socket* that is elsewhere."""
+        """Remove the folder of a *socket* that is elsewhere."""
         if socket.parent != self.path:
             shutil.rmtree(socket.parent, ignore_errors=True)
             (self.path / "socket.path").unlink(missing_ok=True)
 
     def has_grown(self) -> bool:
-        """Was anything added since the append-only file was last written as a whole?"""
+        """Whether anything was added since the append-only file was last rewritten."""
         parts = list(self.path.glob("appendonlydir/*.incr.aof"))
         return any(_stat(file).st_size > 0 for file in parts or self.path.glob("appendonly.aof"))
 
     def rewritten(self, otherwise: float) -> float:
-        """When that was. Redis 6.2 keeps all in one file, which does not tell: *otherwise*."""
+        """When it was last rewritten; *otherwise* for Redis 6.2, whose single file does not show
+        it.
+        """
         bases = self.path.glob("appendonlydir/*.base.*")
         return max((_stat(file).st_mtime for file in bases), default=otherwise)
 
     def _close_to_others(self) -> None:
-        """Whatever was there before: others may neither look into the folder nor read its files."""
+        """Make sure that other users can neither list the folder nor read its files."""
         _set_mode(self.path, 0o700)
         for name in _OURS:
             for file in self.path.glob(name):
@@ -143,7 +148,7 @@ class DataFolder:
 
 
 def _set_mode(path: Path, mode: int) -> None:
-    with contextlib.suppress(FileNotFoundError):  # the server may be at work there
+    with contextlib.suppress(FileNotFoundError):  # the server may have replaced it
         if stat.S_IMODE(path.stat().st_mode) != mode:
             path.chmod(mode)
 
@@ -157,5 +162,5 @@ def _opened(path: Path) -> IO[bytes]:
 def _stat(file: Path) -> os.stat_result:
     try:
         return file.stat()
-    except FileNotFoundError:  # replaced this very moment
+    except FileNotFoundError:  # replaced at this moment
         return os.stat_result((0,) * 10)

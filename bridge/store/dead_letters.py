@@ -38,7 +38,7 @@ class RedisDeadLetters:
         self._quarantine = RedisQuarantine(commands, prefix, clock)
 
     async def dead_letters(self) -> AsyncIterator[DeadLetter]:
-        """Every dead letter that can be read, in no order; the log names the others."""
+        """Every dead letter that can be read, in no particular order; the others are logged."""
         for names in self._partitions:
             (listed,) = await self._commands.run_each([("ZRANGE", names.dead, 0, -1)])
             if isinstance(listed, Exception):
@@ -56,17 +56,19 @@ class RedisDeadLetters:
         return await self._revive(invitation_id, kind, to_ms(now))
 
     async def drop(self, invitation_id: str, kind: TaskKind) -> bool:
-        """Forget a dead letter; False: no such dead letter."""
+        """Delete a dead letter; False: no such dead letter."""
         return await self._revive(invitation_id, kind, "")
 
     async def _read(self, names: KeyNames, task: str, value: object) -> DeadLetter | None:
-        if not isinstance(value, bytes):  # gone meanwhile, or its partition is
+        if not isinstance(value, bytes):  # deleted meanwhile, or its partition does not answer
             return None
         try:
             return load_dead_letter(*read_task_id(task), value, self._cipher)
         except (RecordDamaged, ValueError):
-            with contextlib.suppress(StoreUnavailable):  # one that refuses is read all the same
-                await self._quarantine.add(names, task, "dead letter", "it is no dead letter")
+            with contextlib.suppress(
+                StoreUnavailable
+            ):  # a Redis that refuses writes can still be read
+                await self._quarantine.add(names, task, "dead letter", "it is not a dead letter")
         except RecordUnreadable as error:
             log.warning("dead_letter.unreadable", task_id=task, error=str(error))
         return None

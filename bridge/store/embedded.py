@@ -1,11 +1,11 @@
-"""A Redis of our own, for demo and single-host use: a child process that appends every change to
+"""An embedded Redis, for demo and single-host use: a child process that appends every change to
 disk before it answers.
 
 Several bridge processes may share one data folder and then share the server: the first starts it,
 the last stops it. A server left behind by a ``kill -9`` is found by its socket and used again.
 
-It runs the newest server of this machine, Redis or Valkey, that can read what is there. What was
-deleted is out of its files within an hour, and nobody but their owner may read them.
+It runs the newest server of this machine, Redis or Valkey, that can read the existing files.
+Deleted data is gone from the files within an hour, and only their owner may read them.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from bridge.store.data_folder import DataFolder, holds_data, until, unusable
 from bridge.store.redis_access import RedisAccess
 
 START_S: Final = 15.0
-"""For the start of the server, the reading of its append-only file included."""
+"""For the start of the server, including reading its append-only file."""
 STOP_S: Final = 10.0
 REWRITE_S: Final = 1800.0
-"""What was deleted stays in the append-only file for so long at most; then it is written anew."""
+"""How long deleted data may stay in the append-only file; then the file is rewritten."""
 _LAST_REWRITE_S: Final = 4.0
-"""For the same at the end: nothing deleted lies in the files of a daemon that is not running."""
+"""For a rewrite at the end: the files of a stopped daemon contain no deleted data."""
 _WATCH_S: Final = 0.5
 
 __all__ = ["REWRITE_S", "START_S", "STOP_S", "holds_data", "running_redis"]
@@ -43,9 +43,9 @@ log = structlog.get_logger()
 
 @contextlib.asynccontextmanager
 async def running_redis(data_dir: Path, *, rewrite_s: float = REWRITE_S) -> AsyncIterator[str]:
-    """A running server that keeps its data in *data_dir*; gives its URL.
+    """A running server that keeps its data in *data_dir*; yields its URL.
 
-    Raises ``RedisSetupError`` where the folder or the servers of this machine cannot be used.
+    Raises ``RedisSetupError`` if the folder or the servers of this machine cannot be used.
     """
     folder = DataFolder(data_dir)
     with contextlib.closing(folder):
@@ -66,18 +66,18 @@ async def running_redis(data_dir: Path, *, rewrite_s: float = REWRITE_S) -> Asyn
 
 
 class _Server:
-    """The server that all users of *folder* share; to be made with its lock held."""
+    """The server that all users of *folder* share; create it with the folder's lock held."""
 
     def __init__(self, folder: DataFolder) -> None:
         self._folder = folder
         self._log = folder.path / "redis.log"
         self._socket = folder.socket()
         self._child: int | None = None
-        """If this process has started it."""
+        """The process id, if this process has started the server."""
         self.url = f"unix://{quote(str(self._socket))}"
 
     async def start_if_dead(self) -> None:
-        """To be called with the lock held."""
+        """Call it with the lock held."""
         chosen = None
         if not await self._connects():
             if self._child is not None and not _ended(self._child):
@@ -89,11 +89,9 @@ class _Server:
             server_binaries.note_writer(self._folder.path, chosen.release)
 
     async def keep(self, rewrite_s: float) -> None:
-        """Start the server again should it die, for nobody else does; its data are in the
-        append-only file.
+        """Restart the server if it dies; its data are in the append-only file.
 
-        And have that file written anew, where something was added, so that what was deleted leaves
-        it.
+        Also rewrites that file if something was added, so that deleted data leaves it.
         """
         begun = time.time()
         async with open_client(self.url) as commands:
@@ -106,16 +104,16 @@ class _Server:
                     elif self._folder.has_grown() and not 0 <= age_s < rewrite_s:
                         begun = time.time()
                         await commands.run(("BGREWRITEAOF",))
-                except StoreUnavailable:  # busy with that already, or asked for by another process
+                except StoreUnavailable:  # already rewriting, or another process asked for it
                     continue
                 except Exception:
-                    # A file that nobody foresaw: no reason never to start a dead server again.
+                    # An unexpected file must not prevent later restarts of a dead server.
                     log.exception("embedded_redis.watch_failed", data_dir=str(self._folder.path))
 
     async def stop(self) -> None:
         """Ask for a shutdown and wait until the server is gone.
 
-        To be called with the lock held. One that hangs is left to whoever comes next.
+        Call it with the lock held. A server that hangs is left running for the next user.
         """
 
         async def gone() -> bool:
@@ -155,14 +153,15 @@ class _Server:
                 raise StoreUnavailable(f"the embedded Redis does not answer; see {self._log}")
 
     async def _connects(self) -> bool:
-        """Does a server listen here, however busy it is?"""
+        """Whether a server listens here, even if it is busy."""
         try:
             _, writer = await asyncio.open_unix_connection(self._socket)
         except (FileNotFoundError, ConnectionRefusedError):
             return False
         except OSError:
-            # A server that hangs has a full queue of connections. To start a second one on the same
-            # files would lose both's.
+            # A server that hangs has a full queue of connections. A second one on the same files
+            # would
+            # lose the data of both.
             return True
         writer.close()
         with contextlib.suppress(OSError):
@@ -207,24 +206,24 @@ def _choose(data_dir: Path) -> server_binaries.Server:
             "embedded_redis.upgraded",
             before=str(writer),
             now=str(chosen.release),
-            text="there is no way back: the one before cannot read what it writes from now on",
+            text="irreversible: the previous version cannot read the new files",
         )
     return chosen
 
 
 def _spawn(server: Path, options: dict[str, str]) -> int:
-    # The server has no setting for what others may do with its files, so the shell tells it.
+    # The server has no setting for the permissions of its files, so the shell sets the umask.
     arguments = ["/bin/sh", "-c", 'umask 077; exec "$0" "$@"', str(server)]
     for name, value in options.items():
         arguments += (f"--{name}", value)
-    # Its own session: Ctrl-C in a terminal must reach the bridge first. Not by subprocess, whose
-    # objects want to be waited for, while this server may outlive its parent by design.
+    # A session of its own: Ctrl-C in a terminal must reach the bridge first. Not by subprocess,
+    # which expects its children to be waited for, while this server may outlive its parent.
     quiet = [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDWR, 0) for number in (0, 1, 2)]
     return os.posix_spawn(arguments[0], arguments, {}, file_actions=quiet, setsid=True)
 
 
 def _ended(child: int) -> bool:
-    """Whether our child ended; asking also clears it away, so that no zombie stays behind."""
+    """Whether the child process ended; also reaps it, so that no zombie stays."""
     try:
         return os.waitpid(child, os.WNOHANG)[0] == child
     except ChildProcessError:
@@ -232,11 +231,14 @@ def _ended(child: int) -> bool:
 
 
 async def _rewrite(commands: RedisAccess) -> None:
-    """Write the append-only file anew, and return once that is done."""
+    """Rewrite the append-only file, and return once that is done."""
 
     async def done() -> bool:
-        said = await commands.run(("INFO", "persistence"))
-        return not (int(said["aof_rewrite_in_progress"]) or int(said["aof_rewrite_scheduled"]))
+        logged_reasons = await commands.run(("INFO", "persistence"))
+        return not (
+            int(logged_reasons["aof_rewrite_in_progress"])
+            or int(logged_reasons["aof_rewrite_scheduled"])
+        )
 
     with contextlib.suppress(StoreUnavailable):
         await commands.run(("BGREWRITEAOF",))

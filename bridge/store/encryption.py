@@ -1,8 +1,8 @@
 """Encryption at rest: Fernet (AES-128-CBC and HMAC-SHA256) with several keys, so that keys can be
 changed.
 
-What is sealed names its owner, so that a part that somebody copied to another record does not open
-there.
+An encrypted part names its owner, so that it cannot be opened after it was copied to another
+record.
 """
 
 from __future__ import annotations
@@ -17,19 +17,20 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 _PACKED: Final = b"Z"
 _PLAIN: Final = b"="
-"""Says whether the rest is compressed: results shrink to a third, a link alone does not."""
-_UNBOUND: Final = {b"z": _PACKED, b"-": _PLAIN}
-"""What older versions sealed, without saying for whom; still opened, and renewed by ``reencrypt``.
+"""Marks whether the rest is compressed: results shrink to a third, a link alone does not."""
+_LEGACY_MARKS: Final = {b"z": _PACKED, b"-": _PLAIN}
+"""The marks of older versions, which did not name the owner; still opened, and renewed by
+``reencrypt``.
 """
 _OWNER_BYTES: Final = 16
 
 
-class Misplaced(ValueError):
-    """Sealed for another owner: somebody copied it here."""
+class WrongOwner(ValueError):
+    """Encrypted for another owner: it was copied here."""
 
 
 class Cipher(Protocol):
-    """Encryption at rest of what a candidate achieved."""
+    """Encryption at rest of candidates' results and links."""
 
     def encrypt(self, plain: bytes, owner: str) -> str:
         """Seal *plain* for *owner*."""
@@ -37,7 +38,7 @@ class Cipher(Protocol):
     def decrypt(self, sealed: str, owner: str) -> bytes:
         """Open what ``encrypt`` sealed, perhaps with an older key.
 
-        Raises ``ValueError`` if no key fits, ``Misplaced`` if it was sealed for another owner.
+        Raises ``ValueError`` if no key fits, ``WrongOwner`` if it was sealed for another owner.
         """
 
     def is_newest(self, sealed: str) -> bool:
@@ -61,30 +62,30 @@ class KeyRing:
     def decrypt(self, sealed: str, owner: str) -> bytes:
         """Open with whichever key fits.
 
-        Raises ``ValueError`` if none does or somebody changed it, ``Misplaced`` if it was sealed
-        for somebody else.
+        Raises ``ValueError`` if none fits or the value was changed, ``WrongOwner`` if it was
+        encrypted for another owner.
         """
         try:
             opened = self._all.decrypt(sealed)
-        except (InvalidToken, ValueError):  # the latter for what is not even ASCII
+        except (InvalidToken, ValueError):  # ValueError: it is not even ASCII
             raise ValueError("no key fits") from None
         kind, content = opened[:1], opened[1:]
-        if kind in _UNBOUND:
-            kind = _UNBOUND[kind]
+        if kind in _LEGACY_MARKS:
+            kind = _LEGACY_MARKS[kind]
         elif content[:_OWNER_BYTES] == _mark(owner):
             content = content[_OWNER_BYTES:]
         else:
-            raise Misplaced("sealed for another owner")
+            raise WrongOwner("sealed for another owner")
         return zlib.decompress(content) if kind == _PACKED else content
 
     def is_newest(self, sealed: str) -> bool:
-        """Whether ``encrypt`` would use the same key and form: nothing is to be renewed then."""
+        """Whether ``encrypt`` would use the same key and form, so that nothing is to be renewed."""
         try:
-            return self._newest.decrypt(sealed)[:1] not in _UNBOUND
-        except (InvalidToken, ValueError):  # the latter for what is not even ASCII
+            return self._newest.decrypt(sealed)[:1] not in _LEGACY_MARKS
+        except (InvalidToken, ValueError):  # ValueError: it is not even ASCII
             return False
 
 
 def _mark(owner: str) -> bytes:
-    """Inside of what is encrypted and authenticated: Fernet takes nothing else along."""
+    """The owner as a prefix of the encrypted text: Fernet has no associated data."""
     return hashlib.sha256(owner.encode()).digest()[:_OWNER_BYTES]

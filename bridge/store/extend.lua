@@ -1,8 +1,8 @@
--- Prolongs a lease that is still ours.
+-- Extends a lease that is still held by this owner.
 --
 -- KEYS  1 the queue of its lane  2 tasks  3 lanes
 -- ARGV  1 invitation id  2 task id  3 lane  4 owner  5 stamp  6 end of the lease
--- Gives 1: prolonged, 0: no longer ours. May be sent twice.
+-- Gives 1: extended, 0: no longer held by this owner. May be sent twice.
 
 local bad = damaged(KEYS[1], 'zset', KEYS[2], 'hash', KEYS[3], 'zset')
 if bad then

@@ -1,4 +1,4 @@
-"""How the places of one ``lease`` are dealt among lanes and partitions: in turn, to everybody."""
+"""How the places of one ``lease`` are allocated to lanes and partitions: in turn."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from bridge.store.key_names import lane_name
 
 
 class FairShares:
-    """Deals *count* places, at most *per_lane* to a lane, one after the other.
+    """Allocates *count* places, at most *per_lane* to a lane, in turn.
 
-    *due* says in which partitions a lane has due tasks, not how many; so what a partition could not
-    use is dealt again to those that used all of theirs. Urgent lanes come first, then *turn*, which
-    differs from call to call, decides.
+    *due* says in which partitions a lane has due tasks, not how many; so places that a partition
+    could not use are allocated again, to those that used all of theirs. Urgent lanes come first;
+    *turn*, which differs from call to call, decides which of the others comes first.
     """
 
     def __init__(
@@ -31,8 +31,10 @@ class FairShares:
         self._left = dict.fromkeys(self._places, per_lane)
         self._asked: dict[int, Counter[Lane]] = {}
 
-    def deal(self) -> dict[int, dict[Lane, int]]:
-        """For each partition, how many of which lane to ask for; empty: there is nobody to ask."""
+    def allocate(self) -> dict[int, dict[Lane, int]]:
+        """For each partition, how many tasks of which lane to ask for; empty: nothing is left to
+        ask.
+        """
         asked: dict[int, Counter[Lane]] = {}
         left, count = dict(self._left), self._count
         lanes = deque(
@@ -50,8 +52,10 @@ class FairShares:
         self._asked = asked
         return {partition: dict(wanted) for partition, wanted in asked.items()}
 
-    def take(self, partition: int, lanes: Sequence[Lane], *, more: bool = False) -> None:
-        """Note what a partition gave; with less than asked for it has no more, unless *more*."""
+    def record(self, partition: int, lanes: Sequence[Lane], *, more: bool = False) -> None:
+        """Record the tasks that a partition gave; if these are fewer than asked for, it has no
+        more, unless *more*.
+        """
         got = Counter(lanes)
         for lane, wanted in self._asked[partition].items():
             self._left[lane] -= got[lane]

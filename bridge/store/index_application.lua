@@ -1,8 +1,8 @@
--- Has a record found by its application, if it is not.
+-- Indexes a record by its application, if it is not indexed.
 --
 -- KEYS  1 record  2 application
--- ARGV  1 invitation id  2 version of the record as it was read  3 now  4 1 to look only
--- Gives 1: it was not found, 0: it was, or the record was changed meanwhile. May be sent twice.
+-- ARGV  1 invitation id  2 version of the record as it was read  3 now  4 1 for a dry run
+-- Gives 1: it was not indexed, 0: it was, or the record was changed meanwhile. May be sent twice.
 
 local bad = damaged(KEYS[1], 'string', KEYS[2], 'zset')
 if bad then

@@ -1,4 +1,4 @@
-"""The truth about invitations, in Redis."""
+"""The invitations' records, in Redis."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ log = structlog.get_logger()
 class RedisInvitations:
     """``InvitationStore`` over Redis.
 
-    A record lives for *retention* from its last change, unless the provider still has to anonymise
-    something of it: such a record does not expire. *nonce* marks every commit, so that one which is
-    sent twice is recognised.
+    A record is kept for *retention* from its last change; while the provider still has to anonymise
+    something of it, it does not expire. *nonce* marks every commit, so that one that is sent twice
+    is recognised.
 
-    Where commits are to be confirmed by replicas, one that was not leaves a mark, and whoever reads
-    that invitation next has it confirmed first: a caller that repeats itself must not be told
-    "known already" of what one Redis alone has.
+    If commits are to be confirmed by replicas, an unconfirmed one leaves a mark, and the next read
+    of that invitation has it confirmed first: a repeated order must not be answered from a record
+    that only one Redis has.
     """
 
     def __init__(
@@ -57,16 +57,16 @@ class RedisInvitations:
         self._quarantine = RedisQuarantine(commands, prefix, clock)
 
     async def load(self, invitation_id: str) -> Invitation | None:
-        """The record, or None; any string may be asked for."""
+        """The record, or None; accepts any string."""
         names = self._partitions.of(invitation_id)
         if names is None:
             return None
         if not self._commands.requires_confirmation:
             value = await self._commands.run(("GET", names.invitation(invitation_id)))
         else:
-            both = ("MGET", names.invitation(invitation_id), names.doubt(invitation_id))
-            value, doubt = await self._commands.run(both)
-            if doubt is not None:
+            both = ("MGET", names.invitation(invitation_id), names.unconfirmed(invitation_id))
+            value, unconfirmed = await self._commands.run(both)
+            if unconfirmed is not None:
                 await self._confirm(names, invitation_id)
         return None if value is None else await self._read_or_note(invitation_id, value)
 
@@ -79,7 +79,9 @@ class RedisInvitations:
             return None
         invitation_id = found.decode("utf-8", "replace")
         if ids.partition_in(invitation_id) != partition:
-            await self._commands.run(("DEL", order))  # what it points to can never be a record here
+            await self._commands.run(
+                ("DEL", order)
+            )  # it points to something that can never be a record
             return None
         invitation = await self.load(invitation_id)
         if invitation is None:
@@ -95,7 +97,7 @@ class RedisInvitations:
     ) -> tuple[Invitation, ...]:
         """The customer's invitations for this application, oldest first.
 
-        A record of a version without this index is found once a reconciliation has been by.
+        A record of a version without this index is found once the reconciliation has indexed it.
         """
         names = self._partitions[ids.partition_of(customer, application_id)]
         key = names.application(ids.application_key(customer, application_id))
@@ -106,7 +108,9 @@ class RedisInvitations:
         return tuple(sorted(fitting, key=lambda one: one.created_at))
 
     async def commit(self, step: Transition) -> bool:
-        """Write record, tasks and the claim on its order together; False: somebody was faster."""
+        """Write record, tasks and the claim on its order together; False: another change came
+        first.
+        """
         invitation = step.invitation
         names = self._partitions.of(invitation.id)
         if names is None:
@@ -162,7 +166,7 @@ class RedisInvitations:
         return written == 1
 
     async def scan(self) -> AsyncIterator[Invitation]:
-        """Every record that can be read, in no order; the log names the others."""
+        """Every record that can be read, in no particular order; the others are logged."""
         async for batch in self._commands.scan_in_batches(self._pattern):
             for invitation in await self._load_all(batch):
                 yield invitation
@@ -173,12 +177,12 @@ class RedisInvitations:
         return self._retention_ms if step.expires else 0
 
     def _load_unconfirmed(self, names: KeyNames, invitation_id: str) -> Command:
-        return ("SET", names.doubt(invitation_id), "1", "PX", self._retention_ms)
+        return ("SET", names.unconfirmed(invitation_id), "1", "PX", self._retention_ms)
 
     async def _confirm(self, names: KeyNames, invitation_id: str) -> None:
-        """Whoever has this newer change has all before it, too."""
+        """Have the replicas confirm a new write: one that has it has all earlier changes, too."""
         await self._commands.run_confirmed(self._load_unconfirmed(names, invitation_id))
-        await self._commands.run(("DEL", names.doubt(invitation_id)))
+        await self._commands.run(("DEL", names.unconfirmed(invitation_id)))
 
     async def _load_all(self, names: list[str]) -> list[Invitation]:
         values = await self._commands.run_each([("GET", name) for name in names])
@@ -188,17 +192,17 @@ class RedisInvitations:
             if isinstance(value, Exception):
                 log.warning("record.unavailable", invitation_id=invitation_id, error=str(value))
                 continue
-            if value is None:  # gone meanwhile
+            if value is None:  # deleted meanwhile
                 continue
             try:
                 found.append(load_record(invitation_id, value, self._cipher))
             except RecordUnreadable as error:
-                # An operator who looks through everything must not be stopped by one record.
+                # One unreadable record must not end an operator's listing.
                 log.warning("record.unreadable", invitation_id=invitation_id, error=str(error))
         return found
 
     async def _read_or_note(self, invitation_id: str, value: bytes) -> Invitation:
-        """The record; a damaged one is noted in the quarantine, once."""
+        """Decode the record; a damaged one is noted in the quarantine, once."""
         try:
             return load_record(invitation_id, value, self._cipher)
         except RecordDamaged:

@@ -50,17 +50,19 @@ _LANE = re.compile(r"(?P<customer>[^\x00-\x1f\x7f]+)/(?P<kind>[a-z_]+)")
 
 
 def lane(customer: str, kind: TaskKind, *, urgent: bool = False) -> str:
-    """The name of the queue of one customer's tasks of one kind."""
+    """The name of the lane of one customer's tasks of one kind."""
     return f"{customer}/{kind}{URGENT if urgent else ''}"
 
 
 def lane_name(which: Lane) -> str:
-    """The same for a ``Lane``."""
+    """The name of a ``Lane``."""
     return lane(which.customer, which.kind, urgent=which.urgent)
 
 
 def read_lane(text: str) -> Lane:
-    """The inverse of ``lane_name``; raises ``ValueError`` for what is no lane of this version."""
+    """The inverse of ``lane_name``; raises ``ValueError`` for anything that is not a lane of
+    this version.
+    """
     match = _LANE.fullmatch(text.removesuffix(URGENT))
     if match is None:
         raise ValueError("not a lane")
@@ -68,7 +70,7 @@ def read_lane(text: str) -> Lane:
 
 
 def is_lane(name: bytes) -> bool:
-    """Whether this is a lane, if perhaps of a kind that only a newer version knows."""
+    """Whether this is a lane, perhaps of a kind that only a newer version knows."""
     try:
         return len(name) <= LONGEST_LANE and _LANE.fullmatch(name.decode()) is not None
     except UnicodeDecodeError:
@@ -86,7 +88,7 @@ class KeyNames:
         self.lanes = f"{self.base}lanes"
         self.tasks = f"{self.base}tasks"
         self.dead = f"{self.base}dead"
-        self.absent = f"{self.base}absent"  # names of customers who will be back: needs no life
+        self.unserved = f"{self.base}absent"  # names of customers that will return: needs no expiry
         self.quarantine = f"{self.base}quarantine"
         self.probe = f"{self.base}probe"
 
@@ -102,12 +104,12 @@ class KeyNames:
         """The invitations of one of the ATS' applications."""
         return f"{self.base}app:{application_key}"
 
-    def doubt(self, invitation_id: str) -> str:
-        """The mark of an invitation whose last change is not confirmed."""
+    def unconfirmed(self, invitation_id: str) -> str:
+        """The mark of an invitation whose last change is not confirmed by enough replicas."""
         return f"{self.base}doubt:{invitation_id}"
 
-    def looked(self, invitation_id: str) -> str:
-        """When a CHECK was last brought forward, in ms; it lives for as long as that matters."""
+    def check_brought_forward(self, invitation_id: str) -> str:
+        """When a CHECK was last brought forward, in ms; expires when that no longer matters."""
         return f"{self.base}looked:{invitation_id}"
 
     def due(self, lane_name: str) -> str:
@@ -123,7 +125,7 @@ class KeyNames:
         return f"{self.base}dead:{task_id}"
 
     def quarantined_key(self, name: str) -> str:
-        """Where a damaged key of this name (without the base) goes."""
+        """The name in quarantine of a damaged key of this name (without the base)."""
         return f"{self.quarantine}:{name}"
 
 
@@ -133,17 +135,17 @@ class Partitions(tuple[KeyNames, ...]):
     __slots__ = ()
 
     def __new__(cls, prefix: str) -> Partitions:
-        """All that begin with *prefix*."""
+        """The partitions of all keys that begin with *prefix*."""
         return super().__new__(cls, (KeyNames(prefix, number) for number in range(PARTITIONS)))
 
     def of(self, invitation_id: str) -> KeyNames | None:
-        """The partition of an invitation; None: this is no invitation id."""
+        """The partition of an invitation; None: this is not an invitation id."""
         partition = partition_in(invitation_id)
         return None if partition is None else self[partition]
 
 
 def split(key: str) -> tuple[KeyNames, str] | None:
-    """The partition to which a key belongs and the rest of its name; None: it belongs to none."""
+    """The partition of a key and the rest of its name; None: it is in no partition."""
     match = _TAG.search(key)
     if match is None:
         return None
@@ -152,7 +154,7 @@ def split(key: str) -> tuple[KeyNames, str] | None:
 
 
 def pattern(prefix: str, rest: str = "iv:*") -> str:
-    """What SCAN must match to find every key of this kind in the partitions, by default records."""
+    """The SCAN pattern that finds every key of this kind in the partitions, by default records."""
     escaped = _GLOB.sub(r"\\\1", prefix)
     return f"{escaped}:{{p?}}:{rest}"
 
@@ -163,5 +165,5 @@ def invitation_in(key: str) -> str:
 
 
 def text_of(raw: bytes) -> str:
-    """A name as it stands in Redis; bytes that are no text are shown as escapes."""
+    """A name in Redis as text; bytes that are not UTF-8 are escaped."""
     return raw.decode("utf-8", "backslashreplace")

@@ -5,12 +5,12 @@
 --       5 1 to lease though there is no room
 --       then three for each lane: normal lane, 1 if its urgent queue is meant, how many at most
 -- Gives {lane's number (from 0), invitation id, attempts so far, history, ...}. Where the entry of
--- a task cannot be read, the attempts are '' and the history is the entry: the caller puts it
--- aside.
+-- a task cannot be read, the attempts are '' and the history is the entry: the caller quarantines
+-- it.
 --
--- Sent twice by a connection that lost the answer: the tasks of the first time stay leased,
--- performed by nobody, until the lease ends; then somebody takes them over. Nothing is lost,
--- nothing runs twice.
+-- Sent twice by a connection that lost the answer: the tasks of the first time stay leased, but not
+-- performed, until the lease ends; then another worker takes them over. Nothing is lost or runs
+-- twice.
 
 local now, till, owner, stamp = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local wanted = {KEYS[1], 'hash', KEYS[2], 'zset'}
@@ -39,7 +39,7 @@ for i = 6, #ARGV, 3 do
     local entry = read(text)
     local attempts, history = '', text
     if entry and entry.upcoming ~= '' and tonumber(entry.upcoming) > tonumber(now) then
-      -- its owner died, but had already learnt that there is nothing to do before then
+      -- its owner died, but had already found that nothing is to be done before then
       redis.call('HDEL', KEYS[1], field)
       local soon = string.sub(entry.upcoming, 1, 1) == '0'
       redis.call('ZREM', due, id)

@@ -25,11 +25,13 @@ from bridge.store.record_codec import from_ms, load_notes, to_ms
 from bridge.store.redis_access import StoreFull
 
 _LANES: Final = 4096
-"""Due lanes of a partition that one call looks at, the longest overdue first: more than exist."""
+"""Due lanes of a partition that one call reads, the longest overdue first: more than exist."""
 _ROUNDS: Final = 3
-"""Round trips of one ``lease`` at most; further ones ask those partitions that may have more."""
+"""The most round trips of one ``lease``; those after the first ask partitions that may have
+more.
+"""
 _MAX_QUARANTINED: Final = 500
-"""Entries that make no sense which one ``lease`` puts aside: many, but it has to come to an end."""
+"""How many damaged entries one ``lease`` quarantines: many, but bounded."""
 _LATEST_MS: Final = to_ms(datetime(9999, 1, 1, tzinfo=UTC))
 
 log = structlog.get_logger()
@@ -37,7 +39,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """A task as the queue holds it; *attempts* is empty where its entry makes no sense."""
+    """A task as the queue holds it; *attempts* is empty if its entry is damaged."""
 
     lane: Lane
     member: bytes
@@ -46,7 +48,7 @@ class _Found:
 
 
 class Leasing:
-    """What ``RedisTasks.lease`` does. *stamp* numbers the leases, unguessably."""
+    """Implements ``RedisTasks.lease``. *stamp* gives each lease an unguessable number."""
 
     def __init__(
         self,
@@ -76,12 +78,14 @@ class Leasing:
         )
         leases: list[Lease] = []
         rounds = quarantined_key = 0
-        while rounds < _ROUNDS and quarantined_key < _MAX_QUARANTINED and (asked := shares.deal()):
+        while (
+            rounds < _ROUNDS and quarantined_key < _MAX_QUARANTINED and (asked := shares.allocate())
+        ):
             try:
                 given = await self._lease_from(asked, request, stamp)
             except StoreUnavailable:
                 if leases:
-                    break  # what was leased before is performed all the same
+                    break  # the tasks leased so far are still performed
                 raise
             spoilt = 0
             for partition, found in given.items():
@@ -92,9 +96,9 @@ class Leasing:
                 leases += taken
                 spoilt += len(found) - len(taken)
                 more = len(taken) < len(found)
-                shares.take(partition, [lease.lane for lease in taken], more=more)
+                shares.record(partition, [lease.lane for lease in taken], more=more)
             quarantined_key += spoilt
-            rounds += not spoilt  # what makes no sense takes nobody's place
+            rounds += not spoilt  # damaged entries do not count
         return tuple(leases)
 
     async def next_due(self) -> datetime | None:
@@ -109,7 +113,7 @@ class Leasing:
         )
 
     async def _due_lanes(self, request: LeaseRequest) -> Mapping[Lane, list[int]]:
-        """The lanes in which something is due, each with the partitions where it is."""
+        """The lanes with due tasks, each with the partitions of these tasks."""
         at, limit = to_ms(request.now), _LANES + len(request.avoid)
         answers = await self._health.ask_all(lambda partition: self._peek(partition, at, limit))
         due: defaultdict[Lane, list[int]] = defaultdict(list)
@@ -126,7 +130,7 @@ class Leasing:
         return due
 
     def _say_strange_lanes(self, number: int) -> None:
-        """A newer version's tasks are left to it; a mistake of ours would show here, too."""
+        """Log lanes of unknown kinds: normally a newer version's, which performs them itself."""
         if number and not self._strange_lanes:
             log.warning(
                 "lanes.unknown",
@@ -138,9 +142,9 @@ class Leasing:
     async def _lease_from(
         self, asked: Mapping[int, Mapping[Lane, int]], request: LeaseRequest, stamp: int
     ) -> dict[int, list[_Found]]:
-        """What each partition gives.
+        """The tasks that each partition gives.
 
-        Where Redis has no room left, deletions are leased all the same: they make room.
+        If Redis has no memory left, deletions are leased nevertheless: they free memory.
         """
 
         head = (to_ms(request.now), to_ms(request.until), checked(request.owner), stamp)
@@ -171,7 +175,7 @@ class Leasing:
     async def _read_or_put_aside(
         self, partition: int, found: _Found, request: LeaseRequest, stamp: int
     ) -> Lease | None:
-        """The lease; None where the task's entry makes no sense: that is put aside first."""
+        """The lease; None if the task's entry is damaged: that is quarantined first."""
         names, lane = self._partitions[partition], found.lane
         invitation_id = text_of(found.member)
         of_ours = ids.partition_in(invitation_id) == partition
@@ -206,7 +210,7 @@ def _deletions(wanted: Mapping[Lane, int]) -> dict[Lane, int]:
 
 
 def checked(owner: str) -> str:
-    """The name of a lease's owner, which must not hold what parts the fields of an entry."""
+    """Check the name of a lease's owner: it must not contain the separator of an entry's fields."""
     if "|" in owner:
-        raise ValueError("an owner's name must not hold '|'")
+        raise ValueError("an owner's name must not contain '|'")
     return owner

@@ -1,8 +1,8 @@
-"""The Lua scripts that lie beside this file.
+"""The Lua scripts that stand beside this file.
 
-They are sent as EVALSHA by ``RedisAccess``, which sends the text once where Redis does not know a
-script (yet, or after a restart or a failover). redis-py's own ``register_script`` asks SCRIPT
-EXISTS before every pipeline: one more round trip each.
+They are sent as EVALSHA by ``RedisAccess``, which sends the text once if Redis does not know a
+script (at first, or after a restart or a failover). redis-py's own ``register_script`` asks SCRIPT
+EXISTS before every pipeline, at the cost of one more round trip.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Final
 
 Part = str | bytes | int
 Command = tuple[Part, ...]
-"""What is sent to Redis: the command's name and its arguments."""
+"""A command as it is sent to Redis: its name and its arguments."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,5 +64,7 @@ RELEASE_ORDER: Final = _read("release_order")
 
 
 def with_text(command: Command) -> Command:
-    """The same call with the script's text, which Redis learns; other commands stay as they are."""
+    """The same call with the script's text, which Redis then caches; other commands stay as they
+    are.
+    """
     return ("EVAL", BY_SHA[command[1]].text, *command[2:]) if command[0] == "EVALSHA" else command

@@ -1,4 +1,4 @@
--- Makes tasks of a lane due now that are queued for later; those that somebody holds stay.
+-- Makes tasks of a lane due now that are queued for later; leased ones stay.
 --
 -- KEYS  1 the queue of its lane  2 tasks  3 lanes
 -- ARGV  1 lane  2 now  3 how many at most

@@ -1,7 +1,7 @@
 """Which partitions of the store answer, so that one that does not delays no other.
 
-In a cluster some partitions may be away while others work. Those that are away are left out and
-looked at again after a pause that grows from one to eight seconds.
+In a cluster some partitions may be unavailable while others work. Those are left out, and probed
+again after a pause that grows from one to eight seconds.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ log = structlog.get_logger()
 @dataclass(slots=True)
 class _Outage:
     pause_s: float
-    look_at: float
+    retry_at: float
 
 
 class PartitionHealth:
-    """What one process has seen of the partitions; *monotonic* gives seconds."""
+    """Which partitions answered this process; *monotonic* returns seconds."""
 
     def __init__(
         self,
@@ -45,33 +45,31 @@ class PartitionHealth:
         self._commands = commands
         self._partitions = partitions
         self._monotonic = monotonic
-        self._away: dict[int, _Outage] = {}
-        self._looking: set[asyncio.Task[None]] = set()
+        self._outages: dict[int, _Outage] = {}
+        self._probing: set[asyncio.Task[None]] = set()
 
     async def ask_all(self, call: Callable[[int], Command]) -> dict[int, Any]:
-        """What ``ask`` gives for all partitions that are not known to be away.
+        """The result of ``ask`` for all partitions that are not known to be unavailable.
 
-        Those that are away are looked at beside it: whoever waited for one would keep the others
-        waiting.
+        The unavailable ones are probed in the background, so that no call waits for them.
         """
         now = self._monotonic()
-        for partition, away in self._away.items():
-            if now >= away.look_at:
-                away.pause_s = min(2 * away.pause_s, LONGEST_PAUSE_S)
-                away.look_at = now + away.pause_s
-                task = asyncio.create_task(self._look_at(partition))
-                self._looking.add(task)
-                task.add_done_callback(self._looking.discard)
+        for partition, outage in self._outages.items():
+            if now >= outage.retry_at:
+                outage.pause_s = min(2 * outage.pause_s, LONGEST_PAUSE_S)
+                outage.retry_at = now + outage.pause_s
+                task = asyncio.create_task(self._probe(partition))
+                self._probing.add(task)
+                task.add_done_callback(self._probing.discard)
         working = [
-            names.partition for names in self._partitions if names.partition not in self._away
+            names.partition for names in self._partitions if names.partition not in self._outages
         ]
         return await self.ask({partition: call(partition) for partition in working})
 
     async def ask(self, calls: Mapping[int, Command]) -> dict[int, Any]:
-        """The answers of those partitions that give one; raises ``StoreUnavailable`` where none
-        does.
+        """The answers of those partitions that give one; raises ``StoreUnavailable`` if none does.
 
-        ``StoreFull`` is an answer: the partition is there.
+        ``StoreFull`` is an answer: the partition is available.
         """
         answers = dict(zip(calls, await self._commands.run_each([*calls.values()]), strict=True))
         failures = {
@@ -82,17 +80,19 @@ class PartitionHealth:
         if failures and len(failures) == len(answers):
             raise next(iter(failures.values()))
         for partition, error in failures.items():
-            if partition not in self._away:
+            if partition not in self._outages:
                 log.error("partition.unavailable", partition=partition, reason=str(error))
-                look_at = self._monotonic() + FIRST_PAUSE_S
-                self._away[partition] = _Outage(FIRST_PAUSE_S, look_at)
+                retry_at = self._monotonic() + FIRST_PAUSE_S
+                self._outages[partition] = _Outage(FIRST_PAUSE_S, retry_at)
         return {one: answer for one, answer in answers.items() if one not in failures}
 
-    async def _look_at(self, partition: int) -> None:
-        """It is back when it takes a write: one that only reads would be away again at once."""
+    async def _probe(self, partition: int) -> None:
+        """A partition has recovered when it takes a write: one that can only be read would fail
+        again at once.
+        """
         probe = ("SET", self._partitions[partition].probe, "1", "PX", _PROBE_MS)
-        with contextlib.suppress(StoreUnavailable):  # then nobody answers at all
+        with contextlib.suppress(StoreUnavailable):  # then no partition answers at all
             (answer,) = await self._commands.run_each([probe])
             there = isinstance(answer, StoreFull) or not isinstance(answer, StoreUnavailable)
-            if there and self._away.pop(partition, None) is not None:
+            if there and self._outages.pop(partition, None) is not None:
                 log.info("partition.recovered", partition=partition)

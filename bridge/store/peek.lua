@@ -1,9 +1,9 @@
 -- Gives the lanes whose earliest task is due, earliest first; the cost does not depend on what is
--- stored or due later. Lanes of other kinds (a newer version's) are passed over, however many.
+-- stored or due later. Lanes of other kinds (a newer version's) are skipped.
 --
 -- KEYS  1 lanes
 -- ARGV  1 now (or +inf)  2 how many at most  3... the kinds that the caller knows
--- Gives {number of lanes passed over, lane, due ms, lane, due ms, ...}
+-- Gives {number of lanes skipped, lane, due ms, lane, due ms, ...}
 
 local known, limit, page = {}, tonumber(ARGV[2]), 256
 for i = 3, #ARGV do

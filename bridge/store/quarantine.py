@@ -1,10 +1,10 @@
-"""What could not be read and was put aside, so that it stops nobody: notes for operators.
+"""Data that could not be read and was quarantined, so that it blocks nothing: notes for operators.
 
 Each partition has a hash of notes. The name of a note says what it is about: an invitation id (its
 record), a task id (an entry of the queue), ``lane:...`` or ``key:...``. So the notes on an
-invitation go when its candidate is deleted. A note keeps no content: what was put aside either
-stays where it is (a record, which may be repaired), lies beside the notes (a key, for a month), or
-is worthless.
+invitation are deleted with its candidate. A note contains no data: quarantined data either stays
+where it is (a record, which may be repaired), is kept beside the notes (a key, for a month), or is
+worthless.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from bridge.store.record_codec import to_ms
 from bridge.store.redis_access import RedisAccess
 
 _SHOWN: Final = 200
-"""Bytes that are shown of what was found."""
+"""How many bytes of the damaged data are shown."""
 
 log = structlog.get_logger()
 
@@ -43,7 +43,7 @@ class RedisQuarantine:
         self._clock = clock
 
     async def notes(self) -> AsyncIterator[QuarantineNote]:
-        """Every note of the partitions that answer, in no order."""
+        """Every note of the partitions that answer, in no particular order."""
         calls = [("HGETALL", names.quarantine) for names in self._partitions]
         answers = await self._commands.run_each(calls)
         for names, answer in zip(self._partitions, answers, strict=True):
@@ -53,7 +53,7 @@ class RedisQuarantine:
                 yield _read(names, name, value)
 
     async def add(self, names: KeyNames, name: str, what: str, reason: str) -> None:
-        """Note it in this partition, and say so unless it is known."""
+        """Add a note to this partition, and log it unless it is there already."""
         text = note(self._clock(), what, reason)
         if await self._commands.run(("HSETNX", names.quarantine, name, text)):
             log.error(
@@ -61,28 +61,29 @@ class RedisQuarantine:
             )
 
     async def add_record(self, invitation_id: str) -> None:
-        """Note a damaged record, which stays where it is: it may be repaired."""
+        """Add a note on a damaged record, which stays where it is: it may be repaired."""
         if names := self._partitions.of(invitation_id):
-            await self.add(names, invitation_id, "record", "it is no record")
+            await self.add(names, invitation_id, "record", "it is not a record")
 
     async def quarantine_lane(self, names: KeyNames, lane: bytes) -> None:
-        """Take what is no lane off the index of lanes.
+        """Remove an entry that is not a lane from the index of lanes.
 
-        Where Redis refuses that, it stays and is passed over until Redis does not.
+        If Redis refuses that, it stays and is skipped until Redis accepts it.
         """
         shown = text_of(lane[:_SHOWN])
         with contextlib.suppress(StoreUnavailable):
-            await self.add(names, f"lane:{shown}", "lane", "it is no lane")
+            await self.add(names, f"lane:{shown}", "lane", "it is not a lane")
             await self._commands.run(("ZREM", names.lanes, lane))
 
     async def put_task_aside(
         self, names: KeyNames, lane: Lane, member: bytes, due: datetime | None
     ) -> None:
-        """Take away the entry of a task that makes no sense; the task itself stays queued and is
-        *due* then. None: it is no invitation's, and goes.
+        """Remove the damaged entry of a task; the task itself stays queued, *due* at that time.
 
-        Where Redis refuses that, its lease runs out, and the next one tries again: no other task
-        waits for it.
+        None: it belongs to no invitation and is deleted.
+
+        If Redis refuses that, its lease runs out and the next one tries again: no other task waits
+        for it.
         """
         shown = f"{text_of(member[:_SHOWN])}:{lane.kind}"
         reason = "its entry cannot be read" if due else "it belongs to no invitation"
@@ -110,14 +111,14 @@ class RedisQuarantine:
                 )
 
     async def remove(self, invitation_id: str) -> bool:
-        """Take back the note on this invitation's record, which can be read (again)."""
+        """Delete the note on this invitation's record, which can be read again."""
         names = self._partitions.of(invitation_id)
         if names is None:
             return False
         return bool(await self._commands.run(("HDEL", names.quarantine, invitation_id)))
 
     async def drop(self, found: QuarantineNote) -> bool:
-        """Forget a note and delete what it is about; False: somebody was faster."""
+        """Delete a note and the data that it is about; False: it was deleted already."""
         names = self._partitions[found.partition]
         if found.what == "record":
             await self._commands.run(("DEL", names.invitation(found.name)))

@@ -1,9 +1,9 @@
--- Moves a key that does not hold what it must into the quarantine.
+-- Moves a key of the wrong type into the quarantine.
 --
 -- KEYS  1 the key  2 its name in quarantine  3 quarantine
 -- ARGV  1 the type that the key must have  2 name of the note  3 the note
 --       4 for how many ms the key is kept
--- Gives 1: moved, 0: somebody did so before, and nothing was changed. May be sent twice.
+-- Gives 1: moved, 0: moved before, and nothing was changed. May be sent twice.
 
 if KEYS[1] ~= KEYS[3] and redis.call('TYPE', KEYS[3])['ok'] ~= 'hash' then
   redis.call('DEL', KEYS[3])

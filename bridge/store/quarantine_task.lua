@@ -1,5 +1,5 @@
--- Notes in the quarantine that the entry of a task makes no sense, and takes it away. The task
--- itself stays queued, from attempt 1, unless it belongs to nothing that could be an invitation.
+-- Notes in the quarantine that a task's entry is damaged, and deletes it. The task itself stays
+-- queued, from attempt 1, unless it cannot belong to an invitation.
 --
 -- KEYS  1 the queue of its lane  2 tasks  3 lanes  4 quarantine
 -- ARGV  1 member of the queue  2 field of "tasks"  3 lane  4 name of the note  5 the note

@@ -1,4 +1,4 @@
-"""Asking several servers the same at once, of which some may be dead."""
+"""Asks several servers the same question at once; some may be dead."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ T = TypeVar("T")
 
 
 async def majority_of(questions: Sequence[Coroutine[Any, Any, T]], seconds: float) -> list[T]:
-    """The answers given once most have answered, or after *seconds*; failures are left out."""
+    """The answers so far once most servers have answered, or after *seconds*; failures are left
+    out.
+    """
     waiting = {asyncio.create_task(question) for question in questions}
     answers: list[T] = []
     try:

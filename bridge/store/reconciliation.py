@@ -1,10 +1,10 @@
-"""Compares records with queues, and mends what eviction, a partial restore or a hand in Redis has
-taken away.
+"""Compares records with queues, and restores what eviction, a partial restore or manual changes in
+Redis have removed.
 
-Every record says in its head which tasks the queue must hold (see ``common.lua``). A task that is
+Every record lists in its head which tasks the queue must hold (see ``common.lua``). A task that is
 in neither queue nor among the dead letters is queued again, due now: its handler finds out what is
-to be done. The index of lanes follows from the queues, the one of applications from the records.
-Nothing here decides: what a record does not say is not invented.
+to be done. The index of lanes is rebuilt from the queues, that of applications from the records.
+Nothing is decided here: only what a record lists is restored.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from bridge.store.record_codec import (
 from bridge.store.redis_access import RedisAccess, batches
 
 LATEST: Final = timedelta(days=800)
-"""A task that is due later than this was not queued by us: no setting makes one wait so long."""
+"""A task that is due later than this is wrong: no setting makes one wait so long."""
 _LOCK_MS: Final = 60_000
 _BY_LETTER: Final = {kind.value[0]: kind for kind in TaskKind}
 
@@ -63,7 +63,7 @@ class _Expected:
 
 
 class Reconciliation:
-    """One walk through all keys of the bridge; may run beside daemons and beside itself."""
+    """A pass over all keys of the bridge; may run beside daemons and other passes."""
 
     def __init__(
         self, commands: RedisAccess, *, prefix: str, clock: Clock, cipher: Cipher | None = None
@@ -77,40 +77,40 @@ class Reconciliation:
         self._quarantine = RedisQuarantine(commands, prefix, clock)
 
     async def claim(self, owner: str) -> bool:
-        """Whether this process walks now; the claim lasts a minute after the last step."""
+        """Whether this process may run a pass now; the claim lasts a minute after the last step."""
         return bool(await self._commands.run(("SET", self._lock, owner, "NX", "PX", _LOCK_MS)))
 
     async def release(self) -> None:
-        """Let another one walk."""
+        """Let another process run a pass."""
         await self._commands.run(("DEL", self._lock))
 
     async def run(
         self, *, dry_run: bool = False, pause: Callable[[], Awaitable[None]] | None = None
     ) -> ReconciliationReport:
-        """Walk once; *pause* is awaited between the steps.
+        """Run one pass; *pause* is awaited between the steps.
 
-        Raises ``StoreUnavailable`` where nothing answers.
+        Raises ``StoreUnavailable`` if no part of Redis answers.
         """
-        walk = _Walk(
+        current = _Pass(
             self._commands, self._partitions, self._quarantine, self._clock, self._cipher, dry_run
         )
-        await walk.index()
-        # What comes twice is looked at twice: to remember a million keys for hours would cost more.
+        await current.index()
+        # A key that comes twice is checked twice: remembering a million keys would cost more.
         async for batch in self._commands.scan_in_batches(self._pattern, once=False):
             found = [place for key in batch if (place := key_names.split(key))]
-            await walk.records([(names, rest[3:]) for names, rest in found if rest[:3] == "iv:"])
-            await walk.lanes([(names, rest[4:]) for names, rest in found if rest[:4] == "due:"])
+            await current.records([(names, rest[3:]) for names, rest in found if rest[:3] == "iv:"])
+            await current.lanes([(names, rest[4:]) for names, rest in found if rest[:4] == "due:"])
             if pause is not None:
                 await pause()
                 await self._commands.run(("PEXPIRE", self._lock, _LOCK_MS))
         if not dry_run:
-            await walk.notes()
-        return walk.report
+            await current.notes()
+        return current.report
 
 
 @dataclass(frozen=True, slots=True)
-class _Walk:
-    """Looks at one kind of thing after the other, and mends it unless *dry_run*."""
+class _Pass:
+    """Checks one kind of key after the other, and repairs it unless *dry_run*."""
 
     commands: RedisAccess
     partitions: Partitions
@@ -121,7 +121,7 @@ class _Walk:
     report: ReconciliationReport = field(default_factory=ReconciliationReport)
 
     async def index(self) -> None:
-        """Lanes whose queue is gone, and dead letters whose text is."""
+        """Check for lanes without a queue, and listed dead letters without content."""
         indexes = [
             (names, index) for names in self.partitions for index in (names.lanes, names.dead)
         ]
@@ -137,7 +137,7 @@ class _Walk:
                 await self.letters(names, listed)
 
     async def letters(self, names: KeyNames, tasks: list[bytes]) -> None:
-        """The list of dead letters of a partition."""
+        """Check the list of dead letters of a partition."""
         for batch in batches(tasks):
             keys = [names.dead_letter(text_of(task)) for task in batch]
             there = await self.commands.run_each([("EXISTS", key) for key in keys])
@@ -147,7 +147,7 @@ class _Walk:
                 await self.commands.run_each([("ZREM", names.dead, *gone)])
 
     async def lanes(self, found: list[tuple[KeyNames, str]]) -> None:
-        """The places of these lanes in the index."""
+        """Check these lanes in the index of lanes."""
         found = [(names, lane) for names, lane in found if is_lane(lane.encode())]
         calls = [
             lua_scripts.REINDEX.call([names.due(lane), names.lanes], [lane, int(self.dry_run)])
@@ -161,7 +161,7 @@ class _Walk:
         ]
 
     async def records(self, found: list[tuple[KeyNames, str]]) -> None:
-        """The tasks of these invitations, and the way to them by their applications."""
+        """Check the tasks of these invitations, and whether their applications lead to them."""
         calls = [("GET", names.invitation(invitation_id)) for names, invitation_id in found]
         expected: list[_Expected] = []
         read: list[tuple[KeyNames, str, bytes]] = []
@@ -179,15 +179,15 @@ class _Walk:
             try:
                 if await self._was_missing(one, places):
                     self.report.requeued.append(task_id(one.invitation_id, one.kind))
-            except StoreUnavailable:  # of this partition; the others are mended all the same
+            except StoreUnavailable:  # only this partition; the others are still repaired
                 self.report.incomplete = True
 
     async def applications(self, read: list[tuple[KeyNames, str, bytes]]) -> None:
-        """The way to these records by their applications."""
+        """Check that the applications of these records lead to them."""
         calls = []
         now, look_only = to_ms(self.clock()), int(self.dry_run)
         for names, invitation_id, value in read:
-            with contextlib.suppress(RecordDamaged):  # said with its tasks
+            with contextlib.suppress(RecordDamaged):  # reported with its tasks
                 version, _, data = read_head(value, invitation_id)
                 if application := application_of(data, invitation_id):
                     key = ids.application_key(customer_of(data, invitation_id), application)
@@ -201,7 +201,7 @@ class _Walk:
                 self.report.indexed += answer
 
     async def notes(self) -> None:
-        """A record that was repaired is no longer in quarantine."""
+        """Delete the notes on records that were repaired."""
         async for note in self.quarantine.notes():
             if note.what != "record":
                 continue
@@ -228,17 +228,18 @@ class _Walk:
             customer = customer_of(data, invitation_id)
         except RecordDamaged:
             self.report.damaged.append(invitation_id)
-            with contextlib.suppress(StoreUnavailable):  # noted by the next walk then
+            with contextlib.suppress(StoreUnavailable):  # the next pass notes it
                 await self.quarantine.add_record(invitation_id)
             return []
         except RecordUnreadable:
-            # A newer version's, or sealed with another key: theirs to look after.
+            # A newer version's, or encrypted with another key: left to the process that can read
+            # it.
             return []
         lanes = [(kind, key_names.lane(customer, kind)) for kind in kinds]
         return [_Expected(names, invitation_id, *lane, version) for lane in lanes]
 
     async def _was_missing(self, one: _Expected, places: Sequence[Any]) -> bool:
-        """Whether a task was nowhere, or only where it never comes; it is queued now."""
+        """Whether a task was in no queue, or due at an impossible time; it is queued now."""
         failure = next((place for place in places if isinstance(place, Exception)), None)
         if failure is not None:
             raise failure

@@ -1,4 +1,4 @@
-"""The one way to Redis: a few methods over whichever client there is, each bounded in time.
+"""All access to Redis: a few methods over one of the clients, each bounded in time.
 
 Every command is a plain tuple.
 """
@@ -30,13 +30,14 @@ from bridge.store.redis_client import RedisClient, closed_socket_as_connection_e
 from bridge.store.tls import find_untrusted
 
 DEADLINE_S: Final = 1.5
-"""No operation takes longer, whatever Redis does: callers of the bridge learn within two seconds.
+"""No operation takes longer, whatever Redis does: callers of the bridge get an error within two
+seconds.
 """
 PING_S: Final = 1.2
 _MAX_QUARANTINED_PER_CALL: Final = 16
-"""Damaged keys that one call puts aside at most: as many as one script touches."""
+"""The most damaged keys that one call quarantines: as many as one script touches."""
 BATCH: Final = 100
-"""Keys that are looked at together where all are."""
+"""How many keys are read together in a scan of all keys."""
 
 T = TypeVar("T")
 log = structlog.get_logger()
@@ -51,7 +52,7 @@ class ReplicaWait:
     local_fsync: bool = False
 
     def command(self, *, aof: bool) -> Command:
-        """What Redis is sent after a change."""
+        """The command that follows a change."""
         timeout_ms = max(1, round(self.timeout_s * 1000))
         return (
             ("WAITAOF", 1, self.replicas, timeout_ms)
@@ -61,20 +62,20 @@ class ReplicaWait:
 
 
 def batches(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    """*items*, at most ``BATCH`` at a time."""
+    """*items* in lists of at most ``BATCH``."""
     return (items[start : start + BATCH] for start in range(0, len(items), BATCH))
 
 
 class StoreFull(StoreUnavailable):
-    """Redis has no room (``maxmemory``); what only takes away is still done."""
+    """Redis has no memory left (``maxmemory``); it still executes deletions."""
 
 
 class Unconfirmed(StoreUnavailable):
-    """The change was made, but fewer have it than must. It stays; doing it again does no harm."""
+    """The change was made, but too few replicas have it. It stays; repeating it is harmless."""
 
 
 def as_store_error(error: BaseException) -> StoreUnavailable:
-    """What a failure of Redis is to the rest of the bridge."""
+    """The error of the bridge for a failure of Redis."""
     match error:
         case StoreUnavailable():
             return error
@@ -84,7 +85,7 @@ def as_store_error(error: BaseException) -> StoreUnavailable:
             return StoreFull(f"Redis refused: {str(error)[:200]}")
         case ResponseError() if str(error).startswith("OOM "):  # from within a script
             return StoreFull(f"Redis refused: {str(error)[:200]}")
-        case ResponseError():  # its reason (READONLY, ...) holds none of our data
+        case ResponseError():  # its reason (READONLY, ...) contains no data
             return StoreUnavailable(f"Redis refused: {str(error)[:200]}")
         case _ if refused := find_untrusted(error):
             return StoreUnavailable(f"Redis's certificate is refused: {refused}")
@@ -94,10 +95,9 @@ def as_store_error(error: BaseException) -> StoreUnavailable:
 
 @contextlib.asynccontextmanager
 async def guard(deadline_s: float = DEADLINE_S) -> AsyncIterator[None]:
-    """Bound what happens inside, and say ``StoreUnavailable`` whenever Redis is the reason for a
-    failure.
+    """Bound the duration of the block, and raise ``StoreUnavailable`` for every failure of Redis.
 
-    A change that was cut off may have happened all the same; every script may be sent twice.
+    A change that was cut off may have happened nevertheless; every script may be sent twice.
     """
     try:
         async with asyncio.timeout(deadline_s):
@@ -113,9 +113,9 @@ class RedisAccess:
     """All access of the store to Redis. Every method raises ``StoreUnavailable`` within
     *deadline_s*.
 
-    A key that holds another type than it must (a hand in Redis, another application) would fail
-    every call that touches it. It is put into the quarantine of its partition, once, and the call
-    is sent again, also where several are damaged.
+    A key of the wrong type (manual changes in Redis, another application) would fail every call
+    that touches it. It is moved into the quarantine of its partition, once, and the call is sent
+    again, also if several keys are damaged.
     """
 
     def __init__(
@@ -134,20 +134,20 @@ class RedisAccess:
 
     @property
     def requires_confirmation(self) -> bool:
-        """Does a change that was made count only once others have it, too?"""
+        """Whether a change counts only once replicas or the disk have it, too."""
         return self._wait is not None
 
     async def run(self, command: Command) -> Any:
-        """Send one command and give its answer."""
+        """Send one command and return its answer."""
         (answer,) = await self.run_all([command])
         return answer
 
     async def run_confirmed(self, command: Command) -> Any:
-        """Send a change that somebody will be told of; raises ``Unconfirmed`` where not enough
-        others have it in time.
+        """Send a change that will be acknowledged to a caller; raises ``Unconfirmed`` if too few
+        replicas have it in time.
 
-        The change must write something also when it is sent again, or there is nothing that a
-        replica could confirm.
+        The change must write something also when it is sent again; otherwise there is nothing to
+        confirm.
         """
         if self._wait is None:
             return await self.run(command)
@@ -157,7 +157,7 @@ class RedisAccess:
                 follower = self._wait.command(aof=for_disk)
                 answer, confirmed = await self._client.send_followed(command, follower)
                 if for_disk and _is_unknown(confirmed):
-                    # An older Redis, of which ``durability`` told the administrator.
+                    # An older Redis, which ``durability`` reports to the administrator.
                     self._waits_for_disk = False
                 elif isinstance(answer, NoScriptError):
                     command = with_text(command)
@@ -176,33 +176,35 @@ class RedisAccess:
         return answer
 
     async def run_all(self, commands: Sequence[Command]) -> list[Any]:
-        """Send commands together, each by itself (no transaction); give their answers in order."""
-        answers = await self._send_all(commands, patient=True)
+        """Send commands together, without a transaction; returns their answers in order."""
+        answers = await self._send_all(commands, wait_for_failover=True)
         for answer in answers:
             if isinstance(answer, Exception):
                 raise as_store_error(answer)
         return answers
 
     async def run_each(self, commands: Sequence[Command]) -> list[Any]:
-        """The same, but where one fails its answer is the ``StoreUnavailable``, and the others have
-        theirs.
+        """The same, but the answer of a command that fails is its ``StoreUnavailable``.
 
-        What does not answer at once is not asked again: made for callers that come back anyway.
+        A server that does not answer at once is not asked again: for callers that repeat the call
+        anyway.
         """
-        answers = await self._send_all(commands, patient=False)
+        answers = await self._send_all(commands, wait_for_failover=False)
         return [
             as_store_error(answer) if isinstance(answer, Exception) else answer
             for answer in answers
         ]
 
-    async def _send_all(self, commands: Sequence[Command], *, patient: bool) -> list[Any]:
+    async def _send_all(self, commands: Sequence[Command], *, wait_for_failover: bool) -> list[Any]:
         left = dict(enumerate(commands))
         answers: list[Any] = [None] * len(commands)
         async with guard(self._deadline_s):
             for _ in range(2 + _MAX_QUARANTINED_PER_CALL):
                 if not left:
                     break
-                sent = await self._client.send([*left.values()], patient=patient)
+                sent = await self._client.send(
+                    [*left.values()], wait_for_failover=wait_for_failover
+                )
                 again = {}
                 for (index, command), answer in zip(left.items(), sent, strict=True):
                     answers[index] = answer
@@ -214,7 +216,7 @@ class RedisAccess:
         return answers
 
     async def _quarantine_if_damaged(self, command: Command, answer: object) -> bool:
-        """Whether a damaged key was the reason for this answer, and is out of the way now."""
+        """Whether a damaged key was the reason for this answer, and is quarantined now."""
         found = damaged_keys.damage(command, answer)
         if found is None:
             return False
@@ -234,10 +236,11 @@ class RedisAccess:
                 yield key
 
     async def scan_in_batches(self, pattern: str, *, once: bool = True) -> AsyncIterator[list[str]]:
-        """The keys that match, of every node, as they come; each step is bounded by itself.
+        """The keys that match, of every node, as they are found; each step is bounded in time.
 
-        Not *once*: some perhaps twice, at no cost in memory. Keys that are no text are left out.
-        A node that does not answer is left out, and the log says so; if none does, that is raised.
+        Without *once* a key may come twice, which saves the memory to prevent it. Keys that are not
+        UTF-8 are left out. A node that does not answer is left out and logged; if none answers,
+        raises ``StoreUnavailable``.
         """
         seen: set[str] = set()
         nodes = await self._primaries()
@@ -267,9 +270,9 @@ class RedisAccess:
     async def run_on_primaries(
         self, ask: Callable[[Redis], Awaitable[T]], *, deadline_s: float | None = None
     ) -> list[T]:
-        """What the primaries answer that do, all asked at once.
+        """The answers of the primaries that answer, all asked at once.
 
-        Raises ``ResponseError`` where one refuses, ``StoreUnavailable`` where none answers.
+        Raises ``ResponseError`` if one refuses, ``StoreUnavailable`` if none answers.
         """
 
         async def answer_of(node: Redis) -> T:
@@ -295,7 +298,7 @@ class RedisAccess:
         return answers
 
     async def lacks_waitaof(self) -> bool:
-        """Is a node to be asked for WAITAOF that does not know it?"""
+        """Whether WAITAOF failed because the node does not know it."""
         if self._wait is None or not self._wait.local_fsync:
             return False
         ask = [("WAITAOF", 0, 0, 1)]

@@ -1,4 +1,4 @@
-"""What the store asks of a client of Redis, whether there is one server or a cluster of them."""
+"""The interface of a Redis client, for one server or a cluster."""
 
 from __future__ import annotations
 
@@ -14,12 +14,14 @@ from bridge.store.lua_scripts import Command
 
 
 class RedisClient(Protocol):
-    """Sends commands to whichever server has their keys; an error is an answer, too."""
+    """Sends commands to the server that has their keys; an error counts as an answer."""
 
-    async def send(self, commands: Sequence[Command], *, patient: bool = True) -> list[Any]:
-        """Send commands, and give each its answer or its exception.
+    async def send(
+        self, commands: Sequence[Command], *, wait_for_failover: bool = True
+    ) -> list[Any]:
+        """Send commands; returns for each its answer or its exception.
 
-        Not *patient*: a server that does not answer is not asked again.
+        Without *wait_for_failover* a server that does not answer is not asked again.
         """
 
     async def send_followed(self, command: Command, follower: Command) -> tuple[Any, Any]:
@@ -34,10 +36,10 @@ class RedisClient(Protocol):
 
 @contextlib.contextmanager
 def closed_socket_as_connection_error() -> Iterator[None]:
-    """Say ``ConnectionError`` where a socket is closed under redis-py's hands, for instance while
-    it connects.
+    """Raise ``ConnectionError`` if a socket is closed while redis-py uses it, for instance while it
+    connects.
 
-    uvloop calls that a RuntimeError, which redis-py lets through.
+    uvloop raises RuntimeError for that, which redis-py does not convert.
     """
     try:
         yield
@@ -48,7 +50,7 @@ def closed_socket_as_connection_error() -> Iterator[None]:
 
 
 async def pipeline(node: Redis, commands: Sequence[Command]) -> list[Any]:
-    """Send commands together over one connection, and give each its answer or its exception."""
+    """Send commands together over one connection; returns for each its answer or its exception."""
     with closed_socket_as_connection_error():
         async with node.pipeline(transaction=False) as together:
             for command in commands:
@@ -59,20 +61,22 @@ async def pipeline(node: Redis, commands: Sequence[Command]) -> list[Any]:
 class SingleNodeClient:
     """``RedisClient`` for one server, or for the primary that Sentinel names.
 
-    *parallel* calls may be on the way at the same time; more wait their turn.
+    At most *parallel* calls are under way at a time; more wait.
     """
 
     def __init__(self, node: Redis, *, parallel: int = 50) -> None:
         self._node = node
         self._turns = asyncio.Semaphore(parallel)
 
-    async def send(self, commands: Sequence[Command], *, patient: bool = True) -> list[Any]:
-        """Send commands together, and give each its answer or its exception."""
+    async def send(
+        self, commands: Sequence[Command], *, wait_for_failover: bool = True
+    ) -> list[Any]:
+        """Send commands together; returns for each its answer or its exception."""
         async with self._turns:
             if len(commands) > 1:
                 return await pipeline(self._node, commands)
             try:
-                node: Any = self._node  # its method has no types
+                node: Any = self._node  # redis-py's method has no types
                 return [await node.execute_command(*commands[0])]
             except ResponseError as error:
                 return [error]
@@ -84,9 +88,9 @@ class SingleNodeClient:
         return answer, following
 
     async def primaries(self) -> list[Redis]:
-        """The server."""
+        """The client of the server, as the only primary."""
         return [self._node]
 
     async def ping(self) -> None:
-        """Return if it answers."""
+        """Return if the server answers."""
         await self._node.ping()

@@ -1,4 +1,4 @@
-"""What an administrator should know of how Redis is set up."""
+"""What an administrator should know about the configuration of Redis."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _Settings = dict[str | None, str | None]
 
 
 async def durability(commands: RedisAccess) -> list[str]:
-    """Why this Redis would not survive a power cut without loss, in words; empty: it would."""
+    """The reasons why this Redis could lose data in a power cut; empty: it could not."""
     nodes = await _settings(commands, "appendonly", "appendfsync", "maxmemory-policy")
     complaints: dict[str, None] = {}
     if await commands.lacks_waitaof():
@@ -34,12 +34,12 @@ async def durability(commands: RedisAccess) -> list[str]:
 
 
 async def isolation(commands: RedisAccess) -> str | None:
-    """Why one missing part of a cluster would stop all others, in words; None: it would not."""
+    """Why one missing part of a cluster would stop all others; None: it would not."""
     names = ("cluster-enabled", "cluster-require-full-coverage")
     for node in await _settings(commands, *names) or ():
         if all(node.get(name) == "yes" for name in names):
             return (
-                "cluster-require-full-coverage is yes: one primary away stops the whole cluster;"
+                "cluster-require-full-coverage is yes: one missing primary stops the whole cluster;"
                 " set it to no"
             )
     return None
@@ -52,12 +52,15 @@ def _risks(node: _Settings) -> list[str]:
     elif (fsync := node.get("appendfsync")) != "always":
         risks.append(f"appendfsync is {fsync}, not always: a power cut may lose results")
     if (policy := node.get("maxmemory-policy")) != "noeviction":
-        risks.append(f"maxmemory-policy is {policy}: Redis may throw invitations away")
+        risks.append(f"maxmemory-policy is {policy}: Redis may evict invitations")
     return risks
 
 
 async def _settings(commands: RedisAccess, *names: str) -> list[_Settings] | None:
-    """These settings of all nodes that answer; None: one does not say. Raises as they."""
+    """These settings of all nodes that answer; None: a node does not permit CONFIG GET.
+
+    Raises as ``run_on_primaries``.
+    """
     try:
         return await commands.run_on_primaries(lambda node: _settings_of(node, names))
     except ResponseError:
@@ -66,13 +69,13 @@ async def _settings(commands: RedisAccess, *names: str) -> list[_Settings] | Non
 
 async def _settings_of(node: Redis, names: Sequence[str]) -> _Settings:
     found: _Settings = {}
-    for name in names:  # one by one: Redis 6 takes no more
+    for name in names:  # one by one: Redis 6 accepts only one name
         found |= await node.config_get(name)
     return found
 
 
 async def _has_replicas(commands: RedisAccess) -> bool:
-    """Is a node that we write to a replica, which takes no writes?"""
+    """Whether a node that the bridge writes to is a replica, which takes no writes."""
     try:
         infos = await commands.run_on_primaries(lambda node: node.info("replication"))
     except ResponseError:

@@ -1,4 +1,4 @@
-"""Renewing what is encrypted at rest, after the keys were changed or encryption switched on."""
+"""Renews what is encrypted at rest, after the keys were changed or encryption was switched on."""
 
 from __future__ import annotations
 
@@ -17,12 +17,16 @@ from bridge.store.redis_access import BATCH, RedisAccess
 from bridge.store.sealed_parts import dump_json
 
 _TRIES: Final = 20
-"""Each is lost only to a daemon that writes the same value at that instant, with the new key."""
+"""Tries for one value; each fails only if a daemon writes the same value at that instant, with the
+new key.
+"""
 
 
 @dataclass(slots=True)
 class Tally:
-    """Of one kind of value: *renewed*, *current* (nothing to do), and why some were *left*."""
+    """Counts of one kind of value: *renewed*, *current* (nothing to do), and why some were
+    *left*.
+    """
 
     renewed: int = 0
     current: int = 0
@@ -31,7 +35,7 @@ class Tally:
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a value stands; *renew* gives its new form, None where there is nothing to do."""
+    """Where a value is stored; *renew* returns its new form, None if there is nothing to do."""
 
     name: str
     key: str
@@ -43,10 +47,11 @@ class _Place:
 
 
 class Reencryption:
-    """Seals every record, dead letter and attempt log with the newest key, beside running daemons.
+    """Encrypts every record, dead letter and attempt log with the newest key, beside running
+    daemons.
 
-    Only the sealed part changes, by compare-and-set: no time, no task, and no value's life. May be
-    repeated at will.
+    Only the encrypted part changes, by compare-and-set: no time, no task, no expiry. May be
+    repeated.
     """
 
     def __init__(self, commands: RedisAccess, *, prefix: str, cipher: Cipher) -> None:
@@ -56,7 +61,9 @@ class Reencryption:
         self._pattern = key_names.pattern(prefix)
 
     async def run(self) -> dict[str, Tally]:
-        """Renew everything; gives the tally of ``records``, ``dead_letters``, ``attempt_logs``."""
+        """Renew everything; returns the counts of ``records``, ``dead_letters``,
+        ``attempt_logs``.
+        """
         return {
             "records": await self._renew_all(self._records()),
             "dead_letters": await self._renew_all(self._dead_letters()),
@@ -96,7 +103,7 @@ class Reencryption:
             calls: list[tuple[_Place, lua_scripts.Command]] = []
             for place, value in zip(places, values, strict=True):
                 if value is None:
-                    continue  # gone meanwhile
+                    continue  # deleted meanwhile
                 try:
                     with record_codec.making_sense(place.name):
                         fresh = place.renew(value, self._cipher, place.name)
@@ -120,9 +127,7 @@ class Reencryption:
             if not places:
                 return
             if turn == _TRIES:
-                tally.left += [
-                    f"{place.name} is being changed all the time; try again" for place in places
-                ]
+                tally.left += [f"{place.name} keeps being changed; try again" for place in places]
                 return
 
 

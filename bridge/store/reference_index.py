@@ -1,4 +1,4 @@
-"""``ReferenceIndex`` over Redis: keys in slots of their own, none of them needed for the truth."""
+"""``ReferenceIndex`` over Redis: keys outside of the partitions; no record depends on them."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from bridge.store.redis_access import RedisAccess
 
 _MARK = "?"
 _HOLDERS = 100
-"""Invitations of one application at most; the newest are kept."""
+"""The most invitations kept for one application: the newest."""
 
 
 class RedisReferenceIndex:
-    """Digests as keys: what Redis holds says nothing of the provider's ids.
+    """Digests as keys: Redis holds none of the provider's ids.
 
     *retention* as for the invitations.
     """
@@ -26,7 +26,9 @@ class RedisReferenceIndex:
         self._retention = retention
 
     async def add(self, customer: str, reference_id: str, invitation_id: str) -> str | None:
-        """Keep the way; gives the word of an event that came before, once."""
+        """Store which invitation has this application; returns the word of an event that came
+        before, once.
+        """
         args = (invitation_id, self._retention // MILLISECOND, _MARK, _HOLDERS)
         word, *_ = await self._commands.run(
             lua_scripts.ADD_REFERENCE.call([self._reference(customer, reference_id)], args)
@@ -42,7 +44,7 @@ class RedisReferenceIndex:
     async def hold_event(
         self, customer: str, reference_id: str, word: str, *, life: timedelta
     ) -> None:
-        """Keep an event for an id that nobody knows (yet) for this time."""
+        """Keep an event for an application that is not known (yet), for this time."""
         await self._commands.run(
             (
                 "SET",
@@ -55,7 +57,7 @@ class RedisReferenceIndex:
         )
 
     async def remove(self, customer: str, reference_id: str, invitation_id: str) -> None:
-        """Forget the way to this invitation: its candidate was deleted."""
+        """Remove this invitation from the application: its candidate was deleted."""
         await self._commands.run(
             lua_scripts.REMOVE_REFERENCE.call(
                 [self._reference(customer, reference_id)], [invitation_id]
@@ -63,7 +65,7 @@ class RedisReferenceIndex:
         )
 
     async def is_event_seen(self, customer: str, event_id: str) -> bool:
-        """Whether this event is marked."""
+        """Whether this event was marked as seen."""
         return await self._commands.run(("GET", self._event(customer, event_id))) is not None
 
     async def mark_event_seen(self, customer: str, event_id: str, *, life: timedelta) -> None:
@@ -80,5 +82,5 @@ class RedisReferenceIndex:
 
 
 def _text(raw: bytes) -> str:
-    """What is not UTF-8 was not written by us, and leads nowhere."""
+    """Text of a value; the bridge writes only UTF-8, anything else is ignored."""
     return raw.decode("utf-8", "replace")

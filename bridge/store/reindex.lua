@@ -1,7 +1,7 @@
--- Puts a lane's place in the index of lanes right.
+-- Repairs a lane's entry in the index of lanes.
 --
 -- KEYS  1 the queue of the lane  2 lanes
--- ARGV  1 lane  2 1 to look only
+-- ARGV  1 lane  2 1 for a dry run
 -- Gives 1: it was wrong, 0: it was right. May be sent twice.
 
 local bad = damaged(KEYS[1], 'zset', KEYS[2], 'zset')

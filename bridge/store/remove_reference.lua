@@ -1,4 +1,4 @@
--- Takes an invitation from those that live by one application at the provider.
+-- Removes an invitation from those that use one application at the provider.
 --
 -- KEYS  1 the application
 -- ARGV  1 invitation id

@@ -1,9 +1,9 @@
--- Puts another form of the same content in place of a value, if that is still the one that was
--- read. Its life stays.
+-- Replaces a value by another form of the same content, if it is still the value that was read. Its
+-- expiry stays.
 --
 -- KEYS  1 a string, or a hash
 -- ARGV  1 the value as read  2 the value in its new form  3 field of the hash ('' for a string)
--- Gives 1: done, 0: somebody changed it meanwhile, and nothing was written.
+-- Gives 1: done, 0: it was changed meanwhile, and nothing was written.
 --
 -- Sent twice by a connection that lost the answer: the second time finds the new form, and gives 1.
 

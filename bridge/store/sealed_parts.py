@@ -14,19 +14,19 @@ from typing import Any, Final
 import orjson
 
 from bridge.errors import RecordDamaged, RecordSealed, RecordUnreadable
-from bridge.store.encryption import Cipher, Misplaced
+from bridge.store.encryption import Cipher, WrongOwner
 
 Document = dict[str, Any]
 
 FORMAT: Final = 2
-"""Of a document with a sealed part, which says for whom it was sealed."""
+"""The format of a document with a sealed part that names its owner."""
 _SEALED: Final = ("callback", "url", "hint", "result")
 _BOUND: Final = "bound"
-"""A sealed excerpt's name; an older version, whose name for one is ``sealed``, passes it over."""
+"""The field of a sealed excerpt; older versions, which read ``sealed``, skip it."""
 
 
 class StillEncrypted(str):
-    """An excerpt for which there is no key: an explanation, and dumped again as it was stored.
+    """An excerpt without a key: shows an explanation, and is stored again unchanged.
 
     So a task whose log cannot be opened is performed all the same, and its log is not lost.
     """
@@ -34,7 +34,7 @@ class StillEncrypted(str):
     sealed: str
 
     def __new__(cls, sealed: str) -> StillEncrypted:
-        """Keep *sealed*."""
+        """Keep *sealed*, the stored text."""
         unopened = super().__new__(cls, "(encrypted with a key that is not in encryption_keys)")
         unopened.sealed = sealed
         return unopened
@@ -51,7 +51,7 @@ def _log_of(invitation_id: str) -> str:
 
 
 def _open(sealed: str, cipher: Cipher | None, owner: str, name: str) -> bytes:
-    """What was sealed for *owner*, whom the errors call *name*.
+    """Open what was sealed for *owner*, which errors call *name*.
 
     Raises ``RecordSealed`` without a fitting key, ``RecordDamaged`` for another owner's.
     """
@@ -59,7 +59,7 @@ def _open(sealed: str, cipher: Cipher | None, owner: str, name: str) -> bytes:
         raise RecordSealed(f"{name} is stored encrypted, but encryption_keys is empty")
     try:
         return cipher.decrypt(sealed, owner)
-    except Misplaced:
+    except WrongOwner:
         raise RecordDamaged(
             f"{name} has an encrypted part that belongs to another record"
         ) from None
@@ -74,14 +74,16 @@ def dump_json(document: object) -> bytes:
     try:
         return orjson.dumps(document)
     except TypeError:
-        # A lone surrogate, which is no Unicode text. It is shown as "?": one odd letter must not
-        # cost a result.
+        # A lone surrogate is not valid Unicode. It is replaced by "?": one odd letter must not
+        # lose a result.
         text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
         return text.encode("utf-8", "replace")
 
 
 def seal(document: Document, cipher: Cipher | None, invitation_id: str) -> Document:
-    """A record with one sealed part for all that is to be sealed: the overhead of one."""
+    """A record with one sealed part for everything that is to be sealed: that costs the overhead
+    of one.
+    """
     private = {name: value for name, value in document.items() if name in _SEALED}
     if cipher is None or not private:
         return document
@@ -90,7 +92,7 @@ def seal(document: Document, cipher: Cipher | None, invitation_id: str) -> Docum
 
 
 def unseal(document: Document, cipher: Cipher | None, owner: str) -> Document:
-    """The inverse of ``seal``; a plain record as it is. Raises as ``_open``."""
+    """The inverse of ``seal``; returns a plain record unchanged. Raises as ``_open``."""
     if "sealed" not in document:
         return document
     plain = _open(document["sealed"], cipher, _record_of(owner), owner)
@@ -98,7 +100,7 @@ def unseal(document: Document, cipher: Cipher | None, owner: str) -> Document:
 
 
 def reseal(document: Document, cipher: Cipher, owner: str) -> Document | None:
-    """A record sealed with the newest key; None where it is, or has nothing to seal."""
+    """A record sealed with the newest key; None if it is already, or has nothing to seal."""
     if "sealed" in document and cipher.is_newest(document["sealed"]):
         return None
     fresh = seal(unseal(document, cipher, owner), cipher, owner)
@@ -108,7 +110,9 @@ def reseal(document: Document, cipher: Cipher, owner: str) -> Document | None:
 def seal_notes(
     notes: Sequence[Document], cipher: Cipher | None, invitation_id: str
 ) -> list[Document]:
-    """An attempt log with its excerpts sealed; those that are ``StillEncrypted`` as they were."""
+    """An attempt log with its excerpts sealed; those that are ``StillEncrypted`` stay as they
+    were.
+    """
     return [_seal_note(note, cipher, invitation_id) for note in notes]
 
 
@@ -147,9 +151,9 @@ def _sealed_excerpt(note: Document) -> str | None:
 
 
 def reseal_notes(notes: list[Document], cipher: Cipher, owner: str) -> list[Document] | None:
-    """An attempt log sealed with the newest key; None where it is, or has nothing to seal.
+    """An attempt log sealed with the newest key; None if it is already, or has nothing to seal.
 
-    *owner* is the task's id; a log belongs to its invitation, whichever of the tasks it tells of.
+    *owner* is the task's id; a log is sealed for its invitation, whichever task it is of.
     """
     fresh = [_reseal_note(note, cipher, owner) for note in notes]
     return None if fresh == notes else fresh

@@ -1,4 +1,4 @@
-"""The primary that Sentinel names, found also while some Sentinels are dead or behind."""
+"""Finds the primary that Sentinel names, also while some Sentinels are dead or out of date."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from redis.exceptions import ConnectionError, ResponseError
 from bridge.store.quorum import majority_of
 from bridge.store.tls import SharedContextMixin
 
-LOOK_S: Final = 0.4
-"""For the question who is primary; it is put to all Sentinels at once."""
+TOPOLOGY_TIMEOUT_S: Final = 0.4
+"""How long a Sentinel may take to name the primary; all are asked at once."""
 
 
 class Sentinels(Sentinel):
-    """redis-py asks one Sentinel after the other: behind one that hangs, no operation would find
-    the primary in time.
+    """Asks all Sentinels at once. redis-py asks one after the other: if one hangs, no operation
+    would find the primary in time.
 
     *probes* are the clients of the Sentinels.
     """
@@ -28,9 +28,9 @@ class Sentinels(Sentinel):
         self.sentinels = list(probes)
 
     async def discover_master(self, service_name: str) -> tuple[str, int]:
-        """The primary's address, as the newest of most Sentinels' opinions has it."""
+        """The primary's address, by the newest answer among those of most Sentinels."""
         answers = await majority_of(
-            [self._state(one, service_name) for one in self.sentinels], LOOK_S
+            [self._state(one, service_name) for one in self.sentinels], TOPOLOGY_TIMEOUT_S
         )
         states = [
             state for state in answers if state and self.check_master_state(state, service_name)
@@ -47,10 +47,10 @@ class Sentinels(Sentinel):
 
 
 class _Demoted:
-    """A primary that became a replica is left, also where it says so out of a script (Redis 6)."""
+    """Disconnects from a primary that became a replica, also if a script reports it (Redis 6)."""
 
     async def read_response(self, *args: Any, **kwargs: Any) -> Any:
-        """As redis-py's."""
+        """Overrides redis-py's method of this name."""
         try:
             return await super().read_response(*args, **kwargs)  # type: ignore[misc]
         except ResponseError as error:
@@ -61,7 +61,7 @@ class _Demoted:
 
 
 class PrimaryConnection(_Demoted, SentinelManagedConnection):
-    """A connection to whoever is primary."""
+    """A connection to the current primary."""
 
 
 class PrimaryTLSConnection(SharedContextMixin, PrimaryConnection):

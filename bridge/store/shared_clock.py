@@ -1,14 +1,14 @@
-"""One time for all hosts: Redis's, carried on by a clock of this process that nobody can set.
+"""One time for all hosts: Redis's, continued between readings by this process' monotonic clock.
 
-Leases, due times and deadlines are compared by other processes than those that wrote them. By their
-own clocks two hosts that are eleven seconds apart would take each other's running tasks. So none
-goes by its own: each asks Redis what time it is, at the start and four times a minute, and counts
-on from there. Two processes then differ by half a journey to Redis and ``TOLERANCE_S`` at most; a
-lease bears ``worker.MAX_CLOCK_SKEW_S``.
+Leases, due times and deadlines are compared by other processes than those that wrote them. With
+their own clocks two hosts that are eleven seconds apart would take each other's running tasks. So
+no host uses its own clock: each asks Redis for the time, at the start and four times a minute, and
+counts on from there. Two processes then differ at most by half a round trip to Redis and
+``TOLERANCE_S``; a lease tolerates ``worker.MAX_CLOCK_SKEW_S``.
 
-What is wrong with a host's own clock is said (``clock.skewed``), for somebody must set it; and so
-is what is wrong with Redis's, by all hosts. Of several primaries the one in the middle counts:
-where a failover moves it, all hosts follow within ``LOOK_EVERY_S``.
+A wrong clock of a host is logged (``clock.skewed``), since an operator must set it; a wrong clock
+of Redis is logged by all hosts. Of several primaries the median counts: if a failover moves it, all
+hosts follow within ``SYNC_INTERVAL_S``.
 """
 
 from __future__ import annotations
@@ -26,14 +26,16 @@ from bridge.errors import StoreUnavailable
 from bridge.ports import BeforeClockStep, Clock, Monotonic
 from bridge.store.redis_access import RedisAccess
 
-LOOK_EVERY_S: Final = 15.0
+SYNC_INTERVAL_S: Final = 15.0
 TOLERANCE_S: Final = 0.1
-"""Differences below this (and half the journey) are not followed: no two journeys are alike."""
+"""Differences below this (plus half a round trip) are ignored: round trips vary."""
 REPORTED_SKEW_S: Final = 2.0
-"""From here on a difference between this host's clock and Redis's is said."""
+"""From here on a difference between this host's clock and Redis's is logged."""
 _ANSWER_S: Final = 0.6
 _SUSPECT_S: Final = 1.0
-"""This host's clock was set, or the process stood still for long: Redis is asked at once."""
+"""After such a jump this host's clock was set, or the process stood still: Redis is asked at
+once.
+"""
 _ZERO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 log = structlog.get_logger()
@@ -41,7 +43,7 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What time one server says it is; it said so between two monotonic instants."""
+    """The time of one server, read between two monotonic instants."""
 
     asked_at: float
     answered_at: float
@@ -53,13 +55,13 @@ class Reading:
         return (self.at - _ZERO).total_seconds() - (self.asked_at + self.answered_at) / 2
 
     @property
-    def unsure_s(self) -> float:
-        """By how much that may be wrong."""
+    def uncertainty_s(self) -> float:
+        """By how many seconds ``zero`` may be wrong."""
         return (self.answered_at - self.asked_at) / 2
 
 
 async def read_times(commands: RedisAccess, monotonic: Monotonic) -> list[Reading]:
-    """What time it is at each server that takes writes, as far as they answer at once."""
+    """The time of each server that takes writes, as far as they answer at once."""
 
     async def ask(node: Redis) -> Reading:
         asked_at = monotonic()
@@ -69,14 +71,14 @@ async def read_times(commands: RedisAccess, monotonic: Monotonic) -> list[Readin
 
     try:
         return await commands.run_on_primaries(ask, deadline_s=_ANSWER_S)
-    except ResponseError:  # they do not tell
+    except ResponseError:  # TIME is not permitted
         return []
 
 
 class SharedClock:
     """A ``Clock``.
 
-    Until Redis has been asked it is this host's own; while Redis does not answer it runs on.
+    Until Redis was asked it gives this host's own time; while Redis does not answer it runs on.
 
     *read* asks every server that takes writes.
     """
@@ -92,9 +94,9 @@ class SharedClock:
         self._wall = wall
         self._monotonic = monotonic
         self._zero: float | None = None
-        self._looked_at = float("-inf")
+        self._synchronised_at = float("-inf")
         self._own_zero = 0.0
-        self._said_s = 0.0
+        self._logged_skew_s = 0.0
         self._apart = False
 
     def __call__(self) -> datetime:
@@ -105,23 +107,26 @@ class SharedClock:
 
     @property
     def skew_s(self) -> float:
-        """By how much this host's own clock is ahead of the time that counts."""
+        """By how many seconds this host's own clock is ahead of the shared time."""
         return (self._wall() - self()).total_seconds()
 
-    def complaint(self) -> str | None:
-        """What is wrong with this host's clock, for people; None: nothing worth saying."""
+    def problem(self) -> str | None:
+        """What is wrong with this host's clock, for the operator; None: nothing."""
         return None if abs(self.skew_s) < REPORTED_SKEW_S else _words(self.skew_s)
 
-    async def agree(self, hold: BeforeClockStep) -> None:
-        """Ask Redis if it is time to.
+    async def synchronise(self, before_step: BeforeClockStep) -> None:
+        """Ask Redis for the time, if the last answer is old or this host's clock was set.
 
-        *hold* is called before a new time counts, where that makes a difference.
+        *before_step* is called before the time changes.
 
         Without an answer the time stays as it is.
         """
         now = self._monotonic()
         own_zero = self._own()
-        if now < self._looked_at + LOOK_EVERY_S and abs(own_zero - self._own_zero) < _SUSPECT_S:
+        if (
+            now < self._synchronised_at + SYNC_INTERVAL_S
+            and abs(own_zero - self._own_zero) < _SUSPECT_S
+        ):
             return
         try:
             readings = sorted(await self._read(self._monotonic), key=lambda reading: reading.zero)
@@ -129,9 +134,9 @@ class SharedClock:
             return
         if not readings:
             return
-        self._looked_at, self._own_zero = self._monotonic(), self._own()
+        self._synchronised_at, self._own_zero = self._monotonic(), self._own()
         middle = readings[(len(readings) - 1) // 2]
-        if self._zero is None or abs(middle.zero - self._zero) > TOLERANCE_S + middle.unsure_s:
+        if self._zero is None or abs(middle.zero - self._zero) > TOLERANCE_S + middle.uncertainty_s:
             if self._zero is not None:
                 step_s = middle.zero - self._zero
                 if abs(step_s) >= REPORTED_SKEW_S:
@@ -140,9 +145,9 @@ class SharedClock:
                         step_s=round(step_s, 1),
                         text="Redis's clock was set, or another Redis took over",
                     )
-                await hold(self._of(middle.zero))
+                await before_step(self._of(middle.zero))
             self._zero = middle.zero
-        self._say(readings[-1].zero - readings[0].zero)
+        self._log_skew(readings[-1].zero - readings[0].zero)
 
     def _of(self, zero: float) -> datetime:
         return _ZERO + timedelta(milliseconds=int((zero + self._monotonic()) * 1000))
@@ -150,14 +155,17 @@ class SharedClock:
     def _own(self) -> float:
         return (self._wall() - _ZERO).total_seconds() - self._monotonic()
 
-    def _say(self, apart_s: float) -> None:
+    def _log_skew(self, apart_s: float) -> None:
         skew_s = self.skew_s
-        if abs(skew_s) >= REPORTED_SKEW_S and abs(skew_s - self._said_s) >= REPORTED_SKEW_S / 2:
+        if (
+            abs(skew_s) >= REPORTED_SKEW_S
+            and abs(skew_s - self._logged_skew_s) >= REPORTED_SKEW_S / 2
+        ):
             log.warning("clock.skewed", skew_s=round(skew_s, 1), text=_words(skew_s))
-            self._said_s = skew_s
-        elif abs(skew_s) < REPORTED_SKEW_S and self._said_s:
+            self._logged_skew_s = skew_s
+        elif abs(skew_s) < REPORTED_SKEW_S and self._logged_skew_s:
             log.info("clock.agrees", skew_s=round(skew_s, 1))
-            self._said_s = 0.0
+            self._logged_skew_s = 0.0
         if (apart_s >= REPORTED_SKEW_S) != self._apart:
             self._apart = apart_s >= REPORTED_SKEW_S
             if self._apart:
@@ -171,6 +179,6 @@ class SharedClock:
 def _words(skew_s: float) -> str:
     way = "ahead of" if skew_s > 0 else "behind"
     return (
-        f"this host's clock is {abs(skew_s):.1f} s {way} Redis's, by which the bridge goes;"
+        f"this host's clock is {abs(skew_s):.1f} s {way} Redis's, which the bridge uses;"
         " set both by NTP"
     )

@@ -22,7 +22,9 @@ class RedisStatusWords:
         self._life_ms = life // MILLISECOND
 
     async def keep(self, customer: str, word: str, at: datetime, *, limit: int) -> None:
-        """Keep *word* among *limit*, or a few more where several processes hear new ones."""
+        """Store *word* among at most *limit*, or a few more if several processes store new ones
+        at once.
+        """
         key = self._key(customer)
         if int(await self._commands.run(("HLEN", key))) < limit:
             await self._commands.run(("HSETNX", key, word, record_codec.to_ms(at)))

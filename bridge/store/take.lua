@@ -4,16 +4,16 @@
 -- ARGV  1 invitation id  2 task id  3 normal lane  4 now  5 end of the lease  6 owner
 --       7 stamp of this call
 -- Gives {stamp, attempts so far, history, 1 if urgent}, or nothing: not queued, or leased by
--- somebody else.
+-- another owner.
 --
--- The holder of the lease gets it again, prolonged: so the script may be sent twice.
+-- The holder of the lease gets it again, extended: so the script may be sent twice.
 
 local bad = damaged(KEYS[1], 'zset', KEYS[2], 'zset', KEYS[3], 'hash', KEYS[4], 'zset')
 if bad then
   return bad
 end
--- Only what anonymises is taken like this. A Redis without room allows it, unless it is the first
--- write of a script; so this comes before.
+-- Only ANONYMISE tasks are leased like this. A full Redis allows it unless it is the first
+-- write of a script, hence this write before it.
 redis.call('HDEL', KEYS[3], '')
 local id, field, lane, now, till, owner = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local urgent = not redis.call('ZSCORE', KEYS[1], id)

@@ -39,9 +39,8 @@ class RedisTasks(RedisDeadLetters):
     """``TaskQueue`` over Redis. Its cost depends neither on the stored records nor on the tasks
     that are not due yet.
 
-    *retention* is how long a dead letter that expires is kept; *cipher* seals what vendors
-    answered; *stamp* numbers the leases, unguessably often different, at most 2**46 (Lua counts in
-    doubles).
+    *retention* is how long a dead letter that expires is kept; *cipher* encrypts vendors' answers;
+    *stamp* returns a random number for each lease, at most 2**46 (Lua counts in doubles).
     """
 
     def __init__(
@@ -63,19 +62,19 @@ class RedisTasks(RedisDeadLetters):
         )
 
     async def lease(self, request: LeaseRequest) -> tuple[Lease, ...]:
-        """The due tasks that *request* asks for, perhaps fewer than there are: ask again."""
+        """The due tasks that *request* asks for; perhaps fewer than there are, so ask again."""
         return await self._leasing.lease(request)
 
     async def next_due(self) -> datetime | None:
-        """When the earliest queued task is due; a leased one is due at the end of its lease."""
+        """When the earliest queued task is due; a leased task is due at the end of its lease."""
         return await self._leasing.next_due()
 
     async def take(
         self, invitation_id: str, kind: TaskKind, now: datetime, *, owner: str, until: datetime
     ) -> Lease | None:
-        """Lease one queued task whether due or not; None: not queued, or leased by somebody else.
+        """Lease one queued task whether due or not; None: not queued, or leased by another owner.
 
-        The owner of a running lease gets it again, prolonged.
+        The owner of a running lease gets it again, extended.
         """
         names = self._partitions.of(invitation_id)
         if names is None:
@@ -119,14 +118,22 @@ class RedisTasks(RedisDeadLetters):
         every_ms = every // MILLISECOND
         done: int = await self._commands.run(
             lua_scripts.BRING_FORWARD.call(
-                [*names.queues(lane), names.tasks, names.lanes, names.looked(invitation_id)],
+                [
+                    *names.queues(lane),
+                    names.tasks,
+                    names.lanes,
+                    names.check_brought_forward(invitation_id),
+                ],
                 [invitation_id, task, lane, to_ms(now), every_ms],
             )
         )
         return done == 1
 
     async def extend(self, leases: Sequence[Lease], until: datetime) -> None:
-        """Heartbeat: keep those still ours until *until*; a silent partition ends them."""
+        """Heartbeat: extend the leases that are still ours to *until*; returns those.
+
+        Leases of a partition that does not answer end.
+        """
         await self._commands.run_each([self._extend_call(lease, until) for lease in leases])
 
     async def settle(self, lease: Lease, settlement: Settlement, now: datetime) -> bool:
@@ -134,8 +141,8 @@ class RedisTasks(RedisDeadLetters):
 
         A task renewed meanwhile stays queued with its newer time.
 
-        False is also what a settlement gets that was done, lost its answer and was sent again:
-        nothing is left to settle.
+        Also False: the settlement was done, but its answer was lost and it was sent again; nothing
+        is left to settle.
         """
         settled: int = await self._commands.run(self._settle_call(lease, settlement, now))
         return settled == 1

@@ -1,4 +1,6 @@
-"""TLS to Redis with one context for all connections: redis-py reads every authority for each."""
+"""TLS to Redis with one context for all connections: redis-py would read all authorities for
+each.
+"""
 
 from __future__ import annotations
 
@@ -12,33 +14,35 @@ from redis.asyncio import Connection
 from redis.exceptions import ConnectionError
 
 _STRICT: Final = range(80, 94)
-"""OpenSSL's codes for certificates that break RFC 5280, which only VERIFY_X509_STRICT minds."""
+"""OpenSSL's codes for certificates that break RFC 5280, which only VERIFY_X509_STRICT checks."""
 
 log = structlog.get_logger()
 
 
 class Untrusted(ConnectionError):
-    """The certificate that Redis shows is refused; the message says why, and what to do."""
+    """Redis's certificate is refused; the message says why, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trust:
-    """Whose certificates are accepted. What was refused is logged once, for each reason."""
+    """Which certificates are accepted. Refusals are logged once for each reason."""
 
     context: ssl.SSLContext
-    said: set[str] = field(default_factory=set)
+    logged_reasons: set[str] = field(default_factory=set)
 
-    def refused(self, error: ssl.SSLCertVerificationError) -> Untrusted:
-        """What to raise for OpenSSL's *error*."""
+    def log_refusal(self, error: ssl.SSLCertVerificationError) -> Untrusted:
+        """Log OpenSSL's *error*, once, and return the exception to raise."""
         reason = explain(error)
-        if reason not in self.said:
-            self.said.add(reason)
+        if reason not in self.logged_reasons:
+            self.logged_reasons.add(reason)
             log.error("redis.certificate_refused", reason=reason)
         return Untrusted(reason)
 
 
 def trust(*, ca: str | None = None, cert: str | None = None, key: str | None = None) -> Trust:
-    """Trusts what *ca* holds, else what the system trusts; shows *cert* to a server that asks."""
+    """Trust the authorities in *ca*, by default the system's; present *cert* to a server that
+    asks.
+    """
     made = ssl.create_default_context(cafile=ca)
     if cert is not None:
         made.load_cert_chain(cert, key)
@@ -46,7 +50,7 @@ def trust(*, ca: str | None = None, cert: str | None = None, key: str | None = N
 
 
 def explain(error: ssl.SSLCertVerificationError) -> str:
-    """In words for the administrator; what the certificate says of itself is left out."""
+    """The error in words for the administrator; the certificate's own content is left out."""
     reason = error.verify_message.rstrip(".")
     if error.verify_code in _STRICT:
         return (
@@ -61,7 +65,7 @@ def explain(error: ssl.SSLCertVerificationError) -> str:
 
 
 def find_untrusted(error: BaseException) -> Untrusted | None:
-    """The refusal from which *error* came, if it did: redis-py wraps it."""
+    """The ``Untrusted`` that caused *error*, if any: redis-py wraps it."""
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, Untrusted):
         cause = cause.__cause__ or cause.__context__
@@ -82,7 +86,7 @@ class SharedContextMixin:
         try:
             await super()._connect()  # type: ignore[misc]
         except ssl.SSLCertVerificationError as error:
-            raise self._trust.refused(error) from None
+            raise self._trust.log_refusal(error) from None
 
 
 class TLSConnection(SharedContextMixin, Connection):

@@ -1,4 +1,4 @@
-"""Customers whose work waits, since they are removed or set aside; kept across restarts."""
+"""Customers that are removed or set aside and have waiting tasks; kept across restarts."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from bridge.store.key_names import KeyNames, Partitions
 from bridge.store.redis_access import RedisAccess
 
 _RECALLED: Final = (TaskKind.CHECK, TaskKind.ANONYMISE)
-"""NOTIFY keeps its times: they follow the retry plan, which went on meanwhile."""
+"""NOTIFY is not made due: it follows the retry plan."""
 
 
 class RedisUnservedCustomers:
     """``UnservedCustomers`` over Redis.
 
-    May be asked by any number of processes, in any order, as often as they like.
+    May be called by any number of processes, in any order, any number of times.
     """
 
     def __init__(self, commands: RedisAccess, *, prefix: str, together: int = 500) -> None:
@@ -29,11 +29,11 @@ class RedisUnservedCustomers:
         self._partitions = Partitions(prefix)
 
     async def update(self, serves: Callable[[str], bool], now: datetime) -> int:
-        """Note whose work waits, and make the work of those who are back due at once; gives how
-        many tasks that were.
+        """Store which customers have waiting tasks, and make the tasks of those that are served
+        again due at once; returns the number of these tasks.
 
-        A customer counts as back only when all is due: cut off half-way, the next call goes on with
-        the rest. Trouble with one partition is raised after all others were seen to.
+        A customer stays stored until all its tasks are due: after an interruption the next call
+        continues. A failure of one partition is raised after all others were handled.
         """
         count = 0
         trouble: StoreUnavailable | None = None
@@ -58,11 +58,11 @@ class RedisUnservedCustomers:
         }
         waiting = {customer for customer in customers if not serves(customer)}
         if waiting:
-            await self._commands.run(("SADD", names.absent, *sorted(waiting)))
-        for absent in await self._commands.run(("SMEMBERS", names.absent)):
-            if serves(_text(absent)):
-                count += await self._recall(names, _text(absent), now)
-                await self._commands.run(("SREM", names.absent, absent))
+            await self._commands.run(("SADD", names.unserved, *sorted(waiting)))
+        for unserved in await self._commands.run(("SMEMBERS", names.unserved)):
+            if serves(_text(unserved)):
+                count += await self._recall(names, _text(unserved), now)
+                await self._commands.run(("SREM", names.unserved, unserved))
         return count
 
     async def _recall(self, names: KeyNames, customer: str, now: datetime) -> int:
@@ -79,5 +79,5 @@ class RedisUnservedCustomers:
 
 
 def _text(raw: bytes) -> str:
-    """What is not UTF-8 was never a customer of ours, and is none of ours now."""
+    """Text of a customer key; anything that is not UTF-8 was never a customer of the bridge."""
     return raw.decode("utf-8", "ignore")

@@ -1,4 +1,4 @@
-"""Does Redis take writes? Anybody may ask, so no more than ten writes a second come of it."""
+"""Checks whether Redis takes writes; anyone may ask, so it causes at most ten writes a second."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from bridge.single_flight import SingleFlight
 from bridge.store.key_names import Partitions
 from bridge.store.redis_access import RedisAccess
 
-KEPT_S: Final = 0.1
+CACHE_S: Final = 0.1
 _LIFE_MS: Final = 60_000
 
 
@@ -20,7 +20,7 @@ _LIFE_MS: Final = 60_000
 class WriteState:
     """*refusal*: why no partition takes writes; None: some do.
 
-    *missing*: why these do not, by name.
+    *missing*: why these partitions do not, by name.
     """
 
     refusal: str | None = None
@@ -30,7 +30,7 @@ class WriteState:
 class WriteProbe:
     """Writes a small key to every partition.
 
-    One that only reads (a replica, a full memory or disk) is no place for results.
+    A partition that takes no writes (a replica, full memory or disk) cannot store results.
     """
 
     def __init__(
@@ -42,26 +42,26 @@ class WriteProbe:
         self._flights: SingleFlight[str, WriteState] = SingleFlight()
         self._known: tuple[float, WriteState] | None = None
 
-    async def look(self) -> WriteState:
-        """How it is now; of the writes, how it was a moment ago at most.
+    async def check(self) -> WriteState:
+        """The current state; that of the writes may be up to ``CACHE_S`` old.
 
-        Whoever asks meanwhile shares the answer.
+        Concurrent callers share one answer.
         """
-        if self._known is not None and self._monotonic() - self._known[0] < KEPT_S:
-            return await self._if_there(self._known[1])
-        # In turn, each would wait for all before it wherever a part of Redis hangs.
-        return await self._flights.run("writes", self._look)
+        if self._known is not None and self._monotonic() - self._known[0] < CACHE_S:
+            return await self._if_reachable(self._known[1])
+        # One by one, each caller would wait for all before it while a part of Redis hangs.
+        return await self._flights.run("writes", self._check)
 
-    async def _if_there(self, writes: WriteState) -> WriteState:
+    async def _if_reachable(self, writes: WriteState) -> WriteState:
         try:
             await self._commands.ping()
         except StoreUnavailable as error:
             return WriteState(refusal=str(error))
         return writes
 
-    async def _look(self) -> WriteState:
+    async def _check(self) -> WriteState:
         writes = await self._ask()
-        # Only good news are kept: whoever has made room wants to see it at once.
+        # Only success is cached: an operator who freed memory wants to see it at once.
         self._known = (self._monotonic(), writes) if writes == WriteState() else None
         return writes
 

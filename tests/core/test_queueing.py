@@ -16,7 +16,7 @@ def test_mended_counts_all_that_can_be_mended() -> None:
     found = ReconciliationReport(
         records=9, requeued=["a:check"], reindexed=["l", "m"], forgotten=3, damaged=["iv"]
     )
-    assert found.mended == 6
+    assert found.repairable == 6
 
 
 def test_task_id_is_the_same_for_a_lease_and_its_dead_letter() -> None:

@@ -58,7 +58,7 @@ async def test_refused_writes(bridge: Bridge, server: RedisServer, how: str) -> 
     with server.client() as client:
         word = refuse(client, how)
         assert (await bridge.ask("GET", "/readyz")).status == 503
-        assert word in str((await bridge.runtime.readiness.look()).reasons["redis"])
+        assert word in str((await bridge.runtime.readiness.check()).reasons["redis"])
         assert await bridge.equalture.complete(made) == 503
         answer = await bridge.acme.invite("engineer")
         assert (answer.status, answer.json["code"]) == (503, "store_unavailable")

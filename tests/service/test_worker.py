@@ -97,14 +97,21 @@ async def test_running_tasks_are_held_over_a_step(world: World) -> None:
     seen = asyncio.Event()
     looks = 0
 
-    async def agree(hold: BeforeClockStep) -> None:
+    async def synchronise_clock(extend_leases_before_clock_step: BeforeClockStep) -> None:
         nonlocal looks
         looks += 1
         if tasks.under_way and not queue.extended:
-            await hold(step)
+            await extend_leases_before_clock_step(step)
             seen.set()
 
-    worker = Worker(tasks, queue, world.clock, lambda: "owner", asyncio.Event(), agree=agree)  # type: ignore[arg-type]
+    worker = Worker(
+        tasks,
+        queue,
+        world.clock,
+        lambda: "owner",
+        asyncio.Event(),
+        synchronise_clock=synchronise_clock,
+    )  # type: ignore[arg-type]
     async with running_worker(worker, grace_s=1, on_death=lambda: None):
         assert not seen.is_set()
         async with asyncio.timeout(20):
@@ -120,10 +127,17 @@ async def test_a_clock_that_cannot_be_read(world: World) -> None:
     tasks, queue, died = Slow(), Queue(), []
     queue.looks = 1
 
-    async def agree(_: BeforeClockStep) -> None:
+    async def synchronise_clock(_: BeforeClockStep) -> None:
         raise ValueError("what a time")
 
-    worker = Worker(tasks, queue, world.clock, lambda: "owner", asyncio.Event(), agree=agree)  # type: ignore[arg-type]
+    worker = Worker(
+        tasks,
+        queue,
+        world.clock,
+        lambda: "owner",
+        asyncio.Event(),
+        synchronise_clock=synchronise_clock,
+    )  # type: ignore[arg-type]
     async with running_worker(worker, grace_s=1, on_death=lambda: died.append(True)):
         async with asyncio.timeout(20):
             await queue.idle.wait()

@@ -108,7 +108,7 @@ async def test_records_of_an_older_version(
     assert await backend.invitations.find_by_application(*APPLICATION) == (one,)
     assert await life(real_commands, index) == RETENTION
     found = await reconciliation.run()
-    assert (found.indexed, found.mended) == (0, 0)
+    assert (found.indexed, found.repairable) == (0, 0)
 
 
 async def test_damaged(backend: Backend, index: str, real_commands: RedisAccess) -> None:

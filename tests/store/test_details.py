@@ -88,7 +88,7 @@ async def test_resent_commit_of_a_task_that_is_done(
     (mine,) = await lease(backend)
     assert await backend.tasks.settle(mine, Done(), NOW)
     assert await store.commit(step)
-    assert (await Reconciliation(commands, prefix="b", clock=backend.clock).run()).mended == 0
+    assert (await Reconciliation(commands, prefix="b", clock=backend.clock).run()).repairable == 0
     assert await backend.tasks.next_due() is None
 
 

@@ -26,7 +26,7 @@ from bridge.core.queueing import (
 )
 from bridge.errors import RecordDamaged, RecordSealed
 from bridge.store import record_codec
-from bridge.store.encryption import KeyRing, Misplaced
+from bridge.store.encryption import KeyRing, WrongOwner
 from bridge.store.invitation_store import RedisInvitations
 from bridge.store.lua_scripts import REPLACE_ENCRYPTED, Command
 from bridge.store.redis_access import RedisAccess
@@ -153,7 +153,7 @@ def test_parts_open_where_they_belong() -> None:
     log = record_codec.dump_notes((NOTE,), ring, one.id)
     assert record_codec.load_notes(log, ring, one.id) == (NOTE,)
     assert [note.excerpt for note in record_codec.load_notes(log, ring, other.id)] == [NO_KEY]
-    with pytest.raises(Misplaced):
+    with pytest.raises(WrongOwner):
         ring.decrypt(orjson.loads(log)[0]["bound"], f"record {one.id}")
 
 
@@ -448,7 +448,7 @@ async def test_reencrypt_gives_up_on_what_never_rests(
         ).run()
     )["records"]
     assert (tally.renewed, tally.current) == (0, 0)
-    assert tally.left == [f"{one.id} is being changed all the time; try again"]
+    assert tally.left == [f"{one.id} keeps being changed; try again"]
 
 
 async def test_reencrypt_does_not_mind_what_disappears(commands: RedisAccess) -> None:

@@ -26,7 +26,7 @@ def test_one_slot_for_a_partition(prefix: str) -> None:
             names.lanes,
             names.tasks,
             names.dead,
-            names.absent,
+            names.unserved,
         )
         every += (names.due(lane), names.dead_letter("iv_x:check"), names.base + "due:" + lane)
         assert len({key_slot(key.encode()) for key in every}) == 1

@@ -82,8 +82,8 @@ async def test_garbage_entry(
     assert {mine.attempt for mine in found} <= {1, 10**26}
     for mine in found:
         assert await backend.tasks.settle(mine, Done(), NOW)
-    said = [line for line in logs if line["event"] == "quarantine.added"]
-    assert len(said) == len(await notes(quarantine)) <= 1
+    logged_reasons = [line for line in logs if line["event"] == "quarantine.added"]
+    assert len(logged_reasons) == len(await notes(quarantine)) <= 1
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,7 @@ async def test_nothing_is_wrong(backend: Backend, reconciliation: Reconciliation
     await backend.tasks.settle(mine, GiveUp("no"), NOW)
     assert await backend.tasks.drop(gone.id, NOTIFY)
     found = await reconciliation.run()
-    assert (found.records, found.mended, found.damaged, found.incomplete) == (3, 0, [], False)
+    assert (found.records, found.repairable, found.damaged, found.incomplete) == (3, 0, [], False)
 
 
 @pytest.mark.parametrize("loss", ["queues", "members", "leases and all", "index"])
@@ -96,7 +96,7 @@ async def test_lost_dead_letter(
     one = await put(backend, due(NOTIFY))
     (mine,) = await lease(backend)
     await backend.tasks.settle(mine, GiveUp("no"), NOW)
-    assert (await reconciliation.run()).mended == 0
+    assert (await reconciliation.run()).repairable == 0
     await real_commands.run(("DEL", names.dead_letter(f"{one.id}:notify")))
     found = await reconciliation.run()
     assert (found.forgotten, found.requeued) == (1, [f"{one.id}:notify"])
@@ -204,7 +204,7 @@ async def test_changed_meanwhile(
     await real_commands.run(("DEL", names.due("acme/check"), names.lanes))
     await real_commands.run(("GET", names.invitation(one.id)))
     assert await backend.invitations.commit(Transition(one, (CancelTask(CHECK),)))
-    assert (await reconciliation.run()).mended == 0
+    assert (await reconciliation.run()).repairable == 0
     assert await queued(backend) == set()
 
 

@@ -15,8 +15,8 @@ from bridge.ports import Monotonic
 from bridge.store.connect import open_client
 from bridge.store.redis_access import RedisAccess
 from bridge.store.shared_clock import (
-    LOOK_EVERY_S,
     REPORTED_SKEW_S,
+    SYNC_INTERVAL_S,
     Reading,
     SharedClock,
     read_times,
@@ -62,12 +62,12 @@ class Host:
             for server_s in self.servers_s
         ]
 
-    async def hold(self, now: datetime) -> None:
+    async def before_step(self, now: datetime) -> None:
         assert self.clock() != now, "told too late"
         self.held.append(now)
 
-    async def agree(self) -> None:
-        await self.clock.agree(self.hold)
+    async def synchronise(self) -> None:
+        await self.clock.synchronise(self.before_step)
 
     def off_s(self) -> float:
         """By how much the agreed time is off the true one."""
@@ -79,7 +79,7 @@ async def test_a_host_goes_by_redis(ahead_s: float) -> None:
     """Whatever a host's own clock says, its time is Redis's from the first look on."""
     host = Host(0.0, ahead_s=ahead_s)
     assert host.off_s() == ahead_s
-    await host.agree()
+    await host.synchronise()
     assert abs(host.off_s()) <= 0.001
     host.passed += 3600
     assert abs(host.off_s()) <= 0.001
@@ -91,11 +91,11 @@ async def test_a_clock_that_is_set(step_s: float) -> None:
     was right.
     """
     host = Host(0.0)
-    await host.agree()
+    await host.synchronise()
     host.ahead_s = step_s
     assert abs(host.off_s()) <= 0.001
     host.passed += 1
-    await host.agree()
+    await host.synchronise()
     assert host.looks == 2
     assert abs(host.off_s()) <= 0.001
     assert host.held == []
@@ -107,14 +107,14 @@ async def test_how_often_it_looks() -> None:
     """
     host = Host(0.0)
     for _ in range(600):
-        await host.agree()
+        await host.synchronise()
         host.passed += 0.1
-    assert host.looks == 60 / LOOK_EVERY_S
+    assert host.looks == 60 / SYNC_INTERVAL_S
     host.away = True
-    host.passed += LOOK_EVERY_S
+    host.passed += SYNC_INTERVAL_S
     for _ in range(3):
-        await host.agree()
-    assert host.looks == 60 / LOOK_EVERY_S + 3
+        await host.synchronise()
+    assert host.looks == 60 / SYNC_INTERVAL_S + 3
     assert abs(host.off_s()) <= 0.001
 
 
@@ -123,12 +123,12 @@ async def test_a_process_that_stood_still() -> None:
     once.
     """
     host = Host(0.0)
-    await host.agree()
+    await host.synchronise()
     host.ahead_s, host.servers_s = (
         600.0,
         [600.0],
     )  # ten minutes went by, but not for the monotonic clock
-    await host.agree()
+    await host.synchronise()
     assert (host.clock() - host.true()).total_seconds() == 600
     assert host.held == [host.true() + 600 * SECOND]
 
@@ -136,15 +136,15 @@ async def test_a_process_that_stood_still() -> None:
 async def test_journeys_make_no_difference() -> None:
     """Slow answers move a known time only as far as they prove it wrong."""
     host = Host(0.0)
-    await host.agree()
+    await host.synchronise()
     host.journey_s = 0.8
-    host.passed += LOOK_EVERY_S
-    await host.agree()
+    host.passed += SYNC_INTERVAL_S
+    await host.synchronise()
     assert abs(host.off_s()) <= 0.001
     host.journey_s = 0.01
     host.servers_s = [0.3]
-    host.passed += LOOK_EVERY_S
-    await host.agree()
+    host.passed += SYNC_INTERVAL_S
+    await host.synchronise()
     assert host.off_s() == pytest.approx(0.3, abs=0.01)
 
 
@@ -153,8 +153,8 @@ async def test_the_one_in_the_middle_counts() -> None:
     with capture_logs() as logs:
         host = Host(0.0, 3600.0, 0.02)
         for _ in range(3):
-            await host.agree()
-            host.passed += LOOK_EVERY_S
+            await host.synchronise()
+            host.passed += SYNC_INTERVAL_S
     assert abs(host.off_s()) <= 0.03
     assert [entry["event"] for entry in logs] == ["clock.servers_differ"]
 
@@ -167,9 +167,9 @@ async def test_skew_is_said() -> None:
     with capture_logs() as logs:
         for ahead_s in (11.0, 11.0, 30.0, REPORTED_SKEW_S / 2, 0.0):
             host.ahead_s = ahead_s
-            await host.agree()
-            assert (host.clock.complaint() is not None) == (ahead_s >= REPORTED_SKEW_S)
-            host.passed += LOOK_EVERY_S
+            await host.synchronise()
+            assert (host.clock.problem() is not None) == (ahead_s >= REPORTED_SKEW_S)
+            host.passed += SYNC_INTERVAL_S
     assert [(entry["event"], entry["log_level"], entry["skew_s"]) for entry in logs] == [
         ("clock.skewed", "warning", 11.0),
         ("clock.skewed", "warning", 30.0),
@@ -183,11 +183,11 @@ async def test_a_step_of_redis_is_said_and_held() -> None:
     is said.
     """
     host = Host(0.0)
-    await host.agree()
+    await host.synchronise()
     host.servers_s = [3600.0]
-    host.passed += LOOK_EVERY_S
+    host.passed += SYNC_INTERVAL_S
     with capture_logs() as logs:
-        await host.agree()
+        await host.synchronise()
     assert host.held == [host.clock()]
     assert host.off_s() == pytest.approx(3600, abs=0.01)
     assert [entry["event"] for entry in logs] == ["clock.stepped", "clock.skewed"]
@@ -215,8 +215,8 @@ async def test_hosts_that_are_apart_do_not_take_each_others_tasks(
     """
     backend = redis_backend(real_commands)
     right, ahead = host_on(real_commands, 0.0), host_on(real_commands, 11.0)
-    await right.agree(nothing)
-    await ahead.agree(nothing)
+    await right.synchronise(nothing)
+    await ahead.synchronise(nothing)
     await put(backend, due(at=right()))
 
     async def lease(clock: SharedClock, later: timedelta = timedelta(0)) -> tuple[Lease, ...]:
@@ -236,7 +236,7 @@ async def test_two_hosts_agree(real_commands: RedisAccess) -> None:
     """Two hosts that are an hour apart have the same time, but for a journey to Redis."""
     early, late = host_on(real_commands, -1800.0), host_on(real_commands, 1800.0)
     for clock in (early, late):
-        await clock.agree(nothing)
+        await clock.synchronise(nothing)
     assert abs((early() - late()).total_seconds()) < 0.5
 
 
@@ -245,7 +245,7 @@ async def test_a_cluster_says_what_time_it_is(cluster_url: str) -> None:
     """The primaries of a cluster are asked as well."""
     async with open_client(cluster_url) as commands:
         clock = host_on(commands, 600.0)
-        await clock.agree(nothing)
+        await clock.synchronise(nothing)
         assert abs((clock() - datetime.now(UTC)).total_seconds()) < 0.5
 
 

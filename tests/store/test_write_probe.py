@@ -35,8 +35,8 @@ async def test_strangers_do_not_queue_up(real_client: Redis) -> None:
     """
     commands = Hanging(SingleNodeClient(real_client))
     probe = WriteProbe(commands, prefix="readiness")
-    found = await asyncio.gather(*(probe.look() for _ in range(100)))
+    found = await asyncio.gather(*(probe.check() for _ in range(100)))
     assert [sorted(one.missing) for one in found] == [["p0"]] * 100
     assert commands.asked <= 2
-    await probe.look()
+    await probe.check()
     assert commands.asked <= 3

@@ -13,7 +13,7 @@ import pytest
 
 from bridge.core import ids
 from bridge.store.connect import open_client
-from bridge.store.shared_clock import LOOK_EVERY_S, SharedClock, read_times
+from bridge.store.shared_clock import SYNC_INTERVAL_S, SharedClock, read_times
 from tests import stalls
 from tests.flows.conftest import Config, Journal, Launch, eventually
 from tests.redis_servers import Cluster, running
@@ -68,7 +68,7 @@ async def test_the_rest_goes_on(own: Cluster, config: Config, launch: Launch, bl
         began = time.monotonic()
         assert (await bridge.ask("GET", "/readyz")).status == 200
         assert stalls.net_since(began) < 1  # by default an orchestrator waits no longer
-        details = (await bridge.runtime.readiness.look()).details
+        details = (await bridge.runtime.readiness.check()).details
         assert {name[1:] for name in details["missing_partitions"]} == gone  # type: ignore[union-attr,attr-defined]
     finally:
         lost.thaw() if blow == "freeze" else lost.start()
@@ -120,20 +120,20 @@ async def test_the_rest_says_what_time_it_is(own: Cluster, blow: str) -> None:
             monotonic=lambda: time.monotonic() + passed,
         )
 
-        async def hold(_: datetime) -> None:
+        async def before_step(_: datetime) -> None:
             return None
 
         def off_s() -> float:
             return abs((clock() - datetime.now(UTC)).total_seconds())
 
-        await clock.agree(hold)
+        await clock.synchronise(before_step)
         assert off_s() < 0.5
         lost = own.primaries[0]
         getattr(lost, blow)()
         try:
             assert len(await read_times(commands, time.monotonic)) == 2
-            passed += LOOK_EVERY_S
-            await clock.agree(hold)
+            passed += SYNC_INTERVAL_S
+            await clock.synchronise(before_step)
             assert off_s() < 0.5
         finally:
             lost.thaw() if blow == "freeze" else lost.start()
