@@ -55,19 +55,21 @@ class BridgeError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Complaint:
-    """One thing wrong in a file; *line* and *column* count from 1, 0 means unknown."""
+    """One thing wrong in a file; *line* and *column* count from 1, 0 means unknown.
+
+    *code* is the stable name of this kind of mistake, *path* the key with all above it.
+    """
 
     file: str
     line: int
     column: int
     message: str
+    code: str = "unusable"
+    path: str = ""
 
     def __str__(self) -> str:
-        return (
-            f"{self.file}:{self.line}:{self.column}: {self.message}"
-            if self.line
-            else f"{self.file}: {self.message}"
-        )
+        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        return f"{place}: {self.message}"
 
 
 class ConfigError(BridgeError):

@@ -14,13 +14,14 @@ import orjson
 import yaml
 
 from bridge.app import CONFIGURATION, open_providers, open_runtime
+from bridge.cli import check_report
 from bridge.cli.operator_session import customer_of, load, load_usable
 from bridge.cli.options import config_option, json_option
 from bridge.cli.output import print_json, print_rows
 from bridge.configuration import KINDS
 from bridge.core.assessment import Job
 from bridge.core.customers import Customer
-from bridge.errors import BridgeError, UpstreamError
+from bridge.errors import BridgeError, Complaint, ConfigError, UpstreamError
 from bridge.service.assessments import Publication, compare
 from bridge.settings.daemon import DaemonSettings
 from bridge.settings.masking import masked
@@ -114,12 +115,35 @@ def tests(customer: str, config: Path, as_json: bool) -> None:
     is_flag=True,
     help="Also ask Equalture for a token and the jobs, and compare the mapping.",
 )
-def check(config: Path, online: bool) -> None:
-    """Validate every configuration file."""
-    settings = load(config)
-    for warning in settings.warnings:
-        click.echo(f"Warning: {warning}")
-    click.echo(f"{config}: fine, {len(settings.customers)} customer(s).")
+@click.option(
+    "--github", is_flag=True, help="Print the mistakes as annotations of a GitHub workflow."
+)
+@json_option
+def check(config: Path, online: bool, github: bool, as_json: bool) -> None:
+    """Validate every configuration file; each mistake is shown with its line."""
+    if github and as_json:
+        raise click.UsageError("Give either --github or --json.")
+    mistakes: list[Complaint] = []
+    settings: DaemonSettings | None = None
+    try:
+        settings = load(config)
+    except ConfigError as error:
+        mistakes = check_report.with_paths(error.complaints)
+    warnings = settings.warnings if settings else ()
+    if as_json and (mistakes or not online):
+        keys = [customer.key for customer in settings.customers] if settings else []
+        found = {"mistakes": check_report.as_data(mistakes), "warnings": warnings}
+        print_json({"config": str(config), "customers": keys, **found})
+    elif github:
+        check_report.print_annotations(mistakes, warnings)
+    elif mistakes:
+        check_report.print_mistakes(mistakes)
+    if settings is None:
+        raise SystemExit(2)
+    if not (as_json or github):
+        for warning in warnings:
+            click.echo(f"Warning: {warning}")
+        click.echo(f"{config}: fine, {len(settings.customers)} customer(s).")
     if online and not asyncio.run(_check_online(settings)):
         raise SystemExit(1)
 

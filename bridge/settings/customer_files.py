@@ -13,7 +13,7 @@ from typing import Any
 
 from bridge.core.customers import Customer, CustomerDirectory, UnusableCustomer
 from bridge.errors import Complaint, ConfigError
-from bridge.settings.findings import NOWHERE, Findings, Item
+from bridge.settings.findings import NOWHERE, Findings, Item, MistakeKind
 from bridge.settings.permissions import exposed
 from bridge.settings.reading import SettingsReader
 from bridge.settings.scalars import resolved
@@ -92,7 +92,8 @@ def _file_names(folder: Path) -> list[Path]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        complaint = Complaint(str(folder), 0, 0, f"cannot be read: {error.strerror}")
+        message = f"cannot be read: {error.strerror}"
+        complaint = Complaint(str(folder), 0, 0, message, MistakeKind.UNREADABLE)
         raise ConfigError([complaint]) from None
 
 
@@ -109,7 +110,7 @@ def _read(
         return _File(path, key, error.complaints, tuple(exposed(path)))
     if not CUSTOMER_KEY.fullmatch(key):
         message = "the name of the file is the customer's key: a-z, 0-9, _ and -, at most 63"
-        found.complain(NOWHERE, message)
+        found.complain(NOWHERE, message, MistakeKind.FILE_NAME)
     _check_items(root, found)
     _check_hire(root, found)
     reader = SettingsReader(found, root)
@@ -152,11 +153,11 @@ def _check_items(root: Item, found: Findings) -> None:
             known = (name, item.value)
             if known in seen:
                 message = f"{name} {item.value!r} is used twice, first in line {seen[known]}"
-                found.complain(item.position, message)
+                found.complain(item.position, message, MistakeKind.CONFLICT)
             if name == "job_id" and item.value in hidden:
                 line = hidden[item.value]
                 message = f"job_id {item.value!r} is mapped here and hidden in line {line}"
-                found.complain(item.position, message)
+                found.complain(item.position, message, MistakeKind.CONFLICT)
             seen.setdefault(known, item.position.line)
 
 
@@ -167,7 +168,7 @@ def _check_hire(root: Item, found: Findings) -> None:
     where = enabled.position
     if tokens is None or tokens.value in (None, []):
         message = "hire.enabled is true, but hire.tokens_sha256 has no digest of a token"
-        found.complain(where, message)
+        found.complain(where, message, MistakeKind.CONFLICT)
     found.warnings.append(
         f"{found.file}:{where.line}: hire.enabled is true, but this version of the bridge does not"
         " hire yet"
@@ -193,4 +194,5 @@ def _reused(file: _File, item: Item, other: _File, there: Item) -> Complaint:
         f"the digest of this token is also used in {other.path}, line {there.position.line};"
         " every token belongs to one customer"
     )
-    return Complaint(str(file.path), item.position.line, item.position.column, message)
+    line, column = item.position.line, item.position.column
+    return Complaint(str(file.path), line, column, message, MistakeKind.CONFLICT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any
 
 from bridge.errors import Complaint, ConfigError
@@ -14,6 +15,29 @@ class Position:
 
     line: int
     column: int
+
+
+class MistakeKind(StrEnum):
+    """What sort of mistake it is: a name that stays, for those who sort or count them."""
+
+    UNREADABLE = "unreadable-file"
+    FILE_NAME = "file-name"
+    NOT_YAML = "not-yaml"
+    INDENTATION = "indentation"
+    TAB = "tab"
+    COLON = "colon-in-text"
+    BRACKET = "unclosed-bracket"
+    QUOTE = "unclosed-quote"
+    QUOTES_NEEDED = "quotes-needed"
+    NO_COLON = "missing-colon"
+    DUPLICATE_KEY = "duplicate-key"
+    UNKNOWN_KEY = "unknown-key"
+    MISSING_KEY = "missing-key"
+    VALUE = "wrong-value"
+    VARIABLE = "variable"
+    SECRET_FILE = "secret-file"  # noqa: S105 - a name
+    CONFLICT = "conflict"
+    """Fine by itself, but not beside what stands elsewhere."""
 
 
 NOWHERE = Position(0, 0)
@@ -56,9 +80,10 @@ class Findings:
     complaints: list[Complaint] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
-    def complain(self, position: Position, message: str) -> None:
-        """Note what is wrong at a position."""
-        self.complaints.append(Complaint(self.file, position.line, position.column, message))
+    def complain(self, position: Position, message: str, kind: MistakeKind, path: str = "") -> None:
+        """Note what is wrong at a position, and with which key."""
+        line, column = position.line, position.column
+        self.complaints.append(Complaint(self.file, line, column, message, kind, path))
 
     def error(self) -> ConfigError:
         """Everything that is wrong, in the order of the file."""

@@ -8,7 +8,7 @@ from typing import Any
 from bridge.core.customers import TokenDigest
 from bridge.core.declaration import DeclaredSetting, declared_settings, suggest
 from bridge.settings.environment_variables import Expanded
-from bridge.settings.findings import Findings, Item, Position
+from bridge.settings.findings import Findings, Item, MistakeKind, Position
 from bridge.settings.scalars import describe, origin, read_scalar, refusal, takes_file
 from bridge.settings.secret_files import SUFFIX, read_secret
 
@@ -55,24 +55,33 @@ class SettingsReader:
                 values[name] = inherited[name]
             elif one.required:
                 other = f", or {name + SUFFIX!r}" if takes_file(one) else ""
-                values[name] = self._complain(item, f"the key {name!r}{other} is missing")
+                self._found.complain(
+                    item.position,
+                    f"the key {name!r}{other} is missing{item.note}",
+                    MistakeKind.MISSING_KEY,
+                    f"{path}{name}",
+                )
+                values[name] = _WRONG
         files = [name + SUFFIX for name, one in settings.items() if takes_file(one)]
-        self._refuse_unknown(item.value or {}, [*settings, *files])
+        self._refuse_unknown(item.value or {}, [*settings, *files], path)
         for where, message in getattr(made, "check", _nothing)(item, self._root):
-            self._complain(where, message)
+            self._complain(where, message, kind=MistakeKind.CONFLICT)
         self._found.warnings += getattr(made, "warn", _nothing)(item, self._root)
         return values
 
-    def _refuse_unknown(self, entries: Mapping[str, Item], known: list[str]) -> None:
+    def _refuse_unknown(self, entries: Mapping[str, Item], known: list[str], path: str) -> None:
         for name in entries.keys() - known:
             near = suggest(name, known)
             # One that is like none that we know may be a piece of a secret: {x: not,quoted}.
             message = f" {name!r}{near}" if near else f"; known here: {', '.join(known)}"
-            self._found.complain(entries[name].key, f"unknown key{message}")
+            where = f"{path}{name}" if near else path.rstrip(".")
+            kind = MistakeKind.UNKNOWN_KEY
+            self._found.complain(entries[name].key, f"unknown key{message}", kind, where)
 
     def _given(self, one: DeclaredSetting, section: Item) -> Any:
         """What the file gives for a setting, perhaps in a file of its own; None: nothing."""
         item, file = section.at(one.name), section.at(one.name + SUFFIX)
+        kind = MistakeKind.SECRET_FILE
         if not takes_file(one):
             return item
         self.holds_secret = self.holds_secret or (item is not None and _written(item.value))
@@ -81,14 +90,14 @@ class SettingsReader:
         if file.broken:
             return _WRONG
         if not isinstance(file.value, str):
-            return self._complain(file, "expected the path of a file, as text")
+            return self._complain(file, "expected the path of a file, as text", kind=kind)
         if item is not None and item.value:
             first, other = f"{one.name!r} (line {item.key.line})", repr(one.name + SUFFIX)
-            return self._complain(file, f"give either {first} or {other}, not both", file.key)
+            return self._complain(file, f"give either {first} or {other}, not both", file.key, kind)
         try:
             return read_secret(file, self._found.warnings, many=one.many)
         except ValueError as error:
-            return self._complain(file, str(error))
+            return self._complain(file, str(error), kind=kind)
 
     def _value(self, one: DeclaredSetting, item: Item, path: str, inherited: Any) -> Any:
         if not one.many:
@@ -97,7 +106,9 @@ class SettingsReader:
             if not one.setting.scalar_or_list:
                 return self._wrong(item, path, refusal(one, item.value, "a list"))
             return () if item.value in (None, "") else (self._single(one, item, path),)
-        made = [self._single(one, entry, path) for entry in item.value]
+        made = [
+            self._single(one, entry, f"{path}[{number}]") for number, entry in enumerate(item.value)
+        ]
         if one.item is TokenDigest:
             self.digests += [(str(entry.value).lower(), entry) for entry in item.value]
         if item.broken or any(entry is _WRONG for entry in made):
@@ -121,10 +132,19 @@ class SettingsReader:
         return _WRONG if wrong else one.item(**values)
 
     def _wrong(self, item: Item, path: str, error: ValueError) -> Any:
-        return _WRONG if item.broken else self._complain(item, f"{path}: {error}")
+        if not item.broken:
+            message = f"{path}: {error}{item.note}"
+            self._found.complain(item.position, message, MistakeKind.VALUE, path)
+        return _WRONG
 
-    def _complain(self, item: Item, message: str, where: Position | None = None) -> Any:
-        self._found.complain(where or item.position, message + item.note)
+    def _complain(
+        self,
+        item: Item,
+        message: str,
+        where: Position | None = None,
+        kind: MistakeKind = MistakeKind.VALUE,
+    ) -> Any:
+        self._found.complain(where or item.position, message + item.note, kind)
         return _WRONG
 
 

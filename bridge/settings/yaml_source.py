@@ -20,7 +20,8 @@ import yaml
 
 from bridge.errors import Complaint, ConfigError
 from bridge.settings.environment_variables import Expanded, expand
-from bridge.settings.findings import NOWHERE, Findings, Item, Position
+from bridge.settings.findings import NOWHERE, Findings, Item, MistakeKind, Position
+from bridge.settings.yaml_mistakes import LINE_END, NO_TAGS, explain, position_of
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 32
@@ -35,19 +36,18 @@ _WORDS: Mapping[str, Any] = {
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,17})")
 _FRACTION = re.compile(r"[-+]?[0-9]{1,18}\.[0-9]{0,18}(?:[eE][-+]?[0-9]{1,3})?")
 _UNPRINTABLE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
-_NO_TAGS = "YAML tags (!...) are not used here; put text that begins with ! into quotes"
 _SETTING = re.compile(r"[a-z][a-z0-9_]*")
-_QUOTED = re.compile(r"'(?:<[a-z ]+>|[\[\]{},:?-])'")
-"""What PyYAML may quote: names of tokens, and signs that give YAML its shape."""
-_LINE_END = re.compile(r"\r\n|[\r\n\x85\u2028\u2029]")
 
 
 class _Refused(Exception):
     """Reading cannot go on."""
 
-    def __init__(self, position: Position, message: str) -> None:
+    def __init__(
+        self, position: Position, message: str, kind: MistakeKind = MistakeKind.NOT_YAML
+    ) -> None:
         super().__init__(message)
         self.position = position
+        self.kind = kind
 
 
 def read_text(path: Path) -> str:
@@ -100,7 +100,7 @@ def parse(
         if built.value is not None and not isinstance(built.value, dict):
             raise _Refused(built.position, "expected keys and values at the top of the file")
     except _Refused as error:
-        found.complain(error.position, str(error))
+        found.complain(error.position, str(error), error.kind)
         raise found.error() from None
     return replace(built, value=built.value or {})
 
@@ -122,17 +122,18 @@ def top_level_scalar(path: Path, key: str) -> tuple[str, Position] | None:
                 name = None if depth == 1 else name
             elif isinstance(event, yaml.ScalarEvent) and depth == 1:
                 if name == key:
-                    return event.value, _position(event.start_mark)
+                    return event.value, position_of(event.start_mark)
                 name = event.value if name is None else None
     except (yaml.YAMLError, ValueError, OverflowError) as error:
-        where = _position(getattr(error, "problem_mark", None))
+        where = position_of(getattr(error, "problem_mark", None))
         message = f"cannot be read as far as the key {key!r}: this is not YAML"
         raise _error(path, where, message) from None
     return None
 
 
 def _error(path: Path, where: Position, message: str) -> ConfigError:
-    return ConfigError([Complaint(str(path), where.line, where.column, message)])
+    complaint = Complaint(str(path), where.line, where.column, message, MistakeKind.UNREADABLE)
+    return ConfigError([complaint])
 
 
 def _compose(text: str) -> yaml.Node | None:
@@ -146,17 +147,14 @@ def _compose(text: str) -> yaml.Node | None:
         root: yaml.Node | None = loader.get_single_node()
     except yaml.composer.ComposerError as error:  # a second document: the others are ours
         raise _Refused(
-            _position(error.problem_mark), "a file holds one document: what follows --- is not read"
+            position_of(error.problem_mark),
+            "a file holds one document: what follows --- is not read",
         ) from None
     except yaml.MarkedYAMLError as error:
-        where = _position(error.problem_mark or error.context_mark)
-        lines = _LINE_END.split(text)
-        line = lines[where.line - 1] if 0 < where.line <= len(lines) else ""
-        hint = "; within [ ] and { } put ${...} into quotes" if "${" in line else ""
-        raise _Refused(where, f"this is not YAML: {_reason(error)}{hint}") from None
+        raise _Refused(*explain(error, text)) from None
     except (ValueError, OverflowError):
         # Escapes beyond Unicode, absurd version numbers: PyYAML does not check.
-        where = _position(loader.get_mark())
+        where = position_of(loader.get_mark())
         raise _Refused(where, "this is not YAML: an impossible character or number") from None
     finally:
         loader.dispose()
@@ -176,7 +174,7 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         """The next node; raises _Refused."""
         event: Any = self.peek_event()  # type: ignore[no-untyped-call]
-        where = _position(event.start_mark)
+        where = position_of(event.start_mark)
         if len(self._open) > MAX_DEPTH:
             raise _Refused(where, f"nested more than {MAX_DEPTH} levels deep")
         if isinstance(event, yaml.AliasEvent):
@@ -186,9 +184,10 @@ class _Loader(yaml.SafeLoader):
                     where,
                     "this alias names nothing that is complete before it;"
                     " put text that begins with * into quotes",
+                    MistakeKind.QUOTES_NEEDED,
                 )
         elif event.tag is not None:
-            raise _Refused(where, _NO_TAGS)
+            raise _Refused(where, NO_TAGS, MistakeKind.QUOTES_NEEDED)
         elif event.anchor is not None:
             self.anchors.pop(event.anchor, None)  # a name may be given again
         self._open.append(event.anchor if not isinstance(event, yaml.AliasEvent) else None)
@@ -215,7 +214,7 @@ class _Builder:
 
     def build(self, node: yaml.Node, path: tuple[str, ...], key: Position | None = None) -> Item:
         self._built += 1
-        where = _position(node.start_mark)
+        where = position_of(node.start_mark)
         if self._built > MAX_VALUES or len(path) > MAX_DEPTH:
             raise _Refused(where, "too much data, or too many aliases of aliases")
         if isinstance(node, yaml.MappingNode):
@@ -234,16 +233,17 @@ class _Builder:
         made: dict[str, Item] = {}
         for key, value in pairs:
             name = key.value if isinstance(key, yaml.ScalarNode) else None
-            where = _position(key.start_mark)
+            where = position_of(key.start_mark)
             if not path and name in self._leave_out:
                 continue
             if name is None or _UNPRINTABLE.search(name):
-                self._found.complain(where, "a key must be plain text")
+                self._found.complain(where, "a key must be plain text", MistakeKind.NOT_YAML)
             elif name in made:
                 # What does not look like a setting may be a piece of a secret without quotes.
                 which = f" {name!r}" if _SETTING.fullmatch(name) else ""
                 first = made[name].key.line
-                self._found.complain(where, f"duplicate key{which}: it is already in line {first}")
+                message = f"duplicate key{which}: it is already in line {first}"
+                self._found.complain(where, message, MistakeKind.DUPLICATE_KEY)
             else:
                 made[name] = self.build(value, (*path, name), where)
         return made
@@ -251,12 +251,12 @@ class _Builder:
     def _scalar(self, node: yaml.Node, where: Position, path: tuple[str, ...]) -> tuple[Any, bool]:
         text, problems = expand(node.value, self._environ)
         if not problems and _UNPRINTABLE.search(text):
-            self._found.complain(
-                where, "a control character, or half of a surrogate pair, which no setting may hold"
-            )
+            message = "a control character, or half of a surrogate pair, which no setting may hold"
+            self._found.complain(where, message, MistakeKind.VALUE)
             return "", True
         for problem in problems:
-            self._found.complain(where, problem + self._hints.get(path[0] if path else "", ""))
+            hint = self._hints.get(path[0] if path else "", "")
+            self._found.complain(where, problem + hint, MistakeKind.VARIABLE)
         plain = getattr(node, "style", None) is None and not isinstance(text, Expanded)
         return resolve(text) if plain else text, bool(problems)
 
@@ -270,20 +270,6 @@ def resolve(text: str) -> Any:
     return float(text) if _FRACTION.fullmatch(text) else text
 
 
-def _reason(error: yaml.MarkedYAMLError) -> str:
-    """What PyYAML found, unless it quotes from the file: that may be a secret without quotes."""
-    problem = error.problem or ""
-    if "tag" in f"{error.context} {problem}":
-        return _NO_TAGS
-    if not problem or set("'\"") & set(_QUOTED.sub("", problem)):
-        return "it cannot be read from here on; put values with special signs into quotes"
-    return problem
-
-
-def _position(mark: Any) -> Position:
-    return Position(mark.line + 1, mark.column + 1) if mark else NOWHERE
-
-
 def _position_after(text: str) -> Position:
-    lines = _LINE_END.split(text)
+    lines = LINE_END.split(text)
     return Position(len(lines), len(lines[-1]) + 1)

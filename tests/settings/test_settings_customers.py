@@ -184,10 +184,10 @@ def test_empty_optional_secrets_are_none(folder: Folder) -> None:
             "tests: {items: [{id: '', job_id: j}]}",
             7,
             22,
-            "tests.items.id: expected text, found an empty text",
+            "tests.items[0].id: expected text, found an empty text",
         ),
         ("tests: {items: [{id: 5, job_id: j}]}", 7, 22, "found the number 5; put it into quotes"),
-        ("tests: {items: [x]}", 7, 17, "tests.items: expected keys and values"),
+        ("tests: {items: [x]}", 7, 17, "tests.items[0]: expected keys and values"),
         ("tests: {items: {}}", 7, 16, "tests.items: expected a list, found keys and values"),
         (
             "tests:\n  items:\n  - {id: a, job_id: j}\n  - {id: a, job_id: k}",

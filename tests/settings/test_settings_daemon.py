@@ -189,7 +189,7 @@ def test_sections_may_be_commented_out(folder: Folder) -> None:
             "softgarden:\n  retry:\n    - 5s\n    - soon",
             8,
             7,
-            "softgarden.retry: expected a duration",
+            "softgarden.retry[1]: expected a duration",
         ),
         ("softgarden: {retry: 5s}", 5, 21, "expected a list, found the text '5s'"),
         ("softgarden: {retry: null}", 5, 21, "expected a list, found nothing"),
