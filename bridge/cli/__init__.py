@@ -28,6 +28,8 @@ _COMMANDS: Mapping[str, str] = {
     "quarantine": "repair_commands:quarantine",
     "reconcile": "repair_commands:reconcile",
     "reencrypt": "repair_commands:reencrypt",
+    "onboard": "going_live_commands:onboard",
+    "doctor": "going_live_commands:doctor",
     "demo": "demo_commands:demo",
     "sandbox": "demo_commands:sandbox",
 }
