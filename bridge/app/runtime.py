@@ -40,6 +40,7 @@ from bridge.service.erasure import Erasure
 from bridge.service.invite import Invite
 from bridge.service.job_cache import JobCache
 from bridge.service.link_access import LinkAccess
+from bridge.service.lookup import Lookup
 from bridge.service.operations import Operations
 from bridge.service.provider_events import ProviderEvents
 from bridge.service.result_access import ResultAccess
@@ -251,6 +252,7 @@ async def open_runtime(
             tasks=tasks,
             records=records,
             operations=Operations(store, queue, clock),
+            lookup=Lookup(store, references, customers, signer),
             words=words,
             refreshing=ResultRefresh(records, provider_of, customers),
         )

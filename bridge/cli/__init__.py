@@ -22,6 +22,7 @@ _COMMANDS: Mapping[str, str] = {
     "token": "secret_commands:token",
     "key": "secret_commands:key",
     "invitations": "invitation_commands:invitations",
+    "find": "find_command:find",
     "evidence": "evidence_command:evidence",
     "dead": "dead_letter_commands:dead",
     "erase": "invitation_commands:erase",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import click
 
@@ -23,6 +25,7 @@ from bridge.core.invitation import Invitation, State
 from bridge.core.timeline import timeline
 from bridge.service.evidence import shown_fault
 from bridge.service.operations import DeadLetterFilter
+from bridge.settings.durations import parse_duration
 
 _ANONYMISE_TIMEOUT = timedelta(seconds=5)
 """For the daemon to anonymise at Equalture, where a command cannot."""
@@ -35,6 +38,26 @@ _REFRESHED = {
     "not_ready": "Equalture has no result",
     "nothing_to_ask": "there is no application at Equalture that could be asked about",
 }
+
+
+class Since(click.ParamType[datetime]):
+    """A duration before now, or a date."""
+
+    name = "duration or date"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        """The time from which on; what is neither is a usage error."""
+        if isinstance(value, datetime):
+            return value
+        with contextlib.suppress(ValueError):
+            return utc_now() - parse_duration(value)
+        try:
+            at = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither a duration like 7d nor a date like 2026-11-20")
+        return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
 
 
 @click.group()
@@ -60,6 +83,12 @@ def invitations() -> None:
     is_flag=True,
     help="Only those to which Equalture gave the same application as to another one.",
 )
+@click.option(
+    "--since",
+    type=Since(),
+    help="Only those ordered since then: a duration such as 36h or 7d, or a date (UTC).",
+)
+@click.option("--limit", type=click.IntRange(1), help="Only the newest so many.")
 @json_option
 @on_stored_data
 async def invitations_list(
@@ -67,12 +96,18 @@ async def invitations_list(
     *,
     customer: str | None,
     state: str | None,
+    since: datetime | None,
+    limit: int | None,
     uncertain: bool,
     owed: bool,
     shared: bool,
     as_json: bool,
 ) -> None:
-    """List invitations by customer, state and age."""
+    """List invitations by customer, state and age, oldest first.
+
+    \b
+    assessment-bridge invitations list --customer acme --state invited --since 7d
+    """
     await require_customer(runtime, customer)
     operations = runtime.services.operations
     others = await operations.shared() if shared else {}
@@ -81,8 +116,11 @@ async def invitations_list(
         async for invitation in operations.invitations(
             customer, State(state) if state else None, uncertain=uncertain, owed=owed
         )
-        if invitation.id in others or not shared
+        if (invitation.id in others or not shared)
+        and (since is None or invitation.created_at >= since)
     ]
+    chosen.sort(key=lambda invitation: invitation.created_at)
+    left_out = max(0, len(chosen) - limit) if limit else 0
     rows = [
         {
             **_summary(invitation),
@@ -93,9 +131,11 @@ async def invitations_list(
             "issued": invitation.issued,
             **({"shared_with": list(others[invitation.id])} if shared else {}),
         }
-        for invitation in sorted(chosen, key=lambda invitation: invitation.created_at)
+        for invitation in chosen[left_out:]
     ]
     print_rows(rows, (*_COLUMNS, "shared_with") if shared else _COLUMNS, as_json=as_json)
+    if left_out:
+        click.echo(f"{left_out} older ones are left out (--limit).", err=True)
 
 
 @invitations.command("show")

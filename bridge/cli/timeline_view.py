@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -184,8 +185,8 @@ def _lines(row: TimelineEntry, invitation: Invitation, console: Console) -> Iter
         yield head.append(" " * pad).append(facts, "dim")
         return
     yield head
-    if facts:
-        yield Text(" " * 12).append(facts, "dim")
+    for line in textwrap.wrap(facts, room - 12, break_long_words=False):
+        yield Text(" " * 12).append(line, "dim")
 
 
 def _clock(at: datetime) -> str:

@@ -13,6 +13,7 @@ from bridge.service.commit_loop import CommitLoop
 from bridge.service.erasure import Erasure
 from bridge.service.invite import Invite
 from bridge.service.link_access import LinkAccess
+from bridge.service.lookup import Lookup
 from bridge.service.operations import Operations
 from bridge.service.provider_events import ProviderEvents
 from bridge.service.result_access import ResultAccess
@@ -36,5 +37,6 @@ class Services:
     tasks: TaskHandlers
     records: CommitLoop
     operations: Operations
+    lookup: Lookup
     words: StatusWords
     refreshing: ResultRefresh

@@ -68,6 +68,24 @@ async def test_timeline_of_one_candidate(launch: Launch, config: Config) -> None
     assert rows[0]["text"].startswith("ats: ")
 
 
+async def test_found_by_what_an_operator_has(launch: Launch, config: Config) -> None:
+    """An operator finds it by softgarden's application id, Equalture's reference id and any link,
+    and is told that everything was delivered; after the deletion by its id alone.
+    """
+    bridge = await launch()
+    an_id, result = await completed(bridge)
+    for term in ("app-3001", bridge.created(), result["shareUrl"], result["reportUrl"], an_id):
+        code, out, err = await command(config, "find", term, "--json")
+        assert (code, err) == (0, ""), term
+        (found,) = json.loads(out)["found"]
+        assert (found["id"], found["situation"]) == (an_id, "delivered")
+    assert (await bridge.acme.delete(an_id)).status == 204
+    code, out, _ = await command(config, "find", "app-3001")
+    assert (code, "Likely: it was never ordered" in out) == (1, True)
+    code, out, _ = await command(config, "find", an_id)
+    assert (code, "deleted" in out) == (0, True)
+
+
 async def test_a_refused_notification_is_told(launch: Launch, config: Config) -> None:
     """What softgarden answered stands in the timeline, and that it was given up."""
     bridge = await launch()

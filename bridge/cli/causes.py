@@ -1,0 +1,237 @@
+"""Why an invitation is where it is, most likely, and what to do next: one table."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final, NamedTuple
+
+from bridge.core.diagnosis import Situation
+
+
+class Advice(NamedTuple):
+    """*short* in the headline, *cause* and *command* with the fields ``{id}``, ``{customer}``,
+    ``{client_id}``, ``{status}``, ``{reason}``; *note* behind the command. Without a command there
+    is nothing to do.
+    """
+
+    short: str
+    cause: str
+    command: str = ""
+    note: str = ""
+
+
+_SHOW: Final = "invitations show {id}"
+_REPLAY: Final = "dead replay {id}"
+_REFRESH: Final = "invitations refresh {id}"
+_CHECK: Final = "check --online"
+
+ADVICE: Final[Mapping[Situation, Advice]] = {
+    Situation.UNKNOWN: Advice(
+        "unknown",
+        "it was never ordered from this bridge, its order failed, or it is older than `retention`;"
+        " an application's id no longer leads to what was deleted.",
+        "invitations list --since 7d",
+        "to look for it by customer and time",
+    ),
+    Situation.BAD_LINK: Advice(
+        "the link is not valid",
+        "the link was cut or changed when it was copied, or it was signed with a key that is no"
+        " longer in `signing_keys`; whoever clicks it gets 404.",
+        _SHOW,
+        "softgarden gets a new link when it reads the result again",
+    ),
+    Situation.DAMAGED: Advice(
+        "its record cannot be read",
+        "the record is damaged, written by a newer version, or encrypted with a key that is not in"
+        " `encryption_keys`.",
+        "quarantine list",
+        "says which of the three",
+    ),
+    Situation.SET_ASIDE: Advice(
+        "its customer is set aside",
+        "the file of customer {customer} cannot be used, so its work waits.",
+        "check",
+        "says what is wrong in it; once it is mended, all goes on",
+    ),
+    Situation.REMOVED: Advice(
+        "its customer is not configured",
+        "there is no file for customer {customer}: callbacks get 404, and its work waits.",
+        "check",
+        "put the file back, or `erase {id}` if the customer has left",
+    ),
+    Situation.NOTIFY_REJECTED: Advice(
+        "softgarden does not know yet",
+        "softgarden does not know this invitation, or client_id {client_id!r} may not notify it.",
+        _REPLAY,
+        "once softgarden has mended it",
+    ),
+    Situation.NOTIFY_UNAUTHORIZED: Advice(
+        "softgarden does not know yet",
+        "softgarden does not accept client_id {client_id!r} of customer {customer}.",
+        _REPLAY,
+        "once softgarden.client_id is right",
+    ),
+    Situation.NOTIFY_NOT_ALLOWED: Advice(
+        "softgarden does not know yet",
+        "the host of its callback is not below `softgarden.callback_hosts` any more.",
+        _REPLAY,
+        "once the host is listed and the daemon was restarted",
+    ),
+    Situation.NOTIFY_UNREACHABLE: Advice(
+        "softgarden does not know yet",
+        "softgarden could not be reached, or did not answer, through the whole retry plan.",
+        _REPLAY,
+        "once softgarden can be reached from here",
+    ),
+    Situation.NOTIFY_STATUS: Advice(
+        "softgarden does not know yet",
+        "softgarden answered {reason} through the whole retry plan.",
+        _REPLAY,
+        "once softgarden has mended it",
+    ),
+    Situation.NOTIFY_GIVEN_UP: Advice(
+        "softgarden does not know yet",
+        "its notification was given up: {reason}.",
+        _REPLAY,
+        "once that is mended",
+    ),
+    Situation.ANONYMISE_REFUSED: Advice(
+        "deleted here, not at Equalture",
+        "Equalture refuses to anonymise it.",
+        _REPLAY,
+        "once Equalture has mended it, or anonymised it by hand",
+    ),
+    Situation.HIRE_REFUSED: Advice(
+        "not hired at Equalture",
+        "Equalture refuses to hire this applicant.",
+        _REPLAY,
+        "once Equalture has mended it",
+    ),
+    Situation.HIRE_UNKNOWN: Advice(
+        "perhaps hired at Equalture",
+        "Equalture never said whether the hire was done; it is not repeated by itself.",
+        _REPLAY,
+        "only if Equalture's dashboard does not show the hire",
+    ),
+    Situation.POISONED: Advice(
+        "given up",
+        "the bridge itself failed at it ten times; its log has `task.failed` with the reason.",
+        _REPLAY,
+        "once the bridge is mended; please report it",
+    ),
+    Situation.GIVEN_UP: Advice(
+        "given up", "a task was given up: {reason}.", _REPLAY, "once that is mended"
+    ),
+    Situation.ERASED: Advice("deleted", "the candidate's data was deleted, here and at Equalture."),
+    Situation.ERASED_OWED: Advice(
+        "deleted here, not yet at Equalture",
+        "Equalture has not confirmed the anonymisation yet; the bridge goes on by itself.",
+        "invitations list --owed",
+        "shows all that Equalture still owes",
+    ),
+    Situation.CREATING: Advice(
+        "being ordered",
+        "the call to Equalture is under way; it is over within moments.",
+        "find {id}",
+        "again in a minute",
+    ),
+    Situation.UNCERTAIN: Advice(
+        "perhaps created at Equalture",
+        "Equalture gave no usable answer to the create, so softgarden got an error: HR has to"
+        " invite once more.",
+        "invitations list --uncertain",
+        "for Equalture's support, should an application be left over there",
+    ),
+    Situation.CREATE_REFUSED: Advice(
+        "not created",
+        "Equalture refused the application, and softgarden got an error: the job may be gone, or"
+        " the account not allowed to use it.",
+        "tests {customer}",
+        "then HR invites again",
+    ),
+    Situation.CREATE_UNAVAILABLE: Advice(
+        "not created",
+        "Equalture could not be reached, and softgarden got an error.",
+        _CHECK,
+        "once it is fine, HR invites again",
+    ),
+    Situation.CREATE_BROKEN: Advice(
+        "not created",
+        "Equalture made the application without a link for the candidate; it is anonymised again.",
+        "tests {customer}",
+        "tell Equalture, then HR invites again",
+    ),
+    Situation.NOT_ISSUED: Advice(
+        "softgarden never got its id",
+        "the answer with its id was lost, so softgarden is not notified of it.",
+        "",
+        "HR invites again: softgarden then gets this invitation with its result",
+    ),
+    Situation.INVITED: Advice(
+        "waiting for the candidate",
+        "the candidate has not finished, as far as Equalture has said.",
+        _REFRESH,
+        "asks Equalture now",
+    ),
+    Situation.STARTED: Advice(
+        "the candidate is at it",
+        "the candidate began the test and has not finished it, as far as Equalture has said.",
+        _REFRESH,
+        "asks Equalture now",
+    ),
+    Situation.OVERDUE: Advice(
+        "past its deadline",
+        "the deadline is over; it expires with the next check, at the latest a day after it.",
+        _REFRESH,
+        "asks Equalture now",
+    ),
+    Situation.REPORTED: Advice(
+        "waiting for Equalture's confirmation",
+        "Equalture reported a result that its own answer does not have yet; after an hour the"
+        " report counts.",
+        _REFRESH,
+        "asks Equalture now",
+    ),
+    Situation.PROVIDER_SILENT: Advice(
+        "waiting for Equalture",
+        "Equalture gives no usable answer about it ({reason}).",
+        _CHECK,
+        "says whether account and network are fine",
+    ),
+    Situation.NOTIFY_DUE: Advice(
+        "about to be notified",
+        "the notification is due and was not tried yet: no daemon runs, or it has a backlog.",
+        "healthcheck",
+        "says whether the daemon is ready",
+    ),
+    Situation.NOTIFY_RETRIED: Advice(
+        "softgarden does not know yet",
+        "softgarden did not take the notification ({reason}); it is tried again by plan.",
+        _SHOW,
+        "nothing has to be done while softgarden recovers",
+    ),
+    Situation.NOTIFY_RETRIED_UNAUTHORIZED: Advice(
+        "softgarden does not know yet",
+        "softgarden does not accept client_id {client_id!r} of customer {customer}; it is tried"
+        " again by plan.",
+        "check",
+        "then correct softgarden.client_id; a reload is enough",
+    ),
+    Situation.UNREAD: Advice(
+        "softgarden was told, and has not read it",
+        "softgarden took the notification, but has not asked for the result since.",
+        "",
+        "ask softgarden: the rest is on its side",
+    ),
+    Situation.DELIVERED: Advice(
+        "delivered",
+        "softgarden was notified and has read the result: what a recruiter does not see now is on"
+        " softgarden's side, or hidden from them there.",
+    ),
+    Situation.EXPIRED_DELIVERED: Advice(
+        "expired, and softgarden knows",
+        "the candidate did not finish in time.",
+        _REFRESH,
+        "if the candidate says otherwise; else HR invites again",
+    ),
+}

@@ -1,0 +1,176 @@
+"""``find``: what became of an invitation, why, and what to do, from whatever one has of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from bridge.app import Runtime, utc_now
+from bridge.cli.causes import ADVICE
+from bridge.cli.dead_letter_commands import letter_row
+from bridge.cli.operator_session import on_stored_data
+from bridge.cli.options import json_option
+from bridge.cli.output import coloured_state, print_json
+from bridge.cli.timeline_view import print_timeline, row_json
+from bridge.core.diagnosis import Situation, situation_of
+from bridge.core.history import Happening
+from bridge.core.invitation import Invitation, State
+from bridge.core.queueing import DeadLetter
+from bridge.core.timeline import timeline
+from bridge.service.operations import DeadLetterFilter
+
+PROGRAM = "assessment-bridge"
+_NOTHING: dict[str, str] = {"id": "", "customer": "", "client_id": "", "status": "", "reason": ""}
+
+
+@click.command()
+@click.argument("term")
+@json_option
+@on_stored_data
+async def find(runtime: Runtime, term: str, as_json: bool) -> None:
+    """Find an invitation: its state, timeline, likely cause and next command.
+
+    TERM is softgarden's application id, an invitation id, Equalture's reference id, or any link
+    pasted from softgarden or a mail. Exit code 1: nothing is found.
+
+    \b
+    assessment-bridge find app-3001
+    assessment-bridge find https://bridge.example.com/results/iv_7yvH...
+    """
+    found = await runtime.services.lookup.find(term)
+    told = [await _told(runtime, one) for one in found.invitations]
+    extra = [Situation.BAD_LINK] if found.bad_link else []
+    extra += [Situation.DAMAGED] if found.unreadable else []
+    extra += [Situation.UNKNOWN] if not told and not found.unreadable else []
+    fields = {**_NOTHING, "id": found.unreadable[0] if found.unreadable else ""}
+    fields["id"] = told[0].invitation.id if told else fields["id"]
+    if as_json:
+        print_json(
+            {
+                "term": term,
+                "found": [one.json() for one in told],
+                "also": [_advice_json(situation, fields) for situation in extra],
+            }
+        )
+    else:
+        console = Console(highlight=False)
+        for number, one in enumerate(told):
+            console.print("" if number else Text(), end="\n" if number else "")
+            one.print(console)
+        for situation in extra:
+            _print_advice(console, situation, fields)
+    if not told:
+        raise SystemExit(1)
+
+
+async def _told(runtime: Runtime, invitation: Invitation) -> _Told:
+    letters = await runtime.services.operations.dead_letters(DeadLetterFilter(invitation.id))
+    directory = runtime.customers()
+    customer = directory.get(invitation.customer)
+    situation = situation_of(
+        invitation,
+        letters,
+        served=customer is not None,
+        set_aside=invitation.customer in directory.set_aside,
+        now=utc_now(),
+    )
+    client_id = str(getattr(customer.ats, "client_id", "")) if customer else ""
+    return _Told(invitation, letters, situation, client_id)
+
+
+class _Told:
+    """One invitation, explained."""
+
+    def __init__(
+        self,
+        invitation: Invitation,
+        letters: Sequence[DeadLetter],
+        situation: Situation,
+        client_id: str,
+    ) -> None:
+        self.invitation = invitation
+        self._letters = letters
+        self._situation = situation
+        self._fields = {
+            "id": invitation.id,
+            "customer": invitation.customer,
+            "client_id": client_id,
+            **_reason(invitation, letters, situation),
+        }
+
+    def json(self) -> dict[str, Any]:
+        one = self.invitation
+        return {
+            "id": one.id,
+            "customer": one.customer,
+            "test": one.test_id,
+            "state": str(one.state),
+            **_advice_json(self._situation, self._fields),
+            "timeline": [row_json(row) for row in timeline(one)],
+            "dead_letters": [letter_row(letter) for letter in self._letters],
+        }
+
+    def print(self, console: Console) -> None:
+        one = self.invitation
+        head = Text(f"{one.id}  {one.customer}")
+        head.append(f" · {one.test_id}" if one.test_id else "").append(" · ")
+        head.append_text(coloured_state(one.state)).append(f" · {ADVICE[self._situation].short}")
+        console.print(head, soft_wrap=True)
+        print_timeline(console, one)
+        for letter in self._letters:
+            log = letter.history[-1].excerpt if letter.history else ""
+            text = f"  given up: {letter.kind}, {letter.reason}  {log[:200]}".rstrip()
+            console.print(Text(text, "red"), soft_wrap=True)
+        if _was_never_read(one):
+            console.print(Text("  never     read by softgarden", "yellow"), soft_wrap=True)
+        _print_advice(console, self._situation, self._fields)
+
+
+def _was_never_read(one: Invitation) -> bool:
+    ended = one.state in (State.COMPLETED, State.EXPIRED) and one.issued
+    return ended and bool(one.history) and one.history.count(Happening.READ) is None
+
+
+def _reason(
+    invitation: Invitation, letters: Sequence[DeadLetter], situation: Situation
+) -> dict[str, str]:
+    if letters:
+        status = letters[0].history[-1].status if letters[0].history else None
+        return {"reason": letters[0].reason.removeprefix("http_"), "status": str(status or "")}
+    history = invitation.history
+    if situation is Situation.PROVIDER_SILENT:
+        silent = history.count(Happening.UNANSWERED)
+        return _words(silent.text if silent else "", silent.status if silent else None)
+    told = history.last(Happening.NOTIFIED)
+    return _words(told.text if told else "", told.status if told else None)
+
+
+def _words(text: str, status: int | None) -> dict[str, str]:
+    return {"reason": str(status) if status else text, "status": str(status or "")}
+
+
+def _advice_json(situation: Situation, fields: dict[str, str]) -> dict[str, str | None]:
+    advice = ADVICE[situation]
+    command = f"{PROGRAM} {advice.command.format_map(fields)}" if advice.command else None
+    return {
+        "situation": str(situation),
+        "cause": advice.cause.format_map(fields),
+        "do": command,
+        "note": advice.note.format_map(fields) or None,
+    }
+
+
+def _print_advice(console: Console, situation: Situation, fields: dict[str, str]) -> None:
+    told = _advice_json(situation, fields)
+    console.print(Text(f"Likely: {told['cause']}"), soft_wrap=not console.is_terminal)
+    parts = [part for part in (told["do"], told["note"]) if part]
+    if not parts:
+        return
+    line = Text("Do:     ").append(parts[0], "bold" if told["do"] else "")
+    for part in parts[1:]:
+        line.append(f"     {part}", "dim")
+    console.print(line, soft_wrap=True)

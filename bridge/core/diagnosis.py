@@ -1,0 +1,162 @@
+"""What situation an invitation is in, for whoever asks why nothing is to be seen of it."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from bridge.core.history import Happening, HistoryEntry
+from bridge.core.invitation import Invitation, State
+from bridge.core.lifecycle.attempts import applications_to_anonymise
+from bridge.core.queueing import DeadLetter
+
+
+class Situation(enum.StrEnum):
+    """Each has its likely cause and its next step in the commands' table."""
+
+    UNKNOWN = "unknown"
+    """Nothing is stored under this id."""
+    BAD_LINK = "bad_link"
+    """A link of ours whose signature no listed key made."""
+    DAMAGED = "damaged"
+    """The record cannot be read."""
+    SET_ASIDE = "set_aside"
+    REMOVED = "removed"
+
+    NOTIFY_REJECTED = "notify_rejected"
+    NOTIFY_UNAUTHORIZED = "notify_unauthorized"
+    NOTIFY_NOT_ALLOWED = "notify_not_allowed"
+    NOTIFY_UNREACHABLE = "notify_unreachable"
+    NOTIFY_STATUS = "notify_status"
+    NOTIFY_GIVEN_UP = "notify_given_up"
+    """For a reason that this version does not know."""
+    ANONYMISE_REFUSED = "anonymise_refused"
+    HIRE_REFUSED = "hire_refused"
+    HIRE_UNKNOWN = "hire_unknown"
+    POISONED = "poisoned"
+    """An error of ours, again and again."""
+    GIVEN_UP = "given_up"
+
+    ERASED = "erased"
+    ERASED_OWED = "erased_owed"
+    CREATING = "creating"
+    UNCERTAIN = "uncertain"
+    CREATE_REFUSED = "create_refused"
+    CREATE_UNAVAILABLE = "create_unavailable"
+    CREATE_BROKEN = "create_broken"
+    NOT_ISSUED = "not_issued"
+    INVITED = "invited"
+    STARTED = "started"
+    OVERDUE = "overdue"
+    """Open past its deadline: soon expired."""
+    REPORTED = "reported"
+    """A report waits for the provider to confirm it."""
+    PROVIDER_SILENT = "provider_silent"
+    NOTIFY_DUE = "notify_due"
+    NOTIFY_RETRIED = "notify_retried"
+    NOTIFY_RETRIED_UNAUTHORIZED = "notify_retried_unauthorized"
+    UNREAD = "unread"
+    """The ATS was told and never asked for the result."""
+    DELIVERED = "delivered"
+    EXPIRED_DELIVERED = "expired_delivered"
+
+
+_GIVEN_UP: Final = {
+    ("notify", "rejected"): Situation.NOTIFY_REJECTED,
+    ("notify", "unauthorized"): Situation.NOTIFY_UNAUTHORIZED,
+    ("notify", "callback_not_allowed"): Situation.NOTIFY_NOT_ALLOWED,
+    ("notify", "upstream_unavailable"): Situation.NOTIFY_UNREACHABLE,
+    ("notify", "outcome_unknown"): Situation.NOTIFY_UNREACHABLE,
+    ("anonymise", "refused"): Situation.ANONYMISE_REFUSED,
+    ("hire", "refused"): Situation.HIRE_REFUSED,
+    ("hire", "outcome_unknown"): Situation.HIRE_UNKNOWN,
+}
+_FAILED: Final = {
+    "upstream_unavailable": Situation.CREATE_UNAVAILABLE,
+    "upstream_broken": Situation.CREATE_BROKEN,
+}
+
+
+def situation_of(
+    invitation: Invitation,
+    letters: Sequence[DeadLetter],
+    *,
+    served: bool,
+    set_aside: bool,
+    now: datetime,
+) -> Situation:
+    """The situation that explains most; *letters* are the invitation's own.
+
+    *served*, *set_aside*: whether its customer is in force, or known with an unusable file.
+    """
+    if letters:
+        return of_dead_letter(letters[0])
+    if set_aside or not served:
+        settled = invitation.state is State.ERASED and not applications_to_anonymise(invitation)
+        if not settled:
+            return Situation.SET_ASIDE if set_aside else Situation.REMOVED
+    if invitation.state is State.ERASED:
+        owed = applications_to_anonymise(invitation)
+        return Situation.ERASED_OWED if owed else Situation.ERASED
+    if invitation.state is State.FAILED:
+        return _FAILED.get(invitation.failure or "", Situation.CREATE_REFUSED)
+    if invitation.state in (State.COMPLETED, State.EXPIRED):
+        return _ended(invitation)
+    return _open(invitation, now)
+
+
+def of_dead_letter(letter: DeadLetter) -> Situation:
+    """The situation of a task that was given up."""
+    if letter.reason == "poisoned":
+        return Situation.POISONED
+    known = _GIVEN_UP.get((str(letter.kind), letter.reason))
+    if known is not None:
+        return known
+    if letter.kind != "notify":
+        return Situation.GIVEN_UP
+    by_status = letter.reason.startswith("http_")
+    return Situation.NOTIFY_STATUS if by_status else Situation.NOTIFY_GIVEN_UP
+
+
+def _open(invitation: Invitation, now: datetime) -> Situation:
+    if invitation.state is State.CREATING:
+        return Situation.CREATING
+    silent = invitation.history.count(Happening.UNANSWERED)
+    asked = invitation.history.count(Happening.CHECKED)
+    if silent and (asked is None or asked.last < silent.last):
+        return Situation.PROVIDER_SILENT
+    if invitation.unconfirmed_result is not None:
+        return Situation.REPORTED
+    if invitation.state is State.UNCERTAIN:
+        return Situation.UNCERTAIN
+    if invitation.deadline is not None and now >= invitation.deadline:
+        return Situation.OVERDUE
+    return Situation.STARTED if invitation.state is State.STARTED else Situation.INVITED
+
+
+def _ended(invitation: Invitation) -> Situation:
+    if not invitation.issued:
+        return Situation.NOT_ISSUED
+    told = _last_notification(invitation)
+    if told is None:
+        # A version before kept no history: then nothing is queued any more, or it would be due.
+        return Situation.NOTIFY_DUE if invitation.history else Situation.UNREAD
+    if told.text == "unauthorized":
+        return Situation.NOTIFY_RETRIED_UNAUTHORIZED
+    if told.text != "delivered":
+        return Situation.NOTIFY_RETRIED
+    if invitation.history.count(Happening.READ) is None:
+        return Situation.UNREAD
+    completed = invitation.state is State.COMPLETED
+    return Situation.DELIVERED if completed else Situation.EXPIRED_DELIVERED
+
+
+def _last_notification(invitation: Invitation) -> HistoryEntry | None:
+    """The last one that was tried, also of those that are only counted by now."""
+    entry = invitation.history.last(Happening.NOTIFIED)
+    count = invitation.history.count(Happening.NOTIFIED)
+    if count is not None and entry is not None and count.last >= entry.at:
+        return HistoryEntry(Happening.NOTIFIED, count.last, text=count.text, status=count.status)
+    return entry

@@ -1,0 +1,137 @@
+"""Which situation an invitation is in."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+import pytest
+
+from bridge.core.diagnosis import Situation, of_dead_letter, situation_of
+from bridge.core.history import Happening, HistoryCount
+from bridge.core.invitation import Invitation, State
+from bridge.core.lifecycle.events import (
+    ApplicationAnonymised,
+    ApplicationCreated,
+    AssessmentStarted,
+    CreateFailed,
+    CreateOutcomeUnknown,
+    ErasureRequested,
+    NoResultYet,
+    ResultConfirmed,
+    ResultReported,
+)
+from bridge.core.queueing import DeadLetter, TaskKind
+from tests.core.build import COMPLETED, CREATED, DAY, DEADLINE, NOW, REPORT
+from tests.core.test_history import ISSUED, happened, noted
+
+DONE = happened(CREATED, ISSUED, ResultConfirmed(REPORT))
+
+
+def letter(kind: str, reason: str) -> DeadLetter:
+    return DeadLetter(DONE.id, kind, "acme", 1, reason, NOW)  # type: ignore[arg-type]
+
+
+def notified(text: str, *others: Happening) -> Invitation:
+    """One whose last notification was answered so."""
+    one = noted(DONE, Happening.NOTIFIED, *others)
+    entries = [
+        replace(entry, text=text) if entry.kind == Happening.NOTIFIED else entry
+        for entry in one.history.entries
+    ]
+    return replace(one, history=replace(one.history, entries=tuple(entries)))
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason", "situation"),
+    [
+        ("notify", "rejected", Situation.NOTIFY_REJECTED),
+        ("notify", "unauthorized", Situation.NOTIFY_UNAUTHORIZED),
+        ("notify", "callback_not_allowed", Situation.NOTIFY_NOT_ALLOWED),
+        ("notify", "upstream_unavailable", Situation.NOTIFY_UNREACHABLE),
+        ("notify", "outcome_unknown", Situation.NOTIFY_UNREACHABLE),
+        ("notify", "http_503", Situation.NOTIFY_STATUS),
+        ("notify", "upstream_error", Situation.NOTIFY_GIVEN_UP),
+        ("notify", "poisoned", Situation.POISONED),
+        ("anonymise", "refused", Situation.ANONYMISE_REFUSED),
+        ("anonymise", "poisoned", Situation.POISONED),
+        ("check", "poisoned", Situation.POISONED),
+        ("check", "of a newer version", Situation.GIVEN_UP),
+        ("hire", "refused", Situation.HIRE_REFUSED),
+        ("hire", "outcome_unknown", Situation.HIRE_UNKNOWN),
+        ("hire", "poisoned", Situation.POISONED),
+    ],
+)
+def test_dead_letters(kind: str, reason: str, situation: Situation) -> None:
+    """Every reason for which a task is given up has its situation, and it explains most."""
+    assert of_dead_letter(letter(kind, reason)) is situation
+    found = situation_of(DONE, [letter(kind, reason)], served=False, set_aside=True, now=NOW)
+    assert found is situation
+
+
+OWED = happened(CREATED, ErasureRequested())
+CLOSED = happened(CREATED, ErasureRequested(), ApplicationAnonymised("reference-1"))
+UNANSWERED = noted(happened(CREATED, ISSUED), Happening.UNANSWERED)
+
+
+@pytest.mark.parametrize(
+    ("record", "situation"),
+    [
+        (happened(), Situation.CREATING),
+        (happened(CreateOutcomeUnknown(1)), Situation.UNCERTAIN),
+        (happened(CreateFailed(1, "upstream_refused")), Situation.CREATE_REFUSED),
+        (happened(CreateFailed(1, "upstream_unavailable")), Situation.CREATE_UNAVAILABLE),
+        (happened(ApplicationCreated(1, "ref", None)), Situation.CREATE_BROKEN),
+        (happened(CREATED, ISSUED), Situation.INVITED),
+        (happened(CREATED, ISSUED, AssessmentStarted(NOW)), Situation.STARTED),
+        (happened(CREATED, ISSUED, ResultReported(1, None)), Situation.REPORTED),
+        (UNANSWERED, Situation.PROVIDER_SILENT),
+        (noted(UNANSWERED, Happening.ISSUED, Happening.CHECKED), Situation.INVITED),
+        (happened(CREATED, ResultConfirmed(REPORT)), Situation.NOT_ISSUED),
+        (DONE, Situation.NOTIFY_DUE),
+        (COMPLETED, Situation.UNREAD),
+        (notified("http_503"), Situation.NOTIFY_RETRIED),
+        (notified("unauthorized"), Situation.NOTIFY_RETRIED_UNAUTHORIZED),
+        (notified("delivered"), Situation.UNREAD),
+        (notified("delivered", Happening.READ), Situation.DELIVERED),
+        (
+            replace(notified("delivered", Happening.READ), state=State.EXPIRED),
+            Situation.EXPIRED_DELIVERED,
+        ),
+        (OWED, Situation.ERASED_OWED),
+        (CLOSED, Situation.ERASED),
+    ],
+)
+def test_situations(record: Invitation, situation: Situation) -> None:
+    """Every state, with what its history says, has its situation."""
+    assert situation_of(record, [], served=True, set_aside=False, now=NOW) is situation
+
+
+@pytest.mark.parametrize("now", [DEADLINE, DEADLINE + DAY])
+def test_overdue(now: datetime) -> None:
+    """What is open past its deadline is told from what waits."""
+    one = happened(CREATED, ISSUED)
+    assert situation_of(one, [], served=True, set_aside=False, now=now) is Situation.OVERDUE
+
+
+def test_expired() -> None:
+    """An expired one whose notification is due says so."""
+    one = happened(CREATED, ISSUED, NoResultYet(), at=DEADLINE - NOW + DAY)
+    assert situation_of(one, [], served=True, set_aside=False, now=NOW) is Situation.NOTIFY_DUE
+
+
+def test_customers_away() -> None:
+    """A customer who is not served explains why nothing goes on, but not what is over."""
+    for one, away in ((DONE, True), (OWED, True), (CLOSED, False)):
+        aside = situation_of(one, [], served=False, set_aside=True, now=NOW)
+        removed = situation_of(one, [], served=False, set_aside=False, now=NOW)
+        assert (aside is Situation.SET_ASIDE, removed is Situation.REMOVED) == (away, away)
+
+
+def test_the_last_of_many_notifications() -> None:
+    """The last notification decides, also where there were so many that it is only counted."""
+    one = notified("http_503")
+    later = HistoryCount(Happening.NOTIFIED, NOW + DAY, NOW + DAY, 3, "delivered", 204)
+    one = replace(one, history=replace(one.history, counts=(later,)))
+    assert situation_of(one, [], served=True, set_aside=False, now=NOW) is Situation.UNREAD
+    assert TaskKind.NOTIFY == "notify"
