@@ -14,15 +14,15 @@ import orjson
 import yaml
 
 from bridge.app import CONFIGURATION, open_providers, open_runtime
-from bridge.cli import check_report
+from bridge.cli import check_report, online_check
 from bridge.cli.operator_session import customer_of, load, load_usable
 from bridge.cli.options import config_option, json_option
 from bridge.cli.output import print_json, print_rows
 from bridge.configuration import KINDS
 from bridge.core.assessment import Job
 from bridge.core.customers import Customer
-from bridge.errors import BridgeError, Complaint, ConfigError, UpstreamError
-from bridge.service.assessments import Publication, compare
+from bridge.errors import BridgeError, Complaint, ConfigError
+from bridge.service.assessments import compare
 from bridge.settings.daemon import DaemonSettings
 from bridge.settings.masking import masked
 
@@ -130,51 +130,35 @@ def check(config: Path, online: bool, github: bool, as_json: bool) -> None:
     except ConfigError as error:
         mistakes = check_report.with_paths(error.complaints)
     warnings = settings.warnings if settings else ()
-    if as_json and (mistakes or not online):
-        keys = [customer.key for customer in settings.customers] if settings else []
-        found = {"mistakes": check_report.as_data(mistakes), "warnings": warnings}
-        print_json({"config": str(config), "customers": keys, **found})
-    elif github:
+    for_people = not (as_json or github)
+    if github:
         check_report.print_annotations(mistakes, warnings)
-    elif mistakes:
+    elif mistakes and for_people:
         check_report.print_mistakes(mistakes)
-    if settings is None:
-        raise SystemExit(2)
-    if not (as_json or github):
+    if settings is not None and for_people:
         for warning in warnings:
             click.echo(f"Warning: {warning}")
         click.echo(f"{config}: fine, {len(settings.customers)} customer(s).")
-    if online and not asyncio.run(_check_online(settings)):
+    reports = None
+    if settings is not None and online:
+        reports = asyncio.run(online_check.ask_all(settings, tuple(settings.customers)))
+    if as_json:
+        keys = [customer.key for customer in settings.customers] if settings else []
+        found = {"mistakes": check_report.as_data(mistakes), "warnings": warnings}
+        more = {} if reports is None else {"online": online_check.as_data(reports)}
+        print_json({"config": str(config), "customers": keys, **found, **more})
+    elif reports is not None and settings is not None:
+        online_check.print_reports(reports)
+        asyncio.run(_print_unknown_words(settings))
+    if settings is None:
+        raise SystemExit(2)
+    if any(report.problems for report in reports or ()):
         raise SystemExit(1)
 
 
 async def _list_jobs(settings: DaemonSettings, customer: Customer) -> tuple[Job, ...]:
     async with open_providers(settings) as provider_of:
         return await provider_of(customer).list_jobs(customer)
-
-
-async def _check_online(settings: DaemonSettings) -> bool:
-    fine = [await _check_mapping(settings, customer) for customer in settings.customers]
-    await _print_unknown_words(settings)
-    return all(fine)
-
-
-async def _check_mapping(settings: DaemonSettings, customer: Customer) -> bool:
-    try:
-        jobs = await _list_jobs(settings, customer)
-    except UpstreamError as error:
-        click.echo(f"{customer.key}: {error}")
-        return False
-    compared = compare(jobs, customer.tests)
-    offered = [job for job in compared if job.publication is Publication.OFFERED]
-    click.echo(f"{customer.key}: token fine, {len(jobs)} job(s), {len(offered)} test(s) offered.")
-    missing = [job for job in compared if job.publication is Publication.NOT_LISTED and job.test_id]
-    for job in missing:
-        click.echo(
-            f"{customer.key}: test {job.test_id}: job {job.job_id} is not listed by Equalture;"
-            " publish it there as type assessment, or correct job_id."
-        )
-    return not missing
 
 
 async def _print_unknown_words(settings: DaemonSettings) -> None:
