@@ -37,6 +37,7 @@ from bridge.service import Services
 from bridge.service.assessments import OfferedAssessments
 from bridge.service.commit_loop import CommitLoop
 from bridge.service.erasure import Erasure
+from bridge.service.hiring import Hiring
 from bridge.service.invite import Invite
 from bridge.service.job_cache import JobCache
 from bridge.service.link_access import LinkAccess
@@ -249,9 +250,10 @@ async def open_runtime(
                 max_age=settings.limits.link_max_age,
             ),
             erasure=Erasure(records, tasks, references),
+            hiring=Hiring(records, tasks, asyncio.sleep),
             tasks=tasks,
             records=records,
-            operations=Operations(store, queue, clock),
+            operations=Operations(records, queue),
             lookup=Lookup(store, references, customers, signer),
             words=words,
             refreshing=ResultRefresh(records, provider_of, customers),

@@ -25,6 +25,7 @@ _COMMANDS: Mapping[str, str] = {
     "find": "find_command:find",
     "evidence": "evidence_command:evidence",
     "dead": "dead_letter_commands:dead",
+    "hire": "hire_command:hire",
     "erase": "invitation_commands:erase",
     "quarantine": "repair_commands:quarantine",
     "reconcile": "repair_commands:reconcile",

@@ -37,6 +37,7 @@ _WORDS: Final = {
     Happening.PAGE_OPENED: "result page opened",
     Happening.REPORT_OPENED: "report (PDF) opened",
     Happening.SHARE_USED: "share link used",
+    Happening.HIRE_REQUESTED: "to be hired at Equalture",
     Happening.HIRED: "hired at Equalture",
     Happening.ERASED: "deleted",
     Happening.ANONYMISED: "anonymised at Equalture",

@@ -65,12 +65,13 @@ class CreatedApplication:
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How far an application is; *word* is the provider's own status word, *known* whether we know
-    what it means.
+    what it means, *hired* whether it says that the applicant was hired.
     """
 
     done: bool
     word: str
     known: bool = True
+    hired: bool = False
 
 
 @dataclass(frozen=True, slots=True)

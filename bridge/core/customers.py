@@ -150,7 +150,7 @@ class HirePolicy:
     """Whether and how the ATS' data export triggers hiring at the provider."""
 
     enabled: bool = setting(
-        "Whether the provider is told of hired applicants; not in effect yet.", default=False
+        "Whether the ATS' data export has the provider told of hired applicants.", default=False
     )
     tokens_sha256: tuple[TokenDigest, ...] = setting(
         "Digests of the tokens with which the data export calls.", default=()

@@ -54,6 +54,8 @@ class Happening(enum.StrEnum):
     PAGE_OPENED = "page_opened"
     REPORT_OPENED = "report_opened"
     SHARE_USED = "share_used"
+    HIRE_REQUESTED = "hire_requested"
+    """The ATS or an operator said that the applicant was hired."""
     HIRED = "hired"
     ERASED = "erased"
     ANONYMISED = "anonymised"
@@ -70,7 +72,8 @@ class Happening(enum.StrEnum):
 ONCE: Final = frozenset(
     {
         *(Happening.ORDERED, Happening.ISSUED, Happening.STARTED, Happening.COMPLETED),
-        *(Happening.EXPIRED, Happening.ERASED, Happening.HIRED, Happening.BEGUN),
+        *(Happening.EXPIRED, Happening.ERASED, Happening.BEGUN),
+        *(Happening.HIRE_REQUESTED, Happening.HIRED),
     }
 )
 """What happens a few times at most: always an entry."""

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from bridge.core.customers import Customer
 from bridge.core.history import COUNT_PAUSE, LONGEST_TEXT, Happening, HistoryEntry
-from bridge.core.invitation import Invitation, State
+from bridge.core.invitation import HireState, Invitation, State
 from bridge.core.lifecycle import events
 from bridge.core.lifecycle.events import Event
 from bridge.core.score import filled_pattern
@@ -190,6 +190,21 @@ def _passed_on(change: _Change) -> tuple[HistoryEntry, ...]:
     return (change.entry(Happening.PASSED_ON),) if change.after != change.before else ()
 
 
+def _hire_requested(change: _Change) -> tuple[HistoryEntry, ...]:
+    first = change.before.hire is None and change.after.hire is not None
+    return (change.entry(Happening.HIRE_REQUESTED),) if first else ()
+
+
+def _hire_answered(change: _Change) -> tuple[HistoryEntry, ...]:
+    before, after = change.before.hire, change.after.hire
+    done = after is not None and after.state is HireState.DONE
+    return (change.entry(Happening.HIRED),) if done and after != before else ()
+
+
+def _nothing(change: _Change) -> tuple[HistoryEntry, ...]:
+    return ()
+
+
 RULES: Final[Mapping[type, Callable[[_Change], tuple[HistoryEntry, ...]]]] = {
     events.AttemptOpened: _opened,
     events.ApplicationCreated: _created,
@@ -206,4 +221,8 @@ RULES: Final[Mapping[type, Callable[[_Change], tuple[HistoryEntry, ...]]]] = {
     events.ErasureRequested: _erased,
     events.ApplicationAnonymised: _anonymised,
     events.ApplicationShared: _passed_on,
+    events.HireRequested: _hire_requested,
+    events.HireSent: _nothing,
+    events.HireAnswered: _hire_answered,
+    events.HireRepeatAllowed: _nothing,
 }

@@ -69,6 +69,34 @@ class UnconfirmedResult:
     report: Result | None = None
 
 
+class HireState(enum.StrEnum):
+    """How far the provider was told that the applicant is hired."""
+
+    REQUESTED = "requested"
+    """To be done: not sent yet, or certainly not done."""
+    SENT = "sent"
+    """The call is under way; after a crash nobody knows whether it was done."""
+    UNKNOWN = "unknown"
+    """The call got no usable answer: never repeated unless an operator says so."""
+    DONE = "done"
+
+
+@dataclass(frozen=True, slots=True)
+class Hire:
+    """The applicant is hired, and the provider is to know it."""
+
+    reference_id: str
+    """The provider's application."""
+    requested_at: datetime
+    add_to_team: bool
+    start_date: str | None = None
+    """``YYYY-MM-DD``; forgotten once it was told."""
+    state: HireState = HireState.REQUESTED
+    sent_by: int | None = None
+    """The lease under which the call is made."""
+    hired_at: datetime | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Invitation:
     """The stored record of an invitation; *version* counts commits, 0 before the first."""
@@ -108,6 +136,8 @@ class Invitation:
     """
     replaces: str | None = None
     """The earlier invitation of the same order, where there was one."""
+    hire: Hire | None = None
+    """Set once the applicant was hired."""
     failure: str | None = None
     """Error code of a FAILED invitation, for requests that waited for the same order."""
     history: History = NO_HISTORY

@@ -27,6 +27,8 @@ class TaskKind(enum.StrEnum):
     """Notify the ATS that something changed."""
     ANONYMISE = "anonymise"
     """Have the provider anonymise the applications of a deleted invitation."""
+    HIRE = "hire"
+    """Tell the provider that the applicant was hired."""
 
 
 def task_id(invitation_id: str, kind: TaskKind) -> str:

@@ -52,11 +52,14 @@ def _derived(invitation: Invitation) -> Iterator[TimelineEntry]:
             yield TimelineEntry(attempt.started_at, Happening.ATTEMPT, attempt.number, outcome)
     result = invitation.unconfirmed_result
     how = CONFIRMED if invitation.confirmed else UNCONFIRMED
+    hire = invitation.hire
     named = (
         (invitation.started_at, Happening.STARTED, ""),
         (result.seen_at if result else None, Happening.CALLBACK, ""),
         (invitation.completed_at, Happening.COMPLETED, how),
         (invitation.expired_at, Happening.EXPIRED, ""),
+        (hire.requested_at if hire else None, Happening.HIRE_REQUESTED, ""),
+        (hire.hired_at if hire else None, Happening.HIRED, ""),
         (invitation.erased_at, Happening.ERASED, ""),
     )
     for at, kind, text in named:

@@ -28,6 +28,7 @@ class Secrets:
     """New for every demo."""
 
     token: str = field(default_factory=token_urlsafe)
+    export_token: str = field(default_factory=token_urlsafe)
     signing_key: str = field(default_factory=token_urlsafe)
     webhook: str = field(default_factory=lambda: f"whsec_{b64encode(token_bytes(32)).decode()}")
 
@@ -67,6 +68,7 @@ tests:
   items:
     - {{id: {TEST_ID}, job_id: {next(iter(JOBS))}, name: Engineer assessment, duration: 30}}
 test_url: landing
+hire: {{enabled: true, tokens_sha256: [{ids.digest(secrets.export_token)}]}}
 """
     for name, text in (("bridge", bridge), (f"customers/{CUSTOMER}", customer)):
         file = folder / f"{name}.yaml"

@@ -68,6 +68,9 @@ curl -sS -X PUT {_data({"fit": "high"})} {application.callback_url}
 # The candidate finishes the test (Equalture's fake calls back, the bridge notifies softgarden)
 curl -sS -X POST {equalture.base_url}/_sandbox/applications/{application.reference_id}/complete
 
+# As softgarden's data export: Jonas got the job (Equalture is told once)
+{_hire(environment, application_id)}
+
 # As a recruiter or a colleague, once the test is finished
 curl -sS -i {links.share(invitation_id)}
 curl -sS {links.results(invitation_id)}
@@ -126,6 +129,12 @@ def complaints(log: Path) -> list[str]:
         for line in log.read_text("utf-8").splitlines()
         if any(level in line for level in levels)
     ][-5:]
+
+
+def _hire(environment: Environment, application_id: str) -> str:
+    auth = f"-H 'Authorization: Bearer {environment.secrets.export_token}'"
+    body = _data({"applicationPublicId": application_id})
+    return f"curl -sS {auth} {body} {environment.bridge_url}/softgarden/hired/{CUSTOMER}"
 
 
 def _trouble(equalture: EqualtureSandbox) -> str:

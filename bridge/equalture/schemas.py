@@ -34,6 +34,8 @@ NOT_YET_WORDS = frozenset({"invited", "pending", "started", "in progress", "in_p
 None is documented; any other is logged once, in case that it does mean it.
 """
 
+HIRED_WORD = "hired"
+
 _CONTROL = re.compile(r"[\x00-\x20\x7f-\xa0]+")
 _HOST = re.compile(r"[\w.:\[\]-]+")
 _TOKEN = re.compile(r"[\x21-\x7e]{1,8192}")
@@ -93,7 +95,10 @@ def read_progress(answer: object, done_words: Iterable[str] = DONE_WORDS) -> Pro
     word: str = _load(_StatusAnswer(), answer)["status"]
     low = " ".join(word.lower().split())
     done = low in {" ".join(one.lower().split()) for one in done_words}
-    return Progress(done=done, word=word, known=done or low in NOT_YET_WORDS)
+    # Assumption: "Hiring an applicant" names the state, "Requesting status" no word for it; it is
+    # asked for only after a hire that got no usable answer. No setting.
+    hired = low == HIRED_WORD
+    return Progress(done=done, word=word, known=done or hired or low in NOT_YET_WORDS, hired=hired)
 
 
 # https://equalture-ats.readme.io/reference/introduction, "5a. Requesting a public link"

@@ -11,6 +11,7 @@ from bridge.ports import ProviderOf
 from bridge.service.assessments import OfferedAssessments
 from bridge.service.commit_loop import CommitLoop
 from bridge.service.erasure import Erasure
+from bridge.service.hiring import Hiring
 from bridge.service.invite import Invite
 from bridge.service.link_access import LinkAccess
 from bridge.service.lookup import Lookup
@@ -34,6 +35,7 @@ class Services:
     events: ProviderEvents
     links: LinkAccess
     erasure: Erasure
+    hiring: Hiring
     tasks: TaskHandlers
     records: CommitLoop
     operations: Operations

@@ -9,9 +9,11 @@ from datetime import datetime, timedelta
 
 from bridge.core.invitation import CreateOutcome, Invitation, State
 from bridge.core.lifecycle.attempts import applications_to_anonymise, uses_application
-from bridge.core.queueing import DeadLetter
+from bridge.core.lifecycle.events import HireRepeatAllowed
+from bridge.core.queueing import DeadLetter, TaskKind
 from bridge.errors import UnknownInvitation
-from bridge.ports import Clock, InvitationStore, TaskQueue
+from bridge.ports import TaskQueue
+from bridge.service.commit_loop import CommitLoop
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +38,11 @@ class DeadLetterFilter:
 class Operations:
     """Looks through the whole store: made for people, not for requests."""
 
-    def __init__(self, store: InvitationStore, queue: TaskQueue, clock: Clock) -> None:
-        self._store = store
+    def __init__(self, records: CommitLoop, queue: TaskQueue) -> None:
+        self._records = records
+        self._store = records.store
         self._queue = queue
-        self._clock = clock
+        self._clock = records.clock
 
     async def invitations(
         self,
@@ -100,12 +103,15 @@ class Operations:
 
     async def replay(self, letters: Iterable[DeadLetter]) -> int:
         """Queue their tasks again from the first attempt, due now; how many were still there."""
-        return sum(
-            [
-                await self._queue.replay(letter.invitation_id, letter.kind, self._clock())
-                for letter in letters
-            ]
-        )
+        return sum([await self._replay(letter) for letter in letters])
+
+    async def _replay(self, letter: DeadLetter) -> bool:
+        if letter.kind is TaskKind.HIRE:
+            # Whoever replays it has seen at the provider that it was not done.
+            invitation = await self._store.load(letter.invitation_id)
+            if invitation is not None:
+                await self._records.apply(invitation, HireRepeatAllowed(), None)
+        return await self._queue.replay(letter.invitation_id, letter.kind, self._clock())
 
     async def drop(self, letters: Iterable[DeadLetter]) -> int:
         """Forget these; how many were still there."""

@@ -35,6 +35,7 @@ from bridge.service.anonymise_task import AnonymiseTask
 from bridge.service.call_failures import CallFailures
 from bridge.service.check_task import CheckTask
 from bridge.service.commit_loop import CommitLoop
+from bridge.service.hire_task import HireTask
 from bridge.service.notify_task import NotifyTask
 from bridge.service.shared_applications import SharedApplications
 from bridge.service.status_words import StatusWords
@@ -82,12 +83,20 @@ class TaskHandlers:
             failures=failures,
             meter=meter,
         )
+        shared = SharedApplications(records.store, references)
         anonymise = AnonymiseTask(
             records=records,
             provider_of=provider_of,
             references=references,
-            shared=SharedApplications(records.store, references),
+            shared=shared,
             failures=failures,
+        )
+        hire = HireTask(
+            records=records,
+            provider_of=provider_of,
+            shared=shared,
+            failures=failures,
+            random_fraction=random_fraction,
         )
         self._perform: dict[
             TaskKind, Callable[[Invitation, Customer, Lease], Awaitable[Settlement]]
@@ -95,6 +104,7 @@ class TaskHandlers:
             TaskKind.CHECK: check.perform,
             TaskKind.NOTIFY: notify.perform,
             TaskKind.ANONYMISE: anonymise.perform,
+            TaskKind.HIRE: hire.perform,
         }
 
     def serves(self, customer: str) -> bool:

@@ -7,7 +7,8 @@ import re
 from aiohttp import web
 from structlog.contextvars import bind_contextvars
 
-from bridge.errors import Unauthorized
+from bridge.core.ids import digest
+from bridge.errors import NotEnabled, Unauthorized
 from bridge.softgarden.settings import SoftgardenAccess
 from bridge.web.app_keys import CUSTOMER, CUSTOMERS, FAIR_SCHEDULER
 from bridge.web.rate_limits import RateLimit
@@ -35,6 +36,29 @@ def of_customer(handler: Handler, limit: RateLimit) -> Handler:
     async def guarded(request: web.Request) -> web.StreamResponse:
         customer = request.app[CUSTOMERS]().by_token(bearer(request))
         if customer is None or not isinstance(customer.ats, SoftgardenAccess):
+            raise _unauthorized()
+        request[CUSTOMER] = customer
+        bind_contextvars(customer=customer.key)
+        limit.admit(customer.key)
+        await request.app[FAIR_SCHEDULER].take(customer.key)
+        return await handler(request)
+
+    return guarded
+
+
+def of_data_export(handler: Handler, limit: RateLimit) -> Handler:
+    """The same for a customer's data export, whose path names the customer and whose tokens are its
+    own; who has not enabled it is answered like a stranger.
+    """
+
+    async def guarded(request: web.Request) -> web.StreamResponse:
+        customer = request.app[CUSTOMERS]().find(request.match_info["customer"])
+        softgarden = customer is not None and isinstance(customer.ats, SoftgardenAccess)
+        if customer is None or not softgarden or not customer.hire.enabled:
+            msg = "The data export is not enabled for this customer (hire.enabled)."
+            raise NotEnabled(msg)
+        # Digests are compared: the time that it takes tells nothing of a token.
+        if digest(bearer(request)) not in customer.hire.tokens_sha256:
             raise _unauthorized()
         request[CUSTOMER] = customer
         bind_contextvars(customer=customer.key)

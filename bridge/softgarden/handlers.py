@@ -1,4 +1,4 @@
-"""The four endpoints that softgarden calls: load, call the use case, dump."""
+"""What softgarden calls, its four endpoints and its data export: load, call the use case, dump."""
 
 from __future__ import annotations
 
@@ -9,8 +9,14 @@ from bridge import errors
 from bridge.core import invitation_view
 from bridge.core.links import LinkSigner
 from bridge.errors import InvalidRequest, UnknownInvitation, UnknownInvitationOnDelete
-from bridge.softgarden.auth import of_customer
-from bridge.softgarden.schemas import AnswerFormat, InvitationSchema, InviteSchema, ResultSchema
+from bridge.softgarden.auth import of_customer, of_data_export
+from bridge.softgarden.schemas import (
+    AnswerFormat,
+    InvitationSchema,
+    InviteSchema,
+    ResultSchema,
+    exported_application,
+)
 from bridge.web import request_body
 from bridge.web.app_keys import CUSTOMER, SERVICES
 from bridge.web.rate_limits import RateLimit
@@ -37,14 +43,8 @@ class SoftgardenHandlers:
     # https://dev.softgarden.de/assessment-api/invite-candidate-to-test
     async def invite(self, request: web.Request) -> web.Response:
         """Invite a candidate to a test."""
-        self._intake.look_at(request)
-        if "Content-Type" in request.headers and not request.content_type.endswith("json"):
-            msg = "The body has to be JSON."
-            raise InvalidRequest(msg, {"Content-Type": ["Send application/json."]})
         customer = request[CUSTOMER]
-        order = self._wire.order(
-            request_body.as_json(await self._intake.read(request, customer.key))
-        )
+        order = self._wire.order(await self._body(request))
         invitation = await request.app[SERVICES].invitations.invite(customer, order)
         bind_contextvars(invitation_id=invitation.id)
         return json_response(
@@ -60,6 +60,24 @@ class SoftgardenHandlers:
             request[CUSTOMER], request.match_info["invitation_id"]
         )
         return json_response(self._wire.result(view))
+
+    # https://dev.softgarden.de/applicant-data-export
+    async def hired(self, request: web.Request) -> web.Response:
+        """Have the applicant hired of whom the data export tells.
+
+        Of its body only the id of the application is read; nothing of the rest is kept.
+        """
+        customer = request[CUSTOMER]
+        application_id = exported_application(await self._body(request), customer.hire.id_field)
+        await request.app[SERVICES].hiring.applicant_hired(customer, application_id)
+        return json_response({"status": "ok"})
+
+    async def _body(self, request: web.Request) -> object:
+        self._intake.look_at(request)
+        if "Content-Type" in request.headers and not request.content_type.endswith("json"):
+            msg = "The body has to be JSON."
+            raise InvalidRequest(msg, {"Content-Type": ["Send application/json."]})
+        return request_body.as_json(await self._intake.read(request, request[CUSTOMER].key))
 
     # https://dev.softgarden.de/assessment-api/delete-candidate-data
     async def delete(self, request: web.Request) -> web.Response:
@@ -77,7 +95,7 @@ class SoftgardenHandlers:
 
 
 def endpoints(wire: AnswerFormat, links: LinkSigner, limit: RateLimit) -> list[Endpoint]:
-    """softgarden's four endpoints with their descriptions."""
+    """softgarden's endpoints with their descriptions."""
     handlers = SoftgardenHandlers(wire, links)
     by_id = {"invitation_id": "The invitationId of the invite's answer."}
     unanswered = (errors.Refused, errors.ContractBroken, errors.Unavailable)
@@ -139,5 +157,23 @@ def endpoints(wire: AnswerFormat, links: LinkSigner, limit: RateLimit) -> list[E
             secured=True,
             parameters=by_id,
             name="deleteInvitation",
+        ),
+        Endpoint(
+            "POST",
+            "/softgarden/hired/{customer}",
+            of_data_export(handlers.hired, limit),
+            "Take in an applicant of the data export who was hired, and tell Equalture once.",
+            {200: ("Taken in durably, also where there is nothing to hire.", "application/json")},
+            tag="softgarden",
+            request="application/json",
+            refusals=(
+                errors.InvalidRequest,
+                errors.NotEnabled,
+                errors.SlowBody,
+                errors.BodyTooLarge,
+            ),
+            secured=True,
+            parameters={"customer": "The customer's key."},
+            name="applicantHired",
         ),
     ]

@@ -213,6 +213,29 @@ class AnswerFormat:
         }
 
 
+# https://dev.softgarden.de/applicant-data-export
+def exported_application(body: object, id_field: str) -> str:
+    """The id of the application of whom the data export tells; raises ``InvalidRequest`` without
+    one.
+
+    The fields of an export are agreed upon with softgarden, so the one with the id is a setting.
+    """
+    # Assumption: the page names no field; the default is softgarden's word for this id elsewhere.
+    # Setting: hire.id_field.
+    found = body
+    for name in id_field.split("."):
+        found = found.get(name) if isinstance(found, Mapping) else None
+    try:
+        application_id: str = _EXPORTED_ID.deserialize(found)
+    except ValidationError as error:
+        detail = f"The id of the application has to be in {id_field} (hire.id_field)."
+        raise InvalidRequest(detail, {id_field: [str(one) for one in error.messages]}) from None
+    return application_id
+
+
+_EXPORTED_ID = _Id(required=True, validate=validate.Length(1, 200))
+
+
 def flatten(messages: Mapping[Any, Any], prefix: str = "") -> dict[str, list[str]]:
     """marshmallow's nested messages by dotted path: ``{"candidate.email": ["..."]}``."""
     flat: dict[str, list[str]] = {}

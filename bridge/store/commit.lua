@@ -44,7 +44,7 @@ if ttl == '-1' then
 end
 
 local head = redis.call('GETRANGE', KEYS[1], 0, 63)
-local version, known, flags = string.match(head, '^(%d+)|([^|:]*):?([cna%-]*)|')
+local version, known, flags = string.match(head, '^(%d+)|([^|:]*):?([cnah%-]*)|')
 if head ~= '' and not version then
   return redis.error_reply('UNREADABLE ' .. id)
 end
@@ -59,7 +59,8 @@ end
 
 local function write_record()
   local value = table.concat(
-    {ARGV[5], '|', nonce, ':', flag('check'), flag('notify'), flag('anonymise'), '|', ARGV[7]})
+    {ARGV[5], '|', nonce, ':', flag('check'), flag('notify'), flag('anonymise'), flag('hire'), '|',
+      ARGV[7]})
   if ttl == '0' then
     redis.call('SET', KEYS[1], value)
   else
@@ -87,7 +88,8 @@ if ARGV[11] == '1' then
   -- A Redis that has no room refuses SET and ZADD, unless the script has written before. A
   -- deletion makes room, so it begins with what is always allowed.
   redis.call('DEL', KEYS[1])
-  redis.call('HDEL', KEYS[5], id, task(id, 'check'), task(id, 'notify'), task(id, 'anonymise'))
+  redis.call('HDEL', KEYS[5], id, task(id, 'check'), task(id, 'notify'), task(id, 'anonymise'),
+    task(id, 'hire'))
 end
 write_record()
 

@@ -9,8 +9,9 @@
 --
 -- A record is  <version>|<nonce>:<tasks>|<json>
 --   nonce  of the commit that wrote it
---   tasks  three characters, one for each kind (c, n, a), "-" where the record has no such task:
---          what the queue must hold. The reconciliation compares the two. Older records lack it.
+--   tasks  one character for each kind (c, n, a, h), "-" where the record has no such task: what
+--          the queue must hold. The reconciliation compares the two. Older records lack the last one
+--          or all.
 --
 -- The entry of a task in the hash "tasks" is  <stamp>|<owner>|<until>|<next>|<attempts>|<history>
 --   stamp     random number of the lease; '' if not leased
@@ -26,7 +27,7 @@
 -- name of the normal lane; that of the urgent one has "/urgent" behind it.
 
 local NEW = '||||0|'
-local KINDS = {check = 0, notify = 1, anonymise = 2}
+local KINDS = {check = 0, notify = 1, anonymise = 2, hire = 3}
 
 -- The field of a task in "tasks", and its member among the dead letters.
 local function task(id, kind)
@@ -133,8 +134,8 @@ end
 -- Notes in the record's head whether the queue has to hold a task of this kind.
 local function note(record, kind, held)
   local start = redis.call('GETRANGE', record, 0, 63)
-  local head, flags = string.match(start, '^(%d+|[^|:]*:)([cna%-]+)|')
-  if head and KINDS[kind] then
+  local head, flags = string.match(start, '^(%d+|[^|:]*:)([cnah%-]+)|')
+  if head and KINDS[kind] and KINDS[kind] < #flags then
     redis.call('SETRANGE', record, #head + KINDS[kind], held and string.sub(kind, 1, 1) or '-')
   end
 end

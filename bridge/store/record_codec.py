@@ -23,7 +23,7 @@ from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, overrid
 
 from bridge.core.assessment import Result, Trait
 from bridge.core.history import History, HistoryCount, HistoryEntry
-from bridge.core.invitation import Attempt, Invitation, State, UnconfirmedResult
+from bridge.core.invitation import Attempt, Hire, Invitation, State, UnconfirmedResult
 from bridge.core.queueing import AttemptNote, DeadLetter, TaskKind
 from bridge.errors import RecordDamaged, RecordTooNew, RecordUnreadable
 from bridge.store.encryption import Cipher
@@ -112,6 +112,17 @@ _store(
     reference_id="ref",
     anonymised="anonymised",
 )
+_store(
+    Hire,
+    always=("add_to_team",),
+    reference_id="ref",
+    requested_at="at",
+    add_to_team="team",
+    start_date="start",
+    state="state",
+    sent_by="by",
+    hired_at="hired",
+)
 _store(Trait, code="code", name="name", score="score", description="text", wanted="wanted")
 _store(Result, fit="fit", dashboard_url="url", summary="summary", traits="traits")
 _store(UnconfirmedResult, attempt="attempt", seen_at="at", report="report")
@@ -156,6 +167,7 @@ _store(
     live_attempt="live",
     issued="issued",
     replaces="replaces",
+    hire="hire",
     failure="failure",
     history="history",
 )

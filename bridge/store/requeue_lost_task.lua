@@ -12,7 +12,7 @@ if bad then
 end
 local id, kind, field = ARGV[1], ARGV[2], task(ARGV[1], ARGV[2])
 local head = redis.call('GETRANGE', KEYS[1], 0, 63)
-local version, flags = string.match(head, '^(%d+)|[^|:]*:?([cna%-]*)|')
+local version, flags = string.match(head, '^(%d+)|[^|:]*:?([cnah%-]*)|')
 local place = KINDS[kind] + 1
 local held = flags == '' or string.sub(flags or '', place, place) ~= '-'
 if version ~= ARGV[4] or not held or redis.call('ZSCORE', KEYS[2], id)

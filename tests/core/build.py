@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from bridge.core.assessment import Assessment, Trait
 from bridge.core.assessment import Result as TestResult
 from bridge.core.customers import Customer, Secret
-from bridge.core.invitation import Invitation, State, Transition
+from bridge.core.invitation import HireState, Invitation, State, Transition
 from bridge.core.lifecycle import orders
 from bridge.core.lifecycle.decide import decide as decide_with
 from bridge.core.lifecycle.events import (
@@ -23,6 +23,10 @@ from bridge.core.lifecycle.events import (
     CreateOutcomeUnknown,
     ErasureRequested,
     Event,
+    HireAnswered,
+    HireRepeatAllowed,
+    HireRequested,
+    HireSent,
     IdIssued,
     NoResultYet,
     ProviderUnreachable,
@@ -129,6 +133,9 @@ too.
 """
 
 
+TO_BE_HIRED = (HireRequested(add_to_team=True, start_date="2025-07-01"),)
+PERHAPS_HIRED, HIRED = HireAnswered(HireState.UNKNOWN), HireAnswered(HireState.DONE)
+
 GIVEN_UP = NOW + POLICY.create_timeout
 POLL = NOW + POLICY.poll_every
 STOP = CancelTask(TaskKind.CHECK)
@@ -152,6 +159,10 @@ EVENTS: dict[str, Event] = {
     "ErasureRequested": ErasureRequested(),
     "ApplicationAnonymised": ApplicationAnonymised("reference-1"),
     "ApplicationShared": ApplicationShared("reference-1"),
+    "HireRequested": HireRequested(add_to_team=True, start_date="2025-07-01"),
+    "HireSent": HireSent(lease=7),
+    "HireAnswered": HireAnswered(HireState.DONE),
+    "HireRepeatAllowed": HireRepeatAllowed(),
 }
 
 RECORDS = {
@@ -173,6 +184,10 @@ MORE_RECORDS = {
     "orphaned": ORPHANED,
     "unissued": UNISSUED,
     "unissued and expired": decide(UNISSUED, NoResultYet(), DEADLINE).invitation,
+    "to be hired": after(CREATED, ISSUED, ResultConfirmed(REPORT), *TO_BE_HIRED),
+    "being hired": after(CREATED, ISSUED, ResultConfirmed(REPORT), *TO_BE_HIRED, HireSent(7)),
+    "perhaps hired": after(CREATED, ISSUED, *TO_BE_HIRED, HireSent(7), PERHAPS_HIRED),
+    "hired": after(CREATED, ISSUED, ResultConfirmed(REPORT), *TO_BE_HIRED, HIRED),
     "reported": after(CREATED, ISSUED, ResultReported(1, REPORT)),
     "reported as lost": after(CreateOutcomeUnknown(1), ResultReported(1, REPORT)),
     "reported as orphan": decide(ORPHANED, ResultReported(1, REPORT)).invitation,

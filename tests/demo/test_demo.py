@@ -256,6 +256,7 @@ def test_keep_offers_lines_that_work(start: Start, tmp_path: Path) -> None:
     while json.loads(_shell(results, tmp_path))["status"] != "COMPLETED":
         assert time.monotonic() < end
         time.sleep(0.1)
+    assert json.loads(_shell(_line(output, "/softgarden/hired/acme"), tmp_path)) == {"status": "ok"}
     assert _shell(_line(output, "/share/"), tmp_path).startswith("HTTP/1.1 302")
     page = _shell(
         next(line for line in output.splitlines() if re.match(r"curl .*\d/results/iv_", line)),

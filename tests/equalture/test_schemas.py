@@ -146,7 +146,8 @@ def test_created_without_a_usable_link(link: object) -> None:
 @pytest.mark.parametrize("word", ["completed", "Completed", " COMPLETED ", "hired"])
 def test_done(word: str) -> None:
     """Completed is done in any case, and so is hired."""
-    assert schemas.read_progress({"status": word}) == Progress(True, word.strip())
+    found = schemas.read_progress({"status": word})
+    assert found == Progress(True, word.strip(), hired=word == "hired")
 
 
 @pytest.mark.parametrize("word", ["started", "in_progress", "In Progress", "pending"])

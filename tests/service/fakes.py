@@ -40,6 +40,7 @@ from bridge.ports import AssessmentProvider, Ats, Notifier
 from bridge.service.assessments import OfferedAssessments
 from bridge.service.commit_loop import CommitLoop
 from bridge.service.erasure import Erasure
+from bridge.service.hiring import Hiring
 from bridge.service.invite import Invite
 from bridge.service.operations import Operations
 from bridge.service.provider_events import ProviderEvents
@@ -133,7 +134,7 @@ class Script:
     def made(self, operation: str) -> list[tuple[str, ...]]:
         return [call for call in self.calls if call[0] == operation]
 
-    async def answer(self, operation: str, *about: str) -> Any:
+    async def answer(self, operation: str, *about: str | None) -> Any:
         self.calls.append((operation, *about))
         plan = self._plan[operation]
         found = plan.popleft() if len(plan) > 1 else plan[0]
@@ -191,7 +192,7 @@ class ScriptedProvider:
     async def hire(
         self, customer: Customer, reference_id: str, *, add_to_team: bool, start_date: str | None
     ) -> None:
-        await self.script.answer("hire", customer.key, reference_id)
+        await self.script.answer("hire", customer.key, reference_id, str(add_to_team), start_date)
 
     async def anonymise(self, customer: Customer, reference_id: str) -> None:
         await self.script.answer("anonymise", customer.key, reference_id)
@@ -304,7 +305,8 @@ class World:
         )
         self.invitations = self.make_invitations()
         self.erasure = Erasure(self.records, self.tasks, self.references, self.pause)
-        self.operations = Operations(self.store, self.store, self.clock)
+        self.hiring = Hiring(self.records, self.tasks, self.pause)
+        self.operations = Operations(self.records, self.store)
         self.pauses: list[float] = []
         self.on_pause: Callable[[], None] = lambda: None
 

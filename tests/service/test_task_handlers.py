@@ -10,8 +10,8 @@ from structlog.typing import EventDict
 
 from bridge.core.assessment import Result
 from bridge.core.callback_urls import CallbackUrlPolicy
-from bridge.core.invitation import State
-from bridge.core.lifecycle.events import ErasureRequested
+from bridge.core.invitation import Invitation, State
+from bridge.core.lifecycle.events import ErasureRequested, HireRequested
 from bridge.core.lifecycle.policy import UNREACHABLE_TIMEOUT
 from bridge.core.queueing import LEASE_LIFE, DeadLetter, NotificationResponse, TaskKind
 from bridge.core.retry import POISONED_AFTER
@@ -49,6 +49,22 @@ async def until_quiet(world: World, rounds: int = 100) -> int:
         world.clock.advance(max(left, timedelta(0)))
         performed += await world.work()
     pytest.fail(f"still at work after {rounds} rounds")
+
+
+async def with_task(world: World, kind: TaskKind) -> Invitation:
+    """An invitation about which a task of this kind is due, and no other."""
+    if kind in (TaskKind.NOTIFY, TaskKind.HIRE):
+        one = await world.completed()
+        if kind is TaskKind.HIRE:
+            await world.work()  # the notification
+            await world.records.apply(one, HireRequested(add_to_team=True), ACME)
+        return one
+    one = await world.invited()
+    if kind is TaskKind.CHECK:
+        return await world.unconfirmed_result(one)
+    await world.records.apply(one, ErasureRequested(), ACME)
+    world.clock.advance(SECOND)
+    return one
 
 
 # -- NOTIFY
@@ -277,12 +293,8 @@ async def test_poisoned_task(world: World, kind: TaskKind) -> None:
     """A task that fails by a bug, every time, is a dead letter after POISONED_AFTER attempts and
     never loops.
     """
-    one = await (world.completed() if kind is TaskKind.NOTIFY else world.invited())
-    if kind is TaskKind.CHECK:
-        await world.unconfirmed_result(one)
-    elif kind is TaskKind.ANONYMISE:
-        await world.records.apply(one, ErasureRequested(), ACME)
-    for operation in ("status", "anonymise"):
+    await with_task(world, kind)
+    for operation in ("status", "anonymise", "hire"):
         world.provider.script.on(operation, ZeroDivisionError("a bug"))
     world.notifier.script.on("notify", ZeroDivisionError("a bug"))
     assert await until_quiet(world) == POISONED_AFTER
@@ -420,12 +432,7 @@ async def test_a_task_whose_record_is_gone(
     world: World, kind: TaskKind, journal: list[EventDict]
 ) -> None:
     """A task without a record is over, and somebody is told."""
-    one = await (world.completed() if kind is TaskKind.NOTIFY else world.invited())
-    if kind is TaskKind.CHECK:
-        await world.unconfirmed_result(one)
-    elif kind is TaskKind.ANONYMISE:
-        await world.records.apply(one, ErasureRequested(), ACME)
-        world.clock.advance(SECOND)
+    one = await with_task(world, kind)
     world.store.forget()
     await world.work()
     assert await world.next_due() is None
@@ -460,16 +467,11 @@ async def test_a_call_that_was_not_made_is_no_attempt(
     """A task whose call the breaker refused, or for which our own calls left no turn, is put off,
     uncounted and unlogged.
     """
-    one = await (world.completed() if kind is TaskKind.NOTIFY else world.invited())
+    await with_task(world, kind)
     refused = refusal("vendor", "call", "no call was made", retry_after_s=2)
-    for operation in ("status", "results", "anonymise"):
+    for operation in ("status", "results", "anonymise", "hire"):
         world.provider.script.on(operation, refused)
     world.notifier.script.on("notify", refused)
-    if kind is TaskKind.CHECK:
-        await world.unconfirmed_result(one, None)
-    elif kind is TaskKind.ANONYMISE:
-        await world.records.apply(one, ErasureRequested(), ACME)
-        world.clock.advance(SECOND)
     assert await world.work() == 1
     due = await world.next_due()
     assert due is not None

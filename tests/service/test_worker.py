@@ -46,7 +46,7 @@ class Queue:
     async def lease(self, request: LeaseRequest) -> tuple[Lease, ...]:
         self.looks += 1
         if self.looks == 1:
-            raise ValueError("'hire' is not a valid TaskKind")
+            raise ValueError("'unheard_of' is not a valid TaskKind")
         lanes = [
             lane
             for lane in (Lane("acme", TaskKind.NOTIFY), Lane("globex", TaskKind.CHECK))

@@ -393,11 +393,12 @@ def test_without_signing_keys(folder: Folder) -> None:
     assert len(caught.value.complaints) == 2
 
 
-def test_hiring_is_not_there_yet(folder: Folder) -> None:
-    """Who switches hiring on is told that it does nothing yet, with the line."""
-    file = folder.customer(SHORT + f"hire: {{enabled: true, tokens_sha256: [{'c' * 64}]}}\n")
-    (warning,) = folder.load().warnings
-    assert warning.startswith(f"{file}:3: hire.enabled is true, but")
+def test_hiring(folder: Folder) -> None:
+    """Who switches hiring on hears nothing of it."""
+    folder.customer(SHORT + f"hire: {{enabled: true, tokens_sha256: [{'c' * 64}]}}\n")
+    settings = folder.load()
+    assert settings.warnings == ()
+    assert [customer.hire.enabled for customer in settings.customers] == [True]
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,15 @@ import pytest
 
 from bridge.core.assessment import Result, Trait
 from bridge.core.history import History, HistoryCount, HistoryEntry
-from bridge.core.invitation import Attempt, CreateOutcome, Invitation, State, UnconfirmedResult
+from bridge.core.invitation import (
+    Attempt,
+    CreateOutcome,
+    Hire,
+    HireState,
+    Invitation,
+    State,
+    UnconfirmedResult,
+)
 from bridge.core.queueing import AttemptNote, DeadLetter, TaskKind
 from bridge.errors import RecordDamaged, RecordSealed, RecordTooNew
 from bridge.store import record_codec
@@ -54,6 +62,7 @@ def full() -> Invitation:
         live_attempt=2,
         issued=True,
         replaces="iv_0abcdefghijklmnopqrstuvwx",
+        hire=Hire("r2", NOW, False, "2026-04-01", HireState.DONE, 7, NOW),
         failure="unavailable",
         history=History(
             entries=(

@@ -11,7 +11,8 @@ Nothing here does I/O or reads a clock. In the order in which to read it:
 ``checks``          What a CHECK has to find out now.
 ``orders``          What an order gets: the invitation that exists, another attempt, or a new one.
 ``decide``          ``decide(invitation, event, policy, now) -> Transition``, the only place where
-                    an invitation changes; by ``creates``, ``completion`` and ``tombstone``.
+                    an invitation changes; by ``creates``, ``completion``, ``hires`` and
+                    ``tombstone``.
 ==================  ===============================================================================
 
 All states and transitions are drawn in ``.github/STATES.md``, which a test compares with what

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, TypeVar
 
 from bridge.core.invitation import Invitation, State, Transition
-from bridge.core.lifecycle import completion, creates, events, tombstone
+from bridge.core.lifecycle import completion, creates, events, hires, tombstone
 from bridge.core.lifecycle.attempts import applications_to_anonymise
 from bridge.core.lifecycle.events import Event
 from bridge.core.lifecycle.policy import Policy
@@ -42,6 +42,10 @@ HANDLERS: Mapping[type, _Handler] = dict(
         _on(events.ErasureRequested, tombstone.erasure_requested),
         _on(events.ApplicationAnonymised, tombstone.application_anonymised),
         _on(events.ApplicationShared, tombstone.application_shared),
+        _on(events.HireRequested, hires.hire_requested),
+        _on(events.HireSent, hires.hire_sent),
+        _on(events.HireAnswered, hires.hire_answered),
+        _on(events.HireRepeatAllowed, hires.hire_repeat_allowed),
     )
 )
 
@@ -69,6 +73,7 @@ def _prioritised(transition: Transition) -> Transition:
         TaskKind.CHECK: transition.invitation.unconfirmed_result is not None,
         TaskKind.NOTIFY: transition.invitation.state is State.COMPLETED,
         TaskKind.ANONYMISE: False,
+        TaskKind.HIRE: False,
     }
     tasks = (
         replace(task, urgent=urgent[task.kind]) if isinstance(task, ScheduleTask) else task

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from bridge.core.assessment import Result
+from bridge.core.invitation import HireState
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +127,33 @@ class ApplicationShared:
     reference_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class HireRequested:
+    """The applicant was hired, says the ATS or an operator; *start_date* is ``YYYY-MM-DD``."""
+
+    add_to_team: bool
+    start_date: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class HireSent:
+    """The provider is about to be told, by the holder of this *lease*."""
+
+    lease: int
+
+
+@dataclass(frozen=True, slots=True)
+class HireAnswered:
+    """What became of that call: done, certainly not done (requested still), or unknown."""
+
+    state: HireState
+
+
+@dataclass(frozen=True, slots=True)
+class HireRepeatAllowed:
+    """An operator wants a call whose outcome is unknown made once more."""
+
+
 Event = (
     AttemptOpened
     | ApplicationCreated
@@ -142,4 +170,8 @@ Event = (
     | ErasureRequested
     | ApplicationAnonymised
     | ApplicationShared
+    | HireRequested
+    | HireSent
+    | HireAnswered
+    | HireRepeatAllowed
 )

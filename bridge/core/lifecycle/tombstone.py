@@ -36,7 +36,8 @@ def erasure_requested(
         if applications_to_anonymise(tombstone)
         else CancelTask(TaskKind.ANONYMISE)
     )
-    tasks = (CancelTask(TaskKind.CHECK), CancelTask(TaskKind.NOTIFY), anonymise)
+    ended = (CancelTask(kind) for kind in (TaskKind.CHECK, TaskKind.NOTIFY, TaskKind.HIRE))
+    tasks = (*ended, anonymise)
     return Transition(
         tombstone,
         tasks,

@@ -76,6 +76,10 @@ ReportAccepted        .         .         .         .         .         .       
 ErasureRequested      erased    erased    erased    erased    erased    erased    erased    erased .
 ApplicationAnonymised .         .         .         .         .         .         .         .      .
 ApplicationShared     .         .         .         .         .         .         .         .      .
+HireRequested         .         .         .         .         .         .         .         .      .
+HireSent              .         .         .         .         .         .         .         .      .
+HireAnswered          .         .         .         .         .         .         .         .      .
+HireRepeatAllowed     .         .         .         .         .         .         .         .      .
 """
 ROWS = [line.split() for line in TABLE.strip().splitlines()]
 MOVES = [

@@ -126,10 +126,11 @@ def test_erasure_leaves_a_tombstone(record: Invitation) -> None:
     ids=["known", "lost"],
 )
 def test_erasure_cancels_all_but_the_anonymisation(record: Invitation, task: object) -> None:
-    """CHECK and NOTIFY are cancelled with the erasure, and ANONYMISE is queued where there is
+    """CHECK, NOTIFY and HIRE are cancelled with the erasure, and ANONYMISE is queued where there is
     something to anonymise.
     """
-    assert (STOP, CancelTask(TaskKind.NOTIFY), task) == decide(record, ErasureRequested()).tasks
+    cancelled = (STOP, CancelTask(TaskKind.NOTIFY), CancelTask(TaskKind.HIRE))
+    assert (*cancelled, task) == decide(record, ErasureRequested()).tasks
 
 
 def test_anonymised_tombstone_forgets_the_reference() -> None:

@@ -1,0 +1,137 @@
+"""Use case: the task HIRE, which tells the provider once that an applicant was hired."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import structlog
+
+from bridge.core import retry
+from bridge.core.customers import Customer
+from bridge.core.invitation import Hire, HireState, Invitation
+from bridge.core.lifecycle.events import HireAnswered, HireSent
+from bridge.core.queueing import Done, GiveUp, Lease, Retry, Settlement
+from bridge.errors import ContractBroken, OutcomeUnknown, Refused, UpstreamError
+from bridge.ports import ProviderOf, RandomFraction
+from bridge.service.call_failures import CallFailures
+from bridge.service.commit_loop import CommitLoop
+from bridge.service.shared_applications import SharedApplications
+
+LOOKS = 3
+"""How often the provider is asked whether a call without an answer was done."""
+OUTCOME_UNKNOWN = "outcome_unknown"
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HireTask:
+    """Marks the record before the call, so that no other process, and no restart, makes it again.
+
+    A hire cannot be taken back and starts other processes at the provider.
+    """
+
+    records: CommitLoop
+    provider_of: ProviderOf
+    shared: SharedApplications
+    failures: CallFailures
+    random_fraction: RandomFraction
+
+    async def perform(self, invitation: Invitation, customer: Customer, lease: Lease) -> Settlement:
+        """Hire, or find out whether that was done."""
+        hire = invitation.hire
+        if hire is None or hire.state is HireState.DONE:
+            return Done()
+        if hire.state is HireState.UNKNOWN:
+            return GiveUp(OUTCOME_UNKNOWN, counted=False)
+        if hire.state is HireState.SENT:
+            return await self._find_out(invitation, customer, hire, lease)
+        marked = await self.records.apply(invitation, HireSent(lease.revision), customer)
+        if marked.hire is None or marked.hire.sent_by != lease.revision:
+            return Retry(self.records.clock(), counted=False)
+        elsewhere = await self._elsewhere(marked, hire.reference_id)
+        if elsewhere is not None:
+            return await self._yield_to(elsewhere, marked, customer)
+        return await self._call(marked, customer, hire, lease)
+
+    async def _call(
+        self, invitation: Invitation, customer: Customer, hire: Hire, lease: Lease
+    ) -> Settlement:
+        begun = time.monotonic()
+        try:
+            await self.provider_of(customer).hire(
+                customer,
+                hire.reference_id,
+                add_to_team=hire.add_to_team,
+                start_date=hire.start_date,
+            )
+        except (OutcomeUnknown, ContractBroken) as error:
+            return self.failures.retry_for(lease, error, begun)
+        except UpstreamError as error:
+            # Perhaps somebody has hired there by hand; then nothing is left to do.
+            if isinstance(error, Refused) and await self._is_hired(customer, hire):
+                return await self._answered(invitation, customer, HireState.DONE)
+            await self._answered(invitation, customer, HireState.REQUESTED)
+            # Wrong credentials are mended one day; whatever else is refused is for somebody to see.
+            if isinstance(error, Refused) and error.status != 401:
+                return GiveUp("refused", self.failures.note(error, begun))
+            return self.failures.retry_for(lease, error, begun)
+        return await self._answered(invitation, customer, HireState.DONE)
+
+    async def _find_out(
+        self, invitation: Invitation, customer: Customer, hire: Hire, lease: Lease
+    ) -> Settlement:
+        """The call got no answer, or its process died: only the provider's status can tell."""
+        begun = time.monotonic()
+        provider = self.provider_of(customer)
+        try:
+            progress = await provider.get_progress(customer, hire.reference_id)
+        except UpstreamError as error:
+            if not isinstance(error, Refused) or error.status == 401:
+                return self.failures.retry_for(lease, error, begun)
+        else:
+            if progress.hired:
+                return await self._answered(invitation, customer, HireState.DONE)
+        if lease.attempt <= LOOKS:
+            unknown = OutcomeUnknown(provider.name, "hire", "no sign of it yet")
+            return self.failures.retry_for(lease, unknown, begun)
+        await self._answered(invitation, customer, HireState.UNKNOWN)
+        return GiveUp(OUTCOME_UNKNOWN, counted=False)
+
+    async def _is_hired(self, customer: Customer, hire: Hire) -> bool:
+        try:
+            progress = await self.provider_of(customer).get_progress(customer, hire.reference_id)
+        except UpstreamError:
+            return False
+        return progress.hired
+
+    async def _elsewhere(self, invitation: Invitation, reference_id: str) -> HireState | None:
+        """How far the hire is of another invitation to which the provider gave the same
+        application.
+        """
+        for other_id in await self.shared.others(invitation, reference_id):
+            other = await self.records.store.load(other_id)
+            if other and other.hire and other.hire.state is not HireState.REQUESTED:
+                return other.hire.state
+        return None
+
+    async def _yield_to(
+        self, state: HireState, invitation: Invitation, customer: Customer
+    ) -> Settlement:
+        if state is HireState.DONE:
+            return await self._answered(invitation, customer, HireState.DONE)
+        await self._answered(invitation, customer, HireState.REQUESTED)
+        if state is HireState.UNKNOWN:
+            return GiveUp(OUTCOME_UNKNOWN, counted=False)
+        # Two that marked theirs at once both step back, and come again at different times.
+        pause = retry.jittered(retry.CONTENDED_DELAY, self.random_fraction())
+        return Retry(self.records.clock() + pause, counted=False)
+
+    async def _answered(
+        self, invitation: Invitation, customer: Customer, state: HireState
+    ) -> Settlement:
+        await self.records.apply(invitation, HireAnswered(state), customer)
+        if state is HireState.DONE:
+            log.info("invitation.hired", invitation_id=invitation.id, customer=customer.key)
+        return Done()
