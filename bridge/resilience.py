@@ -16,6 +16,7 @@ from datetime import timedelta
 
 import structlog
 
+from bridge.call_observer import CallObserver, OutwardCall
 from bridge.errors import BulkheadFull, CallNotMade, CircuitOpen, UpstreamError
 from bridge.ports import Monotonic
 
@@ -65,9 +66,10 @@ class CircuitBreaker:
     *monotonic* gives seconds: a clock that is set neither keeps a breaker open nor closes it.
     """
 
-    def __init__(self, target: Target, monotonic: Monotonic) -> None:
+    def __init__(self, target: Target, monotonic: Monotonic, observer: CallObserver) -> None:
         self._target = target
         self._monotonic = monotonic
+        self._observer = observer
         self._failures = 0
         self._failed_at = 0.0
         self._opened_at = 0.0
@@ -120,6 +122,7 @@ class CircuitBreaker:
         if self._probe_at is None:
             self._opened_at = self._failed_at
             log.warning("circuit.opened", **_names(self._target), failures=self._failures)
+            self._observer.circuit_opened(**_names(self._target))
         elif probe:
             self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE.total_seconds())
         else:
@@ -132,6 +135,7 @@ class CircuitBreaker:
         if self._probe_at is not None:
             silent_s = round(self._monotonic() - self._opened_at)
             log.info("circuit.closed", **_names(self._target), silent_s=silent_s)
+            self._observer.circuit_closed(**_names(self._target))
         self._failures = 0
         self._probe_at = None
         self._pause_s = FIRST_PAUSE.total_seconds()
@@ -160,18 +164,23 @@ class Bulkhead:
 
 
 class _Guards:
-    def __init__(self, target: Target, monotonic: Monotonic) -> None:
-        self.breaker = CircuitBreaker(target, monotonic)
+    def __init__(self, target: Target, monotonic: Monotonic, observer: CallObserver) -> None:
+        self.breaker = CircuitBreaker(target, monotonic, observer)
         self.bulkhead = Bulkhead(target)
         self.users = 0
 
 
 class Resilience:
-    """One vendor's breakers and bulkheads, made when a target is first called."""
+    """One vendor's breakers and bulkheads, made when a target is first called; *observer* is told
+    of every call.
+    """
 
-    def __init__(self, vendor: str, monotonic: Monotonic) -> None:
+    def __init__(
+        self, vendor: str, monotonic: Monotonic, observer: CallObserver | None = None
+    ) -> None:
         self._vendor = vendor
         self._monotonic = monotonic
+        self._observer = observer or CallObserver()
         self._guards: dict[Target, _Guards] = {}
 
     def __len__(self) -> int:
@@ -179,8 +188,10 @@ class Resilience:
         return len(self._guards)
 
     @contextlib.asynccontextmanager
-    async def call(self, customer: str, operation: str, pool: Pool = ALL) -> AsyncIterator[None]:
-        """Around one call for the customer of this key.
+    async def call(
+        self, customer: str, operation: str, pool: Pool = ALL
+    ) -> AsyncIterator[OutwardCall]:
+        """Around one call for the customer of this key; who makes it notes the answer's status.
 
         Raises ``CircuitOpen`` or ``BulkheadFull`` where it may not be made. An ``UpstreamError``
         without a status counts as no answer, one with a status and a success as an answer; anything
@@ -190,21 +201,30 @@ class Resilience:
         guards = self._guards.get(target)
         if guards is None:
             self._forget()
-            guards = self._guards[target] = _Guards(target, self._monotonic)
+            guards = self._guards[target] = _Guards(target, self._monotonic, self._observer)
         guards.users += 1
         try:
-            with guards.breaker.call(operation):
+            with (
+                self._observer.outward(
+                    self._vendor, customer, operation, self._monotonic
+                ) as observed,
+                guards.breaker.call(operation),
+            ):
                 async with guards.bulkhead.turn(operation):
-                    yield
+                    yield observed
         finally:
             guards.users -= 1
             if not guards.users and guards.breaker.can_be_forgotten():
-                del self._guards[target]
+                self._drop(target)
 
     def _forget(self) -> None:
         for target, guards in tuple(self._guards.items()):
             if not guards.users and guards.breaker.can_be_forgotten():
-                del self._guards[target]
+                self._drop(target)
+
+    def _drop(self, target: Target) -> None:
+        del self._guards[target]
+        self._observer.circuit_closed(**_names(target))
 
 
 def _names(target: Target) -> dict[str, str]:

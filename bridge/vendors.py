@@ -11,6 +11,7 @@ from typing import Any
 
 import aiohttp
 
+from bridge.call_observer import CallObserver
 from bridge.core.customers import AtsAccess, ProviderAccess
 from bridge.core.links import LinkSigner
 from bridge.meter import Meter
@@ -39,7 +40,7 @@ class ProviderPackage:
     access: type[ProviderAccess]
     access_doc: str
     defaults: Section | None
-    open: Callable[[aiohttp.ClientSession, Monotonic, Meter], AssessmentProvider]
+    open: Callable[[aiohttp.ClientSession, Monotonic, Meter, CallObserver], AssessmentProvider]
     endpoints: Callable[[Clock], list[Endpoint]]
     operations: tuple[str, ...]
     """What the calls to it are called where they are counted."""
@@ -61,7 +62,7 @@ class AtsPackage:
     access_doc: str
     settings: Section
     allows_private: Callable[[Any], bool]
-    open: Callable[[aiohttp.ClientSession, Any, Monotonic, Meter], Ats]
+    open: Callable[[aiohttp.ClientSession, Any, Monotonic, Meter, CallObserver], Ats]
     endpoints: Callable[[Any, LinkSigner, RateLimit], list[Endpoint]]
     operations: tuple[str, ...]
     """What the calls to it are called where they are counted."""

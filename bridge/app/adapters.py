@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator
 
 from bridge import egress
+from bridge.call_observer import CallObserver
 from bridge.configuration import Configuration
 from bridge.equalture.package import EQUALTURE
 from bridge.meter import NO_METER, Meter
@@ -38,16 +39,26 @@ async def open_providers(
     outward: int = OUTWARD_CONNECTIONS,
     monotonic: Monotonic = time.monotonic,
     meter: Meter = NO_METER,
+    observer: CallObserver | None = None,
 ) -> AsyncIterator[ProviderOf]:
     """The providers alone, for commands that need nothing else."""
     async with egress.session(connections=outward, proxy=_proxy(settings)) as session:
-        opened = {one.name: one.open(session, monotonic, meter) for one in vendors.providers}
+        watched = observer or CallObserver()
+        opened = {
+            one.name: one.open(session, monotonic, meter, watched) for one in vendors.providers
+        }
         yield lambda customer: opened[customer.provider.vendor]
 
 
 @contextlib.asynccontextmanager
 async def open_ats(
-    settings: DaemonSettings, vendors: Vendors, outward: int, monotonic: Monotonic, meter: Meter
+    settings: DaemonSettings,
+    vendors: Vendors,
+    outward: int,
+    monotonic: Monotonic,
+    *,
+    meter: Meter,
+    observer: CallObserver,
 ) -> AsyncIterator[AtsOf]:
     """Every ATS, each with a session that goes only where it may."""
     opened: dict[str, Ats] = {}
@@ -60,7 +71,7 @@ async def open_ats(
                 proxy=_proxy(settings),
             )
             session = await stack.enter_async_context(guarded)
-            opened[package.name] = package.open(session, section, monotonic, meter)
+            opened[package.name] = package.open(session, section, monotonic, meter, observer)
         yield lambda customer: opened[customer.ats.vendor]
 
 

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import time
+
 from aiohttp import web
 from aiohttp.typedefs import Middleware
 
 from bridge.app.runtime import Runtime
+from bridge.app.status_report import StatusReport, StatusSources
 from bridge.web import admin_guard, health, openapi, result_pages
-from bridge.web.app_keys import CUSTOMERS, FAIR_SCHEDULER, METER, SEEN_CONNECTIONS, SERVICES, STATE
+from bridge.web.app_keys import (
+    CUSTOMERS,
+    FAIR_SCHEDULER,
+    METER,
+    OBSERVER,
+    SEEN_CONNECTIONS,
+    SERVICES,
+    STATE,
+)
 from bridge.web.metrics_endpoint import metrics_endpoint
 from bridge.web.middlewares import error_middleware
 from bridge.web.rate_limits import FairScheduler, RateLimit
 from bridge.web.reload_endpoint import reload_endpoint
 from bridge.web.routing import Endpoint, add
+from bridge.web.status_page import status_endpoint
 
 _TITLE = "softgarden-Equalture bridge"
 _DESCRIPTION = (
@@ -48,14 +60,37 @@ def create_app(runtime: Runtime) -> web.Application:
 
 def create_admin_app(runtime: Runtime) -> web.Application:
     """The admin listener: what only operators may see."""
-    settings = runtime.settings
+    settings, report = runtime.settings, _status_report(runtime)
     guard = admin_guard.guard((settings.admin_listen.host, *settings.admin_hosts))
     endpoints = [
         *health.endpoints(runtime.readiness.check, details=True),
         reload_endpoint(runtime.reload.everywhere),
         metrics_endpoint(runtime.scrape),
+        status_endpoint(report.look, report.search),
     ]
     return _application(runtime, endpoints, guard)
+
+
+def _status_report(runtime: Runtime) -> StatusReport:
+    return StatusReport(
+        StatusSources(
+            settings=runtime.settings,
+            vendors=runtime.vendors,
+            customers=runtime.customers,
+            readiness=runtime.readiness,
+            inspect_redis=runtime.inspect_redis,
+            store=runtime.invitations,
+            queue=runtime.queue,
+            quarantine=runtime.quarantine,
+            backlog=runtime.backlog,
+            contacts=runtime.contacts,
+            keeper=runtime.keeper,
+            observer=runtime.observer,
+            problems=runtime.problems,
+            clock=runtime.services.records.clock,
+            monotonic=time.monotonic,
+        )
+    )
 
 
 def _application(runtime: Runtime, endpoints: list[Endpoint], *more: Middleware) -> web.Application:
@@ -64,6 +99,7 @@ def _application(runtime: Runtime, endpoints: list[Endpoint], *more: Middleware)
     app[CUSTOMERS] = runtime.customers
     app[STATE] = runtime.state
     app[METER] = runtime.metrics
+    app[OBSERVER] = runtime.observer
     app[SEEN_CONNECTIONS] = set()
     app[FAIR_SCHEDULER] = FairScheduler()
     add(app, endpoints)

@@ -15,9 +15,11 @@ from types import MappingProxyType
 
 from bridge import sweep, worker
 from bridge.app.adapters import OUTWARD_CONNECTIONS, VENDORS, open_ats, open_providers
+from bridge.app.contact_keeper import ContactKeeper
 from bridge.app.customer_reload import CustomerReload
 from bridge.app.metrics_scrape import MetricsScrape
 from bridge.app.redis_startup import open_redis
+from bridge.call_observer import CallObserver
 from bridge.core.history_chain import history_keys
 from bridge.core.links import LinkSigner as Signer
 from bridge.errors import Complaint, ConfigError
@@ -33,6 +35,7 @@ from bridge.ports import (
 )
 from bridge.process_state import CustomersInForce, ProcessState
 from bridge.readiness import ReadinessProbe
+from bridge.recent_problems import RecentProblems, recent_problems
 from bridge.service import Services
 from bridge.service.assessments import OfferedAssessments
 from bridge.service.commit_loop import CommitLoop
@@ -53,6 +56,7 @@ from bridge.settings.daemon import DaemonSettings
 from bridge.store.backlog import RedisBacklog
 from bridge.store.encryption import KeyRing
 from bridge.store.invitation_store import RedisInvitations
+from bridge.store.last_contacts import RedisLastContacts
 from bridge.store.quarantine import RedisQuarantine
 from bridge.store.reconciliation import Reconciliation
 from bridge.store.redis_access import RedisAccess
@@ -102,6 +106,11 @@ class Runtime:
     reload: CustomerReload
     metrics: Metrics
     scrape: MetricsScrape
+    backlog: RedisBacklog
+    contacts: RedisLastContacts
+    keeper: ContactKeeper
+    observer: CallObserver
+    problems: RecentProblems
     clock: SharedClock | None = None
 
     @property
@@ -167,7 +176,9 @@ async def open_runtime(
     customers, state = CustomersInForce(settings.customers), ProcessState()
     reload = CustomerReload(settings, customers, state, environ)  # before files can change
     metrics = metrics or Metrics()
+    observer = CallObserver(clock or wall)
     async with contextlib.AsyncExitStack() as stack:
+        problems = stack.enter_context(recent_problems())
         if commands is None:
             commands = await stack.enter_async_context(open_redis(settings.redis, fresh=fresh))
         only = provider
@@ -176,12 +187,17 @@ async def open_runtime(
             if only is not None
             else await stack.enter_async_context(
                 open_providers(
-                    settings, vendors=vendors, outward=outward, monotonic=monotonic, meter=metrics
+                    settings,
+                    vendors=vendors,
+                    outward=outward,
+                    monotonic=monotonic,
+                    meter=metrics,
+                    observer=observer,
                 )
             )
         )
         ats_of = await stack.enter_async_context(
-            open_ats(settings, vendors, outward, monotonic, metrics)
+            open_ats(settings, vendors, outward, monotonic, meter=metrics, observer=observer)
         )
         # The time of day goes on as it does, also where a demo has hours pass in what a process
         # remembers.
@@ -258,6 +274,8 @@ async def open_runtime(
             words=words,
             refreshing=ResultRefresh(records, provider_of, customers),
         )
+        backlog = RedisBacklog(commands, prefix=prefix)
+        contacts = RedisLastContacts(commands, prefix=prefix, life=retention)
         yield Runtime(
             settings=settings,
             vendors=vendors,
@@ -284,9 +302,14 @@ async def open_runtime(
             state=state,
             reload=reload,
             metrics=metrics,
+            backlog=backlog,
+            contacts=contacts,
+            keeper=ContactKeeper(observer, contacts),
+            observer=observer,
+            problems=problems,
             scrape=MetricsScrape(
                 metrics,
-                RedisBacklog(commands, prefix=prefix),
+                backlog,
                 customers,
                 settings=settings,
                 vendors=vendors,

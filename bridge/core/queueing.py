@@ -260,6 +260,8 @@ class Backlog:
     """Tasks that could be performed now, by kind; those that are being performed are not."""
     oldest_due_s: float = 0.0
     """How long the longest waiting of them has been due."""
+    due_of: dict[str, int] = field(default_factory=dict)
+    """The same tasks by customer."""
     dead: int = 0
     quarantined: int = 0
     missing: int = 0

@@ -9,6 +9,7 @@ from typing import TypeVar
 import aiohttp
 import structlog
 
+from bridge.call_observer import CallObserver
 from bridge.core.assessment import (
     CreatedApplication,
     Job,
@@ -55,12 +56,13 @@ class EqualtureClient:
         *,
         monotonic: Monotonic = time.monotonic,
         meter: Meter = NO_METER,
+        observer: CallObserver | None = None,
     ) -> None:
         self._session = session
         self._meter = meter
         self._monotonic = monotonic
         self._tokens = AccessTokens(self._fetch_token, monotonic=monotonic)
-        self._resilience = Resilience(protocol.VENDOR, monotonic)
+        self._resilience = Resilience(protocol.VENDOR, monotonic, observer)
 
     async def list_jobs(self, customer: Customer) -> tuple[Job, ...]:
         """The customer's published jobs."""
@@ -105,8 +107,10 @@ class EqualtureClient:
 
     async def _perform(self, customer: Customer, call: Call[_T], pool: Pool = ALL) -> _T:
         """The single way out for every operation."""
-        async with self._resilience.call(customer.key, call.operation, pool):
-            return protocol.read(call, await self._ask(customer, call))
+        async with self._resilience.call(customer.key, call.operation, pool) as observed:
+            reply = await self._ask(customer, call)
+            observed.status = reply.status
+            return protocol.read(call, reply)
 
     async def _ask(self, customer: Customer, call: Call[_T]) -> Reply:
         deadline = _deadline(customer)

@@ -15,8 +15,8 @@ EQUALTURE = ProviderPackage(
         " overridden here."
     ),
     defaults=Section(EqualtureSettings, "Equalture's API: defaults for every customer."),
-    open=lambda session, monotonic, meter: EqualtureClient(
-        session, monotonic=monotonic, meter=meter
+    open=lambda session, monotonic, meter, observer: EqualtureClient(
+        session, monotonic=monotonic, meter=meter, observer=observer
     ),
     endpoints=endpoints,
     operations=OPERATIONS,

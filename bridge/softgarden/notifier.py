@@ -11,6 +11,7 @@ import aiohttp
 import structlog
 
 from bridge import response_parsing
+from bridge.call_observer import CallObserver
 from bridge.core.customers import Customer
 from bridge.core.queueing import NotificationResponse
 from bridge.core.redaction import EXCERPT_BYTES, Redactor
@@ -51,10 +52,11 @@ class SoftgardenNotifier:
         *,
         monotonic: Monotonic = time.monotonic,
         meter: Meter = NO_METER,
+        observer: CallObserver | None = None,
     ) -> None:
         self._session = session
         self._meter = meter
-        self._resilience = Resilience(VENDOR, monotonic)
+        self._resilience = Resilience(VENDOR, monotonic, observer)
         self._timeout = aiohttp.ClientTimeout(total=timeout.total_seconds())
 
     # https://dev.softgarden.de/assessment-api/notification-about-update
@@ -66,8 +68,10 @@ class SoftgardenNotifier:
         Raises ``Unavailable`` (not sent) or ``OutcomeUnknown``. Redirects are never followed, for
         the credentials would travel along.
         """
-        async with self._resilience.call(customer.key, OPERATION):
-            return await self._post(customer, url, invitation_id)
+        async with self._resilience.call(customer.key, OPERATION) as observed:
+            response = await self._post(customer, url, invitation_id)
+            observed.status = response.status
+            return response
 
     async def _post(self, customer: Customer, url: str, invitation_id: str) -> NotificationResponse:
         # https://dev.softgarden.de/authorization/basic-authorization

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import aiohttp
 
+from bridge.call_observer import CallObserver
 from bridge.core.callback_urls import CallbackUrlPolicy
 from bridge.core.links import LinkSigner
 from bridge.meter import Meter
@@ -22,10 +23,13 @@ def _open(
     settings: SoftgardenSettings,
     monotonic: Monotonic,
     meter: Meter,
+    observer: CallObserver,
 ) -> Ats:
     hosts = "softgarden.callback_hosts"
     return Ats(
-        SoftgardenNotifier(session, settings.timeout, monotonic=monotonic, meter=meter),
+        SoftgardenNotifier(
+            session, settings.timeout, monotonic=monotonic, meter=meter, observer=observer
+        ),
         CallbackUrlPolicy(settings.callback_hosts, settings.allow_insecure, hosts),
         settings.retry,
     )

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final
 
-from bridge.core.queueing import Backlog, TaskKind
+from bridge.core.queueing import Backlog, Lane, TaskKind
 from bridge.errors import StoreUnavailable
 from bridge.store import key_names, lua_scripts
 from bridge.store.key_names import KeyNames, Partitions
@@ -15,6 +15,9 @@ from bridge.store.lua_scripts import Command
 from bridge.store.record_codec import to_ms
 from bridge.store.redis_access import RedisAccess
 
+_NOTIFYING_LANES: Final = 32
+"""Lanes of a partition whose queued notifications are looked at."""
+_OF_A_LANE: Final = 4
 _LANES: Final = 4096
 """Due lanes of a partition that are counted, the longest overdue first: more than exist."""
 
@@ -35,7 +38,7 @@ class RedisBacklog:
         asked = [command for names in self._partitions for command in _overview(names, at)]
         answers = await self._commands.run_each(asked)
         backlog = Backlog(due=dict.fromkeys(TaskKind, 0))
-        queues: list[tuple[TaskKind, Command]] = []
+        queues: list[tuple[Lane, Command]] = []
         oldest = at
         for names, start in zip(self._partitions, range(0, len(answers), 3), strict=True):
             lanes, dead, quarantined = answers[start : start + 3]
@@ -48,16 +51,45 @@ class RedisBacklog:
                 lane = key_names.read_lane(name)
                 if waits_for(lane.customer):
                     oldest = min(oldest, due)
-                    queues.append((lane.kind, ("ZCOUNT", names.due(name), "-inf", at)))
+                    queues.append((lane, ("ZCOUNT", names.due(name), "-inf", at)))
         if backlog.missing == len(self._partitions):
             raise StoreUnavailable("Redis does not answer")
         counted = await self._commands.run_each([command for _, command in queues])
         numbers: Counter[TaskKind] = Counter()
-        for (kind, _), number in zip(queues, counted, strict=True):
-            numbers[kind] += number if isinstance(number, int) else 0
+        of_customers: Counter[str] = Counter()
+        for (lane, _), answer in zip(queues, counted, strict=True):
+            number = answer if isinstance(answer, int) else 0
+            numbers[lane.kind] += number
+            of_customers[lane.customer] += number
         backlog.due.update(numbers)
+        backlog.due_of = dict(of_customers)
         backlog.oldest_due_s = (at - oldest) / 1000
         return backlog
+
+    async def unnotified(self) -> list[str]:
+        """Invitations whose notification is queued, also for later; the first of each lane, where
+        there are very many.
+        """
+        kind = TaskKind.NOTIFY.value
+        calls = [
+            lua_scripts.PEEK.call([names.lanes], ["+inf", _NOTIFYING_LANES, kind])
+            for names in self._partitions
+        ]
+        queues: list[Command] = []
+        for names, lanes in zip(
+            self._partitions, await self._commands.run_each(calls), strict=True
+        ):
+            if not isinstance(lanes, StoreUnavailable):
+                queues += [
+                    ("ZRANGE", names.due(name), 0, _OF_A_LANE - 1) for name, _ in _due_lanes(lanes)
+                ]
+        answers = await self._commands.run_each(queues)
+        return [
+            key_names.text_of(member)
+            for answer in answers
+            if isinstance(answer, list)
+            for member in answer
+        ]
 
 
 def _overview(names: KeyNames, at: int) -> tuple[Command, Command, Command]:

@@ -28,8 +28,8 @@ slot, so that one script may change them together. A lane is ``<customer>/<kind>
 behind it for what goes ahead of a backlog; a task id is ``<invitation id>:<kind>``.
 
 Outside of the partitions lie ``<prefix>:ref:<digest>`` and ``<prefix>:seen:<digest>``
-(reference_index.py), ``<prefix>:words:<customer>`` (status_word_store.py) and
-``<prefix>:reconcile`` (reconciliation.py):
+(reference_index.py), ``<prefix>:words:<customer>`` (status_word_store.py),
+``<prefix>:contacts`` (last_contacts.py) and ``<prefix>:reconcile`` (reconciliation.py):
 none of these is needed for the truth.
 """
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
+from bridge.call_observer import CallObserver
 from bridge.core.customers import Customer
 from bridge.errors import BridgeError
 from bridge.meter import Meter
@@ -19,6 +20,7 @@ CUSTOMERS = web.AppKey("customers", CustomersInForce)
 STATE = web.AppKey("state", ProcessState)
 SEEN_CONNECTIONS: web.AppKey[set[RequestHandler]] = web.AppKey("seen_connections")
 METER: web.AppKey[Meter] = web.AppKey("meter")
+OBSERVER = web.AppKey("observer", CallObserver)
 FAIR_SCHEDULER: web.AppKey[FairScheduler] = web.AppKey("turns")
 CUSTOMER = web.RequestKey("customer", Customer)
 EXPECTS_BODY = web.RequestKey("expects", bool)
@@ -28,3 +30,5 @@ BODY_READ = web.RequestKey("read", bool)
 """There if the body was taken in to its end."""
 REQUEST_ID = web.RequestKey("request_id", str)
 ROUTE = web.RequestKey("route", str)
+PARTY = web.RequestKey("party", str)
+"""Who calls: a vendor, or for all others what kind of thing they ask for."""

@@ -24,6 +24,8 @@ from bridge.web.app_keys import (
     BODY_READ,
     FAILURE,
     METER,
+    OBSERVER,
+    PARTY,
     REQUEST_ID,
     ROUTE,
     SEEN_CONNECTIONS,
@@ -59,18 +61,28 @@ async def error_middleware(request: web.Request, handler: Handler) -> web.Stream
             response.force_close()
         route, seconds = request.get(ROUTE, "unmatched"), time.monotonic() - begun
         request.app[METER].request(route, request.method, response.status, seconds)
+        method = request.method if request.method.isalpha() else "?"
         failure = request.get(FAILURE)
         whose = {"customer": failure.customer} if isinstance(failure, CustomerSetAside) else {}
         log.log(
             severity,
             "request.handled",
-            method=request.method if request.method.isalpha() else "?",
+            method=method,
             route=route,
             status=response.status,
             code=code,
             reason=None if failure is None else str(failure),
             ms=round(seconds * 1000, 1),
             **whose,
+        )
+        request.app[OBSERVER].inward(
+            request.get(PARTY, "unknown"),
+            route,
+            method=method,
+            status=response.status,
+            ms=seconds * 1000,
+            code=code or "",
+            reason="" if failure is None else str(failure),
         )
         return response
 

@@ -32,19 +32,19 @@ _TOLD: Mapping[type[BridgeError], tuple[str, int]] = {
 
 
 class PageTemplates:
-    """Renders templates with the headers that every page of ours carries."""
+    """Renders templates with the headers that every page of ours carries; *styles* are files that
+    come behind the style that all pages have.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, *styles: str) -> None:
         self._environment = jinja2.Environment(
             loader=jinja2.PackageLoader("bridge.web", "templates"),
             autoescape=True,
             undefined=jinja2.StrictUndefined,
         )
-        self._css = (
-            resources.files("bridge.web")
-            .joinpath("templates", "page.css")
-            .read_text("utf-8")
-            .strip()
+        folder = resources.files("bridge.web").joinpath("templates")
+        self._css = "\n".join(
+            folder.joinpath(name).read_text("utf-8").strip() for name in ("page.css", *styles)
         )
         digest = hashlib.sha256(self._css.encode()).digest()
         self._style = f"'sha256-{base64.b64encode(digest).decode()}'"
@@ -62,11 +62,11 @@ class PageTemplates:
         """A page.
 
         *form_to*: origin to which its form may lead in the end (browsers judge redirects of forms
-        too).
+        too); empty: to ours only.
         """
         css = Markup(self._css)  # noqa: S704 - a file of this package
         text = self._environment.get_template(template).render(css=css, lang=lang, **values, **more)
-        form = f"'self' {form_to}" if form_to else "'none'"
+        form = "'none'" if form_to is None else f"'self' {form_to}".strip()
         policy = (
             f"default-src 'none'; style-src {self._style}; form-action {form};"
             f" frame-ancestors 'none'; base-uri 'none'"

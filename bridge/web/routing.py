@@ -16,7 +16,7 @@ from structlog.contextvars import bind_contextvars
 from bridge.core import ids
 from bridge.errors import BridgeError, StoreUnavailable
 from bridge.web import request_body
-from bridge.web.app_keys import FAILURE, FAIR_SCHEDULER, ROUTE, STATE
+from bridge.web.app_keys import FAILURE, FAIR_SCHEDULER, PARTY, ROUTE, STATE
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 json_response = partial(web.json_bytes_response, dumps=orjson.dumps)
@@ -87,6 +87,7 @@ def _named(endpoint: Endpoint) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
         # Log lines name the template: the path itself may hold a secret.
         request[ROUTE] = endpoint.path
+        request[PARTY] = endpoint.tag
         named = (
             request.match_info.get("invitation_id")
             or request.match_info.get("token", "").partition(".")[0]

@@ -23,8 +23,8 @@ async def test_redis_away(
     softgarden: SoftgardenSandbox,
     how: str,
 ) -> None:
-    """Without Redis all that needs it is 503 within two seconds, callbacks too; it recovers by
-    itself.
+    """Without Redis all that needs it is 503 within two seconds, callbacks too, and the status
+    page says so; it recovers by itself.
     """
     daemon = launch()
     await daemon.ready()
@@ -48,6 +48,8 @@ async def test_redis_away(
         assert (callback, ready[0], admin[0], live[0]) == (503, 503, 503, 200)
         assert "edis" in admin[1]
         assert "edis" not in ready[1]
+        page = await daemon.get("/", daemon.admin_url)
+        assert (page[0], "Redis: Redis does not answer" in page[1]) == (200, True)
 
     redis.start() if how == "killed" else redis.thaw()
     await daemon.ready(5)

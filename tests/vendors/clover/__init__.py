@@ -118,7 +118,7 @@ CLOVER = ProviderPackage(
     access=CloverAccess,
     access_doc="This customer's account at Clover.",
     defaults=None,
-    open=lambda session, monotonic, _: Clover(session, monotonic),
+    open=lambda session, monotonic, _meter, _observer: Clover(session, monotonic),
     endpoints=endpoints,
     operations=(),
 )

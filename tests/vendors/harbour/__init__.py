@@ -105,7 +105,7 @@ HARBOUR = AtsPackage(
     access_doc="This customer's Harbour.",
     settings=Section(HarbourSettings, "Notifying Harbour."),
     allows_private=lambda _: True,
-    open=lambda session, settings, _monotonic, _meter: Ats(
+    open=lambda session, settings, _monotonic, _meter, _observer: Ats(
         HarbourNotifier(session),
         CallbackUrlPolicy(["127.0.0.1"], allow_insecure=True),
         (settings.patience,),

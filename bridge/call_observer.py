@@ -1,0 +1,198 @@
+"""Every call in either direction is told here once, when it has ended: for people who look at the
+bridge while it works.
+
+Nothing here says whom a call was about: no name, no path, no body, only the bridge's own words and
+ids.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from structlog.contextvars import get_contextvars
+
+from bridge.errors import UpstreamError
+from bridge.ports import Clock, Monotonic
+
+
+class Direction(StrEnum):
+    """Who called."""
+
+    IN = "in"
+    OUT = "out"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ObservedCall:
+    """One call that has ended."""
+
+    at: datetime
+    direction: Direction
+    party: str
+    """Who is at the other end: a vendor, or for calls of others what they asked for (``pages``)."""
+    operation: str
+    """The template of the path, or the vendor's operation."""
+    ms: float
+    method: str = ""
+    status: int | None = None
+    """None: there was no answer."""
+    code: str = ""
+    """The error's stable code; empty: it went well."""
+    reason: str = ""
+    customer: str = ""
+    invitation_id: str = ""
+    request_id: str = ""
+
+    @property
+    def was_heard(self) -> bool:
+        """Whether the other end is there: it answered, or called us with what we know it by."""
+        if self.direction is Direction.OUT:
+            return self.status is not None
+        return self.status is not None and self.status < 400
+
+
+@dataclass(slots=True)
+class OutwardCall:
+    """A call that is under way; who makes it says here what came back."""
+
+    status: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenCircuit:
+    """A vendor that does not answer on behalf of this customer, so it is hardly asked."""
+
+    vendor: str
+    customer: str
+    purpose: str
+    since: datetime
+
+
+Contact = tuple[str, str]
+"""A customer's key and a vendor's name."""
+
+
+class CallObserver:
+    """What this process has seen of its calls; *clock* is the time that they are shown with.
+
+    What is kept grows with the customers only.
+    """
+
+    def __init__(self, clock: Clock = lambda: datetime.now(UTC)) -> None:
+        self._clock = clock
+        self._heard: dict[Contact, datetime] = {}
+        self._unsaved: dict[Contact, datetime] = {}
+        self._open: dict[tuple[str, str, str], OpenCircuit] = {}
+
+    def inward(
+        self,
+        party: str,
+        operation: str,
+        *,
+        method: str,
+        status: int,
+        ms: float,
+        code: str = "",
+        reason: str = "",
+    ) -> None:
+        """A request was answered."""
+        self._ended(
+            Direction.IN,
+            party,
+            operation,
+            method=method,
+            status=status,
+            ms=ms,
+            code=code,
+            reason=reason,
+        )
+
+    @contextlib.contextmanager
+    def outward(
+        self, vendor: str, customer: str, operation: str, monotonic: Monotonic
+    ) -> Iterator[OutwardCall]:
+        """Around a call to a vendor."""
+        call, begun = OutwardCall(), monotonic()
+        code = reason = ""
+        try:
+            yield call
+        except UpstreamError as error:
+            code, reason = error.code, error.detail
+            call.status = error.status if call.status is None else call.status
+            raise
+        except BaseException:
+            code = "cancelled"
+            raise
+        finally:
+            self._ended(
+                Direction.OUT,
+                vendor,
+                operation,
+                customer=customer,
+                status=call.status,
+                ms=(monotonic() - begun) * 1000,
+                code=code,
+                reason=reason,
+            )
+
+    def circuit_opened(self, vendor: str, customer: str, purpose: str) -> None:
+        """A vendor is hardly asked any more, since it does not answer."""
+        key = (vendor, customer, purpose)
+        self._open[key] = OpenCircuit(*key, self._clock())
+
+    def circuit_closed(self, vendor: str, customer: str, purpose: str) -> None:
+        """It is asked again; also fine where it always was."""
+        self._open.pop((vendor, customer, purpose), None)
+
+    def open_circuits(self) -> list[OpenCircuit]:
+        """Who does not answer, longest first."""
+        return sorted(self._open.values(), key=lambda one: one.since)
+
+    def heard(self) -> dict[Contact, datetime]:
+        """When each vendor was last heard of each customer's account."""
+        return dict(self._heard)
+
+    def take_unsaved(self) -> dict[Contact, datetime]:
+        """The same, of what is newer than when this was last asked."""
+        taken, self._unsaved = self._unsaved, {}
+        return taken
+
+    def put_back(self, taken: Mapping[Contact, datetime]) -> None:
+        """They could not be kept: ``take_unsaved`` gives them again, unless newer ones came."""
+        self._unsaved = {**taken, **self._unsaved}
+
+    def _ended(
+        self,
+        direction: Direction,
+        party: str,
+        operation: str,
+        *,
+        ms: float,
+        status: int | None,
+        customer: str = "",
+        method: str = "",
+        code: str = "",
+        reason: str = "",
+    ) -> None:
+        known = get_contextvars()
+        call = ObservedCall(
+            at=self._clock(),
+            direction=direction,
+            party=party,
+            operation=operation,
+            ms=round(ms, 1),
+            method=method,
+            status=status,
+            code=code,
+            reason=reason,
+            customer=customer or known.get("customer", ""),
+            invitation_id=known.get("invitation_id", ""),
+            request_id=known.get("request_id", ""),
+        )
+        if call.was_heard and call.customer:
+            contact = (call.customer, party)
+            self._heard[contact] = self._unsaved[contact] = call.at

@@ -1,0 +1,75 @@
+"""The last warnings and errors of this process, for the status page: what the log had, in short."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections import deque
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+KEPT = 20
+_LONGEST = 300
+_SAID_BY = ("text", "reason", "error", "complaints", "outcome")
+"""Fields of an event in which it says what is wrong."""
+_ABOUT = ("vendor", "purpose", "kind", "method", "route", "status")
+"""Fields that say what it is about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One line of the log."""
+
+    at: datetime
+    level: str
+    event: str
+    customer: str
+    invitation_id: str
+    text: str
+
+
+class RecentProblems(logging.Handler):
+    """Keeps the newest; of the libraries' lines no more than whose they are."""
+
+    def __init__(self, kept: int = KEPT) -> None:
+        super().__init__(logging.WARNING)
+        self._kept: deque[Problem] = deque(maxlen=kept)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a line."""
+        event: Mapping[str, Any] = record.msg if isinstance(record.msg, dict) else {}
+        name = str(event.get("event", f"a line of {record.name}"))
+        self._kept.append(
+            Problem(
+                datetime.fromtimestamp(record.created, UTC),
+                record.levelname.lower(),
+                name,
+                str(event.get("customer") or ""),
+                str(event.get("invitation_id") or ""),
+                _text(event),
+            )
+        )
+
+    def newest(self) -> list[Problem]:
+        """What is kept, newest first."""
+        return list(self._kept)[::-1]
+
+
+@contextlib.contextmanager
+def recent_problems() -> Iterator[RecentProblems]:
+    """Keep what is logged meanwhile."""
+    problems, root = RecentProblems(), logging.getLogger()
+    root.addHandler(problems)
+    try:
+        yield problems
+    finally:
+        root.removeHandler(problems)
+
+
+def _text(event: Mapping[str, Any]) -> str:
+    said = [event[name] for name in _SAID_BY if event.get(name)]
+    texts = ["; ".join(map(str, one)) if isinstance(one, list) else str(one) for one in said]
+    about = " ".join(str(event[name]) for name in _ABOUT if event.get(name))
+    return ": ".join(filter(None, [about, ", ".join(texts)]))[:_LONGEST]
