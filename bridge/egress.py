@@ -1,9 +1,9 @@
-"""The one way out: client sessions for hosts that an administrator named, and guarded ones for URLs
-that came from outside.
+"""All outgoing connections: client sessions for hosts that an administrator named, and guarded ones
+for URLs that came from outside.
 
-Both send no cookies, read no environment and count on callers passing ``allow_redirects=False``,
-since aiohttp knows that only per request. Both may be sent through an HTTP proxy; whatever is
-guarded is then judged before the proxy is asked, for it is the proxy that connects.
+Both send no cookies and ignore the environment; callers must pass ``allow_redirects=False``, which
+aiohttp takes only per request. Both may use an HTTP proxy; guarded hosts are then checked before
+the proxy is asked, since it is the proxy that connects.
 """
 
 from __future__ import annotations
@@ -20,17 +20,16 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
 DNS_TIMEOUT_S = 2.0
-"""How long a name may take to be looked up before a proxy is asked."""
+"""How long resolving a name may take before a proxy is asked."""
 _GLOBAL_V6 = ipaddress.IPv6Network("2000::/3")
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _V4_IN_V6 = (ipaddress.IPv6Network("2002::/16"), ipaddress.IPv6Network("2001::/32"))
-"""6to4 and Teredo: they lead to a v4 host of the sender's choice, and nobody serves on them any
-more.
+"""6to4 and Teredo: they lead to a v4 host of the sender's choice, and are no longer in use.
 """
 
 
 class AnswerTooLarge(ValueError):
-    """The answer is longer than the reader is willing to hold."""
+    """The answer is longer than the reader's limit."""
 
 
 class ForbiddenAddress(OSError):
@@ -43,9 +42,8 @@ class ForbiddenAddress(OSError):
 class SentTracker:
     """Pass one per request as ``trace_request_ctx=`` to learn whether the request may have left.
 
-    *may_have_left* is False from the start of the request until a connection is there: in between,
-    certainly nothing was sent. It stays True (not known) where the session is not one of this
-    module's.
+    *may_have_left* is False from the start of the request until a connection exists: until then
+    nothing was sent. It stays True (unknown) if the session is not one of this module's.
     """
 
     may_have_left: bool = True
@@ -72,9 +70,9 @@ def guarded_session(
     """A session for URLs from outside: addresses that are not public are refused after DNS, unless
     *allow_private*.
 
-    Literal addresses in URLs, which never reach a resolver, are judged as well, when their socket
-    is made. With a *proxy* both are judged before it is asked; a name that is unknown here is left
-    to it. *resolver*: None is the system's.
+    Literal addresses in URLs, which never reach a resolver, are checked as well, when their socket
+    is made. With a *proxy* both are checked before it is asked; a name that cannot be resolved here
+    is left to the proxy. *resolver*: None is the system's.
     """
     if allow_private:
         return session(connections=connections, proxy=proxy)
@@ -89,9 +87,7 @@ def guarded_session(
 
 
 def through(proxy: str) -> aiohttp.ClientMiddlewareType:
-    """Sends requests through *proxy*, but for those to this machine, which is another one to the
-    proxy.
-    """
+    """Sends requests through *proxy*, except those to this machine itself."""
     url = URL(proxy)
     headers = {}
     if url.user is not None:
@@ -128,7 +124,7 @@ def refuse_private_hosts(guard: GuardedResolver) -> aiohttp.ClientMiddlewareType
 
 
 def in_words(error: BaseException) -> str:
-    """What became of a call without an answer; without the URL, which may hold secrets."""
+    """How a call without an answer failed; without the URL, which may contain secrets."""
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return f"the proxy says {error.status}"
     return type(error).__name__
@@ -146,8 +142,8 @@ async def _check_host(guard: GuardedResolver, host: str) -> None:
     except ForbiddenAddress:
         raise
     except (OSError, TimeoutError):
-        # Assumption: networks that need a proxy often know no names of outside. The list of hosts
-        # holds all the same.
+        # Assumption: networks that need a proxy often cannot resolve outside names. The list of
+        # allowed hosts still applies.
         return
 
 
@@ -166,15 +162,14 @@ async def read_capped(response: aiohttp.ClientResponse, limit: int) -> bytes:
     async for chunk in response.content.iter_any():
         body += chunk
         if len(body) > limit:
-            response.close()  # else aiohttp would read on, to save the connection
+            response.close()  # else aiohttp would read on, to reuse the connection
             msg = f"more than {limit} bytes"
             raise AnswerTooLarge(msg)
     return bytes(body)
 
 
 def is_public_address(text: str) -> bool:
-    """Whether *text* is an IP address that anybody on the internet could be reached at; False for
-    anything else.
+    """Whether *text* is a public IP address; False for anything else.
 
     Not public: private, loopback, link-local, carrier-grade NAT, multicast, reserved, unspecified,
     documentation, and every v6 form that carries a v4 address of such a kind.
@@ -197,8 +192,8 @@ def is_public_address(text: str) -> bool:
 class GuardedResolver(AbstractResolver):
     """Resolves like the system and refuses names of which any address is not public.
 
-    One bad address condemns the name: a public host has no reason to mix, an attacker who rebinds a
-    name has.
+    One such address is enough: a public host has no reason to mix, an attacker who rebinds a name
+    has.
     """
 
     def __init__(self, inner: AbstractResolver | None = None) -> None:
@@ -222,8 +217,8 @@ class GuardedResolver(AbstractResolver):
 
 
 def guarded_socket(info: aiohttp.AddrInfoType) -> socket.socket:
-    """A socket for an address that is about to be connected to; the last word, whoever resolved the
-    name.
+    """A socket for an address that is about to be connected to; the final check, whatever resolved
+    the name.
     """
     family, kind, protocol, _, address = info
     if not is_public_address(str(address[0])):

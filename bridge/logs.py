@@ -121,7 +121,7 @@ def _chain(error: BaseException | None) -> list[BaseException]:
     return chain[::-1]
 
 
-def _told(error: BaseException) -> str:
+def _safe_message(error: BaseException) -> str:
     """What *error* says, if it is one of ours: those hold nothing private."""
     return str(error) if isinstance(error, BridgeError) else ""
 
@@ -130,7 +130,7 @@ def _traceback(exc_info: ExcInfo) -> list[dict[str, object]]:
     return [
         {
             "exc_type": type(error).__name__,
-            "exc_value": _told(error),
+            "exc_value": _safe_message(error),
             "frames": [
                 {"filename": frame.filename, "lineno": frame.lineno, "name": frame.name}
                 for frame in traceback.extract_tb(error.__traceback__)
@@ -143,7 +143,7 @@ def _traceback(exc_info: ExcInfo) -> list[dict[str, object]]:
 def _plain_traceback(stream: TextIO, exc_info: ExcInfo) -> None:
     for error in _chain(exc_info[1]):
         stream.writelines(traceback.format_tb(error.__traceback__))
-        stream.write(f"{type(error).__name__}: {_escaped(_told(error))}\n")
+        stream.write(f"{type(error).__name__}: {_escaped(_safe_message(error))}\n")
 
 
 def _first_line(record: logging.LogRecord) -> bool:

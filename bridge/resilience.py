@@ -1,9 +1,8 @@
 """A circuit breaker and a bulkhead for each target: one vendor's host, as one customer calls it.
 
-A dead host then costs one probe now and then instead of a time-out for every call, and one
-customer's slow endpoint holds a bounded number of connections, never those of another. Both are per
-process and forget on restart: they save effort, they are not the truth. Why no library:
-decisions/0060.
+A dead host then costs an occasional probe instead of a time-out for every call, and one customer's
+slow endpoint holds a bounded number of connections, never those of another. Both are per process
+and forget on restart: they save effort and decide nothing. Why no library: decisions/0060.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ LONGEST_PAUSE = timedelta(seconds=30)
 QUEUE_TIMEOUT = timedelta(seconds=3)
 """How long a call waits for its turn; then it was not made."""
 FORGOTTEN_AFTER = timedelta(hours=1)
-"""A dead target that nobody calls any more is forgotten: perhaps its customer was removed."""
+"""A dead target that is no longer called is forgotten: perhaps its customer was removed."""
 
 log = structlog.get_logger()
 
@@ -41,12 +40,12 @@ class Pool:
 
 
 ALL = Pool("all", 128)
-"""Where calls belong that have no reason to be kept apart."""
+"""The bulkhead of calls that need no separate one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """Whom calls go to, and on whose behalf; *customer* is its key."""
+    """The receiver of calls and the customer (its key) that they are made for."""
 
     vendor: str
     customer: str
@@ -63,7 +62,7 @@ class CircuitBreaker:
         probe -- any answer --> closed
         probe -- no answer --> open, with twice the pause (1 s at first, at most 30 s)
 
-    *monotonic* gives seconds: a clock that is set neither keeps a breaker open nor closes it.
+    *monotonic* returns seconds: setting a clock neither keeps a breaker open nor closes it.
     """
 
     def __init__(self, target: Target, monotonic: Monotonic, observer: CallObserver) -> None:
@@ -79,7 +78,7 @@ class CircuitBreaker:
 
     @contextlib.contextmanager
     def call(self, operation: str) -> Iterator[None]:
-        """Around one call, whose outcome counts. Raises ``CircuitOpen`` where it may not go out."""
+        """Around one call, whose outcome counts. Raises ``CircuitOpen`` if it may not be sent."""
         probe = self._admit(operation)
         try:
             yield
@@ -98,7 +97,7 @@ class CircuitBreaker:
                 self._probing = False
 
     def can_be_forgotten(self) -> bool:
-        """Whether nothing is known of the target, or only what is long past."""
+        """Whether there is no recent information about the target."""
         long_ago = self._monotonic() - FORGOTTEN_AFTER.total_seconds()
         return not self._failures or self._failed_at < long_ago
 
@@ -126,8 +125,8 @@ class CircuitBreaker:
         elif probe:
             self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE.total_seconds())
         else:
-            # It went out before the breaker opened. A burst of such calls that fail together says
-            # nothing new: counting each as a probe once made the first pause half a minute.
+            # It was sent before the breaker opened. A burst of such calls that fail together is no
+            # new information: counting each as a probe once made the first pause half a minute.
             return
         self._probe_at = self._failed_at + self._pause_s
 
@@ -142,7 +141,7 @@ class CircuitBreaker:
 
 
 class Bulkhead:
-    """Lets no more calls to a target be under way than its pool has; others wait for their turn."""
+    """Limits the calls to a target that are under way; others wait for their turn."""
 
     def __init__(self, target: Target) -> None:
         self._target = target
@@ -150,7 +149,7 @@ class Bulkhead:
 
     @contextlib.asynccontextmanager
     async def turn(self, operation: str) -> AsyncIterator[None]:
-        """Around one call. Raises ``BulkheadFull`` where its turn does not come in time."""
+        """Around one call. Raises ``BulkheadFull`` if its turn does not come in time."""
         try:
             async with asyncio.timeout(QUEUE_TIMEOUT.total_seconds()):
                 await self._turns.acquire()
@@ -184,7 +183,7 @@ class Resilience:
         self._guards: dict[Target, _Guards] = {}
 
     def __len__(self) -> int:
-        """How many targets are in use or have something to remember."""
+        """How many targets are in use or remembered."""
         return len(self._guards)
 
     @contextlib.asynccontextmanager
@@ -193,9 +192,9 @@ class Resilience:
     ) -> AsyncIterator[OutwardCall]:
         """Around one call for the customer of this key; who makes it notes the answer's status.
 
-        Raises ``CircuitOpen`` or ``BulkheadFull`` where it may not be made. An ``UpstreamError``
+        Raises ``CircuitOpen`` or ``BulkheadFull`` if it may not be made. An ``UpstreamError``
         without a status counts as no answer, one with a status and a success as an answer; anything
-        else, such as a caller who gives up, says nothing of the target.
+        else, such as a cancelled caller, does not count.
         """
         target = Target(self._vendor, customer, pool)
         guards = self._guards.get(target)

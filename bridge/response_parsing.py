@@ -1,4 +1,4 @@
-"""What both vendors' adapters need to read an answer, free of any transport: JSON, Retry-After."""
+"""Helpers of both vendors' adapters to read an answer, without any transport: JSON, Retry-After."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from bridge.core.retry import RETRY_AFTER_CAP
 def loads(raw: bytes) -> object:
     """Parse JSON.
 
-    Raises ``ValueError`` for everything that is not plain, sane JSON: syntax, encoding, lone
-    surrogates, NaN, a nesting deeper than 1024, numbers beyond a double. (Integers beyond 64 bits
-    become floats, so they are no integers to any reader.)
+    Raises ``ValueError`` for everything that is not plain, valid JSON: syntax, encoding, lone
+    surrogates, NaN, nesting deeper than 1024, numbers beyond a double. (Integers beyond 64 bits
+    become floats.)
     """
     parsed: object = orjson.loads(raw)
     return parsed
@@ -26,9 +26,8 @@ def parse_retry_after(value: str | None, now: datetime, date: str | None = None)
     """Seconds that a Retry-After header asks for (RFC 9110, section 10.2.3: seconds or a date), 0
     to 24 h.
 
-    None: no header, or one that says nothing. A date is counted from the answer's own *date*
-    header: how long it is until then does not depend on whether our clock is right. *now* (aware)
-    takes its place where there is none.
+    None: no header, or an unreadable one. A date is counted from the answer's own *date* header, so
+    that a wrong clock here does not matter; without that header, from *now* (aware).
     """
     text = (value or "").strip()
     if re.fullmatch(r"[0-9]+", text):
@@ -45,5 +44,5 @@ def _http_date(text: str) -> datetime | None:
         at = parsedate_to_datetime(text)
     except (ValueError, TypeError, IndexError, OverflowError):
         return None
-    # "-0000" gives a time without zone, which by RFC 5322 means UTC all the same.
+    # "-0000" gives a time without zone, which means UTC by RFC 5322, too.
     return at if at.tzinfo else at.replace(tzinfo=UTC)

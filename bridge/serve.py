@@ -35,8 +35,8 @@ So nobody is cut off.
 """
 DRAIN_NOTICE_S = 0.2
 """Then the doors close; those who came in last may still ask, for as long again."""
-_LOOK_FOR_REDIS_S = 0.5
-_LOOK_FOR_PARENT_S = 1.0
+_REDIS_POLL_INTERVAL_S = 0.5
+_PARENT_POLL_INTERVAL_S = 1.0
 _LONGEST_PAUSE_S = 60.0
 
 log = structlog.get_logger()
@@ -49,7 +49,7 @@ class StopSignals:
     event: asyncio.Event
     code: int = 0
 
-    def now(self, code: int = 0) -> None:
+    def request_stop(self, code: int = 0) -> None:
         """End in good order with this exit code."""
         self.code = self.code or code
         self.event.set()
@@ -75,7 +75,7 @@ async def serve(
     stop = stop or StopSignals(asyncio.Event())
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT) if signals else ():
-        loop.add_signal_handler(number, stop.now)
+        loop.add_signal_handler(number, stop.request_stop)
     if signals:
         loop.add_signal_handler(
             signal.SIGHUP, lambda: None
@@ -111,7 +111,7 @@ async def serve(
         runtime = await stack.enter_async_context(opened)
         if signals:
             loop.add_signal_handler(signal.SIGHUP, runtime.reload.signal)
-        on_death = lambda: stop.now(1)  # noqa: E731 - a name for the one line below
+        on_death = lambda: stop.request_stop(1)  # noqa: E731 - a name for the one line below
         await stack.enter_async_context(
             app.working(runtime, grace_s=WORKER_GRACE_S, on_death=on_death)
         )
@@ -214,16 +214,16 @@ async def _watch_parent(stop: StopSignals) -> None:
     parent's port.
     """
     while not supervisor.is_orphaned():  # noqa: ASYNC110 - no event tells of it
-        await asyncio.sleep(_LOOK_FOR_PARENT_S)
+        await asyncio.sleep(_PARENT_POLL_INTERVAL_S)
     log.error("daemon.orphaned")
-    stop.now(1)
+    stop.request_stop(1)
 
 
 async def watch_unserved_customers(runtime: app.Runtime) -> None:
     """At the start, and whenever other customers are in force: see whose work waits, and whose has
     waited.
     """
-    pause = _LOOK_FOR_REDIS_S
+    pause = _REDIS_POLL_INTERVAL_S
     while True:
         runtime.customers.changed.clear()
         try:
@@ -238,7 +238,7 @@ async def watch_unserved_customers(runtime: app.Runtime) -> None:
             continue
         if recalled:
             log.info("customers.served_again", tasks=recalled, text="their checks are due now")
-        pause = _LOOK_FOR_REDIS_S
+        pause = _REDIS_POLL_INTERVAL_S
         await runtime.customers.changed.wait()
 
 
@@ -253,7 +253,7 @@ async def _inspect_redis(runtime: app.Runtime, stop: StopSignals) -> None:
             if not waited:
                 log.warning("redis.waiting", error=str(error))
             waited = True
-            await asyncio.sleep(_LOOK_FOR_REDIS_S)
+            await asyncio.sleep(_REDIS_POLL_INTERVAL_S)
             continue
         if stops_all is not None:
             log.warning("redis.not_isolated", text=stops_all)
@@ -265,7 +265,7 @@ async def _inspect_redis(runtime: app.Runtime, stop: StopSignals) -> None:
                 "redis.refused",
                 text="redis.require_durable is refuse; make Redis durable, or set warn",
             )
-            stop.now(supervisor.GIVE_UP if supervisor.is_supervised() else 1)
+            stop.request_stop(supervisor.GIVE_UP if supervisor.is_supervised() else 1)
         else:
             runtime.state.not_ready_reason = None
         return

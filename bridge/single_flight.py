@@ -1,4 +1,4 @@
-"""One call for all who want the same at the same time."""
+"""One call for all callers that want the same at the same time."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ V = TypeVar("V")
 class SingleFlight(Generic[K, V]):
     """Callers with the same key share one call while it is under way.
 
-    The call is a task of its own: whoever gives up waiting, be it the first caller, does no harm to
-    the others. Its failure reaches all who wait, and is not remembered: the next caller makes a new
-    call. Nothing is kept once a call is through.
+    The call is a task of its own: a caller that stops waiting, even the first one, does not affect
+    the others. A failure is raised to all that wait, and not remembered: the next caller makes a
+    new call. Nothing is kept once a call has ended.
     """
 
     def __init__(self) -> None:
         self._flights: dict[K, asyncio.Task[V]] = {}
 
     async def run(self, key: K, make: Callable[[], Coroutine[Any, Any, V]]) -> V:
-        """What the call under way for *key* gives or raises, or else what *make* does.
+        """The result of the call under way for *key*, or of a new call of *make*.
 
         It must end by itself.
         """
@@ -48,5 +48,5 @@ class SingleFlight(Generic[K, V]):
         if self._flights.get(key) is flight:
             del self._flights[key]
         if not flight.cancelled():
-            # Marks the failure as seen, in case that every caller has gone.
+            # Marks the failure as seen, in case every caller was cancelled.
             flight.exception()

@@ -147,6 +147,6 @@ async def _daemon(
         yield
     finally:
         ready.cancel()
-        stop.now()
+        stop.request_stop()
         await asyncio.wait((serving,))
         serving.exception()  # looked at, or asyncio would print it; the log has it

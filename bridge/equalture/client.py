@@ -31,8 +31,8 @@ from bridge.ports import Monotonic
 from bridge.resilience import ALL, Pool, Resilience
 
 LINKS = Pool("links", 16)
-"""Calls that anybody can cause who has a link: kept apart, so that they never keep HR from
-inviting.
+"""Calls that anyone with a link can cause: in a bulkhead of their own, so that they never keep HR
+from inviting.
 """
 
 _log = structlog.get_logger()
@@ -43,8 +43,9 @@ class EqualtureClient:
     """``AssessmentProvider`` over one injected session (see ``egress.session``), which the caller
     closes.
 
-    Every method is bounded by the customer's time-out in total, token and the one repetition after
-    a 401 included (and before that by the wait for its turn), and raises ``UpstreamError`` only.
+    Every method is bounded by the customer's time-out in total, including token and the one
+    repetition after a 401 (the wait in the bulkhead comes before that), and raises
+    ``UpstreamError`` only.
     """
 
     name = protocol.VENDOR
@@ -106,7 +107,7 @@ class EqualtureClient:
         await self._perform(customer, protocol.anonymise(reference_id))
 
     async def _perform(self, customer: Customer, call: Call[_T], pool: Pool = ALL) -> _T:
-        """The single way out for every operation."""
+        """Perform any operation: every call goes through here."""
         async with self._resilience.call(customer.key, call.operation, pool) as observed:
             reply = await self._ask(customer, call)
             observed.status = reply.status
@@ -118,9 +119,9 @@ class EqualtureClient:
         reply = await self._send(customer, call, deadline, token)
         if reply.status != 401:
             return reply
-        # The token's life is documented in words only, so the 401 is the truth about it. It also
-        # means that nothing was done: repeating is safe even for a create. Once: a second 401 is
-        # about the credentials.
+        # The token's life is documented in words only, so a 401 decides. It also means that nothing
+        # was done: repeating is safe even for a create. Once: a second 401 is about the
+        # credentials.
         self._tokens.invalidate(customer, token)
         token = await self._token(customer, call, deadline)
         return await self._send(customer, call, deadline, token)
@@ -135,7 +136,7 @@ class EqualtureClient:
         except ContractBroken as error:
             if call.idempotent:
                 raise
-            # Who creates must hear plainly that nothing was done, which this error leaves open.
+            # The caller of a create must learn that nothing was done, which this error leaves open.
             raise error.converted_to(Unavailable) from error
 
     async def _fetch_token(self, customer: Customer, call: Call[_T]) -> Reply:
@@ -145,15 +146,15 @@ class EqualtureClient:
         except Unavailable as error:
             if not _connection_was_lost(error.__cause__):
                 raise
-            # Most likely a kept-alive connection that the server closed meanwhile. aiohttp repeats
-            # by itself what is idempotent by method (GET, DELETE), never a POST; this POST is
-            # harmless to repeat.
+            # Most likely a kept-alive connection that the server closed meanwhile. aiohttp itself
+            # repeats methods that are idempotent (GET, DELETE), never a POST; this POST is safe to
+            # repeat.
             return await self._send(customer, call, deadline)
 
     async def _send(
         self, customer: Customer, call: Call[_T], deadline: float, token: str = ""
     ) -> Reply:
-        """One request; any status is a reply, none at all an ``UpstreamError``."""
+        """Send one request; any status is a reply, no answer an ``UpstreamError``."""
         exchange, began = Exchange(call), self._monotonic()
         failed = outcome = "cancelled"
         try:

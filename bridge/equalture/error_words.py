@@ -1,4 +1,4 @@
-"""What Equalture's refusals say without naming anybody."""
+"""Words and phrases of Equalture's refusals that name no person."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One request to Equalture over HTTP, and what is left of it when it breaks off."""
+"""One request to Equalture over HTTP, and how its failures are classified."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from bridge.equalture.protocol import Call, Reply
 from bridge.equalture.settings import EqualtureAccess
 
 ANSWER_LIMIT = 1024 * 1024
-"""Bytes of the longest answer that is read."""
+"""The most bytes of an answer that are read."""
 TRANSPORT_ERRORS = (aiohttp.ClientError, OSError, TimeoutError)
-"""How a request fails that got no whole answer."""
+"""The exceptions of a request without a complete answer."""
 
 _T = TypeVar("_T")
 _NO_TIMEOUT = aiohttp.ClientTimeout()
@@ -31,7 +31,7 @@ _BEFORE_SENDING = (
 
 
 class Exchange:
-    """A request, sent once. What sends it says how long it may take: no time-out is set here."""
+    """A request, sent once. The caller bounds its time: no time-out is set here."""
 
     def __init__(self, call: Call[_T]) -> None:
         self._call = call
@@ -72,9 +72,10 @@ class Exchange:
                 return replace(self._head, fault=str(error))
 
     def reply_or_raise(self, error: BaseException) -> Reply:
-        """After ``send`` failed by *error*: the status, where that alone says enough; else raises.
+        """After ``send`` failed with *error*: a reply of the status alone, if that is enough; else
+        raises.
 
-        What it raises says whether the request had no effect.
+        The exception says whether the request may have had an effect.
         """
         if self._head is not None and protocol.failure(self._call, self._head.status) is not None:
             return self._head
@@ -83,12 +84,12 @@ class Exchange:
         raise protocol.no_answer(self._call, not_sent=not_sent, detail=detail) from error
 
     def was_not_sent(self, error: BaseException) -> bool:
-        """Whether a request that failed by *error* certainly never left."""
+        """Whether a request that failed with *error* was certainly not sent."""
         return was_not_sent(error, self._sent)
 
 
 def was_not_sent(error: BaseException, sent: SentTracker) -> bool:
-    """Whether a request that ended in *error* certainly never left.
+    """Whether a request that ended in *error* was certainly not sent.
 
     A time-out, a lost connection (also a reused one that the server had closed) and a broken answer
     prove nothing.
@@ -99,7 +100,7 @@ def was_not_sent(error: BaseException, sent: SentTracker) -> bool:
 
 
 def _url(base_url: str, call: Call[_T]) -> URL:
-    # Paths come encoded from the protocol; yarl would decode what it thinks harmless, and climb on
-    # encoded dots.
+    # Paths come encoded from the protocol; yarl would decode parts of them, and treat encoded
+    # dots as path segments.
     base = str(URL(base_url)).rstrip("/")
     return URL(f"{base}{call.path}{'?' if call.query else ''}{call.query}", encoded=True)

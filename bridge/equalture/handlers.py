@@ -1,4 +1,6 @@
-"""What Equalture calls: with a result, once the applicant has completed, and with events."""
+"""The endpoints that Equalture calls: with a result, once the applicant has completed, and with
+events.
+"""
 
 from __future__ import annotations
 
@@ -26,11 +28,11 @@ log = structlog.get_logger()
 # https://equalture-ats.readme.io/reference/introduction,
 # "Receiving application results upon completion"
 def callback() -> Handler:
-    """Take a result in: 200 exactly, and only after Redis has it.
+    """Receive a result: answers exactly 200, and only after Redis has it.
 
-    The URL alone says which application it is, and with the token who may send a body at all. An
-    unreadable body is an error, yet the check that it stands for is made due all the same: whoever
-    knows the secret has something to say, and the truth is fetched with our own token.
+    The URL identifies the application; URL and token together permit a body. An unreadable body is
+    an error, but the check is made due nevertheless: the sender knows the secret, so there is news,
+    and the result is fetched with the bridge's own token.
     """
     intake = request_body.BodyReader(BODY_LIMIT)
 
@@ -62,7 +64,7 @@ def callback() -> Handler:
 
 # https://equalture-ats.readme.io/reference/webhooks-1
 def webhook(clock: Clock) -> Handler:
-    """Take an event in: 401 unless it is signed by Standard Webhooks and fresh."""
+    """Receive an event: 401 unless it is signed by Standard Webhooks and fresh."""
     intake = request_body.BodyReader(
         BODY_LIMIT, request_body.BodyBudget(8 * 1024 * 1024, 2 * 1024 * 1024)
     )
@@ -75,14 +77,14 @@ def webhook(clock: Clock) -> Handler:
             msg = "No webhook secret is configured for this customer."
             raise NotEnabled(msg)
         bind_contextvars(customer=customer.key)
-        intake.look_at(request)
+        intake.check_headers(request)
         try:
             delivery = signature.read_signature_headers(request.headers, clock())
             raw = await intake.read(request, customer.key)
             event_id = signature.verify(raw, delivery, secret.reveal())
         except BadSignature as error:
-            # A clock that is off, or a secret that was changed on one side only: the operator has
-            # to see which.
+            # A wrong clock, or a secret that was changed on one side only: the operator has to see
+            # which.
             log.warning("webhook.refused", customer=customer.key, reason=str(error))
             raise
         event = schemas.read_event(request_body.as_json(raw))
@@ -129,8 +131,8 @@ def endpoints(clock: Clock) -> list[Endpoint]:
 # https://equalture-ats.readme.io/reference/introduction,
 # "Receiving application results upon completion"
 def _may_report(request: web.Request, customer: Customer) -> bool:
-    """Whether the customer's callback token was sent, behind ``Bearer`` or ``Token`` or alone; a
-    customer without one needs none.
+    """Whether the customer's callback token was sent, behind ``Bearer`` or ``Token`` or alone; True
+    for a customer without one.
     """
     access = customer.provider
     if not isinstance(access, EqualtureAccess):

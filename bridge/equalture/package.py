@@ -1,4 +1,4 @@
-"""Equalture, as ``app`` takes it in."""
+"""Equalture's vendor object, which ``app`` uses."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Equalture's "connect_ats" calls without any I/O: how to ask, and what an answer means.
 
 Each builder makes a frozen ``Call``; ``read`` turns the ``Reply`` to it into a core value or raises
-the ``UpstreamError`` that says who must act. Equalture documents successes only; how failures are
-sorted is therefore ours, in one place: ``failure``.
+the ``UpstreamError`` that says who must act. Equalture documents successes only; the bridge's own
+classification of failures is in one place: ``failure``.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from bridge.errors import ContractBroken, OutcomeUnknown, Refused, Unavailable, 
 
 VENDOR = "equalture"
 _NOT_IDEMPOTENT = frozenset({"create", "hire"})
-"""Operations that would have their effect twice; all others can be repeated at any time."""
+"""Operations that must not be repeated, since they would take effect twice."""
 OPERATIONS = (
     *("token", "jobs", "create", "status", "results", "public_link", "hire", "anonymise"),
 )
@@ -46,8 +46,8 @@ class Call(Generic[_T]):
     """One request, and how its answer is read.
 
     *path* and *query* are encoded already. *read* turns the JSON of a success (None: there is none)
-    into a value, or raises ``ValueError``. *private* are texts that no log may show, should they be
-    echoed.
+    into a value, or raises ``ValueError``. *private* are texts that must not be logged, even if
+    they are echoed.
     """
 
     operation: str
@@ -60,17 +60,17 @@ class Call(Generic[_T]):
     """None: the bearer token of the customer."""
     private: tuple[str, ...] = field(default=(), repr=False)
     none_at: Container[int] = field(default=(), repr=False)
-    """Statuses that are an answer, too: there is nothing, and the value is None."""
+    """Statuses that mean "there is nothing": the value is None."""
 
     @property
     def idempotent(self) -> bool:
-        """Whether a repetition does no harm."""
+        """Whether the call may be repeated."""
         return self.operation not in _NOT_IDEMPOTENT
 
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """One answer.
+    """An answer.
 
     *headers* have lower-case names, *at* is the time it came (aware UTC), *fault* says why its body
     is not whole.
@@ -112,9 +112,9 @@ def jobs() -> Call[tuple[Job, ...]]:
 # https://equalture-ats.readme.io/reference/introduction, "Creating an application" and
 # "Invitation types"
 def create(draft: NewApplication) -> Call[CreatedApplication]:
-    """Make an application whose link we deliver ourselves.
+    """Make an application whose link the bridge delivers.
 
-    A success that names no application is ``OutcomeUnknown``: it may exist all the same.
+    A success that names no application is ``OutcomeUnknown``: the application may exist.
     """
     person = draft.candidate
     return Call(
@@ -150,8 +150,8 @@ def status(reference_id: str, done_words: Iterable[str] = DONE_WORDS) -> Call[Pr
 def results(reference_id: str, locale: str) -> Call[Result | None]:
     """Ask for the results in a language; None: not ready yet.
 
-    What comes before completion is not documented, so every 4xx counts that says nothing of our
-    credentials or pace.
+    The answer before completion is not documented, so every 4xx that is not about credentials or
+    rate limits counts as such.
     """
     return Call(
         "results",
@@ -173,8 +173,8 @@ def public_link(reference_id: str, locale: str) -> Call[PublicLink]:
 # https://equalture-ats.readme.io/reference/introduction, "Hiring an applicant"
 def hire(reference_id: str, *, add_to_team: bool, start_date: str | None) -> Call[None]:
     """Hire the applicant; *start_date* is ``YYYY-MM-DD``."""
-    # Assumption: add_to_team is drawn as a string though described as true or false; the drawing is
-    # taken. No setting.
+    # Assumption: add_to_team is shown as a string, though described as true or false; the bridge
+    # sends a string. No setting.
     body: dict[str, object] = {"add_to_team": "true" if add_to_team else "false"}
     if start_date is not None:
         body["start_date"] = start_date
@@ -185,13 +185,13 @@ def hire(reference_id: str, *, add_to_team: bool, start_date: str | None) -> Cal
 def anonymise(reference_id: str) -> Call[None]:
     """Anonymise an application, unless that is done already."""
     path = _application(reference_id, "anonymize_application")
-    # Assumption: what is unknown or gone needs no anonymising any more; the page documents 200
-    # only. No setting.
+    # Assumption: an application that is unknown or gone needs no anonymising; the page documents
+    # 200 only. No setting.
     return Call("anonymise", "DELETE", path, _done, none_at=(404, 410))
 
 
 def failure(call: Call[_T], reply_status: int) -> type[UpstreamError] | None:
-    """What a status means for the call; None: a success.
+    """The error that a status means for the call; None: a success.
 
     ==================  ==================  =============
     status              create, hire        all others
@@ -221,10 +221,10 @@ def no_answer(call: Call[_T], *, not_sent: bool, detail: str) -> UpstreamError:
 
 
 def read(call: Call[_T], reply: Reply) -> _T:
-    """The value in an answer; raises what the status means (see ``failure``).
+    """The value in an answer; raises the error of the status (see ``failure``).
 
-    A success that cannot be read is ``ContractBroken``; of a create or hire it is no different from
-    silence, ``OutcomeUnknown``: it may have been done.
+    A success that cannot be read is ``ContractBroken``; for a create or hire it is
+    ``OutcomeUnknown``, like no answer: it may have been done.
     """
     if reply.status in call.none_at:
         return cast(_T, None)
@@ -241,8 +241,8 @@ def read(call: Call[_T], reply: Reply) -> _T:
 
 
 def _application(reference_id: str, action: str) -> str:
-    # Reference ids are opaque (the page's own samples are no UUIDs), so they are encoded as one
-    # segment, dots included where a segment of dots would climb up the path.
+    # Reference ids are opaque (the page's own samples are not UUIDs), so they are encoded as one
+    # segment, including dots if a segment of dots would change the path.
     segment = quote(reference_id, safe="", errors="replace")
     if not segment.strip("."):
         segment = segment.replace(".", "%2E")
@@ -257,7 +257,7 @@ def _locale(locale: str) -> str:
 
 
 def _done(answer: object) -> None:
-    # The answer holds nothing that is needed; but a page of some proxy is no confirmation.
+    # Nothing of the answer is needed; but a proxy's page is not a confirmation.
     if answer is not None and not isinstance(answer, dict):
         raise ValueError("not an object")
 

@@ -3,8 +3,8 @@
 https://equalture-ats.readme.io/reference/webhooks-1 names the specification:
 https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 
-Our own, since the reference library (standardwebhooks 1.1.0) raises on one odd entry beside a good
-one, parses the body by itself and decodes a wrong secret without complaint.
+Implemented here, since the reference library (standardwebhooks 1.1.0) raises on one odd entry
+beside a good one, parses the body itself and accepts a wrong secret without an error.
 """
 
 from __future__ import annotations
@@ -27,26 +27,26 @@ _SIGNATURE_LENGTH = 44  # of 32 bytes in base64
 
 @dataclass(frozen=True, slots=True)
 class SignatureHeaders:
-    """What the headers of a delivery say; nothing of it is proven before ``verify``."""
+    """The headers of a delivery; not trusted before ``verify``."""
 
     message_id: str
-    stamp: str
+    timestamp_text: str
     signatures: tuple[bytes, ...]
 
 
 def read_signature_headers(headers: Mapping[str, str], now: datetime) -> SignatureHeaders:
-    """The headers of a delivery that may be genuine, to be judged before its body is read.
+    """Read the headers of a delivery, before its body is read.
 
-    Raises ``BadSignature`` where one is missing, malformed or too far from *now*. Several
+    Raises ``BadSignature`` if one is missing, malformed or too far from *now*. Several
     signatures may be given; unknown versions and malformed entries are skipped.
     """
     message_id = headers.get("webhook-id", "")
-    stamp = headers.get("webhook-timestamp", "")
+    timestamp_text = headers.get("webhook-timestamp", "")
     if not message_id or len(message_id) > _ID_LENGTH or not message_id.isascii():
         raise BadSignature("webhook-id is missing or malformed")
-    if not (stamp.isascii() and stamp.isdigit() and len(stamp) <= 12):
+    if not (timestamp_text.isascii() and timestamp_text.isdigit() and len(timestamp_text) <= 12):
         raise BadSignature("webhook-timestamp is missing or malformed")
-    skew_s = now.timestamp() - int(stamp)
+    skew_s = now.timestamp() - int(timestamp_text)
     if abs(skew_s) > TOLERANCE.total_seconds():
         raise BadSignature(
             f"webhook-timestamp is {skew_s:+.0f} s off the bridge's time, which is Redis's;"
@@ -63,22 +63,22 @@ def read_signature_headers(headers: Mapping[str, str], now: datetime) -> Signatu
     )
     if not signatures:
         raise BadSignature("webhook-signature is missing or malformed")
-    return SignatureHeaders(message_id, stamp, signatures)
+    return SignatureHeaders(message_id, timestamp_text, signatures)
 
 
 def verify(raw: bytes, delivery: SignatureHeaders, secret: str) -> str:
     """The ``webhook-id`` of a genuine delivery of the body *raw*; raises ``BadSignature`` for
     anything else.
     """
-    wanted = sign(raw, delivery.message_id, delivery.stamp, secret).encode()
+    wanted = sign(raw, delivery.message_id, delivery.timestamp_text, secret).encode()
     if not any(hmac.compare_digest(wanted, one) for one in delivery.signatures):
         raise BadSignature("webhook-signature fits no known secret")
     return delivery.message_id
 
 
-def sign(raw: bytes, message_id: str, stamp: str, secret: str) -> str:
+def sign(raw: bytes, message_id: str, timestamp_text: str, secret: str) -> str:
     """The base64 HMAC-SHA256 of ``id.timestamp.body``."""
-    signed = f"{message_id}.{stamp}.".encode() + raw
+    signed = f"{message_id}.{timestamp_text}.".encode() + raw
     return base64.b64encode(hmac.new(_key(secret), signed, hashlib.sha256).digest()).decode()
 
 

@@ -1,4 +1,6 @@
-"""Equalture's access tokens: one per customer, renewed early, asked for once however many wait."""
+"""Equalture's access tokens: one per customer, renewed early, with one request for all waiting
+callers.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +17,9 @@ from bridge.ports import Monotonic
 from bridge.single_flight import SingleFlight
 
 Fetch = Callable[[Customer, Call[str]], Awaitable[Reply]]
-"""Send one token call; any status is a reply, none at all an ``UpstreamError``.
+"""Send one token call; any status is a reply, no answer an ``UpstreamError``.
 
-Must end by itself: nobody cancels it.
+Must end by itself: it is not cancelled.
 """
 
 # https://equalture-ats.readme.io/reference/introduction, "Request for Access token":
@@ -37,7 +39,7 @@ class _Slot:
 class AccessTokens:
     """Tokens in memory, one for each customer.
 
-    A token belongs to everything that is configured of the customer's access: another account's is
+    A token belongs to the whole configuration of the customer's access: another account's token is
     never used, even if a reload changes a customer while calls are under way.
     """
 
@@ -48,10 +50,11 @@ class AccessTokens:
         self._flights: SingleFlight[_Slot, str] = SingleFlight()
 
     async def get(self, customer: Customer) -> str:
-        """A token that is good for some minutes yet; raises the ``UpstreamError`` of asking for it.
+        """A token that is valid for some more minutes; raises the ``UpstreamError`` of the request
+        for it.
 
-        Callers share one request. Cancelling one of them leaves the others alone; a failure reaches
-        all of them and is not remembered.
+        Callers share one request. Cancelling one of them does not affect the others; a failure is
+        raised to all of them and not remembered.
         """
         slot = self._slot(customer)
         if slot.token is not None and self._monotonic() < slot.renew_at:
@@ -59,7 +62,7 @@ class AccessTokens:
         return await self._flights.run(slot, lambda: self._renew(customer, slot))
 
     def invalidate(self, customer: Customer, token: str) -> None:
-        """Forget *token* after a 401, unless a newer one has taken its place already."""
+        """Forget *token* after a 401, unless a newer one has replaced it already."""
         slot = self._slot(customer)
         if slot.token == token:
             slot.token = None
@@ -72,7 +75,7 @@ class AccessTokens:
         return slot
 
     def _forget_expired(self) -> None:
-        """Perhaps their customers were removed."""
+        """Drop expired tokens: perhaps their customers were removed."""
         now = self._monotonic()
         for key, slot in tuple(self._slots.items()):
             if slot.renew_at <= now and not self._flights.under_way(slot):
@@ -101,6 +104,6 @@ class AccessTokens:
             return protocol.read(call, reply)
         except Refused as refused:
             if refused.status in (404, 405):
-                # What was learnt no longer holds; the next renewal starts from POST again.
+                # The learnt method no longer works; the next renewal starts from POST again.
                 slot.use_get = False
             raise

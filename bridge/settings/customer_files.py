@@ -40,7 +40,7 @@ class CustomerFormat:
 
 @dataclass(frozen=True, slots=True)
 class _File:
-    """One customer's file as it was read; *customer* is None where anything is wrong with it."""
+    """One customer's file as it was read; *customer* is None if anything is wrong with it."""
 
     path: Path
     key: str
@@ -53,15 +53,16 @@ class _File:
 def load_customers(
     config_dir: Path,
     environ: Mapping[str, str],
-    made: CustomerFormat,
+    settings_type: CustomerFormat,
     inherited: Mapping[str, Mapping[str, Any]],
 ) -> tuple[CustomerDirectory, tuple[str, ...]]:
-    """Read every ``customers/*.yaml`` in *config_dir* as *made*; the customers, and warnings.
+    """Read every ``customers/*.yaml`` in *config_dir* as *settings_type*; the customers, and
+    warnings.
 
-    *inherited* has, by section, what holds for keys that are not given. Hidden files, and those
-    that end otherwise, are left alone. A customer whose file cannot be used is set aside in the
-    directory, with all that is wrong with the file; of two that share a token both are, for nobody
-    knows whose it is. Raises ConfigError where the folder itself cannot be read.
+    *inherited* has, by section, the values of keys that are not given. Hidden files and other file
+    names are ignored. A customer whose file cannot be used is set aside in the directory, with
+    everything that is wrong with the file; of two that share a token both are, since the token's
+    owner is unknown. Raises ConfigError if the folder itself cannot be read.
     """
     folder = config_dir / FOLDER
     files: list[_File] = []
@@ -70,7 +71,7 @@ def load_customers(
         if path.suffix == ".yml":
             warnings.append(f"{path} is not read: its name must end in .yaml")
         elif path.suffix == ".yaml":
-            files.append(file := _read(path, environ, made, inherited))
+            files.append(file := _read(path, environ, settings_type, inherited))
             warnings += file.warnings
     reused = list(_reused_tokens(files))
     served, aside = [], []
@@ -100,7 +101,7 @@ def _file_names(folder: Path) -> list[Path]:
 def _read(
     path: Path,
     environ: Mapping[str, str],
-    made: CustomerFormat,
+    settings_type: CustomerFormat,
     inherited: Mapping[str, Mapping[str, Any]],
 ) -> _File:
     key, found = path.stem, Findings(str(path))
@@ -114,8 +115,8 @@ def _read(
     _check_items(root, found)
     _check_hire(root, found)
     reader = SettingsReader(found, root)
-    file = reader.read(made.type, inherited)
-    customer = made.customer_of(key, file) if file is not None else None
+    file = reader.read(settings_type.type, inherited)
+    customer = settings_type.customer_of(key, file) if file is not None else None
     warnings = (*exposed(path, secret=reader.holds_secret), *found.warnings)
     in_order = sorted(
         reader.digests, key=lambda one: (one[1].position.line, one[1].position.column)
@@ -125,10 +126,9 @@ def _read(
 
 
 def _digests(file: _File) -> frozenset[str]:
-    """The digests of the customer's tokens, as far as they can be told from a file that cannot be
-    used.
+    """The digests of the customer's tokens that can be read from a file that cannot be used.
 
-    Whatever looks like one counts, wherever it stands: by it a caller is only asked to come back
+    Anything that looks like a digest counts, at any place: its caller is only asked to come back
     later.
     """
     found = [digest for digest, _ in file.digests]
@@ -138,7 +138,7 @@ def _digests(file: _File) -> frozenset[str]:
 
 
 def _check_items(root: Item, found: Findings) -> None:
-    """Ids and jobs are unique, and what is mapped is not hidden; other keys may be wrong."""
+    """Check that ids and jobs are unique, and mapped jobs not hidden; other keys may be wrong."""
     hidden = {
         item.value: item.position.line
         for item in root.listed("tests", "hidden")
@@ -172,7 +172,9 @@ def _check_hire(root: Item, found: Findings) -> None:
 
 
 def _reused_tokens(files: Iterable[_File]) -> Iterator[Complaint]:
-    """A token names exactly one customer, and one purpose; told in every file where it stands."""
+    """Check that a token belongs to one customer and one purpose; reported in every file that
+    has it.
+    """
     places: dict[str, list[tuple[_File, Item]]] = {}
     for file in files:
         for digest, item in file.digests:

@@ -1,4 +1,4 @@
-"""``bridge.yaml`` without the vendors' sections: what holds for the whole daemon."""
+"""``bridge.yaml`` without the vendors' sections: the settings of the whole daemon."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _NEW_KEY = "; make a key with `assessment-bridge key new`"
 
 
 class Durability(StrEnum):
-    """What happens with a Redis that may lose what it has confirmed."""
+    """What to do with a Redis that may lose confirmed changes."""
 
     OFF = "off"
     WARN = "warn"
@@ -59,7 +59,7 @@ def _in_time(timeout: timedelta) -> timedelta:
 
 @dataclass(frozen=True, slots=True)
 class WaitSettings:
-    """What must have a change before the bridge says that it is done."""
+    """Where a change must be before the bridge confirms it."""
 
     replicas: int = setting(
         "How many replicas must have a change before it counts as done.",
@@ -120,7 +120,7 @@ class LogSettings:
 
 @dataclass(frozen=True, slots=True)
 class LimitSettings:
-    """What a caller may ask for, and how old links get."""
+    """Limits for callers, and the age of links."""
 
     requests_per_second: int | None = setting(
         "A fixed rate for each customer in each process; more is 429. null: customers take turns"
@@ -193,7 +193,7 @@ class DaemonSettings:
 
     @staticmethod
     def check(section: Item, _: Item) -> Iterator[tuple[Item, str]]:
-        """The two listeners have different addresses."""
+        """Check that the two listeners have different addresses."""
         given = {name: section.at(name) for name in ("listen", "admin_listen")}
         default = {name: declared_settings(DaemonSettings)[name].default for name in given}
         listen, admin = (one.value if one else str(default[name]) for name, one in given.items())
@@ -206,20 +206,22 @@ S = TypeVar("S", bound=DaemonSettings)
 
 
 def load_daemon(
-    config_dir: Path, environ: Mapping[str, str], made: type[S], *, signing: bool = True
+    config_dir: Path, environ: Mapping[str, str], settings_type: type[S], *, signing: bool = True
 ) -> S:
-    """Read ``bridge.yaml`` in *config_dir* as *made*; the result has no customers yet.
+    """Read ``bridge.yaml`` in *config_dir* as *settings_type*; the result has no customers yet.
 
-    Without *signing* the signing keys are not looked at: for commands that make no links. Raises
+    Without *signing* the signing keys are not read: for commands that make no links. Raises
     ConfigError with everything that is wrong with the file.
     """
     path = config_dir / FILE_NAME
     found = Findings(str(path))
     left_out = () if signing else ("signing_keys", "signing_keys_file")
-    hints = {name: one.setting.hint for name, one in declared_settings(made).items()}
+    hints = {name: one.setting.hint for name, one in declared_settings(settings_type).items()}
     root = parse(read_text(path), found, environ, hints, left_out)
     reader = SettingsReader(found, root)
-    settings: S | None = reader.read(made, dict.fromkeys(left_out[:1], ()), config_dir=config_dir)
+    settings: S | None = reader.read(
+        settings_type, dict.fromkeys(left_out[:1], ()), config_dir=config_dir
+    )
     if settings is None:
         raise found.error()
     warnings = (*exposed(config_dir), *exposed(path, secret=reader.holds_secret), *found.warnings)

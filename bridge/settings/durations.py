@@ -6,7 +6,7 @@ import re
 from datetime import timedelta
 
 UNITS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-"""What each unit is worth, in milliseconds."""
+"""Each unit in milliseconds."""
 
 LONGEST = timedelta(days=36_500)
 """A hundred years: more would overflow when added to a date."""
@@ -17,8 +17,8 @@ _PATTERN = re.compile(r"([0-9]{1,15})(ms|s|m|h|d)")
 def parse_duration(text: str) -> timedelta:
     """Read one whole number with one unit; there is no hidden minimum.
 
-    Raises ValueError, with a message for the administrator, for anything else, for zero and above a
-    hundred years.
+    Raises ValueError, with a message for the administrator, for anything else, for zero and for
+    more than a hundred years.
     """
     match = _PATTERN.fullmatch(text)
     if match is None:
@@ -36,7 +36,7 @@ def parse_duration(text: str) -> timedelta:
 def format_duration(duration: timedelta) -> str:
     """Write a duration in the largest unit that needs no fraction: the inverse of *parse_duration*.
 
-    Parts of a millisecond, which no setting can hold, are cut off.
+    Parts of a millisecond, which no setting can have, are cut off.
     """
     milliseconds = duration // timedelta(milliseconds=1)
     unit = max((name for name in UNITS if milliseconds % UNITS[name] == 0), key=UNITS.__getitem__)

@@ -12,13 +12,12 @@ _REFERENCE = re.compile(
 
 
 class Expanded(str):
-    """Text that holds something from the environment: *names* the variables, *whole* that it is one
-    reference.
+    """Text with values from the environment: *names* are the variables, *whole* says that the text
+    is nothing but one reference.
 
-    *written*: what it holds stands in the file, as the default of a reference. Messages name the
-    variables instead of showing the text, since nobody knows what a variable holds. Text that is
-    *whole* may also be read as a number, as true or false, or as nothing, where a setting wants
-    that.
+    *written*: its value stands in the file, as the default of a reference. Messages name the
+    variables instead of showing the text, which may be a secret. Text that is *whole* may also be
+    read as a number, as true or false, or as nothing, if a setting expects that.
     """
 
     names: tuple[str, ...]
@@ -29,19 +28,20 @@ class Expanded(str):
         cls, text: str, names: tuple[str, ...] = (), *, whole: bool = False, written: bool = False
     ) -> Expanded:
         """Mark *text* as coming from the variables *names*."""
-        made = super().__new__(cls, text)
-        made.names = names
-        made.whole = whole
-        made.written = written
-        return made
+        settings_type = super().__new__(cls, text)
+        settings_type.names = names
+        settings_type.whole = whole
+        settings_type.written = written
+        return settings_type
 
 
 def expand(text: str, environ: Mapping[str, str]) -> tuple[str, list[str]]:
-    """*text* with the environment's values put in, and what is wrong with its references.
+    """*text* with the environment's values inserted, and what is wrong with its references.
 
-    What a variable holds is not expanded again. As in a shell, ``:-default`` also replaces an empty
+    A variable's value is not expanded again. As in a shell, ``:-default`` also replaces an empty
     variable. A scalar that is nothing but one reference, quoted or not (within [ ] and { } YAML
-    wants quotes), gives an *Expanded* that is whole. Text without references comes back as it is.
+    requires quotes), becomes an *Expanded* that is whole. Text without references is returned
+    unchanged.
     """
     if "${" not in text:
         return text, []
@@ -74,5 +74,7 @@ def expand(text: str, environ: Mapping[str, str]) -> tuple[str, list[str]]:
     whole = only is not None and only["name"] is not None
     if not names:
         return result, problems
-    made = Expanded(result, tuple(dict.fromkeys(names)), whole=whole, written=bool(defaults))
-    return made, problems
+    settings_type = Expanded(
+        result, tuple(dict.fromkeys(names)), whole=whole, written=bool(defaults)
+    )
+    return settings_type, problems

@@ -1,4 +1,4 @@
-"""One configuration file: its values with their places, and what is said about them."""
+"""The values of a configuration file with their positions, and the complaints about them."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ START = Position(1, 1)
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """A value (None, bool, int, float, str, or a list or dict of items) and where it and its key
-    stand.
+    """A value (None, bool, int, float, str, or a list or dict of items), with its position and its
+    key's.
 
-    *broken*: it, or something in it, was complained about while it was read; more would be noise.
-    *note* is added to what is said about it.
+    *broken*: a complaint about it, or about something in it, was made while it was read; more would
+    be noise. *note* is added to complaints about it.
     """
 
     value: Any
@@ -60,21 +60,21 @@ class Item:
     note: str = ""
 
     def at(self, *path: str) -> Item | None:
-        """What stands below these keys; None where there is nothing."""
+        """The item below these keys; None if there is none."""
         found: Item | None = self
         for step in path:
             found = found.value.get(step) if found and isinstance(found.value, dict) else None
         return found
 
     def listed(self, *path: str) -> list[Item]:
-        """The entries of the list below these keys; none where there is no list."""
+        """The entries of the list below these keys; none if there is no list."""
         found = self.at(*path)
         return found.value if found is not None and isinstance(found.value, list) else []
 
 
 @dataclass(slots=True)
 class Findings:
-    """What is wrong with a *file*, and what works but should be seen to."""
+    """What is wrong with a *file*, and what works but should be changed."""
 
     file: str
     complaints: list[Complaint] = field(default_factory=list)

@@ -1,7 +1,7 @@
-"""A kind of file as JSON Schema (draft 2020-12), for editors: from what the file is read by.
+"""The JSON Schema (draft 2020-12) of a kind of file, for editors: generated from the declarations.
 
-It knows shapes, words and simple patterns; what takes more (URLs, things that hang together) is
-told by ``check``.
+It covers types, words and simple patterns; only the command ``check`` finds the rest (URLs, rules
+that involve several keys).
 """
 
 from __future__ import annotations
@@ -29,10 +29,12 @@ _PATTERNS: Mapping[Any, str] = {
 }
 
 
-def json_schema(made: type, title: str, inherited: Mapping[str, Collection[str]]) -> Json:
-    """The schema of a file that is read as *made* and may lack *inherited* keys, by section."""
+def json_schema(settings_type: type, title: str, inherited: Mapping[str, Collection[str]]) -> Json:
+    """The schema of a file that is read as *settings_type* and may lack *inherited* keys, by
+    section.
+    """
     dialect = "https://json-schema.org/draft/2020-12/schema"
-    found = _section(made)
+    found = _section(settings_type)
     for name, keys in inherited.items():
         section = found["properties"][name]
         section["required"] = [key for key in section["required"] if key not in keys]
@@ -41,11 +43,11 @@ def json_schema(made: type, title: str, inherited: Mapping[str, Collection[str]]
     return {"$schema": dialect, "title": title, **found}
 
 
-def _section(made: type) -> Json:
+def _section(settings_type: type) -> Json:
     properties: Json = {}
     required: list[str] = []
     rules: list[Json] = []
-    for name, one in declared_settings(made).items():
+    for name, one in declared_settings(settings_type).items():
         properties[name] = {"description": one.setting.doc, **_value(one)}
         if not one.required and not one.section:
             properties[name]["default"] = plain(one.default)
@@ -61,14 +63,16 @@ def _section(made: type) -> Json:
         if one.required:
             rules.append({"anyOf": [{"required": [name]}, {"required": [name + SUFFIX]}]})
     # A section whose keys are all commented out is null in YAML.
-    needed = any(one.required for one in declared_settings(made).values())
+    needed = any(one.required for one in declared_settings(settings_type).values())
     found: Json = {"type": "object" if needed else ["object", "null"]}
     found |= {"properties": properties, "additionalProperties": False, "required": required}
     return found | ({"allOf": rules} if rules else {})
 
 
 def _not_both(one: DeclaredSetting) -> Json:
-    """Empty ones count as left out, and nobody knows what a variable holds."""
+    """The rule that a secret and its file are not both given; empty ones and references are
+    allowed.
+    """
     name, file = one.name, one.name + SUFFIX
     given = {"type": "array", "minItems": 1} if one.many else _LITERAL
     both = {"required": [name, file], "properties": {name: given, file: _LITERAL}}
@@ -88,7 +92,7 @@ def _value(one: DeclaredSetting) -> Json:
 def _single(one: DeclaredSetting) -> Json:
     choices = [_scalar(one)]
     if choices[0].get("type") != "string" or "pattern" in choices[0]:
-        choices.append(_VARIABLE)  # any other text may hold one anyway
+        choices.append(_VARIABLE)  # any other text may contain one anyway
     if may_be_empty(one):
         none: Json = {"type": "null"} if one.item in (int, timedelta) else {"enum": [None, ""]}
         choices.append(none)

@@ -1,5 +1,5 @@
-"""Where the public listener listens, for ``healthcheck``: one value of ``bridge.yaml``, whatever is
-wrong with all the others.
+"""Where the public listener listens, for ``healthcheck``: one value of ``bridge.yaml``, even if
+others are wrong.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ DEFAULT = Address("0.0.0.0", 8080)  # noqa: S104 - a daemon for others to call
 
 
 def listen_address(config_dir: Path, environ: Mapping[str, str]) -> Address:
-    """Where to call this machine's daemon; raises ConfigError where that cannot be told."""
+    """The address at which this machine's daemon can be called; raises ConfigError if it cannot
+    be read.
+    """
     path = config_dir / FILE_NAME
     found = top_level_scalar(path, "listen")
     if found is None:

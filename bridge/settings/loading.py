@@ -1,4 +1,6 @@
-"""Reading the whole configuration: all of it or nothing, or as much of it as can be used."""
+"""Reads the whole configuration: either all of it or nothing, or (not *strict*) all usable
+customers.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +19,7 @@ from bridge.settings.listen import FILE_NAME
 
 
 def fingerprint(config_dir: Path) -> str:
-    """A digest of ``bridge.yaml`` as it stands, to tell whether it has changed since.
+    """A digest of the content of ``bridge.yaml``, to find out whether it has changed.
 
     Empty if it cannot be read.
     """
@@ -38,8 +40,8 @@ def load(
 ) -> S:
     """Read ``bridge.yaml`` as *daemon* and ``customers/*.yaml`` as *customer*.
 
-    Raises ConfigError with the complaints about all files together, also where one customer's file
-    alone cannot be used; without *strict* such a customer is set aside. Without *signing* the
+    Raises ConfigError with the complaints about all files together, also if only one customer's
+    file cannot be used; without *strict* such a customer is set aside. Without *signing* the
     signing keys are not needed.
     """
     if not config_dir.is_dir():
@@ -57,7 +59,7 @@ def load(
     except ConfigError as error:
         complaints.extend(error.complaints)
     try:
-        # Without usable defaults the customers are read all the same, for their own complaints.
+        # Without usable defaults the customers are still read, for their own complaints.
         values = inherited(daemon, customer.type, settings)
         customers, warnings = load_customers(config_dir, environ, customer, values)
     except ConfigError as error:
@@ -72,8 +74,9 @@ def load(
 def inherited(
     daemon: type[DaemonSettings], customer: type[Any], settings: DaemonSettings | None
 ) -> dict[str, dict[str, Any]]:
-    """What a customer's file need not give, by section and key: its section is derived from the
-    daemon's of the same name, whose values in *settings* hold. Without *settings* they are None.
+    """The values that a customer's file inherits, by section and key: a section that is derived
+    from the daemon's of the same name takes its values from *settings*. Without *settings* they are
+    None.
     """
     own, found = declared_settings(daemon), {}
     for name, one in declared_settings(customer).items():

@@ -1,4 +1,4 @@
-"""The effective configuration for people to read: as in the files, with every secret as ``***``."""
+"""The effective configuration for display: as in the files, with every secret as ``***``."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def masked(settings: DaemonSettings) -> dict[str, Any]:
     """The configuration as plain data (dict, list, str, int, bool, None), ready for JSON and YAML.
 
     Names and shapes are those of the files; ``customers`` maps keys to customers, defaults merged
-    in. Secrets and keys are ``***``, left-out secrets None. Digests of tokens are shown: they are
-    what stands in the file.
+    in. Secrets and keys are ``***``, left-out secrets None. Digests of tokens are shown, as in the
+    file.
     """
     names = dict.fromkeys(
         [*declared_settings(type(settings)), *(one.name for one in fields(settings))]
@@ -33,15 +33,15 @@ def masked(settings: DaemonSettings) -> dict[str, Any]:
 
 
 def digest_of(settings: DaemonSettings, customers: CustomerDirectory) -> str:
-    """A short digest of what is in force, to compare daemons by: of what ``masked`` shows, so that
-    it gives no secret away, and who is set aside.
+    """A short digest of the configuration in force, to compare daemons: made of what ``masked``
+    shows, so that it reveals no secret, and of the customers that are set aside.
     """
     shown = masked(replace(settings, customers=customers)), sorted(customers.set_aside)
     return sha256(orjson.dumps(shown, option=orjson.OPT_SORT_KEYS)).hexdigest()[:12]
 
 
 def plain(value: Any) -> Any:
-    """One value (a setting, or a dataclass of them) as it would stand in a file."""
+    """One value (a setting, or a dataclass of them) as it would be written in a file."""
     match value:
         case Secret() | bytes():
             return MASK

@@ -1,4 +1,4 @@
-"""Who else may write the configuration, or read the secrets in it."""
+"""Warnings about other users who may write the configuration, or read the secrets in it."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from pathlib import Path
 
 
 def exposed(path: Path, *, secret: bool = False) -> Iterator[str]:
-    """Warnings about this file or folder; *secret*: it holds one."""
+    """Warnings about this file or folder; *secret*: it contains one."""
     try:
         mode = path.stat().st_mode
     except OSError:
-        return  # whoever reads it says so
+        return  # reading the file reports that
     if mode & (stat.S_IWGRP | stat.S_IWOTH):
         yield f"{path}: others than its owner may change it: run chmod go-w {path}"
     if secret and mode & stat.S_IROTH:

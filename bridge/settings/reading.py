@@ -1,4 +1,6 @@
-"""From the values of a file to the dataclass that declares them; what is wrong has its place."""
+"""Reads the values of a file into the dataclass that declares them; every complaint has its
+position.
+"""
 
 from __future__ import annotations
 
@@ -13,19 +15,19 @@ from bridge.settings.scalars import describe, origin, read_scalar, refusal, take
 from bridge.settings.secret_files import SUFFIX, read_secret
 
 _WRONG: Any = object()
-"""In place of a value that was complained about."""
+"""Stands for a value that is wrong and reported."""
 _NOTHING: Mapping[str, Any] = {}
 
 
 class SettingsReader:
-    """Reads one file, whose values are *root*; what is wrong goes to *found*.
+    """Reads one file, whose values are *root*; complaints go to *found*.
 
-    What no single key can tell is asked of static methods that a section may have. Both take the
-    section and the whole file as they stand there, since other keys may be wrong: ``check`` gives
-    complaints with their items, ``warn`` warnings.
+    Rules that involve several keys are static methods of a section. Both take the items of the
+    section and of the whole file, since other keys may be wrong: ``check`` returns complaints with
+    their items, ``warn`` warnings.
 
-    Afterwards *holds_secret* says whether a secret stands in the file itself, neither in a variable
-    nor in a file of its own, and *digests* has those of tokens, right or wrong, with their places.
+    Afterwards *holds_secret* says whether the file itself contains a secret (not a variable, not a
+    secret file), and *digests* has all digests of tokens, valid or not, with their positions.
     """
 
     def __init__(self, found: Findings, root: Item) -> None:
@@ -34,17 +36,22 @@ class SettingsReader:
         self._found = found
         self._root = root
 
-    def read(self, made: type, inherited: Mapping[str, Any] = _NOTHING, **more: Any) -> Any:
-        """The file as an instance of *made*, which also takes *more*; None where anything is wrong.
+    def read(
+        self, settings_type: type, inherited: Mapping[str, Any] = _NOTHING, **more: Any
+    ) -> Any:
+        """The file as an instance of *settings_type*, which also takes *more*; None where anything
+        is wrong.
 
         *inherited* has what holds for keys that are not given, before their defaults.
         """
-        values = self._section(made, self._root, inherited)
-        return None if self._found.complaints else made(**values, **more)
+        values = self._section(settings_type, self._root, inherited)
+        return None if self._found.complaints else settings_type(**values, **more)
 
-    def _section(self, made: type, item: Item, inherited: Mapping[str, Any], path: str = "") -> Any:
-        """The values of a section, by key; one whose keys are all commented out is empty."""
-        settings, values = declared_settings(made), {}
+    def _section(
+        self, settings_type: type, item: Item, inherited: Mapping[str, Any], path: str = ""
+    ) -> Any:
+        """The values of a section, by key; empty if all its keys are commented out."""
+        settings, values = declared_settings(settings_type), {}
         for name, one in settings.items():
             given = self._given(one, item)
             if given is _WRONG:
@@ -64,22 +71,22 @@ class SettingsReader:
                 values[name] = _WRONG
         files = [name + SUFFIX for name, one in settings.items() if takes_file(one)]
         self._refuse_unknown(item.value or {}, [*settings, *files], path)
-        for where, message in getattr(made, "check", _nothing)(item, self._root):
+        for where, message in getattr(settings_type, "check", _nothing)(item, self._root):
             self._complain(where, message, kind=MistakeKind.CONFLICT)
-        self._found.warnings += getattr(made, "warn", _nothing)(item, self._root)
+        self._found.warnings += getattr(settings_type, "warn", _nothing)(item, self._root)
         return values
 
     def _refuse_unknown(self, entries: Mapping[str, Item], known: list[str], path: str) -> None:
         for name in entries.keys() - known:
             near = suggest(name, known)
-            # One that is like none that we know may be a piece of a secret: {x: not,quoted}.
+            # A key unlike every known one may be a piece of a secret: {x: not,quoted}.
             message = f" {name!r}{near}" if near else f"; known here: {', '.join(known)}"
             where = f"{path}{name}" if near else path.rstrip(".")
             kind = MistakeKind.UNKNOWN_KEY
             self._found.complain(entries[name].key, f"unknown key{message}", kind, where)
 
     def _given(self, one: DeclaredSetting, section: Item) -> Any:
-        """What the file gives for a setting, perhaps in a file of its own; None: nothing."""
+        """The item of a setting, perhaps read from a secret file; None: it is not given."""
         item, file = section.at(one.name), section.at(one.name + SUFFIX)
         kind = MistakeKind.SECRET_FILE
         if not takes_file(one):
@@ -106,14 +113,14 @@ class SettingsReader:
             if not one.setting.scalar_or_list:
                 return self._wrong(item, path, refusal(one, item.value, "a list"))
             return () if item.value in (None, "") else (self._single(one, item, path),)
-        made = [
+        settings_type = [
             self._single(one, entry, f"{path}[{number}]") for number, entry in enumerate(item.value)
         ]
         if one.item is TokenDigest:
             self.digests += [(str(entry.value).lower(), entry) for entry in item.value]
-        if item.broken or any(entry is _WRONG for entry in made):
+        if item.broken or any(entry is _WRONG for entry in settings_type):
             return _WRONG
-        kept = [entry for entry in made if entry is not None]
+        kept = [entry for entry in settings_type if entry is not None]
         if len(kept) < max(one.setting.minimum, int(one.required)):
             return self._wrong(item, path, _too_few(one, item))
         return one.container(kept)
@@ -161,14 +168,14 @@ def _too_few(one: DeclaredSetting, item: Item) -> ValueError:
 
 
 def _written(value: Any) -> bool:
-    """Whether a secret, or one of several, stands in the file as it is."""
+    """Whether the file itself contains the secret, or one of several."""
     match value:
         case list():
             return any(_written(entry.value) for entry in value)
         case Expanded():
             return value.written
         case str():
-            # A Redis URL without credentials is no secret.
+            # A Redis URL without credentials is not a secret.
             _, found, rest = value.partition("://")
             return bool(value) and (not found or "@" in rest or "password=" in rest)
     return False

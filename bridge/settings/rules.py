@@ -1,7 +1,7 @@
-"""What single values must look like: each rule takes text, gives the value, or raises ValueError
-with the reason.
+"""Rules for single values: each takes text and returns the value, or raises ValueError with the
+reason.
 
-Reasons are for the administrator and never repeat the value, which may hold a password.
+Reasons are for the administrator and never repeat the value, which may contain a password.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def host_of(url: str) -> str:
 
 
 def parse_web_url(text: str) -> str:
-    """An absolute https URL, or http on loopback; without query, fragment and user; gives it
+    """An absolute https URL, or http on loopback; without query, fragment and user; returned
     without trailing slash.
     """
     parts = _split(text)
@@ -102,7 +102,7 @@ def parse_proxy_url(text: str) -> str:
 
 
 def parse_url_path(text: str) -> str:
-    """The path part of a URL; doubled slashes are made single."""
+    """The path part of a URL; doubled slashes become single."""
     if not _VISIBLE.fullmatch(text) or not text.startswith("/") or set("?#\\") & set(text):
         raise ValueError("expected a path that begins with /, without query (?) and fragment (#)")
     return re.sub("/{2,}", "/", text)

@@ -1,4 +1,4 @@
-"""How one value is read: what its declaration makes of it, or what was expected instead."""
+"""Reads one value as its declaration says, or says what was expected instead."""
 
 from __future__ import annotations
 
@@ -22,13 +22,17 @@ _TEXTS: Mapping[Any, tuple[str, Callable[[str], Any]]] = {
     Address: ("text", parse_address),
     Path: ("text", lambda text: Path(single_line_text(text))),
 }
-"""What messages call a kind of text, and its rule; for any other it is ``single_line_text``."""
+"""The name of a kind of text in messages, and its rule; the default rule is
+``single_line_text``.
+"""
 _HIDDEN = (Secret, bytes, TokenDigest)
-"""Nothing that stands in their place is ever shown."""
+"""Wrong values of these types are never shown."""
 
 
 def describe(value: Any, *, secret: bool = False) -> str:
-    """What was found, for a message; without what is *secret* or from the environment."""
+    """A wrong value, for a message; values that are *secret* or from the environment are not
+    shown.
+    """
     match value:
         case None:
             return "nothing"
@@ -50,7 +54,9 @@ def describe(value: Any, *, secret: bool = False) -> str:
 
 
 def resolved(value: Any) -> Any:
-    """The value; where it is one plain reference, what that means: ``${SECURE}`` may be true."""
+    """The value; if it is one plain reference, the value of its text: ``${SECURE}`` may mean
+    true.
+    """
     return resolve(value) if isinstance(value, Expanded) and value.whole else value
 
 
@@ -60,12 +66,12 @@ def takes_file(one: DeclaredSetting) -> bool:
 
 
 def may_be_empty(one: DeclaredSetting) -> bool:
-    """Whether an empty text counts as left out, for that is what ``"${NAME:-}"`` gives."""
+    """Whether an empty text counts as left out, as ``"${NAME:-}"`` of an unset variable."""
     return one.optional or one.item is bytes or one.default == ""
 
 
 def refusal(one: DeclaredSetting, value: Any, expected: str, hint: str = "") -> ValueError:
-    """What is to be raised where something else was expected."""
+    """The error to raise for a value of another kind."""
     found = describe(value, secret=one.item in _HIDDEN)
     return ValueError(f"expected {expected}, found {found}{hint}")
 
@@ -124,12 +130,12 @@ def _text(one: DeclaredSetting, value: Any) -> Any:
     if value == "":
         raise ValueError(f"expected {expected}, found an empty text{origin(value)}")
     try:
-        made = (one.setting.rule or rule)(str(value))
+        settings_type = (one.setting.rule or rule)(str(value))
     except ValueError as error:
         raise ValueError(f"{error}{origin(value)}") from None
-    return Secret(made) if one.item is Secret else made
+    return Secret(settings_type) if one.item is Secret else settings_type
 
 
 def origin(value: Any) -> str:
-    """Which variable it comes from, for a message."""
+    """The variable that it comes from, for a message."""
     return f" (from ${{{value.names[0]}}})" if isinstance(value, Expanded) and value.names else ""

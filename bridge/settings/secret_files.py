@@ -14,10 +14,11 @@ MAX_BYTES = 64 * 1024
 
 
 def read_secret(named: Item, warnings: list[str], *, many: bool) -> Item:
-    """What the file that is *named* holds: one line, or with *many* a list with an entry a line.
+    """The content of the file that is *named*: one line, or with *many* a list with one entry per
+    line.
 
-    In a list empty lines and lines that begin with ``#`` do not count. Relative paths start at the
-    working directory. Raises ValueError, also where everyone may read the file.
+    In a list empty lines and lines that begin with ``#`` are ignored. Relative paths start at the
+    working directory. Raises ValueError, also if everyone may read the file.
     """
     file = named.value
     try:
@@ -42,7 +43,7 @@ def read_secret(named: Item, warnings: list[str], *, many: bool) -> Item:
 
 
 def _shown(file: str) -> str:
-    """The path where it is surely one: somebody may have put the secret itself in its place."""
+    """The path, if it is surely one: the secret itself may have been put in its place."""
     root, first, rest = Path(file).anchor, *file.lstrip("/").partition("/")[::2]
     sure = os.path.exists(file) or (rest and os.path.isdir(root + first))
     return file if sure else "the file named here"
@@ -51,7 +52,9 @@ def _shown(file: str) -> str:
 def _read(file: str, warnings: list[str]) -> str:
     path, raw = Path(file), b""
     try:
-        mode = path.stat().st_mode  # of what a symbolic link leads to: that others would read
+        mode = (
+            path.stat().st_mode
+        )  # of the target of a symbolic link: that is what others would read
         if stat.S_ISREG(mode):
             with path.open("rb") as stream:
                 raw = stream.read(MAX_BYTES + 1)

@@ -1,4 +1,4 @@
-"""The settings of a kind of file as a table in Markdown, for the documents."""
+"""The table of the settings of a kind of file in Markdown, for the documents."""
 
 from __future__ import annotations
 
@@ -10,19 +10,21 @@ from bridge.settings.masking import plain
 from bridge.settings.scalars import takes_file
 
 
-def settings_table(made: type, inherited: Mapping[str, Collection[str]]) -> str:
-    """One line for each setting of a file that is read as *made*; *inherited* as for the schema."""
+def settings_table(settings_type: type, inherited: Mapping[str, Collection[str]]) -> str:
+    """One line for each setting of a file that is read as *settings_type*; *inherited* as for
+    the schema.
+    """
     head = ["| key | default | meaning |", "|---|---|---|"]
-    return "\n".join([*head, *_rows(made, "", inherited, ())]) + "\n"
+    return "\n".join([*head, *_rows(settings_type, "", inherited, ())]) + "\n"
 
 
 def _rows(
-    made: type,
+    settings_type: type,
     prefix: str,
     inherited: Mapping[str, Collection[str]],
     elsewhere: Collection[str],
 ) -> Iterator[str]:
-    for name, one in declared_settings(made).items():
+    for name, one in declared_settings(settings_type).items():
         key = f"{prefix}{name}"
         if one.section:
             yield from _rows(

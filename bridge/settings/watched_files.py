@@ -1,7 +1,7 @@
-"""Whether the configuration's files have changed, by what the file system says of them.
+"""Whether the configuration's files have changed, by their metadata in the file system.
 
-Nothing is read, and no service of the kernel is needed, which network file systems and some
-containers do not have. What a symbolic link leads to counts, so that one that is swapped shows.
+No file is read, and no kernel notifications are needed, which network file systems and some
+containers lack. The target of a symbolic link counts, so that a swapped link is noticed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ FilesSeen = frozenset[tuple[str, int, int, int, int]]
 
 
 def files_seen(config_dir: Path) -> FilesSeen:
-    """``bridge.yaml`` and the customers' files as they stand; equal as long as none has changed."""
+    """A snapshot of ``bridge.yaml`` and the customers' files; equal as long as none has changed."""
     folder = config_dir / FOLDER
     try:
         names = [path for path in folder.iterdir() if not path.name.startswith(".")]

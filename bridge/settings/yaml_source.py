@@ -1,9 +1,9 @@
-"""A YAML reader for configuration: keeps positions and refuses what surprises.
+"""A YAML reader for configuration: keeps positions and refuses surprising features.
 
 Against plain YAML 1.1 it refuses duplicate keys, tags, keys that are not text, more than one
 document, control characters, great depth, and files or aliases that grow too big. Only ``true``,
 ``false``, ``null`` and decimal numbers are not text: ``off``, ``no``, ``12:30`` and ``2024-01-01``
-mean what they say.
+are.
 """
 
 from __future__ import annotations
@@ -71,9 +71,7 @@ def read_text(path: Path) -> str:
 
 
 def opened(path: Path) -> BinaryIO:
-    """*path* for reading; raises ``OSError`` also for a pipe, which would have us wait for a
-    writer.
-    """
+    """*path* for reading; raises ``OSError`` also for a pipe, on which reading would block."""
     mode = path.stat().st_mode
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # a folder cannot be opened anyway
         raise OSError(errno.EINVAL, "it is not a file")
@@ -87,11 +85,11 @@ def parse(
     hints: Mapping[str, str] | None = None,
     leave_out: Collection[str] = (),
 ) -> Item:
-    """The mapping that *text* holds, with the values of *environ* put in.
+    """The mapping in *text*, with the values of *environ* inserted.
 
     *hints* add advice to a missing variable, by the name of the top-level key. Top-level keys in
-    *leave_out* are not even looked at. Problems that leave the rest readable (a variable that is
-    not set, a duplicate key) go to *found*. Raises ConfigError where nothing can be read.
+    *leave_out* are not read at all. Problems that leave the rest readable (a variable that is not
+    set, a duplicate key) go to *found*. Raises ConfigError if nothing can be read.
     """
     try:
         root = _compose(text)
@@ -106,10 +104,9 @@ def parse(
 
 
 def top_level_scalar(path: Path, key: str) -> tuple[str, Position] | None:
-    """The text of one top-level key as it is written, and where it stands; None: it is not there.
+    """The text of one top-level key as it is written, and its position; None: there is no such key.
 
-    Nothing behind it is read, and nothing before it is judged, as long as it is YAML. Raises
-    ConfigError.
+    Nothing after it is read, and everything before it is only parsed as YAML. Raises ConfigError.
     """
     text = read_text(path)
     depth, name = 0, None
@@ -145,7 +142,9 @@ def _compose(text: str) -> yaml.Node | None:
         raise _Refused(where, "a character that YAML does not allow") from None
     try:
         root: yaml.Node | None = loader.get_single_node()
-    except yaml.composer.ComposerError as error:  # a second document: the others are ours
+    except (
+        yaml.composer.ComposerError
+    ) as error:  # a second document; the other errors are raised here
         raise _Refused(
             position_of(error.problem_mark),
             "a file holds one document: what follows --- is not read",
@@ -162,14 +161,12 @@ def _compose(text: str) -> yaml.Node | None:
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's composer, which makes nothing of tags, and refuses them, endless aliases and great
-    depth.
-    """
+    """PyYAML's composer; refuses tags, recursive aliases and great depth."""
 
     def __init__(self, text: str) -> None:
         super().__init__(text)
         self._open: list[str | None] = []
-        """The anchors of what is being composed, from the outside in."""
+        """The anchors of the nodes being composed, from the outside in."""
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         """The next node; raises _Refused."""
@@ -197,7 +194,7 @@ class _Loader(yaml.SafeLoader):
 
 
 class _Builder:
-    """From nodes to items, expanding on the way."""
+    """Turns nodes into items and expands variables."""
 
     def __init__(
         self,
@@ -230,7 +227,7 @@ class _Builder:
     def _mapping(
         self, pairs: list[tuple[yaml.Node, yaml.Node]], path: tuple[str, ...]
     ) -> dict[str, Item]:
-        made: dict[str, Item] = {}
+        settings_type: dict[str, Item] = {}
         for key, value in pairs:
             name = key.value if isinstance(key, yaml.ScalarNode) else None
             where = position_of(key.start_mark)
@@ -238,15 +235,15 @@ class _Builder:
                 continue
             if name is None or _UNPRINTABLE.search(name):
                 self._found.complain(where, "a key must be plain text", MistakeKind.NOT_YAML)
-            elif name in made:
+            elif name in settings_type:
                 # What does not look like a setting may be a piece of a secret without quotes.
                 which = f" {name!r}" if _SETTING.fullmatch(name) else ""
-                first = made[name].key.line
+                first = settings_type[name].key.line
                 message = f"duplicate key{which}: it is already in line {first}"
                 self._found.complain(where, message, MistakeKind.DUPLICATE_KEY)
             else:
-                made[name] = self.build(value, (*path, name), where)
-        return made
+                settings_type[name] = self.build(value, (*path, name), where)
+        return settings_type
 
     def _scalar(self, node: yaml.Node, where: Position, path: tuple[str, ...]) -> tuple[Any, bool]:
         text, problems = expand(node.value, self._environ)
@@ -262,7 +259,7 @@ class _Builder:
 
 
 def resolve(text: str) -> Any:
-    """What an unquoted scalar means: None, a bool, an int, a float, or else its text."""
+    """The value of an unquoted scalar: None, a bool, an int, a float, or else its text."""
     if text in _WORDS:
         return _WORDS[text]
     if _INTEGER.fullmatch(text):

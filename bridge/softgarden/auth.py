@@ -1,4 +1,4 @@
-"""Whose call it is."""
+"""Finds the customer of a call by its bearer token."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def bearer(request: web.Request) -> str:
 
 
 def of_customer(handler: Handler, limit: RateLimit) -> Handler:
-    """Let only calls with a customer's token through, no more than *limit*; whose it is stands in
-    ``request[CUSTOMER]``.
+    """Let only calls with a customer's token through, and no more than *limit*; puts the customer
+    into ``request[CUSTOMER]``.
     """
 
     async def guarded(request: web.Request) -> web.StreamResponse:

@@ -26,7 +26,7 @@ BODY_LIMIT = 64 * 1024
 
 
 class SoftgardenHandlers:
-    """What softgarden can ask the bridge for."""
+    """The handlers of softgarden's four endpoints."""
 
     def __init__(self, wire: AnswerFormat, links: LinkSigner) -> None:
         self._wire = wire
@@ -73,7 +73,7 @@ class SoftgardenHandlers:
         return json_response({"status": "ok"})
 
     async def _body(self, request: web.Request) -> object:
-        self._intake.look_at(request)
+        self._intake.check_headers(request)
         if "Content-Type" in request.headers and not request.content_type.endswith("json"):
             msg = "The body has to be JSON."
             raise InvalidRequest(msg, {"Content-Type": ["Send application/json."]})

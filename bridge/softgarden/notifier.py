@@ -1,4 +1,6 @@
-"""The only call that the bridge makes to softgarden: an invitation has changed."""
+"""The only call that the bridge makes to softgarden: the notification that an invitation has
+changed.
+"""
 
 from __future__ import annotations
 
@@ -42,7 +44,7 @@ class SoftgardenNotifier:
     """POSTs ``{"invitationId": ...}`` to the stored callback with the customer's public OAuth
     client.
 
-    *session* is a guarded one: the URL came from outside, and credentials are sent there.
+    *session* must be a guarded one: the URL came from outside, and credentials are sent there.
     """
 
     def __init__(
@@ -65,8 +67,8 @@ class SoftgardenNotifier:
     ) -> NotificationResponse:
         """One attempt; any status is an answer.
 
-        Raises ``Unavailable`` (not sent) or ``OutcomeUnknown``. Redirects are never followed, for
-        the credentials would travel along.
+        Raises ``Unavailable`` (not sent) or ``OutcomeUnknown``. Redirects are never followed, since
+        the credentials would be sent along.
         """
         async with self._resilience.call(customer.key, OPERATION) as observed:
             response = await self._post(customer, url, invitation_id)
@@ -110,9 +112,9 @@ class SoftgardenNotifier:
 
 
 async def _beginning(response: aiohttp.ClientResponse) -> bytes:
-    """The first bytes of an answer that says no; what is left of it ends with the connection.
+    """The first bytes of a refusal; the rest is dropped with the connection.
 
-    The status is the answer: a body that breaks off or never comes takes nothing from it.
+    The status is the answer: a body that breaks off or never comes changes nothing.
     """
     if 200 <= response.status < 300:
         return b""

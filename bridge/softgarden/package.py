@@ -1,4 +1,4 @@
-"""softgarden, as ``app`` takes it in."""
+"""softgarden's vendor object, which ``app`` uses."""
 
 from __future__ import annotations
 

@@ -18,8 +18,8 @@ from bridge.softgarden.settings import AssessmentListFormat
 _REFUSED = frozenset({"Cc", "Zl", "Zp", "Cs"})
 """Unicode's categories of control characters, line breaks and halves of surrogate pairs."""
 
-# How long a name may be is Equalture's matter, whose refusal reaches HR; this only bounds our own
-# work on it.
+# Equalture decides how long a name may be, and HR gets its refusal; this only bounds the bridge's
+# own work.
 _LENGTH_OF_NAME = validate.Length(max=1000)
 _TEXT_OR_NUMBER = {"type": ["string", "integer"]}
 
@@ -27,8 +27,8 @@ _TEXT_OR_NUMBER = {"type": ["string", "integer"]}
 class _Line(fields.String):
     """One line of text: trimmed, inner white space folded, no control characters or line breaks.
 
-    Everything else of Unicode is somebody's name: joiners and marks of direction (category Cf) are
-    part of Persian, Sinhala and Hebrew spelling, or came along with pasted text.
+    All other characters may be part of a name: joiners and direction marks (category Cf) are part
+    of Persian, Sinhala and Hebrew spelling, or came with pasted text.
     """
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
@@ -39,10 +39,10 @@ class _Line(fields.String):
 
 
 class _Id(_Line):
-    """An id; a whole number counts as its text, for not every system writes its ids as strings."""
+    """An id; a whole number counts as its text, since not every system writes ids as strings."""
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
-        # True and False are integers to Python, but no ids to anybody.
+        # True and False are integers in Python, but not ids.
         return super()._deserialize(
             str(value) if type(value) is int else value, attr, data, **kwargs
         )
@@ -63,7 +63,7 @@ def wire_time(at: datetime | None) -> str | None:
 class _Tolerant(Schema):
     """A body to which softgarden may add fields at any time.
 
-    marshmallow does not hand EXCLUDE down, so every schema says it.
+    marshmallow does not apply EXCLUDE to nested schemas, so every schema sets it.
     """
 
     class Meta:
@@ -78,7 +78,7 @@ class _Answer(Schema):
 
 # https://dev.softgarden.de/assessment-api/invite-candidate-to-test
 class CandidateSchema(_Tolerant):
-    """Base data of the candidate. A missing name is an empty one: not everybody has two."""
+    """Base data of the candidate. A missing name is an empty one: not everyone has two."""
 
     id = _Id(
         required=True,
@@ -113,7 +113,7 @@ class InviteSchema(_Tolerant):
 
     @post_load
     def to_order(self, data: Mapping[str, Any], **kwargs: Any) -> Order:
-        """The order; ``testId`` is whatever the list of tests gave as the id."""
+        """The order; ``testId`` is an id from the list of tests."""
         return Order(data["testId"], data["candidate"], data["callback"])
 
 

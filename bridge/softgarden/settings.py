@@ -44,7 +44,9 @@ class AssessmentListFormat:
 
     @staticmethod
     def check(section: Item, _: Item) -> Iterator[tuple[Item, str]]:
-        """Two parts of a test do not go by the same name; what is not given has its default."""
+        """Refuse one field name for two parts of a test; parts that are not given have their
+        defaults.
+        """
         seen: dict[str, str] = {}
         for key in ("id_keys", "name_key", "description_key", "duration_key"):
             given, default = section.at(key), getattr(AssessmentListFormat(), key)
@@ -53,7 +55,7 @@ class AssessmentListFormat:
                 items = [Item(name, section.position) for name in names]
             elif isinstance(given.value, list):
                 items = given.value
-            else:  # where only a list will do, that has been said
+            else:  # a value of the wrong type is reported already
                 items = [given] if key != "id_keys" else []
             for item in items:
                 if not isinstance(item.value, str) or not item.value:
@@ -66,7 +68,9 @@ class AssessmentListFormat:
 
 @dataclass(frozen=True, slots=True)
 class SoftgardenSettings:
-    """Notifying softgarden: to which hosts, how patiently, how often again; and what it gets."""
+    """Notifications to softgarden (hosts, time-out, retries), and the list of tests that it
+    gets.
+    """
 
     callback_hosts: tuple[str, ...] = setting(
         "Hosts that may be notified, with their sub-domains. Change it only if softgarden tells you"
@@ -107,7 +111,7 @@ class SoftgardenSettings:
 
     @staticmethod
     def warn(section: Item, _: Item) -> Iterator[str]:
-        """Insecure callbacks are told at every start."""
+        """Warn of insecure callbacks at every start."""
         insecure = section.at("allow_insecure")
         if insecure and _on(insecure):
             yield (
@@ -124,12 +128,12 @@ def _is_public(public_url: object) -> bool:
     try:
         return not rules.is_loopback(rules.host_of(rules.parse_web_url(str(public_url))))
     except ValueError:
-        return False  # has a complaint of its own
+        return False  # reported already
 
 
 @dataclass(frozen=True, slots=True)
 class SoftgardenAccess(AtsAccess):
-    """A customer's softgarden: whose token it is, and with which public client it is notified."""
+    """A customer's softgarden account: its tokens, and the public client for notifications."""
 
     vendor: ClassVar[str] = "softgarden"
     client_id: str = setting(
@@ -140,7 +144,7 @@ class SoftgardenAccess(AtsAccess):
 
 
 def account_of(customer: Customer) -> SoftgardenAccess:
-    """The customer's softgarden; raises TypeError for a customer of another ATS."""
+    """The customer's softgarden account; raises TypeError for a customer of another ATS."""
     if not isinstance(customer.ats, SoftgardenAccess):
         raise TypeError(f"customer {customer.key} does not use softgarden")
     return customer.ats

@@ -1,4 +1,4 @@
-"""The admin listener has no login, so no page of somebody else's may speak to it through an
+"""Guards the admin listener, which has no login: other sites' pages must not reach it through an
 operator's browser.
 """
 
@@ -19,11 +19,12 @@ _READING = ("GET", "HEAD", "OPTIONS")
 
 
 def guard(names: Collection[str]) -> Middleware:
-    """Refuse hosts other than *names*, this machine and plain addresses, and posts that another
-    site's page makes.
+    """Refuse hosts other than *names*, this machine and plain addresses, and posts from another
+    site's page.
 
-    A foreign page reaches us by a name of its own that it points here (DNS rebinding): an address
-    in ``Host`` is no such name, and neither is a missing ``Host``, which no browser leaves out.
+    A foreign page reaches the bridge under its own host name that resolves to it (DNS rebinding):
+    so an address in ``Host`` is harmless, and a missing ``Host`` too, since every browser sends
+    one.
     """
     known = {"localhost", socket.gethostname().lower(), *names}
 
@@ -54,7 +55,9 @@ def _is_ours(host: str, known: Collection[str]) -> bool:
 
 
 def _is_foreign(request: web.Request, host: str | None) -> bool:
-    """Browsers say where a post comes from; what is no browser says nothing."""
+    """Whether another site's page sent this: browsers state the origin of a post, other clients
+    do not.
+    """
     if request.headers.get("Sec-Fetch-Site", "none") not in ("same-origin", "none"):
         return True
     origin = request.headers.get(hdrs.ORIGIN)

@@ -1,5 +1,5 @@
-"""Typed keys under which handlers find what they need; a leaf, so that nobody has to import
-``app``.
+"""Typed keys under which handlers find what they need; imports little, so that no module has to
+import ``app``.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ FAIR_SCHEDULER: web.AppKey[FairScheduler] = web.AppKey("turns")
 CUSTOMER = web.RequestKey("customer", Customer)
 EXPECTS_BODY = web.RequestKey("expects", bool)
 FAILURE = web.RequestKey("failure", BridgeError)
-"""Why the answer is no success, for the log: what a page says is for people."""
+"""Why the answer is not a success, for the log; a page does not say it."""
 BODY_READ = web.RequestKey("read", bool)
-"""There if the body was taken in to its end."""
+"""Set if the body was read to its end."""
 REQUEST_ID = web.RequestKey("request_id", str)
 ROUTE = web.RequestKey("route", str)
 PARTY = web.RequestKey("party", str)

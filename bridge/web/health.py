@@ -1,4 +1,4 @@
-"""Is this process alive; can it take work?"""
+"""Health endpoints: whether this process is alive, and whether it can take work."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ class Readiness:
     """Whether this process can take work.
 
     *reasons*: why not, by what is missing; empty: it can. *details*: what an operator should know
-    all the same, such as partitions or customers that are not served. Only the admin listener
-    shows either.
+    even if it can, such as partitions or customers that are not served. Only the admin listener
+    shows them.
     """
 
     reasons: Mapping[str, str] = field(default_factory=dict)

@@ -1,5 +1,5 @@
-"""How a listener speaks HTTP, for the daemon and the tests alike: little is buffered, nothing is
-unpacked or echoed.
+"""How a listener serves HTTP, in the daemon and in tests: it buffers little, and neither
+decompresses bodies nor echoes input.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from bridge.web.app_keys import EXPECTS_BODY
 BETWEEN_REQUESTS_S = 75.0
 """How long a connection is kept for the next request; aiohttp's own default is an hour."""
 LINGER_S = 2.0
-"""How long a body that nobody wants is thrown away, so that its sender gets to read the answer."""
+"""How long an unwanted body is read and dropped, so that its sender can read the answer."""
 BUFFER = 16 * 1024
-"""Of a body that nobody has asked for yet, about twice this is taken in per connection."""
+"""Of a body that no handler has asked for yet, about twice this is buffered per connection."""
 
 log = structlog.get_logger()
 
 
 def complete(response: web.StreamResponse, request_id: str) -> None:
-    """Give *response* the headers that every answer has; a handler's own are kept."""
+    """Add the headers that every answer has to *response*; those that a handler set are kept."""
     response.headers["X-Request-ID"] = request_id
     response.headers["Server"] = "bridge"
     response.headers.setdefault("Cache-Control", "no-store")
@@ -38,8 +38,8 @@ def complete(response: web.StreamResponse, request_id: str) -> None:
 class Runner(web.AppRunner):
     """Serves *application*; *connections* is how many callers may be connected at once.
 
-    Bodies are handed on as they came: whoever may send a compressed one is decided in ``body``. No
-    "100 Continue" is sent before somebody asks for the body.
+    Bodies are passed on as received: ``request_body`` decides who may send a compressed one. No
+    "100 Continue" is sent before a handler reads the body.
     """
 
     __slots__ = ("_connections_limit",)
@@ -68,7 +68,7 @@ class Runner(web.AppRunner):
 
 
 class _Server(web.Server):
-    """aiohttp's own, with other connections."""
+    """aiohttp's own server, with ``_Connection`` instead of its connections."""
 
     def __init__(self, made: web.Server, limit: int | None) -> None:
         super().__init__(made.request_handler, request_factory=self._request, **made._kwargs)
@@ -81,15 +81,15 @@ class _Server(web.Server):
     def connection_made(self, handler: RequestHandler, transport: asyncio.Transport) -> None:
         super().connection_made(handler, transport)
         if self._limit is not None and len(self._connections) > self._limit:
-            # Sockets are kept back for Redis and the vendors, without whom no caller can be served.
-            # In a moment, or the handler that aiohttp has just started trips over a connection that
-            # is gone.
+            # Sockets are reserved for Redis and the vendors, without which no caller can be served.
+            # Closed a moment later: the handler that aiohttp has just started would fail on a
+            # connection that is gone.
             self._loop.call_soon(transport.abort)
 
     def _request(self, message: RawRequestMessage, *more: Any) -> web.BaseRequest:
         expected = message.headers.get(hdrs.EXPECT)
         if expected is not None:
-            # aiohttp would invite the body before anybody knows whether it is wanted.
+            # aiohttp would ask for the body before it is known whether it is wanted.
             headers = CIMultiDict(message.headers)
             headers.popall(hdrs.EXPECT)
             message = message._replace(headers=CIMultiDictProxy(headers))
@@ -100,7 +100,7 @@ class _Server(web.Server):
 
 
 class _Connection(RequestHandler):
-    """A connection whose errors outside of the application say no more than the others."""
+    """A connection whose errors outside of the application reveal no more than other answers."""
 
     __slots__ = ()
 
@@ -111,7 +111,9 @@ class _Connection(RequestHandler):
         exc: BaseException | None = None,
         message: str | None = None,
     ) -> web.StreamResponse:
-        """A problem, without the caller's bytes and without a banner; ends the connection."""
+        """Answer with a problem, without the caller's bytes and without a banner; closes the
+        connection.
+        """
         if request.writer.output_size > 0:
             msg = "a part of another answer has been sent already"
             raise ConnectionError(msg)

@@ -9,11 +9,11 @@ from aiohttp import web
 from bridge.web.routing import Endpoint
 
 Scrape = Callable[[], Awaitable[tuple[bytes, str]]]
-"""Gives the numbers as text, and its media type."""
+"""Returns the metrics as text, and its media type."""
 
 
 def metrics_endpoint(scrape: Scrape) -> Endpoint:
-    """It answers although the store does not."""
+    """The endpoint; it answers although the store does not."""
 
     async def metrics(request: web.Request) -> web.Response:
         text, media_type = await scrape()

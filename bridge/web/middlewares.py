@@ -1,4 +1,4 @@
-"""Around every request: an id, one log line, and a net under every error."""
+"""Around every request: an id, one log line, and an answer for every error."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from bridge.web.routing import Handler
 _SANE_ID = re.compile(r"[A-Za-z0-9._~:+/=-]{1,128}", re.ASCII)
 
 _ONCE = ("Content-Type", "Host", "webhook-id", "webhook-signature", "webhook-timestamp")
-"""``Authorization`` is looked at where it is read; the parser refuses two lengths."""
+"""``Authorization`` is checked where it is read; the parser refuses two lengths."""
 
 log = structlog.get_logger()
 
@@ -56,8 +56,8 @@ async def error_middleware(request: web.Request, handler: Handler) -> web.Stream
         response, code, severity = await _answer(request, handler)
         complete(response, request_id)
         if request.app[STATE].draining or (request.body_exists and BODY_READ not in request):
-            # What is left of a body that nobody wants must not hold the connection, nor be taken
-            # for a request.
+            # The rest of an unwanted body must neither hold the connection nor be taken for a
+            # request.
             response.force_close()
         route, seconds = request.get(ROUTE, "unmatched"), time.monotonic() - begun
         request.app[METER].request(route, request.method, response.status, seconds)
@@ -90,7 +90,7 @@ async def error_middleware(request: web.Request, handler: Handler) -> web.Stream
 async def _answer(
     request: web.Request, handler: Handler
 ) -> tuple[web.StreamResponse, str | None, int]:
-    """The answer, its code unless it is a success, and how grave it is."""
+    """The answer, its code unless it is a success, and its log level."""
     try:
         _require_unambiguous(request)
         response = await handler(request)
@@ -100,7 +100,8 @@ async def _answer(
         request[FAILURE] = error
         response = problem_details.of_error(error)
     except ConnectionResetError:
-        # The caller hung up in mid-request; nobody reads this answer, and it is no failure of ours.
+        # The caller hung up during the request; this answer is not read, and the bridge did not
+        # fail.
         answer = problem_details.problem(400, "disconnected", "Disconnected", "The caller hung up.")
         return answer, "disconnected", logging.INFO
     except Exception:
@@ -116,8 +117,8 @@ async def _answer(
 
 
 def _require_unambiguous(request: web.Request) -> None:
-    """Two readers of a header that stands there twice may each believe another one, a proxy and the
-    bridge for instance.
+    """Refuse a header that is sent twice: a proxy and the bridge may each use another of the
+    values.
     """
     twice = [name for name in _ONCE if len(request.headers.getall(name, ())) > 1]
     if twice:

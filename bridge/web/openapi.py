@@ -1,5 +1,5 @@
-"""The OpenAPI 3.1 document, made from the endpoints and their marshmallow schemas, and the page
-that shows it.
+"""The OpenAPI 3.1 document, generated from the endpoints and their marshmallow schemas, and the
+page that shows it.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def document(endpoints: Iterable[Endpoint], product: Product) -> dict[str, Any]:
 
 
 def serve(endpoints: list[Endpoint], pages: PageTemplates, product: Product) -> list[Endpoint]:
-    """``/openapi.json`` and ``/docs`` for *endpoints*, which gain these two."""
+    """``/openapi.json`` and ``/docs``, which document *endpoints* and themselves."""
 
     async def openapi(request: web.Request) -> web.Response:
         return json_response(body=raw)
@@ -107,7 +107,8 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
         "summary": endpoint.summary,
         "tags": [endpoint.tag],
         "responses": {
-            str(status): _response(status, told) for status, told in sorted(answers.items())
+            str(status): _response(status, documented)
+            for status, documented in sorted(answers.items())
         },
     }
     if endpoint.name:
@@ -152,11 +153,11 @@ def _problems(endpoint: Endpoint) -> dict[int, object]:
     return {status: ("; ".join(some), MEDIA_TYPE) for status, some in titles.items()}
 
 
-def _response(status: int, told: object) -> dict[str, Any]:
-    if isinstance(told, tuple):
-        description, kind = told
+def _response(status: int, documented: object) -> dict[str, Any]:
+    if isinstance(documented, tuple):
+        description, kind = documented
         return {"description": description, "content": _content(kind)}
-    return {"description": str(told) or HTTPStatus(status).phrase}
+    return {"description": str(documented) or HTTPStatus(status).phrase}
 
 
 def _content(kind: object) -> dict[str, Any]:

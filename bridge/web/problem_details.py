@@ -41,8 +41,8 @@ _TABLE: dict[type[Exception], tuple[int, str]] = {
 CODES = tuple(dict.fromkeys(getattr(error, "code", "internal_error") for error in _TABLE))
 _RETRY_AFTER_S = 5
 EXCERPT_LENGTH = 600
-"""Characters of a vendor's refusal that are passed on: every field of an applicant, each with two
-complaints.
+"""Characters of a vendor's refusal that are passed on: enough for two complaints about every field
+of an applicant.
 """
 _INTERNAL_DETAILS: dict[type[errors.BridgeError], str] = {
     errors.StoreUnavailable: (
@@ -50,7 +50,8 @@ _INTERNAL_DETAILS: dict[type[errors.BridgeError], str] = {
     ),
     errors.RecordUnreadable: "What is stored cannot be read for now; please try again later.",
 }
-"""What callers hear of the bridge's own troubles; the reason is for the log and the admin listener.
+"""What callers are told about the bridge's own failures; only the log and the admin listener give
+the reason.
 """
 _UPSTREAM_WORDS: dict[type[errors.UpstreamError], str] = {
     errors.Refused: "{vendor} does not accept this, and a repeat will not help",
@@ -66,7 +67,7 @@ _UPSTREAM_WORDS: dict[type[errors.UpstreamError], str] = {
 
 
 def status_and_title(kind: type[errors.BridgeError]) -> tuple[int, str]:
-    """The HTTP status of an error, and what it is called."""
+    """The HTTP status of an error, and its title."""
     return next(_TABLE[base] for base in kind.__mro__ if base in _TABLE)
 
 
@@ -85,12 +86,12 @@ def of_error(error: errors.BridgeError) -> web.Response:
 
 
 def code_of(error: errors.BridgeError) -> str:
-    """The stable name of what went wrong."""
+    """The stable code of an error."""
     return getattr(error, "code", "internal_error")
 
 
 def internal_error() -> web.Response:
-    """What is answered where the bridge itself is wrong."""
+    """The answer for a bug in the bridge."""
     return problem(500, "internal_error", "Internal error", "A bug in the bridge; see its log.")
 
 

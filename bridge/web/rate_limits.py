@@ -1,4 +1,6 @@
-"""How many requests one customer may make, and whose is next: for each process by itself."""
+"""How many requests a customer may make, and which customer is next; each process counts by
+itself.
+"""
 
 from __future__ import annotations
 
@@ -12,8 +14,8 @@ from bridge.ports import Monotonic
 
 
 class RateLimit:
-    """At most *per_second* requests a second for each key, of which a second's worth may come at
-    once; None: any number.
+    """At most *per_second* requests a second for each key, with bursts of one second's worth; None:
+    any number.
     """
 
     def __init__(self, per_second: float | None, monotonic: Monotonic = time.monotonic) -> None:
@@ -22,7 +24,7 @@ class RateLimit:
         self._buckets: dict[str, tuple[float, float]] = {}
 
     def admit(self, key: str) -> None:
-        """Count a request; raises ``TooManyRequests`` where the bucket is empty.
+        """Count a request; raises ``TooManyRequests`` if the bucket is empty.
 
         Keys are customers, so they are few.
         """
@@ -42,12 +44,11 @@ class RateLimit:
 
 
 class FairScheduler:
-    """Who begins next where more is asked than this process can do: the customers in turn, one
-    request each.
+    """Decides which request starts next under overload: the customers take turns, one request each.
 
-    A request that has begun goes on; only the beginnings are spread, *at_once* for each round of
-    the event loop. So nobody loses anything while nobody else wants something, and a customer with
-    hundreds of requests is one among the customers.
+    A request that has started is not interrupted; only starts are spread, *at_once* for each round
+    of the event loop. So a single customer loses nothing, and one with hundreds of requests gets
+    the same share as the others.
     """
 
     def __init__(self, at_once: int = 8, waiting: int = 1000) -> None:
@@ -59,12 +60,12 @@ class FairScheduler:
 
     @property
     def idle(self) -> bool:
-        """Nobody waits, and nothing is left to be done."""
+        """Whether no request waits."""
         return not self._queues and not self._scheduled
 
     async def take(self, key: str, *, refuse: bool = True) -> None:
-        """Wait for *key*'s turn; raises ``TooManyRequests`` where too many of it wait already,
-        unless none is to be refused.
+        """Wait for *key*'s turn; raises ``TooManyRequests`` if too many of its requests wait
+        already, unless *refuse* is False.
         """
         if self._left and not self._queues:
             self._left -= 1

@@ -17,12 +17,12 @@ from bridge.web.app_keys import BODY_READ, EXPECTS_BODY
 BODY_TIME_S = 10.0
 _GZIP = ("gzip", "x-gzip")
 _EITHER_HEADER = 32 + zlib.MAX_WBITS
-"""Tells zlib to look for itself whether this is gzip or zlib."""
+"""Makes zlib detect whether this is gzip or zlib."""
 
 
 class BodyBudget:
-    """Bytes of bodies that are being read at once in this process: *total*, of which one holder
-    gets *share*.
+    """Limits the bytes of bodies that this process reads at once: *total*, of which one holder gets
+    at most *share*.
     """
 
     def __init__(self, total: int, share: int) -> None:
@@ -32,11 +32,11 @@ class BodyBudget:
 
     @property
     def holders(self) -> frozenset[str]:
-        """Those who hold something."""
+        """The holders of reserved bytes."""
         return frozenset(self._held)
 
     def take(self, holder: str, size: int) -> None:
-        """Set *size* bytes aside; raises ``Overloaded`` where there is no room."""
+        """Reserve *size* bytes; raises ``Overloaded`` if there is no room."""
         if size > self._left or self._held[holder] + size > self._share:
             raise Overloaded("Too many bodies are being received at once; nothing was taken in.")
         self._left -= size
@@ -61,19 +61,19 @@ class BodyReader:
     within_s: float = BODY_TIME_S
 
     async def read(self, request: web.Request, holder: str, *, unpack: bool = False) -> bytes:
-        """The body's bytes; to be called once it is known that *holder* may send it.
+        """The body's bytes; call it once it is known that *holder* may send one.
 
         Raises ``BodyTooLarge``, ``SlowBody``, ``Overloaded``, ``UnsupportedEncoding`` for one that
-        is compressed, and ``InvalidRequest`` for a broken one. *unpack* lets gzip and deflate
-        through, and the limit holds for what they unfold to as well.
+        is compressed, and ``InvalidRequest`` for a broken one. *unpack* accepts gzip and deflate;
+        the limit then also holds for the decompressed size.
         """
-        self.look_at(request, unpack=unpack)
+        self.check_headers(request, unpack=unpack)
         raw = await self._receive(request, holder, request.content_length or 0)
         encoding = _encoding(request)
         return self._unpacked(raw, encoding) if encoding else raw
 
-    def look_at(self, request: web.Request, *, unpack: bool = False) -> None:
-        """Refuse, as ``read`` does, what the headers alone show to be too large or compressed."""
+    def check_headers(self, request: web.Request, *, unpack: bool = False) -> None:
+        """Refuse, as ``read`` does, a body that by its headers is too large or compressed."""
         encoding = _encoding(request)
         if encoding and not (unpack and encoding in (*_GZIP, "deflate")):
             raise _unsupported()
@@ -106,8 +106,7 @@ class BodyReader:
         return bytes(body)
 
     def _unpacked(self, raw: bytes, encoding: str) -> bytes:
-        # "deflate" is zlib's format by RFC 9110; senders that leave its header out are known as
-        # well.
+        # "deflate" is zlib's format by RFC 9110; some senders leave its header out.
         bare = encoding == "deflate" and raw[:1] and raw[0] & 0x0F != zlib.DEFLATED
         unfolding = zlib.decompressobj(-zlib.MAX_WBITS if bare else _EITHER_HEADER)
         try:
@@ -142,7 +141,7 @@ def as_json(raw: bytes) -> object:
 
 
 def _encoding(request: web.Request) -> str:
-    """Of the body; empty for none. Several come as one text, which is the name of no encoding."""
+    """The body's encoding; empty for none. Several come as one text, which matches no encoding."""
     given = ",".join(request.headers.getall(hdrs.CONTENT_ENCODING, ())).lower().split(",")
     return ",".join(name for name in map(str.strip, given) if name and name != "identity")
 

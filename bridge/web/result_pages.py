@@ -24,11 +24,11 @@ from bridge.web.routing import Endpoint
 from bridge.web.translations import TRANSLATIONS, language
 
 _RETRY_AFTER_S = "10"
-_TOLD: Mapping[type[BridgeError], tuple[str, int]] = {
+_ERROR_PAGES: Mapping[type[BridgeError], tuple[str, int]] = {
     UnknownInvitation: ("unknown", 404),
     Gone: ("gone", 410),
 }
-"""The page and status of an error; of every other error the page is "later"."""
+"""The page and status for an error; every other error gets the page "later"."""
 
 
 class PageTemplates:
@@ -75,7 +75,7 @@ class PageTemplates:
         return web.Response(text=text, status=status, content_type="text/html", headers=headers)
 
     def message(self, name: str, *, status: int, lang: str = "en") -> web.Response:
-        """A page that says one thing; *name* is a key of the word table."""
+        """A page with one message; *name* is a key of the translations."""
         words = TRANSLATIONS[lang]
         response = self.html(
             "message.html",
@@ -90,8 +90,8 @@ class PageTemplates:
 
 
 def private_headers() -> dict[str, str]:
-    """For everything behind a link that is a secret: no cache, no referrer, no index, no guessing
-    of types.
+    """Headers for everything behind a secret link: no cache, no referrer, no index, no guessing of
+    types.
     """
     return {
         "Cache-Control": "no-store",
@@ -102,21 +102,21 @@ def private_headers() -> dict[str, str]:
 
 
 class PageHandlers:
-    """Link in, page out."""
+    """Handlers that answer a signed link with a page."""
 
     def __init__(self, pages: PageTemplates) -> None:
         self._pages = pages
 
     def refusal(self, request: web.Request, error: BridgeError) -> web.Response:
-        """An error as a page: whoever clicks a link reads no problem+json."""
+        """An error as a page, since a person who clicks a link cannot read problem+json."""
         name, status = next(
-            (told for kind, told in _TOLD.items() if isinstance(error, kind)), ("later", 503)
+            (told for kind, told in _ERROR_PAGES.items() if isinstance(error, kind)), ("later", 503)
         )
         return self._pages.message(name, status=status, lang=_asked_language(request))
 
     async def share(self, request: web.Request) -> web.StreamResponse:
-        """Lead a colleague to a fresh public link; whoever only looks whether there is one causes
-        no call for it.
+        """Redirect a colleague to a fresh public link; HEAD and prefetches do not ask the provider
+        for one.
         """
         links = request.app[SERVICES].links
         if request.method == "HEAD":
@@ -154,8 +154,8 @@ class PageHandlers:
         return web.Response(body=raw, content_type="application/pdf", headers=headers)
 
     async def start(self, request: web.Request) -> web.StreamResponse:
-        """One button in front of a one-time link: mail scanners follow links, but press no
-        buttons.
+        """A page with one button in front of a one-time link: mail scanners follow links, but press
+        no buttons.
         """
         invitation, customer, url = await request.app[SERVICES].links.start(
             request.match_info["token"]
@@ -174,8 +174,8 @@ class PageHandlers:
             button=words["start_button"],
         )
 
-    async def begin(self, request: web.Request) -> web.StreamResponse:
-        """The button was pressed."""
+    async def start_test(self, request: web.Request) -> web.StreamResponse:
+        """Redirect to the test: the button was pressed."""
         links = request.app[SERVICES].links
         _, _, url = await links.start(request.match_info["token"], followed=True)
         if url is None:
@@ -241,7 +241,7 @@ def endpoints(pages: PageTemplates) -> list[Endpoint]:
         endpoint(
             "POST",
             "/start/{token}",
-            handlers.begin,
+            handlers.start_test,
             "Begin the test.",
             {200: ("The test is over.", page), 303: "To the test."},
         ),

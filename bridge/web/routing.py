@@ -1,5 +1,5 @@
-"""Endpoints: a path template, a handler and its description; patient with slashes, strict with
-methods.
+"""Endpoints: a path template, a handler and its description; tolerant of extra slashes, strict
+about methods.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Endpoint:
     """One operation.
 
     *responses* maps status to description, or to (description, marshmallow schema or media type);
-    *refusals* are the errors that it answers besides those that every endpoint may.
+    *refusals* are the errors that it may answer besides those of every endpoint.
     """
 
     method: str
@@ -46,12 +46,12 @@ class Endpoint:
     """Called with a customer's token."""
     parameters: Mapping[str, str] = field(default_factory=dict)
     refusal: Callable[[web.Request, BridgeError], web.StreamResponse] | None = None
-    """How it says no, where that is not a problem; the log gets the reason all the same."""
+    """Its error answer, if that is not a problem document; the reason is logged nevertheless."""
     name: str = ""
     """Its operationId in the OpenAPI document."""
     leads_to: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    """Operations, by name, that may follow a success: which of their parameters is which field of
-    this one's answer.
+    """Operations that may follow a success, by name: which of their parameters comes from which
+    field of this one's answer.
     """
 
 
@@ -72,8 +72,8 @@ def add(app: web.Application, endpoints: Iterable[Endpoint]) -> None:
 
 
 def tolerant(path: str) -> str:
-    """*path* as a pattern that takes doubled and trailing slashes: redirects are not known to be
-    followed by every ATS.
+    """*path* as a pattern that accepts doubled and trailing slashes: not every ATS may follow a
+    redirect.
     """
     pattern = ""
     for number, segment in enumerate(path.strip("/").split("/")):
@@ -85,7 +85,7 @@ def tolerant(path: str) -> str:
 
 def _named(endpoint: Endpoint) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
-        # Log lines name the template: the path itself may hold a secret.
+        # Log lines name the template: the path itself may contain a secret.
         request[ROUTE] = endpoint.path
         request[PARTY] = endpoint.tag
         named = (
@@ -114,7 +114,6 @@ async def _admit(request: web.Request, endpoint: Endpoint) -> None:
     if reason is not None:
         raise StoreUnavailable(reason)
     if not endpoint.secured:
-        # Whose call it is shows later, if at all: all whom nobody knows yet are one among the
-        # customers. None is refused, for among them are results; how many can wait is bounded by
-        # the connections.
+        # The customer is known later, if at all: until then all these calls share one turn. None is
+        # refused, since some bring results; the connections bound how many can wait.
         await request.app[FAIR_SCHEDULER].take(endpoint.tag, refuse=False)

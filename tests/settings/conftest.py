@@ -68,9 +68,9 @@ class Folder:
 
 @pytest.fixture(name="folder")
 def _folder(tmp_path: Path) -> Folder:
-    made = Folder(tmp_path)
-    made.bridge(BRIDGE)
-    return made
+    settings_type = Folder(tmp_path)
+    settings_type.bridge(BRIDGE)
+    return settings_type
 
 
 @pytest.fixture(name="complaint_of")

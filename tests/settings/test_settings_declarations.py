@@ -94,8 +94,8 @@ def test_samples_have_every_setting(kind: str) -> None:
     """Every setting stands in the sample, as it is or in a comment."""
     text = (CONFIG / SAMPLES[kind]).read_text("utf-8")
 
-    def names(made: type) -> Iterator[str]:
-        for name, one in declared_settings(made).items():
+    def names(settings_type: type) -> Iterator[str]:
+        for name, one in declared_settings(settings_type).items():
             yield name
             if one.section:
                 yield from names(one.item)
