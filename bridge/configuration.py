@@ -18,11 +18,11 @@ from bridge.settings.table import settings_table
 from bridge.vendors import Section, Vendors
 
 KINDS: Mapping[str, str] = {"bridge": "bridge.yaml", "customer": "customers/<key>.yaml"}
-"""The kinds of files, and how each is called."""
+"""The kinds of files, with their names."""
 
 
 class Configuration:
-    """How the files are read where the bridge works with these *vendors*."""
+    """How the files are read if the bridge works with these *vendors*."""
 
     def __init__(self, vendors: Vendors) -> None:
         self._vendors = vendors
@@ -98,8 +98,8 @@ def _with_sections(
     optional: Collection[str],
     one_of: Iterable[tuple[str, ...]] = (),
 ) -> type[Any]:
-    """*base* with the vendors' sections beside its own; exactly one of each in *one_of* is
-    there.
+    """*base* with the vendors' sections beside its own; exactly one section of each group in
+    *one_of* is required.
     """
     fields = [
         (vendor, section.type | None, _field(section, None))
@@ -127,7 +127,7 @@ def _with_sections(
 
 
 def _field(section: Section, default: Any) -> Any:
-    """A section that needs nothing has its defaults where it is left out."""
+    """A section without required keys has its defaults if it is left out."""
     if any(one.required for one in declared_settings(section.type).values()):
         return setting(section.doc, default=default)
     return setting(section.doc, default=section.type())

@@ -1,5 +1,5 @@
-"""How the sockets that this process may open are shared out, so that callers never take those for
-Redis and the vendors.
+"""Allocates the sockets that this process may open, so that callers never use up those for Redis
+and the vendors.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 MAX_OPEN_FILES: Final = 65_536
-"""More is not asked for, whatever the system would allow."""
+"""The most that is requested, even if the system would allow more."""
 _VENDOR: Final = 1024
 _RESERVED: Final = 3 * _VENDOR
 _ADMIN: Final = 256
@@ -17,7 +17,7 @@ _ADMIN: Final = 256
 
 @dataclass(frozen=True, slots=True)
 class ConnectionShares:
-    """For callers of the *public* and the *admin* listener, and to each *vendor*.
+    """Connections of the *public* and the *admin* listener, and to each *vendor*.
 
     The rest is for Redis and files.
     """
@@ -28,7 +28,7 @@ class ConnectionShares:
 
 
 def allocate(files: int) -> ConnectionShares:
-    """Deal out *files*, of which half at most are kept back."""
+    """Allocate *files*, of which at most half are reserved."""
     kept = min(files // 2, _RESERVED)
     admin = min(files // 16, _ADMIN)
     return ConnectionShares(
@@ -37,9 +37,9 @@ def allocate(files: int) -> ConnectionShares:
 
 
 def raise_open_file_limit() -> int:
-    """Raise this process's limit of open files as far as the system lets it; gives the limit.
+    """Raise this process's limit of open files as far as the system allows; returns the limit.
 
-    Usually 1024 are allowed at first, for the sake of programs that cannot bear more.
+    Usually 1024 are allowed at first, for old programs that fail with more.
     """
     now, most = (_count(one) for one in resource.getrlimit(resource.RLIMIT_NOFILE))
     wanted = max(now, min(most, MAX_OPEN_FILES))
@@ -47,7 +47,7 @@ def raise_open_file_limit() -> int:
         resource.setrlimit(
             resource.RLIMIT_NOFILE, (wanted, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
         )
-    except (OSError, ValueError):  # macOS has a limit of its own beside the one that it names
+    except (OSError, ValueError):  # macOS has a lower limit than the one that it reports
         wanted = now
     return min(wanted, MAX_OPEN_FILES)
 

@@ -6,14 +6,14 @@
     |- ConfigError                  the administrator; start-up and reload only, exit code 2
     |- RequestError                 the caller of our HTTP interface
     |  |- InvalidRequest            400, names the fields
-    |  |  |- UnknownAssessment            400
+    |  |  |- UnknownAssessment      400
     |  |  '- CallbackNotAllowed     400
     |  |- Unauthorized              401
     |  |- BadSignature              401
     |  |- Forbidden                 403
     |  |- NotEnabled                404
     |  |- UnknownInvitation         404
-    |  |  '- NeverIssued            400, on deletion: the ATS's rule
+    |  |  '- UnknownInvitationOnDelete  400: the ATS's rule
     |  |- SlowBody                  408
     |  |- Gone                      410
     |  |- BodyTooLarge              413
@@ -24,9 +24,9 @@
     |- UpstreamError                a vendor
     |  |- Refused                   our request or our credentials; not done; do not repeat
     |  |- Unavailable               not done; repeat later
-    |  |  '- NotTried               no call was made, so this is no attempt
-    |  |     |- CircuitOpen         the vendor has been silent for a while
-    |  |     '- Queued              our own calls took all turns
+    |  |  '- CallNotMade            no call was made, so it is not counted as an attempt
+    |  |     |- CircuitOpen         the vendor has not answered for a while
+    |  |     '- BulkheadFull        the bridge's own calls use all connections
     |  |- OutcomeUnknown            sent, no usable answer: perhaps done; never repeat a create
     |  '- ContractBroken            answered, but not in a shape that the vendor documents
     |- CustomerSetAside             the administrator; the customer's file cannot be used
@@ -35,12 +35,12 @@
     |- NotConfirmed                 a vendor has not confirmed; the bridge goes on; 502 meanwhile
     |- StoreUnavailable             Redis; nothing was accepted
     '- RecordUnreadable             the administrator; the record is left untouched meanwhile
-       |- RecordDamaged             it makes no sense; a hand in Redis, a bad disk, a bad restore
+       |- RecordDamaged             not a record; manual changes in Redis, a bad disk, a bad restore
        |- RecordTooNew              written by a newer version of the bridge
        '- RecordSealed              encrypted with a key that is not listed
 
-Messages never hold a name, an e-mail address, a token or a link with a secret: they are logged and
-shown.
+Messages never contain a name, an e-mail address, a token or a link with a secret: they are logged
+and shown.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class CustomerSetAside(BridgeError):
 
     def __init__(self, customer: str) -> None:
         super().__init__(
-            "The configuration of this customer has to be put right here first; please"
+            "The configuration of this customer has to be corrected here first; please"
             " try again later."
         )
         self.customer = customer
@@ -100,7 +100,7 @@ class CustomerSetAside(BridgeError):
 class RedisSetupError(BridgeError):
     """Redis cannot be reached as configured, or the embedded one cannot run in its folder.
 
-    *setting* is the one of Redis that is to blame: ``url`` or ``data_dir``.
+    *setting* is the setting of Redis that has to be changed: ``url`` or ``data_dir``.
     """
 
     def __init__(self, setting: str, message: str) -> None:
@@ -127,13 +127,13 @@ class InvalidRequest(RequestError):
 
 
 class UnknownAssessment(InvalidRequest):
-    """The customer does not offer it: it is hidden, or the provider does not list it."""
+    """The customer does not offer this test: it is hidden, or the provider does not list it."""
 
     code = "unknown_test"
 
 
 class CallbackNotAllowed(InvalidRequest):
-    """The callback URL points to a place to which the bridge sends no credentials."""
+    """The callback URL names a host to which the bridge sends no credentials."""
 
     code = "callback_not_allowed"
 
@@ -145,19 +145,19 @@ class Unauthorized(RequestError):
 
 
 class BadSignature(RequestError):
-    """An event that was not signed by whom we share a secret with, or too long ago."""
+    """An event that was not signed with the shared secret, or too long ago."""
 
     code = "bad_signature"
 
 
 class Forbidden(RequestError):
-    """Sent through somebody's browser by a page that has no business here."""
+    """Sent by another site's page through a user's browser."""
 
     code = "forbidden"
 
 
 class NotEnabled(RequestError):
-    """An endpoint that this customer has not switched on."""
+    """An endpoint that is not enabled for this customer."""
 
     code = "not_enabled"
 
@@ -185,7 +185,7 @@ class Gone(RequestError):
 
 
 class TooManyRequests(RequestError):
-    """More than one customer may ask for; *retry_after_s* says when to come back."""
+    """The customer has sent too many requests; *retry_after_s* says when to come back."""
 
     code = "too_many_requests"
 
@@ -201,19 +201,19 @@ class BodyTooLarge(RequestError):
 
 
 class UnsupportedEncoding(RequestError):
-    """The body is compressed, which only some may send."""
+    """The body is compressed, which only some callers may send."""
 
     code = "unsupported_encoding"
 
 
 class Overloaded(RequestError):
-    """This process has as much at hand as it can bear; nothing was accepted."""
+    """This process is overloaded; nothing was accepted."""
 
     code = "overloaded"
 
 
 class Busy(RequestError):
-    """Somebody else is doing this right now; *retry_after_s* says when to come back."""
+    """Another request is doing this right now; *retry_after_s* says when to come back."""
 
     code = "busy"
 
@@ -223,7 +223,7 @@ class Busy(RequestError):
 
 
 class UpstreamError(BridgeError):
-    """A call to a vendor did not work.
+    """A call to a vendor failed.
 
     *vendor* is the name that the adapter gives itself; *operation* the protocol's name of the call;
     *status* the HTTP status or None without one; *retry_after_s* what the vendor asked for;
@@ -256,7 +256,7 @@ class UpstreamError(BridgeError):
         return self.vendor.capitalize()
 
     def converted_to(self, kind: type[UpstreamError]) -> UpstreamError:
-        """The same failure, sorted differently."""
+        """The same failure as another class of error."""
         return kind(
             self.vendor,
             self.operation,
@@ -279,7 +279,7 @@ class Refused(UpstreamError):
 
     @property
     def is_permanent(self) -> bool:
-        """The vendor will not do this to the thing that the request is about."""
+        """The vendor refuses this for the thing that the request is about, for good."""
         return self.status in (409, 422)
 
 
@@ -290,7 +290,7 @@ class Unavailable(UpstreamError):
 
 
 class CallNotMade(Unavailable):
-    """No call was made: no attempt, and it says nothing of the vendor."""
+    """No call was made: this is not an attempt, and says nothing about the vendor."""
 
 
 class BulkheadFull(CallNotMade):
@@ -302,7 +302,7 @@ class CircuitOpen(CallNotMade):
 
 
 class OutcomeUnknown(UpstreamError):
-    """The request went out and no usable answer came back: it may have been done."""
+    """The request was sent and got no usable answer: it may have been done."""
 
     code = "outcome_unknown"
 
@@ -314,7 +314,7 @@ class ContractBroken(UpstreamError):
 
 
 class NotConfirmed(BridgeError):
-    """Recorded, and the bridge goes on by itself; the vendor has not confirmed yet."""
+    """Recorded, and the bridge keeps trying; the vendor has not confirmed yet."""
 
     code = "upstream_unconfirmed"
 
@@ -332,7 +332,7 @@ class RecordUnreadable(BridgeError):
 
 
 class RecordDamaged(RecordUnreadable):
-    """A record makes no sense; it is left untouched, and noted in the quarantine."""
+    """A record cannot be decoded; it is left untouched, and noted in the quarantine."""
 
     code = "record_damaged"
 

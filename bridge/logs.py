@@ -2,8 +2,8 @@
 standard error.
 
 Nothing here can print a local variable or a request's path: tracebacks come without locals and
-without the messages of other people's exceptions (``KeyError('Ada')``), and aiohttp's access log is
-off in favour of ``request.handled``, which names the route and not the URL.
+without the messages of libraries' exceptions (``KeyError('Ada')``), and aiohttp's access log is off
+in favour of ``request.handled``, which names the route and not the URL.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def _leave_out_none(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 
 
 def _printable(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Nothing that a terminal would obey, nor a second line; in JSON ``_dumps`` sees to that."""
+    """Escape control characters and line breaks; for JSON ``_dumps`` does that."""
     return {key: value if key == "exc_info" else _escaped(value) for key, value in event.items()}
 
 
@@ -102,7 +102,7 @@ def _letter(one: str) -> str:
 
 def _dumps(event: object, **_: object) -> str:
     text = orjson.dumps(event, default=str).decode()
-    # orjson lets pass what some terminals obey all the same, such as U+009B.
+    # orjson does not escape U+009B and others that some terminals interpret.
     return (
         text
         if text.isprintable()
@@ -122,7 +122,7 @@ def _chain(error: BaseException | None) -> list[BaseException]:
 
 
 def _safe_message(error: BaseException) -> str:
-    """What *error* says, if it is one of ours: those hold nothing private."""
+    """The message of *error*, if it is the bridge's own: those contain nothing private."""
     return str(error) if isinstance(error, BridgeError) else ""
 
 

@@ -1,7 +1,7 @@
-"""What is told to whoever counts what happens; nothing here knows how the numbers are kept.
+"""The interface for counting what happens; nothing here knows how the numbers are kept.
 
-Every label is bounded: a customer's key, a route's template, a word of ours. Never an id, a URL or
-a person.
+Every label is bounded: a customer's key, a route's template, a word of the bridge. Never an id, a
+URL or a person.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ CALL_OUTCOMES = (
     *("ok", "unauthorized", "refused", "unavailable", "failed"),
     *("no_answer", "cancelled"),
 )
-"""What can become of a request to a vendor; see ``call_outcome``."""
+"""The outcomes of a request to a vendor; see ``call_outcome``."""
 INVITATION_OUTCOMES = (
     *("created", "repeated", "completed", "expired", "erased"),
     *("upstream_refused", "upstream_unavailable", "outcome_unknown", "upstream_broken"),
@@ -60,7 +60,7 @@ class Meter(Protocol):
 
 
 class NoMeter:
-    """For commands, which nobody asks for numbers."""
+    """Counts nothing: for commands, which have no metrics."""
 
     def request(self, route: str, method: str, status: int, seconds: float) -> None:
         """Not counted."""

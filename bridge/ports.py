@@ -1,7 +1,7 @@
-"""What the use cases need from outside. Adapters implement these; ``bridge.app`` says which.
+"""The interfaces that the use cases need. Adapters implement them; ``bridge.app`` chooses which.
 
 Every method may raise ``StoreUnavailable`` (store, queue) or an ``UpstreamError`` (provider,
-notifier) besides what it names.
+notifier) besides the errors that it names.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ Clock = Callable[[], datetime]
 """Now, aware, UTC."""
 
 Monotonic = Callable[[], float]
-"""Seconds on a clock that never jumps: for durations inside this process, never for what is stored.
+"""Seconds on a clock that never jumps: for durations inside this process, never for stored times.
 """
 
 BeforeClockStep = Callable[[datetime], Awaitable[None]]
-"""Told what time is going to be, before it is: the clock is about to make a step."""
+"""Called before the clock makes a step, with the new time."""
 
 Pause = Callable[[float], Awaitable[None]]
-"""Wait that many seconds."""
+"""Waits that many seconds."""
 
 RandomFraction = Callable[[], float]
 """A random number in [0, 1)."""
@@ -57,11 +57,11 @@ CurrentCustomers = Callable[[], CustomerDirectory]
 
 
 class AssessmentProvider(Protocol):
-    """Whoever has candidates assessed, seen from the use cases."""
+    """A provider of assessments, as the use cases need it."""
 
     @property
     def name(self) -> str:
-        """Its name as errors, logs and callback URLs have it: one lower-case word."""
+        """Its name in errors, logs and callback URLs: one lower-case word."""
 
     @property
     def title(self) -> str:
@@ -103,22 +103,22 @@ ProviderOf = Callable[[Customer], AssessmentProvider]
 
 
 class JobSource(Protocol):
-    """The provider's job list with a memory."""
+    """The provider's job list, cached."""
 
     async def list_jobs(self, customer: Customer, *, fresh: bool = False) -> tuple[Job, ...]:
         """The jobs, perhaps a short time old; older ones when the provider is down.
 
-        *fresh*: not from the short-lived memory.
+        *fresh*: not from the short-lived cache.
         """
 
 
 class Notifier(Protocol):
-    """The way to tell the ATS that something changed."""
+    """Notifies the ATS of changes."""
 
     async def notify(
         self, customer: Customer, url: str, invitation_id: str
     ) -> NotificationResponse:
-        """Tell the ATS that this invitation changed; any HTTP status is an answer, no answer is
+        """Notify the ATS that this invitation changed; any HTTP status is an answer, no answer is
         an ``UpstreamError``.
         """
 
@@ -127,7 +127,7 @@ class Notifier(Protocol):
 class Ats:
     """What the use cases need of an applicant tracking system.
 
-    *callback_policy* says where it may be notified, *retry_plan* after which pauses again.
+    *callback_policy* says which URLs may be notified, *retry_plan* the pauses between attempts.
     """
 
     notifier: Notifier
@@ -140,10 +140,10 @@ AtsOf = Callable[[Customer], Ats]
 
 
 class InvitationStore(Protocol):
-    """The truth about invitations."""
+    """The invitations' records."""
 
     async def load(self, invitation_id: str) -> Invitation | None:
-        """The record, or None; any string may be asked for."""
+        """The record, or None; accepts any string."""
 
     async def find_order(self, partition: int, order_key: str) -> Invitation | None:
         """The latest invitation of this order, or None."""
@@ -158,96 +158,94 @@ class InvitationStore(Protocol):
     async def commit(self, step: Transition) -> bool:
         """Write the record and its tasks in one atomic, durable change.
 
-        ``step.invitation.version`` is the version that was read (0: new); False: somebody was
-        faster, or the claim failed. A repeated delivery of the same commit (by a retrying
+        ``step.invitation.version`` is the version that was read (0: new); False: another change
+        came first, or the claim failed. A repeated delivery of the same commit (by a retrying
         connection) is recognised and is True again.
         """
 
     def scan(self) -> AsyncIterator[Invitation]:
-        """Every record, in no order; for operators."""
+        """Every record, in no particular order; for operators."""
 
 
 class ReferenceIndex(Protocol):
-    """The way from the provider's ids to ours, for events that name nothing else, and for what two
-    invitations share.
+    """Finds invitations by the provider's ids, for events that name nothing else, and for
+    applications that two invitations share.
 
-    It is kept before a record holds the id, and again when that is completed, so that it lives as
-    long as the record; yet what it says is to be proven by the record.
+    An entry is stored before the record has the id, and again when that is completed, so that it is
+    kept as long as the record; callers must check it against the record.
     """
 
     async def add(self, customer: str, reference_id: str, invitation_id: str) -> str | None:
-        """Keep the way; gives the word of an event that came before (``waiting``), once."""
+        """Store an invitation's id; returns the word of an event that came before, once."""
 
     async def find(self, customer: str, reference_id: str) -> tuple[str, ...]:
-        """The invitation ids, oldest first; more than one where the provider gave them the same
+        """The invitation ids, oldest first; more than one if the provider gave them the same
         application.
         """
 
     async def hold_event(
         self, customer: str, reference_id: str, word: str, *, life: timedelta
     ) -> None:
-        """Keep an event for an id that nobody knows (yet) for this time."""
+        """Keep an event for an application that is not known (yet), for this time."""
 
     async def remove(self, customer: str, reference_id: str, invitation_id: str) -> None:
-        """Forget the way to this invitation: its candidate was deleted."""
+        """Remove this invitation: its candidate was deleted."""
 
     async def is_event_seen(self, customer: str, event_id: str) -> bool:
-        """Whether this event is marked."""
+        """Whether this event was marked as seen."""
 
     async def mark_event_seen(self, customer: str, event_id: str, *, life: timedelta) -> None:
         """Mark this event as seen, for this time."""
 
 
 class UnservedCustomers(Protocol):
-    """Whose work waits, since nobody serves these customers: they are removed, or their files
+    """The customers whose tasks wait, since they are not served: they are removed, or their files
     cannot be used.
     """
 
     async def settle(self, serves: Callable[[str], bool], now: datetime) -> int:
-        """Note whose work waits, and make checks and anonymisations of those who are back due at
-        once; how many.
+        """Store which customers have waiting tasks, and make checks and anonymisations of those
+        that are served again due at once; returns how many.
         """
 
 
 class StatusWordStore(Protocol):
-    """Words for operators, kept for a while."""
+    """Unknown status words, kept for operators for some time."""
 
     async def keep(self, customer: str, word: str, at: datetime, *, limit: int) -> None:
-        """Keep *word*, heard at *at*, among at most *limit* of this customer."""
+        """Store *word*, received at *at*, among at most *limit* of this customer."""
 
     async def words(self, customer: str) -> tuple[str, ...]:
         """The customer's words, in alphabetical order."""
 
 
 class TaskQueue(Protocol):
-    """The tasks of all invitations: what has to be done although processes die.
+    """The tasks of all invitations, which survive the death of processes.
 
     Tasks are put on the queue by ``InvitationStore.commit`` only.
     """
 
     async def lease(self, request: LeaseRequest) -> tuple[Lease, ...]:
-        """The due tasks that *request* asks for, perhaps fewer than there are.
+        """The due tasks that *request* asks for; perhaps fewer than there are.
 
-        Urgent lanes come first. What cannot be read is put aside and given to nobody; a part of
-        the store that does not answer gives nothing meanwhile, and the rest goes on.
+        Urgent lanes come first. Entries that cannot be read are quarantined; a part of the store
+        that does not answer gives nothing meanwhile, while the rest goes on.
         """
 
     async def take(
         self, invitation_id: str, kind: TaskKind, now: datetime, *, owner: str, until: datetime
     ) -> Lease | None:
-        """Lease one queued task whether due or not; None: not queued, or leased by somebody
-        else.
-        """
+        """Lease one queued task, due or not; None: not queued, or leased by another owner."""
 
     async def bring_forward(
         self, customer: str, invitation_id: str, kind: TaskKind, now: datetime, *, every: timedelta
     ) -> bool:
-        """Make a queued task due now, at most once in *every*; False: not queued, due or at work
+        """Make a queued task due now, at most once in *every*; False: not queued, due or leased
         already, or done just now.
         """
 
     async def extend(self, leases: Sequence[Lease], until: datetime) -> None:
-        """Heartbeat: keep those that are still ours until *until*."""
+        """Heartbeat: extend the leases that are still ours to *until*."""
 
     async def settle(self, lease: Lease, settlement: Settlement, now: datetime) -> bool:
         """End the lease; False: it was no longer ours.
@@ -262,17 +260,17 @@ class TaskQueue(Protocol):
         """When the earliest queued task is due."""
 
     def dead_letters(self) -> AsyncIterator[DeadLetter]:
-        """Every dead letter that can be read, in no order."""
+        """Every dead letter that can be read, in no particular order."""
 
     async def replay(self, invitation_id: str, kind: TaskKind, now: datetime) -> bool:
         """Queue a dead letter's task again, from attempt 1, due now; False: no such dead letter."""
 
     async def drop(self, invitation_id: str, kind: TaskKind) -> bool:
-        """Forget a dead letter; False: no such dead letter."""
+        """Delete a dead letter; False: no such dead letter."""
 
 
 class TaskPerformer(Protocol):
-    """Performs what the worker leases."""
+    """Performs the tasks that the worker leases."""
 
     def serves(self, customer: str) -> bool:
         """Whether the tasks of the customer with this key are to be performed here."""
@@ -282,30 +280,28 @@ class TaskPerformer(Protocol):
 
 
 class Quarantine(Protocol):
-    """What could not be read and was put aside; for operators."""
+    """Data that could not be read and was quarantined; for operators."""
 
     def notes(self) -> AsyncIterator[QuarantineNote]:
-        """Every note, in no order."""
+        """Every note, in no particular order."""
 
     async def drop(self, found: QuarantineNote) -> bool:
-        """Forget a note and delete what it is about; False: somebody was faster."""
+        """Delete a note and the data that it is about; False: it was deleted already."""
 
 
 class Reconciler(Protocol):
     """Compares records with queues."""
 
     async def claim(self, owner: str) -> bool:
-        """Whether this process is the one that walks now; the claim lasts a minute after the last
-        step.
-        """
+        """Whether this process may run a pass now; the claim lasts a minute after the last step."""
 
     async def release(self) -> None:
-        """Let another one walk."""
+        """Let another process run a pass."""
 
     async def run(
         self, *, dry_run: bool = False, pause: Callable[[], Awaitable[None]] | None = None
     ) -> ReconciliationReport:
-        """Walk through everything once and mend it; *pause* is awaited between the steps."""
+        """Check everything once and repair it; *pause* is awaited between the steps."""
 
 
 __all__ = [

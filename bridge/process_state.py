@@ -12,9 +12,7 @@ from bridge.errors import Complaint
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reloaded:
-    """What a reload has put in force: how many customers, and the keys of those that are other
-    than before.
-    """
+    """The result of a reload: how many customers are served, and the keys of those that changed."""
 
     customers: int
     added: list[str]
@@ -22,7 +20,7 @@ class Reloaded:
     removed: list[str]
     warnings: list[str]
     restart_needed: bool
-    """``bridge.yaml`` has changed as well, which a restart alone puts in force."""
+    """``bridge.yaml`` has changed as well, which needs a restart."""
 
 
 class CustomersInForce:
@@ -45,13 +43,13 @@ class CustomersInForce:
         self._watchers.append(watcher)
 
     def replace(self, customers: CustomerDirectory) -> None:
-        """Put others in force."""
+        """Replace the customers."""
         self._customers, self.refused = customers, ()
         self.changed.set()
         self._tell()
 
     def refuse(self, complaints: tuple[Complaint, ...]) -> None:
-        """Note why a reload was refused; those in force stay so."""
+        """Record why a reload was refused; the customers stay as they are."""
         self.refused = complaints
         self._tell()
 
@@ -67,6 +65,6 @@ class ProcessState:
     draining: bool = False
     """It is shutting down: it still answers, but every answer ends its connection."""
     not_ready_reason: str | None = None
-    """Why nothing can be accepted, in words; None: it can."""
+    """Why nothing can be accepted; None: requests are accepted."""
     restart_needed: bool = False
-    """``bridge.yaml`` is other than at the start."""
+    """Whether ``bridge.yaml`` has changed since the start."""

@@ -23,14 +23,14 @@ class WritesReport(Protocol):
 
 
 class Writes(Protocol):
-    """Tries whether the store takes writes."""
+    """Checks whether the store takes writes."""
 
     async def check(self) -> WritesReport:
-        """How it is now."""
+        """The current state."""
 
 
 class ClockCheck(Protocol):
-    """The time that all processes agree upon."""
+    """The time that all processes share."""
 
     def problem(self) -> str | None:
         """What is wrong with this host's clock; None: nothing."""
@@ -38,7 +38,7 @@ class ClockCheck(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ReadinessProbe:
-    """Puts together what the parts of this process know about themselves."""
+    """Combines the states of the parts of this process."""
 
     state: ProcessState
     customers: CustomersInForce
@@ -58,7 +58,7 @@ class ReadinessProbe:
         return Readiness(details={**missing, **self.details()})
 
     def details(self) -> dict[str, object]:
-        """What is not served although the process is ready; nothing where everything is."""
+        """What is not served although the process is ready; empty if everything is."""
         found = {
             "customers_set_aside": {
                 customer.key: [str(complaint) for complaint in customer.complaints]

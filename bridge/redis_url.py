@@ -9,7 +9,7 @@
     redis+cluster://[user:password@]host[:6379],host...[?tls=true]
 
 With TLS, ``?ca=/path`` names the certificates to trust instead of the system's, ``cert=`` and
-``key=`` our own.
+``key=`` the bridge's own.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class RedisUrl:
 
 
 class WrongUrl(ValueError):
-    """What is wrong with a URL; repeats nothing of it: any part may be one of the password."""
+    """What is wrong with a URL; contains no part of it: any part may belong to the password."""
 
 
 def read(url: str) -> RedisUrl:
@@ -78,7 +78,7 @@ def read(url: str) -> RedisUrl:
         return _read(url)
     except WrongUrl:
         raise
-    except ValueError:  # urllib quotes what it does not like
+    except ValueError:  # urllib's message quotes the URL
         raise WrongUrl(f"expected a URL that can be read; {_ENCODED}") from None
 
 
@@ -162,7 +162,7 @@ def _files(options: Mapping[str, str], *, tls: bool) -> tuple[tuple[str, str], .
         raise WrongUrl("names certificates, but is without tls=true")
     for name, file in files:
         if not os.access(file, os.R_OK):
-            # A password that was typed here must not be shown: only what is surely a path is.
+            # A password that was typed here must not be shown: only a path is.
             a_path = os.path.isdir(os.path.dirname(file)) and file.count("/") > 1
             shown = f": {file}" if a_path else ""
             raise WrongUrl(f"names a file for {name} that cannot be read{shown}")

@@ -25,16 +25,19 @@ from bridge.web.idle_connections import IdleConnectionReaper
 from bridge.web.listener import Runner
 
 REQUEST_GRACE_S = 20.0
-"""How long requests in flight may take after SIGTERM; less than the usual 30 s of an orchestrator.
+"""How long requests under way may take after SIGTERM; less than the usual 30 s of an orchestrator.
 """
 WORKER_GRACE_S = 5.0
 LINGER_S = 0.5
-"""After SIGTERM: readiness is off, but calls are still taken, and every answer ends its connection.
+"""After SIGTERM: readiness is off, but calls are still accepted, and every answer closes its
+connection.
 
-So nobody is cut off.
+So no caller is cut off.
 """
 DRAIN_NOTICE_S = 0.2
-"""Then the doors close; those who came in last may still ask, for as long again."""
+"""Then no connections are accepted; those accepted last may still send a request, for as long
+again.
+"""
 _REDIS_POLL_INTERVAL_S = 0.5
 _PARENT_POLL_INTERVAL_S = 1.0
 _LONGEST_PAUSE_S = 60.0
@@ -44,13 +47,13 @@ log = structlog.get_logger()
 
 @dataclass(slots=True)
 class StopSignals:
-    """Why and how the daemon is to end."""
+    """The request to stop the daemon, and its exit code."""
 
     event: asyncio.Event
     code: int = 0
 
     def request_stop(self, code: int = 0) -> None:
-        """End in good order with this exit code."""
+        """Shut down cleanly with this exit code."""
         self.code = self.code or code
         self.event.set()
 
@@ -68,8 +71,8 @@ async def serve(
 
     *started* is set once both listeners accept.
 
-    *signals* False leaves the signals to the caller, who then ends it by *stop*. *monotonic* is for
-    the demo, in which hours pass. *listeners*: the public and the admin one, if they listen
+    *signals* False leaves the signals to the caller, which then ends it by *stop*. *monotonic* is
+    for the demo, which simulates hours. *listeners*: the public and the admin one, if they listen
     already.
     """
     stop = stop or StopSignals(asyncio.Event())
@@ -80,7 +83,7 @@ async def serve(
         loop.add_signal_handler(
             signal.SIGHUP, lambda: None
         )  # until there is something to reload; its default is to end us
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGHUP,))  # a supervisor holds it back
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGHUP,))  # a supervisor blocks it
     handed_down = supervisor.inherited()
     for warning in settings.warnings:
         log.warning("config.warning", text=warning)
@@ -181,11 +184,11 @@ async def _listen(
 async def _stop_accepting(
     runners: Sequence[web.AppRunner], listeners: Sequence[socket.socket]
 ) -> None:
-    """Let nobody in any more, and give those who came in last the time to say what they want: else
-    they are cut off.
+    """Accept no more connections, and give the last ones time to send their request; otherwise they
+    would be cut off.
     """
     for listener in listeners:
-        listener.listen(0)  # those who wait in the queue are let in, but hardly any more of them
+        listener.listen(0)  # connections in the queue are accepted, but hardly any new ones
     await asyncio.sleep(DRAIN_NOTICE_S)
     for runner in runners:
         for site in tuple(runner.sites):
@@ -196,9 +199,7 @@ async def _stop_accepting(
 def start_background_task(
     stack: contextlib.AsyncExitStack, name: str, watch: Coroutine[Any, Any, None]
 ) -> None:
-    """Have *watch* run beside everything else; should a mistake of ours end it, somebody is to
-    know.
-    """
+    """Run *watch* in the background; if an unexpected error ends it, that is logged."""
 
     def ended(task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
@@ -210,18 +211,18 @@ def start_background_task(
 
 
 async def _watch_parent(stop: StopSignals) -> None:
-    """A supervised child whose parent was killed ends: nobody would restart it, and it holds the
+    """End a supervised child whose parent was killed: it would not be restarted, and it holds the
     parent's port.
     """
-    while not supervisor.is_orphaned():  # noqa: ASYNC110 - no event tells of it
+    while not supervisor.is_orphaned():  # noqa: ASYNC110 - there is no event for it
         await asyncio.sleep(_PARENT_POLL_INTERVAL_S)
     log.error("daemon.orphaned")
     stop.request_stop(1)
 
 
 async def watch_unserved_customers(runtime: app.Runtime) -> None:
-    """At the start, and whenever other customers are in force: see whose work waits, and whose has
-    waited.
+    """At the start, and whenever other customers are served: store whose tasks wait, and make due
+    the tasks of customers that are served again.
     """
     pause = _REDIS_POLL_INTERVAL_S
     while True:
@@ -231,7 +232,7 @@ async def watch_unserved_customers(runtime: app.Runtime) -> None:
                 runtime.services.tasks.serves, runtime.services.records.clock()
             )
         except Exception as error:
-            if not isinstance(error, StoreUnavailable):  # of that others complain
+            if not isinstance(error, StoreUnavailable):  # others log that
                 log.exception("unserved_customers.check_failed")
             await asyncio.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_S)
@@ -243,7 +244,7 @@ async def watch_unserved_customers(runtime: app.Runtime) -> None:
 
 
 async def _inspect_redis(runtime: app.Runtime, stop: StopSignals) -> None:
-    """Wait for Redis, then say (or refuse) what is not durable about it."""
+    """Wait for Redis, then log (or refuse) what is not durable about it."""
     required = runtime.settings.redis.require_durable
     waited = False
     while required is not Durability.OFF:

@@ -1,9 +1,9 @@
 """``serve --workers N``: one parent that owns the listening sockets and N children that accept on
 them.
 
-The sockets are shared, not one each (SO_REUSEPORT): a connection that waits in the queue of a dying
-child would be lost, in a shared queue the next child takes it. A dead child is replaced, more
-slowly the more often it dies at once.
+The sockets are shared, not one for each child (SO_REUSEPORT): a connection that waits in the queue
+of a dying child would be lost; from a shared queue the next child takes it. A dead child is
+replaced, with growing pauses if it keeps dying at once.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ SOCKETS = "BRIDGE_SOCKETS"
 """
 
 PARENT = "BRIDGE_PARENT"
-"""Environment variable by which a child knows its supervisor: one that was killed meanwhile has
-already gone.
+"""Environment variable with the supervisor's process id: a child notices if it was killed
+meanwhile.
 """
 
 METRICS = "BRIDGE_METRICS"
@@ -38,15 +38,15 @@ there: ``<number>:<folder>``.
 """
 
 GIVE_UP = 78
-"""Exit code of a child that no restart would help; the supervisor ends with 1."""
+"""Exit code of a child if a restart would not help; the supervisor then ends with 1."""
 
 RECEIVE_BUFFER = 64 * 1024
 BACKLOG = 1024
 
 STOP_S = 40.0
-"""For all children to end after SIGTERM; then they are killed.
+"""How long all children may take to end after SIGTERM; then they are killed.
 
-A child's own bounds add up to less (see ``serve``).
+A child's own time limits add up to less (see ``serve``).
 """
 _HEALTHY_S = 5.0
 _FINAL = {GIVE_UP: 1, 2: 2}
@@ -59,11 +59,11 @@ log = structlog.get_logger()
 
 
 def listen(address: Address) -> socket.socket:
-    """A listening socket at *address*; raises ``ConfigError`` where that is not to be had."""
+    """A listening socket at *address*; raises ``ConfigError`` if that is not possible."""
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    # Connections inherit it: of a body that nobody may want the system holds no more than this.
+    # Connections inherit it: the system buffers no more than this of an unwanted body.
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
     try:
         listener.bind((address.host, address.port))
@@ -86,7 +86,7 @@ def inherited() -> tuple[socket.socket, socket.socket] | None:
     for listener in (public, admin):
         listener.set_inheritable(
             False
-        )  # or an embedded Redis would hold the ports for longer than we live
+        )  # or an embedded Redis would hold the ports for longer than this process lives
     return public, admin
 
 
@@ -216,8 +216,8 @@ class Supervisor:
         try:
             async with asyncio.timeout(STOP_S):
                 code = await asyncio.shield(ended)
-                # One that was only starting has no handler for the signal yet, and nothing to
-                # finish either.
+                # A child that was only starting has no handler for the signal yet, and nothing to
+                # finish.
                 return 0 if code in (0, -signal.SIGTERM) else 1
         except TimeoutError:
             log.error("worker_process.killed", pid=child.pid)
@@ -231,7 +231,7 @@ class Supervisor:
             if listener.fileno() >= 0:
                 listener.listen(
                     0
-                )  # as few as can be may come to wait in a queue that nobody will serve
+                )  # as few connections as possible may wait in a queue that is no longer served
                 listener.close()
 
     def _pass_on(self, number: signal.Signals) -> None:

@@ -22,27 +22,27 @@ from bridge.ports import BeforeClockStep, Clock, NewSecret, TaskPerformer, TaskQ
 
 SLOTS = 64
 URGENT_SLOTS = 16
-"""Of these, kept for urgent tasks: so a backlog, however large, never makes a fresh result wait."""
+"""Slots of these reserved for urgent tasks: a backlog of any size never delays a new result."""
 PER_LANE = 8
 LEASE_BATCH = 4
-"""Of one lane in one lease, and only while there is room for as many: so never more than PER_LANE
-in all.
+"""The most tasks of one lane in one lease, only taken while there is room for as many: so never
+more than PER_LANE in all.
 """
 HEARTBEAT_S = 3.0
 IDLE_S = 0.5
-"""How often the queue is looked at when nobody wakes us: other processes' tasks show up within this
+"""How often the queue is polled without a wake-up: tasks of other processes are found within this
 time.
 """
 
 MAX_CLOCK_SKEW_S = 5.0
-"""By how much the times of two processes may differ without one taking the other's running tasks: a
-lease has this long to live at the least (its life less the pause between two heartbeats, and two
-seconds for a Redis that is slow).
+"""By how much the times of two processes may differ without one taking the other's running tasks:
+the shortest remaining life of a lease (its life less the pause between two heartbeats, and two
+seconds for a slow Redis).
 """
 
 _STORE_RETRY_S = 1.0
 _STOP_TIMEOUT_S = 2.0
-"""How long the loop may take to notice that it was stopped: one look at a Redis that does not
+"""How long the loop may take to notice that it was stopped: one call to a Redis that does not
 answer.
 """
 
@@ -52,7 +52,7 @@ log = structlog.get_logger()
 class Worker:
     """One per process; *awake* is set whenever something was made due by this process.
 
-    *synchronise_clock* has *clock* agree with the other processes' again, where that is to be done.
+    *synchronise_clock* synchronises *clock* with the other processes', if that is due.
     """
 
     def __init__(
@@ -81,7 +81,7 @@ class Worker:
         return len(self._running)
 
     def wake(self) -> None:
-        """Look at the queue at once, instead of within ``IDLE_S``."""
+        """Poll the queue at once, instead of within ``IDLE_S``."""
         self._awake.set()
 
     async def run(self) -> None:
@@ -100,7 +100,7 @@ class Worker:
                     task.cancel()
 
     async def stop(self, grace_s: float) -> None:
-        """Take no more, let what runs finish within *grace_s*, give the rest back."""
+        """Take no more tasks, let running ones finish within *grace_s*, and release the rest."""
         self._stopping = True
         self._awake.set()
         if self._running:
@@ -142,14 +142,13 @@ class Worker:
             await asyncio.sleep(_STORE_RETRY_S)
             return 0
         except Exception:
-            # What is queued cannot be read: no reason to leave all other tasks.
+            # One entry of the queue cannot be read: the other tasks must still be performed.
             log.exception("worker.lease_failed")
             await asyncio.sleep(_STORE_RETRY_S)
             return 0
         self._complained = False
         if self._stopping:
-            # Asked for before we were told to stop: what it brought goes back, for others to
-            # perform.
+            # Leased while the worker was stopped: released again, for other processes.
             with contextlib.suppress(StoreUnavailable):
                 await self._queue.release(leases, self._clock())
             return 0
@@ -164,7 +163,7 @@ class Worker:
             try:
                 await self._tasks.perform(lease)
             except StoreUnavailable as error:
-                # Unsettled: the lease runs out and somebody repeats the task.
+                # Not settled: the lease runs out and the task is repeated.
                 self._warn_once(error)
 
     def _finished(self, task: asyncio.Task[None]) -> None:
@@ -187,7 +186,7 @@ class Worker:
             return IDLE_S
         if due is None:
             return IDLE_S
-        # What is due now and was not leased sits in a full lane: the next finished task wakes us.
+        # A due task that was not leased is in a full lane: the next finished task wakes the loop.
         left = (due - self._clock()).total_seconds()
         return min(IDLE_S, left) if left > 0 else IDLE_S
 
@@ -210,13 +209,12 @@ class Worker:
             if self._synchronise_clock is not None:
                 await self._synchronise_clock(self.extend_leases_before_clock_step)
         except Exception:
-            # An answer that nobody foresaw: no reason to stop; tasks go by the time as
-            # it was.
+            # An unexpected error must not end the loop; the time stays as it was.
             log.exception("clock.check_failed")
 
     async def extend_leases_before_clock_step(self, now: datetime) -> None:
-        """The time is going to be *now*: what runs here must not look as if its lease had run out,
-        or run for hours.
+        """The time is about to become *now*: the leases of running tasks must neither look expired
+        nor last for hours.
         """
         if self._running:
             with contextlib.suppress(StoreUnavailable):
@@ -232,8 +230,8 @@ class Worker:
 async def running_worker(
     worker: Worker, *, grace_s: float, on_death: Callable[[], None]
 ) -> AsyncIterator[asyncio.Task[None]]:
-    """Run *worker* beside the server; *on_death* is called if it ends by itself, for then nobody
-    performs the tasks of this process.
+    """Run *worker* beside the server; *on_death* is called if it ends by itself, since this process
+    then performs no tasks.
     """
     stopping = False
 
@@ -249,8 +247,8 @@ async def running_worker(
     finally:
         stopping = True
         await worker.stop(grace_s)
-        # It ends by itself; cancelled in mid-lease it would leave tasks leased that nobody
-        # performs.
+        # It ends by itself; cancelled during a lease it would leave tasks leased that are not
+        # performed.
         await asyncio.wait([task], timeout=_STOP_TIMEOUT_S)
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

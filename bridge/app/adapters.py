@@ -1,4 +1,4 @@
-"""Which vendors there are, and how the way to them is opened."""
+"""The vendors, and how their clients are opened."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ async def open_ats(
     meter: Meter,
     observer: CallObserver,
 ) -> AsyncIterator[AtsOf]:
-    """Every ATS, each with a session that goes only where it may."""
+    """Every ATS, each with a session that reaches only allowed hosts."""
     opened: dict[str, Ats] = {}
     async with contextlib.AsyncExitStack() as stack:
         for package in vendors.ats:

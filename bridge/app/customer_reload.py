@@ -1,4 +1,4 @@
-"""Putting the customers' files in force as they are now, while the daemon serves."""
+"""Reloads the customers' files while the daemon serves."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from bridge.settings.loading import fingerprint
 from bridge.settings.watched_files import FilesSeen, files_seen
 
 LOOK_EVERY_S = 0.5
-"""How often the files are looked at; a change that stands for as long again is read."""
+"""How often the files are checked; a change is read once it has been stable for as long."""
 _ATTEMPTS = 5
-"""How often files that change while they are read are read again at once."""
+"""How often files that change while they are read are at once read again."""
 
 log = structlog.get_logger()
 
@@ -28,8 +28,8 @@ log = structlog.get_logger()
 class CustomerReload:
     """Reads the customers' files again: when asked to, and when they have changed.
 
-    The new customers are built beside the old ones, in a thread, and put in force all at once, or
-    not at all where anything is wrong with them. One reload runs at a time.
+    The new customers are built beside the old ones, in a thread, and replace them all at once, or
+    not at all if anything is wrong with them. One reload runs at a time.
     """
 
     def __init__(
@@ -51,11 +51,11 @@ class CustomerReload:
         self._signalled = asyncio.Event()
 
     def signal(self) -> None:
-        """Reload soon; several signals before that are one."""
+        """Reload soon; several signals before that count as one."""
         self._signalled.set()
 
     async def everywhere(self) -> Reloaded:
-        """Reload this process and have the others do so; raises ConfigError where it is refused."""
+        """Reload this process and have the others do so; raises ConfigError if it is refused."""
         try:
             return await self.reload("request")
         finally:
@@ -74,7 +74,8 @@ class CustomerReload:
                     await self.reload("signal")
                     continue
                 now = await asyncio.to_thread(files_seen, self._settings.config_dir)
-                # Who writes a file piece by piece has ended when it has been the same twice.
+                # A file that is written in pieces is complete once it has not changed between two
+                # checks.
                 if now == before and now != self._seen:
                     await self.reload("change")
                 before = now
@@ -84,7 +85,7 @@ class CustomerReload:
                 log.exception("config.reload_failed")
 
     async def reload(self, trigger: str) -> Reloaded:
-        """Reload this process; raises ConfigError where the files are refused."""
+        """Reload this process; raises ConfigError if the files are refused."""
         async with self._one_at_a_time:
             try:
                 customers, warnings = await asyncio.to_thread(self._read)
@@ -113,7 +114,7 @@ class CustomerReload:
             return done
 
     def _read(self) -> tuple[CustomerDirectory, tuple[str, ...]]:
-        """The files as they are at one instant, as far as that is to be had."""
+        """Read the files as they are at one instant, as far as possible."""
         for attempt in range(1, _ATTEMPTS + 1):
             self._seen = files_seen(self._settings.config_dir)
             error, found = None, None
@@ -128,11 +129,11 @@ class CustomerReload:
         return found
 
     def _usable(self) -> tuple[CustomerDirectory, tuple[str, ...]]:
-        """What a reload puts in force, and warnings; raises ConfigError where anything is wrong."""
+        """The customers after a reload, and warnings; raises ConfigError if anything is wrong."""
         customers, warnings = CONFIGURATION.load_customers(self._settings, self._environ)
         if not len(customers) and not customers.set_aside:
-            # A volume that is not mounted, a sync that is half through: far likelier than that
-            # nobody is to be served.
+            # Probably a volume that is not mounted, or an unfinished sync: nobody removes all
+            # customers on purpose.
             message = (
                 "there is no customer's file; to serve nobody, the last one too, stop the daemon"
             )

@@ -20,7 +20,7 @@ _NO_DATA = (
 
 @contextlib.contextmanager
 def _redis_setup() -> Iterator[None]:
-    """Name the setting that is to blame where Redis cannot be used as configured."""
+    """Raise a ``ConfigError`` that names the setting if Redis cannot be used as configured."""
     try:
         yield
     except RedisSetupError as error:
@@ -29,7 +29,7 @@ def _redis_setup() -> Iterator[None]:
 
 @contextlib.asynccontextmanager
 async def embedded_redis(data_dir: Path) -> AsyncIterator[str]:
-    """A Redis of our own that keeps its data in *data_dir*; gives its URL."""
+    """An embedded Redis that keeps its data in *data_dir*; yields its URL."""
     with _redis_setup():
         async with embedded.running_redis(data_dir) as url:
             yield url
@@ -37,9 +37,9 @@ async def embedded_redis(data_dir: Path) -> AsyncIterator[str]:
 
 @contextlib.asynccontextmanager
 async def open_redis(settings: RedisSettings, *, fresh: bool) -> AsyncIterator[RedisAccess]:
-    """The configured Redis, or one of our own where none is.
+    """The configured Redis, or an embedded one if none is configured.
 
-    Without *fresh* our own is opened only where one has kept data before; else ``NoData`` is
+    Without *fresh* an embedded one is opened only if it has kept data before; else ``NoData`` is
     raised.
     """
     async with contextlib.AsyncExitStack() as stack:

@@ -119,20 +119,20 @@ class Runtime:
         return ReadinessProbe(self.state, self.customers, self.writes, self.clock)
 
     async def synchronise_clock(self) -> None:
-        """Go by the time of the other processes on this Redis from now on, as far as it answers."""
+        """Synchronise with the time of the other processes on this Redis, if it answers."""
         if self.clock is not None:
             await self.clock.synchronise(self.worker.extend_leases_before_clock_step)
 
     async def inspect_redis(self) -> tuple[list[str], str | None]:
         """What is not durable about Redis, and what would stop all partitions together.
 
-        Raises ``StoreUnavailable`` where it does not answer.
+        Raises ``StoreUnavailable`` if it does not answer.
         """
         await self.commands.ping()
         return await durability(self.commands), await isolation(self.commands)
 
     async def reencrypt(self) -> dict[str, Tally]:
-        """Renew what is encrypted; gives what became of it, or ``ConfigError`` without a key."""
+        """Renew what is encrypted; returns the counts. Raises ``ConfigError`` without a key."""
         cipher = key_ring(self.settings)
         if cipher is None:
             message = "there is no key to encrypt with; list one"

@@ -35,9 +35,9 @@ _COMMANDS: Mapping[str, str] = {
     "demo": "demo_commands:demo",
     "sandbox": "demo_commands:sandbox",
 }
-"""Where each is: ``module:name`` in this package.
+"""The command objects, as ``module:name`` in this package.
 
-Only the one that is asked for is imported, so ``healthcheck`` costs little.
+Only the module of the requested command is imported, so ``healthcheck`` costs little.
 """
 
 
@@ -60,7 +60,7 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run a command; errors become words on standard error and an exit code."""
+    """Run a command; errors become messages on standard error and an exit code."""
     try:
         cli.main(standalone_mode=False)
     except click.ClickException as error:

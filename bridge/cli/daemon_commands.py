@@ -21,7 +21,7 @@ from bridge.supervisor import Supervisor
     "--workers", type=click.IntRange(1, 64), default=1, show_default=True, help="Processes."
 )
 @click.option(
-    "--strict", is_flag=True, help="Refuse to start where any customer's file cannot be used."
+    "--strict", is_flag=True, help="Refuse to start if any customer's file cannot be used."
 )
 def serve(config: Path, workers: int, strict: bool) -> None:
     """Run the daemon.

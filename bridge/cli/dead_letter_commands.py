@@ -1,4 +1,4 @@
-"""``dead``: tasks that were given up until somebody decides."""
+"""``dead``: tasks that were given up and wait for an operator's decision."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ _id_or_all = id_or_all("Every dead letter (that --customer and --older-than leav
 
 @click.group()
 def dead() -> None:
-    """Dead letters: tasks that were given up until somebody decides."""
+    """Dead letters: tasks that were given up and wait for your decision."""
 
 
 @dead.command("list")
@@ -75,7 +75,7 @@ async def dead_list(runtime: Runtime, wanted: DeadLetterFilter, as_json: bool) -
 @_filtered
 @on_stored_data
 async def dead_replay(runtime: Runtime, wanted: DeadLetterFilter) -> None:
-    """Try again from the first attempt."""
+    """Queue tasks again, from the first attempt."""
     letters = await _letters(runtime, wanted)
     _report(await runtime.services.operations.replay(letters), "queued again", wanted)
 
@@ -86,7 +86,7 @@ async def dead_replay(runtime: Runtime, wanted: DeadLetterFilter) -> None:
 @yes_option
 @on_stored_data
 async def dead_drop(runtime: Runtime, wanted: DeadLetterFilter, yes: bool) -> None:
-    """Forget for good."""
+    """Delete tasks for good."""
     letters = await _letters(runtime, wanted)
     counts = Counter(f"{letter.kind} of {letter.customer}" for letter in letters)
     which = ", ".join(f"{count} {what}" for what, count in sorted(counts.items()))
@@ -103,7 +103,7 @@ async def _letters(runtime: Runtime, wanted: DeadLetterFilter) -> list[DeadLette
 
 def _report(count: int, what: str, wanted: DeadLetterFilter) -> None:
     if not count and wanted.id is not None:
-        click.echo(f"There is no dead letter {wanted.id} that fits.", err=True)
+        click.echo(f"There is no dead letter {wanted.id} that matches the filters.", err=True)
         raise SystemExit(1)
     click.echo(f"{count} {what}.")
 

@@ -1,4 +1,4 @@
-"""``demo`` and ``sandbox``: the bridge without a vendor at hand."""
+"""``demo`` and ``sandbox``: the bridge without access to a vendor."""
 
 from __future__ import annotations
 
@@ -36,6 +36,8 @@ def sandbox(equalture_port: int, softgarden_port: int, config: object) -> None:
 
 def _run(session: Coroutine[Any, Any, int]) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # arrows and ticks, where a terminal knows none
+        sys.stdout.reconfigure(
+            errors="replace"
+        )  # arrows and ticks, if the terminal's encoding lacks them
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         sys.exit(runner.run(session))

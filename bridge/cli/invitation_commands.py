@@ -73,10 +73,12 @@ def invitations() -> None:
 @click.option(
     "--uncertain",
     is_flag=True,
-    help="Only with a create that was never answered: look for an orphan there.",
+    help="Only those whose create was never answered: an application may exist at Equalture.",
 )
 @click.option(
-    "--owed", is_flag=True, help="Only deleted ones that Equalture has not anonymised yet."
+    "--owed",
+    is_flag=True,
+    help="Only those with an application that Equalture still has to anonymise.",
 )
 @click.option(
     "--shared",

@@ -1,4 +1,6 @@
-"""What commands share: the configuration, what is stored, and asking before it is too late."""
+"""What commands share: the configuration, the stored data, and confirmation of irreversible
+actions.
+"""
 
 from __future__ import annotations
 
@@ -108,5 +110,5 @@ def _known(key: str, known: Iterable[str], word: str) -> str:
 
 
 def confirmed(question: str, *, yes: bool) -> bool:
-    """Whether to go on with what cannot be undone; only on a terminal is anybody asked."""
+    """Whether to go on with an irreversible action; asks only on a terminal."""
     return yes or not sys.stdin.isatty() or click.confirm(question, err=True)

@@ -29,10 +29,8 @@ def json_option(function: F) -> F:
 
 
 def yes_option(function: F) -> F:
-    """``--yes``: do what cannot be undone without asking."""
-    return click.option("--yes", is_flag=True, help="Do not ask, as one is asked on a terminal.")(
-        function
-    )
+    """``--yes``: do not ask before an irreversible action."""
+    return click.option("--yes", is_flag=True, help="Do not ask for confirmation.")(function)
 
 
 def id_or_all(all_help: str) -> Callable[[Callable[..., None]], Callable[..., None]]:

@@ -1,4 +1,4 @@
-"""Putting right what is stored: what could not be read, lost tasks, changed encryption keys."""
+"""Repairs stored data: data that could not be read, lost tasks, changed encryption keys."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from bridge.cli.output import moment, print_json, print_rows
 
 @click.group()
 def quarantine() -> None:
-    """What could not be read and was put aside."""
+    """Show or delete data that could not be read."""
 
 
 @quarantine.command("list")
 @json_option
 @on_stored_data
 async def quarantine_list(runtime: Runtime, as_json: bool) -> None:
-    """List what was put aside, oldest first."""
+    """List quarantined data, oldest first."""
     notes = [note async for note in runtime.quarantine.notes()]
     rows = [
         {
@@ -37,28 +37,28 @@ async def quarantine_list(runtime: Runtime, as_json: bool) -> None:
 
 
 @quarantine.command("drop")
-@id_or_all("Everything that was put aside.")
+@id_or_all("Everything in the quarantine.")
 @yes_option
 @on_stored_data
 async def quarantine_drop(runtime: Runtime, chosen: str | None, yes: bool) -> None:
-    """Delete for good what was put aside; of a damaged record, the record."""
-    question = f"Delete {chosen or 'everything that was put aside'} for good?"
+    """Delete quarantined data for good; of a damaged record, the record."""
+    question = f"Delete {chosen or 'everything in the quarantine'} for good?"
     if not confirmed(question, yes=yes):
         raise SystemExit(1)
     notes = [note async for note in runtime.quarantine.notes() if chosen in (None, note.name)]
     count = sum([await runtime.quarantine.drop(note) for note in notes])
     if not count and chosen is not None:
-        click.echo(f"Nothing called {chosen} was put aside.", err=True)
+        click.echo(f"Nothing called {chosen} is in the quarantine.", err=True)
         raise SystemExit(1)
     click.echo(f"{count} dropped.")
 
 
 @click.command()
-@click.option("--dry-run", is_flag=True, help="Only say what is wrong.")
+@click.option("--dry-run", is_flag=True, help="Only show what is wrong.")
 @json_option
 @on_stored_data
 async def reconcile(runtime: Runtime, dry_run: bool, as_json: bool) -> None:
-    """Compare records with queues, and queue again what got lost.
+    """Compare records with queues, and queue lost tasks again.
 
     A daemon does this all the time, slowly; this is for the hour after a restore.
     """
@@ -69,7 +69,7 @@ async def reconcile(runtime: Runtime, dry_run: bool, as_json: bool) -> None:
     done = "to queue" if dry_run else "queued"
     click.echo(
         f"{report.records} records, {len(report.requeued)} tasks {done} again,"
-        f" {len(report.reindexed)} lanes put right."
+        f" {len(report.reindexed)} lanes repaired."
     )
     if report.indexed:
         click.echo(f"{report.indexed} records can now be found by their application.")
@@ -99,10 +99,10 @@ async def reencrypt(runtime: Runtime, as_json: bool) -> None:
     for name, tally in tallies.items():
         if not as_json:
             click.echo(
-                f"{name.replace('_', ' ')}: {tally.renewed} encrypted anew,"
-                f" {tally.current} fine already, {len(tally.left)} left"
+                f"{name.replace('_', ' ')}: {tally.renewed} re-encrypted,"
+                f" {tally.current} up to date, {len(tally.left)} left"
             )
         for reason in tally.left:
-            click.echo(f"Left as it was: {reason}", err=True)
+            click.echo(f"Not re-encrypted: {reason}", err=True)
     if any(tally.left for tally in tallies.values()):
         raise SystemExit(1)

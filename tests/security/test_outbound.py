@@ -394,7 +394,7 @@ async def test_allow_insecure_is_loud(config: Config, journal: Journal) -> None:
     )
     async with asyncio.timeout(10):
         await started.wait()
-        stop.now()
+        stop.request_stop()
         assert await daemon == 0
     warnings = [
         line
