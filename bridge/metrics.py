@@ -8,7 +8,9 @@ worker, not by its process id: whoever takes a dead worker's place goes on count
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
+import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
@@ -48,6 +50,8 @@ the library is imported.
 REQUEST_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 NOTIFY_BUCKETS = (0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300, 900, 3600, 4 * 3600, 24 * 3600)
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})
+_FOLDER: Final = "bridge-metrics-"
+_LOCK: Final = "lock"
 _FILE_BYTES: Final = 2 * 1024 * 1024
 """Room for some ten thousand series in each of a worker's files, taken at the start: memory that
 is mapped to a full disk would end the process that writes to it.
@@ -292,12 +296,29 @@ def _gauge(
 @contextlib.contextmanager
 def shared_folder(workers: int) -> Iterator[Path]:
     """A folder in which *workers* can keep their numbers; raises ``OSError`` where there is no room
-    for it.
+    for it. What daemons that were killed left behind is removed first.
     """
-    with tempfile.TemporaryDirectory(prefix="bridge-metrics-", ignore_cleanup_errors=True) as made:
+    _remove_left_behind(Path(tempfile.gettempdir()))
+    with (
+        tempfile.TemporaryDirectory(prefix=_FOLDER, ignore_cleanup_errors=True) as made,
+        (Path(made) / "lock.new").open("wb") as lock,
+    ):
         folder = Path(made)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        (folder / "lock.new").rename(folder / _LOCK)  # it is there only once it is held
         for number in range(workers):
             for kind in ("counter", "histogram"):
                 with (folder / f"{kind}_{number}.db").open("wb") as file:
                     os.posix_fallocate(file.fileno(), 0, _FILE_BYTES)
         yield folder
+
+
+def _remove_left_behind(where: Path) -> None:
+    """Remove folders of ours whose daemon lives no more: nobody holds their lock."""
+    for folder in where.glob(f"{_FOLDER}*"):
+        with contextlib.suppress(OSError):
+            if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+                continue
+            with (folder / _LOCK).open("rb") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)

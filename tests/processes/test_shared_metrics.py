@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.processes.conftest import Daemon, Launch, eventually
+from tests.processes.conftest import Daemon, Launch, eventually, running
 
 pytestmark = pytest.mark.redis
 
@@ -45,7 +45,7 @@ async def test_workers_answer_for_each_other(
     temporary.mkdir()
     monkeypatch.setenv("TMPDIR", str(temporary))
     daemon = launch("--workers", "2")
-    await daemon.ready()
+    await daemon.ready(within_s=60)
     (folder,) = temporary.iterdir()
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     for read in range(1, ASKED + 1):
@@ -72,7 +72,7 @@ async def test_workers_answer_for_each_other(
 async def test_one_worker_refused_is_a_reload_refused(launch: Launch) -> None:
     """A reload that is refused shows whoever is asked, until it is mended everywhere."""
     daemon = launch("--workers", "2")
-    await daemon.ready()
+    await daemon.ready(within_s=60)
     file = daemon.folder / "customers" / "globex.yaml"
     right = file.read_text("utf-8")
 
@@ -84,8 +84,40 @@ async def test_one_worker_refused_is_a_reload_refused(launch: Launch) -> None:
 
     file.write_text("nonsense: 1\n", "utf-8")
     daemon.process.send_signal(signal.SIGHUP)
-    await eventually(lambda: all_say(0.0))
+    await eventually(lambda: all_say(0.0), within_s=60)
     file.write_text(right.replace("30", "45"), "utf-8")
     daemon.process.send_signal(signal.SIGHUP)
-    await eventually(lambda: all_say(1.0))
+    await eventually(lambda: all_say(1.0), within_s=60)
     assert await counted(daemon, "config_hash_info") == 1
+    daemon.terminate()
+    assert await daemon.ended() == 0
+
+
+async def test_a_killed_daemon_leaves_nothing_for_long(
+    launch: Launch, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a daemon that was killed has left in the folder for temporary files is removed when one
+    is started again; what a living one has there is left alone.
+    """
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setenv("TMPDIR", str(temporary))
+    killed = launch("--workers", "2")
+    await killed.ready(within_s=60)
+    workers = killed.children()
+    (left,) = temporary.iterdir()
+    killed.kill()
+    await eventually(lambda: not any(map(running, workers)))
+    daemons = []
+    for _ in range(2):
+        daemon = launch("--workers", "2")
+        await daemon.ready(within_s=60)
+        assert (await daemon.get("/openapi.json"))[0] == 200
+        assert await openapi_read(daemon) == 1
+        daemons.append(daemon)
+    assert len(list(temporary.iterdir())) == 2
+    assert left not in temporary.iterdir()
+    for daemon in daemons:
+        daemon.terminate()
+    assert [await daemon.ended() for daemon in daemons] == [0, 0]
+    assert list(temporary.iterdir()) == []
