@@ -22,7 +22,7 @@ class Browser:
     async def open(
         self, person: str, url: str, method: str = "GET", form: Mapping[str, str] | None = None
     ) -> BridgeReply:
-        """Let *person* open a link, or press the button of a page."""
+        """Open a link as *person*, or press the button of a page."""
         body, headers = (
             (None, {}) if form is None else (urlencode(form).encode(), {"Content-Type": _FORM})
         )
@@ -33,9 +33,7 @@ class Browser:
 
 @contextlib.asynccontextmanager
 async def open_browser(calls: CallLog, bridge_url: str) -> AsyncIterator[Browser]:
-    """A browser whose visits to the bridge get into *calls*; those to a fake are in the fake's
-    ledger.
-    """
+    """A browser whose visits to the bridge are added to *calls*; those to a fake are in its own."""
     ledger = Ledger(
         lambda: datetime.now(UTC),
         on_call=lambda call: calls.add(call) if call.path.startswith(bridge_url) else None,

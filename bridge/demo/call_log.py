@@ -1,6 +1,6 @@
 """Calls in the order in which they began.
 
-Observers hear of a call when it ends; a reader wants to see it where it began.
+Calls are reported when they end, but are shown where they began.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ class CallLog:
         self._calls.append(call)
 
     def take(self, *operations: str) -> list[tuple[int, Entry]]:
-        """Hand out the calls so far, of these operations or all, each with the number of calls that
-        waited for it.
+        """Return and remove the calls so far, of these operations or all, each with the number of
+        calls that waited for it.
         """
         taken = [call for call in self._calls if not operations or call.operation in operations]
         self._calls = [call for call in self._calls if call not in taken]

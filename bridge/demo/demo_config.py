@@ -14,7 +14,7 @@ HOST = "127.0.0.1"
 CUSTOMER = "acme"
 CLIENT_ID, CLIENT_SECRET = "acme", "acme-secret"
 PUBLIC_CLIENT = "10"
-"""softgarden's notifications come with a public OAuth client; its id is no secret."""
+"""softgarden's notifications come with a public OAuth client; its id is not a secret."""
 TEST_ID = "engineer"
 JOBS = {
     "0b8f5c52-8a3e-4a55-9f0c-6c1a5f1f2a11": "Assessment - Engineer",

@@ -1,4 +1,6 @@
-"""What the demo needs: a Redis, both fakes and the real daemon between them, on loopback."""
+"""The environment of the demo: a Redis, both fakes and the real daemon between them, on
+loopback.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +64,7 @@ class Environment:
 
 @contextlib.asynccontextmanager
 async def open_environment(ports: Sequence[int] = (0, 0, 0, 0)) -> AsyncIterator[Environment]:
-    """Set everything up in a fresh folder, and clear it all away.
+    """Set everything up in a new folder, and remove it afterwards.
 
     *ports* of the bridge, its admin listener, Equalture and softgarden; 0 means any free port, and
     so does one that is taken.

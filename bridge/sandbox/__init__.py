@@ -1,7 +1,8 @@
 """Both vendors as local fakes, for commands, tests and people who integrate.
 
-They import nothing of the bridge but themselves (the oracle must not share our bugs) and take the
-vendors' documents literally: a rule that a caller breaks is refused and noted in ``violations``. ::
+They import nothing of the bridge but themselves (a test oracle must not share its bugs) and take
+the vendors' documents literally: a rule that a caller breaks is refused and noted in
+``violations``. ::
 
     async with EqualtureSandbox() as equalture, SoftgardenSandbox() as softgarden:
         equalture.add_account("id", "secret", jobs=[("job-1", "Assessment - Engineer")])

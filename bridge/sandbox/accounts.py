@@ -1,4 +1,4 @@
-"""What the Equalture fake remembers: accounts with their switches, applications, tokens and links.
+"""The state of the Equalture fake: accounts with their switches, applications, tokens and links.
 
 Pages: https://equalture-ats.readme.io/reference/introduction (sections in brackets) and
 https://equalture-ats.readme.io/reference/webhooks-1.
@@ -88,7 +88,7 @@ class Application:
         return self.state in ("completed", "hired")
 
     def anonymise(self) -> None:
-        """Forget the person and the scores."""
+        """Delete the person and the scores."""
         self.state = "anonymized"
         self.first_name = self.last_name = self.email = ""
         self.fit, self.scores = None, {}

@@ -26,7 +26,7 @@ _LINK = "/{language}/assessments/{number}/token/{token}"
 
 
 class CandidatePages:
-    """The three pages, on what the sandbox remembers."""
+    """The three pages, over the sandbox's state."""
 
     def __init__(self, sandbox: EqualtureSandbox) -> None:
         self._sandbox = sandbox
@@ -88,7 +88,7 @@ class CandidatePages:
 
 
 def _note(request: web.Request, sandbox: EqualtureSandbox, application: Application) -> Account:
-    """Whom the call is about."""
+    """Note in the ledger which customer and application the call is about."""
     entry = request[ENTRY]
     entry.account, entry.reference_id = application.account, application.reference_id
     return sandbox.accounts[application.account]

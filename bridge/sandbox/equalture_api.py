@@ -1,7 +1,8 @@
-"""The API of the Equalture fake, as https://equalture-ats.readme.io/reference/introduction has it.
+"""The API of the Equalture fake, as https://equalture-ats.readme.io/reference/introduction
+describes it.
 
-Where the vendor is silent: an unknown reference is 404, results before completion 404, after
-anonymising 410, an unknown job 422, hiring twice or too early 409, anonymising twice 404. A
+Where the vendor documents nothing: an unknown reference is 404, results before completion 404,
+after anonymising 410, an unknown job 422, hiring twice or too early 409, anonymising twice 404. A
 *violation* is a broken rule; a state of affairs (expired token, withdrawn job, too early, wrong
 token method) is refused without being one.
 """
@@ -36,7 +37,7 @@ _LIST_KEYS = {"bare": None, "wrapped": "jobs", "data": "data"}
 
 
 class EqualtureApi:
-    """The eight calls of the API, on what the sandbox remembers."""
+    """The eight calls of the API, over the sandbox's state."""
 
     def __init__(self, sandbox: EqualtureSandbox) -> None:
         self._sandbox = sandbox
@@ -64,7 +65,7 @@ class EqualtureApi:
         request[ENTRY].account = user
         methods = {"GET": account.token_get, "POST": account.token_post}
         if not methods[request.method]:
-            # No violation: a caller has to try to find out which version is in force.
+            # Not a violation: a caller has to try to find out which version applies.
             allow = ", ".join(method for method, allowed in methods.items() if allowed)
             raise Refusal(405, "wrong method", violation=False, headers={"Allow": allow})
         if request.method == "POST" and "Content-Length" not in request.headers:

@@ -22,7 +22,7 @@ Over HTTP, besides what ``admin_routes`` lists, below ``/_sandbox/``:
 | ``POST applications/{reference_id}/start`` | the candidate begins |
 | ``POST applications/{reference_id}/complete`` | finishes; body: arguments of ``complete`` |
 | ``POST applications/{reference_id}/callback`` | PUT the result (again) |
-| ``POST tokens/revoke`` | every access token is worth nothing from now |
+| ``POST tokens/revoke`` | every access token is invalid from now on |
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ from bridge.sandbox.request_checks import json_object, json_response
 
 
 class EqualtureSandbox(FakeVendor):
-    """Equalture, as far as a bridge sees it. Further arguments: see ``FakeVendor``.
+    """The parts of Equalture that a bridge uses. Further arguments: see ``FakeVendor``.
 
     *token_path*: its path is not documented. *max_applications* bounds the memory; the oldest are
     forgotten.
@@ -97,7 +97,7 @@ class EqualtureSandbox(FakeVendor):
             token.revoked = True
 
     async def start_test(self, reference_id: str) -> None:
-        """The candidate begins, unless that was done before; sends the event."""
+        """The candidate starts, unless that was done before; sends the event."""
         application = self.applications[reference_id]
         if application.state == "invited":
             application.state = "started"
@@ -203,7 +203,7 @@ class EqualtureSandbox(FakeVendor):
         return (*EqualtureApi(self).routes(), *CandidatePages(self).routes())
 
     def error_body(self, detail: str) -> Any:
-        """As the Phoenix framework does it; the vendor documents no error bodies."""
+        """As the Phoenix framework does; the vendor documents no error bodies."""
         return {"errors": {"detail": detail}}
 
     def admin_routes(self) -> Iterable[web.RouteDef]:
@@ -236,5 +236,5 @@ class EqualtureSandbox(FakeVendor):
 
 def _judge_callback(reply: BridgeReply) -> str | None:
     # https://equalture-ats.readme.io/reference/introduction, receiving results: the answer is 200.
-    # An error is the bridge's right, another kind of success is not.
+    # The bridge may answer an error, but no other kind of success.
     return f"{reply.status} instead of 200" if 200 < reply.status < 400 else None

@@ -25,20 +25,20 @@ Handler = Callable[[web.Request], Awaitable[web.Response]]
 Route = tuple[str, str, str, Handler]
 """Operation, method, path as aiohttp writes it, handler."""
 ENTRY = web.RequestKey("ENTRY", Entry)
-"""The request's entry for the ledger, for which a handler finds out whom the call is about."""
+"""The request's entry in the ledger, to which a handler adds whom the call is about."""
 
 
 class Options(TypedDict, total=False):
-    """What every fake takes, all by name."""
+    """The arguments of every fake, all by name."""
 
     host: str
     port: int
-    """0 (the default) picks a free one, which a later ``start()`` uses again."""
+    """0 (the default) chooses a free port, which a later ``start()`` uses again."""
     clock: SandboxClock
     on_call: Observer
     """Is called with every entry of the ledger."""
     max_entries: int
-    """Bounds the ledger; the oldest entries go."""
+    """Bounds the ledger; the oldest entries are dropped."""
     rng: random.Random
     """The random numbers of faults with a probability."""
 
@@ -47,7 +47,7 @@ class FakeVendor:
     """A fake vendor on a real socket: use ``async with``, or ``start()`` and ``close()``."""
 
     name: str
-    """As a party of a call."""
+    """The vendor's name as a party of a call."""
     operations: tuple[str, ...] = ()
     """The vendor's API; ``"*"`` as a fault's operation means these."""
     page_operations: Mapping[str, str] = {}
@@ -109,7 +109,7 @@ class FakeVendor:
         self.port = self._runner.addresses[0][1]
 
     async def close(self) -> None:
-        """Stop listening and let go of every call; ``start()`` may follow (an outage)."""
+        """Stop listening and end every call; ``start()`` may follow (an outage)."""
         runner, self._runner = self._runner, None
         for fault in self.faults:
             if fault.waiting:
@@ -166,15 +166,14 @@ class FakeVendor:
             entry.request_json = lenient_json(await request.read())
         except web.HTTPRequestEntityTooLarge:
             return self._refuse(entry, Refusal(413, "body too large"))
-        fault = self.faults.strike(entry)
+        fault = self.faults.fault_for(entry)
         if fault is None:
             return await self._answer(request, handler, entry)
 
         async def work() -> web.Response:
             return fault.refusal() or fault.garble(await self._answer(request, handler, entry))
 
-        # A call that hung gets no work done if its caller has gone, or if the sandbox is closing
-        # and let go of it.
+        # After a hang no work is done if the caller has gone or the sandbox is closing.
         return await fault.around(work, gone=lambda: _gone(request) or self._runner is None)
 
     async def _answer(self, request: web.Request, handler: Handler, entry: Entry) -> web.Response:
@@ -184,7 +183,7 @@ class FakeVendor:
             return self._refuse(entry, refusal)
         except web.HTTPException as error:  # the router knows no such path or method
             headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
-            # Browsers ask for an icon by themselves; that is nobody's mistake.
+            # Browsers ask for an icon by themselves; that is not a mistake.
             wrong = entry.path != "/favicon.ico"
             unrouted = Refusal(error.status, error.reason, violation=wrong, headers=headers)
             return self._refuse(entry, unrouted)
@@ -201,7 +200,9 @@ def _gone(request: web.Request) -> bool:
 
 
 def _reset(request: web.Request) -> None:
-    """Cut the connection: with linger 0 the kernel sends RST, no client takes it for an answer."""
+    """Cut the connection: with linger 0 the kernel sends RST, which no client mistakes for an
+    answer.
+    """
     if (transport := request.transport) is not None:
         if (connection := transport.get_extra_info("socket")) is not None:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

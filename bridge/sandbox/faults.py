@@ -77,24 +77,24 @@ class Fault:
     a GET, PUT or DELETE by itself and not notice a single drop, as aiohttp's does.
     """
     hang: Literal["before", "after"] | None = _switch(None, _MOMENT)
-    """Do not go on until healed, before or after the work."""
+    """Hang until healed, before or after the work."""
     times: int | None = _switch(None, _COUNT)
-    """Apply this often, then no more."""
+    """How often to apply it; None: always."""
     probability: float = _switch(1.0, _PROBABILITY)
     when: Callable[[Entry], bool] | None = _switch(None, _CALLABLE)  # noqa: RUF009 - a field
     """Apply only to calls of which this is true."""
     switches: Mapping[str, Any] = field(default_factory=dict)
-    """What was switched on, as it was given."""
+    """The arguments that it was switched on with."""
     strikes: int = field(init=False, default=0)
     """Calls that it was applied to so far."""
     waiting: int = field(init=False, default=0)
-    """Calls that it holds right now."""
+    """Calls that hang in it right now."""
     healed: asyncio.Event = field(init=False, default_factory=asyncio.Event)
     _struck: asyncio.Condition = field(init=False, default_factory=asyncio.Condition)
 
     @property
     def spent(self) -> bool:
-        """Whether it will be applied no more."""
+        """Whether it will not be applied any more."""
         return self.healed.is_set() or (self.times is not None and self.strikes >= self.times)
 
     def heal(self) -> None:
@@ -106,7 +106,7 @@ class Fault:
         async with asyncio.timeout(timeout), self._struck:
             await self._struck.wait_for(lambda: self.strikes >= times)
 
-    def hits(self, entry: Entry, rng: random.Random) -> bool:
+    def applies_to(self, entry: Entry, rng: random.Random) -> bool:
         """Whether it applies to this call; counts it."""
         if self.spent or (self.when is not None and not self.when(entry)):
             return False
@@ -183,7 +183,7 @@ _SWITCHES = Schema.from_dict(
 
 
 class Faults:
-    """The faults of one sandbox; the first one that hits a call is applied to it.
+    """The faults of one sandbox; the first one that matches a call is applied to it.
 
     *api*: the operations that ``"*"`` means. *made*: calls that the sandbox makes, which can be
     delayed, hang and be dropped. *pages*: pages for people.
@@ -205,7 +205,7 @@ class Faults:
         return iter(self._faults)
 
     def add(self, operation: str, **switches: Any) -> Fault:
-        """Switch a fault on; raises ``ValueError`` for an operation or switch that there is not."""
+        """Switch a fault on; raises ``ValueError`` for an unknown operation or switch."""
         if operation not in self._known:
             known = ", ".join(sorted(self._known))
             raise ValueError(f"no operation {operation!r}; there are {known}")
@@ -216,7 +216,7 @@ class Faults:
         except ValidationError as error:
             raise ValueError(str(error.messages)) from None
         fault.switches = {name: switches[name] for name in switches if name != "when"}
-        # Spent faults go now, so that a chaos run of days does not pile them up.
+        # Drop spent faults, so that they do not accumulate in a run of days.
         self._faults = [known for known in self._faults if not known.spent or known.waiting]
         self._faults.append(fault)
         return fault
@@ -229,11 +229,11 @@ class Faults:
         self._faults = [fault for fault in self._faults if fault not in ended]
         return len(ended)
 
-    def strike(self, entry: Entry) -> Fault | None:
+    def fault_for(self, entry: Entry) -> Fault | None:
         """The fault that applies to this call, or None."""
         names = {entry.operation, "*"} if entry.operation in self._api else {entry.operation}
         for fault in self._faults:
-            if fault.operation in names and fault.hits(entry, self._rng):
+            if fault.operation in names and fault.applies_to(entry, self._rng):
                 entry.fault = str(fault)
                 return fault
         return None

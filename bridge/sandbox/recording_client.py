@@ -1,5 +1,5 @@
-"""The calls that somebody makes to a bridge: callbacks and webhooks of Equalture's, questions of
-softgarden's, visits of people.
+"""The calls that the fakes make to a bridge: Equalture's callbacks and webhooks, softgarden's
+requests, visits of people.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=5)
 
 @dataclass(frozen=True, slots=True)
 class BridgeReply:
-    """What a bridge answered to a call that a sandbox made; status 0: nothing."""
+    """A bridge's answer to a call of a sandbox; status 0: none."""
 
     status: int
     json: Any
@@ -86,7 +86,7 @@ class RecordingClient:
         entry.request_json = lenient_json(body or b"")
         kind = {} if body is None else {"Content-Type": "application/json"}
         headers = {**kind, **(headers or {})}
-        fault = self._faults.strike(entry)
+        fault = self._faults.fault_for(entry)
         reply = _no_reply("cancelled" if fault is None else "dropped by a fault")
         try:
             if fault is None:
@@ -111,7 +111,7 @@ class RecordingClient:
         if self._session is None:
             raise RuntimeError("the client is not open")
         began = perf_counter()
-        # aiohttp warns of plain bytes of more than 1 MiB, which are a fair test of a bridge.
+        # aiohttp warns of plain bytes of more than 1 MiB, but a test may send them.
         data = None if body is None else BytesIO(body)
         request = self._session.request(
             method, url, data=data, headers=headers, allow_redirects=False

@@ -77,7 +77,7 @@ def allowed_query(request: web.Request, *names: str) -> dict[str, str]:
 
 
 def check_locale(locale: str) -> None:
-    """Refuse what is no language code."""
+    """Refuse anything that is not a language code."""
     if not re.fullmatch(r"[a-z]{2}(-[A-Z]{2})?", locale):
         raise Refusal(422, "locale: must be a language code")
 
@@ -112,13 +112,13 @@ def _credentials(request: web.Request, scheme: str) -> str:
 
 
 def check_fields(schema: Schema, body: dict[str, Any]) -> None:
-    """Refuse a body that is out of order."""
+    """Refuse a body that breaks a rule."""
     if errors := schema.validate(body):
         raise Refusal(422, json.dumps(errors))
 
 
 def must_be(what: str, fits: Callable[[Any], object]) -> Callable[[Any], None]:
-    """A validator of values of which *fits* is true, and does not raise ``ValueError``."""
+    """A validator of values for which *fits* is true and does not raise ``ValueError``."""
 
     def check(value: Any) -> None:
         with suppress(ValueError):

@@ -26,9 +26,9 @@ _RESULTS = "/softgarden/results"
 class SoftgardenClient:
     """softgarden on behalf of one customer; made by ``SoftgardenSandbox.connect``.
 
-    Every call is in the sandbox's ledger. No call raises for what the bridge does: a bridge that
-    does not answer is a reply with status 0. A successful answer that breaks softgarden's page is
-    noted in the sandbox's violations.
+    Every call is in the sandbox's ledger. Calls do not raise: a bridge that does not answer gives a
+    reply with status 0. A successful answer that breaks softgarden's page is noted in the sandbox's
+    violations.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class SoftgardenClient:
         self._sandbox = sandbox
 
     async def list_tests(self) -> BridgeReply:
-        """The tests on offer; their shape is not documented, so it is not judged."""
+        """The offered tests; their shape is not documented, so it is not checked."""
         return await self._ask("tests", "GET", _TESTS)
 
     async def invite(

@@ -54,7 +54,7 @@ DEFAULT = "default"
 
 
 class SoftgardenSandbox(FakeVendor):
-    """softgarden, as far as a bridge sees it. Further arguments: see ``FakeVendor``.
+    """The parts of softgarden that a bridge uses. Further arguments: see ``FakeVendor``.
 
     *client_id*: the public OAuth client that notifications come with; customers may have their own.
     *read_results*: whether a notification makes it read the result "before" it answers, "after", or
@@ -102,7 +102,7 @@ class SoftgardenSandbox(FakeVendor):
         return client
 
     async def close(self) -> None:
-        """As every sandbox; reading that was put off is given up."""
+        """Like every sandbox; reads that were postponed are dropped."""
         for task in tuple(self._reading):
             task.cancel()
         await asyncio.gather(*self._reading, return_exceptions=True)
@@ -121,7 +121,7 @@ class SoftgardenSandbox(FakeVendor):
         return {"message": detail}
 
     async def notify(self, request: web.Request) -> web.Response:
-        """Take a notification."""
+        """Handle a notification."""
         entry = request[ENTRY]
         customer = entry.account = entry.account or DEFAULT
         match entry.request_json:
