@@ -18,6 +18,7 @@ _COMMANDS: Mapping[str, str] = {
     "check": "configuration_commands:check",
     "healthcheck": "healthcheck:healthcheck",
     "config": "configuration_commands:configuration",
+    "customer": "customer_commands:customer",
     "tests": "configuration_commands:tests",
     "token": "secret_commands:token",
     "key": "secret_commands:key",
