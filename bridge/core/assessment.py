@@ -54,12 +54,13 @@ class NewApplication:
 
 @dataclass(frozen=True, slots=True)
 class CreatedApplication:
-    """The provider's answer to a new application; *assessment_url* is None where it broke the
-    contract and sent no link.
+    """The provider's answer to a new application; *assessment_url* is None where the provider mails
+    the link to the candidate (*mailed*), or broke the contract and sent none.
     """
 
     reference_id: str
     assessment_url: str | None = field(repr=False)
+    mailed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

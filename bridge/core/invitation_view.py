@@ -75,8 +75,8 @@ def candidate_url(invitation: Invitation, customer: Customer, links: LinkSigner)
     """Where the ATS sends the candidate: the provider's link, or our landing page in front of
     it.
 
-    Without a link (the create's answer was lost, but a result was reported) it is the page, too: it
-    says that the test is over.
+    Without a link it is the page, too: it says that the link is in the candidate's mail, or (where
+    the create's answer was lost, but a result was reported) that the test is over.
     """
     landing = customer.test_url is CandidateLink.LANDING or invitation.assessment_url is None
     return links.start(invitation.id) if landing else invitation.assessment_url or ""

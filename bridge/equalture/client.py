@@ -76,7 +76,8 @@ class EqualtureClient:
 
         Raises ``Refused``, ``Unavailable`` (both: not made) or ``OutcomeUnknown``.
         """
-        return await self._perform(customer, protocol.create(draft))
+        invitation_type = account_of(customer).invitation_type
+        return await self._perform(customer, protocol.create(draft, invitation_type))
 
     async def get_progress(self, customer: Customer, reference_id: str) -> Progress:
         """How far the application is."""

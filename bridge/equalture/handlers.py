@@ -73,7 +73,7 @@ def webhook(clock: Clock) -> Handler:
         customer = request.app[CUSTOMERS]().find(request.match_info["customer"])
         access = customer.provider if customer is not None else None
         secret = access.webhook_secret if isinstance(access, EqualtureAccess) else None
-        if customer is None or not secret:
+        if customer is None or not isinstance(access, EqualtureAccess) or not secret:
             msg = "No webhook secret is configured for this customer."
             raise NotEnabled(msg)
         bind_contextvars(customer=customer.key)
@@ -87,7 +87,9 @@ def webhook(clock: Clock) -> Handler:
             # which.
             log.warning("webhook.refused", customer=customer.key, reason=str(error))
             raise
-        event = schemas.read_event(request_body.as_json(raw))
+        event = schemas.read_event(
+            request_body.as_json(raw), access.started_words, access.finished_words
+        )
         await request.app[SERVICES].events.take(
             customer, event_id, event.word, event.reference_id, event.at
         )

@@ -27,7 +27,7 @@ from bridge.core.assessment import (
 from bridge.core.customers import DONE_WORDS
 from bridge.equalture import schemas
 from bridge.equalture.error_words import REDACTOR
-from bridge.equalture.settings import EqualtureAccess
+from bridge.equalture.settings import EqualtureAccess, InvitationType
 from bridge.errors import ContractBroken, OutcomeUnknown, Refused, Unavailable, UpstreamError
 
 VENDOR = "equalture"
@@ -111,8 +111,10 @@ def jobs() -> Call[tuple[Job, ...]]:
 
 # https://equalture-ats.readme.io/reference/introduction, "Creating an application" and
 # "Invitation types"
-def create(draft: NewApplication) -> Call[CreatedApplication]:
-    """Make an application whose link the bridge delivers.
+def create(
+    draft: NewApplication, invitation_type: InvitationType = InvitationType.ONE_TIME_LINK
+) -> Call[CreatedApplication]:
+    """Make an application; by default one whose link softgarden delivers.
 
     A success that names no application is ``OutcomeUnknown``: the application may exist.
     """
@@ -121,13 +123,13 @@ def create(draft: NewApplication) -> Call[CreatedApplication]:
         "create",
         "POST",
         "/connect_ats/applications",
-        schemas.read_created,
+        partial(schemas.read_created, mailed=invitation_type is InvitationType.EMAIL),
         json={
             "job_id": draft.job_id,
             # Assumption: the page gives the two values of invitation_type but not its place; the
-            # top level is the natural one. Only one_time_link answers with the link that softgarden
-            # must have. No setting.
-            "invitation_type": "one_time_link",
+            # top level is the natural one. No setting for the place. Only one_time_link answers
+            # with the link that softgarden is to deliver.
+            "invitation_type": str(invitation_type),
             "callback_url": draft.callback_url,
             "applicant_details": {
                 "first_name": person.first_name,

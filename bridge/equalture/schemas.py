@@ -36,6 +36,7 @@ None is documented; any other is logged once, in case that it does mean it.
 
 HIRED_WORD = "hired"
 
+_ALL_BUT_LAST_WORD = re.compile(r"^.*[_.]", re.DOTALL)
 _CONTROL = re.compile(r"[\x00-\x20\x7f-\xa0]+")
 _HOST = re.compile(r"[\w.:\[\]-]+")
 _TOKEN = re.compile(r"[\x21-\x7e]{1,8192}")
@@ -78,11 +79,14 @@ def read_jobs(answer: object) -> tuple[Job, ...]:
 
 # https://equalture-ats.readme.io/reference/introduction, "Creating an application"
 # and "Invitation types"
-def read_created(answer: object) -> CreatedApplication:
-    """The application just made; without a usable link its *assessment_url* is None."""
+def read_created(answer: object, *, mailed: bool = False) -> CreatedApplication:
+    """The application just made; without a usable link its *assessment_url* is None, and so it is
+    where Equalture mails it: the candidate shall not have two.
+    """
     created = _load(_CreatedAnswer(), answer)
     # It exists as soon as it has a reference, so an odd link must not lose that.
-    return CreatedApplication(created["reference_id"], _link(created["assessment_url"]))
+    link = None if mailed else _link(created["assessment_url"])
+    return CreatedApplication(created["reference_id"], link, mailed)
 
 
 # https://equalture-ats.readme.io/reference/introduction, "5c. Requesting status":
@@ -130,7 +134,7 @@ def read_reported_result(answer: object) -> Result | None:
 
 @dataclass(frozen=True, slots=True)
 class ProviderEvent:
-    """A webhook's event; *word* is ``started``, ``finished`` or what else it ends in."""
+    """A webhook's event; *word* is ``started`` or ``finished``, or empty for any other."""
 
     word: str
     reference_id: str | None
@@ -138,19 +142,24 @@ class ProviderEvent:
 
 
 # https://equalture-ats.readme.io/reference/webhooks-1
-def read_event(answer: object) -> ProviderEvent:
-    """A webhook's event, read leniently: what cannot be read is left out.
-
-    The page's list says ``application_started``, its samples ``assessment_started``: the end of the
-    name decides.
-    """
+def read_event(
+    answer: object, started: Iterable[str] = ("started",), finished: Iterable[str] = ("finished",)
+) -> ProviderEvent:
+    """A webhook's event, read leniently: what cannot be read is left out."""
+    # Assumption: the page's list says application_started, its samples assessment_started, so the
+    # end of the name decides. Settings: equalture.started_words, equalture.finished_words.
     # Assumption: application_start_date, which has no zone, is in UTC. No setting: it only opens
     # the grace period.
     event = answer if isinstance(answer, dict) else {}
     data = event.get("data")
     data = data if isinstance(data, dict) else {}
     kind = event.get("type")
-    word = kind.lower().rpartition("_")[2] if isinstance(kind, str) else ""
+    name = kind.strip().lower() if isinstance(kind, str) else ""
+    meant = {name, _ALL_BUT_LAST_WORD.sub("", name)} - {""}
+    word = ""
+    for our_word, words in (("started", started), ("finished", finished)):
+        if meant & {one.strip().lower() for one in words}:
+            word = our_word
     return ProviderEvent(
         word, _opaque(data.get("reference_id")), _time(data.get("application_start_date"))
     )

@@ -24,6 +24,13 @@ class TokenMethod(StrEnum):
     GET = "get"
 
 
+class InvitationType(StrEnum):
+    """Who sends the candidate the link to the test: softgarden, or Equalture by mail."""
+
+    ONE_TIME_LINK = "one_time_link"
+    EMAIL = "email"
+
+
 def validate_client_secret(text: str) -> str:
     """Text of one line, but not what the sample holds in its place."""
     if text == SAMPLE_SECRET:
@@ -65,6 +72,24 @@ class EqualtureSettings(ProviderAccess):
     token_method: TokenMethod = setting(
         "How tokens are fetched: post, get, or auto (POST, and GET where POST does not exist).",
         default=TokenMethod.AUTO,
+    )
+    invitation_type: InvitationType = setting(
+        "one_time_link: softgarden sends the candidate the link to the test. email: Equalture does,"
+        " and what softgarden sends is a page of the bridge that says so.",
+        default=InvitationType.ONE_TIME_LINK,
+    )
+    started_words: tuple[str, ...] = setting(
+        "Names of the webhook's events that mean begun, in any case: whole, or what is behind the"
+        " last _ or dot.",
+        default=("started",),
+        minimum=1,
+        entry_name="word",
+    )
+    finished_words: tuple[str, ...] = setting(
+        "The same for those that mean finished; the results decide in the end.",
+        default=("finished",),
+        minimum=1,
+        entry_name="word",
     )
 
 

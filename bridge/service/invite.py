@@ -217,8 +217,10 @@ class Invite:
         event: ApplicationCreated | CreateFailed | CreateOutcomeUnknown
         try:
             created = await provider.create_application(customer, draft)
-            event = ApplicationCreated(number, created.reference_id, created.assessment_url)
-            if created.assessment_url is None:
+            event = ApplicationCreated(
+                number, created.reference_id, created.assessment_url, created.mailed
+            )
+            if created.assessment_url is None and not created.mailed:
                 failure = ContractBroken(
                     provider.name, "create", "an application without a link for the candidate"
                 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import NamedTuple
 
 from structlog.contextvars import bind_contextvars
 
@@ -31,6 +32,17 @@ class _Known:
     url: str = field(repr=False)
     reference_id: str
     until: float
+
+
+class WayToTest(NamedTuple):
+    """Behind a landing page: the provider's link while the test can be taken, and whether the
+    candidate has it by mail instead.
+    """
+
+    invitation: Invitation
+    customer: Customer
+    url: str | None
+    mailed: bool
 
 
 class LinkAccess:
@@ -131,21 +143,19 @@ class LinkAccess:
         )
         return invitation, customer
 
-    async def start(
-        self, token: str, *, followed: bool = False
-    ) -> tuple[Invitation, Customer, str | None]:
-        """The invitation behind a landing page, and the provider's link while the test can be
-        taken. *followed*: the candidate is led there.
-        """
+    async def start(self, token: str, *, followed: bool = False) -> WayToTest:
+        """What is behind a landing page; *followed*: the candidate is led to the test."""
         invitation, customer = await self._open(LinkPurpose.START, token)
-        open_now = checks.can_be_started(
-            invitation, self._records.policy(customer), self._records.clock()
-        )
-        if open_now:
+        when = self._records.policy(customer), self._records.clock()
+        open_now = checks.can_be_started(invitation, *when)
+        mailed = checks.is_waiting_in_mailbox(invitation, *when)
+        if open_now or mailed:
             await self._records.note(
-                invitation, Happening.LINK_FOLLOWED if followed else Happening.LINK_OPENED
+                invitation,
+                Happening.LINK_FOLLOWED if followed and open_now else Happening.LINK_OPENED,
             )
-        return invitation, customer, invitation.assessment_url if open_now else None
+        url = invitation.assessment_url if open_now else None
+        return WayToTest(invitation, customer, url, mailed)
 
     async def _open(self, purpose: str, token: str) -> tuple[Invitation, Customer]:
         invitation_id = self._signer.read(purpose, token)

@@ -19,6 +19,7 @@ from bridge.core.links import LinkPurpose
 from bridge.core.score import score_fields
 from bridge.errors import BridgeError, Gone, UnknownInvitation
 from bridge.report import pdf
+from bridge.service.link_access import WayToTest
 from bridge.web.app_keys import SERVICES
 from bridge.web.routing import Endpoint
 from bridge.web.translations import TRANSLATIONS, language
@@ -157,19 +158,17 @@ class PageHandlers:
         """A page with one button in front of a one-time link: mail scanners follow links, but press
         no buttons.
         """
-        invitation, customer, url = await request.app[SERVICES].links.start(
-            request.match_info["token"]
-        )
-        lang = _asked_language(request, customer.provider.locale)
-        if url is None:
-            return self._pages.message("over", status=200, lang=lang)
-        parts = urlsplit(url)
+        way = await request.app[SERVICES].links.start(request.match_info["token"])
+        lang = _asked_language(request, way.customer.provider.locale)
+        if way.url is None:
+            return self._pages.message(_without_link(way), status=200, lang=lang)
+        parts = urlsplit(way.url)
         words = TRANSLATIONS[lang]
         return self._pages.html(
             "start.html",
             lang=lang,
             form_to=f"{parts.scheme}://{parts.netloc}",
-            title=invitation.test_name,
+            title=way.invitation.test_name,
             text=words["start_text"],
             button=words["start_button"],
         )
@@ -177,10 +176,11 @@ class PageHandlers:
     async def start_test(self, request: web.Request) -> web.StreamResponse:
         """Redirect to the test: the button was pressed."""
         links = request.app[SERVICES].links
-        _, _, url = await links.start(request.match_info["token"], followed=True)
-        if url is None:
-            return self._pages.message("over", status=200, lang=_asked_language(request))
-        return web.Response(status=303, headers={**private_headers(), "Location": url})
+        way = await links.start(request.match_info["token"], followed=True)
+        if way.url is None:
+            lang = _asked_language(request, way.customer.provider.locale)
+            return self._pages.message(_without_link(way), status=200, lang=lang)
+        return web.Response(status=303, headers={**private_headers(), "Location": way.url})
 
 
 def endpoints(pages: PageTemplates) -> list[Endpoint]:
@@ -246,6 +246,11 @@ def endpoints(pages: PageTemplates) -> list[Endpoint]:
             {200: ("The test is over.", page), 303: "To the test."},
         ),
     ]
+
+
+def _without_link(way: WayToTest) -> str:
+    """Which message a candidate gets for whom we have no link."""
+    return "mailed" if way.mailed else "over"
 
 
 def _result_values(invitation: Invitation, lang: str) -> dict[str, object]:

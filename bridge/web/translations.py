@@ -21,6 +21,11 @@ TRANSLATIONS = {
         "gone_text": "These data have been deleted.",
         "later_title": "Please try again later",
         "later_text": "The result cannot be fetched right now. Please try again in a few minutes.",
+        "mailed_title": "Please look into your mail",
+        "mailed_text": (
+            "The link to this test was sent to you by e-mail. If you do not find it, look into the"
+            " folder for spam, too."
+        ),
         "over_title": "This test is over",
         "over_text": "It has been completed, or its time has run out.",
         "start_text": (
@@ -50,6 +55,11 @@ TRANSLATIONS = {
         "later_text": (
             "Das Ergebnis kann gerade nicht abgerufen werden. Bitte versuchen Sie es in"
             " einigen Minuten noch einmal."
+        ),
+        "mailed_title": "Bitte sehen Sie in Ihr E-Mail-Postfach",
+        "mailed_text": (
+            "Der Link zu diesem Test wurde Ihnen per E-Mail geschickt. Wenn Sie ihn nicht finden,"
+            " sehen Sie bitte auch im Spam-Ordner nach."
         ),
         "over_title": "Dieser Test ist beendet",
         "over_text": "Er wurde abgeschlossen, oder die Zeit dafür ist abgelaufen.",

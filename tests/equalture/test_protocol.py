@@ -12,7 +12,7 @@ from bridge.core.assessment import Candidate, CreatedApplication, Job, NewApplic
 from bridge.core.customers import Secret
 from bridge.equalture import protocol
 from bridge.equalture.protocol import Call, Reply
-from bridge.equalture.settings import EqualtureAccess
+from bridge.equalture.settings import EqualtureAccess, InvitationType
 from bridge.errors import ContractBroken, OutcomeUnknown, Refused, Unavailable, UpstreamError
 
 NOW = datetime(2026, 1, 15, 10, 0, 0, tzinfo=UTC)
@@ -261,3 +261,15 @@ def test_readers_raise_upstream_errors_only(status: int, body: bytes, operation:
 def test_no_answer(call: Call, not_sent: bool, kind: type[UpstreamError]) -> None:
     """No answer is an unknown outcome only where something may have been done."""
     assert type(protocol.no_answer(call, not_sent=not_sent, detail="no answer")) is kind
+
+
+def test_create_by_mail(sample) -> None:
+    """Where Equalture is to mail the link, the create says so, and no link is expected; one that
+    comes all the same is not used.
+    """
+    call = protocol.create(SOMEBODY, InvitationType.EMAIL)
+    assert call.json is not None
+    assert call.json["invitation_type"] == "email"
+    for name in ("created_email", "created_one_time_link"):
+        made = protocol.read(call, reply(201, sample(name)))
+        assert (made.assessment_url, made.mailed) == (None, True)

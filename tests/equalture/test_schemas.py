@@ -338,3 +338,30 @@ def test_read_report_never_raises(answer: object) -> None:
         )
         assert all(1 <= one <= 5 for trait in report.traits for one in trait.wanted)
         assert report.dashboard_url is None or report.dashboard_url.lower().startswith("http")
+
+
+@pytest.mark.parametrize(
+    ("kind", "word"),
+    [
+        ("assessment_started", "started"),
+        ("Application_Started", "started"),
+        ("assessment.finished", "finished"),
+        ("finished", "finished"),
+        ("assessment_begun", ""),
+        ("assessment_finished_again", ""),
+        ("", ""),
+        (None, ""),
+    ],
+)
+def test_event_names(kind: object, word: str) -> None:
+    """Both spellings of the page are understood, by the last word; no other name is."""
+    assert schemas.read_event({"type": kind}).word == word
+
+
+def test_event_names_are_settings() -> None:
+    """An event may be called as the settings say, by its whole name or its last word."""
+    found = [
+        schemas.read_event({"type": kind}, ["Begun"], ["application_completed"]).word
+        for kind in ("assessment_begun", "application_completed", "assessment_completed", "started")
+    ]
+    assert found == ["started", "finished", "", ""]

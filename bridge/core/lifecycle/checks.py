@@ -88,6 +88,17 @@ def can_be_started(invitation: Invitation, policy: Policy, now: datetime) -> boo
     )
 
 
+def is_waiting_in_mailbox(invitation: Invitation, policy: Policy, now: datetime) -> bool:
+    """Whether the provider has mailed the candidate a link that we do not have, and that is good
+    still.
+    """
+    return (
+        invitation.state in (State.INVITED, State.STARTED)
+        and invitation.assessment_url is None
+        and now < invitation_expires_at(invitation, policy)
+    )
+
+
 def tasks_of_older_record(invitation: Invitation) -> list[TaskKind]:
     """The tasks that a record surely needs; for records of a version that did not list them."""
     kinds = []

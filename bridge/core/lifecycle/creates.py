@@ -68,7 +68,7 @@ def application_created(
             return Transition(created)
         orphaned = with_outcome(invitation, event.attempt, CreateOutcome.ORPHAN, event.reference_id)
         return Transition(orphaned, (anonymise,))
-    if event.assessment_url is None and invitation.state in OPEN:
+    if event.assessment_url is None and not event.mailed and invitation.state in OPEN:
         tasks = (CancelTask(TaskKind.CHECK), anonymise)
         return _failed(created, "upstream_broken", tasks)
     linked = replace(

@@ -19,11 +19,14 @@ class AttemptOpened:
 
 @dataclass(frozen=True, slots=True)
 class ApplicationCreated:
-    """The provider made the application; *assessment_url* None: it broke its contract."""
+    """The provider made the application; *assessment_url* None: it mails the link to the candidate
+    itself (*mailed*), or it broke its contract.
+    """
 
     attempt: int
     reference_id: str
     assessment_url: str | None
+    mailed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

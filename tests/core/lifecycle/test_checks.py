@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
 
 from bridge.core.invitation import (
     Invitation,
+    State,
 )
 from bridge.core.lifecycle import checks
 from bridge.core.lifecycle.checks import ApplyEvent, AskProvider, WaitUntil
@@ -123,3 +125,21 @@ def test_report_on_an_anonymised_orphan_counts_as_it_is() -> None:
     )
     reported = decide(record, ResultReported(1, REPORT)).invitation
     assert ApplyEvent(ReportedResultAccepted()) == checks.next_check(reported, POLICY, NOW)
+
+
+MAILED = replace(INVITED, assessment_url=None)
+
+
+@pytest.mark.parametrize(
+    ("record", "at", "expected"),
+    [
+        (MAILED, NOW, True),
+        (MAILED, DEADLINE, False),
+        (INVITED, NOW, False),
+        (replace(MAILED, state=State.COMPLETED), NOW, False),
+    ],
+    ids=["mailed", "too late", "with a link", "completed"],
+)
+def test_link_in_the_mailbox(record: Invitation, at: datetime, expected: bool) -> None:
+    """A candidate is asked to look into the mail while the link there is good."""
+    assert expected is checks.is_waiting_in_mailbox(record, POLICY, at)

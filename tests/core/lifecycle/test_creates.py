@@ -353,3 +353,10 @@ def test_refused_order_leaves_nothing_of_the_candidate() -> None:
     forgotten = decide(made, ApplicationAnonymised("reference-1")).invitation
     assert [None] == [attempt.reference_id for attempt in forgotten.attempts]
     assert () == attempts.applications_to_anonymise(forgotten)
+
+
+def test_mailed_link() -> None:
+    """Where the provider mails the link, an application without one is as good as any other."""
+    step = decide(CREATING, ApplicationCreated(1, "reference-1", None, mailed=True))
+    assert (step.invitation.state, step.invitation.assessment_url) == (State.INVITED, None)
+    assert step.invitation.deadline == DEADLINE
