@@ -16,10 +16,12 @@ from urllib.parse import urlsplit
 import pytest
 from aiohttp import web
 
+from bridge.call_observer import CallObserver
 from bridge.errors import Overloaded
+from bridge.meter import NO_METER
 from bridge.process_state import ProcessState
 from bridge.web import request_body
-from bridge.web.app_keys import SEEN_CONNECTIONS, STATE
+from bridge.web.app_keys import METER, OBSERVER, SEEN_CONNECTIONS, STATE
 from bridge.web.listener import BUFFER, Runner
 from bridge.web.middlewares import error_middleware
 from tests.flows.conftest import Bridge, Launch, eventually
@@ -212,6 +214,7 @@ async def test_little_is_taken_in_unasked() -> None:
         return web.Response(status=404)
 
     application = web.Application(middlewares=[error_middleware])
+    application[METER], application[OBSERVER] = NO_METER, CallObserver()
     application[SEEN_CONNECTIONS], application[STATE] = set(), ProcessState()
     application.router.add_put("/", slow_judge)
     runner = Runner(application, shutdown_timeout=0.2)

@@ -16,11 +16,13 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from bridge.call_observer import CallObserver
 from bridge.errors import TooManyRequests
+from bridge.meter import NO_METER
 from bridge.process_state import ProcessState
 from bridge.softgarden.auth import of_customer
 from bridge.web import request_body
-from bridge.web.app_keys import CUSTOMERS, FAIR_SCHEDULER, SEEN_CONNECTIONS, STATE
+from bridge.web.app_keys import CUSTOMERS, FAIR_SCHEDULER, METER, OBSERVER, SEEN_CONNECTIONS, STATE
 from bridge.web.idle_connections import FIRST_REQUEST_S, IdleConnectionReaper
 from bridge.web.listener import Runner
 from bridge.web.middlewares import error_middleware
@@ -83,6 +85,7 @@ async def test_silent_connection_is_cut() -> None:
         return web.Response(text="hello")
 
     application = web.Application(middlewares=[error_middleware])
+    application[METER], application[OBSERVER] = NO_METER, CallObserver()
     application.router.add_get("/", hello)
     async with served(application) as (runner, url):
         parts = urlsplit(url)
@@ -114,6 +117,7 @@ async def test_silent_connection_is_cut() -> None:
 async def test_time_runs_from_the_connection() -> None:
     """Bytes that trickle in do not buy time, and a new connection has its own."""
     application = web.Application(middlewares=[error_middleware])
+    application[METER], application[OBSERVER] = NO_METER, CallObserver()
     async with served(application) as (runner, url):
         parts = urlsplit(url)
         server = runner.server
@@ -146,6 +150,7 @@ async def test_slow_body_is_408() -> None:
         return web.Response()
 
     application = web.Application(middlewares=[error_middleware])
+    application[METER], application[OBSERVER] = NO_METER, CallObserver()
     application.router.add_post("/", take)
     async with served(application) as (_, url), aiohttp.ClientSession() as session:
 
@@ -411,6 +416,7 @@ async def test_sockets_are_kept_back() -> None:
         return web.Response(text="hello")
 
     application = web.Application(middlewares=[error_middleware])
+    application[METER], application[OBSERVER] = NO_METER, CallObserver()
     application.router.add_get("/", hello)
     async with served(application, connections=2) as (runner, url):
         parts = urlsplit(url)
@@ -668,6 +674,7 @@ async def test_flood_of_one_customer(bridge: Bridge) -> None:
         return web.Response()
 
     application = web.Application(middlewares=[error_middleware])
+    application[METER], application[OBSERVER] = NO_METER, CallObserver()
     application[CUSTOMERS] = bridge.runtime.customers
     application.router.add_get("/", of_customer(fine, limit))
     async with served(application) as (_, url):
