@@ -56,6 +56,11 @@ def print_annotations(complaints: Iterable[Complaint], warnings: Iterable[str]) 
         click.echo(f"::warning::{_data(warning)}")
 
 
+def annotate_problem(customer: str, problem: str) -> None:
+    """What Equalture's answers say against a customer's file, as an annotation of none."""
+    click.echo(f"::error title=online::{_data(f'{customer}: {problem}')}")
+
+
 def _told(one: Complaint, known: Vocabulary) -> Iterator[str]:
     place = f"{one.file}:{one.line}:{one.column}" if one.line else one.file
     code = click.style(f"[{one.code}]", fg="red")

@@ -147,6 +147,10 @@ def check(config: Path, online: bool, github: bool, as_json: bool) -> None:
         found = {"mistakes": check_report.as_data(mistakes), "warnings": warnings}
         more = {} if reports is None else {"online": online_check.as_data(reports)}
         print_json({"config": str(config), "customers": keys, **found, **more})
+    elif reports is not None and github:
+        for report in reports:
+            for problem in report.problems:
+                check_report.annotate_problem(report.customer, problem)
     elif reports is not None and settings is not None:
         online_check.print_reports(reports)
         asyncio.run(_print_unknown_words(settings))

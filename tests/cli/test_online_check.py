@@ -43,6 +43,10 @@ async def test_hidden_and_namesakes(folder: Folder, equalture: EqualtureSandbox)
     as_json = await asyncio.to_thread(run, "check", "--online", "--json", "--config", config)
     (report,) = json.loads(as_json.stdout)["online"]
     assert (report["customer"], report["jobs"], len(report["problems"])) == ("acme", 2, 1)
+    in_workflow = await asyncio.to_thread(run, "check", "--online", "--github", "--config", config)
+    lines = in_workflow.stdout.splitlines()
+    assert [line for line in lines if line.startswith("::error title=online::acme: tests.hidden")]
+    assert all(line.startswith("::") for line in lines)
 
 
 async def test_refused_credentials(folder: Folder, equalture: EqualtureSandbox) -> None:
