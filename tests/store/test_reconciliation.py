@@ -163,7 +163,7 @@ async def test_records_of_an_older_version(
     assert await backend.invitations.commit(Transition(one))
     key = names.invitation(one.id)
     value = await real_commands.run(("GET", key))
-    await real_commands.run(("SET", key, value.replace(b":---|", b"|", 1)))
+    await real_commands.run(("SET", key, value.replace(b":----|", b"|", 1)))
     assert {task.rpartition(":")[2] for task in (await reconciliation.run()).requeued} == kinds
     assert await queued(backend) == {(one.id, kind) for kind in kinds}
 
@@ -258,3 +258,34 @@ async def test_one_process_walks(reconciliation: Reconciliation) -> None:
     assert not await reconciliation.claim("other")
     await reconciliation.release()
     assert await reconciliation.claim("other")
+
+
+async def test_lost_hire(
+    backend: Backend,
+    names: key_names.KeyNames,
+    real_commands: RedisAccess,
+    reconciliation: Reconciliation,
+) -> None:
+    """A hire that no queue holds is queued again, as every other task is."""
+    one = await put(backend, due(TaskKind.HIRE))
+    await real_commands.run(("DEL", names.due("acme/hire")))
+    assert (await reconciliation.run()).requeued == [f"{one.id}:hire"]
+    assert await queued(backend) == {(one.id, TaskKind.HIRE)}
+
+
+async def test_beside_an_older_daemon(
+    backend: Backend, names: key_names.KeyNames, real_commands: RedisAccess
+) -> None:
+    """A record that a version without hires wrote again while one was queued stays whole when that
+    one is settled.
+    """
+    one = await put(backend, due(TaskKind.HIRE))
+    key = names.invitation(one.id)
+    head, _, rest = (await real_commands.run(("GET", key))).partition(b":")
+    assert rest.startswith(b"---h|")
+    await real_commands.run(("SET", key, head + b":---" + rest[4:]))
+    (mine,) = await lease(backend)
+    assert await backend.tasks.settle(mine, Done(), NOW)
+    assert await backend.invitations.load(one.id) == one
+    assert await backend.invitations.commit(Transition(one, (due(),)))
+    assert (await real_commands.run(("GET", key))).partition(b":")[2].startswith(b"c---|")
