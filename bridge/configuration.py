@@ -36,7 +36,7 @@ class Configuration:
         self._customer = _with_sections(
             CustomerPolicy, "CustomerFile", ats | providers, optional, one_of
         )
-        self._inherited = loading.inherited(self._daemon, self._customer, None)
+        self._inherited = loading.inherited_values(self._daemon, self._customer, None)
         self.types: Mapping[str, type[Any]] = {"bridge": self._daemon, "customer": self._customer}
         """The dataclass that declares a kind of file."""
         self.customer_format = CustomerFormat(self._customer, self._customer_of)
@@ -74,7 +74,7 @@ class Configuration:
         """The customers' files as they are now, under *settings*, and warnings; raises
         ConfigError.
         """
-        inherited = loading.inherited(self._daemon, self._customer, settings)
+        inherited = loading.inherited_values(self._daemon, self._customer, settings)
         return customer_files.load_customers(
             settings.config_dir, environ, self.customer_format, inherited
         )

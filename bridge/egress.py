@@ -57,7 +57,7 @@ def session(*, connections: int, proxy: str | None = None) -> aiohttp.ClientSess
     *proxy* is a URL, perhaps with user and password; this machine itself is reached without it.
     """
     connector = aiohttp.TCPConnector(limit=connections, limit_per_host=0)
-    return _session(connector, *([through(proxy)] if proxy else []))
+    return _session(connector, *([open_through(proxy)] if proxy else []))
 
 
 def guarded_session(
@@ -79,14 +79,14 @@ def guarded_session(
     guard = GuardedResolver(resolver)
     if proxy:  # the connections are to the proxy, which the administrator named
         connector = aiohttp.TCPConnector(limit=connections, limit_per_host=0)
-        return _session(connector, refuse_private_hosts(guard), through(proxy))
+        return _session(connector, refuse_private_hosts(guard), open_through(proxy))
     connector = aiohttp.TCPConnector(
         limit=connections, limit_per_host=0, resolver=guard, socket_factory=guarded_socket
     )
     return _session(connector)
 
 
-def through(proxy: str) -> aiohttp.ClientMiddlewareType:
+def open_through(proxy: str) -> aiohttp.ClientMiddlewareType:
     """Sends requests through *proxy*, except those to this machine itself."""
     url = URL(proxy)
     headers = {}

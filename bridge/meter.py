@@ -101,7 +101,7 @@ def notification_label(outcome: str) -> str:
 
 
 @contextlib.contextmanager
-def error_counted(meter: Meter, customer: str) -> Iterator[None]:
+def count_callback_errors(meter: Meter, customer: str) -> Iterator[None]:
     """Count a callback that ends in an error of ours by its code."""
     try:
         yield

@@ -57,7 +57,7 @@ class Onboarding:
         return asdict(self)
 
 
-def facts_of(settings: DaemonSettings, customer: Customer) -> Onboarding:
+def onboarding_facts(settings: DaemonSettings, customer: Customer) -> Onboarding:
     """The facts, from the configuration as it is."""
     url, ats, provider = settings.public_url, customer.ats, customer.provider
     if not isinstance(ats, SoftgardenAccess) or not isinstance(provider, EqualtureAccess):

@@ -24,7 +24,7 @@ from bridge.core.customers import Customer
 from bridge.errors import BridgeError, Complaint, ConfigError
 from bridge.service.assessments import compare
 from bridge.settings.daemon import DaemonSettings
-from bridge.settings.masking import masked
+from bridge.settings.masking import masked_settings
 
 SAMPLES = (
     "README.md",
@@ -73,7 +73,7 @@ def config_init(folder: Path | None, config: Path) -> None:
 @json_option
 def config_show(config: Path, as_json: bool) -> None:
     """Print the effective configuration, with every secret as ***."""
-    shown = masked(load(config))
+    shown = masked_settings(load(config))
     if as_json:
         print_json(shown)
     else:

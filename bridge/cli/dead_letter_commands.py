@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from bridge.app import Runtime
-from bridge.cli.operator_session import confirmed, on_stored_data, require_customer
+from bridge.cli.operator_session import ask_for_confirmation, on_stored_data, require_customer
 from bridge.cli.options import id_or_all, json_option, yes_option
 from bridge.cli.output import moment, print_rows
 from bridge.core.queueing import DeadLetter
@@ -91,7 +91,7 @@ async def dead_drop(runtime: Runtime, wanted: DeadLetterFilter, yes: bool) -> No
     counts = Counter(f"{letter.kind} of {letter.customer}" for letter in letters)
     which = ", ".join(f"{count} {what}" for what, count in sorted(counts.items()))
     question = f"Forget for good, without ever doing it: {which}?"
-    if letters and not confirmed(question, yes=yes):
+    if letters and not ask_for_confirmation(question, yes=yes):
         raise click.Abort
     _report(await runtime.services.operations.drop(letters), "dropped", wanted)
 

@@ -41,7 +41,7 @@ def onboard(customer: str, config: Path, as_json: bool) -> None:
     No secret is among it.
     """
     settings = load_usable(config, signing=False)
-    facts = onboarding.facts_of(settings, customer_of(settings.customers, customer))
+    facts = onboarding.onboarding_facts(settings, customer_of(settings.customers, customer))
     texts = onboarding.letters(facts)
     if as_json:
         print_json({**facts.as_json(), "text": texts})

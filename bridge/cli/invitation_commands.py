@@ -12,7 +12,7 @@ import click
 from bridge.app import Runtime, utc_now
 from bridge.cli.dead_letter_commands import letter_row
 from bridge.cli.operator_session import (
-    confirmed,
+    ask_for_confirmation,
     on_stored_data,
     require_customer,
     signing_keys,
@@ -216,7 +216,7 @@ async def erase(runtime: Runtime, invitation_id: str, yes: bool) -> None:
         f" (ordered {moment(invitation.created_at)}, {invitation.state}),"
         " here and at Equalture, for good?"
     )
-    if invitation.state is not State.ERASED and not confirmed(question, yes=yes):
+    if invitation.state is not State.ERASED and not ask_for_confirmation(question, yes=yes):
         raise click.Abort
     directory, erasure = runtime.customers(), runtime.services.erasure
     if customer := directory.get(invitation.customer):

@@ -109,6 +109,6 @@ def _known(key: str, known: Iterable[str], word: str) -> str:
     return suggest(key, names) or f"; {word}: {', '.join(names) or 'none'}"
 
 
-def confirmed(question: str, *, yes: bool) -> bool:
+def ask_for_confirmation(question: str, *, yes: bool) -> bool:
     """Whether to go on with an irreversible action; asks only on a terminal."""
     return yes or not sys.stdin.isatty() or click.confirm(question, err=True)

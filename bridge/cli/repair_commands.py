@@ -7,7 +7,7 @@ from dataclasses import asdict
 import click
 
 from bridge.app import Runtime
-from bridge.cli.operator_session import confirmed, on_stored_data
+from bridge.cli.operator_session import ask_for_confirmation, on_stored_data
 from bridge.cli.options import id_or_all, json_option, yes_option
 from bridge.cli.output import moment, print_json, print_rows
 
@@ -43,7 +43,7 @@ async def quarantine_list(runtime: Runtime, as_json: bool) -> None:
 async def quarantine_drop(runtime: Runtime, chosen: str | None, yes: bool) -> None:
     """Delete quarantined data for good; of a damaged record, the record."""
     question = f"Delete {chosen or 'everything in the quarantine'} for good?"
-    if not confirmed(question, yes=yes):
+    if not ask_for_confirmation(question, yes=yes):
         raise SystemExit(1)
     notes = [note async for note in runtime.quarantine.notes() if chosen in (None, note.name)]
     count = sum([await runtime.quarantine.drop(note) for note in notes])

@@ -65,7 +65,7 @@ class _Change:
         )
 
 
-def ordered(request_id: str, now: datetime) -> HistoryEntry:
+def ordered_entry(request_id: str, now: datetime) -> HistoryEntry:
     """The first entry: with the beginning of the request's id, by which the log has more; only of
     one that is random, since a caller may send any.
     """

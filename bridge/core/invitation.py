@@ -144,7 +144,7 @@ class Invitation:
     version: int = 0
 
 
-class OrderChange(enum.StrEnum):
+class OrderClaim(enum.StrEnum):
     """What a transition does with the claim on its order key."""
 
     KEEP = "keep"
@@ -158,7 +158,7 @@ class Transition:
 
     invitation: Invitation
     tasks: tuple[ScheduleTask | CancelTask, ...] = ()
-    order: OrderChange = OrderChange.KEEP
+    order: OrderClaim = OrderClaim.KEEP
     replaces: str | None = None
     """With CLAIM: the invitation id that the order must still point to (None: to nothing)."""
     order_key: str = ""

@@ -51,7 +51,7 @@ def view_of(invitation: Invitation, customer: Customer, links: LinkSigner) -> In
             result_url=dashboard or page,
             report_url=links.report(invitation.id) if policy.report else None,
             share_url=links.share(invitation.id)
-            if policy.share and result_reference(invitation)
+            if policy.share and completed_application_id(invitation)
             else None,
             score=score,
         )
@@ -82,7 +82,7 @@ def candidate_url(invitation: Invitation, customer: Customer, links: LinkSigner)
     return links.start(invitation.id) if landing else invitation.assessment_url or ""
 
 
-def result_reference(invitation: Invitation) -> str | None:
+def completed_application_id(invitation: Invitation) -> str | None:
     """The provider's id of the application that the result belongs to; None: not completed, or the
     id is unknown.
     """

@@ -97,7 +97,7 @@ def after_notification(
         return GiveUp("rejected", note)
     if attempt > len(plan):
         return GiveUp(note.outcome, note)
-    delay = jittered(plan[attempt - 1], random_fraction)
+    delay = with_jitter(plan[attempt - 1], random_fraction)
     if note.outcome == "unauthorized":
         delay = max(delay, plan[min(MIN_PLAN_ENTRY_AFTER_401, len(plan)) - 1])
     return Retry(now + max(delay, retry_after(retry_after_s)), note)
@@ -114,7 +114,7 @@ def after_provider_failure(
     """When to call the provider again after failed attempt *attempt* (from 1): at growing
     intervals, without end.
     """
-    delay = jittered(
+    delay = with_jitter(
         PROVIDER_RETRY_DELAYS[min(attempt, len(PROVIDER_RETRY_DELAYS)) - 1], random_fraction
     )
     return Retry(now + max(delay, retry_after(retry_after_s)), note)
@@ -152,7 +152,7 @@ def keep_priority(lease: Lease, settlement: Settlement) -> Settlement:
     return settlement
 
 
-def jittered(delay: timedelta, random_fraction: float) -> timedelta:
+def with_jitter(delay: timedelta, random_fraction: float) -> timedelta:
     """*delay* ±20 %; *random_fraction* in [0, 1)."""
     return delay * (1 - JITTER + 2 * JITTER * random_fraction)
 

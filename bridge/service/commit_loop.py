@@ -247,7 +247,7 @@ class CommitLoop:
                     state = step.invitation.state
                     if state is not latest.state and state in _ENDS:
                         self._meter.invitation(latest.customer, str(state))
-                    waiting.latest = committed_record(step)
+                    waiting.latest = with_committed_version(step)
                     return waiting.latest
                 if self.monotonic() >= give_up_at:
                     break
@@ -276,7 +276,7 @@ class CommitLoop:
         step = decide(lost, event, self.policy(customer), now)
         new = entries_of(invitation, event, step.invitation, customer=customer, now=now)
         step = self.signed(step, invitation, *new)
-        return committed_record(step) if await self.commit(step) else None
+        return with_committed_version(step) if await self.commit(step) else None
 
     @contextlib.asynccontextmanager
     async def _turn(self, invitation_id: str, give_up_at: float) -> AsyncIterator[_InvitationQueue]:
@@ -313,7 +313,7 @@ def _too_many() -> Busy:
     return Busy("too many changes to this invitation at once")
 
 
-def committed_record(step: Transition) -> Invitation:
+def with_committed_version(step: Transition) -> Invitation:
     """The record of a committed step, with the version that the commit gave it."""
     return replace(step.invitation, version=step.invitation.version + 1)
 

@@ -125,7 +125,7 @@ class HireTask:
         if state is HireState.UNKNOWN:
             return GiveUp(OUTCOME_UNKNOWN, counted=False)
         # Two that marked theirs at once both step back, and come again at different times.
-        pause = retry.jittered(retry.CONTENDED_DELAY, self.random_fraction())
+        pause = retry.with_jitter(retry.CONTENDED_DELAY, self.random_fraction())
         return Retry(self.records.clock() + pause, counted=False)
 
     async def _answered(

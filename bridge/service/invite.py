@@ -12,7 +12,7 @@ from bridge.core import ids
 from bridge.core.assessment import Assessment, NewApplication, Order
 from bridge.core.customers import Customer
 from bridge.core.history import Happening
-from bridge.core.history_events import EventDetail, ordered
+from bridge.core.history_events import EventDetail, ordered_entry
 from bridge.core.invitation import OPEN, CreateOutcome, Invitation, State
 from bridge.core.lifecycle import orders
 from bridge.core.lifecycle.decide import decide
@@ -40,7 +40,7 @@ from bridge.errors import (
 from bridge.meter import NO_METER, Meter, error_code
 from bridge.ports import AtsOf, NewSecret, Pause, ProviderOf
 from bridge.service.assessments import OfferedAssessments
-from bridge.service.commit_loop import CommitLoop, committed_record
+from bridge.service.commit_loop import CommitLoop, with_committed_version
 from bridge.service.provider_events import ProviderEvents
 from bridge.single_flight import SingleFlight
 
@@ -151,7 +151,7 @@ class Invite:
                     now=now,
                 )
                 request_id = str(get_contextvars().get("request_id", ""))
-                step = self._records.signed(step, None, ordered(request_id, now))
+                step = self._records.signed(step, None, ordered_entry(request_id, now))
             elif match is OrderMatch.SAME:
                 return known, "repeated"
             elif match is OrderMatch.WAIT:
@@ -167,7 +167,7 @@ class Invite:
                 event = AttemptOpened(ids.digest(secret), order.callback)
                 step = self._records.decide(known, event, customer)
             if await self._records.commit(step):
-                opened = committed_record(step)
+                opened = with_committed_version(step)
                 return await self._create(customer, order, test, opened, secret), "created"
             if self._records.monotonic() >= give_up_at:
                 msg = "This order is being worked on."

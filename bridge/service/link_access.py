@@ -106,7 +106,7 @@ class LinkAccess:
 
     async def _shared(self, token: str) -> tuple[Invitation, Customer, str]:
         invitation, customer = await self._open(LinkPurpose.SHARE, token)
-        reference_id = invitation_view.result_reference(invitation)
+        reference_id = invitation_view.completed_application_id(invitation)
         if not customer.results.share or reference_id is None:
             raise UnknownInvitation("There is nothing to share behind this link.")
         return invitation, customer, reference_id

@@ -22,7 +22,7 @@ from bridge.core.lifecycle.policy import READ_CHECK_PAUSE
 from bridge.core.links import LinkSigner
 from bridge.core.queueing import TaskKind
 from bridge.errors import StoreUnavailable
-from bridge.meter import NO_METER, STRANGER, Meter, error_counted
+from bridge.meter import NO_METER, STRANGER, Meter, count_callback_errors
 from bridge.ports import CurrentCustomers, TaskQueue
 from bridge.service.commit_loop import CommitLoop, not_found
 
@@ -111,17 +111,17 @@ class ResultAccess:
         Raises ``CustomerSetAside`` only to a caller that knows the secret. *may_report* checks what
         else the customer expects, its callback token for one.
         """
-        with error_counted(self._meter, STRANGER):
+        with count_callback_errors(self._meter, STRANGER):
             invitation = await self._records.store.load(invitation_id)
         given = ids.digest(secret)
         attempts = invitation.attempts if invitation is not None else ()
         mine = [attempt for attempt in attempts if ids.equal_digests(attempt.secret_digest, given)]
         customer = None
         if invitation is not None and mine:
-            with error_counted(self._meter, invitation.customer):
+            with count_callback_errors(self._meter, invitation.customer):
                 customer = self._customers().find(invitation.customer)
         if invitation is None or customer is None or not may_report(customer):
-            with error_counted(self._meter, STRANGER):
+            with count_callback_errors(self._meter, STRANGER):
                 raise not_found()
         return invitation, mine[0]
 
@@ -134,7 +134,7 @@ class ResultAccess:
         """
         customer = self._customers().get(invitation.customer)
         before = invitation.state
-        with error_counted(self._meter, invitation.customer):
+        with count_callback_errors(self._meter, invitation.customer):
             invitation = await self._records.apply(
                 invitation, ResultReported(attempt.number, report), customer
             )

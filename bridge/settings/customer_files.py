@@ -14,10 +14,10 @@ from typing import Any
 from bridge.core.customers import Customer, CustomerDirectory, UnusableCustomer
 from bridge.errors import Complaint, ConfigError
 from bridge.settings.findings import NOWHERE, Findings, Item, MistakeKind
-from bridge.settings.permissions import exposed
+from bridge.settings.permissions import exposure_warnings
 from bridge.settings.reading import SettingsReader
-from bridge.settings.scalars import resolved
-from bridge.settings.yaml_source import MAX_BYTES, opened, parse, read_text
+from bridge.settings.scalars import resolve_value
+from bridge.settings.yaml_source import MAX_BYTES, open_file, parse, read_text
 
 FOLDER = "customers"
 NO_CUSTOMERS = (
@@ -66,7 +66,7 @@ def load_customers(
     """
     folder = config_dir / FOLDER
     files: list[_File] = []
-    warnings = [*exposed(folder)]
+    warnings = [*exposure_warnings(folder)]
     for path in _file_names(folder):
         if path.suffix == ".yml":
             warnings.append(f"{path} is not read: its name must end in .yaml")
@@ -108,7 +108,7 @@ def _read(
     try:
         root = parse(read_text(path), found, environ)
     except ConfigError as error:
-        return _File(path, key, error.complaints, tuple(exposed(path)))
+        return _File(path, key, error.complaints, tuple(exposure_warnings(path)))
     if not CUSTOMER_KEY.fullmatch(key):
         message = "the name of the file is the customer's key: a-z, 0-9, _ and -, at most 63"
         found.complain(NOWHERE, message, MistakeKind.FILE_NAME)
@@ -117,7 +117,7 @@ def _read(
     reader = SettingsReader(found, root)
     file = reader.read(settings_type.type, inherited)
     customer = settings_type.customer_of(key, file) if file is not None else None
-    warnings = (*exposed(path, secret=reader.holds_secret), *found.warnings)
+    warnings = (*exposure_warnings(path, secret=reader.holds_secret), *found.warnings)
     in_order = sorted(
         reader.digests, key=lambda one: (one[1].position.line, one[1].position.column)
     )
@@ -132,7 +132,7 @@ def _digests(file: _File) -> frozenset[str]:
     later.
     """
     found = [digest for digest, _ in file.digests]
-    with contextlib.suppress(OSError), opened(file.path) as stream:
+    with contextlib.suppress(OSError), open_file(file.path) as stream:
         found += _DIGEST.findall(stream.read(MAX_BYTES).decode("utf-8", "replace"))
     return frozenset(one.lower() for one in found if _DIGEST.fullmatch(one))
 
@@ -163,7 +163,7 @@ def _check_items(root: Item, found: Findings) -> None:
 
 def _check_hire(root: Item, found: Findings) -> None:
     enabled, tokens = root.at("hire", "enabled"), root.at("hire", "tokens_sha256")
-    if enabled is None or resolved(enabled.value) is not True:
+    if enabled is None or resolve_value(enabled.value) is not True:
         return
     where = enabled.position
     if tokens is None or tokens.value in (None, []):

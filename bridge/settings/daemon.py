@@ -14,7 +14,7 @@ from bridge.core.declaration import Matching, declared_settings, setting
 from bridge.settings import rules
 from bridge.settings.findings import Findings, Item
 from bridge.settings.listen import DEFAULT, FILE_NAME
-from bridge.settings.permissions import exposed
+from bridge.settings.permissions import exposure_warnings
 from bridge.settings.reading import SettingsReader
 from bridge.settings.rules import Address
 from bridge.settings.scalars import describe
@@ -224,5 +224,9 @@ def load_daemon(
     )
     if settings is None:
         raise found.error()
-    warnings = (*exposed(config_dir), *exposed(path, secret=reader.holds_secret), *found.warnings)
+    warnings = (
+        *exposure_warnings(config_dir),
+        *exposure_warnings(path, secret=reader.holds_secret),
+        *found.warnings,
+    )
     return replace(settings, warnings=warnings)

@@ -14,7 +14,7 @@ from typing import Any
 from bridge.core.customers import TokenDigest
 from bridge.core.declaration import DeclaredSetting, declared_settings
 from bridge.settings.masking import plain
-from bridge.settings.scalars import may_be_empty, takes_file
+from bridge.settings.scalars import empty_counts_as_left_out, takes_file
 from bridge.settings.secret_files import SUFFIX
 
 Json = dict[str, Any]
@@ -93,7 +93,7 @@ def _single(one: DeclaredSetting) -> Json:
     choices = [_scalar(one)]
     if choices[0].get("type") != "string" or "pattern" in choices[0]:
         choices.append(_VARIABLE)  # any other text may contain one anyway
-    if may_be_empty(one):
+    if empty_counts_as_left_out(one):
         none: Json = {"type": "null"} if one.item in (int, timedelta) else {"enum": [None, ""]}
         choices.append(none)
     return choices[0] if len(choices) == 1 else {"anyOf": choices}

@@ -60,7 +60,7 @@ def load(
         complaints.extend(error.complaints)
     try:
         # Without usable defaults the customers are still read, for their own complaints.
-        values = inherited(daemon, customer.type, settings)
+        values = inherited_values(daemon, customer.type, settings)
         customers, warnings = load_customers(config_dir, environ, customer, values)
     except ConfigError as error:
         complaints.extend(error.complaints)
@@ -71,7 +71,7 @@ def load(
     return replace(settings, customers=customers, warnings=settings.warnings + warnings)
 
 
-def inherited(
+def inherited_values(
     daemon: type[DaemonSettings], customer: type[Any], settings: DaemonSettings | None
 ) -> dict[str, dict[str, Any]]:
     """The values that a customer's file inherits, by section and key: a section that is derived

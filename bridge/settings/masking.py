@@ -19,7 +19,7 @@ from bridge.settings.durations import format_duration
 from bridge.settings.rules import Address
 
 
-def masked(settings: DaemonSettings) -> dict[str, Any]:
+def masked_settings(settings: DaemonSettings) -> dict[str, Any]:
     """The configuration as plain data (dict, list, str, int, bool, None), ready for JSON and YAML.
 
     Names and shapes are those of the files; ``customers`` maps keys to customers, defaults merged
@@ -36,7 +36,7 @@ def digest_of(settings: DaemonSettings, customers: CustomerDirectory) -> str:
     """A short digest of the configuration in force, to compare daemons: made of what ``masked``
     shows, so that it reveals no secret, and of the customers that are set aside.
     """
-    shown = masked(replace(settings, customers=customers)), sorted(customers.set_aside)
+    shown = masked_settings(replace(settings, customers=customers)), sorted(customers.set_aside)
     return sha256(orjson.dumps(shown, option=orjson.OPT_SORT_KEYS)).hexdigest()[:12]
 
 

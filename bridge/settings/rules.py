@@ -45,7 +45,7 @@ def parse_header_token(text: str) -> str:
 
 
 def host_of(url: str) -> str:
-    """The host of a URL that *web_url* let through."""
+    """The host of a URL that *parse_web_url* let through."""
     return urlsplit(url).hostname or ""
 
 

@@ -53,7 +53,7 @@ def describe(value: Any, *, secret: bool = False) -> str:
             return f"the text {text if len(text) <= 40 else f'{text[:40]}...'!r}"
 
 
-def resolved(value: Any) -> Any:
+def resolve_value(value: Any) -> Any:
     """The value; if it is one plain reference, the value of its text: ``${SECURE}`` may mean
     true.
     """
@@ -65,7 +65,7 @@ def takes_file(one: DeclaredSetting) -> bool:
     return one.item in (Secret, bytes)
 
 
-def may_be_empty(one: DeclaredSetting) -> bool:
+def empty_counts_as_left_out(one: DeclaredSetting) -> bool:
     """Whether an empty text counts as left out, as ``"${NAME:-}"`` of an unset variable."""
     return one.optional or one.item is bytes or one.default == ""
 
@@ -88,7 +88,7 @@ def read_scalar(one: DeclaredSetting, value: Any) -> Any:
 
 
 def _number(one: DeclaredSetting, value: Any) -> Any:
-    found, least = resolved(value), one.setting.minimum
+    found, least = resolve_value(value), one.setting.minimum
     if one.item is bool:
         fine, expected = isinstance(found, bool), "true or false"
     else:
@@ -121,7 +121,7 @@ def _word(one: DeclaredSetting, value: Any) -> Any:
 
 
 def _text(one: DeclaredSetting, value: Any) -> Any:
-    if may_be_empty(one) and (value is None or value == ""):
+    if empty_counts_as_left_out(one) and (value is None or value == ""):
         return "" if one.default == "" else None
     expected, rule = _TEXTS.get(one.item, ("text", single_line_text))
     if not isinstance(value, str):
@@ -130,10 +130,10 @@ def _text(one: DeclaredSetting, value: Any) -> Any:
     if value == "":
         raise ValueError(f"expected {expected}, found an empty text{origin(value)}")
     try:
-        settings_type = (one.setting.rule or rule)(str(value))
+        parsed = (one.setting.rule or rule)(str(value))
     except ValueError as error:
         raise ValueError(f"{error}{origin(value)}") from None
-    return Secret(settings_type) if one.item is Secret else settings_type
+    return Secret(parsed) if one.item is Secret else parsed
 
 
 def origin(value: Any) -> str:

@@ -53,7 +53,7 @@ class _Refused(Exception):
 def read_text(path: Path) -> str:
     """The text of a file; raises ConfigError."""
     try:
-        with opened(path) as stream:
+        with open_file(path) as stream:
             raw = stream.read(MAX_BYTES + 1)
     except OSError as error:
         raise _error(
@@ -70,7 +70,7 @@ def read_text(path: Path) -> str:
         raise _error(path, _position_after(before), "is not UTF-8 text from here on") from None
 
 
-def opened(path: Path) -> BinaryIO:
+def open_file(path: Path) -> BinaryIO:
     """*path* for reading; raises ``OSError`` also for a pipe, on which reading would block."""
     mode = path.stat().st_mode
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # a folder cannot be opened anyway

@@ -12,7 +12,7 @@ from bridge.core.declaration import setting
 from bridge.settings import rules
 from bridge.settings.durations import parse_duration
 from bridge.settings.findings import Item
-from bridge.settings.scalars import resolved
+from bridge.settings.scalars import resolve_value
 
 _RETRY = ("5s", "30s", "2m", "10m", "1h", "3h", "6h", "12h", "24h", "24h", "24h")
 
@@ -121,7 +121,7 @@ class SoftgardenSettings:
 
 
 def _on(item: Item) -> bool:
-    return resolved(item.value) is True
+    return resolve_value(item.value) is True
 
 
 def _is_public(public_url: object) -> bool:

@@ -32,9 +32,9 @@ from bridge.store.sealed_parts import (
     Document,
     dump_json,
     seal,
-    seal_notes,
+    seal_attempt_log,
     unseal,
-    unseal_notes,
+    unseal_attempt_log,
 )
 
 _PLAIN_FORMAT: Final = 1
@@ -295,7 +295,7 @@ def dump_notes(
 ) -> bytes:
     """An attempt log, sealed for its invitation; empty bytes for an empty one."""
     documents = _CONVERTER.unstructure(list(notes))
-    return dump_json(seal_notes(documents, cipher, invitation_id)) if notes else b""
+    return dump_json(seal_attempt_log(documents, cipher, invitation_id)) if notes else b""
 
 
 def load_notes(
@@ -306,14 +306,14 @@ def load_notes(
     Raises ``RecordDamaged`` for what is no attempt log.
     """
     with making_sense("an attempt log"):
-        documents = unseal_notes(orjson.loads(data) if data else (), cipher, invitation_id)
+        documents = unseal_attempt_log(orjson.loads(data) if data else (), cipher, invitation_id)
         return _CONVERTER.structure(documents, tuple[AttemptNote, ...])
 
 
 def dump_dead_letter(letter: DeadLetter, cipher: Cipher | None = None) -> bytes:
     """A dead letter without its ids, which stand in its key."""
     document = {"f": _PLAIN_FORMAT, **_CONVERTER.unstructure(letter)}
-    document["history"] = seal_notes(document["history"], cipher, letter.invitation_id)
+    document["history"] = seal_attempt_log(document["history"], cipher, letter.invitation_id)
     del document["id"], document["kind"]
     return dump_json(document)
 
@@ -324,7 +324,7 @@ def load_dead_letter(
     """The inverse of ``dump_dead_letter``; raises ``RecordDamaged`` for what is none."""
     with making_sense(f"the dead letter {invitation_id}:{kind}"):
         document = _document(data, MIGRATIONS, invitation_id) | {"id": invitation_id, "kind": kind}
-        document["history"] = unseal_notes(document["history"], cipher, invitation_id)
+        document["history"] = unseal_attempt_log(document["history"], cipher, invitation_id)
         return _CONVERTER.structure(document, DeadLetter)
 
 

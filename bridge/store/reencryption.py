@@ -140,11 +140,11 @@ def _renewed_record(value: bytes, cipher: Cipher, owner: str) -> bytes | None:
 def _renewed_entry(value: bytes, cipher: Cipher, owner: str) -> bytes | None:
     """An entry of the hash ``tasks``, see common.lua; the attempt log is its last part."""
     *head, history = value.split(b"|", 5)
-    fresh = sealed_parts.reseal_notes(orjson.loads(history or b"[]"), cipher, owner)
+    fresh = sealed_parts.reseal_attempt_log(orjson.loads(history or b"[]"), cipher, owner)
     return None if fresh is None else b"|".join((*head, dump_json(fresh)))
 
 
 def _renewed_letter(value: bytes, cipher: Cipher, owner: str) -> bytes | None:
     document = record_codec.read_document(value, owner)
-    fresh = sealed_parts.reseal_notes(document["history"], cipher, owner)
+    fresh = sealed_parts.reseal_attempt_log(document["history"], cipher, owner)
     return None if fresh is None else dump_json({**document, "history": fresh})

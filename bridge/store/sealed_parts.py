@@ -107,7 +107,7 @@ def reseal(document: Document, cipher: Cipher, owner: str) -> Document | None:
     return fresh if "sealed" in fresh else None
 
 
-def seal_notes(
+def seal_attempt_log(
     notes: Sequence[Document], cipher: Cipher | None, invitation_id: str
 ) -> list[Document]:
     """An attempt log with its excerpts sealed; those that are ``StillEncrypted`` stay as they
@@ -127,7 +127,7 @@ def _seal_note(note: Document, cipher: Cipher | None, invitation_id: str) -> Doc
     return {**_without(note, "excerpt"), _BOUND: sealed}
 
 
-def unseal_notes(
+def unseal_attempt_log(
     documents: Sequence[Document], cipher: Cipher | None, invitation_id: str
 ) -> list[Document]:
     """The inverse of ``seal_notes``."""
@@ -150,7 +150,7 @@ def _sealed_excerpt(note: Document) -> str | None:
     return sealed
 
 
-def reseal_notes(notes: list[Document], cipher: Cipher, owner: str) -> list[Document] | None:
+def reseal_attempt_log(notes: list[Document], cipher: Cipher, owner: str) -> list[Document] | None:
     """An attempt log sealed with the newest key; None if it is already, or has nothing to seal.
 
     *owner* is the task's id; a log is sealed for its invitation, whichever task it is of.

@@ -21,14 +21,7 @@ from typing import Any
 
 from bridge.core import ids
 from bridge.core.assessment import Result, Trait
-from bridge.core.invitation import (
-    Attempt,
-    CreateOutcome,
-    Invitation,
-    OrderChange,
-    State,
-    Transition,
-)
+from bridge.core.invitation import Attempt, CreateOutcome, Invitation, OrderClaim, State, Transition
 from bridge.core.queueing import LeaseRequest, Retry, ScheduleTask, TaskKind
 from bridge.store.connect import open_client
 from bridge.store.invitation_store import RedisInvitations
@@ -98,7 +91,7 @@ def is_open(number: int) -> Transition:
         assessment_url="https://assessment.equalture.com/en/invitation/0123456789abcdef0123456789abcdef",
         deadline=NOW + timedelta(days=7),
     )
-    return Transition(invitation, (ScheduleTask(TaskKind.CHECK, at),), OrderChange.CLAIM)
+    return Transition(invitation, (ScheduleTask(TaskKind.CHECK, at),), OrderClaim.CLAIM)
 
 
 def is_completed(number: int) -> Transition:
@@ -125,7 +118,7 @@ def is_completed(number: int) -> Transition:
         confirmed=True,
         result=Result("high", "https://app.equalture.com/candidates/0123456789abcdef", (), traits),
     )
-    return Transition(done, (), OrderChange.CLAIM)
+    return Transition(done, (), OrderClaim.CLAIM)
 
 
 def is_tombstone(number: int) -> Transition:

@@ -193,16 +193,18 @@ def test_jitter_stays_within_a_fifth(random_fraction: float, delay: timedelta) -
     """A delay varies by 20 % at most, to either side."""
     rounding = timedelta(microseconds=1)
     assert (
-        delay * 0.8 - rounding <= retry.jittered(delay, random_fraction) <= delay * 1.2 + rounding
+        delay * 0.8 - rounding
+        <= retry.with_jitter(delay, random_fraction)
+        <= delay * 1.2 + rounding
     )
 
 
 def test_jitter_uses_its_whole_range() -> None:
     """The dice's ends are the bounds, and its middle is the delay itself."""
     assert [80 * SECOND, 100 * SECOND] == [
-        retry.jittered(100 * SECOND, random_fraction) for random_fraction in (0.0, 0.5)
+        retry.with_jitter(100 * SECOND, random_fraction) for random_fraction in (0.0, 0.5)
     ]
-    assert 119 * SECOND < retry.jittered(100 * SECOND, 0.999) < 120 * SECOND
+    assert 119 * SECOND < retry.with_jitter(100 * SECOND, 0.999) < 120 * SECOND
 
 
 def test_jitter_is_applied_to_both_plans() -> None:

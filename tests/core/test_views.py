@@ -214,7 +214,7 @@ def test_result_reference(record: Invitation, expected: str | None) -> None:
     """Only a completed invitation has an application that a result belongs to, and never another
     attempt's.
     """
-    assert expected == invitation_view.result_reference(record)
+    assert expected == invitation_view.completed_application_id(record)
 
 
 def test_view_does_not_show_its_links() -> None:
@@ -370,4 +370,4 @@ def test_anonymised_orphan_is_never_shared() -> None:
     record = after(
         CreateOutcomeUnknown(1), SECOND_ATTEMPT, CREATED_2, ApplicationAnonymised("reference-2")
     )
-    assert invitation_view.result_reference(replace(record, state=State.COMPLETED)) is None
+    assert invitation_view.completed_application_id(replace(record, state=State.COMPLETED)) is None

@@ -24,7 +24,7 @@ from bridge.core.customers import (
 )
 from bridge.equalture.settings import EqualtureAccess, TokenMethod
 from bridge.errors import ConfigError, CustomerSetAside
-from bridge.settings.masking import masked
+from bridge.settings.masking import masked_settings
 from bridge.softgarden.settings import SoftgardenAccess
 
 if TYPE_CHECKING:
@@ -485,7 +485,7 @@ def test_customers_alone(folder: Folder) -> None:
 def test_masked(folder: Folder) -> None:
     """The effective configuration is plain data without any secret."""
     folder.customer(SHORT.replace("hush}", "hush, callback_token: hush}"))
-    shown = masked(folder.load())
+    shown = masked_settings(folder.load())
     text = json.dumps(shown)
     assert "hush" not in text
     assert "AAAA" not in text
@@ -538,10 +538,10 @@ def test_shipped_files(tmp_path: Path) -> None:
 def test_shipped_files_show_the_defaults(folder: Folder) -> None:
     """Every value in the shipped bridge.yaml is the default that holds without it."""
     shutil.copy(SHIPPED / "bridge.yaml", folder.path / "shipped.yaml")
-    bare = masked(folder.load())
+    bare = masked_settings(folder.load())
     folder.environ = {"BRIDGE_SIGNING_KEY": "A" * 43}
     shutil.copy(SHIPPED / "bridge.yaml", folder.path / "bridge.yaml")
-    shipped = masked(folder.load())
+    shipped = masked_settings(folder.load())
     shipped["public_url"] = bare["public_url"]
     shipped["equalture"]["base_url"] = bare["equalture"]["base_url"]
     assert shipped == bare

@@ -18,7 +18,7 @@ from bridge.errors import ConfigError
 from bridge.settings.daemon import load_daemon
 from bridge.settings.json_schema import json_schema
 from bridge.settings.loading import load
-from bridge.settings.masking import masked
+from bridge.settings.masking import masked_settings
 from bridge.settings.table import settings_table
 from tests.generated import CONFIG, generated
 
@@ -51,7 +51,7 @@ def test_a_new_setting_is_one_declaration(folder: Folder) -> None:
     folder.bridge(text + "colour: green\npause: 5s\n")
     settings = load(folder.path, {}, More, CONFIGURATION.customer_format, strict=True, signing=True)
     assert (settings.colour, settings.pause) == (Colour.GREEN, timedelta(seconds=5))
-    assert masked(settings)["pause"] == "5s"
+    assert masked_settings(settings)["pause"] == "5s"
     found = json_schema(More, "bridge.yaml", {})["properties"]["colour"]
     assert found["description"] == "The colour of the lamp."
     assert {"enum": ["red", "green"]} in found["anyOf"]

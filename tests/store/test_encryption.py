@@ -32,7 +32,7 @@ from bridge.store.lua_scripts import REPLACE_ENCRYPTED, Command
 from bridge.store.redis_access import RedisAccess
 from bridge.store.redis_client import SingleNodeClient
 from bridge.store.reencryption import Reencryption
-from bridge.store.sealed_parts import reseal, reseal_notes
+from bridge.store.sealed_parts import reseal, reseal_attempt_log
 from bridge.store.task_queue import RedisTasks
 from tests.store.conformance import MINUTE, NOTIFY, NOW, RETENTION, Clock, due, invitation
 from tests.store.test_record_codec import RESULT, full
@@ -182,7 +182,7 @@ def test_parts_of_older_versions() -> None:
     note = orjson.loads(record_codec.dump_notes((NOTE,)))[0]
     note["sealed"] = unbound(NEW, note.pop("excerpt").encode())
     assert record_codec.load_notes(orjson.dumps([note]), ring, one.id) == (NOTE,)
-    renewed = reseal_notes([note], ring, f"{one.id}:check")
+    renewed = reseal_attempt_log([note], ring, f"{one.id}:check")
     assert renewed is not None
     assert "sealed" not in renewed[0]
     assert record_codec.load_notes(orjson.dumps(renewed), ring, one.id) == (NOTE,)

@@ -20,7 +20,7 @@ from aiohttp import web
 from bridge import app
 from bridge.configuration import Configuration
 from bridge.errors import ConfigError
-from bridge.settings.masking import masked
+from bridge.settings.masking import masked_settings
 from bridge.vendors import Vendors
 from bridge.web.listener import Runner
 from tests.flows.conftest import eventually
@@ -200,7 +200,7 @@ def test_the_masked_view_names_the_vendors(tmp_path: Path) -> None:
     """``config show`` has a section for each of the customer's vendors, with secrets masked."""
     daemon = {"public_url": "http://127.0.0.1:1", "signing_keys": ["A" * 43]}
     write(tmp_path, daemon, sections("http://127.0.0.1:2"))
-    shown = masked(Configuration(BOTH).load(tmp_path, {}))["customers"]["port"]
+    shown = masked_settings(Configuration(BOTH).load(tmp_path, {}))["customers"]["port"]
     assert shown["clover"]["api_key"] == "***"
     assert shown["harbour"] == {"tokens_sha256": [DIGEST]}
     assert "equalture" not in shown

@@ -43,7 +43,7 @@ from bridge.core.queueing import CancelTask, ScheduleTask, TaskKind
 NO_CHECK = CancelTask(TaskKind.CHECK)
 
 
-def assessment_started(
+def on_assessment_started(
     invitation: Invitation, event: AssessmentStarted, policy: Policy, now: datetime
 ) -> Transition:
     """STARTED, once."""
@@ -53,7 +53,7 @@ def assessment_started(
     return Transition(started, check_tasks(started, policy, now, Trigger.NOTHING_NEW))
 
 
-def result_reported(
+def on_result_reported(
     invitation: Invitation, event: ResultReported, policy: Policy, now: datetime
 ) -> Transition:
     """The report is kept until it is settled, and is checked at once."""
@@ -72,7 +72,7 @@ def result_reported(
     return Transition(reported, check_tasks(reported, policy, now, Trigger.RECORD_CHANGED))
 
 
-def result_confirmed(
+def on_result_confirmed(
     invitation: Invitation, event: ResultConfirmed, policy: Policy, now: datetime
 ) -> Transition:
     """COMPLETED by the provider's own result, which also confirms or corrects a report's."""
@@ -87,19 +87,19 @@ def result_confirmed(
     return _corrected(confirmed, now) if corrected else Transition(confirmed, (NO_CHECK,))
 
 
-def result_refreshed(
+def on_result_refreshed(
     invitation: Invitation, event: ResultRefreshed, policy: Policy, now: datetime
 ) -> Transition:
     """Completes like a confirmed result, but also replaces one that was confirmed before."""
     if invitation.state is not State.COMPLETED:
-        return result_confirmed(invitation, ResultConfirmed(event.result), policy, now)
+        return on_result_confirmed(invitation, ResultConfirmed(event.result), policy, now)
     fresh = replace(invitation, result=event.result, confirmed=True, unconfirmed_result=None)
     if fresh == invitation:
         return Transition(invitation)
     return _corrected(fresh, now) if event.visible_changed else Transition(fresh, (NO_CHECK,))
 
 
-def no_result_yet(
+def on_no_result_yet(
     invitation: Invitation, event: NoResultYet, policy: Policy, now: datetime
 ) -> Transition:
     """EXPIRED at the end, unless a result was reported: that then counts, or once its waiting
@@ -108,7 +108,7 @@ def no_result_yet(
     over = invitation.state in OPEN and now >= invitation_expires_at(invitation, policy)
     timeout = timedelta(0) if over else NO_RESULT_TIMEOUT
     if cannot_be_verified(invitation) or confirmation_timed_out(invitation, timeout, now):
-        return reported_result_accepted(invitation, ReportedResultAccepted(), policy, now)
+        return on_reported_result_accepted(invitation, ReportedResultAccepted(), policy, now)
     if over:
         return _expired(invitation, policy, now)
     if _given_up(invitation, policy, now):
@@ -116,7 +116,7 @@ def no_result_yet(
     return Transition(invitation, check_tasks(invitation, policy, now, Trigger.NOTHING_NEW))
 
 
-def provider_unreachable(
+def on_provider_unreachable(
     invitation: Invitation, event: ProviderUnreachable, policy: Policy, now: datetime
 ) -> Transition:
     """The provider cannot be reached: decide without it what must not wait for ever.
@@ -126,7 +126,7 @@ def provider_unreachable(
     if cannot_be_verified(invitation) or confirmation_timed_out(
         invitation, UNREACHABLE_TIMEOUT, now
     ):
-        return reported_result_accepted(invitation, ReportedResultAccepted(), policy, now)
+        return on_reported_result_accepted(invitation, ReportedResultAccepted(), policy, now)
     if result_awaiting_confirmation(invitation) is not None:
         return Transition(invitation)
     if (
@@ -137,7 +137,7 @@ def provider_unreachable(
     return Transition(invitation, (NO_CHECK,) if _given_up(invitation, policy, now) else ())
 
 
-def reported_result_accepted(
+def on_reported_result_accepted(
     invitation: Invitation, event: ReportedResultAccepted, policy: Policy, now: datetime
 ) -> Transition:
     """COMPLETED by the report, unconfirmed."""

@@ -10,7 +10,7 @@ from bridge.core.invitation import (
     Attempt,
     CreateOutcome,
     Invitation,
-    OrderChange,
+    OrderClaim,
     State,
     Transition,
 )
@@ -28,7 +28,7 @@ from bridge.core.lifecycle.timing import Trigger, check_tasks, link_expires_at
 from bridge.core.queueing import CancelTask, ScheduleTask, TaskKind
 
 
-def attempt_opened(
+def on_attempt_opened(
     invitation: Invitation, event: AttemptOpened, policy: Policy, now: datetime
 ) -> Transition:
     """Another create is sent; the one before it counts as lost."""
@@ -47,7 +47,7 @@ def attempt_opened(
     return Transition(opened, check_tasks(opened, policy, now, Trigger.RECORD_CHANGED))
 
 
-def application_created(
+def on_application_created(
     invitation: Invitation, event: ApplicationCreated, policy: Policy, now: datetime
 ) -> Transition:
     """INVITED, where the first application of an open invitation has a link for the candidate.
@@ -84,7 +84,7 @@ def application_created(
     return Transition(invited, check_tasks(invited, policy, now, Trigger.RECORD_CHANGED))
 
 
-def create_failed(
+def on_create_failed(
     invitation: Invitation, event: CreateFailed, policy: Policy, now: datetime
 ) -> Transition:
     """FAILED, where no attempt can have made an application."""
@@ -99,7 +99,7 @@ def create_failed(
     return Transition(noted, check_tasks(noted, policy, now, Trigger.RECORD_CHANGED))
 
 
-def create_outcome_unknown(
+def on_create_outcome_unknown(
     invitation: Invitation, event: CreateOutcomeUnknown, policy: Policy, now: datetime
 ) -> Transition:
     """UNCERTAIN, unless the outcome is known already."""
@@ -111,7 +111,9 @@ def create_outcome_unknown(
     return Transition(noted, check_tasks(noted, policy, now, Trigger.RECORD_CHANGED))
 
 
-def id_issued(invitation: Invitation, event: IdIssued, policy: Policy, now: datetime) -> Transition:
+def on_id_issued(
+    invitation: Invitation, event: IdIssued, policy: Policy, now: datetime
+) -> Transition:
     """From now on the ATS can be notified; an end that came before the id is notified at once."""
     if invitation.state in (State.ERASED, State.FAILED):
         return Transition(invitation)
@@ -147,7 +149,7 @@ def _failed(
     return Transition(
         failed,
         tasks,
-        OrderChange.RELEASE,
+        OrderClaim.RELEASE,
         order_key=invitation.order_key,
         application_id=invitation.application_id,
     )

@@ -33,7 +33,7 @@ def invitations_to_hire(found: Sequence[Invitation]) -> tuple[Invitation, ...]:
     )
 
 
-def hire_requested(
+def on_hire_requested(
     invitation: Invitation, event: HireRequested, policy: Policy, now: datetime
 ) -> Transition:
     """A HIRE is queued, unless it was sent already; one that waits, or was refused, is due now."""
@@ -51,7 +51,9 @@ def hire_requested(
     return Transition(replace(invitation, hire=hire), (ScheduleTask(TaskKind.HIRE, now),))
 
 
-def hire_sent(invitation: Invitation, event: HireSent, policy: Policy, now: datetime) -> Transition:
+def on_hire_sent(
+    invitation: Invitation, event: HireSent, policy: Policy, now: datetime
+) -> Transition:
     """From here on the call may have been made; only whoever marked it makes it."""
     hire = invitation.hire
     if hire is None or hire.state is not HireState.REQUESTED:
@@ -60,7 +62,7 @@ def hire_sent(invitation: Invitation, event: HireSent, policy: Policy, now: date
     return Transition(replace(invitation, hire=sent))
 
 
-def hire_answered(
+def on_hire_answered(
     invitation: Invitation, event: HireAnswered, policy: Policy, now: datetime
 ) -> Transition:
     """What became of the call; once done it stays so, and nothing but the time of it is kept."""
@@ -75,7 +77,7 @@ def hire_answered(
     return Transition(replace(invitation, hire=replace(hire, state=event.state, sent_by=None)))
 
 
-def hire_repeat_allowed(
+def on_hire_repeat_allowed(
     invitation: Invitation, event: HireRepeatAllowed, policy: Policy, now: datetime
 ) -> Transition:
     """An operator has looked at the provider: a call without an answer may be made once more."""

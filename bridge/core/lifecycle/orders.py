@@ -7,7 +7,7 @@ from datetime import datetime
 
 from bridge.core.assessment import Assessment
 from bridge.core.customers import AfterCompleted
-from bridge.core.invitation import Attempt, Invitation, OrderChange, State, Transition
+from bridge.core.invitation import Attempt, Invitation, OrderClaim, State, Transition
 from bridge.core.lifecycle.attempts import create_in_progress
 from bridge.core.lifecycle.confirmation import result_awaiting_confirmation
 from bridge.core.lifecycle.policy import Policy
@@ -89,4 +89,4 @@ def open_invitation(
         replaces=replaces,
     )
     rescue = ScheduleTask(TaskKind.CHECK, now + policy.create_timeout)
-    return Transition(invitation, (rescue,), OrderChange.CLAIM, order_held_by, order_key)
+    return Transition(invitation, (rescue,), OrderClaim.CLAIM, order_held_by, order_key)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from bridge.core.invitation import Attempt, Invitation, OrderChange, State, Transition
+from bridge.core.invitation import Attempt, Invitation, OrderClaim, State, Transition
 from bridge.core.lifecycle.attempts import applications_to_anonymise, must_be_anonymised
 from bridge.core.lifecycle.events import ApplicationAnonymised, ApplicationShared, ErasureRequested
 from bridge.core.lifecycle.policy import MIN_CHECK_DELAY, Policy
 from bridge.core.queueing import CancelTask, ScheduleTask, TaskKind
 
 
-def erasure_requested(
+def on_erasure_requested(
     invitation: Invitation, event: ErasureRequested, policy: Policy, now: datetime
 ) -> Transition:
     """ERASED: a tombstone without personal data replaces the record, and the order key is freed."""
@@ -41,13 +41,13 @@ def erasure_requested(
     return Transition(
         tombstone,
         tasks,
-        OrderChange.RELEASE,
+        OrderClaim.RELEASE,
         order_key=invitation.order_key,
         application_id=invitation.application_id,
     )
 
 
-def application_anonymised(
+def on_application_anonymised(
     invitation: Invitation, event: ApplicationAnonymised, policy: Policy, now: datetime
 ) -> Transition:
     """The application is anonymised; a live record keeps its id, so that nothing asks about it."""
@@ -63,7 +63,7 @@ def application_anonymised(
     return Transition(replace(invitation, attempts=tuple(map(noted, invitation.attempts))))
 
 
-def application_shared(
+def on_application_shared(
     invitation: Invitation, event: ApplicationShared, policy: Policy, now: datetime
 ) -> Transition:
     """Another invitation will have it anonymised: this one drops the application."""

@@ -6,13 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from bridge.core.invitation import (
-    OPEN,
-    Invitation,
-    OrderChange,
-    State,
-    Transition,
-)
+from bridge.core.invitation import OPEN, Invitation, OrderClaim, State, Transition
 from bridge.core.lifecycle.events import (
     AssessmentStarted,
     CreateFailed,
@@ -170,7 +164,7 @@ def test_order_is_freed_exactly_with_failure_and_erasure(record: Invitation, eve
             step.invitation.state in (State.FAILED, State.ERASED)
             and step.invitation.state is not record.state
         )
-        expected = (OrderChange.RELEASE, record.order_key) if freed else (OrderChange.KEEP, "")
+        expected = (OrderClaim.RELEASE, record.order_key) if freed else (OrderClaim.KEEP, "")
         assert expected == (step.order, step.order_key)
 
 
