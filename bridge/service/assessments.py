@@ -97,4 +97,4 @@ class OfferedAssessments:
             "This test is not offered: it is hidden, or the provider does not list it as a"
             " published assessment."
         )
-        raise UnknownAssessment(detail, {"testId": ["Unknown test."]})
+        raise UnknownAssessment(detail, {"test_id": ["Unknown test."]})

@@ -16,6 +16,7 @@ from bridge.softgarden.schemas import (
     InviteSchema,
     ResultSchema,
     exported_application,
+    in_wire_words,
 )
 from bridge.web import request_body
 from bridge.web.app_keys import CUSTOMER, SERVICES
@@ -45,7 +46,10 @@ class SoftgardenHandlers:
         """Invite a candidate to a test."""
         customer = request[CUSTOMER]
         order = self._wire.order(await self._body(request))
-        invitation = await request.app[SERVICES].invitations.invite(customer, order)
+        try:
+            invitation = await request.app[SERVICES].invitations.invite(customer, order)
+        except InvalidRequest as error:
+            raise in_wire_words(error) from None
         bind_contextvars(invitation_id=invitation.id)
         return json_response(
             self._wire.invitation(

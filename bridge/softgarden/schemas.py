@@ -149,6 +149,15 @@ class ResultSchema(_Answer):
     result = fields.Nested(ResultPartSchema, required=True)
 
 
+_FIELDS_OF_AN_ORDER = {"test_id": "testId", "callback": "callback"}
+
+
+def in_wire_words(error: InvalidRequest) -> InvalidRequest:
+    """The refusal of an order, with its fields as softgarden calls them."""
+    named = {_FIELDS_OF_AN_ORDER.get(field, field): told for field, told in error.errors.items()}
+    return type(error)(str(error), named)
+
+
 class AnswerFormat:
     """Loads and dumps, with the schemas built once."""
 

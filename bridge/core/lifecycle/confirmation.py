@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from bridge.core.assessment import Result
@@ -64,7 +65,11 @@ def result_to_keep(
 
 
 def visible_content(result: Result) -> object:
-    """The part of a result that the ATS shows: neither its language, nor its dashboard link."""
-    return result.fit, sorted(
-        (trait.code, trait.score or 0, trait.wanted) for trait in result.traits
+    """The part of a result that the ATS shows, a field that is added to it included: neither its
+    language, nor its dashboard link.
+    """
+    traits = sorted(
+        (replace(trait, name="", description="") for trait in result.traits),
+        key=lambda trait: (trait.code, trait.score or 0, trait.wanted),
     )
+    return replace(result, dashboard_url=None, summary=(), traits=tuple(traits))
