@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from bridge.core.customers import Customer
 from bridge.equalture.settings import EqualtureAccess
+from bridge.errors import BridgeError
 from bridge.settings.daemon import DaemonSettings
 from bridge.softgarden.settings import SoftgardenAccess
 
@@ -61,7 +62,7 @@ def onboarding_facts(settings: DaemonSettings, customer: Customer) -> Onboarding
     """The facts, from the configuration as it is."""
     url, ats, provider = settings.public_url, customer.ats, customer.provider
     if not isinstance(ats, SoftgardenAccess) or not isinstance(provider, EqualtureAccess):
-        raise TypeError(f"customer {customer.key} has other vendors")
+        raise BridgeError(f"the vendors of customer {customer.key} have no letters yet")
     return Onboarding(
         customer.key,
         SoftgardenFacts(
