@@ -7,7 +7,9 @@ ids.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -72,8 +74,45 @@ class OpenCircuit:
     since: datetime
 
 
+WAITING_LIMIT = 1000
+"""Calls that wait for one who watches."""
+_NOT_SHOWN = frozenset({"health", "docs", "operators"})
+"""Calls of machinery and of those who watch."""
 Contact = tuple[str, str]
 """A customer's key and a vendor's name."""
+
+
+class Watcher:
+    """Calls that wait to be shown to somebody, at most *limit*: whoever is slower loses the rest,
+    and nobody waits for him.
+    """
+
+    def __init__(self, limit: int = WAITING_LIMIT) -> None:
+        self._waiting: deque[ObservedCall] = deque()
+        self._limit = limit
+        self._ready = asyncio.Event()
+        self.overflown = False
+
+    def add(self, call: ObservedCall) -> None:
+        """One more."""
+        if len(self._waiting) >= self._limit:
+            self.overflown = True
+            return
+        self._waiting.append(call)
+        self._ready.set()
+
+    def take(self) -> list[ObservedCall]:
+        """What waits, in the order in which it ended."""
+        self._ready.clear()
+        taken = list(self._waiting)
+        self._waiting.clear()
+        return taken
+
+    async def wait(self, at_most_s: float) -> None:
+        """Return as soon as something waits, or after this time."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(at_most_s):
+                await self._ready.wait()
 
 
 class CallObserver:
@@ -86,7 +125,18 @@ class CallObserver:
         self._clock = clock
         self._heard: dict[Contact, datetime] = {}
         self._unsaved: dict[Contact, datetime] = {}
+        self._watchers: set[Watcher] = set()
         self._open: dict[tuple[str, str, str], OpenCircuit] = {}
+
+    @contextlib.contextmanager
+    def watching(self) -> Iterator[Watcher]:
+        """Whatever ends meanwhile, for somebody to see."""
+        watcher = Watcher()
+        self._watchers.add(watcher)
+        try:
+            yield watcher
+        finally:
+            self._watchers.discard(watcher)
 
     def inward(
         self,
@@ -190,9 +240,16 @@ class CallObserver:
             code=code,
             reason=reason,
             customer=customer or known.get("customer", ""),
-            invitation_id=known.get("invitation_id", ""),
+            invitation_id=known.get("invitation_id") or _invitation_in(known.get("task_id", "")),
             request_id=known.get("request_id", ""),
         )
         if call.was_heard and call.customer:
             contact = (call.customer, party)
             self._heard[contact] = self._unsaved[contact] = call.at
+        if party not in _NOT_SHOWN:
+            for watcher in self._watchers:
+                watcher.add(call)
+
+
+def _invitation_in(task_id: str) -> str:
+    return task_id.rpartition(":")[0]

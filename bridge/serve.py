@@ -121,6 +121,7 @@ async def serve(
         if settings.redis.require_durable is Durability.REFUSE:
             runtime.state.not_ready_reason = "Whether Redis is durable is not known yet."
         start_background_task(stack, "redis", _inspect_redis(runtime, stop))
+        start_background_task(stack, "calls", runtime.calls.run())
         start_background_task(stack, "contacts", runtime.keeper.run())
         start_background_task(stack, "absences", watch_unserved_customers(runtime))
         start_background_task(stack, "reload", runtime.reload.run())

@@ -19,6 +19,7 @@ from bridge.web.app_keys import (
     SERVICES,
     STATE,
 )
+from bridge.web.calls_endpoint import calls_endpoint
 from bridge.web.metrics_endpoint import metrics_endpoint
 from bridge.web.middlewares import error_middleware
 from bridge.web.rate_limits import FairScheduler, RateLimit
@@ -66,6 +67,7 @@ def create_admin_app(runtime: Runtime) -> web.Application:
         *health.endpoints(runtime.readiness.check, details=True),
         reload_endpoint(runtime.reload.everywhere),
         metrics_endpoint(runtime.scrape),
+        calls_endpoint(runtime.calls.watch),
         status_endpoint(report.look, report.search),
     ]
     return _application(runtime, endpoints, guard)

@@ -15,6 +15,7 @@ from types import MappingProxyType
 
 from bridge import sweep, worker
 from bridge.app.adapters import OUTWARD_CONNECTIONS, VENDORS, open_ats, open_providers
+from bridge.app.call_stream import CallStream
 from bridge.app.contact_keeper import ContactKeeper
 from bridge.app.customer_reload import CustomerReload
 from bridge.app.metrics_scrape import MetricsScrape
@@ -54,6 +55,7 @@ from bridge.service.status_words import StatusWords
 from bridge.service.task_handlers import TaskHandlers
 from bridge.settings.daemon import DaemonSettings
 from bridge.store.backlog import RedisBacklog
+from bridge.store.call_exchange import RedisCallExchange
 from bridge.store.encryption import KeyRing
 from bridge.store.invitation_store import RedisInvitations
 from bridge.store.last_contacts import RedisLastContacts
@@ -109,6 +111,7 @@ class Runtime:
     backlog: RedisBacklog
     contacts: RedisLastContacts
     keeper: ContactKeeper
+    calls: CallStream
     observer: CallObserver
     problems: RecentProblems
     clock: SharedClock | None = None
@@ -305,6 +308,11 @@ async def open_runtime(
             backlog=backlog,
             contacts=contacts,
             keeper=ContactKeeper(observer, contacts),
+            calls=CallStream(
+                observer,
+                RedisCallExchange(commands, prefix=prefix, process=new_secret()),
+                lambda: state.draining,
+            ),
             observer=observer,
             problems=problems,
             scrape=MetricsScrape(

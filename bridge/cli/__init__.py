@@ -24,6 +24,7 @@ _COMMANDS: Mapping[str, str] = {
     "key": "secret_commands:key",
     "invitations": "invitation_commands:invitations",
     "find": "find_command:find",
+    "tail": "tail_command:tail",
     "evidence": "evidence_command:evidence",
     "dead": "dead_letter_commands:dead",
     "hire": "hire_command:hire",

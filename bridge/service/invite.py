@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 
 import structlog
-from structlog.contextvars import get_contextvars
+from structlog.contextvars import bind_contextvars, get_contextvars
 
 from bridge.core import ids
 from bridge.core.assessment import Assessment, NewApplication, Order
@@ -170,8 +170,7 @@ class Invite:
                 opened = with_committed_version(step)
                 return await self._create(customer, order, test, opened, secret), "created"
             if self._records.monotonic() >= give_up_at:
-                msg = "This order is being worked on."
-                raise Busy(msg)
+                raise Busy("This order is being worked on.")
             known = await self._records.store.find_order(partition, key)
 
     async def _wait_for_other(
@@ -185,8 +184,7 @@ class Invite:
                     vendor, "create", "another attempt of this order has an unknown outcome"
                 )
             if self._records.monotonic() >= give_up_at:
-                msg = "This order is being worked on."
-                raise Busy(msg)
+                raise Busy("This order is being worked on.")
             await self._pause(_POLL_INTERVAL_S)
             latest = await self._records.store.load(invitation.id)
             if latest is None:
@@ -208,6 +206,7 @@ class Invite:
         invitation: Invitation,
         secret: str,
     ) -> Invitation:
+        bind_contextvars(invitation_id=invitation.id)
         number = invitation.attempts[-1].number
         provider = self._provider_of(customer)
         callback_url = self._links.callback(provider.name, invitation.id, secret)
