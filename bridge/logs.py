@@ -38,8 +38,9 @@ def configure(level: str, form: str, stream: TextIO | None = None) -> None:
     if form == "console" or (form == "auto" and target.isatty()):
         renderers = [
             _printable,
+            *([_time_of_day] if target.isatty() else []),
             structlog.dev.ConsoleRenderer(
-                colors=target.isatty(), exception_formatter=_plain_traceback
+                colors=target.isatty(), exception_formatter=_plain_traceback, sort_keys=False
             ),
         ]
     else:
@@ -79,6 +80,11 @@ def configure(level: str, form: str, stream: TextIO | None = None) -> None:
 
 def _leave_out_none(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     return {key: value for key, value in event.items() if value is not None}
+
+
+def _time_of_day(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Who looks on knows the day, and microseconds push what matters off the terminal."""
+    return {**event, "timestamp": str(event["timestamp"])[11:19]}
 
 
 def _printable(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
