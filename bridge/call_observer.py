@@ -14,9 +14,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import Protocol
 
 from structlog.contextvars import get_contextvars
 
+from bridge.core.answer_shape import Shape
 from bridge.errors import UpstreamError
 from bridge.ports import Clock, Monotonic
 
@@ -115,6 +117,20 @@ class Watcher:
                 await self._ready.wait()
 
 
+class AnswerWatch(Protocol):
+    """Told of the shape of everything that vendors send; must neither fail nor wait."""
+
+    def see(self, vendor: str, operation: str, shape: Shape) -> None:
+        """An answer, or a request of a vendor's own, had this shape."""
+
+
+class NoWatch:
+    """For who keeps nothing."""
+
+    def see(self, vendor: str, operation: str, shape: Shape) -> None:
+        """Not kept."""
+
+
 class CallObserver:
     """What this process has seen of its calls; *clock* is the time that they are shown with.
 
@@ -123,6 +139,7 @@ class CallObserver:
 
     def __init__(self, clock: Clock = lambda: datetime.now(UTC)) -> None:
         self._clock = clock
+        self._watch: AnswerWatch = NoWatch()
         self._heard: dict[Contact, datetime] = {}
         self._unsaved: dict[Contact, datetime] = {}
         self._watchers: set[Watcher] = set()
@@ -188,6 +205,14 @@ class CallObserver:
                 code=code,
                 reason=reason,
             )
+
+    def watch_shapes(self, watch: AnswerWatch) -> None:
+        """From now on *watch* is told of the shape of everything that vendors send."""
+        self._watch = watch
+
+    def shape_seen(self, vendor: str, operation: str, shape: Shape) -> None:
+        """An answer of a vendor's, or a request of its own, had this shape."""
+        self._watch.see(vendor, operation, shape)
 
     def circuit_opened(self, vendor: str, customer: str, purpose: str) -> None:
         """A vendor is hardly asked any more, since it does not answer."""

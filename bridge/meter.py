@@ -58,6 +58,9 @@ class Meter(Protocol):
     def result_notified(self, customer: str, seconds: float) -> None:
         """The ATS knows of a result, so long after that was first known here."""
 
+    def contract_change(self, vendor: str, operation: str) -> None:
+        """A vendor sent something of a shape that was never seen before."""
+
 
 class NoMeter:
     """Counts nothing: for commands, which have no metrics."""
@@ -78,6 +81,9 @@ class NoMeter:
         """Not counted."""
 
     def result_notified(self, customer: str, seconds: float) -> None:
+        """Not counted."""
+
+    def contract_change(self, vendor: str, operation: str) -> None:
         """Not counted."""
 
 

@@ -125,6 +125,13 @@ class Metrics:
             "customer",
         )
 
+        self._contract_changes = self._counter(
+            "contract_changes_total",
+            "Shapes of what vendors send that were never seen before.",
+            "vendor",
+            "operation",
+        )
+
     def request(self, route: str, method: str, status: int, seconds: float) -> None:
         """See ``Meter``. A method that nobody knows is counted as ``other``."""
         self._requests.labels(route, method if method in _METHODS else "other", status).inc()
@@ -151,6 +158,10 @@ class Metrics:
         """See ``Meter``. Clocks that were set back make no negative time."""
         self._notify_seconds.labels(customer).observe(max(0.0, seconds))
 
+    def contract_change(self, vendor: str, operation: str) -> None:
+        """See ``Meter``."""
+        self._contract_changes.labels(vendor, operation).inc()
+
     def expect_requests(self, route: str, method: str, statuses: Iterable[int]) -> None:
         """These can come: they are there from the start, as 0."""
         self._request_seconds.labels(route)
@@ -161,8 +172,14 @@ class Metrics:
         """These can be made: they are there from the start, as 0."""
         for operation in operations:
             self._call_seconds.labels(vendor, operation)
+            self._contract_changes.labels(vendor, operation)
             for outcome in CALL_OUTCOMES:
                 self._calls.labels(vendor, operation, outcome)
+
+    def expect_requests_of(self, vendor: str, requests: Iterable[str]) -> None:
+        """What a vendor sends by itself, in the words of the contract watch."""
+        for request in requests:
+            self._contract_changes.labels(vendor, request)
 
     def expect_customers(self, customers: Iterable[str]) -> None:
         """These are served: what can be counted of them is there from the start, as 0."""

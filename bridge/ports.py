@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from bridge.core.answer_shape import ObservedFact, Shape
 from bridge.core.assessment import (
     CreatedApplication,
     Job,
@@ -209,6 +210,16 @@ class UnservedCustomers(Protocol):
         """
 
 
+class ContractStore(Protocol):
+    """What was seen of the vendors' contracts, kept for a while."""
+
+    async def facts(self) -> tuple[ObservedFact, ...]:
+        """Everything that is kept, in no order."""
+
+    async def add(self, vendor: str, operation: str, facts: Shape, at: datetime) -> Shape:
+        """Keep *facts*, seen at *at*; gives those that were not there before."""
+
+
 class StatusWordStore(Protocol):
     """Unknown status words, kept for operators for some time."""
 
@@ -310,6 +321,7 @@ __all__ = [
     "AtsOf",
     "BeforeClockStep",
     "Clock",
+    "ContractStore",
     "CurrentCustomers",
     "InvitationStore",
     "JobSource",

@@ -8,6 +8,7 @@ from email.utils import parsedate_to_datetime
 
 import orjson
 
+from bridge.core.answer_shape import NoDocument
 from bridge.core.retry import RETRY_AFTER_CAP
 
 
@@ -20,6 +21,16 @@ def loads(raw: bytes) -> object:
     """
     parsed: object = orjson.loads(raw)
     return parsed
+
+
+def document_of(raw: bytes) -> object:
+    """The JSON of a body, or what the body is instead; never fails."""
+    if not raw.strip():
+        return NoDocument.EMPTY
+    try:
+        return loads(raw)
+    except ValueError:
+        return NoDocument.NOT_JSON
 
 
 def parse_retry_after(value: str | None, now: datetime, date: str | None = None) -> float | None:

@@ -44,6 +44,8 @@ class ProviderPackage:
     endpoints: Callable[[Clock], list[Endpoint]]
     operations: tuple[str, ...]
     """What the calls to it are called where they are counted."""
+    requests: tuple[str, ...] = ()
+    """What its own calls are called where their shapes are kept."""
 
     @property
     def name(self) -> str:
@@ -66,6 +68,8 @@ class AtsPackage:
     endpoints: Callable[[Any, LinkSigner, RateLimit], list[Endpoint]]
     operations: tuple[str, ...]
     """What the calls to it are called where they are counted."""
+    requests: tuple[str, ...] = ()
+    """What its own calls are called where their shapes are kept."""
 
     @property
     def name(self) -> str:

@@ -48,8 +48,10 @@ class MetricsScrape:
         self._since = 0.0
         for provider in vendors.providers:
             metrics.expect_calls(provider.name, provider.operations)
+            metrics.expect_requests_of(provider.name, provider.requests)
         for ats in vendors.ats:
             metrics.expect_calls(ats.name, ats.operations)
+            metrics.expect_requests_of(ats.name, ats.requests)
         self._note()
         customers.watch(self._note)
 

@@ -40,6 +40,7 @@ from bridge.recent_problems import RecentProblems, recent_problems
 from bridge.service import Services
 from bridge.service.assessments import OfferedAssessments
 from bridge.service.commit_loop import CommitLoop
+from bridge.service.contract_watch import ContractWatch, running_watch
 from bridge.service.erasure import Erasure
 from bridge.service.hiring import Hiring
 from bridge.service.invite import Invite
@@ -56,6 +57,7 @@ from bridge.service.task_handlers import TaskHandlers
 from bridge.settings.daemon import DaemonSettings
 from bridge.store.backlog import RedisBacklog
 from bridge.store.call_exchange import RedisCallExchange
+from bridge.store.contract_store import RedisContract
 from bridge.store.encryption import KeyRing
 from bridge.store.invitation_store import RedisInvitations
 from bridge.store.last_contacts import RedisLastContacts
@@ -105,6 +107,7 @@ class Runtime:
     unserved_customers: RedisUnservedCustomers
     customers: CustomersInForce
     state: ProcessState
+    contract: ContractWatch
     reload: CustomerReload
     metrics: Metrics
     scrape: MetricsScrape
@@ -211,6 +214,10 @@ async def open_runtime(
         )
         clock = clock or agreed or wall
         awake = asyncio.Event()
+        shapes = RedisContract(commands, prefix=settings.redis.key_prefix, life=settings.retention)
+        contract = ContractWatch(shapes, clock, meter=metrics)
+        await stack.enter_async_context(running_watch(contract))
+        observer.watch_shapes(contract)
         prefix, retention = settings.redis.key_prefix, settings.retention
         cipher = key_ring(settings)
         store = RedisInvitations(
@@ -303,6 +310,7 @@ async def open_runtime(
             unserved_customers=RedisUnservedCustomers(commands, prefix=prefix),
             customers=customers,
             state=state,
+            contract=contract,
             reload=reload,
             metrics=metrics,
             backlog=backlog,

@@ -34,6 +34,7 @@ _COMMANDS: Mapping[str, str] = {
     "reencrypt": "repair_commands:reencrypt",
     "onboard": "going_live_commands:onboard",
     "doctor": "going_live_commands:doctor",
+    "contract": "contract_commands:contract",
     "demo": "demo_commands:demo",
     "sandbox": "demo_commands:sandbox",
 }

@@ -14,8 +14,13 @@ from collections.abc import Iterable
 
 EXCERPT_BYTES = 2048
 MASK = "***"
+UNPRINTABLE = "(unprintable)"
+"""Replaces every status that is not a plain word: the provider's text is free and could name a
+person.
+"""
 
 _WORD = re.compile(r"[^\W_]+")
+_VOCABULARY = re.compile(r"[a-z_-]{1,40}", re.ASCII)
 _BLANK = re.compile(r"[\x00-\x1f\x7f-\x9f\s]+")
 _SHORT_NUMBER = re.compile(r"[0-9]{1,4}", re.ASCII)
 _COMMON_WORDS = """
@@ -94,3 +99,9 @@ class Redactor:
             return match[0] if known and word not in hidden else MASK
 
         return self._part.sub(masked, text)[:EXCERPT_BYTES]
+
+
+def printable(word: str) -> str:
+    """*word* as it may be logged: one of letters, ``_`` and ``-``, or ``UNPRINTABLE``."""
+    low = word.strip().lower()
+    return low if _VOCABULARY.fullmatch(low) else UNPRINTABLE

@@ -20,7 +20,7 @@ from bridge.core.assessment import (
 )
 from bridge.core.customers import Customer
 from bridge.egress import in_words
-from bridge.equalture import protocol
+from bridge.equalture import answer_shapes, protocol
 from bridge.equalture.exchange import TRANSPORT_ERRORS, Exchange
 from bridge.equalture.protocol import Call, Reply
 from bridge.equalture.settings import account_of
@@ -60,10 +60,11 @@ class EqualtureClient:
         observer: CallObserver | None = None,
     ) -> None:
         self._session = session
+        self._observer = observer or CallObserver()
         self._meter = meter
         self._monotonic = monotonic
         self._tokens = AccessTokens(self._fetch_token, monotonic=monotonic)
-        self._resilience = Resilience(protocol.VENDOR, monotonic, observer)
+        self._resilience = Resilience(protocol.VENDOR, monotonic, self._observer)
 
     async def list_jobs(self, customer: Customer) -> tuple[Job, ...]:
         """The customer's published jobs."""
@@ -162,6 +163,8 @@ class EqualtureClient:
             async with asyncio.timeout_at(deadline):
                 reply = await exchange.send(self._session, account_of(customer), token)
             failed = ""
+            shape = answer_shapes.of_reply(call, reply)
+            self._observer.shape_seen(protocol.VENDOR, call.operation, shape)
             outcome = "ok" if reply.status in call.none_at else call_outcome(reply.status)
             return reply
         except TRANSPORT_ERRORS as error:

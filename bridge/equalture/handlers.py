@@ -12,12 +12,13 @@ from structlog.contextvars import bind_contextvars
 
 from bridge import errors
 from bridge.core.customers import Customer
-from bridge.equalture import schemas, signature
+from bridge.equalture import answer_shapes, schemas, signature
+from bridge.equalture.protocol import VENDOR
 from bridge.equalture.settings import EqualtureAccess
 from bridge.errors import BadSignature, InvalidRequest, NotEnabled, RequestError
 from bridge.ports import Clock
 from bridge.web import request_body
-from bridge.web.app_keys import CUSTOMERS, SERVICES
+from bridge.web.app_keys import CUSTOMERS, OBSERVER, SERVICES
 from bridge.web.routing import Endpoint, Handler, json_response
 
 BODY_LIMIT = 256 * 1024
@@ -42,8 +43,16 @@ def callback() -> Handler:
         if len(request.headers.getall("Authorization", ())) > 1:
             detail = "There is more than one Authorization header."
             raise InvalidRequest(detail, {"Authorization": ["Send it once."]})
+
+        def may_report(customer: Customer) -> bool:
+            # Whoever comes here knows the secret: should the token be looked for in the wrong
+            # header, the contract watch shows which ones there are.
+            headers = answer_shapes.of_headers(request.headers)
+            request.app[OBSERVER].shape_seen(VENDOR, "callback", headers)
+            return _may_report(request, customer)
+
         invitation, attempt = await results.recognise(
-            where["invitation_id"], where["secret"], lambda customer: _may_report(request, customer)
+            where["invitation_id"], where["secret"], may_report
         )
         bind_contextvars(customer=invitation.customer)
         try:
@@ -56,6 +65,8 @@ def callback() -> Handler:
         except (RequestError, ConnectionError):
             await results.receive_result(invitation, attempt, None)
             raise
+        shape = answer_shapes.of_request("callback", parsed)
+        request.app[OBSERVER].shape_seen(VENDOR, "callback", shape)
         await results.receive_result(invitation, attempt, schemas.read_reported_result(parsed))
         return json_response({"status": "ok"})
 
@@ -87,9 +98,11 @@ def webhook(clock: Clock) -> Handler:
             # which.
             log.warning("webhook.refused", customer=customer.key, reason=str(error))
             raise
-        event = schemas.read_event(
-            request_body.as_json(raw), access.started_words, access.finished_words
-        )
+        parsed = request_body.as_json(raw)
+        shape = answer_shapes.of_request("webhook", parsed)
+        shape |= answer_shapes.of_headers(request.headers)
+        request.app[OBSERVER].shape_seen(VENDOR, "webhook", shape)
+        event = schemas.read_event(parsed, access.started_words, access.finished_words)
         await request.app[SERVICES].events.take(
             customer, event_id, event.word, event.reference_id, event.at
         )

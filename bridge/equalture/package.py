@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bridge.equalture import answer_shapes
 from bridge.equalture.client import EqualtureClient
 from bridge.equalture.handlers import endpoints
 from bridge.equalture.protocol import OPERATIONS
@@ -20,4 +21,5 @@ EQUALTURE = ProviderPackage(
     ),
     endpoints=endpoints,
     operations=OPERATIONS,
+    requests=answer_shapes.REQUESTS,
 )

@@ -3,25 +3,18 @@
 from __future__ import annotations
 
 import contextlib
-import re
 from collections import defaultdict
 
 import structlog
 
 from bridge.core.assessment import Progress
 from bridge.core.customers import Customer
+from bridge.core.redaction import printable
 from bridge.errors import StoreUnavailable
 from bridge.ports import Clock, StatusWordStore
 
-UNPRINTABLE = "(unprintable)"
-"""Replaces every status that is not a plain word: the provider's text is free and could name a
-person.
-"""
-
 WORDS_LIMIT = 20
 """How many words of one customer are logged and stored; more than that is not a vocabulary."""
-
-_WORD = re.compile(r"[a-z_-]{1,40}", re.ASCII)
 
 log = structlog.get_logger()
 
@@ -61,9 +54,3 @@ class StatusWords:
         """
         done = {word.lower() for word in customer.provider.done_words}
         return tuple(word for word in await self._store.words(customer.key) if word not in done)
-
-
-def printable(word: str) -> str:
-    """*word* as it may be logged: one of letters, ``_`` and ``-``, or ``UNPRINTABLE``."""
-    low = word.strip().lower()
-    return low if _WORD.fullmatch(low) else UNPRINTABLE

@@ -9,6 +9,7 @@ from bridge import errors
 from bridge.core import invitation_view
 from bridge.core.links import LinkSigner
 from bridge.errors import InvalidRequest, UnknownInvitation, UnknownInvitationOnDelete
+from bridge.softgarden import request_shapes
 from bridge.softgarden.auth import of_customer, of_data_export
 from bridge.softgarden.schemas import (
     AnswerFormat,
@@ -37,6 +38,7 @@ class SoftgardenHandlers:
     # https://dev.softgarden.de/assessment-api
     async def tests(self, request: web.Request) -> web.Response:
         """The tests that HR can choose."""
+        request_shapes.watch(request, "tests")
         return json_response(
             self._wire.tests(await request.app[SERVICES].tests.list(request[CUSTOMER]))
         )
@@ -45,7 +47,9 @@ class SoftgardenHandlers:
     async def invite(self, request: web.Request) -> web.Response:
         """Invite a candidate to a test."""
         customer = request[CUSTOMER]
-        order = self._wire.order(await self._body(request))
+        body = await self._body(request)
+        request_shapes.watch(request, "invite", body)
+        order = self._wire.order(body)
         try:
             invitation = await request.app[SERVICES].invitations.invite(customer, order)
         except InvalidRequest as error:
@@ -60,6 +64,7 @@ class SoftgardenHandlers:
     # https://dev.softgarden.de/assessment-api/get-test-results
     async def result(self, request: web.Request) -> web.Response:
         """Read an invitation's state and result."""
+        request_shapes.watch(request, "result")
         view = await request.app[SERVICES].results.read(
             request[CUSTOMER], request.match_info["invitation_id"]
         )
@@ -71,6 +76,7 @@ class SoftgardenHandlers:
 
         Of its body only the id of the application is read; nothing of the rest is kept.
         """
+        request_shapes.watch(request, "hired")
         customer = request[CUSTOMER]
         application_id = exported_application(await self._body(request), customer.hire.id_field)
         await request.app[SERVICES].hiring.applicant_hired(customer, application_id)
@@ -89,6 +95,7 @@ class SoftgardenHandlers:
 
         On DELETE only: the vendor page's curl shows GET, which must never erase.
         """
+        request_shapes.watch(request, "delete")
         try:
             await request.app[SERVICES].erasure.erase(
                 request[CUSTOMER], request.match_info["invitation_id"]

@@ -22,6 +22,7 @@ from bridge.errors import OutcomeUnknown, Unavailable
 from bridge.meter import NO_METER, Meter, call_outcome
 from bridge.ports import Monotonic
 from bridge.resilience import Resilience
+from bridge.softgarden import request_shapes
 from bridge.softgarden.settings import account_of
 
 VENDOR = "softgarden"
@@ -57,8 +58,9 @@ class SoftgardenNotifier:
         observer: CallObserver | None = None,
     ) -> None:
         self._session = session
+        self._observer = observer or CallObserver()
         self._meter = meter
-        self._resilience = Resilience(VENDOR, monotonic, observer)
+        self._resilience = Resilience(VENDOR, monotonic, self._observer)
         self._timeout = aiohttp.ClientTimeout(total=timeout.total_seconds())
 
     # https://dev.softgarden.de/assessment-api/notification-about-update
@@ -91,6 +93,8 @@ class SoftgardenNotifier:
                 raw = await _beginning(response)
                 status = response.status
                 outcome = call_outcome(status)
+                shape = request_shapes.of_answer(status, raw)
+                self._observer.shape_seen(VENDOR, OPERATION, shape)
                 retry_after_s = response_parsing.parse_retry_after(
                     response.headers.get("Retry-After"),
                     datetime.now(UTC),

@@ -9,6 +9,7 @@ from bridge.core.callback_urls import CallbackUrlPolicy
 from bridge.core.links import LinkSigner
 from bridge.meter import Meter
 from bridge.ports import Ats, Monotonic
+from bridge.softgarden import request_shapes
 from bridge.softgarden.handlers import endpoints
 from bridge.softgarden.notifier import OPERATION, SoftgardenNotifier
 from bridge.softgarden.schemas import AnswerFormat
@@ -49,4 +50,5 @@ SOFTGARDEN = AtsPackage(
     open=_open,
     endpoints=_endpoints,
     operations=(OPERATION,),
+    requests=request_shapes.REQUESTS,
 )

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
@@ -212,15 +213,20 @@ async def test_callback_before_the_results_are_there(bridge: Bridge) -> None:
     await bridge.result(bridge.acme, an_id, "COMPLETED")
 
 
+def apart_from_shapes(stored: str) -> str:
+    """What is stored, but for the shapes of the vendors' messages, which say nothing of anybody."""
+    return re.sub(r"^\S+:contract:\w+\n.*\n", "", stored, flags=re.MULTILINE)
+
+
 async def test_callback_after_deletion(bridge: Bridge) -> None:
     """A callback after a deletion is answered 200, and nothing of it is kept."""
     an_id, reference, url = await invited(bridge)
     assert (await bridge.acme.delete(an_id)).status == 204
-    before = await bridge.stored()
+    before = apart_from_shapes(await bridge.stored())
     assert await bridge.equalture.put_callback(reference) == 200
     assert (await put(bridge, url, b"{not json")).status == 400
     await bridge.idle()
-    assert await bridge.stored() == before
+    assert apart_from_shapes(await bridge.stored()) == before
     assert (await bridge.record(an_id)).state is State.ERASED
     assert bridge.softgarden.calls("notify") == []
 

@@ -15,8 +15,9 @@ from bridge.core.assessment import Progress, Result
 from bridge.core.invitation import Invitation, State
 from bridge.core.lifecycle.policy import LATE_WINDOW, NO_RESULT_TIMEOUT
 from bridge.core.queueing import TaskKind
+from bridge.core.redaction import UNPRINTABLE
 from bridge.errors import ContractBroken, Refused, StoreUnavailable, Unavailable
-from bridge.service.status_words import UNPRINTABLE, WORDS_LIMIT
+from bridge.service.status_words import WORDS_LIMIT
 from tests.service.fakes import ACME, RESULT, World, make_customer
 
 REPORT = Result(fit="low")

@@ -8,10 +8,11 @@ import asyncio
 import itertools
 from collections import deque
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
+from bridge.core.answer_shape import ObservedFact, Shape
 from bridge.core.assessment import (
     Candidate,
     CreatedApplication,
@@ -242,6 +243,26 @@ class MemoryReferences:
 
     async def mark_event_seen(self, customer: str, event_id: str, *, life: timedelta) -> None:
         self._seen.add((customer, event_id))
+
+
+class MemoryContract:
+    """``ContractStore`` in a dictionary."""
+
+    def __init__(self) -> None:
+        self._facts: dict[tuple[str, str, str], ObservedFact] = {}
+
+    async def facts(self) -> tuple[ObservedFact, ...]:
+        return tuple(self._facts.values())
+
+    async def add(self, vendor: str, operation: str, facts: Shape, at: datetime) -> Shape:
+        added = set()
+        for text in facts:
+            key = (vendor, operation, text)
+            if key not in self._facts:
+                added.add(text)
+                self._facts[key] = ObservedFact(*key, at, at)
+            self._facts[key] = replace(self._facts[key], last_at=at)
+        return frozenset(added)
 
 
 class MemoryWords:

@@ -1,0 +1,39 @@
+"""The shapes of what softgarden sends and answers, for the contract watch."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aiohttp import web
+
+from bridge import response_parsing
+from bridge.core.answer_shape import REQUEST, Shape, names_shape, shape_of
+from bridge.core.redaction import EXCERPT_BYTES
+from bridge.web.app_keys import OBSERVER
+
+VENDOR = "softgarden"
+REQUESTS = ("tests", "invite", "result", "delete", "hired")
+
+
+def of_answer(status: int, body: bytes) -> Shape:
+    """The shape of an answer to a notification; of a success and of a long body the status alone,
+    for they are not read to the end.
+    """
+    if 200 <= status < 300 or len(body) >= EXCERPT_BYTES:
+        return frozenset({str(status)})
+    return shape_of(str(status), response_parsing.document_of(body), {})
+
+
+def watch(request: web.Request, operation: str, document: object = None) -> None:
+    """Have the shape of softgarden's request kept; *document* is its body, if it has one."""
+    shape = names_shape(request.query)
+    if document is not None:
+        shape |= shape_of(REQUEST, document, {}, _private(document))
+    request.app[OBSERVER].shape_seen(VENDOR, operation, shape or frozenset({REQUEST}))
+
+
+def _private(document: Any) -> frozenset[str]:
+    """Who the candidate is, in lower case."""
+    candidate = document.get("candidate") if isinstance(document, dict) else None
+    values = candidate.values() if isinstance(candidate, dict) else ()
+    return frozenset(value.lower() for value in values if isinstance(value, str))

@@ -1,0 +1,136 @@
+"""Shapes hold names, types and words of enumerations, and never a value."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from bridge.core.answer_shape import (
+    NODES_LIMIT,
+    NoDocument,
+    ObservedFact,
+    names_shape,
+    shape_of,
+)
+from bridge.core.contract_diff import changes, in_words
+
+NOW = datetime(2026, 1, 6, 12, tzinfo=UTC)
+DAY = timedelta(days=1)
+
+
+def test_names_types_and_words() -> None:
+    """Every name stands with its place and type; of values only the words of an enumeration."""
+    document = {
+        "status": "In_Progress",
+        "fit": "high",
+        "scores": [{"value": 3}, {"value": None, "percentile": 0.5}],
+        "done": True,
+    }
+    assert shape_of("200", document, {"$.status": (), "$.fit": ("low", "high")}) == {
+        "200",
+        "200 $: object",
+        "200 $.status: string",
+        "200 $.status = in_progress",
+        "200 $.fit: string",
+        "200 $.fit = (documented)",
+        "200 $.scores: array",
+        "200 $.scores[]: object",
+        "200 $.scores[].value: number",
+        "200 $.scores[].value: null",
+        "200 $.scores[].percentile: number",
+        "200 $.done: boolean",
+    }
+    assert shape_of("404", NoDocument.EMPTY, {}) == {"404", "404 $: empty"}
+    assert shape_of("502", NoDocument.NOT_JSON, {}) == {"502", "502 $: not JSON"}
+
+
+def test_what_could_be_a_person() -> None:
+    """Words of more than letters, maps by name or id, and names that were just sent are not
+    shown.
+    """
+    assert "200 $.status = (unprintable)" in shape_of(
+        "200", {"status": "Ada Muster, done"}, {"$.status": ()}
+    )
+    for name in ("Ada Muster", "ada@example.org", "Ada", "0b8f5c52", "f" * 41, "b7c2aa11x", "ä"):
+        shape = shape_of("200", {"by": {name: 1, "anna": 2}}, {})
+        assert shape == {"200", "200 $: object", "200 $.by: object", "200 $.by.*: number"}
+    private = frozenset({"muster", "will"})
+    assert "200 $.*: number" in shape_of("200", {"muster": 1}, {}, private)
+    assert "200 $.status = *" in shape_of("200", {"status": "Will"}, {"$.status": ()}, private)
+
+
+def test_names_of_queries_and_headers() -> None:
+    """Parameters and uncommon headers are named; what proxies add is not."""
+    headers = ["Host", "X-Callback-Token", "X-Forwarded-For", "traceparent", "Content-Type", "ä"]
+    assert names_shape(["page", "Ada Muster"], headers) == {
+        "request ?page",
+        "request ?*",
+        "request header x-callback-token",
+    }
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=60,
+)
+
+
+@given(_JSON)
+def test_any_document_has_a_small_shape(document: object) -> None:
+    """Whatever comes, its shape is bounded ASCII of one line each."""
+    shape = shape_of("200", document, {"$.a": ()})
+    assert len(shape) <= 2 * NODES_LIMIT + 1
+    assert all(fact.isascii() and fact.isprintable() for fact in shape)
+
+
+def test_a_shape_costs_little() -> None:
+    """The shape of a full report of ten traits takes well under a millisecond."""
+    trait = {"trait_code": "c", "trait_name": "n", "trait_bucket_score": 3, "range": [3, 4, 5]}
+    report = json.loads(json.dumps({"fit": "high", "detailed_scores": [trait] * 10}))
+    spent = []
+    for _ in range(50):
+        began = time.perf_counter()
+        shape_of("200", report, {"$.fit": ()})
+        spent.append(time.perf_counter() - began)
+    assert min(spent) < 0.001
+
+
+def _fact(
+    text: str, first: datetime, last: datetime = NOW, operation: str = "status"
+) -> ObservedFact:
+    return ObservedFact("equalture", operation, text, first, last)
+
+
+def test_what_changed_since() -> None:
+    """New facts of an operation that was known, and those that came no more though it was asked,
+    are changes; rare statuses and new operations are none.
+    """
+    old = NOW - 30 * DAY
+    facts = [
+        _fact("200", old),
+        _fact("200 $.status = finished", NOW - DAY),
+        _fact("200 $.status = completed", old, NOW - 5 * DAY),
+        _fact("429", old, old),
+        _fact("200", NOW - DAY, operation="public_link"),
+    ]
+    found = changes(facts, NOW - 2 * DAY)
+    assert [(one.new, one.words) for one in found] == [
+        (False, "no longer: status says `completed`"),
+        (True, "status says `finished`"),
+    ]
+    assert changes(facts, NOW + DAY) == []
+
+
+def test_facts_in_words() -> None:
+    """Each kind of fact can be said in words."""
+    assert in_words("200 $.scores[].percentile: number") == "`scores[].percentile` is number"
+    assert in_words("200 $: array") == "the body is array"
+    assert in_words("422 $.error: string") == "`error` is string (of a 422)"
+    assert in_words("request ?page") == "has the query parameter `page`"
+    assert in_words("request header x-token") == "has the header `x-token`"
+    assert (in_words("request"), in_words("404")) == ("was sent", "answers 404")
