@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -76,9 +76,9 @@ class NoDocument(StrEnum):
     NOT_JSON = "not JSON"
 
 
-Enumerations = Mapping[str, Container[str]]
-"""Where an enumeration stands, such as ``$.status`` (never within a list), and which of its words
-are not shown.
+Enumerations = Mapping[str, Callable[[str], str]]
+"""Where an enumeration stands, such as ``$.status`` (never within a list), and how its words are
+shown.
 """
 
 
@@ -103,10 +103,21 @@ def shape_of(
         elif isinstance(value, list):
             todo += [(f"{path}[]", item) for item in _unlike(value[:ITEMS_LIMIT])]
         elif isinstance(value, str) and path in enumerations:
-            word = printable(value)
-            shown = DOCUMENTED if word in enumerations[path] else word
-            facts.add(f"{where} {path} = {shown if shown not in private else DATA}")
+            word = enumerations[path](value)
+            facts.add(f"{where} {path} = {word if word not in private else DATA}")
     return frozenset(facts)
+
+
+def undocumented(*documented: str) -> Callable[[str], str]:
+    """How the words of an enumeration are shown that say something of a person: only those that
+    nobody knows yet.
+    """
+
+    def shown(text: str) -> str:
+        word = printable(text)
+        return DOCUMENTED if word in documented else word
+
+    return shown
 
 
 def names_shape(query: Iterable[str], headers: Iterable[str] = ()) -> Shape:

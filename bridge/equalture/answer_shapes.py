@@ -6,17 +6,33 @@ from collections.abc import Iterable
 from typing import Any
 
 from bridge import response_parsing
-from bridge.core.answer_shape import REQUEST, Enumerations, Shape, names_shape, shape_of
+from bridge.core.answer_shape import (
+    REQUEST,
+    Enumerations,
+    Shape,
+    names_shape,
+    shape_of,
+    undocumented,
+)
+from bridge.core.redaction import printable
+from bridge.equalture.error_words import REDACTOR
 from bridge.equalture.protocol import Call, Reply
 
 REQUESTS = ("callback", "webhook")
-_RESULT = {"$.fit": ("low", "high"), "$.status": ()}
+
+
+def _event_name(text: str) -> str:
+    """The name of an event, without what is no word of events: it is put together of parts."""
+    return REDACTOR.redact(printable(text).encode())
+
+
+_RESULT: Enumerations = {"$.fit": undocumented("low", "high"), "$.status": printable}
 _ENUMERATIONS: dict[str, Enumerations] = {
-    "status": {"$.status": ()},
+    "status": {"$.status": printable},
     "results": _RESULT,
     "callback": _RESULT,
-    "public_link": {"$.ttl_units": ()},
-    "webhook": {"$.type": (), "$.data.status": ()},
+    "public_link": {"$.ttl_units": printable},
+    "webhook": {"$.type": _event_name, "$.data.status": printable},
 }
 """The fields that are known to be enumerations. How a person fits is shown only where the word is a
 new one: those that the pages show say something of the person, not of the contract.
