@@ -50,6 +50,12 @@ def _is_free(port: int) -> bool:
     return True
 
 
+PATIENCE_S = 15.0
+"""Deadline of an operation where the test is not about deadlines: a busy machine may take a second
+for 200 commits.
+"""
+
+
 def await_true(check: Callable[[], object], seconds: float = 30.0) -> None:
     """Return once *check* gives something true; a Redis that does not answer counts as false."""
     deadline = time.monotonic() + seconds

@@ -101,7 +101,7 @@ class Fault:
         """Switch it off; calls that hang or wait in it go on at once."""
         self.healed.set()
 
-    async def wait_struck(self, times: int = 1, timeout: float = 5.0) -> None:
+    async def wait_struck(self, times: int = 1, timeout: float = 20.0) -> None:
         """Return once it was applied so often; raises ``TimeoutError`` after *timeout* seconds."""
         async with asyncio.timeout(timeout), self._struck:
             await self._struck.wait_for(lambda: self.strikes >= times)

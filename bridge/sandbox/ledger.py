@@ -130,7 +130,7 @@ class Ledger:
         ]
 
     async def wait_calls(
-        self, operation: str | None = None, count: int = 1, *, timeout: float = 5.0, **match: Any
+        self, operation: str | None = None, count: int = 1, *, timeout: float = 20.0, **match: Any
     ) -> list[Entry]:
         """As ``calls``, once there are *count*; raises ``TimeoutError`` after *timeout* seconds."""
         async with asyncio.timeout(timeout), self._recorded:

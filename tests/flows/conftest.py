@@ -63,7 +63,7 @@ PRIVATE = ("Muster", "ada.muster", CALLBACK_TOKEN, *TOKENS.values(), *SECRETS.va
 CRASHES = ("request.crashed", "task.failed", "worker.task_crashed", "worker.died")
 
 
-async def eventually(check: Callable[[], T | Awaitable[T]], within_s: float = 5.0) -> T:
+async def eventually(check: Callable[[], T | Awaitable[T]], within_s: float = 30.0) -> T:
     """What *check* gives, as soon as it is true; fails after *within_s* seconds."""
     deadline = asyncio.get_running_loop().time() + within_s
     while True:

@@ -108,7 +108,7 @@ async def test_task_of_a_stopped_process_is_given_back(launch: Launch) -> None:
     await first.close()
     first.softgarden.heal()
     second = await launch()
-    await eventually(lambda: second.notified(invited.json["invitationId"]), within_s=2)
+    await eventually(lambda: second.notified(invited.json["invitationId"]), within_s=8)
 
 
 async def test_create_cut_off_in_mid_air(launch: Launch) -> None:

@@ -34,7 +34,7 @@ SECRETS = {name: f"client-secret-of-{name}" for name in TOKENS}
 GRACE_S = 29.0
 
 
-async def eventually(check: Callable[[], T | Awaitable[T]], within_s: float = 20.0) -> T:
+async def eventually(check: Callable[[], T | Awaitable[T]], within_s: float = 60.0) -> T:
     """What *check* gives, as soon as it is true; fails after *within_s* seconds."""
     deadline = time.monotonic() + within_s
     while True:
@@ -95,7 +95,7 @@ class Daemon:
             except (aiohttp.ClientError, OSError, TimeoutError) as error:
                 return 0, repr(error)
 
-    async def ready(self, within_s: float = 20.0) -> None:
+    async def ready(self, within_s: float = 60.0) -> None:
         """Return once it takes work."""
 
         async def asked() -> bool:

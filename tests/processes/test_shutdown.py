@@ -175,7 +175,7 @@ async def test_leased_tasks_are_given_back(
     assert sum(entry["count"] for entry in daemon.entries("worker.released")) == 3
     hung.heal()
     successor = launch(public_url=daemon.url)
-    await softgarden.wait_calls("notify", 3, status=204, timeout=8)
+    await softgarden.wait_calls("notify", 3, status=204, timeout=30)
     assert net_since(ended_at) < 8
     await successor.ready()
 

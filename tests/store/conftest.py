@@ -19,7 +19,7 @@ from bridge.store.key_names import KeyNames
 from bridge.store.redis_access import RedisAccess
 from bridge.store.redis_client import SingleNodeClient
 from bridge.store.task_queue import RedisTasks
-from tests.redis_servers import RedisServer, binaries, free_port
+from tests.redis_servers import PATIENCE_S, RedisServer, binaries, free_port
 from tests.store.conformance import RETENTION, Backend, Clock
 
 
@@ -83,7 +83,7 @@ def real_server(request: pytest.FixtureRequest) -> Iterator[RedisServer]:
 
 @pytest.fixture
 async def real_commands(real_server: RedisServer) -> AsyncIterator[RedisAccess]:
-    async with open_client(real_server.url) as commands:
+    async with open_client(real_server.url, deadline_s=PATIENCE_S) as commands:
         yield commands
 
 

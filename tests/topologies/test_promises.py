@@ -19,7 +19,7 @@ from bridge.store.redis_access import RedisAccess
 from bridge.store.tls import TLSConnection, trust
 from tests.flows.conftest import Config, Launch, eventually
 from tests.needs import with_tls
-from tests.redis_servers import RedisServer, free_port, running
+from tests.redis_servers import PATIENCE_S, RedisServer, free_port, running
 from tests.store.conformance import Backend, InvitationPromises, QueuePromises
 from tests.store.conftest import redis_backend
 from tests.topologies.conftest import SHAPES, openssl
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.redis
 
 @pytest.fixture
 async def commands(url: str) -> AsyncIterator[RedisAccess]:
-    async with open_client(url) as commands:
+    async with open_client(url, deadline_s=PATIENCE_S) as commands:
         yield commands
 
 

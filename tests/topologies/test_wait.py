@@ -19,12 +19,12 @@ from bridge.store.redis_access import RedisAccess, ReplicaWait, Unconfirmed
 from bridge.store.redis_client import SingleNodeClient
 from bridge.store.redis_inspection import durability
 from tests.flows.conftest import eventually
-from tests.redis_servers import Cluster, Guarded, RedisServer, binaries, running
+from tests.redis_servers import PATIENCE_S, Cluster, Guarded, RedisServer, binaries, running
 from tests.stalls import net_since
 from tests.store.conformance import Backend, InvitationPromises, due, invitation, put
 from tests.store.conftest import redis_backend
 
-WAIT = ReplicaWait(replicas=1, timeout_s=0.2)
+WAIT = ReplicaWait(replicas=1, timeout_s=1.0)
 
 
 @pytest.fixture(params=["sentinel", "cluster"])
@@ -35,7 +35,7 @@ def shape(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 async def commands(url: str) -> AsyncIterator[RedisAccess]:
-    async with open_client(url, wait=WAIT) as commands:
+    async with open_client(url, wait=WAIT, deadline_s=PATIENCE_S) as commands:
         yield commands
 
 
@@ -74,7 +74,7 @@ async def test_no_confirmation(
     started = time.monotonic()
     with pytest.raises(Unconfirmed, match="0 of 1"):
         await backend.invitations.commit(Transition(one, (due(),)))
-    assert net_since(started) < 2
+    assert net_since(started) < 4
     for _ in range(2):
         with pytest.raises(StoreUnavailable):
             await backend.invitations.load(one.id)
