@@ -9,9 +9,9 @@ from bridge.core.diagnosis import Situation
 
 
 class Advice(NamedTuple):
-    """*short* in the headline, *cause* and *command* with the fields ``{id}``, ``{customer}``,
-    ``{client_id}``, ``{status}``, ``{reason}``; *note* behind the command. Without a command there
-    is nothing to do.
+    """*short* in the headline, *cause* and *command* with the fields ``{id}``, ``{letter}`` (what
+    the dead letter is called), ``{customer}``, ``{client_id}``, ``{status}``, ``{reason}``; *note*
+    behind the command. Without a command there is nothing to do.
     """
 
     short: str
@@ -21,7 +21,7 @@ class Advice(NamedTuple):
 
 
 _SHOW: Final = "invitations show {id}"
-_REPLAY: Final = "dead replay {id}"
+_REPLAY: Final = "dead replay {letter}"
 _REFRESH: Final = "invitations refresh {id}"
 _CHECK: Final = "check --online"
 
@@ -112,6 +112,26 @@ ADVICE: Final[Mapping[Situation, Advice]] = {
         "Equalture never said whether the hire was done; it is not repeated by itself.",
         _REPLAY,
         "only if Equalture's dashboard does not show the hire",
+    ),
+    Situation.HIRE_WAITING: Advice(
+        "to be hired at Equalture",
+        "Equalture has not taken the hire yet: it does not answer or does not accept the account,"
+        " or no daemon runs. It is tried again by itself.",
+        _CHECK,
+        "says whether account and network are fine; `hire {id}` tries it now",
+    ),
+    Situation.HIRE_UNCONFIRMED: Advice(
+        "perhaps hired at Equalture",
+        "Equalture was told of the hire and gave no answer; it is not told twice, but asked"
+        " whether it was done.",
+        "find {id}",
+        "again in a few minutes; if it never says so, this becomes a dead letter",
+    ),
+    Situation.HIRE_FORGOTTEN: Advice(
+        "perhaps hired at Equalture",
+        "Equalture never said whether the hire was done, and the dead letter of it was dropped.",
+        "",
+        "look into Equalture's dashboard, and hire there by hand if it does not show the hire",
     ),
     Situation.POISONED: Advice(
         "given up",

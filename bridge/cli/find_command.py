@@ -16,15 +16,15 @@ from bridge.cli.operator_session import on_stored_data
 from bridge.cli.options import json_option
 from bridge.cli.output import coloured_state, print_json
 from bridge.cli.timeline_view import print_timeline, row_json
-from bridge.core.diagnosis import Situation, situation_of
+from bridge.core.diagnosis import Situation, of_dead_letter, situations_of
 from bridge.core.history import Happening
 from bridge.core.invitation import Invitation, State
-from bridge.core.queueing import DeadLetter
+from bridge.core.queueing import DeadLetter, TaskKind
 from bridge.core.timeline import timeline
 from bridge.service.operations import DeadLetterFilter
 
 PROGRAM = "assessment-bridge"
-_NOTHING: dict[str, str] = {"id": "", "customer": "", "client_id": "", "status": "", "reason": ""}
+_FIELDS = ("id", "letter", "customer", "client_id", "status", "reason")
 
 
 @click.command()
@@ -46,7 +46,8 @@ async def find(runtime: Runtime, term: str, as_json: bool) -> None:
     extra = [Situation.BAD_LINK] if found.bad_link else []
     extra += [Situation.DAMAGED] if found.unreadable else []
     extra += [Situation.UNKNOWN] if not told and not found.unreadable else []
-    fields = {**_NOTHING, "id": found.unreadable[0] if found.unreadable else ""}
+    fields = dict.fromkeys(_FIELDS, "")
+    fields["id"] = found.unreadable[0] if found.unreadable else ""
     fields["id"] = told[0].invitation.id if told else fields["id"]
     if as_json:
         print_json(
@@ -71,7 +72,7 @@ async def _told(runtime: Runtime, invitation: Invitation) -> _Told:
     letters = await runtime.services.operations.dead_letters(DeadLetterFilter(invitation.id))
     directory = runtime.customers()
     customer = directory.get(invitation.customer)
-    situation = situation_of(
+    situations = situations_of(
         invitation,
         letters,
         served=customer is not None,
@@ -79,7 +80,7 @@ async def _told(runtime: Runtime, invitation: Invitation) -> _Told:
         now=utc_now(),
     )
     client_id = str(getattr(customer.ats, "client_id", "")) if customer else ""
-    return _Told(invitation, letters, situation, client_id)
+    return _Told(invitation, letters, situations, client_id)
 
 
 class _Told:
@@ -89,27 +90,38 @@ class _Told:
         self,
         invitation: Invitation,
         letters: Sequence[DeadLetter],
-        situation: Situation,
+        situations: Sequence[Situation],
         client_id: str,
     ) -> None:
         self.invitation = invitation
         self._letters = letters
-        self._situation = situation
-        self._fields = {
-            "id": invitation.id,
-            "customer": invitation.customer,
-            "client_id": client_id,
-            **_reason(invitation, letters, situation),
+        self._situations = situations
+        self._client_id = client_id
+
+    def _fields(self, situation: Situation) -> dict[str, str]:
+        letter = next((one for one in self._letters if of_dead_letter(one) is situation), None)
+        # To replay a hire says that somebody has looked: no other letter's replay may do that.
+        by_task = letter is not None and (letter.kind == TaskKind.HIRE or len(self._letters) > 1)
+        return {
+            "id": self.invitation.id,
+            "letter": letter.task_id if letter and by_task else self.invitation.id,
+            "customer": self.invitation.customer,
+            "client_id": self._client_id,
+            **_reason(self.invitation, letter, situation),
         }
 
     def json(self) -> dict[str, Any]:
         one = self.invitation
+        first, *further = (
+            _advice_json(situation, self._fields(situation)) for situation in self._situations
+        )
         return {
             "id": one.id,
             "customer": one.customer,
             "test": one.test_id,
             "state": str(one.state),
-            **_advice_json(self._situation, self._fields),
+            **first,
+            "further": further,
             "timeline": [row_json(row) for row in timeline(one)],
             "dead_letters": [letter_row(letter) for letter in self._letters],
         }
@@ -118,7 +130,8 @@ class _Told:
         one = self.invitation
         head = Text(f"{one.id}  {one.customer}")
         head.append(f" · {one.test_id}" if one.test_id else "").append(" · ")
-        head.append_text(coloured_state(one.state)).append(f" · {ADVICE[self._situation].short}")
+        head.append_text(coloured_state(one.state))
+        head.append(f" · {ADVICE[self._situations[0]].short}")
         console.print(head, soft_wrap=True)
         print_timeline(console, one)
         for letter in self._letters:
@@ -127,7 +140,8 @@ class _Told:
             console.print(Text(text, "red"), soft_wrap=True)
         if _was_never_read(one):
             console.print(Text("  never     read by softgarden", "yellow"), soft_wrap=True)
-        _print_advice(console, self._situation, self._fields)
+        for situation in self._situations:
+            _print_advice(console, situation, self._fields(situation))
 
 
 def _was_never_read(one: Invitation) -> bool:
@@ -136,11 +150,11 @@ def _was_never_read(one: Invitation) -> bool:
 
 
 def _reason(
-    invitation: Invitation, letters: Sequence[DeadLetter], situation: Situation
+    invitation: Invitation, letter: DeadLetter | None, situation: Situation
 ) -> dict[str, str]:
-    if letters:
-        status = letters[0].history[-1].status if letters[0].history else None
-        return {"reason": letters[0].reason.removeprefix("http_"), "status": str(status or "")}
+    if letter is not None:
+        status = letter.history[-1].status if letter.history else None
+        return {"reason": letter.reason.removeprefix("http_"), "status": str(status or "")}
     history = invitation.history
     if situation is Situation.PROVIDER_SILENT:
         silent = history.count(Happening.UNANSWERED)

@@ -8,9 +8,9 @@ from datetime import datetime
 from typing import Final
 
 from bridge.core.history import Happening, HistoryEntry
-from bridge.core.invitation import Invitation, State
+from bridge.core.invitation import HireState, Invitation, State
 from bridge.core.lifecycle.attempts import applications_to_anonymise
-from bridge.core.queueing import DeadLetter
+from bridge.core.queueing import DeadLetter, TaskKind
 
 
 class Situation(enum.StrEnum):
@@ -35,6 +35,12 @@ class Situation(enum.StrEnum):
     ANONYMISE_REFUSED = "anonymise_refused"
     HIRE_REFUSED = "hire_refused"
     HIRE_UNKNOWN = "hire_unknown"
+    HIRE_WAITING = "hire_waiting"
+    """To be told, and not taken by the provider yet."""
+    HIRE_UNCONFIRMED = "hire_unconfirmed"
+    """Told, without an answer: the provider is asked whether it was done."""
+    HIRE_FORGOTTEN = "hire_forgotten"
+    """Told, without an answer, and the dead letter was dropped."""
     POISONED = "poisoned"
     """An error of ours, again and again."""
     GIVEN_UP = "given_up"
@@ -79,20 +85,47 @@ _FAILED: Final = {
 }
 
 
-def situation_of(
+_NOTHING_AMISS: Final = frozenset(
+    {
+        *(Situation.INVITED, Situation.STARTED),
+        *(Situation.DELIVERED, Situation.EXPIRED_DELIVERED),
+    }
+)
+"""Not worth a word where something else is."""
+_HIRES: Final = {
+    HireState.REQUESTED: Situation.HIRE_WAITING,
+    HireState.SENT: Situation.HIRE_UNCONFIRMED,
+    HireState.UNKNOWN: Situation.HIRE_FORGOTTEN,
+}
+
+
+def situations_of(
     invitation: Invitation,
     letters: Sequence[DeadLetter],
     *,
     served: bool,
     set_aside: bool,
     now: datetime,
-) -> Situation:
-    """The situation that explains most; *letters* are the invitation's own.
+) -> tuple[Situation, ...]:
+    """The situations that explain it, first the one that explains most; *letters* are the
+    invitation's own.
 
     *served*, *set_aside*: whether its customer is in force, or known with an unusable file.
     """
-    if letters:
-        return of_dead_letter(letters[0])
+    found = [of_dead_letter(letter) for letter in letters]
+    kinds = {letter.kind for letter in letters}
+    if kinds <= {TaskKind.HIRE}:
+        found.append(_without_letters(invitation, served=served, set_aside=set_aside, now=now))
+    hire = invitation.hire
+    if hire and hire.state in _HIRES and served and TaskKind.HIRE not in kinds:
+        found.append(_HIRES[hire.state])
+    amiss = [one for one in found if one not in _NOTHING_AMISS]
+    return tuple(dict.fromkeys(amiss or found))
+
+
+def _without_letters(
+    invitation: Invitation, *, served: bool, set_aside: bool, now: datetime
+) -> Situation:
     if set_aside or not served:
         settled = invitation.state is State.ERASED and not applications_to_anonymise(invitation)
         if not settled:

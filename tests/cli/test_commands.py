@@ -139,8 +139,18 @@ class Content:
             ResultConfirmed(OTHER_REPORT),
             customer=customer,
         )
-        asyncio.run(self._give_up(one, since))
+        self.give_up(one, since=since)
         return one
+
+    def give_up(
+        self,
+        one: Invitation,
+        kind: TaskKind = TaskKind.NOTIFY,
+        reason: str = "rejected",
+        since: datetime = NOW,
+    ) -> None:
+        """Make a dead letter of this task of *one*."""
+        asyncio.run(self._give_up(one, kind, reason, since))
 
     async def _invitation(
         self, events: tuple[Event, ...], customer: str, at: datetime
@@ -172,15 +182,13 @@ class Content:
         assert stored is not None
         return stored
 
-    async def _give_up(self, one: Invitation, since: datetime) -> None:
+    async def _give_up(self, one: Invitation, kind: TaskKind, reason: str, since: datetime) -> None:
         async with open_client(self._url) as commands:
             queue = RedisTasks(commands, prefix=self.prefix, retention=RETENTION)
-            lease = await queue.take(
-                one.id, TaskKind.NOTIFY, NOW, owner="test", until=NOW + LEASE_LIFE
-            )
+            lease = await queue.take(one.id, kind, NOW, owner="test", until=NOW + LEASE_LIFE)
             assert lease is not None
-            note = AttemptNote(since, "rejected", 400, 12, "what is this?")
-            assert await queue.settle(lease, GiveUp("rejected", note), since)
+            note = AttemptNote(since, reason, 400, 12, "what is this?")
+            assert await queue.settle(lease, GiveUp(reason, note), since)
 
 
 @pytest.fixture

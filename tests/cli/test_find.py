@@ -20,9 +20,11 @@ from bridge.core.lifecycle.events import (
     CreateFailed,
     CreateOutcomeUnknown,
     ErasureRequested,
+    HireRequested,
     ResultConfirmed,
 )
 from bridge.core.links import LinkSigner
+from bridge.core.queueing import TaskKind
 from tests.cli.test_commands import (
     CREATED,
     DAY,
@@ -105,6 +107,22 @@ def test_the_example(config: Path, content: Content) -> None:
         f"assessment-bridge dead replay {one.id}",
     )
     assert found["dead_letters"][0]["reason"] == "rejected"
+
+
+def test_a_hire_that_is_not_done(config: Path, content: Content) -> None:
+    """A hire that waits, and one that was given up, is explained beside whatever else is amiss; its
+    replay names the one task.
+    """
+    one = content.invitation(CREATED, ISSUED, ResultConfirmed(REPORT), HireRequested(True))
+    found = find(config, one.id).json["found"][0]
+    assert found["situation"] == "unread"
+    assert [more["situation"] for more in found["further"]] == ["hire_waiting"]
+    assert f"hire {one.id}" in found["further"][0]["note"]
+    content.give_up(one, TaskKind.HIRE, "refused")
+    said = run("find", one.id, "--config", config)
+    assert f"Do:     assessment-bridge dead replay {one.id}:hire" in said.out
+    assert said.out.splitlines()[0].endswith("not hired at Equalture")
+    assert said.out.count("Likely: ") == 2
 
 
 def test_never_read(config: Path, content: Content) -> None:

@@ -7,9 +7,9 @@ from datetime import datetime
 
 import pytest
 
-from bridge.core.diagnosis import Situation, of_dead_letter, situation_of
+from bridge.core.diagnosis import Situation, of_dead_letter, situations_of
 from bridge.core.history import Happening, HistoryCount
-from bridge.core.invitation import Invitation, State
+from bridge.core.invitation import HireState, Invitation, State
 from bridge.core.lifecycle.events import (
     ApplicationAnonymised,
     ApplicationCreated,
@@ -17,12 +17,16 @@ from bridge.core.lifecycle.events import (
     CreateFailed,
     CreateOutcomeUnknown,
     ErasureRequested,
+    Event,
+    HireAnswered,
+    HireRequested,
+    HireSent,
     NoResultYet,
     ResultConfirmed,
     ResultReported,
 )
 from bridge.core.queueing import DeadLetter, TaskKind
-from tests.core.build import COMPLETED, CREATED, DAY, DEADLINE, NOW, REPORT
+from tests.core.build import COMPLETED, CREATED, DAY, DEADLINE, NOW, REPORT, decide
 from tests.core.test_history import ISSUED, happened, noted
 
 DONE = happened(CREATED, ISSUED, ResultConfirmed(REPORT))
@@ -65,8 +69,8 @@ def notified(text: str, *others: Happening) -> Invitation:
 def test_dead_letters(kind: str, reason: str, situation: Situation) -> None:
     """Every reason for which a task is given up has its situation, and it explains most."""
     assert of_dead_letter(letter(kind, reason)) is situation
-    found = situation_of(DONE, [letter(kind, reason)], served=False, set_aside=True, now=NOW)
-    assert found is situation
+    found = situations_of(DONE, [letter(kind, reason)], served=False, set_aside=True, now=NOW)
+    assert found[0] is situation
 
 
 OWED = happened(CREATED, ErasureRequested())
@@ -104,28 +108,67 @@ UNANSWERED = noted(happened(CREATED, ISSUED), Happening.UNANSWERED)
 )
 def test_situations(record: Invitation, situation: Situation) -> None:
     """Every state, with what its history says, has its situation."""
-    assert situation_of(record, [], served=True, set_aside=False, now=NOW) is situation
+    assert situations_of(record, [], served=True, set_aside=False, now=NOW) == (situation,)
 
 
 @pytest.mark.parametrize("now", [DEADLINE, DEADLINE + DAY])
 def test_overdue(now: datetime) -> None:
     """What is open past its deadline is told from what waits."""
     one = happened(CREATED, ISSUED)
-    assert situation_of(one, [], served=True, set_aside=False, now=now) is Situation.OVERDUE
+    assert situations_of(one, [], served=True, set_aside=False, now=now) == (Situation.OVERDUE,)
 
 
 def test_expired() -> None:
     """An expired one whose notification is due says so."""
     one = happened(CREATED, ISSUED, NoResultYet(), at=DEADLINE - NOW + DAY)
-    assert situation_of(one, [], served=True, set_aside=False, now=NOW) is Situation.NOTIFY_DUE
+    assert situations_of(one, [], served=True, set_aside=False, now=NOW) == (Situation.NOTIFY_DUE,)
 
 
 def test_customers_away() -> None:
     """A customer who is not served explains why nothing goes on, but not what is over."""
     for one, away in ((DONE, True), (OWED, True), (CLOSED, False)):
-        aside = situation_of(one, [], served=False, set_aside=True, now=NOW)
-        removed = situation_of(one, [], served=False, set_aside=False, now=NOW)
-        assert (aside is Situation.SET_ASIDE, removed is Situation.REMOVED) == (away, away)
+        aside = situations_of(one, [], served=False, set_aside=True, now=NOW)
+        removed = situations_of(one, [], served=False, set_aside=False, now=NOW)
+        found = (aside == (Situation.SET_ASIDE,), removed == (Situation.REMOVED,))
+        assert found == (away, away)
+
+
+WAITING = (HireRequested(True),)
+TOLD = (*WAITING, HireSent(7))
+UNSURE = (*TOLD, HireAnswered(HireState.UNKNOWN))
+READ = notified("delivered", Happening.READ)
+
+
+@pytest.mark.parametrize(
+    ("events", "situation"),
+    [
+        (WAITING, Situation.HIRE_WAITING),
+        (TOLD, Situation.HIRE_UNCONFIRMED),
+        (UNSURE, Situation.HIRE_FORGOTTEN),
+        ((*TOLD, HireAnswered(HireState.DONE)), Situation.DELIVERED),
+    ],
+)
+def test_hires(events: tuple[Event, ...], situation: Situation) -> None:
+    """A hire that is not done explains what waits, beside what else is amiss, and a done one
+    nothing.
+    """
+
+    def found(one: Invitation, *letters: DeadLetter, served: bool = True) -> object:
+        for event in events:
+            one = decide(one, event, NOW).invitation
+        return situations_of(one, letters, served=served, set_aside=False, now=NOW)
+
+    assert found(READ) == (situation,)
+    refused = letter("hire", "refused")
+    assert found(READ, refused) == (Situation.HIRE_REFUSED,)
+    assert found(READ, served=False) == (Situation.REMOVED,)
+    done = situation is Situation.DELIVERED
+    late = Situation.NOTIFY_RETRIED
+    assert found(notified("http_503")) == ((late,) if done else (late, situation))
+    assert found(notified("http_503"), refused) == (Situation.HIRE_REFUSED, late)
+    rejected = letter("notify", "rejected")
+    first = (Situation.NOTIFY_REJECTED,)
+    assert found(READ, rejected) == (first if done else (*first, situation))
 
 
 def test_the_last_of_many_notifications() -> None:
@@ -133,5 +176,5 @@ def test_the_last_of_many_notifications() -> None:
     one = notified("http_503")
     later = HistoryCount(Happening.NOTIFIED, NOW + DAY, NOW + DAY, 3, "delivered", 204)
     one = replace(one, history=replace(one.history, counts=(later,)))
-    assert situation_of(one, [], served=True, set_aside=False, now=NOW) is Situation.UNREAD
+    assert situations_of(one, [], served=True, set_aside=False, now=NOW) == (Situation.UNREAD,)
     assert TaskKind.NOTIFY == "notify"
