@@ -110,10 +110,17 @@ class PageHandlers:
 
     def refusal(self, request: web.Request, error: BridgeError) -> web.Response:
         """An error as a page, since a person who clicks a link cannot read problem+json."""
+        return self._refusal(request, error, "")
+
+    def refusal_of_start(self, request: web.Request, error: BridgeError) -> web.Response:
+        """The same for a candidate, who has no recruiting software and waits for no result."""
+        return self._refusal(request, error, "start_")
+
+    def _refusal(self, request: web.Request, error: BridgeError, whom: str) -> web.Response:
         name, status = next(
             (told for kind, told in _ERROR_PAGES.items() if isinstance(error, kind)), ("later", 503)
         )
-        return self._pages.message(name, status=status, lang=_asked_language(request))
+        return self._pages.message(whom + name, status=status, lang=_asked_language(request))
 
     async def share(self, request: web.Request) -> web.StreamResponse:
         """Redirect a colleague to a fresh public link; HEAD and prefetches do not ask the provider
@@ -206,7 +213,7 @@ def endpoints(pages: PageTemplates) -> list[Endpoint]:
             told,
             tag="pages",
             parameters=token,
-            refusal=handlers.refusal,
+            refusal=handlers.refusal_of_start if path.startswith("/start/") else handlers.refusal,
         )
 
     return [

@@ -1,4 +1,6 @@
-"""What the pages say, in German and English."""
+"""What the pages say, in German and English: ``start_...``, ``mailed_...`` and ``over_...`` to
+candidates, all else to recruiters and their colleagues.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +17,11 @@ TRANSLATIONS = {
         "expired": "Expired",
         "unknown_title": "Nothing here",
         "unknown_text": (
-            "This link is not known. Please open the application in your recruiting software again."
+            "This link is not known. Please open the application in your recruiting software again,"
+            " or ask whoever sent you the link for a new one."
         ),
-        "gone_title": "Deleted",
-        "gone_text": "These data have been deleted.",
+        "gone_title": "Not available any more",
+        "gone_text": "These data have been deleted, or this link is not in use any more.",
         "later_title": "Please try again later",
         "later_text": "The result cannot be fetched right now. Please try again in a few minutes.",
         "mailed_title": "Please look into your mail",
@@ -27,7 +30,24 @@ TRANSLATIONS = {
             " folder for spam, too."
         ),
         "over_title": "This test is over",
-        "over_text": "It has been completed, or its time has run out.",
+        "over_text": (
+            "It has been completed, or its time has run out. If you could not take it, please ask"
+            " the company that you applied to."
+        ),
+        "start_unknown_title": "This link does not work",
+        "start_unknown_text": (
+            "Perhaps it was cut off. Please open the link in your invitation once more, or ask the"
+            " company that you applied to."
+        ),
+        "start_gone_title": "This invitation is no longer valid",
+        "start_gone_text": (
+            "The test can no longer be taken here. If you have questions, please ask the company"
+            " that you applied to."
+        ),
+        "start_later_title": "Please try again later",
+        "start_later_text": (
+            "The test cannot be opened right now. Please try again in a few minutes."
+        ),
         "start_text": (
             "Take your time and make sure that you will not be interrupted. The link to"
             " the test works once."
@@ -47,10 +67,10 @@ TRANSLATIONS = {
         "unknown_title": "Hier ist nichts",
         "unknown_text": (
             "Dieser Link ist nicht bekannt. Bitte öffnen Sie die Bewerbung noch einmal in Ihrer"
-            " Bewerbersoftware."
+            " Bewerbersoftware, oder lassen Sie sich den Link neu schicken."
         ),
-        "gone_title": "Gelöscht",
-        "gone_text": "Diese Daten wurden gelöscht.",
+        "gone_title": "Nicht mehr verfügbar",
+        "gone_text": ("Diese Daten wurden gelöscht, oder dieser Link wird nicht mehr verwendet."),
         "later_title": "Bitte später noch einmal versuchen",
         "later_text": (
             "Das Ergebnis kann gerade nicht abgerufen werden. Bitte versuchen Sie es in"
@@ -62,7 +82,25 @@ TRANSLATIONS = {
             " sehen Sie bitte auch im Spam-Ordner nach."
         ),
         "over_title": "Dieser Test ist beendet",
-        "over_text": "Er wurde abgeschlossen, oder die Zeit dafür ist abgelaufen.",
+        "over_text": (
+            "Er wurde abgeschlossen, oder die Zeit dafür ist abgelaufen. Wenn Sie ihn nicht machen"
+            " konnten, fragen Sie bitte das Unternehmen, bei dem Sie sich beworben haben."
+        ),
+        "start_unknown_title": "Dieser Link funktioniert nicht",
+        "start_unknown_text": (
+            "Vielleicht ist er unvollständig. Bitte öffnen Sie den Link in Ihrer Einladung noch"
+            " einmal, oder fragen Sie das Unternehmen, bei dem Sie sich beworben haben."
+        ),
+        "start_gone_title": "Diese Einladung ist nicht mehr gültig",
+        "start_gone_text": (
+            "Der Test kann hier nicht mehr gemacht werden. Bei Fragen wenden Sie sich bitte an das"
+            " Unternehmen, bei dem Sie sich beworben haben."
+        ),
+        "start_later_title": "Bitte versuchen Sie es später noch einmal",
+        "start_later_text": (
+            "Der Test kann gerade nicht geöffnet werden. Bitte versuchen Sie es in einigen Minuten"
+            " noch einmal."
+        ),
         "start_text": (
             "Nehmen Sie sich Zeit und sorgen Sie für Ruhe. Der Link zum Test funktioniert"
             " nur einmal."
