@@ -128,6 +128,6 @@ def _with_sections(
 
 def _field(section: Section, default: Any) -> Any:
     """A section without required keys has its defaults if it is left out."""
-    if any(one.required for one in declared_settings(section.type).values()):
+    if any(one.is_required for one in declared_settings(section.type).values()):
         return setting(section.doc, default=default)
     return setting(section.doc, default=section.type())

@@ -13,10 +13,10 @@ from typing import Protocol
 
 from bridge.core.answer_shape import ObservedFact, Shape
 from bridge.core.assessment import (
+    ApplicationProgress,
     CreatedApplication,
     Job,
     NewApplication,
-    Progress,
     PublicLink,
     Result,
 )
@@ -79,7 +79,7 @@ class AssessmentProvider(Protocol):
         Never repeated after ``OutcomeUnknown``; ``Refused`` and ``Unavailable``: not made.
         """
 
-    async def get_progress(self, customer: Customer, reference_id: str) -> Progress:
+    async def get_progress(self, customer: Customer, reference_id: str) -> ApplicationProgress:
         """How far the application is."""
 
     async def get_result(self, customer: Customer, reference_id: str) -> Result | None:

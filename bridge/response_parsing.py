@@ -8,7 +8,7 @@ from email.utils import parsedate_to_datetime
 
 import orjson
 
-from bridge.core.answer_shape import NoDocument
+from bridge.core.answer_shape import NonJsonBody
 from bridge.core.retry import RETRY_AFTER_CAP
 
 
@@ -26,11 +26,11 @@ def loads(raw: bytes) -> object:
 def document_of(raw: bytes) -> object:
     """The JSON of a body, or what the body is instead; never fails."""
     if not raw.strip():
-        return NoDocument.EMPTY
+        return NonJsonBody.EMPTY
     try:
         return loads(raw)
     except ValueError:
-        return NoDocument.NOT_JSON
+        return NonJsonBody.NOT_JSON
 
 
 def parse_retry_after(value: str | None, now: datetime, date: str | None = None) -> float | None:

@@ -12,7 +12,7 @@ from typing import Any
 import aiohttp
 
 from bridge.call_observer import CallObserver
-from bridge.core.customers import AtsAccess, ProviderAccess
+from bridge.core.customers import AtsAccount, ProviderAccount
 from bridge.core.links import LinkSigner
 from bridge.meter import Meter
 from bridge.ports import AssessmentProvider, Ats, Clock, Monotonic
@@ -37,7 +37,7 @@ class ProviderPackage:
     at ``/<name>/callbacks/{invitation_id}/{secret}``.
     """
 
-    access: type[ProviderAccess]
+    access: type[ProviderAccount]
     access_doc: str
     defaults: Section | None
     open: Callable[[aiohttp.ClientSession, Monotonic, Meter, CallObserver], AssessmentProvider]
@@ -60,7 +60,7 @@ class AtsPackage:
     *allows_private* says, given that section, whether it may be notified on private addresses.
     """
 
-    access: type[AtsAccess]
+    access: type[AtsAccount]
     access_doc: str
     settings: Section
     allows_private: Callable[[Any], bool]

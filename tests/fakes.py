@@ -15,11 +15,11 @@ from bridge.core.queueing import (
     AttemptNote,
     CancelTask,
     DeadLetter,
-    GiveUp,
+    GiveUpTask,
     Lane,
     Lease,
     LeaseRequest,
-    Retry,
+    RetryTask,
     ScheduleTask,
     Settlement,
     TaskKind,
@@ -216,23 +216,25 @@ class MemoryStore:
         del self._tasks[key]
         if task.renewed is not None:
             self._tasks[key] = _Task(task.customer, task.renewed, urgent=task.renewed_urgent)
-        elif isinstance(settlement, Retry):
+        elif isinstance(settlement, RetryTask):
             self._tasks[key] = _Task(
                 task.customer,
                 _cut(settlement.at),
-                lease.calls(settlement),
-                record_codec.load_notes(record_codec.dump_notes(lease.log(settlement))),
+                lease.count_calls(settlement),
+                record_codec.load_notes(
+                    record_codec.dump_notes(lease.build_attempt_log(settlement))
+                ),
                 urgent=settlement.urgent,
             )
-        elif isinstance(settlement, GiveUp):
-            letter = lease.dead_letter(settlement, now)
+        elif isinstance(settlement, GiveUpTask):
+            letter = lease.build_dead_letter(settlement, now)
             data = record_codec.dump_dead_letter(letter)
             self._dead[key] = record_codec.load_dead_letter(*key, data), self._end(letter.expires)
         return True
 
     async def release(self, leases: Sequence[Lease], now: datetime) -> None:
         for lease in leases:
-            await self.settle(lease, Retry(now, counted=False, urgent=lease.urgent), now)
+            await self.settle(lease, RetryTask(now, counted=False, urgent=lease.urgent), now)
 
     async def next_due(self) -> datetime | None:
         self._check()

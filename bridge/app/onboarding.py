@@ -10,10 +10,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bridge.core.customers import Customer
-from bridge.equalture.settings import EqualtureAccess
+from bridge.equalture.settings import EqualtureAccount
 from bridge.errors import BridgeError
 from bridge.settings.daemon import DaemonSettings
-from bridge.softgarden.settings import SoftgardenAccess
+from bridge.softgarden.settings import SoftgardenAccount
 
 # https://dev.softgarden.de/assessment-api: the four URLs and one sample key go to support by mail
 SUPPORT = "support@softgarden.de"
@@ -61,7 +61,7 @@ class Onboarding:
 def onboarding_facts(settings: DaemonSettings, customer: Customer) -> Onboarding:
     """The facts, from the configuration as it is."""
     url, ats, provider = settings.public_url, customer.ats, customer.provider
-    if not isinstance(ats, SoftgardenAccess) or not isinstance(provider, EqualtureAccess):
+    if not isinstance(ats, SoftgardenAccount) or not isinstance(provider, EqualtureAccount):
         raise BridgeError(f"the vendors of customer {customer.key} have no letters yet")
     return Onboarding(
         customer.key,

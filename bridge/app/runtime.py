@@ -21,7 +21,7 @@ from bridge.app.customer_reload import CustomerReload
 from bridge.app.metrics_scrape import MetricsScrape
 from bridge.app.redis_startup import open_redis
 from bridge.call_observer import CallObserver
-from bridge.core.history_chain import history_keys
+from bridge.core.history_chain import derive_history_keys
 from bridge.core.links import LinkSigner as Signer
 from bridge.errors import Complaint, ConfigError
 from bridge.metrics import Metrics
@@ -233,7 +233,7 @@ async def open_runtime(
             monotonic=monotonic,
             random_fraction=random_fraction,
             meter=metrics,
-            keys=history_keys(settings.signing_keys),
+            keys=derive_history_keys(settings.signing_keys),
         )
         assessments = OfferedAssessments(JobCache(provider_of, monotonic=monotonic))
         words = StatusWords(RedisStatusWords(commands, prefix=prefix, life=retention), clock)

@@ -11,7 +11,7 @@ from bridge.cli.operator_session import on_stored_data
 from bridge.cli.options import json_option
 from bridge.cli.output import moment, print_json
 from bridge.core.answer_shape import ObservedFact
-from bridge.core.contract_diff import changes, in_words
+from bridge.core.contract_diff import describe_fact, list_contract_changes
 from bridge.settings.durations import parse_duration
 
 DEFAULT_SINCE = timedelta(days=7)
@@ -61,7 +61,7 @@ async def contract_diff(runtime: Runtime, since: str | None, as_json: bool) -> N
     assessment-bridge contract diff --since 2d
     """
     begin = _moment(since) if since is not None else utc_now() - DEFAULT_SINCE
-    found = changes(await runtime.contract.facts(), begin)
+    found = list_contract_changes(await runtime.contract.facts(), begin)
     if as_json:
         print_json(
             [
@@ -83,7 +83,7 @@ def _row(fact: ObservedFact) -> dict[str, object]:
         "vendor": fact.vendor,
         "operation": fact.operation,
         "fact": fact.text,
-        "words": in_words(fact.text),
+        "words": describe_fact(fact.text),
         "first": moment(fact.first_at),
         "last": moment(fact.last_at),
     }

@@ -83,7 +83,7 @@ def add(
     typed = isinstance(given, str) and variable_in(given) is None
     apart = (config / _SECRETS / f"{name}-equalture").absolute()
     secret = apart if typed else given.absolute() if isinstance(given, Path) else given
-    new = NewCustomer(key=name, token_sha256=ids.digest(bearer), secret=secret, **answers)
+    new = NewCustomer(key=name, token_sha256=ids.hash_secret(bearer), secret=secret, **answers)
     if typed:
         write_private(apart, f"{given}\n")
     try:

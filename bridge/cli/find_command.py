@@ -16,11 +16,11 @@ from bridge.cli.operator_session import on_stored_data
 from bridge.cli.options import json_option
 from bridge.cli.output import coloured_state, print_json
 from bridge.cli.timeline_view import print_timeline, row_json
-from bridge.core.diagnosis import Situation, of_dead_letter, situations_of
-from bridge.core.history import Happening
+from bridge.core.diagnosis import Situation, diagnose_dead_letter, list_situations
+from bridge.core.history import HistoryEntryKind
 from bridge.core.invitation import Invitation, State
 from bridge.core.queueing import DeadLetter, TaskKind
-from bridge.core.timeline import timeline
+from bridge.core.timeline import build_timeline
 from bridge.service.operations import DeadLetterFilter
 
 PROGRAM = "assessment-bridge"
@@ -72,7 +72,7 @@ async def _told(runtime: Runtime, invitation: Invitation) -> _Told:
     letters = await runtime.services.operations.dead_letters(DeadLetterFilter(invitation.id))
     directory = runtime.customers()
     customer = directory.get(invitation.customer)
-    situations = situations_of(
+    situations = list_situations(
         invitation,
         letters,
         served=customer is not None,
@@ -99,7 +99,9 @@ class _Told:
         self._client_id = client_id
 
     def _fields(self, situation: Situation) -> dict[str, str]:
-        letter = next((one for one in self._letters if of_dead_letter(one) is situation), None)
+        letter = next(
+            (one for one in self._letters if diagnose_dead_letter(one) is situation), None
+        )
         # To replay a hire says that somebody has looked: no other letter's replay may do that.
         by_task = letter is not None and (letter.kind == TaskKind.HIRE or len(self._letters) > 1)
         return {
@@ -122,7 +124,7 @@ class _Told:
             "state": str(one.state),
             **first,
             "further": further,
-            "timeline": [row_json(row) for row in timeline(one)],
+            "timeline": [row_json(row) for row in build_timeline(one)],
             "dead_letters": [letter_row(letter) for letter in self._letters],
         }
 
@@ -146,7 +148,7 @@ class _Told:
 
 def _was_never_read(one: Invitation) -> bool:
     ended = one.state in (State.COMPLETED, State.EXPIRED) and one.issued
-    return ended and bool(one.history) and one.history.count(Happening.READ) is None
+    return ended and bool(one.history) and one.history.count(HistoryEntryKind.READ) is None
 
 
 def _reason(
@@ -157,9 +159,9 @@ def _reason(
         return {"reason": letter.reason.removeprefix("http_"), "status": str(status or "")}
     history = invitation.history
     if situation is Situation.PROVIDER_SILENT:
-        silent = history.count(Happening.UNANSWERED)
+        silent = history.count(HistoryEntryKind.UNANSWERED)
         return _words(silent.text if silent else "", silent.status if silent else None)
-    told = history.last(Happening.NOTIFIED)
+    told = history.last(HistoryEntryKind.NOTIFIED)
     return _words(told.text if told else "", told.status if told else None)
 
 

@@ -10,7 +10,7 @@ from bridge.app import Runtime
 from bridge.cli.operator_session import customer_of, on_stored_data
 from bridge.cli.options import json_option
 from bridge.cli.output import moment, print_json
-from bridge.core.queueing import TaskKind, task_id
+from bridge.core.queueing import TaskKind, format_task_id
 from bridge.service.hiring import HireOutcome
 from bridge.service.operations import DeadLetterFilter
 
@@ -49,7 +49,7 @@ async def hire(
         team=not no_team,
         start_date=f"{start_date:%Y-%m-%d}" if start_date else None,
     )
-    letter_id = task_id(invitation.id, TaskKind.HIRE)
+    letter_id = format_task_id(invitation.id, TaskKind.HIRE)
     letters = await operations.dead_letters(DeadLetterFilter(letter_id))
     hired_at = moment(invitation.hire.hired_at) if invitation.hire else None
     if as_json:

@@ -20,9 +20,9 @@ from bridge.cli.operator_session import (
 from bridge.cli.options import json_option, yes_option
 from bridge.cli.output import moment, print_json, print_rows
 from bridge.cli.timeline_view import print_invitation, print_verdict, row_json
-from bridge.core.history_chain import history_faults, history_keys
+from bridge.core.history_chain import derive_history_keys, find_history_faults
 from bridge.core.invitation import Invitation, State
-from bridge.core.timeline import timeline
+from bridge.core.timeline import build_timeline
 from bridge.service.evidence import shown_fault
 from bridge.service.operations import DeadLetterFilter
 from bridge.settings.durations import parse_duration
@@ -154,8 +154,8 @@ async def invitations_show(
     operations = runtime.services.operations
     invitation = await operations.invitation(invitation_id)
     letters = await operations.dead_letters(DeadLetterFilter(invitation_id))
-    keys = history_keys(signing_keys(runtime)) if verify else ()
-    faults = history_faults(invitation, keys) if verify else ()
+    keys = derive_history_keys(signing_keys(runtime)) if verify else ()
+    faults = find_history_faults(invitation, keys) if verify else ()
     if as_json:
         references = [attempt.reference_id for attempt in invitation.attempts]
         print_json(
@@ -164,7 +164,7 @@ async def invitations_show(
                 "deadline": moment(invitation.deadline),
                 "issued": invitation.issued,
                 "references": [reference for reference in references if reference],
-                "timeline": [row_json(row) for row in timeline(invitation)],
+                "timeline": [row_json(row) for row in build_timeline(invitation)],
                 "dead_letters": [letter_row(letter) for letter in letters],
                 **({"verified": not faults, "faults": list(map(asdict, faults))} if verify else {}),
             }

@@ -18,7 +18,7 @@ from bridge import app, logs
 from bridge.app import Runtime
 from bridge.cli.options import config_option
 from bridge.core.customers import Customer, CustomerDirectory
-from bridge.core.declaration import suggest
+from bridge.core.declaration import suggest_similar_word
 from bridge.errors import BridgeError, Complaint, ConfigError
 from bridge.settings.daemon import DaemonSettings
 
@@ -106,7 +106,7 @@ async def require_customer(runtime: Runtime, key: str | None) -> None:
 
 def _known(key: str, known: Iterable[str], word: str) -> str:
     names = sorted(known)
-    return suggest(key, names) or f"; {word}: {', '.join(names) or 'none'}"
+    return suggest_similar_word(key, names) or f"; {word}: {', '.join(names) or 'none'}"
 
 
 def ask_for_confirmation(question: str, *, yes: bool) -> bool:

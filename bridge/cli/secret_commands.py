@@ -28,7 +28,7 @@ def token_new(customer: str, config: object, as_json: bool) -> None:
         words = "lower-case letters, digits, - and _, at most 63"
         raise click.UsageError(f"{customer!r} cannot be the name of a customer's file: {words}.")
     bearer = secrets.token_urlsafe(32)
-    digest = ids.digest(bearer)
+    digest = ids.hash_secret(bearer)
     if as_json:
         print_json({"token": bearer, "sha256": digest})
         return

@@ -12,39 +12,39 @@ from rich.console import Console
 from rich.text import Text
 
 from bridge.cli.output import moment
-from bridge.core.history import Happening
+from bridge.core.history import HistoryEntryKind
 from bridge.core.history_events import CONFIRMED
 from bridge.core.invitation import Invitation
-from bridge.core.timeline import TimelineEntry, timeline
+from bridge.core.timeline import TimelineEntry, build_timeline
 
 _WORDS: Final = {
-    Happening.ORDERED: "ordered by softgarden",
-    Happening.REPEATED: "ordered again",
-    Happening.ISSUED: "softgarden was given the id",
-    Happening.LINK_OPENED: "page with the test's link opened",
-    Happening.LINK_FOLLOWED: "led from there to the test",
-    Happening.STARTED: "test started",
-    Happening.CALLBACK: "Equalture reported",
-    Happening.WEBHOOK: "Equalture reported",
-    Happening.CHECKED: "Equalture asked: nothing new",
-    Happening.UNANSWERED: "Equalture asked: no usable answer",
-    Happening.COMPLETED: "completed",
-    Happening.CONFIRMED: "confirmed by Equalture",
-    Happening.CORRECTED: "result corrected by Equalture",
-    Happening.EXPIRED: "expired",
-    Happening.READ_OPEN: "read by softgarden before the end",
-    Happening.READ: "read by softgarden",
-    Happening.PAGE_OPENED: "result page opened",
-    Happening.REPORT_OPENED: "report (PDF) opened",
-    Happening.SHARE_USED: "share link used",
-    Happening.HIRE_REQUESTED: "to be hired at Equalture",
-    Happening.HIRED: "hired at Equalture",
-    Happening.ERASED: "deleted",
-    Happening.ANONYMISED: "anonymised at Equalture",
-    Happening.PASSED_ON: "application left to another invitation",
-    Happening.GIVEN_UP: "given up",
-    Happening.BEGUN: "history begins; earlier is not known",
-    Happening.DISTURBED: "history found changed or unsigned",
+    HistoryEntryKind.ORDERED: "ordered by softgarden",
+    HistoryEntryKind.REPEATED: "ordered again",
+    HistoryEntryKind.ISSUED: "softgarden was given the id",
+    HistoryEntryKind.LINK_OPENED: "page with the test's link opened",
+    HistoryEntryKind.LINK_FOLLOWED: "led from there to the test",
+    HistoryEntryKind.STARTED: "test started",
+    HistoryEntryKind.CALLBACK: "Equalture reported",
+    HistoryEntryKind.WEBHOOK: "Equalture reported",
+    HistoryEntryKind.CHECKED: "Equalture asked: nothing new",
+    HistoryEntryKind.UNANSWERED: "Equalture asked: no usable answer",
+    HistoryEntryKind.COMPLETED: "completed",
+    HistoryEntryKind.CONFIRMED: "confirmed by Equalture",
+    HistoryEntryKind.CORRECTED: "result corrected by Equalture",
+    HistoryEntryKind.EXPIRED: "expired",
+    HistoryEntryKind.READ_OPEN: "read by softgarden before the end",
+    HistoryEntryKind.READ: "read by softgarden",
+    HistoryEntryKind.PAGE_OPENED: "result page opened",
+    HistoryEntryKind.REPORT_OPENED: "report (PDF) opened",
+    HistoryEntryKind.SHARE_USED: "share link used",
+    HistoryEntryKind.HIRE_REQUESTED: "to be hired at Equalture",
+    HistoryEntryKind.HIRED: "hired at Equalture",
+    HistoryEntryKind.ERASED: "deleted",
+    HistoryEntryKind.ANONYMISED: "anonymised at Equalture",
+    HistoryEntryKind.PASSED_ON: "application left to another invitation",
+    HistoryEntryKind.GIVEN_UP: "given up",
+    HistoryEntryKind.BEGUN: "history begins; earlier is not known",
+    HistoryEntryKind.DISTURBED: "history found changed or unsigned",
 }
 _DETAILS: Final = {
     "": "",
@@ -67,9 +67,14 @@ _ATTEMPTS: Final = {
     "failed": "create failed",
 }
 _BAD: Final = frozenset(
-    {Happening.UNANSWERED, Happening.EXPIRED, Happening.GIVEN_UP, Happening.DISTURBED}
+    {
+        HistoryEntryKind.UNANSWERED,
+        HistoryEntryKind.EXPIRED,
+        HistoryEntryKind.GIVEN_UP,
+        HistoryEntryKind.DISTURBED,
+    }
 )
-WORDED: Final = frozenset({*_WORDS, Happening.NOTIFIED, Happening.ATTEMPT})
+WORDED: Final = frozenset({*_WORDS, HistoryEntryKind.NOTIFIED, HistoryEntryKind.ATTEMPT})
 """Kinds that have words."""
 
 
@@ -89,9 +94,9 @@ def row_json(row: TimelineEntry) -> dict[str, Any]:
 
 def is_bad(row: TimelineEntry) -> bool:
     """Whether somebody should look at it."""
-    if row.kind == Happening.NOTIFIED:
+    if row.kind == HistoryEntryKind.NOTIFIED:
         return row.text != "delivered"
-    if row.kind == Happening.ATTEMPT:
+    if row.kind == HistoryEntryKind.ATTEMPT:
         return row.text not in ("created", "orphan")
     return row.kind in _BAD
 
@@ -101,15 +106,15 @@ def row_words(row: TimelineEntry, invitation: Invitation) -> tuple[str, str]:
     facts = [str(row.status)] if row.status is not None else []
     if row.latency_ms is not None:
         facts.append(f"{row.latency_ms} ms")
-    if row.kind == Happening.NOTIFIED:
+    if row.kind == HistoryEntryKind.NOTIFIED:
         what = _NOTIFIED.get(row.text, f"notification failed: {row.text}")
         facts += [f"attempt {row.number}"] if row.number > 1 else []
-    elif row.kind == Happening.ATTEMPT:
+    elif row.kind == HistoryEntryKind.ATTEMPT:
         what = _ATTEMPTS.get(row.text, f"create failed: {row.text}")
         facts += [f"attempt {row.number}"] if row.number > 1 else []
         facts += _reference(row, invitation)
     else:
-        what = _WORDS[Happening(row.kind)] if row.kind in WORDED else row.kind
+        what = _WORDS[HistoryEntryKind(row.kind)] if row.kind in WORDED else row.kind
         facts += _details(row)
     if row.last is not None:
         facts.append(_times(row))
@@ -118,13 +123,13 @@ def row_words(row: TimelineEntry, invitation: Invitation) -> tuple[str, str]:
 
 def _details(row: TimelineEntry) -> list[str]:
     match row.kind:
-        case Happening.ORDERED:
+        case HistoryEntryKind.ORDERED:
             return [f"request {row.text}"] if row.text else []
-        case Happening.CALLBACK:
+        case HistoryEntryKind.CALLBACK:
             return ["callback", row.text]
-        case Happening.WEBHOOK:
+        case HistoryEntryKind.WEBHOOK:
             return ["webhook"]
-        case Happening.COMPLETED:
+        case HistoryEntryKind.COMPLETED:
             how, _, pattern = row.text.partition(" ")
             return [_DETAILS.get(how, how), pattern and f"score {pattern}"]
     return [row.text]
@@ -164,7 +169,7 @@ def print_verdict(faults: Sequence[str], what: str) -> None:
 def print_timeline(console: Console, invitation: Invitation) -> None:
     """One row for each, under its day; on a narrow terminal the details go below."""
     day = None
-    for row in timeline(invitation):
+    for row in build_timeline(invitation):
         if row.at.date() != day:
             day = row.at.date()
             console.print(Text(f"{day:%Y-%m-%d}", "bold"))

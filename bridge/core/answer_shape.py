@@ -20,7 +20,7 @@ from datetime import datetime
 from enum import StrEnum
 from itertools import islice
 
-from bridge.core.redaction import printable
+from bridge.core.redaction import mask_unprintable_word
 
 Shape = frozenset[str]
 
@@ -69,7 +69,7 @@ _TYPES = {
 }
 
 
-class NoDocument(StrEnum):
+class NonJsonBody(StrEnum):
     """What a body is that holds no JSON."""
 
     EMPTY = "empty"
@@ -82,7 +82,7 @@ shown.
 """
 
 
-def shape_of(
+def list_document_facts(
     where: str, document: object, enumerations: Enumerations, private: Container[str] = ()
 ) -> Shape:
     """The shape of *document*.
@@ -108,19 +108,19 @@ def shape_of(
     return frozenset(facts)
 
 
-def undocumented(*documented: str) -> Callable[[str], str]:
+def show_undocumented_words(*documented: str) -> Callable[[str], str]:
     """How the words of an enumeration are shown that say something of a person: only those that
     nobody knows yet.
     """
 
     def shown(text: str) -> str:
-        word = printable(text)
+        word = mask_unprintable_word(text)
         return DOCUMENTED if word in documented else word
 
     return shown
 
 
-def names_shape(query: Iterable[str], headers: Iterable[str] = ()) -> Shape:
+def list_name_facts(query: Iterable[str], headers: Iterable[str] = ()) -> Shape:
     """The names of a request's query parameters and of its uncommon headers."""
     facts = {f"{REQUEST} ?{name if _is_plain(name) else DATA}" for name in islice(query, 20)}
     for name in islice(headers, NAMES_LIMIT):

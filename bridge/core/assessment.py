@@ -64,7 +64,7 @@ class CreatedApplication:
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class ApplicationProgress:
     """How far an application is; *word* is the provider's own status word, *known* whether we know
     what it means, *hired* whether it says that the applicant was hired.
     """

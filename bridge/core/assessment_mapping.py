@@ -8,7 +8,9 @@ from bridge.core.assessment import Assessment, Job
 from bridge.core.customers import AssessmentMapping
 
 
-def offered_assessments(jobs: Iterable[Job], mapping: AssessmentMapping) -> tuple[Assessment, ...]:
+def list_offered_assessments(
+    jobs: Iterable[Job], mapping: AssessmentMapping
+) -> tuple[Assessment, ...]:
     """The assessments that the ATS shows: mapped jobs under their own id and name, others as they
     are, hidden ones not at all.
 
@@ -28,7 +30,7 @@ def offered_assessments(jobs: Iterable[Job], mapping: AssessmentMapping) -> tupl
     return tuple(tests)
 
 
-def mapped_assessment(mapping: AssessmentMapping, test_id: str) -> Assessment | None:
+def find_mapped_assessment(mapping: AssessmentMapping, test_id: str) -> Assessment | None:
     """The test of a mapping line, known without asking the provider; a mapped job's own id means
     the same test.
     """

@@ -23,7 +23,7 @@ class ContractChange:
     """A sentence without its subject, which is the operation."""
 
 
-def changes(facts: Iterable[ObservedFact], since: datetime) -> list[ContractChange]:
+def list_contract_changes(facts: Iterable[ObservedFact], since: datetime) -> list[ContractChange]:
     """The changes since then, by vendor and operation.
 
     An operation that was first seen after *since* is new as a whole, which is one change: its
@@ -42,13 +42,13 @@ def changes(facts: Iterable[ObservedFact], since: datetime) -> list[ContractChan
         where = fact.text.split(" ")[0]
         lives = last[fact.vendor, fact.operation, where] >= since
         if fact.first_at >= since and begun[fact.vendor, fact.operation] < fact.first_at:
-            found.append(ContractChange(fact, True, in_words(fact.text)))
+            found.append(ContractChange(fact, True, describe_fact(fact.text)))
         elif fact.last_at < since and lives and where != fact.text:
-            found.append(ContractChange(fact, False, f"no longer: {in_words(fact.text)}"))
+            found.append(ContractChange(fact, False, f"no longer: {describe_fact(fact.text)}"))
     return found
 
 
-def in_words(fact: str) -> str:
+def describe_fact(fact: str) -> str:
     """A fact as a part of a sentence."""
     if word := _WORD.fullmatch(fact):
         return f"{_place(word['path'])} says `{word['word']}`{_of(word['where'])}"

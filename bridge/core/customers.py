@@ -13,8 +13,8 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import ClassVar, NewType
 
-from bridge.core.declaration import Matching, any_text, setting
-from bridge.core.score import SCORE_FIELDS, score_pattern
+from bridge.core.declaration import PatternRule, parse_any_text, setting
+from bridge.core.score import SCORE_FIELDS, validate_score_pattern
 from bridge.errors import Complaint, CustomerSetAside
 
 DONE_WORDS = ("completed", "hired")
@@ -51,28 +51,28 @@ class Secret:
         return "***"
 
 
-class CandidateLink(StrEnum):
+class CandidateLinkTarget(StrEnum):
     """Where the link that a candidate gets leads."""
 
     DIRECT = "direct"
     LANDING = "landing"
 
 
-class ResultLink(StrEnum):
+class ResultLinkTarget(StrEnum):
     """Where the link to a result leads."""
 
     REPORT = "report"
     DASHBOARD = "dashboard"
 
 
-class AfterCompleted(StrEnum):
+class RepeatAfterCompletion(StrEnum):
     """What a repeated order gets once its assessment was completed."""
 
     NEW = "new"
     SAME = "same"
 
 
-def token_digest(text: str) -> TokenDigest:
+def parse_token_digest(text: str) -> TokenDigest:
     """The digest in *text*; raises ValueError for anything else."""
     if not re.fullmatch("[0-9a-fA-F]{64}", text):
         raise ValueError(
@@ -87,7 +87,7 @@ def token_digest(text: str) -> TokenDigest:
 
 
 @dataclass(frozen=True, slots=True)
-class MappedAssessment:
+class AssessmentMappingEntry:
     """One line of the mapping: what the ATS shows for a job; *duration* in minutes."""
 
     id: str = setting(
@@ -95,7 +95,9 @@ class MappedAssessment:
     )
     job_id: str = setting("The id of the provider's job.")
     name: str | None = setting("What HR sees; left out: the name of the job.", default=None)
-    description: str = setting("A sentence for HR; may be left out.", default="", rule=any_text)
+    description: str = setting(
+        "A sentence for HR; may be left out.", default="", rule=parse_any_text
+    )
     duration: int | None = setting(
         "How long it takes, in minutes; null: not shown.",
         default=None,
@@ -108,7 +110,7 @@ class MappedAssessment:
 class AssessmentMapping:
     """Which jobs appear as which assessments."""
 
-    items: tuple[MappedAssessment, ...] = setting(
+    items: tuple[AssessmentMappingEntry, ...] = setting(
         "One entry for each job that should look different; ids and job_ids are unique.", default=()
     )
     publish_unmapped: bool = setting(
@@ -126,22 +128,22 @@ class ResultPolicy:
         "The score, a short text: one pattern, or several of which the first counts whose fields"
         f" all have values ({', '.join(SCORE_FIELDS)}). null: no score.",
         default=("{fit_label} ({in_range}/{traits})", "{average}"),
-        rule=score_pattern,
+        rule=validate_score_pattern,
         scalar_or_list=True,
     )
-    result_url: ResultLink = setting(
+    result_url: ResultLinkTarget = setting(
         "Where the link to the result leads: report, a page of the bridge; or dashboard, the"
         " provider's page, which asks for a login there.",
-        default=ResultLink.REPORT,
+        default=ResultLinkTarget.REPORT,
     )
     share: bool = setting(
         "Whether HR also gets a link to the provider's public page of the result.",
         default=True,
     )
     report: bool = setting("Whether HR also gets a link to the report as PDF.", default=True)
-    after_completed: AfterCompleted = setting(
+    after_completed: RepeatAfterCompletion = setting(
         "What a repeated order gets after completion: a new test, or the same invitation.",
-        default=AfterCompleted.NEW,
+        default=RepeatAfterCompletion.NEW,
     )
 
 
@@ -158,7 +160,7 @@ class HirePolicy:
     id_field: str = setting(
         "The field of the export that holds the id of the application, with dots where nested.",
         default="applicationPublicId",
-        rule=Matching(
+        rule=PatternRule(
             r"[^\s.]+(?:\.[^\s.]+)*", "the name of a field, with dots between nested names"
         ),
     )
@@ -168,7 +170,7 @@ class HirePolicy:
 
 
 @dataclass(frozen=True, slots=True)
-class AtsAccess:
+class AtsAccount:
     """A customer's account at an ATS: what every vendor has; the vendor's package adds its own
     fields.
     """
@@ -183,7 +185,7 @@ class AtsAccess:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ProviderAccess:
+class ProviderAccount:
     """A customer's account at a provider: what every vendor has.
 
     The vendor's package adds its own fields; no other code reads those.
@@ -206,7 +208,7 @@ class ProviderAccess:
     locale: str = setting(
         "The language of results and of the report page: a code such as en, de or nl.",
         default="en",
-        rule=Matching(
+        rule=PatternRule(
             r"[A-Za-z]{2,8}(?:[-_][A-Za-z0-9]{1,8})*", "a language code such as en or de"
         ),
     )
@@ -226,10 +228,10 @@ class CustomerPolicy:
     tests: AssessmentMapping = setting(
         "Which of the provider's jobs appear as which tests.", default=AssessmentMapping()
     )
-    test_url: CandidateLink = setting(
+    test_url: CandidateLinkTarget = setting(
         "Where the candidate's link leads: direct, to the test; or landing, to a page of the bridge"
         " with one button in front of it.",
-        default=CandidateLink.DIRECT,
+        default=CandidateLinkTarget.DIRECT,
     )
     results: ResultPolicy = setting("What HR sees of a result.", default=ResultPolicy())
     hire: HirePolicy = setting("Telling the provider who was hired.", default=HirePolicy())
@@ -240,8 +242,8 @@ class Customer(CustomerPolicy):
     """One customer; *key* is the name of its configuration file."""
 
     key: str
-    ats: AtsAccess
-    provider: ProviderAccess
+    ats: AtsAccount
+    provider: ProviderAccount
 
 
 @dataclass(frozen=True, slots=True)

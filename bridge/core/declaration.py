@@ -26,7 +26,7 @@ what was expected and never contains the value.
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Setting:
+class SettingOptions:
     """What a declaration holds besides type and default.
 
     *minimum* is the smallest number, or the smallest number of entries; *entry_name* is what is
@@ -51,7 +51,7 @@ def setting(doc: str, *, default: Any = MISSING, shown: bool = True, **more: Any
 
     *more* are the fields of *Setting*; *shown*: the value is part of the object's ``repr``.
     """
-    return field(default=default, repr=shown, metadata={_KEY: Setting(doc=doc, **more)})
+    return field(default=default, repr=shown, metadata={_KEY: SettingOptions(doc=doc, **more)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,32 +62,32 @@ class DeclaredSetting:
     type: Any
     optional: bool
     default: Any
-    setting: Setting
+    setting: SettingOptions
 
     @property
-    def required(self) -> bool:
+    def is_required(self) -> bool:
         """Whether the file must have it."""
         return self.default is MISSING
 
     @property
-    def container(self) -> Any:
+    def list_type(self) -> Any:
         """``tuple`` or ``frozenset`` for a list, else None."""
         return get_origin(self.type)
 
     @property
-    def many(self) -> bool:
+    def is_list(self) -> bool:
         """Whether it is a list."""
-        return self.container is not None
+        return self.list_type is not None
 
     @property
-    def item(self) -> Any:
+    def item_type(self) -> Any:
         """The type of a list's entries; otherwise the type of the value."""
-        return get_args(self.type)[0] if self.many else self.type
+        return get_args(self.type)[0] if self.is_list else self.type
 
     @property
-    def section(self) -> bool:
+    def is_section(self) -> bool:
         """Whether the value (or each entry of the list) is a section with settings of its own."""
-        kind = self.item
+        kind = self.item_type
         return isinstance(kind, type) and is_dataclass(kind) and bool(declared_settings(kind))
 
 
@@ -110,7 +110,7 @@ declared_settings: Callable[[type], Mapping[str, DeclaredSetting]] = cache(_decl
 """The settings of a dataclass by name, in order of declaration; other fields are left out."""
 
 
-def suggest(word: str, known: tuple[str, ...] | list[str]) -> str:
+def suggest_similar_word(word: str, known: tuple[str, ...] | list[str]) -> str:
     """``; did you mean 'x'?`` if a known word is similar, else an empty string."""
     near = get_close_matches(word, known, n=1)
     near = near or [one for one in known if one.lower() == word.lower()]
@@ -118,7 +118,7 @@ def suggest(word: str, known: tuple[str, ...] | list[str]) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Matching:
+class PatternRule:
     """A rule: the whole text must match a regular expression."""
 
     pattern: str
@@ -131,13 +131,13 @@ class Matching:
         return text
 
 
-def single_line_text(text: str) -> str:
+def parse_single_line_text(text: str) -> str:
     """Text of one line that is not blank: the default rule for text."""
     if not text.strip() or not text.isprintable() or len(text) > LONGEST_TEXT:
         raise ValueError("expected text of one line that is not empty")
     return text
 
 
-def any_text(text: str) -> str:
+def parse_any_text(text: str) -> str:
     """Text of any number of lines."""
     return text

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from bridge.core.history import Happening, HistoryEntry
+from bridge.core.history import HistoryEntry, HistoryEntryKind
 from bridge.core.invitation import HireState, Invitation, State
-from bridge.core.lifecycle.attempts import applications_to_anonymise
+from bridge.core.lifecycle.attempts import list_applications_to_anonymise
 from bridge.core.queueing import DeadLetter, TaskKind
 
 
@@ -99,7 +99,7 @@ _HIRES: Final = {
 }
 
 
-def situations_of(
+def list_situations(
     invitation: Invitation,
     letters: Sequence[DeadLetter],
     *,
@@ -112,7 +112,7 @@ def situations_of(
 
     *served*, *set_aside*: whether its customer is in force, or known with an unusable file.
     """
-    found = [of_dead_letter(letter) for letter in letters]
+    found = [diagnose_dead_letter(letter) for letter in letters]
     kinds = {letter.kind for letter in letters}
     if kinds <= {TaskKind.HIRE}:
         found.append(_without_letters(invitation, served=served, set_aside=set_aside, now=now))
@@ -127,11 +127,13 @@ def _without_letters(
     invitation: Invitation, *, served: bool, set_aside: bool, now: datetime
 ) -> Situation:
     if set_aside or not served:
-        settled = invitation.state is State.ERASED and not applications_to_anonymise(invitation)
+        settled = invitation.state is State.ERASED and not list_applications_to_anonymise(
+            invitation
+        )
         if not settled:
             return Situation.SET_ASIDE if set_aside else Situation.REMOVED
     if invitation.state is State.ERASED:
-        owed = applications_to_anonymise(invitation)
+        owed = list_applications_to_anonymise(invitation)
         return Situation.ERASED_OWED if owed else Situation.ERASED
     if invitation.state is State.FAILED:
         return _FAILED.get(invitation.failure or "", Situation.CREATE_REFUSED)
@@ -140,7 +142,7 @@ def _without_letters(
     return _open(invitation, now)
 
 
-def of_dead_letter(letter: DeadLetter) -> Situation:
+def diagnose_dead_letter(letter: DeadLetter) -> Situation:
     """The situation of a task that was given up."""
     if letter.reason == "poisoned":
         return Situation.POISONED
@@ -156,8 +158,8 @@ def of_dead_letter(letter: DeadLetter) -> Situation:
 def _open(invitation: Invitation, now: datetime) -> Situation:
     if invitation.state is State.CREATING:
         return Situation.CREATING
-    silent = invitation.history.count(Happening.UNANSWERED)
-    asked = invitation.history.count(Happening.CHECKED)
+    silent = invitation.history.count(HistoryEntryKind.UNANSWERED)
+    asked = invitation.history.count(HistoryEntryKind.CHECKED)
     if silent and (asked is None or asked.last < silent.last):
         return Situation.PROVIDER_SILENT
     if invitation.unconfirmed_result is not None:
@@ -180,7 +182,7 @@ def _ended(invitation: Invitation) -> Situation:
         return Situation.NOTIFY_RETRIED_UNAUTHORIZED
     if told.text != "delivered":
         return Situation.NOTIFY_RETRIED
-    if invitation.history.count(Happening.READ) is None:
+    if invitation.history.count(HistoryEntryKind.READ) is None:
         return Situation.UNREAD
     completed = invitation.state is State.COMPLETED
     return Situation.DELIVERED if completed else Situation.EXPIRED_DELIVERED
@@ -188,8 +190,10 @@ def _ended(invitation: Invitation) -> Situation:
 
 def _last_notification(invitation: Invitation) -> HistoryEntry | None:
     """The last one that was tried, also of those that are only counted by now."""
-    entry = invitation.history.last(Happening.NOTIFIED)
-    count = invitation.history.count(Happening.NOTIFIED)
+    entry = invitation.history.last(HistoryEntryKind.NOTIFIED)
+    count = invitation.history.count(HistoryEntryKind.NOTIFIED)
     if count is not None and entry is not None and count.last >= entry.at:
-        return HistoryEntry(Happening.NOTIFIED, count.last, text=count.text, status=count.status)
+        return HistoryEntry(
+            HistoryEntryKind.NOTIFIED, count.last, text=count.text, status=count.status
+        )
     return entry

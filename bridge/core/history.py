@@ -21,7 +21,7 @@ COUNT_PAUSE: Final = timedelta(minutes=10)
 """How often at most a record is written only to count one more of the same."""
 
 
-class Happening(enum.StrEnum):
+class HistoryEntryKind(enum.StrEnum):
     """The kinds of entries and counts. Stored as text, so that a newer version may know more."""
 
     ORDERED = "ordered"
@@ -71,17 +71,32 @@ class Happening(enum.StrEnum):
 
 ONCE: Final = frozenset(
     {
-        *(Happening.ORDERED, Happening.ISSUED, Happening.STARTED, Happening.COMPLETED),
-        *(Happening.EXPIRED, Happening.ERASED, Happening.BEGUN),
-        *(Happening.HIRE_REQUESTED, Happening.HIRED),
+        *(
+            HistoryEntryKind.ORDERED,
+            HistoryEntryKind.ISSUED,
+            HistoryEntryKind.STARTED,
+            HistoryEntryKind.COMPLETED,
+        ),
+        *(HistoryEntryKind.EXPIRED, HistoryEntryKind.ERASED, HistoryEntryKind.BEGUN),
+        *(HistoryEntryKind.HIRE_REQUESTED, HistoryEntryKind.HIRED),
     }
 )
 """What happens a few times at most: always an entry."""
 COUNTED: Final = frozenset(
     {
-        *(Happening.REPEATED, Happening.LINK_OPENED, Happening.LINK_FOLLOWED, Happening.CHECKED),
-        *(Happening.UNANSWERED, Happening.READ_OPEN, Happening.READ, Happening.PAGE_OPENED),
-        *(Happening.REPORT_OPENED, Happening.SHARE_USED),
+        *(
+            HistoryEntryKind.REPEATED,
+            HistoryEntryKind.LINK_OPENED,
+            HistoryEntryKind.LINK_FOLLOWED,
+            HistoryEntryKind.CHECKED,
+        ),
+        *(
+            HistoryEntryKind.UNANSWERED,
+            HistoryEntryKind.READ_OPEN,
+            HistoryEntryKind.READ,
+            HistoryEntryKind.PAGE_OPENED,
+        ),
+        *(HistoryEntryKind.REPORT_OPENED, HistoryEntryKind.SHARE_USED),
     }
 )
 """What is repeated without end: never an entry."""
@@ -103,7 +118,7 @@ class HistoryEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class HistoryCount:
+class HistoryCounter:
     """How often something happened, at least: what one process counted last may be lost with it.
 
     *text* and *status* are the last one's.
@@ -122,7 +137,7 @@ class History:
     """All that is kept; empty in the record of a version that kept none."""
 
     entries: tuple[HistoryEntry, ...] = ()
-    counts: tuple[HistoryCount, ...] = ()
+    counts: tuple[HistoryCounter, ...] = ()
     before: str = ""
     """In a tombstone the last MAC of the history that was deleted."""
     seal: str = ""
@@ -131,7 +146,7 @@ class History:
         """Whether anything is kept."""
         return self != NO_HISTORY
 
-    def count(self, kind: str) -> HistoryCount | None:
+    def count(self, kind: str) -> HistoryCounter | None:
         """What was counted of this kind."""
         return next((one for one in self.counts if one.kind == kind), None)
 

@@ -33,10 +33,10 @@ from bridge.core.history import (
     MOST_ENTRIES,
     MOST_OF_A_KIND,
     ONCE,
-    Happening,
     History,
-    HistoryCount,
+    HistoryCounter,
     HistoryEntry,
+    HistoryEntryKind,
 )
 from bridge.core.invitation import Invitation
 
@@ -55,7 +55,7 @@ class HistoryFault:
     what: str
 
 
-def history_keys(signing_keys: Iterable[bytes]) -> tuple[bytes, ...]:
+def derive_history_keys(signing_keys: Iterable[bytes]) -> tuple[bytes, ...]:
     """The keys of histories, newest first."""
     return tuple(hmac.digest(key, b"history", "sha256") for key in signing_keys)
 
@@ -64,7 +64,7 @@ def _ms(at: datetime | None) -> int | None:
     return None if at is None else (at - _EPOCH) // _MS
 
 
-def with_happenings(
+def append_history_entries(
     before: Invitation | None,
     after: Invitation,
     new: Sequence[HistoryEntry],
@@ -80,13 +80,13 @@ def with_happenings(
     if before is None:
         history = History()
     elif new and not before.history:
-        history = _added(History(), _mark(Happening.BEGUN, new), after.id, keys)
+        history = _added(History(), _mark(HistoryEntryKind.BEGUN, new), after.id, keys)
     elif new and keys and not _seal_holds(before, keys):
-        history = _added(before.history, _mark(Happening.DISTURBED, new), after.id, keys)
+        history = _added(before.history, _mark(HistoryEntryKind.DISTURBED, new), after.id, keys)
     else:
         history = before.history
     for entry in new:
-        if entry.kind == Happening.ERASED:
+        if entry.kind == HistoryEntryKind.ERASED:
             history = History(before=_last_mac(history, ""))
         if _is_counted(history, entry):
             history = replace(history, counts=_counted(history.counts, entry, times))
@@ -99,7 +99,7 @@ def with_happenings(
     return replace(changed, history=replace(history, seal=seal))
 
 
-def history_faults(invitation: Invitation, keys: Sequence[bytes]) -> tuple[HistoryFault, ...]:
+def find_history_faults(invitation: Invitation, keys: Sequence[bytes]) -> tuple[HistoryFault, ...]:
     """Everything about the stored history of *invitation* that does not hold, in its order."""
     history, faults = invitation.history, []
     if not history:
@@ -116,7 +116,7 @@ def history_faults(invitation: Invitation, keys: Sequence[bytes]) -> tuple[Histo
                 " changed, or it was signed with a key that is no longer listed"
             )
             faults.append(HistoryFault(number, entry.kind, what))
-        if entry.kind == Happening.DISTURBED:
+        if entry.kind == HistoryEntryKind.DISTURBED:
             what = "when this was written, the history was found changed or unsigned"
             faults.append(HistoryFault(number, entry.kind, what))
         previous = entry.mac
@@ -129,7 +129,7 @@ def history_faults(invitation: Invitation, keys: Sequence[bytes]) -> tuple[Histo
     return tuple(faults)
 
 
-def _mark(kind: Happening, new: Sequence[HistoryEntry]) -> HistoryEntry:
+def _mark(kind: HistoryEntryKind, new: Sequence[HistoryEntry]) -> HistoryEntry:
     return HistoryEntry(kind, new[0].at)
 
 
@@ -143,11 +143,11 @@ def _is_counted(history: History, entry: HistoryEntry) -> bool:
 
 
 def _counted(
-    counts: tuple[HistoryCount, ...], entry: HistoryEntry, times: int
-) -> tuple[HistoryCount, ...]:
+    counts: tuple[HistoryCounter, ...], entry: HistoryEntry, times: int
+) -> tuple[HistoryCounter, ...]:
     known = next((one for one in counts if one.kind == entry.kind), None)
     first, so_far = (known.first, known.count) if known else (entry.at, 0)
-    renewed = HistoryCount(
+    renewed = HistoryCounter(
         kind=entry.kind,
         first=first,
         last=entry.at,

@@ -9,16 +9,16 @@ from datetime import datetime
 from typing import Any, Final
 
 from bridge.core.customers import Customer
-from bridge.core.history import COUNT_PAUSE, LONGEST_TEXT, Happening, HistoryEntry
+from bridge.core.history import COUNT_PAUSE, LONGEST_TEXT, HistoryEntry, HistoryEntryKind
 from bridge.core.invitation import HireState, Invitation, State
 from bridge.core.lifecycle import events
 from bridge.core.lifecycle.events import Event
-from bridge.core.score import filled_pattern
+from bridge.core.score import choose_score_pattern
 
 OF_TOMBSTONES: Final = frozenset(
     {
-        *(Happening.ERASED, Happening.ANONYMISED, Happening.PASSED_ON),
-        *(Happening.GIVEN_UP, Happening.ATTEMPT),
+        *(HistoryEntryKind.ERASED, HistoryEntryKind.ANONYMISED, HistoryEntryKind.PASSED_ON),
+        *(HistoryEntryKind.GIVEN_UP, HistoryEntryKind.ATTEMPT),
     }
 )
 """All that is noted once the candidate's data is deleted."""
@@ -54,7 +54,7 @@ class _Change:
     detail: EventDetail
     now: datetime
 
-    def entry(self, kind: Happening, number: int = 0, text: str = "") -> HistoryEntry:
+    def entry(self, kind: HistoryEntryKind, number: int = 0, text: str = "") -> HistoryEntry:
         return HistoryEntry(
             kind=kind,
             at=self.now,
@@ -65,15 +65,15 @@ class _Change:
         )
 
 
-def ordered_entry(request_id: str, now: datetime) -> HistoryEntry:
+def entry_for_order(request_id: str, now: datetime) -> HistoryEntry:
     """The first entry: with the beginning of the request's id, by which the log has more; only of
     one that is random, since a caller may send any.
     """
     match = _RANDOM_ID.fullmatch(request_id)
-    return HistoryEntry(Happening.ORDERED, now, text=match[1] if match else "")
+    return HistoryEntry(HistoryEntryKind.ORDERED, now, text=match[1] if match else "")
 
 
-def entries_of(
+def entries_for_event(
     before: Invitation,
     event: Event,
     after: Invitation,
@@ -89,7 +89,7 @@ def entries_of(
     return tuple(entry for entry in found if not gone or entry.kind in OF_TOMBSTONES)
 
 
-def is_worth_a_write(invitation: Invitation, kind: str, now: datetime) -> bool:
+def is_count_worth_writing(invitation: Invitation, kind: str, now: datetime) -> bool:
     """Whether counting one more of *kind* is worth a write of its own: the first one, the first one
     since there is an end, and then one in ``COUNT_PAUSE``.
     """
@@ -102,38 +102,40 @@ def is_worth_a_write(invitation: Invitation, kind: str, now: datetime) -> bool:
 
 def _opened(change: _Change) -> tuple[HistoryEntry, ...]:
     repeated = len(change.after.attempts) > len(change.before.attempts)
-    return (change.entry(Happening.REPEATED),) if repeated else ()
+    return (change.entry(HistoryEntryKind.REPEATED),) if repeated else ()
 
 
 def _created(change: _Change) -> tuple[HistoryEntry, ...]:
     number = change.event.attempt
     outcome = change.after.attempts[number - 1].outcome
     changed = change.before.attempts[number - 1] != change.after.attempts[number - 1]
-    return (change.entry(Happening.ATTEMPT, number, str(outcome)),) if changed else ()
+    return (change.entry(HistoryEntryKind.ATTEMPT, number, str(outcome)),) if changed else ()
 
 
 def _not_created(change: _Change) -> tuple[HistoryEntry, ...]:
     number = change.event.attempt
     if change.before.attempts[number - 1] == change.after.attempts[number - 1]:
         return ()
-    return (change.entry(Happening.ATTEMPT, number, getattr(change.event, "code", "unknown")),)
+    return (
+        change.entry(HistoryEntryKind.ATTEMPT, number, getattr(change.event, "code", "unknown")),
+    )
 
 
 def _issued(change: _Change) -> tuple[HistoryEntry, ...]:
     first = change.after.issued and not change.before.issued
-    return (change.entry(Happening.ISSUED),) if first else ()
+    return (change.entry(HistoryEntryKind.ISSUED),) if first else ()
 
 
 def _started(change: _Change) -> tuple[HistoryEntry, ...]:
     begun = change.after.state is not change.before.state
-    return (change.entry(Happening.STARTED),) if begun else ()
+    return (change.entry(HistoryEntryKind.STARTED),) if begun else ()
 
 
 def _reported(change: _Change) -> tuple[HistoryEntry, ...]:
     if change.detail.text == BY_WEBHOOK:
-        return (HistoryEntry(Happening.WEBHOOK, change.now, change.event.attempt),)
+        return (HistoryEntry(HistoryEntryKind.WEBHOOK, change.now, change.event.attempt),)
     text = "" if change.event.report is not None else "without a result"
-    return (change.entry(Happening.CALLBACK, change.event.attempt, text),)
+    return (change.entry(HistoryEntryKind.CALLBACK, change.event.attempt, text),)
 
 
 def _asked(change: _Change) -> tuple[HistoryEntry, ...]:
@@ -141,15 +143,19 @@ def _asked(change: _Change) -> tuple[HistoryEntry, ...]:
     before, after = change.before, change.after
     if after.state is not before.state and after.state is State.COMPLETED:
         kind = CONFIRMED if after.confirmed else UNCONFIRMED
-        return (HistoryEntry(Happening.COMPLETED, change.now, text=f"{kind}{_pattern(change)}"),)
+        return (
+            HistoryEntry(HistoryEntryKind.COMPLETED, change.now, text=f"{kind}{_pattern(change)}"),
+        )
     if after.state is not before.state and after.state is State.EXPIRED:
-        return (HistoryEntry(Happening.EXPIRED, change.now),)
+        return (HistoryEntry(HistoryEntryKind.EXPIRED, change.now),)
     if after.result != before.result:
-        return (HistoryEntry(Happening.CORRECTED, change.now, text=_pattern(change).strip()),)
+        return (
+            HistoryEntry(HistoryEntryKind.CORRECTED, change.now, text=_pattern(change).strip()),
+        )
     if after.confirmed and not before.confirmed:
-        return (HistoryEntry(Happening.CONFIRMED, change.now),)
+        return (HistoryEntry(HistoryEntryKind.CONFIRMED, change.now),)
     unanswered = isinstance(change.event, events.ProviderUnreachable)
-    return (change.entry(Happening.UNANSWERED if unanswered else Happening.CHECKED),)
+    return (change.entry(HistoryEntryKind.UNANSWERED if unanswered else HistoryEntryKind.CHECKED),)
 
 
 def _pattern(change: _Change) -> str:
@@ -157,7 +163,7 @@ def _pattern(change: _Change) -> str:
     result, customer = change.after.result, change.customer
     if result is None or customer is None:
         return ""
-    found = filled_pattern(customer.results.score, result, customer.provider.locale)
+    found = choose_score_pattern(customer.results.score, result, customer.provider.locale)
     return f" {found[0]}"[: LONGEST_TEXT - 12] if found else ""
 
 
@@ -175,30 +181,30 @@ def _erased(change: _Change) -> tuple[HistoryEntry, ...]:
     }
     what = " ".join(name for name, value in deleted.items() if value)
     by = f"{change.detail.text}: " if change.detail.text else ""
-    return (HistoryEntry(Happening.ERASED, change.now, text=f"{by}{what}"[:LONGEST_TEXT]),)
+    return (HistoryEntry(HistoryEntryKind.ERASED, change.now, text=f"{by}{what}"[:LONGEST_TEXT]),)
 
 
 def _anonymised(change: _Change) -> tuple[HistoryEntry, ...]:
     return tuple(
-        change.entry(Happening.ANONYMISED, new.number)
+        change.entry(HistoryEntryKind.ANONYMISED, new.number)
         for old, new in zip(change.before.attempts, change.after.attempts, strict=True)
         if new.anonymised and not old.anonymised
     )
 
 
 def _passed_on(change: _Change) -> tuple[HistoryEntry, ...]:
-    return (change.entry(Happening.PASSED_ON),) if change.after != change.before else ()
+    return (change.entry(HistoryEntryKind.PASSED_ON),) if change.after != change.before else ()
 
 
 def _hire_requested(change: _Change) -> tuple[HistoryEntry, ...]:
     first = change.before.hire is None and change.after.hire is not None
-    return (change.entry(Happening.HIRE_REQUESTED),) if first else ()
+    return (change.entry(HistoryEntryKind.HIRE_REQUESTED),) if first else ()
 
 
 def _hire_answered(change: _Change) -> tuple[HistoryEntry, ...]:
     before, after = change.before.hire, change.after.hire
     done = after is not None and after.state is HireState.DONE
-    return (change.entry(Happening.HIRED),) if done and after != before else ()
+    return (change.entry(HistoryEntryKind.HIRED),) if done and after != before else ()
 
 
 def _nothing(change: _Change) -> tuple[HistoryEntry, ...]:
@@ -206,11 +212,11 @@ def _nothing(change: _Change) -> tuple[HistoryEntry, ...]:
 
 
 RULES: Final[Mapping[type, Callable[[_Change], tuple[HistoryEntry, ...]]]] = {
-    events.AttemptOpened: _opened,
+    events.CreateAttemptStarted: _opened,
     events.ApplicationCreated: _created,
     events.CreateFailed: _not_created,
     events.CreateOutcomeUnknown: _not_created,
-    events.IdIssued: _issued,
+    events.InvitationIdIssued: _issued,
     events.AssessmentStarted: _started,
     events.ResultReported: _reported,
     events.ResultConfirmed: _asked,
@@ -222,7 +228,7 @@ RULES: Final[Mapping[type, Callable[[_Change], tuple[HistoryEntry, ...]]]] = {
     events.ApplicationAnonymised: _anonymised,
     events.ApplicationShared: _passed_on,
     events.HireRequested: _hire_requested,
-    events.HireSent: _nothing,
-    events.HireAnswered: _hire_answered,
+    events.HireCallStarted: _nothing,
+    events.HireCallEnded: _hire_answered,
     events.HireRepeatAllowed: _nothing,
 }

@@ -19,26 +19,26 @@ _INVITATION_ID = re.compile(r"iv_([0-9a-f])[A-Za-z0-9]{24}", re.ASCII)
 _MAC_BYTES = 16
 
 
-def partition_of(customer: str, application_id: str) -> int:
+def compute_partition(customer: str, application_id: str) -> int:
     """The partition, 0..15, of everything that belongs to one application of one customer."""
     return zlib.crc32(f"{customer}\0{application_id}".encode("utf-8", "surrogatepass")) % PARTITIONS
 
 
-def order_key(customer: str, application_id: str, test_id: str) -> str:
+def compute_order_key(customer: str, application_id: str, test_id: str) -> str:
     """The idempotency key of an order: 40 hexadecimal characters that reveal nothing about its
     parts.
     """
     return hashlib.sha256(f"{customer}\0{application_id}\0{test_id}".encode()).hexdigest()[:40]
 
 
-def application_key(customer: str, application_id: str) -> str:
+def compute_application_key(customer: str, application_id: str) -> str:
     """The key under which an application's invitations are found: 40 hexadecimal characters that
     reveal nothing about its parts.
     """
-    return digest(f"{customer}\0{application_id}")[:40]
+    return hash_secret(f"{customer}\0{application_id}")[:40]
 
 
-def new_invitation_id(partition: int, random: str) -> str:
+def compose_invitation_id(partition: int, random: str) -> str:
     """Compose an id from a partition and at least 24 random characters, of which letters and digits
     are used.
     """
@@ -49,18 +49,18 @@ def new_invitation_id(partition: int, random: str) -> str:
     return f"iv_{partition:x}{tail}"
 
 
-def partition_in(invitation_id: str) -> int | None:
+def read_partition(invitation_id: str) -> int | None:
     """The partition that an invitation id names; None: this is not an invitation id."""
     match = _INVITATION_ID.fullmatch(invitation_id)
     return int(match[1], 16) if match else None
 
 
-def digest(secret: str) -> str:
+def hash_secret(secret: str) -> str:
     """Hex SHA-256 of a secret's UTF-8 text: what is stored and compared instead of it."""
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def equal_digests(one: str, other: str) -> bool:
+def compare_digests(one: str, other: str) -> bool:
     """Compare two digests in constant time."""
     return hmac.compare_digest(
         one.encode("utf-8", "surrogatepass"), other.encode("utf-8", "surrogatepass")
@@ -79,11 +79,11 @@ def verify_link(keys: Sequence[bytes], purpose: str, token: str) -> str | None:
     everything else.
     """
     invitation_id, _, mac = token.partition(".")
-    if partition_in(invitation_id) is None:
+    if read_partition(invitation_id) is None:
         return None
     return (
         invitation_id
-        if any(equal_digests(mac, _mac(key, purpose, invitation_id)) for key in keys)
+        if any(compare_digests(mac, _mac(key, purpose, invitation_id)) for key in keys)
         else None
     )
 

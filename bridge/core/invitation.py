@@ -47,7 +47,7 @@ class CreateOutcome(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class CreateAttempt:
     """One create call at the provider; *number* counts from 1."""
 
     number: int
@@ -82,7 +82,7 @@ class HireState(enum.StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Hire:
+class HireRecord:
     """The applicant is hired, and the provider is to know it."""
 
     reference_id: str
@@ -113,7 +113,7 @@ class Invitation:
     state: State
     created_at: datetime
     updated_at: datetime
-    attempts: tuple[Attempt, ...] = ()
+    attempts: tuple[CreateAttempt, ...] = ()
     callback: str = field(default="", repr=False)
     assessment_url: str | None = field(default=None, repr=False)
     deadline: datetime | None = None
@@ -136,7 +136,7 @@ class Invitation:
     """
     replaces: str | None = None
     """The earlier invitation of the same order, where there was one."""
-    hire: Hire | None = None
+    hire: HireRecord | None = None
     """Set once the applicant was hired."""
     failure: str | None = None
     """Error code of a FAILED invitation, for requests that waited for the same order."""

@@ -31,13 +31,13 @@ class TaskKind(enum.StrEnum):
     """Tell the provider that the applicant was hired."""
 
 
-def task_id(invitation_id: str, kind: TaskKind) -> str:
+def format_task_id(invitation_id: str, kind: TaskKind) -> str:
     """The id of a task, as operators use it: an invitation has at most one task of each kind."""
     return f"{invitation_id}:{kind}"
 
 
-def read_task_id(text: str) -> tuple[str, TaskKind]:
-    """The inverse of ``task_id``; raises ``ValueError`` for a kind that is unknown."""
+def parse_task_id(text: str) -> tuple[str, TaskKind]:
+    """The inverse of ``format_task_id``; raises ``ValueError`` for a kind that is unknown."""
     invitation_id, _, kind = text.rpartition(":")
     return invitation_id, TaskKind(kind)
 
@@ -121,24 +121,24 @@ class Lease:
     history: tuple[AttemptNote, ...] = ()
     urgent: bool = False
 
-    def calls(self, ended: Retry | GiveUp) -> int:
+    def count_calls(self, ended: RetryTask | GiveUpTask) -> int:
         """How many calls were made once the lease has *ended* this way."""
         return self.attempt if ended.counted else self.attempt - 1
 
-    def log(self, ended: Retry | GiveUp) -> tuple[AttemptNote, ...]:
+    def build_attempt_log(self, ended: RetryTask | GiveUpTask) -> tuple[AttemptNote, ...]:
         """The attempt log, with the note of how the lease *ended*."""
         return (*self.history, *(() if ended.note is None else (ended.note,)))[-LOG_LINES:]
 
-    def dead_letter(self, ended: GiveUp, since: datetime) -> DeadLetter:
+    def build_dead_letter(self, ended: GiveUpTask, since: datetime) -> DeadLetter:
         """Give up the task: it becomes a dead letter."""
         return DeadLetter(
             invitation_id=self.invitation_id,
             kind=self.kind,
             customer=self.customer,
-            attempts=self.calls(ended),
+            attempts=self.count_calls(ended),
             reason=ended.reason,
             since=since,
-            history=self.log(ended),
+            history=self.build_attempt_log(ended),
         )
 
     @property
@@ -148,17 +148,17 @@ class Lease:
 
     @property
     def task_id(self) -> str:
-        """See ``task_id``."""
-        return task_id(self.invitation_id, self.kind)
+        """See ``format_task_id``."""
+        return format_task_id(self.invitation_id, self.kind)
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class TaskDone:
     """The task is finished."""
 
 
 @dataclass(frozen=True, slots=True)
-class Retry:
+class RetryTask:
     """Try once more at *at*; *counted* False: no call was made, so it was no attempt.
 
     *urgent*: still ahead of the customer's backlog.
@@ -171,7 +171,7 @@ class Retry:
 
 
 @dataclass(frozen=True, slots=True)
-class GiveUp:
+class GiveUpTask:
     """Give up until an operator says otherwise; *counted* False: no call was made this time."""
 
     reason: str
@@ -179,7 +179,7 @@ class GiveUp:
     counted: bool = True
 
 
-Settlement = Done | Retry | GiveUp
+Settlement = TaskDone | RetryTask | GiveUpTask
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,8 +198,8 @@ class DeadLetter:
 
     @property
     def task_id(self) -> str:
-        """See ``task_id``."""
-        return task_id(self.invitation_id, self.kind)
+        """See ``format_task_id``."""
+        return format_task_id(self.invitation_id, self.kind)
 
     @property
     def expires(self) -> bool:

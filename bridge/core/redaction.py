@@ -101,7 +101,7 @@ class Redactor:
         return self._part.sub(masked, text)[:EXCERPT_BYTES]
 
 
-def printable(word: str) -> str:
+def mask_unprintable_word(word: str) -> str:
     """*word* as it may be logged: one of letters, ``_`` and ``-``, or ``UNPRINTABLE``."""
     low = word.strip().lower()
     return low if _VOCABULARY.fullmatch(low) else UNPRINTABLE

@@ -39,7 +39,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from bridge.core.queueing import AttemptNote, Done, GiveUp, Lease, Retry, Settlement, TaskKind
+from bridge.core.queueing import (
+    AttemptNote,
+    GiveUpTask,
+    Lease,
+    RetryTask,
+    Settlement,
+    TaskDone,
+    TaskKind,
+)
 
 JITTER = 0.2
 RETRY_AFTER_CAP = timedelta(hours=24)
@@ -67,14 +75,14 @@ POISONED_AFTER = 10
 _BUG = "bug:"
 
 
-def notification_outcome(status: int) -> str:
+def name_notification_outcome(status: int) -> str:
     """How the ATS answered, in one word, for logs and dead letters."""
     if 200 <= status < 300:
         return "delivered"
     return {400: "rejected", 401: "unauthorized"}.get(status, f"http_{status}")
 
 
-def after_notification(
+def decide_after_notification(
     plan: Sequence[timedelta],
     attempt: int,
     note: AttemptNote,
@@ -92,44 +100,44 @@ def after_notification(
     never followed) is retried; ``Retry-After`` can only make it later.
     """
     if note.outcome == "delivered":
-        return Done()
+        return TaskDone()
     if note.outcome == "rejected":
-        return GiveUp("rejected", note)
+        return GiveUpTask("rejected", note)
     if attempt > len(plan):
-        return GiveUp(note.outcome, note)
-    delay = with_jitter(plan[attempt - 1], random_fraction)
+        return GiveUpTask(note.outcome, note)
+    delay = add_jitter(plan[attempt - 1], random_fraction)
     if note.outcome == "unauthorized":
         delay = max(delay, plan[min(MIN_PLAN_ENTRY_AFTER_401, len(plan)) - 1])
-    return Retry(now + max(delay, retry_after(retry_after_s)), note)
+    return RetryTask(now + max(delay, cap_retry_after(retry_after_s)), note)
 
 
-def after_provider_failure(
+def retry_after_provider_failure(
     attempt: int,
     note: AttemptNote,
     *,
     retry_after_s: float | None,
     now: datetime,
     random_fraction: float,
-) -> Retry:
+) -> RetryTask:
     """When to call the provider again after failed attempt *attempt* (from 1): at growing
     intervals, without end.
     """
-    delay = with_jitter(
+    delay = add_jitter(
         PROVIDER_RETRY_DELAYS[min(attempt, len(PROVIDER_RETRY_DELAYS)) - 1], random_fraction
     )
-    return Retry(now + max(delay, retry_after(retry_after_s)), note)
+    return RetryTask(now + max(delay, cap_retry_after(retry_after_s)), note)
 
 
-def after_call_not_made(
+def retry_after_call_not_made(
     retry_after_s: float | None, *, now: datetime, random_fraction: float
-) -> Retry:
+) -> RetryTask:
     """When to try again a call that was not sent, which does not count as an attempt: spread a
     little, since many may wait for the same thing.
     """
-    return Retry(now + retry_after(retry_after_s) * (1 + random_fraction), counted=False)
+    return RetryTask(now + cap_retry_after(retry_after_s) * (1 + random_fraction), counted=False)
 
 
-def after_unexpected_error(
+def decide_after_unexpected_error(
     lease: Lease, error: Exception, *, now: datetime, random_fraction: float
 ) -> Settlement:
     """What follows an unexpected error: a few more tries, then a dead letter, so that the task
@@ -137,8 +145,8 @@ def after_unexpected_error(
     """
     note = AttemptNote(now, f"{_BUG}{type(error).__name__}")
     if sum(earlier.outcome.startswith(_BUG) for earlier in lease.history) + 1 >= POISONED_AFTER:
-        return GiveUp("poisoned", note)
-    return after_provider_failure(
+        return GiveUpTask("poisoned", note)
+    return retry_after_provider_failure(
         lease.attempt, note, retry_after_s=None, now=now, random_fraction=random_fraction
     )
 
@@ -147,16 +155,16 @@ def keep_priority(lease: Lease, settlement: Settlement) -> Settlement:
     """The check of a reported result stays ahead of the customer's backlog until it is settled; any
     other failed task joins the backlog.
     """
-    if isinstance(settlement, Retry):
+    if isinstance(settlement, RetryTask):
         return replace(settlement, urgent=lease.urgent and lease.kind is TaskKind.CHECK)
     return settlement
 
 
-def with_jitter(delay: timedelta, random_fraction: float) -> timedelta:
+def add_jitter(delay: timedelta, random_fraction: float) -> timedelta:
     """*delay* ±20 %; *random_fraction* in [0, 1)."""
     return delay * (1 - JITTER + 2 * JITTER * random_fraction)
 
 
-def retry_after(retry_after_s: float | None) -> timedelta:
+def cap_retry_after(retry_after_s: float | None) -> timedelta:
     """The pause that a vendor's ``Retry-After`` asks for, at most a day."""
     return timedelta(seconds=min(retry_after_s or 0, RETRY_AFTER_CAP.total_seconds()))

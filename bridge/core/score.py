@@ -6,7 +6,7 @@ import string
 from collections.abc import Iterable
 
 from bridge.core.assessment import Result
-from bridge.core.declaration import suggest
+from bridge.core.declaration import suggest_similar_word
 
 SCORE_LENGTH = 100
 """No ATS documents a limit; one line of this length fits every list we have seen."""
@@ -17,18 +17,20 @@ FIT_LABELS = {
 }
 
 
-def score_text(patterns: Iterable[str], result: Result, locale: str) -> str | None:
+def render_score(patterns: Iterable[str], result: Result, locale: str) -> str | None:
     """The first pattern whose fields all have values, filled in: plain text on one short line.
 
     None if there is no such pattern, so that the text "None" is never shown as a score.
     """
-    found = filled_pattern(patterns, result, locale)
+    found = choose_score_pattern(patterns, result, locale)
     return found[1] if found else None
 
 
-def filled_pattern(patterns: Iterable[str], result: Result, locale: str) -> tuple[str, str] | None:
-    """The pattern that ``score_text`` goes by, and its text."""
-    fields = score_fields(result, locale)
+def choose_score_pattern(
+    patterns: Iterable[str], result: Result, locale: str
+) -> tuple[str, str] | None:
+    """The pattern that ``render_score`` goes by, and its text."""
+    fields = list_score_fields(result, locale)
     for pattern in patterns:
         used = {name for _, name, _, _ in string.Formatter().parse(pattern) if name}
         values = {name: value for name in used if (value := fields.get(name)) is not None}
@@ -48,7 +50,7 @@ def _plain(text: str) -> str:
     return " ".join(kept.split())[:SCORE_LENGTH].strip()
 
 
-def score_fields(result: Result, locale: str) -> dict[str, str | None]:
+def list_score_fields(result: Result, locale: str) -> dict[str, str | None]:
     """The fields of the score pattern as text.
 
     ``in_range``, ``match_percent``: number and share of traits whose score lies in the job
@@ -77,10 +79,10 @@ def _fit_label(fit: str | None, locale: str) -> str | None:
     return labels.get(fit.lower(), fit)
 
 
-SCORE_FIELDS = tuple(score_fields(Result(), "en"))
+SCORE_FIELDS = tuple(list_score_fields(Result(), "en"))
 
 
-def score_pattern(text: str) -> str:
+def validate_score_pattern(text: str) -> str:
     """Check a pattern: only known fields, and nothing after their names; raises ValueError
     otherwise.
     """
@@ -96,7 +98,7 @@ def score_pattern(text: str) -> str:
         if name not in SCORE_FIELDS:
             raise ValueError(
                 f"the pattern uses {{{name}}}, but its fields are {', '.join(SCORE_FIELDS)}"
-                f"{suggest(name, SCORE_FIELDS)}"
+                f"{suggest_similar_word(name, SCORE_FIELDS)}"
             )
         if spec or conversion:
             raise ValueError(

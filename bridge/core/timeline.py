@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from bridge.core.history import Happening
+from bridge.core.history import HistoryEntryKind
 from bridge.core.history_events import CONFIRMED, UNCONFIRMED
 from bridge.core.invitation import CreateOutcome, Invitation
 
@@ -25,7 +25,7 @@ class TimelineEntry:
     last: datetime | None = None
 
 
-def timeline(invitation: Invitation) -> list[TimelineEntry]:
+def build_timeline(invitation: Invitation) -> list[TimelineEntry]:
     """All that is known of what happened, in order; where no history is kept, what the record
     itself still says.
     """
@@ -45,22 +45,24 @@ def _kept(invitation: Invitation) -> Iterator[TimelineEntry]:
 
 
 def _derived(invitation: Invitation) -> Iterator[TimelineEntry]:
-    yield TimelineEntry(invitation.created_at, Happening.ORDERED)
+    yield TimelineEntry(invitation.created_at, HistoryEntryKind.ORDERED)
     for attempt in invitation.attempts:
         if attempt.outcome is not CreateOutcome.PENDING:
             outcome = str(attempt.outcome)
-            yield TimelineEntry(attempt.started_at, Happening.ATTEMPT, attempt.number, outcome)
+            yield TimelineEntry(
+                attempt.started_at, HistoryEntryKind.ATTEMPT, attempt.number, outcome
+            )
     result = invitation.unconfirmed_result
     how = CONFIRMED if invitation.confirmed else UNCONFIRMED
     hire = invitation.hire
     named = (
-        (invitation.started_at, Happening.STARTED, ""),
-        (result.seen_at if result else None, Happening.CALLBACK, ""),
-        (invitation.completed_at, Happening.COMPLETED, how),
-        (invitation.expired_at, Happening.EXPIRED, ""),
-        (hire.requested_at if hire else None, Happening.HIRE_REQUESTED, ""),
-        (hire.hired_at if hire else None, Happening.HIRED, ""),
-        (invitation.erased_at, Happening.ERASED, ""),
+        (invitation.started_at, HistoryEntryKind.STARTED, ""),
+        (result.seen_at if result else None, HistoryEntryKind.CALLBACK, ""),
+        (invitation.completed_at, HistoryEntryKind.COMPLETED, how),
+        (invitation.expired_at, HistoryEntryKind.EXPIRED, ""),
+        (hire.requested_at if hire else None, HistoryEntryKind.HIRE_REQUESTED, ""),
+        (hire.hired_at if hire else None, HistoryEntryKind.HIRED, ""),
+        (invitation.erased_at, HistoryEntryKind.ERASED, ""),
     )
     for at, kind, text in named:
         if at is not None:

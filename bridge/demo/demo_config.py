@@ -57,7 +57,7 @@ softgarden:
   allow_insecure: true             # both vendors are fakes on this machine
 """
     customer = f"""\
-softgarden: {{tokens_sha256: [{ids.digest(secrets.token)}], client_id: "{PUBLIC_CLIENT}"}}
+softgarden: {{tokens_sha256: [{ids.hash_secret(secrets.token)}], client_id: "{PUBLIC_CLIENT}"}}
 equalture:
   client_id: {CLIENT_ID}
   client_secret: {CLIENT_SECRET}
@@ -68,7 +68,7 @@ tests:
   items:
     - {{id: {TEST_ID}, job_id: {next(iter(JOBS))}, name: Engineer assessment, duration: 30}}
 test_url: landing
-hire: {{enabled: true, tokens_sha256: [{ids.digest(secrets.export_token)}]}}
+hire: {{enabled: true, tokens_sha256: [{ids.hash_secret(secrets.export_token)}]}}
 """
     for name, text in (("bridge", bridge), (f"customers/{CUSTOMER}", customer)):
         file = folder / f"{name}.yaml"

@@ -59,7 +59,7 @@ curl -sS {auth} {_data(order)} {bridge}/softgarden/invitations
 curl -sS {auth} {bridge}/softgarden/results/{invitation_id}
 
 # As the candidate (or open it in a browser, and take the test)
-curl -sS {links.start(invitation_id)}
+curl -sS {links.start_url(invitation_id)}
 
 # As Equalture, too early: the bridge says 200, asks Equalture, and believes only what it hears
 # there
@@ -72,9 +72,9 @@ curl -sS -X POST {equalture.base_url}/_sandbox/applications/{application.referen
 {_hire(environment, application_id)}
 
 # As a recruiter or a colleague, once the test is finished
-curl -sS -i {links.share(invitation_id)}
-curl -sS {links.results(invitation_id)}
-curl -sS -o report.pdf {links.report(invitation_id)}
+curl -sS -i {links.share_url(invitation_id)}
+curl -sS {links.results_url(invitation_id)}
+curl -sS -o report.pdf {links.report_url(invitation_id)}
 
 # As an engineer or an orchestrator
 curl -sS {bridge}/openapi.json

@@ -10,11 +10,11 @@ from bridge.core.answer_shape import (
     REQUEST,
     Enumerations,
     Shape,
-    names_shape,
-    shape_of,
-    undocumented,
+    list_document_facts,
+    list_name_facts,
+    show_undocumented_words,
 )
-from bridge.core.redaction import printable
+from bridge.core.redaction import mask_unprintable_word
 from bridge.equalture.error_words import REDACTOR
 from bridge.equalture.protocol import Call, Reply
 
@@ -23,16 +23,19 @@ REQUESTS = ("callback", "webhook")
 
 def _event_name(text: str) -> str:
     """The name of an event, without what is no word of events: it is put together of parts."""
-    return REDACTOR.redact(printable(text).encode())
+    return REDACTOR.redact(mask_unprintable_word(text).encode())
 
 
-_RESULT: Enumerations = {"$.fit": undocumented("low", "high"), "$.status": printable}
+_RESULT: Enumerations = {
+    "$.fit": show_undocumented_words("low", "high"),
+    "$.status": mask_unprintable_word,
+}
 _ENUMERATIONS: dict[str, Enumerations] = {
-    "status": {"$.status": printable},
+    "status": {"$.status": mask_unprintable_word},
     "results": _RESULT,
     "callback": _RESULT,
-    "public_link": {"$.ttl_units": printable},
-    "webhook": {"$.type": _event_name, "$.data.status": printable},
+    "public_link": {"$.ttl_units": mask_unprintable_word},
+    "webhook": {"$.type": _event_name, "$.data.status": mask_unprintable_word},
 }
 """The fields that are known to be enumerations. How a person fits is shown only where the word is a
 new one: those that the pages show say something of the person, not of the contract.
@@ -43,14 +46,16 @@ def of_reply(call: Call[Any], reply: Reply) -> Shape:
     """The shape of an answer, with its status."""
     document = response_parsing.document_of(reply.body)
     private = frozenset(text.lower() for text in call.private)
-    return shape_of(str(reply.status), document, _ENUMERATIONS.get(call.operation, {}), private)
+    return list_document_facts(
+        str(reply.status), document, _ENUMERATIONS.get(call.operation, {}), private
+    )
 
 
 def of_request(operation: str, document: object) -> Shape:
     """The shape of a callback's or webhook's body."""
-    return shape_of(REQUEST, document, _ENUMERATIONS[operation])
+    return list_document_facts(REQUEST, document, _ENUMERATIONS[operation])
 
 
 def of_headers(headers: Iterable[str]) -> Shape:
     """The names of uncommon headers of a callback or webhook."""
-    return names_shape((), headers)
+    return list_name_facts((), headers)

@@ -11,10 +11,10 @@ import structlog
 
 from bridge.call_observer import CallObserver
 from bridge.core.assessment import (
+    ApplicationProgress,
     CreatedApplication,
     Job,
     NewApplication,
-    Progress,
     PublicLink,
     Result,
 )
@@ -80,7 +80,7 @@ class EqualtureClient:
         invitation_type = account_of(customer).invitation_type
         return await self._perform(customer, protocol.create(draft, invitation_type))
 
-    async def get_progress(self, customer: Customer, reference_id: str) -> Progress:
+    async def get_progress(self, customer: Customer, reference_id: str) -> ApplicationProgress:
         """How far the application is."""
         return await self._perform(
             customer, protocol.status(reference_id, account_of(customer).done_words)

@@ -13,7 +13,7 @@ from yarl import URL
 from bridge.egress import AnswerTooLarge, SentTracker, in_words, read_capped
 from bridge.equalture import protocol
 from bridge.equalture.protocol import Call, Reply
-from bridge.equalture.settings import EqualtureAccess
+from bridge.equalture.settings import EqualtureAccount
 
 ANSWER_LIMIT = 1024 * 1024
 """The most bytes of an answer that are read."""
@@ -44,7 +44,7 @@ class Exchange:
         return self._head.status if self._head is not None else None
 
     async def send(
-        self, session: aiohttp.ClientSession, access: EqualtureAccess, token: str = ""
+        self, session: aiohttp.ClientSession, access: EqualtureAccount, token: str = ""
     ) -> Reply:
         """Send the request, with *token* as its bearer token; raises one of
         ``TRANSPORT_ERRORS``.

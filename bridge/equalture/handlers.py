@@ -14,7 +14,7 @@ from bridge import errors
 from bridge.core.customers import Customer
 from bridge.equalture import answer_shapes, schemas, signature
 from bridge.equalture.protocol import VENDOR
-from bridge.equalture.settings import EqualtureAccess
+from bridge.equalture.settings import EqualtureAccount
 from bridge.errors import BadSignature, InvalidRequest, NotEnabled, RequestError
 from bridge.ports import Clock
 from bridge.web import request_body
@@ -83,8 +83,8 @@ def webhook(clock: Clock) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
         customer = request.app[CUSTOMERS]().find(request.match_info["customer"])
         access = customer.provider if customer is not None else None
-        secret = access.webhook_secret if isinstance(access, EqualtureAccess) else None
-        if customer is None or not isinstance(access, EqualtureAccess) or not secret:
+        secret = access.webhook_secret if isinstance(access, EqualtureAccount) else None
+        if customer is None or not isinstance(access, EqualtureAccount) or not secret:
             msg = "No webhook secret is configured for this customer."
             raise NotEnabled(msg)
         bind_contextvars(customer=customer.key)
@@ -150,7 +150,7 @@ def _may_report(request: web.Request, customer: Customer) -> bool:
     for a customer without one.
     """
     access = customer.provider
-    if not isinstance(access, EqualtureAccess):
+    if not isinstance(access, EqualtureAccount):
         return False
     wanted = access.callback_token
     if not wanted:

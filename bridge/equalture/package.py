@@ -6,11 +6,11 @@ from bridge.equalture import answer_shapes
 from bridge.equalture.client import EqualtureClient
 from bridge.equalture.handlers import endpoints
 from bridge.equalture.protocol import OPERATIONS
-from bridge.equalture.settings import EqualtureAccess, EqualtureSettings
+from bridge.equalture.settings import EqualtureAccount, EqualtureSettings
 from bridge.vendors import ProviderPackage, Section
 
 EQUALTURE = ProviderPackage(
-    access=EqualtureAccess,
+    access=EqualtureAccount,
     access_doc=(
         "This customer's account at Equalture; the keys of `equalture:` in bridge.yaml may be"
         " overridden here."

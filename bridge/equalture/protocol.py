@@ -17,17 +17,17 @@ from urllib.parse import quote, urlencode
 
 from bridge import response_parsing
 from bridge.core.assessment import (
+    ApplicationProgress,
     CreatedApplication,
     Job,
     NewApplication,
-    Progress,
     PublicLink,
     Result,
 )
 from bridge.core.customers import DONE_WORDS
 from bridge.equalture import schemas
 from bridge.equalture.error_words import REDACTOR
-from bridge.equalture.settings import EqualtureAccess, InvitationType
+from bridge.equalture.settings import EqualtureAccount, InvitationType
 from bridge.errors import ContractBroken, OutcomeUnknown, Refused, Unavailable, UpstreamError
 
 VENDOR = "equalture"
@@ -84,7 +84,7 @@ class Reply:
 
 
 # https://equalture-ats.readme.io/reference/introduction, "Request for Access token"
-def token(access: EqualtureAccess, method: str) -> Call[str]:
+def token(access: EqualtureAccount, method: str) -> Call[str]:
     """Ask for an access token, which is valid for 15 minutes: Basic authentication, no body.
 
     *method* is POST or GET: older versions of the page say GET.
@@ -142,7 +142,7 @@ def create(
 
 
 # https://equalture-ats.readme.io/reference/introduction, "5c. Requesting status"
-def status(reference_id: str, done_words: Iterable[str] = DONE_WORDS) -> Call[Progress]:
+def status(reference_id: str, done_words: Iterable[str] = DONE_WORDS) -> Call[ApplicationProgress]:
     """Ask how far an application is; it is finished where the status is one of *done_words*."""
     read = partial(schemas.read_progress, done_words=done_words)
     return Call("status", "GET", _application(reference_id, "status"), read)

@@ -18,7 +18,14 @@ from urllib.parse import urlsplit
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields
 
-from bridge.core.assessment import CreatedApplication, Job, Progress, PublicLink, Result, Trait
+from bridge.core.assessment import (
+    ApplicationProgress,
+    CreatedApplication,
+    Job,
+    PublicLink,
+    Result,
+    Trait,
+)
 from bridge.core.customers import DONE_WORDS
 
 TEXT_LIMIT = 500
@@ -91,7 +98,7 @@ def read_created(answer: object, *, mailed: bool = False) -> CreatedApplication:
 
 # https://equalture-ats.readme.io/reference/introduction, "5c. Requesting status":
 # "completed, with results available, or still in progress"
-def read_progress(answer: object, done_words: Iterable[str] = DONE_WORDS) -> Progress:
+def read_progress(answer: object, done_words: Iterable[str] = DONE_WORDS) -> ApplicationProgress:
     """How far an application is."""
     # Assumption: a candidate hired after completion may be reported as "hired", a state that
     # "Hiring an applicant" names; the results are asked for next and decide. Only "completed" is
@@ -102,7 +109,9 @@ def read_progress(answer: object, done_words: Iterable[str] = DONE_WORDS) -> Pro
     # Assumption: "Hiring an applicant" names the state, "Requesting status" no word for it; it is
     # asked for only after a hire that got no usable answer. No setting.
     hired = low == HIRED_WORD
-    return Progress(done=done, word=word, known=done or hired or low in NOT_YET_WORDS, hired=hired)
+    return ApplicationProgress(
+        done=done, word=word, known=done or hired or low in NOT_YET_WORDS, hired=hired
+    )
 
 
 # https://equalture-ats.readme.io/reference/introduction, "5a. Requesting a public link"

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
 
-from bridge.core.customers import Customer, ProviderAccess, Secret
-from bridge.core.declaration import Matching, setting, single_line_text
+from bridge.core.customers import Customer, ProviderAccount, Secret
+from bridge.core.declaration import PatternRule, parse_single_line_text, setting
 from bridge.settings import rules
 
 SAMPLE_SECRET = "replace-me"  # noqa: S105 - what nobody must go on using
@@ -38,7 +38,7 @@ def validate_client_secret(text: str) -> str:
             "this is the sample's placeholder; put the secret here that Equalture gave this"
             " customer"
         )
-    return single_line_text(text)
+    return parse_single_line_text(text)
 
 
 def validate_webhook_secret(text: str) -> str:
@@ -56,7 +56,7 @@ def validate_webhook_secret(text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EqualtureSettings(ProviderAccess):
+class EqualtureSettings(ProviderAccount):
     """Equalture's API: what holds for every customer whose own section does not say otherwise."""
 
     vendor: ClassVar[str] = "equalture"
@@ -94,7 +94,7 @@ class EqualtureSettings(ProviderAccess):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EqualtureAccess(EqualtureSettings):
+class EqualtureAccount(EqualtureSettings):
     """A customer's account at Equalture."""
 
     client_id: str = setting(
@@ -111,7 +111,7 @@ class EqualtureAccess(EqualtureSettings):
     callback_header: str = setting(
         "The header in which callbacks carry callback_token.",
         default="Authorization",
-        rule=Matching(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", "the name of an HTTP header"),
+        rule=PatternRule(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+", "the name of an HTTP header"),
     )
     webhook_secret: Secret | None = setting(
         "Signs Equalture's webhooks: whsec_ and base64, as shown when the webhook is made; none:"
@@ -121,8 +121,8 @@ class EqualtureAccess(EqualtureSettings):
     )
 
 
-def account_of(customer: Customer) -> EqualtureAccess:
+def account_of(customer: Customer) -> EqualtureAccount:
     """The customer's account; raises TypeError for a customer of another provider."""
-    if not isinstance(customer.provider, EqualtureAccess):
+    if not isinstance(customer.provider, EqualtureAccount):
         raise TypeError(f"customer {customer.key} has no account at Equalture")
     return customer.provider

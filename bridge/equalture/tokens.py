@@ -11,7 +11,7 @@ from datetime import timedelta
 from bridge.core.customers import Customer
 from bridge.equalture import protocol
 from bridge.equalture.protocol import Call, Reply
-from bridge.equalture.settings import EqualtureAccess, TokenMethod, account_of
+from bridge.equalture.settings import EqualtureAccount, TokenMethod, account_of
 from bridge.errors import Refused
 from bridge.ports import Monotonic
 from bridge.single_flight import SingleFlight
@@ -29,7 +29,7 @@ RENEW_AFTER = timedelta(minutes=13)
 
 @dataclass(slots=True, eq=False)
 class _Slot:
-    access: EqualtureAccess
+    access: EqualtureAccount
     token: str | None = field(default=None, repr=False)
     renew_at: float = 0.0
     use_get: bool = False

@@ -11,7 +11,7 @@ from bridge.core.customers import Customer
 from bridge.core.invitation import Invitation
 from bridge.core.lifecycle import attempts
 from bridge.core.lifecycle.events import ApplicationAnonymised, ApplicationShared
-from bridge.core.queueing import Done, GiveUp, Lease, Settlement
+from bridge.core.queueing import GiveUpTask, Lease, Settlement, TaskDone
 from bridge.errors import Refused, UpstreamError
 from bridge.ports import ProviderOf, ReferenceIndex
 from bridge.service.call_failures import CallFailures
@@ -33,7 +33,7 @@ class AnonymiseTask:
 
     async def perform(self, invitation: Invitation, customer: Customer, lease: Lease) -> Settlement:
         """Anonymise all that remain; stops at the first failure."""
-        for reference_id in attempts.applications_to_anonymise(invitation):
+        for reference_id in attempts.list_applications_to_anonymise(invitation):
             begun = time.monotonic()
             if others := await self.shared.others(invitation, reference_id):
                 log.warning(
@@ -56,10 +56,10 @@ class AnonymiseTask:
             except UpstreamError as error:
                 if isinstance(error, Refused) and error.is_permanent:
                     # The provider refuses for good; an operator has to look at it.
-                    return GiveUp("refused", self.failures.note(error, begun))
+                    return GiveUpTask("refused", self.failures.note(error, begun))
                 return self.failures.retry_for(lease, error, begun)
             invitation = await self.records.apply(
                 invitation, ApplicationAnonymised(reference_id), customer
             )
             await self.references.remove(customer.key, reference_id, invitation.id)
-        return Done()
+        return TaskDone()

@@ -41,7 +41,7 @@ def compare(jobs: Iterable[Job], mapping: AssessmentMapping) -> tuple[ComparedJo
     listed = {job.id: job for job in jobs}
     tests = {
         test.job_id: test
-        for test in assessment_mapping.offered_assessments(listed.values(), mapping)
+        for test in assessment_mapping.list_offered_assessments(listed.values(), mapping)
     }
     lines = []
     for job in listed.values():
@@ -74,7 +74,7 @@ class OfferedAssessments:
         """The customer's tests; an older list while the provider is down; raises ``UpstreamError``
         if there is none.
         """
-        return assessment_mapping.offered_assessments(
+        return assessment_mapping.list_offered_assessments(
             await self._jobs.list_jobs(customer), customer.tests
         )
 
@@ -84,13 +84,13 @@ class OfferedAssessments:
         A mapped test needs no list, so it can be ordered while the list cannot be read. An unmapped
         one is refused only after a fresh list was read: it may have just been published.
         """
-        test = assessment_mapping.mapped_assessment(customer.tests, test_id)
+        test = assessment_mapping.find_mapped_assessment(customer.tests, test_id)
         if test is not None:
             return test
         if customer.tests.publish_unmapped and test_id not in customer.tests.hidden:
             for fresh in (False, True):
                 jobs = await self._jobs.list_jobs(customer, fresh=fresh)
-                for offered in assessment_mapping.offered_assessments(jobs, customer.tests):
+                for offered in assessment_mapping.list_offered_assessments(jobs, customer.tests):
                     if offered.id == test_id:
                         return offered
         detail = (

@@ -6,7 +6,7 @@ import time
 from dataclasses import dataclass
 
 from bridge.core import retry
-from bridge.core.queueing import AttemptNote, Lease, Retry
+from bridge.core.queueing import AttemptNote, Lease, RetryTask
 from bridge.errors import CallNotMade, UpstreamError
 from bridge.ports import Clock, RandomFraction
 
@@ -26,13 +26,13 @@ class CallFailures:
             self.clock(), error.code, error.status, milliseconds_since(begun), error.excerpt
         )
 
-    def retry_for(self, lease: Lease, error: UpstreamError, begun: float) -> Retry:
+    def retry_for(self, lease: Lease, error: UpstreamError, begun: float) -> RetryTask:
         """When to try again; there is no last attempt."""
         if isinstance(error, CallNotMade):
-            return retry.after_call_not_made(
+            return retry.retry_after_call_not_made(
                 error.retry_after_s, now=self.clock(), random_fraction=self.random_fraction()
             )
-        return retry.after_provider_failure(
+        return retry.retry_after_provider_failure(
             lease.attempt,
             self.note(error, begun),
             retry_after_s=error.retry_after_s,

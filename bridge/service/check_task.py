@@ -7,15 +7,15 @@ import contextlib
 import time
 from dataclasses import dataclass, replace
 
-from bridge.core.assessment import Progress, Result
+from bridge.core.assessment import ApplicationProgress, Result
 from bridge.core.customers import Customer
-from bridge.core.history import Happening
+from bridge.core.history import HistoryEntryKind
 from bridge.core.history_events import EventDetail
 from bridge.core.invitation import Invitation, State
 from bridge.core.lifecycle import checks, timing
 from bridge.core.lifecycle.checks import ApplyEvent, AskProvider, WaitUntil
 from bridge.core.lifecycle.events import NoResultYet, ProviderUnreachable, ResultConfirmed
-from bridge.core.queueing import Done, Lease, Retry, Settlement
+from bridge.core.queueing import Lease, RetryTask, Settlement, TaskDone
 from bridge.errors import CallNotMade, Refused, StoreUnavailable, UpstreamError
 from bridge.ports import ProviderOf, ReferenceIndex
 from bridge.service.call_failures import CallFailures
@@ -25,7 +25,7 @@ from bridge.service.status_words import StatusWords
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckTask:
-    """Asks the provider as ``next_check`` says, and applies the answer."""
+    """Asks the provider as ``decide_next_check`` says, and applies the answer."""
 
     records: CommitLoop
     provider_of: ProviderOf
@@ -36,14 +36,14 @@ class CheckTask:
     async def perform(self, invitation: Invitation, customer: Customer, lease: Lease) -> Settlement:
         """Check once; a check that got no answer is tried again."""
         policy = self.records.policy(customer)
-        match checks.next_check(invitation, policy, self.records.clock()):
+        match checks.decide_next_check(invitation, policy, self.records.clock()):
             case None:
-                return Done()
+                return TaskDone()
             case WaitUntil(until):
-                return Retry(until, counted=False)
+                return RetryTask(until, counted=False)
             case ApplyEvent(event):
                 await self.records.apply(invitation, event, customer)
-                return Done()
+                return TaskDone()
             case AskProvider(reference_id, with_result):
                 return await self._ask(
                     invitation, customer, lease, reference_id, with_result=with_result
@@ -70,7 +70,7 @@ class CheckTask:
             # The record is now kept for a new retention period, so its reference must be, too.
             with contextlib.suppress(StoreUnavailable):
                 await self.references.add(customer.key, reference_id, invitation.id)
-        return Done()
+        return TaskDone()
 
     async def _result_if_done(self, customer: Customer, reference_id: str) -> Result | None:
         provider = self.provider_of(customer)
@@ -88,7 +88,7 @@ class CheckTask:
             provider.get_progress(customer, reference_id),
             return_exceptions=True,
         )
-        if isinstance(progress, Progress):
+        if isinstance(progress, ApplicationProgress):
             await self.words.record(customer, progress)
         elif not isinstance(progress, UpstreamError):
             raise progress
@@ -113,10 +113,10 @@ class CheckTask:
         decided = await self.records.apply(invitation, event, customer)
         now = self.records.clock()
         if nothing_there or decided.state is not invitation.state:
-            return Done()
+            return TaskDone()
         if not isinstance(error, CallNotMade):
             detail = EventDetail(error.code, error.status)
-            await self.records.note(decided, Happening.UNANSWERED, detail=detail)
+            await self.records.note(decided, HistoryEntryKind.UNANSWERED, detail=detail)
         again = self.failures.retry_for(lease, error, begun)
-        ends = timing.unreachable_timeout_at(decided, self.records.policy(customer), now)
+        ends = timing.get_unreachable_timeout(decided, self.records.policy(customer), now)
         return replace(again, at=min(again.at, ends)) if ends is not None else again

@@ -14,20 +14,20 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from bridge.core.customers import Customer
-from bridge.core.history import COUNTED, LONGEST_TEXT, Happening, HistoryEntry
-from bridge.core.history_chain import with_happenings
+from bridge.core.history import COUNTED, LONGEST_TEXT, HistoryEntry, HistoryEntryKind
+from bridge.core.history_chain import append_history_entries
 from bridge.core.history_events import (
     NO_DETAIL,
     OF_TOMBSTONES,
     EventDetail,
-    entries_of,
-    is_worth_a_write,
+    entries_for_event,
+    is_count_worth_writing,
 )
 from bridge.core.invitation import Invitation, State, Transition
-from bridge.core.lifecycle.attempts import applications_to_anonymise
+from bridge.core.lifecycle.attempts import list_applications_to_anonymise
 from bridge.core.lifecycle.decide import decide
 from bridge.core.lifecycle.events import ErasureRequested, Event
-from bridge.core.lifecycle.policy import Policy
+from bridge.core.lifecycle.policy import LifecyclePolicy
 from bridge.core.queueing import ScheduleTask
 from bridge.errors import BridgeError, Busy, StoreUnavailable, UnknownInvitation
 from bridge.meter import NO_METER, Meter
@@ -72,7 +72,7 @@ class CommitLoop:
 
     Changes to one invitation take turns in this process: otherwise hundreds at once would keep each
     other from committing. Each adds to the invitation's history, which is signed with the newest of
-    *keys* (``history_keys``).
+    *keys* (``derive_history_keys``).
     """
 
     def __init__(
@@ -105,14 +105,14 @@ class CommitLoop:
         return len(self._queues)
 
     @staticmethod
-    def policy(customer: Customer | None) -> Policy:
+    def policy(customer: Customer | None) -> LifecyclePolicy:
         """The customer's settings as decisions need them; defaults for a customer that is no longer
         configured.
         """
         if customer is None:
-            return Policy()
+            return LifecyclePolicy()
         access = customer.provider
-        return Policy(
+        return LifecyclePolicy(
             link_life=access.link_life,
             poll_every=access.poll_every,
             create_timeout=access.timeout + CREATE_MARGIN,
@@ -141,7 +141,7 @@ class CommitLoop:
         self, step: Transition, before: Invitation | None, *new: HistoryEntry, times: int = 1
     ) -> Transition:
         """*step*, which changes *before* (None: it is the first one), with *new* in the history."""
-        changed = with_happenings(before, step.invitation, new, self._keys, times=times)
+        changed = append_history_entries(before, step.invitation, new, self._keys, times=times)
         return replace(step, invitation=changed)
 
     def decide(
@@ -159,7 +159,7 @@ class CommitLoop:
         after = decided.invitation
         if after == latest and not decided.tasks:
             return replace(decided, invitation=latest)
-        new = entries_of(latest, event, after, customer=customer, now=now, detail=detail)
+        new = entries_for_event(latest, event, after, customer=customer, now=now, detail=detail)
         return self.signed(decided, latest, *new)
 
     async def apply(
@@ -188,7 +188,7 @@ class CommitLoop:
     async def note(
         self,
         invitation: Invitation,
-        kind: Happening,
+        kind: HistoryEntryKind,
         *,
         number: int = 0,
         detail: EventDetail = NO_DETAIL,
@@ -197,7 +197,7 @@ class CommitLoop:
         the record no longer.
 
         What is only counted (a reading, a page) is not written each time, see
-        ``is_worth_a_write``: what came in between is written with the next one.
+        ``is_count_worth_writing``: what came in between is written with the next one.
         """
         now = self.clock()
         entry = HistoryEntry(
@@ -207,14 +207,14 @@ class CommitLoop:
         if kind in COUNTED:
             times += self._unwritten.pop((invitation.id, kind), 0)
             quiet = self.monotonic() < self._quiet_until
-            if quiet or not is_worth_a_write(invitation, kind, now):
+            if quiet or not is_count_worth_writing(invitation, kind, now):
                 self._remember(invitation.id, kind, times)
                 return
 
         def step(latest: Invitation) -> Transition | None:
             if latest.state is State.ERASED and kind not in OF_TOMBSTONES:
                 return None
-            expires = not applications_to_anonymise(latest)
+            expires = not list_applications_to_anonymise(latest)
             same = Transition(latest, expires=expires, renews=False)
             return self.signed(same, latest, entry, times=times)
 
@@ -274,7 +274,7 @@ class CommitLoop:
         """
         lost, event, now = replace(invitation, version=0), ErasureRequested(), self.clock()
         step = decide(lost, event, self.policy(customer), now)
-        new = entries_of(invitation, event, step.invitation, customer=customer, now=now)
+        new = entries_for_event(invitation, event, step.invitation, customer=customer, now=now)
         step = self.signed(step, invitation, *new)
         return with_committed_version(step) if await self.commit(step) else None
 

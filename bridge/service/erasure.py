@@ -61,12 +61,12 @@ class Erasure:
         invitation = await self._records.load_owned(customer, invitation_id)
         invitation = await self._erase_locally(invitation, customer, EventDetail(by))
         invitation = await self._wait_for_create(invitation, customer, give_up_at)
-        if not attempts.applications_to_anonymise(invitation):
+        if not attempts.list_applications_to_anonymise(invitation):
             return
         # A dead letter is tried again at once: the repeated request is the reason to.
         await self._tasks.revive(invitation.id, TaskKind.ANONYMISE)
         await self._anonymise(invitation, give_up_at)
-        if attempts.applications_to_anonymise(await self._latest(invitation)):
+        if attempts.list_applications_to_anonymise(await self._latest(invitation)):
             raise NotConfirmed(_NOT_YET)
 
     async def erase_unserved(
@@ -80,7 +80,7 @@ class Erasure:
         """
         invitation = await self._erase_locally(invitation, None, EventDetail("operator"))
         await self._wait_for_others(invitation, self._records.monotonic() + timeout.total_seconds())
-        if attempts.applications_to_anonymise(await self._latest(invitation)):
+        if attempts.list_applications_to_anonymise(await self._latest(invitation)):
             raise NotConfirmed(_NOT_SERVED.format(invitation.customer))
 
     async def _erase_locally(
@@ -152,7 +152,7 @@ class Erasure:
         anonymise.
         """
         policy = self._records.policy(customer)
-        while attempts.create_in_progress(invitation, policy, self._records.clock()):
+        while attempts.is_create_in_progress(invitation, policy, self._records.clock()):
             if self._records.monotonic() >= give_up_at:
                 raise NotConfirmed(_NOT_YET)
             await self._pause(_POLL_INTERVAL_S)
@@ -174,7 +174,7 @@ class Erasure:
 
     async def _wait_for_others(self, invitation: Invitation, give_up_at: float) -> None:
         while (
-            attempts.applications_to_anonymise(await self._latest(invitation))
+            attempts.list_applications_to_anonymise(await self._latest(invitation))
             and self._records.monotonic() < give_up_at
         ):
             await self._pause(_POLL_INTERVAL_S)

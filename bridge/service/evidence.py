@@ -18,8 +18,8 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 import bridge
-from bridge.core.history import History, HistoryCount, HistoryEntry
-from bridge.core.history_chain import HistoryFault, history_faults, history_keys
+from bridge.core.history import History, HistoryCounter, HistoryEntry
+from bridge.core.history_chain import HistoryFault, derive_history_keys, find_history_faults
 from bridge.core.invitation import Invitation, State
 
 EVIDENCE_FORMAT: Final = "assessment-bridge/evidence/1"
@@ -65,7 +65,8 @@ def evidence(invitation: Invitation, signing_keys: Sequence[bytes], now: datetim
             "seal": history.seal,
         },
         "faults": [
-            asdict(fault) for fault in history_faults(invitation, history_keys(signing_keys))
+            asdict(fault)
+            for fault in find_history_faults(invitation, derive_history_keys(signing_keys))
         ],
     }
     key = _signer(signing_keys[0])
@@ -95,7 +96,10 @@ def evidence_faults(document: Document, signing_keys: Sequence[bytes]) -> list[s
             "the signature does not fit: the file was changed, or signed with a key that is no"
             " longer listed"
         ]
-    return [shown_fault(fault) for fault in history_faults(invitation, history_keys(signing_keys))]
+    return [
+        shown_fault(fault)
+        for fault in find_history_faults(invitation, derive_history_keys(signing_keys))
+    ]
 
 
 def shown_fault(fault: HistoryFault) -> str:
@@ -138,14 +142,16 @@ def _invitation(document: Document) -> Invitation:
         **times,
         history=History(
             entries=tuple(HistoryEntry(**_timed(one, "at")) for one in history["entries"]),
-            counts=tuple(HistoryCount(**_timed(one, "first", "last")) for one in history["counts"]),
+            counts=tuple(
+                HistoryCounter(**_timed(one, "first", "last")) for one in history["counts"]
+            ),
             before=history["before"],
             seal=history["seal"],
         ),
     )
 
 
-def _plain(one: HistoryEntry | HistoryCount) -> Document:
+def _plain(one: HistoryEntry | HistoryCounter) -> Document:
     return {
         name: _text(value) if isinstance(value, datetime) else value
         for name, value in asdict(one).items()

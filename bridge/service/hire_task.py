@@ -9,9 +9,9 @@ import structlog
 
 from bridge.core import retry
 from bridge.core.customers import Customer
-from bridge.core.invitation import Hire, HireState, Invitation
-from bridge.core.lifecycle.events import HireAnswered, HireSent
-from bridge.core.queueing import Done, GiveUp, Lease, Retry, Settlement
+from bridge.core.invitation import HireRecord, HireState, Invitation
+from bridge.core.lifecycle.events import HireCallEnded, HireCallStarted
+from bridge.core.queueing import GiveUpTask, Lease, RetryTask, Settlement, TaskDone
 from bridge.errors import ContractBroken, OutcomeUnknown, Refused, UpstreamError
 from bridge.ports import ProviderOf, RandomFraction
 from bridge.service.call_failures import CallFailures
@@ -42,21 +42,21 @@ class HireTask:
         """Hire, or find out whether that was done."""
         hire = invitation.hire
         if hire is None or hire.state is HireState.DONE:
-            return Done()
+            return TaskDone()
         if hire.state is HireState.UNKNOWN:
-            return GiveUp(OUTCOME_UNKNOWN, counted=False)
+            return GiveUpTask(OUTCOME_UNKNOWN, counted=False)
         if hire.state is HireState.SENT:
             return await self._find_out(invitation, customer, hire, lease)
-        marked = await self.records.apply(invitation, HireSent(lease.revision), customer)
+        marked = await self.records.apply(invitation, HireCallStarted(lease.revision), customer)
         if marked.hire is None or marked.hire.sent_by != lease.revision:
-            return Retry(self.records.clock(), counted=False)
+            return RetryTask(self.records.clock(), counted=False)
         elsewhere = await self._elsewhere(marked, hire.reference_id)
         if elsewhere is not None:
             return await self._yield_to(elsewhere, marked, customer)
         return await self._call(marked, customer, hire, lease)
 
     async def _call(
-        self, invitation: Invitation, customer: Customer, hire: Hire, lease: Lease
+        self, invitation: Invitation, customer: Customer, hire: HireRecord, lease: Lease
     ) -> Settlement:
         begun = time.monotonic()
         try:
@@ -75,12 +75,12 @@ class HireTask:
             await self._answered(invitation, customer, HireState.REQUESTED)
             # Wrong credentials are mended one day; whatever else is refused is for somebody to see.
             if isinstance(error, Refused) and error.status != 401:
-                return GiveUp("refused", self.failures.note(error, begun))
+                return GiveUpTask("refused", self.failures.note(error, begun))
             return self.failures.retry_for(lease, error, begun)
         return await self._answered(invitation, customer, HireState.DONE)
 
     async def _find_out(
-        self, invitation: Invitation, customer: Customer, hire: Hire, lease: Lease
+        self, invitation: Invitation, customer: Customer, hire: HireRecord, lease: Lease
     ) -> Settlement:
         """The call got no answer, or its process died: only the provider's status can tell."""
         begun = time.monotonic()
@@ -97,9 +97,9 @@ class HireTask:
             unknown = OutcomeUnknown(provider.name, "hire", "no sign of it yet")
             return self.failures.retry_for(lease, unknown, begun)
         await self._answered(invitation, customer, HireState.UNKNOWN)
-        return GiveUp(OUTCOME_UNKNOWN, counted=False)
+        return GiveUpTask(OUTCOME_UNKNOWN, counted=False)
 
-    async def _is_hired(self, customer: Customer, hire: Hire) -> bool:
+    async def _is_hired(self, customer: Customer, hire: HireRecord) -> bool:
         try:
             progress = await self.provider_of(customer).get_progress(customer, hire.reference_id)
         except UpstreamError:
@@ -123,15 +123,15 @@ class HireTask:
             return await self._answered(invitation, customer, HireState.DONE)
         await self._answered(invitation, customer, HireState.REQUESTED)
         if state is HireState.UNKNOWN:
-            return GiveUp(OUTCOME_UNKNOWN, counted=False)
+            return GiveUpTask(OUTCOME_UNKNOWN, counted=False)
         # Two that marked theirs at once both step back, and come again at different times.
-        pause = retry.with_jitter(retry.CONTENDED_DELAY, self.random_fraction())
-        return Retry(self.records.clock() + pause, counted=False)
+        pause = retry.add_jitter(retry.CONTENDED_DELAY, self.random_fraction())
+        return RetryTask(self.records.clock() + pause, counted=False)
 
     async def _answered(
         self, invitation: Invitation, customer: Customer, state: HireState
     ) -> Settlement:
-        await self.records.apply(invitation, HireAnswered(state), customer)
+        await self.records.apply(invitation, HireCallEnded(state), customer)
         if state is HireState.DONE:
             log.info("invitation.hired", invitation_id=invitation.id, customer=customer.key)
-        return Done()
+        return TaskDone()

@@ -48,7 +48,7 @@ class Hiring:
         It is no error that there is none: most applicants are hired without a test.
         """
         found = await self.records.store.find_by_application(customer.key, application_id)
-        chosen = hires.invitations_to_hire(found)
+        chosen = hires.select_invitations_to_hire(found)
         request = HireRequested(customer.hire.add_to_team)
         for invitation in chosen:
             await self.records.apply(invitation, request, customer)
@@ -65,7 +65,7 @@ class Hiring:
         """Hire now, for an operator; gives the record afterwards and what became of it."""
         if invitation.hire is not None and invitation.hire.state is HireState.DONE:
             return invitation, HireOutcome.ALREADY_HIRED
-        if not hires.can_be_hired(invitation):
+        if not hires.can_hire_applicant(invitation):
             return invitation, HireOutcome.NOTHING_TO_HIRE
         give_up_at = self.records.monotonic() + customer.provider.timeout.total_seconds()
         event = HireRequested(team and customer.hire.add_to_team, start_date)

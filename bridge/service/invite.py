@@ -11,18 +11,18 @@ from structlog.contextvars import bind_contextvars, get_contextvars
 from bridge.core import ids
 from bridge.core.assessment import Assessment, NewApplication, Order
 from bridge.core.customers import Customer
-from bridge.core.history import Happening
-from bridge.core.history_events import EventDetail, ordered_entry
+from bridge.core.history import HistoryEntryKind
+from bridge.core.history_events import EventDetail, entry_for_order
 from bridge.core.invitation import OPEN, CreateOutcome, Invitation, State
 from bridge.core.lifecycle import orders
 from bridge.core.lifecycle.decide import decide
 from bridge.core.lifecycle.events import (
     ApplicationCreated,
-    AttemptOpened,
+    CreateAttemptStarted,
     CreateFailed,
     CreateOutcomeUnknown,
     ErasureRequested,
-    IdIssued,
+    InvitationIdIssued,
 )
 from bridge.core.lifecycle.orders import OrderMatch
 from bridge.core.links import LinkSigner
@@ -100,7 +100,7 @@ class Invite:
         """The invitation, and whether it was ``created`` by this call, or ``repeated``."""
         self._ats_of(customer).callback_policy.check(order.callback)
         test = await self._assessments.resolve(customer, order.test_id)
-        key = ids.order_key(customer.key, order.candidate.id, test.id)
+        key = ids.compute_order_key(customer.key, order.candidate.id, test.id)
         outcome = "repeated"
 
         async def claim() -> Invitation:
@@ -113,21 +113,22 @@ class Invite:
         # and the ATS must never be notified of an id that it did not get.
         known = invitation.issued
         try:
-            invitation = await self._records.apply(invitation, IdIssued(order.callback), customer)
+            issued = InvitationIdIssued(order.callback)
+            invitation = await self._records.apply(invitation, issued, customer)
         except UnknownInvitation as error:
             raise Busy("This order was being worked on and has been withdrawn.") from error
         if invitation.state is State.ERASED:
             msg = "This invitation was deleted just now."
             raise Busy(msg)
         if known:
-            await self._records.note(invitation, Happening.REPEATED)
+            await self._records.note(invitation, HistoryEntryKind.REPEATED)
         return invitation, outcome
 
     async def _claim_and_create(
         self, customer: Customer, order: Order, test: Assessment, key: str
     ) -> tuple[Invitation, str]:
         policy = self._records.policy(customer)
-        partition = ids.partition_of(customer.key, order.candidate.id)
+        partition = ids.compute_partition(customer.key, order.candidate.id)
         give_up_at = self._records.monotonic() + policy.create_timeout.total_seconds()
         known: Invitation | None = (
             None  # Most orders are new: claim first, read only if that fails.
@@ -137,21 +138,21 @@ class Invite:
             secret, now = self._new_secret(), self._records.clock()
             match = orders.match_order(known, policy, now)
             if known is None or match is OrderMatch.NEW:
-                step = orders.open_invitation(
-                    invitation_id=ids.new_invitation_id(partition, self._new_secret()),
+                step = orders.create_invitation(
+                    invitation_id=ids.compose_invitation_id(partition, self._new_secret()),
                     customer=customer.key,
                     order_key=key,
                     application_id=order.candidate.id,
                     test=test,
                     callback=order.callback,
-                    secret_digest=ids.digest(secret),
+                    secret_digest=ids.hash_secret(secret),
                     replaces=known.id if known else before,
                     order_held_by=known.id if known else None,
                     policy=policy,
                     now=now,
                 )
                 request_id = str(get_contextvars().get("request_id", ""))
-                step = self._records.signed(step, None, ordered_entry(request_id, now))
+                step = self._records.signed(step, None, entry_for_order(request_id, now))
             elif match is OrderMatch.SAME:
                 return known, "repeated"
             elif match is OrderMatch.WAIT:
@@ -164,7 +165,7 @@ class Invite:
                 before, known = known.replaces, None
                 continue
             else:
-                event = AttemptOpened(ids.digest(secret), order.callback)
+                event = CreateAttemptStarted(ids.hash_secret(secret), order.callback)
                 step = self._records.decide(known, event, customer)
             if await self._records.commit(step):
                 opened = with_committed_version(step)
@@ -209,7 +210,7 @@ class Invite:
         bind_contextvars(invitation_id=invitation.id)
         number = invitation.attempts[-1].number
         provider = self._provider_of(customer)
-        callback_url = self._links.callback(provider.name, invitation.id, secret)
+        callback_url = self._links.callback_url(provider.name, invitation.id, secret)
         draft = NewApplication(test.job_id, order.candidate, callback_url)
         failure: UpstreamError | None = None
         begun = self._records.monotonic()

@@ -10,7 +10,7 @@ from structlog.contextvars import bind_contextvars
 
 from bridge.core import invitation_view
 from bridge.core.customers import Customer
-from bridge.core.history import Happening
+from bridge.core.history import HistoryEntryKind
 from bridge.core.invitation import Invitation, State
 from bridge.core.lifecycle import checks
 from bridge.core.links import LinkPurpose
@@ -84,7 +84,7 @@ class LinkAccess:
             and known.reference_id == reference_id
             and self._records.monotonic() < known.until
         ):
-            await self._records.note(invitation, Happening.SHARE_USED)
+            await self._records.note(invitation, HistoryEntryKind.SHARE_USED)
             return known.url
         url = await self._flights.run(
             f"{invitation.id}/{reference_id}",
@@ -95,7 +95,7 @@ class LinkAccess:
         except (UnknownInvitation, Gone):
             self._known.pop(invitation.id, None)
             raise
-        await self._records.note(invitation, Happening.SHARE_USED)
+        await self._records.note(invitation, HistoryEntryKind.SHARE_USED)
         return url
 
     async def check_shareable(self, token: str) -> None:
@@ -106,7 +106,7 @@ class LinkAccess:
 
     async def _shared(self, token: str) -> tuple[Invitation, Customer, str]:
         invitation, customer = await self._open(LinkPurpose.SHARE, token)
-        reference_id = invitation_view.completed_application_id(invitation)
+        reference_id = invitation_view.get_completed_application_id(invitation)
         if not customer.results.share or reference_id is None:
             raise UnknownInvitation("There is nothing to share behind this link.")
         return invitation, customer, reference_id
@@ -139,7 +139,7 @@ class LinkAccess:
         invitation, customer = await self._open(purpose, token)
         page = purpose == LinkPurpose.RESULTS
         await self._records.note(
-            invitation, Happening.PAGE_OPENED if page else Happening.REPORT_OPENED
+            invitation, HistoryEntryKind.PAGE_OPENED if page else HistoryEntryKind.REPORT_OPENED
         )
         return invitation, customer
 
@@ -147,18 +147,20 @@ class LinkAccess:
         """What is behind a landing page; *followed*: the candidate is led to the test."""
         invitation, customer = await self._open(LinkPurpose.START, token)
         when = self._records.policy(customer), self._records.clock()
-        open_now = checks.can_be_started(invitation, *when)
-        mailed = checks.is_waiting_in_mailbox(invitation, *when)
+        open_now = checks.can_start_assessment(invitation, *when)
+        mailed = checks.is_link_in_mailbox(invitation, *when)
         if open_now or mailed:
             await self._records.note(
                 invitation,
-                Happening.LINK_FOLLOWED if followed and open_now else Happening.LINK_OPENED,
+                HistoryEntryKind.LINK_FOLLOWED
+                if followed and open_now
+                else HistoryEntryKind.LINK_OPENED,
             )
         url = invitation.assessment_url if open_now else None
         return WayToTest(invitation, customer, url, mailed)
 
     async def _open(self, purpose: str, token: str) -> tuple[Invitation, Customer]:
-        invitation_id = self._signer.read(purpose, token)
+        invitation_id = self._signer.read_token(purpose, token)
         invitation = await self._records.store.load(invitation_id) if invitation_id else None
         if invitation is None or invitation.state is State.FAILED:
             raise UnknownInvitation("There is nothing behind this link.")

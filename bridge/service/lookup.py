@@ -86,7 +86,7 @@ class Lookup:
             token = file.removesuffix(".pdf")
             # The calls of the ATS have the bare id at this place.
             if name in _PURPOSES and _ID.match(token) and "." in token and self._signer.keys:
-                return self._signer.read(_PURPOSES[name], token) is None
+                return self._signer.read_token(_PURPOSES[name], token) is None
         return False
 
 

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 
 from bridge.core import retry
 from bridge.core.customers import Customer
-from bridge.core.history import Happening
+from bridge.core.history import HistoryEntryKind
 from bridge.core.history_events import EventDetail
 from bridge.core.invitation import Invitation, State
 from bridge.core.lifecycle import checks
-from bridge.core.queueing import AttemptNote, Done, GiveUp, Lease, Settlement
+from bridge.core.queueing import AttemptNote, GiveUpTask, Lease, Settlement, TaskDone
 from bridge.errors import CallbackNotAllowed, CallNotMade, UpstreamError
 from bridge.meter import NO_METER, Meter, notification_label
 from bridge.ports import AtsOf, Clock, RandomFraction
@@ -32,8 +32,8 @@ class NotifyTask:
 
     async def perform(self, invitation: Invitation, customer: Customer, lease: Lease) -> Settlement:
         """Notify once."""
-        if not checks.needs_notification(invitation):
-            return Done()
+        if not checks.must_notify_ats(invitation):
+            return TaskDone()
         begun = time.monotonic()
         retry_after_s: float | None = None
         ats = self.ats_of(customer)
@@ -45,14 +45,14 @@ class NotifyTask:
             note = AttemptNote(self.clock(), "callback_not_allowed")
             self.meter.notification(customer.key, note.outcome)
             await self._keep(invitation, lease, note)
-            return GiveUp("callback_not_allowed", note, counted=False)
+            return GiveUpTask("callback_not_allowed", note, counted=False)
         except CallNotMade as error:
             return self.failures.retry_for(lease, error, begun)
         except UpstreamError as error:
             note = self.failures.note(error, begun)
             retry_after_s = error.retry_after_s
         else:
-            outcome = retry.notification_outcome(answer.status)
+            outcome = retry.name_notification_outcome(answer.status)
             note = AttemptNote(
                 self.clock(),
                 outcome,
@@ -63,7 +63,7 @@ class NotifyTask:
             retry_after_s = answer.retry_after_s
         self._count(invitation, note)
         await self._keep(invitation, lease, note)
-        return retry.after_notification(
+        return retry.decide_after_notification(
             ats.retry_plan,
             lease.attempt,
             note,
@@ -82,4 +82,6 @@ class NotifyTask:
 
     async def _keep(self, invitation: Invitation, lease: Lease, note: AttemptNote) -> None:
         detail = EventDetail(note.outcome, note.status, note.latency_ms)
-        await self.records.note(invitation, Happening.NOTIFIED, number=lease.attempt, detail=detail)
+        await self.records.note(
+            invitation, HistoryEntryKind.NOTIFIED, number=lease.attempt, detail=detail
+        )

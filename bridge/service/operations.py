@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from bridge.core.invitation import CreateOutcome, Invitation, State
-from bridge.core.lifecycle.attempts import applications_to_anonymise, uses_application
+from bridge.core.lifecycle.attempts import list_applications_to_anonymise, uses_application
 from bridge.core.lifecycle.events import HireRepeatAllowed
 from bridge.core.queueing import DeadLetter, TaskKind
 from bridge.errors import UnknownInvitation
@@ -62,7 +62,7 @@ class Operations:
             if (
                 matches
                 and (not uncertain or is_uncertain(invitation))
-                and (not owed or applications_to_anonymise(invitation))
+                and (not owed or list_applications_to_anonymise(invitation))
             ):
                 yield invitation
 

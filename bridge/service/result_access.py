@@ -12,12 +12,12 @@ import structlog
 from bridge.core import ids, invitation_view
 from bridge.core.assessment import Result
 from bridge.core.customers import Customer
-from bridge.core.history import Happening
-from bridge.core.invitation import OPEN, Attempt, Invitation, State
+from bridge.core.history import HistoryEntryKind
+from bridge.core.invitation import OPEN, CreateAttempt, Invitation, State
 from bridge.core.invitation_view import InvitationView
 from bridge.core.lifecycle import checks
 from bridge.core.lifecycle.checks import AskProvider
-from bridge.core.lifecycle.events import IdIssued, ResultReported
+from bridge.core.lifecycle.events import InvitationIdIssued, ResultReported
 from bridge.core.lifecycle.policy import READ_CHECK_PAUSE
 from bridge.core.links import LinkSigner
 from bridge.core.queueing import TaskKind
@@ -64,14 +64,14 @@ class ResultAccess:
             # A caller that asks for it did get its id: Redis may have lost that fact in a power
             # cut.
             invitation = await self._records.apply(
-                invitation, IdIssued(invitation.callback), customer
+                invitation, InvitationIdIssued(invitation.callback), customer
             )
         if invitation.state in OPEN:
-            await self._records.note(invitation, Happening.READ_OPEN)
+            await self._records.note(invitation, HistoryEntryKind.READ_OPEN)
             await self._schedule_check(invitation, customer)
         else:
-            await self._records.note(invitation, Happening.READ)
-        return invitation_view.view_of(invitation, customer, self._links)
+            await self._records.note(invitation, HistoryEntryKind.READ)
+        return invitation_view.build_invitation_view(invitation, customer, self._links)
 
     async def _schedule_check(self, invitation: Invitation, customer: Customer) -> None:
         """Queue a check of an invitation that the ATS polls, in case a callback was lost; does not
@@ -84,7 +84,9 @@ class ResultAccess:
         if now < self._checked_at.get(invitation.id, -math.inf) + READ_CHECK_PAUSE.total_seconds():
             return
         if not isinstance(
-            checks.next_check(invitation, self._records.policy(customer), self._records.clock()),
+            checks.decide_next_check(
+                invitation, self._records.policy(customer), self._records.clock()
+            ),
             AskProvider,
         ):
             return
@@ -104,7 +106,7 @@ class ResultAccess:
 
     async def recognise(
         self, invitation_id: str, secret: str, may_report: Callable[[Customer], bool]
-    ) -> tuple[Invitation, Attempt]:
+    ) -> tuple[Invitation, CreateAttempt]:
         """The attempt that this callback URL belongs to; raises the same ``UnknownInvitation`` for
         a wrong id, secret or token.
 
@@ -113,9 +115,11 @@ class ResultAccess:
         """
         with count_callback_errors(self._meter, STRANGER):
             invitation = await self._records.store.load(invitation_id)
-        given = ids.digest(secret)
+        given = ids.hash_secret(secret)
         attempts = invitation.attempts if invitation is not None else ()
-        mine = [attempt for attempt in attempts if ids.equal_digests(attempt.secret_digest, given)]
+        mine = [
+            attempt for attempt in attempts if ids.compare_digests(attempt.secret_digest, given)
+        ]
         customer = None
         if invitation is not None and mine:
             with count_callback_errors(self._meter, invitation.customer):
@@ -126,7 +130,7 @@ class ResultAccess:
         return invitation, mine[0]
 
     async def receive_result(
-        self, invitation: Invitation, attempt: Attempt, report: Result | None
+        self, invitation: Invitation, attempt: CreateAttempt, report: Result | None
     ) -> None:
         """Store a report durably and make its check due; returns only after Redis has it.
 

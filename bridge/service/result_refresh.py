@@ -54,16 +54,16 @@ class ResultRefresh:
             raise UnknownInvitation(
                 f"Its customer {before.customer} is not configured, or its file cannot be used."
             )
-        reference_id = attempts.current_reference(before)
+        reference_id = attempts.choose_reference_to_check(before)
         if reference_id is None or before.state in (State.ERASED, State.FAILED):
             return Refreshed("nothing_to_ask", before)
         result = await self._provider_of(customer).get_result(customer, reference_id)
         if result is None:
             after = await self._records.apply(before, NoResultYet(), customer)
             return _log_and_return("completed" if _is_new(before, after) else "not_ready", after)
-        shown = before.result is None or invitation_view.visible_result(
+        shown = before.result is None or invitation_view.select_visible_result(
             result, customer
-        ) != invitation_view.visible_result(before.result, customer)
+        ) != invitation_view.select_visible_result(before.result, customer)
         after = await self._records.apply(before, ResultRefreshed(result, shown), customer)
         return _log_and_return(_outcome(before, after), after, shown=shown)
 

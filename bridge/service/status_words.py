@@ -7,9 +7,9 @@ from collections import defaultdict
 
 import structlog
 
-from bridge.core.assessment import Progress
+from bridge.core.assessment import ApplicationProgress
 from bridge.core.customers import Customer
-from bridge.core.redaction import printable
+from bridge.core.redaction import mask_unprintable_word
 from bridge.errors import StoreUnavailable
 from bridge.ports import Clock, StatusWordStore
 
@@ -27,13 +27,13 @@ class StatusWords:
         self._clock = clock
         self._already_logged: defaultdict[str, set[str]] = defaultdict(set)
 
-    async def record(self, customer: Customer, progress: Progress) -> None:
+    async def record(self, customer: Customer, progress: ApplicationProgress) -> None:
         """Log the word if it is unknown and was not logged yet, and store it; a failure to store it
         is ignored.
         """
         if progress.known:
             return
-        word, logged = printable(progress.word), self._already_logged[customer.key]
+        word, logged = mask_unprintable_word(progress.word), self._already_logged[customer.key]
         if word in logged or len(logged) >= WORDS_LIMIT:
             return
         logged.add(word)

@@ -10,10 +10,18 @@ import structlog
 
 from bridge.core import retry
 from bridge.core.customers import Customer
-from bridge.core.history import Happening
+from bridge.core.history import HistoryEntryKind
 from bridge.core.history_events import EventDetail
 from bridge.core.invitation import Invitation
-from bridge.core.queueing import LEASE_LIFE, Done, GiveUp, Lease, Retry, Settlement, TaskKind
+from bridge.core.queueing import (
+    LEASE_LIFE,
+    GiveUpTask,
+    Lease,
+    RetryTask,
+    Settlement,
+    TaskDone,
+    TaskKind,
+)
 from bridge.errors import (
     Busy,
     RecordDamaged,
@@ -40,7 +48,7 @@ from bridge.service.notify_task import NotifyTask
 from bridge.service.shared_applications import SharedApplications
 from bridge.service.status_words import StatusWords
 
-_SETTLEMENTS = {Done: "done", Retry: "retry", GiveUp: "given_up"}
+_SETTLEMENTS = {TaskDone: "done", RetryTask: "retry", GiveUpTask: "given_up"}
 
 log = structlog.get_logger()
 
@@ -138,7 +146,7 @@ class TaskHandlers:
         await self._queue.settle(lease, settlement, self._records.clock())
         note = getattr(settlement, "note", None)
         # Operators must see dead letters, and credentials that the ATS does not accept.
-        level = logging.ERROR if isinstance(settlement, GiveUp) else logging.INFO
+        level = logging.ERROR if isinstance(settlement, GiveUpTask) else logging.INFO
         if note is not None and note.outcome == "unauthorized":
             level = max(level, logging.WARNING)
         log.log(
@@ -159,27 +167,27 @@ class TaskHandlers:
         if customer is None:
             # Removed or set aside since it was leased: it stays due, and waits until a process
             # serves the customer again.
-            return Retry(self._records.clock(), counted=False)
+            return RetryTask(self._records.clock(), counted=False)
         try:
             invitation = await self._records.store.load(lease.invitation_id)
             if invitation is None:
                 return self._lost(lease)
             settlement = await self._perform[lease.kind](invitation, customer, lease)
-            if isinstance(settlement, GiveUp):
+            if isinstance(settlement, GiveUpTask):
                 detail = EventDetail(f"{lease.kind} {settlement.reason}")
-                await self._records.note(invitation, Happening.GIVEN_UP, detail=detail)
+                await self._records.note(invitation, HistoryEntryKind.GIVEN_UP, detail=detail)
             return settlement
         except StoreUnavailable:
             raise
         except UnknownInvitation:
             return self._lost(lease)  # in the meantime
         except Busy:
-            return Retry(self._records.clock() + retry.CONTENDED_DELAY, counted=False)
+            return RetryTask(self._records.clock() + retry.CONTENDED_DELAY, counted=False)
         except RecordDamaged:  # the quarantine has logged it, once
-            return Retry(self._records.clock() + retry.UNREADABLE_RECORD_DELAY, counted=False)
+            return RetryTask(self._records.clock() + retry.UNREADABLE_RECORD_DELAY, counted=False)
         except RecordUnreadable as error:
             log.warning("task.postponed", task_id=lease.task_id, code=error.code, error=str(error))
-            return Retry(self._records.clock() + retry.UNREADABLE_RECORD_DELAY, counted=False)
+            return RetryTask(self._records.clock() + retry.UNREADABLE_RECORD_DELAY, counted=False)
         except Exception as error:
             log.exception(
                 "task.failed",
@@ -187,12 +195,12 @@ class TaskHandlers:
                 invitation_id=lease.invitation_id,
                 customer=lease.customer,
             )
-            return retry.after_unexpected_error(
+            return retry.decide_after_unexpected_error(
                 lease, error, now=self._records.clock(), random_fraction=self._random_fraction()
             )
 
     @staticmethod
-    def _lost(lease: Lease) -> Done:
+    def _lost(lease: Lease) -> TaskDone:
         """The record of a task is gone: nothing is left to do but to log it."""
         log.error(
             "record.lost",
@@ -200,4 +208,4 @@ class TaskHandlers:
             customer=lease.customer,
             during=str(lease.kind),
         )
-        return Done()
+        return TaskDone()

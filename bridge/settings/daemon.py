@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from bridge.core.customers import CustomerDirectory, Secret
-from bridge.core.declaration import Matching, declared_settings, setting
+from bridge.core.declaration import PatternRule, declared_settings, setting
 from bridge.settings import rules
 from bridge.settings.findings import Findings, Item
 from bridge.settings.listen import DEFAULT, FILE_NAME
@@ -90,7 +90,7 @@ class RedisSettings:
     key_prefix: str = setting(
         "Begins every key in Redis; never change it on a running system.",
         default="bridge",
-        rule=Matching(
+        rule=PatternRule(
             r"[A-Za-z0-9_.:-]{1,64}", "a prefix of letters, digits, '_', '.', ':' and '-'"
         ),
     )

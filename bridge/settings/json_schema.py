@@ -49,21 +49,21 @@ def _section(settings_type: type) -> Json:
     rules: list[Json] = []
     for name, one in declared_settings(settings_type).items():
         properties[name] = {"description": one.setting.doc, **_value(one)}
-        if not one.required and not one.section:
+        if not one.is_required and not one.is_section:
             properties[name]["default"] = plain(one.default)
         if not takes_file(one):
-            required += [name] if one.required else []
+            required += [name] if one.is_required else []
             continue
-        content = "one entry a line" if one.many else "the secret and nothing else"
+        content = "one entry a line" if one.is_list else "the secret and nothing else"
         properties[name + SUFFIX] = {
             "description": f"Instead of {name}: a file that holds {content}.",
             "type": ["string", "null"],
         }
         rules.append(_not_both(one))
-        if one.required:
+        if one.is_required:
             rules.append({"anyOf": [{"required": [name]}, {"required": [name + SUFFIX]}]})
     # A section whose keys are all commented out is null in YAML.
-    needed = any(one.required for one in declared_settings(settings_type).values())
+    needed = any(one.is_required for one in declared_settings(settings_type).values())
     found: Json = {"type": "object" if needed else ["object", "null"]}
     found |= {"properties": properties, "additionalProperties": False, "required": required}
     return found | ({"allOf": rules} if rules else {})
@@ -74,18 +74,18 @@ def _not_both(one: DeclaredSetting) -> Json:
     allowed.
     """
     name, file = one.name, one.name + SUFFIX
-    given = {"type": "array", "minItems": 1} if one.many else _LITERAL
+    given = {"type": "array", "minItems": 1} if one.is_list else _LITERAL
     both = {"required": [name, file], "properties": {name: given, file: _LITERAL}}
     return {"not": {"type": "object", **both}}
 
 
 def _value(one: DeclaredSetting) -> Json:
-    entry = _section(one.item) if one.section else _single(one)
-    if not one.many:
+    entry = _section(one.item_type) if one.is_section else _single(one)
+    if not one.is_list:
         return entry
     if one.setting.scalar_or_list:
         return {"anyOf": [entry, {"type": "array", "items": entry}, {"enum": [None, ""]}]}
-    least = max(one.setting.minimum, int(one.required))
+    least = max(one.setting.minimum, int(one.is_required))
     return {"type": "array", "items": entry} | ({"minItems": least} if least else {})
 
 
@@ -94,13 +94,13 @@ def _single(one: DeclaredSetting) -> Json:
     if choices[0].get("type") != "string" or "pattern" in choices[0]:
         choices.append(_VARIABLE)  # any other text may contain one anyway
     if empty_counts_as_left_out(one):
-        none: Json = {"type": "null"} if one.item in (int, timedelta) else {"enum": [None, ""]}
+        none: Json = {"type": "null"} if one.item_type in (int, timedelta) else {"enum": [None, ""]}
         choices.append(none)
     return choices[0] if len(choices) == 1 else {"anyOf": choices}
 
 
 def _scalar(one: DeclaredSetting) -> Json:
-    kind = one.item
+    kind = one.item_type
     if kind is bool:
         return {"type": "boolean"}
     if kind is int:

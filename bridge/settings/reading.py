@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from bridge.core.customers import TokenDigest
-from bridge.core.declaration import DeclaredSetting, declared_settings, suggest
+from bridge.core.declaration import DeclaredSetting, declared_settings, suggest_similar_word
 from bridge.settings.environment_variables import Expanded
 from bridge.settings.findings import Findings, Item, MistakeKind, Position
 from bridge.settings.scalars import describe, origin, read_scalar, refusal, takes_file
@@ -58,9 +58,9 @@ class SettingsReader:
                 values[name] = _WRONG
             elif given is not None:
                 values[name] = self._value(one, given, f"{path}{name}", inherited.get(name))
-            elif name in inherited and not one.section:
+            elif name in inherited and not one.is_section:
                 values[name] = inherited[name]
-            elif one.required:
+            elif one.is_required:
                 other = f", or {name + SUFFIX!r}" if takes_file(one) else ""
                 self._found.complain(
                     item.position,
@@ -78,7 +78,7 @@ class SettingsReader:
 
     def _refuse_unknown(self, entries: Mapping[str, Item], known: list[str], path: str) -> None:
         for name in entries.keys() - known:
-            near = suggest(name, known)
+            near = suggest_similar_word(name, known)
             # A key unlike every known one may be a piece of a secret: {x: not,quoted}.
             message = f" {name!r}{near}" if near else f"; known here: {', '.join(known)}"
             where = f"{path}{name}" if near else path.rstrip(".")
@@ -102,12 +102,12 @@ class SettingsReader:
             first, other = f"{one.name!r} (line {item.key.line})", repr(one.name + SUFFIX)
             return self._complain(file, f"give either {first} or {other}, not both", file.key, kind)
         try:
-            return read_secret(file, self._found.warnings, many=one.many)
+            return read_secret(file, self._found.warnings, many=one.is_list)
         except ValueError as error:
             return self._complain(file, str(error), kind=kind)
 
     def _value(self, one: DeclaredSetting, item: Item, path: str, inherited: Any) -> Any:
-        if not one.many:
+        if not one.is_list:
             return self._single(one, item, path, inherited)
         if not isinstance(item.value, list):
             if not one.setting.scalar_or_list:
@@ -116,17 +116,17 @@ class SettingsReader:
         settings_type = [
             self._single(one, entry, f"{path}[{number}]") for number, entry in enumerate(item.value)
         ]
-        if one.item is TokenDigest:
+        if one.item_type is TokenDigest:
             self.digests += [(str(entry.value).lower(), entry) for entry in item.value]
         if item.broken or any(entry is _WRONG for entry in settings_type):
             return _WRONG
         kept = [entry for entry in settings_type if entry is not None]
-        if len(kept) < max(one.setting.minimum, int(one.required)):
+        if len(kept) < max(one.setting.minimum, int(one.is_required)):
             return self._wrong(item, path, _too_few(one, item))
-        return one.container(kept)
+        return one.list_type(kept)
 
     def _single(self, one: DeclaredSetting, item: Item, path: str, inherited: Any = None) -> Any:
-        if not one.section:
+        if not one.is_section:
             try:
                 return _WRONG if item.broken else read_scalar(one, item.value)
             except ValueError as error:
@@ -134,9 +134,9 @@ class SettingsReader:
         if not isinstance(item.value, dict | None):
             found = describe(item.value, secret=True)
             return self._wrong(item, path, ValueError(f"expected keys and values, found {found}"))
-        values = self._section(one.item, item, inherited or _NOTHING, f"{path}.")
+        values = self._section(one.item_type, item, inherited or _NOTHING, f"{path}.")
         wrong = any(value is _WRONG for value in values.values())
-        return _WRONG if wrong else one.item(**values)
+        return _WRONG if wrong else one.item_type(**values)
 
     def _wrong(self, item: Item, path: str, error: ValueError) -> Any:
         if not item.broken:
@@ -160,7 +160,7 @@ def _nothing(_section: Item, _root: Item) -> tuple[()]:
 
 
 def _too_few(one: DeclaredSetting, item: Item) -> ValueError:
-    if one.item is not bytes:
+    if one.item_type is not bytes:
         return ValueError(f"expected at least one {one.setting.entry_name}, found an empty list")
     names = [entry.value.names[0] for entry in item.value if origin(entry.value)]
     empty = f"the environment variable {names[0]} is empty" if names else ""

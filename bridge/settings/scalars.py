@@ -8,22 +8,22 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-from bridge.core.customers import Secret, TokenDigest, token_digest
-from bridge.core.declaration import DeclaredSetting, single_line_text, suggest
+from bridge.core.customers import Secret, TokenDigest, parse_token_digest
+from bridge.core.declaration import DeclaredSetting, parse_single_line_text, suggest_similar_word
 from bridge.settings.durations import parse_duration
 from bridge.settings.environment_variables import Expanded
 from bridge.settings.rules import Address, parse_address, parse_key
 from bridge.settings.yaml_source import resolve
 
 _TEXTS: Mapping[Any, tuple[str, Callable[[str], Any]]] = {
-    Secret: ("a secret, as text", single_line_text),
+    Secret: ("a secret, as text", parse_single_line_text),
     bytes: ("a key, as text", parse_key),
-    TokenDigest: ("the SHA-256 of a token, as text", token_digest),
+    TokenDigest: ("the SHA-256 of a token, as text", parse_token_digest),
     Address: ("text", parse_address),
-    Path: ("text", lambda text: Path(single_line_text(text))),
+    Path: ("text", lambda text: Path(parse_single_line_text(text))),
 }
 """The name of a kind of text in messages, and its rule; the default rule is
-``single_line_text``.
+``parse_single_line_text``.
 """
 _HIDDEN = (Secret, bytes, TokenDigest)
 """Wrong values of these types are never shown."""
@@ -62,23 +62,23 @@ def resolve_value(value: Any) -> Any:
 
 def takes_file(one: DeclaredSetting) -> bool:
     """Whether the setting ``x`` is a secret, which may also be given as ``x_file``."""
-    return one.item in (Secret, bytes)
+    return one.item_type in (Secret, bytes)
 
 
 def empty_counts_as_left_out(one: DeclaredSetting) -> bool:
     """Whether an empty text counts as left out, as ``"${NAME:-}"`` of an unset variable."""
-    return one.optional or one.item is bytes or one.default == ""
+    return one.optional or one.item_type is bytes or one.default == ""
 
 
 def refusal(one: DeclaredSetting, value: Any, expected: str, hint: str = "") -> ValueError:
     """The error to raise for a value of another kind."""
-    found = describe(value, secret=one.item in _HIDDEN)
+    found = describe(value, secret=one.item_type in _HIDDEN)
     return ValueError(f"expected {expected}, found {found}{hint}")
 
 
 def read_scalar(one: DeclaredSetting, value: Any) -> Any:
     """The value of a setting, or of an entry of its list; raises ValueError."""
-    kind = one.item
+    kind = one.item_type
     if kind in (bool, int):
         return _number(one, value)
     if kind is timedelta:
@@ -89,7 +89,7 @@ def read_scalar(one: DeclaredSetting, value: Any) -> Any:
 
 def _number(one: DeclaredSetting, value: Any) -> Any:
     found, least = resolve_value(value), one.setting.minimum
-    if one.item is bool:
+    if one.item_type is bool:
         fine, expected = isinstance(found, bool), "true or false"
     else:
         fine = one.optional if found is None else type(found) is int and found >= least
@@ -113,17 +113,19 @@ def _duration(one: DeclaredSetting, value: Any) -> Any:
 
 
 def _word(one: DeclaredSetting, value: Any) -> Any:
-    words = [str(word) for word in one.item]
+    words = [str(word) for word in one.item_type]
     if isinstance(value, str) and value in words:
-        return one.item(str(value))
-    hint = suggest(value, words) if isinstance(value, str) and not origin(value) else ""
+        return one.item_type(str(value))
+    hint = (
+        suggest_similar_word(value, words) if isinstance(value, str) and not origin(value) else ""
+    )
     raise refusal(one, value, f"one of {', '.join(words)}", hint)
 
 
 def _text(one: DeclaredSetting, value: Any) -> Any:
     if empty_counts_as_left_out(one) and (value is None or value == ""):
         return "" if one.default == "" else None
-    expected, rule = _TEXTS.get(one.item, ("text", single_line_text))
+    expected, rule = _TEXTS.get(one.item_type, ("text", parse_single_line_text))
     if not isinstance(value, str):
         hint = "; put it into quotes" if isinstance(value, int | float) else ""
         raise refusal(one, value, expected, hint)
@@ -133,7 +135,7 @@ def _text(one: DeclaredSetting, value: Any) -> Any:
         parsed = (one.setting.rule or rule)(str(value))
     except ValueError as error:
         raise ValueError(f"{error}{origin(value)}") from None
-    return Secret(parsed) if one.item is Secret else parsed
+    return Secret(parsed) if one.item_type is Secret else parsed
 
 
 def origin(value: Any) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bridge.core.customers import Secret, TokenDigest
-from bridge.core.declaration import declared_settings, suggest
+from bridge.core.declaration import declared_settings, suggest_similar_word
 from bridge.core.redaction import MASK
 from bridge.errors import ConfigError
 from bridge.settings.yaml_mistakes import LINE_END
@@ -50,13 +50,13 @@ class Vocabulary:
         while todo:
             for name, one in declared_settings(todo.pop()).items():
                 keys.add(name)
-                if one.section:
-                    todo.append(one.item)
-                elif one.item in _SECRET:
+                if one.is_section:
+                    todo.append(one.item_type)
+                elif one.item_type in _SECRET:
                     secret.add(name)
                 else:
                     plain.add(name)
-                    lists |= {name} if one.many else set()
+                    lists |= {name} if one.is_list else set()
         self.keys: Collection[str] = sorted(keys | {f"{name}_file" for name in secret})
         self.plain: Collection[str] = plain - secret
         self.lists: Collection[str] = lists - secret
@@ -92,7 +92,7 @@ def _safe(lines: Sequence[str], number: int, known: Vocabulary) -> int:
     found = _KEYED.match(line)
     if found is not None:
         key = found["key"]
-        if key not in known.keys and not suggest(key, tuple(known.keys)):
+        if key not in known.keys and not suggest_similar_word(key, tuple(known.keys)):
             return found.start("key")
         if key in known.plain:
             return _sure(line, found.end())

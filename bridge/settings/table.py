@@ -26,9 +26,12 @@ def _rows(
 ) -> Iterator[str]:
     for name, one in declared_settings(settings_type).items():
         key = f"{prefix}{name}"
-        if one.section:
+        if one.is_section:
             yield from _rows(
-                one.item, f"{key}[]." if one.many else f"{key}.", {}, inherited.get(name, ())
+                one.item_type,
+                f"{key}[]." if one.is_list else f"{key}.",
+                {},
+                inherited.get(name, ()),
             )
             continue
         default = "as in `bridge.yaml`" if name in elsewhere else _default(one)
@@ -37,12 +40,12 @@ def _rows(
 
 
 def _default(one: DeclaredSetting) -> str:
-    if one.required:
+    if one.is_required:
         return "required"
     value = plain(one.default)
     if value in (None, "", []):
         return "none"
-    return ", ".join(f"`{_text(entry)}`" for entry in (value if one.many else [value]))
+    return ", ".join(f"`{_text(entry)}`" for entry in (value if one.is_list else [value]))
 
 
 def _text(value: Any) -> str:

@@ -7,9 +7,9 @@ import re
 from aiohttp import web
 from structlog.contextvars import bind_contextvars
 
-from bridge.core.ids import digest
+from bridge.core.ids import hash_secret
 from bridge.errors import NotEnabled, Unauthorized
-from bridge.softgarden.settings import SoftgardenAccess
+from bridge.softgarden.settings import SoftgardenAccount
 from bridge.web.app_keys import CUSTOMER, CUSTOMERS, FAIR_SCHEDULER
 from bridge.web.rate_limits import RateLimit
 from bridge.web.routing import Handler
@@ -35,7 +35,7 @@ def of_customer(handler: Handler, limit: RateLimit) -> Handler:
 
     async def guarded(request: web.Request) -> web.StreamResponse:
         customer = request.app[CUSTOMERS]().by_token(bearer(request))
-        if customer is None or not isinstance(customer.ats, SoftgardenAccess):
+        if customer is None or not isinstance(customer.ats, SoftgardenAccount):
             raise _unauthorized()
         request[CUSTOMER] = customer
         bind_contextvars(customer=customer.key)
@@ -53,12 +53,12 @@ def of_data_export(handler: Handler, limit: RateLimit) -> Handler:
 
     async def guarded(request: web.Request) -> web.StreamResponse:
         customer = request.app[CUSTOMERS]().find(request.match_info["customer"])
-        softgarden = customer is not None and isinstance(customer.ats, SoftgardenAccess)
+        softgarden = customer is not None and isinstance(customer.ats, SoftgardenAccount)
         if customer is None or not softgarden or not customer.hire.enabled:
             msg = "The data export is not enabled for this customer (hire.enabled)."
             raise NotEnabled(msg)
         # Digests are compared: the time that it takes tells nothing of a token.
-        if digest(bearer(request)) not in customer.hire.tokens_sha256:
+        if hash_secret(bearer(request)) not in customer.hire.tokens_sha256:
             raise _unauthorized()
         request[CUSTOMER] = customer
         bind_contextvars(customer=customer.key)

@@ -57,7 +57,7 @@ class SoftgardenHandlers:
         bind_contextvars(invitation_id=invitation.id)
         return json_response(
             self._wire.invitation(
-                invitation, invitation_view.candidate_url(invitation, customer, self._links)
+                invitation, invitation_view.choose_candidate_url(invitation, customer, self._links)
             )
         )
 

@@ -13,7 +13,7 @@ from bridge.softgarden import request_shapes
 from bridge.softgarden.handlers import endpoints
 from bridge.softgarden.notifier import OPERATION, SoftgardenNotifier
 from bridge.softgarden.schemas import AnswerFormat
-from bridge.softgarden.settings import SoftgardenAccess, SoftgardenSettings
+from bridge.softgarden.settings import SoftgardenAccount, SoftgardenSettings
 from bridge.vendors import AtsPackage, Section
 from bridge.web.rate_limits import RateLimit
 from bridge.web.routing import Endpoint
@@ -41,7 +41,7 @@ def _endpoints(settings: SoftgardenSettings, links: LinkSigner, limit: RateLimit
 
 
 SOFTGARDEN = AtsPackage(
-    access=SoftgardenAccess,
+    access=SoftgardenAccount,
     access_doc="This customer's softgarden.",
     settings=Section(
         SoftgardenSettings, "Notifying softgarden, and the list of tests that it gets."

@@ -7,7 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from bridge import response_parsing
-from bridge.core.answer_shape import REQUEST, Shape, names_shape, shape_of
+from bridge.core.answer_shape import REQUEST, Shape, list_document_facts, list_name_facts
 from bridge.core.redaction import EXCERPT_BYTES
 from bridge.web.app_keys import OBSERVER
 
@@ -21,14 +21,14 @@ def of_answer(status: int, body: bytes) -> Shape:
     """
     if 200 <= status < 300 or len(body) >= EXCERPT_BYTES:
         return frozenset({str(status)})
-    return shape_of(str(status), response_parsing.document_of(body), {})
+    return list_document_facts(str(status), response_parsing.document_of(body), {})
 
 
 def watch(request: web.Request, operation: str, document: object = None) -> None:
     """Have the shape of softgarden's request kept; *document* is its body, if it has one."""
-    shape = names_shape(request.query)
+    shape = list_name_facts(request.query)
     if document is not None:
-        shape |= shape_of(REQUEST, document, {}, _private(document))
+        shape |= list_document_facts(REQUEST, document, {}, _private(document))
     request.app[OBSERVER].shape_seen(VENDOR, operation, shape or frozenset({REQUEST}))
 
 

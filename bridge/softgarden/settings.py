@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import ClassVar
 
-from bridge.core.customers import AtsAccess, Customer
+from bridge.core.customers import AtsAccount, Customer
 from bridge.core.declaration import setting
 from bridge.settings import rules
 from bridge.settings.durations import parse_duration
@@ -132,7 +132,7 @@ def _is_public(public_url: object) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class SoftgardenAccess(AtsAccess):
+class SoftgardenAccount(AtsAccount):
     """A customer's softgarden account: its tokens, and the public client for notifications."""
 
     vendor: ClassVar[str] = "softgarden"
@@ -143,8 +143,8 @@ class SoftgardenAccess(AtsAccess):
     )
 
 
-def account_of(customer: Customer) -> SoftgardenAccess:
+def account_of(customer: Customer) -> SoftgardenAccount:
     """The customer's softgarden account; raises TypeError for a customer of another ATS."""
-    if not isinstance(customer.ats, SoftgardenAccess):
+    if not isinstance(customer.ats, SoftgardenAccount):
         raise TypeError(f"customer {customer.key} does not use softgarden")
     return customer.ats

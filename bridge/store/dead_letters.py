@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from bridge.core.queueing import DeadLetter, TaskKind, read_task_id, task_id
+from bridge.core.queueing import DeadLetter, TaskKind, format_task_id, parse_task_id
 from bridge.errors import RecordDamaged, RecordUnreadable, StoreUnavailable
 from bridge.ports import Clock
 from bridge.store import key_names, lua_scripts
@@ -63,7 +63,7 @@ class RedisDeadLetters:
         if not isinstance(value, bytes):  # deleted meanwhile, or its partition does not answer
             return None
         try:
-            return load_dead_letter(*read_task_id(task), value, self._cipher)
+            return load_dead_letter(*parse_task_id(task), value, self._cipher)
         except (RecordDamaged, ValueError):
             with contextlib.suppress(
                 StoreUnavailable
@@ -77,7 +77,7 @@ class RedisDeadLetters:
         names = self._partitions.of(invitation_id)
         if names is None:
             return False
-        key = names.dead_letter(task_id(invitation_id, kind))
+        key = names.dead_letter(format_task_id(invitation_id, kind))
         value = await self._commands.run(("GET", key))
         if value is None:
             return False

@@ -11,7 +11,7 @@ import structlog
 
 from bridge.core import ids
 from bridge.core.invitation import Invitation, State, Transition
-from bridge.core.queueing import ScheduleTask, task_id
+from bridge.core.queueing import ScheduleTask, format_task_id
 from bridge.errors import RecordDamaged, RecordUnreadable, StoreUnavailable
 from bridge.ports import Clock, NewSecret
 from bridge.store import key_names, lua_scripts
@@ -78,7 +78,7 @@ class RedisInvitations:
         if found is None:
             return None
         invitation_id = found.decode("utf-8", "replace")
-        if ids.partition_in(invitation_id) != partition:
+        if ids.read_partition(invitation_id) != partition:
             await self._commands.run(
                 ("DEL", order)
             )  # it points to something that can never be a record
@@ -99,8 +99,8 @@ class RedisInvitations:
 
         A record of a version without this index is found once the reconciliation has indexed it.
         """
-        names = self._partitions[ids.partition_of(customer, application_id)]
-        key = names.application(ids.application_key(customer, application_id))
+        names = self._partitions[ids.compute_partition(customer, application_id)]
+        key = names.application(ids.compute_application_key(customer, application_id))
         listed = await self._commands.run(("ZRANGE", key, 0, -1))
         found = [await self.load(key_names.text_of(invitation_id)) for invitation_id in listed]
         wanted = (customer, application_id)
@@ -127,13 +127,13 @@ class RedisInvitations:
             *([names.order(order_key)] if order_key else ()),
         ]
         if application_id:
-            application = ids.application_key(invitation.customer, application_id)
+            application = ids.compute_application_key(invitation.customer, application_id)
             touched.append(names.application(application))
         of_tasks: list[str] = []
         tasks: list[Part] = []
         for task in step.tasks:
             lane = key_names.lane(invitation.customer, task.kind)
-            letter = names.dead_letter(task_id(invitation.id, task.kind))
+            letter = names.dead_letter(format_task_id(invitation.id, task.kind))
             of_tasks += (*names.queues(lane), letter)
             if isinstance(task, ScheduleTask):
                 tasks += ("due", task.kind, lane, to_ms(task.at), int(task.urgent))

@@ -40,7 +40,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from bridge.core.ids import PARTITIONS, partition_in
+from bridge.core.ids import PARTITIONS, read_partition
 from bridge.core.queueing import Lane, TaskKind
 
 URGENT: Final = "/urgent"
@@ -142,7 +142,7 @@ class Partitions(tuple[KeyNames, ...]):
 
     def of(self, invitation_id: str) -> KeyNames | None:
         """The partition of an invitation; None: this is not an invitation id."""
-        partition = partition_in(invitation_id)
+        partition = read_partition(invitation_id)
         return None if partition is None else self[partition]
 
 

@@ -178,7 +178,7 @@ class Leasing:
         """The lease; None if the task's entry is damaged: that is quarantined first."""
         names, lane = self._partitions[partition], found.lane
         invitation_id = text_of(found.member)
-        of_ours = ids.partition_in(invitation_id) == partition
+        of_ours = ids.read_partition(invitation_id) == partition
         if of_ours:
             with contextlib.suppress(ValueError, RecordUnreadable):
                 return Lease(

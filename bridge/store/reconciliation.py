@@ -18,8 +18,8 @@ from typing import Any, Final
 import structlog
 
 from bridge.core import ids
-from bridge.core.lifecycle.checks import tasks_of_older_record
-from bridge.core.queueing import ReconciliationReport, TaskKind, task_id
+from bridge.core.lifecycle.checks import infer_tasks_of_older_record
+from bridge.core.queueing import ReconciliationReport, TaskKind, format_task_id
 from bridge.errors import RecordDamaged, RecordUnreadable, StoreUnavailable
 from bridge.ports import Clock
 from bridge.store import key_names, lua_scripts
@@ -58,7 +58,7 @@ class _Expected:
         return [
             ("ZSCORE", normal, self.invitation_id),
             ("ZSCORE", urgent, self.invitation_id),
-            ("ZSCORE", self.names.dead, task_id(self.invitation_id, self.kind)),
+            ("ZSCORE", self.names.dead, format_task_id(self.invitation_id, self.kind)),
         ]
 
 
@@ -178,7 +178,7 @@ class _Pass:
         for one, places in zip(expected, zip(answers, answers, answers, strict=True), strict=True):
             try:
                 if await self._was_missing(one, places):
-                    self.report.requeued.append(task_id(one.invitation_id, one.kind))
+                    self.report.requeued.append(format_task_id(one.invitation_id, one.kind))
             except StoreUnavailable:  # only this partition; the others are still repaired
                 self.report.incomplete = True
 
@@ -190,7 +190,7 @@ class _Pass:
             with contextlib.suppress(RecordDamaged):  # reported with its tasks
                 version, _, data = read_head(value, invitation_id)
                 if application := application_of(data, invitation_id):
-                    key = ids.application_key(customer_of(data, invitation_id), application)
+                    key = ids.compute_application_key(customer_of(data, invitation_id), application)
                     keys = (names.invitation(invitation_id), names.application(key))
                     args = (invitation_id, version, now, look_only)
                     calls.append(lua_scripts.INDEX_APPLICATION.call(keys, args))
@@ -217,12 +217,12 @@ class _Pass:
                 log.info("quarantine.removed", what="record", invitation_id=note.name)
 
     async def _expected(self, names: KeyNames, invitation_id: str, value: bytes) -> list[_Expected]:
-        if ids.partition_in(invitation_id) is None:
+        if ids.read_partition(invitation_id) is None:
             return []
         try:
             version, letters, data = read_head(value, invitation_id)
             if letters is None:
-                kinds = tasks_of_older_record(load_record(invitation_id, value, self.cipher))
+                kinds = infer_tasks_of_older_record(load_record(invitation_id, value, self.cipher))
             else:
                 kinds = [_BY_LETTER[letter] for letter in letters if letter in _BY_LETTER]
             customer = customer_of(data, invitation_id)

@@ -22,8 +22,8 @@ from cattrs import Converter
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
 from bridge.core.assessment import Result, Trait
-from bridge.core.history import History, HistoryCount, HistoryEntry
-from bridge.core.invitation import Attempt, Hire, Invitation, State, UnconfirmedResult
+from bridge.core.history import History, HistoryCounter, HistoryEntry
+from bridge.core.invitation import CreateAttempt, HireRecord, Invitation, State, UnconfirmedResult
 from bridge.core.queueing import AttemptNote, DeadLetter, TaskKind
 from bridge.errors import RecordDamaged, RecordTooNew, RecordUnreadable
 from bridge.store.encryption import Cipher
@@ -104,7 +104,7 @@ def _store(kind: type, /, *, always: Collection[str] = (), **names: str) -> None
 
 
 _store(
-    Attempt,
+    CreateAttempt,
     number="n",
     secret_digest="digest",  # noqa: S106 - a name
     started_at="at",
@@ -113,7 +113,7 @@ _store(
     anonymised="anonymised",
 )
 _store(
-    Hire,
+    HireRecord,
     always=("add_to_team",),
     reference_id="ref",
     requested_at="at",
@@ -136,7 +136,7 @@ _store(
     latency_ms="d",
     mac="m",
 )
-_store(HistoryCount, kind="k", first="a", last="z", count="c", text="x", status="s")
+_store(HistoryCounter, kind="k", first="a", last="z", count="c", text="x", status="s")
 _store(History, entries="e", counts="c", before="b", seal="s")
 _store(
     Invitation,

@@ -75,10 +75,10 @@ class RedisReferenceIndex:
         )
 
     def _event(self, customer: str, event_id: str) -> str:
-        return f"{self._prefix}:seen:{ids.digest(f'{customer}/{event_id}')[:40]}"
+        return f"{self._prefix}:seen:{ids.hash_secret(f'{customer}/{event_id}')[:40]}"
 
     def _reference(self, customer: str, reference_id: str) -> str:
-        return f"{self._prefix}:ref:{ids.digest(f'{customer}/{reference_id}')[:40]}"
+        return f"{self._prefix}:ref:{ids.hash_secret(f'{customer}/{reference_id}')[:40]}"
 
 
 def _text(raw: bytes) -> str:

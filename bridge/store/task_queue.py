@@ -7,13 +7,13 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 
 from bridge.core.queueing import (
-    GiveUp,
+    GiveUpTask,
     Lease,
     LeaseRequest,
-    Retry,
+    RetryTask,
     Settlement,
     TaskKind,
-    task_id,
+    format_task_id,
 )
 from bridge.ports import Clock
 from bridge.store import key_names, lua_scripts
@@ -83,7 +83,7 @@ class RedisTasks(RedisDeadLetters):
         if value is None:
             return None
         customer = customer_of(read_head(value, invitation_id)[2], invitation_id)
-        task, lane = task_id(invitation_id, kind), key_names.lane(customer, kind)
+        task, lane = format_task_id(invitation_id, kind), key_names.lane(customer, kind)
         answer = await self._commands.run(
             lua_scripts.TAKE.call(
                 [*names.queues(lane), names.tasks, names.lanes],
@@ -114,7 +114,7 @@ class RedisTasks(RedisDeadLetters):
         names = self._partitions.of(invitation_id)
         if names is None:
             return False
-        task, lane = task_id(invitation_id, kind), key_names.lane(customer, kind)
+        task, lane = format_task_id(invitation_id, kind), key_names.lane(customer, kind)
         every_ms = every // MILLISECOND
         done: int = await self._commands.run(
             lua_scripts.BRING_FORWARD.call(
@@ -149,7 +149,7 @@ class RedisTasks(RedisDeadLetters):
 
     async def release(self, leases: Sequence[Lease], now: datetime) -> None:
         """Give leases back unperformed; the attempt does not count."""
-        again = [(lease, Retry(now, counted=False, urgent=lease.urgent)) for lease in leases]
+        again = [(lease, RetryTask(now, counted=False, urgent=lease.urgent)) for lease in leases]
         await self._commands.run_each([self._settle_call(*one, now) for one in again])
 
     def _extend_call(self, lease: Lease, until: datetime) -> Command:
@@ -163,12 +163,14 @@ class RedisTasks(RedisDeadLetters):
     def _settle_call(self, lease: Lease, settlement: Settlement, now: datetime) -> Command:
         names, lane = self._names(lease), key_names.lane(lease.customer, lease.kind)
         outcome: tuple[Part, ...] = ("done",)
-        if isinstance(settlement, Retry):
-            history = dump_notes(lease.log(settlement), self._cipher, lease.invitation_id)
-            calls = lease.calls(settlement)
+        if isinstance(settlement, RetryTask):
+            history = dump_notes(
+                lease.build_attempt_log(settlement), self._cipher, lease.invitation_id
+            )
+            calls = lease.count_calls(settlement)
             outcome = ("again", to_ms(settlement.at), calls, history, int(settlement.urgent))
-        elif isinstance(settlement, GiveUp):
-            letter = lease.dead_letter(settlement, now)
+        elif isinstance(settlement, GiveUpTask):
+            letter = lease.build_dead_letter(settlement, now)
             life_ms = self._retention_ms if letter.expires else 0
             outcome = ("dead", to_ms(now), life_ms, dump_dead_letter(letter, self._cipher))
         dead = (names.dead, names.dead_letter(lease.task_id))

@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from bridge.core.invitation import Invitation, State
 from bridge.core.links import LinkPurpose
-from bridge.core.score import score_fields
+from bridge.core.score import list_score_fields
 from bridge.errors import BridgeError, Gone, UnknownInvitation
 from bridge.report import pdf
 from bridge.service.link_access import WayToTest
@@ -275,7 +275,7 @@ def _result_values(invitation: Invitation, lang: str) -> dict[str, object]:
         "state": words[shown],
         "completed": _shown_time(invitation.completed_at),
         "deadline": _shown_time(invitation.deadline) if shown == "pending" else None,
-        "fit": score_fields(result, lang)["fit_label"] if result is not None else None,
+        "fit": list_score_fields(result, lang)["fit_label"] if result is not None else None,
         "rows": _rows(invitation),
         "dashboard": result.dashboard_url if result is not None else None,
     }

@@ -92,7 +92,7 @@ def _named(endpoint: Endpoint) -> Handler:
             request.match_info.get("invitation_id")
             or request.match_info.get("token", "").partition(".")[0]
         )
-        if ids.partition_in(named) is not None:
+        if ids.read_partition(named) is not None:
             bind_contextvars(invitation_id=named)
         if endpoint.request is None:
             request_body.refuse_encoded(request)

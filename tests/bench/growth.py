@@ -21,8 +21,15 @@ from typing import Any
 
 from bridge.core import ids
 from bridge.core.assessment import Result, Trait
-from bridge.core.invitation import Attempt, CreateOutcome, Invitation, OrderClaim, State, Transition
-from bridge.core.queueing import LeaseRequest, Retry, ScheduleTask, TaskKind
+from bridge.core.invitation import (
+    CreateAttempt,
+    CreateOutcome,
+    Invitation,
+    OrderClaim,
+    State,
+    Transition,
+)
+from bridge.core.queueing import LeaseRequest, RetryTask, ScheduleTask, TaskKind
 from bridge.store.connect import open_client
 from bridge.store.invitation_store import RedisInvitations
 from bridge.store.lua_scripts import Command
@@ -72,9 +79,9 @@ def is_open(number: int) -> Transition:
     customer = f"customer-{number // ids.PARTITIONS % CUSTOMERS}"
     at = NOW if number < DUE else NOW + timedelta(minutes=1, milliseconds=number)
     invitation = Invitation(
-        id=ids.new_invitation_id(partition, f"{number:024d}"),
+        id=ids.compose_invitation_id(partition, f"{number:024d}"),
         customer=customer,
-        order_key=ids.order_key(customer, str(number), "engineer"),
+        order_key=ids.compute_order_key(customer, str(number), "engineer"),
         application_id="3d0a7d5e-0a3b-4b3e-8f0e-6a2a9b1c7d10",
         test_id="engineer",
         test_name="Engineer assessment",
@@ -83,7 +90,7 @@ def is_open(number: int) -> Transition:
         created_at=NOW,
         updated_at=NOW,
         attempts=(
-            Attempt(
+            CreateAttempt(
                 1, "d" * 64, NOW, CreateOutcome.CREATED, f"0b8f5c52-8a3e-4a55-9f0c-{number:012d}"
             ),
         ),
@@ -169,7 +176,7 @@ class Bench:
             )
         )
         for lease in leases:
-            await self._tasks.settle(lease, Retry(NOW, counted=False), NOW)
+            await self._tasks.settle(lease, RetryTask(NOW, counted=False), NOW)
         return len(leases)
 
     async def lease_ms(self, cycles: int = 400) -> float:

@@ -34,10 +34,10 @@ from bridge.core.lifecycle.events import (
     CreateOutcomeUnknown,
     ErasureRequested,
     Event,
-    IdIssued,
+    InvitationIdIssued,
     ResultConfirmed,
 )
-from bridge.core.queueing import LEASE_LIFE, AttemptNote, GiveUp, TaskKind
+from bridge.core.queueing import LEASE_LIFE, AttemptNote, GiveUpTask, TaskKind
 from bridge.store.connect import open_client
 from bridge.store.invitation_store import RedisInvitations
 from bridge.store.status_word_store import RedisStatusWords
@@ -156,8 +156,8 @@ class Content:
         self, events: tuple[Event, ...], customer: str, at: datetime
     ) -> Invitation:
         self._count += 1
-        step = orders.open_invitation(
-            invitation_id=ids.new_invitation_id(self._count % 16, f"{os.urandom(16).hex()}"),
+        step = orders.create_invitation(
+            invitation_id=ids.compose_invitation_id(self._count % 16, f"{os.urandom(16).hex()}"),
             customer=customer,
             order_key=f"order-{self._count}",
             application_id="application-1",
@@ -188,7 +188,7 @@ class Content:
             lease = await queue.take(one.id, kind, NOW, owner="test", until=NOW + LEASE_LIFE)
             assert lease is not None
             note = AttemptNote(since, reason, 400, 12, "what is this?")
-            assert await queue.settle(lease, GiveUp(reason, note), since)
+            assert await queue.settle(lease, GiveUpTask(reason, note), since)
 
 
 @pytest.fixture
@@ -203,7 +203,7 @@ def content(config: Path, redis: RedisServer, tmp_path: Path) -> Content:
 CREATED = ApplicationCreated(1, "ref-1", "https://equalture.example.com/1")
 
 
-ISSUED = IdIssued("https://acme.softgarden.io/notify")
+ISSUED = InvitationIdIssued("https://acme.softgarden.io/notify")
 
 
 # -- what needs no Redis

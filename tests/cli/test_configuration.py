@@ -23,7 +23,7 @@ from bridge import app
 from bridge.configuration import KINDS
 from bridge.core import customers
 from bridge.core.assessment import Job
-from bridge.core.customers import MappedAssessment
+from bridge.core.customers import AssessmentMappingEntry
 from bridge.core.declaration import declared_settings
 from bridge.errors import ConfigError
 from bridge.sandbox import EqualtureSandbox
@@ -468,9 +468,9 @@ def test_schema_refuses_what_the_bridge_refuses(
 JOBS = [Job("j1", "Assessment - Sales"), Job("j2", "Assessment - [Support]"), Job("j3", "Boss")]
 MAPPING = customers.AssessmentMapping(
     (
-        MappedAssessment("sales", "j1", "Sales test"),
-        MappedAssessment("lost", "j9"),
-        MappedAssessment("gone", "j8", "Gone"),
+        AssessmentMappingEntry("sales", "j1", "Sales test"),
+        AssessmentMappingEntry("lost", "j9"),
+        AssessmentMappingEntry("gone", "j8", "Gone"),
     ),
     hidden=frozenset({"j3", "j7"}),
 )

@@ -17,8 +17,8 @@ from redis import Redis
 
 from bridge.core import ids
 from bridge.core.assessment import Assessment
-from bridge.core.history import Happening, HistoryEntry
-from bridge.core.history_chain import history_keys
+from bridge.core.history import HistoryEntry, HistoryEntryKind
+from bridge.core.history_chain import derive_history_keys
 from bridge.core.history_events import EventDetail
 from bridge.core.invitation import Invitation
 from bridge.core.lifecycle import orders
@@ -54,9 +54,11 @@ def signed(content: Content, *events: Event) -> Invitation:
             store = RedisInvitations(
                 commands, prefix=content.prefix, retention=RETENTION, clock=lambda: NOW
             )
-            records = CommitLoop(store, lambda: NOW, lambda: None, keys=history_keys([ZEROS]))
-            step = orders.open_invitation(
-                invitation_id=ids.new_invitation_id(3, "s" * 24),
+            records = CommitLoop(
+                store, lambda: NOW, lambda: None, keys=derive_history_keys([ZEROS])
+            )
+            step = orders.create_invitation(
+                invitation_id=ids.compose_invitation_id(3, "s" * 24),
                 customer="acme",
                 order_key="order",
                 application_id="application-1",
@@ -68,15 +70,15 @@ def signed(content: Content, *events: Event) -> Invitation:
                 policy=POLICY,
                 now=NOW,
             )
-            step = records.signed(step, None, HistoryEntry(Happening.ORDERED, NOW))
+            step = records.signed(step, None, HistoryEntry(HistoryEntryKind.ORDERED, NOW))
             assert await records.commit(step)
             one = await store.load(step.invitation.id)
             assert one is not None
             for event in events:
                 one = await records.apply(one, event, None)
             detail = EventDetail("rejected", 400, 12)
-            await records.note(one, Happening.NOTIFIED, number=1, detail=detail)
-            await records.note(one, Happening.READ)
+            await records.note(one, HistoryEntryKind.NOTIFIED, number=1, detail=detail)
+            await records.note(one, HistoryEntryKind.READ)
             return one
 
     return asyncio.run(make())

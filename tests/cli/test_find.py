@@ -15,7 +15,7 @@ from bridge.cli import output
 from bridge.cli.causes import ADVICE
 from bridge.cli.timeline_view import WORDED, print_timeline
 from bridge.core.diagnosis import Situation
-from bridge.core.history import Happening
+from bridge.core.history import HistoryEntryKind
 from bridge.core.lifecycle.events import (
     CreateFailed,
     CreateOutcomeUnknown,
@@ -61,7 +61,7 @@ def test_every_situation_has_its_advice() -> None:
 
 def test_every_kind_has_words() -> None:
     """No entry of a history is shown as a code."""
-    assert set(Happening) == WORDED
+    assert set(HistoryEntryKind) == WORDED
 
 
 def test_find_by_everything(config: Path, content: Content) -> None:
@@ -74,11 +74,11 @@ def test_find_by_everything(config: Path, content: Content) -> None:
         f"  {one.id}\n",
         "application-1",
         "ref-1",
-        SIGNER.results(one.id),
-        SIGNER.report(one.id),
-        SIGNER.share(one.id),
-        SIGNER.start(one.id),
-        SIGNER.callback("equalture", one.id, "secret"),
+        SIGNER.results_url(one.id),
+        SIGNER.report_url(one.id),
+        SIGNER.share_url(one.id),
+        SIGNER.start_url(one.id),
+        SIGNER.callback_url("equalture", one.id, "secret"),
         f"https://bridge.example.com/softgarden/results/{one.id}",
         "https://acme.softgarden.io/notify",
         "https://equalture.example.com/1",
@@ -183,8 +183,8 @@ def test_a_link_that_is_not_valid(config: Path, content: Content) -> None:
     """A link that was changed leads to its invitation, and it is said why it gets 404."""
     one = content.invitation(CREATED, ISSUED)
     for link in (
-        SIGNER.share(one.id)[:-1] + "?",
-        LinkSigner(SIGNER.public_url, [b"o" * 32]).results(one.id),
+        SIGNER.share_url(one.id)[:-1] + "?",
+        LinkSigner(SIGNER.public_url, [b"o" * 32]).results_url(one.id),
     ):
         said = find(config, f"https://bridge.example.com/{link.split('/', 3)[-1]}")
         assert (said.code, len(said.json["found"])) == (0, 1)

@@ -18,16 +18,16 @@ from bridge.core.lifecycle.events import (
     ApplicationCreated,
     ApplicationShared,
     AssessmentStarted,
-    AttemptOpened,
+    CreateAttemptStarted,
     CreateFailed,
     CreateOutcomeUnknown,
     ErasureRequested,
     Event,
-    HireAnswered,
+    HireCallEnded,
+    HireCallStarted,
     HireRepeatAllowed,
     HireRequested,
-    HireSent,
-    IdIssued,
+    InvitationIdIssued,
     NoResultYet,
     ProviderUnreachable,
     ReportedResultAccepted,
@@ -35,10 +35,10 @@ from bridge.core.lifecycle.events import (
     ResultRefreshed,
     ResultReported,
 )
-from bridge.core.lifecycle.policy import Policy
+from bridge.core.lifecycle.policy import LifecyclePolicy
 from bridge.core.queueing import CancelTask, ScheduleTask, TaskKind
-from bridge.equalture.settings import EqualtureAccess
-from bridge.softgarden.settings import SoftgardenAccess
+from bridge.equalture.settings import EqualtureAccount
+from bridge.softgarden.settings import SoftgardenAccount
 
 NOW = datetime(2025, 6, 2, 9, 0, tzinfo=UTC)
 SECOND, MINUTE, HOUR, DAY = (
@@ -47,7 +47,7 @@ SECOND, MINUTE, HOUR, DAY = (
     timedelta(hours=1),
     timedelta(days=1),
 )
-POLICY = Policy(link_life=7 * DAY, poll_every=30 * MINUTE, create_timeout=10 * SECOND)
+POLICY = LifecyclePolicy(link_life=7 * DAY, poll_every=30 * MINUTE, create_timeout=10 * SECOND)
 DEADLINE = NOW + POLICY.link_life
 
 REPORT = TestResult(fit="high", traits=(Trait("SEM", "Social empathy", 4, wanted=(4, 5)),))
@@ -57,9 +57,9 @@ OTHER_REPORT = TestResult(fit="low")
 CALLBACK = "https://acme.softgarden.io/notify"
 
 
-def opening(policy: Policy = POLICY) -> Transition:
+def opening(policy: LifecyclePolicy = POLICY) -> Transition:
     """The first move of an invitation, made at NOW."""
-    return orders.open_invitation(
+    return orders.create_invitation(
         invitation_id="iv_7" + "a" * 24,
         customer="acme",
         order_key="order-1",
@@ -83,7 +83,7 @@ def after(*events: Event, at: datetime = NOW) -> Invitation:
 
 
 def decide(
-    invitation: Invitation, event: Event, at: datetime = NOW, policy: Policy = POLICY
+    invitation: Invitation, event: Event, at: datetime = NOW, policy: LifecyclePolicy = POLICY
 ) -> Transition:
     """``decide``, with the usual policy at the usual time."""
     return decide_with(invitation, event, policy, at)
@@ -106,13 +106,13 @@ def anonymise(at: datetime) -> ScheduleTask:
 
 CREATED = ApplicationCreated(1, "reference-1", "https://test.example/1")
 CREATED_2 = ApplicationCreated(2, "reference-2", "https://test.example/2")
-SECOND_ATTEMPT = AttemptOpened("digest-2", "https://acme.softgarden.io/second")
+SECOND_ATTEMPT = CreateAttemptStarted("digest-2", "https://acme.softgarden.io/second")
 
 CREATING = after()
 UNCERTAIN = after(CreateOutcomeUnknown(1))
 TWICE = after(CreateOutcomeUnknown(1), SECOND_ATTEMPT)
 """The first attempt is lost, the second one is under way."""
-ISSUED = IdIssued(CALLBACK)
+ISSUED = InvitationIdIssued(CALLBACK)
 INVITED = after(CREATED, ISSUED)
 UNISSUED = after(CREATED)
 """The application is made, and softgarden was told that the create failed."""
@@ -134,7 +134,7 @@ too.
 
 
 TO_BE_HIRED = (HireRequested(add_to_team=True, start_date="2025-07-01"),)
-PERHAPS_HIRED, HIRED = HireAnswered(HireState.UNKNOWN), HireAnswered(HireState.DONE)
+PERHAPS_HIRED, HIRED = HireCallEnded(HireState.UNKNOWN), HireCallEnded(HireState.DONE)
 
 GIVEN_UP = NOW + POLICY.create_timeout
 POLL = NOW + POLICY.poll_every
@@ -142,12 +142,12 @@ STOP = CancelTask(TaskKind.CHECK)
 
 
 EVENTS: dict[str, Event] = {
-    "AttemptOpened": SECOND_ATTEMPT,
+    "CreateAttemptStarted": SECOND_ATTEMPT,
     "ApplicationCreated": CREATED,
     "WithoutLink": ApplicationCreated(1, "reference-1", None),
     "CreateFailed": CreateFailed(1, "upstream_refused"),
     "CreateOutcomeUnknown": CreateOutcomeUnknown(1),
-    "IdIssued": IdIssued("https://acme.softgarden.io/new"),
+    "InvitationIdIssued": InvitationIdIssued("https://acme.softgarden.io/new"),
     "EmptyReport": ResultReported(1, None),
     "ReportReceived": ResultReported(1, REPORT),
     "AssessmentStarted": AssessmentStarted(NOW),
@@ -160,8 +160,8 @@ EVENTS: dict[str, Event] = {
     "ApplicationAnonymised": ApplicationAnonymised("reference-1"),
     "ApplicationShared": ApplicationShared("reference-1"),
     "HireRequested": HireRequested(add_to_team=True, start_date="2025-07-01"),
-    "HireSent": HireSent(lease=7),
-    "HireAnswered": HireAnswered(HireState.DONE),
+    "HireCallStarted": HireCallStarted(lease=7),
+    "HireCallEnded": HireCallEnded(HireState.DONE),
     "HireRepeatAllowed": HireRepeatAllowed(),
 }
 
@@ -185,8 +185,10 @@ MORE_RECORDS = {
     "unissued": UNISSUED,
     "unissued and expired": decide(UNISSUED, NoResultYet(), DEADLINE).invitation,
     "to be hired": after(CREATED, ISSUED, ResultConfirmed(REPORT), *TO_BE_HIRED),
-    "being hired": after(CREATED, ISSUED, ResultConfirmed(REPORT), *TO_BE_HIRED, HireSent(7)),
-    "perhaps hired": after(CREATED, ISSUED, *TO_BE_HIRED, HireSent(7), PERHAPS_HIRED),
+    "being hired": after(
+        CREATED, ISSUED, ResultConfirmed(REPORT), *TO_BE_HIRED, HireCallStarted(7)
+    ),
+    "perhaps hired": after(CREATED, ISSUED, *TO_BE_HIRED, HireCallStarted(7), PERHAPS_HIRED),
     "hired": after(CREATED, ISSUED, ResultConfirmed(REPORT), *TO_BE_HIRED, HIRED),
     "reported": after(CREATED, ISSUED, ResultReported(1, REPORT)),
     "reported as lost": after(CreateOutcomeUnknown(1), ResultReported(1, REPORT)),
@@ -198,8 +200,8 @@ def customer(**changes: object) -> Customer:
     """A customer with every policy at its default, but for *changes*."""
     plain = Customer(
         key="acme",
-        ats=SoftgardenAccess(tokens_sha256=("0" * 64,), client_id="client"),
-        provider=EqualtureAccess(
+        ats=SoftgardenAccount(tokens_sha256=("0" * 64,), client_id="client"),
+        provider=EqualtureAccount(
             base_url="https://equalture.example", client_id="id", client_secret=Secret("secret")
         ),
     )

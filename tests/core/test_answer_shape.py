@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 
 from bridge.core.answer_shape import (
     NODES_LIMIT,
-    NoDocument,
+    NonJsonBody,
     ObservedFact,
-    names_shape,
-    shape_of,
-    undocumented,
+    list_document_facts,
+    list_name_facts,
+    show_undocumented_words,
 )
-from bridge.core.contract_diff import changes, in_words
-from bridge.core.redaction import printable
+from bridge.core.contract_diff import describe_fact, list_contract_changes
+from bridge.core.redaction import mask_unprintable_word
 
 NOW = datetime(2026, 1, 6, 12, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -32,8 +32,10 @@ def test_names_types_and_words() -> None:
         "scores": [{"value": 3}, {"value": None, "percentile": 0.5}],
         "done": True,
     }
-    assert shape_of(
-        "200", document, {"$.status": printable, "$.fit": undocumented("low", "high")}
+    assert list_document_facts(
+        "200",
+        document,
+        {"$.status": mask_unprintable_word, "$.fit": show_undocumented_words("low", "high")},
     ) == {
         "200",
         "200 $: object",
@@ -48,31 +50,31 @@ def test_names_types_and_words() -> None:
         "200 $.scores[].percentile: number",
         "200 $.done: boolean",
     }
-    assert shape_of("404", NoDocument.EMPTY, {}) == {"404", "404 $: empty"}
-    assert shape_of("502", NoDocument.NOT_JSON, {}) == {"502", "502 $: not JSON"}
+    assert list_document_facts("404", NonJsonBody.EMPTY, {}) == {"404", "404 $: empty"}
+    assert list_document_facts("502", NonJsonBody.NOT_JSON, {}) == {"502", "502 $: not JSON"}
 
 
 def test_what_could_be_a_person() -> None:
     """Words of more than letters, maps by name or id, and names that were just sent are not
     shown.
     """
-    assert "200 $.status = (unprintable)" in shape_of(
-        "200", {"status": "Ada Muster, done"}, {"$.status": printable}
+    assert "200 $.status = (unprintable)" in list_document_facts(
+        "200", {"status": "Ada Muster, done"}, {"$.status": mask_unprintable_word}
     )
     for name in ("Ada Muster", "ada@example.org", "Ada", "0b8f5c52", "f" * 41, "b7c2aa11x", "ä"):
-        shape = shape_of("200", {"by": {name: 1, "anna": 2}}, {})
+        shape = list_document_facts("200", {"by": {name: 1, "anna": 2}}, {})
         assert shape == {"200", "200 $: object", "200 $.by: object", "200 $.by.*: number"}
     private = frozenset({"muster", "will"})
-    assert "200 $.*: number" in shape_of("200", {"muster": 1}, {}, private)
-    assert "200 $.status = *" in shape_of(
-        "200", {"status": "Will"}, {"$.status": printable}, private
+    assert "200 $.*: number" in list_document_facts("200", {"muster": 1}, {}, private)
+    assert "200 $.status = *" in list_document_facts(
+        "200", {"status": "Will"}, {"$.status": mask_unprintable_word}, private
     )
 
 
 def test_names_of_queries_and_headers() -> None:
     """Parameters and uncommon headers are named; what proxies add is not."""
     headers = ["Host", "X-Callback-Token", "X-Forwarded-For", "traceparent", "Content-Type", "ä"]
-    assert names_shape(["page", "Ada Muster"], headers) == {
+    assert list_name_facts(["page", "Ada Muster"], headers) == {
         "request ?page",
         "request ?*",
         "request header x-callback-token",
@@ -89,7 +91,7 @@ _JSON = st.recursive(
 @given(_JSON)
 def test_any_document_has_a_small_shape(document: object) -> None:
     """Whatever comes, its shape is bounded ASCII of one line each."""
-    shape = shape_of("200", document, {"$.a": printable})
+    shape = list_document_facts("200", document, {"$.a": mask_unprintable_word})
     assert len(shape) <= 2 * NODES_LIMIT + 1
     assert all(fact.isascii() and fact.isprintable() for fact in shape)
 
@@ -101,7 +103,7 @@ def test_a_shape_costs_little() -> None:
     spent = []
     for _ in range(50):
         began = time.perf_counter()
-        shape_of("200", report, {"$.fit": printable})
+        list_document_facts("200", report, {"$.fit": mask_unprintable_word})
         spent.append(time.perf_counter() - began)
     assert min(spent) < 0.001
 
@@ -124,19 +126,19 @@ def test_what_changed_since() -> None:
         _fact("429", old, old),
         _fact("200", NOW - DAY, operation="public_link"),
     ]
-    found = changes(facts, NOW - 2 * DAY)
+    found = list_contract_changes(facts, NOW - 2 * DAY)
     assert [(one.new, one.words) for one in found] == [
         (False, "no longer: status says `completed`"),
         (True, "status says `finished`"),
     ]
-    assert changes(facts, NOW + DAY) == []
+    assert list_contract_changes(facts, NOW + DAY) == []
 
 
 def test_facts_in_words() -> None:
     """Each kind of fact can be said in words."""
-    assert in_words("200 $.scores[].percentile: number") == "`scores[].percentile` is number"
-    assert in_words("200 $: array") == "the body is array"
-    assert in_words("422 $.error: string") == "`error` is string (of a 422)"
-    assert in_words("request ?page") == "has the query parameter `page`"
-    assert in_words("request header x-token") == "has the header `x-token`"
-    assert (in_words("request"), in_words("404")) == ("was sent", "answers 404")
+    assert describe_fact("200 $.scores[].percentile: number") == "`scores[].percentile` is number"
+    assert describe_fact("200 $: array") == "the body is array"
+    assert describe_fact("422 $.error: string") == "`error` is string (of a 422)"
+    assert describe_fact("request ?page") == "has the query parameter `page`"
+    assert describe_fact("request header x-token") == "has the header `x-token`"
+    assert (describe_fact("request"), describe_fact("404")) == ("was sent", "answers 404")

@@ -11,9 +11,9 @@ from bridge.core.customers import (
     Secret,
     UnusableCustomer,
 )
-from bridge.equalture.settings import EqualtureAccess
+from bridge.equalture.settings import EqualtureAccount
 from bridge.errors import Complaint, CustomerSetAside
-from bridge.softgarden.settings import SoftgardenAccess
+from bridge.softgarden.settings import SoftgardenAccount
 from tests.core.build import customer
 
 SESAME = "open-sesame"
@@ -36,7 +36,7 @@ def test_secret_never_shows_itself() -> None:
 
 def test_secret_does_not_show_in_what_holds_it() -> None:
     """Configuration can be logged without its secrets."""
-    access = EqualtureAccess(
+    access = EqualtureAccount(
         base_url="https://e.example",
         client_id="id",
         client_secret=Secret(SESAME),
@@ -109,18 +109,20 @@ def test_directory_finds_customers_by_key() -> None:
 
 def test_directory_finds_customers_by_any_of_their_tokens() -> None:
     """Each of a customer's tokens leads to it, so that tokens can be changed without a gap."""
-    access = SoftgardenAccess((ids.digest("old"), ids.digest("new ä")), "client")
+    access = SoftgardenAccount((ids.hash_secret("old"), ids.hash_secret("new ä")), "client")
     acme, other = customer(ats=access), customer(key="other")
     directory = CustomerDirectory([acme, other])
     assert [acme, acme] == [directory.by_token("old"), directory.by_token("new ä")]
 
 
-@pytest.mark.parametrize("token", ["", "OLD", "old ", ids.digest("old"), "\ud800"])
+@pytest.mark.parametrize("token", ["", "OLD", "old ", ids.hash_secret("old"), "\ud800"])
 def test_directory_knows_no_other_token(token: str) -> None:
     """A token that is nobody's leads to nobody, not even a digest itself or text that is no
     Unicode.
     """
-    directory = CustomerDirectory([customer(ats=SoftgardenAccess((ids.digest("old"),), "client"))])
+    directory = CustomerDirectory(
+        [customer(ats=SoftgardenAccount((ids.hash_secret("old"),), "client"))]
+    )
     assert directory.by_token(token) is None
 
 
@@ -129,7 +131,7 @@ def test_customers_that_are_set_aside() -> None:
     from one that is not there.
     """
     wrong = Complaint("customers/broken.yaml", 3, 1, "unknown key")
-    aside = UnusableCustomer("broken", (wrong,), frozenset({ids.digest("theirs")}))
+    aside = UnusableCustomer("broken", (wrong,), frozenset({ids.hash_secret("theirs")}))
     directory = CustomerDirectory([customer()], [aside])
     assert (directory.get("broken"), directory.find("nobody"), directory.by_token("nobody's")) == (
         None,
@@ -152,8 +154,10 @@ def test_digest_of_a_served_customer_in_a_broken_file() -> None:
     """A broken file that shows the digest of a served customer, such as a half-edited copy, does
     not keep that one from us.
     """
-    mine = customer(ats=SoftgardenAccess((ids.digest(SESAME),), "10"))
-    aside = UnusableCustomer("copy", (), frozenset({ids.digest(SESAME), ids.digest("theirs")}))
+    mine = customer(ats=SoftgardenAccount((ids.hash_secret(SESAME),), "10"))
+    aside = UnusableCustomer(
+        "copy", (), frozenset({ids.hash_secret(SESAME), ids.hash_secret("theirs")})
+    )
     directory = CustomerDirectory([mine], [aside])
     assert directory.by_token(SESAME) == mine
     with pytest.raises(CustomerSetAside):

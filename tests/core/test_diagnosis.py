@@ -7,8 +7,8 @@ from datetime import datetime
 
 import pytest
 
-from bridge.core.diagnosis import Situation, of_dead_letter, situations_of
-from bridge.core.history import Happening, HistoryCount
+from bridge.core.diagnosis import Situation, diagnose_dead_letter, list_situations
+from bridge.core.history import HistoryCounter, HistoryEntryKind
 from bridge.core.invitation import HireState, Invitation, State
 from bridge.core.lifecycle.events import (
     ApplicationAnonymised,
@@ -18,9 +18,9 @@ from bridge.core.lifecycle.events import (
     CreateOutcomeUnknown,
     ErasureRequested,
     Event,
-    HireAnswered,
+    HireCallEnded,
+    HireCallStarted,
     HireRequested,
-    HireSent,
     NoResultYet,
     ResultConfirmed,
     ResultReported,
@@ -36,11 +36,11 @@ def letter(kind: str, reason: str) -> DeadLetter:
     return DeadLetter(DONE.id, kind, "acme", 1, reason, NOW)  # type: ignore[arg-type]
 
 
-def notified(text: str, *others: Happening) -> Invitation:
+def notified(text: str, *others: HistoryEntryKind) -> Invitation:
     """One whose last notification was answered so."""
-    one = noted(DONE, Happening.NOTIFIED, *others)
+    one = noted(DONE, HistoryEntryKind.NOTIFIED, *others)
     entries = [
-        replace(entry, text=text) if entry.kind == Happening.NOTIFIED else entry
+        replace(entry, text=text) if entry.kind == HistoryEntryKind.NOTIFIED else entry
         for entry in one.history.entries
     ]
     return replace(one, history=replace(one.history, entries=tuple(entries)))
@@ -68,14 +68,14 @@ def notified(text: str, *others: Happening) -> Invitation:
 )
 def test_dead_letters(kind: str, reason: str, situation: Situation) -> None:
     """Every reason for which a task is given up has its situation, and it explains most."""
-    assert of_dead_letter(letter(kind, reason)) is situation
-    found = situations_of(DONE, [letter(kind, reason)], served=False, set_aside=True, now=NOW)
+    assert diagnose_dead_letter(letter(kind, reason)) is situation
+    found = list_situations(DONE, [letter(kind, reason)], served=False, set_aside=True, now=NOW)
     assert found[0] is situation
 
 
 OWED = happened(CREATED, ErasureRequested())
 CLOSED = happened(CREATED, ErasureRequested(), ApplicationAnonymised("reference-1"))
-UNANSWERED = noted(happened(CREATED, ISSUED), Happening.UNANSWERED)
+UNANSWERED = noted(happened(CREATED, ISSUED), HistoryEntryKind.UNANSWERED)
 
 
 @pytest.mark.parametrize(
@@ -90,16 +90,16 @@ UNANSWERED = noted(happened(CREATED, ISSUED), Happening.UNANSWERED)
         (happened(CREATED, ISSUED, AssessmentStarted(NOW)), Situation.STARTED),
         (happened(CREATED, ISSUED, ResultReported(1, None)), Situation.REPORTED),
         (UNANSWERED, Situation.PROVIDER_SILENT),
-        (noted(UNANSWERED, Happening.ISSUED, Happening.CHECKED), Situation.INVITED),
+        (noted(UNANSWERED, HistoryEntryKind.ISSUED, HistoryEntryKind.CHECKED), Situation.INVITED),
         (happened(CREATED, ResultConfirmed(REPORT)), Situation.NOT_ISSUED),
         (DONE, Situation.NOTIFY_DUE),
         (COMPLETED, Situation.UNREAD),
         (notified("http_503"), Situation.NOTIFY_RETRIED),
         (notified("unauthorized"), Situation.NOTIFY_RETRIED_UNAUTHORIZED),
         (notified("delivered"), Situation.UNREAD),
-        (notified("delivered", Happening.READ), Situation.DELIVERED),
+        (notified("delivered", HistoryEntryKind.READ), Situation.DELIVERED),
         (
-            replace(notified("delivered", Happening.READ), state=State.EXPIRED),
+            replace(notified("delivered", HistoryEntryKind.READ), state=State.EXPIRED),
             Situation.EXPIRED_DELIVERED,
         ),
         (OWED, Situation.ERASED_OWED),
@@ -108,35 +108,37 @@ UNANSWERED = noted(happened(CREATED, ISSUED), Happening.UNANSWERED)
 )
 def test_situations(record: Invitation, situation: Situation) -> None:
     """Every state, with what its history says, has its situation."""
-    assert situations_of(record, [], served=True, set_aside=False, now=NOW) == (situation,)
+    assert list_situations(record, [], served=True, set_aside=False, now=NOW) == (situation,)
 
 
 @pytest.mark.parametrize("now", [DEADLINE, DEADLINE + DAY])
 def test_overdue(now: datetime) -> None:
     """What is open past its deadline is told from what waits."""
     one = happened(CREATED, ISSUED)
-    assert situations_of(one, [], served=True, set_aside=False, now=now) == (Situation.OVERDUE,)
+    assert list_situations(one, [], served=True, set_aside=False, now=now) == (Situation.OVERDUE,)
 
 
 def test_expired() -> None:
     """An expired one whose notification is due says so."""
     one = happened(CREATED, ISSUED, NoResultYet(), at=DEADLINE - NOW + DAY)
-    assert situations_of(one, [], served=True, set_aside=False, now=NOW) == (Situation.NOTIFY_DUE,)
+    assert list_situations(one, [], served=True, set_aside=False, now=NOW) == (
+        Situation.NOTIFY_DUE,
+    )
 
 
 def test_customers_away() -> None:
     """A customer who is not served explains why nothing goes on, but not what is over."""
     for one, away in ((DONE, True), (OWED, True), (CLOSED, False)):
-        aside = situations_of(one, [], served=False, set_aside=True, now=NOW)
-        removed = situations_of(one, [], served=False, set_aside=False, now=NOW)
+        aside = list_situations(one, [], served=False, set_aside=True, now=NOW)
+        removed = list_situations(one, [], served=False, set_aside=False, now=NOW)
         found = (aside == (Situation.SET_ASIDE,), removed == (Situation.REMOVED,))
         assert found == (away, away)
 
 
 WAITING = (HireRequested(True),)
-TOLD = (*WAITING, HireSent(7))
-UNSURE = (*TOLD, HireAnswered(HireState.UNKNOWN))
-READ = notified("delivered", Happening.READ)
+TOLD = (*WAITING, HireCallStarted(7))
+UNSURE = (*TOLD, HireCallEnded(HireState.UNKNOWN))
+READ = notified("delivered", HistoryEntryKind.READ)
 
 
 @pytest.mark.parametrize(
@@ -145,7 +147,7 @@ READ = notified("delivered", Happening.READ)
         (WAITING, Situation.HIRE_WAITING),
         (TOLD, Situation.HIRE_UNCONFIRMED),
         (UNSURE, Situation.HIRE_FORGOTTEN),
-        ((*TOLD, HireAnswered(HireState.DONE)), Situation.DELIVERED),
+        ((*TOLD, HireCallEnded(HireState.DONE)), Situation.DELIVERED),
     ],
 )
 def test_hires(events: tuple[Event, ...], situation: Situation) -> None:
@@ -156,7 +158,7 @@ def test_hires(events: tuple[Event, ...], situation: Situation) -> None:
     def found(one: Invitation, *letters: DeadLetter, served: bool = True) -> object:
         for event in events:
             one = decide(one, event, NOW).invitation
-        return situations_of(one, letters, served=served, set_aside=False, now=NOW)
+        return list_situations(one, letters, served=served, set_aside=False, now=NOW)
 
     assert found(READ) == (situation,)
     refused = letter("hire", "refused")
@@ -174,7 +176,7 @@ def test_hires(events: tuple[Event, ...], situation: Situation) -> None:
 def test_the_last_of_many_notifications() -> None:
     """The last notification decides, also where there were so many that it is only counted."""
     one = notified("http_503")
-    later = HistoryCount(Happening.NOTIFIED, NOW + DAY, NOW + DAY, 3, "delivered", 204)
+    later = HistoryCounter(HistoryEntryKind.NOTIFIED, NOW + DAY, NOW + DAY, 3, "delivered", 204)
     one = replace(one, history=replace(one.history, counts=(later,)))
-    assert situations_of(one, [], served=True, set_aside=False, now=NOW) == (Situation.UNREAD,)
+    assert list_situations(one, [], served=True, set_aside=False, now=NOW) == (Situation.UNREAD,)
     assert TaskKind.NOTIFY == "notify"

@@ -18,23 +18,27 @@ from bridge.core.history import (
     MOST_OF_A_KIND,
     NO_HISTORY,
     ONCE,
-    Happening,
     HistoryEntry,
+    HistoryEntryKind,
 )
-from bridge.core.history_chain import history_faults, history_keys, with_happenings
-from bridge.core.history_events import EventDetail, entries_of, is_worth_a_write
+from bridge.core.history_chain import (
+    append_history_entries,
+    derive_history_keys,
+    find_history_faults,
+)
+from bridge.core.history_events import EventDetail, entries_for_event, is_count_worth_writing
 from bridge.core.invitation import Invitation, State
 from bridge.core.lifecycle.events import (
     ApplicationAnonymised,
     ApplicationCreated,
     ApplicationShared,
     AssessmentStarted,
-    AttemptOpened,
+    CreateAttemptStarted,
     CreateFailed,
     CreateOutcomeUnknown,
     ErasureRequested,
     Event,
-    IdIssued,
+    InvitationIdIssued,
     NoResultYet,
     ProviderUnreachable,
     ReportedResultAccepted,
@@ -42,7 +46,7 @@ from bridge.core.lifecycle.events import (
     ResultRefreshed,
     ResultReported,
 )
-from bridge.core.timeline import timeline
+from bridge.core.timeline import build_timeline
 from tests.core.build import (
     CREATED,
     CREATED_2,
@@ -61,8 +65,8 @@ from tests.core.build import (
 )
 
 OLD, NEW = b"o" * 32, b"n" * 32
-KEYS = history_keys([OLD])
-ISSUED = IdIssued("https://acme.softgarden.io/notify")
+KEYS = derive_history_keys([OLD])
+ISSUED = InvitationIdIssued("https://acme.softgarden.io/notify")
 
 
 def committed(invitation: Invitation) -> Invitation:
@@ -71,12 +75,12 @@ def committed(invitation: Invitation) -> Invitation:
 
 
 def noted(
-    invitation: Invitation, *kinds: Happening, keys: tuple[bytes, ...] = KEYS, times: int = 1
+    invitation: Invitation, *kinds: HistoryEntryKind, keys: tuple[bytes, ...] = KEYS, times: int = 1
 ) -> Invitation:
     """*invitation* once these were noted, a second after each other."""
     for number, kind in enumerate(kinds):
         entry = HistoryEntry(kind, NOW + number * SECOND, number=1, text="word", status=200)
-        changed = with_happenings(invitation, invitation, [entry], keys, times=times)
+        changed = append_history_entries(invitation, invitation, [entry], keys, times=times)
         invitation = committed(changed)
     return invitation
 
@@ -84,11 +88,11 @@ def noted(
 def happened(*events: Event, at: timedelta = HOUR, detail: EventDetail | None = None) -> Invitation:
     """A new invitation to which *events* happened, with its history."""
     opened = opening().invitation
-    ordered = HistoryEntry(Happening.ORDERED, NOW)
-    invitation = committed(with_happenings(None, opened, [ordered], KEYS))
+    ordered = HistoryEntry(HistoryEntryKind.ORDERED, NOW)
+    invitation = committed(append_history_entries(None, opened, [ordered], KEYS))
     for event in events:
         after = decide(invitation, event, NOW + at).invitation
-        new = entries_of(
+        new = entries_for_event(
             invitation,
             event,
             after,
@@ -96,7 +100,7 @@ def happened(*events: Event, at: timedelta = HOUR, detail: EventDetail | None = 
             now=NOW + at,
             detail=detail or history_events.NO_DETAIL,
         )
-        invitation = committed(with_happenings(invitation, after, new, KEYS))
+        invitation = committed(append_history_entries(invitation, after, new, KEYS))
     return invitation
 
 
@@ -106,7 +110,12 @@ def kinds(invitation: Invitation) -> list[str]:
 
 FULL = noted(
     happened(CREATED, ISSUED, AssessmentStarted(NOW), ResultConfirmed(REPORT)),
-    *(Happening.NOTIFIED, Happening.READ, Happening.READ, Happening.PAGE_OPENED),
+    *(
+        HistoryEntryKind.NOTIFIED,
+        HistoryEntryKind.READ,
+        HistoryEntryKind.READ,
+        HistoryEntryKind.PAGE_OPENED,
+    ),
 )
 """Five entries and one of a notification, two kinds of counts."""
 
@@ -118,7 +127,7 @@ def test_an_untouched_history_holds() -> None:
         ("read", 2),
         ("page_opened", 1),
     ]
-    assert history_faults(FULL, KEYS) == ()
+    assert find_history_faults(FULL, KEYS) == ()
 
 
 def _entry(place: int, **changes: object) -> Callable[[Invitation], Invitation]:
@@ -148,7 +157,7 @@ def _count(**changes: object) -> Callable[[Invitation], Invitation]:
     return change
 
 
-EARLIER = noted(happened(CREATED, ISSUED), Happening.NOTIFIED)
+EARLIER = noted(happened(CREATED, ISSUED), HistoryEntryKind.NOTIFIED)
 
 
 @pytest.mark.parametrize(
@@ -189,62 +198,64 @@ EARLIER = noted(happened(CREATED, ISSUED), Happening.NOTIFIED)
 )
 def test_a_change_shows(change: Callable[[Invitation], Invitation], entries: set[int]) -> None:
     """Whatever is changed, added, left out, cut off or put back shows, and at which entry."""
-    faults = history_faults(change(FULL), KEYS)
+    faults = find_history_faults(change(FULL), KEYS)
     assert {fault.entry for fault in faults} == entries
     assert all(fault.what for fault in faults)
 
 
 def test_nobody_signs_without_the_key() -> None:
     """A history that somebody else signed throughout does not hold anywhere."""
-    forged = noted(opening().invitation, Happening.ISSUED, keys=history_keys([b"f" * 32]))
-    assert {fault.entry for fault in history_faults(forged, KEYS)} == {0, 1, 2}
+    forged = noted(
+        opening().invitation, HistoryEntryKind.ISSUED, keys=derive_history_keys([b"f" * 32])
+    )
+    assert {fault.entry for fault in find_history_faults(forged, KEYS)} == {0, 1, 2}
 
 
 def test_keys_rotate() -> None:
     """The newest key signs, each listed one verifies, and what is no longer listed does not."""
-    both = history_keys([NEW, OLD])
-    renewed = noted(FULL, Happening.NOTIFIED, keys=both)
-    assert history_faults(renewed, both) == ()
-    assert {fault.entry for fault in history_faults(renewed, KEYS)} == {7, 0}
-    assert {fault.entry for fault in history_faults(renewed, both[:1])} == set(range(1, 7))
+    both = derive_history_keys([NEW, OLD])
+    renewed = noted(FULL, HistoryEntryKind.NOTIFIED, keys=both)
+    assert find_history_faults(renewed, both) == ()
+    assert {fault.entry for fault in find_history_faults(renewed, KEYS)} == {7, 0}
+    assert {fault.entry for fault in find_history_faults(renewed, both[:1])} == set(range(1, 7))
 
 
 def test_what_was_broken_stays_broken() -> None:
     """A change that came before the next entry is marked for good, though the seal is renewed."""
     cut = _entries(lambda all_of: all_of[:-1])(FULL)
-    later = noted(cut, Happening.NOTIFIED, Happening.READ)
+    later = noted(cut, HistoryEntryKind.NOTIFIED, HistoryEntryKind.READ)
     assert kinds(later)[-2:] == ["disturbed", "notified"]
-    assert {fault.entry for fault in history_faults(later, KEYS)} == {6}
-    moved = committed(with_happenings(cut, cut, [], KEYS))
-    assert {fault.entry for fault in history_faults(moved, KEYS)} == {0}
+    assert {fault.entry for fault in find_history_faults(later, KEYS)} == {6}
+    moved = committed(append_history_entries(cut, cut, [], KEYS))
+    assert {fault.entry for fault in find_history_faults(moved, KEYS)} == {0}
 
 
 def test_a_commit_without_news_keeps_the_seal_fitting() -> None:
     """A change of the record that is no news has a seal for its new version."""
-    moved = committed(with_happenings(FULL, replace(FULL, updated_at=NOW + DAY), [], KEYS))
-    assert history_faults(moved, KEYS) == ()
+    moved = committed(append_history_entries(FULL, replace(FULL, updated_at=NOW + DAY), [], KEYS))
+    assert find_history_faults(moved, KEYS) == ()
 
 
 def test_unsigned() -> None:
     """What was written without a key says so, and is noticed by the next who has one."""
-    unsigned = noted(FULL, Happening.NOTIFIED, keys=())
-    faults = history_faults(unsigned, KEYS)
+    unsigned = noted(FULL, HistoryEntryKind.NOTIFIED, keys=())
+    faults = find_history_faults(unsigned, KEYS)
     assert [(fault.entry, fault.what) for fault in faults] == [(7, "not signed"), (0, "not signed")]
-    signed = noted(unsigned, Happening.NOTIFIED)
+    signed = noted(unsigned, HistoryEntryKind.NOTIFIED)
     assert kinds(signed)[-3:] == ["notified", "disturbed", "notified"]
-    assert {fault.entry for fault in history_faults(signed, KEYS)} == {7, 8}
+    assert {fault.entry for fault in find_history_faults(signed, KEYS)} == {7, 8}
 
 
 def test_a_record_of_a_version_without_history() -> None:
     """Its empty history is said to be none, and what is kept from then on begins with that."""
     older = replace(decide(opening().invitation, CREATED).invitation, version=2)
-    (fault,) = history_faults(older, KEYS)
+    (fault,) = find_history_faults(older, KEYS)
     assert (fault.entry, "no history" in fault.what) == (0, True)
-    assert [row.kind for row in timeline(older)] == ["ordered", "attempt"]
-    later = noted(older, Happening.NOTIFIED)
+    assert [row.kind for row in build_timeline(older)] == ["ordered", "attempt"]
+    later = noted(older, HistoryEntryKind.NOTIFIED)
     assert kinds(later) == ["begun", "notified"]
-    assert history_faults(later, KEYS) == ()
-    assert with_happenings(older, older, [], KEYS).history == NO_HISTORY
+    assert find_history_faults(later, KEYS) == ()
+    assert append_history_entries(older, older, [], KEYS).history == NO_HISTORY
 
 
 def test_a_tombstone_proves_the_deletion_and_nothing_else() -> None:
@@ -264,7 +275,7 @@ def test_a_tombstone_proves_the_deletion_and_nothing_else() -> None:
         gone.history.before
         == happened(CREATED, ISSUED, ResultConfirmed(REPORT)).history.entries[-1].mac
     )
-    assert (gone.history.counts, history_faults(gone, KEYS)) == ((), ())
+    assert (gone.history.counts, find_history_faults(gone, KEYS)) == ((), ())
 
 
 @pytest.mark.parametrize(
@@ -277,7 +288,7 @@ def test_a_tombstone_proves_the_deletion_and_nothing_else() -> None:
         ((CREATED, CreateFailed(1, "upstream_refused")), []),
         ((CreateOutcomeUnknown(1),), [("attempt", 1, "unknown")]),
         ((CreateOutcomeUnknown(1), SECOND_ATTEMPT), [("repeated", 0, "")]),
-        ((CREATED, AttemptOpened("digest", "callback")), []),
+        ((CREATED, CreateAttemptStarted("digest", "callback")), []),
         ((CreateOutcomeUnknown(1), SECOND_ATTEMPT, CREATED_2, CREATED), [("attempt", 1, "orphan")]),
         ((CREATED, ISSUED), [("issued", 0, "")]),
         ((CREATED, ISSUED, ISSUED), []),
@@ -354,41 +365,43 @@ def test_without_a_customer() -> None:
     """A result of a customer who is gone is kept without a pattern."""
     before = happened(CREATED)
     after = decide(before, ResultConfirmed(REPORT)).invitation
-    (entry,) = entries_of(before, ResultConfirmed(REPORT), after, customer=None, now=NOW)
+    (entry,) = entries_for_event(before, ResultConfirmed(REPORT), after, customer=None, now=NOW)
     assert entry.text == "confirmed"
 
 
 def test_a_history_stays_small() -> None:
     """However often something happens, a history has a bound, and what happens once finds room."""
-    repeated = [one for one in Happening if one not in (*COUNTED, *ONCE, Happening.DISTURBED)]
-    crowded = noted(FULL, *repeated * 30, Happening.EXPIRED, Happening.HIRED)
+    repeated = [
+        one for one in HistoryEntryKind if one not in (*COUNTED, *ONCE, HistoryEntryKind.DISTURBED)
+    ]
+    crowded = noted(FULL, *repeated * 30, HistoryEntryKind.EXPIRED, HistoryEntryKind.HIRED)
     entries = crowded.history.entries
     assert len(entries) <= MOST_ENTRIES + 2
     assert [entry.kind for entry in entries[-2:]] == ["expired", "hired"]
-    notified = crowded.history.count(Happening.NOTIFIED)
+    notified = crowded.history.count(HistoryEntryKind.NOTIFIED)
     assert sum(entry.kind == "notified" for entry in entries) <= MOST_OF_A_KIND
     assert notified is not None
     assert notified.count == 31 - sum(entry.kind == "notified" for entry in entries)
-    assert history_faults(crowded, KEYS) == ()
-    assert crowded.history.last(Happening.HIRED) is entries[-1]
+    assert find_history_faults(crowded, KEYS) == ()
+    assert crowded.history.last(HistoryEntryKind.HIRED) is entries[-1]
 
 
 def test_which_counts_are_written() -> None:
     """The first of a kind, the first after the end, and then one in ten minutes is worth a
     write.
     """
-    one = noted(happened(CREATED), Happening.READ)
-    assert is_worth_a_write(one, Happening.PAGE_OPENED, NOW)
-    assert not is_worth_a_write(one, Happening.READ, NOW + MINUTE)
-    assert is_worth_a_write(one, Happening.READ, NOW + COUNT_PAUSE)
-    assert is_worth_a_write(one, Happening.READ, NOW - MINUTE)
+    one = noted(happened(CREATED), HistoryEntryKind.READ)
+    assert is_count_worth_writing(one, HistoryEntryKind.PAGE_OPENED, NOW)
+    assert not is_count_worth_writing(one, HistoryEntryKind.READ, NOW + MINUTE)
+    assert is_count_worth_writing(one, HistoryEntryKind.READ, NOW + COUNT_PAUSE)
+    assert is_count_worth_writing(one, HistoryEntryKind.READ, NOW - MINUTE)
     done = replace(one, completed_at=NOW + SECOND)
-    assert is_worth_a_write(done, Happening.READ, NOW + MINUTE)
+    assert is_count_worth_writing(done, HistoryEntryKind.READ, NOW + MINUTE)
 
 
 def test_the_rows_of_a_timeline() -> None:
     """Entries and counts are rows in the order of time; of an older record what it still says."""
-    rows = timeline(FULL)
+    rows = build_timeline(FULL)
     assert [row.at for row in rows] == sorted(row.at for row in rows)
     assert ("read", 2, NOW + 2 * SECOND) in [(row.kind, row.count, row.last) for row in rows]
     older = replace(
@@ -397,9 +410,19 @@ def test_the_rows_of_a_timeline() -> None:
         attempts=(*FULL.attempts, *opening().invitation.attempts),
         result=Result(),
     )
-    assert [row.kind for row in timeline(older)] == ["ordered", "attempt", "started", "completed"]
+    assert [row.kind for row in build_timeline(older)] == [
+        "ordered",
+        "attempt",
+        "started",
+        "completed",
+    ]
     reported = replace(
         decide(FULL, ErasureRequested()).invitation,
         unconfirmed_result=happened(ResultReported(1, None)).unconfirmed_result,
     )
-    assert [row.kind for row in timeline(reported)] == ["ordered", "attempt", "erased", "callback"]
+    assert [row.kind for row in build_timeline(reported)] == [
+        "ordered",
+        "attempt",
+        "erased",
+        "callback",
+    ]

@@ -21,16 +21,16 @@ def token(url: str) -> str:
 
 
 MADE = {
-    "share": LINKS.share(ID),
-    "results": LINKS.results(ID),
-    "reports": LINKS.report(ID),
-    "start": LINKS.start(ID),
+    "share": LINKS.share_url(ID),
+    "results": LINKS.results_url(ID),
+    "reports": LINKS.report_url(ID),
+    "start": LINKS.start_url(ID),
 }
 
 
 def test_callback_carries_the_secret_of_its_attempt() -> None:
     """The provider is given a URL with the invitation's id and the attempt's secret."""
-    assert f"{BASE}/equalture/callbacks/{ID}/the-secret" == LINKS.callback(
+    assert f"{BASE}/equalture/callbacks/{ID}/the-secret" == LINKS.callback_url(
         "equalture", ID, "the-secret"
     )
 
@@ -49,12 +49,14 @@ def test_report_is_a_pdf() -> None:
 @pytest.mark.parametrize("folder", MADE)
 def test_link_can_be_read_for_its_purpose_only(folder: str) -> None:
     """A token gives the invitation for its own purpose and nothing for the others."""
-    read = {name: LINKS.read(purpose, token(MADE[folder])) for name, purpose in PURPOSES.items()}
+    read = {
+        name: LINKS.read_token(purpose, token(MADE[folder])) for name, purpose in PURPOSES.items()
+    }
     assert {name: ID if name == folder else None for name in PURPOSES} == read
 
 
 def test_link_survives_a_new_key() -> None:
     """Links are honoured for every listed key and for no other."""
-    old = LinkSigner(BASE, [b"old key"]).share(ID)
-    assert ID == LINKS.read(LinkPurpose.SHARE, token(old))
-    assert LinkSigner(BASE, [b"new key"]).read(LinkPurpose.SHARE, token(old)) is None
+    old = LinkSigner(BASE, [b"old key"]).share_url(ID)
+    assert ID == LINKS.read_token(LinkPurpose.SHARE, token(old))
+    assert LinkSigner(BASE, [b"new key"]).read_token(LinkPurpose.SHARE, token(old)) is None

@@ -30,7 +30,7 @@ def test_task_id_can_be_read() -> None:
     """An operator's task id gives the invitation and the kind, and nothing for a kind that is
     none.
     """
-    assert queueing.read_task_id("iv_7x:notify") == ("iv_7x", TaskKind.NOTIFY)
+    assert queueing.parse_task_id("iv_7x:notify") == ("iv_7x", TaskKind.NOTIFY)
     for text in ("iv_7x:dance", "iv_7x", ""):
         with pytest.raises(ValueError, match="TaskKind"):
-            queueing.read_task_id(text)
+            queueing.parse_task_id(text)

@@ -11,7 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.core import retry
-from bridge.core.queueing import AttemptNote, Done, GiveUp, Lease, Retry, Settlement, TaskKind
+from bridge.core.queueing import (
+    AttemptNote,
+    GiveUpTask,
+    Lease,
+    RetryTask,
+    Settlement,
+    TaskDone,
+    TaskKind,
+)
 from tests.core.build import DAY, HOUR, MINUTE, NOW, SECOND
 
 PLAN = (10 * SECOND, MINUTE, 5 * MINUTE, HOUR, 6 * HOUR)
@@ -21,7 +29,7 @@ MIDDLE = 0.5
 
 def note(status: int) -> AttemptNote:
     """The note of an attempt that softgarden answered with *status*."""
-    return AttemptNote(NOW, retry.notification_outcome(status), status)
+    return AttemptNote(NOW, retry.name_notification_outcome(status), status)
 
 
 def settle(
@@ -32,7 +40,7 @@ def settle(
     random_fraction: float = MIDDLE,
 ) -> Settlement:
     """What follows this answer to this attempt."""
-    return retry.after_notification(
+    return retry.decide_after_notification(
         plan,
         attempt,
         note(status),
@@ -61,25 +69,25 @@ def settle(
 )
 def test_notification_outcome(status: int, expected: str) -> None:
     """Every status has the word that logs, metrics and dead letters use."""
-    assert expected == retry.notification_outcome(status)
+    assert expected == retry.name_notification_outcome(status)
 
 
 @pytest.mark.parametrize("status", [200, 201, 204, 299])
 def test_2xx_is_done(status: int) -> None:
     """A notification that was taken is done, also on its last attempt."""
-    assert Done() == settle(status)
-    assert Done() == settle(status, attempt=len(PLAN) + 1)
+    assert TaskDone() == settle(status)
+    assert TaskDone() == settle(status, attempt=len(PLAN) + 1)
 
 
 def test_400_is_dead_at_once() -> None:
     """A body that softgarden calls wrong will not get better by waiting."""
-    assert GiveUp("rejected", note(400)) == settle(400)
+    assert GiveUpTask("rejected", note(400)) == settle(400)
 
 
 @pytest.mark.parametrize("status", [302, 404, 408, 429, 500, 503])
 def test_everything_else_is_tried_again_by_the_plan(status: int) -> None:
     """Each failed attempt waits for its own entry of the plan."""
-    expected = [Retry(NOW + delay, note(status)) for delay in PLAN]
+    expected = [RetryTask(NOW + delay, note(status)) for delay in PLAN]
     assert expected == [settle(status, attempt) for attempt in range(1, len(PLAN) + 1)]
 
 
@@ -90,8 +98,8 @@ def test_n_entries_make_n_plus_one_attempts(count: int) -> None:
     """
     plan = PLAN[:count]
     for attempt in range(1, count + 1):
-        assert isinstance(settle(503, attempt, plan), Retry)
-    assert GiveUp("http_503", note(503)) == settle(503, count + 1, plan)
+        assert isinstance(settle(503, attempt, plan), RetryTask)
+    assert GiveUpTask("http_503", note(503)) == settle(503, count + 1, plan)
 
 
 @pytest.mark.parametrize(("attempt", "entry"), [(1, 4), (2, 4), (3, 4), (4, 4), (5, 5)])
@@ -99,17 +107,17 @@ def test_401_is_never_hurried(attempt: int, entry: int) -> None:
     """Wrong credentials are tried again no sooner than the fourth entry of the plan, so that nobody
     is locked out.
     """
-    assert Retry(NOW + PLAN[entry - 1], note(401)) == settle(401, attempt)
+    assert RetryTask(NOW + PLAN[entry - 1], note(401)) == settle(401, attempt)
 
 
 def test_401_takes_the_last_entry_of_a_short_plan() -> None:
     """Where the plan has fewer than four entries, a 401 waits for the last one."""
-    assert Retry(NOW + MINUTE, note(401)) == settle(401, 1, PLAN[:2])
+    assert RetryTask(NOW + MINUTE, note(401)) == settle(401, 1, PLAN[:2])
 
 
 def test_401_is_given_up_like_everything_else() -> None:
     """A 401 on the last attempt is a dead letter that says so."""
-    assert GiveUp("unauthorized", note(401)) == settle(401, len(PLAN) + 1)
+    assert GiveUpTask("unauthorized", note(401)) == settle(401, len(PLAN) + 1)
 
 
 def test_provider_failures_climb_the_ladder_without_end() -> None:
@@ -118,7 +126,7 @@ def test_provider_failures_climb_the_ladder_without_end() -> None:
     """
     failed = AttemptNote(NOW, "upstream_unavailable", 503)
     waits = [
-        retry.after_provider_failure(
+        retry.retry_after_provider_failure(
             attempt, failed, retry_after_s=None, now=NOW, random_fraction=MIDDLE
         ).at
         - NOW
@@ -175,17 +183,17 @@ def test_ladder_only_climbs() -> None:
 )
 def test_retry_after_makes_it_only_later(retry_after_s: float | None, expected: timedelta) -> None:
     """``Retry-After`` can put an attempt off for a day at most, and never hasten it."""
-    assert Retry(NOW + expected, note(429)) == settle(429, retry_after_s=retry_after_s)
-    provider = retry.after_provider_failure(
+    assert RetryTask(NOW + expected, note(429)) == settle(429, retry_after_s=retry_after_s)
+    provider = retry.retry_after_provider_failure(
         4, note(429), retry_after_s=retry_after_s, now=NOW, random_fraction=MIDDLE
     )
-    assert Retry(NOW + expected, note(429)) == provider
+    assert RetryTask(NOW + expected, note(429)) == provider
 
 
 @pytest.mark.parametrize("asked", [1e300, float("inf")])
 def test_absurd_retry_after_is_a_day(asked: float) -> None:
     """A number that no calendar can hold is a day, not a crash."""
-    assert retry.RETRY_AFTER_CAP == retry.retry_after(asked)
+    assert retry.RETRY_AFTER_CAP == retry.cap_retry_after(asked)
 
 
 @given(st.floats(0, 1, exclude_max=True), st.timedeltas(timedelta(0), 2 * DAY))
@@ -193,27 +201,25 @@ def test_jitter_stays_within_a_fifth(random_fraction: float, delay: timedelta) -
     """A delay varies by 20 % at most, to either side."""
     rounding = timedelta(microseconds=1)
     assert (
-        delay * 0.8 - rounding
-        <= retry.with_jitter(delay, random_fraction)
-        <= delay * 1.2 + rounding
+        delay * 0.8 - rounding <= retry.add_jitter(delay, random_fraction) <= delay * 1.2 + rounding
     )
 
 
 def test_jitter_uses_its_whole_range() -> None:
     """The dice's ends are the bounds, and its middle is the delay itself."""
     assert [80 * SECOND, 100 * SECOND] == [
-        retry.with_jitter(100 * SECOND, random_fraction) for random_fraction in (0.0, 0.5)
+        retry.add_jitter(100 * SECOND, random_fraction) for random_fraction in (0.0, 0.5)
     ]
-    assert 119 * SECOND < retry.with_jitter(100 * SECOND, 0.999) < 120 * SECOND
+    assert 119 * SECOND < retry.add_jitter(100 * SECOND, 0.999) < 120 * SECOND
 
 
 def test_jitter_is_applied_to_both_plans() -> None:
     """Notifications and calls to the provider are both spread out."""
-    assert Retry(NOW + 8 * SECOND, note(500)) == settle(500, random_fraction=0.0)
-    provider = retry.after_provider_failure(
+    assert RetryTask(NOW + 8 * SECOND, note(500)) == settle(500, random_fraction=0.0)
+    provider = retry.retry_after_provider_failure(
         4, note(500), retry_after_s=None, now=NOW, random_fraction=0.0
     )
-    assert Retry(NOW + 8 * SECOND, note(500)) == provider
+    assert RetryTask(NOW + 8 * SECOND, note(500)) == provider
 
 
 @pytest.mark.parametrize(
@@ -225,7 +231,7 @@ def test_only_the_check_of_a_report_stays_urgent(kind: TaskKind, urgent: bool, s
     no place at all.
     """
     lease = Lease("iv_1", kind, "acme", 1, "me", 1, urgent=urgent)
-    again = retry.keep_priority(lease, Retry(NOW, urgent=not stays))
-    assert isinstance(again, Retry)
+    again = retry.keep_priority(lease, RetryTask(NOW, urgent=not stays))
+    assert isinstance(again, RetryTask)
     assert again.urgent is stays
-    assert retry.keep_priority(lease, Done()) == Done()
+    assert retry.keep_priority(lease, TaskDone()) == TaskDone()

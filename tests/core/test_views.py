@@ -8,21 +8,21 @@ from bridge.core import assessment_mapping, invitation_view, score
 from bridge.core.assessment import Assessment, Job, Result, Trait
 from bridge.core.customers import (
     AssessmentMapping,
-    CandidateLink,
-    MappedAssessment,
-    ResultLink,
+    AssessmentMappingEntry,
+    CandidateLinkTarget,
+    ResultLinkTarget,
     ResultPolicy,
     Secret,
 )
 from bridge.core.invitation import Invitation, State
-from bridge.core.invitation_view import InvitationView, ViewStatus
+from bridge.core.invitation_view import InvitationView, InvitationViewStatus
 from bridge.core.lifecycle.events import (
     ApplicationAnonymised,
     ReportedResultAccepted,
     ResultReported,
 )
 from bridge.core.links import LinkSigner
-from bridge.equalture.settings import EqualtureAccess
+from bridge.equalture.settings import EqualtureAccount
 from tests.core.build import (
     COMPLETED,
     CREATED_2,
@@ -61,29 +61,29 @@ def test_every_job_is_a_test_without_mapping() -> None:
     """Without a mapping each job appears under its own id and name."""
     assert tuple(
         Assessment(job.id, job.id, job.name) for job in JOBS
-    ) == assessment_mapping.offered_assessments(JOBS, AssessmentMapping())
+    ) == assessment_mapping.list_offered_assessments(JOBS, AssessmentMapping())
 
 
 def test_mapped_job_appears_as_the_mapping_says() -> None:
     """A mapping gives a job another id, name, description and duration."""
     mapping = AssessmentMapping(
-        (MappedAssessment("sales", "job-1", "Sales test", "For sales", 20),)
+        (AssessmentMappingEntry("sales", "job-1", "Sales test", "For sales", 20),)
     )
     expected = Assessment("sales", "job-1", "Sales test", "For sales", 20)
-    assert expected == assessment_mapping.offered_assessments(JOBS, mapping)[0]
+    assert expected == assessment_mapping.list_offered_assessments(JOBS, mapping)[0]
 
 
 def test_mapped_job_without_name_keeps_its_own() -> None:
     """A mapping line without a name shows the job's name."""
-    assert (Assessment("sales", "job-1", "Sales"),) == assessment_mapping.offered_assessments(
-        JOBS[:1], AssessmentMapping((MappedAssessment("sales", "job-1"),))
+    assert (Assessment("sales", "job-1", "Sales"),) == assessment_mapping.list_offered_assessments(
+        JOBS[:1], AssessmentMapping((AssessmentMappingEntry("sales", "job-1"),))
     )
 
 
 def test_mapped_job_that_is_not_listed_is_left_out() -> None:
     """A test to which an invitation would fail is not offered."""
-    assert () == assessment_mapping.offered_assessments(
-        [], AssessmentMapping((MappedAssessment("sales", "job-1"),))
+    assert () == assessment_mapping.list_offered_assessments(
+        [], AssessmentMapping((AssessmentMappingEntry("sales", "job-1"),))
     )
 
 
@@ -91,10 +91,12 @@ def test_hidden_and_unmapped_jobs_can_be_left_out() -> None:
     """Hidden jobs never appear; with ``publish_unmapped: false`` only mapped ones do."""
     hidden = AssessmentMapping(hidden=frozenset({"job-2"}))
     assert ["job-1", "job-3"] == [
-        test.id for test in assessment_mapping.offered_assessments(JOBS, hidden)
+        test.id for test in assessment_mapping.list_offered_assessments(JOBS, hidden)
     ]
-    only = AssessmentMapping((MappedAssessment("sales", "job-1"),), publish_unmapped=False)
-    assert ["sales"] == [test.id for test in assessment_mapping.offered_assessments(JOBS, only)]
+    only = AssessmentMapping((AssessmentMappingEntry("sales", "job-1"),), publish_unmapped=False)
+    assert ["sales"] == [
+        test.id for test in assessment_mapping.list_offered_assessments(JOBS, only)
+    ]
 
 
 @pytest.mark.parametrize("test_id", ["sales", "job-1"])
@@ -104,20 +106,20 @@ def test_mapped_test_is_known_by_both_ids(test_id: str) -> None:
     """
     mapping = AssessmentMapping(
         (
-            MappedAssessment("other", "job-9"),
-            MappedAssessment("sales", "job-1", description="For sales", duration=20),
+            AssessmentMappingEntry("other", "job-9"),
+            AssessmentMappingEntry("sales", "job-1", description="For sales", duration=20),
         )
     )
     assert Assessment(
         "sales", "job-1", "sales", "For sales", 20
-    ) == assessment_mapping.mapped_assessment(mapping, test_id)
+    ) == assessment_mapping.find_mapped_assessment(mapping, test_id)
 
 
 def test_unmapped_test_is_not_known() -> None:
     """An id that no line names has to be asked for at the provider."""
     assert (
-        assessment_mapping.mapped_assessment(
-            AssessmentMapping((MappedAssessment("sales", "job-1", "Sales test"),)), "job-2"
+        assessment_mapping.find_mapped_assessment(
+            AssessmentMapping((AssessmentMappingEntry("sales", "job-1", "Sales test"),)), "job-2"
         )
         is None
     )
@@ -131,34 +133,38 @@ def test_unmapped_test_is_not_known() -> None:
 )
 def test_open_invitation_is_pending(record: Invitation) -> None:
     """What is not at its end is PENDING, with the results page and nothing else."""
-    assert InvitationView(ViewStatus.PENDING, LINKS.results(record.id)) == invitation_view.view_of(
-        record, ACME, LINKS
-    )
+    assert InvitationView(
+        InvitationViewStatus.PENDING, LINKS.results_url(record.id)
+    ) == invitation_view.build_invitation_view(record, ACME, LINKS)
 
 
 def test_expired_invitation() -> None:
     """An expired invitation tells when, and has the same page."""
-    expected = InvitationView(ViewStatus.EXPIRED, LINKS.results(EXPIRED.id), expired_at=DEADLINE)
-    assert expected == invitation_view.view_of(EXPIRED, ACME, LINKS)
+    expected = InvitationView(
+        InvitationViewStatus.EXPIRED, LINKS.results_url(EXPIRED.id), expired_at=DEADLINE
+    )
+    assert expected == invitation_view.build_invitation_view(EXPIRED, ACME, LINKS)
 
 
 def test_completed_invitation() -> None:
     """A completed invitation tells when, the score and all links."""
     expected = InvitationView(
-        ViewStatus.COMPLETED,
-        LINKS.results(COMPLETED.id),
+        InvitationViewStatus.COMPLETED,
+        LINKS.results_url(COMPLETED.id),
         completed_at=NOW,
-        report_url=LINKS.report(COMPLETED.id),
-        share_url=LINKS.share(COMPLETED.id),
+        report_url=LINKS.report_url(COMPLETED.id),
+        share_url=LINKS.share_url(COMPLETED.id),
         score="High fit (1/1)",
     )
-    assert expected == invitation_view.view_of(COMPLETED, ACME, LINKS)
+    assert expected == invitation_view.build_invitation_view(COMPLETED, ACME, LINKS)
 
 
 def test_late_completion_does_not_tell_of_the_expiry() -> None:
     """A completion overrides an expiry, also in what softgarden is told."""
     assert (
-        invitation_view.view_of(replace(COMPLETED, expired_at=DEADLINE), ACME, LINKS).expired_at
+        invitation_view.build_invitation_view(
+            replace(COMPLETED, expired_at=DEADLINE), ACME, LINKS
+        ).expired_at
         is None
     )
 
@@ -166,27 +172,39 @@ def test_late_completion_does_not_tell_of_the_expiry() -> None:
 def test_links_can_be_switched_off() -> None:
     """Report and share links and the score are there only where the customer wants them."""
     quiet = customer(results=ResultPolicy(score=(), share=False, report=False))
-    expected = InvitationView(ViewStatus.COMPLETED, LINKS.results(COMPLETED.id), completed_at=NOW)
-    assert expected == invitation_view.view_of(COMPLETED, quiet, LINKS)
+    expected = InvitationView(
+        InvitationViewStatus.COMPLETED, LINKS.results_url(COMPLETED.id), completed_at=NOW
+    )
+    assert expected == invitation_view.build_invitation_view(COMPLETED, quiet, LINKS)
 
 
 def test_result_url_may_be_the_dashboard() -> None:
     """With ``result_url: dashboard`` it is the provider's once completed, where there is one, and
     our page before.
     """
-    asked = customer(results=ResultPolicy(result_url=ResultLink.DASHBOARD))
+    asked = customer(results=ResultPolicy(result_url=ResultLinkTarget.DASHBOARD))
     done = replace(COMPLETED, result=replace(REPORT, dashboard_url="https://dashboard.example/1"))
-    assert "https://dashboard.example/1" == invitation_view.view_of(done, asked, LINKS).result_url
     assert (
-        LINKS.results(COMPLETED.id) == invitation_view.view_of(COMPLETED, asked, LINKS).result_url
+        "https://dashboard.example/1"
+        == invitation_view.build_invitation_view(done, asked, LINKS).result_url
     )
-    assert LINKS.results(INVITED.id) == invitation_view.view_of(INVITED, asked, LINKS).result_url
-    assert LINKS.results(done.id) == invitation_view.view_of(done, ACME, LINKS).result_url
+    assert (
+        LINKS.results_url(COMPLETED.id)
+        == invitation_view.build_invitation_view(COMPLETED, asked, LINKS).result_url
+    )
+    assert (
+        LINKS.results_url(INVITED.id)
+        == invitation_view.build_invitation_view(INVITED, asked, LINKS).result_url
+    )
+    assert (
+        LINKS.results_url(done.id)
+        == invitation_view.build_invitation_view(done, ACME, LINKS).result_url
+    )
 
 
 def test_share_link_needs_a_known_application() -> None:
     """A result whose application's id was never learnt cannot be shared, so no link is offered."""
-    assert invitation_view.view_of(LOST_BUT_COMPLETED, ACME, LINKS).share_url is None
+    assert invitation_view.build_invitation_view(LOST_BUT_COMPLETED, ACME, LINKS).share_url is None
 
 
 @pytest.mark.parametrize(
@@ -214,22 +232,24 @@ def test_result_reference(record: Invitation, expected: str | None) -> None:
     """Only a completed invitation has an application that a result belongs to, and never another
     attempt's.
     """
-    assert expected == invitation_view.completed_application_id(record)
+    assert expected == invitation_view.get_completed_application_id(record)
 
 
 def test_view_does_not_show_its_links() -> None:
     """The links of a view are secrets, so its text leaves them out."""
-    text = repr(invitation_view.view_of(COMPLETED, ACME, LINKS))
+    text = repr(invitation_view.build_invitation_view(COMPLETED, ACME, LINKS))
     assert "https://" not in text
 
 
 def test_candidate_is_sent_to_the_test_or_to_our_page() -> None:
     """The test's URL is the provider's link, or our landing page where the customer wants it."""
-    assert "https://test.example/1" == invitation_view.candidate_url(INVITED, ACME, LINKS)
-    assert LINKS.start(INVITED.id) == invitation_view.candidate_url(
-        INVITED, customer(test_url=CandidateLink.LANDING), LINKS
+    assert "https://test.example/1" == invitation_view.choose_candidate_url(INVITED, ACME, LINKS)
+    assert LINKS.start_url(INVITED.id) == invitation_view.choose_candidate_url(
+        INVITED, customer(test_url=CandidateLinkTarget.LANDING), LINKS
     )
-    assert LINKS.start(CREATING.id) == invitation_view.candidate_url(CREATING, ACME, LINKS)
+    assert LINKS.start_url(CREATING.id) == invitation_view.choose_candidate_url(
+        CREATING, ACME, LINKS
+    )
 
 
 # ------------------------------------------------------------ scores
@@ -276,7 +296,7 @@ def test_score_text(pattern: str, result: Result, expected: str | None) -> None:
     """The pattern is filled in on one short line, and left out where a field that it uses has no
     value.
     """
-    assert expected == score.score_text([pattern], result, "en")
+    assert expected == score.render_score([pattern], result, "en")
 
 
 WITH_PROFILE = Result("high", traits=(trait(3, (3, 4)), trait(1, (5,))))
@@ -297,7 +317,7 @@ def test_default_score(result: Result, expected: str | None) -> None:
     """By default the fit is told in the customer's language, or the mean where the job has no
     profile, or nothing.
     """
-    assert expected == score.score_text(ResultPolicy().score, result, "de")
+    assert expected == score.render_score(ResultPolicy().score, result, "de")
 
 
 @pytest.mark.parametrize(
@@ -313,7 +333,7 @@ def test_first_pattern_with_all_its_values_counts(
     patterns: tuple[str, ...], expected: str | None
 ) -> None:
     """Of several patterns the first that makes a text is the score; without any there is none."""
-    assert expected == score.score_text(patterns, WITH_PROFILE, "en")
+    assert expected == score.render_score(patterns, WITH_PROFILE, "en")
 
 
 @pytest.mark.parametrize(
@@ -329,7 +349,7 @@ def test_score_is_plain_text(fit: str, expected: str) -> None:
     """Whatever the provider says, a score has no markup and no control characters, and at most 100
     characters.
     """
-    assert expected == score.score_text(["{fit}"], Result(fit=fit), "en")
+    assert expected == score.render_score(["{fit}"], Result(fit=fit), "en")
 
 
 @pytest.mark.parametrize(
@@ -347,22 +367,24 @@ def test_fit_label(fit: str, locale: str, expected: str) -> None:
     """The fit has a label in the customer's language, else in English; an unknown fit is shown as
     it is.
     """
-    assert expected == score.score_text(["{fit_label}"], Result(fit=fit), locale)
+    assert expected == score.render_score(["{fit_label}"], Result(fit=fit), locale)
 
 
 def test_score_speaks_the_language_of_the_customer() -> None:
     """The view's score uses the locale of the customer."""
-    access = EqualtureAccess(
+    access = EqualtureAccount(
         base_url="https://e.example", client_id="id", client_secret=Secret("s"), locale="de"
     )
     german = customer(provider=access, results=ResultPolicy(score=("{fit_label}",)))
-    assert "Hohe Passung" == invitation_view.view_of(COMPLETED, german, LINKS).score
+    assert "Hohe Passung" == invitation_view.build_invitation_view(COMPLETED, german, LINKS).score
 
 
 def test_score_fields_are_the_same_for_every_result() -> None:
     """Every field has its place, with or without a value."""
-    assert set(score.score_fields(Result(), "en")) == set(score.score_fields(REPORT, "en"))
-    assert set(score.score_fields(Result(), "en").values()) == {None}
+    assert set(score.list_score_fields(Result(), "en")) == set(
+        score.list_score_fields(REPORT, "en")
+    )
+    assert set(score.list_score_fields(Result(), "en").values()) == {None}
 
 
 def test_anonymised_orphan_is_never_shared() -> None:
@@ -370,4 +392,6 @@ def test_anonymised_orphan_is_never_shared() -> None:
     record = after(
         CreateOutcomeUnknown(1), SECOND_ATTEMPT, CREATED_2, ApplicationAnonymised("reference-2")
     )
-    assert invitation_view.completed_application_id(replace(record, state=State.COMPLETED)) is None
+    assert (
+        invitation_view.get_completed_application_id(replace(record, state=State.COMPLETED)) is None
+    )

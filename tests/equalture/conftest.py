@@ -17,8 +17,8 @@ from bridge import egress
 from bridge.core.assessment import Candidate, NewApplication
 from bridge.core.customers import Customer, Secret
 from bridge.equalture.client import EqualtureClient
-from bridge.equalture.settings import EqualtureAccess
-from bridge.softgarden.settings import SoftgardenAccess
+from bridge.equalture.settings import EqualtureAccount
+from bridge.softgarden.settings import SoftgardenAccount
 
 SAMPLES = Path(__file__).parent.parent / "samples" / "equalture"
 TOKEN = "/connect_ats/access_token"
@@ -135,8 +135,8 @@ def customer() -> Customer:
     """A customer of no server; see ``acme`` for one of the scripted server's."""
     return Customer(
         key="acme",
-        ats=SoftgardenAccess((), "10"),
-        provider=EqualtureAccess(
+        ats=SoftgardenAccount((), "10"),
+        provider=EqualtureAccount(
             base_url="https://equalture.example.com",
             client_id="acme",
             client_secret=Secret("s3cret-of-acme"),

@@ -8,15 +8,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bridge.core.assessment import Candidate, CreatedApplication, Job, NewApplication, Progress
+from bridge.core.assessment import (
+    ApplicationProgress,
+    Candidate,
+    CreatedApplication,
+    Job,
+    NewApplication,
+)
 from bridge.core.customers import Secret
 from bridge.equalture import protocol
 from bridge.equalture.protocol import Call, Reply
-from bridge.equalture.settings import EqualtureAccess, InvitationType
+from bridge.equalture.settings import EqualtureAccount, InvitationType
 from bridge.errors import ContractBroken, OutcomeUnknown, Refused, Unavailable, UpstreamError
 
 NOW = datetime(2026, 1, 15, 10, 0, 0, tzinfo=UTC)
-ACCESS = EqualtureAccess(
+ACCESS = EqualtureAccount(
     base_url="https://equalture.example.com", client_id="acme", client_secret=Secret("s3cret")
 )
 SOMEBODY = NewApplication("job-1", Candidate("c-1", "A", "B", "c@d.e"), "https://bridge.example")
@@ -196,12 +202,12 @@ def test_created(sample) -> None:
 
 def test_plain_answers(sample) -> None:
     """The documented answers read as documented."""
-    assert protocol.read(protocol.status("r"), reply(200, sample("status_completed"))) == Progress(
-        True, "completed"
-    )
-    assert protocol.read(protocol.status("r"), reply(200, sample("status_started"))) == Progress(
-        False, "started"
-    )
+    assert protocol.read(
+        protocol.status("r"), reply(200, sample("status_completed"))
+    ) == ApplicationProgress(True, "completed")
+    assert protocol.read(
+        protocol.status("r"), reply(200, sample("status_started"))
+    ) == ApplicationProgress(False, "started")
     assert protocol.read(protocol.jobs(), reply(200, sample("jobs_bare")))[1] == Job(
         "job-2", "Assessment - Accountant"
     )

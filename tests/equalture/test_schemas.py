@@ -8,7 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge import response_parsing
-from bridge.core.assessment import CreatedApplication, Job, Progress, PublicLink, Result, Trait
+from bridge.core.assessment import (
+    ApplicationProgress,
+    CreatedApplication,
+    Job,
+    PublicLink,
+    Result,
+    Trait,
+)
 from bridge.equalture import schemas
 
 JSON = st.recursive(
@@ -147,13 +154,13 @@ def test_created_without_a_usable_link(link: object) -> None:
 def test_done(word: str) -> None:
     """Completed is done in any case, and so is hired."""
     found = schemas.read_progress({"status": word})
-    assert found == Progress(True, word.strip(), hired=word == "hired")
+    assert found == ApplicationProgress(True, word.strip(), hired=word == "hired")
 
 
 @pytest.mark.parametrize("word", ["started", "in_progress", "In Progress", "pending"])
 def test_not_done(word: str) -> None:
     """A word that cannot mean finished is "not yet"."""
-    assert schemas.read_progress({"status": word}) == Progress(False, word)
+    assert schemas.read_progress({"status": word}) == ApplicationProgress(False, word)
 
 
 @pytest.mark.parametrize("word", ["finished", "anonymized", "not completed", "x" * 900])
@@ -161,7 +168,9 @@ def test_unknown_word(word: str) -> None:
     """Every other word is "not yet" too, but one that nobody knows, and kept at a bearable
     length.
     """
-    assert schemas.read_progress({"status": word}) == Progress(False, word[:500], known=False)
+    assert schemas.read_progress({"status": word}) == ApplicationProgress(
+        False, word[:500], known=False
+    )
 
 
 @pytest.mark.parametrize(

@@ -70,7 +70,7 @@ async def test_redis_away(exposed: Bridge, own_redis: RedisServer, how: str) -> 
     )
     assert (live.status, live.json) == (200, {"status": "ok"})
     assert (admin.status, list(admin.json["errors"])) == (503, ["redis"])
-    page = await bridge.ask("GET", bridge.runtime.signer.results(an_id))
+    page = await bridge.ask("GET", bridge.runtime.signer.results_url(an_id))
     assert (page.status, page.headers["Content-Type"].split(";")[0]) == (503, "text/html")
     assert len(bridge.equalture.calls("create")) == 1
 

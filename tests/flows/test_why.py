@@ -160,9 +160,9 @@ async def test_lines_name_the_invitation(bridge: Bridge, journal: Journal) -> No
     lines = [last(journal)]
     for method, path in (
         ("PUT", bridge.callback_of(bridge.created())),
-        ("GET", bridge.runtime.signer.results(an_id)),
-        ("GET", bridge.runtime.signer.report(an_id)),
-        ("GET", bridge.runtime.signer.start(an_id)),
+        ("GET", bridge.runtime.signer.results_url(an_id)),
+        ("GET", bridge.runtime.signer.report_url(an_id)),
+        ("GET", bridge.runtime.signer.start_url(an_id)),
     ):
         await bridge.ask(method, path, **({"json": {}} if method == "PUT" else {}))
         lines.append(last(journal))

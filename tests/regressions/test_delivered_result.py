@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from structlog.typing import EventDict
 
-from bridge.core.assessment import Progress, Result
+from bridge.core.assessment import ApplicationProgress, Result
 from bridge.core.invitation import Invitation, State
 from bridge.core.lifecycle.policy import LATE_WINDOW, NO_RESULT_TIMEOUT
 from bridge.core.queueing import TaskKind
@@ -39,8 +39,8 @@ async def go_on(world: World, one: Invitation, states: tuple[State, ...]) -> Inv
 @pytest.mark.parametrize(
     "status",
     [
-        Progress(False, "finished", known=False),
-        Progress(False, "invited"),
+        ApplicationProgress(False, "finished", known=False),
+        ApplicationProgress(False, "invited"),
         Refused("equalture", "status", "no", status=404),
         Refused("equalture", "status", "no", status=422),
         Unavailable("equalture", "status", "no", status=500),
@@ -68,7 +68,7 @@ async def test_without_a_hint_the_word_decides(world: World) -> None:
     finished.
     """
     await world.invited()
-    world.provider.script.on("status", Progress(False, "finished", known=False))
+    world.provider.script.on("status", ApplicationProgress(False, "finished", known=False))
     world.clock.advance(ACME.provider.poll_every)
     await world.work()
     assert [] == world.provider.script.made("results")
@@ -100,7 +100,7 @@ async def test_report_after_expiry_completes(world: World) -> None:
     result of its own.
     """
     one = await world.invited()
-    world.provider.script.on("status", Progress(False, "invited"))
+    world.provider.script.on("status", ApplicationProgress(False, "invited"))
     world.provider.script.on("results", None)
     await go_on(world, one, (State.EXPIRED,))
     world.clock.advance(30 * LATE_WINDOW)
@@ -141,7 +141,9 @@ def unknown(journal: list[EventDict]) -> list[tuple[str, str]]:
 
 async def polled(world: World, *words: str, customer: str = "acme") -> None:
     for word in words:
-        await world.words.record(world.customers[customer], Progress(False, word, known=False))
+        await world.words.record(
+            world.customers[customer], ApplicationProgress(False, word, known=False)
+        )
 
 
 async def test_unknown_word_is_said_once(world: World, journal: list[EventDict]) -> None:
@@ -150,7 +152,7 @@ async def test_unknown_word_is_said_once(world: World, journal: list[EventDict])
     """
     world.customers["globex"] = make_customer("globex")
     await world.invited()
-    world.provider.script.on("status", Progress(False, "Finished", known=False))
+    world.provider.script.on("status", ApplicationProgress(False, "Finished", known=False))
     for _ in range(3):
         world.clock.advance(ACME.provider.poll_every)
         await world.work()

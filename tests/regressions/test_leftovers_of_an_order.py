@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from bridge.core.assessment import Progress
+from bridge.core.assessment import ApplicationProgress
 from bridge.core.invitation import State, Transition
 from bridge.errors import StoreUnavailable, Unavailable
 from tests.service.fakes import ACME, World
@@ -30,7 +30,7 @@ async def test_deletion_takes_expired_predecessors_along() -> None:
     """
     world = World()
     one = await world.invited()
-    world.provider.script.on("status", Progress(False, "invited"))
+    world.provider.script.on("status", ApplicationProgress(False, "invited"))
     world.clock.advance(2 * ACME.provider.link_life)
     await world.work()
     two = await world.invited()
@@ -51,7 +51,7 @@ async def test_deletion_that_is_cut_off_finds_them_again(commits: int) -> None:
     before the last.
     """
     world = World()
-    world.provider.script.on("status", Progress(False, "invited"))
+    world.provider.script.on("status", ApplicationProgress(False, "invited"))
     made = []
     for _ in range(3):
         made.append(await world.invited())

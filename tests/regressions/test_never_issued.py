@@ -11,8 +11,8 @@ import pytest
 
 from bridge.core import invitation_view
 from bridge.core.invitation import Invitation, State
-from bridge.core.invitation_view import ViewStatus
-from bridge.core.lifecycle.events import IdIssued
+from bridge.core.invitation_view import InvitationViewStatus
+from bridge.core.lifecycle.events import InvitationIdIssued
 from bridge.core.links import LinkSigner
 from bridge.core.queueing import TaskKind
 from bridge.errors import OutcomeUnknown, StoreUnavailable, UnknownInvitation
@@ -60,7 +60,7 @@ async def test_completed_without_an_id_is_not_notified_until_it_has_one(world: W
     again = await world.invited()
     assert (one.id, 1) == (again.id, len(world.provider.drafts))
     assert again.deadline is not None
-    assert LINKS.start(one.id) == invitation_view.candidate_url(again, ACME, LINKS)
+    assert LINKS.start_url(one.id) == invitation_view.choose_candidate_url(again, ACME, LINKS)
     await world.work()
     assert [one.id] == notified(world)
     done = await world.load(one)
@@ -82,7 +82,7 @@ async def test_answer_that_became_an_error_is_no_issue(world: World) -> None:
     apply = world.records.apply
 
     async def away(invitation: Invitation, event: object, *others: object) -> Invitation:
-        if isinstance(event, IdIssued):
+        if isinstance(event, InvitationIdIssued):
             raise StoreUnavailable("away")
         return await apply(invitation, event, *others)  # type: ignore[arg-type]
 
@@ -147,7 +147,7 @@ async def test_reading_proves_that_softgarden_has_the_id(world: World) -> None:
     await world.unconfirmed_result(one)
     await world.work()
     results = ResultAccess(world.records, world.store, world.directory, LINKS)
-    assert ViewStatus.COMPLETED is (await results.read(ACME, one.id)).status
+    assert InvitationViewStatus.COMPLETED is (await results.read(ACME, one.id)).status
     await world.work()
     assert [one.id] == notified(world)
     assert (await world.load(one)).issued

@@ -8,9 +8,9 @@ from datetime import timedelta
 
 import pytest
 
-from bridge.core.assessment import Progress
+from bridge.core.assessment import ApplicationProgress
 from bridge.core.invitation import State
-from bridge.core.invitation_view import ViewStatus
+from bridge.core.invitation_view import InvitationViewStatus
 from bridge.core.lifecycle.policy import READ_CHECK_PAUSE
 from bridge.core.links import LinkSigner
 from bridge.errors import OutcomeUnknown, StoreUnavailable
@@ -43,10 +43,10 @@ async def test_reading_makes_a_check_due(world: World) -> None:
     what came of it.
     """
     one, reads, woken = await world.invited(), reader(world), world.woken
-    assert ViewStatus.PENDING is (await reads.read(ACME, one.id)).status
+    assert InvitationViewStatus.PENDING is (await reads.read(ACME, one.id)).status
     assert woken + 1 == world.woken
     assert 1 == await world.work()
-    assert ViewStatus.COMPLETED is (await reads.read(ACME, one.id)).status
+    assert InvitationViewStatus.COMPLETED is (await reads.read(ACME, one.id)).status
 
 
 async def test_once_a_minute(world: World) -> None:
@@ -54,7 +54,7 @@ async def test_once_a_minute(world: World) -> None:
     invitation.
     """
     one, other = await world.invited(), await world.invited("application-2")
-    world.provider.script.on("status", Progress(False, "invited"))
+    world.provider.script.on("status", ApplicationProgress(False, "invited"))
     processes = [reader(world) for _ in range(3)]
     asked = 0
     for second in range(180):
@@ -113,4 +113,4 @@ async def test_reading_does_not_fail_for_it(world: World) -> None:
         raise StoreUnavailable("away")
 
     world.store.bring_forward = away  # type: ignore[method-assign]
-    assert ViewStatus.PENDING is (await reader(world).read(ACME, one.id)).status
+    assert InvitationViewStatus.PENDING is (await reader(world).read(ACME, one.id)).status

@@ -8,7 +8,7 @@ import asyncio
 
 from structlog.typing import EventDict
 
-from bridge.core.assessment import CreatedApplication, Progress
+from bridge.core.assessment import ApplicationProgress, CreatedApplication
 from bridge.core.invitation import Invitation, State
 from bridge.errors import Unavailable
 from tests.service.fakes import ACME, World
@@ -96,7 +96,7 @@ async def test_create_without_a_link_spares_the_living(world: World) -> None:
 async def test_event_reaches_both(world: World) -> None:
     """A webhook's event about the application is told to each invitation that holds it."""
     one, other = await two(world)
-    world.provider.script.on("status", Progress(False, "invited"))
+    world.provider.script.on("status", ApplicationProgress(False, "invited"))
     assert "taken" == await world.events.take(ACME, "e", "started", "ref-1", world.clock())
     assert {State.STARTED} == {(await world.load(each)).state for each in (one, other)}
 

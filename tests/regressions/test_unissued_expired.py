@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.core.assessment import Progress
+from bridge.core.assessment import ApplicationProgress
 from bridge.core.invitation import State
 from bridge.errors import OutcomeUnknown
 from tests.service.fakes import ACME, World
@@ -38,7 +38,7 @@ async def test_what_was_issued_stays_when_it_is_replaced() -> None:
     """An expired invitation that softgarden knows is still there to be read after a new order."""
     world = World()
     one = await world.invited()
-    world.provider.script.on("status", Progress(False, "invited"))
+    world.provider.script.on("status", ApplicationProgress(False, "invited"))
     world.clock.advance(2 * ACME.provider.link_life)
     await world.work()
     assert (await world.load(one)).state is State.EXPIRED
@@ -53,7 +53,7 @@ async def test_what_came_before_it_goes_with_the_deletion() -> None:
     """
     world = World()
     created = world.provider.script.planned("create")
-    world.provider.script.on("status", Progress(False, "invited"))
+    world.provider.script.on("status", ApplicationProgress(False, "invited"))
     first = await world.invited()
     world.clock.advance(2 * ACME.provider.link_life)
     await world.work()

@@ -27,7 +27,7 @@ import pytest
 import yaml
 
 from bridge import app, logs
-from bridge.core.assessment import CreatedApplication, NewApplication, Progress
+from bridge.core.assessment import ApplicationProgress, CreatedApplication, NewApplication
 from bridge.core.customers import Customer
 from bridge.sandbox import BridgeReply, SandboxClock, webhooks
 from tests.flows.conftest import Bridge, Config, Journal, Launch, _serve, eventually
@@ -385,7 +385,7 @@ async def test_links_open_nothing_from_the_log(bridge: Bridge, journal: Journal)
         result["resultUrl"],
         result["reportUrl"],
         result["shareUrl"],
-        bridge.runtime.signer.start(an_id),
+        bridge.runtime.signer.start_url(an_id),
     ]
     replies = [await bridge.ask("GET", url) for url in urls]
     macs = [
@@ -421,7 +421,7 @@ class Broken:
             wrong.add_note(draft.candidate.email)
             raise ExceptionGroup(draft.candidate.first_name, [wrong]) from error
 
-    async def get_progress(self, customer: Customer, reference_id: str) -> Progress:
+    async def get_progress(self, customer: Customer, reference_id: str) -> ApplicationProgress:
         """Raise what a worker meets."""
         raise RuntimeError(PERSON["email"], SECRET)
 

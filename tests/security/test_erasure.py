@@ -56,11 +56,16 @@ async def invited(bridge: Bridge) -> Traces:
         "unmistakable",
         application.link_token,
         application.callback_url.rpartition("/")[2],
-        ids.order_key("acme", APPLICATION, "engineer"),
-        ids.digest(f"acme/{reference}")[:40],
+        ids.compute_order_key("acme", APPLICATION, "engineer"),
+        ids.hash_secret(f"acme/{reference}")[:40],
         "Engineer",
     ]
-    links = [signer.results(an_id), signer.share(an_id), signer.report(an_id), signer.start(an_id)]
+    links = [
+        signer.results_url(an_id),
+        signer.share_url(an_id),
+        signer.report_url(an_id),
+        signer.start_url(an_id),
+    ]
     return Traces(an_id, reference, words, links)
 
 
@@ -147,7 +152,7 @@ async def test_late_events_bring_nothing_back(hooked: Bridge, redis_server: Redi
     assert await bridge.record(traces.an_id) == before
     # An event about an application that is not known (any more) is kept for ten minutes, under a
     # digest of its id.
-    digest = ids.digest(f"acme/{traces.reference}")[:40]
+    digest = ids.hash_secret(f"acme/{traces.reference}")[:40]
     assert traces.left(redis_server, but=(digest,)) == []
     with redis_server.client() as client:
         (key,) = client.keys(f"*:ref:{digest}")
@@ -188,7 +193,7 @@ async def test_slow_create_brings_nothing_back(bridge: Bridge, redis_server: Red
         APPLICATION,
         reference,
         application.link_token,
-        ids.digest(f"acme/{reference}")[:40],
+        ids.hash_secret(f"acme/{reference}")[:40],
         "127.0.0.1",
     ]
     assert Traces(record.id, reference, words, []).left(redis_server) == []

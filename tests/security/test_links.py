@@ -32,7 +32,7 @@ async def tokens(bridge: Bridge) -> tuple[str, dict[str, str]]:
         "results": result["resultUrl"],
         "report": result["reportUrl"],
     }
-    links["start"] = bridge.runtime.signer.start(an_id)
+    links["start"] = bridge.runtime.signer.start_url(an_id)
     return an_id, {
         name: link.rpartition("/")[2].removesuffix(".pdf") for name, link in links.items()
     }
@@ -186,9 +186,9 @@ async def test_switched_off(config: Config, launch: Launch, results: dict[str, A
         results.get("report", True),
     )
     link = (
-        bridge.runtime.signer.share(an_id)
+        bridge.runtime.signer.share_url(an_id)
         if "share" in results
-        else bridge.runtime.signer.report(an_id)
+        else bridge.runtime.signer.report_url(an_id)
     )
     assert (await bridge.ask("GET", link)).status == 404
 
@@ -197,9 +197,9 @@ async def test_nothing_before_completion(bridge: Bridge) -> None:
     """Before there is a result there is nothing to share and no report, and the page says so."""
     invited = await bridge.acme.invite("engineer")
     signer, an_id = bridge.runtime.signer, invited.json["invitationId"]
-    assert (await bridge.ask("GET", signer.share(an_id))).status == 404
-    assert (await bridge.ask("GET", signer.report(an_id))).status == 404
-    page = await bridge.ask("GET", signer.results(an_id))
+    assert (await bridge.ask("GET", signer.share_url(an_id))).status == 404
+    assert (await bridge.ask("GET", signer.report_url(an_id))).status == 404
+    page = await bridge.ask("GET", signer.results_url(an_id))
     assert (page.status, "Not finished yet" in page.text) == (200, True)
     assert bridge.equalture.calls("public_link") == []
 

@@ -143,7 +143,12 @@ async def test_every_page_is_locked_down(bridge: Bridge) -> None:
     landing = (await bridge.globex.invite("job-3")).json
     pending = (await bridge.acme.invite("engineer")).json["invitationId"]
     signer = bridge.runtime.signer
-    urls = [result["resultUrl"], landing["testUrl"], signer.results(pending), signer.start(an_id)]
+    urls = [
+        result["resultUrl"],
+        landing["testUrl"],
+        signer.results_url(pending),
+        signer.start_url(an_id),
+    ]
     urls += ["/results/x", "/share/x", "/start/x", "/reports/x.pdf", "/share/%ff"]
     statuses = [(await bridge.ask("GET", url)).status for url in urls]
     assert statuses == [200] * 4 + [404] * 5
@@ -312,6 +317,6 @@ async def test_expired_page(bridge: Bridge) -> None:
     invited = await bridge.acme.invite("engineer")
     await bridge.advance(timedelta(days=7, seconds=1))
     await bridge.result(bridge.acme, invited.json["invitationId"], "EXPIRED")
-    page = await bridge.ask("GET", bridge.runtime.signer.results(invited.json["invitationId"]))
+    page = await bridge.ask("GET", bridge.runtime.signer.results_url(invited.json["invitationId"]))
     safe(page)
     assert "Expired" in page.text

@@ -14,29 +14,29 @@ from typing import Any, TypeVar
 
 from bridge.core.answer_shape import ObservedFact, Shape
 from bridge.core.assessment import (
+    ApplicationProgress,
     Candidate,
     CreatedApplication,
     Job,
     NewApplication,
     Order,
-    Progress,
     PublicLink,
     Result,
 )
 from bridge.core.callback_urls import CallbackUrlPolicy
 from bridge.core.customers import (
     AssessmentMapping,
+    AssessmentMappingEntry,
     Customer,
     CustomerDirectory,
-    MappedAssessment,
     Secret,
 )
-from bridge.core.history_chain import history_keys
+from bridge.core.history_chain import derive_history_keys
 from bridge.core.invitation import Invitation, State
 from bridge.core.lifecycle.events import ResultReported
 from bridge.core.links import LinkSigner
 from bridge.core.queueing import LEASE_LIFE, Lease, LeaseRequest, NotificationResponse, TaskKind
-from bridge.equalture.settings import EqualtureAccess
+from bridge.equalture.settings import EqualtureAccount
 from bridge.ports import AssessmentProvider, Ats, Notifier
 from bridge.service.assessments import OfferedAssessments
 from bridge.service.commit_loop import CommitLoop
@@ -48,13 +48,13 @@ from bridge.service.provider_events import ProviderEvents
 from bridge.service.shared_applications import SharedApplications
 from bridge.service.status_words import StatusWords
 from bridge.service.task_handlers import TaskHandlers
-from bridge.softgarden.settings import SoftgardenAccess
+from bridge.softgarden.settings import SoftgardenAccount
 from tests.fakes import MemoryStore
 
 T = TypeVar("T")
 
 NOW = datetime(2025, 6, 2, 9, 0, tzinfo=UTC)
-HISTORY_KEYS = history_keys([b"k" * 32])
+HISTORY_KEYS = derive_history_keys([b"k" * 32])
 RESULT = Result(fit="high")
 PLAN = tuple(timedelta(seconds=seconds) for seconds in (5, 30, 120, 600, 3600))
 CALLBACK = "https://acme.softgarden.io/notify"
@@ -88,14 +88,14 @@ def make_customer(key: str = "acme", **access: Any) -> Customer:
     """A customer with one mapped test, ``engineer``."""
     return Customer(
         key=key,
-        ats=SoftgardenAccess((), "10"),
-        provider=EqualtureAccess(
+        ats=SoftgardenAccount((), "10"),
+        provider=EqualtureAccount(
             base_url="https://equalture.example.com",
             client_id=key,
             client_secret=Secret("s"),
             **access,
         ),
-        tests=AssessmentMapping(items=(MappedAssessment("engineer", "job-1", "Engineer"),)),
+        tests=AssessmentMapping(items=(AssessmentMappingEntry("engineer", "job-1", "Engineer"),)),
     )
 
 
@@ -165,7 +165,7 @@ class ScriptedProvider:
         self.script = Script(
             jobs=(Job("job-1", "Engineer"),),
             create=make,
-            status=Progress(True, "completed"),
+            status=ApplicationProgress(True, "completed"),
             results=RESULT,
             link=PublicLink("https://equalture.example.com/public/1", 7200),
             hire=None,
@@ -181,7 +181,7 @@ class ScriptedProvider:
         self.drafts.append(draft)
         return await self.script.answer("create", customer.key)
 
-    async def get_progress(self, customer: Customer, reference_id: str) -> Progress:
+    async def get_progress(self, customer: Customer, reference_id: str) -> ApplicationProgress:
         return await self.script.answer("status", customer.key, reference_id)
 
     async def get_result(self, customer: Customer, reference_id: str) -> Result | None:

@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from bridge.core.assessment import CreatedApplication, Progress
+from bridge.core.assessment import ApplicationProgress, CreatedApplication
 from bridge.core.customers import HirePolicy
-from bridge.core.history import Happening
+from bridge.core.history import HistoryEntryKind
 from bridge.core.invitation import HireState, Invitation
-from bridge.core.lifecycle.events import ErasureRequested, HireRequested, HireSent
+from bridge.core.lifecycle.events import ErasureRequested, HireCallStarted, HireRequested
 from bridge.core.queueing import LEASE_LIFE, DeadLetter, TaskKind
-from bridge.core.timeline import timeline
+from bridge.core.timeline import build_timeline
 from bridge.errors import OutcomeUnknown, Refused, StoreUnavailable, Unavailable, UpstreamError
 from bridge.service.commit_loop import CommitLoop
 from bridge.service.hire_task import LOOKS
@@ -24,7 +24,10 @@ from tests.service.fakes import ACME, World, make_customer
 
 EXPORTING = replace(ACME, hire=HirePolicy(enabled=True, add_to_team=False))
 OTHER = make_customer("other")
-COMPLETED, HIRED = Progress(True, "completed"), Progress(True, "hired", hired=True)
+COMPLETED, HIRED = (
+    ApplicationProgress(True, "completed"),
+    ApplicationProgress(True, "hired", hired=True),
+)
 
 
 def refused(status: int) -> Refused:
@@ -72,8 +75,10 @@ async def test_exported_applicant(world: World) -> None:
         await until_quiet(world)
     assert world.provider.script.made("hire") == [("hire", "acme", "ref-1", "False", None)]
     assert await state(world, one) is HireState.DONE
-    kinds = [row.kind for row in timeline(await world.load(one))]
-    assert [kinds.count(kind) for kind in (Happening.HIRE_REQUESTED, Happening.HIRED)] == [1, 1]
+    kinds = [row.kind for row in build_timeline(await world.load(one))]
+    assert [
+        kinds.count(kind) for kind in (HistoryEntryKind.HIRE_REQUESTED, HistoryEntryKind.HIRED)
+    ] == [1, 1]
 
 
 @pytest.mark.parametrize(
@@ -200,7 +205,7 @@ async def test_died_in_the_call(world: World, hired: bool) -> None:
     one = await completed(world)
     await world.hiring.applicant_hired(EXPORTING, "application-1")
     (lease,) = await world.lease()
-    await world.records.apply(await world.load(one), HireSent(lease.revision), ACME)
+    await world.records.apply(await world.load(one), HireCallStarted(lease.revision), ACME)
     world.provider.script.on("status", HIRED if hired else COMPLETED)
     world.clock.advance(2 * LEASE_LIFE)
     await until_quiet(world)
@@ -297,7 +302,7 @@ async def test_shared_application_at_once(world: World, known: bool) -> None:
     first, second = await completed(world), await completed(world, "application-2")
     await world.hiring.applicant_hired(EXPORTING, "application-1")
     (lease,) = await world.lease()
-    await world.records.apply(await world.load(first), HireSent(lease.revision), ACME)
+    await world.records.apply(await world.load(first), HireCallStarted(lease.revision), ACME)
     await world.hiring.applicant_hired(EXPORTING, "application-2")
     await world.work()
     assert await state(world, second) is HireState.REQUESTED
@@ -366,5 +371,5 @@ async def test_operator_and_the_unknown(world: World) -> None:
     await until_quiet(world)
     assert await hire(world, one) is HireOutcome.UNKNOWN
     assert len(world.provider.script.made("hire")) == 1
-    given_up = [row.text for row in timeline(await world.load(one)) if row.kind == "given_up"]
+    given_up = [row.text for row in build_timeline(await world.load(one)) if row.kind == "given_up"]
     assert given_up == ["hire outcome_unknown"]

@@ -7,8 +7,8 @@ from datetime import timedelta
 import pytest
 from structlog.contextvars import bound_contextvars
 
-from bridge.core.history import COUNT_PAUSE, Happening
-from bridge.core.history_chain import history_faults
+from bridge.core.history import COUNT_PAUSE, HistoryEntryKind
+from bridge.core.history_chain import find_history_faults
 from bridge.core.invitation import Invitation, State
 from bridge.core.links import LinkSigner
 from bridge.core.queueing import NotificationResponse
@@ -38,7 +38,7 @@ def links(world: World) -> LinkAccess:
 async def told(world: World, one: Invitation) -> list[tuple[str, str, int | None]]:
     """Kind, text and status of every entry, whose signatures hold."""
     found = await world.load(one)
-    assert history_faults(found, HISTORY_KEYS) == ()
+    assert find_history_faults(found, HISTORY_KEYS) == ()
     return [(entry.kind, entry.text, entry.status) for entry in found.history.entries]
 
 
@@ -107,10 +107,10 @@ async def test_reads_cost_one_write_in_ten_minutes(world: World) -> None:
         world.clock.advance(MINUTE)
     after = await world.load(one)
     assert after.version == before + 3
-    read = after.history.count(Happening.READ)
+    read = after.history.count(HistoryEntryKind.READ)
     assert read is not None
     assert (read.first, read.last, read.count) == (NOW, NOW + 20 * MINUTE, 21)
-    assert history_faults(after, HISTORY_KEYS) == ()
+    assert find_history_faults(after, HISTORY_KEYS) == ()
 
 
 async def test_the_first_reading_of_an_end_is_kept(world: World) -> None:
@@ -128,16 +128,16 @@ async def test_pages_and_links(world: World) -> None:
     """Pages, reports, share links and the way to the test are counted, each for itself."""
     one = await world.invited()
     access = links(world)
-    await access.start(SIGNER.start(one.id).rpartition("/")[2])
-    await access.start(SIGNER.start(one.id).rpartition("/")[2], followed=True)
+    await access.start(SIGNER.start_url(one.id).rpartition("/")[2])
+    await access.start(SIGNER.start_url(one.id).rpartition("/")[2], followed=True)
     await world.unconfirmed_result(one)
     await world.work()
-    await access.start(SIGNER.start(one.id).rpartition("/")[2])
-    await access.result(SIGNER.results(one.id).rpartition("/")[2])
-    report = SIGNER.report(one.id).rpartition("/")[2].removesuffix(".pdf")
+    await access.start(SIGNER.start_url(one.id).rpartition("/")[2])
+    await access.result(SIGNER.results_url(one.id).rpartition("/")[2])
+    report = SIGNER.report_url(one.id).rpartition("/")[2].removesuffix(".pdf")
     await access.result(report, "report")
     for _ in range(2):
-        await access.share(SIGNER.share(one.id).rpartition("/")[2])
+        await access.share(SIGNER.share_url(one.id).rpartition("/")[2])
     assert await counted(world, one) == {
         "link_opened": 1,
         "link_followed": 1,
@@ -173,7 +173,7 @@ async def test_silence_of_the_provider_is_counted(world: World) -> None:
     one = await world.invited()
     world.provider.script.on("status", Unavailable("provider", "status", "no", status=503))
     await world.completed_by_poll(one)
-    count = (await world.load(one)).history.count(Happening.UNANSWERED)
+    count = (await world.load(one)).history.count(HistoryEntryKind.UNANSWERED)
     assert count is not None
     assert (count.text, count.status) == ("upstream_unavailable", 503)
 
@@ -200,7 +200,7 @@ async def test_a_deletion_leaves_its_proof(world: World) -> None:
     await world.erasure.erase(ACME, one.id)
     for lease in leases:  # a notification that was under way
         await world.tasks.perform(lease)
-    await world.records.note(await world.load(one), Happening.READ)
+    await world.records.note(await world.load(one), HistoryEntryKind.READ)
     gone = await world.load(one)
     assert gone.state is State.ERASED
     assert await told(world, one) == [

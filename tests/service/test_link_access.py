@@ -33,7 +33,7 @@ class Clicks:
     async def token(self, application: str = "application-1") -> str:
         """The token of a completed invitation."""
         one = await self.world.completed(application)
-        return SIGNER.share(one.id).rpartition("/")[2]
+        return SIGNER.share_url(one.id).rpartition("/")[2]
 
     def asked(self) -> int:
         """How often the provider was asked for a link."""

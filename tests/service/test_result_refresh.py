@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from bridge.core.assessment import Result, Trait
-from bridge.core.customers import ResultLink, ResultPolicy
+from bridge.core.customers import ResultLinkTarget, ResultPolicy
 from bridge.core.invitation import Invitation, State
 from bridge.core.lifecycle.events import ErasureRequested
 from bridge.errors import OutcomeUnknown, Unavailable, UnknownInvitation
@@ -70,7 +70,9 @@ async def test_what_softgarden_does_not_show_is_no_news(world: World) -> None:
 
 async def test_link_that_softgarden_shows_is_news(world: World) -> None:
     """Where softgarden shows Equalture's own link, a result with another link is told."""
-    world.customers["acme"] = replace(ACME, results=ResultPolicy(result_url=ResultLink.DASHBOARD))
+    world.customers["acme"] = replace(
+        ACME, results=ResultPolicy(result_url=ResultLinkTarget.DASHBOARD)
+    )
     world.provider.script.on("results", replace(RESULT, dashboard_url="https://d.example/en/1"))
     one = await world.completed()
     await world.work()

@@ -16,16 +16,16 @@ import pytest
 from bridge import app
 from bridge.core.customers import (
     AssessmentMapping,
+    AssessmentMappingEntry,
     Customer,
     HirePolicy,
-    MappedAssessment,
     ResultPolicy,
     Secret,
 )
-from bridge.equalture.settings import EqualtureAccess, TokenMethod
+from bridge.equalture.settings import EqualtureAccount, TokenMethod
 from bridge.errors import ConfigError, CustomerSetAside
 from bridge.settings.masking import masked_settings
-from bridge.softgarden.settings import SoftgardenAccess
+from bridge.softgarden.settings import SoftgardenAccount
 
 if TYPE_CHECKING:
     from conftest import Folder
@@ -52,8 +52,8 @@ def test_defaults(folder: Folder) -> None:
     assert list(settings.customers) == [
         Customer(
             key="acme",
-            ats=SoftgardenAccess((DIGEST,), "10"),
-            provider=EqualtureAccess(
+            ats=SoftgardenAccount((DIGEST,), "10"),
+            provider=EqualtureAccount(
                 base_url="https://equalture.example.com",
                 client_id="acme",
                 client_secret=Secret("hush"),
@@ -108,8 +108,8 @@ def test_everything(folder: Folder) -> None:
     customer = folder.load().customers.get("acme")
     assert customer == Customer(
         key="acme",
-        ats=SoftgardenAccess((DIGEST, "b" * 64), "10"),
-        provider=EqualtureAccess(
+        ats=SoftgardenAccount((DIGEST, "b" * 64), "10"),
+        provider=EqualtureAccount(
             base_url="http://127.0.0.1:8090",
             client_id="acme",
             client_secret=Secret("from a file"),
@@ -121,9 +121,9 @@ def test_everything(folder: Folder) -> None:
         ),
         tests=AssessmentMapping(
             (
-                MappedAssessment("engineer", "j1", "Engineer", "", 30),
-                MappedAssessment("sales", "j2", None, "two\nlines", 45),
-                MappedAssessment("x", "j3"),
+                AssessmentMappingEntry("engineer", "j1", "Engineer", "", 30),
+                AssessmentMappingEntry("sales", "j2", None, "two\nlines", 45),
+                AssessmentMappingEntry("x", "j3"),
             ),
             False,
             frozenset({"j4", "j5"}),

@@ -97,8 +97,8 @@ def test_samples_have_every_setting(kind: str) -> None:
     def names(settings_type: type) -> Iterator[str]:
         for name, one in declared_settings(settings_type).items():
             yield name
-            if one.section:
-                yield from names(one.item)
+            if one.is_section:
+                yield from names(one.item_type)
 
     missing = {
         name for name in names(CONFIGURATION.types[kind]) if not re.search(rf"\b{name}\b", text)

@@ -14,20 +14,27 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from bridge.core import ids
-from bridge.core.invitation import Attempt, CreateOutcome, Invitation, OrderClaim, State, Transition
+from bridge.core.invitation import (
+    CreateAttempt,
+    CreateOutcome,
+    Invitation,
+    OrderClaim,
+    State,
+    Transition,
+)
 from bridge.core.lifecycle.decide import decide
 from bridge.core.lifecycle.events import ApplicationAnonymised, CreateFailed, ErasureRequested
 from bridge.core.queueing import (
     AttemptNote,
     CancelTask,
     DeadLetter,
-    Done,
-    GiveUp,
+    GiveUpTask,
     Lane,
     Lease,
     LeaseRequest,
-    Retry,
+    RetryTask,
     ScheduleTask,
+    TaskDone,
     TaskKind,
 )
 from bridge.ports import InvitationStore, TaskQueue
@@ -72,9 +79,9 @@ def invitation(partition: int = 7, customer: str = "acme", **fields: object) -> 
     """A new record in this partition, of an order of its own."""
     number = next(_numbers)
     first = Invitation(
-        id=ids.new_invitation_id(partition, secrets.token_hex(12)),
+        id=ids.compose_invitation_id(partition, secrets.token_hex(12)),
         customer=customer,
-        order_key=ids.order_key(customer, str(number), "t1"),
+        order_key=ids.compute_order_key(customer, str(number), "t1"),
         application_id=str(number),
         test_id="t1",
         test_name="Käufer & Co",
@@ -82,7 +89,7 @@ def invitation(partition: int = 7, customer: str = "acme", **fields: object) -> 
         state=State.CREATING,
         created_at=NOW,
         updated_at=NOW,
-        attempts=(Attempt(1, "d" * 64, NOW),),
+        attempts=(CreateAttempt(1, "d" * 64, NOW),),
         callback="https://api.softgarden.de/callback",
     )
     return replace(first, **fields)  # type: ignore[arg-type]
@@ -91,7 +98,7 @@ def invitation(partition: int = 7, customer: str = "acme", **fields: object) -> 
 def of_application(customer: str, application_id: str, number: int) -> Invitation:
     """A new record of this application, ordered so many seconds after the first one."""
     return invitation(
-        ids.partition_of(customer, application_id),
+        ids.compute_partition(customer, application_id),
         customer,
         application_id=application_id,
         created_at=NOW + number * SECOND,
@@ -198,7 +205,7 @@ class InvitationPromises:
         """Of 20 parallel claims of one order exactly one wins, and the others leave nothing
         behind.
         """
-        key = ids.order_key("acme", "a", "t")
+        key = ids.compute_order_key("acme", "a", "t")
         rivals = [invitation(order_key=key) for _ in range(20)]
         steps = [Transition(one, (due(),), OrderClaim.CLAIM) for one in rivals]
         done = await asyncio.gather(*map(backend.invitations.commit, steps))
@@ -349,8 +356,8 @@ class InvitationPromises:
         one = await put(backend)
         outcome = CreateOutcome.ORPHAN if state is State.COMPLETED else CreateOutcome.CREATED
         attempts = (
-            Attempt(1, "a" * 64, NOW, CreateOutcome.ORPHAN, "r1"),
-            Attempt(2, "b" * 64, NOW, outcome, "r2"),
+            CreateAttempt(1, "a" * 64, NOW, CreateOutcome.ORPHAN, "r1"),
+            CreateAttempt(2, "b" * 64, NOW, outcome, "r2"),
         )
         known = replace(one, state=state, attempts=attempts)
         for reference_id, life in (("r1", None), ("r2", RETENTION)):
@@ -405,7 +412,7 @@ class QueuePromises:
         """A task that is done is gone."""
         await put(backend, due())
         (mine,) = await lease(backend)
-        assert await backend.tasks.settle(mine, Done(), NOW)
+        assert await backend.tasks.settle(mine, TaskDone(), NOW)
         assert await backend.tasks.next_due() is None
         assert await lease(backend, NOW + MINUTE) == ()
 
@@ -413,15 +420,15 @@ class QueuePromises:
         """Settling twice changes nothing the second time."""
         await put(backend, due())
         (mine,) = await lease(backend)
-        assert await backend.tasks.settle(mine, Retry(NOW + MINUTE), NOW)
-        assert not await backend.tasks.settle(mine, Done(), NOW)
+        assert await backend.tasks.settle(mine, RetryTask(NOW + MINUTE), NOW)
+        assert not await backend.tasks.settle(mine, TaskDone(), NOW)
         assert await backend.tasks.next_due() == NOW + MINUTE
 
     async def test_again(self, backend: Backend) -> None:
         """A task to be tried again is due at its new time, with its attempts counted and logged."""
         await put(backend, due())
         (first,) = await lease(backend)
-        assert await backend.tasks.settle(first, Retry(NOW + MINUTE, note()), NOW)
+        assert await backend.tasks.settle(first, RetryTask(NOW + MINUTE, note()), NOW)
         assert await lease(backend, NOW + 59 * SECOND) == ()
         (second,) = await lease(backend, NOW + MINUTE)
         assert (second.attempt, second.history) == (2, (note(),))
@@ -430,7 +437,9 @@ class QueuePromises:
         """An attempt that was not the task's fault is logged, but not counted."""
         await put(backend, due())
         (first,) = await lease(backend)
-        assert await backend.tasks.settle(first, Retry(NOW + SECOND, note(), counted=False), NOW)
+        assert await backend.tasks.settle(
+            first, RetryTask(NOW + SECOND, note(), counted=False), NOW
+        )
         (second,) = await lease(backend, NOW + SECOND)
         assert (second.attempt, second.history) == (1, (note(),))
 
@@ -440,7 +449,7 @@ class QueuePromises:
         for number in range(25):
             (mine,) = await lease(backend, NOW + number * MINUTE)
             assert await backend.tasks.settle(
-                mine, Retry(NOW + (number + 1) * MINUTE, note(number)), NOW
+                mine, RetryTask(NOW + (number + 1) * MINUTE, note(number)), NOW
             )
         (mine,) = await lease(backend, NOW + 25 * MINUTE)
         assert mine.attempt == 26
@@ -456,8 +465,8 @@ class QueuePromises:
         assert await lease(backend, NOW + 29 * SECOND, owner="w2") == ()
         (second,) = await lease(backend, NOW + 30 * SECOND, owner="w2")
         assert (second.attempt, second.owner) == (1, "w2")
-        assert not await backend.tasks.settle(first, Done(), NOW + 31 * SECOND)
-        assert await backend.tasks.settle(second, Done(), NOW + 31 * SECOND)
+        assert not await backend.tasks.settle(first, TaskDone(), NOW + 31 * SECOND)
+        assert await backend.tasks.settle(second, TaskDone(), NOW + 31 * SECOND)
 
     async def test_leases_are_not_attempts(self, backend: Backend) -> None:
         """Leases that end without a settlement count no attempts, however many there were."""
@@ -465,7 +474,7 @@ class QueuePromises:
         for number in range(6):
             (mine,) = await lease(backend, NOW + number * MINUTE)
             assert mine.attempt == 1
-        assert await backend.tasks.settle(mine, Retry(NOW + 9 * MINUTE, note()), NOW)
+        assert await backend.tasks.settle(mine, RetryTask(NOW + 9 * MINUTE, note()), NOW)
         (mine,) = await lease(backend, NOW + 9 * MINUTE)
         assert mine.attempt == 2
 
@@ -506,10 +515,10 @@ class QueuePromises:
         assert await backend.invitations.commit(
             Transition(replace(one, version=2), (due(at=NOW + SECOND),))
         )
-        assert await backend.tasks.settle(mine, Done(), NOW)
+        assert await backend.tasks.settle(mine, TaskDone(), NOW)
         (mine,) = await lease(backend, NOW + SECOND)
         assert not mine.urgent
-        assert await backend.tasks.settle(mine, Retry(NOW + 2 * SECOND, urgent=True), NOW)
+        assert await backend.tasks.settle(mine, RetryTask(NOW + 2 * SECOND, urgent=True), NOW)
         (mine,) = await lease(backend, NOW + 2 * SECOND)
         assert mine.urgent
         assert await backend.invitations.commit(
@@ -517,7 +526,7 @@ class QueuePromises:
         )
         (mine,) = await lease(backend, NOW + MINUTE)  # its owner died
         assert mine.urgent
-        assert await backend.tasks.settle(mine, Retry(NOW + 2 * MINUTE), NOW)
+        assert await backend.tasks.settle(mine, RetryTask(NOW + 2 * MINUTE), NOW)
         assert await backend.invitations.commit(
             Transition(replace(one, version=4), (CancelTask(CHECK),))
         )
@@ -535,7 +544,7 @@ class QueuePromises:
         assert await lease(backend, NOW + MINUTE) == ()
         (mine,) = await lease(backend, NOW + 2 * MINUTE)
         assert mine.urgent
-        assert await backend.tasks.settle(mine, Done(), NOW)
+        assert await backend.tasks.settle(mine, TaskDone(), NOW)
         assert await backend.tasks.next_due() is None
 
     async def test_taken_with_its_urgency(self, backend: Backend) -> None:
@@ -546,7 +555,7 @@ class QueuePromises:
         assert mine.urgent
         await backend.tasks.extend([mine], NOW + 2 * MINUTE)
         assert await lease(backend, NOW + MINUTE) == ()
-        assert await backend.tasks.settle(mine, Done(), NOW)
+        assert await backend.tasks.settle(mine, TaskDone(), NOW)
         assert await backend.tasks.next_due() is None
 
     async def test_expired_lease_of_ones_own(self, backend: Backend) -> None:
@@ -555,14 +564,14 @@ class QueuePromises:
         (first,) = await lease(backend)
         (second,) = await lease(backend, NOW + MINUTE)
         assert first.revision != second.revision
-        assert not await backend.tasks.settle(first, Done(), NOW + MINUTE)
-        assert await backend.tasks.settle(second, Done(), NOW + MINUTE)
+        assert not await backend.tasks.settle(first, TaskDone(), NOW + MINUTE)
+        assert await backend.tasks.settle(second, TaskDone(), NOW + MINUTE)
 
     async def test_late_but_alone(self, backend: Backend) -> None:
         """A lease that ran out, but was taken over by nobody, may still be settled."""
         await put(backend, due())
         (mine,) = await lease(backend)
-        assert await backend.tasks.settle(mine, Done(), NOW + MINUTE)
+        assert await backend.tasks.settle(mine, TaskDone(), NOW + MINUTE)
 
     async def test_extend(self, backend: Backend) -> None:
         """A heartbeat keeps one's leases, and only one's own."""
@@ -574,7 +583,7 @@ class QueuePromises:
         await backend.tasks.extend([first], NOW + 9 * MINUTE)
         assert await backend.tasks.next_due() == NOW + 2 * MINUTE + 30 * SECOND
         await backend.tasks.extend([], NOW)
-        assert await backend.tasks.settle(second, Done(), NOW)
+        assert await backend.tasks.settle(second, TaskDone(), NOW)
 
     async def test_release(self, backend: Backend) -> None:
         """A lease that is given back is due at once, and its attempt does not count."""
@@ -593,7 +602,7 @@ class QueuePromises:
         """
         one = await put(backend, due())
         (first,) = await lease(backend)
-        assert await backend.tasks.settle(first, Retry(NOW + MINUTE, note()), NOW)
+        assert await backend.tasks.settle(first, RetryTask(NOW + MINUTE, note()), NOW)
         assert await backend.invitations.commit(Transition(one, (due(at=NOW + SECOND),)))
         (second,) = await lease(backend, NOW + SECOND)
         assert (second.attempt, second.history) == (1, ())
@@ -607,7 +616,11 @@ class QueuePromises:
         (first,) = await lease(backend)
         assert await backend.invitations.commit(Transition(one, (due(at=NOW + SECOND),)))
         assert await lease(backend, NOW + 2 * SECOND, owner="w2") == ()
-        for settlement in (Done(), Retry(NOW + 9 * MINUTE, note()), GiveUp("no", note())):
+        for settlement in (
+            TaskDone(),
+            RetryTask(NOW + 9 * MINUTE, note()),
+            GiveUpTask("no", note()),
+        ):
             assert await backend.tasks.settle(first, settlement, NOW)
             assert await backend.tasks.next_due() == NOW + SECOND
             (first,) = await lease(backend, NOW + SECOND)
@@ -623,7 +636,7 @@ class QueuePromises:
         (mine,) = await lease(backend)
         assert await backend.invitations.commit(Transition(one, (due(at=NOW + MINUTE),)))
         await backend.tasks.extend([mine], NOW + 2 * MINUTE)
-        assert await backend.tasks.settle(mine, Done(), NOW)
+        assert await backend.tasks.settle(mine, TaskDone(), NOW)
         assert await backend.tasks.next_due() == NOW + MINUTE
 
     async def test_renewed_and_owner_died(self, backend: Backend) -> None:
@@ -642,10 +655,10 @@ class QueuePromises:
         (first,) = await lease(backend)
         backend.clock.now = NOW + MINUTE
         assert await backend.invitations.commit(Transition(one, (due(at=NOW + MINUTE),)))
-        assert not await backend.tasks.settle(first, Done(), NOW + MINUTE)
+        assert not await backend.tasks.settle(first, TaskDone(), NOW + MINUTE)
         (second,) = await lease(backend, NOW + MINUTE)
         assert second.attempt == 1
-        assert not await backend.tasks.settle(first, Done(), NOW + MINUTE)
+        assert not await backend.tasks.settle(first, TaskDone(), NOW + MINUTE)
 
     async def test_lease_from_a_later_time(self, backend: Backend) -> None:
         """A lease that would run for hours, since the clock was set back, does not keep a newer
@@ -656,7 +669,7 @@ class QueuePromises:
         assert await backend.invitations.commit(Transition(one, (due(),)))
         (other,) = await lease(backend)
         assert other.invitation_id == one.id
-        assert not await backend.tasks.settle(mine, Done(), NOW)
+        assert not await backend.tasks.settle(mine, TaskDone(), NOW)
 
     async def test_cancelled(self, backend: Backend) -> None:
         """A cancelled task is gone, whether it was waiting or leased; other tasks of the invitation
@@ -667,7 +680,7 @@ class QueuePromises:
         assert await backend.invitations.commit(
             Transition(one, (CancelTask(CHECK), CancelTask(ANONYMISE)))
         )
-        assert not await backend.tasks.settle(check, Retry(NOW), NOW)
+        assert not await backend.tasks.settle(check, RetryTask(NOW), NOW)
         (notify,) = await lease(backend, NOW + MINUTE)
         assert notify.kind is NOTIFY
 
@@ -690,7 +703,7 @@ class QueuePromises:
         )
         assert await backend.tasks.take(one.id, CHECK, NOW, owner="w2", until=until) is None
         assert await lease(backend) == ()
-        assert await backend.tasks.settle(mine, Retry(NOW + MINUTE, note()), NOW)
+        assert await backend.tasks.settle(mine, RetryTask(NOW + MINUTE, note()), NOW)
         again = await backend.tasks.take(one.id, CHECK, NOW, owner="w2", until=until)
         assert again is not None
         assert (again.attempt, again.history) == (2, (note(),))
@@ -709,12 +722,12 @@ class QueuePromises:
         mine = await backend.tasks.take(one.id, CHECK, NOW, owner="w1", until=NOW + MINUTE)
         assert mine is not None
         assert not await forward(one.id)
-        assert await backend.tasks.settle(mine, Retry(NOW + timedelta(days=1), note()), NOW)
+        assert await backend.tasks.settle(mine, RetryTask(NOW + timedelta(days=1), note()), NOW)
         assert await forward(one.id)
         assert not await forward(one.id)
         (again,) = await lease(backend)
         assert (again.attempt, again.history) == (2, (note(),))
-        assert await backend.tasks.settle(again, Retry(NOW + timedelta(days=1)), NOW)
+        assert await backend.tasks.settle(again, RetryTask(NOW + timedelta(days=1)), NOW)
         assert not await forward(one.id, NOW + MINUTE - SECOND)
         assert await forward(one.id, NOW + MINUTE)
         assert await backend.tasks.next_due() == NOW + MINUTE
@@ -757,16 +770,16 @@ class QueuePromises:
         )
         assert mine is not None
         assert mine.attempt == 1
-        assert await backend.tasks.settle(mine, Done(), NOW + MINUTE)
+        assert await backend.tasks.settle(mine, TaskDone(), NOW + MINUTE)
         assert await backend.tasks.next_due() is None
 
     async def test_dead(self, backend: Backend) -> None:
         """A task that is given up leaves the queue for the dead letters, with its whole log."""
         one = await put(backend, due(NOTIFY))
         (first,) = await lease(backend)
-        assert await backend.tasks.settle(first, Retry(NOW, note(1)), NOW)
+        assert await backend.tasks.settle(first, RetryTask(NOW, note(1)), NOW)
         (second,) = await lease(backend)
-        assert await backend.tasks.settle(second, GiveUp("refused", note(2)), NOW + SECOND)
+        assert await backend.tasks.settle(second, GiveUpTask("refused", note(2)), NOW + SECOND)
         assert await backend.tasks.next_due() is None
         letter = DeadLetter(one.id, NOTIFY, "acme", 2, "refused", NOW + SECOND, (note(1), note(2)))
         assert await dead_letters(backend) == [letter]
@@ -778,11 +791,11 @@ class QueuePromises:
         """
         one = await put(backend, due(TaskKind.ANONYMISE))
         (mine,) = await lease(backend)
-        assert await backend.tasks.settle(mine, GiveUp("refused"), NOW)
+        assert await backend.tasks.settle(mine, GiveUpTask("refused"), NOW)
         years_later = NOW + timedelta(days=3 * 365)
         await put(backend, due(NOTIFY))
         (other,) = await lease(backend)
-        assert await backend.tasks.settle(other, GiveUp("rejected"), years_later)
+        assert await backend.tasks.settle(other, GiveUpTask("rejected"), years_later)
         assert await backend.life(mine.task_id) is None
         assert one.id in [letter.invitation_id for letter in await dead_letters(backend)]
 
@@ -790,7 +803,7 @@ class QueuePromises:
         """A replayed dead letter is due at once from attempt 1; a second replay finds nothing."""
         one = await put(backend, due(NOTIFY))
         (mine,) = await lease(backend)
-        assert await backend.tasks.settle(mine, GiveUp("refused", note()), NOW)
+        assert await backend.tasks.settle(mine, GiveUpTask("refused", note()), NOW)
         assert not await backend.tasks.replay(one.id, CHECK, NOW)
         assert await backend.tasks.replay(one.id, NOTIFY, NOW)
         assert not await backend.tasks.replay(one.id, NOTIFY, NOW)
@@ -803,7 +816,7 @@ class QueuePromises:
         """Of 20 parallel replays of one dead letter one works."""
         one = await put(backend, due(NOTIFY))
         (mine,) = await lease(backend)
-        assert await backend.tasks.settle(mine, GiveUp("refused"), NOW)
+        assert await backend.tasks.settle(mine, GiveUpTask("refused"), NOW)
         done = await asyncio.gather(*(backend.tasks.replay(one.id, NOTIFY, NOW) for _ in range(20)))
         assert done.count(True) == 1
         assert [one.kind for one in await lease(backend)] == [NOTIFY]
@@ -812,7 +825,7 @@ class QueuePromises:
         """A dropped dead letter is forgotten."""
         one = await put(backend, due(NOTIFY))
         (mine,) = await lease(backend)
-        assert await backend.tasks.settle(mine, GiveUp("refused"), NOW)
+        assert await backend.tasks.settle(mine, GiveUpTask("refused"), NOW)
         assert await backend.tasks.drop(one.id, NOTIFY)
         assert not await backend.tasks.drop(one.id, NOTIFY)
         assert not await backend.tasks.replay(one.id, NOTIFY, NOW)
@@ -823,7 +836,7 @@ class QueuePromises:
         """A dead letter goes when its task is put on the queue again, and when it is cancelled."""
         one = await put(backend, due(NOTIFY), due(CHECK))
         for mine in await lease(backend):
-            assert await backend.tasks.settle(mine, GiveUp("refused"), NOW)
+            assert await backend.tasks.settle(mine, GiveUpTask("refused"), NOW)
         assert len(await dead_letters(backend)) == 2
         assert await backend.invitations.commit(Transition(one, (due(NOTIFY), CancelTask(CHECK))))
         assert await dead_letters(backend) == []

@@ -8,7 +8,13 @@ from datetime import UTC, datetime, timedelta
 
 from bridge.core import ids
 from bridge.core.assessment import Result, Trait
-from bridge.core.invitation import Attempt, CreateOutcome, Invitation, State, UnconfirmedResult
+from bridge.core.invitation import (
+    CreateAttempt,
+    CreateOutcome,
+    Invitation,
+    State,
+    UnconfirmedResult,
+)
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123000, tzinfo=UTC)
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
@@ -28,18 +34,18 @@ EMPTY_RESULT = Result()
 
 def _attempt(
     number: int = 1, outcome: CreateOutcome = CreateOutcome.CREATED, **more: object
-) -> Attempt:
+) -> CreateAttempt:
     fields = {
         "reference_id": f"reference-{number}" if outcome is CreateOutcome.CREATED else None,
         **more,
     }
-    return Attempt(number, SECRET, NOW, outcome, **fields)  # type: ignore[arg-type]
+    return CreateAttempt(number, SECRET, NOW, outcome, **fields)  # type: ignore[arg-type]
 
 
 def _record(partition: int, name: str, state: State, **fields: object) -> Invitation:
     plain: dict[str, object] = {
         "customer": "acme",
-        "order_key": ids.order_key("acme", name, "engineer"),
+        "order_key": ids.compute_order_key("acme", name, "engineer"),
         "application_id": f"application-{name}",
         "test_id": "engineer",
         "test_name": "Käufer & Co",
@@ -58,7 +64,7 @@ def _record(partition: int, name: str, state: State, **fields: object) -> Invita
     }
     if state not in (State.CREATING, State.UNCERTAIN, State.FAILED, State.ERASED):
         plain |= invited
-    an_id = ids.new_invitation_id(partition, name.replace("_", "") + "x" * 24)
+    an_id = ids.compose_invitation_id(partition, name.replace("_", "") + "x" * 24)
     return Invitation(id=an_id, state=state, **{**plain, **fields})  # type: ignore[arg-type]
 
 
@@ -98,7 +104,7 @@ RECORDS: dict[str, Invitation] = {
         completed_at=NOW + MINUTE,
         result=RESULT,
         confirmed=True,
-        replaces=ids.new_invitation_id(6, "failed" + "x" * 24),
+        replaces=ids.compose_invitation_id(6, "failed" + "x" * 24),
     ),
     "unconfirmed": _record(
         7,

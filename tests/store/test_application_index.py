@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from bridge.core import ids
-from bridge.core.invitation import Attempt, CreateOutcome, Invitation, State, Transition
+from bridge.core.invitation import CreateAttempt, CreateOutcome, Invitation, State, Transition
 from bridge.core.lifecycle.decide import decide
 from bridge.core.lifecycle.events import ApplicationAnonymised, ErasureRequested
 from bridge.store import key_names
@@ -31,8 +31,8 @@ def backend(real_commands: RedisAccess) -> Backend:
 @pytest.fixture
 def index(prefix: str) -> str:
     """The key of the index of the application that these tests are about."""
-    names = key_names.Partitions(prefix)[ids.partition_of(*APPLICATION)]
-    return names.application(ids.application_key(*APPLICATION))
+    names = key_names.Partitions(prefix)[ids.compute_partition(*APPLICATION)]
+    return names.application(ids.compute_application_key(*APPLICATION))
 
 
 async def put(backend: Backend, number: int = 1, **fields: object) -> Invitation:
@@ -74,7 +74,7 @@ async def test_lives_with_its_records(
     """It lives as long as the record that lives longest, for ever where that one does, and forgets
     one that is over.
     """
-    orphan = Attempt(1, "d" * 64, NOW, CreateOutcome.ORPHAN, "r1")
+    orphan = CreateAttempt(1, "d" * 64, NOW, CreateOutcome.ORPHAN, "r1")
     first = await put(backend)
     assert await life(real_commands, index) == RETENTION
     backend.clock.now += timedelta(days=100)

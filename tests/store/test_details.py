@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 
 from bridge.core import ids
 from bridge.core.invitation import Invitation, OrderClaim, State, Transition
-from bridge.core.queueing import CancelTask, Done, GiveUp, Retry, ScheduleTask, TaskKind
+from bridge.core.queueing import CancelTask, GiveUpTask, RetryTask, ScheduleTask, TaskDone, TaskKind
 from bridge.errors import RecordTooNew
 from bridge.store.connect import open_client
 from bridge.store.invitation_store import RedisInvitations
@@ -73,7 +73,7 @@ async def test_resent_commit(store: RedisInvitations, backend: Backend) -> None:
     assert await store.commit(step)
     (mine,) = await lease(backend)
     assert await store.commit(step)
-    assert await backend.tasks.settle(mine, Done(), NOW)
+    assert await backend.tasks.settle(mine, TaskDone(), NOW)
     assert await backend.tasks.next_due() is None
 
 
@@ -86,7 +86,7 @@ async def test_resent_commit_of_a_task_that_is_done(
     step = Transition(invitation(), (due(),), OrderClaim.CLAIM)
     assert await store.commit(step)
     (mine,) = await lease(backend)
-    assert await backend.tasks.settle(mine, Done(), NOW)
+    assert await backend.tasks.settle(mine, TaskDone(), NOW)
     assert await store.commit(step)
     assert (await Reconciliation(commands, prefix="b", clock=backend.clock).run()).repairable == 0
     assert await backend.tasks.next_due() is None
@@ -106,13 +106,13 @@ async def test_nothing_left_behind(
     cancelled, too.
     """
     one = await put(backend, due(), due(NOTIFY))
-    application = ids.application_key(one.customer, one.application_id)
+    application = ids.compute_application_key(one.customer, one.application_id)
     left = [f"b:{{p7}}:app:{application}"]
     left += [f"b:{{p7}}:iv:{one.id}", f"b:{{p7}}:order:{one.order_key}"]
     for mine in await lease(backend):
-        assert await backend.tasks.settle(mine, Retry(NOW), NOW)
+        assert await backend.tasks.settle(mine, RetryTask(NOW), NOW)
     for mine in await lease(backend):
-        assert await backend.tasks.settle(mine, Done(), NOW)
+        assert await backend.tasks.settle(mine, TaskDone(), NOW)
     assert await names(commands) == left
     assert await store.commit(Transition(one, (due(), due(NOTIFY))))
     await lease(backend)
@@ -185,7 +185,7 @@ async def test_dead_letters_expire(backend: Backend, commands: RedisAccess) -> N
     """Dead letters are kept for the retention; then they are no longer listed."""
     one = await put(backend, due(NOTIFY))
     (mine,) = await lease(backend)
-    assert await backend.tasks.settle(mine, GiveUp("refused"), NOW)
+    assert await backend.tasks.settle(mine, GiveUpTask("refused"), NOW)
     key = f"b:{{p7}}:dead:{mine.task_id}"
     assert 0 < await commands.run(("PTTL", key)) <= DAY // timedelta(milliseconds=1)
     await commands.run(("DEL", key))
@@ -215,7 +215,7 @@ async def test_lanes_in_step(
     for turn in range(10):
         leases = await lease(backend, NOW + turn * SECOND, owner=f"w{turn}", count=9)
         for number, mine in enumerate(leases):
-            settlement = (Done(), Retry(NOW + turn * MINUTE), GiveUp("x"))[number % 3]
+            settlement = (TaskDone(), RetryTask(NOW + turn * MINUTE), GiveUpTask("x"))[number % 3]
             await backend.tasks.settle(mine, settlement, NOW)
         await backend.tasks.extend(leases, NOW + MINUTE)
         row = rows[turn]
@@ -262,7 +262,7 @@ async def test_strange_ids(store: RedisInvitations, backend: Backend) -> None:
     await put(backend, due())
     (mine,) = await lease(backend)
     with pytest.raises(ValueError, match="invitation id"):
-        await backend.tasks.settle(replace(mine, invitation_id="x"), Done(), NOW)
+        await backend.tasks.settle(replace(mine, invitation_id="x"), TaskDone(), NOW)
 
 
 async def test_foreign_type(backend: Backend, commands: RedisAccess) -> None:

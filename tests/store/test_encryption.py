@@ -18,10 +18,10 @@ from bridge.core.invitation import Invitation, State, Transition
 from bridge.core.queueing import (
     AttemptNote,
     DeadLetter,
-    GiveUp,
+    GiveUpTask,
     Lease,
     LeaseRequest,
-    Retry,
+    RetryTask,
     TaskKind,
 )
 from bridge.errors import RecordDamaged, RecordSealed
@@ -230,7 +230,9 @@ class Room:
         assert await self.store.commit(Transition(one, (due(), due(NOTIFY))))
         for lease in await self.lease():
             settlement = (
-                GiveUp("refused", NOTE) if lease.kind is NOTIFY else Retry(NOW + MINUTE, NOTE)
+                GiveUpTask("refused", NOTE)
+                if lease.kind is NOTIFY
+                else RetryTask(NOW + MINUTE, NOTE)
             )
             assert await self.queue.settle(lease, settlement, NOW)
         return replace(one, version=1)
@@ -360,7 +362,7 @@ async def test_missing_key_damages_nothing(commands: RedisAccess) -> None:
         await blind.store.load(one.id)
     (lease,) = await blind.lease()
     assert [note.excerpt for note in lease.history] == [NO_KEY]
-    again = Retry(NOW, AttemptNote(NOW, "later", excerpt="more"), counted=False)
+    again = RetryTask(NOW, AttemptNote(NOW, "later", excerpt="more"), counted=False)
     assert await blind.queue.settle(lease, again, NOW)
     assert await Room(commands, OLD).store.load(one.id) == one
     (lease,) = await Room(commands, OLD, OTHER).lease()

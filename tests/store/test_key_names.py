@@ -7,7 +7,7 @@ import fnmatch
 import pytest
 from redis.crc import key_slot
 
-from bridge.core.queueing import Lane, TaskKind, read_task_id, task_id
+from bridge.core.queueing import Lane, TaskKind, format_task_id, parse_task_id
 from bridge.store import key_names
 
 
@@ -43,7 +43,7 @@ def test_names_are_read_back() -> None:
         assert key_names.read_lane(key_names.lane_name(lane)) == lane
     assert key_names.split(names.lanes)[1] == "lanes"
     assert key_names.split("bridge:ref:x") is None
-    assert read_task_id(task_id("iv_7x", TaskKind.CHECK)) == ("iv_7x", TaskKind.CHECK)
+    assert parse_task_id(format_task_id("iv_7x", TaskKind.CHECK)) == ("iv_7x", TaskKind.CHECK)
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from bridge.core.invitation import State
 from bridge.core.lifecycle.decide import decide
 from bridge.core.lifecycle.events import AssessmentStarted, ErasureRequested
-from bridge.core.queueing import Done, TaskKind
+from bridge.core.queueing import TaskDone, TaskKind
 from bridge.store.reconciliation import Reconciliation
 from bridge.store.redis_access import RedisAccess
 from tests.core.build import POLICY
@@ -64,7 +64,7 @@ async def test_every_task_is_performed(backend: Backend) -> None:
     assert (MADE["completed"], NOTIFY) in found
     assert (MADE["erased"], TaskKind.ANONYMISE) in found
     for one in found.values():
-        assert await backend.tasks.settle(one, Done(), later)
+        assert await backend.tasks.settle(one, TaskDone(), later)
     assert await lease(backend, later) == ()
 
 

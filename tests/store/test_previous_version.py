@@ -16,7 +16,7 @@ import pytest
 from bridge.core.invitation import Invitation
 from bridge.core.lifecycle.decide import decide
 from bridge.core.lifecycle.events import ErasureRequested
-from bridge.core.queueing import AttemptNote, Done, Lease, LeaseRequest, TaskKind
+from bridge.core.queueing import AttemptNote, Lease, LeaseRequest, TaskDone, TaskKind
 from bridge.store.encryption import KeyRing
 from bridge.store.invitation_store import RedisInvitations
 from bridge.store.quarantine import RedisQuarantine
@@ -127,7 +127,7 @@ async def test_every_task_is_performed(store: Store) -> None:
     }
     assert found[MADE["elsewhere"], CHECK].customer == "beta"
     for lease in found.values():
-        assert await store.tasks.settle(lease, Done(), NOW + 30 * DAY)
+        assert await store.tasks.settle(lease, TaskDone(), NOW + 30 * DAY)
     assert await store.lease_all() == {}
 
 
@@ -163,7 +163,7 @@ async def test_their_owner_goes_on_with_them(store: Store) -> None:
     """The holder of a running lease, updated meanwhile, gets the same one again."""
     ours = await store.tasks.take(MADE["started"], CHECK, NOW, owner="old-host", until=NOW + MINUTE)
     assert ours is not None
-    assert await store.tasks.settle(ours, Done(), NOW)
+    assert await store.tasks.settle(ours, TaskDone(), NOW)
 
 
 async def test_dead_letters_are_replayed(store: Store) -> None:

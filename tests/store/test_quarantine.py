@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from bridge.core import ids
 from bridge.core.invitation import State, Transition
-from bridge.core.queueing import Done, Lease, QuarantineNote
+from bridge.core.queueing import Lease, QuarantineNote, TaskDone
 from bridge.errors import RecordDamaged
 from bridge.store import key_names
 from bridge.store.quarantine import RedisQuarantine
@@ -81,7 +81,7 @@ async def test_garbage_entry(
     assert {mine.invitation_id for mine in found} == {one.id, other.id}
     assert {mine.attempt for mine in found} <= {1, 10**26}
     for mine in found:
-        assert await backend.tasks.settle(mine, Done(), NOW)
+        assert await backend.tasks.settle(mine, TaskDone(), NOW)
     logged_reasons = [line for line in logs if line["event"] == "quarantine.added"]
     assert len(logged_reasons) == len(await notes(quarantine)) <= 1
 
@@ -155,7 +155,7 @@ async def test_wrong_typed_key(
         }
         for mine in found:
             await backend.tasks.extend([mine], NOW + MINUTE)
-            assert await backend.tasks.settle(mine, Done(), NOW)
+            assert await backend.tasks.settle(mine, TaskDone(), NOW)
     assert [line["event"] for line in logs] == ["quarantine.added"]
     (note,) = await notes(quarantine)
     assert (note.what, note.name) == ("key", f"key:{kind}")
@@ -332,7 +332,7 @@ async def test_garbage_outside_of_the_partitions(real_commands: RedisAccess, pre
     for value in (b"\xff", b"?\xff"):
         (key,) = [key async for key in real_commands.scan(f"{prefix}:ref:*")]
         await real_commands.run(("SET", key, value))
-        assert not any(ids.partition_in(one) for one in await references.find("acme", "r"))
+        assert not any(ids.read_partition(one) for one in await references.find("acme", "r"))
         await references.add("acme", "r", "iv_2")
         assert "iv_2" in await references.find("acme", "r")
     words = RedisStatusWords(real_commands, prefix=prefix, life=MINUTE)

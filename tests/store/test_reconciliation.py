@@ -8,8 +8,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from bridge.core.assessment import Result
-from bridge.core.invitation import Attempt, CreateOutcome, Invitation, State, Transition
-from bridge.core.queueing import CancelTask, Done, GiveUp, ReconciliationReport, TaskKind
+from bridge.core.invitation import CreateAttempt, CreateOutcome, Invitation, State, Transition
+from bridge.core.queueing import CancelTask, GiveUpTask, ReconciliationReport, TaskDone, TaskKind
 from bridge.errors import StoreUnavailable
 from bridge.store import key_names
 from bridge.store.quarantine import RedisQuarantine
@@ -20,7 +20,7 @@ from tests.store.conformance import ANONYMISE, CHECK, MINUTE, NOTIFY, NOW, Backe
 from tests.store.conftest import redis_backend
 
 pytestmark = pytest.mark.redis
-ASKABLE = (Attempt(1, "d" * 64, NOW, CreateOutcome.CREATED, "r"),)
+ASKABLE = (CreateAttempt(1, "d" * 64, NOW, CreateOutcome.CREATED, "r"),)
 
 
 @pytest.fixture
@@ -43,11 +43,13 @@ async def test_nothing_is_wrong(backend: Backend, reconciliation: Reconciliation
     other = await put(backend, due(), due(NOTIFY))
     for mine in await lease(backend):
         if mine.invitation_id == other.id:
-            await backend.tasks.settle(mine, Done() if mine.kind is CHECK else GiveUp("no"), NOW)
+            await backend.tasks.settle(
+                mine, TaskDone() if mine.kind is CHECK else GiveUpTask("no"), NOW
+            )
     assert await backend.invitations.commit(Transition(one, (CancelTask(NOTIFY),)))
     gone = await put(backend, due(NOTIFY))
     (mine,) = await lease(backend)
-    await backend.tasks.settle(mine, GiveUp("no"), NOW)
+    await backend.tasks.settle(mine, GiveUpTask("no"), NOW)
     assert await backend.tasks.drop(gone.id, NOTIFY)
     found = await reconciliation.run()
     assert (found.records, found.repairable, found.damaged, found.incomplete) == (3, 0, [], False)
@@ -95,7 +97,7 @@ async def test_lost_dead_letter(
     """A task whose dead letter was taken away is queued again; one that is a dead letter is not."""
     one = await put(backend, due(NOTIFY))
     (mine,) = await lease(backend)
-    await backend.tasks.settle(mine, GiveUp("no"), NOW)
+    await backend.tasks.settle(mine, GiveUpTask("no"), NOW)
     assert (await reconciliation.run()).repairable == 0
     await real_commands.run(("DEL", names.dead_letter(f"{one.id}:notify")))
     found = await reconciliation.run()
@@ -285,7 +287,7 @@ async def test_beside_an_older_daemon(
     assert rest.startswith(b"---h|")
     await real_commands.run(("SET", key, head + b":---" + rest[4:]))
     (mine,) = await lease(backend)
-    assert await backend.tasks.settle(mine, Done(), NOW)
+    assert await backend.tasks.settle(mine, TaskDone(), NOW)
     assert await backend.invitations.load(one.id) == one
     assert await backend.invitations.commit(Transition(one, (due(),)))
     assert (await real_commands.run(("GET", key))).partition(b":")[2].startswith(b"c---|")

@@ -13,11 +13,11 @@ import orjson
 import pytest
 
 from bridge.core.assessment import Result, Trait
-from bridge.core.history import History, HistoryCount, HistoryEntry
+from bridge.core.history import History, HistoryCounter, HistoryEntry
 from bridge.core.invitation import (
-    Attempt,
+    CreateAttempt,
     CreateOutcome,
-    Hire,
+    HireRecord,
     HireState,
     Invitation,
     State,
@@ -45,9 +45,9 @@ def full() -> Invitation:
     return invitation(
         state=State.COMPLETED,
         attempts=(
-            Attempt(1, "a" * 64, NOW, CreateOutcome.ORPHAN, "r1", anonymised=True),
-            Attempt(2, "b" * 64, NOW, CreateOutcome.CREATED, "r2"),
-            Attempt(3, "c" * 64, NOW),
+            CreateAttempt(1, "a" * 64, NOW, CreateOutcome.ORPHAN, "r1", anonymised=True),
+            CreateAttempt(2, "b" * 64, NOW, CreateOutcome.CREATED, "r2"),
+            CreateAttempt(3, "c" * 64, NOW),
         ),
         assessment_url="https://equalture.example/a",
         deadline=NOW + timedelta(days=7),
@@ -62,14 +62,14 @@ def full() -> Invitation:
         live_attempt=2,
         issued=True,
         replaces="iv_0abcdefghijklmnopqrstuvwx",
-        hire=Hire("r2", NOW, False, "2026-04-01", HireState.DONE, 7, NOW),
+        hire=HireRecord("r2", NOW, False, "2026-04-01", HireState.DONE, 7, NOW),
         failure="unavailable",
         history=History(
             entries=(
                 HistoryEntry("attempt", NOW, 1, "created", 201, 34, "mac-1"),
                 HistoryEntry("of a newer version", NOW),
             ),
-            counts=(HistoryCount("read", NOW, NOW + timedelta(minutes=4), 3, "text", 200),),
+            counts=(HistoryCounter("read", NOW, NOW + timedelta(minutes=4), 3, "text", 200),),
             before="mac-0",
             seal="mac-2",
         ),

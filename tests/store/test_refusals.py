@@ -13,7 +13,7 @@ import pytest
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 
-from bridge.core.queueing import GiveUp
+from bridge.core.queueing import GiveUpTask
 from bridge.errors import StoreUnavailable
 from bridge.store import key_names, lua_scripts
 from bridge.store.lua_scripts import Command
@@ -96,7 +96,7 @@ async def test_garbage_dead_letter_in_a_full_redis(backend: Backend, client: Red
     """
     one = await put(backend, due(ANONYMISE))
     (mine,) = await lease(backend)
-    assert await backend.tasks.settle(mine, GiveUp("refused"), NOW)
+    assert await backend.tasks.settle(mine, GiveUpTask("refused"), NOW)
     client.zadd(NAMES.dead, {"garbage:notify": 1})
     client.set(NAMES.dead_letter("garbage:notify"), "[]")
     client.config_set("maxmemory", 1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.core.queueing import AttemptNote, Retry
+from bridge.core.queueing import AttemptNote, RetryTask
 from bridge.store import key_names
 from bridge.store.redis_access import RedisAccess
 from bridge.store.unserved_customers import RedisUnservedCustomers
@@ -51,7 +51,7 @@ async def test_who_is_at_it_is_left_alone(real_commands: RedisAccess) -> None:
     unserved_customers = RedisUnservedCustomers(real_commands, prefix=f"{PREFIX}-2")
     tried = await put(backend, due(), customer="beta")
     (first,) = await lease(backend)
-    await backend.tasks.settle(first, Retry(NOW + HOUR, AttemptNote(NOW, "unavailable")), NOW)
+    await backend.tasks.settle(first, RetryTask(NOW + HOUR, AttemptNote(NOW, "unavailable")), NOW)
     await put(backend, due(), customer="beta")
     (held,) = await lease(backend)
     await unserved_customers.update(ACME, NOW)

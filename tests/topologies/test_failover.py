@@ -13,7 +13,7 @@ import pytest
 from redis.crc import key_slot
 
 from bridge.core.invitation import Invitation
-from bridge.core.queueing import Done, Lease
+from bridge.core.queueing import Lease, TaskDone
 from bridge.errors import StoreUnavailable
 from bridge.store.connect import open_client
 from bridge.store.redis_access import RedisAccess, ReplicaWait
@@ -122,7 +122,9 @@ async def test_primary_lost(
         return {one.id for one in known} <= {mine.invitation_id for mine in leased}
 
     await eventually(all_leased, within_s=RECOVERY_S)
-    assert all(await asyncio.gather(*(backend.tasks.settle(mine, Done(), NOW) for mine in leased)))
+    assert all(
+        await asyncio.gather(*(backend.tasks.settle(mine, TaskDone(), NOW) for mine in leased))
+    )
     assert await durability(commands) == []
 
 

@@ -61,7 +61,7 @@ async def test_the_rest_goes_on(own: Cluster, config: Config, launch: Launch, bl
         assert (await bridge.acme.read_results(dead[0])).status == 503
         for number in range(12):  # wherever the short cut to it would lie
             application = f"later-{number}"
-            if f"{ids.partition_of('acme', application):x}" not in gone:
+            if f"{ids.compute_partition('acme', application):x}" not in gone:
                 assert (
                     await bridge.acme.invite("engineer", candidate_id=application)
                 ).status == 200

@@ -5,37 +5,37 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from bridge.core.invitation import Attempt, CreateOutcome, Invitation, State
-from bridge.core.lifecycle.policy import Policy
+from bridge.core.invitation import CreateAttempt, CreateOutcome, Invitation, State
+from bridge.core.lifecycle.policy import LifecyclePolicy
 
 
-def pending_attempt(invitation: Invitation) -> Attempt | None:
+def find_pending_attempt(invitation: Invitation) -> CreateAttempt | None:
     """The attempt whose create may still be under way: only ever the last one."""
     last = invitation.attempts[-1] if invitation.attempts else None
     return last if last is not None and last.outcome is CreateOutcome.PENDING else None
 
 
-def create_in_progress(invitation: Invitation, policy: Policy, now: datetime) -> bool:
+def is_create_in_progress(invitation: Invitation, policy: LifecyclePolicy, now: datetime) -> bool:
     """Whether a create call may still be on its way, so that its outcome will be known soon."""
-    pending = pending_attempt(invitation)
+    pending = find_pending_attempt(invitation)
     return pending is not None and now < pending.started_at + policy.create_timeout
 
 
-def attempt_of(invitation: Invitation, number: int) -> Attempt:
+def get_attempt(invitation: Invitation, number: int) -> CreateAttempt:
     """The attempt of this number, counted from 1."""
     return invitation.attempts[number - 1]
 
 
-def with_outcome(
+def with_attempt_outcome(
     invitation: Invitation, number: int, outcome: CreateOutcome, reference_id: str | None = None
 ) -> Invitation:
     """The invitation once the outcome of this attempt is known."""
-    changed = replace(attempt_of(invitation, number), outcome=outcome, reference_id=reference_id)
+    changed = replace(get_attempt(invitation, number), outcome=outcome, reference_id=reference_id)
     attempts = (*invitation.attempts[: number - 1], changed, *invitation.attempts[number:])
     return replace(invitation, attempts=attempts)
 
 
-def current_reference(invitation: Invitation) -> str | None:
+def choose_reference_to_check(invitation: Invitation) -> str | None:
     """The provider's id of the application to ask about: that of the reported result, else the one
     whose link the ATS got.
 
@@ -54,19 +54,22 @@ def current_reference(invitation: Invitation) -> str | None:
     return reported if unverified.report is not None else reported or live
 
 
-def can_be_asked(invitation: Invitation) -> bool:
+def can_ask_provider(invitation: Invitation) -> bool:
     """Whether there is, or may soon be, an application to ask the provider about."""
-    return current_reference(invitation) is not None or pending_attempt(invitation) is not None
+    return (
+        choose_reference_to_check(invitation) is not None
+        or find_pending_attempt(invitation) is not None
+    )
 
 
-def applications_to_anonymise(invitation: Invitation) -> tuple[str, ...]:
+def list_applications_to_anonymise(invitation: Invitation) -> tuple[str, ...]:
     """Reference ids that the provider still has to anonymise: all of an erased or failed
     invitation, else the orphans.
     """
     reference_ids = (
         attempt.reference_id
         for attempt in invitation.attempts
-        if must_be_anonymised(invitation, attempt)
+        if must_anonymise_attempt(invitation, attempt)
     )
     return tuple(dict.fromkeys(one for one in reference_ids if one is not None))
 
@@ -77,12 +80,12 @@ def uses_application(invitation: Invitation, reference_id: str) -> bool:
     return living and any(
         attempt.reference_id == reference_id
         and not attempt.anonymised
-        and not must_be_anonymised(invitation, attempt)
+        and not must_anonymise_attempt(invitation, attempt)
         for attempt in invitation.attempts
     )
 
 
-def must_be_anonymised(invitation: Invitation, attempt: Attempt) -> bool:
+def must_anonymise_attempt(invitation: Invitation, attempt: CreateAttempt) -> bool:
     """Whether the provider still has to anonymise the application of this attempt."""
     if attempt.reference_id is None or attempt.anonymised:
         return False

@@ -7,19 +7,19 @@ from datetime import datetime
 
 from bridge.core.invitation import OPEN, Invitation, State
 from bridge.core.lifecycle.attempts import (
-    applications_to_anonymise,
-    current_reference,
-    pending_attempt,
+    choose_reference_to_check,
+    find_pending_attempt,
+    list_applications_to_anonymise,
 )
-from bridge.core.lifecycle.confirmation import needs_confirmation, result_awaiting_confirmation
+from bridge.core.lifecycle.confirmation import get_unconfirmed_result, needs_confirmation
 from bridge.core.lifecycle.events import (
     CreateOutcomeUnknown,
     Event,
     NoResultYet,
     ReportedResultAccepted,
 )
-from bridge.core.lifecycle.policy import Policy
-from bridge.core.lifecycle.timing import invitation_expires_at
+from bridge.core.lifecycle.policy import LifecyclePolicy
+from bridge.core.lifecycle.timing import get_invitation_expiry
 from bridge.core.queueing import TaskKind
 
 
@@ -49,62 +49,64 @@ class WaitUntil:
     until: datetime
 
 
-def next_check(
-    invitation: Invitation, policy: Policy, now: datetime
+def decide_next_check(
+    invitation: Invitation, policy: LifecyclePolicy, now: datetime
 ) -> AskProvider | ApplyEvent | WaitUntil | None:
     """What a CHECK has to do now; None: nothing is left to do."""
     if not needs_confirmation(invitation):
         return None
-    pending = pending_attempt(invitation)
+    pending = find_pending_attempt(invitation)
     if pending is not None:
         lost_at = pending.started_at + policy.create_timeout
         if now < lost_at:
             return WaitUntil(lost_at)
         return ApplyEvent(CreateOutcomeUnknown(pending.number))
-    reference_id = current_reference(invitation)
+    reference_id = choose_reference_to_check(invitation)
     if reference_id is not None:
         return AskProvider(reference_id, with_result=invitation.unconfirmed_result is not None)
-    if result_awaiting_confirmation(invitation) is not None:
+    if get_unconfirmed_result(invitation) is not None:
         return ApplyEvent(ReportedResultAccepted())
     if invitation.state in OPEN:
-        ends_at = invitation_expires_at(invitation, policy)
+        ends_at = get_invitation_expiry(invitation, policy)
         return WaitUntil(ends_at) if now < ends_at else ApplyEvent(NoResultYet())
     return None
 
 
-def needs_notification(invitation: Invitation) -> bool:
+def must_notify_ats(invitation: Invitation) -> bool:
     """Whether the ATS is to be notified: only of an end, and only if it knows the id."""
     return invitation.issued and invitation.state in (State.COMPLETED, State.EXPIRED)
 
 
-def can_be_started(invitation: Invitation, policy: Policy, now: datetime) -> bool:
+def can_start_assessment(invitation: Invitation, policy: LifecyclePolicy, now: datetime) -> bool:
     """Whether the candidate may still be sent to the test: open, with a link, and not past its
     end.
     """
     return (
         invitation.state in OPEN
         and invitation.assessment_url is not None
-        and now < invitation_expires_at(invitation, policy)
+        and now < get_invitation_expiry(invitation, policy)
     )
 
 
-def is_waiting_in_mailbox(invitation: Invitation, policy: Policy, now: datetime) -> bool:
+def is_link_in_mailbox(invitation: Invitation, policy: LifecyclePolicy, now: datetime) -> bool:
     """Whether the provider has mailed the candidate a link that we do not have, and that is good
     still.
     """
     return (
         invitation.state in (State.INVITED, State.STARTED)
         and invitation.assessment_url is None
-        and now < invitation_expires_at(invitation, policy)
+        and now < get_invitation_expiry(invitation, policy)
     )
 
 
-def tasks_of_older_record(invitation: Invitation) -> list[TaskKind]:
+def infer_tasks_of_older_record(invitation: Invitation) -> list[TaskKind]:
     """The tasks that a record surely needs; for records of a version that did not list them."""
     kinds = []
     unconfirmed = invitation.state is State.COMPLETED and not invitation.confirmed
-    if invitation.state in OPEN or (unconfirmed and current_reference(invitation) is not None):
+    if invitation.state in OPEN or (
+        unconfirmed and choose_reference_to_check(invitation) is not None
+    ):
         kinds.append(TaskKind.CHECK)
-    if applications_to_anonymise(invitation):
+    if list_applications_to_anonymise(invitation):
         kinds.append(TaskKind.ANONYMISE)
     return kinds

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from bridge.core.assessment import Result
 from bridge.core.invitation import OPEN, Invitation, State, UnconfirmedResult
-from bridge.core.lifecycle.attempts import can_be_asked
+from bridge.core.lifecycle.attempts import can_ask_provider
 from bridge.core.lifecycle.events import ResultReported
 from bridge.core.lifecycle.policy import LATE_WINDOW
 
@@ -19,31 +19,31 @@ def needs_confirmation(invitation: Invitation) -> bool:
     return invitation.state in OPEN or invitation.state is State.EXPIRED
 
 
-def result_awaiting_confirmation(invitation: Invitation) -> Result | None:
+def get_unconfirmed_result(invitation: Invitation) -> Result | None:
     """The result that completes the invitation unless the provider's own does so first."""
     incomplete = invitation.state in OPEN or invitation.state is State.EXPIRED
     unverified = invitation.unconfirmed_result
     return unverified.report if incomplete and unverified is not None else None
 
 
-def confirmation_timed_out(invitation: Invitation, timeout: timedelta, now: datetime) -> bool:
+def has_confirmation_timed_out(invitation: Invitation, timeout: timedelta, now: datetime) -> bool:
     """Whether a report has waited this long for the provider's own result, so that it counts."""
     unverified = invitation.unconfirmed_result
     return (
         unverified is not None
-        and result_awaiting_confirmation(invitation) is not None
+        and get_unconfirmed_result(invitation) is not None
         and now >= unverified.seen_at + timeout
     )
 
 
-def cannot_be_verified(invitation: Invitation) -> bool:
+def is_result_unverifiable(invitation: Invitation) -> bool:
     """Whether a reported result waits that the provider cannot be asked about: all its answers were
     about another application.
     """
-    return result_awaiting_confirmation(invitation) is not None and not can_be_asked(invitation)
+    return get_unconfirmed_result(invitation) is not None and not can_ask_provider(invitation)
 
 
-def result_to_keep(
+def choose_reported_result(
     invitation: Invitation, event: ResultReported, now: datetime
 ) -> UnconfirmedResult:
     """The report to keep: of one attempt the latest; of several attempts one with a result,
@@ -64,7 +64,7 @@ def result_to_keep(
     return UnconfirmedResult(old.attempt, now if denied else old.seen_at, new.report or old.report)
 
 
-def visible_content(result: Result) -> object:
+def select_visible_content(result: Result) -> object:
     """The part of a result that the ATS shows, a field that is added to it included: neither its
     language, nor its dashboard link.
     """

@@ -7,29 +7,29 @@ from datetime import datetime
 
 from bridge.core.invitation import (
     OPEN,
-    Attempt,
+    CreateAttempt,
     CreateOutcome,
     Invitation,
     OrderClaim,
     State,
     Transition,
 )
-from bridge.core.lifecycle.attempts import attempt_of, with_outcome
-from bridge.core.lifecycle.completion import notification
+from bridge.core.lifecycle.attempts import get_attempt, with_attempt_outcome
+from bridge.core.lifecycle.completion import schedule_notification
 from bridge.core.lifecycle.events import (
     ApplicationCreated,
-    AttemptOpened,
+    CreateAttemptStarted,
     CreateFailed,
     CreateOutcomeUnknown,
-    IdIssued,
+    InvitationIdIssued,
 )
-from bridge.core.lifecycle.policy import Policy
-from bridge.core.lifecycle.timing import Trigger, check_tasks, link_expires_at
+from bridge.core.lifecycle.policy import LifecyclePolicy
+from bridge.core.lifecycle.timing import CheckTrigger, get_link_expiry, schedule_next_check
 from bridge.core.queueing import CancelTask, ScheduleTask, TaskKind
 
 
-def on_attempt_opened(
-    invitation: Invitation, event: AttemptOpened, policy: Policy, now: datetime
+def on_create_attempt_started(
+    invitation: Invitation, event: CreateAttemptStarted, policy: LifecyclePolicy, now: datetime
 ) -> Transition:
     """Another create is sent; the one before it counts as lost."""
     if invitation.state not in (State.CREATING, State.UNCERTAIN):
@@ -40,33 +40,39 @@ def on_attempt_opened(
         else attempt
         for attempt in invitation.attempts
     )
-    attempt = Attempt(number=len(earlier) + 1, secret_digest=event.secret_digest, started_at=now)
+    attempt = CreateAttempt(
+        number=len(earlier) + 1, secret_digest=event.secret_digest, started_at=now
+    )
     opened = replace(
         invitation, state=State.UNCERTAIN, attempts=(*earlier, attempt), callback=event.callback
     )
-    return Transition(opened, check_tasks(opened, policy, now, Trigger.RECORD_CHANGED))
+    return Transition(opened, schedule_next_check(opened, policy, now, CheckTrigger.RECORD_CHANGED))
 
 
 def on_application_created(
-    invitation: Invitation, event: ApplicationCreated, policy: Policy, now: datetime
+    invitation: Invitation, event: ApplicationCreated, policy: LifecyclePolicy, now: datetime
 ) -> Transition:
     """INVITED, where the first application of an open invitation has a link for the candidate.
 
     Every application except the one whose link the ATS got is to be anonymised.
     """
-    attempt = attempt_of(invitation, event.attempt)
+    attempt = get_attempt(invitation, event.attempt)
     if attempt.reference_id is not None or attempt.anonymised:
         return Transition(invitation)
-    created = with_outcome(invitation, event.attempt, CreateOutcome.CREATED, event.reference_id)
+    created = with_attempt_outcome(
+        invitation, event.attempt, CreateOutcome.CREATED, event.reference_id
+    )
     anonymise = ScheduleTask(TaskKind.ANONYMISE, now)
     if invitation.state in (State.ERASED, State.FAILED):
         return Transition(created, (anonymise,))
     if invitation.live_attempt:
-        if event.reference_id == attempt_of(invitation, invitation.live_attempt).reference_id:
+        if event.reference_id == get_attempt(invitation, invitation.live_attempt).reference_id:
             # The provider answered both creates with one application: the one whose link the ATS
             # got.
             return Transition(created)
-        orphaned = with_outcome(invitation, event.attempt, CreateOutcome.ORPHAN, event.reference_id)
+        orphaned = with_attempt_outcome(
+            invitation, event.attempt, CreateOutcome.ORPHAN, event.reference_id
+        )
         return Transition(orphaned, (anonymise,))
     if event.assessment_url is None and not event.mailed and invitation.state in OPEN:
         tasks = (CancelTask(TaskKind.CHECK), anonymise)
@@ -79,40 +85,44 @@ def on_application_created(
     )
     if invitation.state not in OPEN:
         # Too late for the candidate, but now there is something to ask the provider about.
-        return Transition(linked, check_tasks(linked, policy, now, Trigger.LATE_APPLICATION))
+        return Transition(
+            linked, schedule_next_check(linked, policy, now, CheckTrigger.LATE_APPLICATION)
+        )
     invited = replace(linked, state=State.INVITED)
-    return Transition(invited, check_tasks(invited, policy, now, Trigger.RECORD_CHANGED))
+    return Transition(
+        invited, schedule_next_check(invited, policy, now, CheckTrigger.RECORD_CHANGED)
+    )
 
 
 def on_create_failed(
-    invitation: Invitation, event: CreateFailed, policy: Policy, now: datetime
+    invitation: Invitation, event: CreateFailed, policy: LifecyclePolicy, now: datetime
 ) -> Transition:
     """FAILED, where no attempt can have made an application."""
     unknown = (CreateOutcome.PENDING, CreateOutcome.UNKNOWN)
-    if attempt_of(invitation, event.attempt).outcome not in unknown:
+    if get_attempt(invitation, event.attempt).outcome not in unknown:
         return Transition(invitation)
-    noted = with_outcome(invitation, event.attempt, CreateOutcome.FAILED)
+    noted = with_attempt_outcome(invitation, event.attempt, CreateOutcome.FAILED)
     if invitation.state in (State.CREATING, State.UNCERTAIN):
         if all(attempt.outcome is CreateOutcome.FAILED for attempt in noted.attempts):
             return _failed(noted, event.code, (CancelTask(TaskKind.CHECK),))
         noted = replace(noted, state=State.UNCERTAIN)
-    return Transition(noted, check_tasks(noted, policy, now, Trigger.RECORD_CHANGED))
+    return Transition(noted, schedule_next_check(noted, policy, now, CheckTrigger.RECORD_CHANGED))
 
 
 def on_create_outcome_unknown(
-    invitation: Invitation, event: CreateOutcomeUnknown, policy: Policy, now: datetime
+    invitation: Invitation, event: CreateOutcomeUnknown, policy: LifecyclePolicy, now: datetime
 ) -> Transition:
     """UNCERTAIN, unless the outcome is known already."""
-    if attempt_of(invitation, event.attempt).outcome is not CreateOutcome.PENDING:
+    if get_attempt(invitation, event.attempt).outcome is not CreateOutcome.PENDING:
         return Transition(invitation)
-    noted = with_outcome(invitation, event.attempt, CreateOutcome.UNKNOWN)
+    noted = with_attempt_outcome(invitation, event.attempt, CreateOutcome.UNKNOWN)
     if noted.state is State.CREATING:
         noted = replace(noted, state=State.UNCERTAIN)
-    return Transition(noted, check_tasks(noted, policy, now, Trigger.RECORD_CHANGED))
+    return Transition(noted, schedule_next_check(noted, policy, now, CheckTrigger.RECORD_CHANGED))
 
 
-def on_id_issued(
-    invitation: Invitation, event: IdIssued, policy: Policy, now: datetime
+def on_invitation_id_issued(
+    invitation: Invitation, event: InvitationIdIssued, policy: LifecyclePolicy, now: datetime
 ) -> Transition:
     """From now on the ATS can be notified; an end that came before the id is notified at once."""
     if invitation.state in (State.ERASED, State.FAILED):
@@ -121,8 +131,8 @@ def on_id_issued(
     if invitation.state in OPEN:
         return Transition(issued)
     # The answer with the id contains a deadline, even if no create ever set one.
-    issued = replace(issued, deadline=link_expires_at(invitation, policy))
-    return Transition(issued, () if invitation.issued else notification(issued, now))
+    issued = replace(issued, deadline=get_link_expiry(invitation, policy))
+    return Transition(issued, () if invitation.issued else schedule_notification(issued, now))
 
 
 def _failed(

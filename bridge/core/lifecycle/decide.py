@@ -9,17 +9,17 @@ from typing import Any, TypeVar
 
 from bridge.core.invitation import Invitation, State, Transition
 from bridge.core.lifecycle import completion, creates, events, hires, tombstone
-from bridge.core.lifecycle.attempts import applications_to_anonymise
+from bridge.core.lifecycle.attempts import list_applications_to_anonymise
 from bridge.core.lifecycle.events import Event
-from bridge.core.lifecycle.policy import Policy
+from bridge.core.lifecycle.policy import LifecyclePolicy
 from bridge.core.queueing import ScheduleTask, TaskKind
 
 _E = TypeVar("_E", bound=Event)
-_Handler = Callable[[Invitation, Any, Policy, datetime], Transition]
+_Handler = Callable[[Invitation, Any, LifecyclePolicy, datetime], Transition]
 
 
 def _on(
-    event: type[_E], handler: Callable[[Invitation, _E, Policy, datetime], Transition]
+    event: type[_E], handler: Callable[[Invitation, _E, LifecyclePolicy, datetime], Transition]
 ) -> tuple[type, _Handler]:
     """A row of the table; the type checker compares the event with what its handler accepts."""
     return event, handler
@@ -27,11 +27,11 @@ def _on(
 
 HANDLERS: Mapping[type, _Handler] = dict(
     (
-        _on(events.AttemptOpened, creates.on_attempt_opened),
+        _on(events.CreateAttemptStarted, creates.on_create_attempt_started),
         _on(events.ApplicationCreated, creates.on_application_created),
         _on(events.CreateFailed, creates.on_create_failed),
         _on(events.CreateOutcomeUnknown, creates.on_create_outcome_unknown),
-        _on(events.IdIssued, creates.on_id_issued),
+        _on(events.InvitationIdIssued, creates.on_invitation_id_issued),
         _on(events.AssessmentStarted, completion.on_assessment_started),
         _on(events.ResultReported, completion.on_result_reported),
         _on(events.ResultConfirmed, completion.on_result_confirmed),
@@ -43,14 +43,16 @@ HANDLERS: Mapping[type, _Handler] = dict(
         _on(events.ApplicationAnonymised, tombstone.on_application_anonymised),
         _on(events.ApplicationShared, tombstone.on_application_shared),
         _on(events.HireRequested, hires.on_hire_requested),
-        _on(events.HireSent, hires.on_hire_sent),
-        _on(events.HireAnswered, hires.on_hire_answered),
+        _on(events.HireCallStarted, hires.on_hire_call_started),
+        _on(events.HireCallEnded, hires.on_hire_call_ended),
         _on(events.HireRepeatAllowed, hires.on_hire_repeat_allowed),
     )
 )
 
 
-def decide(invitation: Invitation, event: Event, policy: Policy, now: datetime) -> Transition:
+def decide(
+    invitation: Invitation, event: Event, policy: LifecyclePolicy, now: datetime
+) -> Transition:
     """The transition that *event* causes: defined for every state and event, without I/O.
 
     An event that changes nothing returns the same record, with tasks only if one has to be queued
@@ -58,7 +60,7 @@ def decide(invitation: Invitation, event: Event, policy: Policy, now: datetime) 
     """
     transition = _prioritised(HANDLERS[type(event)](invitation, event, policy, now))
     # An application that is still to be anonymised must not be forgotten, however long it takes.
-    expires = not applications_to_anonymise(transition.invitation)
+    expires = not list_applications_to_anonymise(transition.invitation)
     transition = replace(transition, expires=expires)
     if transition.invitation == invitation:
         return transition

@@ -10,7 +10,7 @@ from bridge.core.invitation import HireState
 
 
 @dataclass(frozen=True, slots=True)
-class AttemptOpened:
+class CreateAttemptStarted:
     """The ATS repeated an order whose create has an unknown outcome, so another create is sent."""
 
     secret_digest: str
@@ -45,7 +45,7 @@ class CreateOutcomeUnknown:
 
 
 @dataclass(frozen=True, slots=True)
-class IdIssued:
+class InvitationIdIssued:
     """The ATS is given the id, in an answer that follows this commit; *callback* is its URL to
     notify.
 
@@ -139,14 +139,14 @@ class HireRequested:
 
 
 @dataclass(frozen=True, slots=True)
-class HireSent:
+class HireCallStarted:
     """The provider is about to be told, by the holder of this *lease*."""
 
     lease: int
 
 
 @dataclass(frozen=True, slots=True)
-class HireAnswered:
+class HireCallEnded:
     """What became of that call: done, certainly not done (requested still), or unknown."""
 
     state: HireState
@@ -158,11 +158,11 @@ class HireRepeatAllowed:
 
 
 Event = (
-    AttemptOpened
+    CreateAttemptStarted
     | ApplicationCreated
     | CreateFailed
     | CreateOutcomeUnknown
-    | IdIssued
+    | InvitationIdIssued
     | ResultReported
     | AssessmentStarted
     | ResultConfirmed
@@ -174,7 +174,7 @@ Event = (
     | ApplicationAnonymised
     | ApplicationShared
     | HireRequested
-    | HireSent
-    | HireAnswered
+    | HireCallStarted
+    | HireCallEnded
     | HireRepeatAllowed
 )

@@ -6,27 +6,34 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from bridge.core.invitation import Hire, HireState, Invitation, State, Transition
-from bridge.core.lifecycle.attempts import current_reference
-from bridge.core.lifecycle.events import HireAnswered, HireRepeatAllowed, HireRequested, HireSent
-from bridge.core.lifecycle.policy import Policy
+from bridge.core.invitation import HireRecord, HireState, Invitation, State, Transition
+from bridge.core.lifecycle.attempts import choose_reference_to_check
+from bridge.core.lifecycle.events import (
+    HireCallEnded,
+    HireCallStarted,
+    HireRepeatAllowed,
+    HireRequested,
+)
+from bridge.core.lifecycle.policy import LifecyclePolicy
 from bridge.core.queueing import CancelTask, ScheduleTask, TaskKind
 
 _NOT_HIREABLE = frozenset({State.CREATING, State.UNCERTAIN, State.FAILED, State.ERASED})
 
 
-def can_be_hired(invitation: Invitation) -> bool:
+def can_hire_applicant(invitation: Invitation) -> bool:
     """Whether there is an application at the provider whose applicant can be hired."""
-    return invitation.state not in _NOT_HIREABLE and current_reference(invitation) is not None
+    return (
+        invitation.state not in _NOT_HIREABLE and choose_reference_to_check(invitation) is not None
+    )
 
 
-def invitations_to_hire(found: Sequence[Invitation]) -> tuple[Invitation, ...]:
+def select_invitations_to_hire(found: Sequence[Invitation]) -> tuple[Invitation, ...]:
     """Of one application's invitations those whose applicant is to be hired at the provider.
 
     Each test has an application of its own there. An expired one was never taken; one that was
     ordered again counts as long as no other of the same order was completed.
     """
-    able = [one for one in found if can_be_hired(one) and one.state is not State.EXPIRED]
+    able = [one for one in found if can_hire_applicant(one) and one.state is not State.EXPIRED]
     completed = {one.order_key for one in able if one.state is State.COMPLETED}
     return tuple(
         one for one in able if one.state is State.COMPLETED or one.order_key not in completed
@@ -34,15 +41,15 @@ def invitations_to_hire(found: Sequence[Invitation]) -> tuple[Invitation, ...]:
 
 
 def on_hire_requested(
-    invitation: Invitation, event: HireRequested, policy: Policy, now: datetime
+    invitation: Invitation, event: HireRequested, policy: LifecyclePolicy, now: datetime
 ) -> Transition:
     """A HIRE is queued, unless it was sent already; one that waits, or was refused, is due now."""
-    known, reference_id = invitation.hire, current_reference(invitation)
-    if not can_be_hired(invitation) or reference_id is None:
+    known, reference_id = invitation.hire, choose_reference_to_check(invitation)
+    if not can_hire_applicant(invitation) or reference_id is None:
         return Transition(invitation)
     if known is not None and known.state is not HireState.REQUESTED:
         return Transition(invitation)
-    hire = known or Hire(reference_id, now, event.add_to_team, event.start_date)
+    hire = known or HireRecord(reference_id, now, event.add_to_team, event.start_date)
     hire = replace(
         hire,
         add_to_team=hire.add_to_team and event.add_to_team,
@@ -51,8 +58,8 @@ def on_hire_requested(
     return Transition(replace(invitation, hire=hire), (ScheduleTask(TaskKind.HIRE, now),))
 
 
-def on_hire_sent(
-    invitation: Invitation, event: HireSent, policy: Policy, now: datetime
+def on_hire_call_started(
+    invitation: Invitation, event: HireCallStarted, policy: LifecyclePolicy, now: datetime
 ) -> Transition:
     """From here on the call may have been made; only whoever marked it makes it."""
     hire = invitation.hire
@@ -62,8 +69,8 @@ def on_hire_sent(
     return Transition(replace(invitation, hire=sent))
 
 
-def on_hire_answered(
-    invitation: Invitation, event: HireAnswered, policy: Policy, now: datetime
+def on_hire_call_ended(
+    invitation: Invitation, event: HireCallEnded, policy: LifecyclePolicy, now: datetime
 ) -> Transition:
     """What became of the call; once done it stays so, and nothing but the time of it is kept."""
     hire = invitation.hire
@@ -78,7 +85,7 @@ def on_hire_answered(
 
 
 def on_hire_repeat_allowed(
-    invitation: Invitation, event: HireRepeatAllowed, policy: Policy, now: datetime
+    invitation: Invitation, event: HireRepeatAllowed, policy: LifecyclePolicy, now: datetime
 ) -> Transition:
     """An operator has looked at the provider: a call without an answer may be made once more."""
     hire = invitation.hire

@@ -6,12 +6,12 @@ import enum
 from datetime import datetime
 
 from bridge.core.assessment import Assessment
-from bridge.core.customers import AfterCompleted
-from bridge.core.invitation import Attempt, Invitation, OrderClaim, State, Transition
-from bridge.core.lifecycle.attempts import create_in_progress
-from bridge.core.lifecycle.confirmation import result_awaiting_confirmation
-from bridge.core.lifecycle.policy import Policy
-from bridge.core.lifecycle.timing import invitation_expires_at
+from bridge.core.customers import RepeatAfterCompletion
+from bridge.core.invitation import CreateAttempt, Invitation, OrderClaim, State, Transition
+from bridge.core.lifecycle.attempts import is_create_in_progress
+from bridge.core.lifecycle.confirmation import get_unconfirmed_result
+from bridge.core.lifecycle.policy import LifecyclePolicy
+from bridge.core.lifecycle.timing import get_invitation_expiry
 from bridge.core.queueing import ScheduleTask, TaskKind
 
 
@@ -32,28 +32,28 @@ class OrderMatch(enum.StrEnum):
     """
 
 
-def match_order(known: Invitation | None, policy: Policy, now: datetime) -> OrderMatch:
+def match_order(known: Invitation | None, policy: LifecyclePolicy, now: datetime) -> OrderMatch:
     """How to treat an order whose latest invitation is *known*."""
     if known is None:
         return OrderMatch.NEW
     if known.state in (State.CREATING, State.UNCERTAIN):
-        return OrderMatch.WAIT if create_in_progress(known, policy, now) else OrderMatch.RETRY
+        return OrderMatch.WAIT if is_create_in_progress(known, policy, now) else OrderMatch.RETRY
     if known.state in (State.INVITED, State.STARTED):
         # Past its end it counts as expired, even if no CHECK has recorded that yet: its link is
         # dead.
-        return OrderMatch.SAME if now < invitation_expires_at(known, policy) else OrderMatch.NEW
+        return OrderMatch.SAME if now < get_invitation_expiry(known, policy) else OrderMatch.NEW
     completed = known.state is State.COMPLETED
-    if not known.issued and (completed or result_awaiting_confirmation(known) is not None):
+    if not known.issued and (completed or get_unconfirmed_result(known) is not None):
         # The answer to this order got lost and a result came in. The ATS can only ever get that
         # result under the id of this invitation.
         return OrderMatch.SAME
-    if completed and policy.after_completed is AfterCompleted.SAME:
+    if completed and policy.after_completed is RepeatAfterCompletion.SAME:
         return OrderMatch.SAME
     unreachable = known.state is State.EXPIRED and not known.issued
     return OrderMatch.REPLACE if unreachable else OrderMatch.NEW
 
 
-def open_invitation(
+def create_invitation(
     *,
     invitation_id: str,
     customer: str,
@@ -64,7 +64,7 @@ def open_invitation(
     secret_digest: str,
     replaces: str | None,
     order_held_by: str | None,
-    policy: Policy,
+    policy: LifecyclePolicy,
     now: datetime,
 ) -> Transition:
     """The first transition: it claims the order, and queues a CHECK that takes over if this process
@@ -84,7 +84,7 @@ def open_invitation(
         state=State.CREATING,
         created_at=now,
         updated_at=now,
-        attempts=(Attempt(number=1, secret_digest=secret_digest, started_at=now),),
+        attempts=(CreateAttempt(number=1, secret_digest=secret_digest, started_at=now),),
         callback=callback,
         replaces=replaces,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from bridge.core.customers import AfterCompleted, ProviderAccess
+from bridge.core.customers import ProviderAccount, RepeatAfterCompletion
 
 UNREACHABLE_TIMEOUT = timedelta(seconds=30)
 """How long a report waits for confirmation while the provider cannot be reached; then it counts.
@@ -53,16 +53,16 @@ CONFIRMATION_DELAY = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
+class LifecyclePolicy:
     """The settings of a customer that decisions depend on; the defaults apply to a removed
     customer.
     """
 
-    link_life: timedelta = ProviderAccess().link_life
+    link_life: timedelta = ProviderAccount().link_life
     """How long the candidate's link is valid, counted from the create."""
-    poll_every: timedelta = ProviderAccess().poll_every
+    poll_every: timedelta = ProviderAccount().poll_every
     """How often the provider is asked while no report comes in."""
     create_timeout: timedelta = timedelta(seconds=10)
     """After this time a create without a recorded outcome counts as unknown."""
-    after_completed: AfterCompleted = AfterCompleted.NEW
+    after_completed: RepeatAfterCompletion = RepeatAfterCompletion.NEW
     """What a repeated order gets after completion."""

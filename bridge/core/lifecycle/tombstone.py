@@ -5,15 +5,15 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from bridge.core.invitation import Attempt, Invitation, OrderClaim, State, Transition
-from bridge.core.lifecycle.attempts import applications_to_anonymise, must_be_anonymised
+from bridge.core.invitation import CreateAttempt, Invitation, OrderClaim, State, Transition
+from bridge.core.lifecycle.attempts import list_applications_to_anonymise, must_anonymise_attempt
 from bridge.core.lifecycle.events import ApplicationAnonymised, ApplicationShared, ErasureRequested
-from bridge.core.lifecycle.policy import MIN_CHECK_DELAY, Policy
+from bridge.core.lifecycle.policy import MIN_CHECK_DELAY, LifecyclePolicy
 from bridge.core.queueing import CancelTask, ScheduleTask, TaskKind
 
 
 def on_erasure_requested(
-    invitation: Invitation, event: ErasureRequested, policy: Policy, now: datetime
+    invitation: Invitation, event: ErasureRequested, policy: LifecyclePolicy, now: datetime
 ) -> Transition:
     """ERASED: a tombstone without personal data replaces the record, and the order key is freed."""
     if invitation.state is State.ERASED:
@@ -33,7 +33,7 @@ def on_erasure_requested(
     )
     anonymise = (
         ScheduleTask(TaskKind.ANONYMISE, now + MIN_CHECK_DELAY)
-        if applications_to_anonymise(tombstone)
+        if list_applications_to_anonymise(tombstone)
         else CancelTask(TaskKind.ANONYMISE)
     )
     ended = (CancelTask(kind) for kind in (TaskKind.CHECK, TaskKind.NOTIFY, TaskKind.HIRE))
@@ -48,11 +48,11 @@ def on_erasure_requested(
 
 
 def on_application_anonymised(
-    invitation: Invitation, event: ApplicationAnonymised, policy: Policy, now: datetime
+    invitation: Invitation, event: ApplicationAnonymised, policy: LifecyclePolicy, now: datetime
 ) -> Transition:
     """The application is anonymised; a live record keeps its id, so that nothing asks about it."""
 
-    def noted(attempt: Attempt) -> Attempt:
+    def noted(attempt: CreateAttempt) -> CreateAttempt:
         if attempt.reference_id != event.reference_id:
             return attempt
         forgotten = invitation.state in (State.ERASED, State.FAILED)
@@ -64,13 +64,13 @@ def on_application_anonymised(
 
 
 def on_application_shared(
-    invitation: Invitation, event: ApplicationShared, policy: Policy, now: datetime
+    invitation: Invitation, event: ApplicationShared, policy: LifecyclePolicy, now: datetime
 ) -> Transition:
     """Another invitation will have it anonymised: this one drops the application."""
 
-    def handed_over(attempt: Attempt) -> Attempt:
+    def handed_over(attempt: CreateAttempt) -> CreateAttempt:
         mine = attempt.reference_id == event.reference_id
-        forgotten = mine and must_be_anonymised(invitation, attempt)
+        forgotten = mine and must_anonymise_attempt(invitation, attempt)
         return replace(attempt, reference_id=None) if forgotten else attempt
 
     return Transition(replace(invitation, attempts=tuple(map(handed_over, invitation.attempts))))

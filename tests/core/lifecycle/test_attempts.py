@@ -67,7 +67,7 @@ def test_reference_of(record: Invitation, expected: str | None) -> None:
     """The application that counts is the one reported on, else the live one; a report is never
     sought in another one.
     """
-    assert expected == attempts.current_reference(record)
+    assert expected == attempts.choose_reference_to_check(record)
 
 
 @pytest.mark.parametrize(
@@ -108,4 +108,4 @@ def test_who_holds_an_application(record: Invitation, reference_id: str, expecte
 )
 def test_to_anonymise(record: Invitation, expected: tuple[str, ...]) -> None:
     """All applications of a tombstone, the orphans of an open invitation, and nothing twice."""
-    assert expected == attempts.applications_to_anonymise(record)
+    assert expected == attempts.list_applications_to_anonymise(record)

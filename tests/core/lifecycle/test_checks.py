@@ -93,7 +93,7 @@ def test_question(record: Invitation, at: datetime, expected: object) -> None:
     """A CHECK waits for a create, asks about the attempt that counts, acts where nothing can be
     asked, and ends.
     """
-    assert expected == checks.next_check(record, POLICY, at)
+    assert expected == checks.decide_next_check(record, POLICY, at)
 
 
 @pytest.mark.parametrize(
@@ -109,7 +109,7 @@ def test_question(record: Invitation, at: datetime, expected: object) -> None:
 )
 def test_who_may_still_be_led_to_the_test(record: Invitation, at: datetime, expected: bool) -> None:
     """A candidate may start while the invitation is open, has a link, and is not past its end."""
-    assert expected is checks.can_be_started(record, POLICY, at)
+    assert expected is checks.can_start_assessment(record, POLICY, at)
 
 
 def test_report_on_an_anonymised_orphan_counts_as_it_is() -> None:
@@ -124,7 +124,7 @@ def test_report_on_an_anonymised_orphan_counts_as_it_is() -> None:
         ApplicationAnonymised("reference-1"),
     )
     reported = decide(record, ResultReported(1, REPORT)).invitation
-    assert ApplyEvent(ReportedResultAccepted()) == checks.next_check(reported, POLICY, NOW)
+    assert ApplyEvent(ReportedResultAccepted()) == checks.decide_next_check(reported, POLICY, NOW)
 
 
 MAILED = replace(INVITED, assessment_url=None)
@@ -142,4 +142,4 @@ MAILED = replace(INVITED, assessment_url=None)
 )
 def test_link_in_the_mailbox(record: Invitation, at: datetime, expected: bool) -> None:
     """A candidate is asked to look into the mail while the link there is good."""
-    assert expected is checks.is_waiting_in_mailbox(record, POLICY, at)
+    assert expected is checks.is_link_in_mailbox(record, POLICY, at)

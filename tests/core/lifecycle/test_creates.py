@@ -18,11 +18,11 @@ from bridge.core.lifecycle.checks import ApplyEvent, AskProvider, WaitUntil
 from bridge.core.lifecycle.events import (
     ApplicationAnonymised,
     ApplicationCreated,
-    AttemptOpened,
+    CreateAttemptStarted,
     CreateFailed,
     CreateOutcomeUnknown,
     ErasureRequested,
-    IdIssued,
+    InvitationIdIssued,
     ReportedResultAccepted,
     ResultConfirmed,
     ResultReported,
@@ -101,7 +101,7 @@ def test_created_without_link_fails_and_is_anonymised() -> None:
     step = decide(CREATING, ApplicationCreated(1, "reference-1", None))
     assert (State.FAILED, "upstream_broken") == (step.invitation.state, step.invitation.failure)
     assert (STOP, anonymise(NOW)) == step.tasks
-    assert ("reference-1",) == attempts.applications_to_anonymise(step.invitation)
+    assert ("reference-1",) == attempts.list_applications_to_anonymise(step.invitation)
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_late_created_lets_us_ask(record: Invitation, event: ApplicationCreated)
     step = decide(record, event, NOW + MINUTE)
     assert record.state is step.invitation.state
     assert (check(NOW + MINUTE),) == step.tasks
-    assert AskProvider("reference-1", record is LOST_BUT_COMPLETED) == checks.next_check(
+    assert AskProvider("reference-1", record is LOST_BUT_COMPLETED) == checks.decide_next_check(
         step.invitation, POLICY, NOW + MINUTE
     )
 
@@ -126,14 +126,14 @@ def test_late_created_of_a_confirmed_result_asks_nothing() -> None:
     """A confirmed completion learns the reference id, and there is nothing to do."""
     record = decide(UNCERTAIN, ResultConfirmed(REPORT)).invitation
     step = decide(record, CREATED)
-    assert ("reference-1", ()) == (attempts.current_reference(step.invitation), step.tasks)
+    assert ("reference-1", ()) == (attempts.choose_reference_to_check(step.invitation), step.tasks)
 
 
 def test_created_after_erasure_is_anonymised() -> None:
     """What a create in flight made for an erased candidate is anonymised at once."""
     step = decide(after(ErasureRequested()), CREATED)
     assert (State.ERASED, (anonymise(NOW),)) == (step.invitation.state, step.tasks)
-    assert ("reference-1",) == attempts.applications_to_anonymise(step.invitation)
+    assert ("reference-1",) == attempts.list_applications_to_anonymise(step.invitation)
 
 
 def test_created_told_twice_after_erasure_stays_anonymised() -> None:
@@ -150,7 +150,7 @@ def test_created_after_failure_is_anonymised() -> None:
     """
     step = decide(FAILED, CREATED)
     assert (State.FAILED, (anonymise(NOW),)) == (step.invitation.state, step.tasks)
-    assert ("reference-1",) == attempts.applications_to_anonymise(step.invitation)
+    assert ("reference-1",) == attempts.list_applications_to_anonymise(step.invitation)
 
 
 def test_orphan_is_anonymised_and_changes_nothing_else() -> None:
@@ -167,7 +167,7 @@ def test_orphan_is_anonymised_and_changes_nothing_else() -> None:
         step.invitation.assessment_url,
         step.invitation.live_attempt,
     )
-    assert ("reference-1",) == attempts.applications_to_anonymise(step.invitation)
+    assert ("reference-1",) == attempts.list_applications_to_anonymise(step.invitation)
 
 
 def test_orphan_without_link_is_an_orphan_all_the_same() -> None:
@@ -190,12 +190,14 @@ def test_attempt_that_died_beside_a_live_one_does_not_stop_the_checks() -> None:
     """
     step = decide(TWICE, CREATED)
     assert (check(GIVEN_UP),) == step.tasks
-    assert ApplyEvent(CreateOutcomeUnknown(2)) == checks.next_check(
+    assert ApplyEvent(CreateOutcomeUnknown(2)) == checks.decide_next_check(
         step.invitation, POLICY, GIVEN_UP
     )
     given_up = decide(step.invitation, CreateOutcomeUnknown(2), GIVEN_UP)
     assert (check(GIVEN_UP + POLICY.poll_every),) == given_up.tasks
-    assert AskProvider("reference-1") == checks.next_check(given_up.invitation, POLICY, GIVEN_UP)
+    assert AskProvider("reference-1") == checks.decide_next_check(
+        given_up.invitation, POLICY, GIVEN_UP
+    )
 
 
 def test_sure_failure_frees_the_order() -> None:
@@ -225,7 +227,9 @@ def test_report_waiting_for_a_second_attempt_is_looked_into_when_that_fails() ->
     record = decide(TWICE, ResultReported(1, REPORT)).invitation
     step = decide(record, CreateFailed(2, "upstream_refused"))
     assert (check(NOW),) == step.tasks
-    assert ApplyEvent(ReportedResultAccepted()) == checks.next_check(step.invitation, POLICY, NOW)
+    assert ApplyEvent(ReportedResultAccepted()) == checks.decide_next_check(
+        step.invitation, POLICY, NOW
+    )
 
 
 def test_late_failure_of_the_first_attempt_keeps_the_rescue_of_the_second() -> None:
@@ -257,7 +261,7 @@ def test_unknown_outcome_waits_for_the_deadline() -> None:
     """With an unknown outcome and nothing to ask about, the next look is at the deadline."""
     step = decide(CREATING, CreateOutcomeUnknown(1), NOW + SECOND)
     assert (State.UNCERTAIN, (check(DEADLINE),)) == (step.invitation.state, step.tasks)
-    assert WaitUntil(DEADLINE) == checks.next_check(step.invitation, POLICY, NOW)
+    assert WaitUntil(DEADLINE) == checks.decide_next_check(step.invitation, POLICY, NOW)
 
 
 def test_unknown_outcome_after_a_report_is_checked_at_once() -> None:
@@ -280,7 +284,7 @@ def test_unknown_outcome_after_erasure_is_only_noted() -> None:
 
 def test_repeated_order_refreshes_only_the_callback() -> None:
     """A repeat of an open order changes the URL to notify and nothing else."""
-    step = decide(INVITED, IdIssued("https://acme.softgarden.io/new"), NOW + HOUR)
+    step = decide(INVITED, InvitationIdIssued("https://acme.softgarden.io/new"), NOW + HOUR)
     expected = replace(INVITED, callback="https://acme.softgarden.io/new", updated_at=NOW + HOUR)
     assert Transition(expected) == step
 
@@ -302,7 +306,9 @@ def test_second_attempt_makes_the_first_unknown() -> None:
 def test_second_attempt_keeps_what_failed_as_failed() -> None:
     """An attempt that surely failed does not become unknown by the next one."""
     record = decide(TWICE, CreateFailed(2, "x")).invitation
-    opened = decide(record, AttemptOpened("digest-3", "https://acme.softgarden.io/3")).invitation
+    opened = decide(
+        record, CreateAttemptStarted("digest-3", "https://acme.softgarden.io/3")
+    ).invitation
     assert [CreateOutcome.UNKNOWN, CreateOutcome.FAILED, CreateOutcome.PENDING] == [
         attempt.outcome for attempt in opened.attempts
     ]
@@ -310,7 +316,7 @@ def test_second_attempt_keeps_what_failed_as_failed() -> None:
 
 def test_id_is_noted_before_it_is_given() -> None:
     """Issuing takes over the URL to notify, and repeated it changes nothing."""
-    given = decide(UNISSUED, IdIssued("https://acme.softgarden.io/new"), NOW + SECOND)
+    given = decide(UNISSUED, InvitationIdIssued("https://acme.softgarden.io/new"), NOW + SECOND)
     assert (True, "https://acme.softgarden.io/new", ()) == (
         given.invitation.issued,
         given.invitation.callback,
@@ -334,7 +340,7 @@ def test_what_came_before_the_id_is_notified_with_it(record: Invitation) -> None
     assert (
         ()
         == decide(
-            given.invitation, IdIssued("https://acme.softgarden.io/new"), DEADLINE + HOUR
+            given.invitation, InvitationIdIssued("https://acme.softgarden.io/new"), DEADLINE + HOUR
         ).tasks
     )
 
@@ -352,7 +358,7 @@ def test_refused_order_leaves_nothing_of_the_candidate() -> None:
     made = decide(CREATING, ApplicationCreated(1, "reference-1", None)).invitation
     forgotten = decide(made, ApplicationAnonymised("reference-1")).invitation
     assert [None] == [attempt.reference_id for attempt in forgotten.attempts]
-    assert () == attempts.applications_to_anonymise(forgotten)
+    assert () == attempts.list_applications_to_anonymise(forgotten)
 
 
 def test_mailed_link() -> None:

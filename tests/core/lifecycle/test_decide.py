@@ -13,7 +13,7 @@ from bridge.core.lifecycle.events import (
     CreateOutcomeUnknown,
     ErasureRequested,
     Event,
-    IdIssued,
+    InvitationIdIssued,
     NoResultYet,
     ProviderUnreachable,
     ReportedResultAccepted,
@@ -53,12 +53,12 @@ every_event = pytest.mark.parametrize("event", EVENTS.values(), ids=EVENTS.keys(
 
 
 TABLE = """
-AttemptOpened         uncertain uncertain .         .         .         .         .         .      .
+CreateAttemptStarted  uncertain uncertain .         .         .         .         .         .      .
 ApplicationCreated    invited   invited   .         .         .         .         .         .      .
 WithoutLink           failed    failed    .         .         .         .         .         .      .
 CreateFailed          failed    failed    .         .         .         .         .         .      .
 CreateOutcomeUnknown  uncertain .         .         .         .         .         .         .      .
-IdIssued              .         .         .         .         .         .         .         .      .
+InvitationIdIssued    .         .         .         .         .         .         .         .      .
 EmptyReport           .         .         .         .         .         .         .         .      .
 ReportReceived        .         .         .         .         .         .         .         .      .
 AssessmentStarted     .         .         started   .         .         .         .         .      .
@@ -71,8 +71,8 @@ ErasureRequested      erased    erased    erased    erased    erased    erased  
 ApplicationAnonymised .         .         .         .         .         .         .         .      .
 ApplicationShared     .         .         .         .         .         .         .         .      .
 HireRequested         .         .         .         .         .         .         .         .      .
-HireSent              .         .         .         .         .         .         .         .      .
-HireAnswered          .         .         .         .         .         .         .         .      .
+HireCallStarted       .         .         .         .         .         .         .         .      .
+HireCallEnded         .         .         .         .         .         .         .         .      .
 HireRepeatAllowed     .         .         .         .         .         .         .         .      .
 """
 ROWS = [line.split() for line in TABLE.strip().splitlines()]
@@ -186,7 +186,7 @@ def test_final_states_never_move_back(record: Invitation, event: Event) -> None:
         (INVITED, CreateOutcomeUnknown(1)),
         (INVITED, ReportedResultAccepted()),
         (INVITED, SECOND_ATTEMPT),
-        (INVITED, IdIssued(INVITED.callback)),
+        (INVITED, InvitationIdIssued(INVITED.callback)),
         (STARTED, AssessmentStarted(NOW + MINUTE)),
         (COMPLETED, ResultReported(1, OTHER_REPORT)),
         (COMPLETED, ResultConfirmed(OTHER_REPORT)),
@@ -196,10 +196,10 @@ def test_final_states_never_move_back(record: Invitation, event: Event) -> None:
         (EXPIRED, ProviderUnreachable()),
         (EXPIRED, AssessmentStarted(NOW)),
         (FAILED, ResultReported(1, REPORT)),
-        (FAILED, IdIssued("https://acme.softgarden.io/new")),
+        (FAILED, InvitationIdIssued("https://acme.softgarden.io/new")),
         (FAILED, NoResultYet()),
         (ERASED, ResultReported(1, REPORT)),
-        (ERASED, IdIssued("https://acme.softgarden.io/new")),
+        (ERASED, InvitationIdIssued("https://acme.softgarden.io/new")),
         (ERASED, ErasureRequested()),
         (ERASED, ResultConfirmed(REPORT)),
         (LOST_BUT_COMPLETED, ResultReported(1, OTHER_REPORT)),

@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import pytest
 
-from bridge.core.invitation import Hire, HireState, Invitation, State
+from bridge.core.invitation import HireRecord, HireState, Invitation, State
 from bridge.core.lifecycle import hires
 from bridge.core.lifecycle.events import (
     ErasureRequested,
-    HireAnswered,
+    HireCallEnded,
+    HireCallStarted,
     HireRepeatAllowed,
     HireRequested,
-    HireSent,
 )
 from bridge.core.queueing import CancelTask, ScheduleTask, TaskKind
 from tests.core.build import (
@@ -34,10 +34,10 @@ from tests.core.build import (
 )
 
 REQUEST = HireRequested(add_to_team=True)
-NOT_DONE = HireAnswered(HireState.REQUESTED)
+NOT_DONE = HireCallEnded(HireState.REQUESTED)
 
 
-def hire_of(record: Invitation) -> Hire:
+def hire_of(record: Invitation) -> HireRecord:
     assert record.hire is not None
     return record.hire
 
@@ -45,7 +45,7 @@ def hire_of(record: Invitation) -> Hire:
 def test_a_request_is_a_task() -> None:
     """A hire is noted with the provider's application, and its task is due now."""
     step = decide(COMPLETED, HireRequested(add_to_team=False, start_date="2025-07-01"))
-    assert step.invitation.hire == Hire("reference-1", NOW, False, "2025-07-01")
+    assert step.invitation.hire == HireRecord("reference-1", NOW, False, "2025-07-01")
     assert step.tasks == (ScheduleTask(TaskKind.HIRE, NOW),)
 
 
@@ -56,7 +56,7 @@ def test_nothing_to_hire(record: Invitation) -> None:
     """Without an application at the provider nothing is noted and nothing queued."""
     step = decide(record, REQUEST)
     assert (step.invitation, step.tasks) == (record, ())
-    assert not hires.can_be_hired(record)
+    assert not hires.can_hire_applicant(record)
 
 
 @pytest.mark.parametrize("name", ["being hired", "perhaps hired", "hired"])
@@ -77,9 +77,9 @@ def test_a_waiting_request() -> None:
 
 def test_only_one_sends() -> None:
     """Of two who want to make the call the first one's mark stays."""
-    sent = decide(MORE_RECORDS["to be hired"], HireSent(1)).invitation
-    assert hire_of(decide(sent, HireSent(2)).invitation).sent_by == 1
-    assert decide(COMPLETED, HireSent(1)).invitation == COMPLETED
+    sent = decide(MORE_RECORDS["to be hired"], HireCallStarted(1)).invitation
+    assert hire_of(decide(sent, HireCallStarted(2)).invitation).sent_by == 1
+    assert decide(COMPLETED, HireCallStarted(1)).invitation == COMPLETED
 
 
 def test_done() -> None:
@@ -100,7 +100,7 @@ def test_not_done() -> None:
     again = decide(sent, NOT_DONE).invitation
     assert hire_of(again) == hire_of(MORE_RECORDS["to be hired"])
     unknown = decide(sent, PERHAPS_HIRED).invitation
-    for event in (NOT_DONE, HireSent(2), REQUEST):
+    for event in (NOT_DONE, HireCallStarted(2), REQUEST):
         assert decide(unknown, event).invitation == unknown
     allowed = decide(unknown, HireRepeatAllowed()).invitation
     assert hire_of(allowed).state is HireState.REQUESTED
@@ -122,7 +122,7 @@ def test_which_are_hired() -> None:
     other_test = replace(INVITED, id="iv_7" + "b" * 24, order_key="order-2")
     repeated = replace(INVITED, id="iv_7" + "c" * 24)
     found = (EXPIRED, COMPLETED, repeated, other_test, FAILED, ERASED)
-    assert hires.invitations_to_hire(found) == (COMPLETED, other_test)
-    assert hires.invitations_to_hire((EXPIRED, repeated)) == (repeated,)
-    assert hires.can_be_hired(EXPIRED)
+    assert hires.select_invitations_to_hire(found) == (COMPLETED, other_test)
+    assert hires.select_invitations_to_hire((EXPIRED, repeated)) == (repeated,)
+    assert hires.can_hire_applicant(EXPIRED)
     assert EXPIRED.state is State.EXPIRED

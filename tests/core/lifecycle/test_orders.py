@@ -7,7 +7,7 @@ from datetime import datetime
 
 import pytest
 
-from bridge.core.customers import AfterCompleted
+from bridge.core.customers import RepeatAfterCompletion
 from bridge.core.invitation import CreateOutcome, Invitation, OrderClaim, State
 from bridge.core.lifecycle import orders
 from bridge.core.lifecycle.events import ResultReported
@@ -83,7 +83,7 @@ def test_repeated_order_after_completion_may_be_the_same() -> None:
     """With ``after_completed: same`` a completed order is given its invitation again, even one that
     never had a link.
     """
-    policy = replace(POLICY, after_completed=AfterCompleted.SAME)
+    policy = replace(POLICY, after_completed=RepeatAfterCompletion.SAME)
     assert OrderMatch.SAME is orders.match_order(COMPLETED, policy, NOW)
     assert OrderMatch.SAME is orders.match_order(
         decide(LOST_BUT_COMPLETED, ISSUED).invitation, policy, NOW

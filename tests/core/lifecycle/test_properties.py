@@ -15,12 +15,12 @@ from bridge.core.lifecycle.events import (
     ApplicationAnonymised,
     ApplicationCreated,
     AssessmentStarted,
-    AttemptOpened,
+    CreateAttemptStarted,
     CreateFailed,
     CreateOutcomeUnknown,
     ErasureRequested,
     Event,
-    IdIssued,
+    InvitationIdIssued,
     NoResultYet,
     ProviderUnreachable,
     ReportedResultAccepted,
@@ -28,7 +28,7 @@ from bridge.core.lifecycle.events import (
     ResultRefreshed,
     ResultReported,
 )
-from bridge.core.lifecycle.policy import UNREACHABLE_TIMEOUT, Policy
+from bridge.core.lifecycle.policy import UNREACHABLE_TIMEOUT, LifecyclePolicy
 from bridge.core.queueing import ScheduleTask, TaskKind
 from tests.core.build import DAY, HOUR, MINUTE, NOW, OTHER_REPORT, REPORT, SECOND, opening
 
@@ -65,7 +65,7 @@ class World:
     lease ends, and one that is cancelled meanwhile does not come back.
     """
 
-    policy: Policy
+    policy: LifecyclePolicy
     now: datetime = NOW
     queue: dict[TaskKind, datetime] = field(default_factory=dict)
     seen: list[Invitation] = field(default_factory=list, repr=False)
@@ -96,7 +96,7 @@ class World:
         if self.queue.get(TaskKind.CHECK, self.now + SECOND) > self.now:
             return
         asked = self.record
-        question = checks.next_check(asked, self.policy, self.now)
+        question = checks.decide_next_check(asked, self.policy, self.now)
         del self.queue[TaskKind.CHECK]
         self.leased = True
         for event in meanwhile:
@@ -109,7 +109,7 @@ class World:
             case AskProvider():
                 self.happen(answer)
                 if isinstance(answer, ProviderUnreachable) and self.record.state is asked.state:
-                    ends = timing.unreachable_timeout_at(self.record, self.policy, self.now)
+                    ends = timing.get_unreachable_timeout(self.record, self.policy, self.now)
                     self._again(min(self.now + HOUR, ends or self.now + HOUR))
         self.leased = False
 
@@ -143,7 +143,7 @@ class World:
 numbers = st.integers(1, 3)
 reports = st.sampled_from([None, REPORT, OTHER_REPORT])
 outside = st.one_of(
-    st.builds(AttemptOpened, st.just("digest"), st.just("https://acme.softgarden.io/again")),
+    st.builds(CreateAttemptStarted, st.just("digest"), st.just("https://acme.softgarden.io/again")),
     st.builds(
         lambda number, link: ApplicationCreated(
             number, f"reference-{number}", "https://test.example/x" if link else None
@@ -155,7 +155,7 @@ outside = st.one_of(
     st.builds(CreateOutcomeUnknown, numbers),
     st.builds(ResultReported, numbers, reports),
     st.builds(AssessmentStarted, st.just(NOW)),
-    st.builds(IdIssued, st.just("https://acme.softgarden.io/new")),
+    st.builds(InvitationIdIssued, st.just("https://acme.softgarden.io/new")),
     st.builds(ApplicationAnonymised, st.builds("reference-{}".format, numbers)),
 )
 erasures = st.builds(ErasureRequested)
@@ -173,7 +173,7 @@ pauses = st.one_of(
     st.timedeltas(timedelta(0), 10 * DAY),
 )
 policies = st.builds(
-    Policy,
+    LifecyclePolicy,
     link_life=st.timedeltas(HOUR, 30 * DAY),
     poll_every=st.timedeltas(10 * MINUTE, 2 * DAY),
     create_timeout=st.timedeltas(SECOND, MINUTE),
@@ -268,7 +268,7 @@ def test_reference_ids_of_a_tombstone_are_all_to_anonymise(world: World) -> None
         for attempt in world.record.attempts
         if attempt.reference_id is not None
     )
-    assert known == attempts.applications_to_anonymise(world.record)
+    assert known == attempts.list_applications_to_anonymise(world.record)
     assert not known or TaskKind.ANONYMISE in world.queue
     step = decide(world.record, ErasureRequested(), world.policy, world.now)
     assert step.expires == (not known)
@@ -367,7 +367,7 @@ def test_confirmation_follows_once_the_provider_answers(world: World, number: in
     if number > len(world.record.attempts) or world.record.state not in OPEN | {State.EXPIRED}:
         return
     world.happen(ResultReported(number, REPORT))
-    askable = attempts.current_reference(world.record) is not None
+    askable = attempts.choose_reference_to_check(world.record) is not None
     world.go_on(ResultConfirmed(OTHER_REPORT))
     assert State.COMPLETED is world.record.state
     assert world.record.confirmed or not askable

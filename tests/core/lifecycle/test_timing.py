@@ -25,7 +25,7 @@ from bridge.core.lifecycle.policy import (
     MIN_CHECK_DELAY,
     STARTED_GRACE,
     UNREACHABLE_TIMEOUT,
-    Policy,
+    LifecyclePolicy,
 )
 from bridge.core.queueing import CancelTask, TaskKind
 from tests.core.build import (
@@ -77,12 +77,12 @@ def test_patience_ends(record: Invitation, at: datetime, expected: datetime | No
     """Waiting for a silent provider ends with the patience for a report, or shortly after the
     deadline.
     """
-    assert expected == timing.unreachable_timeout_at(record, POLICY, at)
+    assert expected == timing.get_unreachable_timeout(record, POLICY, at)
 
 
 def test_poll_is_never_later_than_the_deadline() -> None:
     """A slow poll does not make softgarden wait for EXPIRED beyond the deadline."""
-    policy = Policy(link_life=HOUR, poll_every=DAY, create_timeout=10 * SECOND)
+    policy = LifecyclePolicy(link_life=HOUR, poll_every=DAY, create_timeout=10 * SECOND)
     step = decide(CREATING, CREATED, NOW, policy)
     assert (check(NOW + HOUR),) == step.tasks
 
@@ -174,11 +174,11 @@ def test_every_reason_for_a_check_counts_for_somebody() -> None:
     at.
     """
     rows = [
-        timing.check_reasons(record, replace(POLICY, poll_every=poll_every), at, trigger)
+        timing.list_check_reasons(record, replace(POLICY, poll_every=poll_every), at, trigger)
         for record in MORE_RECORDS.values()
         for poll_every in (MINUTE, 3 * DAY)
         for at in (NOW, NOW + HOUR - MINUTE, DEADLINE)
-        for trigger in timing.Trigger
+        for trigger in timing.CheckTrigger
     ]
     applying = [[reason for reason in reasons if reason.applies] for reasons in rows]
     decisive = {min(some, key=lambda reason: reason.at).name for some in applying if some}

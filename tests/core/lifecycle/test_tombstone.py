@@ -75,11 +75,11 @@ def test_application_of_both_attempts_is_no_orphan() -> None:
     """Where a late answer names the live application, nothing is to be anonymised, and an erasure
     does it once.
     """
-    assert () == attempts.applications_to_anonymise(SHARED)
+    assert () == attempts.list_applications_to_anonymise(SHARED)
     assert [CreateOutcome.CREATED, CreateOutcome.CREATED] == [
         attempt.outcome for attempt in SHARED.attempts
     ]
-    assert ("reference-2",) == attempts.applications_to_anonymise(
+    assert ("reference-2",) == attempts.list_applications_to_anonymise(
         decide(SHARED, ErasureRequested()).invitation
     )
 
@@ -92,7 +92,7 @@ def test_application_of_both_attempts_is_no_orphan() -> None:
 def test_other_holder_has_it_anonymised(record: Invitation, reference_id: str) -> None:
     """What another living invitation uses is anonymised with that one, and forgotten here."""
     one = decide(record, ApplicationShared(reference_id)).invitation
-    assert () == attempts.applications_to_anonymise(one)
+    assert () == attempts.list_applications_to_anonymise(one)
     assert reference_id not in [attempt.reference_id for attempt in one.attempts]
 
 
@@ -139,7 +139,7 @@ def test_anonymised_tombstone_forgets_the_reference() -> None:
     assert [(True, None)] == [
         (attempt.anonymised, attempt.reference_id) for attempt in one.attempts
     ]
-    assert () == attempts.applications_to_anonymise(one)
+    assert () == attempts.list_applications_to_anonymise(one)
 
 
 def test_anonymised_orphan_is_told_from_a_lost_attempt() -> None:

@@ -13,14 +13,14 @@ import aiohttp
 from aiohttp import web
 
 from bridge.core.assessment import (
+    ApplicationProgress,
     CreatedApplication,
     Job,
     NewApplication,
-    Progress,
     PublicLink,
     Result,
 )
-from bridge.core.customers import Customer, ProviderAccess, Secret
+from bridge.core.customers import Customer, ProviderAccount, Secret
 from bridge.core.declaration import setting
 from bridge.errors import OutcomeUnknown, Refused
 from bridge.ports import Clock, Monotonic
@@ -32,7 +32,7 @@ from bridge.web.routing import Endpoint
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class CloverAccess(ProviderAccess):
+class CloverAccess(ProviderAccount):
     """A customer's account at Clover."""
 
     vendor: ClassVar[str] = "clover"
@@ -61,9 +61,9 @@ class Clover:
         sitting = await self._call(customer, "POST", "/sittings", order)
         return CreatedApplication(sitting["sitting"], sitting["link"])
 
-    async def get_progress(self, customer: Customer, reference_id: str) -> Progress:
+    async def get_progress(self, customer: Customer, reference_id: str) -> ApplicationProgress:
         sitting = await self._call(customer, "GET", f"/sittings/{reference_id}")
-        return Progress(sitting["points"] is not None, "completed")
+        return ApplicationProgress(sitting["points"] is not None, "completed")
 
     async def get_result(self, customer: Customer, reference_id: str) -> Result | None:
         sitting = await self._call(customer, "GET", f"/sittings/{reference_id}")

@@ -17,7 +17,7 @@ from aiohttp import web
 from bridge.core import invitation_view
 from bridge.core.assessment import Candidate, Order
 from bridge.core.callback_urls import CallbackUrlPolicy
-from bridge.core.customers import AtsAccess, Customer
+from bridge.core.customers import AtsAccount, Customer
 from bridge.core.declaration import setting
 from bridge.core.links import LinkSigner
 from bridge.core.queueing import NotificationResponse
@@ -38,7 +38,7 @@ class HarbourSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class HarbourAccess(AtsAccess):
+class HarbourAccess(AtsAccount):
     """A customer's Harbour."""
 
     vendor: ClassVar[str] = "harbour"
@@ -75,7 +75,7 @@ def _endpoints(_: HarbourSettings, links: LinkSigner, __: RateLimit) -> list[End
         invitation = await request.app[SERVICES].invitations.invite(
             customer, Order(body["exam"], person, body["tell"])
         )
-        link = invitation_view.candidate_url(invitation, customer, links)
+        link = invitation_view.choose_candidate_url(invitation, customer, links)
         return web.json_response({"exam": invitation.id, "link": link})
 
     async def exam(request: web.Request) -> web.StreamResponse:
