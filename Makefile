@@ -10,10 +10,10 @@ DEV    := $(VENV)/.installed-dev
 SETUP   = $(PYTHON) deploy/environment.py $(VENV)
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo settings test growth chaos lint types format lock lock-check dist audit clean
+.PHONY: help run demo settings catalogues test growth chaos lint types format lock lock-check dist audit clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(STAMP) ## play one candidate's journey: fake vendors, real Redis, the bridge (ARGS=--keep leaves it running)
 	@$(BIN)/assessment-bridge demo $(ARGS)
@@ -42,6 +42,9 @@ types: $(DEV) ## mypy, strict
 
 settings: $(DEV) ## write the table of the settings and the schemas for editors anew (config/)
 	$(BIN)/python -m tests.generated
+
+catalogues: $(DEV) ## collect the texts of pages and reports for translation (bridge/languages/catalogues)
+	$(BIN)/python -m tests.catalogues
 
 format: $(DEV) ## let ruff put things in order
 	$(BIN)/ruff check --fix .

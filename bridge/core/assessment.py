@@ -86,7 +86,7 @@ class PublicLink:
 @dataclass(frozen=True, slots=True)
 class Trait:
     """One measured trait; *score* 1..5, *wanted* the accepted scores of the job's profile (empty:
-    no profile).
+    no profile), *weight* the provider's word for how much the trait counts there.
     """
 
     code: str
@@ -94,6 +94,7 @@ class Trait:
     score: int | None = None
     description: str = ""
     wanted: tuple[int, ...] = ()
+    weight: str = ""
 
 
 @dataclass(frozen=True, slots=True)

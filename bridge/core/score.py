@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from bridge.core.assessment import Result
 from bridge.core.declaration import suggest_similar_word
+from bridge.core.result_view import view_result
 
 SCORE_LENGTH = 100
 """No ATS documents a limit; one line of this length fits every list we have seen."""
@@ -14,6 +15,12 @@ SCORE_LENGTH = 100
 FIT_LABELS = {
     "en": {"low": "Low fit", "medium": "Medium fit", "high": "High fit"},
     "de": {"low": "Geringe Passung", "medium": "Mittlere Passung", "high": "Hohe Passung"},
+    "nl": {"low": "Lage match", "medium": "Gemiddelde match", "high": "Hoge match"},
+    "fr": {
+        "low": "Adéquation faible",
+        "medium": "Adéquation moyenne",
+        "high": "Adéquation élevée",
+    },
 }
 
 
@@ -57,17 +64,17 @@ def list_score_fields(result: Result, locale: str) -> dict[str, str | None]:
     profile's range; no value without a profile. ``traits``: number of traits that have a profile,
     or of all scored ones if none has. ``average``: mean score, one decimal.
     """
+    view = view_result(result)
     scored = [trait for trait in result.traits if trait.score is not None]
-    compared = [trait for trait in scored if trait.wanted]
-    in_range = sum(trait.score in trait.wanted for trait in compared)
-    total = len(compared) or len(scored)
+    compared, in_range = view.compared, view.in_range
+    total = compared or len(scored)
     mean = sum(trait.score or 0 for trait in scored) / len(scored) if scored else None
     return {
         "fit": result.fit,
         "fit_label": _fit_label(result.fit, locale),
         "in_range": str(in_range) if compared else None,
         "traits": str(total) if total else None,
-        "match_percent": str(round(100 * in_range / len(compared))) if compared else None,
+        "match_percent": str(round(100 * in_range / compared)) if compared else None,
         "average": f"{mean:.1f}" if mean is not None else None,
     }
 

@@ -217,6 +217,9 @@ def _trait(item: Mapping[str, object]) -> Trait | None:
         wanted=tuple(sorted({s for s in map(_score, wanted) if s}))
         if isinstance(wanted, list)
         else (),
+        # Assumption: priority is how much the trait counts for the job; low and medium are shown,
+        # so high is likely. No setting: another word is not shown.
+        weight=_text(profile.get("priority")) or "",
     )
 
 

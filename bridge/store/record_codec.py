@@ -123,19 +123,18 @@ _store(
     sent_by="by",
     hired_at="hired",
 )
-_store(Trait, code="code", name="name", score="score", description="text", wanted="wanted")
+_store(
+    Trait,
+    code="code",
+    name="name",
+    score="score",
+    description="text",
+    wanted="wanted",
+    weight="weight",
+)
 _store(Result, fit="fit", dashboard_url="url", summary="summary", traits="traits")
 _store(UnconfirmedResult, attempt="attempt", seen_at="at", report="report")
-_store(
-    HistoryEntry,
-    kind="k",
-    at="t",
-    number="n",
-    text="x",
-    status="s",
-    latency_ms="d",
-    mac="m",
-)
+_store(HistoryEntry, kind="k", at="t", number="n", text="x", status="s", latency_ms="d", mac="m")
 _store(HistoryCounter, kind="k", first="a", last="z", count="c", text="x", status="s")
 _store(History, entries="e", counts="c", before="b", seal="s")
 _store(

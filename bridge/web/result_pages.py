@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from importlib import resources
 from types import MappingProxyType
 from urllib.parse import urlsplit
@@ -14,17 +14,21 @@ import jinja2
 from aiohttp import web
 from markupsafe import Markup
 
+from bridge.core.customers import Customer
 from bridge.core.invitation import Invitation, State
 from bridge.core.links import LinkPurpose
 from bridge.core.score import list_score_fields
 from bridge.errors import BridgeError, Gone, UnknownInvitation
+from bridge.languages.language import N_, Language, choose_language, language
 from bridge.report import pdf
 from bridge.service.link_access import WayToTest
 from bridge.web.app_keys import SERVICES
+from bridge.web.page_messages import MESSAGES
 from bridge.web.routing import Endpoint
-from bridge.web.translations import TRANSLATIONS, language
 
 _RETRY_AFTER_S = "10"
+_STATES: Mapping[State, str] = {State.COMPLETED: N_("Completed"), State.EXPIRED: N_("Expired")}
+_UNFINISHED = N_("Not finished yet")
 _ERROR_PAGES: Mapping[type[BridgeError], tuple[str, int]] = {
     UnknownInvitation: ("unknown", 404),
     Gone: ("gone", 410),
@@ -55,7 +59,7 @@ class PageTemplates:
         template: str,
         *,
         status: int = 200,
-        lang: str = "en",
+        words: Language | None = None,
         form_to: str | None = None,
         values: Mapping[str, object] = MappingProxyType({}),
         **more: object,
@@ -66,7 +70,10 @@ class PageTemplates:
         too); empty: to ours only.
         """
         css = Markup(self._css)  # noqa: S704 - a file of this package
-        text = self._environment.get_template(template).render(css=css, lang=lang, **values, **more)
+        words = words or language("en")
+        text = self._environment.get_template(template).render(
+            css=css, words=words, _=words.gettext, ngettext=words.ngettext, **values, **more
+        )
         form = "'none'" if form_to is None else f"'self' {form_to}".strip()
         policy = (
             f"default-src 'none'; style-src {self._style}; form-action {form};"
@@ -75,16 +82,10 @@ class PageTemplates:
         headers = {**private_headers(), "Content-Security-Policy": policy}
         return web.Response(text=text, status=status, content_type="text/html", headers=headers)
 
-    def message(self, name: str, *, status: int, lang: str = "en") -> web.Response:
-        """A page with one message; *name* is a key of the translations."""
-        words = TRANSLATIONS[lang]
-        response = self.html(
-            "message.html",
-            status=status,
-            lang=lang,
-            title=words[f"{name}_title"],
-            text=words[f"{name}_text"],
-        )
+    def message(self, name: str, *, status: int, words: Language) -> web.Response:
+        """A page with one message."""
+        title, text = map(words.gettext, MESSAGES[name])
+        response = self.html("message.html", status=status, words=words, title=title, text=text)
         if status == 503:
             response.headers["Retry-After"] = _RETRY_AFTER_S
         return response
@@ -120,7 +121,7 @@ class PageHandlers:
         name, status = next(
             (told for kind, told in _ERROR_PAGES.items() if isinstance(error, kind)), ("later", 503)
         )
-        return self._pages.message(whom + name, status=status, lang=_asked_language(request))
+        return self._pages.message(whom + name, status=status, words=_language_of(request))
 
     async def share(self, request: web.Request) -> web.StreamResponse:
         """Redirect a colleague to a fresh public link; HEAD and prefetches do not ask the provider
@@ -131,20 +132,18 @@ class PageHandlers:
             await links.check_shareable(request.match_info["token"])
             return web.Response(status=200, headers=private_headers())
         if "prefetch" in request.headers.get("Sec-Purpose", ""):
-            return self._pages.message("later", status=503, lang=_asked_language(request))
+            return self._pages.message("later", status=503, words=_language_of(request))
         url = await links.share(request.match_info["token"])
         return web.Response(status=302, headers={**private_headers(), "Location": url})
 
     async def result(self, request: web.Request) -> web.StreamResponse:
         """Show state, test and result to a recruiter."""
         invitation, customer = await request.app[SERVICES].links.result(request.match_info["token"])
-        lang = language(customer.provider.locale)
-        provider = request.app[SERVICES].provider_of(customer).title
         return self._pages.html(
             "result.html",
-            lang=lang,
-            dashboard_text=TRANSLATIONS[lang]["dashboard"].format(provider=provider),
-            values=_result_values(invitation, lang),
+            words=(words := _language_of(request, customer)),
+            provider=request.app[SERVICES].provider_of(customer).title,
+            values=_result_values(invitation, customer, words),
         )
 
     async def report(self, request: web.Request) -> web.StreamResponse:
@@ -153,11 +152,9 @@ class PageHandlers:
         invitation, customer = await links.result(request.match_info["token"], LinkPurpose.REPORT)
         if invitation.state is not State.COMPLETED or not customer.results.report:
             raise UnknownInvitation("There is no report.")
-        lang = language(customer.provider.locale)
-        values = _result_values(invitation, lang)
-        raw = pdf.render(
-            str(values["title"]), _facts(values, TRANSLATIONS[lang]), _rows(invitation)
-        )
+        words = _language_of(request, customer)
+        values = _result_values(invitation, customer, words)
+        raw = pdf.render(str(values["title"]), _facts(values, words), _rows(invitation))
         headers = {**private_headers(), "Content-Disposition": 'inline; filename="report.pdf"'}
         return web.Response(body=raw, content_type="application/pdf", headers=headers)
 
@@ -166,18 +163,15 @@ class PageHandlers:
         no buttons.
         """
         way = await request.app[SERVICES].links.start(request.match_info["token"])
-        lang = _asked_language(request, way.customer.provider.locale)
+        words = _language_of(request, way.customer)
         if way.url is None:
-            return self._pages.message(_without_link(way), status=200, lang=lang)
+            return self._pages.message(_without_link(way), status=200, words=words)
         parts = urlsplit(way.url)
-        words = TRANSLATIONS[lang]
         return self._pages.html(
             "start.html",
-            lang=lang,
+            words=words,
             form_to=f"{parts.scheme}://{parts.netloc}",
             title=way.invitation.test_name,
-            text=words["start_text"],
-            button=words["start_button"],
         )
 
     async def start_test(self, request: web.Request) -> web.StreamResponse:
@@ -185,8 +179,8 @@ class PageHandlers:
         links = request.app[SERVICES].links
         way = await links.start(request.match_info["token"], followed=True)
         if way.url is None:
-            lang = _asked_language(request, way.customer.provider.locale)
-            return self._pages.message(_without_link(way), status=200, lang=lang)
+            words = _language_of(request, way.customer)
+            return self._pages.message(_without_link(way), status=200, words=words)
         return web.Response(status=303, headers={**private_headers(), "Location": way.url})
 
 
@@ -260,30 +254,30 @@ def _without_link(way: WayToTest) -> str:
     return "mailed" if way.mailed else "over"
 
 
-def _result_values(invitation: Invitation, lang: str) -> dict[str, object]:
-    words = TRANSLATIONS[lang]
+def _result_values(
+    invitation: Invitation, customer: Customer, words: Language
+) -> dict[str, object]:
     result = invitation.result if invitation.state is State.COMPLETED else None
-    shown = (
-        "pending"
-        if invitation.state not in (State.COMPLETED, State.EXPIRED)
-        else str(invitation.state)
-    )
+    finished = invitation.state in _STATES
+    zone = customer.display.timezone
+
+    def moment(at: datetime | None) -> str | None:
+        return words.moment(at, zone) if at is not None else None
+
     return {
         "title": invitation.test_name,
-        "test": invitation.test_name,
-        "words": words,
-        "state": words[shown],
-        "completed": _shown_time(invitation.completed_at),
-        "deadline": _shown_time(invitation.deadline) if shown == "pending" else None,
-        "fit": list_score_fields(result, lang)["fit_label"] if result is not None else None,
+        "state": words.gettext(_STATES.get(invitation.state, _UNFINISHED)),
+        "completed": moment(invitation.completed_at),
+        "deadline": moment(invitation.deadline) if not finished else None,
+        "fit": list_score_fields(result, words.code)["fit_label"] if result is not None else None,
         "rows": _rows(invitation),
         "dashboard": result.dashboard_url if result is not None else None,
     }
 
 
-def _facts(values: Mapping[str, object], words: Mapping[str, str]) -> list[tuple[str, str]]:
-    pairs = (("state", "state"), ("completed_at", "completed"), ("fit", "fit"))
-    return [(words[word], str(values[key])) for word, key in pairs if values[key]]
+def _facts(values: Mapping[str, object], words: Language) -> list[tuple[str, str]]:
+    names = {"state": N_("State"), "completed": N_("Completed on"), "fit": N_("Fit")}
+    return [(words.gettext(name), str(values[key])) for key, name in names.items() if values[key]]
 
 
 def _rows(invitation: Invitation) -> list[tuple[str, str]]:
@@ -298,9 +292,8 @@ def _rows(invitation: Invitation) -> list[tuple[str, str]]:
     return list(result.summary)
 
 
-def _shown_time(at: datetime | None) -> str | None:
-    return at.astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC") if at is not None else None
-
-
-def _asked_language(request: web.Request, otherwise: str = "en") -> str:
-    return language(f"{request.headers.get('Accept-Language', '')},{otherwise}")
+def _language_of(request: web.Request, customer: Customer | None = None) -> Language:
+    """The link's ``?lang=``, else the customer's, else the browser's."""
+    locale = customer.provider.locale if customer else None
+    browser = request.headers.get("Accept-Language")
+    return choose_language((request.query.get("lang"), locale, browser))

@@ -359,7 +359,9 @@ def test_score_is_plain_text(fit: str, expected: str) -> None:
         ("medium", "en-GB", "Medium fit"),
         ("HIGH", "de", "Hohe Passung"),
         ("low", "DE-at", "Geringe Passung"),
-        ("high", "nl", "High fit"),
+        ("high", "nl", "Hoge match"),
+        ("low", "fr_CA", "Adéquation faible"),
+        ("high", "pl", "High fit"),
         ("excellent", "de", "excellent"),
     ],
 )

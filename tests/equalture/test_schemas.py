@@ -256,6 +256,7 @@ def test_results(sample) -> None:
                 3,
                 "(3) Average",
                 (2, 3, 4, 5),
+                "medium",
             ),
         ),
     )

@@ -1,0 +1,126 @@
+"""A result as people are shown it, whatever shows it: page, report or score text.
+
+Everything here follows from the stored result; words, dates and colours are the matter of who
+shows it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+
+from bridge.core.assessment import Result, Trait
+
+LOWEST, HIGHEST = 1, 5
+"""The scale of every trait."""
+_NUMBER_IN_FRONT = re.compile(r"^\s*\([0-9]+\)\s*")
+
+
+class Level(StrEnum):
+    """Of a fit, and of a trait's weight."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+
+
+class RangePosition(StrEnum):
+    """Where a person's value lies compared with the range that the job asks for."""
+
+    WITHIN = "within"
+    BELOW = "below"
+    ABOVE = "above"
+    BETWEEN = "between"
+    """Outside, but there are wanted values below and above it."""
+
+
+@dataclass(frozen=True, slots=True)
+class TraitView:
+    """One trait: its *text* comes without the number in front that the provider repeats there;
+    *weight* and *position* are None where the job says nothing.
+    """
+
+    code: str
+    name: str
+    text: str
+    score: int | None
+    wanted: tuple[int, ...]
+    weight: Level | None
+    position: RangePosition | None
+
+
+@dataclass(frozen=True, slots=True)
+class ResultView:
+    """What there is to show; *compared* is the number of traits that have a score and a wanted
+    range, *in_range* how many of those lie within it.
+
+    *summary* are the provider's lines that say more than the traits do.
+    """
+
+    fit: str | None
+    fit_level: Level | None
+    in_range: int
+    compared: int
+    traits: tuple[TraitView, ...]
+    summary: tuple[tuple[str, str], ...]
+    dashboard_url: str | None
+
+
+def view_result(result: Result) -> ResultView:
+    """The result in the order in which the provider lists its traits."""
+    traits = tuple(_view_trait(trait) for trait in result.traits)
+    compared = [trait.position for trait in traits if trait.position]
+    return ResultView(
+        fit=result.fit,
+        fit_level=read_level(result.fit),
+        in_range=compared.count(RangePosition.WITHIN),
+        compared=len(compared),
+        traits=traits,
+        summary=_unsaid_lines(result, traits),
+        dashboard_url=result.dashboard_url,
+    )
+
+
+def read_level(word: str | None) -> Level | None:
+    """The level that *word* means, in any case; None for another word."""
+    folded = (word or "").strip().lower()
+    return next((level for level in Level if level == folded), None)
+
+
+def position_of(score: int | None, wanted: tuple[int, ...]) -> RangePosition | None:
+    """None without a score or a wanted range."""
+    if score is None or not wanted:
+        return None
+    if score in wanted:
+        return RangePosition.WITHIN
+    if score < min(wanted):
+        return RangePosition.BELOW
+    return RangePosition.ABOVE if score > max(wanted) else RangePosition.BETWEEN
+
+
+def _view_trait(trait: Trait) -> TraitView:
+    return TraitView(
+        code=trait.code,
+        name=trait.name or trait.code,
+        text=_without_number(trait.description),
+        score=trait.score,
+        wanted=trait.wanted,
+        weight=read_level(trait.weight),
+        position=position_of(trait.score, trait.wanted),
+    )
+
+
+def _without_number(text: str) -> str:
+    return _NUMBER_IN_FRONT.sub("", text).strip()
+
+
+def _unsaid_lines(result: Result, traits: tuple[TraitView, ...]) -> tuple[tuple[str, str], ...]:
+    # Names and texts of both lists are display texts, perhaps in two languages: a line is left out
+    # only if it is said word by word.
+    said = {(trait.name.casefold(), trait.text.casefold()) for trait in traits}
+    return tuple(
+        (name, text)
+        for name, text in result.summary
+        if (name.casefold(), _without_number(text).casefold()) not in said
+    )

@@ -1,0 +1,71 @@
+"""What people are shown of a result."""
+
+from __future__ import annotations
+
+import pytest
+
+from bridge.core.assessment import Result, Trait
+from bridge.core.result_view import Level, RangePosition, position_of, read_level, view_result
+
+
+@pytest.mark.parametrize(
+    ("score", "wanted", "position"),
+    [
+        (3, (3, 4), RangePosition.WITHIN),
+        (2, (3, 4), RangePosition.BELOW),
+        (5, (3, 4), RangePosition.ABOVE),
+        (3, (1, 5), RangePosition.BETWEEN),
+        (None, (1,), None),
+        (3, (), None),
+    ],
+)
+def test_position(
+    score: int | None, wanted: tuple[int, ...], position: RangePosition | None
+) -> None:
+    """A value lies within, below, above or between what is wanted, or is compared with nothing."""
+    assert position_of(score, wanted) is position
+
+
+@pytest.mark.parametrize(
+    ("word", "level"),
+    [("high", Level.HIGH), (" Low ", Level.LOW), ("superb", None), ("", None), (None, None)],
+)
+def test_level(word: str | None, level: Level | None) -> None:
+    """A word that is no level is none, and is shown as the provider says it."""
+    assert read_level(word) is level
+
+
+def test_counts_and_texts() -> None:
+    """Only traits that have a score and a wanted range are counted; the number that the provider
+    writes in front of its texts is not shown a second time.
+    """
+    view = view_result(
+        Result(
+            fit="high",
+            traits=(
+                Trait("a", "Agility", 5, "(5) Very flexible", (4, 5), "high"),
+                Trait("b", "", 1, "Careful", (4, 5), "other"),
+                Trait("c", "Calm", 3),
+            ),
+        )
+    )
+    assert (view.in_range, view.compared, view.fit_level) == (1, 2, Level.HIGH)
+    first, second, third = view.traits
+    assert (first.text, first.weight, first.position) == (
+        "Very flexible",
+        Level.HIGH,
+        RangePosition.WITHIN,
+    )
+    assert (second.name, second.weight, second.position) == ("b", None, RangePosition.BELOW)
+    assert third.position is None
+
+
+def test_summary_says_only_what_is_new() -> None:
+    """A line of the summary that the traits say word by word is left out."""
+    view = view_result(
+        Result(
+            summary=(("agility", "(5) very flexible"), ("Style", "(2) Methodical")),
+            traits=(Trait("a", "Agility", 5, "(5) Very flexible"),),
+        )
+    )
+    assert view.summary == (("Style", "(2) Methodical"),)
