@@ -25,17 +25,21 @@ Faults (module ``faults``) and time::
 
 Over HTTP both have ``/_sandbox/``: ``ledger``, ``violations``, ``faults``, ``clock`` (module
 ``admin_routes``); Equalture's also ``applications`` and ``applications/{reference_id}/complete``
-(module ``equalture_fake``), softgarden's ``customers`` (module ``softgarden_fake``). For example::
+(module ``equalture_fake``), softgarden's ``customers`` and ``invitations`` (module
+``softgarden_fake``). For example::
 
     curl --json '{"operation": "create", "status": 503, "times": 2}' $EQUALTURE/_sandbox/faults
     curl --json '{"advance_s": 900}' $EQUALTURE/_sandbox/clock
     curl -X POST $EQUALTURE/_sandbox/applications/$REFERENCE_ID/complete
+    curl --json '{"bridge_url": "...", "token": "..."}' -X PUT $SOFTGARDEN/_sandbox/customers/acme
+    curl --json '{"test_id": "job-1"}' $SOFTGARDEN/_sandbox/customers/acme/invite
     curl "$EQUALTURE/_sandbox/ledger?operation=create"
 
 Modules: ``fake_vendor`` (receiving), ``recording_client`` (calling), ``admin_routes``, ``faults``,
 ``ledger``, ``simulated_clock`` and ``request_checks`` (strict reading) are what both share.
 Equalture is ``equalture_fake`` with ``equalture_api``, ``candidate_pages``, ``accounts``,
-``sample_results`` and ``webhooks``; softgarden is ``softgarden_fake`` with ``softgarden_client``.
+``sample_results`` and ``webhooks``; softgarden is ``softgarden_fake`` with
+``softgarden_client`` and ``placed_orders``.
 """
 
 from bridge.sandbox.accounts import Account, Application

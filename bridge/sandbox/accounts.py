@@ -75,6 +75,8 @@ class Application:
     state: ApplicationState = "invited"
     started_at: datetime | None = None
     completed_at: datetime | None = None
+    link_ended: bool = False
+    """The link was let expire before its time."""
     opened: int = 0
     """How often the candidate's page was shown."""
     fit: str | None = None

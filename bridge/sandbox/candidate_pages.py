@@ -47,7 +47,8 @@ class CandidatePages:
         if application.done:
             return _gone("The test is finished.")
         expires = application.created_at + account.link_life
-        if application.state == "invited" and self._sandbox.clock() >= expires:
+        over = self._sandbox.clock() >= expires and application.state == "invited"
+        if application.link_ended or over:
             return _gone("This link has expired.")
         if account.link_opens is not None and application.opened >= account.link_opens:
             return _gone("This link has been used.")

@@ -21,6 +21,7 @@ Over HTTP, besides what ``admin_routes`` lists, below ``/_sandbox/``:
 | ``GET applications`` | every application |
 | ``POST applications/{reference_id}/start`` | the candidate begins |
 | ``POST applications/{reference_id}/complete`` | finishes; body: arguments of ``complete`` |
+| ``POST applications/{reference_id}/expire`` | lets the candidate's link expire |
 | ``POST applications/{reference_id}/callback`` | PUT the result (again) |
 | ``POST tokens/revoke`` | every access token is invalid from now on |
 """
@@ -131,6 +132,17 @@ class EqualtureSandbox(FakeVendor):
             await self._send_event(application, "finished")
         return status
 
+    def expire_link(self, reference_id: str) -> None:
+        """From now on the candidate's link leads to a page that says so, whatever the time; nobody
+        is told, as Equalture has no event for it.
+
+        Raises ``ValueError`` where the test is finished.
+        """
+        application = self.applications[reference_id]
+        if application.state not in ("invited", "started"):
+            raise ValueError(f"application {reference_id} is {application.state}")
+        application.link_ended = True
+
     async def put_callback(
         self,
         reference_id: str,
@@ -208,7 +220,7 @@ class EqualtureSandbox(FakeVendor):
 
     def admin_routes(self) -> Iterable[web.RouteDef]:
         """The second table of the module."""
-        steps = "{reference_id}/{step:start|complete|callback}"
+        steps = "{reference_id}/{step:start|complete|expire|callback}"
         return (
             web.get(f"{ADMIN}applications", self._list_applications),
             web.post(f"{ADMIN}tokens/revoke", self._revoke_tokens),
@@ -229,6 +241,9 @@ class EqualtureSandbox(FakeVendor):
         options = await json_object(request) if await request.read() else {}
         if step == "start":
             await self.start_test(reference_id)
+            return json_response({})
+        if step == "expire":
+            self.expire_link(reference_id)
             return json_response({})
         send = self.complete if step == "complete" else self.put_callback
         return json_response({"callback_status": await send(reference_id, **options)})

@@ -7,6 +7,7 @@ import socket
 import struct
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
+from functools import partial
 from typing import Any, Self, TypedDict, Unpack, cast
 
 from aiohttp import web
@@ -70,6 +71,8 @@ class FakeVendor:
         self.outgoing = RecordingClient(self.name, self.ledger, self.faults)
         self._operation_of: dict[object, str] = {}
         self._runner: web.AppRunner | None = None
+        self._page_routes: list[web.RouteDef] = []
+        self._guard: Middleware | None = None
 
     def _now(self) -> datetime:
         return self.clock()  # another clock may be put in its place
@@ -81,6 +84,12 @@ class FakeVendor:
     def admin_routes(self) -> Iterable[web.RouteDef]:
         """Further paths below ``/_sandbox/``."""
         return ()
+
+    def serve_page(self, routes: Iterable[web.RouteDef], guard: Middleware) -> None:
+        """Have further paths below ``/_sandbox/``, and *guard* judge every call there; before
+        ``start()``.
+        """
+        self._page_routes, self._guard = list(routes), guard
 
     def error_body(self, detail: str) -> Any:
         """An error in the vendor's words."""
@@ -96,7 +105,7 @@ class FakeVendor:
         for operation, method, path, handler in self.routes():
             app.router.add_route(method, path, handler)
             self._operation_of[handler] = operation
-        app.add_routes([*admin_routes(self), *self.admin_routes()])
+        app.add_routes([*admin_routes(self), *self.admin_routes(), *self._page_routes])
         await self.outgoing.open()
         # A short grace: a call that a fault holds would otherwise keep close() waiting.
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
@@ -136,8 +145,9 @@ class FakeVendor:
     @web.middleware
     async def _record(self, request: web.Request, handler: Handler) -> web.Response:
         path, _, _ = request.raw_path.partition("?")
-        if path.startswith(ADMIN):
-            return await answer_admin(request, handler)
+        if f"{path}/".startswith(ADMIN):
+            judged = handler if self._guard is None else partial(self._guard, handler=handler)
+            return await answer_admin(request, cast(Handler, judged))
         operation = self._operation_of.get(request.match_info.handler, "unknown")
         entry = request[ENTRY] = self.ledger.begin(operation, "received", request.method, path)
         entry.caller, entry.receiver = self.page_operations.get(operation, BRIDGE), self.name

@@ -23,9 +23,10 @@ class SandboxClock:
 
     def advance(self, by: timedelta) -> datetime:
         """Push the clock forward and return the new time; raises ``ValueError`` for a negative
-        *by*.
+        *by*, and ``OverflowError`` where no date is that late.
         """
         if by < timedelta(0):  # tokens that have expired would be valid again
             raise ValueError("the sandbox clock only goes forward")
+        moved = self() + by  # before anything changes: it may be too late for a date
         self._offset += by
-        return self()
+        return moved

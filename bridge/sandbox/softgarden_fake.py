@@ -18,10 +18,15 @@ Over HTTP, besides what ``admin_routes`` lists, below ``/_sandbox/``:
 | call | does |
 |---|---|
 | ``GET customers`` | customers with their callback URLs and client ids |
-| ``POST customers/{customer}/tests`` | list the bridge's tests (needs ``connect``) |
+| ``PUT customers/{customer}`` ``{"bridge_url": "...", "token": "..."}`` | use that bridge |
+| ``POST customers/{customer}/tests`` | list the bridge's tests |
 | ``POST customers/{customer}/invite`` ``{"test_id": "..."}`` | invite; any argument of ``invite`` |
 | ``POST customers/{customer}/results/{invitationId}`` | read |
 | ``POST customers/{customer}/delete/{invitationId}`` | delete |
+| ``GET invitations`` | what was invited, with the last result that was read: ``placed_orders`` |
+
+``PUT`` may also say a ``client_id``. The calls answer what the bridge answered: ``{status, json,
+text, headers, duration_ms, error}``.
 """
 
 from __future__ import annotations
@@ -34,20 +39,32 @@ from typing import Any, Literal, Unpack
 from urllib.parse import quote
 
 from aiohttp import web
+from marshmallow import Schema, fields, validate
 
 from bridge.sandbox.admin_routes import ADMIN
 from bridge.sandbox.fake_vendor import ENTRY, FakeVendor, Options, Route
 from bridge.sandbox.ledger import BoundedDict
+from bridge.sandbox.placed_orders import placed_orders
 from bridge.sandbox.recording_client import BridgeReply
 from bridge.sandbox.request_checks import (
     Refusal,
     basic_auth,
+    is_url,
     json_object,
     json_response,
     unauthorized,
 )
 from bridge.sandbox.softgarden_client import SoftgardenClient
 
+_WORD = fields.String(required=True, validate=validate.Regexp(r"[!-~]+\Z"))
+_CONNECTION = Schema.from_dict(
+    {
+        "bridge_url": fields.String(required=True, validate=is_url),
+        "token": _WORD,
+        "client_id": fields.String(validate=validate.Length(min=1)),
+    }
+)()
+"""What is told about a bridge; the token goes into a header."""
 NOTIFY_PATH = "/api/rest/v3/frontend/assessmentProvider/invitationRequiresUpdate"
 DEFAULT = "default"
 """The customer whose notifications come without a name in the path."""
@@ -155,24 +172,42 @@ class SoftgardenSandbox(FakeVendor):
         customer = f"{ADMIN}customers/{{name}}"
         return (
             web.get(f"{ADMIN}customers", self._list_customers),
+            web.get(f"{ADMIN}invitations", self._list_invitations),
+            web.put(customer, self._connect),
             web.post(f"{customer}/{{call:tests|invite}}", self._ask),
             web.post(f"{customer}/{{call:results|delete}}/{{invitation_id}}", self._ask),
         )
 
     async def _list_customers(self, request: web.Request) -> web.Response:
-        customers = [
-            {
-                "customer": name,
-                "client_id": self._client_id(name),
-                "callback": self.callback_url(name),
-                "connected": name in self.clients,
-            }
-            for name in sorted({DEFAULT, *self.clients, *self._client_ids})
-        ]
-        return json_response(customers)
+        names = sorted({DEFAULT, *self.clients, *self._client_ids})
+        return json_response([self._customer(name) for name in names])
+
+    def _customer(self, name: str) -> dict[str, Any]:
+        return {
+            "customer": name,
+            "client_id": self._client_id(name),
+            "callback": self.callback_url(name),
+            "connected": name in self.clients,
+        }
+
+    async def _list_invitations(self, request: web.Request) -> web.Response:
+        return json_response([asdict(order) for order in placed_orders(self)])
+
+    async def _connect(self, request: web.Request) -> web.Response:
+        name, wanted = request.match_info["name"], await json_object(request)
+        if errors := _CONNECTION.validate(wanted):
+            raise Refusal(400, str(errors))
+        if "client_id" in wanted:
+            self.add_customer(name, wanted["client_id"])
+        self.connect(wanted["bridge_url"], wanted["token"], customer=name)
+        return json_response(self._customer(name))
 
     async def _ask(self, request: web.Request) -> web.Response:
-        client = self.clients[request.match_info["name"]]
+        name = request.match_info["name"]
+        client = self.clients.get(name)
+        if client is None:
+            how = f'PUT {ADMIN}customers/{name} {{"bridge_url": "...", "token": "..."}}'
+            raise Refusal(404, f"no bridge is connected for customer {name!r}: {how}")
         match request.match_info["call"]:
             case "tests":
                 reply = await client.list_tests()

@@ -11,7 +11,7 @@ import pytest
 
 import bridge.sandbox
 from bridge.sandbox import EqualtureSandbox, SandboxClock, SoftgardenSandbox
-from tests.sandbox.conftest import Bearer, Peer
+from tests.sandbox.conftest import Bearer, Notify, Peer
 
 
 async def ask(
@@ -103,6 +103,87 @@ async def test_softgarden_over_http(
         "results",
         "delete",
     ]
+
+
+async def test_a_bridge_is_connected_over_http(
+    softgarden: SoftgardenSandbox, session: aiohttp.ClientSession, peer: Peer, notify: Notify
+) -> None:
+    """softgarden is told of a bridge and its token over HTTP, orders there, is notified with the
+    client id that was given, and lists what it knows of the order.
+    """
+    invited = {
+        "invitationId": "iv_1",
+        "testUrl": "https://bridge.example/t/1",
+        "deadline": "2026-01-15T10:00:00Z",
+    }
+    pending = {"status": "PENDING", "result": {"resultUrl": "https://bridge.example/r/1"}}
+    peer.answers = {"/softgarden/invitations": invited, "/softgarden/results/iv_1": pending}
+    admin = f"{softgarden.base_url}/_sandbox"
+    told = {"bridge_url": peer.url, "token": "t0ken", "client_id": "11"}
+    status, customer = await ask(session, "PUT", f"{admin}/customers/acme", told)
+    assert (status, customer["connected"], customer["client_id"]) == (200, True, "11")
+    assert "t0ken" not in str(customer)
+    order = {"test_id": "job-1", "candidate_id": "app-1"}
+    await ask(session, "POST", f"{admin}/customers/acme/invite", order)
+    assert peer.seen[0][2]["Authorization"] == "Bearer t0ken"
+    assert await notify(softgarden.callback_url("acme"), auth="Basic MTE6") == 204
+    await ask(session, "POST", f"{admin}/customers/acme/results/iv_1")
+    assert (await ask(session, "GET", f"{admin}/invitations"))[1] == [
+        {
+            "invitation_id": "iv_1",
+            "customer": "acme",
+            "application_id": "app-1",
+            "test_id": "job-1",
+            "test_url": "https://bridge.example/t/1",
+            "deadline": "2026-01-15T10:00:00Z",
+            "notified": 1,
+            "deleted": False,
+            "result": pending,
+        }
+    ]
+    peer.status, peer.answers = 204, {}
+    await ask(session, "POST", f"{admin}/customers/acme/delete/iv_1")
+    assert (await ask(session, "GET", f"{admin}/invitations"))[1][0]["deleted"]
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        {},
+        {"bridge_url": "http://127.0.0.1:9"},
+        {"bridge_url": "127.0.0.1:9", "token": "t"},
+        {"bridge_url": "http://127.0.0.1:9", "token": "two words"},
+        {"bridge_url": "http://127.0.0.1:9", "token": "t", "client_id": 10},
+        {"bridge_url": "http://127.0.0.1:9", "token": "t", "colour": "red"},
+    ],
+)
+async def test_a_bridge_that_cannot_be(
+    softgarden: SoftgardenSandbox, session: aiohttp.ClientSession, told: Any
+) -> None:
+    """What is no bridge is 400 and changes nothing; a call for a customer without one is 404 and
+    says how to connect it.
+    """
+    url = f"{softgarden.base_url}/_sandbox/customers/acme"
+    status, answer = await ask(session, "PUT", url, told)
+    assert (status, list(answer)) == (400, ["detail"])
+    status, answer = await ask(session, "POST", f"{url}/tests")
+    assert status == 404
+    assert "PUT /_sandbox/customers/acme" in answer["detail"]
+
+
+async def test_a_link_expires_when_told(
+    equalture: EqualtureSandbox, session: aiohttp.ClientSession, call: Bearer
+) -> None:
+    """A candidate's link is let expire over HTTP, begun or not; that of a finished test is not."""
+    _, answer = await call.create()
+    steps = f"{equalture.base_url}/_sandbox/applications/{answer['reference_id']}"
+    async with session.get(answer["assessment_url"]) as response:
+        assert response.status == 200
+    assert await ask(session, "POST", f"{steps}/expire") == (200, {})
+    async with session.get(answer["assessment_url"]) as response:
+        assert response.status == 410
+    await ask(session, "POST", f"{steps}/complete")
+    assert (await ask(session, "POST", f"{steps}/expire"))[0] == 400
 
 
 @pytest.mark.parametrize(
