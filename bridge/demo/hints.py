@@ -12,6 +12,7 @@ from bridge.demo.demo_config import CLIENT_ID, CLIENT_SECRET, CUSTOMER, JOBS, PU
 from bridge.demo.environment import Environment
 from bridge.errors import BridgeError
 from bridge.sandbox import EqualtureSandbox, SoftgardenSandbox
+from bridge.sandbox.admin_routes import ADMIN as PAGE
 
 _JSON = "-H 'Content-Type: application/json'"
 
@@ -49,6 +50,7 @@ Jonas Beispiel was invited just now: invitation {invitation_id}, not finished ye
    admin listener {admin}
    Equalture      {equalture.base_url}
    softgarden     {softgarden.base_url}
+   both, to click {softgarden.base_url}{PAGE}
    Redis          {environment.redis_url}
    configuration  {environment.config} (for --config)
    log            {environment.log}
@@ -97,7 +99,10 @@ def for_sandbox(equalture: EqualtureSandbox, softgarden: SoftgardenSandbox) -> s
     """Where the two fakes listen and how to use them."""
     jobs = "\n".join(f"               job {job_id}   {name}" for job_id, name in JOBS.items())
     unavailable = {"operation": "notify", "status": 503, "times": 3}
+    customer = f"{softgarden.base_url}{PAGE}customers/default"
+    connection = {"bridge_url": "http://127.0.0.1:8080", "token": "THE_BEARER_TOKEN"}
     return f"""\
+   To click    {softgarden.base_url}{PAGE}
    Equalture   {equalture.base_url}   client id {CLIENT_ID}, secret {CLIENT_SECRET}
 {jobs}
    softgarden  {softgarden.base_url}   public client id {PUBLIC_CLIENT}, empty password
@@ -110,9 +115,18 @@ export ACME_EQUALTURE_SECRET={CLIENT_SECRET}
 # and in config/bridge.yaml, since they are on this machine and speak http
 softgarden: {{callback_hosts: [127.0.0.1], allow_insecure: true}}
 
+# Be softgarden: use a bridge, list its tests, order one, see what was ordered, read, delete
+curl -sS -X PUT {_data(connection)} {customer}
+curl -sS -X POST {customer}/tests
+curl -sS {_data({"test_id": next(iter(JOBS))})} {customer}/invite
+curl -sS {softgarden.base_url}{PAGE}invitations
+curl -sS -X POST {customer}/results/INVITATION_ID
+curl -sS -X POST {customer}/delete/INVITATION_ID
+
 # Finish a test (the reference ids are in the first answer)
 curl -sS {equalture.base_url}/_sandbox/applications
 curl -sS -X POST {equalture.base_url}/_sandbox/applications/REFERENCE_ID/complete
+curl -sS -X POST {equalture.base_url}/_sandbox/applications/REFERENCE_ID/expire
 
 # Trouble at Equalture, its end, time flies, what was called, which rules were broken
 {_trouble(equalture)}

@@ -14,7 +14,8 @@ from bridge.demo.environment import open_environment
 from bridge.demo.journey import Journey
 from bridge.demo.terminal import Terminal
 from bridge.errors import BridgeError
-from bridge.sandbox import EqualtureSandbox, SoftgardenSandbox
+from bridge.sandbox import EqualtureSandbox, SandboxClock, SoftgardenSandbox
+from bridge.sandbox_page import add_page
 
 KEPT_PORTS = (8080, 8081, 8090, 8091)
 """Where ``--keep`` listens, as far as these are free; see ``open_environment``."""
@@ -61,17 +62,28 @@ async def play_demo(*, keep: bool) -> int:
     return 0 if fine else 1
 
 
-async def run_sandbox(equalture_port: int, softgarden_port: int) -> int:
+async def run_sandbox(
+    equalture_port: int, softgarden_port: int, bridge: tuple[str, str] | None
+) -> int:
     """Run the two fakes until Ctrl-C or SIGTERM; the exit code.
 
+    *bridge*: URL and bearer token of one that softgarden uses from the beginning.
     Raises ``BridgeError`` for a port that is taken.
     """
     interrupted, terminal = _interruption(), Terminal()
-    equalture = EqualtureSandbox(port=equalture_port, on_call=terminal.call)
+    clock = SandboxClock()
+    equalture = EqualtureSandbox(port=equalture_port, clock=clock, on_call=terminal.call)
     softgarden = SoftgardenSandbox(
-        port=softgarden_port, client_id=demo_config.PUBLIC_CLIENT, on_call=terminal.call
+        port=softgarden_port,
+        clock=clock,
+        client_id=demo_config.PUBLIC_CLIENT,
+        read_results="after",
+        on_call=terminal.call,
     )
     demo_config.add_account(equalture)
+    add_page(equalture, softgarden)
+    if bridge is not None:
+        softgarden.connect(*bridge)
     async with contextlib.AsyncExitStack() as stack:
         for fake, option in ((equalture, "--equalture-port"), (softgarden, "--softgarden-port")):
             try:

@@ -18,9 +18,12 @@ from bridge.web.routing import Handler
 _READING = ("GET", "HEAD", "OPTIONS")
 
 
-def guard(names: Collection[str]) -> Middleware:
+HOW_TO_ALLOW = "whoever runs the bridge lists further names in admin_hosts"
+
+
+def guard(names: Collection[str], remedy: str = HOW_TO_ALLOW) -> Middleware:
     """Refuse hosts other than *names*, this machine and plain addresses, and posts from another
-    site's page.
+    site's page; *remedy* is what a refusal of a host advises.
 
     A foreign page reaches the bridge under its own host name that resolves to it (DNS rebinding):
     so an address in ``Host`` is harmless, and a missing ``Host`` too, since every browser sends
@@ -32,10 +35,7 @@ def guard(names: Collection[str]) -> Middleware:
     async def handle(request: web.Request, handler: Handler) -> web.StreamResponse:
         given = request.headers.get(hdrs.HOST)
         if given is not None and not _is_ours(given, known):
-            raise Forbidden(
-                "The Host header names neither this machine nor an address; whoever runs the"
-                " bridge lists further names in admin_hosts."
-            )
+            raise Forbidden(f"The Host header names neither this machine nor an address; {remedy}.")
         if request.method not in _READING and _is_foreign(request, given):
             raise Forbidden("This was sent by another site's page.")
         return await handler(request)

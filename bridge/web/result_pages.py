@@ -26,6 +26,7 @@ from bridge.web.app_keys import SERVICES
 from bridge.web.page_messages import MESSAGES
 from bridge.web.routing import Endpoint
 
+_PACKAGE = "bridge.web"
 _RETRY_AFTER_S = "10"
 _STATES: Mapping[State, str] = {State.COMPLETED: N_("Completed"), State.EXPIRED: N_("Expired")}
 _UNFINISHED = N_("Not finished yet")
@@ -38,19 +39,25 @@ _ERROR_PAGES: Mapping[type[BridgeError], tuple[str, int]] = {
 
 class PageTemplates:
     """Renders templates with the headers that every page of ours carries; *styles* are files that
-    come behind the style that all pages have.
+    come behind the style that all pages have. *package* has templates and styles of its own, beside
+    ours.
     """
 
-    def __init__(self, *styles: str) -> None:
+    def __init__(self, *styles: str, package: str = _PACKAGE) -> None:
+        packages = dict.fromkeys((package, _PACKAGE))
         self._environment = jinja2.Environment(
-            loader=jinja2.PackageLoader("bridge.web", "templates"),
+            loader=jinja2.ChoiceLoader(
+                [jinja2.PackageLoader(name, "templates") for name in packages]
+            ),
             autoescape=True,
             undefined=jinja2.StrictUndefined,
         )
-        folder = resources.files("bridge.web").joinpath("templates")
-        self._css = "\n".join(
-            folder.joinpath(name).read_text("utf-8").strip() for name in ("page.css", *styles)
-        )
+        folders = [resources.files(name).joinpath("templates") for name in packages]
+        files = [
+            next(file for folder in folders if (file := folder.joinpath(name)).is_file())
+            for name in ("page.css", *styles)
+        ]
+        self._css = "\n".join(file.read_text("utf-8").strip() for file in files)
         digest = hashlib.sha256(self._css.encode()).digest()
         self._style = f"'sha256-{base64.b64encode(digest).decode()}'"
 

@@ -310,10 +310,11 @@ def test_interrupted_journey_leaves_nothing(start: Start) -> None:
 
 
 def test_sandbox_plays_both_vendors(start: Start) -> None:
-    """The two fakes answer where they say, the sample account works, calls are listed, and SIGTERM
-    is exit code 0.
+    """The two fakes answer where they say, the sample account works, softgarden uses the bridge
+    that is named, the page is where it says, calls are listed, and SIGTERM is exit code 0.
     """
-    sandbox = start("sandbox", "--equalture-port", "0", "--softgarden-port", "0")
+    bridge = ("--bridge-url", "http://127.0.0.1:9", "--token", "t")
+    sandbox = start("sandbox", "--equalture-port", "0", "--softgarden-port", "0", *bridge)
     output = sandbox.wait_for("Ctrl-C ends it")
     equalture = re.findall(r"EQUALTURE_BASE_URL=(\S+)", output)[0]
     softgarden = re.findall(r"softgarden +(http\S+)", output)[0]
@@ -328,7 +329,10 @@ def test_sandbox_plays_both_vendors(start: Start) -> None:
         == 3
     )
     with urllib.request.urlopen(f"{softgarden}/_sandbox/customers") as answer:
-        assert json.load(answer)[0]["client_id"] == "10"
+        customer = json.load(answer)[0]
+    assert (customer["client_id"], customer["connected"]) == ("10", True)
+    with urllib.request.urlopen(re.findall(r"To click +(http\S+)", output)[0]) as answer:
+        assert "http://127.0.0.1:9" in answer.read().decode()
     for line in [
         line
         for line in output.splitlines()
