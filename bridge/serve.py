@@ -19,6 +19,7 @@ from bridge import __version__, app, connection_limits, supervisor
 from bridge.errors import StoreUnavailable
 from bridge.metrics import Metrics
 from bridge.ports import Monotonic
+from bridge.service_manager import ServiceManager
 from bridge.settings.daemon import DaemonSettings, Durability
 from bridge.web.app_keys import SEEN_CONNECTIONS
 from bridge.web.idle_connections import IdleConnectionReaper
@@ -85,6 +86,7 @@ async def serve(
         )  # until there is something to reload; its default is to end us
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGHUP,))  # a supervisor blocks it
     handed_down = supervisor.inherited()
+    manager = supervisor.service_manager() if signals else ServiceManager()
     for warning in settings.warnings:
         log.warning("config.warning", text=warning)
     for aside in settings.customers.set_aside.values():
@@ -132,7 +134,9 @@ async def serve(
             listeners
             or handed_down
             or [
-                stack.enter_context(contextlib.closing(supervisor.listen(address)))
+                stack.enter_context(
+                    contextlib.closing(await supervisor.listen_soon(address, stop.event))
+                )
                 for address in (settings.listen, settings.admin_listen)
             ]
         )
@@ -154,13 +158,27 @@ async def serve(
         )
         if started is not None:
             started.set()
+        runtime.reload.began = manager.reloading
+        runtime.reload.ended = lambda: manager.ready(_status(runtime))
+        runtime.reload.ended()
+        start_background_task(stack, "watchdog", manager.keep_alive())
         await stop.event.wait()
         log.info("daemon.stopping")
+        manager.stopping()
         runtime.state.draining = True
         await asyncio.sleep(LINGER_S)
         await _stop_accepting(runners, listeners if handed_down is None else ())
     log.info("daemon.stopped", code=stop.code)
     return stop.code
+
+
+def _status(runtime: app.Runtime) -> str:
+    """What ``systemctl status`` shows."""
+    customers = runtime.customers()
+    text = f"Serving {len(customers)} customers"
+    if customers.set_aside:
+        text += f", {len(customers.set_aside)} set aside"
+    return f"{text}; the last reload was refused" if runtime.customers.refused else text
 
 
 async def _listen(

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,6 +23,14 @@ import structlog
 
 from bridge.errors import Complaint, ConfigError
 from bridge.metrics import LIBRARY_FOLDER, MetricsShare, shared_folder
+from bridge.service_manager import (
+    ReportPipe,
+    ServiceManager,
+    WorkerReports,
+    read_report,
+    to_socket,
+    to_supervisor,
+)
 from bridge.settings.rules import Address
 
 SOCKETS = "BRIDGE_SOCKETS"
@@ -37,6 +47,11 @@ METRICS = "BRIDGE_METRICS"
 there: ``<number>:<folder>``.
 """
 
+REPORTS = "BRIDGE_REPORTS"
+"""Environment variable by which a child finds the pipe for its reports, and knows its number:
+``<number>:<fd>``.
+"""
+
 GIVE_UP = 78
 """Exit code of a child if a restart would not help; the supervisor then ends with 1."""
 
@@ -48,6 +63,11 @@ STOP_S = 40.0
 
 A child's own time limits add up to less (see ``serve``).
 """
+PORT_WAIT_S = 10.0
+"""How long a port that somebody else still has is waited for: a predecessor that was told to end
+keeps it for its last moments.
+"""
+_PORT_POLL_INTERVAL_S = 0.2
 _HEALTHY_S = 5.0
 _FINAL = {GIVE_UP: 1, 2: 2}
 """Exit codes of a child that no restart would change, and ours then; 2 is a configuration that
@@ -58,8 +78,36 @@ _LONGEST_PAUSE_S = 10.0
 log = structlog.get_logger()
 
 
+class PortTaken(ConfigError):
+    """Somebody else listens there."""
+
+
+async def listen_soon(address: Address, stop: asyncio.Event) -> socket.socket:
+    """The same as ``listen``, but a port that is taken is waited for, unless *stop* is set."""
+    deadline = time.monotonic() + PORT_WAIT_S
+    told = False
+    while True:
+        try:
+            return listen(address)
+        except PortTaken:
+            if stop.is_set() or time.monotonic() > deadline:
+                raise
+        if not told:
+            log.warning(
+                "listen.waiting",
+                address=str(address),
+                text=f"somebody else listens there; trying again for {PORT_WAIT_S:.0f} s",
+            )
+        told = True
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_PORT_POLL_INTERVAL_S):
+                await stop.wait()
+
+
 def listen(address: Address) -> socket.socket:
-    """A listening socket at *address*; raises ``ConfigError`` if that is not possible."""
+    """A listening socket at *address*; raises ``ConfigError`` if that is not possible, and
+    ``PortTaken`` if another has it.
+    """
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -70,7 +118,8 @@ def listen(address: Address) -> socket.socket:
         listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
-        raise ConfigError(
+        kind = PortTaken if error.errno == errno.EADDRINUSE else ConfigError
+        raise kind(
             [Complaint("listen", 0, 0, f"cannot listen on {address}: {error.strerror}")]
         ) from None
     listener.setblocking(False)
@@ -94,6 +143,22 @@ def metrics_share() -> MetricsShare | None:
     """Where this process counts, if it is one of several; None: by itself."""
     number, _, folder = os.environ.get(METRICS, "").partition(":")
     return MetricsShare(Path(folder), int(number)) if folder else None
+
+
+def service_manager() -> ServiceManager:
+    """Who is told how this process is: its supervisor, systemd, or nobody."""
+    limit, asked = os.environ.get("WATCHDOG_USEC", ""), os.environ.get("WATCHDOG_PID")
+    alive_within_s = None
+    if limit.isdecimal() and asked in (None, str(os.getpid())):
+        alive_within_s = int(limit) / 1e6 or None
+    number, _, pipe = os.environ.get(REPORTS, "").partition(":")
+    if pipe:
+        os.set_inheritable(int(pipe), False)
+        return ServiceManager(to_supervisor(int(pipe), int(number)), alive_within_s)
+    address = os.environ.get("NOTIFY_SOCKET", "")
+    if not address.startswith(("/", "@")):
+        return ServiceManager()
+    return ServiceManager(to_socket(address), alive_within_s)
 
 
 def is_supervised() -> bool:
@@ -130,20 +195,46 @@ class Supervisor:
         self._command = [sys.executable, "-m", "bridge", "serve", "--config", str(config)]
         self._strict = strict
         self._workers = workers
-        self._listeners = listen(public), listen(admin)
+        self._addresses = public, admin
+        self._listeners: list[socket.socket] = []
         self._stop = asyncio.Event()
         self._children: dict[int, asyncio.subprocess.Process] = {}
         self._metrics: Path | None = None
+        self._manager = service_manager()
+        self._reports = WorkerReports(workers, self._manager, time.monotonic)
+        self._pipe = ReportPipe(lambda line: self._reports.take(*read_report(line)))
 
     async def run(self) -> int:
         """Supervise; the exit code: 0 if every child ended in good order when told to."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._end_all)
-        loop.add_signal_handler(signal.SIGHUP, self._pass_on, signal.SIGHUP)
-        with self._metrics_shared():
-            codes = await asyncio.gather(*(self._keep(number) for number in range(self._workers)))
+        loop.add_signal_handler(signal.SIGHUP, self._reload)
+        for address in self._addresses:
+            self._listeners.append(await listen_soon(address, self._stop))
+        loop.add_reader(self._pipe, self._pipe.read)
+        watches = [asyncio.create_task(one) for one in (self._watch(), self._manager.keep_alive())]
+        try:
+            with self._metrics_shared():
+                codes = await asyncio.gather(
+                    *(self._keep(number) for number in range(self._workers))
+                )
+        finally:
+            for watch in watches:
+                watch.cancel()
+            loop.remove_reader(self._pipe)
+            self._pipe.close()
         return max(codes)
+
+    async def _watch(self) -> None:
+        """Kill a worker that has stopped to answer, so that it is replaced."""
+        while self._manager.alive_within_s is not None:
+            await asyncio.sleep(self._manager.alive_within_s)
+            for number in self._reports.silent():
+                log.error("worker_process.silent", number=number)
+                child = self._children.get(number)
+                if child is not None and child.returncode is None:
+                    child.send_signal(signal.SIGABRT)  # Python can say where it hangs
 
     @contextlib.contextmanager
     def _metrics_shared(self) -> Iterator[None]:
@@ -174,6 +265,7 @@ class Supervisor:
                 return await self._end(child, ended)
             stopped.cancel()
             del self._children[number]
+            self._reports.died(number)
             if child.returncode in _FINAL and (first or child.returncode == GIVE_UP):
                 self._end_all()
                 return _FINAL[child.returncode]
@@ -194,7 +286,10 @@ class Supervisor:
             **os.environ,
             SOCKETS: ",".join(map(str, descriptors)),
             PARENT: str(os.getpid()),
+            REPORTS: f"{number}:{self._pipe.writing}",
         }
+        for ours in ("NOTIFY_SOCKET", "WATCHDOG_PID"):
+            environment.pop(ours, None)
         if self._metrics is not None:
             environment[METRICS] = f"{number}:{self._metrics}"
             environment[LIBRARY_FOLDER] = str(self._metrics)
@@ -204,7 +299,10 @@ class Supervisor:
         # It inherits that the signal waits until it can be taken; the default would end it.
         with _held_back(signal.SIGHUP):
             child = await asyncio.create_subprocess_exec(
-                *self._command, *strictly, env=environment, pass_fds=descriptors
+                *self._command,
+                *strictly,
+                env=environment,
+                pass_fds=(*descriptors, self._pipe.writing),
             )
         self._children[number] = child
         log.info("worker_process.started", number=number, pid=child.pid)
@@ -226,6 +324,8 @@ class Supervisor:
             return 1
 
     def _end_all(self) -> None:
+        if not self._stop.is_set():
+            self._manager.stopping()
         self._stop.set()
         for listener in self._listeners:
             if listener.fileno() >= 0:
@@ -234,7 +334,8 @@ class Supervisor:
                 )  # as few connections as possible may wait in a queue that is no longer served
                 listener.close()
 
-    def _pass_on(self, number: signal.Signals) -> None:
+    def _reload(self) -> None:
+        self._reports.reload(self._children)
         for child in self._children.values():
             if child.returncode is None:
-                child.send_signal(number)
+                child.send_signal(signal.SIGHUP)

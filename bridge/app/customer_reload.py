@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 
 import structlog
 
@@ -41,6 +41,9 @@ class CustomerReload:
     ) -> None:
         self.elsewhere: Callable[[], None] = lambda: None
         """Has the other processes of this daemon reload, too."""
+        self.began: Callable[[], None] = lambda: None
+        """Is told that a reload begins, and *ended*, however it went, that it is over."""
+        self.ended: Callable[[], None] = lambda: None
         self._settings = settings
         self._customers = customers
         self._state = state
@@ -86,7 +89,7 @@ class CustomerReload:
 
     async def reload(self, trigger: str) -> Reloaded:
         """Reload this process; raises ConfigError if the files are refused."""
-        async with self._one_at_a_time:
+        async with self._one_at_a_time, self._told():
             try:
                 customers, warnings = await asyncio.to_thread(self._read)
             except ConfigError as error:
@@ -112,6 +115,14 @@ class CustomerReload:
                 warnings=done.warnings,
             )
             return done
+
+    @contextlib.asynccontextmanager
+    async def _told(self) -> AsyncIterator[None]:
+        self.began()
+        try:
+            yield
+        finally:
+            self.ended()
 
     def _read(self) -> tuple[CustomerDirectory, tuple[str, ...]]:
         """Read the files as they are at one instant, as far as possible."""
