@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fpdf import FPDF
-
 _WIDTH_MM = (70, 110)
 
 
 def render(title: str, facts: Sequence[tuple[str, str]], rows: Sequence[tuple[str, str]]) -> bytes:
-    """The PDF's bytes; characters that its built-in font lacks are replaced."""
+    """The PDF's bytes; characters that its built-in font lacks are replaced.
+
+    Takes long the first time, so call it in a thread.
+    """
+    # Here, since it is a third of what a start would import, and few processes ever make a PDF.
+    from fpdf import FPDF
+
     document = FPDF(format="A4")
     document.set_creator("assessment-bridge")
     document.set_title(_plain(title))

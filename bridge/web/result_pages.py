@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping
@@ -161,7 +162,8 @@ class PageHandlers:
             raise UnknownInvitation("There is no report.")
         words = _language_of(request, customer)
         values = _result_values(invitation, customer, words)
-        raw = pdf.render(str(values["title"]), _facts(values, words), _rows(invitation))
+        title, facts = str(values["title"]), _facts(values, words)
+        raw = await asyncio.to_thread(pdf.render, title, facts, _rows(invitation))
         headers = {**private_headers(), "Content-Disposition": 'inline; filename="report.pdf"'}
         return web.Response(body=raw, content_type="application/pdf", headers=headers)
 
