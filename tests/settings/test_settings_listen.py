@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from bridge.errors import ConfigError
+from bridge.readiness_probe import plain_address
 from bridge.settings.listen import DEFAULT, listen_address
 from bridge.settings.rules import Address
 
 if TYPE_CHECKING:
     from conftest import Folder
+
+SAMPLE = Path(__file__).parents[2] / "config" / "bridge.yaml"
 
 
 @pytest.mark.parametrize(
@@ -67,15 +71,19 @@ def test_no_file(folder: Folder) -> None:
         listen_address(folder.path / "nowhere", {})
 
 
-def test_costs_little() -> None:
-    """``healthcheck`` imports nothing of what makes the other commands slow to start."""
-    code = (
-        "import sys, bridge.cli, bridge.cli.healthcheck;"
-        " print(*sorted({name.partition('.')[0] for name in sys.modules}))"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=30
-    )
+def test_costs_little(tmp_path: Path) -> None:
+    """In the form that containers use, ``healthcheck`` imports neither click nor PyYAML, and of the
+    bridge nothing but what asks; in any form nothing of what makes other commands slow to start.
+    """
+    (tmp_path / "bridge.yaml").write_text("listen: 127.0.0.1:1\n")
+    usual = imported("bridge.__main__", "healthcheck", "--config", str(tmp_path))
+    assert {name for name in usual if name.partition(".")[0] == "bridge"} == {
+        "bridge",
+        "bridge.__main__",
+        "bridge.readiness_probe",
+    }
+    assert {"click", "yaml", "dataclasses"} & usual == set()
+    other = imported("bridge.__main__", "healthcheck", f"--config={tmp_path}")
     heavy = {
         "aiohttp",
         "marshmallow",
@@ -88,4 +96,71 @@ def test_costs_little() -> None:
         "jinja2",
         "orjson",
     }
-    assert heavy & set(done.stdout.split()) == set()
+    assert "click" in other
+    assert heavy & other == set()
+
+
+def imported(module: str, *arguments: str) -> set[str]:
+    """The modules that this command has imported when it ends."""
+    code = (
+        "import atexit, sys, importlib; sys.argv[1:] = sys.argv[2:];"
+        " atexit.register(lambda: print(*sys.modules));"
+        f" importlib.import_module({module!r}).main()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "x", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=30,
+    )
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "listen: 127.0.0.1:9\n",
+        "a: 1\nlisten:   '0.0.0.0:8080'   # here\nadmin_listen: 127.0.0.1:1\n",
+        'listen: "${SET:-0.0.0.0:8080}"\n',
+        'listen: "${EMPTY:-0.0.0.0:8080}"\n',
+        "listen: ${SET}\n",
+        "listen: ${UNSET}\n",
+        "listen: ${UNSET:-1.2.3.4:5}\n",
+        "listen: 1.2.3.4:99999\n",
+        "listen: 1.2.3.4\n",
+        "listen: localhost:80\n",
+        'listen: "[::1]:80"\n',
+        "listen: \"0.0.0.0:80'\n",
+        "listen: &a 1.2.3.4:5\n",
+        "listen:\n  1.2.3.4:5\n",
+        "listen:1.2.3.4:5\n",
+        "listen: 1.2.3.4:5#6\n",
+        "listen: 1.2.3.4:5\n listen: 6\n",
+        "listen: 1.2.3.4:5\nlisten: 1.2.3.4:6\n",
+        "a:\n  listen: 1.2.3.4:5\n",
+        "a: |\n  x\n  listen: 1.2.3.4:5\n",
+        "{listen: '1.2.3.4:5'}\n",
+        "",
+    ],
+)
+def test_healthcheck_needs_no_yaml(folder: Folder, text: str) -> None:
+    """Where ``healthcheck`` finds the address without reading YAML, it is what YAML says."""
+    folder.bridge(text)
+    environ = {"SET": "10.0.0.1:80", "EMPTY": ""}
+    found = plain_address(text, environ)
+    try:
+        address = listen_address(folder.path, environ)
+    except ConfigError:
+        assert found is None
+    else:
+        assert found in (None, (address.host, address.port))
+
+
+def test_the_samples_listen_is_plain() -> None:
+    """The address in the file that ``config init`` writes is found without reading YAML, with the
+    environment's value or without.
+    """
+    text = SAMPLE.read_text("utf-8")
+    assert plain_address(text, {}) == ("0.0.0.0", 8080)
+    assert plain_address(text, {"BRIDGE_LISTEN": "127.0.0.1:99"}) == ("127.0.0.1", 99)
