@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from http import HTTPMethod
 from typing import Protocol
 
 from structlog.contextvars import get_contextvars
@@ -21,6 +24,17 @@ from structlog.contextvars import get_contextvars
 from bridge.core.answer_shape import Shape
 from bridge.errors import UpstreamError
 from bridge.ports import Clock, Monotonic
+from bridge.tracing import (
+    NO_TRACER,
+    Activity,
+    SpanKind,
+    SpanStart,
+    Tracer,
+    current_activity,
+    current_traceparent,
+    read_traceparent,
+    under_way,
+)
 
 
 class Direction(StrEnum):
@@ -80,6 +94,8 @@ WAITING_LIMIT = 1000
 """Calls that wait for one who watches."""
 _NOT_SHOWN = frozenset({"health", "docs", "operators"})
 """Calls of machinery and of those who watch."""
+_NOT_TRACED = _NOT_SHOWN | {"unknown"}
+"""Also what asks for a path that there is not: nothing follows from it."""
 Contact = tuple[str, str]
 """A customer's key and a vendor's name."""
 
@@ -132,13 +148,17 @@ class NoWatch:
 
 
 class CallObserver:
-    """What this process has seen of its calls; *clock* is the time that they are shown with.
+    """What this process has seen of its calls; *clock* is the time that they are shown with, and
+    *tracer* gets a span of each.
 
     What is kept grows with the customers only.
     """
 
-    def __init__(self, clock: Clock = lambda: datetime.now(UTC)) -> None:
+    def __init__(
+        self, clock: Clock = lambda: datetime.now(UTC), tracer: Tracer = NO_TRACER
+    ) -> None:
         self._clock = clock
+        self._tracer = tracer
         self._watch: AnswerWatch = NoWatch()
         self._heard: dict[Contact, datetime] = {}
         self._unsaved: dict[Contact, datetime] = {}
@@ -155,6 +175,13 @@ class CallObserver:
         finally:
             self._watchers.discard(watcher)
 
+    def serving(self, traceparents: Sequence[str]) -> AbstractContextManager[object]:
+        """Around a request, whose answer is then told to ``inward``; it came with these headers."""
+        if self._tracer is NO_TRACER:
+            return contextlib.nullcontext()
+        given = read_traceparent(traceparents[0]) if len(traceparents) == 1 else ""
+        return under_way(Activity(self._tracer, SpanKind.REQUEST, given))
+
     def inward(
         self,
         party: str,
@@ -167,7 +194,7 @@ class CallObserver:
         reason: str = "",
     ) -> None:
         """A request was answered."""
-        self._ended(
+        call = self._ended(
             Direction.IN,
             party,
             operation,
@@ -177,13 +204,26 @@ class CallObserver:
             code=code,
             reason=reason,
         )
+        activity = current_activity()
+        if activity is not None and party not in _NOT_TRACED:
+            verb = method if method in HTTPMethod.__members__ else "HTTP"
+            known = {"http.request.method": verb, "http.route": operation, **_attributes(call)}
+            activity.end(f"{verb} {operation}", known, code or str(status) if status >= 500 else "")
 
     @contextlib.contextmanager
     def outward(
         self, vendor: str, customer: str, operation: str, monotonic: Monotonic
     ) -> Iterator[OutwardCall]:
         """Around a call to a vendor."""
-        call, begun = OutwardCall(), monotonic()
+        call, begun, name = OutwardCall(), monotonic(), f"{vendor} {operation}"
+        span = self._tracer.start(
+            SpanStart(
+                kind=SpanKind.CALL,
+                name=name,
+                begun_ns=time.time_ns(),
+                parent=current_traceparent(),
+            )
+        )
         code = reason = ""
         try:
             yield call
@@ -195,7 +235,7 @@ class CallObserver:
             code = "cancelled"
             raise
         finally:
-            self._ended(
+            ended = self._ended(
                 Direction.OUT,
                 vendor,
                 operation,
@@ -205,6 +245,7 @@ class CallObserver:
                 code=code,
                 reason=reason,
             )
+            span.end(name, {**_attributes(ended), "peer.service": vendor}, code)
 
     def watch_shapes(self, watch: AnswerWatch) -> None:
         """From now on *watch* is told of the shape of everything that vendors send."""
@@ -252,7 +293,7 @@ class CallObserver:
         method: str = "",
         code: str = "",
         reason: str = "",
-    ) -> None:
+    ) -> ObservedCall:
         known = get_contextvars()
         call = ObservedCall(
             at=self._clock(),
@@ -274,6 +315,18 @@ class CallObserver:
         if party not in _NOT_SHOWN:
             for watcher in self._watchers:
                 watcher.add(call)
+        return call
+
+
+def _attributes(call: ObservedCall) -> dict[str, str | int]:
+    """What traces are told of it: no reason, which is free text, and no id that a caller chose."""
+    named = {
+        "http.response.status_code": call.status,
+        "bridge.code": call.code,
+        "bridge.customer": call.customer,
+        "bridge.invitation_id": call.invitation_id,
+    }
+    return {name: value for name, value in named.items() if value is not None and value != ""}
 
 
 def _invitation_in(task_id: str) -> str:

@@ -20,6 +20,7 @@ import structlog
 from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 
 from bridge.errors import BridgeError
+from bridge.tracing import current_activity
 
 
 def configure(level: str, form: str, stream: TextIO | None = None) -> None:
@@ -29,6 +30,7 @@ def configure(level: str, form: str, stream: TextIO | None = None) -> None:
     """
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
+        _with_trace,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _leave_out_none,
@@ -76,6 +78,13 @@ def configure(level: str, form: str, stream: TextIO | None = None) -> None:
         logger_factory=structlog.stdlib.LoggerFactory(),
         cache_logger_on_first_use=False,
     )
+
+
+def _with_trace(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    activity = current_activity()
+    if activity is not None and activity.begun_trace_id:
+        event.setdefault("trace_id", activity.begun_trace_id)
+    return event
 
 
 def _leave_out_none(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

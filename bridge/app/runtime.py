@@ -73,6 +73,7 @@ from bridge.store.task_queue import RedisTasks
 from bridge.store.unserved_customers import RedisUnservedCustomers
 from bridge.store.write_probe import WriteProbe
 from bridge.sweep import Sweep
+from bridge.tracing import NO_TRACER, Tracer
 from bridge.vendors import Vendors
 from bridge.worker import Worker
 
@@ -168,6 +169,7 @@ async def open_runtime(
     outward: int = OUTWARD_CONNECTIONS,
     environ: Mapping[str, str] = MappingProxyType({}),
     metrics: Metrics | None = None,
+    tracer: Tracer = NO_TRACER,
 ) -> AsyncIterator[Runtime]:
     """Open everything that use cases need, and close it in reverse order.
 
@@ -177,12 +179,12 @@ async def open_runtime(
     ``NoData`` is raised. Without a *clock* the time is the one that all processes on this Redis
     agree upon, from when the worker is started; *wall* is this host's own. *outward* bounds the
     connections to each vendor; *environ* has the variables that a reload puts into files;
-    *metrics* are those that this process shares with others.
+    *metrics* are those that this process shares with others; *tracer* gets a span of all it does.
     """
     customers, state = CustomersInForce(settings.customers), ProcessState()
     reload = CustomerReload(settings, customers, state, environ)  # before files can change
     metrics = metrics or Metrics()
-    observer = CallObserver(clock or wall)
+    observer = CallObserver(clock or wall, tracer)
     async with contextlib.AsyncExitStack() as stack:
         problems = stack.enter_context(recent_problems())
         if commands is None:
@@ -214,11 +216,11 @@ async def open_runtime(
         )
         clock = clock or agreed or wall
         awake = asyncio.Event()
-        shapes = RedisContract(commands, prefix=settings.redis.key_prefix, life=settings.retention)
+        prefix, retention = settings.redis.key_prefix, settings.retention
+        shapes = RedisContract(commands, prefix=prefix, life=retention)
         contract = ContractWatch(shapes, clock, meter=metrics)
         await stack.enter_async_context(running_watch(contract))
         observer.watch_shapes(contract)
-        prefix, retention = settings.redis.key_prefix, settings.retention
         cipher = key_ring(settings)
         store = RedisInvitations(
             commands, prefix=prefix, retention=retention, clock=clock, cipher=cipher
@@ -249,6 +251,7 @@ async def open_runtime(
             words=words,
             references=references,
             meter=metrics,
+            tracer=tracer,
         )
         events = ProviderEvents(
             records, references, SharedApplications(store, references), customers

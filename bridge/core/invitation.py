@@ -141,6 +141,8 @@ class Invitation:
     failure: str | None = None
     """Error code of a FAILED invitation, for requests that waited for the same order."""
     history: History = NO_HISTORY
+    trace: str = ""
+    """Where its trace goes on: W3C's ``traceparent`` of what last changed it. Empty: not traced."""
     version: int = 0
 
 

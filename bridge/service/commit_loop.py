@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
+from bridge import tracing
 from bridge.core.customers import Customer
 from bridge.core.history import COUNTED, LONGEST_TEXT, HistoryEntry, HistoryEntryKind
 from bridge.core.history_chain import append_history_entries
@@ -140,8 +141,13 @@ class CommitLoop:
     def signed(
         self, step: Transition, before: Invitation | None, *new: HistoryEntry, times: int = 1
     ) -> Transition:
-        """*step*, which changes *before* (None: it is the first one), with *new* in the history."""
-        changed = append_history_entries(before, step.invitation, new, self._keys, times=times)
+        """*step*, which changes *before* (None: it is the first one), with *new* in the history and
+        the trace of what is under way.
+        """
+        after = step.invitation
+        if step.renews:
+            after = replace(after, trace=tracing.continued(after.trace))
+        changed = append_history_entries(before, after, new, self._keys, times=times)
         return replace(step, invitation=changed)
 
     def decide(
@@ -183,6 +189,7 @@ class CommitLoop:
             changes = decided.invitation is not latest or decided.tasks
             return decided if changes else None
 
+        tracing.join(invitation.trace)
         return await self._change(invitation, step)
 
     async def note(

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from structlog.contextvars import bind_contextvars
 
+from bridge import tracing
 from bridge.core import invitation_view
 from bridge.core.customers import Customer
 from bridge.core.history import HistoryEntryKind
@@ -165,6 +166,7 @@ class LinkAccess:
         if invitation is None or invitation.state is State.FAILED:
             raise UnknownInvitation("There is nothing behind this link.")
         bind_contextvars(customer=invitation.customer)
+        tracing.link(invitation.trace)
         if invitation.state is State.ERASED:
             raise Gone("This was deleted.")
         customer = self._customers().find(invitation.customer)

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import structlog
 
+from bridge import tracing
 from bridge.core import ids, invitation_view
 from bridge.core.assessment import Result
 from bridge.core.customers import Customer
@@ -67,9 +68,11 @@ class ResultAccess:
                 invitation, InvitationIdIssued(invitation.callback), customer
             )
         if invitation.state in OPEN:
+            tracing.link(invitation.trace)  # one of thousands
             await self._records.note(invitation, HistoryEntryKind.READ_OPEN)
             await self._schedule_check(invitation, customer)
         else:
+            tracing.join(invitation.trace)
             await self._records.note(invitation, HistoryEntryKind.READ)
         return invitation_view.build_invitation_view(invitation, customer, self._links)
 

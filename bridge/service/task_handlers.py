@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 
 import structlog
 
+from bridge import tracing
 from bridge.core import retry
 from bridge.core.customers import Customer
 from bridge.core.history import HistoryEntryKind
@@ -47,6 +48,7 @@ from bridge.service.hire_task import HireTask
 from bridge.service.notify_task import NotifyTask
 from bridge.service.shared_applications import SharedApplications
 from bridge.service.status_words import StatusWords
+from bridge.tracing import NO_TRACER, Activity, SpanKind, Tracer, current_traceparent
 
 _SETTLEMENTS = {TaskDone: "done", RetryTask: "retry", GiveUpTask: "given_up"}
 
@@ -69,7 +71,9 @@ class TaskHandlers:
         words: StatusWords,
         references: ReferenceIndex,
         meter: Meter = NO_METER,
+        tracer: Tracer = NO_TRACER,
     ) -> None:
+        self._tracer = tracer
         self._records = records
         self._queue = queue
         self._customers = customers
@@ -141,6 +145,11 @@ class TaskHandlers:
 
         Raises ``StoreUnavailable`` only; the lease then runs out and the task is repeated.
         """
+        activity = Activity(self._tracer, SpanKind.TASK, current_traceparent(), trusted=True)
+        with tracing.under_way(activity):
+            await self._perform_and_settle(lease, activity)
+
+    async def _perform_and_settle(self, lease: Lease, activity: Activity) -> None:
         begun = time.monotonic()
         settlement = retry.keep_priority(lease, await self._handle(lease))
         await self._queue.settle(lease, settlement, self._records.clock())
@@ -149,6 +158,18 @@ class TaskHandlers:
         level = logging.ERROR if isinstance(settlement, GiveUpTask) else logging.INFO
         if note is not None and note.outcome == "unauthorized":
             level = max(level, logging.WARNING)
+        outcome = note.outcome if note else "ok"
+        activity.end(
+            f"task {lease.kind}",
+            {
+                "bridge.customer": lease.customer,
+                "bridge.invitation_id": lease.invitation_id,
+                "bridge.attempt": lease.attempt,
+                "bridge.settlement": _SETTLEMENTS[type(settlement)],
+                "bridge.outcome": outcome,
+            },
+            outcome if note and not isinstance(settlement, TaskDone) else "",
+        )
         log.log(
             level,
             "task.performed",
@@ -157,7 +178,7 @@ class TaskHandlers:
             customer=lease.customer,
             attempt=lease.attempt,
             settlement=_SETTLEMENTS[type(settlement)],
-            outcome=note.outcome if note else "ok",
+            outcome=outcome,
             status=note.status if note else None,
             ms=round((time.monotonic() - begun) * 1000),
         )
@@ -172,6 +193,7 @@ class TaskHandlers:
             invitation = await self._records.store.load(lease.invitation_id)
             if invitation is None:
                 return self._lost(lease)
+            tracing.join(invitation.trace)
             settlement = await self._perform[lease.kind](invitation, customer, lease)
             if isinstance(settlement, GiveUpTask):
                 detail = EventDetail(f"{lease.kind} {settlement.reason}")

@@ -169,6 +169,7 @@ _store(
     hire="hire",
     failure="failure",
     history="history",
+    trace="trace",
 )
 _store(
     AttemptNote,

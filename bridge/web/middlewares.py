@@ -52,7 +52,11 @@ async def error_middleware(request: web.Request, handler: Handler) -> web.Stream
     given = request.headers.get("X-Request-ID", "")
     request_id = given if _SANE_ID.fullmatch(given) else uuid.uuid4().hex
     request[REQUEST_ID] = request_id
-    with bound_contextvars(request_id=request_id):
+    traceparents = request.headers.getall("traceparent", ())
+    with (
+        bound_contextvars(request_id=request_id),
+        request.app[OBSERVER].serving(traceparents),
+    ):
         response, code, severity = await _answer(request, handler)
         complete(response, request_id)
         if request.app[STATE].draining or (request.body_exists and BODY_READ not in request):
@@ -64,6 +68,15 @@ async def error_middleware(request: web.Request, handler: Handler) -> web.Stream
         method = request.method if request.method.isalpha() else "?"
         failure = request.get(FAILURE)
         whose = {"customer": failure.customer} if isinstance(failure, CustomerSetAside) else {}
+        request.app[OBSERVER].inward(
+            request.get(PARTY, "unknown"),
+            route,
+            method=method,
+            status=response.status,
+            ms=seconds * 1000,
+            code=code or "",
+            reason="" if failure is None else str(failure),
+        )
         log.log(
             severity,
             "request.handled",
@@ -74,15 +87,6 @@ async def error_middleware(request: web.Request, handler: Handler) -> web.Stream
             reason=None if failure is None else str(failure),
             ms=round(seconds * 1000, 1),
             **whose,
-        )
-        request.app[OBSERVER].inward(
-            request.get(PARTY, "unknown"),
-            route,
-            method=method,
-            status=response.status,
-            ms=seconds * 1000,
-            code=code or "",
-            reason="" if failure is None else str(failure),
         )
         return response
 

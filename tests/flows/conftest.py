@@ -41,6 +41,7 @@ from bridge.sandbox import (
 )
 from bridge.settings.daemon import DaemonSettings
 from bridge.store.redis_access import RedisAccess
+from bridge.tracing import NO_TRACER, Tracer
 from bridge.web.listener import Runner
 from tests.redis_servers import RedisServer, binaries
 
@@ -236,7 +237,7 @@ class Config:
 
 Launch = Callable[..., Awaitable[Bridge]]
 """Opens a bridge on the ``config``; *commands*: in place of a real Redis; *port*: if not the public
-URL's.
+URL's; *tracer*: who gets its spans.
 """
 
 
@@ -368,7 +369,11 @@ async def launch(
         at = clock()
         return at.replace(microsecond=at.microsecond // 1000 * 1000)
 
-    async def start(commands: RedisAccess | None = None, port: int | None = None) -> Bridge:
+    async def start(
+        commands: RedisAccess | None = None,
+        port: int | None = None,
+        tracer: Tracer = NO_TRACER,
+    ) -> Bridge:
         settings = config.load()
         async with contextlib.AsyncExitStack() as stack:
             runtime = await stack.enter_async_context(
@@ -378,6 +383,7 @@ async def launch(
                     monotonic=lambda: clock().timestamp(),  # it is never set back
                     random_fraction=lambda: 0.5,
                     commands=commands,
+                    tracer=tracer,
                 )
             )
             deaths: list[str] = []

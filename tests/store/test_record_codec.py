@@ -73,6 +73,7 @@ def full() -> Invitation:
             before="mac-0",
             seal="mac-2",
         ),
+        trace="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
         version=9,
     )
 
