@@ -60,7 +60,8 @@ lock: ## pin every dependency anew, with hashes, in deploy/requirements/ (UPGRAD
 	echo uv | pin bootstrap.txt -; \
 	pin run.txt setup.cfg; \
 	extra embedded | pin embedded.txt - -c $(LOCKS)/run.txt; \
-	pin dev.txt setup.cfg --extra dev -c $(LOCKS)/run.txt -c $(LOCKS)/embedded.txt; \
+	extra otel | pin otel.txt - -c $(LOCKS)/run.txt; \
+	pin dev.txt setup.cfg --extra dev --extra otel -c $(LOCKS)/run.txt -c $(LOCKS)/embedded.txt -c $(LOCKS)/otel.txt; \
 	echo setuptools | pin build.txt - -c $(LOCKS)/dev.txt
 
 dist: $(DEV) ## build the wheel of this commit in dist/, with a bill of materials; the same bytes wherever it is built

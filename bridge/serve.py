@@ -106,12 +106,15 @@ async def serve(
                 "redis.embedded", data_dir=str(settings.redis.data_dir), text="redis.url is not set"
             )
         shares = connection_limits.allocate(connection_limits.raise_open_file_limit())
+        # Before all that has something to trace: so it is closed, and sends its last, after that.
+        tracer = await stack.enter_async_context(app.open_tracer(os.environ))
         opened = app.open_runtime(
             settings,
             monotonic=monotonic,
             outward=shares.vendor,
             environ=os.environ,
             metrics=Metrics(supervisor.metrics_share()),
+            tracer=tracer,
         )
         runtime = await stack.enter_async_context(opened)
         if signals:

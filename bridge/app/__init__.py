@@ -8,6 +8,7 @@ from bridge.app.adapters import CONFIGURATION, VENDORS, open_providers
 from bridge.app.listeners import create_admin_app, create_app
 from bridge.app.redis_startup import embedded_redis
 from bridge.app.runtime import Runtime, open_runtime, utc_now, working
+from bridge.app.tracer_choice import open_tracer
 from bridge.softgarden.doctor import examine
 from bridge.softgarden.examination import Examination, Finding
 
@@ -24,6 +25,7 @@ __all__ = [
     "onboarding",
     "open_providers",
     "open_runtime",
+    "open_tracer",
     "utc_now",
     "working",
 ]

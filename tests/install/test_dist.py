@@ -67,7 +67,7 @@ def test_bill_of_materials(tmp_path: Path) -> None:
     assert uuid.UUID(bill["serialNumber"].removeprefix("urn:uuid:"))
     assert bill["metadata"]["component"]["version"] == "1.2.3"
     named = [(part["name"], part["version"], part["scope"]) for part in bill["components"]]
-    required, optional = pinned("run.txt"), pinned("embedded.txt")
+    required, optional = pinned("run.txt"), {**pinned("embedded.txt"), **pinned("otel.txt")}
     expected = {
         (name, str(one.specifier).removeprefix("=="), "required")
         for name, each in required.items()

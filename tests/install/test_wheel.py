@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 
 from tests.install.test_dist import checkout, dist
 from tests.install.test_environment import PYTHON, ROOT, SCRIPT
+from tests.redis_servers import free_port
 from tests.test_locks import pinned
 
 SAMPLES = (
@@ -137,3 +139,35 @@ def test_config_init_overwrites_nothing(tmp_path: Path) -> None:
     assert str(mine) in done.stderr
     assert mine.read_text("utf-8") == "mine"
     assert not (tmp_path / "bridge.yaml").exists()
+
+
+@pytest.mark.redis
+def test_traces_without_their_extra(commands: Path, tmp_path: Path) -> None:
+    """Where traces are asked for and the extra [otel] is not installed, the log says once what to
+    install, and the daemon serves all the same.
+    """
+    assert run(commands, tmp_path, "config", "init", "here").returncode == 0
+    key = run(commands, tmp_path, "key", "new").stdout.strip()
+    port, admin_port = free_port(), free_port()
+    environment = {
+        "PATH": str(tmp_path),
+        "BRIDGE_SIGNING_KEY": key,
+        "BRIDGE_LISTEN": f"127.0.0.1:{port}",
+        "BRIDGE_ADMIN_LISTEN": f"127.0.0.1:{admin_port}",
+        "BRIDGE_DATA_DIR": str(tmp_path / "data"),
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318",
+    }
+    command = [commands / "assessment-bridge", "serve", "--config", "here"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True
+    ) as daemon:
+        assert daemon.stderr is not None
+        lines = []
+        for line in daemon.stderr:
+            lines.append(json.loads(line))
+            if lines[-1]["event"] == "daemon.started":
+                daemon.terminate()
+        assert daemon.wait() == 0, lines
+    (said,) = [line for line in lines if line["event"] == "tracing.unavailable"]
+    assert said["level"] == "error"
+    assert "pip install '.[otel]'" in said["text"]

@@ -14,9 +14,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import aiohttp
@@ -202,7 +203,11 @@ def launch(place: Place) -> Iterator[Launch]:
     """Start daemons; whatever is left of them is killed with the test."""
     launched: list[Daemon] = []
 
-    def start(*arguments: str, public_url: str | None = None) -> Daemon:
+    def start(
+        *arguments: str,
+        public_url: str | None = None,
+        environment: Mapping[str, str] = MappingProxyType({}),
+    ) -> Daemon:
         port, admin_port = free_port(), free_port()
         place.document["listen"] = f"127.0.0.1:{port}"
         place.document["admin_listen"] = f"127.0.0.1:{admin_port}"
@@ -214,6 +219,7 @@ def launch(place: Place) -> Iterator[Launch]:
                 [sys.executable, "-m", "bridge", "serve", "--config", str(folder), *arguments],
                 stdout=out,
                 stderr=subprocess.STDOUT,
+                env={**os.environ, **environment},
                 start_new_session=True,
             )
         daemon = Daemon(
