@@ -15,6 +15,7 @@ from bridge.cli.output import moment
 from bridge.core.history import HistoryEntryKind
 from bridge.core.history_events import CONFIRMED
 from bridge.core.invitation import Invitation
+from bridge.core.score import render_score
 from bridge.core.timeline import TimelineEntry, build_timeline
 
 _WORDS: Final = {
@@ -115,13 +116,13 @@ def row_words(row: TimelineEntry, invitation: Invitation) -> tuple[str, str]:
         facts += _reference(row, invitation)
     else:
         what = _WORDS[HistoryEntryKind(row.kind)] if row.kind in WORDED else row.kind
-        facts += _details(row)
+        facts += _details(row, invitation)
     if row.last is not None:
         facts.append(_times(row))
     return what, ", ".join(fact for fact in facts if fact)
 
 
-def _details(row: TimelineEntry) -> list[str]:
+def _details(row: TimelineEntry, invitation: Invitation) -> list[str]:
     match row.kind:
         case HistoryEntryKind.ORDERED:
             return [f"request {row.text}"] if row.text else []
@@ -131,8 +132,17 @@ def _details(row: TimelineEntry) -> list[str]:
             return ["webhook"]
         case HistoryEntryKind.COMPLETED:
             how, _, pattern = row.text.partition(" ")
-            return [_DETAILS.get(how, how), pattern and f"score {pattern}"]
+            return [_DETAILS.get(how, how), *_score(pattern, invitation)]
     return [row.text]
+
+
+def _score(pattern: str, invitation: Invitation) -> list[str]:
+    if not pattern:
+        return []
+    # The result may have been corrected since, or erased: then the pattern alone is known.
+    result = invitation.result
+    text = render_score([pattern], result, "en") if result is not None else None
+    return [f"score {text}, by {pattern}" if text else f"score by {pattern}"]
 
 
 def _reference(row: TimelineEntry, invitation: Invitation) -> list[str]:

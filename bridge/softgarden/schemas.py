@@ -7,7 +7,16 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from marshmallow import EXCLUDE, Schema, ValidationError, fields, post_dump, post_load, validate
+from marshmallow import (
+    EXCLUDE,
+    Schema,
+    ValidationError,
+    fields,
+    missing,
+    post_dump,
+    post_load,
+    validate,
+)
 
 from bridge.core.assessment import Assessment, Candidate, Order
 from bridge.core.invitation import Invitation
@@ -235,7 +244,7 @@ def exported_application(body: object, id_field: str) -> str:
     for name in id_field.split("."):
         found = found.get(name) if isinstance(found, Mapping) else None
     try:
-        application_id: str = _EXPORTED_ID.deserialize(found)
+        application_id: str = _EXPORTED_ID.deserialize(missing if found is None else found)
     except ValidationError as error:
         detail = f"The id of the application has to be in {id_field} (hire.id_field)."
         raise InvalidRequest(detail, {id_field: [str(one) for one in error.messages]}) from None

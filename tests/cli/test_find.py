@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from rich.console import Console
 
 from bridge.cli import output
 from bridge.cli.causes import ADVICE
-from bridge.cli.timeline_view import WORDED, print_timeline
+from bridge.cli.timeline_view import WORDED, print_timeline, row_words
 from bridge.core.diagnosis import Situation
 from bridge.core.history import HistoryEntryKind
 from bridge.core.lifecycle.events import (
@@ -25,6 +26,7 @@ from bridge.core.lifecycle.events import (
 )
 from bridge.core.links import LinkSigner
 from bridge.core.queueing import TaskKind
+from bridge.core.timeline import TimelineEntry
 from tests.cli.test_commands import (
     CREATED,
     DAY,
@@ -107,6 +109,18 @@ def test_the_example(config: Path, content: Content) -> None:
         f"assessment-bridge dead replay {one.id}",
     )
     assert found["dead_letters"][0]["reason"] == "rejected"
+
+
+def test_the_score_and_its_pattern(content: Content) -> None:
+    """A completion is shown with the score and the pattern that it is from; without the result the
+    pattern is still known.
+    """
+    row = TimelineEntry(NOW, HistoryEntryKind.COMPLETED, text="confirmed {fit_label}")
+    one = content.invitation(CREATED, ISSUED, ResultConfirmed(REPORT))
+    told = row_words(row, one)
+    assert told == ("completed", "confirmed by Equalture, score High fit, by {fit_label}")
+    told = row_words(row, replace(one, result=None))
+    assert told == ("completed", "confirmed by Equalture, score by {fit_label}")
 
 
 def test_a_hire_that_is_not_done(config: Path, content: Content) -> None:
