@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from zoneinfo import available_timezones
 
 from bridge.core.declaration import PatternRule, setting, suggest_similar_word
@@ -19,6 +19,14 @@ def known_timezone(name: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Logo:
+    """An image that browsers show: its media type and the content of its file."""
+
+    media_type: str
+    content: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Display:
     """What pages and reports show of the customer; every part may be missing."""
 
@@ -27,8 +35,8 @@ class Display:
         default=None,
     )
     logo: str | None = setting(
-        "An image to show instead of the name: a PNG, JPEG or SVG file, below the folder of the"
-        " configuration; at most 200 kB.",
+        "An image to show instead of the name: the path of a PNG or JPEG file below the folder of"
+        " the configuration, of at most 200 kB. It is read whenever the customers' files are.",
         default=None,
     )
     timezone: str = setting(
@@ -43,3 +51,5 @@ class Display:
         default=None,
         rule=PatternRule(r"https://[^\s/]+\S*", "an https address"),
     )
+    image: Logo | None = None
+    """What the file of the logo holds."""

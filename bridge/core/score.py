@@ -71,7 +71,7 @@ def list_score_fields(result: Result, locale: str) -> dict[str, str | None]:
     mean = sum(trait.score or 0 for trait in scored) / len(scored) if scored else None
     return {
         "fit": result.fit,
-        "fit_label": _fit_label(result.fit, locale),
+        "fit_label": name_fit(result.fit, locale),
         "in_range": str(in_range) if compared else None,
         "traits": str(total) if total else None,
         "match_percent": str(round(100 * in_range / compared)) if compared else None,
@@ -79,7 +79,8 @@ def list_score_fields(result: Result, locale: str) -> dict[str, str | None]:
     }
 
 
-def _fit_label(fit: str | None, locale: str) -> str | None:
+def name_fit(fit: str | None, locale: str) -> str | None:
+    """The words for a fit; the provider's own word where it is none that we know."""
     if fit is None:
         return None
     labels = FIT_LABELS.get(locale[:2].lower(), FIT_LABELS["en"])

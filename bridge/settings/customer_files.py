@@ -7,13 +7,15 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from bridge.core.customers import Customer, CustomerDirectory, UnusableCustomer
+from bridge.core.display import Logo
 from bridge.errors import Complaint, ConfigError
 from bridge.settings.findings import NOWHERE, Findings, Item, MistakeKind
+from bridge.settings.logo_files import read_logo
 from bridge.settings.permissions import exposure_warnings
 from bridge.settings.reading import SettingsReader
 from bridge.settings.scalars import resolve_value
@@ -114,9 +116,12 @@ def _read(
         found.complain(NOWHERE, message, MistakeKind.FILE_NAME)
     _check_items(root, found)
     _check_hire(root, found)
+    logo = _read_logo(root, path.parent.parent, found)
     reader = SettingsReader(found, root)
     file = reader.read(settings_type.type, inherited)
     customer = settings_type.customer_of(key, file) if file is not None else None
+    if customer is not None and logo is not None:
+        customer = replace(customer, display=replace(customer.display, image=logo))
     warnings = (*exposure_warnings(path, secret=reader.holds_secret), *found.warnings)
     in_order = sorted(
         reader.digests, key=lambda one: (one[1].position.line, one[1].position.column)
@@ -169,6 +174,18 @@ def _check_hire(root: Item, found: Findings) -> None:
     if tokens is None or tokens.value in (None, []):
         message = "hire.enabled is true, but hire.tokens_sha256 has no digest of a token"
         found.complain(where, message, MistakeKind.CONFLICT)
+
+
+def _read_logo(root: Item, config_dir: Path, found: Findings) -> Logo | None:
+    item = root.at("display", "logo")
+    if item is None or item.broken or not isinstance(item.value, str) or not item.value:
+        return None
+    try:
+        return read_logo(config_dir, item.value)
+    except ValueError as error:
+        where = "display.logo"
+        found.complain(item.position, f"{where}: {error}", MistakeKind.VALUE, where)
+        return None
 
 
 def _reused_tokens(files: Iterable[_File]) -> Iterator[Complaint]:
