@@ -9,7 +9,7 @@ from aiohttp.typedefs import Middleware
 
 from bridge.app.runtime import Runtime
 from bridge.app.status_report import StatusReport, StatusSources
-from bridge.web import admin_guard, health, openapi, result_pages
+from bridge.web import admin_guard, health, openapi, result_pages, start_pages
 from bridge.web.app_keys import (
     CUSTOMERS,
     FAIR_SCHEDULER,
@@ -22,6 +22,7 @@ from bridge.web.app_keys import (
 from bridge.web.calls_endpoint import calls_endpoint
 from bridge.web.metrics_endpoint import metrics_endpoint
 from bridge.web.middlewares import error_middleware
+from bridge.web.page_templates import PageTemplates
 from bridge.web.rate_limits import FairScheduler, RateLimit
 from bridge.web.reload_endpoint import reload_endpoint
 from bridge.web.routing import Endpoint, add
@@ -36,7 +37,7 @@ _DESCRIPTION = (
 
 def create_app(runtime: Runtime) -> web.Application:
     """The public listener: everything that vendors, recruiters and candidates call."""
-    settings, shown = runtime.settings, result_pages.PageTemplates()
+    settings, shown = runtime.settings, PageTemplates()
     endpoints = [
         *(
             endpoint
@@ -53,6 +54,7 @@ def create_app(runtime: Runtime) -> web.Application:
             for endpoint in package.endpoints(runtime.services.records.clock)
         ),
         *result_pages.endpoints(shown),
+        *start_pages.endpoints(shown),
         *health.endpoints(runtime.readiness.check),
     ]
     product = openapi.Product(_TITLE, _DESCRIPTION, runtime.settings.public_url)

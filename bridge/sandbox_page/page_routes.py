@@ -17,7 +17,7 @@ from bridge.sandbox.placed_orders import PlacedOrder, placed_orders
 from bridge.sandbox.sample_results import TRAITS
 from bridge.sandbox_page.page_actions import FAULTS, FITS, SCORE, UNITS, PageActions
 from bridge.web import admin_guard
-from bridge.web.result_pages import PageTemplates
+from bridge.web.page_templates import PageTemplates
 from bridge.web.routing import Handler
 
 ROWS_SHOWN, CALLS_SHOWN, RULES_SHOWN = 20, 60, 50

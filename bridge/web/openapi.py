@@ -18,8 +18,8 @@ from marshmallow import Schema, fields
 
 import bridge
 from bridge import errors
+from bridge.web.page_templates import PageTemplates
 from bridge.web.problem_details import CODES, MEDIA_TYPE, status_and_title
-from bridge.web.result_pages import PageTemplates
 from bridge.web.routing import ALWAYS_OPEN, Endpoint, json_response
 
 

@@ -12,7 +12,7 @@ from bridge.core.queueing import DeadLetter, QuarantineNote
 from bridge.errors import Complaint, InvalidRequest
 from bridge.recent_problems import Problem
 from bridge.service.stocktaking import Waiting
-from bridge.web.result_pages import PageTemplates
+from bridge.web.page_templates import PageTemplates
 from bridge.web.routing import Endpoint
 
 REFRESH_S = 15

@@ -1,0 +1,168 @@
+"""How a page for people is made: its templates, its style and the headers that guard it."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping
+from importlib import resources
+from types import MappingProxyType
+
+import jinja2
+from aiohttp import web
+from markupsafe import Markup
+
+from bridge.core.customers import Customer
+from bridge.core.display import Display
+from bridge.errors import BridgeError, Gone, UnknownInvitation
+from bridge.languages.language import LANGUAGES, Language, choose_language, language
+from bridge.web.app_keys import REQUEST_ID
+from bridge.web.page_messages import MESSAGES
+
+_PACKAGE = "bridge.web"
+_RETRY_AFTER_S = "10"
+PAGE = ("A page.", "text/html")
+REFUSALS: Mapping[int, tuple[str, str]] = {
+    404: ("Unknown link.", "text/html"),
+    410: ("Deleted.", "text/html"),
+    503: ("Try later.", "text/html"),
+}
+"""What every link of ours may answer."""
+TOKEN: Mapping[str, str] = {"token": "The signed token of the link."}
+_NOBODY = Display()
+_ERROR_PAGES: Mapping[type[BridgeError], tuple[str, int]] = {
+    UnknownInvitation: ("unknown", 404),
+    Gone: ("gone", 410),
+}
+"""The page and status for an error; every other error gets the page "later"."""
+
+
+class PageTemplates:
+    """Renders templates with the headers that every page of ours carries; *styles* are files that
+    come behind the style that all pages have. *package* has templates and styles of its own, beside
+    ours.
+    """
+
+    def __init__(self, *styles: str, package: str = _PACKAGE) -> None:
+        packages = dict.fromkeys((package, _PACKAGE))
+        self._environment = jinja2.Environment(
+            loader=jinja2.ChoiceLoader(
+                [jinja2.PackageLoader(name, "templates") for name in packages]
+            ),
+            autoescape=True,
+            undefined=jinja2.StrictUndefined,
+        )
+        folders = [resources.files(name).joinpath("templates") for name in packages]
+        files = [
+            next(file for folder in folders if (file := folder.joinpath(name)).is_file())
+            for name in ("page.css", *styles)
+        ]
+        self._css = "\n".join(file.read_text("utf-8").strip() for file in files)
+        digest = hashlib.sha256(self._css.encode()).digest()
+        self._style = f"'sha256-{base64.b64encode(digest).decode()}'"
+
+    def html(
+        self,
+        template: str,
+        *,
+        status: int = 200,
+        words: Language | None = None,
+        form_to: str | None = None,
+        images: bool = False,
+        values: Mapping[str, object] = MappingProxyType({}),
+        **more: object,
+    ) -> web.Response:
+        """A page.
+
+        *form_to*: origin to which its form may lead in the end (browsers judge redirects of forms
+        too); empty: to ours only. *images*: it has images, all within its own text.
+        """
+        css = Markup(self._css)  # noqa: S704 - a file of this package
+        words = words or language("en")
+        text = self._environment.get_template(template).render(
+            css=css, words=words, _=words.gettext, ngettext=words.ngettext, **values, **more
+        )
+        form = "'none'" if form_to is None else f"'self' {form_to}".strip()
+        policy = (
+            f"default-src 'none'; style-src {self._style}; form-action {form};"
+            f" frame-ancestors 'none'; base-uri 'none'{'; img-src data:' if images else ''}"
+        )
+        headers = {**private_headers(), "Content-Security-Policy": policy}
+        return web.Response(text=text, status=status, content_type="text/html", headers=headers)
+
+    def html_behind_link(
+        self,
+        template: str,
+        request: web.Request,
+        customer: Customer | None = None,
+        *,
+        status: int = 200,
+        form_to: str | None = None,
+        values: Mapping[str, object] = MappingProxyType({}),
+        **more: object,
+    ) -> web.Response:
+        """A page behind one of our links: in the viewer's language, which can be changed there,
+        with the *customer*'s name or logo, and with the id of this request.
+        """
+        display = customer.display if customer else _NOBODY
+        return self.html(
+            template,
+            status=status,
+            words=language_of(request, customer),
+            form_to=form_to,
+            images=display.image is not None,
+            values=values,
+            languages=[language(code) for code in LANGUAGES],
+            employer=display.name,
+            logo=_as_data_url(display),
+            request_id=request.get(REQUEST_ID, ""),
+            **more,
+        )
+
+    def message(
+        self, name: str, request: web.Request, customer: Customer | None = None, *, status: int
+    ) -> web.Response:
+        """A page behind one of our links with one message."""
+        title, text = map(language_of(request, customer).gettext, MESSAGES[name])
+        later = status == 503
+        response = self.html_behind_link(
+            "message.html", request, customer, status=status, title=title, text=text, later=later
+        )
+        if later:
+            response.headers["Retry-After"] = _RETRY_AFTER_S
+        return response
+
+    def refusal(self, request: web.Request, error: BridgeError, whom: str = "") -> web.Response:
+        """An error as a page, since a person who clicks a link cannot read problem+json; *whom*
+        begins the names of the messages for that kind of people.
+        """
+        name, status = next(
+            (told for kind, told in _ERROR_PAGES.items() if isinstance(error, kind)), ("later", 503)
+        )
+        return self.message(whom + name, request, status=status)
+
+
+def language_of(request: web.Request, customer: Customer | None = None) -> Language:
+    """The link's ``?lang=``, else the customer's, else the browser's."""
+    locale = customer.provider.locale if customer else None
+    browser = request.headers.get("Accept-Language")
+    return choose_language((request.query.get("lang"), locale, browser))
+
+
+def private_headers() -> dict[str, str]:
+    """Headers for everything behind a secret link: no cache, no referrer, no index, no guessing of
+    types.
+    """
+    return {
+        "Cache-Control": "no-store",
+        "Referrer-Policy": "no-referrer",
+        "X-Robots-Tag": "noindex, nofollow",
+        "X-Content-Type-Options": "nosniff",
+    }
+
+
+def _as_data_url(display: Display) -> str | None:
+    if display.image is None:
+        return None
+    content = base64.b64encode(display.image.content).decode()
+    return f"data:{display.image.media_type};base64,{content}"
