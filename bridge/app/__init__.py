@@ -1,16 +1,22 @@
 """The composition root: the only package that names concrete adapters.
 
-Server, commands, demo and tests share it. A new vendor is one more in ``adapters.VENDORS``.
+Server, commands, demo and tests share it. A new vendor is one more in ``adapters.VENDORS``. What it
+offers is imported once it is used: help and completion of a command need none of it, and it takes
+ten times as long as they do.
 """
 
-from bridge.app import onboarding
-from bridge.app.adapters import CONFIGURATION, VENDORS, open_providers
-from bridge.app.listeners import create_admin_app, create_app
-from bridge.app.redis_startup import embedded_redis
-from bridge.app.runtime import Runtime, open_runtime, utc_now, working
-from bridge.app.tracer_choice import open_tracer
-from bridge.softgarden.doctor import examine
-from bridge.softgarden.examination import Examination, Finding
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bridge.app import onboarding
+    from bridge.app.adapters import CONFIGURATION, VENDORS, open_providers
+    from bridge.app.listeners import create_admin_app, create_app
+    from bridge.app.redis_startup import embedded_redis
+    from bridge.app.runtime import Runtime, open_runtime, utc_now, working
+    from bridge.app.tracer_choice import open_tracer
+    from bridge.softgarden.doctor import examine
+    from bridge.softgarden.examination import Examination, Finding
 
 __all__ = [
     "CONFIGURATION",
@@ -29,3 +35,21 @@ __all__ = [
     "utc_now",
     "working",
 ]
+
+_PLACES = {
+    **dict.fromkeys(("CONFIGURATION", "VENDORS", "open_providers"), "bridge.app.adapters"),
+    **dict.fromkeys(("create_admin_app", "create_app"), "bridge.app.listeners"),
+    "embedded_redis": "bridge.app.redis_startup",
+    **dict.fromkeys(("Runtime", "open_runtime", "utc_now", "working"), "bridge.app.runtime"),
+    "open_tracer": "bridge.app.tracer_choice",
+    "examine": "bridge.softgarden.doctor",
+    **dict.fromkeys(("Examination", "Finding"), "bridge.softgarden.examination"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "onboarding":
+        return import_module("bridge.app.onboarding")
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_PLACES[name]), name)

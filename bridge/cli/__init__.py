@@ -59,13 +59,18 @@ class _Commands(click.Group):
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(bridge.__version__, prog_name="assessment-bridge")
 def cli() -> None:
-    """The daemon between softgarden's Assessment API and Equalture."""
+    """The daemon between softgarden's Assessment API and Equalture.
+
+    \b
+    assessment-bridge demo
+    assessment-bridge find app-3001
+    """
 
 
 def main() -> None:
     """Run a command; errors become messages on standard error and an exit code."""
     try:
-        cli.main(standalone_mode=False)
+        cli.main(standalone_mode=False, complete_var="_ASSESSMENT_BRIDGE_COMPLETE")
     except click.ClickException as error:
         error.show()
         sys.exit(2)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from bridge.app import CONFIGURATION
+from bridge import app
 from bridge.errors import Complaint
 from bridge.settings.key_paths import key_path
 from bridge.settings.source_excerpt import Vocabulary, excerpt
@@ -18,7 +18,7 @@ from bridge.settings.source_excerpt import Vocabulary, excerpt
 
 def with_paths(complaints: Iterable[Complaint]) -> list[Complaint]:
     """The same, each with the path of its key as far as that can be told."""
-    keys = Vocabulary(CONFIGURATION.types.values()).keys
+    keys = Vocabulary(app.CONFIGURATION.types.values()).keys
     return [
         one
         if one.path or not one.line
@@ -34,7 +34,7 @@ def as_data(complaints: Iterable[Complaint]) -> list[dict[str, object]]:
 
 def print_mistakes(complaints: Sequence[Complaint]) -> None:
     """Each mistake with the line where it is, and how many there are, on standard error."""
-    known = Vocabulary(CONFIGURATION.types.values())
+    known = Vocabulary(app.CONFIGURATION.types.values())
     colored = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
     for one in complaints:
         click.echo("\n".join(_told(one, known)), err=True, color=colored)

@@ -13,12 +13,11 @@ import click
 import orjson
 import yaml
 
-from bridge.app import CONFIGURATION, open_providers, open_runtime
+from bridge import app
 from bridge.cli import check_report, online_check
 from bridge.cli.operator_session import customer_of, load, load_usable
-from bridge.cli.options import config_option, json_option
+from bridge.cli.options import config_option, customer_argument, json_option
 from bridge.cli.output import print_json, print_rows
-from bridge.configuration import KINDS
 from bridge.core.assessment import Job
 from bridge.core.customers import Customer
 from bridge.errors import BridgeError, Complaint, ConfigError
@@ -38,7 +37,11 @@ SAMPLES = (
 
 @click.group("config")
 def configuration() -> None:
-    """Look at the configuration, or make one."""
+    """Look at the configuration, or make one.
+
+    \b
+    assessment-bridge config show
+    """
 
 
 @configuration.command("init")
@@ -47,7 +50,11 @@ def configuration() -> None:
 )
 @config_option
 def config_init(folder: Path | None, config: Path) -> None:
-    """Write the commented sample configuration into DIR; nothing that is there is overwritten."""
+    """Write the commented sample configuration into DIR; nothing that is there is overwritten.
+
+    \b
+    assessment-bridge config init /etc/assessment-bridge
+    """
     target = folder or config
     samples = {name: files("bridge").joinpath("samples", name).read_bytes() for name in SAMPLES}
     if there := [str(target / name) for name in samples if (target / name).exists()]:
@@ -72,7 +79,12 @@ def config_init(folder: Path | None, config: Path) -> None:
 @config_option
 @json_option
 def config_show(config: Path, as_json: bool) -> None:
-    """Print the effective configuration, with every secret as ***."""
+    """Print the effective configuration, with every secret as ***.
+
+    \b
+    assessment-bridge config show
+    assessment-bridge config show --json
+    """
     shown = masked_settings(load(config))
     if as_json:
         print_json(shown)
@@ -82,23 +94,30 @@ def config_show(config: Path, as_json: bool) -> None:
 
 
 @configuration.command("schema")
-@click.argument("file", type=click.Choice(list(KINDS)), required=False)
+@click.argument("file", type=click.Choice(["bridge", "customer"]), required=False)
 @config_option
 @json_option
 def config_schema(file: str | None, config: object, as_json: bool) -> None:
-    """Print the JSON Schema of FILE for editors; without it both, by name."""
-    shown = (
-        CONFIGURATION.schema(file) if file else {kind: CONFIGURATION.schema(kind) for kind in KINDS}
-    )
+    """Print the JSON Schema of FILE for editors; without it both, by name.
+
+    \b
+    assessment-bridge config schema customer > customer.json
+    """
+    schemas = app.CONFIGURATION
+    shown = schemas.schema(file) if file else {kind: schemas.schema(kind) for kind in schemas.types}
     click.echo(orjson.dumps(shown, option=0 if as_json else orjson.OPT_INDENT_2))
 
 
 @click.command()
-@click.argument("customer")
+@customer_argument
 @config_option
 @json_option
 def tests(customer: str, config: Path, as_json: bool) -> None:
-    """Show Equalture's jobs beside CUSTOMER's mapping: what softgarden is offered, and what not."""
+    """Show Equalture's jobs beside CUSTOMER's mapping: what softgarden is offered, and what not.
+
+    \b
+    assessment-bridge tests acme
+    """
     settings = load_usable(config, signing=False)
     chosen = customer_of(settings.customers, customer)
     rows = [
@@ -120,7 +139,12 @@ def tests(customer: str, config: Path, as_json: bool) -> None:
 )
 @json_option
 def check(config: Path, online: bool, github: bool, as_json: bool) -> None:
-    """Validate every configuration file; each mistake is shown with its line."""
+    """Validate every configuration file; each mistake is shown with its line.
+
+    \b
+    assessment-bridge check --config /etc/assessment-bridge
+    assessment-bridge check --online
+    """
     if github and as_json:
         raise click.UsageError("Give either --github or --json.")
     mistakes: list[Complaint] = []
@@ -161,7 +185,7 @@ def check(config: Path, online: bool, github: bool, as_json: bool) -> None:
 
 
 async def _list_jobs(settings: DaemonSettings, customer: Customer) -> tuple[Job, ...]:
-    async with open_providers(settings) as provider_of:
+    async with app.open_providers(settings) as provider_of:
         return await provider_of(customer).list_jobs(customer)
 
 
@@ -171,7 +195,7 @@ async def _print_unknown_words(settings: DaemonSettings) -> None:
     They are in Redis, which need not be there.
     """
     try:
-        async with open_runtime(settings, fresh=False) as runtime:
+        async with app.open_runtime(settings, fresh=False) as runtime:
             words = {
                 customer.key: await runtime.services.words.unknown_words(customer)
                 for customer in settings.customers

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import click
 
-from bridge.app import Runtime, utc_now
+from bridge import app
 from bridge.cli.operator_session import on_stored_data
 from bridge.cli.options import json_option
 from bridge.cli.output import moment, print_json
@@ -19,13 +19,17 @@ DEFAULT_SINCE = timedelta(days=7)
 
 @click.group()
 def contract() -> None:
-    """The shapes of what the vendors send, as the daemons have seen them."""
+    """The shapes of what the vendors send, as the daemons have seen them.
+
+    \b
+    assessment-bridge contract diff
+    """
 
 
 @contract.command("show")
 @json_option
 @on_stored_data
-async def contract_show(runtime: Runtime, as_json: bool) -> None:
+async def contract_show(runtime: app.Runtime, as_json: bool) -> None:
     """Show every name, type, word and status that was ever seen, with when.
 
     \b
@@ -54,13 +58,13 @@ async def contract_show(runtime: Runtime, as_json: bool) -> None:
 )
 @json_option
 @on_stored_data
-async def contract_diff(runtime: Runtime, since: str | None, as_json: bool) -> None:
+async def contract_diff(runtime: app.Runtime, since: str | None, as_json: bool) -> None:
     """Say what the vendors send since T that they did not send before, and what no more.
 
     \b
     assessment-bridge contract diff --since 2d
     """
-    begin = _moment(since) if since is not None else utc_now() - DEFAULT_SINCE
+    begin = _moment(since) if since is not None else app.utc_now() - DEFAULT_SINCE
     found = list_contract_changes(await runtime.contract.facts(), begin)
     if as_json:
         print_json(
@@ -94,7 +98,7 @@ def _moment(text: str) -> datetime:
         at = datetime.fromisoformat(text)
     except ValueError:
         try:
-            return utc_now() - parse_duration(text)
+            return app.utc_now() - parse_duration(text)
         except ValueError:
             message = f"{text!r} is neither a time such as 2026-01-31 nor an age such as 2d."
             raise click.BadParameter(message, param_hint="--since") from None

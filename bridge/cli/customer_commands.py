@@ -32,7 +32,11 @@ _SECRETS = "secrets"
 
 @click.group("customer")
 def customer() -> None:
-    """Add customers."""
+    """Add customers.
+
+    \b
+    assessment-bridge customer add acme
+    """
 
 
 @customer.command("add")
@@ -66,6 +70,10 @@ def add(
 
     What is given by options is not asked. In place of the secret a variable may be named:
     ${VARIABLE}.
+
+    \b
+    assessment-bridge customer add acme
+    assessment-bridge customer add acme --secret-env ACME_SECRET
     """
     settings = load_usable(config, signing=False)
     file = config / FOLDER / f"{name}.yaml"

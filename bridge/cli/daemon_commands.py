@@ -11,8 +11,6 @@ import uvloop
 from bridge import logs
 from bridge.cli.operator_session import load, load_usable
 from bridge.cli.options import config_option
-from bridge.serve import serve as run_daemon
-from bridge.supervisor import Supervisor
 
 
 @click.command()
@@ -27,7 +25,15 @@ def serve(config: Path, workers: int, strict: bool) -> None:
     """Run the daemon.
 
     Customers whose files cannot be used are set aside, and named in the log; all others are served.
+
+    \b
+    assessment-bridge serve --config /etc/assessment-bridge
+    assessment-bridge serve --workers 4
     """
+    # Here, so that help and completion do not wait for it.
+    from bridge.serve import serve as run_daemon
+    from bridge.supervisor import Supervisor
+
     settings = load(config) if strict else load_usable(config)
     logs.configure(settings.log.level, settings.log.format)
     if workers > 1:

@@ -10,9 +10,9 @@ from typing import Any
 
 import click
 
-from bridge.app import Runtime
+from bridge import app
 from bridge.cli.operator_session import ask_for_confirmation, on_stored_data, require_customer
-from bridge.cli.options import id_or_all, json_option, yes_option
+from bridge.cli.options import customer_option, id_or_all, json_option, yes_option
 from bridge.cli.output import moment, print_rows
 from bridge.core.queueing import DeadLetter
 from bridge.service.operations import DeadLetterFilter
@@ -37,7 +37,7 @@ class Age(click.ParamType[timedelta]):
 def _filtered(function: Callable[..., None]) -> Callable[..., None]:
     """``--customer`` and ``--older-than``; with the ID they are the command's *wanted*."""
 
-    @click.option("--customer", help="Only this customer's.")
+    @customer_option()
     @click.option("--older-than", type=Age(), help="Only older than this, for example 2d.")
     @functools.wraps(function)
     def run(
@@ -53,7 +53,11 @@ _id_or_all = id_or_all("Every dead letter (that --customer and --older-than leav
 
 @click.group()
 def dead() -> None:
-    """Dead letters: tasks that were given up and wait for your decision."""
+    """Dead letters: tasks that were given up and wait for your decision.
+
+    \b
+    assessment-bridge dead list
+    """
 
 
 @dead.command("list")
@@ -61,8 +65,13 @@ def dead() -> None:
 @_filtered
 @json_option
 @on_stored_data
-async def dead_list(runtime: Runtime, wanted: DeadLetterFilter, as_json: bool) -> None:
-    """List dead letters; with --json their attempt logs too."""
+async def dead_list(runtime: app.Runtime, wanted: DeadLetterFilter, as_json: bool) -> None:
+    """List dead letters; with --json their attempt logs too.
+
+    \b
+    assessment-bridge dead list --customer acme
+    assessment-bridge dead list --older-than 2d --json
+    """
     letters = await _letters(runtime, wanted)
     columns = ("id", "customer", "kind", "attempts", "reason", "since")
     print_rows([letter_row(letter) for letter in letters], columns, as_json=as_json)
@@ -74,8 +83,13 @@ async def dead_list(runtime: Runtime, wanted: DeadLetterFilter, as_json: bool) -
 @_id_or_all
 @_filtered
 @on_stored_data
-async def dead_replay(runtime: Runtime, wanted: DeadLetterFilter) -> None:
-    """Queue tasks again, from the first attempt."""
+async def dead_replay(runtime: app.Runtime, wanted: DeadLetterFilter) -> None:
+    """Queue tasks again, from the first attempt.
+
+    \b
+    assessment-bridge dead replay iv_7yvH...
+    assessment-bridge dead replay --all --customer acme
+    """
     letters = await _letters(runtime, wanted)
     _report(await runtime.services.operations.replay(letters), "queued again", wanted)
 
@@ -85,8 +99,12 @@ async def dead_replay(runtime: Runtime, wanted: DeadLetterFilter) -> None:
 @_filtered
 @yes_option
 @on_stored_data
-async def dead_drop(runtime: Runtime, wanted: DeadLetterFilter, yes: bool) -> None:
-    """Delete tasks for good."""
+async def dead_drop(runtime: app.Runtime, wanted: DeadLetterFilter, yes: bool) -> None:
+    """Delete tasks for good.
+
+    \b
+    assessment-bridge dead drop iv_7yvH...
+    """
     letters = await _letters(runtime, wanted)
     counts = Counter(f"{letter.kind} of {letter.customer}" for letter in letters)
     which = ", ".join(f"{count} {what}" for what, count in sorted(counts.items()))
@@ -96,7 +114,7 @@ async def dead_drop(runtime: Runtime, wanted: DeadLetterFilter, yes: bool) -> No
     _report(await runtime.services.operations.drop(letters), "dropped", wanted)
 
 
-async def _letters(runtime: Runtime, wanted: DeadLetterFilter) -> list[DeadLetter]:
+async def _letters(runtime: app.Runtime, wanted: DeadLetterFilter) -> list[DeadLetter]:
     await require_customer(runtime, wanted.customer)
     return await runtime.services.operations.dead_letters(wanted)
 

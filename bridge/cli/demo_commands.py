@@ -13,7 +13,6 @@ import click
 import uvloop
 
 from bridge.cli.options import config_option
-from bridge.demo.sessions import play_demo, run_sandbox
 
 _PORT = click.IntRange(0, 65535)
 
@@ -22,7 +21,14 @@ _PORT = click.IntRange(0, 65535)
 @click.option("--keep", is_flag=True, help="Leave everything running afterwards, to try by hand.")
 @config_option
 def demo(keep: bool, config: object) -> None:
-    """Play one candidate's journey with both vendors as local fakes."""
+    """Play one candidate's journey with both vendors as local fakes.
+
+    \b
+    assessment-bridge demo
+    assessment-bridge demo --keep
+    """
+    from bridge.demo.sessions import play_demo  # here, so that help does not wait for it
+
     _run(play_demo(keep=keep))
 
 
@@ -48,10 +54,13 @@ def sandbox(
     """Run only the two fake vendors, for people who integrate. Port 0 is any free one.
 
     \b
+    assessment-bridge sandbox
     assessment-bridge sandbox --bridge-url http://127.0.0.1:8080 --token ...
 
     Its page, to play both by hand, is at the printed address; a bridge may also be connected there.
     """
+    from bridge.demo.sessions import run_sandbox  # here, so that help does not wait for it
+
     if bridge_url is None:
         _run(run_sandbox(equalture_port, softgarden_port, None))
         return

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import orjson
 
-from bridge.app import Runtime, utc_now
+from bridge import app
 from bridge.cli.operator_session import load_usable, on_stored_data, signing_keys
 from bridge.cli.options import config_option
 from bridge.cli.timeline_view import print_verdict
@@ -54,10 +54,10 @@ def evidence(
 
 
 @on_stored_data
-async def _write(runtime: Runtime, invitation_id: str, output: Path | None) -> None:
+async def _write(runtime: app.Runtime, invitation_id: str, output: Path | None) -> None:
     keys = signing_keys(runtime)
     invitation = await runtime.services.operations.invitation(invitation_id)
-    document = make_evidence(invitation, keys, utc_now())
+    document = make_evidence(invitation, keys, app.utc_now())
     text = orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
     if output is None:
         click.echo(text, nl=False)

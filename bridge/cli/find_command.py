@@ -9,7 +9,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from bridge.app import Runtime, utc_now
+from bridge import app
 from bridge.cli.causes import ADVICE
 from bridge.cli.dead_letter_commands import letter_row
 from bridge.cli.operator_session import on_stored_data
@@ -31,7 +31,7 @@ _FIELDS = ("id", "letter", "customer", "client_id", "status", "reason")
 @click.argument("term")
 @json_option
 @on_stored_data
-async def find(runtime: Runtime, term: str, as_json: bool) -> None:
+async def find(runtime: app.Runtime, term: str, as_json: bool) -> None:
     """Find an invitation: its state, timeline, likely cause and next command.
 
     TERM is softgarden's application id, an invitation id, Equalture's reference id, or any link
@@ -68,7 +68,7 @@ async def find(runtime: Runtime, term: str, as_json: bool) -> None:
         raise SystemExit(1)
 
 
-async def _told(runtime: Runtime, invitation: Invitation) -> _Told:
+async def _told(runtime: app.Runtime, invitation: Invitation) -> _Told:
     letters = await runtime.services.operations.dead_letters(DeadLetterFilter(invitation.id))
     directory = runtime.customers()
     customer = directory.get(invitation.customer)
@@ -77,7 +77,7 @@ async def _told(runtime: Runtime, invitation: Invitation) -> _Told:
         letters,
         served=customer is not None,
         set_aside=invitation.customer in directory.set_aside,
-        now=utc_now(),
+        now=app.utc_now(),
     )
     client_id = str(getattr(customer.ats, "client_id", "")) if customer else ""
     return _Told(invitation, letters, situations, client_id)

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import click
 
-from bridge.app import Examination, Finding, examine, onboarding
+from bridge import app
 from bridge.cli.operator_session import customer_of, load_usable
-from bridge.cli.options import config_option, json_option
+from bridge.cli.options import config_option, customer_argument, json_option
 from bridge.cli.output import print_json
 
 _SIGNS = {
@@ -28,7 +28,7 @@ _TOKEN = re.compile(r"[\x21-\x7e]+", re.ASCII)
 
 
 @click.command()
-@click.argument("customer")
+@customer_argument
 @config_option
 @json_option
 def onboard(customer: str, config: Path, as_json: bool) -> None:
@@ -41,8 +41,8 @@ def onboard(customer: str, config: Path, as_json: bool) -> None:
     No secret is among it.
     """
     settings = load_usable(config, signing=False)
-    facts = onboarding.onboarding_facts(settings, customer_of(settings.customers, customer))
-    texts = onboarding.letters(facts)
+    facts = app.onboarding.onboarding_facts(settings, customer_of(settings.customers, customer))
+    texts = app.onboarding.letters(facts)
     if as_json:
         print_json({**facts.as_json(), "text": texts})
         return
@@ -82,7 +82,7 @@ def doctor(
     _require(_URL.fullmatch(url), "URL", "is no absolute http(s) URL")
     _require(_TOKEN.fullmatch(token), "--token", "has to be one word of visible characters")
     _require(_HOST.fullmatch(callback_host), "--callback-host", "is no host")
-    examination = Examination(
+    examination = app.Examination(
         url=url,
         token=token,
         callback_host=callback_host,
@@ -111,12 +111,12 @@ def doctor(
         raise SystemExit(1)
 
 
-async def _examine(examination: Examination) -> None:
+async def _examine(examination: app.Examination) -> None:
     task = asyncio.current_task()
     if task is not None:
         # Also a service manager's way to end it leaves nothing behind.
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    await examine(examination)
+    await app.examine(examination)
 
 
 def _require(fine: object, what: str, problem: str) -> None:
@@ -124,13 +124,13 @@ def _require(fine: object, what: str, problem: str) -> None:
         raise click.UsageError(f"{what} {problem}.")
 
 
-def _tell(finding: Finding) -> None:
+def _tell(finding: app.Finding) -> None:
     click.echo(f"{_SIGNS[finding.verdict]}  {finding.check}: {finding.detail}")
     if finding.remedy:
         click.echo(f"         -> {finding.remedy}")
 
 
-def _conclude(examination: Examination) -> None:
+def _conclude(examination: app.Examination) -> None:
     wrong = sum(one.verdict == "wrong" for one in examination.findings)
     made = len(examination.made) - len(examination.left_behind)
     click.echo(

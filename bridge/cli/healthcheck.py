@@ -17,7 +17,11 @@ from bridge.settings.listen import listen_address
 @click.command()
 @config_option
 def healthcheck(config: Path) -> None:
-    """Exit with 0 if the local daemon is ready, for containers without curl."""
+    """Exit with 0 if the local daemon is ready, for containers without curl.
+
+    \b
+    assessment-bridge healthcheck
+    """
     address = listen_address(config, os.environ)
     outcome = probe(address.host, address.port)
     click.echo(outcome)

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import click
 
-from bridge.app import Runtime
+from bridge import app
 from bridge.cli.operator_session import customer_of, on_stored_data
 from bridge.cli.options import json_option
 from bridge.cli.output import moment, print_json
@@ -29,7 +29,7 @@ _DONE = (HireOutcome.HIRED, HireOutcome.ALREADY_HIRED)
 @json_option
 @on_stored_data
 async def hire(
-    runtime: Runtime,
+    runtime: app.Runtime,
     *,
     invitation_id: str,
     start_date: datetime | None,
@@ -39,6 +39,10 @@ async def hire(
     """Tell Equalture that this candidate was hired; once, and it cannot be taken back.
 
     Needs no hire.enabled, which is about softgarden's data export.
+
+    \b
+    assessment-bridge hire iv_7yvH... --start-date 2026-03-01
+    assessment-bridge hire iv_7yvH... --no-team
     """
     operations = runtime.services.operations
     invitation = await operations.invitation(invitation_id)

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from bridge.app import Runtime, utc_now
+from bridge import app
 from bridge.cli.dead_letter_commands import letter_row
 from bridge.cli.operator_session import (
     ask_for_confirmation,
@@ -17,7 +17,7 @@ from bridge.cli.operator_session import (
     require_customer,
     signing_keys,
 )
-from bridge.cli.options import json_option, yes_option
+from bridge.cli.options import customer_option, json_option, yes_option
 from bridge.cli.output import moment, print_json, print_rows
 from bridge.cli.timeline_view import print_invitation, print_verdict, row_json
 from bridge.core.history_chain import derive_history_keys, find_history_faults
@@ -52,7 +52,7 @@ class Since(click.ParamType[datetime]):
         if isinstance(value, datetime):
             return value
         with contextlib.suppress(ValueError):
-            return utc_now() - parse_duration(value)
+            return app.utc_now() - parse_duration(value)
         try:
             at = datetime.fromisoformat(value)
         except ValueError:
@@ -62,13 +62,20 @@ class Since(click.ParamType[datetime]):
 
 @click.group()
 def invitations() -> None:
-    """Look at invitations."""
+    """Look at invitations.
+
+    \b
+    assessment-bridge invitations list --since 7d
+    """
 
 
 @invitations.command("list")
-@click.option("--customer", help="Only this customer's.")
+@customer_option()
 @click.option(
-    "--state", type=click.Choice([state.value for state in State]), help="Only in this state."
+    "--state",
+    metavar="STATE",
+    type=click.Choice([state.value for state in State]),
+    help=f"Only in this state: {', '.join(State)}.",
 )
 @click.option(
     "--uncertain",
@@ -94,7 +101,7 @@ def invitations() -> None:
 @json_option
 @on_stored_data
 async def invitations_list(
-    runtime: Runtime,
+    runtime: app.Runtime,
     *,
     customer: str | None,
     state: str | None,
@@ -148,9 +155,14 @@ async def invitations_list(
 @json_option
 @on_stored_data
 async def invitations_show(
-    runtime: Runtime, invitation_id: str, *, verify: bool, as_json: bool
+    runtime: app.Runtime, invitation_id: str, *, verify: bool, as_json: bool
 ) -> None:
-    """Show one invitation's timeline: everything that happened, and its dead letters."""
+    """Show one invitation's timeline: everything that happened, and its dead letters.
+
+    \b
+    assessment-bridge invitations show iv_7yvH...
+    assessment-bridge invitations show iv_7yvH... --verify
+    """
     operations = runtime.services.operations
     invitation = await operations.invitation(invitation_id)
     letters = await operations.dead_letters(DeadLetterFilter(invitation_id))
@@ -183,8 +195,12 @@ async def invitations_show(
 @click.argument("invitation_id", metavar="ID")
 @json_option
 @on_stored_data
-async def invitations_refresh(runtime: Runtime, invitation_id: str, as_json: bool) -> None:
-    """Ask Equalture now, also about a completed one: newer scores, or another language."""
+async def invitations_refresh(runtime: app.Runtime, invitation_id: str, as_json: bool) -> None:
+    """Ask Equalture now, also about a completed one: newer scores, or another language.
+
+    \b
+    assessment-bridge invitations refresh iv_7yvH...
+    """
     refreshed = await runtime.services.refreshing.refresh(invitation_id)
     invitation = refreshed.invitation
     if as_json:
@@ -208,8 +224,12 @@ async def invitations_refresh(runtime: Runtime, invitation_id: str, as_json: boo
 @click.argument("invitation_id", metavar="INVITATION")
 @yes_option
 @on_stored_data
-async def erase(runtime: Runtime, invitation_id: str, yes: bool) -> None:
-    """Delete a candidate's data as softgarden's deletion would."""
+async def erase(runtime: app.Runtime, invitation_id: str, yes: bool) -> None:
+    """Delete a candidate's data as softgarden's deletion would.
+
+    \b
+    assessment-bridge erase iv_7yvH...
+    """
     invitation = await runtime.services.operations.invitation(invitation_id)
     question = (
         f"Delete what {invitation.customer}'s candidate achieved in {invitation.test_name!r}"
@@ -239,6 +259,6 @@ def _summary(invitation: Invitation) -> dict[str, str]:
 
 def _age(since: datetime) -> str:
     """How long ago, in its two largest units."""
-    minutes = max(0, int((utc_now() - since).total_seconds() // 60))
+    minutes = max(0, int((app.utc_now() - since).total_seconds() // 60))
     days, hours = divmod(minutes // 60, 24)
     return f"{days}d {hours}h" if days else f"{hours}h {minutes % 60}m"

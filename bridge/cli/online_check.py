@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 
 import click
 
-from bridge.app import open_providers
+from bridge import app
 from bridge.core.assessment import Job
 from bridge.core.customers import Customer
 from bridge.errors import ContractBroken, Refused, UpstreamError
@@ -53,7 +53,7 @@ async def ask_all(settings: DaemonSettings, customers: Sequence[Customer]) -> li
         _progress(answered, len(customers))
         return report
 
-    async with open_providers(settings) as provider_of:
+    async with app.open_providers(settings) as provider_of:
         asked = (
             ask(lambda customer: provider_of(customer).list_jobs(customer), one)
             for one in customers

@@ -15,7 +15,6 @@ from typing import Any, Concatenate, ParamSpec
 import click
 
 from bridge import app, logs
-from bridge.app import Runtime
 from bridge.cli.options import config_option
 from bridge.core.customers import Customer, CustomerDirectory
 from bridge.core.declaration import suggest_similar_word
@@ -41,7 +40,7 @@ def _checked(loaded: DaemonSettings) -> DaemonSettings:
 
 
 def on_stored_data(
-    command: Callable[Concatenate[Runtime, P], Awaitable[None]],
+    command: Callable[Concatenate[app.Runtime, P], Awaitable[None]],
 ) -> Callable[..., None]:
     """Have *command* work on what the daemons of ``--config`` have stored.
 
@@ -69,7 +68,7 @@ def on_stored_data(
     return run
 
 
-def signing_keys(runtime: Runtime) -> tuple[bytes, ...]:
+def signing_keys(runtime: app.Runtime) -> tuple[bytes, ...]:
     """The keys that histories and evidence are signed with; raises ``ConfigError`` without any."""
     if not runtime.settings.signing_keys:
         message = "they cannot be used, and nothing can be verified or signed without them"
@@ -90,7 +89,7 @@ def customer_of(directory: CustomerDirectory, key: str) -> Customer:
     raise BridgeError(f"there is no customer {key!r}{_known(key, known, 'configured')}")
 
 
-async def require_customer(runtime: Runtime, key: str | None) -> None:
+async def require_customer(runtime: app.Runtime, key: str | None) -> None:
     """Bad usage, unless *key* is None or a customer that is configured, set aside, or was once
     served.
     """

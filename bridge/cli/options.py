@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 from collections.abc import Callable
@@ -21,6 +22,25 @@ def config_option(function: F) -> F:
         default=lambda: Path(os.environ.get("BRIDGE_CONFIG", "config")),
         help="Folder of bridge.yaml and customers/ (BRIDGE_CONFIG; default: config).",
     )(function)
+
+
+def complete_customers(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[str]:
+    """The keys of customers for a shell: the names of their files, none of which is read."""
+    folder = Path(ctx.params.get("config") or os.environ.get("BRIDGE_CONFIG") or "config")
+    with contextlib.suppress(OSError, RuntimeError):
+        files = folder.expanduser().joinpath("customers").glob("*.yaml")
+        return sorted(file.stem for file in files if file.stem.startswith(incomplete))
+    return []
+
+
+def customer_argument(function: F) -> F:
+    """``CUSTOMER``, the key of one that is configured."""
+    return click.argument("customer", shell_complete=complete_customers)(function)
+
+
+def customer_option(what: str = "Only this customer's.") -> Callable[[F], F]:
+    """``--customer C``, to narrow a list."""
+    return click.option("--customer", help=what, shell_complete=complete_customers)
 
 
 def json_option(function: F) -> F:

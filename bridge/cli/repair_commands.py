@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import click
 
-from bridge.app import Runtime
+from bridge import app
 from bridge.cli.operator_session import ask_for_confirmation, on_stored_data
 from bridge.cli.options import id_or_all, json_option, yes_option
 from bridge.cli.output import moment, print_json, print_rows
@@ -14,14 +14,22 @@ from bridge.cli.output import moment, print_json, print_rows
 
 @click.group()
 def quarantine() -> None:
-    """Show or delete data that could not be read."""
+    """Show or delete data that could not be read.
+
+    \b
+    assessment-bridge quarantine list
+    """
 
 
 @quarantine.command("list")
 @json_option
 @on_stored_data
-async def quarantine_list(runtime: Runtime, as_json: bool) -> None:
-    """List quarantined data, oldest first."""
+async def quarantine_list(runtime: app.Runtime, as_json: bool) -> None:
+    """List quarantined data, oldest first.
+
+    \b
+    assessment-bridge quarantine list
+    """
     notes = [note async for note in runtime.quarantine.notes()]
     rows = [
         {
@@ -40,8 +48,12 @@ async def quarantine_list(runtime: Runtime, as_json: bool) -> None:
 @id_or_all("Everything in the quarantine.")
 @yes_option
 @on_stored_data
-async def quarantine_drop(runtime: Runtime, chosen: str | None, yes: bool) -> None:
-    """Delete quarantined data for good; of a damaged record, the record."""
+async def quarantine_drop(runtime: app.Runtime, chosen: str | None, yes: bool) -> None:
+    """Delete quarantined data for good; of a damaged record, the record.
+
+    \b
+    assessment-bridge quarantine drop iv_7yvH...
+    """
     question = f"Delete {chosen or 'everything in the quarantine'} for good?"
     if not ask_for_confirmation(question, yes=yes):
         raise SystemExit(1)
@@ -57,10 +69,14 @@ async def quarantine_drop(runtime: Runtime, chosen: str | None, yes: bool) -> No
 @click.option("--dry-run", is_flag=True, help="Only show what is wrong.")
 @json_option
 @on_stored_data
-async def reconcile(runtime: Runtime, dry_run: bool, as_json: bool) -> None:
+async def reconcile(runtime: app.Runtime, dry_run: bool, as_json: bool) -> None:
     """Compare records with queues, and queue lost tasks again.
 
     A daemon does this all the time, slowly; this is for the hour after a restore.
+
+    \b
+    assessment-bridge reconcile --dry-run
+    assessment-bridge reconcile
     """
     report = await runtime.reconciler.run(dry_run=dry_run)
     if as_json:
@@ -87,11 +103,14 @@ async def reconcile(runtime: Runtime, dry_run: bool, as_json: bool) -> None:
 @click.command()
 @json_option
 @on_stored_data
-async def reencrypt(runtime: Runtime, as_json: bool) -> None:
+async def reencrypt(runtime: app.Runtime, as_json: bool) -> None:
     """Encrypt everything stored with the newest key; then older ones can be taken off the list.
 
     May run beside daemons that have the newest key already, and may be repeated. Exit code 1:
     something could not be read.
+
+    \b
+    assessment-bridge reencrypt
     """
     tallies = await runtime.reencrypt()
     if as_json:

@@ -7,7 +7,7 @@ import secrets
 
 import click
 
-from bridge.cli.options import config_option, json_option
+from bridge.cli.options import config_option, customer_argument, json_option
 from bridge.cli.output import print_json
 from bridge.core import ids
 from bridge.settings.customer_files import CUSTOMER_KEY
@@ -15,15 +15,23 @@ from bridge.settings.customer_files import CUSTOMER_KEY
 
 @click.group()
 def token() -> None:
-    """Bearer tokens that customers type into softgarden."""
+    """Bearer tokens that customers type into softgarden.
+
+    \b
+    assessment-bridge token new acme
+    """
 
 
 @token.command("new")
-@click.argument("customer")
+@customer_argument
 @config_option
 @json_option
 def token_new(customer: str, config: object, as_json: bool) -> None:
-    """Make a bearer token for CUSTOMER; shown once, with the digest for its YAML file."""
+    """Make a bearer token for CUSTOMER; shown once, with the digest for its YAML file.
+
+    \b
+    assessment-bridge token new acme
+    """
     if not CUSTOMER_KEY.fullmatch(customer):
         words = "lower-case letters, digits, - and _, at most 63"
         raise click.UsageError(f"{customer!r} cannot be the name of a customer's file: {words}.")
@@ -40,14 +48,23 @@ def token_new(customer: str, config: object, as_json: bool) -> None:
 
 @click.group()
 def key() -> None:
-    """Signing and encryption keys."""
+    """Signing and encryption keys.
+
+    \b
+    assessment-bridge key new
+    """
 
 
 @key.command("new")
 @config_option
 @json_option
 def key_new(config: object, as_json: bool) -> None:
-    """Make a signing or encryption key: 32 random bytes in URL-safe base64."""
+    """Make a signing or encryption key: 32 random bytes in URL-safe base64.
+
+    \b
+    export BRIDGE_SIGNING_KEY=$(assessment-bridge key new)
+    assessment-bridge key new > secrets/signing-keys
+    """
     new_key = base64.urlsafe_b64encode(secrets.token_bytes(32)).decode()
     if as_json:
         print_json({"key": new_key})

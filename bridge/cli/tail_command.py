@@ -16,7 +16,7 @@ import orjson
 from rich.console import Console
 from rich.text import Text
 
-from bridge.cli.options import config_option, json_option
+from bridge.cli.options import config_option, customer_option, json_option
 from bridge.errors import BridgeError
 from bridge.settings.listen import admin_address
 
@@ -30,7 +30,7 @@ _WIDE = 110
 
 
 @click.command()
-@click.option("--customer", help="Only this customer's calls.")
+@customer_option("Only this customer's calls.")
 @json_option
 @config_option
 def tail(config: Path, customer: str | None, as_json: bool) -> None:
