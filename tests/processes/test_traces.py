@@ -197,6 +197,30 @@ async def test_what_cannot_be_had_is_said(launch: Launch) -> None:
     assert "http/protobuf" in said["text"]
 
 
+async def test_what_the_library_complains_of_is_said_without_values(
+    launch: Launch, collector: Collector
+) -> None:
+    """A variable that the library reads otherwise than it was meant is a warning in our log, which
+    names the mistake and repeats no value.
+    """
+    more = {"OTEL_TRACES_SAMPLER": "sometimes", "OTEL_EXPORTER_OTLP_HEADERS": "hunter2"}
+    daemon = launch(environment=tracing(collector.url, **more))
+    await daemon.ready()
+    said = [one["text"] for one in daemon.entries("tracing.complained")]
+    assert any("sampler" in text for text in said)
+    assert len(daemon.entries("tracing.started")) == 1
+    text = daemon.log.read_text()
+    assert [word for word in ("sometimes", "hunter2", collector.url) if word in text] == []
+
+
+async def test_what_the_library_refuses_is_said(launch: Launch, collector: Collector) -> None:
+    """A variable that the library refuses costs the traces, and nothing else."""
+    daemon = launch(environment=tracing(collector.url, OTEL_BSP_MAX_QUEUE_SIZE="-1"))
+    await daemon.ready()
+    (said,) = daemon.entries("tracing.unavailable")
+    assert "max_queue_size" in said["text"]
+
+
 def test_nobody_pays_who_did_not_ask() -> None:
     """Without the variables, or with the switch off, nothing of ours has the library imported."""
     code = """
