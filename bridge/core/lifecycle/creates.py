@@ -66,14 +66,18 @@ def on_application_created(
     if invitation.state in (State.ERASED, State.FAILED):
         return Transition(created, (anonymise,))
     if invitation.live_attempt:
+        # A CHECK that wants to give this attempt up ends with its outcome; another one goes on.
+        pending = attempt.outcome is CreateOutcome.PENDING and invitation.state in OPEN
+        look = schedule_next_check(created, policy, now, CheckTrigger.RECORD_CHANGED)
+        again = look if pending else ()
         if event.reference_id == get_attempt(invitation, invitation.live_attempt).reference_id:
             # The provider answered both creates with one application: the one whose link the ATS
             # got.
-            return Transition(created)
+            return Transition(created, again)
         orphaned = with_attempt_outcome(
             invitation, event.attempt, CreateOutcome.ORPHAN, event.reference_id
         )
-        return Transition(orphaned, (anonymise,))
+        return Transition(orphaned, (*again, anonymise))
     if event.assessment_url is None and not event.mailed and invitation.state in OPEN:
         tasks = (CancelTask(TaskKind.CHECK), anonymise)
         return _failed(created, "upstream_broken", tasks)

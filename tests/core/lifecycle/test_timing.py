@@ -14,6 +14,7 @@ from bridge.core.invitation import (
 )
 from bridge.core.lifecycle import timing
 from bridge.core.lifecycle.events import (
+    ApplicationCreated,
     CreateFailed,
     CreateOutcomeUnknown,
     NoResultYet,
@@ -155,6 +156,18 @@ def test_rescue_that_comes_too_late_leaves_a_check() -> None:
     late = decide(failed.invitation, CreateOutcomeUnknown(2))
     assert () == late.tasks
     assert [TaskKind.CHECK] == [task.kind for task in failed.tasks]
+
+
+@pytest.mark.parametrize("reference_id", ["reference-1", "reference-2"])
+def test_rescue_that_meets_a_late_application_leaves_a_check(reference_id: str) -> None:
+    """So it is where the application of that attempt came meanwhile, be it one of its own or the
+    other attempt's: else nobody would ever look at the open invitation again.
+    """
+    live = decide(TWICE, CREATED).invitation
+    made = decide(live, ApplicationCreated(2, reference_id, "https://test.example/x"))
+    late = decide(made.invitation, CreateOutcomeUnknown(2))
+    assert () == late.tasks
+    assert TaskKind.CHECK in [task.kind for task in made.tasks]
 
 
 @pytest.mark.parametrize("record", [EXPIRED, UNCONFIRMED], ids=["expired", "unconfirmed"])
