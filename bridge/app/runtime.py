@@ -216,7 +216,7 @@ async def open_runtime(
         )
         clock = clock or agreed or wall
         awake = asyncio.Event()
-        prefix, retention = settings.redis.key_prefix, settings.retention
+        prefix, retention, limits = settings.redis.key_prefix, settings.retention, settings.limits
         shapes = RedisContract(commands, prefix=prefix, life=retention)
         contract = ContractWatch(shapes, clock, meter=metrics)
         await stack.enter_async_context(running_watch(contract))
@@ -272,11 +272,7 @@ async def open_runtime(
             results=ResultAccess(records, queue, customers, signer, meter=metrics),
             events=events,
             links=LinkAccess(
-                records=records,
-                provider_of=provider_of,
-                customers=customers,
-                signer=signer,
-                max_age=settings.limits.link_max_age,
+                records, provider_of, customers, signer, retention, max_age=limits.link_max_age
             ),
             erasure=Erasure(records, tasks, references),
             hiring=Hiring(records, tasks, asyncio.sleep),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from structlog.contextvars import bind_contextvars
@@ -53,11 +53,12 @@ class LinkAccess:
 
     def __init__(
         self,
-        *,
         records: CommitLoop,
         provider_of: ProviderOf,
         customers: CurrentCustomers,
         signer: Signer,
+        retention: timedelta,
+        *,
         max_age: timedelta | None = None,
         remembered: int = 1024,
     ) -> None:
@@ -65,6 +66,7 @@ class LinkAccess:
         self._provider_of = provider_of
         self._customers = customers
         self._signer = signer
+        self._retention = retention
         self._max_age = max_age
         self._most = remembered
         self._known: dict[str, _Known] = {}
@@ -143,6 +145,13 @@ class LinkAccess:
             invitation, HistoryEntryKind.PAGE_OPENED if page else HistoryEntryKind.REPORT_OPENED
         )
         return invitation, customer
+
+    def ends_at(self, invitation: Invitation) -> datetime:
+        """When the links to this result end, unless it changes until then."""
+        kept_until = invitation.updated_at + self._retention
+        if self._max_age is None or invitation.completed_at is None:
+            return kept_until
+        return min(kept_until, invitation.completed_at + self._max_age)
 
     async def start(self, token: str, *, followed: bool = False) -> WayToTest:
         """What is behind a landing page; *followed*: the candidate is led to the test."""

@@ -28,10 +28,7 @@ def results(world: World) -> ResultAccess:
 
 def links(world: World) -> LinkAccess:
     return LinkAccess(
-        records=world.records,
-        provider_of=lambda _: world.provider,
-        customers=world.directory,
-        signer=SIGNER,
+        world.records, lambda _: world.provider, world.directory, SIGNER, timedelta(days=365)
     )
 
 

@@ -20,14 +20,16 @@ SIGNER = Signer("https://bridge.example.com", [b"k" * 32])
 class Clicks:
     """People who click on share links."""
 
-    def __init__(self, world: World, remembered: int = 1024) -> None:
+    def __init__(self, world: World, max_age: timedelta | None = None, **more: int) -> None:
         self.world = world
         self.links = LinkAccess(
-            records=world.records,
-            provider_of=lambda _: world.provider,
-            customers=world.directory,
-            signer=SIGNER,
-            remembered=remembered,
+            world.records,
+            lambda _: world.provider,
+            world.directory,
+            SIGNER,
+            timedelta(days=365),
+            max_age=max_age,
+            **more,
         )
 
     async def token(self, application: str = "application-1") -> str:
@@ -169,3 +171,14 @@ async def test_whoever_only_looks(clicks: Clicks) -> None:
     with pytest.raises(UnknownInvitation):
         await clicks.links.check_shareable("nonsense")
     assert clicks.asked() == 0
+
+
+async def test_links_end_with_what_they_lead_to(world: World) -> None:
+    """A link ends when the result is no longer kept, or sooner if links may not be so old."""
+    one = await world.completed()
+    assert one.completed_at is not None
+    assert Clicks(world).links.ends_at(one) == one.updated_at + timedelta(days=365)
+    shorter = Clicks(world, max_age=timedelta(days=30))
+    assert shorter.links.ends_at(one) == one.completed_at + timedelta(days=30)
+    longer = Clicks(world, max_age=timedelta(days=3650))
+    assert longer.links.ends_at(one) == one.updated_at + timedelta(days=365)
