@@ -66,7 +66,7 @@ class ObservedCall:
     request_id: str = ""
 
     @property
-    def was_heard(self) -> bool:
+    def proves_contact(self) -> bool:
         """Whether the other end is there: it answered, or called us with what we know it by."""
         if self.direction is Direction.OUT:
             return self.status is not None
@@ -74,7 +74,7 @@ class ObservedCall:
 
 
 @dataclass(slots=True)
-class OutwardCall:
+class OutgoingCall:
     """A call that is under way; who makes it says here what came back."""
 
     status: int | None = None
@@ -100,7 +100,7 @@ Contact = tuple[str, str]
 """A customer's key and a vendor's name."""
 
 
-class Watcher:
+class CallWatcher:
     """Calls that wait to be shown to somebody, at most *limit*: whoever is slower loses the rest,
     and nobody waits for him.
     """
@@ -133,17 +133,17 @@ class Watcher:
                 await self._ready.wait()
 
 
-class AnswerWatch(Protocol):
+class ShapeWatch(Protocol):
     """Told of the shape of everything that vendors send; must neither fail nor wait."""
 
-    def see(self, vendor: str, operation: str, shape: Shape) -> None:
+    def observe(self, vendor: str, operation: str, shape: Shape) -> None:
         """An answer, or a request of a vendor's own, had this shape."""
 
 
-class NoWatch:
+class NoShapeWatch:
     """For who keeps nothing."""
 
-    def see(self, vendor: str, operation: str, shape: Shape) -> None:
+    def observe(self, vendor: str, operation: str, shape: Shape) -> None:
         """Not kept."""
 
 
@@ -159,16 +159,16 @@ class CallObserver:
     ) -> None:
         self._clock = clock
         self._tracer = tracer
-        self._watch: AnswerWatch = NoWatch()
+        self._watch: ShapeWatch = NoShapeWatch()
         self._heard: dict[Contact, datetime] = {}
         self._unsaved: dict[Contact, datetime] = {}
-        self._watchers: set[Watcher] = set()
+        self._watchers: set[CallWatcher] = set()
         self._open: dict[tuple[str, str, str], OpenCircuit] = {}
 
     @contextlib.contextmanager
-    def watching(self) -> Iterator[Watcher]:
+    def watch_calls(self) -> Iterator[CallWatcher]:
         """Whatever ends meanwhile, for somebody to see."""
-        watcher = Watcher()
+        watcher = CallWatcher()
         self._watchers.add(watcher)
         try:
             yield watcher
@@ -182,7 +182,7 @@ class CallObserver:
         given = read_traceparent(traceparents[0]) if len(traceparents) == 1 else ""
         return under_way(Activity(self._tracer, SpanKind.REQUEST, given))
 
-    def inward(
+    def record_incoming(
         self,
         party: str,
         operation: str,
@@ -211,11 +211,11 @@ class CallObserver:
             activity.end(f"{verb} {operation}", known, code or str(status) if status >= 500 else "")
 
     @contextlib.contextmanager
-    def outward(
+    def track_outgoing(
         self, vendor: str, customer: str, operation: str, monotonic: Monotonic
-    ) -> Iterator[OutwardCall]:
+    ) -> Iterator[OutgoingCall]:
         """Around a call to a vendor."""
-        call, begun, name = OutwardCall(), monotonic(), f"{vendor} {operation}"
+        call, begun, name = OutgoingCall(), monotonic(), f"{vendor} {operation}"
         span = self._tracer.start(
             SpanStart(
                 kind=SpanKind.CALL,
@@ -247,38 +247,38 @@ class CallObserver:
             )
             span.end(name, {**_attributes(ended), "peer.service": vendor}, code)
 
-    def watch_shapes(self, watch: AnswerWatch) -> None:
+    def watch_shapes(self, watch: ShapeWatch) -> None:
         """From now on *watch* is told of the shape of everything that vendors send."""
         self._watch = watch
 
-    def shape_seen(self, vendor: str, operation: str, shape: Shape) -> None:
+    def record_shape(self, vendor: str, operation: str, shape: Shape) -> None:
         """An answer of a vendor's, or a request of its own, had this shape."""
-        self._watch.see(vendor, operation, shape)
+        self._watch.observe(vendor, operation, shape)
 
-    def circuit_opened(self, vendor: str, customer: str, purpose: str) -> None:
+    def record_circuit_opened(self, vendor: str, customer: str, purpose: str) -> None:
         """A vendor is hardly asked any more, since it does not answer."""
         key = (vendor, customer, purpose)
         self._open[key] = OpenCircuit(*key, self._clock())
 
-    def circuit_closed(self, vendor: str, customer: str, purpose: str) -> None:
+    def record_circuit_closed(self, vendor: str, customer: str, purpose: str) -> None:
         """It is asked again; also fine where it always was."""
         self._open.pop((vendor, customer, purpose), None)
 
-    def open_circuits(self) -> list[OpenCircuit]:
+    def list_open_circuits(self) -> list[OpenCircuit]:
         """Who does not answer, longest first."""
         return sorted(self._open.values(), key=lambda one: one.since)
 
-    def heard(self) -> dict[Contact, datetime]:
+    def get_last_contacts(self) -> dict[Contact, datetime]:
         """When each vendor was last heard of each customer's account."""
         return dict(self._heard)
 
-    def take_unsaved(self) -> dict[Contact, datetime]:
+    def take_unsaved_contacts(self) -> dict[Contact, datetime]:
         """The same, of what is newer than when this was last asked."""
         taken, self._unsaved = self._unsaved, {}
         return taken
 
-    def put_back(self, taken: Mapping[Contact, datetime]) -> None:
-        """They could not be kept: ``take_unsaved`` gives them again, unless newer ones came."""
+    def put_back_contacts(self, taken: Mapping[Contact, datetime]) -> None:
+        """They could not be kept: ``take_unsaved_contacts`` returns them again."""
         self._unsaved = {**taken, **self._unsaved}
 
     def _ended(
@@ -309,7 +309,7 @@ class CallObserver:
             invitation_id=known.get("invitation_id") or _invitation_in(known.get("task_id", "")),
             request_id=known.get("request_id", ""),
         )
-        if call.was_heard and call.customer:
+        if call.proves_contact and call.customer:
             contact = (call.customer, party)
             self._heard[contact] = self._unsaved[contact] = call.at
         if party not in _NOT_SHOWN:

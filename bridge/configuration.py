@@ -12,10 +12,10 @@ from bridge.core.declaration import declared_settings, setting
 from bridge.settings import customer_files, loading
 from bridge.settings.customer_files import CustomerFormat
 from bridge.settings.daemon import DaemonSettings
-from bridge.settings.findings import Item
-from bridge.settings.json_schema import json_schema
-from bridge.settings.table import settings_table
-from bridge.vendors import Section, Vendors
+from bridge.settings.findings import PositionedValue
+from bridge.settings.json_schema import build_json_schema
+from bridge.settings.table import build_settings_table
+from bridge.vendors import Vendors, VendorSection
 
 KINDS: Mapping[str, str] = {"bridge": "bridge.yaml", "customer": "customers/<key>.yaml"}
 """The kinds of files, with their names."""
@@ -26,8 +26,10 @@ class Configuration:
 
     def __init__(self, vendors: Vendors) -> None:
         self._vendors = vendors
-        providers = {one.name: Section(one.access, one.access_doc) for one in vendors.providers}
-        ats = {one.name: Section(one.access, one.access_doc) for one in vendors.ats}
+        providers = {
+            one.name: VendorSection(one.access, one.access_doc) for one in vendors.providers
+        }
+        ats = {one.name: VendorSection(one.access, one.access_doc) for one in vendors.ats}
         defaults = {one.name: one.defaults for one in vendors.providers if one.defaults}
         daemons = {one.name: one.settings for one in vendors.ats}
         one_of = [tuple(group) for group in (ats, providers) if len(group) > 1]
@@ -36,7 +38,7 @@ class Configuration:
         self._customer = _with_sections(
             CustomerPolicy, "CustomerFile", ats | providers, optional, one_of
         )
-        self._inherited = loading.inherited_values(self._daemon, self._customer, None)
+        self._inherited = loading.collect_inherited_values(self._daemon, self._customer, None)
         self.types: Mapping[str, type[Any]] = {"bridge": self._daemon, "customer": self._customer}
         """The dataclass that declares a kind of file."""
         self.customer_format = CustomerFormat(self._customer, self._customer_of)
@@ -44,11 +46,11 @@ class Configuration:
 
     def schema(self, kind: str) -> dict[str, Any]:
         """The JSON Schema of a kind of file."""
-        return json_schema(self.types[kind], KINDS[kind], self._may_leave_out(kind))
+        return build_json_schema(self.types[kind], KINDS[kind], self._may_leave_out(kind))
 
     def table(self, kind: str) -> str:
         """The settings of a kind of file in Markdown."""
-        return settings_table(self.types[kind], self._may_leave_out(kind))
+        return build_settings_table(self.types[kind], self._may_leave_out(kind))
 
     def load(
         self,
@@ -59,11 +61,11 @@ class Configuration:
         signing: bool = True,
     ) -> DaemonSettings:
         """The configuration in *config_dir*, with variables from *environ*; see
-        ``settings.loading.load``.
+        ``settings.loading.load_configuration``.
 
         Without *strict* customers whose files cannot be used are set aside.
         """
-        loaded: DaemonSettings = loading.load(
+        loaded: DaemonSettings = loading.load_configuration(
             config_dir, environ, self._daemon, self.customer_format, strict=strict, signing=signing
         )
         return loaded
@@ -74,7 +76,7 @@ class Configuration:
         """The customers' files as they are now, under *settings*, and warnings; raises
         ConfigError.
         """
-        inherited = loading.inherited_values(self._daemon, self._customer, settings)
+        inherited = loading.collect_inherited_values(self._daemon, self._customer, settings)
         return customer_files.load_customers(
             settings.config_dir, environ, self.customer_format, inherited
         )
@@ -94,7 +96,7 @@ class Configuration:
 def _with_sections(
     base: type[Any],
     name: str,
-    sections: Mapping[str, Section],
+    sections: Mapping[str, VendorSection],
     optional: Collection[str],
     one_of: Iterable[tuple[str, ...]] = (),
 ) -> type[Any]:
@@ -108,11 +110,13 @@ def _with_sections(
         for vendor, section in sections.items()
     ]
 
-    def check(section: Item, root: Item) -> Iterator[tuple[Item, str]]:
+    def check(
+        section: PositionedValue, root: PositionedValue
+    ) -> Iterator[tuple[PositionedValue, str]]:
         if hasattr(base, "check"):
             yield from base.check(section, root)
         for names in one_of:
-            if len([name for name in names if section.at(name)]) != 1:
+            if len([name for name in names if section.find(name)]) != 1:
                 yield section, f"exactly one of the keys {', '.join(names)} is needed"
 
     return make_dataclass(
@@ -126,7 +130,7 @@ def _with_sections(
     )
 
 
-def _field(section: Section, default: Any) -> Any:
+def _field(section: VendorSection, default: Any) -> Any:
     """A section without required keys has its defaults if it is left out."""
     if any(one.is_required for one in declared_settings(section.type).values()):
         return setting(section.doc, default=default)

@@ -27,7 +27,7 @@ class ConnectionShares:
     vendor: int
 
 
-def allocate(files: int) -> ConnectionShares:
+def allocate_connections(files: int) -> ConnectionShares:
     """Allocate *files*, of which at most half are reserved."""
     kept = min(files // 2, _RESERVED)
     admin = min(files // 16, _ADMIN)

@@ -49,7 +49,7 @@ class SentTracker:
     may_have_left: bool = True
 
 
-def session(*, connections: int, proxy: str | None = None) -> aiohttp.ClientSession:
+def create_session(*, connections: int, proxy: str | None = None) -> aiohttp.ClientSession:
     """A session for trusted, configured hosts with at most *connections* sockets (0: no limit).
 
     Needs a running loop.
@@ -57,10 +57,10 @@ def session(*, connections: int, proxy: str | None = None) -> aiohttp.ClientSess
     *proxy* is a URL, perhaps with user and password; this machine itself is reached without it.
     """
     connector = aiohttp.TCPConnector(limit=connections, limit_per_host=0)
-    return _session(connector, *([open_through(proxy)] if proxy else []))
+    return _session(connector, *([create_proxy_middleware(proxy)] if proxy else []))
 
 
-def guarded_session(
+def create_guarded_session(
     *,
     allow_private: bool,
     connections: int,
@@ -75,18 +75,20 @@ def guarded_session(
     is left to the proxy. *resolver*: None is the system's.
     """
     if allow_private:
-        return session(connections=connections, proxy=proxy)
+        return create_session(connections=connections, proxy=proxy)
     guard = GuardedResolver(resolver)
     if proxy:  # the connections are to the proxy, which the administrator named
         connector = aiohttp.TCPConnector(limit=connections, limit_per_host=0)
-        return _session(connector, refuse_private_hosts(guard), open_through(proxy))
+        return _session(
+            connector, create_private_host_filter(guard), create_proxy_middleware(proxy)
+        )
     connector = aiohttp.TCPConnector(
-        limit=connections, limit_per_host=0, resolver=guard, socket_factory=guarded_socket
+        limit=connections, limit_per_host=0, resolver=guard, socket_factory=create_guarded_socket
     )
     return _session(connector)
 
 
-def open_through(proxy: str) -> aiohttp.ClientMiddlewareType:
+def create_proxy_middleware(proxy: str) -> aiohttp.ClientMiddlewareType:
     """Sends requests through *proxy*, except those to this machine itself."""
     url = URL(proxy)
     headers = {}
@@ -108,7 +110,7 @@ def open_through(proxy: str) -> aiohttp.ClientMiddlewareType:
     return send
 
 
-def refuse_private_hosts(guard: GuardedResolver) -> aiohttp.ClientMiddlewareType:
+def create_private_host_filter(guard: GuardedResolver) -> aiohttp.ClientMiddlewareType:
     """Refuses hosts that are, or lead to, an address that is not public."""
 
     async def send(
@@ -123,7 +125,7 @@ def refuse_private_hosts(guard: GuardedResolver) -> aiohttp.ClientMiddlewareType
     return send
 
 
-def in_words(error: BaseException) -> str:
+def describe_call_failure(error: BaseException) -> str:
     """How a call without an answer failed; without the URL, which may contain secrets."""
     if isinstance(error, aiohttp.ClientHttpProxyError):
         return f"the proxy says {error.status}"
@@ -154,7 +156,7 @@ def _is_this_machine(host: str) -> bool:
         return host.lower().removesuffix(".") == "localhost"
 
 
-async def read_capped(response: aiohttp.ClientResponse, limit: int) -> bytes:
+async def read_limited_body(response: aiohttp.ClientResponse, limit: int) -> bytes:
     """Read a body of at most *limit* bytes, counted after decompression; raises ``AnswerTooLarge``
     beyond.
     """
@@ -216,7 +218,7 @@ class GuardedResolver(AbstractResolver):
         await self._inner.close()
 
 
-def guarded_socket(info: aiohttp.AddrInfoType) -> socket.socket:
+def create_guarded_socket(info: aiohttp.AddrInfoType) -> socket.socket:
     """A socket for an address that is about to be connected to; the final check, whatever resolved
     the name.
     """

@@ -10,34 +10,34 @@
     |  |  '- CallbackNotAllowed     400
     |  |- Unauthorized              401
     |  |- BadSignature              401
-    |  |- Forbidden                 403
-    |  |- NotEnabled                404
+    |  |- CrossSiteRequest          403
+    |  |- EndpointNotEnabled        404
     |  |- UnknownInvitation         404
     |  |  '- UnknownInvitationOnDelete  400: the ATS's rule
-    |  |- SlowBody                  408
-    |  |- Gone                      410
+    |  |- BodyTimeout               408
+    |  |- InvitationGone            410
     |  |- BodyTooLarge              413
     |  |- UnsupportedEncoding       415
     |  |- TooManyRequests           429
-    |  |- Overloaded                503, come back shortly
-    |  '- Busy                      503, come back shortly
+    |  |- ProcessOverloaded         503, come back shortly
+    |  '- RequestInProgress         503, come back shortly
     |- UpstreamError                a vendor
-    |  |- Refused                   our request or our credentials; not done; do not repeat
-    |  |- Unavailable               not done; repeat later
+    |  |- UpstreamRefused           our request or our credentials; not done; do not repeat
+    |  |- UpstreamUnavailable       not done; repeat later
     |  |  '- CallNotMade            no call was made, so it is not counted as an attempt
     |  |     |- CircuitOpen         the vendor has not answered for a while
     |  |     '- BulkheadFull        the bridge's own calls use all connections
-    |  |- OutcomeUnknown            sent, no usable answer: perhaps done; never repeat a create
-    |  '- ContractBroken            answered, but not in a shape that the vendor documents
+    |  |- UpstreamOutcomeUnknown    sent, no usable answer: perhaps done; never repeat a create
+    |  '- UpstreamContractBroken    answered, but not in a shape that the vendor documents
     |- CustomerSetAside             the administrator; the customer's file cannot be used
     |- RedisSetupError              the administrator; the start reports it as a ConfigError
-    |- NoData                       the operator; a command where no daemon keeps its data
-    |- NotConfirmed                 a vendor has not confirmed; the bridge goes on; 502 meanwhile
+    |- NoStoredData                 the operator; a command where no daemon keeps its data
+    |- UpstreamNotConfirmed         a vendor has not confirmed; the bridge goes on; 502 meanwhile
     |- StoreUnavailable             Redis; nothing was accepted
     '- RecordUnreadable             the administrator; the record is left untouched meanwhile
        |- RecordDamaged             not a record; manual changes in Redis, a bad disk, a bad restore
        |- RecordTooNew              written by a newer version of the bridge
-       '- RecordSealed              encrypted with a key that is not listed
+       '- RecordKeyMissing          encrypted with a key that is not listed
 
 Messages never contain a name, an e-mail address, a token or a link with a secret: they are logged
 and shown.
@@ -54,7 +54,7 @@ class BridgeError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Complaint:
+class ConfigMistake:
     """One thing wrong in a file; *line* and *column* count from 1, 0 means unknown.
 
     *code* is the stable name of this kind of mistake, *path* the key with all above it.
@@ -73,11 +73,11 @@ class Complaint:
 
 
 class ConfigError(BridgeError):
-    """The configuration cannot be used; holds every complaint found, not only the first."""
+    """The configuration cannot be used; holds every mistake found, not only the first."""
 
-    def __init__(self, complaints: Sequence[Complaint]) -> None:
-        super().__init__("\n".join(map(str, complaints)))
-        self.complaints = tuple(complaints)
+    def __init__(self, mistakes: Sequence[ConfigMistake]) -> None:
+        super().__init__("\n".join(map(str, mistakes)))
+        self.mistakes = tuple(mistakes)
 
 
 class CustomerSetAside(BridgeError):
@@ -108,7 +108,7 @@ class RedisSetupError(BridgeError):
         self.setting = setting
 
 
-class NoData(BridgeError):
+class NoStoredData(BridgeError):
     """A command found no data: probably it was started in the wrong folder."""
 
 
@@ -150,13 +150,13 @@ class BadSignature(RequestError):
     code = "bad_signature"
 
 
-class Forbidden(RequestError):
+class CrossSiteRequest(RequestError):
     """Sent by another site's page through a user's browser."""
 
     code = "forbidden"
 
 
-class NotEnabled(RequestError):
+class EndpointNotEnabled(RequestError):
     """An endpoint that is not enabled for this customer."""
 
     code = "not_enabled"
@@ -172,13 +172,13 @@ class UnknownInvitationOnDelete(UnknownInvitation):
     """The same on deletion, where the ATS expects 400."""
 
 
-class SlowBody(RequestError):
+class BodyTimeout(RequestError):
     """The body did not arrive in time."""
 
     code = "request_timeout"
 
 
-class Gone(RequestError):
+class InvitationGone(RequestError):
     """It existed and was erased."""
 
     code = "gone"
@@ -206,13 +206,13 @@ class UnsupportedEncoding(RequestError):
     code = "unsupported_encoding"
 
 
-class Overloaded(RequestError):
+class ProcessOverloaded(RequestError):
     """This process is overloaded; nothing was accepted."""
 
     code = "overloaded"
 
 
-class Busy(RequestError):
+class RequestInProgress(RequestError):
     """Another request is doing this right now; *retry_after_s* says when to come back."""
 
     code = "busy"
@@ -267,7 +267,7 @@ class UpstreamError(BridgeError):
         )
 
 
-class Refused(UpstreamError):
+class UpstreamRefused(UpstreamError):
     """The vendor understood and said no: not done, and repeating will not help."""
 
     code = "upstream_refused"
@@ -283,13 +283,13 @@ class Refused(UpstreamError):
         return self.status in (409, 422)
 
 
-class Unavailable(UpstreamError):
+class UpstreamUnavailable(UpstreamError):
     """The vendor could not be asked, or said "not now": not done."""
 
     code = "upstream_unavailable"
 
 
-class CallNotMade(Unavailable):
+class CallNotMade(UpstreamUnavailable):
     """No call was made: this is not an attempt, and says nothing about the vendor."""
 
 
@@ -307,13 +307,13 @@ class OutcomeUnknown(UpstreamError):
     code = "outcome_unknown"
 
 
-class ContractBroken(UpstreamError):
+class UpstreamContractBroken(UpstreamError):
     """The vendor answered in a shape that it does not document."""
 
     code = "upstream_broken"
 
 
-class NotConfirmed(BridgeError):
+class UpstreamNotConfirmed(BridgeError):
     """Recorded, and the bridge keeps trying; the vendor has not confirmed yet."""
 
     code = "upstream_unconfirmed"
@@ -343,7 +343,7 @@ class RecordTooNew(RecordUnreadable):
     code = "record_too_new"
 
 
-class RecordSealed(RecordUnreadable):
+class RecordKeyMissing(RecordUnreadable):
     """A record is encrypted with a key that is not listed; it is left untouched."""
 
     code = "record_sealed"

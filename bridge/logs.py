@@ -23,7 +23,7 @@ from bridge.errors import BridgeError
 from bridge.tracing import current_activity
 
 
-def configure(level: str, form: str, stream: TextIO | None = None) -> None:
+def configure_logging(level: str, form: str, stream: TextIO | None = None) -> None:
     """Set up structlog and the root handler, on *stream* or standard error.
 
     *form* is ``json``, ``console`` or ``auto``: console on a terminal, else json.

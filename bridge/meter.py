@@ -16,7 +16,7 @@ CALL_OUTCOMES = (
     *("ok", "unauthorized", "refused", "unavailable", "failed"),
     *("no_answer", "cancelled"),
 )
-"""The outcomes of a request to a vendor; see ``call_outcome``."""
+"""The outcomes of a request to a vendor; see ``classify_call_status``."""
 INVITATION_OUTCOMES = (
     *("created", "repeated", "completed", "expired", "erased"),
     *("upstream_refused", "upstream_unavailable", "outcome_unknown", "upstream_broken"),
@@ -90,7 +90,7 @@ class NoMeter:
 NO_METER = NoMeter()
 
 
-def call_outcome(status: int) -> str:
+def classify_call_status(status: int) -> str:
     """What an answer with this status is counted as."""
     if 200 <= status < 300:
         return "ok"
@@ -101,7 +101,7 @@ def call_outcome(status: int) -> str:
     return "failed" if status >= 500 else "refused"
 
 
-def notification_label(outcome: str) -> str:
+def choose_notification_label(outcome: str) -> str:
     """The outcome of a notification as it is counted: ``http_404`` is one of ``http_4xx``."""
     return f"{outcome[:6]}xx" if outcome.startswith("http_") else outcome
 
@@ -112,10 +112,10 @@ def count_callback_errors(meter: Meter, customer: str) -> Iterator[None]:
     try:
         yield
     except BridgeError as error:
-        meter.callback(customer, error_code(error))
+        meter.callback(customer, get_error_code(error))
         raise
 
 
-def error_code(error: BridgeError) -> str:
+def get_error_code(error: BridgeError) -> str:
     """The error's stable code."""
     return getattr(error, "code", "error")

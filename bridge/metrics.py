@@ -311,7 +311,7 @@ def _gauge(
 
 
 @contextlib.contextmanager
-def shared_folder(workers: int) -> Iterator[Path]:
+def create_shared_folder(workers: int) -> Iterator[Path]:
     """A folder in which *workers* can keep their numbers; raises ``OSError`` where there is no room
     for it. What daemons that were killed left behind is removed first.
     """

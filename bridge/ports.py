@@ -76,7 +76,8 @@ class AssessmentProvider(Protocol):
     ) -> CreatedApplication:
         """Make an application.
 
-        Never repeated after ``OutcomeUnknown``; ``Refused`` and ``Unavailable``: not made.
+        Never repeated after ``OutcomeUnknown``; ``UpstreamRefused`` and
+        ``UpstreamUnavailable``: not made.
         """
 
     async def get_progress(self, customer: Customer, reference_id: str) -> ApplicationProgress:

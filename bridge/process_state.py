@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from bridge.core.customers import CustomerDirectory
-from bridge.errors import Complaint
+from bridge.errors import ConfigMistake
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reloaded:
+class ReloadResult:
     """The result of a reload: how many customers are served, and the keys of those that changed."""
 
     customers: int
@@ -30,7 +30,7 @@ class CustomersInForce:
         self._customers = customers
         self.changed = asyncio.Event()
         """Set when other customers than before are in force."""
-        self.refused: tuple[Complaint, ...] = ()
+        self.refused: tuple[ConfigMistake, ...] = ()
         """Why the last reload was refused; empty: it was not, or there was none."""
         self._watchers: list[Callable[[], None]] = []
 
@@ -48,9 +48,9 @@ class CustomersInForce:
         self.changed.set()
         self._tell()
 
-    def refuse(self, complaints: tuple[Complaint, ...]) -> None:
+    def refuse(self, mistakes: tuple[ConfigMistake, ...]) -> None:
         """Record why a reload was refused; the customers stay as they are."""
-        self.refused = complaints
+        self.refused = mistakes
         self._tell()
 
     def _tell(self) -> None:

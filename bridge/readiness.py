@@ -10,7 +10,7 @@ from bridge.process_state import CustomersInForce, ProcessState
 from bridge.web.health import Readiness
 
 
-class WritesReport(Protocol):
+class WriteCheckReport(Protocol):
     """Whether the store takes writes; see ``store.write_probe``."""
 
     @property
@@ -22,10 +22,10 @@ class WritesReport(Protocol):
         """Why these parts do not, by name."""
 
 
-class Writes(Protocol):
+class WriteCheck(Protocol):
     """Checks whether the store takes writes."""
 
-    async def check(self) -> WritesReport:
+    async def check(self) -> WriteCheckReport:
         """The current state."""
 
 
@@ -42,7 +42,7 @@ class ReadinessProbe:
 
     state: ProcessState
     customers: CustomersInForce
-    writes: Writes
+    writes: WriteCheck
     clock: ClockCheck | None = None
 
     async def check(self) -> Readiness:
@@ -61,10 +61,10 @@ class ReadinessProbe:
         """What is not served although the process is ready; empty if everything is."""
         found = {
             "customers_set_aside": {
-                customer.key: [str(complaint) for complaint in customer.complaints]
+                customer.key: [str(mistake) for mistake in customer.mistakes]
                 for customer in self.customers().set_aside.values()
             },
-            "reload_refused": [str(complaint) for complaint in self.customers.refused],
+            "reload_refused": [str(mistake) for mistake in self.customers.refused],
             "restart_needed": (
                 "bridge.yaml has changed since the start" if self.state.restart_needed else None
             ),

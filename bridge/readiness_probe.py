@@ -11,7 +11,8 @@ from collections.abc import Mapping
 READY = "ready"
 NOT_READY = "not ready: it runs, but cannot work; the admin listener's /readyz says why"
 _TIMEOUT_S = 3.0
-_ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
+LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
+"""Where this machine reaches a listener that listens at every address."""
 _LISTEN = re.compile(
     r"""listen:[ ]+(?P<quote>["']?)
         (?:\$\{(?P<name>[A-Za-z_]\w*)(?::-(?P<default>[\d.:]*))?\}|(?P<value>[\d.:]+))
@@ -42,7 +43,7 @@ def plain_address(text: str, environ: Mapping[str, str]) -> tuple[str, int] | No
 
 def probe(host: str, port: int) -> str:
     """``READY``, or what is wrong with the daemon that listens there."""
-    host = _ANY.get(host, host)
+    host = LOOPBACK.get(host, host)
     place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     try:
         return READY if _status(host, port, place) == b"200" else NOT_READY

@@ -19,7 +19,7 @@ _ABOUT = ("vendor", "purpose", "kind", "method", "route", "status")
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class LoggedProblem:
     """One line of the log."""
 
     at: datetime
@@ -35,14 +35,14 @@ class RecentProblems(logging.Handler):
 
     def __init__(self, kept: int = KEPT) -> None:
         super().__init__(logging.WARNING)
-        self._kept: deque[Problem] = deque(maxlen=kept)
+        self._kept: deque[LoggedProblem] = deque(maxlen=kept)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep a line."""
         event: Mapping[str, Any] = record.msg if isinstance(record.msg, dict) else {}
         name = str(event.get("event", f"a line of {record.name}"))
         self._kept.append(
-            Problem(
+            LoggedProblem(
                 datetime.fromtimestamp(record.created, UTC),
                 record.levelname.lower(),
                 name,
@@ -52,13 +52,13 @@ class RecentProblems(logging.Handler):
             )
         )
 
-    def newest(self) -> list[Problem]:
+    def newest(self) -> list[LoggedProblem]:
         """What is kept, newest first."""
         return list(self._kept)[::-1]
 
 
 @contextlib.contextmanager
-def recent_problems() -> Iterator[RecentProblems]:
+def collect_recent_problems() -> Iterator[RecentProblems]:
     """Keep what is logged meanwhile."""
     problems, root = RecentProblems(), logging.getLogger()
     root.addHandler(problems)

@@ -23,7 +23,7 @@ from typing import Final
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
 
-class Scheme(enum.StrEnum):
+class RedisScheme(enum.StrEnum):
     """What stands before ``://``."""
 
     REDIS = "redis"
@@ -34,12 +34,12 @@ class Scheme(enum.StrEnum):
 
 
 _FILES: Final = ("ca", "cert", "key")
-_OPTIONS: Final[Mapping[Scheme, tuple[str, ...]]] = {
-    Scheme.REDIS: ("db",),
-    Scheme.REDISS: ("db", *_FILES),
-    Scheme.UNIX: ("db",),
-    Scheme.SENTINEL: ("tls", *_FILES, "sentinel_user", "sentinel_password"),
-    Scheme.CLUSTER: ("tls", *_FILES),
+_OPTIONS: Final[Mapping[RedisScheme, tuple[str, ...]]] = {
+    RedisScheme.REDIS: ("db",),
+    RedisScheme.REDISS: ("db", *_FILES),
+    RedisScheme.UNIX: ("db",),
+    RedisScheme.SENTINEL: ("tls", *_FILES, "sentinel_user", "sentinel_password"),
+    RedisScheme.CLUSTER: ("tls", *_FILES),
 }
 _VISIBLE: Final = re.compile(r"[\x21-\x7e]*")
 _ENCODED: Final = (
@@ -55,7 +55,7 @@ _NO_PLACE: Final = (
 class RedisUrl:
     """A Redis URL, read."""
 
-    scheme: Scheme
+    scheme: RedisScheme
     hosts: tuple[tuple[str, int], ...] = ()
     path: str = ""
     service: str = ""
@@ -68,18 +68,18 @@ class RedisUrl:
     sentinel_password: str | None = field(default=None, repr=False)
 
 
-class WrongUrl(ValueError):
+class InvalidRedisUrl(ValueError):
     """What is wrong with a URL; contains no part of it: any part may belong to the password."""
 
 
-def read(url: str) -> RedisUrl:
-    """Read a Redis URL; raises ``WrongUrl``."""
+def parse_redis_url(url: str) -> RedisUrl:
+    """Read a Redis URL; raises ``InvalidRedisUrl``."""
     try:
         return _read(url)
-    except WrongUrl:
+    except InvalidRedisUrl:
         raise
     except ValueError:  # urllib's message quotes the URL
-        raise WrongUrl(f"expected a URL that can be read; {_ENCODED}") from None
+        raise InvalidRedisUrl(f"expected a URL that can be read; {_ENCODED}") from None
 
 
 def _read(url: str) -> RedisUrl:
@@ -89,13 +89,15 @@ def _read(url: str) -> RedisUrl:
     options = dict(parse_qsl(parts.query, strict_parsing=bool(parts.query)))
     if not options.keys() <= set(_OPTIONS[scheme]):
         known = ", ".join(sorted(_OPTIONS[scheme]))
-        raise WrongUrl(f"has an option that is not known here; known: {known}. And {_ENCODED}")
-    tls = scheme is Scheme.REDISS or options.get("tls", "").lower() in ("true", "yes", "1")
+        raise InvalidRedisUrl(
+            f"has an option that is not known here; known: {known}. And {_ENCODED}"
+        )
+    tls = scheme is RedisScheme.REDISS or options.get("tls", "").lower() in ("true", "yes", "1")
     hosts, service, rest = _places(scheme, places, parts)
     return RedisUrl(
         scheme=scheme,
         hosts=hosts,
-        path=unquote(parts.path) if scheme is Scheme.UNIX else "",
+        path=unquote(parts.path) if scheme is RedisScheme.UNIX else "",
         service=service,
         db=_database(scheme, rest, options),
         username=unquote(username) or None,
@@ -107,63 +109,67 @@ def _read(url: str) -> RedisUrl:
     )
 
 
-def _split(url: str) -> tuple[Scheme, SplitResult]:
+def _split(url: str) -> tuple[RedisScheme, SplitResult]:
     if not _VISIBLE.fullmatch(url):  # urlsplit drops line ends silently
-        raise WrongUrl("expected a Redis URL without blanks and special characters")
+        raise InvalidRedisUrl("expected a Redis URL without blanks and special characters")
     parts = urlsplit(url)
-    if parts.scheme not in tuple(Scheme):
-        known = ", ".join(f"{scheme}://" for scheme in Scheme)
-        raise WrongUrl(f"expected a Redis URL that begins with one of {known}")
+    if parts.scheme not in tuple(RedisScheme):
+        known = ", ".join(f"{scheme}://" for scheme in RedisScheme)
+        raise InvalidRedisUrl(f"expected a Redis URL that begins with one of {known}")
     misplaced = parts.query and "@" not in parts.netloc and "@" in parts.query
     if "@" in parts.path or parts.fragment or misplaced:
-        raise WrongUrl(f"has an @ or # where there can be none; {_ENCODED}")
-    return Scheme(parts.scheme), parts
+        raise InvalidRedisUrl(f"has an @ or # where there can be none; {_ENCODED}")
+    return RedisScheme(parts.scheme), parts
 
 
 def _places(
-    scheme: Scheme, places: str, parts: SplitResult
+    scheme: RedisScheme, places: str, parts: SplitResult
 ) -> tuple[tuple[tuple[str, int], ...], str, list[str]]:
     """The hosts, Sentinel's service and what is left of the path."""
-    if scheme is Scheme.UNIX:
+    if scheme is RedisScheme.UNIX:
         if places or not parts.path.strip("/"):
-            raise WrongUrl(_NO_PLACE)
+            raise InvalidRedisUrl(_NO_PLACE)
         return (), "", []
-    sentinel = scheme is Scheme.SENTINEL
+    sentinel = scheme is RedisScheme.SENTINEL
     hosts = tuple(_place(place, 26379 if sentinel else 6379) for place in places.split(","))
     path = [part for part in unquote(parts.path).split("/") if part]
     if sentinel and not path:
-        raise WrongUrl(
+        raise InvalidRedisUrl(
             "expected the name of Sentinel's service,"
             " such as redis+sentinel://host:26379/mymaster/0"
         )
     service = path.pop(0) if sentinel else ""
-    if len(path) > 1 or (len(hosts) > 1 and scheme in (Scheme.REDIS, Scheme.REDISS)):
-        raise WrongUrl("has more parts than its scheme knows")
+    if len(path) > 1 or (len(hosts) > 1 and scheme in (RedisScheme.REDIS, RedisScheme.REDISS)):
+        raise InvalidRedisUrl("has more parts than its scheme knows")
     return hosts, service, path
 
 
 def _place(place: str, port: int) -> tuple[str, int]:
     parts = urlsplit(f"//{place}")
     if not parts.hostname:
-        raise WrongUrl(_NO_PLACE)
+        raise InvalidRedisUrl(_NO_PLACE)
     return parts.hostname, parts.port or port
 
 
-def _database(scheme: Scheme, path: list[str], options: Mapping[str, str]) -> int:
+def _database(scheme: RedisScheme, path: list[str], options: Mapping[str, str]) -> int:
     number = path[0] if path else options.get("db", "0")
-    if not number.isascii() or not number.isdigit() or (scheme is Scheme.CLUSTER and number != "0"):
-        raise WrongUrl("names a database that there cannot be")
+    if (
+        not number.isascii()
+        or not number.isdigit()
+        or (scheme is RedisScheme.CLUSTER and number != "0")
+    ):
+        raise InvalidRedisUrl("names a database that there cannot be")
     return int(number)
 
 
 def _files(options: Mapping[str, str], *, tls: bool) -> tuple[tuple[str, str], ...]:
     files = tuple((name, options[name]) for name in _FILES if name in options)
     if files and not tls:
-        raise WrongUrl("names certificates, but is without tls=true")
+        raise InvalidRedisUrl("names certificates, but is without tls=true")
     for name, file in files:
         if not os.access(file, os.R_OK):
             # A password that was typed here must not be shown: only a path is.
             a_path = os.path.isdir(os.path.dirname(file)) and file.count("/") > 1
             shown = f": {file}" if a_path else ""
-            raise WrongUrl(f"names a file for {name} that cannot be read{shown}")
+            raise InvalidRedisUrl(f"names a file for {name} that cannot be read{shown}")
     return files

@@ -15,7 +15,7 @@ from datetime import timedelta
 
 import structlog
 
-from bridge.call_observer import CallObserver, OutwardCall
+from bridge.call_observer import CallObserver, OutgoingCall
 from bridge.errors import BulkheadFull, CallNotMade, CircuitOpen, UpstreamError
 from bridge.ports import Monotonic
 
@@ -32,24 +32,24 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Pool:
+class CallPool:
     """Calls that share a breaker, and of which at most *size* are under way for one customer."""
 
     name: str
     size: int
 
 
-ALL = Pool("all", 128)
+ALL = CallPool("all", 128)
 """The bulkhead of calls that need no separate one."""
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class CallTarget:
     """The receiver of calls and the customer (its key) that they are made for."""
 
     vendor: str
     customer: str
-    pool: Pool = ALL
+    pool: CallPool = ALL
 
 
 class CircuitBreaker:
@@ -65,7 +65,7 @@ class CircuitBreaker:
     *monotonic* returns seconds: setting a clock neither keeps a breaker open nor closes it.
     """
 
-    def __init__(self, target: Target, monotonic: Monotonic, observer: CallObserver) -> None:
+    def __init__(self, target: CallTarget, monotonic: Monotonic, observer: CallObserver) -> None:
         self._target = target
         self._monotonic = monotonic
         self._observer = observer
@@ -121,7 +121,7 @@ class CircuitBreaker:
         if self._probe_at is None:
             self._opened_at = self._failed_at
             log.warning("circuit.opened", **_names(self._target), failures=self._failures)
-            self._observer.circuit_opened(**_names(self._target))
+            self._observer.record_circuit_opened(**_names(self._target))
         elif probe:
             self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE.total_seconds())
         else:
@@ -134,7 +134,7 @@ class CircuitBreaker:
         if self._probe_at is not None:
             silent_s = round(self._monotonic() - self._opened_at)
             log.info("circuit.closed", **_names(self._target), silent_s=silent_s)
-            self._observer.circuit_closed(**_names(self._target))
+            self._observer.record_circuit_closed(**_names(self._target))
         self._failures = 0
         self._probe_at = None
         self._pause_s = FIRST_PAUSE.total_seconds()
@@ -143,7 +143,7 @@ class CircuitBreaker:
 class Bulkhead:
     """Limits the calls to a target that are under way; others wait for their turn."""
 
-    def __init__(self, target: Target) -> None:
+    def __init__(self, target: CallTarget) -> None:
         self._target = target
         self._turns = asyncio.Semaphore(target.pool.size)
 
@@ -163,7 +163,7 @@ class Bulkhead:
 
 
 class _Guards:
-    def __init__(self, target: Target, monotonic: Monotonic, observer: CallObserver) -> None:
+    def __init__(self, target: CallTarget, monotonic: Monotonic, observer: CallObserver) -> None:
         self.breaker = CircuitBreaker(target, monotonic, observer)
         self.bulkhead = Bulkhead(target)
         self.users = 0
@@ -180,7 +180,7 @@ class Resilience:
         self._vendor = vendor
         self._monotonic = monotonic
         self._observer = observer or CallObserver()
-        self._guards: dict[Target, _Guards] = {}
+        self._guards: dict[CallTarget, _Guards] = {}
 
     def __len__(self) -> int:
         """How many targets are in use or remembered."""
@@ -188,15 +188,15 @@ class Resilience:
 
     @contextlib.asynccontextmanager
     async def call(
-        self, customer: str, operation: str, pool: Pool = ALL
-    ) -> AsyncIterator[OutwardCall]:
+        self, customer: str, operation: str, pool: CallPool = ALL
+    ) -> AsyncIterator[OutgoingCall]:
         """Around one call for the customer of this key; who makes it notes the answer's status.
 
         Raises ``CircuitOpen`` or ``BulkheadFull`` if it may not be made. An ``UpstreamError``
         without a status counts as no answer, one with a status and a success as an answer; anything
         else, such as a cancelled caller, does not count.
         """
-        target = Target(self._vendor, customer, pool)
+        target = CallTarget(self._vendor, customer, pool)
         guards = self._guards.get(target)
         if guards is None:
             self._forget()
@@ -204,7 +204,7 @@ class Resilience:
         guards.users += 1
         try:
             with (
-                self._observer.outward(
+                self._observer.track_outgoing(
                     self._vendor, customer, operation, self._monotonic
                 ) as observed,
                 guards.breaker.call(operation),
@@ -221,10 +221,10 @@ class Resilience:
             if not guards.users and guards.breaker.can_be_forgotten():
                 self._drop(target)
 
-    def _drop(self, target: Target) -> None:
+    def _drop(self, target: CallTarget) -> None:
         del self._guards[target]
-        self._observer.circuit_closed(**_names(target))
+        self._observer.record_circuit_closed(**_names(target))
 
 
-def _names(target: Target) -> dict[str, str]:
+def _names(target: CallTarget) -> dict[str, str]:
     return {"vendor": target.vendor, "customer": target.customer, "purpose": target.pool.name}

@@ -12,7 +12,7 @@ from bridge.core.answer_shape import NonJsonBody
 from bridge.core.retry import RETRY_AFTER_CAP
 
 
-def loads(raw: bytes) -> object:
+def parse_json(raw: bytes) -> object:
     """Parse JSON.
 
     Raises ``ValueError`` for everything that is not plain, valid JSON: syntax, encoding, lone
@@ -23,12 +23,12 @@ def loads(raw: bytes) -> object:
     return parsed
 
 
-def document_of(raw: bytes) -> object:
+def parse_document(raw: bytes) -> object:
     """The JSON of a body, or what the body is instead; never fails."""
     if not raw.strip():
         return NonJsonBody.EMPTY
     try:
-        return loads(raw)
+        return parse_json(raw)
     except ValueError:
         return NonJsonBody.NOT_JSON
 

@@ -20,10 +20,10 @@ from bridge.errors import StoreUnavailable
 from bridge.metrics import Metrics
 from bridge.ports import Monotonic
 from bridge.service_manager import ServiceManager
-from bridge.settings.daemon import DaemonSettings, Durability
+from bridge.settings.daemon import DaemonSettings, DurabilityPolicy
 from bridge.web.app_keys import SEEN_CONNECTIONS
 from bridge.web.idle_connections import IdleConnectionReaper
-from bridge.web.listener import Runner
+from bridge.web.listener import ListenerRunner
 
 REQUEST_GRACE_S = 20.0
 """How long requests under way may take after SIGTERM; less than the usual 30 s of an orchestrator.
@@ -85,7 +85,7 @@ async def serve(
             signal.SIGHUP, lambda: None
         )  # until there is something to reload; its default is to end us
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGHUP,))  # a supervisor blocks it
-    handed_down = supervisor.inherited()
+    handed_down = supervisor.take_inherited_sockets()
     manager = supervisor.service_manager() if signals else ServiceManager()
     for warning in settings.warnings:
         log.warning("config.warning", text=warning)
@@ -93,7 +93,7 @@ async def serve(
         log.error(
             "config.customer_set_aside",
             customer=aside.key,
-            complaints=[str(why) for why in aside.complaints],
+            complaints=[str(why) for why in aside.mistakes],
         )
     if settings.customers.set_aside and not len(settings.customers):
         log.error(
@@ -105,7 +105,7 @@ async def serve(
             log.info(
                 "redis.embedded", data_dir=str(settings.redis.data_dir), text="redis.url is not set"
             )
-        shares = connection_limits.allocate(connection_limits.raise_open_file_limit())
+        shares = connection_limits.allocate_connections(connection_limits.raise_open_file_limit())
         # Before all that has something to trace: so it is closed, and sends its last, after that.
         tracer = await stack.enter_async_context(app.open_tracer(os.environ))
         opened = app.open_runtime(
@@ -113,17 +113,17 @@ async def serve(
             monotonic=monotonic,
             outward=shares.vendor,
             environ=os.environ,
-            metrics=Metrics(supervisor.metrics_share()),
+            metrics=Metrics(supervisor.read_metrics_share()),
             tracer=tracer,
         )
         runtime = await stack.enter_async_context(opened)
         if signals:
-            loop.add_signal_handler(signal.SIGHUP, runtime.reload.signal)
+            loop.add_signal_handler(signal.SIGHUP, runtime.reload.request_reload)
         on_death = lambda: stop.request_stop(1)  # noqa: E731 - a name for the one line below
         await stack.enter_async_context(
-            app.working(runtime, grace_s=WORKER_GRACE_S, on_death=on_death)
+            app.run_worker_and_sweep(runtime, grace_s=WORKER_GRACE_S, on_death=on_death)
         )
-        if settings.redis.require_durable is Durability.REFUSE:
+        if settings.redis.require_durable is DurabilityPolicy.REFUSE:
             runtime.state.not_ready_reason = "Whether Redis is durable is not known yet."
         start_background_task(stack, "redis", _inspect_redis(runtime, stop))
         start_background_task(stack, "calls", runtime.calls.run())
@@ -131,7 +131,7 @@ async def serve(
         start_background_task(stack, "absences", watch_unserved_customers(runtime))
         start_background_task(stack, "reload", runtime.reload.run())
         if handed_down is not None:
-            runtime.reload.elsewhere = supervisor.reload_all
+            runtime.reload.elsewhere = supervisor.request_reload_of_all
             start_background_task(stack, "parent", _watch_parent(stop))
         listeners = (
             listeners
@@ -190,7 +190,7 @@ async def _listen(
     listener: socket.socket,
     connections: int,
 ) -> web.AppRunner:
-    runner = Runner(application, shutdown_timeout=REQUEST_GRACE_S, connections=connections)
+    runner = ListenerRunner(application, shutdown_timeout=REQUEST_GRACE_S, connections=connections)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     if runner.server is not None:
@@ -269,9 +269,9 @@ async def _inspect_redis(runtime: app.Runtime, stop: StopSignals) -> None:
     """Wait for Redis, then log (or refuse) what is not durable about it."""
     required = runtime.settings.redis.require_durable
     waited = False
-    while required is not Durability.OFF:
+    while required is not DurabilityPolicy.OFF:
         try:
-            complaints, stops_all = await runtime.inspect_redis()
+            risks, stops_all = await runtime.inspect_redis()
         except StoreUnavailable as error:
             if not waited:
                 log.warning("redis.waiting", error=str(error))
@@ -280,10 +280,10 @@ async def _inspect_redis(runtime: app.Runtime, stop: StopSignals) -> None:
             continue
         if stops_all is not None:
             log.warning("redis.not_isolated", text=stops_all)
-        for complaint in complaints:
-            log.warning("redis.not_durable", text=complaint, require_durable=required)
-        if complaints and required is Durability.REFUSE:
-            runtime.state.not_ready_reason = f"Redis is not durable: {complaints[0]}"
+        for risk in risks:
+            log.warning("redis.not_durable", text=risk, require_durable=required)
+        if risks and required is DurabilityPolicy.REFUSE:
+            runtime.state.not_ready_reason = f"Redis is not durable: {risks[0]}"
             log.error(
                 "redis.refused",
                 text="redis.require_durable is refuse; make Redis durable, or set warn",

@@ -21,8 +21,8 @@ from pathlib import Path
 
 import structlog
 
-from bridge.errors import Complaint, ConfigError
-from bridge.metrics import LIBRARY_FOLDER, MetricsShare, shared_folder
+from bridge.errors import ConfigError, ConfigMistake
+from bridge.metrics import LIBRARY_FOLDER, MetricsShare, create_shared_folder
 from bridge.service_manager import (
     ReportPipe,
     ServiceManager,
@@ -31,7 +31,7 @@ from bridge.service_manager import (
     to_socket,
     to_supervisor,
 )
-from bridge.settings.rules import Address
+from bridge.settings.rules import ListenAddress
 
 SOCKETS = "BRIDGE_SOCKETS"
 """Environment variable by which a child finds its inherited listeners: ``<public fd>,<admin fd>``.
@@ -82,13 +82,15 @@ class PortTaken(ConfigError):
     """Somebody else listens there."""
 
 
-async def listen_soon(address: Address, stop: asyncio.Event) -> socket.socket:
-    """The same as ``listen``, but a port that is taken is waited for, unless *stop* is set."""
+async def listen_soon(address: ListenAddress, stop: asyncio.Event) -> socket.socket:
+    """The same as ``open_listening_socket``, but a port that is taken is waited for, unless
+    *stop* is set.
+    """
     deadline = time.monotonic() + PORT_WAIT_S
     told = False
     while True:
         try:
-            return listen(address)
+            return open_listening_socket(address)
         except PortTaken:
             if stop.is_set() or time.monotonic() > deadline:
                 raise
@@ -104,7 +106,7 @@ async def listen_soon(address: Address, stop: asyncio.Event) -> socket.socket:
                 await stop.wait()
 
 
-def listen(address: Address) -> socket.socket:
+def open_listening_socket(address: ListenAddress) -> socket.socket:
     """A listening socket at *address*; raises ``ConfigError`` if that is not possible, and
     ``PortTaken`` if another has it.
     """
@@ -120,13 +122,13 @@ def listen(address: Address) -> socket.socket:
         listener.close()
         kind = PortTaken if error.errno == errno.EADDRINUSE else ConfigError
         raise kind(
-            [Complaint("listen", 0, 0, f"cannot listen on {address}: {error.strerror}")]
+            [ConfigMistake("listen", 0, 0, f"cannot listen on {address}: {error.strerror}")]
         ) from None
     listener.setblocking(False)
     return listener
 
 
-def inherited() -> tuple[socket.socket, socket.socket] | None:
+def take_inherited_sockets() -> tuple[socket.socket, socket.socket] | None:
     """The listeners that a supervising parent handed down; None: this process listens by itself."""
     numbers = os.environ.get(SOCKETS)
     if not numbers:
@@ -139,7 +141,7 @@ def inherited() -> tuple[socket.socket, socket.socket] | None:
     return public, admin
 
 
-def metrics_share() -> MetricsShare | None:
+def read_metrics_share() -> MetricsShare | None:
     """Where this process counts, if it is one of several; None: by itself."""
     number, _, folder = os.environ.get(METRICS, "").partition(":")
     return MetricsShare(Path(folder), int(number)) if folder else None
@@ -171,7 +173,7 @@ def is_orphaned() -> bool:
     return os.getppid() != int(os.environ[PARENT])
 
 
-def reload_all() -> None:
+def request_reload_of_all() -> None:
     """Have the supervisor tell all its children, this one too, to reload."""
     if not is_orphaned():
         os.kill(os.getppid(), signal.SIGHUP)
@@ -190,7 +192,13 @@ class Supervisor:
     """Keeps *workers* children running until SIGTERM or SIGINT."""
 
     def __init__(
-        self, config: Path, workers: int, public: Address, admin: Address, *, strict: bool = False
+        self,
+        config: Path,
+        workers: int,
+        public: ListenAddress,
+        admin: ListenAddress,
+        *,
+        strict: bool = False,
     ) -> None:
         self._command = [sys.executable, "-m", "bridge", "serve", "--config", str(config)]
         self._strict = strict
@@ -240,7 +248,7 @@ class Supervisor:
     def _metrics_shared(self) -> Iterator[None]:
         with contextlib.ExitStack() as stack:
             try:
-                self._metrics = stack.enter_context(shared_folder(self._workers))
+                self._metrics = stack.enter_context(create_shared_folder(self._workers))
             except OSError as error:
                 log.error(
                     "metrics.not_shared",

@@ -69,7 +69,7 @@ class Sweep:
 
 
 @contextlib.asynccontextmanager
-async def running_sweep(sweep: Sweep) -> AsyncIterator[None]:
+async def run_sweep_in_background(sweep: Sweep) -> AsyncIterator[None]:
     """Sweep beside the server."""
     task = asyncio.create_task(sweep.run())
     try:

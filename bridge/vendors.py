@@ -21,7 +21,7 @@ from bridge.web.routing import Endpoint
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class VendorSection:
     """A vendor's section of a configuration file: the dataclass that declares it, and its doc."""
 
     type: type[Any]
@@ -39,7 +39,7 @@ class ProviderPackage:
 
     access: type[ProviderAccount]
     access_doc: str
-    defaults: Section | None
+    defaults: VendorSection | None
     open: Callable[[aiohttp.ClientSession, Monotonic, Meter, CallObserver], AssessmentProvider]
     endpoints: Callable[[Clock], list[Endpoint]]
     operations: tuple[str, ...]
@@ -62,7 +62,7 @@ class AtsPackage:
 
     access: type[AtsAccount]
     access_doc: str
-    settings: Section
+    settings: VendorSection
     allows_private: Callable[[Any], bool]
     open: Callable[[aiohttp.ClientSession, Any, Monotonic, Meter, CallObserver], Ats]
     endpoints: Callable[[Any, LinkSigner, RateLimit], list[Endpoint]]

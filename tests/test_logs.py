@@ -33,7 +33,7 @@ def loggers() -> Iterator[None]:
 def test_on_a_terminal() -> None:
     """``auto`` is the console's form there: the time of day, and the fields in their order."""
     terminal = Terminal()
-    logs.configure("info", "auto", terminal)
+    logs.configure_logging("info", "auto", terminal)
     structlog.get_logger().info("request.handled", route="/x", code="busy")
     text = terminal.getvalue()
     assert not text.startswith("{")
@@ -45,7 +45,7 @@ def test_in_a_pipe() -> None:
     """Elsewhere ``auto`` is JSON, with the whole time; ``console`` has the whole time, too."""
     for form, start in (("auto", '{"status":200'), ("console", "20")):
         pipe = io.StringIO()
-        logs.configure("info", form, pipe)
+        logs.configure_logging("info", form, pipe)
         structlog.get_logger().info("request.handled", status=200)
         assert pipe.getvalue().startswith(start)
         assert "T" in pipe.getvalue()

@@ -12,28 +12,28 @@ if TYPE_CHECKING:
     from bridge.app import onboarding
     from bridge.app.adapters import CONFIGURATION, VENDORS, open_providers
     from bridge.app.listeners import create_admin_app, create_app
-    from bridge.app.redis_startup import embedded_redis
-    from bridge.app.runtime import Runtime, open_runtime, utc_now, working
+    from bridge.app.redis_startup import run_embedded_redis
+    from bridge.app.runtime import Runtime, open_runtime, run_worker_and_sweep, utc_now
     from bridge.app.tracer_choice import open_tracer
-    from bridge.softgarden.doctor import examine
-    from bridge.softgarden.examination import Examination, Finding
+    from bridge.softgarden.doctor import examine_deployed_bridge
+    from bridge.softgarden.examination import CheckResult, Examination
 
 __all__ = [
     "CONFIGURATION",
     "VENDORS",
+    "CheckResult",
     "Examination",
-    "Finding",
     "Runtime",
     "create_admin_app",
     "create_app",
-    "embedded_redis",
-    "examine",
+    "examine_deployed_bridge",
     "onboarding",
     "open_providers",
     "open_runtime",
     "open_tracer",
+    "run_embedded_redis",
+    "run_worker_and_sweep",
     "utc_now",
-    "working",
 ]
 
 _PLACES = {

@@ -42,7 +42,7 @@ async def open_providers(
     observer: CallObserver | None = None,
 ) -> AsyncIterator[ProviderOf]:
     """The providers alone, for commands that need nothing else."""
-    async with egress.session(connections=outward, proxy=_proxy(settings)) as session:
+    async with egress.create_session(connections=outward, proxy=_proxy(settings)) as session:
         watched = observer or CallObserver()
         opened = {
             one.name: one.open(session, monotonic, meter, watched) for one in vendors.providers
@@ -65,7 +65,7 @@ async def open_ats(
     async with contextlib.AsyncExitStack() as stack:
         for package in vendors.ats:
             section = getattr(settings, package.name)
-            guarded = egress.guarded_session(
+            guarded = egress.create_guarded_session(
                 allow_private=package.allows_private(section),
                 connections=outward,
                 proxy=_proxy(settings),

@@ -38,10 +38,10 @@ class CallStream:
 
         It ends with the daemon, or where they are taken more slowly than they come.
         """
-        with self._observer.watching() as watcher:
+        with self._observer.watch_calls() as watcher:
             place = None
             while not self._is_ending():
-                lines = [dump(call) for call in watcher.take()]
+                lines = [dump_call(call) for call in watcher.take()]
                 try:
                     await self._exchange.announce()
                     if place is None:
@@ -64,13 +64,13 @@ class CallStream:
                     await self._share()
 
     async def _share(self) -> None:
-        with self._observer.watching() as watcher:
+        with self._observer.watch_calls() as watcher:
             while await self._exchange.is_watched():
                 await asyncio.sleep(EVERY_S)
-                await self._exchange.publish([dump(call) for call in watcher.take()])
+                await self._exchange.publish([dump_call(call) for call in watcher.take()])
 
 
-def dump(call: ObservedCall) -> bytes:
+def dump_call(call: ObservedCall) -> bytes:
     """A call as one line of JSON, without what is empty, and with the process that saw it."""
     fields = {name: value for name, value in asdict(call).items() if value not in ("", None)}
     return orjson.dumps({**fields, "pid": os.getpid()})

@@ -11,7 +11,7 @@ from bridge.store.last_contacts import RedisLastContacts
 SAVED_EVERY_S = 10.0
 
 
-class ContactKeeper:
+class LastContactSaver:
     """What *observer* has heard goes to *contacts*: one write now and then, never one a call."""
 
     def __init__(self, observer: CallObserver, contacts: RedisLastContacts) -> None:
@@ -20,11 +20,11 @@ class ContactKeeper:
 
     async def save(self) -> None:
         """Write what is new; raises ``StoreUnavailable``, and it is written the next time."""
-        news = self._observer.take_unsaved()
+        news = self._observer.take_unsaved_contacts()
         try:
             await self._contacts.keep(news)
         except StoreUnavailable:
-            self._observer.put_back(news)
+            self._observer.put_back_contacts(news)
             raise
 
     async def run(self) -> None:

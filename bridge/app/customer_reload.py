@@ -10,12 +10,12 @@ import structlog
 
 from bridge.app.adapters import CONFIGURATION
 from bridge.core.customers import CustomerDirectory
-from bridge.errors import Complaint, ConfigError
-from bridge.process_state import CustomersInForce, ProcessState, Reloaded
+from bridge.errors import ConfigError, ConfigMistake
+from bridge.process_state import CustomersInForce, ProcessState, ReloadResult
 from bridge.settings.customer_files import FOLDER
 from bridge.settings.daemon import DaemonSettings
-from bridge.settings.loading import fingerprint
-from bridge.settings.watched_files import FilesSeen, files_seen
+from bridge.settings.loading import compute_fingerprint
+from bridge.settings.watched_files import FilesSeen, take_files_snapshot
 
 LOOK_EVERY_S = 0.5
 """How often the files are checked; a change is read once it has been stable for as long."""
@@ -48,16 +48,16 @@ class CustomerReload:
         self._customers = customers
         self._state = state
         self._environ = environ
-        self._seen = files_seen(settings.config_dir)
-        self._bridge_yaml = fingerprint(settings.config_dir)
+        self._seen = take_files_snapshot(settings.config_dir)
+        self._bridge_yaml = compute_fingerprint(settings.config_dir)
         self._one_at_a_time = asyncio.Lock()
         self._signalled = asyncio.Event()
 
-    def signal(self) -> None:
+    def request_reload(self) -> None:
         """Reload soon; several signals before that count as one."""
         self._signalled.set()
 
-    async def everywhere(self) -> Reloaded:
+    async def reload_all_processes(self) -> ReloadResult:
         """Reload this process and have the others do so; raises ConfigError if it is refused."""
         try:
             return await self.reload("request")
@@ -76,7 +76,7 @@ class CustomerReload:
                     self._signalled.clear()
                     await self.reload("signal")
                     continue
-                now = await asyncio.to_thread(files_seen, self._settings.config_dir)
+                now = await asyncio.to_thread(take_files_snapshot, self._settings.config_dir)
                 # A file that is written in pieces is complete once it has not changed between two
                 # checks.
                 if now == before and now != self._seen:
@@ -87,17 +87,17 @@ class CustomerReload:
             except Exception:
                 log.exception("config.reload_failed")
 
-    async def reload(self, trigger: str) -> Reloaded:
+    async def reload(self, trigger: str) -> ReloadResult:
         """Reload this process; raises ConfigError if the files are refused."""
         async with self._one_at_a_time, self._told():
             try:
                 customers, warnings = await asyncio.to_thread(self._read)
             except ConfigError as error:
-                self._customers.refuse(error.complaints)
+                self._customers.refuse(error.mistakes)
                 log.error(
                     "config.reload_refused",
                     trigger=trigger,
-                    complaints=[str(complaint) for complaint in error.complaints],
+                    complaints=[str(mistake) for mistake in error.mistakes],
                     text="the customers that were in force before stay in force",
                 )
                 raise
@@ -127,13 +127,13 @@ class CustomerReload:
     def _read(self) -> tuple[CustomerDirectory, tuple[str, ...]]:
         """Read the files as they are at one instant, as far as possible."""
         for attempt in range(1, _ATTEMPTS + 1):
-            self._seen = files_seen(self._settings.config_dir)
+            self._seen = take_files_snapshot(self._settings.config_dir)
             error, found = None, None
             try:
                 found = self._usable()
             except ConfigError as refused:
                 error = refused
-            if files_seen(self._settings.config_dir) == self._seen or attempt == _ATTEMPTS:
+            if take_files_snapshot(self._settings.config_dir) == self._seen or attempt == _ATTEMPTS:
                 break
         if found is None:
             raise error or ConfigError([])
@@ -149,13 +149,13 @@ class CustomerReload:
                 "there is no customer's file; to serve nobody, the last one too, stop the daemon"
             )
             folder = str(self._settings.config_dir / FOLDER)
-            raise ConfigError([Complaint(folder, 0, 0, message)])
+            raise ConfigError([ConfigMistake(folder, 0, 0, message)])
         if customers.set_aside:
-            raise ConfigError(customers.complaints())
+            raise ConfigError(customers.list_mistakes())
         return customers, warnings
 
     def _look_at_bridge_yaml(self) -> None:
-        changed = fingerprint(self._settings.config_dir) != self._bridge_yaml
+        changed = compute_fingerprint(self._settings.config_dir) != self._bridge_yaml
         if changed:
             log.warning(
                 "config.needs_restart",
@@ -169,9 +169,9 @@ def _compare(
     now: CustomerDirectory,
     warnings: tuple[str, ...],
     restart_needed: bool,
-) -> Reloaded:
+) -> ReloadResult:
     old, new = ({one.key for one in directory} for directory in (before, now))
-    return Reloaded(
+    return ReloadResult(
         customers=len(now),
         added=sorted(new - old),
         changed=sorted(key for key in new & old if before.get(key) != now.get(key)),

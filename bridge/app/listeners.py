@@ -19,14 +19,14 @@ from bridge.web.app_keys import (
     SERVICES,
     STATE,
 )
-from bridge.web.calls_endpoint import calls_endpoint
-from bridge.web.metrics_endpoint import metrics_endpoint
+from bridge.web.calls_endpoint import create_calls_endpoint
+from bridge.web.metrics_endpoint import create_metrics_endpoint
 from bridge.web.middlewares import error_middleware
 from bridge.web.page_templates import PageTemplates
 from bridge.web.rate_limits import FairScheduler, RateLimit
-from bridge.web.reload_endpoint import reload_endpoint
-from bridge.web.routing import Endpoint, add
-from bridge.web.status_page import status_endpoint
+from bridge.web.reload_endpoint import create_reload_endpoint
+from bridge.web.routing import Endpoint, add_endpoints
+from bridge.web.status_page import create_status_endpoint
 
 _TITLE = "softgarden-Equalture bridge"
 _DESCRIPTION = (
@@ -53,24 +53,26 @@ def create_app(runtime: Runtime) -> web.Application:
             for package in runtime.vendors.providers
             for endpoint in package.endpoints(runtime.services.records.clock)
         ),
-        *result_pages.endpoints(shown),
+        *result_pages.create_page_endpoints(shown),
         *start_pages.endpoints(shown),
-        *health.endpoints(runtime.readiness.check),
+        *health.create_health_endpoints(runtime.readiness.check),
     ]
-    product = openapi.Product(_TITLE, _DESCRIPTION, runtime.settings.public_url)
-    return _application(runtime, [*endpoints, *openapi.serve(endpoints, shown, product)])
+    product = openapi.ProductInfo(_TITLE, _DESCRIPTION, runtime.settings.public_url)
+    return _application(
+        runtime, [*endpoints, *openapi.create_openapi_endpoints(endpoints, shown, product)]
+    )
 
 
 def create_admin_app(runtime: Runtime) -> web.Application:
     """The admin listener: what only operators may see."""
     settings, report = runtime.settings, _status_report(runtime)
-    guard = admin_guard.guard((settings.admin_listen.host, *settings.admin_hosts))
+    guard = admin_guard.create_admin_guard((settings.admin_listen.host, *settings.admin_hosts))
     endpoints = [
-        *health.endpoints(runtime.readiness.check, details=True),
-        reload_endpoint(runtime.reload.everywhere),
-        metrics_endpoint(runtime.scrape),
-        calls_endpoint(runtime.calls.watch),
-        status_endpoint(report.look, report.search),
+        *health.create_health_endpoints(runtime.readiness.check, details=True),
+        create_reload_endpoint(runtime.reload.reload_all_processes),
+        create_metrics_endpoint(runtime.scrape),
+        create_calls_endpoint(runtime.calls.watch),
+        create_status_endpoint(report.get_status, report.search),
     ]
     return _application(runtime, endpoints, guard)
 
@@ -106,8 +108,8 @@ def _application(runtime: Runtime, endpoints: list[Endpoint], *more: Middleware)
     app[OBSERVER] = runtime.observer
     app[SEEN_CONNECTIONS] = set()
     app[FAIR_SCHEDULER] = FairScheduler()
-    add(app, endpoints)
+    add_endpoints(app, endpoints)
     for endpoint in endpoints:
-        statuses = openapi.statuses(endpoint)
+        statuses = openapi.list_statuses(endpoint)
         runtime.metrics.expect_requests(endpoint.path, endpoint.method, statuses)
     return app

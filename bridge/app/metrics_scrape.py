@@ -12,7 +12,7 @@ from bridge.metrics import CONTENT_TYPE, ConfigurationInForce, Metrics
 from bridge.ports import Clock
 from bridge.process_state import CustomersInForce
 from bridge.settings.daemon import DaemonSettings
-from bridge.settings.masking import digest_of
+from bridge.settings.masking import compute_settings_digest
 from bridge.store.backlog import RedisBacklog
 from bridge.vendors import Vendors
 
@@ -66,7 +66,7 @@ class MetricsScrape:
         customers = self._customers()
         if customers is not self._expected:
             self._metrics.expect_customers(one.key for one in customers)
-            self._digest = digest_of(self._settings, customers)
+            self._digest = compute_settings_digest(self._settings, customers)
             self._since = self._wall().timestamp()
             self._expected = customers
         self._metrics.serve_by(

@@ -46,7 +46,7 @@ class EqualtureFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class Onboarding:
+class OnboardingFacts:
     """Both sides of one customer."""
 
     customer: str
@@ -58,12 +58,12 @@ class Onboarding:
         return asdict(self)
 
 
-def onboarding_facts(settings: DaemonSettings, customer: Customer) -> Onboarding:
+def collect_onboarding_facts(settings: DaemonSettings, customer: Customer) -> OnboardingFacts:
     """The facts, from the configuration as it is."""
     url, ats, provider = settings.public_url, customer.ats, customer.provider
     if not isinstance(ats, SoftgardenAccount) or not isinstance(provider, EqualtureAccount):
         raise BridgeError(f"the vendors of customer {customer.key} have no letters yet")
-    return Onboarding(
+    return OnboardingFacts(
         customer.key,
         SoftgardenFacts(
             tests_url=f"{url}/softgarden/tests",
@@ -86,12 +86,12 @@ def onboarding_facts(settings: DaemonSettings, customer: Customer) -> Onboarding
     )
 
 
-def letters(facts: Onboarding) -> dict[str, str]:
+def write_onboarding_letters(facts: OnboardingFacts) -> dict[str, str]:
     """The same as text to copy, by language."""
     return {"de": _german(facts), "en": _english(facts)}
 
 
-def _german(facts: Onboarding) -> str:
+def _german(facts: OnboardingFacts) -> str:
     ats, provider, customer = facts.softgarden, facts.equalture, facts.customer
     token = (
         f"Im Header {provider.callback_header} schicken Sie bitte das vereinbarte Token mit. Es"
@@ -135,7 +135,7 @@ Rückrufe (PUT) gehen an den Host {provider.callback_host}:
 """
 
 
-def _english(facts: Onboarding) -> str:
+def _english(facts: OnboardingFacts) -> str:
     ats, provider, customer = facts.softgarden, facts.equalture, facts.customer
     token = (
         f"Please send the agreed token in the header {provider.callback_header}. It stands as"

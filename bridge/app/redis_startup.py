@@ -1,4 +1,4 @@
-"""Opening Redis as it is configured, with complaints that name the setting."""
+"""Opening Redis as it is configured, with errors that name the setting."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import contextlib
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-from bridge.errors import Complaint, ConfigError, NoData, RedisSetupError
-from bridge.settings.daemon import RedisSettings, WaitSettings
+from bridge.errors import ConfigError, ConfigMistake, NoStoredData, RedisSetupError
+from bridge.settings.daemon import RedisSettings, ReplicaWaitSettings
 from bridge.store import embedded
 from bridge.store.connect import open_client
 from bridge.store.redis_access import RedisAccess, ReplicaWait
@@ -24,14 +24,14 @@ def _redis_setup() -> Iterator[None]:
     try:
         yield
     except RedisSetupError as error:
-        raise ConfigError([Complaint(f"redis.{error.setting}", 0, 0, str(error))]) from None
+        raise ConfigError([ConfigMistake(f"redis.{error.setting}", 0, 0, str(error))]) from None
 
 
 @contextlib.asynccontextmanager
-async def embedded_redis(data_dir: Path) -> AsyncIterator[str]:
+async def run_embedded_redis(data_dir: Path) -> AsyncIterator[str]:
     """An embedded Redis that keeps its data in *data_dir*; yields its URL."""
     with _redis_setup():
-        async with embedded.running_redis(data_dir) as url:
+        async with embedded.run_redis_server(data_dir) as url:
             yield url
 
 
@@ -39,22 +39,22 @@ async def embedded_redis(data_dir: Path) -> AsyncIterator[str]:
 async def open_redis(settings: RedisSettings, *, fresh: bool) -> AsyncIterator[RedisAccess]:
     """The configured Redis, or an embedded one if none is configured.
 
-    Without *fresh* an embedded one is opened only if it has kept data before; else ``NoData`` is
-    raised.
+    Without *fresh* an embedded one is opened only if it has kept data before; else ``NoStoredData``
+    is raised.
     """
     async with contextlib.AsyncExitStack() as stack:
         url = settings.url.reveal() if settings.url else None
         if url is None:
             if not fresh and not embedded.holds_data(settings.data_dir):
-                raise NoData(_NO_DATA.format(settings.data_dir.absolute()))
-            url = await stack.enter_async_context(embedded_redis(settings.data_dir))
+                raise NoStoredData(_NO_DATA.format(settings.data_dir.absolute()))
+            url = await stack.enter_async_context(run_embedded_redis(settings.data_dir))
         with _redis_setup():
             opened = open_client(url, wait=_wait(settings.wait))
             commands = await stack.enter_async_context(opened)
         yield commands
 
 
-def _wait(settings: WaitSettings) -> ReplicaWait | None:
+def _wait(settings: ReplicaWaitSettings) -> ReplicaWait | None:
     waits = settings.replicas > 0 or settings.local_fsync
     return (
         ReplicaWait(settings.replicas, settings.timeout.total_seconds(), settings.local_fsync)

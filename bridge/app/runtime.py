@@ -16,14 +16,14 @@ from types import MappingProxyType
 from bridge import sweep, worker
 from bridge.app.adapters import OUTWARD_CONNECTIONS, VENDORS, open_ats, open_providers
 from bridge.app.call_stream import CallStream
-from bridge.app.contact_keeper import ContactKeeper
+from bridge.app.contact_keeper import LastContactSaver
 from bridge.app.customer_reload import CustomerReload
 from bridge.app.metrics_scrape import MetricsScrape
 from bridge.app.redis_startup import open_redis
 from bridge.call_observer import CallObserver
 from bridge.core.history_chain import derive_history_keys
 from bridge.core.links import LinkSigner as Signer
-from bridge.errors import Complaint, ConfigError
+from bridge.errors import ConfigError, ConfigMistake
 from bridge.metrics import Metrics
 from bridge.ports import (
     AssessmentProvider,
@@ -36,11 +36,11 @@ from bridge.ports import (
 )
 from bridge.process_state import CustomersInForce, ProcessState
 from bridge.readiness import ReadinessProbe
-from bridge.recent_problems import RecentProblems, recent_problems
+from bridge.recent_problems import RecentProblems, collect_recent_problems
 from bridge.service import Services
 from bridge.service.assessments import OfferedAssessments
 from bridge.service.commit_loop import CommitLoop
-from bridge.service.contract_watch import ContractWatch, running_watch
+from bridge.service.contract_watch import ContractWatch, run_watch_in_background
 from bridge.service.erasure import Erasure
 from bridge.service.hiring import Hiring
 from bridge.service.invite import Invite
@@ -57,17 +57,17 @@ from bridge.service.task_handlers import TaskHandlers
 from bridge.settings.daemon import DaemonSettings
 from bridge.store.backlog import RedisBacklog
 from bridge.store.call_exchange import RedisCallExchange
-from bridge.store.contract_store import RedisContract
+from bridge.store.contract_store import RedisContractStore
 from bridge.store.encryption import KeyRing
 from bridge.store.invitation_store import RedisInvitations
 from bridge.store.last_contacts import RedisLastContacts
 from bridge.store.quarantine import RedisQuarantine
 from bridge.store.reconciliation import Reconciliation
 from bridge.store.redis_access import RedisAccess
-from bridge.store.redis_inspection import durability, isolation
-from bridge.store.reencryption import Reencryption, Tally
+from bridge.store.redis_inspection import find_durability_risks, find_isolation_risk
+from bridge.store.reencryption import Reencryption, ReencryptionCounts
 from bridge.store.reference_index import RedisReferenceIndex
-from bridge.store.shared_clock import SharedClock, read_times
+from bridge.store.shared_clock import SharedClock, read_server_times
 from bridge.store.status_word_store import RedisStatusWords
 from bridge.store.task_queue import RedisTasks
 from bridge.store.unserved_customers import RedisUnservedCustomers
@@ -84,7 +84,7 @@ def utc_now() -> datetime:
     return now.replace(microsecond=now.microsecond // 1000 * 1000)
 
 
-def new_secret() -> str:
+def generate_secret() -> str:
     """A fresh secret: 256 bits, URL-safe."""
     return secrets.token_urlsafe(32)
 
@@ -114,7 +114,7 @@ class Runtime:
     scrape: MetricsScrape
     backlog: RedisBacklog
     contacts: RedisLastContacts
-    keeper: ContactKeeper
+    keeper: LastContactSaver
     calls: CallStream
     observer: CallObserver
     problems: RecentProblems
@@ -136,19 +136,19 @@ class Runtime:
         Raises ``StoreUnavailable`` if it does not answer.
         """
         await self.commands.ping()
-        return await durability(self.commands), await isolation(self.commands)
+        return await find_durability_risks(self.commands), await find_isolation_risk(self.commands)
 
-    async def reencrypt(self) -> dict[str, Tally]:
+    async def reencrypt(self) -> dict[str, ReencryptionCounts]:
         """Renew what is encrypted; returns the counts. Raises ``ConfigError`` without a key."""
-        cipher = key_ring(self.settings)
+        cipher = create_key_ring(self.settings)
         if cipher is None:
             message = "there is no key to encrypt with; list one"
-            raise ConfigError([Complaint("encryption_keys", 0, 0, message)])
+            raise ConfigError([ConfigMistake("encryption_keys", 0, 0, message)])
         prefix = self.settings.redis.key_prefix
         return await Reencryption(self.commands, prefix=prefix, cipher=cipher).run()
 
 
-def key_ring(settings: DaemonSettings) -> KeyRing | None:
+def create_key_ring(settings: DaemonSettings) -> KeyRing | None:
     """Encryption at rest, if it is switched on."""
     return KeyRing(settings.encryption_keys) if settings.encryption_keys else None
 
@@ -160,7 +160,7 @@ async def open_runtime(
     clock: Clock | None = None,
     wall: Clock = utc_now,
     monotonic: Monotonic = time.monotonic,
-    new_secret: NewSecret = new_secret,
+    new_secret: NewSecret = generate_secret,
     random_fraction: RandomFraction = random.random,
     provider: AssessmentProvider | None = None,
     vendors: Vendors = VENDORS,
@@ -176,9 +176,9 @@ async def open_runtime(
     The worker is wired but not started.
 
     Without *fresh* an embedded server is opened only where one has kept data before; else
-    ``NoData`` is raised. Without a *clock* the time is the one that all processes on this Redis
-    agree upon, from when the worker is started; *wall* is this host's own. *outward* bounds the
-    connections to each vendor; *environ* has the variables that a reload puts into files;
+    ``NoStoredData`` is raised. Without a *clock* the time is the one that all processes on this
+    Redis agree upon, from when the worker is started; *wall* is this host's own. *outward* bounds
+    the connections to each vendor; *environ* has the variables that a reload puts into files;
     *metrics* are those that this process shares with others; *tracer* gets a span of all it does.
     """
     customers, state = CustomersInForce(settings.customers), ProcessState()
@@ -186,7 +186,7 @@ async def open_runtime(
     metrics = metrics or Metrics()
     observer = CallObserver(clock or wall, tracer)
     async with contextlib.AsyncExitStack() as stack:
-        problems = stack.enter_context(recent_problems())
+        problems = stack.enter_context(collect_recent_problems())
         if commands is None:
             commands = await stack.enter_async_context(open_redis(settings.redis, fresh=fresh))
         only = provider
@@ -210,18 +210,18 @@ async def open_runtime(
         # The time of day goes on as it does, also where a demo has hours pass in what a process
         # remembers.
         agreed = (
-            SharedClock(partial(read_times, commands), wall=wall, monotonic=time.monotonic)
+            SharedClock(partial(read_server_times, commands), wall=wall, monotonic=time.monotonic)
             if clock is None
             else None
         )
         clock = clock or agreed or wall
         awake = asyncio.Event()
         prefix, retention, limits = settings.redis.key_prefix, settings.retention, settings.limits
-        shapes = RedisContract(commands, prefix=prefix, life=retention)
+        shapes = RedisContractStore(commands, prefix=prefix, life=retention)
         contract = ContractWatch(shapes, clock, meter=metrics)
-        await stack.enter_async_context(running_watch(contract))
+        await stack.enter_async_context(run_watch_in_background(contract))
         observer.watch_shapes(contract)
-        cipher = key_ring(settings)
+        cipher = create_key_ring(settings)
         store = RedisInvitations(
             commands, prefix=prefix, retention=retention, clock=clock, cipher=cipher
         )
@@ -314,7 +314,7 @@ async def open_runtime(
             metrics=metrics,
             backlog=backlog,
             contacts=contacts,
-            keeper=ContactKeeper(observer, contacts),
+            keeper=LastContactSaver(observer, contacts),
             calls=CallStream(
                 observer,
                 RedisCallExchange(commands, prefix=prefix, process=new_secret()),
@@ -335,12 +335,12 @@ async def open_runtime(
 
 
 @contextlib.asynccontextmanager
-async def working(
+async def run_worker_and_sweep(
     runtime: Runtime, *, grace_s: float, on_death: Callable[[], None]
 ) -> AsyncIterator[None]:
     """Have the runtime's worker perform tasks meanwhile, and its sweep look for lost ones."""
     async with (
-        worker.running_worker(runtime.worker, grace_s=grace_s, on_death=on_death),
-        sweep.running_sweep(runtime.sweep),
+        worker.run_worker_in_background(runtime.worker, grace_s=grace_s, on_death=on_death),
+        sweep.run_sweep_in_background(runtime.sweep),
     ):
         yield

@@ -13,8 +13,8 @@ from itertools import islice
 from typing import TypeVar
 
 from bridge import __version__
-from bridge.app.contact_keeper import ContactKeeper
-from bridge.app.troubles import silence, troubles
+from bridge.app.contact_keeper import LastContactSaver
+from bridge.app.troubles import describe_open_circuit, list_troubles
 from bridge.call_observer import CallObserver
 from bridge.core.invitation import Invitation, State
 from bridge.core.queueing import DeadLetter
@@ -23,9 +23,9 @@ from bridge.ports import Clock, InvitationStore, Monotonic, Quarantine, TaskQueu
 from bridge.process_state import CustomersInForce
 from bridge.readiness import ReadinessProbe
 from bridge.recent_problems import RecentProblems
-from bridge.service.stocktaking import Stock, Waiting, take_stock
+from bridge.service.stocktaking import InvitationCounts, WaitingResult, count_invitations
 from bridge.settings.daemon import DaemonSettings
-from bridge.settings.masking import digest_of
+from bridge.settings.masking import compute_settings_digest
 from bridge.single_flight import SingleFlight
 from bridge.store.backlog import RedisBacklog
 from bridge.store.last_contacts import RedisLastContacts
@@ -37,7 +37,7 @@ from bridge.web.status_page import (
     SearchResult,
     SearchRow,
     Status,
-    Stored,
+    StoredState,
     VendorRow,
 )
 
@@ -71,7 +71,7 @@ class StatusSources:
     quarantine: Quarantine
     backlog: RedisBacklog
     contacts: RedisLastContacts
-    keeper: ContactKeeper
+    keeper: LastContactSaver
     observer: CallObserver
     problems: RecentProblems
     clock: Clock
@@ -81,7 +81,7 @@ class StatusSources:
 @dataclass(frozen=True, slots=True)
 class _FromRedis:
     until: float
-    stored: Stored | None = None
+    stored: StoredState | None = None
     failure: str = ""
     durability: list[str] | None = None
     heard: Mapping[tuple[str, str], datetime] = field(default_factory=dict)
@@ -97,18 +97,18 @@ class StatusReport:
         self._searching = asyncio.Lock()
         self._started = self._loaded = sources.clock()
         self._refused_at: datetime | None = None
-        self._digest = digest_of(sources.settings, sources.customers())
+        self._digest = compute_settings_digest(sources.settings, sources.customers())
         sources.customers.watch(self._note_reload)
 
-    async def look(self) -> Status:
+    async def get_status(self) -> Status:
         """How everything is now; of what Redis holds, how it was some seconds ago at most."""
         sources, now = self._sources, self._sources.clock()
         known, readiness = await asyncio.gather(self._from_redis(), sources.readiness.check())
         configuration = self._configuration()
         vendors = [one.name for one in sources.vendors.ats]
         vendors += [one.name for one in sources.vendors.providers]
-        heard = {**known.heard, **sources.observer.heard()}
-        circuits = sources.observer.open_circuits()
+        heard = {**known.heard, **sources.observer.get_last_contacts()}
+        circuits = sources.observer.list_open_circuits()
         return Status(
             now=now,
             version=__version__,
@@ -116,9 +116,11 @@ class StatusReport:
             started=self._started,
             public_url=sources.settings.public_url,
             troubles=list(
-                troubles(known.stored, known.failure, known.durability, readiness, configuration)
+                list_troubles(
+                    known.stored, known.failure, known.durability, readiness, configuration
+                )
             )
-            + [silence(one) for one in circuits],
+            + [describe_open_circuit(one) for one in circuits],
             stored=known.stored,
             store_failure=known.failure,
             durability=known.durability,
@@ -172,7 +174,7 @@ class StatusReport:
             self._refused_at = sources.clock()
             return
         self._loaded, self._refused_at = sources.clock(), None
-        self._digest = digest_of(sources.settings, sources.customers())
+        self._digest = compute_settings_digest(sources.settings, sources.customers())
 
     def _configuration(self) -> ConfigurationState:
         sources = self._sources
@@ -214,7 +216,7 @@ class StatusReport:
             heard=heard,
         )
 
-    async def _stored(self, heard: Mapping[tuple[str, str], datetime]) -> Stored:
+    async def _stored(self, heard: Mapping[tuple[str, str], datetime]) -> StoredState:
         sources, now = self._sources, self._sources.clock()
         customers = sources.customers()
         backlog = await sources.backlog.count(
@@ -222,8 +224,8 @@ class StatusReport:
         )
         letters = await _first(sources.queue.dead_letters(), _READ_AT_MOST)
         notes = await _first(sources.quarantine.notes(), _READ_AT_MOST)
-        stock = await take_stock(sources.store, sources.clock, sources.monotonic)
-        return Stored(
+        stock = await count_invitations(sources.store, sources.clock, sources.monotonic)
+        return StoredState(
             at=now,
             complete=stock.complete and not backlog.missing,
             records=stock.records,
@@ -240,14 +242,14 @@ class StatusReport:
 
     def _rows(
         self,
-        stock: Stock,
+        stock: InvitationCounts,
         due: dict[str, int],
         letters: Iterable[DeadLetter],
         heard: Mapping[tuple[str, str], datetime],
     ) -> list[CustomerRow]:
         customers = self._sources.customers()
         dead = Counter(letter.customer for letter in letters)
-        silent = self._sources.observer.open_circuits()
+        silent = self._sources.observer.list_open_circuits()
         served = {one.key: one for one in customers}
         rows = []
         for key in sorted({*served, *customers.set_aside, *stock.customers, *dead}):
@@ -271,7 +273,7 @@ class StatusReport:
             )
         return rows
 
-    async def _longest_waiting(self, stock: Stock) -> Waiting | None:
+    async def _longest_waiting(self, stock: InvitationCounts) -> WaitingResult | None:
         """The result that the ATS has not been told of for the longest time."""
         found = [stock.unconfirmed] if stock.unconfirmed else []
         for invitation_id in await self._sources.backlog.unnotified():
@@ -284,7 +286,7 @@ class StatusReport:
             since = invitation.completed_at or invitation.expired_at
             if since is not None:
                 why = f"{invitation.state}, not told yet"
-                found.append(Waiting(invitation.id, invitation.customer, since, why))
+                found.append(WaitingResult(invitation.id, invitation.customer, since, why))
         return min(found, key=lambda one: one.since, default=None)
 
     async def _find(self, term: str) -> tuple[list[Invitation], bool]:
@@ -312,7 +314,7 @@ async def _first(items: AsyncIterator[T], limit: int) -> list[T]:
     return found
 
 
-def _orders(stock: Stock) -> list[OrderRow]:
+def _orders(stock: InvitationCounts) -> list[OrderRow]:
     return [
         OrderRow(customer, test, [(str(state), numbers[state]) for state in State])
         for (customer, test), numbers in sorted(stock.orders.items())

@@ -6,14 +6,14 @@ from collections.abc import Iterable, Sequence
 
 from bridge.call_observer import OpenCircuit
 from bridge.web.health import Readiness
-from bridge.web.status_page import ConfigurationState, Stored, Trouble
+from bridge.web.status_page import ConfigurationState, StoredState, Trouble
 
 _LATE_S = 60.0
 """Work that is due for longer than this is a trouble."""
 
 
-def troubles(
-    stored: Stored | None,
+def list_troubles(
+    stored: StoredState | None,
     failure: str,
     durability: Sequence[str] | None,
     readiness: Readiness,
@@ -30,11 +30,11 @@ def troubles(
     else:
         yield from _of_store(stored)
     yield from _of_configuration(configuration)
-    for complaint in durability or ():
-        yield Trouble(complaint, grave=False)
+    for risk in durability or ():
+        yield Trouble(risk, grave=False)
 
 
-def silence(circuit: OpenCircuit) -> Trouble:
+def describe_open_circuit(circuit: OpenCircuit) -> Trouble:
     """A vendor does not answer."""
     return Trouble(
         f"{circuit.vendor} has not answered for {circuit.customer} since"
@@ -43,7 +43,7 @@ def silence(circuit: OpenCircuit) -> Trouble:
     )
 
 
-def _of_store(stored: Stored) -> Iterable[Trouble]:
+def _of_store(stored: StoredState) -> Iterable[Trouble]:
     if stored.dead_count:
         given_up = "1 task was" if stored.dead_count == 1 else f"{stored.dead_count} tasks were"
         yield Trouble(

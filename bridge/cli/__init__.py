@@ -17,24 +17,24 @@ _COMMANDS: Mapping[str, str] = {
     "serve": "daemon_commands:serve",
     "check": "configuration_commands:check",
     "healthcheck": "healthcheck:healthcheck",
-    "config": "configuration_commands:configuration",
-    "customer": "customer_commands:customer",
+    "config": "configuration_commands:config_group",
+    "customer": "customer_commands:customer_group",
     "tests": "configuration_commands:tests",
-    "token": "secret_commands:token",
-    "key": "secret_commands:key",
-    "invitations": "invitation_commands:invitations",
+    "token": "secret_commands:token_group",
+    "key": "secret_commands:key_group",
+    "invitations": "invitation_commands:invitations_group",
     "find": "find_command:find",
     "tail": "tail_command:tail",
     "evidence": "evidence_command:evidence",
-    "dead": "dead_letter_commands:dead",
+    "dead": "dead_letter_commands:dead_letter_group",
     "hire": "hire_command:hire",
     "erase": "invitation_commands:erase",
-    "quarantine": "repair_commands:quarantine",
+    "quarantine": "repair_commands:quarantine_group",
     "reconcile": "repair_commands:reconcile",
     "reencrypt": "repair_commands:reencrypt",
     "onboard": "going_live_commands:onboard",
     "doctor": "going_live_commands:doctor",
-    "contract": "contract_commands:contract",
+    "contract": "contract_commands:contract_group",
     "demo": "demo_commands:demo",
     "sandbox": "demo_commands:sandbox",
 }
@@ -78,8 +78,8 @@ def main() -> None:
         sys.exit(1)
     except ConfigError as error:
         click.echo("The configuration cannot be used:", err=True)
-        for complaint in error.complaints:
-            click.echo(f"  {complaint}", err=True)
+        for mistake in error.mistakes:
+            click.echo(f"  {mistake}", err=True)
         sys.exit(2)
     except BridgeError as error:
         click.echo(f"Failed: {error}", err=True)

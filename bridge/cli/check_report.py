@@ -11,42 +11,42 @@ from pathlib import Path
 import click
 
 from bridge import app
-from bridge.errors import Complaint
-from bridge.settings.key_paths import key_path
-from bridge.settings.source_excerpt import Vocabulary, excerpt
+from bridge.errors import ConfigMistake
+from bridge.settings.key_paths import find_key_path
+from bridge.settings.source_excerpt import KnownKeys, read_excerpt
 
 
-def with_paths(complaints: Iterable[Complaint]) -> list[Complaint]:
+def add_key_paths(mistakes: Iterable[ConfigMistake]) -> list[ConfigMistake]:
     """The same, each with the path of its key as far as that can be told."""
-    keys = Vocabulary(app.CONFIGURATION.types.values()).keys
+    keys = KnownKeys(app.CONFIGURATION.types.values()).keys
     return [
         one
         if one.path or not one.line
-        else replace(one, path=key_path(Path(one.file), one.line, one.column, keys))
-        for one in complaints
+        else replace(one, path=find_key_path(Path(one.file), one.line, one.column, keys))
+        for one in mistakes
     ]
 
 
-def as_data(complaints: Iterable[Complaint]) -> list[dict[str, object]]:
+def convert_mistakes_to_json(mistakes: Iterable[ConfigMistake]) -> list[dict[str, object]]:
     """The mistakes for ``--json``."""
-    return [asdict(one) for one in complaints]
+    return [asdict(one) for one in mistakes]
 
 
-def print_mistakes(complaints: Sequence[Complaint]) -> None:
+def print_mistakes(mistakes: Sequence[ConfigMistake]) -> None:
     """Each mistake with the line where it is, and how many there are, on standard error."""
-    known = Vocabulary(app.CONFIGURATION.types.values())
+    known = KnownKeys(app.CONFIGURATION.types.values())
     colored = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
-    for one in complaints:
+    for one in mistakes:
         click.echo("\n".join(_told(one, known)), err=True, color=colored)
         click.echo(err=True)
-    files = len({one.file for one in complaints})
-    summary = f"{_count(len(complaints), 'mistake')} in {_count(files, 'file')}."
+    files = len({one.file for one in mistakes})
+    summary = f"{_count(len(mistakes), 'mistake')} in {_count(files, 'file')}."
     click.echo(click.style(summary, bold=True), err=True, color=colored)
 
 
-def print_annotations(complaints: Iterable[Complaint], warnings: Iterable[str]) -> None:
+def print_github_annotations(mistakes: Iterable[ConfigMistake], warnings: Iterable[str]) -> None:
     """The mistakes and warnings as a GitHub workflow shows them beside the changed lines."""
-    for one in complaints:
+    for one in mistakes:
         place = {"file": one.file, "title": one.code}
         if one.line:
             place |= {"line": str(one.line), "col": str(one.column)}
@@ -56,16 +56,16 @@ def print_annotations(complaints: Iterable[Complaint], warnings: Iterable[str]) 
         click.echo(f"::warning::{_data(warning)}")
 
 
-def annotate_problem(customer: str, problem: str) -> None:
+def print_github_problem(customer: str, problem: str) -> None:
     """What Equalture's answers say against a customer's file, as an annotation of none."""
     click.echo(f"::error title=online::{_data(f'{customer}: {problem}')}")
 
 
-def _told(one: Complaint, known: Vocabulary) -> Iterator[str]:
+def _told(one: ConfigMistake, known: KnownKeys) -> Iterator[str]:
     place = f"{one.file}:{one.line}:{one.column}" if one.line else one.file
     code = click.style(f"[{one.code}]", fg="red")
     yield f"{click.style(place, bold=True)}: {_message(one)}  {code}"
-    lines = excerpt(Path(one.file), one.line, one.column, known) if one.line else ()
+    lines = read_excerpt(Path(one.file), one.line, one.column, known) if one.line else ()
     margin = max((len(str(line.number)) for line in lines), default=0)
     for line in lines:
         yield f"{click.style(f'{line.number:>{margin + 2}} |', fg='blue')} {line.text}".rstrip()
@@ -74,7 +74,7 @@ def _told(one: Complaint, known: Vocabulary) -> Iterator[str]:
             yield f"{bar} {' ' * line.caret}{click.style('^', fg='red', bold=True)}"
 
 
-def _message(one: Complaint) -> str:
+def _message(one: ConfigMistake) -> str:
     """With the whole path of the key, once."""
     told = not one.path or one.message.startswith(f"{one.path}: ")
     return one.message if told else f"{one.path}: {one.message}"

@@ -15,15 +15,15 @@ import yaml
 
 from bridge import app
 from bridge.cli import check_report, online_check
-from bridge.cli.operator_session import customer_of, load, load_usable
+from bridge.cli.operator_session import load_settings, load_usable_settings, require_usable_customer
 from bridge.cli.options import config_option, customer_argument, json_option
 from bridge.cli.output import print_json, print_rows
 from bridge.core.assessment import Job
 from bridge.core.customers import Customer
-from bridge.errors import BridgeError, Complaint, ConfigError
-from bridge.service.assessments import compare
+from bridge.errors import BridgeError, ConfigError, ConfigMistake
+from bridge.service.assessments import compare_jobs_with_mapping
 from bridge.settings.daemon import DaemonSettings
-from bridge.settings.masking import masked_settings
+from bridge.settings.masking import mask_settings
 
 SAMPLES = (
     "README.md",
@@ -36,7 +36,7 @@ SAMPLES = (
 
 
 @click.group("config")
-def configuration() -> None:
+def config_group() -> None:
     """Look at the configuration, or make one.
 
     \b
@@ -44,7 +44,7 @@ def configuration() -> None:
     """
 
 
-@configuration.command("init")
+@config_group.command("init")
 @click.argument(
     "folder", metavar="[DIR]", type=click.Path(path_type=Path, file_okay=False), required=False
 )
@@ -75,7 +75,7 @@ def config_init(folder: Path | None, config: Path) -> None:
     click.echo(f"Next: read {target / 'README.md'}", err=True)
 
 
-@configuration.command("show")
+@config_group.command("show")
 @config_option
 @json_option
 def config_show(config: Path, as_json: bool) -> None:
@@ -85,7 +85,7 @@ def config_show(config: Path, as_json: bool) -> None:
     assessment-bridge config show
     assessment-bridge config show --json
     """
-    shown = masked_settings(load(config))
+    shown = mask_settings(load_settings(config))
     if as_json:
         print_json(shown)
     else:
@@ -93,7 +93,7 @@ def config_show(config: Path, as_json: bool) -> None:
         click.echo(text.rstrip())
 
 
-@configuration.command("schema")
+@config_group.command("schema")
 @click.argument("file", type=click.Choice(["bridge", "customer"]), required=False)
 @config_option
 @json_option
@@ -118,11 +118,13 @@ def tests(customer: str, config: Path, as_json: bool) -> None:
     \b
     assessment-bridge tests acme
     """
-    settings = load_usable(config, signing=False)
-    chosen = customer_of(settings.customers, customer)
+    settings = load_usable_settings(config, signing=False)
+    chosen = require_usable_customer(settings.customers, customer)
     rows = [
         {"test": job.test_id, "job": job.job_id, "name": job.name, "status": job.publication}
-        for job in compare(asyncio.run(_list_jobs(settings, chosen)), chosen.tests)
+        for job in compare_jobs_with_mapping(
+            asyncio.run(_list_jobs(settings, chosen)), chosen.tests
+        )
     ]
     print_rows(rows, ("test", "job", "name", "status"), as_json=as_json)
 
@@ -147,16 +149,16 @@ def check(config: Path, online: bool, github: bool, as_json: bool) -> None:
     """
     if github and as_json:
         raise click.UsageError("Give either --github or --json.")
-    mistakes: list[Complaint] = []
+    mistakes: list[ConfigMistake] = []
     settings: DaemonSettings | None = None
     try:
-        settings = load(config)
+        settings = load_settings(config)
     except ConfigError as error:
-        mistakes = check_report.with_paths(error.complaints)
+        mistakes = check_report.add_key_paths(error.mistakes)
     warnings = settings.warnings if settings else ()
     for_people = not (as_json or github)
     if github:
-        check_report.print_annotations(mistakes, warnings)
+        check_report.print_github_annotations(mistakes, warnings)
     elif mistakes and for_people:
         check_report.print_mistakes(mistakes)
     if settings is not None and for_people:
@@ -165,18 +167,20 @@ def check(config: Path, online: bool, github: bool, as_json: bool) -> None:
         click.echo(f"{config}: fine, {len(settings.customers)} customer(s).")
     reports = None
     if settings is not None and online:
-        reports = asyncio.run(online_check.ask_all(settings, tuple(settings.customers)))
+        reports = asyncio.run(
+            online_check.check_customers_online(settings, tuple(settings.customers))
+        )
     if as_json:
         keys = [customer.key for customer in settings.customers] if settings else []
-        found = {"mistakes": check_report.as_data(mistakes), "warnings": warnings}
-        more = {} if reports is None else {"online": online_check.as_data(reports)}
+        found = {"mistakes": check_report.convert_mistakes_to_json(mistakes), "warnings": warnings}
+        more = {} if reports is None else {"online": online_check.convert_reports_to_json(reports)}
         print_json({"config": str(config), "customers": keys, **found, **more})
     elif reports is not None and github:
         for report in reports:
             for problem in report.problems:
-                check_report.annotate_problem(report.customer, problem)
+                check_report.print_github_problem(report.customer, problem)
     elif reports is not None and settings is not None:
-        online_check.print_reports(reports)
+        online_check.print_online_reports(reports)
         asyncio.run(_print_unknown_words(settings))
     if settings is None:
         raise SystemExit(2)

@@ -1,4 +1,4 @@
-"""``contract``: what the vendors' answers look like, and what changed."""
+"""``contract_group``: what the vendors' answers look like, and what changed."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 import click
 
 from bridge import app
-from bridge.cli.operator_session import on_stored_data
+from bridge.cli.operator_session import run_on_stored_data
 from bridge.cli.options import json_option
-from bridge.cli.output import moment, print_json
+from bridge.cli.output import format_time, print_json
 from bridge.core.answer_shape import ObservedFact
 from bridge.core.contract_diff import describe_fact, list_contract_changes
 from bridge.settings.durations import parse_duration
@@ -17,8 +17,8 @@ from bridge.settings.durations import parse_duration
 DEFAULT_SINCE = timedelta(days=7)
 
 
-@click.group()
-def contract() -> None:
+@click.group("contract")
+def contract_group() -> None:
     """The shapes of what the vendors send, as the daemons have seen them.
 
     \b
@@ -26,9 +26,9 @@ def contract() -> None:
     """
 
 
-@contract.command("show")
+@contract_group.command("show")
 @json_option
-@on_stored_data
+@run_on_stored_data
 async def contract_show(runtime: app.Runtime, as_json: bool) -> None:
     """Show every name, type, word and status that was ever seen, with when.
 
@@ -44,20 +44,20 @@ async def contract_show(runtime: app.Runtime, as_json: bool) -> None:
     for fact in facts:
         if heading != (heading := f"{fact.vendor} {fact.operation}"):
             click.echo(click.style(heading, bold=True))
-        times = f"{moment(fact.first_at)} .. {moment(fact.last_at)}"
+        times = f"{format_time(fact.first_at)} .. {format_time(fact.last_at)}"
         click.echo(f"  {fact.text}\n      {times}")
     if not facts:
         click.echo("nothing seen yet")
 
 
-@contract.command("diff")
+@contract_group.command("diff")
 @click.option(
     "--since",
     metavar="T",
     help="A time (2026-01-31, 2026-01-31T15:00:00Z) or an age (2d, 12h). Default: 7d.",
 )
 @json_option
-@on_stored_data
+@run_on_stored_data
 async def contract_diff(runtime: app.Runtime, since: str | None, as_json: bool) -> None:
     """Say what the vendors send since T that they did not send before, and what no more.
 
@@ -76,10 +76,10 @@ async def contract_diff(runtime: app.Runtime, since: str | None, as_json: bool) 
         return
     for one in found:
         sign = click.style("+", fg="yellow") if one.new else click.style("-", fg="cyan")
-        at = moment(one.fact.first_at if one.new else one.fact.last_at)
+        at = format_time(one.fact.first_at if one.new else one.fact.last_at)
         click.echo(f"{sign} {one.fact.vendor} {one.fact.operation}: {one.words}  {at}")
     if not found:
-        click.echo(f"nothing changed since {moment(begin)}")
+        click.echo(f"nothing changed since {format_time(begin)}")
 
 
 def _row(fact: ObservedFact) -> dict[str, object]:
@@ -88,8 +88,8 @@ def _row(fact: ObservedFact) -> dict[str, object]:
         "operation": fact.operation,
         "fact": fact.text,
         "words": describe_fact(fact.text),
-        "first": moment(fact.first_at),
-        "last": moment(fact.last_at),
+        "first": format_time(fact.first_at),
+        "last": format_time(fact.last_at),
     }
 
 

@@ -15,12 +15,12 @@ import click
 
 from bridge import app
 from bridge.cli import online_check
-from bridge.cli.customer_file import NewCustomer, variable_in, write_private
+from bridge.cli.customer_file import NewCustomer, read_variable_name, write_private_file
 from bridge.cli.online_check import OnlineReport
-from bridge.cli.operator_session import load_usable
+from bridge.cli.operator_session import load_usable_settings
 from bridge.cli.options import config_option, json_option
 from bridge.cli.output import print_json
-from bridge.cli.running_daemon import ReloadAnswer, ask_to_reload
+from bridge.cli.running_daemon import ReloadAnswer, ask_daemon_to_reload
 from bridge.core import ids
 from bridge.core.customers import Customer
 from bridge.errors import BridgeError, ConfigError
@@ -31,7 +31,7 @@ _SECRETS = "secrets"
 
 
 @click.group("customer")
-def customer() -> None:
+def customer_group() -> None:
     """Add customers.
 
     \b
@@ -39,7 +39,7 @@ def customer() -> None:
     """
 
 
-@customer.command("add")
+@customer_group.command("add")
 @click.argument("name")
 @config_option
 @click.option("--softgarden-client-id", metavar="ID", help="As softgarden's support tells it.")
@@ -53,7 +53,7 @@ def customer() -> None:
 @click.option("--locale", metavar="CODE", help="Language of results, such as de.")
 @click.option("--offline", is_flag=True, help="Do not ask Equalture.")
 @json_option
-def add(
+def customer_add(
     *,
     name: str,
     config: Path,
@@ -75,7 +75,7 @@ def add(
     assessment-bridge customer add acme
     assessment-bridge customer add acme --secret-env ACME_SECRET
     """
-    settings = load_usable(config, signing=False)
+    settings = load_usable_settings(config, signing=False)
     file = config / FOLDER / f"{name}.yaml"
     _require_new(name, file)
     if secret_file and secret_env:
@@ -88,15 +88,15 @@ def add(
     given: str | Path = f"${{{secret_env}}}" if secret_env else secret_file or _ask_secret()
     default = str(getattr(getattr(settings, "equalture", None), "locale", "en"))
     answers["locale"] = locale or _ask("Language of results", default)
-    typed = isinstance(given, str) and variable_in(given) is None
+    typed = isinstance(given, str) and read_variable_name(given) is None
     apart = (config / _SECRETS / f"{name}-equalture").absolute()
     secret = apart if typed else given.absolute() if isinstance(given, Path) else given
     new = NewCustomer(key=name, token_sha256=ids.hash_secret(bearer), secret=secret, **answers)
     if typed:
-        write_private(apart, f"{given}\n")
+        write_private_file(apart, f"{given}\n")
     try:
         made = _validated(settings, new, file, os.environ)
-        write_private(file, new.text())
+        write_private_file(file, new.render_file())
     except BridgeError:
         if typed:
             apart.unlink()
@@ -104,11 +104,11 @@ def add(
     if not as_json:
         _print_token(file, bearer)
     report = None
-    variable = variable_in(secret) if isinstance(secret, str) else None
+    variable = read_variable_name(secret) if isinstance(secret, str) else None
     unset = variable if variable and variable not in os.environ else None
     if not offline and not unset:
-        (report,) = asyncio.run(online_check.ask_all(settings, [made]))
-    reloaded = ask_to_reload(settings.admin_listen)
+        (report,) = asyncio.run(online_check.check_customers_online(settings, [made]))
+    reloaded = ask_daemon_to_reload(settings.admin_listen)
     if as_json:
         shown = {"customer": name, "file": str(file), "token": bearer, "sha256": new.token_sha256}
         told = {"status": reloaded.status, "errors": reloaded.errors}
@@ -145,17 +145,17 @@ def _validated(
 
     A variable that this shell does not have may well be set where the daemon runs.
     """
-    variable = variable_in(new.secret) if isinstance(new.secret, str) else None
+    variable = read_variable_name(new.secret) if isinstance(new.secret, str) else None
     if variable:
         environ = {variable: "not-known-here", **environ}
     with tempfile.TemporaryDirectory() as place:
         draft = Path(place) / FOLDER / file.name
-        write_private(draft, new.text())
+        write_private_file(draft, new.render_file())
         read, _ = app.CONFIGURATION.load_customers(
             replace(settings, config_dir=Path(place)), environ
         )
     if read.set_aside:
-        raise ConfigError([replace(one, file=str(file)) for one in read.complaints()])
+        raise ConfigError([replace(one, file=str(file)) for one in read.list_mistakes()])
     (made,) = read
     return made
 
@@ -170,7 +170,7 @@ def _print_rest(
     name: str, report: OnlineReport | None, reloaded: ReloadAnswer, unset: str | None
 ) -> None:
     if report is not None:
-        online_check.print_reports([report])
+        online_check.print_online_reports([report])
     elif unset:
         click.echo(f"{unset} is not set here, so Equalture was not asked: check --online does.")
     if reloaded.status is None:

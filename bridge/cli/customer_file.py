@@ -30,7 +30,7 @@ class NewCustomer:
     secret: str | Path
     locale: str
 
-    def text(self) -> str:
+    def render_file(self) -> str:
         """The file: the sample's comments, with these values."""
         sample = files("bridge").joinpath("samples", _SAMPLE).read_text("utf-8")
         prefix = re.sub(r"[^A-Z0-9]", "_", self.key.upper())
@@ -51,13 +51,13 @@ class NewCustomer:
         return made.replace("0" * 64, self.token_sha256)
 
 
-def variable_in(answer: str) -> str | None:
+def read_variable_name(answer: str) -> str | None:
     """The variable that an answer names in place of a secret; None: it is the secret itself."""
     found = _VARIABLE.fullmatch(answer.strip())
     return found["name"] if found else None
 
 
-def write_private(file: Path, text: str) -> None:
+def write_private_file(file: Path, text: str) -> None:
     """Make *file* for its owner and the folder's group, who is the daemon's; raises BridgeError
     where there is one.
     """

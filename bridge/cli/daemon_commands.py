@@ -9,7 +9,7 @@ import click
 import uvloop
 
 from bridge import logs
-from bridge.cli.operator_session import load, load_usable
+from bridge.cli.operator_session import load_settings, load_usable_settings
 from bridge.cli.options import config_option
 
 
@@ -34,8 +34,8 @@ def serve(config: Path, workers: int, strict: bool) -> None:
     from bridge.serve import serve as run_daemon
     from bridge.supervisor import Supervisor
 
-    settings = load(config) if strict else load_usable(config)
-    logs.configure(settings.log.level, settings.log.format)
+    settings = load_settings(config) if strict else load_usable_settings(config)
+    logs.configure_logging(settings.log.level, settings.log.format)
     if workers > 1:
         supervisor = Supervisor(
             config, workers, settings.listen, settings.admin_listen, strict=strict

@@ -1,4 +1,4 @@
-"""``dead``: tasks that were given up and wait for an operator's decision."""
+"""``dead_letter_group``: tasks that were given up and wait for an operator's decision."""
 
 from __future__ import annotations
 
@@ -11,15 +11,19 @@ from typing import Any
 import click
 
 from bridge import app
-from bridge.cli.operator_session import ask_for_confirmation, on_stored_data, require_customer
-from bridge.cli.options import customer_option, id_or_all, json_option, yes_option
-from bridge.cli.output import moment, print_rows
+from bridge.cli.operator_session import (
+    ask_for_confirmation,
+    check_customer_name,
+    run_on_stored_data,
+)
+from bridge.cli.options import customer_option, id_or_all_option, json_option, yes_option
+from bridge.cli.output import format_time, print_rows
 from bridge.core.queueing import DeadLetter
 from bridge.service.operations import DeadLetterFilter
 from bridge.settings.durations import parse_duration
 
 
-class Age(click.ParamType[timedelta]):
+class AgeParameter(click.ParamType[timedelta]):
     """A duration like 30s, 15m, 2h or 7d."""
 
     name = "duration"
@@ -38,7 +42,7 @@ def _filtered(function: Callable[..., None]) -> Callable[..., None]:
     """``--customer`` and ``--older-than``; with the ID they are the command's *wanted*."""
 
     @customer_option()
-    @click.option("--older-than", type=Age(), help="Only older than this, for example 2d.")
+    @click.option("--older-than", type=AgeParameter(), help="Only older than this, for example 2d.")
     @functools.wraps(function)
     def run(
         chosen: str | None, customer: str | None, older_than: timedelta | None, **others: Any
@@ -48,11 +52,11 @@ def _filtered(function: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
-_id_or_all = id_or_all("Every dead letter (that --customer and --older-than leave).")
+_id_or_all = id_or_all_option("Every dead letter (that --customer and --older-than leave).")
 
 
-@click.group()
-def dead() -> None:
+@click.group("dead")
+def dead_letter_group() -> None:
     """Dead letters: tasks that were given up and wait for your decision.
 
     \b
@@ -60,11 +64,11 @@ def dead() -> None:
     """
 
 
-@dead.command("list")
+@dead_letter_group.command("list")
 @click.argument("chosen", metavar="[ID]", required=False)
 @_filtered
 @json_option
-@on_stored_data
+@run_on_stored_data
 async def dead_list(runtime: app.Runtime, wanted: DeadLetterFilter, as_json: bool) -> None:
     """List dead letters; with --json their attempt logs too.
 
@@ -74,15 +78,17 @@ async def dead_list(runtime: app.Runtime, wanted: DeadLetterFilter, as_json: boo
     """
     letters = await _letters(runtime, wanted)
     columns = ("id", "customer", "kind", "attempts", "reason", "since")
-    print_rows([letter_row(letter) for letter in letters], columns, as_json=as_json)
+    print_rows(
+        [convert_dead_letter_to_json(letter) for letter in letters], columns, as_json=as_json
+    )
     if wanted.id is not None and not letters:
         raise SystemExit(1)
 
 
-@dead.command("replay")
+@dead_letter_group.command("replay")
 @_id_or_all
 @_filtered
-@on_stored_data
+@run_on_stored_data
 async def dead_replay(runtime: app.Runtime, wanted: DeadLetterFilter) -> None:
     """Queue tasks again, from the first attempt.
 
@@ -94,11 +100,11 @@ async def dead_replay(runtime: app.Runtime, wanted: DeadLetterFilter) -> None:
     _report(await runtime.services.operations.replay(letters), "queued again", wanted)
 
 
-@dead.command("drop")
+@dead_letter_group.command("drop")
 @_id_or_all
 @_filtered
 @yes_option
-@on_stored_data
+@run_on_stored_data
 async def dead_drop(runtime: app.Runtime, wanted: DeadLetterFilter, yes: bool) -> None:
     """Delete tasks for good.
 
@@ -115,7 +121,7 @@ async def dead_drop(runtime: app.Runtime, wanted: DeadLetterFilter, yes: bool) -
 
 
 async def _letters(runtime: app.Runtime, wanted: DeadLetterFilter) -> list[DeadLetter]:
-    await require_customer(runtime, wanted.customer)
+    await check_customer_name(runtime, wanted.customer)
     return await runtime.services.operations.dead_letters(wanted)
 
 
@@ -126,7 +132,7 @@ def _report(count: int, what: str, wanted: DeadLetterFilter) -> None:
     click.echo(f"{count} {what}.")
 
 
-def letter_row(letter: DeadLetter) -> dict[str, Any]:
+def convert_dead_letter_to_json(letter: DeadLetter) -> dict[str, Any]:
     """A dead letter as data."""
     return {
         "id": letter.task_id,
@@ -135,10 +141,10 @@ def letter_row(letter: DeadLetter) -> dict[str, Any]:
         "kind": str(letter.kind),
         "attempts": letter.attempts,
         "reason": letter.reason,
-        "since": moment(letter.since),
+        "since": format_time(letter.since),
         "log": [
             {
-                "at": moment(note.at),
+                "at": format_time(note.at),
                 "outcome": note.outcome,
                 "status": note.status,
                 "latency_ms": note.latency_ms,

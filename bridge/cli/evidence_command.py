@@ -9,12 +9,16 @@ import click
 import orjson
 
 from bridge import app
-from bridge.cli.operator_session import load_usable, on_stored_data, signing_keys
+from bridge.cli.operator_session import (
+    load_usable_settings,
+    require_signing_keys,
+    run_on_stored_data,
+)
 from bridge.cli.options import config_option
-from bridge.cli.timeline_view import print_verdict
+from bridge.cli.timeline_view import print_signature_verdict
 from bridge.errors import BridgeError
-from bridge.service.evidence import evidence as make_evidence
-from bridge.service.evidence import evidence_faults
+from bridge.service.evidence import build_evidence as make_evidence
+from bridge.service.evidence import find_evidence_faults
 
 _LARGEST = 1024 * 1024
 
@@ -53,9 +57,9 @@ def evidence(
         _write(config=config, invitation_id=invitation_id, output=output)
 
 
-@on_stored_data
+@run_on_stored_data
 async def _write(runtime: app.Runtime, invitation_id: str, output: Path | None) -> None:
-    keys = signing_keys(runtime)
+    keys = require_signing_keys(runtime)
     invitation = await runtime.services.operations.invitation(invitation_id)
     document = make_evidence(invitation, keys, app.utc_now())
     text = orjson.dumps(document, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
@@ -71,18 +75,18 @@ async def _write(runtime: app.Runtime, invitation_id: str, output: Path | None) 
 
 
 def _check(file: Path, config: Path) -> None:
-    settings = load_usable(config)
+    settings = load_usable_settings(config)
     try:
         with file.open("rb") as stream:
             raw = stream.read(_LARGEST + 1)
         if len(raw) > _LARGEST:
             raise ValueError("it is too large")
-        faults = evidence_faults(orjson.loads(raw), settings.signing_keys)
+        faults = find_evidence_faults(orjson.loads(raw), settings.signing_keys)
     except OSError as error:
         raise BridgeError(f"{file}: {error.strerror}") from None
     except ValueError as error:
         reason = "it is no JSON" if isinstance(error, orjson.JSONDecodeError) else error
         raise BridgeError(f"{file}: {reason}") from None
-    print_verdict(faults, str(file))
+    print_signature_verdict(faults, str(file))
     if faults:
         raise SystemExit(1)

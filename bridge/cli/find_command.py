@@ -11,11 +11,11 @@ from rich.text import Text
 
 from bridge import app
 from bridge.cli.causes import ADVICE
-from bridge.cli.dead_letter_commands import letter_row
-from bridge.cli.operator_session import on_stored_data
+from bridge.cli.dead_letter_commands import convert_dead_letter_to_json
+from bridge.cli.operator_session import run_on_stored_data
 from bridge.cli.options import json_option
-from bridge.cli.output import coloured_state, print_json
-from bridge.cli.timeline_view import print_timeline, row_json
+from bridge.cli.output import colour_state, print_json
+from bridge.cli.timeline_view import convert_row_to_json, print_timeline
 from bridge.core.diagnosis import Situation, diagnose_dead_letter, list_situations
 from bridge.core.history import HistoryEntryKind
 from bridge.core.invitation import Invitation, State
@@ -30,7 +30,7 @@ _FIELDS = ("id", "letter", "customer", "client_id", "status", "reason")
 @click.command()
 @click.argument("term")
 @json_option
-@on_stored_data
+@run_on_stored_data
 async def find(runtime: app.Runtime, term: str, as_json: bool) -> None:
     """Find an invitation: its state, timeline, likely cause and next command.
 
@@ -124,15 +124,15 @@ class _Told:
             "state": str(one.state),
             **first,
             "further": further,
-            "timeline": [row_json(row) for row in build_timeline(one)],
-            "dead_letters": [letter_row(letter) for letter in self._letters],
+            "timeline": [convert_row_to_json(row) for row in build_timeline(one)],
+            "dead_letters": [convert_dead_letter_to_json(letter) for letter in self._letters],
         }
 
     def print(self, console: Console) -> None:
         one = self.invitation
         head = Text(f"{one.id}  {one.customer}")
         head.append(f" · {one.test_id}" if one.test_id else "").append(" · ")
-        head.append_text(coloured_state(one.state))
+        head.append_text(colour_state(one.state))
         head.append(f" · {ADVICE[self._situations[0]].short}")
         console.print(head, soft_wrap=True)
         print_timeline(console, one)

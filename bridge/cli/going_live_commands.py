@@ -13,7 +13,7 @@ from pathlib import Path
 import click
 
 from bridge import app
-from bridge.cli.operator_session import customer_of, load_usable
+from bridge.cli.operator_session import load_usable_settings, require_usable_customer
 from bridge.cli.options import config_option, customer_argument, json_option
 from bridge.cli.output import print_json
 
@@ -40,9 +40,11 @@ def onboard(customer: str, config: Path, as_json: bool) -> None:
 
     No secret is among it.
     """
-    settings = load_usable(config, signing=False)
-    facts = app.onboarding.onboarding_facts(settings, customer_of(settings.customers, customer))
-    texts = app.onboarding.letters(facts)
+    settings = load_usable_settings(config, signing=False)
+    facts = app.onboarding.collect_onboarding_facts(
+        settings, require_usable_customer(settings.customers, customer)
+    )
+    texts = app.onboarding.write_onboarding_letters(facts)
     if as_json:
         print_json({**facts.as_json(), "text": texts})
         return
@@ -116,7 +118,7 @@ async def _examine(examination: app.Examination) -> None:
     if task is not None:
         # Also a service manager's way to end it leaves nothing behind.
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-    await app.examine(examination)
+    await app.examine_deployed_bridge(examination)
 
 
 def _require(fine: object, what: str, problem: str) -> None:
@@ -124,7 +126,7 @@ def _require(fine: object, what: str, problem: str) -> None:
         raise click.UsageError(f"{what} {problem}.")
 
 
-def _tell(finding: app.Finding) -> None:
+def _tell(finding: app.CheckResult) -> None:
     click.echo(f"{_SIGNS[finding.verdict]}  {finding.check}: {finding.detail}")
     if finding.remedy:
         click.echo(f"         -> {finding.remedy}")

@@ -11,7 +11,7 @@ import click
 
 from bridge.cli.options import config_option
 from bridge.readiness_probe import READY, probe
-from bridge.settings.listen import listen_address
+from bridge.settings.listen import read_listen_address
 
 
 @click.command()
@@ -22,7 +22,7 @@ def healthcheck(config: Path) -> None:
     \b
     assessment-bridge healthcheck
     """
-    address = listen_address(config, os.environ)
+    address = read_listen_address(config, os.environ)
     outcome = probe(address.host, address.port)
     click.echo(outcome)
     if outcome != READY:

@@ -7,9 +7,9 @@ from datetime import datetime
 import click
 
 from bridge import app
-from bridge.cli.operator_session import customer_of, on_stored_data
+from bridge.cli.operator_session import require_usable_customer, run_on_stored_data
 from bridge.cli.options import json_option
-from bridge.cli.output import moment, print_json
+from bridge.cli.output import format_time, print_json
 from bridge.core.queueing import TaskKind, format_task_id
 from bridge.service.hiring import HireOutcome
 from bridge.service.operations import DeadLetterFilter
@@ -27,7 +27,7 @@ _DONE = (HireOutcome.HIRED, HireOutcome.ALREADY_HIRED)
 )
 @click.option("--no-team", is_flag=True, help="Do not add the person to the team of the job.")
 @json_option
-@on_stored_data
+@run_on_stored_data
 async def hire(
     runtime: app.Runtime,
     *,
@@ -46,7 +46,7 @@ async def hire(
     """
     operations = runtime.services.operations
     invitation = await operations.invitation(invitation_id)
-    customer = customer_of(runtime.customers(), invitation.customer)
+    customer = require_usable_customer(runtime.customers(), invitation.customer)
     invitation, outcome = await runtime.services.hiring.hire(
         customer,
         invitation,
@@ -55,7 +55,7 @@ async def hire(
     )
     letter_id = format_task_id(invitation.id, TaskKind.HIRE)
     letters = await operations.dead_letters(DeadLetterFilter(letter_id))
-    hired_at = moment(invitation.hire.hired_at) if invitation.hire else None
+    hired_at = format_time(invitation.hire.hired_at) if invitation.hire else None
     if as_json:
         print_json(
             {

@@ -1,4 +1,4 @@
-"""``invitations`` and ``erase``: what became of a candidate's test, and its deletion."""
+"""``invitations_group`` and ``erase``: what became of a candidate's test, and its deletion."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from typing import Any
 import click
 
 from bridge import app
-from bridge.cli.dead_letter_commands import letter_row
+from bridge.cli.dead_letter_commands import convert_dead_letter_to_json
 from bridge.cli.operator_session import (
     ask_for_confirmation,
-    on_stored_data,
-    require_customer,
-    signing_keys,
+    check_customer_name,
+    require_signing_keys,
+    run_on_stored_data,
 )
 from bridge.cli.options import customer_option, json_option, yes_option
-from bridge.cli.output import moment, print_json, print_rows
-from bridge.cli.timeline_view import print_invitation, print_verdict, row_json
+from bridge.cli.output import format_time, print_json, print_rows
+from bridge.cli.timeline_view import convert_row_to_json, print_invitation, print_signature_verdict
 from bridge.core.history_chain import derive_history_keys, find_history_faults
 from bridge.core.invitation import Invitation, State
 from bridge.core.timeline import build_timeline
-from bridge.service.evidence import shown_fault
+from bridge.service.evidence import describe_fault
 from bridge.service.operations import DeadLetterFilter
 from bridge.settings.durations import parse_duration
 
@@ -40,7 +40,7 @@ _REFRESHED = {
 }
 
 
-class Since(click.ParamType[datetime]):
+class SinceParameter(click.ParamType[datetime]):
     """A duration before now, or a date."""
 
     name = "duration or date"
@@ -60,8 +60,8 @@ class Since(click.ParamType[datetime]):
         return at.astimezone(UTC) if at.tzinfo else at.replace(tzinfo=UTC)
 
 
-@click.group()
-def invitations() -> None:
+@click.group("invitations")
+def invitations_group() -> None:
     """Look at invitations.
 
     \b
@@ -69,7 +69,7 @@ def invitations() -> None:
     """
 
 
-@invitations.command("list")
+@invitations_group.command("list")
 @customer_option()
 @click.option(
     "--state",
@@ -94,12 +94,12 @@ def invitations() -> None:
 )
 @click.option(
     "--since",
-    type=Since(),
+    type=SinceParameter(),
     help="Only those ordered since then: a duration such as 36h or 7d, or a date (UTC).",
 )
 @click.option("--limit", type=click.IntRange(1), help="Only the newest so many.")
 @json_option
-@on_stored_data
+@run_on_stored_data
 async def invitations_list(
     runtime: app.Runtime,
     *,
@@ -117,7 +117,7 @@ async def invitations_list(
     \b
     assessment-bridge invitations list --customer acme --state invited --since 7d
     """
-    await require_customer(runtime, customer)
+    await check_customer_name(runtime, customer)
     operations = runtime.services.operations
     others = await operations.shared() if shared else {}
     chosen = [
@@ -133,8 +133,8 @@ async def invitations_list(
     rows = [
         {
             **_summary(invitation),
-            "created": moment(invitation.created_at),
-            "updated": moment(invitation.updated_at),
+            "created": format_time(invitation.created_at),
+            "updated": format_time(invitation.updated_at),
             "age": _age(invitation.created_at),
             "attempts": ", ".join(attempt.outcome for attempt in invitation.attempts),
             "issued": invitation.issued,
@@ -147,13 +147,13 @@ async def invitations_list(
         click.echo(f"{left_out} older ones are left out (--limit).", err=True)
 
 
-@invitations.command("show")
+@invitations_group.command("show")
 @click.argument("invitation_id", metavar="ID")
 @click.option(
     "--verify", is_flag=True, help="Check its signatures; exit code 1 where one does not hold."
 )
 @json_option
-@on_stored_data
+@run_on_stored_data
 async def invitations_show(
     runtime: app.Runtime, invitation_id: str, *, verify: bool, as_json: bool
 ) -> None:
@@ -166,35 +166,37 @@ async def invitations_show(
     operations = runtime.services.operations
     invitation = await operations.invitation(invitation_id)
     letters = await operations.dead_letters(DeadLetterFilter(invitation_id))
-    keys = derive_history_keys(signing_keys(runtime)) if verify else ()
+    keys = derive_history_keys(require_signing_keys(runtime)) if verify else ()
     faults = find_history_faults(invitation, keys) if verify else ()
     if as_json:
         references = [attempt.reference_id for attempt in invitation.attempts]
         print_json(
             {
                 **_summary(invitation),
-                "deadline": moment(invitation.deadline),
+                "deadline": format_time(invitation.deadline),
                 "issued": invitation.issued,
                 "references": [reference for reference in references if reference],
-                "timeline": [row_json(row) for row in build_timeline(invitation)],
-                "dead_letters": [letter_row(letter) for letter in letters],
+                "timeline": [convert_row_to_json(row) for row in build_timeline(invitation)],
+                "dead_letters": [convert_dead_letter_to_json(letter) for letter in letters],
                 **({"verified": not faults, "faults": list(map(asdict, faults))} if verify else {}),
             }
         )
     else:
         print_invitation(invitation)
         for letter in letters:
-            click.echo(f"dead letter: {letter.kind}, {letter.reason}, since {moment(letter.since)}")
+            click.echo(
+                f"dead letter: {letter.kind}, {letter.reason}, since {format_time(letter.since)}"
+            )
         if verify:
-            print_verdict(list(map(shown_fault, faults)), "The history")
+            print_signature_verdict(list(map(describe_fault, faults)), "The history")
     if faults:
         raise SystemExit(1)
 
 
-@invitations.command("refresh")
+@invitations_group.command("refresh")
 @click.argument("invitation_id", metavar="ID")
 @json_option
-@on_stored_data
+@run_on_stored_data
 async def invitations_refresh(runtime: app.Runtime, invitation_id: str, as_json: bool) -> None:
     """Ask Equalture now, also about a completed one: newer scores, or another language.
 
@@ -208,7 +210,7 @@ async def invitations_refresh(runtime: app.Runtime, invitation_id: str, as_json:
             {
                 **_summary(invitation),
                 "outcome": refreshed.outcome,
-                "completed": moment(invitation.completed_at),
+                "completed": format_time(invitation.completed_at),
                 "notified": refreshed.notified,
             }
         )
@@ -223,7 +225,7 @@ async def invitations_refresh(runtime: app.Runtime, invitation_id: str, as_json:
 @click.command()
 @click.argument("invitation_id", metavar="INVITATION")
 @yes_option
-@on_stored_data
+@run_on_stored_data
 async def erase(runtime: app.Runtime, invitation_id: str, yes: bool) -> None:
     """Delete a candidate's data as softgarden's deletion would.
 
@@ -233,7 +235,7 @@ async def erase(runtime: app.Runtime, invitation_id: str, yes: bool) -> None:
     invitation = await runtime.services.operations.invitation(invitation_id)
     question = (
         f"Delete what {invitation.customer}'s candidate achieved in {invitation.test_name!r}"
-        f" (ordered {moment(invitation.created_at)}, {invitation.state}),"
+        f" (ordered {format_time(invitation.created_at)}, {invitation.state}),"
         " here and at Equalture, for good?"
     )
     if invitation.state is not State.ERASED and not ask_for_confirmation(question, yes=yes):

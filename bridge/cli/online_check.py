@@ -16,11 +16,11 @@ import click
 from bridge import app
 from bridge.core.assessment import Job
 from bridge.core.customers import Customer
-from bridge.errors import ContractBroken, Refused, UpstreamError
-from bridge.service.assessments import ComparedJob, Publication, compare
+from bridge.errors import UpstreamContractBroken, UpstreamError, UpstreamRefused
+from bridge.service.assessments import ComparedJob, JobVisibility, compare_jobs_with_mapping
 from bridge.settings.customer_files import FOLDER
 from bridge.settings.daemon import DaemonSettings
-from bridge.settings.secret_sources import secret_source
+from bridge.settings.secret_sources import describe_secret_source
 
 AT_ONCE = 32
 """Customers that are asked at the same time."""
@@ -41,7 +41,9 @@ class OnlineReport:
     notes: tuple[str, ...] = ()
 
 
-async def ask_all(settings: DaemonSettings, customers: Sequence[Customer]) -> list[OnlineReport]:
+async def check_customers_online(
+    settings: DaemonSettings, customers: Sequence[Customer]
+) -> list[OnlineReport]:
     """The reports in the order of *customers*; on a terminal it is shown how far it has come."""
     turns, answered = asyncio.Semaphore(AT_ONCE), 0
 
@@ -61,7 +63,7 @@ async def ask_all(settings: DaemonSettings, customers: Sequence[Customer]) -> li
         return list(await asyncio.gather(*asked))
 
 
-def print_reports(reports: Iterable[OnlineReport]) -> None:
+def print_online_reports(reports: Iterable[OnlineReport]) -> None:
     """One line for each customer, and one for each thing to see to."""
     for one in reports:
         if one.jobs is not None:
@@ -71,7 +73,7 @@ def print_reports(reports: Iterable[OnlineReport]) -> None:
             click.echo(f"{one.customer}: {text}")
 
 
-def as_data(reports: Iterable[OnlineReport]) -> list[dict[str, object]]:
+def convert_reports_to_json(reports: Iterable[OnlineReport]) -> list[dict[str, object]]:
     """The reports for ``--json``."""
     return [asdict(one) for one in reports]
 
@@ -85,13 +87,13 @@ async def _ask(settings: DaemonSettings, list_jobs: ListJobs, customer: Customer
         if error.operation == "token":
             url += f"{getattr(access, 'token_path', '')}"
         file = settings.config_dir / FOLDER / f"{customer.key}.yaml"
-        source = secret_source(file, os.environ, access.vendor, "client_secret")
+        source = describe_secret_source(file, os.environ, access.vendor, "client_secret")
         problem = f"{error}\n  asked:  {url}\n  as:     {_account(customer)}, secret from {source}"
         return OnlineReport(
             customer.key, url, None, None, (f"{problem}\n  remedy: {_remedy(error)}",)
         )
-    compared = compare(jobs, customer.tests)
-    offered = [job for job in compared if job.publication is Publication.OFFERED]
+    compared = compare_jobs_with_mapping(jobs, customer.tests)
+    offered = [job for job in compared if job.publication is JobVisibility.OFFERED]
     problems = tuple(_not_listed(compared))
     notes = tuple(_namesakes(offered))
     return OnlineReport(customer.key, url, len(jobs), len(offered), problems, notes)
@@ -102,14 +104,14 @@ def _account(customer: Customer) -> str:
 
 
 def _remedy(error: UpstreamError) -> str:
-    if isinstance(error, Refused) and error.status == 404:
+    if isinstance(error, UpstreamRefused) and error.status == 404:
         return "correct equalture.base_url or token_path: there is nothing at this address"
-    if isinstance(error, Refused):
+    if isinstance(error, UpstreamRefused):
         return (
             "correct client_id or the secret there; Equalture gives both, for the Open Assessment"
             " API of this customer"
         )
-    if isinstance(error, ContractBroken):
+    if isinstance(error, UpstreamContractBroken):
         return "is equalture.base_url the address of the Open Assessment API? Ask Equalture"
     if error.status is None:
         return (
@@ -121,7 +123,7 @@ def _remedy(error: UpstreamError) -> str:
 
 def _not_listed(compared: Iterable[ComparedJob]) -> Iterator[str]:
     for job in compared:
-        if job.publication is not Publication.NOT_LISTED:
+        if job.publication is not JobVisibility.NOT_LISTED:
             continue
         if job.test_id:
             yield (

@@ -18,35 +18,35 @@ from bridge import app, logs
 from bridge.cli.options import config_option
 from bridge.core.customers import Customer, CustomerDirectory
 from bridge.core.declaration import suggest_similar_word
-from bridge.errors import BridgeError, Complaint, ConfigError
+from bridge.errors import BridgeError, ConfigError, ConfigMistake
 from bridge.settings.daemon import DaemonSettings
 
 P = ParamSpec("P")
 
 
-def load(config: Path) -> DaemonSettings:
+def load_settings(config: Path) -> DaemonSettings:
     """The settings in *config*; the log is down to warnings. Raises ``ConfigError``."""
     return _checked(app.CONFIGURATION.load(config, os.environ))
 
 
-def load_usable(config: Path, *, signing: bool = True) -> DaemonSettings:
+def load_usable_settings(config: Path, *, signing: bool = True) -> DaemonSettings:
     """The same with unusable customers set aside; without *signing* keys no links are made."""
     return _checked(app.CONFIGURATION.load(config, os.environ, strict=False, signing=signing))
 
 
 def _checked(loaded: DaemonSettings) -> DaemonSettings:
-    logs.configure("warning", "console")
+    logs.configure_logging("warning", "console")
     return loaded
 
 
-def on_stored_data(
+def run_on_stored_data(
     command: Callable[Concatenate[app.Runtime, P], Awaitable[None]],
 ) -> Callable[..., None]:
     """Have *command* work on what the daemons of ``--config`` have stored.
 
     It takes Redis and the keys of what is encrypted there, but no customer's secret. Signing keys
     are used where there are any: without, what it writes into a history is unsigned. Raises
-    ``NoData`` where no daemon has ever kept anything: a command in the wrong folder leaves no
+    ``NoStoredData`` where no daemon has ever kept anything: a command in the wrong folder leaves no
     trace.
     """
 
@@ -54,9 +54,9 @@ def on_stored_data(
     @functools.wraps(command)
     def run(config: Path, **arguments: Any) -> None:
         try:
-            loaded = load_usable(config)
+            loaded = load_usable_settings(config)
         except ConfigError:
-            loaded = load_usable(config, signing=False)
+            loaded = load_usable_settings(config, signing=False)
 
         async def work() -> None:
             async with app.open_runtime(loaded, fresh=False) as runtime:
@@ -68,28 +68,28 @@ def on_stored_data(
     return run
 
 
-def signing_keys(runtime: app.Runtime) -> tuple[bytes, ...]:
+def require_signing_keys(runtime: app.Runtime) -> tuple[bytes, ...]:
     """The keys that histories and evidence are signed with; raises ``ConfigError`` without any."""
     if not runtime.settings.signing_keys:
         message = "they cannot be used, and nothing can be verified or signed without them"
-        raise ConfigError([Complaint("signing_keys", 0, 0, message)])
+        raise ConfigError([ConfigMistake("signing_keys", 0, 0, message)])
     return runtime.settings.signing_keys
 
 
-def customer_of(directory: CustomerDirectory, key: str) -> Customer:
+def require_usable_customer(directory: CustomerDirectory, key: str) -> Customer:
     """The customer of this key.
 
     Raises ``ConfigError`` for one that is set aside, ``BridgeError`` where there is none.
     """
     if unusable := directory.set_aside.get(key):
-        raise ConfigError(unusable.complaints)
+        raise ConfigError(unusable.mistakes)
     if customer := directory.get(key):
         return customer
     known = [customer.key for customer in directory]
     raise BridgeError(f"there is no customer {key!r}{_known(key, known, 'configured')}")
 
 
-async def require_customer(runtime: app.Runtime, key: str | None) -> None:
+async def check_customer_name(runtime: app.Runtime, key: str | None) -> None:
     """Bad usage, unless *key* is None or a customer that is configured, set aside, or was once
     served.
     """

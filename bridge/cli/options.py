@@ -53,7 +53,7 @@ def yes_option(function: F) -> F:
     return click.option("--yes", is_flag=True, help="Do not ask for confirmation.")(function)
 
 
-def id_or_all(all_help: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+def id_or_all_option(all_help: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """``[ID]`` or ``--all``; bad usage unless it is one of both. The command gets *chosen*."""
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:

@@ -58,14 +58,14 @@ def print_rows(
     console.print(table if rows else "none")
 
 
-def coloured_state(state: str) -> Text:
+def colour_state(state: str) -> Text:
     """An invitation's state, in its colour."""
     return Text(state, _STATE_COLOURS.get(state, ""))
 
 
 def _cell(column: str, value: object) -> Text:
     text = "-" if value is None else str(value)
-    return coloured_state(text) if column == "state" else Text(text)
+    return colour_state(text) if column == "state" else Text(text)
 
 
 def _table_width(columns: Sequence[str], rows: Sequence[Sequence[Text]]) -> int:
@@ -93,6 +93,6 @@ def _print_below_each_other(
     console.print(line, soft_wrap=True)
 
 
-def moment(at: datetime | None) -> str | None:
+def format_time(at: datetime | None) -> str | None:
     """A time as commands show it."""
     return at.strftime("%Y-%m-%dT%H:%M:%SZ") if at is not None else None

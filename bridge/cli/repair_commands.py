@@ -7,13 +7,13 @@ from dataclasses import asdict
 import click
 
 from bridge import app
-from bridge.cli.operator_session import ask_for_confirmation, on_stored_data
-from bridge.cli.options import id_or_all, json_option, yes_option
-from bridge.cli.output import moment, print_json, print_rows
+from bridge.cli.operator_session import ask_for_confirmation, run_on_stored_data
+from bridge.cli.options import id_or_all_option, json_option, yes_option
+from bridge.cli.output import format_time, print_json, print_rows
 
 
-@click.group()
-def quarantine() -> None:
+@click.group("quarantine")
+def quarantine_group() -> None:
     """Show or delete data that could not be read.
 
     \b
@@ -21,9 +21,9 @@ def quarantine() -> None:
     """
 
 
-@quarantine.command("list")
+@quarantine_group.command("list")
 @json_option
-@on_stored_data
+@run_on_stored_data
 async def quarantine_list(runtime: app.Runtime, as_json: bool) -> None:
     """List quarantined data, oldest first.
 
@@ -37,17 +37,17 @@ async def quarantine_list(runtime: app.Runtime, as_json: bool) -> None:
             "what": note.what,
             "partition": f"p{note.partition:x}",
             "reason": note.reason,
-            "since": moment(note.since),
+            "since": format_time(note.since),
         }
         for note in sorted(notes, key=lambda note: note.since)
     ]
     print_rows(rows, ("id", "what", "partition", "reason", "since"), as_json=as_json)
 
 
-@quarantine.command("drop")
-@id_or_all("Everything in the quarantine.")
+@quarantine_group.command("drop")
+@id_or_all_option("Everything in the quarantine.")
 @yes_option
-@on_stored_data
+@run_on_stored_data
 async def quarantine_drop(runtime: app.Runtime, chosen: str | None, yes: bool) -> None:
     """Delete quarantined data for good; of a damaged record, the record.
 
@@ -68,7 +68,7 @@ async def quarantine_drop(runtime: app.Runtime, chosen: str | None, yes: bool) -
 @click.command()
 @click.option("--dry-run", is_flag=True, help="Only show what is wrong.")
 @json_option
-@on_stored_data
+@run_on_stored_data
 async def reconcile(runtime: app.Runtime, dry_run: bool, as_json: bool) -> None:
     """Compare records with queues, and queue lost tasks again.
 
@@ -102,7 +102,7 @@ async def reconcile(runtime: app.Runtime, dry_run: bool, as_json: bool) -> None:
 
 @click.command()
 @json_option
-@on_stored_data
+@run_on_stored_data
 async def reencrypt(runtime: app.Runtime, as_json: bool) -> None:
     """Encrypt everything stored with the newest key; then older ones can be taken off the list.
 

@@ -6,7 +6,7 @@ import http.client
 import json
 from dataclasses import dataclass, field
 
-from bridge.settings.rules import Address
+from bridge.settings.rules import ListenAddress
 
 _TIMEOUT_S = 30.0
 _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
@@ -16,14 +16,14 @@ _ANY = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - compared, not bound
 class ReloadAnswer:
     """What a daemon said when it was asked to reload; *status* None: nobody answers there."""
 
-    place: Address
+    place: ListenAddress
     status: int | None
     errors: list[str] = field(default_factory=list)
 
 
-def ask_to_reload(admin: Address) -> ReloadAnswer:
+def ask_daemon_to_reload(admin: ListenAddress) -> ReloadAnswer:
     """Have the daemon whose admin listener this is read its customers' files again."""
-    place = Address(_ANY.get(admin.host, admin.host), admin.port)
+    place = ListenAddress(_ANY.get(admin.host, admin.host), admin.port)
     connection = http.client.HTTPConnection(place.host, place.port, timeout=_TIMEOUT_S)
     try:
         connection.request("POST", "/-/reload")

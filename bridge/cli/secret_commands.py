@@ -13,8 +13,8 @@ from bridge.core import ids
 from bridge.settings.customer_files import CUSTOMER_KEY
 
 
-@click.group()
-def token() -> None:
+@click.group("token")
+def token_group() -> None:
     """Bearer tokens that customers type into softgarden.
 
     \b
@@ -22,7 +22,7 @@ def token() -> None:
     """
 
 
-@token.command("new")
+@token_group.command("new")
 @customer_argument
 @config_option
 @json_option
@@ -46,8 +46,8 @@ def token_new(customer: str, config: object, as_json: bool) -> None:
     click.echo(f"\n  {digest}")
 
 
-@click.group()
-def key() -> None:
+@click.group("key")
+def key_group() -> None:
     """Signing and encryption keys.
 
     \b
@@ -55,7 +55,7 @@ def key() -> None:
     """
 
 
-@key.command("new")
+@key_group.command("new")
 @config_option
 @json_option
 def key_new(config: object, as_json: bool) -> None:

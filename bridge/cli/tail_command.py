@@ -18,7 +18,7 @@ from rich.text import Text
 
 from bridge.cli.options import config_option, customer_option, json_option
 from bridge.errors import BridgeError
-from bridge.settings.listen import admin_address
+from bridge.settings.listen import read_admin_address
 
 _SILENCE_S = 15.0
 """The daemon says something every two seconds."""
@@ -50,7 +50,7 @@ def tail(config: Path, customer: str | None, as_json: bool) -> None:
             if as_json:
                 click.echo(line)
             else:
-                console.print(shown(orjson.loads(line), narrow=narrow), soft_wrap=True)
+                console.print(format_call(orjson.loads(line), narrow=narrow), soft_wrap=True)
             sys.stdout.flush()
     except KeyboardInterrupt:
         return
@@ -58,7 +58,7 @@ def tail(config: Path, customer: str | None, as_json: bool) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def shown(call: dict[str, Any], *, narrow: bool = False) -> Text:
+def format_call(call: dict[str, Any], *, narrow: bool = False) -> Text:
     """A call as one line: when, who called whom, what, how it went, whose it was; *narrow*: in
     lines of their own.
     """
@@ -86,7 +86,7 @@ def shown(call: dict[str, Any], *, narrow: bool = False) -> Text:
 
 
 def _lines(config: Path, customer: str | None) -> Iterator[bytes]:
-    place = admin_address(config, os.environ)
+    place = read_admin_address(config, os.environ)
     connection = http.client.HTTPConnection(place.host, place.port, timeout=_SILENCE_S)
     query = f"?customer={quote(customer, safe='')}" if customer else ""
     try:

@@ -11,7 +11,7 @@ import click
 from rich.console import Console
 from rich.text import Text
 
-from bridge.cli.output import moment
+from bridge.cli.output import format_time
 from bridge.core.history import HistoryEntryKind
 from bridge.core.history_events import CONFIRMED
 from bridge.core.invitation import Invitation
@@ -79,7 +79,7 @@ WORDED: Final = frozenset({*_WORDS, HistoryEntryKind.NOTIFIED, HistoryEntryKind.
 """Kinds that have words."""
 
 
-def row_json(row: TimelineEntry) -> dict[str, Any]:
+def convert_row_to_json(row: TimelineEntry) -> dict[str, Any]:
     """A row as data: what it does not know is left out."""
     known = {
         "number": row.number or None,
@@ -87,13 +87,13 @@ def row_json(row: TimelineEntry) -> dict[str, Any]:
         "status": row.status,
         "latency_ms": row.latency_ms,
         "count": row.count if row.last else None,
-        "last": moment(row.last),
+        "last": format_time(row.last),
     }
     told = {name: value for name, value in known.items() if value is not None}
-    return {"at": moment(row.at), "what": row.kind, **told}
+    return {"at": format_time(row.at), "what": row.kind, **told}
 
 
-def is_bad(row: TimelineEntry) -> bool:
+def needs_attention(row: TimelineEntry) -> bool:
     """Whether somebody should look at it."""
     if row.kind == HistoryEntryKind.NOTIFIED:
         return row.text != "delivered"
@@ -102,7 +102,7 @@ def is_bad(row: TimelineEntry) -> bool:
     return row.kind in _BAD
 
 
-def row_words(row: TimelineEntry, invitation: Invitation) -> tuple[str, str]:
+def describe_row(row: TimelineEntry, invitation: Invitation) -> tuple[str, str]:
     """What happened, and what else is to be said about it."""
     facts = [str(row.status)] if row.status is not None else []
     if row.latency_ms is not None:
@@ -168,7 +168,7 @@ def print_invitation(invitation: Invitation) -> None:
     print_timeline(console, invitation)
 
 
-def print_verdict(faults: Sequence[str], what: str) -> None:
+def print_signature_verdict(faults: Sequence[str], what: str) -> None:
     """Whether the signatures of *what* hold; on standard error where they do not."""
     if not faults:
         click.echo(f"{what} is signed, and nothing was changed in it.")
@@ -191,8 +191,8 @@ def print_timeline(console: Console, invitation: Invitation) -> None:
 
 
 def _lines(row: TimelineEntry, invitation: Invitation, console: Console) -> Iterator[Text]:
-    what, facts = row_words(row, invitation)
-    bad = is_bad(row)
+    what, facts = describe_row(row, invitation)
+    bad = needs_attention(row)
     shown = f"{'✗ ' if bad else ''}{what}"
     head = Text(f"  {_clock(row.at)}  ").append(shown, "red" if bad else "")
     room = console.width if console.is_terminal else 1000

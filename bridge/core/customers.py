@@ -16,7 +16,7 @@ from typing import ClassVar, NewType
 from bridge.core.declaration import PatternRule, parse_any_text, setting
 from bridge.core.display import Display
 from bridge.core.score import SCORE_FIELDS, validate_score_pattern
-from bridge.errors import Complaint, CustomerSetAside
+from bridge.errors import ConfigMistake, CustomerSetAside
 
 DONE_WORDS = ("completed", "hired")
 TokenDigest = NewType("TokenDigest", str)
@@ -255,7 +255,7 @@ class UnusableCustomer:
     """
 
     key: str
-    complaints: tuple[Complaint, ...]
+    mistakes: tuple[ConfigMistake, ...]
     tokens_sha256: frozenset[str] = frozenset()
 
 
@@ -308,9 +308,9 @@ class CustomerDirectory:
             raise CustomerSetAside(self._waiting[digest])
         return customer
 
-    def complaints(self) -> list[Complaint]:
+    def list_mistakes(self) -> list[ConfigMistake]:
         """Everything that is wrong with the files of customers that are set aside."""
-        return [complaint for one in self.set_aside.values() for complaint in one.complaints]
+        return [mistake for one in self.set_aside.values() for mistake in one.mistakes]
 
     def __iter__(self) -> Iterator[Customer]:
         return iter(self._by_key.values())

@@ -24,7 +24,7 @@ JOBS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Secrets:
+class DemoSecrets:
     """New for every demo."""
 
     token: str = field(default_factory=token_urlsafe)
@@ -33,12 +33,14 @@ class Secrets:
     webhook: str = field(default_factory=lambda: f"whsec_{b64encode(token_bytes(32)).decode()}")
 
 
-def add_account(equalture: EqualtureSandbox) -> Account:
+def add_demo_account(equalture: EqualtureSandbox) -> Account:
     """Give the fake the sample account with its three jobs."""
     return equalture.add_account(CLIENT_ID, CLIENT_SECRET, JOBS.items())
 
 
-def write(folder: Path, secrets: Secrets, *, ports: list[int], redis: str, equalture: str) -> None:
+def write_demo_config(
+    folder: Path, secrets: DemoSecrets, *, ports: list[int], redis: str, equalture: str
+) -> None:
     """Write real files, as an administrator would: other commands can be tried with them, too.
 
     *ports*: of the public and the admin listener; *redis* and *equalture* are URLs.

@@ -22,7 +22,7 @@ from bridge.sandbox import EqualtureSandbox, SoftgardenClient, SoftgardenSandbox
 from bridge.sandbox_page import add_page
 from bridge.serve import StopSignals, serve
 from bridge.settings.daemon import DaemonSettings
-from bridge.settings.rules import Address
+from bridge.settings.rules import ListenAddress
 
 
 @dataclass(slots=True)
@@ -37,13 +37,13 @@ class AdjustableTime:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Environment:
+class DemoEnvironment:
     """Everything that the journey needs; *log* is the daemon's."""
 
     config: Path
     log: Path
     settings: DaemonSettings
-    secrets: demo_config.Secrets
+    secrets: demo_config.DemoSecrets
     redis_url: str
     equalture: EqualtureSandbox
     softgarden: SoftgardenSandbox
@@ -64,7 +64,9 @@ class Environment:
 
 
 @contextlib.asynccontextmanager
-async def open_environment(ports: Sequence[int] = (0, 0, 0, 0)) -> AsyncIterator[Environment]:
+async def open_demo_environment(
+    ports: Sequence[int] = (0, 0, 0, 0),
+) -> AsyncIterator[DemoEnvironment]:
     """Set everything up in a new folder, and remove it afterwards.
 
     *ports* of the bridge, its admin listener, Equalture and softgarden; 0 means any free port, and
@@ -74,10 +76,10 @@ async def open_environment(ports: Sequence[int] = (0, 0, 0, 0)) -> AsyncIterator
         temporary = tempfile.TemporaryDirectory(prefix="bridge-demo-", ignore_cleanup_errors=True)
         folder = Path(stack.enter_context(temporary))
         log, config = folder / "bridge.log", folder / "config"
-        logs.configure("info", "json", stack.enter_context(log.open("w", encoding="utf-8")))
-        stack.callback(logs.configure, "warning", "console")  # before the file is closed
-        redis_url = await stack.enter_async_context(app.embedded_redis(folder / "redis"))
-        calls, secrets, monotonic = CallLog(), demo_config.Secrets(), AdjustableTime()
+        logs.configure_logging("info", "json", stack.enter_context(log.open("w", encoding="utf-8")))
+        stack.callback(logs.configure_logging, "warning", "console")  # before the file is closed
+        redis_url = await stack.enter_async_context(app.run_embedded_redis(folder / "redis"))
+        calls, secrets, monotonic = CallLog(), demo_config.DemoSecrets(), AdjustableTime()
         equalture = EqualtureSandbox(port=ports[2], on_call=calls.add)
         softgarden = SoftgardenSandbox(port=ports[3], on_call=calls.add)
         add_page(equalture, softgarden)
@@ -89,18 +91,18 @@ async def open_environment(ports: Sequence[int] = (0, 0, 0, 0)) -> AsyncIterator
                 await stack.enter_async_context(fake)
         listeners = [stack.enter_context(_listening(port)) for port in ports[:2]]
         bound = [listener.getsockname()[1] for listener in listeners]
-        demo_config.write(
+        demo_config.write_demo_config(
             config, secrets, ports=bound, redis=redis_url, equalture=equalture.base_url
         )
         loaded = app.CONFIGURATION.load(config, {})
         await stack.enter_async_context(_daemon(loaded, listeners, monotonic))
-        account = demo_config.add_account(equalture)
+        account = demo_config.add_demo_account(equalture)
         account.webhook_url = f"{loaded.public_url}/equalture/webhooks/{demo_config.CUSTOMER}"
         account.webhook_secret = secrets.webhook
         softgarden.add_customer(demo_config.CUSTOMER, demo_config.PUBLIC_CLIENT)
         client = softgarden.connect(loaded.public_url, secrets.token, customer=demo_config.CUSTOMER)
         browser = await stack.enter_async_context(open_browser(calls, loaded.public_url))
-        yield Environment(
+        yield DemoEnvironment(
             config=config,
             log=log,
             settings=loaded,
@@ -119,9 +121,9 @@ async def open_environment(ports: Sequence[int] = (0, 0, 0, 0)) -> AsyncIterator
 def _listening(port: int) -> Iterator[socket]:
     """A listener at *port*, or at any free one if that is taken."""
     try:
-        listener = supervisor.listen(Address(demo_config.HOST, port))
+        listener = supervisor.open_listening_socket(ListenAddress(demo_config.HOST, port))
     except ConfigError:
-        listener = supervisor.listen(Address(demo_config.HOST, 0))
+        listener = supervisor.open_listening_socket(ListenAddress(demo_config.HOST, 0))
     with contextlib.closing(listener):
         yield listener
 

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from bridge.core.links import LinkSigner
 from bridge.demo.demo_config import CLIENT_ID, CLIENT_SECRET, CUSTOMER, JOBS, PUBLIC_CLIENT, TEST_ID
-from bridge.demo.environment import Environment
+from bridge.demo.environment import DemoEnvironment
 from bridge.errors import BridgeError
 from bridge.sandbox import EqualtureSandbox, SoftgardenSandbox
 from bridge.sandbox.admin_routes import ADMIN as PAGE
@@ -17,7 +17,7 @@ from bridge.sandbox.admin_routes import ADMIN as PAGE
 _JSON = "-H 'Content-Type: application/json'"
 
 
-async def for_environment(environment: Environment) -> str:
+async def write_environment_hints(environment: DemoEnvironment) -> str:
     """Invite a second candidate, and give a line for everything that can be tried with the
     invitation.
     """
@@ -95,7 +95,7 @@ curl -sS -i -X DELETE {auth} {bridge}/softgarden/invitations/{invitation_id}
     return text.strip("\n")
 
 
-def for_sandbox(equalture: EqualtureSandbox, softgarden: SoftgardenSandbox) -> str:
+def write_sandbox_hints(equalture: EqualtureSandbox, softgarden: SoftgardenSandbox) -> str:
     """Where the two fakes listen and how to use them."""
     jobs = "\n".join(f"               job {job_id}   {name}" for job_id, name in JOBS.items())
     unavailable = {"operation": "notify", "status": 503, "times": 3}
@@ -135,7 +135,7 @@ curl -sS -X POST {equalture.base_url}/_sandbox/applications/REFERENCE_ID/expire
 curl -sS {_data(unavailable)} {softgarden.base_url}/_sandbox/faults"""
 
 
-def complaints(log: Path) -> list[str]:
+def read_log_problems(log: Path) -> list[str]:
     """The last warnings and errors in the daemon's log."""
     levels = ('"level":"warning"', '"level":"error"', '"level":"critical"')
     return [
@@ -145,7 +145,7 @@ def complaints(log: Path) -> list[str]:
     ][-5:]
 
 
-def _hire(environment: Environment, application_id: str) -> str:
+def _hire(environment: DemoEnvironment, application_id: str) -> str:
     auth = f"-H 'Authorization: Bearer {environment.secrets.export_token}'"
     body = _data({"applicationPublicId": application_id})
     return f"curl -sS {auth} {body} {environment.bridge_url}/softgarden/hired/{CUSTOMER}"

@@ -11,8 +11,8 @@ from uuid import uuid4
 
 from bridge.demo import search
 from bridge.demo.demo_config import TEST_ID
-from bridge.demo.environment import Environment
-from bridge.demo.terminal import Check, Terminal
+from bridge.demo.environment import DemoEnvironment
+from bridge.demo.terminal import JourneyCheck, Terminal
 from bridge.sandbox import BridgeReply, SandboxClock
 
 FIRST, LAST, EMAIL = "Friederike", "Sonnenschein", "friederike.sonnenschein@example.org"
@@ -28,8 +28,8 @@ class JourneyFailed(Exception):
 class Journey:
     """Walks through the environment; *checks* fills meanwhile."""
 
-    def __init__(self, environment: Environment, terminal: Terminal) -> None:
-        self.checks: list[Check] = []
+    def __init__(self, environment: DemoEnvironment, terminal: Terminal) -> None:
+        self.checks: list[JourneyCheck] = []
         self._environment = environment
         self._client, self._browser = environment.client, environment.browser
         self._equalture, self._softgarden = environment.equalture, environment.softgarden
@@ -97,7 +97,7 @@ class Journey:
         self._check("asked twice, the bridge gave the same invitation", again.json == first.json)
         self._check("one application at Equalture", len(created) == 1)
         self._reference = created[0].reference_id or ""
-        _, stored = await search.in_redis(self._environment.redis_url, self._private_words())
+        _, stored = await search.search_redis(self._environment.redis_url, self._private_words())
         self._check(
             "no name and no e-mail address in Redis, not even now",
             not stored - {self._application_id},
@@ -206,12 +206,12 @@ class Journey:
         )
 
     async def _search_for_traces(self) -> None:
-        keys, stored = await search.in_redis(self._environment.redis_url, self._private_words())
+        keys, stored = await search.search_redis(self._environment.redis_url, self._private_words())
         self._check(
             f"name, e-mail address and application id are in none of Redis's {keys} keys",
             not stored,
         )
-        lines, logged = search.in_file(self._environment.log, self._private_words())
+        lines, logged = search.search_file(self._environment.log, self._private_words())
         self._check(f"and in none of the log's {lines} lines", not logged)
         notified = [call.status for call in self._softgarden.calls("notify")]
         self._check(f"softgarden was notified once: {len(notified)} call(s)", notified == [204])
@@ -241,7 +241,7 @@ class Journey:
         return [FIRST, LAST, EMAIL, self._application_id]
 
     def _check(self, text: str, fine: bool) -> None:
-        self.checks.append(Check(text, fine))
+        self.checks.append(JourneyCheck(text, fine))
 
     @contextlib.contextmanager
     def _step(self, title: str, sentence: str, *operations: str) -> Iterator[None]:

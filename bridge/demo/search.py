@@ -19,7 +19,7 @@ _ARGUMENTS: dict[bytes, tuple[str, ...]] = {
 """How a key of this type is read."""
 
 
-async def in_redis(url: str, words: Iterable[str]) -> tuple[int, set[str]]:
+async def search_redis(url: str, words: Iterable[str]) -> tuple[int, set[str]]:
     """Read every key of whatever type; gives how many there are, and which of *words* stand in a
     name or a value.
     """
@@ -32,7 +32,7 @@ async def in_redis(url: str, words: Iterable[str]) -> tuple[int, set[str]]:
     return len(text), _in_text("\n".join(text), words)
 
 
-def in_file(path: Path, words: Iterable[str]) -> tuple[int, set[str]]:
+def search_file(path: Path, words: Iterable[str]) -> tuple[int, set[str]]:
     """How many lines *path* has, and which of *words* stand in it."""
     text = path.read_text("utf-8")
     return len(text.splitlines()), _in_text(text, words)

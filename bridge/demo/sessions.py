@@ -10,7 +10,7 @@ import signal
 import time
 
 from bridge.demo import demo_config, hints
-from bridge.demo.environment import open_environment
+from bridge.demo.environment import open_demo_environment
 from bridge.demo.journey import Journey
 from bridge.demo.terminal import Terminal
 from bridge.errors import BridgeError
@@ -18,7 +18,7 @@ from bridge.sandbox import EqualtureSandbox, SandboxClock, SoftgardenSandbox
 from bridge.sandbox_page import add_page
 
 KEPT_PORTS = (8080, 8081, 8090, 8091)
-"""Where ``--keep`` listens, as far as these are free; see ``open_environment``."""
+"""Where ``--keep`` listens, as far as these are free; see ``open_demo_environment``."""
 
 
 async def play_demo(*, keep: bool) -> int:
@@ -31,7 +31,7 @@ async def play_demo(*, keep: bool) -> int:
         " happened while another one waited are indented below it. Ids are cut (…),"
         " and so are the secrets in links."
     )
-    async with open_environment(KEPT_PORTS if keep else (0, 0, 0, 0)) as environment:
+    async with open_demo_environment(KEPT_PORTS if keep else (0, 0, 0, 0)) as environment:
         journey = Journey(environment, terminal)
         playing = asyncio.create_task(journey.play())
         leaving = asyncio.create_task(interrupted.wait())
@@ -50,10 +50,10 @@ async def play_demo(*, keep: bool) -> int:
             terminal.text(f"\nEverything went as it should {spent}.", "bold green")
         else:
             terminal.text(f"\nSomething did NOT go as it should, see above {spent}.", "bold red")
-            for line in hints.complaints(environment.log):
+            for line in hints.read_log_problems(environment.log):
                 terminal.lines(f"   the bridge's log: {line}")
         if keep:
-            lines = await hints.for_environment(environment)
+            lines = await hints.write_environment_hints(environment)
             terminal.text("\nEverything goes on running. Try it by hand", "bold")
             terminal.lines(lines)
             terminal.text("\nCtrl-C ends it, and clears everything away.")
@@ -80,7 +80,7 @@ async def run_sandbox(
         read_results="after",
         on_call=terminal.call,
     )
-    demo_config.add_account(equalture)
+    demo_config.add_demo_account(equalture)
     add_page(equalture, softgarden)
     if bridge is not None:
         softgarden.connect(*bridge)
@@ -92,7 +92,7 @@ async def run_sandbox(
                 message = f"port {fake.port} cannot be used ({error.strerror})"
                 raise BridgeError(f"{message}; choose another one with {option}") from None
         terminal.text("Two fake vendors, for a bridge of yours", "bold")
-        terminal.lines(hints.for_sandbox(equalture, softgarden))
+        terminal.lines(hints.write_sandbox_hints(equalture, softgarden))
         terminal.text("\nCalls are listed below; Ctrl-C ends it.\n")
         await interrupted.wait()
         terminal.text("\nStopping.")

@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from bridge.sandbox import BRIDGE, Entry, EqualtureSandbox, SoftgardenSandbox
+from bridge.sandbox import BRIDGE, EqualtureSandbox, LedgerEntry, SoftgardenSandbox
 
 PIPED_WIDTH = 100
 WIDEST = 110
@@ -31,7 +31,7 @@ _ID = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Check:
+class JourneyCheck:
     """One thing that the journey checks."""
 
     text: str
@@ -65,7 +65,7 @@ class Terminal:
         self.text(f"{self._steps}. {title}", "bold")
         self.text(f"   {sentence}", "dim")
 
-    def calls(self, calls: Iterable[tuple[int, Entry]]) -> None:
+    def calls(self, calls: Iterable[tuple[int, LedgerEntry]]) -> None:
         """Calls, those that happened while another waited indented below it."""
         for depth, call in calls:
             self.call(call, depth)
@@ -73,7 +73,7 @@ class Terminal:
                 if value is not None:
                     self._json(word, value, depth)
 
-    def call(self, call: Entry, depth: int = 0) -> None:
+    def call(self, call: LedgerEntry, depth: int = 0) -> None:
         """One row: who called whom, with what, and how it went."""
         indent = " " * (3 + 2 * depth)
         caller, receiver = (
@@ -88,15 +88,15 @@ class Terminal:
         )
         room = max(16, self._width - len(row) - len(end))
         self._console.print(
-            Text.assemble(row, middle_cut(shorten(call.target), room).ljust(room), end),
+            Text.assemble(row, cut_middle(shorten_secrets(call.target), room).ljust(room), end),
             soft_wrap=True,
         )
         location = f"leads to {call.location}" if call.location else None
         remarks = filter(None, (location, call.fault, call.violation, call.error))
         if remark := "; ".join(remarks):
-            self.text(f"   {indent}{shorten(remark)}")
+            self.text(f"   {indent}{shorten_secrets(remark)}")
 
-    def checks(self, checks: Sequence[Check]) -> None:
+    def checks(self, checks: Sequence[JourneyCheck]) -> None:
         """The list of what was checked."""
         yes, no = ("✓", "✗") if self._console.encoding.startswith("utf") else ("yes", "NO")
         for check in checks:
@@ -112,19 +112,19 @@ class Terminal:
             lines = ["the same as before"]
         else:
             self._shown.append(value)
-            lines = laid_out(brief(value), self._width - margin - 7)
+            lines = format_json(shorten_json(value), self._width - margin - 7)
         for line in lines:
             self._console.print(Text(f"{' ' * margin}{word:<7}{line}", "dim"), soft_wrap=True)
             word = ""
 
 
-def shorten(text: str) -> str:
+def shorten_secrets(text: str) -> str:
     """*text* with secrets and ids cut to their first characters."""
     text = _SECRET.sub(lambda match: f"{match[0][:6]}…", _MAC.sub(r"\1", text))
     return _ID.sub(lambda match: f"{match[1] or match[2]}…", text)
 
 
-def middle_cut(text: str, width: int) -> str:
+def cut_middle(text: str, width: int) -> str:
     """*text* within *width*, cut in the middle: the ends of paths say what they are about."""
     if len(text) <= width:
         return text
@@ -132,24 +132,24 @@ def middle_cut(text: str, width: int) -> str:
     return f"{text[: width - tail - 1]}…{text[-tail:]}"
 
 
-def brief(value: Any, depth: int = 0) -> Any:
+def shorten_json(value: Any, depth: int = 0) -> Any:
     """A JSON value without secrets in full, and with inner lists and dicts that are long cut."""
     match value:
         case str():
-            return middle_cut(shorten(value), _LONGEST)
+            return cut_middle(shorten_secrets(value), _LONGEST)
         case list() if depth and len(value) > 3:
             return f"… {len(value)} entries"
         case list():
-            return [brief(entry, depth + 1) for entry in value]
+            return [shorten_json(entry, depth + 1) for entry in value]
         case dict():
             shown = 2 if depth and len(value) > 4 else len(value)
             items = list(value.items())[:shown]
             rest = {"…": f"and {len(value) - shown} more"} if shown < len(value) else {}
-            return {name: brief(member, depth + 1) for name, member in items} | rest
+            return {name: shorten_json(member, depth + 1) for name, member in items} | rest
     return value
 
 
-def laid_out(value: Any, width: int) -> list[str]:
+def format_json(value: Any, width: int) -> list[str]:
     """JSON in lines of about *width*: what fits stays on one line, as in hand-written JSON."""
     line = json.dumps(value, ensure_ascii=False)
     if len(line) <= width or not isinstance(value, dict | list) or not value:
@@ -159,7 +159,7 @@ def laid_out(value: Any, width: int) -> list[str]:
     pairs = list(value.items()) if isinstance(value, dict) else [(None, entry) for entry in value]
     for number, (name, member) in enumerate(pairs, start=1):
         label = "" if name is None else f"{json.dumps(name, ensure_ascii=False)}: "
-        first, *rest = laid_out(member, width - 3 - len(label))
+        first, *rest = format_json(member, width - 3 - len(label))
         inner = [label + first, *rest]
         inner[-1] += "," if number < len(pairs) else ""
         lines += [f"  {text}" for text in inner]

@@ -42,20 +42,20 @@ new one: those that the pages show say something of the person, not of the contr
 """
 
 
-def of_reply(call: Call[Any], reply: Reply) -> Shape:
+def list_reply_facts(call: Call[Any], reply: Reply) -> Shape:
     """The shape of an answer, with its status."""
-    document = response_parsing.document_of(reply.body)
+    document = response_parsing.parse_document(reply.body)
     private = frozenset(text.lower() for text in call.private)
     return list_document_facts(
         str(reply.status), document, _ENUMERATIONS.get(call.operation, {}), private
     )
 
 
-def of_request(operation: str, document: object) -> Shape:
+def list_request_facts(operation: str, document: object) -> Shape:
     """The shape of a callback's or webhook's body."""
     return list_document_facts(REQUEST, document, _ENUMERATIONS[operation])
 
 
-def of_headers(headers: Iterable[str]) -> Shape:
+def list_header_facts(headers: Iterable[str]) -> Shape:
     """The names of uncommon headers of a callback or webhook."""
     return list_name_facts((), headers)

@@ -19,18 +19,18 @@ from bridge.core.assessment import (
     Result,
 )
 from bridge.core.customers import Customer
-from bridge.egress import in_words
+from bridge.egress import describe_call_failure
 from bridge.equalture import answer_shapes, protocol
 from bridge.equalture.exchange import TRANSPORT_ERRORS, Exchange
 from bridge.equalture.protocol import Call, Reply
-from bridge.equalture.settings import account_of
+from bridge.equalture.settings import get_account
 from bridge.equalture.tokens import AccessTokens
-from bridge.errors import ContractBroken, Unavailable
-from bridge.meter import NO_METER, Meter, call_outcome
+from bridge.errors import UpstreamContractBroken, UpstreamUnavailable
+from bridge.meter import NO_METER, Meter, classify_call_status
 from bridge.ports import Monotonic
-from bridge.resilience import ALL, Pool, Resilience
+from bridge.resilience import ALL, CallPool, Resilience
 
-LINKS = Pool("links", 16)
+LINKS = CallPool("links", 16)
 """Calls that anyone with a link can cause: in a bulkhead of their own, so that they never keep HR
 from inviting.
 """
@@ -40,8 +40,8 @@ _T = TypeVar("_T")
 
 
 class EqualtureClient:
-    """``AssessmentProvider`` over one injected session (see ``egress.session``), which the caller
-    closes.
+    """``AssessmentProvider`` over one injected session (see ``egress.create_session``), which the
+    caller closes.
 
     Every method is bounded by the customer's time-out in total, including token and the one
     repetition after a 401 (the wait in the bulkhead comes before that), and raises
@@ -68,52 +68,55 @@ class EqualtureClient:
 
     async def list_jobs(self, customer: Customer) -> tuple[Job, ...]:
         """The customer's published jobs."""
-        return await self._perform(customer, protocol.jobs())
+        return await self._perform(customer, protocol.build_jobs_call())
 
     async def create_application(
         self, customer: Customer, draft: NewApplication
     ) -> CreatedApplication:
         """Make an application.
 
-        Raises ``Refused``, ``Unavailable`` (both: not made) or ``OutcomeUnknown``.
+        Raises ``UpstreamRefused``, ``UpstreamUnavailable`` (both: not made) or
+        ``OutcomeUnknown``.
         """
-        invitation_type = account_of(customer).invitation_type
-        return await self._perform(customer, protocol.create(draft, invitation_type))
+        invitation_type = get_account(customer).invitation_type
+        return await self._perform(customer, protocol.build_create_call(draft, invitation_type))
 
     async def get_progress(self, customer: Customer, reference_id: str) -> ApplicationProgress:
         """How far the application is."""
         return await self._perform(
-            customer, protocol.status(reference_id, account_of(customer).done_words)
+            customer, protocol.build_status_call(reference_id, get_account(customer).done_words)
         )
 
     async def get_result(self, customer: Customer, reference_id: str) -> Result | None:
         """The result in the customer's language; None: not ready yet."""
         return await self._perform(
-            customer, protocol.results(reference_id, account_of(customer).locale)
+            customer, protocol.build_results_call(reference_id, get_account(customer).locale)
         )
 
     async def get_public_link(self, customer: Customer, reference_id: str) -> PublicLink:
         """A fresh short-lived link to the result; fails and waits apart from all other calls."""
-        call = protocol.public_link(reference_id, account_of(customer).locale)
+        call = protocol.build_public_link_call(reference_id, get_account(customer).locale)
         return await self._perform(customer, call, LINKS)
 
     async def hire(
         self, customer: Customer, reference_id: str, *, add_to_team: bool, start_date: str | None
     ) -> None:
         """Hire the applicant; raises like ``create_application``."""
-        call = protocol.hire(reference_id, add_to_team=add_to_team, start_date=start_date)
+        call = protocol.build_hire_call(
+            reference_id, add_to_team=add_to_team, start_date=start_date
+        )
         await self._perform(customer, call)
 
     async def anonymise(self, customer: Customer, reference_id: str) -> None:
         """Anonymise the application; returns when it is done or was done already."""
-        await self._perform(customer, protocol.anonymise(reference_id))
+        await self._perform(customer, protocol.build_anonymise_call(reference_id))
 
-    async def _perform(self, customer: Customer, call: Call[_T], pool: Pool = ALL) -> _T:
+    async def _perform(self, customer: Customer, call: Call[_T], pool: CallPool = ALL) -> _T:
         """Perform any operation: every call goes through here."""
         async with self._resilience.call(customer.key, call.operation, pool) as observed:
             reply = await self._ask(customer, call)
             observed.status = reply.status
-            return protocol.read(call, reply)
+            return protocol.read_reply(call, reply)
 
     async def _ask(self, customer: Customer, call: Call[_T]) -> Reply:
         deadline = _deadline(customer)
@@ -133,19 +136,19 @@ class EqualtureClient:
             async with asyncio.timeout_at(deadline):
                 return await self._tokens.get(customer)
         except TimeoutError as error:
-            detail = f"no answer ({in_words(error)})"
-            raise protocol.no_answer(call, not_sent=True, detail=detail) from error
-        except ContractBroken as error:
+            detail = f"no answer ({describe_call_failure(error)})"
+            raise protocol.create_no_answer_error(call, not_sent=True, detail=detail) from error
+        except UpstreamContractBroken as error:
             if call.idempotent:
                 raise
             # The caller of a create must learn that nothing was done, which this error leaves open.
-            raise error.converted_to(Unavailable) from error
+            raise error.converted_to(UpstreamUnavailable) from error
 
     async def _fetch_token(self, customer: Customer, call: Call[_T]) -> Reply:
         deadline = _deadline(customer)
         try:
             return await self._send(customer, call, deadline)
-        except Unavailable as error:
+        except UpstreamUnavailable as error:
             if not _connection_was_lost(error.__cause__):
                 raise
             # Most likely a kept-alive connection that the server closed meanwhile. aiohttp itself
@@ -161,11 +164,11 @@ class EqualtureClient:
         failed = outcome = "cancelled"
         try:
             async with asyncio.timeout_at(deadline):
-                reply = await exchange.send(self._session, account_of(customer), token)
+                reply = await exchange.send(self._session, get_account(customer), token)
             failed = ""
-            shape = answer_shapes.of_reply(call, reply)
-            self._observer.shape_seen(protocol.VENDOR, call.operation, shape)
-            outcome = "ok" if reply.status in call.none_at else call_outcome(reply.status)
+            shape = answer_shapes.list_reply_facts(call, reply)
+            self._observer.record_shape(protocol.VENDOR, call.operation, shape)
+            outcome = "ok" if reply.status in call.none_at else classify_call_status(reply.status)
             return reply
         except TRANSPORT_ERRORS as error:
             failed = type(error).__name__
@@ -185,7 +188,7 @@ class EqualtureClient:
 
 
 def _deadline(customer: Customer) -> float:
-    access = account_of(customer)
+    access = get_account(customer)
     return asyncio.get_running_loop().time() + access.timeout.total_seconds()
 
 

@@ -10,7 +10,7 @@ import aiohttp
 import orjson
 from yarl import URL
 
-from bridge.egress import AnswerTooLarge, SentTracker, in_words, read_capped
+from bridge.egress import AnswerTooLarge, SentTracker, describe_call_failure, read_limited_body
 from bridge.equalture import protocol
 from bridge.equalture.protocol import Call, Reply
 from bridge.equalture.settings import EqualtureAccount
@@ -67,7 +67,7 @@ class Exchange:
             received = {name.lower(): value for name, value in response.headers.items()}
             self._head = Reply(response.status, b"", received, datetime.now(UTC))
             try:
-                return replace(self._head, body=await read_capped(response, ANSWER_LIMIT))
+                return replace(self._head, body=await read_limited_body(response, ANSWER_LIMIT))
             except AnswerTooLarge as error:
                 return replace(self._head, fault=str(error))
 
@@ -77,11 +77,16 @@ class Exchange:
 
         The exception says whether the request may have had an effect.
         """
-        if self._head is not None and protocol.failure(self._call, self._head.status) is not None:
+        if (
+            self._head is not None
+            and protocol.choose_error_type(self._call, self._head.status) is not None
+        ):
             return self._head
         not_sent = self.was_not_sent(error)
-        detail = f"no answer ({in_words(error)})"
-        raise protocol.no_answer(self._call, not_sent=not_sent, detail=detail) from error
+        detail = f"no answer ({describe_call_failure(error)})"
+        raise protocol.create_no_answer_error(
+            self._call, not_sent=not_sent, detail=detail
+        ) from error
 
     def was_not_sent(self, error: BaseException) -> bool:
         """Whether a request that failed with *error* was certainly not sent."""

@@ -15,7 +15,7 @@ from bridge.core.customers import Customer
 from bridge.equalture import answer_shapes, schemas, signature
 from bridge.equalture.protocol import VENDOR
 from bridge.equalture.settings import EqualtureAccount
-from bridge.errors import BadSignature, InvalidRequest, NotEnabled, RequestError
+from bridge.errors import BadSignature, EndpointNotEnabled, InvalidRequest, RequestError
 from bridge.ports import Clock
 from bridge.web import request_body
 from bridge.web.app_keys import CUSTOMERS, OBSERVER, SERVICES
@@ -28,7 +28,7 @@ log = structlog.get_logger()
 
 # https://equalture-ats.readme.io/reference/introduction,
 # "Receiving application results upon completion"
-def callback() -> Handler:
+def create_callback_handler() -> Handler:
     """Receive a result: answers exactly 200, and only after Redis has it.
 
     The URL identifies the application; URL and token together permit a body. An unreadable body is
@@ -47,8 +47,8 @@ def callback() -> Handler:
         def may_report(customer: Customer) -> bool:
             # Whoever comes here knows the secret: should the token be looked for in the wrong
             # header, the contract watch shows which ones there are.
-            headers = answer_shapes.of_headers(request.headers)
-            request.app[OBSERVER].shape_seen(VENDOR, "callback", headers)
+            headers = answer_shapes.list_header_facts(request.headers)
+            request.app[OBSERVER].record_shape(VENDOR, "callback", headers)
             return _may_report(request, customer)
 
         invitation, attempt = await results.recognise(
@@ -56,7 +56,7 @@ def callback() -> Handler:
         )
         bind_contextvars(customer=invitation.customer)
         try:
-            parsed = request_body.as_json(
+            parsed = request_body.parse_json_body(
                 await intake.read(request, invitation.customer, unpack=True)
             )
             if not isinstance(parsed, dict):
@@ -65,8 +65,8 @@ def callback() -> Handler:
         except (RequestError, ConnectionError):
             await results.receive_result(invitation, attempt, None)
             raise
-        shape = answer_shapes.of_request("callback", parsed)
-        request.app[OBSERVER].shape_seen(VENDOR, "callback", shape)
+        shape = answer_shapes.list_request_facts("callback", parsed)
+        request.app[OBSERVER].record_shape(VENDOR, "callback", shape)
         await results.receive_result(invitation, attempt, schemas.read_reported_result(parsed))
         return json_response({"status": "ok"})
 
@@ -74,7 +74,7 @@ def callback() -> Handler:
 
 
 # https://equalture-ats.readme.io/reference/webhooks-1
-def webhook(clock: Clock) -> Handler:
+def create_webhook_handler(clock: Clock) -> Handler:
     """Receive an event: 401 unless it is signed by Standard Webhooks and fresh."""
     intake = request_body.BodyReader(
         BODY_LIMIT, request_body.BodyBudget(8 * 1024 * 1024, 2 * 1024 * 1024)
@@ -86,22 +86,22 @@ def webhook(clock: Clock) -> Handler:
         secret = access.webhook_secret if isinstance(access, EqualtureAccount) else None
         if customer is None or not isinstance(access, EqualtureAccount) or not secret:
             msg = "No webhook secret is configured for this customer."
-            raise NotEnabled(msg)
+            raise EndpointNotEnabled(msg)
         bind_contextvars(customer=customer.key)
         intake.check_headers(request)
         try:
             delivery = signature.read_signature_headers(request.headers, clock())
             raw = await intake.read(request, customer.key)
-            event_id = signature.verify(raw, delivery, secret.reveal())
+            event_id = signature.verify_signature(raw, delivery, secret.reveal())
         except BadSignature as error:
             # A wrong clock, or a secret that was changed on one side only: the operator has to see
             # which.
             log.warning("webhook.refused", customer=customer.key, reason=str(error))
             raise
-        parsed = request_body.as_json(raw)
-        shape = answer_shapes.of_request("webhook", parsed)
-        shape |= answer_shapes.of_headers(request.headers)
-        request.app[OBSERVER].shape_seen(VENDOR, "webhook", shape)
+        parsed = request_body.parse_json_body(raw)
+        shape = answer_shapes.list_request_facts("webhook", parsed)
+        shape |= answer_shapes.list_header_facts(request.headers)
+        request.app[OBSERVER].record_shape(VENDOR, "webhook", shape)
         event = schemas.read_event(parsed, access.started_words, access.finished_words)
         await request.app[SERVICES].events.take(
             customer, event_id, event.word, event.reference_id, event.at
@@ -111,14 +111,14 @@ def webhook(clock: Clock) -> Handler:
     return handle
 
 
-def endpoints(clock: Clock) -> list[Endpoint]:
+def create_equalture_endpoints(clock: Clock) -> list[Endpoint]:
     """Equalture's endpoints with their descriptions."""
-    body = (errors.InvalidRequest, errors.SlowBody, errors.BodyTooLarge)
+    body = (errors.InvalidRequest, errors.BodyTimeout, errors.BodyTooLarge)
     return [
         Endpoint(
             "PUT",
             "/equalture/callbacks/{invitation_id}/{secret}",
-            callback(),
+            create_callback_handler(),
             "Report a completed assessment.",
             {200: ("Stored durably.", "application/json")},
             tag="equalture",
@@ -132,12 +132,12 @@ def endpoints(clock: Clock) -> list[Endpoint]:
         Endpoint(
             "POST",
             "/equalture/webhooks/{customer}",
-            webhook(clock),
+            create_webhook_handler(clock),
             "Report an event, signed by Standard Webhooks.",
             {200: ("Taken in, or of no concern to the bridge.", "application/json")},
             tag="equalture",
             request="application/json",
-            refusals=(*body, errors.BadSignature, errors.NotEnabled),
+            refusals=(*body, errors.BadSignature, errors.EndpointNotEnabled),
             parameters={"customer": "The customer's key."},
         ),
     ]

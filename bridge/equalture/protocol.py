@@ -1,8 +1,8 @@
 """Equalture's "connect_ats" calls without any I/O: how to ask, and what an answer means.
 
-Each builder makes a frozen ``Call``; ``read`` turns the ``Reply`` to it into a core value or raises
-the ``UpstreamError`` that says who must act. Equalture documents successes only; the bridge's own
-classification of failures is in one place: ``failure``.
+Each builder makes a frozen ``Call``; ``read_reply`` turns the ``Reply`` to it into a core value or
+raises the ``UpstreamError`` that says who must act. Equalture documents successes only; the
+bridge's own classification of failures is in one place: ``choose_error_type``.
 """
 
 from __future__ import annotations
@@ -28,7 +28,13 @@ from bridge.core.customers import DONE_WORDS
 from bridge.equalture import schemas
 from bridge.equalture.error_words import REDACTOR
 from bridge.equalture.settings import EqualtureAccount, InvitationType
-from bridge.errors import ContractBroken, OutcomeUnknown, Refused, Unavailable, UpstreamError
+from bridge.errors import (
+    OutcomeUnknown,
+    UpstreamContractBroken,
+    UpstreamError,
+    UpstreamRefused,
+    UpstreamUnavailable,
+)
 
 VENDOR = "equalture"
 _NOT_IDEMPOTENT = frozenset({"create", "hire"})
@@ -84,7 +90,7 @@ class Reply:
 
 
 # https://equalture-ats.readme.io/reference/introduction, "Request for Access token"
-def token(access: EqualtureAccount, method: str) -> Call[str]:
+def build_token_call(access: EqualtureAccount, method: str) -> Call[str]:
     """Ask for an access token, which is valid for 15 minutes: Basic authentication, no body.
 
     *method* is POST or GET: older versions of the page say GET.
@@ -104,14 +110,14 @@ def token(access: EqualtureAccount, method: str) -> Call[str]:
 
 
 # https://equalture-ats.readme.io/reference/introduction, "Listing available jobs"
-def jobs() -> Call[tuple[Job, ...]]:
+def build_jobs_call() -> Call[tuple[Job, ...]]:
     """Ask for the published jobs of type "assessment"."""
     return Call("jobs", "GET", "/connect_ats/jobs", schemas.read_jobs)
 
 
 # https://equalture-ats.readme.io/reference/introduction, "Creating an application" and
 # "Invitation types"
-def create(
+def build_create_call(
     draft: NewApplication, invitation_type: InvitationType = InvitationType.ONE_TIME_LINK
 ) -> Call[CreatedApplication]:
     """Make an application; by default one whose link softgarden delivers.
@@ -142,14 +148,16 @@ def create(
 
 
 # https://equalture-ats.readme.io/reference/introduction, "5c. Requesting status"
-def status(reference_id: str, done_words: Iterable[str] = DONE_WORDS) -> Call[ApplicationProgress]:
+def build_status_call(
+    reference_id: str, done_words: Iterable[str] = DONE_WORDS
+) -> Call[ApplicationProgress]:
     """Ask how far an application is; it is finished where the status is one of *done_words*."""
     read = partial(schemas.read_progress, done_words=done_words)
     return Call("status", "GET", _application(reference_id, "status"), read)
 
 
 # https://equalture-ats.readme.io/reference/introduction, "5b. Requesting results"
-def results(reference_id: str, locale: str) -> Call[Result | None]:
+def build_results_call(reference_id: str, locale: str) -> Call[Result | None]:
     """Ask for the results in a language; None: not ready yet.
 
     The answer before completion is not documented, so every 4xx that is not about credentials or
@@ -166,14 +174,14 @@ def results(reference_id: str, locale: str) -> Call[Result | None]:
 
 
 # https://equalture-ats.readme.io/reference/introduction, "5a. Requesting a public link"
-def public_link(reference_id: str, locale: str) -> Call[PublicLink]:
+def build_public_link_call(reference_id: str, locale: str) -> Call[PublicLink]:
     """Ask for a link without login, which is valid for two hours."""
     path = _application(reference_id, "public_link")
     return Call("public_link", "GET", path, schemas.read_public_link, query=_locale(locale))
 
 
 # https://equalture-ats.readme.io/reference/introduction, "Hiring an applicant"
-def hire(reference_id: str, *, add_to_team: bool, start_date: str | None) -> Call[None]:
+def build_hire_call(reference_id: str, *, add_to_team: bool, start_date: str | None) -> Call[None]:
     """Hire the applicant; *start_date* is ``YYYY-MM-DD``."""
     # Assumption: add_to_team is shown as a string, though described as true or false; the bridge
     # sends a string. No setting.
@@ -184,7 +192,7 @@ def hire(reference_id: str, *, add_to_team: bool, start_date: str | None) -> Cal
 
 
 # https://equalture-ats.readme.io/reference/introduction, "Deleting an application"
-def anonymise(reference_id: str) -> Call[None]:
+def build_anonymise_call(reference_id: str) -> Call[None]:
     """Anonymise an application, unless that is done already."""
     path = _application(reference_id, "anonymize_application")
     # Assumption: an application that is unknown or gone needs no anonymising; the page documents
@@ -192,45 +200,45 @@ def anonymise(reference_id: str) -> Call[None]:
     return Call("anonymise", "DELETE", path, _done, none_at=(404, 410))
 
 
-def failure(call: Call[_T], reply_status: int) -> type[UpstreamError] | None:
+def choose_error_type(call: Call[_T], reply_status: int) -> type[UpstreamError] | None:
     """The error that a status means for the call; None: a success.
 
-    ==================  ==================  =============
-    status              create, hire        all others
-    ==================  ==================  =============
-    2xx                 success             success
-    408                 OutcomeUnknown      Unavailable
-    429, 503            Unavailable         Unavailable
-    other 5xx           OutcomeUnknown      Unavailable
-    anything else       Refused             Refused
-    ==================  ==================  =============
+    =============  ======================  ===================
+    status         create, hire            all others
+    =============  ======================  ===================
+    2xx            success                 success
+    408            UpstreamOutcomeUnknown  UpstreamUnavailable
+    429, 503       UpstreamUnavailable     UpstreamUnavailable
+    other 5xx      UpstreamOutcomeUnknown  UpstreamUnavailable
+    anything else  UpstreamRefused         UpstreamRefused
+    =============  ======================  ===================
 
     Redirects are among "anything else": they are never followed, since credentials would go along.
     """
     if 200 <= reply_status < 300:
         return None
     if reply_status in (429, 503):
-        return Unavailable
+        return UpstreamUnavailable
     if reply_status == 408 or reply_status >= 500:
-        return Unavailable if call.idempotent else OutcomeUnknown
-    return Refused
+        return UpstreamUnavailable if call.idempotent else OutcomeUnknown
+    return UpstreamRefused
 
 
-def no_answer(call: Call[_T], *, not_sent: bool, detail: str) -> UpstreamError:
+def create_no_answer_error(call: Call[_T], *, not_sent: bool, detail: str) -> UpstreamError:
     """The error for a call without an answer; *detail* says how it failed, without any secret."""
-    kind = Unavailable if not_sent or call.idempotent else OutcomeUnknown
+    kind = UpstreamUnavailable if not_sent or call.idempotent else OutcomeUnknown
     return kind(VENDOR, call.operation, detail)
 
 
-def read(call: Call[_T], reply: Reply) -> _T:
-    """The value in an answer; raises the error of the status (see ``failure``).
+def read_reply(call: Call[_T], reply: Reply) -> _T:
+    """The value in an answer; raises the error of the status (see ``choose_error_type``).
 
-    A success that cannot be read is ``ContractBroken``; for a create or hire it is
+    A success that cannot be read is ``UpstreamContractBroken``; for a create or hire it is
     ``OutcomeUnknown``, like no answer: it may have been done.
     """
     if reply.status in call.none_at:
         return cast(_T, None)
-    kind = failure(call, reply.status)
+    kind = choose_error_type(call, reply.status)
     if kind is not None:
         raise _error(kind, call, reply, f"answered {reply.status}")
     try:
@@ -238,7 +246,7 @@ def read(call: Call[_T], reply: Reply) -> _T:
             raise ValueError(reply.fault)
         return call.read(_json(reply.body) if reply.body else None)
     except ValueError as error:
-        kind = ContractBroken if call.idempotent else OutcomeUnknown
+        kind = UpstreamContractBroken if call.idempotent else OutcomeUnknown
         raise _error(kind, call, reply, str(error)) from None
 
 
@@ -273,7 +281,7 @@ def _report(answer: object) -> Result:
 
 def _json(body: bytes) -> object:
     try:
-        return response_parsing.loads(body)
+        return response_parsing.parse_json(body)
     except ValueError:
         # The parser's message may quote the answer.
         raise ValueError("not JSON") from None

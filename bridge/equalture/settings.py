@@ -121,7 +121,7 @@ class EqualtureAccount(EqualtureSettings):
     )
 
 
-def account_of(customer: Customer) -> EqualtureAccount:
+def get_account(customer: Customer) -> EqualtureAccount:
     """The customer's account; raises TypeError for a customer of another provider."""
     if not isinstance(customer.provider, EqualtureAccount):
         raise TypeError(f"customer {customer.key} has no account at Equalture")

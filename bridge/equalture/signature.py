@@ -27,7 +27,7 @@ _SIGNATURE_LENGTH = 44  # of 32 bytes in base64
 
 @dataclass(frozen=True, slots=True)
 class SignatureHeaders:
-    """The headers of a delivery; not trusted before ``verify``."""
+    """The headers of a delivery; not trusted before ``verify_signature``."""
 
     message_id: str
     timestamp_text: str
@@ -66,17 +66,17 @@ def read_signature_headers(headers: Mapping[str, str], now: datetime) -> Signatu
     return SignatureHeaders(message_id, timestamp_text, signatures)
 
 
-def verify(raw: bytes, delivery: SignatureHeaders, secret: str) -> str:
+def verify_signature(raw: bytes, delivery: SignatureHeaders, secret: str) -> str:
     """The ``webhook-id`` of a genuine delivery of the body *raw*; raises ``BadSignature`` for
     anything else.
     """
-    wanted = sign(raw, delivery.message_id, delivery.timestamp_text, secret).encode()
+    wanted = compute_signature(raw, delivery.message_id, delivery.timestamp_text, secret).encode()
     if not any(hmac.compare_digest(wanted, one) for one in delivery.signatures):
         raise BadSignature("webhook-signature fits no known secret")
     return delivery.message_id
 
 
-def sign(raw: bytes, message_id: str, timestamp_text: str, secret: str) -> str:
+def compute_signature(raw: bytes, message_id: str, timestamp_text: str, secret: str) -> str:
     """The base64 HMAC-SHA256 of ``id.timestamp.body``."""
     signed = f"{message_id}.{timestamp_text}.".encode() + raw
     return base64.b64encode(hmac.new(_key(secret), signed, hashlib.sha256).digest()).decode()

@@ -11,8 +11,8 @@ from datetime import timedelta
 from bridge.core.customers import Customer
 from bridge.equalture import protocol
 from bridge.equalture.protocol import Call, Reply
-from bridge.equalture.settings import EqualtureAccount, TokenMethod, account_of
-from bridge.errors import Refused
+from bridge.equalture.settings import EqualtureAccount, TokenMethod, get_account
+from bridge.errors import UpstreamRefused
 from bridge.ports import Monotonic
 from bridge.single_flight import SingleFlight
 
@@ -69,9 +69,9 @@ class AccessTokens:
 
     def _slot(self, customer: Customer) -> _Slot:
         slot = self._slots.get(customer.key)
-        if slot is None or slot.access != account_of(customer):
+        if slot is None or slot.access != get_account(customer):
             self._forget_expired()
-            slot = self._slots[customer.key] = _Slot(account_of(customer))
+            slot = self._slots[customer.key] = _Slot(get_account(customer))
         return slot
 
     def _forget_expired(self) -> None:
@@ -89,20 +89,20 @@ class AccessTokens:
         return slot.token
 
     async def _ask(self, customer: Customer, slot: _Slot) -> str:
-        access = account_of(customer)
+        access = get_account(customer)
         # Assumption: today's page says POST, an older version GET; setting equalture.token_method.
         automatic = access.token_method == TokenMethod.AUTO
         method = ("GET" if slot.use_get else "POST") if automatic else access.token_method.upper()
-        call = protocol.token(access, method)
+        call = protocol.build_token_call(access, method)
         reply = await self._fetch(customer, call)
         if automatic and method == "POST" and reply.status in (404, 405):
-            call = protocol.token(access, "GET")
-            found = protocol.read(call, await self._fetch(customer, call))
+            call = protocol.build_token_call(access, "GET")
+            found = protocol.read_reply(call, await self._fetch(customer, call))
             slot.use_get = True
             return found
         try:
-            return protocol.read(call, reply)
-        except Refused as refused:
+            return protocol.read_reply(call, reply)
+        except UpstreamRefused as refused:
             if refused.status in (404, 405):
                 # The learnt method no longer works; the next renewal starts from POST again.
                 slot.use_get = False

@@ -7,7 +7,9 @@ from collections.abc import Sequence
 _WIDTH_MM = (70, 110)
 
 
-def render(title: str, facts: Sequence[tuple[str, str]], rows: Sequence[tuple[str, str]]) -> bytes:
+def render_pdf(
+    title: str, facts: Sequence[tuple[str, str]], rows: Sequence[tuple[str, str]]
+) -> bytes:
     """The PDF's bytes; characters that its built-in font lacks are replaced.
 
     Takes long the first time, so call it in a thread.

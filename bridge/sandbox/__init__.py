@@ -46,9 +46,9 @@ from bridge.sandbox.accounts import Account, Application
 from bridge.sandbox.equalture_fake import EqualtureSandbox
 from bridge.sandbox.fake_vendor import ENTRY
 from bridge.sandbox.faults import Fault, Faults
-from bridge.sandbox.ledger import BRIDGE, Entry, Ledger
+from bridge.sandbox.ledger import BRIDGE, Ledger, LedgerEntry
 from bridge.sandbox.recording_client import BridgeReply, RecordingClient
-from bridge.sandbox.request_checks import Refusal, json_response
+from bridge.sandbox.request_checks import Refusal, create_json_response
 from bridge.sandbox.simulated_clock import SandboxClock
 from bridge.sandbox.softgarden_client import SoftgardenClient
 from bridge.sandbox.softgarden_fake import SoftgardenSandbox
@@ -59,15 +59,15 @@ __all__ = [
     "Account",
     "Application",
     "BridgeReply",
-    "Entry",
     "EqualtureSandbox",
     "Fault",
     "Faults",
     "Ledger",
+    "LedgerEntry",
     "RecordingClient",
     "Refusal",
     "SandboxClock",
     "SoftgardenClient",
     "SoftgardenSandbox",
-    "json_response",
+    "create_json_response",
 ]

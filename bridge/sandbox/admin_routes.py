@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from bridge.sandbox.request_checks import Refusal, json_object, json_response
+from bridge.sandbox.request_checks import Refusal, create_json_response, read_json_object
 
 if TYPE_CHECKING:
     from bridge.sandbox.fake_vendor import FakeVendor
@@ -35,11 +35,11 @@ async def answer_admin(
     try:
         return await handler(request)
     except Refusal as refusal:
-        return json_response({"detail": refusal.detail}, refusal.status)
+        return create_json_response({"detail": refusal.detail}, refusal.status)
     except web.HTTPException:
-        return json_response({"detail": "no such route"}, 404)
+        return create_json_response({"detail": "no such route"}, 404)
     except (LookupError, OverflowError, TypeError, ValueError) as error:
-        return json_response({"detail": f"{type(error).__name__}: {error}"}, 400)
+        return create_json_response({"detail": f"{type(error).__name__}: {error}"}, 400)
 
 
 def admin_routes(sandbox: FakeVendor) -> list[web.RouteDef]:
@@ -50,30 +50,32 @@ def admin_routes(sandbox: FakeVendor) -> list[web.RouteDef]:
         limit = int(query.pop("limit", "1000"))
         if limit < 1 or query.keys() - FILTERS:
             raise ValueError(f"limit is 1 or more; the filters are {', '.join(sorted(FILTERS))}")
-        return json_response([asdict(entry) for entry in sandbox.calls(**query)[-limit:]])
+        return create_json_response([asdict(entry) for entry in sandbox.calls(**query)[-limit:]])
 
     async def violations(request: web.Request) -> web.Response:
-        return json_response(sandbox.violations)
+        return create_json_response(sandbox.violations)
 
     async def faults(request: web.Request) -> web.Response:
-        return json_response([fault.as_json() for fault in sandbox.faults])
+        return create_json_response([fault.as_json() for fault in sandbox.faults])
 
     async def add_fault(request: web.Request) -> web.Response:
-        switches = await json_object(request)
+        switches = await read_json_object(request)
         operation = switches.pop("operation", None)
         if not isinstance(operation, str):
             raise ValueError("a fault needs an operation")
-        return json_response(sandbox.fault(operation, **switches).as_json(), 201)
+        return create_json_response(sandbox.fault(operation, **switches).as_json(), 201)
 
     async def heal(request: web.Request) -> web.Response:
-        return json_response({"healed": sandbox.heal(*request.query.getall("operation", []))})
+        return create_json_response(
+            {"healed": sandbox.heal(*request.query.getall("operation", []))}
+        )
 
     async def clock(request: web.Request) -> web.Response:
-        return json_response({"now": sandbox.clock()})
+        return create_json_response({"now": sandbox.clock()})
 
     async def advance(request: web.Request) -> web.Response:
-        by = timedelta(seconds=(await json_object(request))["advance_s"])
-        return json_response({"now": sandbox.clock.advance(by)})
+        by = timedelta(seconds=(await read_json_object(request))["advance_s"])
+        return create_json_response({"now": sandbox.clock.advance(by)})
 
     return [
         web.get(f"{ADMIN}ledger", ledger),

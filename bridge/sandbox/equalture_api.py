@@ -26,7 +26,12 @@ from bridge.sandbox.accounts import (
     IssuedPublicLink,
 )
 from bridge.sandbox.fake_vendor import ENTRY, Route
-from bridge.sandbox.request_checks import Refusal, json_object, json_response, no_body
+from bridge.sandbox.request_checks import (
+    Refusal,
+    create_json_response,
+    read_json_object,
+    read_query_without_body,
+)
 
 if TYPE_CHECKING:
     from bridge.sandbox.equalture_fake import EqualtureSandbox
@@ -58,10 +63,10 @@ class EqualtureApi:
         )
 
     async def _token(self, request: web.Request) -> web.Response:
-        user, password = request_checks.basic_auth(request)
+        user, password = request_checks.read_basic_auth(request)
         account = self._sandbox.accounts.get(user)
         if account is None or account.client_secret != password:
-            raise request_checks.unauthorized("Basic", "wrong client id or secret")
+            raise request_checks.create_unauthorized_refusal("Basic", "wrong client id or secret")
         request[ENTRY].account = user
         methods = {"GET": account.token_get, "POST": account.token_post}
         if not methods[request.method]:
@@ -70,22 +75,22 @@ class EqualtureApi:
             raise Refusal(405, "wrong method", violation=False, headers={"Allow": allow})
         if request.method == "POST" and "Content-Length" not in request.headers:
             raise Refusal(411, "an empty POST says Content-Length: 0")
-        await no_body(request)
+        await read_query_without_body(request)
         token = "SFMyNTY." + secrets.token_urlsafe(48)
         self._sandbox.tokens[token] = AccessToken(user, self._sandbox.clock() + TOKEN_LIFE)
-        return json_response({"access_token": token})
+        return create_json_response({"access_token": token})
 
     async def _jobs(self, request: web.Request) -> web.Response:
         account = self._account(request)
-        await no_body(request)
+        await read_query_without_body(request)
         jobs = [{"id": job_id, "name": name} for job_id, name in account.jobs.items()]
         key = _LIST_KEYS[account.jobs_shape]
-        return json_response(jobs if key is None else {key: jobs})
+        return create_json_response(jobs if key is None else {key: jobs})
 
     async def _create(self, request: web.Request) -> web.Response:
         account, sandbox = self._account(request), self._sandbox
-        request_checks.allowed_query(request)
-        order = await json_object(request)
+        request_checks.read_query(request)
+        order = await read_json_object(request)
         request_checks.check_fields(request_checks.ORDER, order)
         if order["job_id"] not in account.jobs:
             raise Refusal(422, "job_id: no published job of type assessment", violation=False)
@@ -108,18 +113,18 @@ class EqualtureApi:
         answer = {"reference_id": reference_id}
         if application.invitation_type == "one_time_link" and account.gives_link:
             answer["assessment_url"] = application.assessment_url
-        return json_response(answer, 201)
+        return create_json_response(answer, 201)
 
     async def _status(self, request: web.Request) -> web.Response:
         account, application = self._application(request)
-        await no_body(request)
+        await read_query_without_body(request)
         word = account.status_words.get(application.state, application.state)
-        return json_response({"status": word})
+        return create_json_response({"status": word})
 
     async def _results(self, request: web.Request) -> web.Response:
         account, application, language = await self._finished(request)
-        return json_response(
-            sample_results.result(
+        return create_json_response(
+            sample_results.build_sample_result(
                 application.scores,
                 application.fit,
                 f"https://dashboard.equalture.com/{language}/candidates/{application.number}",
@@ -135,12 +140,12 @@ class EqualtureApi:
         self._sandbox.public_links[token] = IssuedPublicLink(application, language, expires)
         url = f"{self._sandbox.base_url}/{language}/public/{token}"
         minutes = int(PUBLIC_LINK_LIFE.total_seconds() // 60)
-        return json_response({"url": url, "ttl": str(minutes), "ttl_units": "minutes"})
+        return create_json_response({"url": url, "ttl": str(minutes), "ttl_units": "minutes"})
 
     async def _hire(self, request: web.Request) -> web.Response:
         account, application = self._application(request)
-        request_checks.allowed_query(request)
-        body = await json_object(request)
+        request_checks.read_query(request)
+        body = await read_json_object(request)
         request_checks.check_fields(request_checks.HIRE, body)
         flag = body["add_to_team"]
         if account.hire_flag not in ("either", "boolean" if isinstance(flag, bool) else "string"):
@@ -153,24 +158,26 @@ class EqualtureApi:
         application.add_to_team = flag in (True, "true")
         application.start_date = body.get("start_date")
         answer = {"message": "Applicant hired", "reference_id": application.reference_id}
-        return json_response(answer)
+        return create_json_response(answer)
 
     async def _anonymise(self, request: web.Request) -> web.Response:
         _, application = self._application(request)
-        await no_body(request)
+        await read_query_without_body(request)
         if application.state == "anonymized":
             raise Refusal(404, "the application is anonymised already", violation=False)
         self._sandbox.links.pop(application.link_token, None)
         application.anonymise()
-        return json_response({"reference_id": application.reference_id})
+        return create_json_response({"reference_id": application.reference_id})
 
     def _account(self, request: web.Request) -> Account:
-        token = self._sandbox.tokens.get(request_checks.bearer(request))
+        token = self._sandbox.tokens.get(request_checks.read_bearer_token(request))
         if token is None:
-            raise request_checks.unauthorized("Bearer", "unknown access token")
+            raise request_checks.create_unauthorized_refusal("Bearer", "unknown access token")
         request[ENTRY].account = token.account
         if token.revoked or self._sandbox.clock() >= token.expires:
-            raise request_checks.unauthorized("Bearer", "access token expired", violation=False)
+            raise request_checks.create_unauthorized_refusal(
+                "Bearer", "access token expired", violation=False
+            )
         return self._sandbox.accounts[token.account]
 
     def _application(self, request: web.Request) -> tuple[Account, Application]:
@@ -183,10 +190,10 @@ class EqualtureApi:
     async def _finished(self, request: web.Request) -> tuple[Account, Application, str]:
         """An application with results, and the language in which they are wanted."""
         account, application = self._application(request)
-        locale = (await no_body(request, "locale")).get("locale", "en")
+        locale = (await read_query_without_body(request, "locale")).get("locale", "en")
         request_checks.check_locale(locale)
         if application.state == "anonymized":
             raise Refusal(410, "the application is anonymised", violation=False)
         if not application.done:
             raise Refusal(404, "there are no results yet", violation=False)
-        return account, application, sample_results.language(locale)
+        return account, application, sample_results.choose_result_language(locale)

@@ -7,8 +7,8 @@ https://equalture-ats.readme.io/reference/introduction
 | ``token`` | POST (GET: a switch) ``/connect_ats/access_token``, Basic |
 | ``jobs`` | GET ``/connect_ats/jobs``, Bearer (as all below) |
 | ``create`` | POST ``/connect_ats/applications`` |
-| ``status``, ``results``, ``public_link`` | GET ``.../{reference_id}/status`` and so on |
-| ``hire`` | POST ``.../{reference_id}/hire_applicant`` |
+| ``status``, ``results``, ``build_public_link_call`` | GET ``.../{reference_id}/status`` and so on
+| | ``hire`` | POST ``.../{reference_id}/hire_applicant`` |
 | ``anonymise`` | DELETE ``.../{reference_id}/anonymize_application`` |
 | ``assessment_page``, ``assessment_finish`` | for people: the candidate's link, its button |
 | ``public_page`` | for people: the public link |
@@ -43,10 +43,10 @@ from bridge.sandbox.accounts import AccessToken, Account, Application, IssuedPub
 from bridge.sandbox.admin_routes import ADMIN
 from bridge.sandbox.candidate_pages import VISITORS, CandidatePages
 from bridge.sandbox.equalture_api import OPERATIONS, EqualtureApi
-from bridge.sandbox.fake_vendor import FakeVendor, Options, Route
+from bridge.sandbox.fake_vendor import FakeVendor, FakeVendorOptions, Route
 from bridge.sandbox.ledger import BoundedDict
 from bridge.sandbox.recording_client import BridgeReply
-from bridge.sandbox.request_checks import json_object, json_response
+from bridge.sandbox.request_checks import create_json_response, read_json_object
 
 
 class EqualtureSandbox(FakeVendor):
@@ -66,7 +66,7 @@ class EqualtureSandbox(FakeVendor):
         *,
         token_path: str = "/connect_ats/access_token",  # noqa: S107 - a path
         max_applications: int = 100_000,
-        **options: Unpack[Options],
+        **options: Unpack[FakeVendorOptions],
     ) -> None:
         super().__init__(**options)
         self.token_path = token_path
@@ -120,7 +120,7 @@ class EqualtureSandbox(FakeVendor):
         application = self.applications[reference_id]
         if application.state == "anonymized":
             raise ValueError(f"application {reference_id} is anonymised")
-        buckets = sample_results.scores_for(fit, scores)
+        buckets = sample_results.choose_sample_scores(fit, scores)
         first = not application.done
         application.fit, application.scores = fit, buckets
         if first:
@@ -158,8 +158,8 @@ class EqualtureSandbox(FakeVendor):
         application = self.applications[reference_id]
         account = self.accounts[application.account]
         if payload is None:
-            payload = sample_results.result(
-                application.scores or sample_results.scores_for("high", None),
+            payload = sample_results.build_sample_result(
+                application.scores or sample_results.choose_sample_scores("high", None),
                 application.fit if application.scores else "high",
                 f"https://dashboard.equalture.com/applications/{uuid4()}",
                 profile=account.profile,
@@ -198,7 +198,9 @@ class EqualtureSandbox(FakeVendor):
             data["application_start_date"] = self.clock().strftime("%Y-%m-%dT%H:%M:%S")
         body = json.dumps({"id": str(uuid4()), "type": type, "data": data}).encode()
         sent_at = int(self.clock().timestamp()) if timestamp is None else timestamp
-        headers = webhooks.headers(secret, message_id or f"msg_{uuid4().hex}", sent_at, body)
+        headers = webhooks.create_webhook_headers(
+            secret, message_id or f"msg_{uuid4().hex}", sent_at, body
+        )
         reply = await self.outgoing.send(
             "webhook", "POST", url, body=body, headers=headers, reference_id=reference_id
         )
@@ -228,25 +230,27 @@ class EqualtureSandbox(FakeVendor):
         )
 
     async def _list_applications(self, request: web.Request) -> web.Response:
-        return json_response([asdict(application) for application in self.applications.values()])
+        return create_json_response(
+            [asdict(application) for application in self.applications.values()]
+        )
 
     async def _revoke_tokens(self, request: web.Request) -> web.Response:
         self.revoke_tokens()
-        return json_response({})
+        return create_json_response({})
 
     async def _step(self, request: web.Request) -> web.Response:
         reference_id, step = request.match_info["reference_id"], request.match_info["step"]
         if reference_id not in self.applications:
-            return json_response({"detail": "no such application"}, 404)
-        options = await json_object(request) if await request.read() else {}
+            return create_json_response({"detail": "no such application"}, 404)
+        options = await read_json_object(request) if await request.read() else {}
         if step == "start":
             await self.start_test(reference_id)
-            return json_response({})
+            return create_json_response({})
         if step == "expire":
             self.expire_link(reference_id)
-            return json_response({})
+            return create_json_response({})
         send = self.complete if step == "complete" else self.put_callback
-        return json_response({"callback_status": await send(reference_id, **options)})
+        return create_json_response({"callback_status": await send(reference_id, **options)})
 
 
 def _judge_callback(reply: BridgeReply) -> str | None:

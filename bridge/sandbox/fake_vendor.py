@@ -15,9 +15,9 @@ from aiohttp.typedefs import Middleware
 
 from bridge.sandbox.admin_routes import ADMIN, admin_routes, answer_admin
 from bridge.sandbox.faults import Faults
-from bridge.sandbox.ledger import BRIDGE, Entry, Ledger, Observer, lenient_json
+from bridge.sandbox.ledger import BRIDGE, Ledger, LedgerEntry, Observer, parse_json_leniently
 from bridge.sandbox.recording_client import RecordingClient
-from bridge.sandbox.request_checks import Refusal, json_response
+from bridge.sandbox.request_checks import Refusal, create_json_response
 from bridge.sandbox.simulated_clock import SandboxClock
 
 MAX_BODY = 1024 * 1024
@@ -25,11 +25,11 @@ MAX_BODY = 1024 * 1024
 Handler = Callable[[web.Request], Awaitable[web.Response]]
 Route = tuple[str, str, str, Handler]
 """Operation, method, path as aiohttp writes it, handler."""
-ENTRY = web.RequestKey("ENTRY", Entry)
+ENTRY = web.RequestKey("ENTRY", LedgerEntry)
 """The request's entry in the ledger, to which a handler adds whom the call is about."""
 
 
-class Options(TypedDict, total=False):
+class FakeVendorOptions(TypedDict, total=False):
     """The arguments of every fake, all by name."""
 
     host: str
@@ -56,7 +56,7 @@ class FakeVendor:
     made_operations: tuple[str, ...] = ()
     """Calls that the sandbox makes; faults can delay, hang and drop them."""
 
-    def __init__(self, **options: Unpack[Options]) -> None:
+    def __init__(self, **options: Unpack[FakeVendorOptions]) -> None:
         self.host = options.get("host", "127.0.0.1")
         self.port = options.get("port", 0)
         self.clock = options.get("clock") or SandboxClock()
@@ -162,7 +162,9 @@ class FakeVendor:
             if response is not None:
                 entry.status = response.status
                 content = response.body
-                entry.response_json = lenient_json(content) if isinstance(content, bytes) else None
+                entry.response_json = (
+                    parse_json_leniently(content) if isinstance(content, bytes) else None
+                )
             await self.ledger.end(entry)
         if response is None:
             _reset(request)
@@ -170,10 +172,10 @@ class FakeVendor:
         return response
 
     async def _respond(
-        self, request: web.Request, handler: Handler, entry: Entry
+        self, request: web.Request, handler: Handler, entry: LedgerEntry
     ) -> web.Response | None:
         try:
-            entry.request_json = lenient_json(await request.read())
+            entry.request_json = parse_json_leniently(await request.read())
         except web.HTTPRequestEntityTooLarge:
             return self._refuse(entry, Refusal(413, "body too large"))
         fault = self.faults.fault_for(entry)
@@ -186,7 +188,9 @@ class FakeVendor:
         # After a hang no work is done if the caller has gone or the sandbox is closing.
         return await fault.around(work, gone=lambda: _gone(request) or self._runner is None)
 
-    async def _answer(self, request: web.Request, handler: Handler, entry: Entry) -> web.Response:
+    async def _answer(
+        self, request: web.Request, handler: Handler, entry: LedgerEntry
+    ) -> web.Response:
         try:
             return await handler(request)
         except Refusal as refusal:
@@ -198,11 +202,13 @@ class FakeVendor:
             unrouted = Refusal(error.status, error.reason, violation=wrong, headers=headers)
             return self._refuse(entry, unrouted)
 
-    def _refuse(self, entry: Entry, refusal: Refusal) -> web.Response:
+    def _refuse(self, entry: LedgerEntry, refusal: Refusal) -> web.Response:
         if refusal.violation:
             rule = f"{entry.method} {entry.path}: {refusal.status} {refusal.detail}"
             self.ledger.violate(entry, rule)
-        return json_response(self.error_body(refusal.detail), refusal.status, refusal.headers)
+        return create_json_response(
+            self.error_body(refusal.detail), refusal.status, refusal.headers
+        )
 
 
 def _gone(request: web.Request) -> bool:

@@ -22,8 +22,8 @@ from typing import Any, Literal, TypeVar
 from aiohttp import web
 from marshmallow import Schema, ValidationError, fields, validate
 
-from bridge.sandbox.ledger import Entry
-from bridge.sandbox.request_checks import json_response, must_be
+from bridge.sandbox.ledger import LedgerEntry
+from bridge.sandbox.request_checks import create_field_validator, create_json_response
 
 T = TypeVar("T")
 
@@ -42,7 +42,7 @@ _STATUS = fields.Integer(strict=True, validate=validate.Range(200, 599))
 _BODY = fields.String(allow_none=True, validate=validate.OneOf([*_BODIES, "huge"]))
 _HEADERS = fields.Dict(fields.String(), fields.String())
 _PROBABILITY = fields.Float(validate=validate.Range(0, 1))
-_CALLABLE = fields.Raw(validate=must_be("a function of an entry", callable))
+_CALLABLE = fields.Raw(validate=create_field_validator("a function of an entry", callable))
 _MOMENT = fields.String(allow_none=True, validate=validate.OneOf(["before", "after"]))
 
 
@@ -81,7 +81,7 @@ class Fault:
     times: int | None = _switch(None, _COUNT)
     """How often to apply it; None: always."""
     probability: float = _switch(1.0, _PROBABILITY)
-    when: Callable[[Entry], bool] | None = _switch(None, _CALLABLE)  # noqa: RUF009 - a field
+    when: Callable[[LedgerEntry], bool] | None = _switch(None, _CALLABLE)  # noqa: RUF009 - a field
     """Apply only to calls of which this is true."""
     switches: Mapping[str, Any] = field(default_factory=dict)
     """The arguments that it was switched on with."""
@@ -93,7 +93,7 @@ class Fault:
     _struck: asyncio.Condition = field(init=False, default_factory=asyncio.Condition)
 
     @property
-    def spent(self) -> bool:
+    def is_spent(self) -> bool:
         """Whether it will not be applied any more."""
         return self.healed.is_set() or (self.times is not None and self.strikes >= self.times)
 
@@ -101,14 +101,14 @@ class Fault:
         """Switch it off; calls that hang or wait in it go on at once."""
         self.healed.set()
 
-    async def wait_struck(self, times: int = 1, timeout: float = 20.0) -> None:
+    async def wait_applied(self, times: int = 1, timeout: float = 20.0) -> None:
         """Return once it was applied so often; raises ``TimeoutError`` after *timeout* seconds."""
         async with asyncio.timeout(timeout), self._struck:
             await self._struck.wait_for(lambda: self.strikes >= times)
 
-    def applies_to(self, entry: Entry, rng: random.Random) -> bool:
+    def applies_to(self, entry: LedgerEntry, rng: random.Random) -> bool:
         """Whether it applies to this call; counts it."""
-        if self.spent or (self.when is not None and not self.when(entry)):
+        if self.is_spent or (self.when is not None and not self.when(entry)):
             return False
         if self.probability < 1 and rng.random() >= self.probability:
             return False
@@ -173,7 +173,7 @@ class Fault:
 
     def as_json(self) -> dict[str, Any]:
         """The fault for ``/_sandbox/faults``."""
-        known = {"strikes": self.strikes, "spent": self.spent}
+        known = {"strikes": self.strikes, "spent": self.is_spent}
         return {"operation": self.operation, **self.switches, **known}
 
 
@@ -217,7 +217,7 @@ class Faults:
             raise ValueError(str(error.messages)) from None
         fault.switches = {name: switches[name] for name in switches if name != "when"}
         # Drop spent faults, so that they do not accumulate in a run of days.
-        self._faults = [known for known in self._faults if not known.spent or known.waiting]
+        self._faults = [known for known in self._faults if not known.is_spent or known.waiting]
         self._faults.append(fault)
         return fault
 
@@ -229,7 +229,7 @@ class Faults:
         self._faults = [fault for fault in self._faults if fault not in ended]
         return len(ended)
 
-    def fault_for(self, entry: Entry) -> Fault | None:
+    def fault_for(self, entry: LedgerEntry) -> Fault | None:
         """The fault that applies to this call, or None."""
         names = {entry.operation, "*"} if entry.operation in self._api else {entry.operation}
         for fault in self._faults:
@@ -240,4 +240,4 @@ class Faults:
 
 
 def _error(status: int, detail: str) -> web.Response:
-    return json_response({"errors": {"detail": detail}}, status)
+    return create_json_response({"errors": {"detail": detail}}, status)

@@ -22,7 +22,7 @@ BRIDGE = "bridge"
 
 
 @dataclass(slots=True)
-class Entry:
+class LedgerEntry:
     """One call, received by the sandbox or made by it.
 
     It is in the ledger once the call has ended.
@@ -75,7 +75,7 @@ class Entry:
         return f"{path}?{urlencode(self.query)}" if self.query else path
 
 
-Observer = Callable[[Entry], None]
+Observer = Callable[[LedgerEntry], None]
 """Is called with every entry when its call has ended, e.g. to print it."""
 
 
@@ -85,7 +85,7 @@ class Ledger:
     def __init__(
         self, clock: Callable[[], datetime], limit: int = 100_000, on_call: Observer | None = None
     ) -> None:
-        self.entries: deque[Entry] = deque(maxlen=limit)
+        self.entries: deque[LedgerEntry] = deque(maxlen=limit)
         self.violations: list[str] = []
         self._clock = clock
         self._limit = limit
@@ -100,12 +100,12 @@ class Ledger:
         method: str,
         path: str,
         **known: Any,
-    ) -> Entry:
+    ) -> LedgerEntry:
         """The entry of a call that begins now; *known*: further fields of it."""
         number, now = next(self._numbers), self._clock()
-        return Entry(number, operation, direction, method, path, now, perf_counter(), **known)
+        return LedgerEntry(number, operation, direction, method, path, now, perf_counter(), **known)
 
-    async def end(self, entry: Entry) -> None:
+    async def end(self, entry: LedgerEntry) -> None:
         """Keep the entry of a call that has ended."""
         entry.duration_ms = round((perf_counter() - entry.began) * 1000, 3)
         self.entries.append(entry)
@@ -114,13 +114,13 @@ class Ledger:
         async with self._recorded:
             self._recorded.notify_all()
 
-    def violate(self, entry: Entry, rule: str) -> None:
+    def violate(self, entry: LedgerEntry, rule: str) -> None:
         """Note the contract rule that this call broke."""
         entry.violation = rule
         self.violations.append(rule)
         del self.violations[: -self._limit]
 
-    def calls(self, operation: str | None = None, **match: Any) -> list[Entry]:
+    def calls(self, operation: str | None = None, **match: Any) -> list[LedgerEntry]:
         """Ended calls of an operation (None: all) whose entries have the given values."""
         wanted = match if operation is None else {"operation": operation, **match}
         return [
@@ -131,7 +131,7 @@ class Ledger:
 
     async def wait_calls(
         self, operation: str | None = None, count: int = 1, *, timeout: float = 20.0, **match: Any
-    ) -> list[Entry]:
+    ) -> list[LedgerEntry]:
         """As ``calls``, once there are *count*; raises ``TimeoutError`` after *timeout* seconds."""
         async with asyncio.timeout(timeout), self._recorded:
             await self._recorded.wait_for(lambda: len(self.calls(operation, **match)) >= count)
@@ -152,7 +152,7 @@ class BoundedDict(dict[str, T]):
             del self[next(iter(self))]
 
 
-def lenient_json(body: bytes) -> Any:
+def parse_json_leniently(body: bytes) -> Any:
     """Parsed JSON, or None if it is none or too long to keep."""
     if not body or len(body) > BODY_LIMIT:
         return None

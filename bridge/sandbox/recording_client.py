@@ -15,7 +15,7 @@ from typing import Any
 import aiohttp
 
 from bridge.sandbox.faults import Faults
-from bridge.sandbox.ledger import BRIDGE, Ledger, lenient_json
+from bridge.sandbox.ledger import BRIDGE, Ledger, parse_json_leniently
 
 _TIMEOUT = aiohttp.ClientTimeout(total=30, sock_connect=5)
 
@@ -83,7 +83,7 @@ class RecordingClient:
         entry = self._ledger.begin(operation, "made", method, path, **(parties | known))
         if not isinstance(body, bytes | None):
             body = json.dumps(body, ensure_ascii=False).encode()
-        entry.request_json = lenient_json(body or b"")
+        entry.request_json = parse_json_leniently(body or b"")
         kind = {} if body is None else {"Content-Type": "application/json"}
         headers = {**kind, **(headers or {})}
         fault = self._faults.fault_for(entry)
@@ -123,7 +123,7 @@ class RecordingClient:
             return _no_reply(f"{type(error).__name__}: {error}", began)
         text, spent_ms = answer.decode("utf-8", "replace"), (perf_counter() - began) * 1000
         received = response.headers.copy()
-        return BridgeReply(response.status, lenient_json(answer), text, received, spent_ms)
+        return BridgeReply(response.status, parse_json_leniently(answer), text, received, spent_ms)
 
 
 def _no_reply(reason: str, began: float | None = None) -> BridgeReply:

@@ -37,7 +37,7 @@ class Refusal(Exception):
         self.headers = headers
 
 
-def json_response(
+def create_json_response(
     value: Any, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> web.Response:
     """An answer in JSON, with letters as they are and times in ISO 8601."""
@@ -45,7 +45,7 @@ def json_response(
     return web.Response(text=text, status=status, headers=headers, content_type="application/json")
 
 
-async def json_object(request: web.Request) -> dict[str, Any]:
+async def read_json_object(request: web.Request) -> dict[str, Any]:
     """The body; refuses other media types (415), and doubled keys, NaN and the like (400)."""
     if request.content_type != "application/json":
         raise Refusal(415, f"Content-Type must be application/json, not {request.content_type}")
@@ -61,14 +61,14 @@ async def json_object(request: web.Request) -> dict[str, Any]:
     return value
 
 
-async def no_body(request: web.Request, *query: str) -> dict[str, str]:
-    """Refuse a body, and what ``allowed_query`` refuses; gives the query."""
+async def read_query_without_body(request: web.Request, *query: str) -> dict[str, str]:
+    """Refuse a body, and what ``read_query`` refuses; gives the query."""
     if await request.read():
         raise Refusal(400, f"{request.method} {request.path} takes no body")
-    return allowed_query(request, *query)
+    return read_query(request, *query)
 
 
-def allowed_query(request: web.Request, *names: str) -> dict[str, str]:
+def read_query(request: web.Request, *names: str) -> dict[str, str]:
     """The query; refuses other names than these, and a name that is given twice."""
     query = dict(request.query)
     if query.keys() - set(names) or len(query) < len(request.query):
@@ -82,24 +82,26 @@ def check_locale(locale: str) -> None:
         raise Refusal(422, "locale: must be a language code")
 
 
-def basic_auth(request: web.Request) -> tuple[str, str]:
+def read_basic_auth(request: web.Request) -> tuple[str, str]:
     """User and password of a Basic header (RFC 7617); 401 for a missing or malformed one."""
     encoded = _credentials(request, "Basic")
     try:
         user, colon, password = base64.b64decode(encoded, validate=True).decode().partition(":")
     except ValueError:
-        raise unauthorized("Basic", "Basic authorization is not base64 of UTF-8") from None
+        raise create_unauthorized_refusal(
+            "Basic", "Basic authorization is not base64 of UTF-8"
+        ) from None
     if not colon:
-        raise unauthorized("Basic", "Basic authorization has no colon")
+        raise create_unauthorized_refusal("Basic", "Basic authorization has no colon")
     return user, password
 
 
-def bearer(request: web.Request) -> str:
+def read_bearer_token(request: web.Request) -> str:
     """The token of a Bearer header; 401 for a missing one."""
     return _credentials(request, "Bearer")
 
 
-def unauthorized(scheme: str, detail: str, *, violation: bool = True) -> Refusal:
+def create_unauthorized_refusal(scheme: str, detail: str, *, violation: bool = True) -> Refusal:
     """A 401 that names the scheme."""
     return Refusal(401, detail, violation=violation, headers={"WWW-Authenticate": scheme})
 
@@ -107,7 +109,7 @@ def unauthorized(scheme: str, detail: str, *, violation: bool = True) -> Refusal
 def _credentials(request: web.Request, scheme: str) -> str:
     given, _, credentials = request.headers.get("Authorization", "").partition(" ")
     if given.lower() != scheme.lower() or not credentials or " " in credentials:
-        raise unauthorized(scheme, f"{scheme} authorization is missing")
+        raise create_unauthorized_refusal(scheme, f"{scheme} authorization is missing")
     return credentials
 
 
@@ -117,7 +119,7 @@ def check_fields(schema: Schema, body: dict[str, Any]) -> None:
         raise Refusal(422, json.dumps(errors))
 
 
-def must_be(what: str, fits: Callable[[Any], object]) -> Callable[[Any], None]:
+def create_field_validator(what: str, fits: Callable[[Any], object]) -> Callable[[Any], None]:
     """A validator of values for which *fits* is true and does not raise ``ValueError``."""
 
     def check(value: Any) -> None:
@@ -138,8 +140,8 @@ def _is_flag(value: Any) -> bool:
     return isinstance(value, bool) or value in ("true", "false")
 
 
-is_url = must_be("an absolute http(s) URL", _is_url)
-_is_unicode = must_be("Unicode text", lambda text: text.encode() or True)
+is_url = create_field_validator("an absolute http(s) URL", _is_url)
+_is_unicode = create_field_validator("Unicode text", lambda text: text.encode() or True)
 
 
 def _text(*checks: Callable[[Any], Any]) -> fields.String:
@@ -163,11 +165,13 @@ ORDER = Schema.from_dict(
 """The body of a create: exactly the documented fields."""
 HIRE = Schema.from_dict(
     {
-        "add_to_team": fields.Raw(required=True, validate=must_be('"true" or "false"', _is_flag)),
+        "add_to_team": fields.Raw(
+            required=True, validate=create_field_validator('"true" or "false"', _is_flag)
+        ),
         "start_date": fields.String(
             validate=[
                 validate.Regexp(r"\d{4}-\d\d-\d\d\Z"),
-                must_be("YYYY-MM-DD", date.fromisoformat),
+                create_field_validator("YYYY-MM-DD", date.fromisoformat),
             ]
         ),
     }

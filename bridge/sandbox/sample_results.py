@@ -56,7 +56,7 @@ _LINES = iter(_TRAITS.splitlines())
 TRAITS = tuple(_read(*lines) for lines in zip(_LINES, _LINES, _LINES, strict=True))
 
 
-def scores_for(fit: str | None, given: Mapping[str, int] | None) -> dict[str, int]:
+def choose_sample_scores(fit: str | None, given: Mapping[str, int] | None) -> dict[str, int]:
     """Trait code -> bucket 1..5: the usual ones (mirrored for a low fit), unless *given*."""
     scores = {trait.code: 6 - trait.score if fit == "low" else trait.score for trait in TRAITS}
     for code, bucket in (given or {}).items():
@@ -68,7 +68,7 @@ def scores_for(fit: str | None, given: Mapping[str, int] | None) -> dict[str, in
     return scores
 
 
-def result(
+def build_sample_result(
     scores: Mapping[str, int],
     fit: str | None,
     results_url: str,
@@ -107,7 +107,7 @@ def result(
     }
 
 
-def language(locale: str) -> str:
+def choose_result_language(locale: str) -> str:
     """The language that a locale gets: English for one that is not spoken (undocumented)."""
     short = locale.split("-")[0].lower()
     return short if short in ("en", "de") else "en"

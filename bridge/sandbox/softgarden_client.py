@@ -14,7 +14,7 @@ from uuid import uuid4
 from marshmallow import INCLUDE, Schema, fields, validate
 
 from bridge.sandbox.recording_client import BridgeReply
-from bridge.sandbox.request_checks import is_url, must_be
+from bridge.sandbox.request_checks import create_field_validator, is_url
 
 if TYPE_CHECKING:
     from bridge.sandbox.softgarden_fake import SoftgardenSandbox
@@ -108,10 +108,12 @@ _URL = fields.String(validate=is_url)
 _TIME = fields.String(
     validate=[
         validate.Regexp(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z\Z"),
-        must_be("a time in ISO 8601", datetime.fromisoformat),
+        create_field_validator("a time in ISO 8601", datetime.fromisoformat),
     ]
 )
-_NUMBER = fields.Raw(validate=must_be("a number", lambda value: type(value) in (int, float)))
+_NUMBER = fields.Raw(
+    validate=create_field_validator("a number", lambda value: type(value) in (int, float))
+)
 _INVITED = {
     "invitationId": fields.String(required=True, validate=validate.Length(min=1)),
     "testUrl": fields.String(required=True, validate=is_url),

@@ -42,17 +42,17 @@ from aiohttp import web
 from marshmallow import Schema, fields, validate
 
 from bridge.sandbox.admin_routes import ADMIN
-from bridge.sandbox.fake_vendor import ENTRY, FakeVendor, Options, Route
+from bridge.sandbox.fake_vendor import ENTRY, FakeVendor, FakeVendorOptions, Route
 from bridge.sandbox.ledger import BoundedDict
 from bridge.sandbox.placed_orders import placed_orders
 from bridge.sandbox.recording_client import BridgeReply
 from bridge.sandbox.request_checks import (
     Refusal,
-    basic_auth,
+    create_json_response,
+    create_unauthorized_refusal,
     is_url,
-    json_object,
-    json_response,
-    unauthorized,
+    read_basic_auth,
+    read_json_object,
 )
 from bridge.sandbox.softgarden_client import SoftgardenClient
 
@@ -89,7 +89,7 @@ class SoftgardenSandbox(FakeVendor):
         client_id: str = "softgarden-sandbox",
         read_results: Literal["before", "after", "never"] = "never",
         check_invitations: bool = False,
-        **options: Unpack[Options],
+        **options: Unpack[FakeVendorOptions],
     ) -> None:
         super().__init__(**options)
         self.client_id = client_id
@@ -144,12 +144,12 @@ class SoftgardenSandbox(FakeVendor):
         match entry.request_json:
             case {"invitationId": str(named)}:
                 entry.invitation_id = named
-        user, password = basic_auth(request)
+        user, password = read_basic_auth(request)
         if password:
-            raise unauthorized("Basic", "a public client has an empty password")
+            raise create_unauthorized_refusal("Basic", "a public client has an empty password")
         if not hmac.compare_digest(user.encode(), self._client_id(customer).encode()):
-            raise unauthorized("Basic", "wrong client id")
-        body = await json_object(request)
+            raise create_unauthorized_refusal("Basic", "wrong client id")
+        body = await read_json_object(request)
         invitation_id = body.get("invitationId")
         if len(body) > 1 or not isinstance(invitation_id, str) or not invitation_id:
             raise Refusal(400, "the body is the invitation id, and nothing else")
@@ -180,7 +180,7 @@ class SoftgardenSandbox(FakeVendor):
 
     async def _list_customers(self, request: web.Request) -> web.Response:
         names = sorted({DEFAULT, *self.clients, *self._client_ids})
-        return json_response([self._customer(name) for name in names])
+        return create_json_response([self._customer(name) for name in names])
 
     def _customer(self, name: str) -> dict[str, Any]:
         return {
@@ -191,16 +191,16 @@ class SoftgardenSandbox(FakeVendor):
         }
 
     async def _list_invitations(self, request: web.Request) -> web.Response:
-        return json_response([asdict(order) for order in placed_orders(self)])
+        return create_json_response([asdict(order) for order in placed_orders(self)])
 
     async def _connect(self, request: web.Request) -> web.Response:
-        name, wanted = request.match_info["name"], await json_object(request)
+        name, wanted = request.match_info["name"], await read_json_object(request)
         if errors := _CONNECTION.validate(wanted):
             raise Refusal(400, str(errors))
         if "client_id" in wanted:
             self.add_customer(name, wanted["client_id"])
         self.connect(wanted["bridge_url"], wanted["token"], customer=name)
-        return json_response(self._customer(name))
+        return create_json_response(self._customer(name))
 
     async def _ask(self, request: web.Request) -> web.Response:
         name = request.match_info["name"]
@@ -212,9 +212,9 @@ class SoftgardenSandbox(FakeVendor):
             case "tests":
                 reply = await client.list_tests()
             case "invite":
-                reply = await client.invite(**await json_object(request))
+                reply = await client.invite(**await read_json_object(request))
             case "results":
                 reply = await client.read_results(request.match_info["invitation_id"])
             case _:
                 reply = await client.delete(request.match_info["invitation_id"])
-        return json_response(asdict(reply) | {"headers": dict(reply.headers)})
+        return create_json_response(asdict(reply) | {"headers": dict(reply.headers)})

@@ -11,7 +11,7 @@ import hmac
 PREFIX = "whsec_"
 
 
-def signature(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
+def compute_webhook_signature(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
     """The ``webhook-signature`` entry: ``v1,`` + base64 HMAC-SHA256 over ``id.timestamp.body``;
     *secret* is ``whsec_...``.
     """
@@ -24,10 +24,12 @@ def signature(secret: str, message_id: str, timestamp: int, body: bytes) -> str:
     return "v1," + base64.b64encode(hmac.digest(key, signed, hashlib.sha256)).decode()
 
 
-def headers(secret: str, message_id: str, timestamp: int, body: bytes) -> dict[str, str]:
+def create_webhook_headers(
+    secret: str, message_id: str, timestamp: int, body: bytes
+) -> dict[str, str]:
     """The three headers of a delivery; *timestamp* in Unix seconds."""
     return {
         "webhook-id": message_id,
         "webhook-timestamp": str(timestamp),
-        "webhook-signature": signature(secret, message_id, timestamp, body),
+        "webhook-signature": compute_webhook_signature(secret, message_id, timestamp, body),
     }

@@ -10,8 +10,8 @@ from typing import Any
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Middleware
 
-from bridge.errors import Forbidden
-from bridge.sandbox import Entry, EqualtureSandbox, Refusal, SoftgardenSandbox
+from bridge.errors import CrossSiteRequest
+from bridge.sandbox import EqualtureSandbox, LedgerEntry, Refusal, SoftgardenSandbox
 from bridge.sandbox.admin_routes import ADMIN
 from bridge.sandbox.placed_orders import PlacedOrder, placed_orders
 from bridge.sandbox.sample_results import TRAITS
@@ -158,7 +158,7 @@ def _result(order: PlacedOrder) -> tuple[str, dict[str, str]]:
             return "not to be understood", {}
 
 
-def _exchanged(entry: Entry) -> list[tuple[str, str]]:
+def _exchanged(entry: LedgerEntry) -> list[tuple[str, str]]:
     """What went to and fro, as far as it is JSON."""
     both: tuple[tuple[str, Any], ...] = (
         ("Request", entry.request_json),
@@ -173,13 +173,13 @@ def _exchanged(entry: Entry) -> list[tuple[str, str]]:
 
 def _guard() -> Middleware:
     """The admin listener's guard, with refusals in the fakes' form."""
-    judge = admin_guard.guard((), remedy="use 127.0.0.1 or localhost")
+    judge = admin_guard.create_admin_guard((), remedy="use 127.0.0.1 or localhost")
 
     @web.middleware
     async def handle(request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
             return await judge(request, handler)
-        except Forbidden as error:
+        except CrossSiteRequest as error:
             raise Refusal(403, str(error), violation=False) from None
 
     return handle

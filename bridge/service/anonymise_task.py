@@ -12,7 +12,7 @@ from bridge.core.invitation import Invitation
 from bridge.core.lifecycle import attempts
 from bridge.core.lifecycle.events import ApplicationAnonymised, ApplicationShared
 from bridge.core.queueing import GiveUpTask, Lease, Settlement, TaskDone
-from bridge.errors import Refused, UpstreamError
+from bridge.errors import UpstreamError, UpstreamRefused
 from bridge.ports import ProviderOf, ReferenceIndex
 from bridge.service.call_failures import CallFailures
 from bridge.service.commit_loop import CommitLoop
@@ -54,7 +54,7 @@ class AnonymiseTask:
             try:
                 await self.provider_of(customer).anonymise(customer, reference_id)
             except UpstreamError as error:
-                if isinstance(error, Refused) and error.is_permanent:
+                if isinstance(error, UpstreamRefused) and error.is_permanent:
                     # The provider refuses for good; an operator has to look at it.
                     return GiveUpTask("refused", self.failures.note(error, begun))
                 return self.failures.retry_for(lease, error, begun)

@@ -13,7 +13,7 @@ from bridge.errors import UnknownAssessment
 from bridge.ports import JobSource
 
 
-class Publication(enum.StrEnum):
+class JobVisibility(enum.StrEnum):
     """How a job appears in the ATS."""
 
     OFFERED = "offered"
@@ -33,10 +33,12 @@ class ComparedJob:
     test_id: str | None
     job_id: str
     name: str
-    publication: Publication
+    publication: JobVisibility
 
 
-def compare(jobs: Iterable[Job], mapping: AssessmentMapping) -> tuple[ComparedJob, ...]:
+def compare_jobs_with_mapping(
+    jobs: Iterable[Job], mapping: AssessmentMapping
+) -> tuple[ComparedJob, ...]:
     """Every job that the provider lists, then those that only the configuration contains."""
     listed = {job.id: job for job in jobs}
     tests = {
@@ -46,19 +48,24 @@ def compare(jobs: Iterable[Job], mapping: AssessmentMapping) -> tuple[ComparedJo
     lines = []
     for job in listed.values():
         if (test := tests.get(job.id)) is not None:
-            lines.append(ComparedJob(test.id, job.id, test.name, Publication.OFFERED))
+            lines.append(ComparedJob(test.id, job.id, test.name, JobVisibility.OFFERED))
         else:
             hidden = job.id in mapping.hidden
             lines.append(
                 ComparedJob(
-                    None, job.id, job.name, Publication.HIDDEN if hidden else Publication.NOT_MAPPED
+                    None,
+                    job.id,
+                    job.name,
+                    JobVisibility.HIDDEN if hidden else JobVisibility.NOT_MAPPED,
                 )
             )
     for item in mapping.items:
         if item.job_id not in listed:
-            lines.append(ComparedJob(item.id, item.job_id, item.name or "", Publication.NOT_LISTED))
+            lines.append(
+                ComparedJob(item.id, item.job_id, item.name or "", JobVisibility.NOT_LISTED)
+            )
     lines += [
-        ComparedJob(None, job_id, "", Publication.NOT_LISTED)
+        ComparedJob(None, job_id, "", JobVisibility.NOT_LISTED)
         for job_id in sorted(mapping.hidden - listed.keys())
     ]
     return tuple(lines)

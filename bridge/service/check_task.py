@@ -16,7 +16,7 @@ from bridge.core.lifecycle import checks, timing
 from bridge.core.lifecycle.checks import ApplyEvent, AskProvider, WaitUntil
 from bridge.core.lifecycle.events import NoResultYet, ProviderUnreachable, ResultConfirmed
 from bridge.core.queueing import Lease, RetryTask, Settlement, TaskDone
-from bridge.errors import CallNotMade, Refused, StoreUnavailable, UpstreamError
+from bridge.errors import CallNotMade, StoreUnavailable, UpstreamError, UpstreamRefused
 from bridge.ports import ProviderOf, ReferenceIndex
 from bridge.service.call_failures import CallFailures
 from bridge.service.commit_loop import CommitLoop
@@ -108,7 +108,7 @@ class CheckTask:
 
         "Not found" about this one application is an answer, too: there is no result yet.
         """
-        nothing_there = isinstance(error, Refused) and error.not_found
+        nothing_there = isinstance(error, UpstreamRefused) and error.not_found
         event = NoResultYet() if nothing_there else ProviderUnreachable()
         decided = await self.records.apply(invitation, event, customer)
         now = self.records.clock()
@@ -116,7 +116,7 @@ class CheckTask:
             return TaskDone()
         if not isinstance(error, CallNotMade):
             detail = EventDetail(error.code, error.status)
-            await self.records.note(decided, HistoryEntryKind.UNANSWERED, detail=detail)
+            await self.records.note_in_history(decided, HistoryEntryKind.UNANSWERED, detail=detail)
         again = self.failures.retry_for(lease, error, begun)
         ends = timing.get_unreachable_timeout(decided, self.records.policy(customer), now)
         return replace(again, at=min(again.at, ends)) if ends is not None else again

@@ -30,7 +30,7 @@ from bridge.core.lifecycle.decide import decide
 from bridge.core.lifecycle.events import ErasureRequested, Event
 from bridge.core.lifecycle.policy import LifecyclePolicy
 from bridge.core.queueing import ScheduleTask
-from bridge.errors import BridgeError, Busy, StoreUnavailable, UnknownInvitation
+from bridge.errors import BridgeError, RequestInProgress, StoreUnavailable, UnknownInvitation
 from bridge.meter import NO_METER, Meter
 from bridge.ports import Clock, InvitationStore, Monotonic, Pause, RandomFraction
 
@@ -43,7 +43,7 @@ After that the outcome of a create that was not recorded counts as unknown.
 
 CHANGE_TIMEOUT = timedelta(seconds=5)
 """How long a change waits for other changes to the same invitation, in this process and in others;
-then it raises ``Busy``.
+then it raises ``RequestInProgress``.
 """
 
 _ENDS = (State.COMPLETED, State.EXPIRED, State.ERASED)
@@ -126,7 +126,7 @@ class CommitLoop:
         """
         invitation = await self.store.load(invitation_id)
         if invitation is None or invitation.customer != customer.key:
-            raise not_found()
+            raise create_unknown_invitation_error()
         return invitation
 
     async def commit(self, step: Transition) -> bool:
@@ -138,7 +138,7 @@ class CommitLoop:
             self.wake()
         return committed
 
-    def signed(
+    def sign_history(
         self, step: Transition, before: Invitation | None, *new: HistoryEntry, times: int = 1
     ) -> Transition:
         """*step*, which changes *before* (None: it is the first one), with *new* in the history and
@@ -166,7 +166,7 @@ class CommitLoop:
         if after == latest and not decided.tasks:
             return replace(decided, invitation=latest)
         new = entries_for_event(latest, event, after, customer=customer, now=now, detail=detail)
-        return self.signed(decided, latest, *new)
+        return self.sign_history(decided, latest, *new)
 
     async def apply(
         self,
@@ -179,7 +179,7 @@ class CommitLoop:
         *detail* is for the history.
 
         Returns the record as it is stored afterwards, with its version; an event that changes
-        nothing is not written. Raises ``Busy`` if other changes took too long,
+        nothing is not written. Raises ``RequestInProgress`` if other changes took too long,
         ``UnknownInvitation`` if the record is gone, ``StoreUnavailable`` also if the change before
         it could not reach the store.
         """
@@ -192,7 +192,7 @@ class CommitLoop:
         tracing.join(invitation.trace)
         return await self._change(invitation, step)
 
-    async def note(
+    async def note_in_history(
         self,
         invitation: Invitation,
         kind: HistoryEntryKind,
@@ -223,7 +223,7 @@ class CommitLoop:
                 return None
             expires = not list_applications_to_anonymise(latest)
             same = Transition(latest, expires=expires, renews=False)
-            return self.signed(same, latest, entry, times=times)
+            return self.sign_history(same, latest, entry, times=times)
 
         try:
             await self._change(invitation, step)
@@ -254,7 +254,7 @@ class CommitLoop:
                     state = step.invitation.state
                     if state is not latest.state and state in _ENDS:
                         self._meter.invitation(latest.customer, str(state))
-                    waiting.latest = with_committed_version(step)
+                    waiting.latest = set_committed_version(step)
                     return waiting.latest
                 if self.monotonic() >= give_up_at:
                     break
@@ -266,7 +266,7 @@ class CommitLoop:
                     )
                 found = await self.store.load(invitation.id)
                 if found is None:
-                    raise not_found()
+                    raise create_unknown_invitation_error()
                 latest = found
         raise _too_many()
 
@@ -282,8 +282,8 @@ class CommitLoop:
         lost, event, now = replace(invitation, version=0), ErasureRequested(), self.clock()
         step = decide(lost, event, self.policy(customer), now)
         new = entries_for_event(invitation, event, step.invitation, customer=customer, now=now)
-        step = self.signed(step, invitation, *new)
-        return with_committed_version(step) if await self.commit(step) else None
+        step = self.sign_history(step, invitation, *new)
+        return set_committed_version(step) if await self.commit(step) else None
 
     @contextlib.asynccontextmanager
     async def _turn(self, invitation_id: str, give_up_at: float) -> AsyncIterator[_InvitationQueue]:
@@ -316,15 +316,15 @@ class CommitLoop:
                 del self._queues[invitation_id]
 
 
-def _too_many() -> Busy:
-    return Busy("too many changes to this invitation at once")
+def _too_many() -> RequestInProgress:
+    return RequestInProgress("too many changes to this invitation at once")
 
 
-def with_committed_version(step: Transition) -> Invitation:
+def set_committed_version(step: Transition) -> Invitation:
     """The record of a committed step, with the version that the commit gave it."""
     return replace(step.invitation, version=step.invitation.version + 1)
 
 
-def not_found() -> UnknownInvitation:
+def create_unknown_invitation_error() -> UnknownInvitation:
     """The same error for every id that is not the caller's."""
     return UnknownInvitation("No invitation with this id was issued to this customer.")

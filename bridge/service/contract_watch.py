@@ -31,7 +31,7 @@ log = structlog.get_logger()
 
 class ContractWatch:
     """Hears of every shape. What is known costs a look into a set; the rest is written down behind
-    the caller's back, by ``running_watch``.
+    the caller's back, by ``run_watch_in_background``.
     """
 
     def __init__(self, store: ContractStore, clock: Clock, *, meter: Meter = NO_METER) -> None:
@@ -48,8 +48,8 @@ class ContractWatch:
         self.awake = asyncio.Event()
         """Set when there is something to write down."""
 
-    def see(self, vendor: str, operation: str, shape: Shape) -> None:
-        """See ``AnswerWatch``."""
+    def observe(self, vendor: str, operation: str, shape: Shape) -> None:
+        """See ``ShapeWatch``."""
         now = self._clock()
         if self._again_at is None or now >= self._again_at:
             self._again_at = now + SEEN_AGAIN_EVERY
@@ -107,7 +107,7 @@ class ContractWatch:
 
 
 @contextlib.asynccontextmanager
-async def running_watch(watch: ContractWatch) -> AsyncIterator[None]:
+async def run_watch_in_background(watch: ContractWatch) -> AsyncIterator[None]:
     """Have what *watch* hears written down meanwhile, and a last time at the end."""
     stopping = asyncio.Event()
     task = asyncio.create_task(_write_down(watch, stopping), name="contract watch")

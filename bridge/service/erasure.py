@@ -14,9 +14,9 @@ from bridge.core.invitation import Invitation, State
 from bridge.core.lifecycle import attempts
 from bridge.core.lifecycle.events import ErasureRequested
 from bridge.core.queueing import TaskKind
-from bridge.errors import NotConfirmed, UnknownInvitation
+from bridge.errors import UnknownInvitation, UpstreamNotConfirmed
 from bridge.ports import Pause, ReferenceIndex
-from bridge.service.commit_loop import CommitLoop, not_found
+from bridge.service.commit_loop import CommitLoop, create_unknown_invitation_error
 from bridge.service.task_handlers import TaskHandlers
 from bridge.single_flight import SingleFlight
 
@@ -53,9 +53,9 @@ class Erasure:
     async def erase(self, customer: Customer, invitation_id: str, *, by: str = "ats") -> None:
         """Erase the customer's invitation; may be repeated. *by*: on whose behalf.
 
-        Raises ``UnknownInvitation`` (never issued to this customer) and ``NotConfirmed`` (erased
-        here, a task keeps asking the provider). Waits for the provider no longer than one call may
-        take, even if several calls are needed.
+        Raises ``UnknownInvitation`` (never issued to this customer) and ``UpstreamNotConfirmed``
+        (erased here, a task keeps asking the provider). Waits for the provider no longer than one
+        call may take, even if several calls are needed.
         """
         give_up_at = self._records.monotonic() + customer.provider.timeout.total_seconds()
         invitation = await self._records.load_owned(customer, invitation_id)
@@ -67,7 +67,7 @@ class Erasure:
         await self._tasks.revive(invitation.id, TaskKind.ANONYMISE)
         await self._anonymise(invitation, give_up_at)
         if attempts.list_applications_to_anonymise(await self._latest(invitation)):
-            raise NotConfirmed(_NOT_YET)
+            raise UpstreamNotConfirmed(_NOT_YET)
 
     async def erase_unserved(
         self, invitation: Invitation, timeout: timedelta = timedelta(0)
@@ -75,13 +75,13 @@ class Erasure:
         """Erase for an operator who cannot use the customer's account, so that another process has
         to ask the provider.
 
-        *timeout*: how long to wait for that. Raises ``NotConfirmed`` if it is not done by then; it
-        still has to be done.
+        *timeout*: how long to wait for that. Raises ``UpstreamNotConfirmed`` if it is not done by
+        then; it still has to be done.
         """
         invitation = await self._erase_locally(invitation, None, EventDetail("operator"))
         await self._wait_for_others(invitation, self._records.monotonic() + timeout.total_seconds())
         if attempts.list_applications_to_anonymise(await self._latest(invitation)):
-            raise NotConfirmed(_NOT_SERVED.format(invitation.customer))
+            raise UpstreamNotConfirmed(_NOT_SERVED.format(invitation.customer))
 
     async def _erase_locally(
         self, invitation: Invitation, customer: Customer | None, by: EventDetail
@@ -90,7 +90,7 @@ class Erasure:
         never issued.
         """
         if invitation.state is State.FAILED:
-            raise not_found()
+            raise create_unknown_invitation_error()
         before = invitation
         if invitation.state is not State.ERASED:
             await self._erase_expired(invitation.replaces, customer, by)
@@ -154,7 +154,7 @@ class Erasure:
         policy = self._records.policy(customer)
         while attempts.is_create_in_progress(invitation, policy, self._records.clock()):
             if self._records.monotonic() >= give_up_at:
-                raise NotConfirmed(_NOT_YET)
+                raise UpstreamNotConfirmed(_NOT_YET)
             await self._pause(_POLL_INTERVAL_S)
             invitation = await self._latest(invitation)
         return invitation

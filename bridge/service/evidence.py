@@ -32,7 +32,9 @@ _SIGNATURE: Final = "signature"
 Document = dict[str, Any]
 
 
-def evidence(invitation: Invitation, signing_keys: Sequence[bytes], now: datetime) -> Document:
+def build_evidence(
+    invitation: Invitation, signing_keys: Sequence[bytes], now: datetime
+) -> Document:
     """The document about *invitation*, signed with the newest of *signing_keys*."""
     history = invitation.history
     document: Document = {
@@ -78,9 +80,9 @@ def evidence(invitation: Invitation, signing_keys: Sequence[bytes], now: datetim
     return document
 
 
-def evidence_faults(document: Document, signing_keys: Sequence[bytes]) -> list[str]:
-    """All that does not hold of a document that ``evidence`` made: its signature, then the history
-    in it. Raises ``ValueError`` for what is no such document.
+def find_evidence_faults(document: Document, signing_keys: Sequence[bytes]) -> list[str]:
+    """All that does not hold of a document that ``build_evidence`` made: its signature, then the
+    history in it. Raises ``ValueError`` for what is no such document.
     """
     try:
         if document["format"] != EVIDENCE_FORMAT:
@@ -97,12 +99,12 @@ def evidence_faults(document: Document, signing_keys: Sequence[bytes]) -> list[s
             " longer listed"
         ]
     return [
-        shown_fault(fault)
+        describe_fault(fault)
         for fault in find_history_faults(invitation, derive_history_keys(signing_keys))
     ]
 
 
-def shown_fault(fault: HistoryFault) -> str:
+def describe_fault(fault: HistoryFault) -> str:
     """A fault as a sentence, that says which entry it is."""
     if fault.entry:
         return f"entry {fault.entry} ({fault.kind}): {fault.what}"

@@ -12,7 +12,12 @@ from bridge.core.customers import Customer
 from bridge.core.invitation import HireRecord, HireState, Invitation
 from bridge.core.lifecycle.events import HireCallEnded, HireCallStarted
 from bridge.core.queueing import GiveUpTask, Lease, RetryTask, Settlement, TaskDone
-from bridge.errors import ContractBroken, OutcomeUnknown, Refused, UpstreamError
+from bridge.errors import (
+    OutcomeUnknown,
+    UpstreamContractBroken,
+    UpstreamError,
+    UpstreamRefused,
+)
 from bridge.ports import ProviderOf, RandomFraction
 from bridge.service.call_failures import CallFailures
 from bridge.service.commit_loop import CommitLoop
@@ -66,15 +71,15 @@ class HireTask:
                 add_to_team=hire.add_to_team,
                 start_date=hire.start_date,
             )
-        except (OutcomeUnknown, ContractBroken) as error:
+        except (OutcomeUnknown, UpstreamContractBroken) as error:
             return self.failures.retry_for(lease, error, begun)
         except UpstreamError as error:
             # Perhaps somebody has hired there by hand; then nothing is left to do.
-            if isinstance(error, Refused) and await self._is_hired(customer, hire):
+            if isinstance(error, UpstreamRefused) and await self._is_hired(customer, hire):
                 return await self._answered(invitation, customer, HireState.DONE)
             await self._answered(invitation, customer, HireState.REQUESTED)
             # Wrong credentials are mended one day; whatever else is refused is for somebody to see.
-            if isinstance(error, Refused) and error.status != 401:
+            if isinstance(error, UpstreamRefused) and error.status != 401:
                 return GiveUpTask("refused", self.failures.note(error, begun))
             return self.failures.retry_for(lease, error, begun)
         return await self._answered(invitation, customer, HireState.DONE)
@@ -88,7 +93,7 @@ class HireTask:
         try:
             progress = await provider.get_progress(customer, hire.reference_id)
         except UpstreamError as error:
-            if not isinstance(error, Refused) or error.status == 401:
+            if not isinstance(error, UpstreamRefused) or error.status == 401:
                 return self.failures.retry_for(lease, error, begun)
         else:
             if progress.hired:

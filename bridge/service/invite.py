@@ -28,23 +28,24 @@ from bridge.core.lifecycle.orders import OrderMatch
 from bridge.core.links import LinkSigner
 from bridge.errors import (
     BridgeError,
-    Busy,
-    ContractBroken,
     OutcomeUnknown,
-    Refused,
+    RequestInProgress,
     StoreUnavailable,
-    Unavailable,
     UnknownInvitation,
+    UpstreamContractBroken,
     UpstreamError,
+    UpstreamRefused,
+    UpstreamUnavailable,
 )
-from bridge.meter import NO_METER, Meter, error_code
+from bridge.meter import NO_METER, Meter, get_error_code
 from bridge.ports import AtsOf, NewSecret, Pause, ProviderOf
 from bridge.service.assessments import OfferedAssessments
-from bridge.service.commit_loop import CommitLoop, with_committed_version
+from bridge.service.commit_loop import CommitLoop, set_committed_version
 from bridge.service.provider_events import ProviderEvents
 from bridge.single_flight import SingleFlight
 
 _POLL_INTERVAL_S = 0.05
+_WITHDRAWN = "This order was being worked on and has been withdrawn."
 _KEEP_TRYING_S = 3.0
 _REPLACED = EventDetail("replaced")
 
@@ -84,14 +85,14 @@ class Invite:
         """The open invitation of this order: the one that exists (its callback refreshed), or a new
         one.
 
-        Raises ``CallbackNotAllowed``, ``UnknownAssessment``, ``Busy`` (another process works on
-        it), an ``UpstreamError`` of the create, ``StoreUnavailable``. Nothing stays half-made: the
-        CHECK task settles what a dying process leaves.
+        Raises ``CallbackNotAllowed``, ``UnknownAssessment``, ``RequestInProgress`` (another process
+        works on it), an ``UpstreamError`` of the create, ``StoreUnavailable``. Nothing stays
+        half-made: the CHECK task settles what a dying process leaves.
         """
         try:
             invitation, outcome = await self._invite(customer, order)
         except BridgeError as error:
-            self._meter.invitation(customer.key, error_code(error))
+            self._meter.invitation(customer.key, get_error_code(error))
             raise
         self._meter.invitation(customer.key, outcome)
         return invitation
@@ -116,12 +117,12 @@ class Invite:
             issued = InvitationIdIssued(order.callback)
             invitation = await self._records.apply(invitation, issued, customer)
         except UnknownInvitation as error:
-            raise Busy("This order was being worked on and has been withdrawn.") from error
+            raise RequestInProgress(_WITHDRAWN) from error
         if invitation.state is State.ERASED:
             msg = "This invitation was deleted just now."
-            raise Busy(msg)
+            raise RequestInProgress(msg)
         if known:
-            await self._records.note(invitation, HistoryEntryKind.REPEATED)
+            await self._records.note_in_history(invitation, HistoryEntryKind.REPEATED)
         return invitation, outcome
 
     async def _claim_and_create(
@@ -152,7 +153,7 @@ class Invite:
                     now=now,
                 )
                 request_id = str(get_contextvars().get("request_id", ""))
-                step = self._records.signed(step, None, entry_for_order(request_id, now))
+                step = self._records.sign_history(step, None, entry_for_order(request_id, now))
             elif match is OrderMatch.SAME:
                 return known, "repeated"
             elif match is OrderMatch.WAIT:
@@ -168,10 +169,10 @@ class Invite:
                 event = CreateAttemptStarted(ids.hash_secret(secret), order.callback)
                 step = self._records.decide(known, event, customer)
             if await self._records.commit(step):
-                opened = with_committed_version(step)
+                opened = set_committed_version(step)
                 return await self._create(customer, order, test, opened, secret), "created"
             if self._records.monotonic() >= give_up_at:
-                raise Busy("This order is being worked on.")
+                raise RequestInProgress("This order is being worked on.")
             known = await self._records.store.find_order(partition, key)
 
     async def _wait_for_other(
@@ -185,17 +186,15 @@ class Invite:
                     vendor, "create", "another attempt of this order has an unknown outcome"
                 )
             if self._records.monotonic() >= give_up_at:
-                raise Busy("This order is being worked on.")
+                raise RequestInProgress("This order is being worked on.")
             await self._pause(_POLL_INTERVAL_S)
             latest = await self._records.store.load(invitation.id)
             if latest is None:
-                msg = "This order was being worked on and has been withdrawn."
-                raise Busy(msg)
+                raise RequestInProgress(_WITHDRAWN)
             invitation = latest
         if invitation.state is State.FAILED:
-            kind: type[UpstreamError] = (
-                Unavailable if invitation.failure == Unavailable.code else Refused
-            )
+            retryable = invitation.failure == UpstreamUnavailable.code
+            kind: type[UpstreamError] = UpstreamUnavailable if retryable else UpstreamRefused
             raise kind(vendor, "create", "refused for another attempt of this order")
         return invitation
 
@@ -221,10 +220,10 @@ class Invite:
                 number, created.reference_id, created.assessment_url, created.mailed
             )
             if created.assessment_url is None and not created.mailed:
-                failure = ContractBroken(
+                failure = UpstreamContractBroken(
                     provider.name, "create", "an application without a link for the candidate"
                 )
-        except (Refused, Unavailable) as error:
+        except (UpstreamRefused, UpstreamUnavailable) as error:
             event, failure = CreateFailed(number, error.code), error
         except UpstreamError as error:
             event, failure = CreateOutcomeUnknown(number), error
@@ -234,9 +233,8 @@ class Invite:
         )
         invitation, word = await self._record(invitation, event, customer, detail)
         if isinstance(event, ApplicationCreated):
-            with contextlib.suppress(
-                StoreUnavailable, Busy
-            ):  # only speeds up webhooks; the polls do not need it
+            # It only speeds up webhooks; the polls do not need it.
+            with contextlib.suppress(StoreUnavailable, RequestInProgress):
                 await self._events.reference_committed(invitation, event.reference_id, word)
         log.info(
             "invitation.created" if failure is None else "invitation.create_failed",
@@ -254,7 +252,7 @@ class Invite:
             State.EXPIRED,
         ):
             msg = "This invitation was deleted while it was being made."
-            raise Busy(msg)
+            raise RequestInProgress(msg)
         return invitation
 
     async def _record(
@@ -297,7 +295,7 @@ class Invite:
                 if isinstance(event, ApplicationCreated):
                     raise await self._orphaned_error(known.invitation, event, customer) from error
                 return known.invitation, None
-            except (Busy, StoreUnavailable) as error:
+            except (RequestInProgress, StoreUnavailable) as error:
                 if not isinstance(event, ApplicationCreated):
                     raise
                 if self._records.monotonic() >= give_up_at:

@@ -16,7 +16,7 @@ from bridge.core.invitation import Invitation, State
 from bridge.core.lifecycle import checks
 from bridge.core.links import LinkPurpose
 from bridge.core.links import LinkSigner as Signer
-from bridge.errors import Gone, UnknownInvitation
+from bridge.errors import InvitationGone, UnknownInvitation
 from bridge.ports import CurrentCustomers, ProviderOf
 from bridge.service.commit_loop import CommitLoop
 from bridge.single_flight import SingleFlight
@@ -35,7 +35,7 @@ class _Known:
     until: float
 
 
-class WayToTest(NamedTuple):
+class CandidateTestLink(NamedTuple):
     """Behind a landing page: the provider's link while the test can be taken, and whether the
     candidate has it by mail instead.
     """
@@ -73,8 +73,8 @@ class LinkAccess:
         self._flights: SingleFlight[str, str] = SingleFlight()
 
     async def share(self, token: str) -> str:
-        """A public link to the result, at most a minute old; raises ``UnknownInvitation``, ``Gone``
-        or an ``UpstreamError``.
+        """A public link to the result, at most a minute old; raises ``UnknownInvitation``,
+        ``InvitationGone`` or an ``UpstreamError``.
 
         The provider's link is short-lived, the bridge's is valid as long as the result is kept: so
         the provider's is fetched on a click, once for all who click at the same time, and
@@ -87,7 +87,7 @@ class LinkAccess:
             and known.reference_id == reference_id
             and self._records.monotonic() < known.until
         ):
-            await self._records.note(invitation, HistoryEntryKind.SHARE_USED)
+            await self._records.note_in_history(invitation, HistoryEntryKind.SHARE_USED)
             return known.url
         url = await self._flights.run(
             f"{invitation.id}/{reference_id}",
@@ -95,10 +95,10 @@ class LinkAccess:
         )
         try:
             await self._shared(token)  # it may have been deleted while the provider was asked
-        except (UnknownInvitation, Gone):
+        except (UnknownInvitation, InvitationGone):
             self._known.pop(invitation.id, None)
             raise
-        await self._records.note(invitation, HistoryEntryKind.SHARE_USED)
+        await self._records.note_in_history(invitation, HistoryEntryKind.SHARE_USED)
         return url
 
     async def check_shareable(self, token: str) -> None:
@@ -141,7 +141,7 @@ class LinkAccess:
         """The invitation behind a results or report link, for the page to show."""
         invitation, customer = await self._open(purpose, token)
         page = purpose == LinkPurpose.RESULTS
-        await self._records.note(
+        await self._records.note_in_history(
             invitation, HistoryEntryKind.PAGE_OPENED if page else HistoryEntryKind.REPORT_OPENED
         )
         return invitation, customer
@@ -153,21 +153,21 @@ class LinkAccess:
             return kept_until
         return min(kept_until, invitation.completed_at + self._max_age)
 
-    async def start(self, token: str, *, followed: bool = False) -> WayToTest:
+    async def start(self, token: str, *, followed: bool = False) -> CandidateTestLink:
         """What is behind a landing page; *followed*: the candidate is led to the test."""
         invitation, customer = await self._open(LinkPurpose.START, token)
         when = self._records.policy(customer), self._records.clock()
         open_now = checks.can_start_assessment(invitation, *when)
         mailed = checks.is_link_in_mailbox(invitation, *when)
         if open_now or mailed:
-            await self._records.note(
+            await self._records.note_in_history(
                 invitation,
                 HistoryEntryKind.LINK_FOLLOWED
                 if followed and open_now
                 else HistoryEntryKind.LINK_OPENED,
             )
         url = invitation.assessment_url if open_now else None
-        return WayToTest(invitation, customer, url, mailed)
+        return CandidateTestLink(invitation, customer, url, mailed)
 
     async def _open(self, purpose: str, token: str) -> tuple[Invitation, Customer]:
         invitation_id = self._signer.read_token(purpose, token)
@@ -177,10 +177,10 @@ class LinkAccess:
         bind_contextvars(customer=invitation.customer)
         tracing.link(invitation.trace)
         if invitation.state is State.ERASED:
-            raise Gone("This was deleted.")
+            raise InvitationGone("This was deleted.")
         customer = self._customers().find(invitation.customer)
         if customer is None:
-            raise Gone("The customer of this link is not served any more.")
+            raise InvitationGone("The customer of this link is not served any more.")
         completed_at = invitation.completed_at
         if (
             purpose != LinkPurpose.START
@@ -188,5 +188,5 @@ class LinkAccess:
             and completed_at
             and self._records.clock() >= completed_at + self._max_age
         ):
-            raise Gone("This link is too old.")
+            raise InvitationGone("This link is too old.")
         return invitation, customer

@@ -24,7 +24,7 @@ _LONGEST = 4000
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class LookupResult:
     """What is known under a term. *bad_link*: it is a link of ours that no listed key signed."""
 
     invitations: tuple[Invitation, ...] = ()
@@ -48,7 +48,7 @@ class Lookup:
         self._customers = customers
         self._signer = signer
 
-    async def find(self, term: str) -> Found:
+    async def find(self, term: str) -> LookupResult:
         """Every invitation that *term* may mean, newest first.
 
         What no index leads to is looked for in the whole store, which takes its time.
@@ -60,14 +60,14 @@ class Lookup:
         if term and not found:
             found = {one.id: one async for one in self._store.scan() if _mentions(one, term)}
         newest_first = sorted(found.values(), key=lambda one: one.created_at, reverse=True)
-        return Found(tuple(newest_first))
+        return LookupResult(tuple(newest_first))
 
-    async def _by_id(self, invitation_id: str, *, bad_link: bool) -> Found:
+    async def _by_id(self, invitation_id: str, *, bad_link: bool) -> LookupResult:
         try:
             one = await self._store.load(invitation_id)
         except RecordUnreadable:
-            return Found(unreadable=(invitation_id,), bad_link=bad_link)
-        return Found((one,) if one else (), bad_link=bad_link)
+            return LookupResult(unreadable=(invitation_id,), bad_link=bad_link)
+        return LookupResult((one,) if one else (), bad_link=bad_link)
 
     async def _by_index(self, term: str) -> AsyncIterator[Invitation]:
         directory = self._customers()

@@ -13,7 +13,7 @@ from bridge.core.invitation import Invitation, State
 from bridge.core.lifecycle import checks
 from bridge.core.queueing import AttemptNote, GiveUpTask, Lease, Settlement, TaskDone
 from bridge.errors import CallbackNotAllowed, CallNotMade, UpstreamError
-from bridge.meter import NO_METER, Meter, notification_label
+from bridge.meter import NO_METER, Meter, choose_notification_label
 from bridge.ports import AtsOf, Clock, RandomFraction
 from bridge.service.call_failures import CallFailures, milliseconds_since
 from bridge.service.commit_loop import CommitLoop
@@ -73,7 +73,7 @@ class NotifyTask:
         )
 
     def _count(self, invitation: Invitation, note: AttemptNote) -> None:
-        self.meter.notification(invitation.customer, notification_label(note.outcome))
+        self.meter.notification(invitation.customer, choose_notification_label(note.outcome))
         known_at = invitation.corrected_at or invitation.completed_at
         delivered = note.outcome == "delivered" and invitation.state is State.COMPLETED
         if delivered and known_at is not None:
@@ -82,6 +82,6 @@ class NotifyTask:
 
     async def _keep(self, invitation: Invitation, lease: Lease, note: AttemptNote) -> None:
         detail = EventDetail(note.outcome, note.status, note.latency_ms)
-        await self.records.note(
+        await self.records.note_in_history(
             invitation, HistoryEntryKind.NOTIFIED, number=lease.attempt, detail=detail
         )

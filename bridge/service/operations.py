@@ -61,7 +61,7 @@ class Operations:
             matches = customer in (None, invitation.customer) and state in (None, invitation.state)
             if (
                 matches
-                and (not uncertain or is_uncertain(invitation))
+                and (not uncertain or has_unknown_create_outcome(invitation))
                 and (not owed or list_applications_to_anonymise(invitation))
             ):
                 yield invitation
@@ -120,7 +120,7 @@ class Operations:
         )
 
 
-def is_uncertain(invitation: Invitation) -> bool:
+def has_unknown_create_outcome(invitation: Invitation) -> bool:
     """Whether a create was sent and never answered: an application of which we have no id may stand
     at the provider.
     """

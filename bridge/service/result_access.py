@@ -25,7 +25,7 @@ from bridge.core.queueing import TaskKind
 from bridge.errors import StoreUnavailable
 from bridge.meter import NO_METER, STRANGER, Meter, count_callback_errors
 from bridge.ports import CurrentCustomers, TaskQueue
-from bridge.service.commit_loop import CommitLoop, not_found
+from bridge.service.commit_loop import CommitLoop, create_unknown_invitation_error
 
 REMEMBERED_READS = 10_000
 """How many invitations this process remembers as recently checked."""
@@ -60,7 +60,7 @@ class ResultAccess:
         """
         invitation = await self._records.load_owned(customer, invitation_id)
         if invitation.state in (State.FAILED, State.ERASED):
-            raise not_found()
+            raise create_unknown_invitation_error()
         if not invitation.issued:
             # A caller that asks for it did get its id: Redis may have lost that fact in a power
             # cut.
@@ -69,11 +69,11 @@ class ResultAccess:
             )
         if invitation.state in OPEN:
             tracing.link(invitation.trace)  # one of thousands
-            await self._records.note(invitation, HistoryEntryKind.READ_OPEN)
+            await self._records.note_in_history(invitation, HistoryEntryKind.READ_OPEN)
             await self._schedule_check(invitation, customer)
         else:
             tracing.join(invitation.trace)
-            await self._records.note(invitation, HistoryEntryKind.READ)
+            await self._records.note_in_history(invitation, HistoryEntryKind.READ)
         return invitation_view.build_invitation_view(invitation, customer, self._links)
 
     async def _schedule_check(self, invitation: Invitation, customer: Customer) -> None:
@@ -129,7 +129,7 @@ class ResultAccess:
                 customer = self._customers().find(invitation.customer)
         if invitation is None or customer is None or not may_report(customer):
             with count_callback_errors(self._meter, STRANGER):
-                raise not_found()
+                raise create_unknown_invitation_error()
         return invitation, mine[0]
 
     async def receive_result(

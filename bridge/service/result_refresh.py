@@ -18,7 +18,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Refreshed:
+class RefreshOutcome:
     """The outcome. *notified*: the ATS is notified, since what it shows has changed."""
 
     outcome: str
@@ -41,7 +41,7 @@ class ResultRefresh:
         self._provider_of = provider_of
         self._customers = customers
 
-    async def refresh(self, invitation_id: str) -> Refreshed:
+    async def refresh(self, invitation_id: str) -> RefreshOutcome:
         """Store the provider's current result; the completion time stays.
 
         Raises ``UnknownInvitation`` and ``UpstreamError``.
@@ -56,7 +56,7 @@ class ResultRefresh:
             )
         reference_id = attempts.choose_reference_to_check(before)
         if reference_id is None or before.state in (State.ERASED, State.FAILED):
-            return Refreshed("nothing_to_ask", before)
+            return RefreshOutcome("nothing_to_ask", before)
         result = await self._provider_of(customer).get_result(customer, reference_id)
         if result is None:
             after = await self._records.apply(before, NoResultYet(), customer)
@@ -68,7 +68,7 @@ class ResultRefresh:
         return _log_and_return(_outcome(before, after), after, shown=shown)
 
 
-def _log_and_return(outcome: str, after: Invitation, *, shown: bool = False) -> Refreshed:
+def _log_and_return(outcome: str, after: Invitation, *, shown: bool = False) -> RefreshOutcome:
     log.info(
         "invitation.refreshed",
         invitation_id=after.id,
@@ -76,7 +76,7 @@ def _log_and_return(outcome: str, after: Invitation, *, shown: bool = False) -> 
         state=after.state,
         outcome=outcome,
     )
-    return Refreshed(outcome, after, after.issued and (outcome == "completed" or shown))
+    return RefreshOutcome(outcome, after, after.issued and (outcome == "completed" or shown))
 
 
 def _is_new(before: Invitation, after: Invitation) -> bool:

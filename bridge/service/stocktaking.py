@@ -22,7 +22,7 @@ ORDERS_LIMIT = 5_000
 
 
 @dataclass(slots=True)
-class CustomerStock:
+class CustomerCounts:
     """One customer's invitations: open ones by state and by age, and what came today."""
 
     open: Counter[State] = field(default_factory=Counter)
@@ -36,7 +36,7 @@ class CustomerStock:
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class WaitingResult:
     """A result that somebody waits for."""
 
     invitation_id: str
@@ -46,17 +46,17 @@ class Waiting:
 
 
 @dataclass(slots=True)
-class Stock:
+class InvitationCounts:
     """What was counted; not *complete*: there is at least that much."""
 
-    customers: defaultdict[str, CustomerStock] = field(
-        default_factory=lambda: defaultdict(CustomerStock)
+    customers: defaultdict[str, CustomerCounts] = field(
+        default_factory=lambda: defaultdict(CustomerCounts)
     )
     orders: defaultdict[tuple[str, str], Counter[State]] = field(
         default_factory=lambda: defaultdict(Counter)
     )
     """By customer and test."""
-    unconfirmed: Waiting | None = None
+    unconfirmed: WaitingResult | None = None
     """The result that has been reported for the longest time and is not confirmed yet."""
     records: int = 0
     complete: bool = True
@@ -83,21 +83,21 @@ class Stock:
         if reported is not None and (
             self.unconfirmed is None or reported.seen_at < self.unconfirmed.since
         ):
-            self.unconfirmed = Waiting(
+            self.unconfirmed = WaitingResult(
                 invitation.id, invitation.customer, reported.seen_at, "reported, not confirmed yet"
             )
 
 
-async def take_stock(
+async def count_invitations(
     store: InvitationStore,
     clock: Clock,
     monotonic: Monotonic,
     *,
     look_s: float = LOOK_S,
     limit: int = RECORDS_LIMIT,
-) -> Stock:
+) -> InvitationCounts:
     """Count the records, for at most *look_s* seconds; raises ``StoreUnavailable``."""
-    stock, now, begun = Stock(), clock(), monotonic()
+    stock, now, begun = InvitationCounts(), clock(), monotonic()
     records = cast(AsyncGenerator[Invitation], store.scan())
     async with contextlib.aclosing(records):
         async for invitation in records:

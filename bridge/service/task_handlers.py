@@ -24,9 +24,9 @@ from bridge.core.queueing import (
     TaskKind,
 )
 from bridge.errors import (
-    Busy,
     RecordDamaged,
     RecordUnreadable,
+    RequestInProgress,
     StoreUnavailable,
     UnknownInvitation,
 )
@@ -197,13 +197,15 @@ class TaskHandlers:
             settlement = await self._perform[lease.kind](invitation, customer, lease)
             if isinstance(settlement, GiveUpTask):
                 detail = EventDetail(f"{lease.kind} {settlement.reason}")
-                await self._records.note(invitation, HistoryEntryKind.GIVEN_UP, detail=detail)
+                await self._records.note_in_history(
+                    invitation, HistoryEntryKind.GIVEN_UP, detail=detail
+                )
             return settlement
         except StoreUnavailable:
             raise
         except UnknownInvitation:
             return self._lost(lease)  # in the meantime
-        except Busy:
+        except RequestInProgress:
             return RetryTask(self._records.clock() + retry.CONTENDED_DELAY, counted=False)
         except RecordDamaged:  # the quarantine has logged it, once
             return RetryTask(self._records.clock() + retry.UNREADABLE_RECORD_DELAY, counted=False)

@@ -1,3 +1,3 @@
 """The configuration: YAML files and the environment in, one frozen dataclass out, or every
-complaint at once.
+mistake at once.
 """

@@ -13,13 +13,13 @@ from typing import Any
 
 from bridge.core.customers import Customer, CustomerDirectory, UnusableCustomer
 from bridge.core.display import Logo
-from bridge.errors import Complaint, ConfigError
-from bridge.settings.findings import NOWHERE, Findings, Item, MistakeKind
+from bridge.errors import ConfigError, ConfigMistake
+from bridge.settings.findings import NOWHERE, MistakeCollector, MistakeKind, PositionedValue
 from bridge.settings.logo_files import read_logo
-from bridge.settings.permissions import exposure_warnings
+from bridge.settings.permissions import check_exposure
 from bridge.settings.reading import SettingsReader
 from bridge.settings.scalars import resolve_value
-from bridge.settings.yaml_source import MAX_BYTES, open_file, parse, read_text
+from bridge.settings.yaml_source import MAX_BYTES, open_regular_file, parse_yaml, read_text
 
 FOLDER = "customers"
 NO_CUSTOMERS = (
@@ -46,10 +46,10 @@ class _File:
 
     path: Path
     key: str
-    complaints: tuple[Complaint, ...]
+    mistakes: tuple[ConfigMistake, ...]
     warnings: tuple[str, ...] = ()
     customer: Customer | None = None
-    digests: tuple[tuple[str, Item], ...] = ()
+    digests: tuple[tuple[str, PositionedValue], ...] = ()
 
 
 def load_customers(
@@ -68,7 +68,7 @@ def load_customers(
     """
     folder = config_dir / FOLDER
     files: list[_File] = []
-    warnings = [*exposure_warnings(folder)]
+    warnings = [*check_exposure(folder)]
     for path in _file_names(folder):
         if path.suffix == ".yml":
             warnings.append(f"{path} is not read: its name must end in .yaml")
@@ -78,12 +78,12 @@ def load_customers(
     reused = list(_reused_tokens(files))
     served, aside = [], []
     for file in files:
-        shared = [complaint for complaint in reused if complaint.file == str(file.path)]
+        shared = [mistake for mistake in reused if mistake.file == str(file.path)]
         if file.customer is not None and not shared:
             served.append(file.customer)
         else:
-            complaints = sorted((*file.complaints, *shared), key=lambda one: (one.line, one.column))
-            aside.append(UnusableCustomer(file.key, tuple(complaints), _digests(file)))
+            mistakes = sorted((*file.mistakes, *shared), key=lambda one: (one.line, one.column))
+            aside.append(UnusableCustomer(file.key, tuple(mistakes), _digests(file)))
     if not files:
         warnings.append(NO_CUSTOMERS)
     return CustomerDirectory(served, aside), tuple(warnings)
@@ -96,8 +96,8 @@ def _file_names(folder: Path) -> list[Path]:
         return []
     except OSError as error:
         message = f"cannot be read: {error.strerror}"
-        complaint = Complaint(str(folder), 0, 0, message, MistakeKind.UNREADABLE)
-        raise ConfigError([complaint]) from None
+        mistake = ConfigMistake(str(folder), 0, 0, message, MistakeKind.UNREADABLE)
+        raise ConfigError([mistake]) from None
 
 
 def _read(
@@ -106,14 +106,14 @@ def _read(
     settings_type: CustomerFormat,
     inherited: Mapping[str, Mapping[str, Any]],
 ) -> _File:
-    key, found = path.stem, Findings(str(path))
+    key, found = path.stem, MistakeCollector(str(path))
     try:
-        root = parse(read_text(path), found, environ)
+        root = parse_yaml(read_text(path), found, environ)
     except ConfigError as error:
-        return _File(path, key, error.complaints, tuple(exposure_warnings(path)))
+        return _File(path, key, error.mistakes, tuple(check_exposure(path)))
     if not CUSTOMER_KEY.fullmatch(key):
         message = "the name of the file is the customer's key: a-z, 0-9, _ and -, at most 63"
-        found.complain(NOWHERE, message, MistakeKind.FILE_NAME)
+        found.add_mistake(NOWHERE, message, MistakeKind.FILE_NAME)
     _check_items(root, found)
     _check_hire(root, found)
     logo = _read_logo(root, path.parent.parent, found)
@@ -122,12 +122,12 @@ def _read(
     customer = settings_type.customer_of(key, file) if file is not None else None
     if customer is not None and logo is not None:
         customer = replace(customer, display=replace(customer.display, image=logo))
-    warnings = (*exposure_warnings(path, secret=reader.holds_secret), *found.warnings)
+    warnings = (*check_exposure(path, secret=reader.holds_secret), *found.warnings)
     in_order = sorted(
         reader.digests, key=lambda one: (one[1].position.line, one[1].position.column)
     )
     digests = tuple(one for one in in_order if len(one[0]) == 64)
-    return _File(path, key, tuple(found.complaints), warnings, customer, digests)
+    return _File(path, key, tuple(found.mistakes), warnings, customer, digests)
 
 
 def _digests(file: _File) -> frozenset[str]:
@@ -137,62 +137,62 @@ def _digests(file: _File) -> frozenset[str]:
     later.
     """
     found = [digest for digest, _ in file.digests]
-    with contextlib.suppress(OSError), open_file(file.path) as stream:
+    with contextlib.suppress(OSError), open_regular_file(file.path) as stream:
         found += _DIGEST.findall(stream.read(MAX_BYTES).decode("utf-8", "replace"))
     return frozenset(one.lower() for one in found if _DIGEST.fullmatch(one))
 
 
-def _check_items(root: Item, found: Findings) -> None:
+def _check_items(root: PositionedValue, found: MistakeCollector) -> None:
     """Check that ids and jobs are unique, and mapped jobs not hidden; other keys may be wrong."""
     hidden = {
         item.value: item.position.line
-        for item in root.listed("tests", "hidden")
+        for item in root.find_list("tests", "hidden")
         if isinstance(item.value, str)
     }
     seen: dict[tuple[str, str], int] = {}
-    for entry in root.listed("tests", "items"):
+    for entry in root.find_list("tests", "items"):
         for name in ("id", "job_id"):
-            item = entry.at(name)
+            item = entry.find(name)
             if item is None or not isinstance(item.value, str) or not item.value:
                 continue
             known = (name, item.value)
             if known in seen:
                 message = f"{name} {item.value!r} is used twice, first in line {seen[known]}"
-                found.complain(item.position, message, MistakeKind.CONFLICT)
+                found.add_mistake(item.position, message, MistakeKind.CONFLICT)
             if name == "job_id" and item.value in hidden:
                 line = hidden[item.value]
                 message = f"job_id {item.value!r} is mapped here and hidden in line {line}"
-                found.complain(item.position, message, MistakeKind.CONFLICT)
+                found.add_mistake(item.position, message, MistakeKind.CONFLICT)
             seen.setdefault(known, item.position.line)
 
 
-def _check_hire(root: Item, found: Findings) -> None:
-    enabled, tokens = root.at("hire", "enabled"), root.at("hire", "tokens_sha256")
+def _check_hire(root: PositionedValue, found: MistakeCollector) -> None:
+    enabled, tokens = root.find("hire", "enabled"), root.find("hire", "tokens_sha256")
     if enabled is None or resolve_value(enabled.value) is not True:
         return
     where = enabled.position
     if tokens is None or tokens.value in (None, []):
         message = "hire.enabled is true, but hire.tokens_sha256 has no digest of a token"
-        found.complain(where, message, MistakeKind.CONFLICT)
+        found.add_mistake(where, message, MistakeKind.CONFLICT)
 
 
-def _read_logo(root: Item, config_dir: Path, found: Findings) -> Logo | None:
-    item = root.at("display", "logo")
+def _read_logo(root: PositionedValue, config_dir: Path, found: MistakeCollector) -> Logo | None:
+    item = root.find("display", "logo")
     if item is None or item.broken or not isinstance(item.value, str) or not item.value:
         return None
     try:
         return read_logo(config_dir, item.value)
     except ValueError as error:
         where = "display.logo"
-        found.complain(item.position, f"{where}: {error}", MistakeKind.VALUE, where)
+        found.add_mistake(item.position, f"{where}: {error}", MistakeKind.VALUE, where)
         return None
 
 
-def _reused_tokens(files: Iterable[_File]) -> Iterator[Complaint]:
+def _reused_tokens(files: Iterable[_File]) -> Iterator[ConfigMistake]:
     """Check that a token belongs to one customer and one purpose; reported in every file that
     has it.
     """
-    places: dict[str, list[tuple[_File, Item]]] = {}
+    places: dict[str, list[tuple[_File, PositionedValue]]] = {}
     for file in files:
         for digest, item in file.digests:
             places.setdefault(digest, []).append((file, item))
@@ -204,10 +204,12 @@ def _reused_tokens(files: Iterable[_File]) -> Iterator[Complaint]:
             yield _reused(*first, *elsewhere)
 
 
-def _reused(file: _File, item: Item, other: _File, there: Item) -> Complaint:
+def _reused(
+    file: _File, item: PositionedValue, other: _File, there: PositionedValue
+) -> ConfigMistake:
     message = (
         f"the digest of this token is also used in {other.path}, line {there.position.line};"
         " every token belongs to one customer"
     )
     line, column = item.position.line, item.position.column
-    return Complaint(str(file.path), line, column, message, MistakeKind.CONFLICT)
+    return ConfigMistake(str(file.path), line, column, message, MistakeKind.CONFLICT)

@@ -12,18 +12,18 @@ from typing import TypeVar
 from bridge.core.customers import CustomerDirectory, Secret
 from bridge.core.declaration import PatternRule, declared_settings, setting
 from bridge.settings import rules
-from bridge.settings.findings import Findings, Item
+from bridge.settings.findings import MistakeCollector, PositionedValue
 from bridge.settings.listen import DEFAULT, FILE_NAME
-from bridge.settings.permissions import exposure_warnings
+from bridge.settings.permissions import check_exposure
 from bridge.settings.reading import SettingsReader
-from bridge.settings.rules import Address
-from bridge.settings.scalars import describe
-from bridge.settings.yaml_source import parse, read_text
+from bridge.settings.rules import ListenAddress
+from bridge.settings.scalars import describe_value
+from bridge.settings.yaml_source import parse_yaml, read_text
 
 _NEW_KEY = "; make a key with `assessment-bridge key new`"
 
 
-class Durability(StrEnum):
+class DurabilityPolicy(StrEnum):
     """What to do with a Redis that may lose confirmed changes."""
 
     OFF = "off"
@@ -58,7 +58,7 @@ def _in_time(timeout: timedelta) -> timedelta:
 
 
 @dataclass(frozen=True, slots=True)
-class WaitSettings:
+class ReplicaWaitSettings:
     """Where a change must be before the bridge confirms it."""
 
     replicas: int = setting(
@@ -84,7 +84,7 @@ class RedisSettings:
         "redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://; none: an embedded"
         " server.",
         default=None,
-        rule=rules.parse_redis_url,
+        rule=rules.validate_redis_url,
     )
     data_dir: Path = setting("Folder of the embedded server's files.", default=Path(".data"))
     key_prefix: str = setting(
@@ -94,14 +94,14 @@ class RedisSettings:
             r"[A-Za-z0-9_.:-]{1,64}", "a prefix of letters, digits, '_', '.', ':' and '-'"
         ),
     )
-    require_durable: Durability = setting(
+    require_durable: DurabilityPolicy = setting(
         "What to do at the start with a Redis that may lose what it has confirmed: nothing, warn,"
         " or refuse to start.",
-        default=Durability.WARN,
+        default=DurabilityPolicy.WARN,
     )
-    wait: WaitSettings = setting(
+    wait: ReplicaWaitSettings = setting(
         "What must have a change before it counts as done, beside one Redis.",
-        default=WaitSettings(),
+        default=ReplicaWaitSettings(),
     )
 
 
@@ -151,12 +151,12 @@ class DaemonSettings:
         "The address under which others reach the bridge; part of every link that it hands out.",
         rule=rules.parse_web_url,
     )
-    listen: Address = setting(
+    listen: ListenAddress = setting(
         "The public listener, HOST:PORT. Plain HTTP: TLS belongs in front of it.", default=DEFAULT
     )
-    admin_listen: Address = setting(
+    admin_listen: ListenAddress = setting(
         "The listener for operators, HOST:PORT, without password.",
-        default=Address("127.0.0.1", 8081),
+        default=ListenAddress("127.0.0.1", 8081),
     )
     admin_hosts: tuple[str, ...] = setting(
         "Further host names by which admin_listen is reached; addresses, localhost, this machine's"
@@ -192,13 +192,15 @@ class DaemonSettings:
     limits: LimitSettings = setting("Limits for callers and links.", default=LimitSettings())
 
     @staticmethod
-    def check(section: Item, _: Item) -> Iterator[tuple[Item, str]]:
+    def check(
+        section: PositionedValue, _: PositionedValue
+    ) -> Iterator[tuple[PositionedValue, str]]:
         """Check that the two listeners have different addresses."""
-        given = {name: section.at(name) for name in ("listen", "admin_listen")}
+        given = {name: section.find(name) for name in ("listen", "admin_listen")}
         default = {name: declared_settings(DaemonSettings)[name].default for name in given}
         listen, admin = (one.value if one else str(default[name]) for name, one in given.items())
         if listen == admin and not str(listen).endswith(":0"):
-            message = f"admin_listen: the same address as listen, {describe(listen)}"
+            message = f"admin_listen: the same address as listen, {describe_value(listen)}"
             yield given["admin_listen"] or section, message
 
 
@@ -214,19 +216,19 @@ def load_daemon(
     ConfigError with everything that is wrong with the file.
     """
     path = config_dir / FILE_NAME
-    found = Findings(str(path))
+    found = MistakeCollector(str(path))
     left_out = () if signing else ("signing_keys", "signing_keys_file")
     hints = {name: one.setting.hint for name, one in declared_settings(settings_type).items()}
-    root = parse(read_text(path), found, environ, hints, left_out)
+    root = parse_yaml(read_text(path), found, environ, hints, left_out)
     reader = SettingsReader(found, root)
     settings: S | None = reader.read(
         settings_type, dict.fromkeys(left_out[:1], ()), config_dir=config_dir
     )
     if settings is None:
-        raise found.error()
+        raise found.as_config_error()
     warnings = (
-        *exposure_warnings(config_dir),
-        *exposure_warnings(path, secret=reader.holds_secret),
+        *check_exposure(config_dir),
+        *check_exposure(path, secret=reader.holds_secret),
         *found.warnings,
     )
     return replace(settings, warnings=warnings)

@@ -11,7 +11,7 @@ _REFERENCE = re.compile(
 )
 
 
-class Expanded(str):
+class ExpandedText(str):
     """Text with values from the environment: *names* are the variables, *whole* says that the text
     is nothing but one reference.
 
@@ -26,7 +26,7 @@ class Expanded(str):
 
     def __new__(
         cls, text: str, names: tuple[str, ...] = (), *, whole: bool = False, written: bool = False
-    ) -> Expanded:
+    ) -> ExpandedText:
         """Mark *text* as coming from the variables *names*."""
         settings_type = super().__new__(cls, text)
         settings_type.names = names
@@ -35,12 +35,12 @@ class Expanded(str):
         return settings_type
 
 
-def expand(text: str, environ: Mapping[str, str]) -> tuple[str, list[str]]:
+def expand_variables(text: str, environ: Mapping[str, str]) -> tuple[str, list[str]]:
     """*text* with the environment's values inserted, and what is wrong with its references.
 
     A variable's value is not expanded again. As in a shell, ``:-default`` also replaces an empty
     variable. A scalar that is nothing but one reference, quoted or not (within [ ] and { } YAML
-    requires quotes), becomes an *Expanded* that is whole. Text without references is returned
+    requires quotes), becomes an *ExpandedText* that is whole. Text without references is returned
     unchanged.
     """
     if "${" not in text:
@@ -74,7 +74,7 @@ def expand(text: str, environ: Mapping[str, str]) -> tuple[str, list[str]]:
     whole = only is not None and only["name"] is not None
     if not names:
         return result, problems
-    settings_type = Expanded(
+    settings_type = ExpandedText(
         result, tuple(dict.fromkeys(names)), whole=whole, written=bool(defaults)
     )
     return settings_type, problems

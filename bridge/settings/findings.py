@@ -1,4 +1,4 @@
-"""The values of a configuration file with their positions, and the complaints about them."""
+"""The values of a configuration file with their positions, and the mistakes about them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from bridge.errors import Complaint, ConfigError
+from bridge.errors import ConfigError, ConfigMistake
 
 
 @dataclass(frozen=True, slots=True)
-class Position:
+class FilePosition:
     """A place in a file; both count from 1, 0 means unknown."""
 
     line: int
@@ -40,51 +40,53 @@ class MistakeKind(StrEnum):
     """Fine by itself, but not beside what stands elsewhere."""
 
 
-NOWHERE = Position(0, 0)
-START = Position(1, 1)
+NOWHERE = FilePosition(0, 0)
+START = FilePosition(1, 1)
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class PositionedValue:
     """A value (None, bool, int, float, str, or a list or dict of items), with its position and its
     key's.
 
-    *broken*: a complaint about it, or about something in it, was made while it was read; more would
-    be noise. *note* is added to complaints about it.
+    *broken*: a mistake about it, or about something in it, was made while it was read; more would
+    be noise. *note* is added to mistakes about it.
     """
 
     value: Any
-    position: Position = START
-    key: Position = START
+    position: FilePosition = START
+    key: FilePosition = START
     broken: bool = False
     note: str = ""
 
-    def at(self, *path: str) -> Item | None:
+    def find(self, *path: str) -> PositionedValue | None:
         """The item below these keys; None if there is none."""
-        found: Item | None = self
+        found: PositionedValue | None = self
         for step in path:
             found = found.value.get(step) if found and isinstance(found.value, dict) else None
         return found
 
-    def listed(self, *path: str) -> list[Item]:
+    def find_list(self, *path: str) -> list[PositionedValue]:
         """The entries of the list below these keys; none if there is no list."""
-        found = self.at(*path)
+        found = self.find(*path)
         return found.value if found is not None and isinstance(found.value, list) else []
 
 
 @dataclass(slots=True)
-class Findings:
+class MistakeCollector:
     """What is wrong with a *file*, and what works but should be changed."""
 
     file: str
-    complaints: list[Complaint] = field(default_factory=list)
+    mistakes: list[ConfigMistake] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
 
-    def complain(self, position: Position, message: str, kind: MistakeKind, path: str = "") -> None:
+    def add_mistake(
+        self, position: FilePosition, message: str, kind: MistakeKind, path: str = ""
+    ) -> None:
         """Note what is wrong at a position, and with which key."""
         line, column = position.line, position.column
-        self.complaints.append(Complaint(self.file, line, column, message, kind, path))
+        self.mistakes.append(ConfigMistake(self.file, line, column, message, kind, path))
 
-    def error(self) -> ConfigError:
+    def as_config_error(self) -> ConfigError:
         """Everything that is wrong, in the order of the file."""
-        return ConfigError(sorted(self.complaints, key=lambda one: (one.line, one.column)))
+        return ConfigError(sorted(self.mistakes, key=lambda one: (one.line, one.column)))

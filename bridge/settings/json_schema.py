@@ -13,8 +13,8 @@ from typing import Any
 
 from bridge.core.customers import TokenDigest
 from bridge.core.declaration import DeclaredSetting, declared_settings
-from bridge.settings.masking import plain
-from bridge.settings.scalars import empty_counts_as_left_out, takes_file
+from bridge.settings.masking import convert_to_plain_data
+from bridge.settings.scalars import can_come_from_file, is_empty_left_out
 from bridge.settings.secret_files import SUFFIX
 
 Json = dict[str, Any]
@@ -29,7 +29,9 @@ _PATTERNS: Mapping[Any, str] = {
 }
 
 
-def json_schema(settings_type: type, title: str, inherited: Mapping[str, Collection[str]]) -> Json:
+def build_json_schema(
+    settings_type: type, title: str, inherited: Mapping[str, Collection[str]]
+) -> Json:
     """The schema of a file that is read as *settings_type* and may lack *inherited* keys, by
     section.
     """
@@ -50,8 +52,8 @@ def _section(settings_type: type) -> Json:
     for name, one in declared_settings(settings_type).items():
         properties[name] = {"description": one.setting.doc, **_value(one)}
         if not one.is_required and not one.is_section:
-            properties[name]["default"] = plain(one.default)
-        if not takes_file(one):
+            properties[name]["default"] = convert_to_plain_data(one.default)
+        if not can_come_from_file(one):
             required += [name] if one.is_required else []
             continue
         content = "one entry a line" if one.is_list else "the secret and nothing else"
@@ -93,7 +95,7 @@ def _single(one: DeclaredSetting) -> Json:
     choices = [_scalar(one)]
     if choices[0].get("type") != "string" or "pattern" in choices[0]:
         choices.append(_VARIABLE)  # any other text may contain one anyway
-    if empty_counts_as_left_out(one):
+    if is_empty_left_out(one):
         none: Json = {"type": "null"} if one.item_type in (int, timedelta) else {"enum": [None, ""]}
         choices.append(none)
     return choices[0] if len(choices) == 1 else {"anyOf": choices}

@@ -9,13 +9,13 @@ from pathlib import Path
 import yaml
 
 from bridge.errors import ConfigError
-from bridge.settings.yaml_mistakes import position_of
+from bridge.settings.yaml_mistakes import convert_mark
 from bridge.settings.yaml_source import MAX_DEPTH, read_text
 
 Place = tuple[int, int]
 
 
-def key_path(file: Path, line: int, column: int, known: Collection[str]) -> str:
+def find_key_path(file: Path, line: int, column: int, known: Collection[str]) -> str:
     """The path of the key that is *known* and stands, or whose value stands, at this place.
 
     Empty where nothing is there, or the file cannot be read. A key that is not known ends the path:
@@ -56,5 +56,5 @@ def _named(key: yaml.Node, known: frozenset[str]) -> bool:
 
 
 def _place(node: yaml.Node) -> Place:
-    where = position_of(node.start_mark)
+    where = convert_mark(node.start_mark)
     return where.line, where.column

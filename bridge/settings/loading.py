@@ -12,13 +12,13 @@ from typing import Any
 
 from bridge.core.customers import CustomerDirectory
 from bridge.core.declaration import declared_settings
-from bridge.errors import Complaint, ConfigError
+from bridge.errors import ConfigError, ConfigMistake
 from bridge.settings.customer_files import CustomerFormat, load_customers
 from bridge.settings.daemon import DaemonSettings, S, load_daemon
 from bridge.settings.listen import FILE_NAME
 
 
-def fingerprint(config_dir: Path) -> str:
+def compute_fingerprint(config_dir: Path) -> str:
     """A digest of the content of ``bridge.yaml``, to find out whether it has changed.
 
     Empty if it cannot be read.
@@ -29,7 +29,7 @@ def fingerprint(config_dir: Path) -> str:
         return ""
 
 
-def load(
+def load_configuration(
     config_dir: Path,
     environ: Mapping[str, str],
     daemon: type[S],
@@ -40,7 +40,7 @@ def load(
 ) -> S:
     """Read ``bridge.yaml`` as *daemon* and ``customers/*.yaml`` as *customer*.
 
-    Raises ConfigError with the complaints about all files together, also if only one customer's
+    Raises ConfigError with the mistakes about all files together, also if only one customer's
     file cannot be used; without *strict* such a customer is set aside. Without *signing* the
     signing keys are not needed.
     """
@@ -49,29 +49,29 @@ def load(
             "there is no such folder; name the one that holds bridge.yaml with --config DIR or"
             " BRIDGE_CONFIG"
         )
-        raise ConfigError([Complaint(str(config_dir), 0, 0, message)])
-    complaints: list[Complaint] = []
+        raise ConfigError([ConfigMistake(str(config_dir), 0, 0, message)])
+    mistakes: list[ConfigMistake] = []
     settings: S | None = None
     customers = CustomerDirectory(())
     warnings: tuple[str, ...] = ()
     try:
         settings = load_daemon(config_dir, environ, daemon, signing=signing)
     except ConfigError as error:
-        complaints.extend(error.complaints)
+        mistakes.extend(error.mistakes)
     try:
-        # Without usable defaults the customers are still read, for their own complaints.
-        values = inherited_values(daemon, customer.type, settings)
+        # Without usable defaults the customers are still read, for their own mistakes.
+        values = collect_inherited_values(daemon, customer.type, settings)
         customers, warnings = load_customers(config_dir, environ, customer, values)
     except ConfigError as error:
-        complaints.extend(error.complaints)
+        mistakes.extend(error.mistakes)
     if strict or settings is None:
-        complaints.extend(customers.complaints())
-    if settings is None or complaints:
-        raise ConfigError(complaints)
+        mistakes.extend(customers.list_mistakes())
+    if settings is None or mistakes:
+        raise ConfigError(mistakes)
     return replace(settings, customers=customers, warnings=settings.warnings + warnings)
 
 
-def inherited_values(
+def collect_inherited_values(
     daemon: type[DaemonSettings], customer: type[Any], settings: DaemonSettings | None
 ) -> dict[str, dict[str, Any]]:
     """The values that a customer's file inherits, by section and key: a section that is derived

@@ -16,10 +16,10 @@ from bridge.core.declaration import declared_settings
 from bridge.core.redaction import MASK
 from bridge.settings.daemon import DaemonSettings
 from bridge.settings.durations import format_duration
-from bridge.settings.rules import Address
+from bridge.settings.rules import ListenAddress
 
 
-def masked_settings(settings: DaemonSettings) -> dict[str, Any]:
+def mask_settings(settings: DaemonSettings) -> dict[str, Any]:
     """The configuration as plain data (dict, list, str, int, bool, None), ready for JSON and YAML.
 
     Names and shapes are those of the files; ``customers`` maps keys to customers, defaults merged
@@ -29,39 +29,47 @@ def masked_settings(settings: DaemonSettings) -> dict[str, Any]:
     names = dict.fromkeys(
         [*declared_settings(type(settings)), *(one.name for one in fields(settings))]
     )
-    return {name: plain(getattr(settings, name)) for name in names}
+    return {name: convert_to_plain_data(getattr(settings, name)) for name in names}
 
 
-def digest_of(settings: DaemonSettings, customers: CustomerDirectory) -> str:
+def compute_settings_digest(settings: DaemonSettings, customers: CustomerDirectory) -> str:
     """A short digest of the configuration in force, to compare daemons: made of what ``masked``
     shows, so that it reveals no secret, and of the customers that are set aside.
     """
-    shown = masked_settings(replace(settings, customers=customers)), sorted(customers.set_aside)
+    shown = mask_settings(replace(settings, customers=customers)), sorted(customers.set_aside)
     return sha256(orjson.dumps(shown, option=orjson.OPT_SORT_KEYS)).hexdigest()[:12]
 
 
-def plain(value: Any) -> Any:
+def convert_to_plain_data(value: Any) -> Any:
     """One value (a setting, or a dataclass of them) as it would be written in a file."""
     match value:
         case Secret() | bytes():
             return MASK
         case timedelta():
             return format_duration(value)
-        case Path() | Address() | StrEnum():
+        case Path() | ListenAddress() | StrEnum():
             return str(value)
         case CustomerDirectory():
-            return {customer.key: plain(customer) for customer in value}
+            return {customer.key: convert_to_plain_data(customer) for customer in value}
         case Customer():
-            vendors = {one.vendor: plain(one) for one in (value.ats, value.provider)}
+            vendors = {
+                one.vendor: convert_to_plain_data(one) for one in (value.ats, value.provider)
+            }
             return {
                 **vendors,
-                **{name: plain(getattr(value, name)) for name in declared_settings(Customer)},
+                **{
+                    name: convert_to_plain_data(getattr(value, name))
+                    for name in declared_settings(Customer)
+                },
             }
         case frozenset():
             return sorted(value)
         case tuple():
-            return [plain(one) for one in value]
+            return [convert_to_plain_data(one) for one in value]
         case None | str() | int():
             return value
         case _:
-            return {name: plain(getattr(value, name)) for name in declared_settings(type(value))}
+            return {
+                name: convert_to_plain_data(getattr(value, name))
+                for name in declared_settings(type(value))
+            }

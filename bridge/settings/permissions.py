@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 
-def exposure_warnings(path: Path, *, secret: bool = False) -> Iterator[str]:
+def check_exposure(path: Path, *, secret: bool = False) -> Iterator[str]:
     """Warnings about this file or folder; *secret*: it contains one."""
     try:
         mode = path.stat().st_mode

@@ -1,4 +1,4 @@
-"""Reads the values of a file into the dataclass that declares them; every complaint has its
+"""Reads the values of a file into the dataclass that declares them; every mistake has its
 position.
 """
 
@@ -9,9 +9,15 @@ from typing import Any
 
 from bridge.core.customers import TokenDigest
 from bridge.core.declaration import DeclaredSetting, declared_settings, suggest_similar_word
-from bridge.settings.environment_variables import Expanded
-from bridge.settings.findings import Findings, Item, MistakeKind, Position
-from bridge.settings.scalars import describe, origin, read_scalar, refusal, takes_file
+from bridge.settings.environment_variables import ExpandedText
+from bridge.settings.findings import FilePosition, MistakeCollector, MistakeKind, PositionedValue
+from bridge.settings.scalars import (
+    can_come_from_file,
+    describe_origin,
+    describe_value,
+    read_scalar,
+    wrong_value_error,
+)
 from bridge.settings.secret_files import SUFFIX, read_secret
 
 _WRONG: Any = object()
@@ -20,19 +26,19 @@ _NOTHING: Mapping[str, Any] = {}
 
 
 class SettingsReader:
-    """Reads one file, whose values are *root*; complaints go to *found*.
+    """Reads one file, whose values are *root*; mistakes go to *found*.
 
     Rules that involve several keys are static methods of a section. Both take the items of the
-    section and of the whole file, since other keys may be wrong: ``check`` returns complaints with
+    section and of the whole file, since other keys may be wrong: ``check`` returns mistakes with
     their items, ``warn`` warnings.
 
     Afterwards *holds_secret* says whether the file itself contains a secret (not a variable, not a
     secret file), and *digests* has all digests of tokens, valid or not, with their positions.
     """
 
-    def __init__(self, found: Findings, root: Item) -> None:
+    def __init__(self, found: MistakeCollector, root: PositionedValue) -> None:
         self.holds_secret = False
-        self.digests: list[tuple[str, Item]] = []
+        self.digests: list[tuple[str, PositionedValue]] = []
         self._found = found
         self._root = root
 
@@ -45,10 +51,14 @@ class SettingsReader:
         *inherited* has what holds for keys that are not given, before their defaults.
         """
         values = self._section(settings_type, self._root, inherited)
-        return None if self._found.complaints else settings_type(**values, **more)
+        return None if self._found.mistakes else settings_type(**values, **more)
 
     def _section(
-        self, settings_type: type, item: Item, inherited: Mapping[str, Any], path: str = ""
+        self,
+        settings_type: type,
+        item: PositionedValue,
+        inherited: Mapping[str, Any],
+        path: str = "",
     ) -> Any:
         """The values of a section, by key; empty if all its keys are commented out."""
         settings, values = declared_settings(settings_type), {}
@@ -61,35 +71,37 @@ class SettingsReader:
             elif name in inherited and not one.is_section:
                 values[name] = inherited[name]
             elif one.is_required:
-                other = f", or {name + SUFFIX!r}" if takes_file(one) else ""
-                self._found.complain(
+                other = f", or {name + SUFFIX!r}" if can_come_from_file(one) else ""
+                self._found.add_mistake(
                     item.position,
                     f"the key {name!r}{other} is missing{item.note}",
                     MistakeKind.MISSING_KEY,
                     f"{path}{name}",
                 )
                 values[name] = _WRONG
-        files = [name + SUFFIX for name, one in settings.items() if takes_file(one)]
+        files = [name + SUFFIX for name, one in settings.items() if can_come_from_file(one)]
         self._refuse_unknown(item.value or {}, [*settings, *files], path)
         for where, message in getattr(settings_type, "check", _nothing)(item, self._root):
             self._complain(where, message, kind=MistakeKind.CONFLICT)
         self._found.warnings += getattr(settings_type, "warn", _nothing)(item, self._root)
         return values
 
-    def _refuse_unknown(self, entries: Mapping[str, Item], known: list[str], path: str) -> None:
+    def _refuse_unknown(
+        self, entries: Mapping[str, PositionedValue], known: list[str], path: str
+    ) -> None:
         for name in entries.keys() - known:
             near = suggest_similar_word(name, known)
             # A key unlike every known one may be a piece of a secret: {x: not,quoted}.
             message = f" {name!r}{near}" if near else f"; known here: {', '.join(known)}"
             where = f"{path}{name}" if near else path.rstrip(".")
             kind = MistakeKind.UNKNOWN_KEY
-            self._found.complain(entries[name].key, f"unknown key{message}", kind, where)
+            self._found.add_mistake(entries[name].key, f"unknown key{message}", kind, where)
 
-    def _given(self, one: DeclaredSetting, section: Item) -> Any:
+    def _given(self, one: DeclaredSetting, section: PositionedValue) -> Any:
         """The item of a setting, perhaps read from a secret file; None: it is not given."""
-        item, file = section.at(one.name), section.at(one.name + SUFFIX)
+        item, file = section.find(one.name), section.find(one.name + SUFFIX)
         kind = MistakeKind.SECRET_FILE
-        if not takes_file(one):
+        if not can_come_from_file(one):
             return item
         self.holds_secret = self.holds_secret or (item is not None and _written(item.value))
         if file is None or (not file.broken and file.value in (None, "")):
@@ -106,12 +118,12 @@ class SettingsReader:
         except ValueError as error:
             return self._complain(file, str(error), kind=kind)
 
-    def _value(self, one: DeclaredSetting, item: Item, path: str, inherited: Any) -> Any:
+    def _value(self, one: DeclaredSetting, item: PositionedValue, path: str, inherited: Any) -> Any:
         if not one.is_list:
             return self._single(one, item, path, inherited)
         if not isinstance(item.value, list):
             if not one.setting.scalar_or_list:
-                return self._wrong(item, path, refusal(one, item.value, "a list"))
+                return self._wrong(item, path, wrong_value_error(one, item.value, "a list"))
             return () if item.value in (None, "") else (self._single(one, item, path),)
         settings_type = [
             self._single(one, entry, f"{path}[{number}]") for number, entry in enumerate(item.value)
@@ -125,44 +137,46 @@ class SettingsReader:
             return self._wrong(item, path, _too_few(one, item))
         return one.list_type(kept)
 
-    def _single(self, one: DeclaredSetting, item: Item, path: str, inherited: Any = None) -> Any:
+    def _single(
+        self, one: DeclaredSetting, item: PositionedValue, path: str, inherited: Any = None
+    ) -> Any:
         if not one.is_section:
             try:
                 return _WRONG if item.broken else read_scalar(one, item.value)
             except ValueError as error:
                 return self._wrong(item, path, error)
         if not isinstance(item.value, dict | None):
-            found = describe(item.value, secret=True)
+            found = describe_value(item.value, secret=True)
             return self._wrong(item, path, ValueError(f"expected keys and values, found {found}"))
         values = self._section(one.item_type, item, inherited or _NOTHING, f"{path}.")
         wrong = any(value is _WRONG for value in values.values())
         return _WRONG if wrong else one.item_type(**values)
 
-    def _wrong(self, item: Item, path: str, error: ValueError) -> Any:
+    def _wrong(self, item: PositionedValue, path: str, error: ValueError) -> Any:
         if not item.broken:
             message = f"{path}: {error}{item.note}"
-            self._found.complain(item.position, message, MistakeKind.VALUE, path)
+            self._found.add_mistake(item.position, message, MistakeKind.VALUE, path)
         return _WRONG
 
     def _complain(
         self,
-        item: Item,
+        item: PositionedValue,
         message: str,
-        where: Position | None = None,
+        where: FilePosition | None = None,
         kind: MistakeKind = MistakeKind.VALUE,
     ) -> Any:
-        self._found.complain(where or item.position, message + item.note, kind)
+        self._found.add_mistake(where or item.position, message + item.note, kind)
         return _WRONG
 
 
-def _nothing(_section: Item, _root: Item) -> tuple[()]:
+def _nothing(_section: PositionedValue, _root: PositionedValue) -> tuple[()]:
     return ()
 
 
-def _too_few(one: DeclaredSetting, item: Item) -> ValueError:
+def _too_few(one: DeclaredSetting, item: PositionedValue) -> ValueError:
     if one.item_type is not bytes:
         return ValueError(f"expected at least one {one.setting.entry_name}, found an empty list")
-    names = [entry.value.names[0] for entry in item.value if origin(entry.value)]
+    names = [entry.value.names[0] for entry in item.value if describe_origin(entry.value)]
     empty = f"the environment variable {names[0]} is empty" if names else ""
     return ValueError((empty or "expected at least one key, found none") + one.setting.hint)
 
@@ -172,7 +186,7 @@ def _written(value: Any) -> bool:
     match value:
         case list():
             return any(_written(entry.value) for entry in value)
-        case Expanded():
+        case ExpandedText():
             return value.written
         case str():
             # A Redis URL without credentials is not a secret.

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
-from bridge.redis_url import read as read_redis_url
+from bridge.redis_url import parse_redis_url
 
 _VISIBLE = re.compile(r"[\x21-\x7e]+")
 _HOST = re.compile(
@@ -44,7 +44,7 @@ def parse_header_token(text: str) -> str:
     return text
 
 
-def host_of(url: str) -> str:
+def get_host(url: str) -> str:
     """The host of a URL that *parse_web_url* let through."""
     return urlsplit(url).hostname or ""
 
@@ -79,9 +79,9 @@ def _split(text: str) -> SplitResult:
     return parts
 
 
-def parse_redis_url(text: str) -> str:
+def validate_redis_url(text: str) -> str:
     """A Redis URL: redis://, rediss://, unix://, redis+sentinel:// or redis+cluster://."""
-    read_redis_url(text)
+    parse_redis_url(text)
     return text
 
 
@@ -122,7 +122,7 @@ def parse_host_name(text: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Address:
+class ListenAddress:
     """Where a listener listens; *host* is a name or an address without brackets, port 0 lets the
     system choose.
     """
@@ -134,20 +134,20 @@ class Address:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-def parse_address(text: str) -> Address:
+def parse_address(text: str) -> ListenAddress:
     """``HOST:PORT``, an IPv6 host in brackets; port 0 lets the system choose."""
     match = _ADDRESS.fullmatch(text)
     if match is None or int(match["port"]) > 65_535:
         raise ValueError('expected HOST:PORT, such as 127.0.0.1:8080 or "[::]:8080"')
     if match["six"]:
         try:
-            return Address(str(ipaddress.IPv6Address(match["six"])), int(match["port"]))
+            return ListenAddress(str(ipaddress.IPv6Address(match["six"])), int(match["port"]))
         except ValueError:
             raise ValueError("expected an IPv6 address between the brackets") from None
-    return Address(parse_host_name(match["host"]), int(match["port"]))
+    return ListenAddress(parse_host_name(match["host"]), int(match["port"]))
 
 
-def parse_key(text: str) -> bytes:
+def parse_secret_key(text: str) -> bytes:
     """32 bytes in URL-safe base64, with or without padding."""
     if not _KEY.fullmatch(text):
         raise ValueError(

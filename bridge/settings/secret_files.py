@@ -7,13 +7,13 @@ import stat
 from dataclasses import replace
 from pathlib import Path
 
-from bridge.settings.findings import Item
+from bridge.settings.findings import PositionedValue
 
 SUFFIX = "_file"
 MAX_BYTES = 64 * 1024
 
 
-def read_secret(named: Item, warnings: list[str], *, many: bool) -> Item:
+def read_secret(named: PositionedValue, warnings: list[str], *, many: bool) -> PositionedValue:
     """The content of the file that is *named*: one line, or with *many* a list with one entry per
     line.
 

@@ -38,7 +38,7 @@ class SourceLine:
     caret: int | None = None
 
 
-class Vocabulary:
+class KnownKeys:
     """The keys that files of these *types* may have, and which of them hold no secret."""
 
     def __init__(self, types: Iterable[type]) -> None:
@@ -62,7 +62,7 @@ class Vocabulary:
         self.lists: Collection[str] = lists - secret
 
 
-def excerpt(file: Path, line: int, column: int, known: Vocabulary) -> tuple[SourceLine, ...]:
+def read_excerpt(file: Path, line: int, column: int, known: KnownKeys) -> tuple[SourceLine, ...]:
     """The line of a mistake and the one before it; none where there is nothing to show."""
     try:
         lines = LINE_END.split(read_text(file))
@@ -77,7 +77,7 @@ def excerpt(file: Path, line: int, column: int, known: Vocabulary) -> tuple[Sour
     return (*before, SourceLine(line, shown, caret))
 
 
-def _shown(lines: Sequence[str], number: int, known: Vocabulary) -> str:
+def _shown(lines: Sequence[str], number: int, known: KnownKeys) -> str:
     line, safe = lines[number - 1], _safe(lines, number, known)
     rest = line[safe:]
     between = rest[: len(rest) - len(rest.lstrip())]
@@ -86,7 +86,7 @@ def _shown(lines: Sequence[str], number: int, known: Vocabulary) -> str:
     return text if len(text) <= WIDTH else f"{text[: WIDTH - 1]}…"
 
 
-def _safe(lines: Sequence[str], number: int, known: Vocabulary) -> int:
+def _safe(lines: Sequence[str], number: int, known: KnownKeys) -> int:
     """How many signs of a line may be shown."""
     line = lines[number - 1]
     found = _KEYED.match(line)

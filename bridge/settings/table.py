@@ -6,11 +6,11 @@ from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 from bridge.core.declaration import DeclaredSetting, declared_settings
-from bridge.settings.masking import plain
-from bridge.settings.scalars import takes_file
+from bridge.settings.masking import convert_to_plain_data
+from bridge.settings.scalars import can_come_from_file
 
 
-def settings_table(settings_type: type, inherited: Mapping[str, Collection[str]]) -> str:
+def build_settings_table(settings_type: type, inherited: Mapping[str, Collection[str]]) -> str:
     """One line for each setting of a file that is read as *settings_type*; *inherited* as for
     the schema.
     """
@@ -35,14 +35,14 @@ def _rows(
             )
             continue
         default = "as in `bridge.yaml`" if name in elsewhere else _default(one)
-        mark = " †" if takes_file(one) else ""
+        mark = " †" if can_come_from_file(one) else ""
         yield f"| `{key}`{mark} | {default} | {one.setting.doc.replace('|', chr(92) + '|')} |"
 
 
 def _default(one: DeclaredSetting) -> str:
     if one.is_required:
         return "required"
-    value = plain(one.default)
+    value = convert_to_plain_data(one.default)
     if value in (None, "", []):
         return "none"
     return ", ".join(f"`{_text(entry)}`" for entry in (value if one.is_list else [value]))

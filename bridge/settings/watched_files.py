@@ -14,7 +14,7 @@ from bridge.settings.listen import FILE_NAME
 FilesSeen = frozenset[tuple[str, int, int, int, int]]
 
 
-def files_seen(config_dir: Path) -> FilesSeen:
+def take_files_snapshot(config_dir: Path) -> FilesSeen:
     """A snapshot of ``bridge.yaml`` and the customers' files; equal as long as none has changed."""
     folder = config_dir / FOLDER
     try:

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from bridge.settings.findings import NOWHERE, MistakeKind, Position
+from bridge.settings.findings import NOWHERE, FilePosition, MistakeKind
 
 NO_TAGS = "YAML tags (!...) are not used here; put text that begins with ! into quotes"
 LINE_END = re.compile(r"\r\n|[\r\n\x85\u2028\u2029]")
@@ -23,15 +23,15 @@ _DASHES = re.compile(r"[ ]*(?:- +)*")
 _STAND_FOR_OTHERS = "%@`*&!|>"
 _BRACKETS = {"while parsing a flow sequence": "[", "while parsing a flow mapping": "{"}
 
-Mistake = tuple[Position, str, MistakeKind]
+Mistake = tuple[FilePosition, str, MistakeKind]
 
 
-def position_of(mark: Any) -> Position:
+def convert_mark(mark: Any) -> FilePosition:
     """Where a mark of PyYAML is; unknown where there is none."""
-    return Position(mark.line + 1, mark.column + 1) if mark else NOWHERE
+    return FilePosition(mark.line + 1, mark.column + 1) if mark else NOWHERE
 
 
-def explain(error: yaml.MarkedYAMLError, text: str) -> Mistake:
+def explain_yaml_error(error: yaml.MarkedYAMLError, text: str) -> Mistake:
     """Where *text* is no YAML, why, and what kind of mistake that is."""
     where, words, kind = _explain(error, text)
     return where, f"this is not YAML: {words}", kind
@@ -39,7 +39,7 @@ def explain(error: yaml.MarkedYAMLError, text: str) -> Mistake:
 
 def _explain(error: yaml.MarkedYAMLError, text: str) -> Mistake:
     lines = LINE_END.split(text)
-    at, begun = position_of(error.problem_mark), position_of(error.context_mark)
+    at, begun = convert_mark(error.problem_mark), convert_mark(error.context_mark)
     problem, context = error.problem or "", error.context or ""
     if "tag" in f"{context} {problem}":
         return at, NO_TAGS, MistakeKind.QUOTES_NEEDED
@@ -56,7 +56,7 @@ def _explain(error: yaml.MarkedYAMLError, text: str) -> Mistake:
 
 
 def _in_a_line(
-    problem: str, context: str, at: Position, begun: Position, lines: Sequence[str]
+    problem: str, context: str, at: FilePosition, begun: FilePosition, lines: Sequence[str]
 ) -> Mistake | None:
     line = _line(lines, at)
     sign = line[at.column - 1 : at.column]
@@ -79,7 +79,7 @@ def _in_a_line(
     return None
 
 
-def _bracket(sign: str, begun: Position, at: Position, lines: Sequence[str]) -> Mistake:
+def _bracket(sign: str, begun: FilePosition, at: FilePosition, lines: Sequence[str]) -> Mistake:
     hint = "; within [ ] and { } put ${...} into quotes" if "${" in _line(lines, at) else ""
     if hint:
         words = f"what began with {sign} is cut off here{hint}"
@@ -92,19 +92,21 @@ def _bracket(sign: str, begun: Position, at: Position, lines: Sequence[str]) -> 
     return begun, words, MistakeKind.BRACKET
 
 
-def _second_colon(at: Position, lines: Sequence[str]) -> Mistake:
+def _second_colon(at: FilePosition, lines: Sequence[str]) -> Mistake:
     line = _line(lines, at)
     first = _KEY_FIRST.match(line)
     if first is not None and first.end() >= at.column:
         # A key of its own line, which PyYAML takes for the rest of the value above.
-        start = Position(at.line, _indent(line) + 1)
+        start = FilePosition(at.line, _indent(line) + 1)
         words = "this line is indented deeper than the one above, which has a value already"
         return start, words, MistakeKind.INDENTATION
     words = "a colon with a space behind it within text: put the whole text into quotes"
     return at, words, MistakeKind.COLON
 
 
-def _out_of_line(problem: str, at: Position, begun: Position, lines: Sequence[str]) -> Mistake:
+def _out_of_line(
+    problem: str, at: FilePosition, begun: FilePosition, lines: Sequence[str]
+) -> Mistake:
     line = _line(lines, at)
     if "<scalar>" in problem and line[: at.column - 1].strip():
         words = (
@@ -128,7 +130,7 @@ def _reason(problem: str) -> str:
     return problem
 
 
-def _line(lines: Sequence[str], where: Position) -> str:
+def _line(lines: Sequence[str], where: FilePosition) -> str:
     return lines[where.line - 1] if 0 < where.line <= len(lines) else ""
 
 
@@ -136,6 +138,6 @@ def _indent(line: str) -> int:
     return len(line) - len(line.lstrip(" "))
 
 
-def _tab_before(line: str, at: Position) -> bool:
+def _tab_before(line: str, at: FilePosition) -> bool:
     before = line[: at.column - 1]
     return "\t" in before and not before.strip()

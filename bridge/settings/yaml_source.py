@@ -18,10 +18,16 @@ from typing import Any, BinaryIO
 
 import yaml
 
-from bridge.errors import Complaint, ConfigError
-from bridge.settings.environment_variables import Expanded, expand
-from bridge.settings.findings import NOWHERE, Findings, Item, MistakeKind, Position
-from bridge.settings.yaml_mistakes import LINE_END, NO_TAGS, explain, position_of
+from bridge.errors import ConfigError, ConfigMistake
+from bridge.settings.environment_variables import ExpandedText, expand_variables
+from bridge.settings.findings import (
+    NOWHERE,
+    FilePosition,
+    MistakeCollector,
+    MistakeKind,
+    PositionedValue,
+)
+from bridge.settings.yaml_mistakes import LINE_END, NO_TAGS, convert_mark, explain_yaml_error
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 32
@@ -43,7 +49,7 @@ class _Refused(Exception):
     """Reading cannot go on."""
 
     def __init__(
-        self, position: Position, message: str, kind: MistakeKind = MistakeKind.NOT_YAML
+        self, position: FilePosition, message: str, kind: MistakeKind = MistakeKind.NOT_YAML
     ) -> None:
         super().__init__(message)
         self.position = position
@@ -53,7 +59,7 @@ class _Refused(Exception):
 def read_text(path: Path) -> str:
     """The text of a file; raises ConfigError."""
     try:
-        with open_file(path) as stream:
+        with open_regular_file(path) as stream:
             raw = stream.read(MAX_BYTES + 1)
     except OSError as error:
         raise _error(
@@ -70,7 +76,7 @@ def read_text(path: Path) -> str:
         raise _error(path, _position_after(before), "is not UTF-8 text from here on") from None
 
 
-def open_file(path: Path) -> BinaryIO:
+def open_regular_file(path: Path) -> BinaryIO:
     """*path* for reading; raises ``OSError`` also for a pipe, on which reading would block."""
     mode = path.stat().st_mode
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # a folder cannot be opened anyway
@@ -78,13 +84,13 @@ def open_file(path: Path) -> BinaryIO:
     return path.open("rb")
 
 
-def parse(
+def parse_yaml(
     text: str,
-    found: Findings,
+    found: MistakeCollector,
     environ: Mapping[str, str],
     hints: Mapping[str, str] | None = None,
     leave_out: Collection[str] = (),
-) -> Item:
+) -> PositionedValue:
     """The mapping in *text*, with the values of *environ* inserted.
 
     *hints* add advice to a missing variable, by the name of the top-level key. Top-level keys in
@@ -94,16 +100,16 @@ def parse(
     try:
         root = _compose(text)
         builder = _Builder(found, environ, hints or {}, leave_out)
-        built = builder.build(root, ()) if root is not None else Item({})
+        built = builder.build(root, ()) if root is not None else PositionedValue({})
         if built.value is not None and not isinstance(built.value, dict):
             raise _Refused(built.position, "expected keys and values at the top of the file")
     except _Refused as error:
-        found.complain(error.position, str(error), error.kind)
-        raise found.error() from None
+        found.add_mistake(error.position, str(error), error.kind)
+        raise found.as_config_error() from None
     return replace(built, value=built.value or {})
 
 
-def top_level_scalar(path: Path, key: str) -> tuple[str, Position] | None:
+def read_top_level_scalar(path: Path, key: str) -> tuple[str, FilePosition] | None:
     """The text of one top-level key as it is written, and its position; None: there is no such key.
 
     Nothing after it is read, and everything before it is only parsed as YAML. Raises ConfigError.
@@ -119,18 +125,18 @@ def top_level_scalar(path: Path, key: str) -> tuple[str, Position] | None:
                 name = None if depth == 1 else name
             elif isinstance(event, yaml.ScalarEvent) and depth == 1:
                 if name == key:
-                    return event.value, position_of(event.start_mark)
+                    return event.value, convert_mark(event.start_mark)
                 name = event.value if name is None else None
     except (yaml.YAMLError, ValueError, OverflowError) as error:
-        where = position_of(getattr(error, "problem_mark", None))
+        where = convert_mark(getattr(error, "problem_mark", None))
         message = f"cannot be read as far as the key {key!r}: this is not YAML"
         raise _error(path, where, message) from None
     return None
 
 
-def _error(path: Path, where: Position, message: str) -> ConfigError:
-    complaint = Complaint(str(path), where.line, where.column, message, MistakeKind.UNREADABLE)
-    return ConfigError([complaint])
+def _error(path: Path, where: FilePosition, message: str) -> ConfigError:
+    mistake = ConfigMistake(str(path), where.line, where.column, message, MistakeKind.UNREADABLE)
+    return ConfigError([mistake])
 
 
 def _compose(text: str) -> yaml.Node | None:
@@ -146,14 +152,14 @@ def _compose(text: str) -> yaml.Node | None:
         yaml.composer.ComposerError
     ) as error:  # a second document; the other errors are raised here
         raise _Refused(
-            position_of(error.problem_mark),
+            convert_mark(error.problem_mark),
             "a file holds one document: what follows --- is not read",
         ) from None
     except yaml.MarkedYAMLError as error:
-        raise _Refused(*explain(error, text)) from None
+        raise _Refused(*explain_yaml_error(error, text)) from None
     except (ValueError, OverflowError):
         # Escapes beyond Unicode, absurd version numbers: PyYAML does not check.
-        where = position_of(loader.get_mark())
+        where = convert_mark(loader.get_mark())
         raise _Refused(where, "this is not YAML: an impossible character or number") from None
     finally:
         loader.dispose()
@@ -171,7 +177,7 @@ class _Loader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         """The next node; raises _Refused."""
         event: Any = self.peek_event()  # type: ignore[no-untyped-call]
-        where = position_of(event.start_mark)
+        where = convert_mark(event.start_mark)
         if len(self._open) > MAX_DEPTH:
             raise _Refused(where, f"nested more than {MAX_DEPTH} levels deep")
         if isinstance(event, yaml.AliasEvent):
@@ -198,7 +204,7 @@ class _Builder:
 
     def __init__(
         self,
-        found: Findings,
+        found: MistakeCollector,
         environ: Mapping[str, str],
         hints: Mapping[str, str],
         leave_out: Collection[str],
@@ -209,9 +215,11 @@ class _Builder:
         self._leave_out = leave_out
         self._built = 0
 
-    def build(self, node: yaml.Node, path: tuple[str, ...], key: Position | None = None) -> Item:
+    def build(
+        self, node: yaml.Node, path: tuple[str, ...], key: FilePosition | None = None
+    ) -> PositionedValue:
         self._built += 1
-        where = position_of(node.start_mark)
+        where = convert_mark(node.start_mark)
         if self._built > MAX_VALUES or len(path) > MAX_DEPTH:
             raise _Refused(where, "too much data, or too many aliases of aliases")
         if isinstance(node, yaml.MappingNode):
@@ -222,43 +230,45 @@ class _Builder:
             broken = any(one.broken for one in value)
         else:
             value, broken = self._scalar(node, where, path)
-        return Item(value, where, key or where, broken)
+        return PositionedValue(value, where, key or where, broken)
 
     def _mapping(
         self, pairs: list[tuple[yaml.Node, yaml.Node]], path: tuple[str, ...]
-    ) -> dict[str, Item]:
-        settings_type: dict[str, Item] = {}
+    ) -> dict[str, PositionedValue]:
+        settings_type: dict[str, PositionedValue] = {}
         for key, value in pairs:
             name = key.value if isinstance(key, yaml.ScalarNode) else None
-            where = position_of(key.start_mark)
+            where = convert_mark(key.start_mark)
             if not path and name in self._leave_out:
                 continue
             if name is None or _UNPRINTABLE.search(name):
-                self._found.complain(where, "a key must be plain text", MistakeKind.NOT_YAML)
+                self._found.add_mistake(where, "a key must be plain text", MistakeKind.NOT_YAML)
             elif name in settings_type:
                 # What does not look like a setting may be a piece of a secret without quotes.
                 which = f" {name!r}" if _SETTING.fullmatch(name) else ""
                 first = settings_type[name].key.line
                 message = f"duplicate key{which}: it is already in line {first}"
-                self._found.complain(where, message, MistakeKind.DUPLICATE_KEY)
+                self._found.add_mistake(where, message, MistakeKind.DUPLICATE_KEY)
             else:
                 settings_type[name] = self.build(value, (*path, name), where)
         return settings_type
 
-    def _scalar(self, node: yaml.Node, where: Position, path: tuple[str, ...]) -> tuple[Any, bool]:
-        text, problems = expand(node.value, self._environ)
+    def _scalar(
+        self, node: yaml.Node, where: FilePosition, path: tuple[str, ...]
+    ) -> tuple[Any, bool]:
+        text, problems = expand_variables(node.value, self._environ)
         if not problems and _UNPRINTABLE.search(text):
             message = "a control character, or half of a surrogate pair, which no setting may hold"
-            self._found.complain(where, message, MistakeKind.VALUE)
+            self._found.add_mistake(where, message, MistakeKind.VALUE)
             return "", True
         for problem in problems:
             hint = self._hints.get(path[0] if path else "", "")
-            self._found.complain(where, problem + hint, MistakeKind.VARIABLE)
-        plain = getattr(node, "style", None) is None and not isinstance(text, Expanded)
-        return resolve(text) if plain else text, bool(problems)
+            self._found.add_mistake(where, problem + hint, MistakeKind.VARIABLE)
+        plain = getattr(node, "style", None) is None and not isinstance(text, ExpandedText)
+        return resolve_plain_scalar(text) if plain else text, bool(problems)
 
 
-def resolve(text: str) -> Any:
+def resolve_plain_scalar(text: str) -> Any:
     """The value of an unquoted scalar: None, a bool, an int, a float, or else its text."""
     if text in _WORDS:
         return _WORDS[text]
@@ -267,6 +277,6 @@ def resolve(text: str) -> Any:
     return float(text) if _FRACTION.fullmatch(text) else text
 
 
-def _position_after(text: str) -> Position:
+def _position_after(text: str) -> FilePosition:
     lines = LINE_END.split(text)
-    return Position(len(lines), len(lines[-1]) + 1)
+    return FilePosition(len(lines), len(lines[-1]) + 1)

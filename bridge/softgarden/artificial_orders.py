@@ -8,7 +8,7 @@ import secrets
 from typing import Any
 from urllib.parse import quote
 
-from bridge.softgarden.deployed_bridge import BridgeAnswer, DeployedBridge, NoAnswer
+from bridge.softgarden.deployed_bridge import BridgeAnswer, DeployedBridge, NoUsableAnswer
 from bridge.softgarden.examination import Examination, Verdict
 
 _NOTHING_MADE = frozenset({"upstream_refused", "upstream_unavailable"})
@@ -55,7 +55,7 @@ class ArtificialOrders:
                 await asyncio.sleep(attempt)
             try:
                 await self.delete(invitation_id)
-            except NoAnswer:
+            except NoUsableAnswer:
                 continue
             if invitation_id in self._deleted:
                 self._to.note("cleaned_up", Verdict.FINE, f"{invitation_id} is deleted")
@@ -79,7 +79,7 @@ class ArtificialOrders:
     async def clean_up(self) -> None:
         """Delete what was made and is not deleted yet."""
         for order in tuple(self._pending):
-            with contextlib.suppress(NoAnswer):
+            with contextlib.suppress(NoUsableAnswer):
                 # The answer was lost: the same order gives the invitation that came of it.
                 await self.order(order)
         self._to.left_behind += [order["candidate"]["id"] for order in self._pending]

@@ -8,7 +8,7 @@ from aiohttp import web
 from structlog.contextvars import bind_contextvars
 
 from bridge.core.ids import hash_secret
-from bridge.errors import NotEnabled, Unauthorized
+from bridge.errors import EndpointNotEnabled, Unauthorized
 from bridge.softgarden.settings import SoftgardenAccount
 from bridge.web.app_keys import CUSTOMER, CUSTOMERS, FAIR_SCHEDULER
 from bridge.web.rate_limits import RateLimit
@@ -19,7 +19,7 @@ _BEARER = re.compile(r"bearer +([^\s]+)", re.ASCII | re.IGNORECASE)
 
 # https://dev.softgarden.de/assessment-api: softgarden sends, with every request, the token that
 # the customer typed into its settings
-def bearer(request: web.Request) -> str:
+def read_bearer_token(request: web.Request) -> str:
     """The token in ``Authorization: Bearer``; raises ``Unauthorized`` without exactly one."""
     given = request.headers.getall("Authorization", ())
     match = _BEARER.fullmatch(given[0].strip()) if len(given) == 1 else None
@@ -28,13 +28,13 @@ def bearer(request: web.Request) -> str:
     return match[1]
 
 
-def of_customer(handler: Handler, limit: RateLimit) -> Handler:
+def require_customer_token(handler: Handler, limit: RateLimit) -> Handler:
     """Let only calls with a customer's token through, and no more than *limit*; puts the customer
     into ``request[CUSTOMER]``.
     """
 
     async def guarded(request: web.Request) -> web.StreamResponse:
-        customer = request.app[CUSTOMERS]().by_token(bearer(request))
+        customer = request.app[CUSTOMERS]().by_token(read_bearer_token(request))
         if customer is None or not isinstance(customer.ats, SoftgardenAccount):
             raise _unauthorized()
         request[CUSTOMER] = customer
@@ -46,7 +46,7 @@ def of_customer(handler: Handler, limit: RateLimit) -> Handler:
     return guarded
 
 
-def of_data_export(handler: Handler, limit: RateLimit) -> Handler:
+def require_data_export_token(handler: Handler, limit: RateLimit) -> Handler:
     """The same for a customer's data export, whose path names the customer and whose tokens are its
     own; who has not enabled it is answered like a stranger.
     """
@@ -56,9 +56,9 @@ def of_data_export(handler: Handler, limit: RateLimit) -> Handler:
         softgarden = customer is not None and isinstance(customer.ats, SoftgardenAccount)
         if customer is None or not softgarden or not customer.hire.enabled:
             msg = "The data export is not enabled for this customer (hire.enabled)."
-            raise NotEnabled(msg)
+            raise EndpointNotEnabled(msg)
         # Digests are compared: the time that it takes tells nothing of a token.
-        if hash_secret(bearer(request)) not in customer.hire.tokens_sha256:
+        if hash_secret(read_bearer_token(request)) not in customer.hire.tokens_sha256:
             raise _unauthorized()
         request[CUSTOMER] = customer
         bind_contextvars(customer=customer.key)

@@ -13,10 +13,10 @@ from bridge.softgarden.artificial_orders import ArtificialOrders
 from bridge.softgarden.deployed_bridge import (
     BridgeAnswer,
     DeployedBridge,
-    NoAnswer,
+    NoUsableAnswer,
     is_this_machine,
 )
-from bridge.softgarden.examination import Examination, Verdict, problems_of, shown
+from bridge.softgarden.examination import Examination, Verdict, describe_answer, find_problem_flaws
 
 NEVER_ISSUED = "iv_0" + "a" * 24
 """An invitation id of the right form."""
@@ -44,13 +44,13 @@ class ContractChecks:
     async def tests(self) -> str | None:
         """The id of the test to order; None where there is none."""
         answer = await self._bridge.ask("GET", "/softgarden/tests")
-        ids = listed_tests(answer.json)
+        ids = read_test_ids(answer.json)
         if not self._to.judge(
             "tests",
             answer.status == 200 and bool(ids),
             f"{len(ids)} test(s) listed"
             if answer.status == 200
-            else f"GET /softgarden/tests: {shown(answer)}",
+            else f"GET /softgarden/tests: {describe_answer(answer)}",
             "assessment-bridge tests CUSTOMER shows Equalture's jobs beside the mapping: publish"
             " jobs of type assessment there, or correct tests.items."
             if answer.status == 200
@@ -61,7 +61,7 @@ class ContractChecks:
         self._to.judge(
             "slashes",
             slashes.status == 200,
-            f"with a doubled and a trailing slash: {shown(slashes)}",
+            f"with a doubled and a trailing slash: {describe_answer(slashes)}",
             "Have the proxy pass paths on as they come; redirects are not followed by every ATS.",
         )
         if self._to.test is None or self._to.test in ids:
@@ -88,7 +88,7 @@ class ContractChecks:
         self._refused("unknown_delete", undeleted, 400)
 
     def _refused(self, check: str, answer: BridgeAnswer, status: int, code: str = "") -> None:
-        problems = list(problems_of(answer, status, code))
+        problems = list(find_problem_flaws(answer, status, code))
         named = answer.fields.get("errors")
         if check == "problem_400" and not (
             isinstance(named, dict) and {"testId", "candidate", "callback"} <= set(named)
@@ -99,7 +99,7 @@ class ContractChecks:
         self._to.judge(
             check,
             not problems,
-            "; ".join(problems) or shown(answer),
+            "; ".join(problems) or describe_answer(answer),
             "Have the proxy pass requests and errors on as they are (nginx:"
             " proxy_intercept_errors off).",
         )
@@ -113,7 +113,7 @@ class ContractChecks:
         if not self._to.judge(
             "invite",
             answer.status == 200 and isinstance(invitation_id, str),
-            f"POST /softgarden/invitations for test {test}: {shown(answer)}",
+            f"POST /softgarden/invitations for test {test}: {describe_answer(answer)}",
             _INVITE_REMEDIES.get(answer.code)
             or "The bridge's log has the reason under this request's X-Request-ID "
             f"({answer.headers.get('X-Request-ID', 'none')}).",
@@ -125,7 +125,7 @@ class ContractChecks:
         self._to.judge(
             "repeat",
             again.status == 200 and same == {key: invitation.get(key) for key in same},
-            f"the same order again: {shown(again)}"
+            f"the same order again: {describe_answer(again)}"
             + ("" if same["invitationId"] == invitation_id else ", another invitation"),
             "Every process must use the same Redis and key_prefix: see redis.url of each host.",
         )
@@ -161,7 +161,7 @@ class ContractChecks:
         if not self._to.judge(
             "result",
             answer.status == 200 and answer.fields.get("status") == "PENDING" and bool(page),
-            f"GET /softgarden/results/{{id}}: {shown(answer)}",
+            f"GET /softgarden/results/{{id}}: {describe_answer(answer)}",
             "The read must be answered by the same Redis as the invite: see redis.url.",
         ):
             return
@@ -175,13 +175,13 @@ class ContractChecks:
             )
         try:
             opened = await self._bridge.ask("GET", page, token=None)
-        except NoAnswer as error:
+        except NoUsableAnswer as error:
             self._to.judge("result_page", False, str(error), "public_url in bridge.yaml.")
             return
         self._to.judge(
             "result_page",
             opened.status == 200 and opened.media_type == "text/html",
-            f"the recruiter's page: {shown(opened)}",
+            f"the recruiter's page: {describe_answer(opened)}",
             "Have the proxy lead /results/, /reports/, /share/ and /start/ to the bridge, too.",
         )
 
@@ -193,7 +193,7 @@ class ContractChecks:
             self._to.judge(
                 check,
                 answer.status == 204,
-                f"DELETE /softgarden/invitations/{{id}}: {shown(answer)}",
+                f"DELETE /softgarden/invitations/{{id}}: {describe_answer(answer)}",
                 "Equalture has not confirmed; the bridge goes on by itself. assessment-bridge dead"
                 " list shows whether it gave up."
                 if answer.status == 502 and answer.code
@@ -203,7 +203,7 @@ class ContractChecks:
         self._to.judge(
             "gone",
             gone.status == 404,
-            f"reading what was deleted: {shown(gone)}",
+            f"reading what was deleted: {describe_answer(gone)}",
             "Something in front of the bridge caches answers: switch that off.",
         )
 
@@ -216,7 +216,7 @@ def _url(text: object) -> URL:
         return URL()
 
 
-def listed_tests(document: Any) -> list[str]:
+def read_test_ids(document: Any) -> list[str]:
     """The ids in a list of tests, bare or wrapped, under whatever name an id has."""
     if isinstance(document, dict):
         lists = [value for value in document.values() if isinstance(value, list)]

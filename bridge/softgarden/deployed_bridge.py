@@ -21,7 +21,7 @@ from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
 from bridge import response_parsing
-from bridge.egress import AnswerTooLarge, read_capped
+from bridge.egress import AnswerTooLarge, read_limited_body
 
 ANSWER_LIMIT = 1024 * 1024
 """Bytes of the longest answer that is read."""
@@ -29,7 +29,7 @@ PROBLEM = "application/problem+json"
 NOTHING: MappingProxyType[str, Any] = MappingProxyType({})
 
 
-class NoAnswer(Exception):
+class NoUsableAnswer(Exception):
     """Nothing usable came back; the text says what happened, *remedy* what to do."""
 
     def __init__(self, words: str, remedy: str) -> None:
@@ -97,7 +97,7 @@ class DeployedBridge:
         body: bytes | None = None,
         headers: tuple[tuple[str, str], ...] = (),
     ) -> BridgeAnswer:
-        """One call below the base, or to an absolute URL; raises ``NoAnswer``.
+        """One call below the base, or to an absolute URL; raises ``NoUsableAnswer``.
 
         *token*: empty for the right one, None for none at all.
         """
@@ -117,7 +117,7 @@ class DeployedBridge:
                     method, url, headers=sent, data=body, allow_redirects=False
                 ) as response,
             ):
-                raw = await read_capped(response, ANSWER_LIMIT)
+                raw = await read_limited_body(response, ANSWER_LIMIT)
         except (aiohttp.ClientError, OSError, TimeoutError, AnswerTooLarge) as error:
             raise _no_answer(error, url, self._timeout_s) from error
         ms = round((time.monotonic() - start) * 1000)
@@ -126,7 +126,9 @@ class DeployedBridge:
         return BridgeAnswer(response.status, response.headers, _json(raw), ms, began)
 
     async def certificate_ends(self) -> datetime:
-        """Until when the bridge's certificate is valid; raises ``NoAnswer`` where TLS fails."""
+        """Until when the bridge's certificate is valid; raises ``NoUsableAnswer`` where TLS
+        fails.
+        """
         host, port = self.base.host or "", self.base.port
         try:
             async with asyncio.timeout(self._timeout_s):
@@ -151,23 +153,23 @@ def is_this_machine(host: str) -> bool:
 
 def _json(raw: bytes) -> Any:
     try:
-        return response_parsing.loads(raw)
+        return response_parsing.parse_json(raw)
     except ValueError:
         return None
 
 
-def _no_answer(error: BaseException, url: URL, timeout_s: float) -> NoAnswer:
+def _no_answer(error: BaseException, url: URL, timeout_s: float) -> NoUsableAnswer:
     """*error* in words that name what has to be mended."""
     cause = getattr(error, "certificate_error", None) or getattr(error, "os_error", None) or error
     where = f"{url.host}:{url.port}"
     if isinstance(cause, ssl.SSLCertVerificationError):
-        return NoAnswer(
+        return NoUsableAnswer(
             f"the certificate of {where} is not trusted: {cause.verify_message}",
             "Install a certificate for this very name, whole chain included, from an authority"
             " that everybody trusts.",
         )
     if isinstance(cause, ssl.SSLError):
-        return NoAnswer(
+        return NoUsableAnswer(
             f"{where} does not speak TLS that can be used ({cause.reason or 'no handshake'})",
             "Most likely plain HTTP is served at this port: have a proxy end TLS there, and see"
             " that it allows TLS 1.2 or newer.",
@@ -175,21 +177,25 @@ def _no_answer(error: BaseException, url: URL, timeout_s: float) -> NoAnswer:
     if isinstance(error, aiohttp.ClientConnectorDNSError) or (
         isinstance(cause, OSError) and (type(cause).__name__ == "gaierror")
     ):
-        return NoAnswer(f"the name {url.host} is not known", "Correct the URL, or the DNS entry.")
+        return NoUsableAnswer(
+            f"the name {url.host} is not known", "Correct the URL, or the DNS entry."
+        )
     if isinstance(cause, ConnectionRefusedError):
-        return NoAnswer(
+        return NoUsableAnswer(
             f"nobody listens at {where}",
             "Start the bridge and the proxy in front of it, and open the port in the firewall.",
         )
     if isinstance(error, TimeoutError):
-        return NoAnswer(
+        return NoUsableAnswer(
             f"{where} did not answer within {timeout_s:g} s",
             "Look whether a firewall drops the connection, or the proxy waits for a bridge that"
             " is not there.",
         )
     if isinstance(error, AnswerTooLarge):
-        return NoAnswer("the answer is far too long", "This is hardly a bridge: correct the URL.")
-    return NoAnswer(
+        return NoUsableAnswer(
+            "the answer is far too long", "This is hardly a bridge: correct the URL."
+        )
+    return NoUsableAnswer(
         f"the connection to {where} broke off ({type(error).__name__})",
         "Look into the log of the proxy, and of the bridge.",
     )

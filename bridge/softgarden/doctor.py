@@ -10,23 +10,23 @@ from datetime import UTC, datetime, timedelta
 
 from yarl import URL
 
-from bridge.egress import session as open_session
+from bridge.egress import create_session as open_session
 from bridge.softgarden.artificial_orders import ArtificialOrders
 from bridge.softgarden.contract_checks import NEVER_ISSUED, ContractChecks
 from bridge.softgarden.deployed_bridge import (
     BridgeAnswer,
     DeployedBridge,
-    NoAnswer,
+    NoUsableAnswer,
     is_this_machine,
 )
-from bridge.softgarden.examination import Examination, Verdict, shown
+from bridge.softgarden.examination import Examination, Verdict, describe_answer
 
 _CERTIFICATE_LEFT = timedelta(days=14)
 _CLOCK_NOTICED = timedelta(seconds=30)
 _CLOCK_REFUSED = timedelta(minutes=5)
 
 
-async def examine(examination: Examination) -> None:
+async def examine_deployed_bridge(examination: Examination) -> None:
     """Go through all checks; what was made is deleted before this returns, also after a failure
     and when it is cancelled, which is then a finding.
     """
@@ -36,7 +36,7 @@ async def examine(examination: Examination) -> None:
         orders = ArtificialOrders(examination, bridge)
         try:
             await _Doctor(examination, bridge, orders).examine()
-        except NoAnswer as error:
+        except NoUsableAnswer as error:
             examination.note("answer", Verdict.WRONG, str(error), error.remedy)
         except asyncio.CancelledError:
             if (task := asyncio.current_task()) is not None:
@@ -86,7 +86,7 @@ class _Doctor:
             )
         try:
             ends = await self._bridge.certificate_ends()
-        except NoAnswer as error:
+        except NoUsableAnswer as error:
             return judge("tls", False, str(error), error.remedy)
         left = ends - datetime.now(UTC)
         detail = f"the certificate is trusted and valid for {left.days} more days"
@@ -99,7 +99,7 @@ class _Doctor:
     async def _is_a_bridge(self) -> bool:
         judge = self._to.judge
         answer = await self._bridge.ask("GET", "/softgarden/tests", token=None)
-        detail = f"GET /softgarden/tests without a token: {shown(answer)}"
+        detail = f"GET /softgarden/tests without a token: {describe_answer(answer)}"
         if not judge(
             "bridge",
             answer.status == 401 and answer.code == "unauthorized",
@@ -116,7 +116,7 @@ class _Doctor:
             judge(
                 "ready",
                 ready.status == 200,
-                f"GET /readyz: {shown(ready)}",
+                f"GET /readyz: {describe_answer(ready)}",
                 "See the admin listener's /readyz, which names the reason; mostly Redis.",
             )
         return True
@@ -152,7 +152,7 @@ class _Doctor:
         judge(
             "token_wrong",
             wrong.status == 401,
-            f"a wrong token: {shown(wrong)}",
+            f"a wrong token: {describe_answer(wrong)}",
             "Something in front of the bridge authenticates by itself: take that off /softgarden/.",
         )
         answer = await self._bridge.ask("GET", "/softgarden/tests")

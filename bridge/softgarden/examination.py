@@ -18,7 +18,7 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckResult:
     """One thing that was looked at; *remedy* says what to do where it is not fine."""
 
     check: str
@@ -38,9 +38,9 @@ class Examination:
     timeout_s: float = 30.0
     slow_s: float = 5.0
     """An answer that takes longer is a finding: softgarden's own patience is not documented."""
-    told: Callable[[Finding], None] = lambda _: None
+    told: Callable[[CheckResult], None] = lambda _: None
     """Hears of every finding as soon as it is there."""
-    findings: list[Finding] = field(default_factory=list)
+    findings: list[CheckResult] = field(default_factory=list)
     made: list[str] = field(default_factory=list)
     """Invitations that came to be."""
     left_behind: list[str] = field(default_factory=list)
@@ -54,7 +54,7 @@ class Examination:
 
     def note(self, check: str, verdict: Verdict, detail: str, remedy: str = "") -> None:
         """Add a finding."""
-        finding = Finding(check, verdict, detail, remedy)
+        finding = CheckResult(check, verdict, detail, remedy)
         self.findings.append(finding)
         self.told(finding)
 
@@ -64,7 +64,7 @@ class Examination:
         return fine
 
 
-def shown(answer: BridgeAnswer) -> str:
+def describe_answer(answer: BridgeAnswer) -> str:
     """An answer's status, and of a problem its code and detail."""
     if not answer.code:
         return f"{answer.status}"
@@ -72,10 +72,10 @@ def shown(answer: BridgeAnswer) -> str:
     return f"{answer.status} {answer.code}" + (f" ({detail})" if isinstance(detail, str) else "")
 
 
-def problems_of(answer: BridgeAnswer, status: int, code: str) -> Iterator[str]:
+def find_problem_flaws(answer: BridgeAnswer, status: int, code: str) -> Iterator[str]:
     """What an answer lacks to be the problem of this status."""
     if answer.status != status:
-        yield f"answered {shown(answer)}, not {status}"
+        yield f"answered {describe_answer(answer)}, not {status}"
     if answer.media_type != PROBLEM:
         yield f"the body is {answer.media_type or 'empty'}, not {PROBLEM}"
     elif missing := {"type", "title", "status", "detail", "code"} - set(answer.fields):

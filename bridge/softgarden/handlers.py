@@ -10,14 +10,14 @@ from bridge.core import invitation_view
 from bridge.core.links import LinkSigner
 from bridge.errors import InvalidRequest, UnknownInvitation, UnknownInvitationOnDelete
 from bridge.softgarden import request_shapes
-from bridge.softgarden.auth import of_customer, of_data_export
+from bridge.softgarden.auth import require_customer_token, require_data_export_token
 from bridge.softgarden.schemas import (
     AnswerFormat,
     InvitationSchema,
     InviteSchema,
     ResultSchema,
-    exported_application,
-    in_wire_words,
+    read_exported_application_id,
+    use_wire_field_names,
 )
 from bridge.web import request_body
 from bridge.web.app_keys import CUSTOMER, SERVICES
@@ -38,7 +38,7 @@ class SoftgardenHandlers:
     # https://dev.softgarden.de/assessment-api
     async def tests(self, request: web.Request) -> web.Response:
         """The tests that HR can choose."""
-        request_shapes.watch(request, "tests")
+        request_shapes.record_request_shape(request, "tests")
         return json_response(
             self._wire.tests(await request.app[SERVICES].tests.list(request[CUSTOMER]))
         )
@@ -48,12 +48,12 @@ class SoftgardenHandlers:
         """Invite a candidate to a test."""
         customer = request[CUSTOMER]
         body = await self._body(request)
-        request_shapes.watch(request, "invite", body)
+        request_shapes.record_request_shape(request, "invite", body)
         order = self._wire.order(body)
         try:
             invitation = await request.app[SERVICES].invitations.invite(customer, order)
         except InvalidRequest as error:
-            raise in_wire_words(error) from None
+            raise use_wire_field_names(error) from None
         bind_contextvars(invitation_id=invitation.id)
         return json_response(
             self._wire.invitation(
@@ -64,7 +64,7 @@ class SoftgardenHandlers:
     # https://dev.softgarden.de/assessment-api/get-test-results
     async def result(self, request: web.Request) -> web.Response:
         """Read an invitation's state and result."""
-        request_shapes.watch(request, "result")
+        request_shapes.record_request_shape(request, "result")
         view = await request.app[SERVICES].results.read(
             request[CUSTOMER], request.match_info["invitation_id"]
         )
@@ -76,9 +76,11 @@ class SoftgardenHandlers:
 
         Of its body only the id of the application is read; nothing of the rest is kept.
         """
-        request_shapes.watch(request, "hired")
+        request_shapes.record_request_shape(request, "hired")
         customer = request[CUSTOMER]
-        application_id = exported_application(await self._body(request), customer.hire.id_field)
+        application_id = read_exported_application_id(
+            await self._body(request), customer.hire.id_field
+        )
         await request.app[SERVICES].hiring.applicant_hired(customer, application_id)
         return json_response({"status": "ok"})
 
@@ -87,7 +89,7 @@ class SoftgardenHandlers:
         if "Content-Type" in request.headers and not request.content_type.endswith("json"):
             msg = "The body has to be JSON."
             raise InvalidRequest(msg, {"Content-Type": ["Send application/json."]})
-        return request_body.as_json(await self._intake.read(request, request[CUSTOMER].key))
+        return request_body.parse_json_body(await self._intake.read(request, request[CUSTOMER].key))
 
     # https://dev.softgarden.de/assessment-api/delete-candidate-data
     async def delete(self, request: web.Request) -> web.Response:
@@ -95,7 +97,7 @@ class SoftgardenHandlers:
 
         On DELETE only: the vendor page's curl shows GET, which must never erase.
         """
-        request_shapes.watch(request, "delete")
+        request_shapes.record_request_shape(request, "delete")
         try:
             await request.app[SERVICES].erasure.erase(
                 request[CUSTOMER], request.match_info["invitation_id"]
@@ -105,16 +107,18 @@ class SoftgardenHandlers:
         return web.Response(status=204)
 
 
-def endpoints(wire: AnswerFormat, links: LinkSigner, limit: RateLimit) -> list[Endpoint]:
+def create_softgarden_endpoints(
+    wire: AnswerFormat, links: LinkSigner, limit: RateLimit
+) -> list[Endpoint]:
     """softgarden's endpoints with their descriptions."""
     handlers = SoftgardenHandlers(wire, links)
     by_id = {"invitation_id": "The invitationId of the invite's answer."}
-    unanswered = (errors.Refused, errors.ContractBroken, errors.Unavailable)
+    unanswered = (errors.UpstreamRefused, errors.UpstreamContractBroken, errors.UpstreamUnavailable)
     return [
         Endpoint(
             "GET",
             "/softgarden/tests",
-            of_customer(handlers.tests, limit),
+            require_customer_token(handlers.tests, limit),
             "List the tests that HR can choose.",
             {200: ("The tests; the shape is a setting.", "application/json")},
             tag="softgarden",
@@ -124,7 +128,7 @@ def endpoints(wire: AnswerFormat, links: LinkSigner, limit: RateLimit) -> list[E
         Endpoint(
             "POST",
             "/softgarden/invitations",
-            of_customer(handlers.invite, limit),
+            require_customer_token(handlers.invite, limit),
             "Invite a candidate; a repeat of an open order returns the same invitation.",
             {200: ("The open invitation.", InvitationSchema)},
             tag="softgarden",
@@ -133,7 +137,7 @@ def endpoints(wire: AnswerFormat, links: LinkSigner, limit: RateLimit) -> list[E
                 errors.InvalidRequest,
                 errors.UnknownAssessment,
                 errors.CallbackNotAllowed,
-                errors.SlowBody,
+                errors.BodyTimeout,
                 errors.BodyTooLarge,
                 *unanswered,
                 errors.OutcomeUnknown,
@@ -148,7 +152,7 @@ def endpoints(wire: AnswerFormat, links: LinkSigner, limit: RateLimit) -> list[E
         Endpoint(
             "GET",
             "/softgarden/results/{invitation_id}",
-            of_customer(handlers.result, limit),
+            require_customer_token(handlers.result, limit),
             "Read an invitation's state and result.",
             {200: ("The state, and the result once completed.", ResultSchema)},
             tag="softgarden",
@@ -160,11 +164,11 @@ def endpoints(wire: AnswerFormat, links: LinkSigner, limit: RateLimit) -> list[E
         Endpoint(
             "DELETE",
             "/softgarden/invitations/{invitation_id}",
-            of_customer(handlers.delete, limit),
+            require_customer_token(handlers.delete, limit),
             "Delete the candidate's data here and have Equalture anonymise it.",
             {204: "Deleted, also the second time."},
             tag="softgarden",
-            refusals=(errors.UnknownInvitationOnDelete, errors.NotConfirmed),
+            refusals=(errors.UnknownInvitationOnDelete, errors.UpstreamNotConfirmed),
             secured=True,
             parameters=by_id,
             name="deleteInvitation",
@@ -172,15 +176,15 @@ def endpoints(wire: AnswerFormat, links: LinkSigner, limit: RateLimit) -> list[E
         Endpoint(
             "POST",
             "/softgarden/hired/{customer}",
-            of_data_export(handlers.hired, limit),
+            require_data_export_token(handlers.hired, limit),
             "Take in an applicant of the data export who was hired, and tell Equalture once.",
             {200: ("Taken in durably, also where there is nothing to hire.", "application/json")},
             tag="softgarden",
             request="application/json",
             refusals=(
                 errors.InvalidRequest,
-                errors.NotEnabled,
-                errors.SlowBody,
+                errors.EndpointNotEnabled,
+                errors.BodyTimeout,
                 errors.BodyTooLarge,
             ),
             secured=True,

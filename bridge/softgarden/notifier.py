@@ -17,13 +17,13 @@ from bridge.call_observer import CallObserver
 from bridge.core.customers import Customer
 from bridge.core.queueing import NotificationResponse
 from bridge.core.redaction import EXCERPT_BYTES, Redactor
-from bridge.egress import in_words
-from bridge.errors import OutcomeUnknown, Unavailable
-from bridge.meter import NO_METER, Meter, call_outcome
+from bridge.egress import describe_call_failure
+from bridge.errors import OutcomeUnknown, UpstreamUnavailable
+from bridge.meter import NO_METER, Meter, classify_call_status
 from bridge.ports import Monotonic
 from bridge.resilience import Resilience
 from bridge.softgarden import request_shapes
-from bridge.softgarden.settings import account_of
+from bridge.softgarden.settings import get_account
 
 VENDOR = "softgarden"
 OPERATION = "notify"
@@ -69,8 +69,8 @@ class SoftgardenNotifier:
     ) -> NotificationResponse:
         """One attempt; any status is an answer.
 
-        Raises ``Unavailable`` (not sent) or ``OutcomeUnknown``. Redirects are never followed, since
-        the credentials would be sent along.
+        Raises ``UpstreamUnavailable`` (not sent) or ``OutcomeUnknown``. Redirects are never
+        followed, since the credentials would be sent along.
         """
         async with self._resilience.call(customer.key, OPERATION) as observed:
             response = await self._post(customer, url, invitation_id)
@@ -80,7 +80,7 @@ class SoftgardenNotifier:
     async def _post(self, customer: Customer, url: str, invitation_id: str) -> NotificationResponse:
         # https://dev.softgarden.de/authorization/basic-authorization
         # A public client has no secret, so the password is empty; the colon stays (RFC 7617).
-        headers = {"Authorization": aiohttp.encode_basic_auth(account_of(customer).client_id, "")}
+        headers = {"Authorization": aiohttp.encode_basic_auth(get_account(customer).client_id, "")}
         begun, outcome = time.monotonic(), "cancelled"
         try:
             async with self._session.post(
@@ -92,9 +92,9 @@ class SoftgardenNotifier:
             ) as response:
                 raw = await _beginning(response)
                 status = response.status
-                outcome = call_outcome(status)
-                shape = request_shapes.of_answer(status, raw)
-                self._observer.shape_seen(VENDOR, OPERATION, shape)
+                outcome = classify_call_status(status)
+                shape = request_shapes.list_answer_facts(status, raw)
+                self._observer.record_shape(VENDOR, OPERATION, shape)
                 retry_after_s = response_parsing.parse_retry_after(
                     response.headers.get("Retry-After"),
                     datetime.now(UTC),
@@ -102,7 +102,9 @@ class SoftgardenNotifier:
                 )
         except _NO_CONNECTION as error:
             outcome = "unavailable"
-            raise Unavailable(VENDOR, OPERATION, f"no connection ({in_words(error)})") from error
+            raise UpstreamUnavailable(
+                VENDOR, OPERATION, f"no connection ({describe_call_failure(error)})"
+            ) from error
         except (aiohttp.ClientError, TimeoutError) as error:
             outcome = "no_answer"
             raise OutcomeUnknown(
@@ -111,7 +113,7 @@ class SoftgardenNotifier:
         finally:
             self._meter.call(VENDOR, OPERATION, outcome, time.monotonic() - begun)
         log.debug("softgarden.notified", customer=customer.key, status=status, ms=_ms(begun))
-        excerpt = REDACTOR.redact(raw, (account_of(customer).client_id,))
+        excerpt = REDACTOR.redact(raw, (get_account(customer).client_id,))
         return NotificationResponse(status, retry_after_s, excerpt)
 
 

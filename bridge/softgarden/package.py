@@ -10,11 +10,11 @@ from bridge.core.links import LinkSigner
 from bridge.meter import Meter
 from bridge.ports import Ats, Monotonic
 from bridge.softgarden import request_shapes
-from bridge.softgarden.handlers import endpoints
+from bridge.softgarden.handlers import create_softgarden_endpoints
 from bridge.softgarden.notifier import OPERATION, SoftgardenNotifier
 from bridge.softgarden.schemas import AnswerFormat
 from bridge.softgarden.settings import SoftgardenAccount, SoftgardenSettings
-from bridge.vendors import AtsPackage, Section
+from bridge.vendors import AtsPackage, VendorSection
 from bridge.web.rate_limits import RateLimit
 from bridge.web.routing import Endpoint
 
@@ -37,13 +37,13 @@ def _open(
 
 
 def _endpoints(settings: SoftgardenSettings, links: LinkSigner, limit: RateLimit) -> list[Endpoint]:
-    return endpoints(AnswerFormat(settings.tests_format), links, limit)
+    return create_softgarden_endpoints(AnswerFormat(settings.tests_format), links, limit)
 
 
 SOFTGARDEN = AtsPackage(
     access=SoftgardenAccount,
     access_doc="This customer's softgarden.",
-    settings=Section(
+    settings=VendorSection(
         SoftgardenSettings, "Notifying softgarden, and the list of tests that it gets."
     ),
     allows_private=lambda settings: settings.allow_insecure,

@@ -15,21 +15,21 @@ VENDOR = "softgarden"
 REQUESTS = ("tests", "invite", "result", "delete", "hired")
 
 
-def of_answer(status: int, body: bytes) -> Shape:
+def list_answer_facts(status: int, body: bytes) -> Shape:
     """The shape of an answer to a notification; of a success and of a long body the status alone,
     for they are not read to the end.
     """
     if 200 <= status < 300 or len(body) >= EXCERPT_BYTES:
         return frozenset({str(status)})
-    return list_document_facts(str(status), response_parsing.document_of(body), {})
+    return list_document_facts(str(status), response_parsing.parse_document(body), {})
 
 
-def watch(request: web.Request, operation: str, document: object = None) -> None:
+def record_request_shape(request: web.Request, operation: str, document: object = None) -> None:
     """Have the shape of softgarden's request kept; *document* is its body, if it has one."""
     shape = list_name_facts(request.query)
     if document is not None:
         shape |= list_document_facts(REQUEST, document, {}, _private(document))
-    request.app[OBSERVER].shape_seen(VENDOR, operation, shape or frozenset({REQUEST}))
+    request.app[OBSERVER].record_shape(VENDOR, operation, shape or frozenset({REQUEST}))
 
 
 def _private(document: Any) -> frozenset[str]:

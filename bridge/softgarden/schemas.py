@@ -61,10 +61,10 @@ class _Time(fields.DateTime):
     """Whole seconds in UTC with Z, as in softgarden's examples."""
 
     def _serialize(self, value: Any, attr: str | None, obj: Any, **kwargs: Any) -> str | None:
-        return wire_time(value)
+        return format_wire_time(value)
 
 
-def wire_time(at: datetime | None) -> str | None:
+def format_wire_time(at: datetime | None) -> str | None:
     """*at* as softgarden writes times: ``2021-03-26T10:00:00Z``; parts of a second are cut off."""
     return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if at is not None else None
 
@@ -161,7 +161,7 @@ class ResultSchema(_Answer):
 _FIELDS_OF_AN_ORDER = {"test_id": "testId", "callback": "callback"}
 
 
-def in_wire_words(error: InvalidRequest) -> InvalidRequest:
+def use_wire_field_names(error: InvalidRequest) -> InvalidRequest:
     """The refusal of an order, with its fields as softgarden calls them."""
     named = {_FIELDS_OF_AN_ORDER.get(field, field): told for field, told in error.errors.items()}
     return type(error)(str(error), named)
@@ -181,7 +181,9 @@ class AnswerFormat:
         try:
             return self._invite.load(body)  # type: ignore[no-any-return, arg-type]
         except ValidationError as error:
-            raise InvalidRequest("The order is not valid.", flatten(error.messages_dict)) from None
+            raise InvalidRequest(
+                "The order is not valid.", flatten_messages(error.messages_dict)
+            ) from None
 
     def invitation(self, invitation: Invitation, test_url: str) -> object:
         """Answer to an invite."""
@@ -232,7 +234,7 @@ class AnswerFormat:
 
 
 # https://dev.softgarden.de/applicant-data-export
-def exported_application(body: object, id_field: str) -> str:
+def read_exported_application_id(body: object, id_field: str) -> str:
     """The id of the application of whom the data export tells; raises ``InvalidRequest`` without
     one.
 
@@ -254,13 +256,13 @@ def exported_application(body: object, id_field: str) -> str:
 _EXPORTED_ID = _Id(required=True, validate=validate.Length(1, 200))
 
 
-def flatten(messages: Mapping[Any, Any], prefix: str = "") -> dict[str, list[str]]:
+def flatten_messages(messages: Mapping[Any, Any], prefix: str = "") -> dict[str, list[str]]:
     """marshmallow's nested messages by dotted path: ``{"candidate.email": ["..."]}``."""
     flat: dict[str, list[str]] = {}
     for key, value in messages.items():
         path = prefix if key == "_schema" else f"{prefix}.{key}".strip(".")
         if isinstance(value, Mapping):
-            flat.update(flatten(value, path))
+            flat.update(flatten_messages(value, path))
         else:
             flat[path] = [str(message) for message in value]
     return flat

@@ -11,7 +11,7 @@ from bridge.core.customers import AtsAccount, Customer
 from bridge.core.declaration import setting
 from bridge.settings import rules
 from bridge.settings.durations import parse_duration
-from bridge.settings.findings import Item
+from bridge.settings.findings import PositionedValue
 from bridge.settings.scalars import resolve_value
 
 _RETRY = ("5s", "30s", "2m", "10m", "1h", "3h", "6h", "12h", "24h", "24h", "24h")
@@ -43,16 +43,18 @@ class AssessmentListFormat:
     )
 
     @staticmethod
-    def check(section: Item, _: Item) -> Iterator[tuple[Item, str]]:
+    def check(
+        section: PositionedValue, _: PositionedValue
+    ) -> Iterator[tuple[PositionedValue, str]]:
         """Refuse one field name for two parts of a test; parts that are not given have their
         defaults.
         """
         seen: dict[str, str] = {}
         for key in ("id_keys", "name_key", "description_key", "duration_key"):
-            given, default = section.at(key), getattr(AssessmentListFormat(), key)
+            given, default = section.find(key), getattr(AssessmentListFormat(), key)
             if given is None:
                 names = default if isinstance(default, tuple) else (default,)
-                items = [Item(name, section.position) for name in names]
+                items = [PositionedValue(name, section.position) for name in names]
             elif isinstance(given.value, list):
                 items = given.value
             else:  # a value of the wrong type is reported already
@@ -98,9 +100,11 @@ class SoftgardenSettings:
     )
 
     @staticmethod
-    def check(section: Item, root: Item) -> Iterator[tuple[Item, str]]:
+    def check(
+        section: PositionedValue, root: PositionedValue
+    ) -> Iterator[tuple[PositionedValue, str]]:
         """Insecure callbacks are for a bridge that only this machine reaches."""
-        insecure, public_url = section.at("allow_insecure"), root.at("public_url")
+        insecure, public_url = section.find("allow_insecure"), root.find("public_url")
         if insecure and public_url and _on(insecure) and _is_public(public_url.value):
             yield (
                 insecure,
@@ -110,9 +114,9 @@ class SoftgardenSettings:
             )
 
     @staticmethod
-    def warn(section: Item, _: Item) -> Iterator[str]:
+    def warn(section: PositionedValue, _: PositionedValue) -> Iterator[str]:
         """Warn of insecure callbacks at every start."""
-        insecure = section.at("allow_insecure")
+        insecure = section.find("allow_insecure")
         if insecure and _on(insecure):
             yield (
                 "softgarden.allow_insecure is true: callbacks may go to http and private addresses;"
@@ -120,13 +124,13 @@ class SoftgardenSettings:
             )
 
 
-def _on(item: Item) -> bool:
+def _on(item: PositionedValue) -> bool:
     return resolve_value(item.value) is True
 
 
 def _is_public(public_url: object) -> bool:
     try:
-        return not rules.is_loopback(rules.host_of(rules.parse_web_url(str(public_url))))
+        return not rules.is_loopback(rules.get_host(rules.parse_web_url(str(public_url))))
     except ValueError:
         return False  # reported already
 
@@ -143,7 +147,7 @@ class SoftgardenAccount(AtsAccount):
     )
 
 
-def account_of(customer: Customer) -> SoftgardenAccount:
+def get_account(customer: Customer) -> SoftgardenAccount:
     """The customer's softgarden account; raises TypeError for a customer of another ATS."""
     if not isinstance(customer.ats, SoftgardenAccount):
         raise TypeError(f"customer {customer.key} does not use softgarden")

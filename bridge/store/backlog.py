@@ -10,7 +10,7 @@ from typing import Any, Final
 from bridge.core.queueing import Backlog, Lane, TaskKind
 from bridge.errors import StoreUnavailable
 from bridge.store import key_names, lua_scripts
-from bridge.store.key_names import KeyNames, Partitions
+from bridge.store.key_names import KeyNames, PartitionKeyNames
 from bridge.store.lua_scripts import Command
 from bridge.store.record_codec import to_ms
 from bridge.store.redis_access import RedisAccess
@@ -27,7 +27,7 @@ class RedisBacklog:
 
     def __init__(self, commands: RedisAccess, *, prefix: str) -> None:
         self._commands = commands
-        self._partitions = Partitions(prefix)
+        self._partitions = PartitionKeyNames(prefix)
 
     async def count(self, now: datetime, waits_for: Callable[[str], bool]) -> Backlog:
         """What waits *now* for customers (by key) for whom somebody *waits*.
@@ -48,7 +48,7 @@ class RedisBacklog:
             backlog.dead += dead
             backlog.quarantined += quarantined
             for name, due in _due_lanes(lanes):
-                lane = key_names.read_lane(name)
+                lane = key_names.parse_lane_name(name)
                 if waits_for(lane.customer):
                     oldest = min(oldest, due)
                     queues.append((lane, ("ZCOUNT", names.due(name), "-inf", at)))
@@ -85,7 +85,7 @@ class RedisBacklog:
                 ]
         answers = await self._commands.run_each(queues)
         return [
-            key_names.text_of(member)
+            key_names.decode_name(member)
             for answer in answers
             if isinstance(answer, list)
             for member in answer
@@ -105,5 +105,5 @@ def _due_lanes(answer: list[Any]) -> list[tuple[str, int]]:
     return [
         (name.decode(), round(float(due)))
         for name, due in zip(answer[1::2], answer[2::2], strict=True)
-        if key_names.is_lane(name)
+        if key_names.is_lane_name(name)
     ]

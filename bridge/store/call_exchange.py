@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from bridge.store.key_names import text_of
+from bridge.store.key_names import decode_name
 from bridge.store.redis_access import RedisAccess
 
 WATCHED_MS: Final = 5_000
@@ -54,14 +54,14 @@ class RedisCallExchange:
     async def newest(self) -> str:
         """Where the calls that are to come begin."""
         found = await self._commands.run(("XREVRANGE", self._calls, "+", "-", "COUNT", 1))
-        return text_of(found[0][0]) if found else "0"
+        return decode_name(found[0][0]) if found else "0"
 
     async def since(self, place: str) -> tuple[str, list[bytes]]:
         """The calls of other processes behind *place*, and where the next ones begin."""
         found = await self._commands.run(("XRANGE", self._calls, f"({place}", "+", "COUNT", BATCH))
         own, lines = self._process.encode(), []
         for name, pairs in found:
-            place = text_of(name)
+            place = decode_name(name)
             fields = (
                 pairs
                 if isinstance(pairs, dict)

@@ -26,8 +26,8 @@ from redis.exceptions import (
 )
 
 from bridge.store.lua_scripts import Command
-from bridge.store.quorum import majority_of
-from bridge.store.redis_client import pipeline
+from bridge.store.quorum import ask_majority
+from bridge.store.redis_client import send_pipelined
 
 Address = tuple[str, int]
 
@@ -135,7 +135,7 @@ class ClusterClient:
         turns = self._turns.setdefault(place, asyncio.Semaphore(self._parallel))
         try:
             async with turns:
-                answers = await pipeline(self._node(place), commands)
+                answers = await send_pipelined(self._node(place), commands)
         except (ConnectionError, TimeoutError) as error:
             return [error] * len(commands)
         for index, answer in enumerate(answers):
@@ -143,7 +143,7 @@ class ClusterClient:
                 answer, MovedError
             ):  # its slot is being moved there
                 with contextlib.suppress(ConnectionError, TimeoutError):
-                    asked = await pipeline(
+                    asked = await send_pipelined(
                         self._node((answer.host, answer.port)), [("ASKING",), commands[index]]
                     )
                     answers[index] = asked[1]
@@ -180,7 +180,7 @@ class ClusterClient:
 
     async def _ask_all_nodes(self) -> None:
         places = dict.fromkeys([*self._slots, *self._seeds])
-        views = await majority_of([self._view(place) for place in places], TOPOLOGY_TIMEOUT_S)
+        views = await ask_majority([self._view(place) for place in places], TOPOLOGY_TIMEOUT_S)
         # a node that was cut off from the others has an older epoch
         best = max(views, key=lambda view: view[0], default=None)
         if best is None or len(best[1]) < REDIS_CLUSTER_HASH_SLOTS:
@@ -190,7 +190,7 @@ class ClusterClient:
             await self._nodes[place].connection_pool.disconnect(inuse_connections=False)
 
     async def _view(self, place: Address) -> tuple[tuple[bool, int], list[Address]]:
-        info, ranges = await pipeline(
+        info, ranges = await send_pipelined(
             self._node(place), [("CLUSTER", "INFO"), ("CLUSTER", "SLOTS")]
         )
         if isinstance(info, Exception) or isinstance(ranges, Exception):

@@ -14,7 +14,7 @@ from redis.backoff import ConstantBackoff, NoBackoff
 
 from bridge import redis_url
 from bridge.errors import RedisSetupError
-from bridge.redis_url import RedisUrl, Scheme
+from bridge.redis_url import RedisScheme, RedisUrl
 from bridge.store import tls
 from bridge.store.cluster_client import ClusterClient
 from bridge.store.redis_access import DEADLINE_S, RedisAccess, ReplicaWait
@@ -23,7 +23,7 @@ from bridge.store.sentinel_client import (
     TOPOLOGY_TIMEOUT_S,
     PrimaryConnection,
     PrimaryTLSConnection,
-    Sentinels,
+    SentinelClient,
 )
 
 PARALLEL: Final = 50
@@ -49,7 +49,7 @@ async def open_client(
     ``RedisSetupError`` if the URL cannot be used.
     """
     try:
-        target = redis_url.read(url)
+        target = redis_url.parse_redis_url(url)
     except ValueError as error:
         raise RedisSetupError("url", str(error)) from None
     timeout_s = SOCKET_S
@@ -73,7 +73,7 @@ def _common(url: RedisUrl, timeout_s: float) -> dict[str, Any]:
     }
     if url.tls:
         try:
-            common["tls"] = tls.trust(**dict(url.files))
+            common["tls"] = tls.load_trusted_authorities(**dict(url.files))
         except OSError as error:  # OpenSSL raises OSError, too, for the content of a file
             message = f"names certificates that cannot be used: {error.strerror or error}"
             raise RedisSetupError("url", message) from None
@@ -96,12 +96,12 @@ class _Connector:
     async def open(self, stack: AsyncExitStack) -> RedisClient:
         """The client that the URL's scheme asks for."""
         match self.url.scheme:
-            case Scheme.SENTINEL:
+            case RedisScheme.SENTINEL:
                 return await self._sentinel(stack)
-            case Scheme.CLUSTER:
+            case RedisScheme.CLUSTER:
                 cluster = ClusterClient(self.url.hosts, self._node, parallel=self.parallel)
                 return await stack.enter_async_context(aclosing(cluster))
-            case Scheme.UNIX:
+            case RedisScheme.UNIX:
                 kind, place = UnixDomainSocketConnection, {"path": self.url.path}
                 node = self._pool(kind, **place, db=self.url.db, retry=_retry_stale_connection())
             case _:
@@ -123,7 +123,7 @@ class _Connector:
         ]
         for probe in probes:
             await stack.enter_async_context(aclosing(probe))
-        primary: Redis = Sentinels(probes).master_for(
+        primary: Redis = SentinelClient(probes).master_for(
             self.url.service,
             connection_class=PrimaryTLSConnection if self.url.tls else PrimaryConnection,
             db=self.url.db,

@@ -9,7 +9,7 @@ from typing import Any
 
 from bridge.core.answer_shape import ObservedFact, Shape
 from bridge.store import record_codec
-from bridge.store.key_names import text_of
+from bridge.store.key_names import decode_name
 from bridge.store.record_codec import MILLISECOND
 from bridge.store.redis_access import RedisAccess
 
@@ -17,7 +17,7 @@ _FIELD = re.compile(r"(?P<vendor>[a-z_]+)/(?P<operation>[a-z_]+) (?P<text>.+)", 
 _MS = re.compile(rb"[0-9]{1,15}")
 
 
-class RedisContract:
+class RedisContractStore:
     """``<prefix>:contract:first`` and ``<prefix>:contract:last``, hashes: ``<vendor>/<operation>
     <fact>`` -> ms at which it was seen.
 
@@ -64,7 +64,7 @@ def _pairs(answer: Any) -> Mapping[str, int]:
     flat = [part for one in answer.items() for part in one] if isinstance(answer, dict) else answer
     items = zip(flat[::2], flat[1::2], strict=True)
     return {
-        text_of(name): int(value)
+        decode_name(name): int(value)
         for name, value in items
         if _MS.fullmatch(value if isinstance(value, bytes) else str(value).encode())
     }

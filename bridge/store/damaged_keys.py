@@ -28,12 +28,12 @@ _TYPES: Final[Mapping[Part, str]] = {
 """The type that the keys of plain commands must have."""
 
 
-def note(at: datetime, what: str, reason: str, **more: str) -> bytes:
+def build_quarantine_note(at: datetime, what: str, reason: str, **more: str) -> bytes:
     """A note for the quarantine; *reason* contains nothing of the damaged content."""
     return orjson.dumps({"at": at.isoformat(), "what": what, "reason": reason, **more})
 
 
-def damage(command: Command, answer: object) -> tuple[str, str] | None:
+def find_damaged_key(command: Command, answer: object) -> tuple[str, str] | None:
     """The type that the key must have, and the key; None: the command failed for another reason."""
     if not isinstance(answer, ResponseError):
         return None
@@ -45,13 +45,13 @@ def damage(command: Command, answer: object) -> tuple[str, str] | None:
     return None
 
 
-def quarantined_key(key: str, kind: str, at: datetime) -> Command:
+def build_quarantine_command(key: str, kind: str, at: datetime) -> Command:
     """The command that quarantines a key that is not of type *kind*; its answer is 1 unless that
     was done before.
 
     A key outside of the partitions is deleted: nothing depends on it.
     """
-    place = key_names.split(key)
+    place = key_names.split_key(key)
     if place is None:
         return ("DEL", key)
     names, name = place
@@ -60,7 +60,7 @@ def quarantined_key(key: str, kind: str, at: datetime) -> Command:
         [
             kind,
             f"key:{name}",
-            note(at, "key", f"must hold a {kind}"),
+            build_quarantine_note(at, "key", f"must hold a {kind}"),
             LIFE // MILLISECOND,
         ],
     )

@@ -26,7 +26,7 @@ _OURS: Final = (
 )
 
 
-def unusable(message: str, data_dir: Path) -> RedisSetupError:
+def create_unusable_folder_error(message: str, data_dir: Path) -> RedisSetupError:
     """The error for a folder that cannot be used."""
     return RedisSetupError("data_dir", f"{data_dir} {message}")
 
@@ -37,7 +37,7 @@ def holds_data(data_dir: Path) -> bool:
     return any((data_dir / name).exists() for name in names)
 
 
-async def until(check: Callable[[], Awaitable[bool]], seconds: float) -> bool:
+async def wait_until(check: Callable[[], Awaitable[bool]], seconds: float) -> bool:
     """Wait until *check* is true, at most *seconds*; returns whether it was."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(seconds):
@@ -61,24 +61,26 @@ class DataFolder:
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             if self.path.stat().st_mode & stat.S_ISVTX:
-                raise unusable(
+                raise create_unusable_folder_error(
                     "is a folder shared by all users: give the server one of its own",
                     self.path,
                 )
             self._close_to_others()
             self._users = _opened(self.path / "users.lock")
         except OSError as error:
-            raise unusable(f"cannot be used: {error.strerror}", self.path) from None
+            raise create_unusable_folder_error(
+                f"cannot be used: {error.strerror}", self.path
+            ) from None
 
     def close(self) -> None:
         """Release every lock."""
         self._users.close()
 
-    def join(self) -> None:
+    def register_user(self) -> None:
         """Register this process as a user of the server."""
         fcntl.flock(self._users, fcntl.LOCK_SH)
 
-    def leave(self) -> None:
+    def unregister_user(self) -> None:
         """Stop being a user of the server."""
         fcntl.flock(self._users, fcntl.LOCK_UN)
 
@@ -103,11 +105,11 @@ class DataFolder:
                     return False
                 return True
 
-            if not await until(free, timeout_s):
+            if not await wait_until(free, timeout_s):
                 raise StoreUnavailable(f"another process has been holding {path} for too long")
             yield
 
-    def socket(self) -> Path:
+    def choose_socket_path(self) -> Path:
         """Where the server listens; call it with the lock held."""
         socket = self.path / "redis.sock"
         if len(os.fsencode(socket)) < _SOCKET_PATH_BYTES:
@@ -131,7 +133,7 @@ class DataFolder:
         parts = list(self.path.glob("appendonlydir/*.incr.aof"))
         return any(_stat(file).st_size > 0 for file in parts or self.path.glob("appendonly.aof"))
 
-    def rewritten(self, otherwise: float) -> float:
+    def get_last_rewrite(self, otherwise: float) -> float:
         """When it was last rewritten; *otherwise* for Redis 6.2, whose single file does not show
         it.
         """

@@ -13,10 +13,10 @@ from bridge.errors import RecordDamaged, RecordUnreadable, StoreUnavailable
 from bridge.ports import Clock
 from bridge.store import key_names, lua_scripts
 from bridge.store.encryption import Cipher
-from bridge.store.key_names import KeyNames, Partitions, text_of
+from bridge.store.key_names import KeyNames, PartitionKeyNames, decode_name
 from bridge.store.quarantine import RedisQuarantine
 from bridge.store.record_codec import load_dead_letter, to_ms
-from bridge.store.redis_access import RedisAccess, batches
+from bridge.store.redis_access import RedisAccess, split_into_batches
 
 log = structlog.get_logger()
 
@@ -33,7 +33,7 @@ class RedisDeadLetters:
         clock: Clock = lambda: datetime.now(UTC),
     ) -> None:
         self._commands = commands
-        self._partitions = Partitions(prefix)
+        self._partitions = PartitionKeyNames(prefix)
         self._cipher = cipher
         self._quarantine = RedisQuarantine(commands, prefix, clock)
 
@@ -44,7 +44,7 @@ class RedisDeadLetters:
             if isinstance(listed, Exception):
                 log.warning("dead_letters.incomplete", partition=names.partition, error=str(listed))
                 continue
-            for batch in batches([text_of(task) for task in listed]):
+            for batch in split_into_batches([decode_name(task) for task in listed]):
                 calls = [("GET", names.dead_letter(task)) for task in batch]
                 for task, value in zip(batch, await self._commands.run_each(calls), strict=True):
                     letter = await self._read(names, task, value)
@@ -82,7 +82,7 @@ class RedisDeadLetters:
         if value is None:
             return False
         letter = load_dead_letter(invitation_id, kind, value, self._cipher)
-        lane = key_names.lane(letter.customer, kind)
+        lane = key_names.build_lane_name(letter.customer, kind)
         record = names.invitation(invitation_id)
         call = lua_scripts.END_DEAD_LETTER.call(
             [*names.queues(lane), names.tasks, names.lanes, names.dead, key, record],

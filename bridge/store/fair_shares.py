@@ -6,7 +6,7 @@ from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 
 from bridge.core.queueing import Lane
-from bridge.store.key_names import lane_name
+from bridge.store.key_names import get_lane_name
 
 
 class FairShares:
@@ -20,7 +20,7 @@ class FairShares:
     def __init__(
         self, due: Mapping[Lane, Sequence[int]], *, count: int, per_lane: int, turn: int
     ) -> None:
-        lanes = sorted(due, key=lane_name)
+        lanes = sorted(due, key=get_lane_name)
         first = turn % len(lanes) if lanes else 0
         self._places: dict[Lane, deque[int]] = {}
         for lane in sorted(lanes[first:] + lanes[:first], key=lambda lane: not lane.urgent):

@@ -16,11 +16,11 @@ from bridge.errors import RecordDamaged, RecordUnreadable, StoreUnavailable
 from bridge.ports import Clock, NewSecret
 from bridge.store import key_names, lua_scripts
 from bridge.store.encryption import Cipher
-from bridge.store.key_names import KeyNames, Partitions
+from bridge.store.key_names import KeyNames, PartitionKeyNames
 from bridge.store.lua_scripts import Command, Part
 from bridge.store.quarantine import RedisQuarantine
 from bridge.store.record_codec import MILLISECOND, dump_invitation, load_record, to_ms
-from bridge.store.redis_access import RedisAccess, Unconfirmed
+from bridge.store.redis_access import ChangeUnconfirmed, RedisAccess
 
 log = structlog.get_logger()
 
@@ -48,8 +48,8 @@ class RedisInvitations:
         nonce: NewSecret = lambda: secrets.token_hex(6),
     ) -> None:
         self._commands = commands
-        self._partitions = Partitions(prefix)
-        self._pattern = key_names.pattern(prefix)
+        self._partitions = PartitionKeyNames(prefix)
+        self._pattern = key_names.build_scan_pattern(prefix)
         self._retention_ms = retention // MILLISECOND
         self._clock = clock
         self._cipher = cipher
@@ -102,7 +102,7 @@ class RedisInvitations:
         names = self._partitions[ids.compute_partition(customer, application_id)]
         key = names.application(ids.compute_application_key(customer, application_id))
         listed = await self._commands.run(("ZRANGE", key, 0, -1))
-        found = [await self.load(key_names.text_of(invitation_id)) for invitation_id in listed]
+        found = [await self.load(key_names.decode_name(invitation_id)) for invitation_id in listed]
         wanted = (customer, application_id)
         fitting = (one for one in found if one and (one.customer, one.application_id) == wanted)
         return tuple(sorted(fitting, key=lambda one: one.created_at))
@@ -132,7 +132,7 @@ class RedisInvitations:
         of_tasks: list[str] = []
         tasks: list[Part] = []
         for task in step.tasks:
-            lane = key_names.lane(invitation.customer, task.kind)
+            lane = key_names.build_lane_name(invitation.customer, task.kind)
             letter = names.dead_letter(format_task_id(invitation.id, task.kind))
             of_tasks += (*names.queues(lane), letter)
             if isinstance(task, ScheduleTask):
@@ -159,7 +159,7 @@ class RedisInvitations:
         )
         try:
             written: int = await self._commands.run_confirmed(call)
-        except Unconfirmed:
+        except ChangeUnconfirmed:
             with contextlib.suppress(StoreUnavailable):
                 await self._commands.run(self._load_unconfirmed(names, invitation.id))
             raise
@@ -188,7 +188,7 @@ class RedisInvitations:
         values = await self._commands.run_each([("GET", name) for name in names])
         found = []
         for name, value in zip(names, values, strict=True):
-            invitation_id = key_names.invitation_in(name)
+            invitation_id = key_names.get_invitation_id(name)
             if isinstance(value, Exception):
                 log.warning("record.unavailable", invitation_id=invitation_id, error=str(value))
                 continue

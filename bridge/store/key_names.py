@@ -51,18 +51,18 @@ _TAG = re.compile(r"\{p([0-9a-f])\}:")
 _LANE = re.compile(r"(?P<customer>[^\x00-\x1f\x7f]+)/(?P<kind>[a-z_]+)")
 
 
-def lane(customer: str, kind: TaskKind, *, urgent: bool = False) -> str:
+def build_lane_name(customer: str, kind: TaskKind, *, urgent: bool = False) -> str:
     """The name of the lane of one customer's tasks of one kind."""
     return f"{customer}/{kind}{URGENT if urgent else ''}"
 
 
-def lane_name(which: Lane) -> str:
+def get_lane_name(which: Lane) -> str:
     """The name of a ``Lane``."""
-    return lane(which.customer, which.kind, urgent=which.urgent)
+    return build_lane_name(which.customer, which.kind, urgent=which.urgent)
 
 
-def read_lane(text: str) -> Lane:
-    """The inverse of ``lane_name``; raises ``ValueError`` for anything that is not a lane of
+def parse_lane_name(text: str) -> Lane:
+    """The inverse of ``get_lane_name``; raises ``ValueError`` for anything that is not a lane of
     this version.
     """
     match = _LANE.fullmatch(text.removesuffix(URGENT))
@@ -71,7 +71,7 @@ def read_lane(text: str) -> Lane:
     return Lane(match["customer"], TaskKind(match["kind"]), text.endswith(URGENT))
 
 
-def is_lane(name: bytes) -> bool:
+def is_lane_name(name: bytes) -> bool:
     """Whether this is a lane, perhaps of a kind that only a newer version knows."""
     try:
         return len(name) <= LONGEST_LANE and _LANE.fullmatch(name.decode()) is not None
@@ -131,12 +131,12 @@ class KeyNames:
         return f"{self.quarantine}:{name}"
 
 
-class Partitions(tuple[KeyNames, ...]):
+class PartitionKeyNames(tuple[KeyNames, ...]):
     """The key names of every partition, in order."""
 
     __slots__ = ()
 
-    def __new__(cls, prefix: str) -> Partitions:
+    def __new__(cls, prefix: str) -> PartitionKeyNames:
         """The partitions of all keys that begin with *prefix*."""
         return super().__new__(cls, (KeyNames(prefix, number) for number in range(PARTITIONS)))
 
@@ -146,7 +146,7 @@ class Partitions(tuple[KeyNames, ...]):
         return None if partition is None else self[partition]
 
 
-def split(key: str) -> tuple[KeyNames, str] | None:
+def split_key(key: str) -> tuple[KeyNames, str] | None:
     """The partition of a key and the rest of its name; None: it is in no partition."""
     match = _TAG.search(key)
     if match is None:
@@ -155,17 +155,17 @@ def split(key: str) -> tuple[KeyNames, str] | None:
     return KeyNames(prefix, int(match[1], 16)), key[match.end() :]
 
 
-def pattern(prefix: str, rest: str = "iv:*") -> str:
+def build_scan_pattern(prefix: str, rest: str = "iv:*") -> str:
     """The SCAN pattern that finds every key of this kind in the partitions, by default records."""
     escaped = _GLOB.sub(r"\\\1", prefix)
     return f"{escaped}:{{p?}}:{rest}"
 
 
-def invitation_in(key: str) -> str:
+def get_invitation_id(key: str) -> str:
     """The invitation id in the key of a record."""
     return key.rpartition(":")[2]
 
 
-def text_of(raw: bytes) -> str:
+def decode_name(raw: bytes) -> str:
     """A name in Redis as text; bytes that are not UTF-8 are escaped."""
     return raw.decode("utf-8", "backslashreplace")

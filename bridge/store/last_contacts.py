@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
-from bridge.store.key_names import text_of
+from bridge.store.key_names import decode_name
 from bridge.store.record_codec import MILLISECOND, to_ms
 from bridge.store.redis_access import RedisAccess
 
@@ -44,7 +44,7 @@ class RedisLastContacts:
         if int(await self._commands.run(("HLEN", self._key))) > _LIMIT:
             return {}
         for name, value in (await self._commands.run(("HGETALL", self._key))).items():
-            vendor, _, customer = text_of(name).partition("/")
+            vendor, _, customer = decode_name(name).partition("/")
             if value.isdigit():
                 found[customer, vendor] = datetime.fromtimestamp(int(value) / 1000, UTC)
         return found

@@ -18,10 +18,10 @@ from bridge.errors import RecordUnreadable, StoreUnavailable
 from bridge.store import key_names, lua_scripts
 from bridge.store.encryption import Cipher
 from bridge.store.fair_shares import FairShares
-from bridge.store.key_names import Partitions, text_of
+from bridge.store.key_names import PartitionKeyNames, decode_name
 from bridge.store.partition_health import PartitionHealth
 from bridge.store.quarantine import RedisQuarantine
-from bridge.store.record_codec import from_ms, load_notes, to_ms
+from bridge.store.record_codec import from_ms, load_attempt_log, to_ms
 from bridge.store.redis_access import StoreFull
 
 _LANES: Final = 4096
@@ -47,12 +47,12 @@ class _Found:
     history: bytes
 
 
-class Leasing:
+class TaskLeasing:
     """Implements ``RedisTasks.lease``. *stamp* gives each lease an unguessable number."""
 
     def __init__(
         self,
-        partitions: Partitions,
+        partitions: PartitionKeyNames,
         health: PartitionHealth,
         quarantine: RedisQuarantine,
         *,
@@ -77,10 +77,8 @@ class Leasing:
             due, count=request.count, per_lane=request.per_lane, turn=next(self._turns)
         )
         leases: list[Lease] = []
-        rounds = quarantined_key = 0
-        while (
-            rounds < _ROUNDS and quarantined_key < _MAX_QUARANTINED and (asked := shares.allocate())
-        ):
+        rounds = quarantined = 0
+        while rounds < _ROUNDS and quarantined < _MAX_QUARANTINED and (asked := shares.allocate()):
             try:
                 given = await self._lease_from(asked, request, stamp)
             except StoreUnavailable:
@@ -90,14 +88,14 @@ class Leasing:
             spoilt = 0
             for partition, found in given.items():
                 read = [
-                    await self._read_or_put_aside(partition, one, request, stamp) for one in found
+                    await self._read_or_quarantine(partition, one, request, stamp) for one in found
                 ]
                 taken = [lease for lease in read if lease is not None]
                 leases += taken
                 spoilt += len(found) - len(taken)
                 more = len(taken) < len(found)
                 shares.record(partition, [lease.lane for lease in taken], more=more)
-            quarantined_key += spoilt
+            quarantined += spoilt
             rounds += not spoilt  # damaged entries do not count
         return tuple(leases)
 
@@ -119,10 +117,10 @@ class Leasing:
         due: defaultdict[Lane, list[int]] = defaultdict(list)
         for partition, answer in answers.items():
             for name in answer[1::2]:
-                if not key_names.is_lane(name):
+                if not key_names.is_lane_name(name):
                     await self._quarantine.quarantine_lane(self._partitions[partition], name)
                     continue
-                lane = key_names.read_lane(name.decode())
+                lane = key_names.parse_lane_name(name.decode())
                 wanted = lane.urgent or not request.urgent_only
                 if wanted and lane not in request.avoid and request.serves(lane.customer):
                     due[lane].append(partition)
@@ -147,14 +145,14 @@ class Leasing:
         If Redis has no memory left, deletions are leased nevertheless: they free memory.
         """
 
-        head = (to_ms(request.now), to_ms(request.until), checked(request.owner), stamp)
+        head = (to_ms(request.now), to_ms(request.until), check_owner_name(request.owner), stamp)
 
         def call(partition: int, wanted: Mapping[Lane, int], *, force: bool) -> lua_scripts.Command:
             names = self._partitions[partition]
             queues: list[str] = []
             lanes: list[lua_scripts.Part] = []
             for lane, number in wanted.items():
-                normal = key_names.lane(lane.customer, lane.kind)
+                normal = key_names.build_lane_name(lane.customer, lane.kind)
                 queue, other = names.queues(normal)
                 queues += (other, queue) if lane.urgent else (queue, other)
                 lanes += (normal, int(lane.urgent), number)
@@ -172,12 +170,12 @@ class Leasing:
             answers |= await self._health.ask(forced)
         return {one: _found(list(wanted), answers.get(one)) for one, wanted in asked.items()}
 
-    async def _read_or_put_aside(
+    async def _read_or_quarantine(
         self, partition: int, found: _Found, request: LeaseRequest, stamp: int
     ) -> Lease | None:
         """The lease; None if the task's entry is damaged: that is quarantined first."""
         names, lane = self._partitions[partition], found.lane
-        invitation_id = text_of(found.member)
+        invitation_id = decode_name(found.member)
         of_ours = ids.read_partition(invitation_id) == partition
         if of_ours:
             with contextlib.suppress(ValueError, RecordUnreadable):
@@ -188,10 +186,10 @@ class Leasing:
                     attempt=int(found.attempts) + 1,
                     owner=request.owner,
                     revision=stamp,
-                    history=load_notes(found.history, self._cipher, invitation_id),
+                    history=load_attempt_log(found.history, self._cipher, invitation_id),
                     urgent=lane.urgent,
                 )
-        await self._quarantine.put_task_aside(
+        await self._quarantine.quarantine_task(
             names, lane, found.member, request.now if of_ours else None
         )
         return None
@@ -209,7 +207,7 @@ def _deletions(wanted: Mapping[Lane, int]) -> dict[Lane, int]:
     return {lane: number for lane, number in wanted.items() if lane.kind is TaskKind.ANONYMISE}
 
 
-def checked(owner: str) -> str:
+def check_owner_name(owner: str) -> str:
     """Check the name of a lease's owner: it must not contain the separator of an entry's fields."""
     if "|" in owner:
         raise ValueError("an owner's name must not contain '|'")

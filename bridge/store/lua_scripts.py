@@ -19,7 +19,7 @@ Command = tuple[Part, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Script:
+class LuaScript:
     """One script; *sha* is the name by which Redis knows it."""
 
     name: str
@@ -31,15 +31,15 @@ class Script:
         return ("EVALSHA", self.sha, len(keys), *keys, *args)
 
 
-BY_SHA: Final[dict[Part, Script]] = {}
+BY_SHA: Final[dict[Part, LuaScript]] = {}
 
 
-def _read(name: str) -> Script:
+def _read(name: str) -> LuaScript:
     folder = resources.files("bridge.store")
     common, own = (folder / f"{part}.lua" for part in ("common", name))
     text = common.read_text("utf-8") + own.read_text("utf-8")
     sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
-    BY_SHA[sha] = Script(name, text, sha)
+    BY_SHA[sha] = LuaScript(name, text, sha)
     return BY_SHA[sha]
 
 
@@ -63,7 +63,7 @@ TAKE: Final = _read("take")
 RELEASE_ORDER: Final = _read("release_order")
 
 
-def with_text(command: Command) -> Command:
+def add_script_text(command: Command) -> Command:
     """The same call with the script's text, which Redis then caches; other commands stay as they
     are.
     """

@@ -16,7 +16,7 @@ from typing import Any, Final
 import structlog
 
 from bridge.errors import StoreUnavailable
-from bridge.store.key_names import Partitions
+from bridge.store.key_names import PartitionKeyNames
 from bridge.store.lua_scripts import Command
 from bridge.store.redis_access import RedisAccess, StoreFull
 
@@ -39,7 +39,7 @@ class PartitionHealth:
     def __init__(
         self,
         commands: RedisAccess,
-        partitions: Partitions,
+        partitions: PartitionKeyNames,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._commands = commands

@@ -21,8 +21,8 @@ from bridge.core.queueing import Lane, QuarantineNote
 from bridge.errors import StoreUnavailable
 from bridge.ports import Clock
 from bridge.store import key_names, lua_scripts
-from bridge.store.damaged_keys import note
-from bridge.store.key_names import KeyNames, Partitions, text_of
+from bridge.store.damaged_keys import build_quarantine_note
+from bridge.store.key_names import KeyNames, PartitionKeyNames, decode_name
 from bridge.store.record_codec import to_ms
 from bridge.store.redis_access import RedisAccess
 
@@ -39,7 +39,7 @@ class RedisQuarantine:
         self, commands: RedisAccess, prefix: str, clock: Clock = lambda: datetime.now(UTC)
     ) -> None:
         self._commands = commands
-        self._partitions = Partitions(prefix)
+        self._partitions = PartitionKeyNames(prefix)
         self._clock = clock
 
     async def notes(self) -> AsyncIterator[QuarantineNote]:
@@ -54,7 +54,7 @@ class RedisQuarantine:
 
     async def add(self, names: KeyNames, name: str, what: str, reason: str) -> None:
         """Add a note to this partition, and log it unless it is there already."""
-        text = note(self._clock(), what, reason)
+        text = build_quarantine_note(self._clock(), what, reason)
         if await self._commands.run(("HSETNX", names.quarantine, name, text)):
             log.error(
                 "quarantine.added", what=what, name=name, partition=names.partition, reason=reason
@@ -70,12 +70,12 @@ class RedisQuarantine:
 
         If Redis refuses that, it stays and is skipped until Redis accepts it.
         """
-        shown = text_of(lane[:_SHOWN])
+        shown = decode_name(lane[:_SHOWN])
         with contextlib.suppress(StoreUnavailable):
             await self.add(names, f"lane:{shown}", "lane", "it is not a lane")
             await self._commands.run(("ZREM", names.lanes, lane))
 
-    async def put_task_aside(
+    async def quarantine_task(
         self, names: KeyNames, lane: Lane, member: bytes, due: datetime | None
     ) -> None:
         """Remove the damaged entry of a task; the task itself stays queued, *due* at that time.
@@ -85,10 +85,10 @@ class RedisQuarantine:
         If Redis refuses that, its lease runs out and the next one tries again: no other task waits
         for it.
         """
-        shown = f"{text_of(member[:_SHOWN])}:{lane.kind}"
+        shown = f"{decode_name(member[:_SHOWN])}:{lane.kind}"
         reason = "its entry cannot be read" if due else "it belongs to no invitation"
-        text = note(self._clock(), "task", reason, customer=lane.customer)
-        name = key_names.lane_name(lane)
+        text = build_quarantine_note(self._clock(), "task", reason, customer=lane.customer)
+        name = key_names.get_lane_name(lane)
         call = lua_scripts.QUARANTINE_TASK.call(
             [names.due(name), names.tasks, names.lanes, names.quarantine],
             [
@@ -133,7 +133,7 @@ class RedisQuarantine:
 
 
 def _read(names: KeyNames, name: bytes, value: bytes) -> QuarantineNote:
-    shown = text_of(name)
+    shown = decode_name(name)
     try:
         document = orjson.loads(value)
         what, reason = str(document["what"]), str(document["reason"])

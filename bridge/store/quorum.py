@@ -11,7 +11,7 @@ from redis.exceptions import RedisError
 T = TypeVar("T")
 
 
-async def majority_of(questions: Sequence[Coroutine[Any, Any, T]], seconds: float) -> list[T]:
+async def ask_majority(questions: Sequence[Coroutine[Any, Any, T]], seconds: float) -> list[T]:
     """The answers so far once most servers have answered, or after *seconds*; failures are left
     out.
     """

@@ -24,16 +24,16 @@ from bridge.errors import RecordDamaged, RecordUnreadable, StoreUnavailable
 from bridge.ports import Clock
 from bridge.store import key_names, lua_scripts
 from bridge.store.encryption import Cipher
-from bridge.store.key_names import KeyNames, Partitions, is_lane, text_of
+from bridge.store.key_names import KeyNames, PartitionKeyNames, decode_name, is_lane_name
 from bridge.store.quarantine import RedisQuarantine
 from bridge.store.record_codec import (
-    application_of,
-    customer_of,
     load_record,
-    read_head,
+    read_application_id,
+    read_customer,
+    read_record_head,
     to_ms,
 )
-from bridge.store.redis_access import RedisAccess, batches
+from bridge.store.redis_access import RedisAccess, split_into_batches
 
 LATEST: Final = timedelta(days=800)
 """A task that is due later than this is wrong: no setting makes one wait so long."""
@@ -69,8 +69,8 @@ class Reconciliation:
         self, commands: RedisAccess, *, prefix: str, clock: Clock, cipher: Cipher | None = None
     ) -> None:
         self._commands = commands
-        self._partitions = Partitions(prefix)
-        self._pattern = key_names.pattern(prefix, "*")
+        self._partitions = PartitionKeyNames(prefix)
+        self._pattern = key_names.build_scan_pattern(prefix, "*")
         self._lock = f"{prefix}:reconcile"
         self._clock = clock
         self._cipher = cipher
@@ -97,7 +97,7 @@ class Reconciliation:
         await current.index()
         # A key that comes twice is checked twice: remembering a million keys would cost more.
         async for batch in self._commands.scan_in_batches(self._pattern, once=False):
-            found = [place for key in batch if (place := key_names.split(key))]
+            found = [place for key in batch if (place := key_names.split_key(key))]
             await current.records([(names, rest[3:]) for names, rest in found if rest[:3] == "iv:"])
             await current.lanes([(names, rest[4:]) for names, rest in found if rest[:4] == "due:"])
             if pause is not None:
@@ -113,7 +113,7 @@ class _Pass:
     """Checks one kind of key after the other, and repairs it unless *dry_run*."""
 
     commands: RedisAccess
-    partitions: Partitions
+    partitions: PartitionKeyNames
     quarantine: RedisQuarantine
     clock: Clock
     cipher: Cipher | None
@@ -132,14 +132,14 @@ class _Pass:
             if isinstance(listed, Exception):
                 self.report.incomplete = True
             elif index == names.lanes:
-                await self.lanes([(names, lane.decode()) for lane in listed if is_lane(lane)])
+                await self.lanes([(names, lane.decode()) for lane in listed if is_lane_name(lane)])
             else:
                 await self.letters(names, listed)
 
     async def letters(self, names: KeyNames, tasks: list[bytes]) -> None:
         """Check the list of dead letters of a partition."""
-        for batch in batches(tasks):
-            keys = [names.dead_letter(text_of(task)) for task in batch]
+        for batch in split_into_batches(tasks):
+            keys = [names.dead_letter(decode_name(task)) for task in batch]
             there = await self.commands.run_each([("EXISTS", key) for key in keys])
             gone = [task for task, exists in zip(batch, there, strict=True) if exists == 0]
             self.report.forgotten += len(gone)
@@ -148,7 +148,7 @@ class _Pass:
 
     async def lanes(self, found: list[tuple[KeyNames, str]]) -> None:
         """Check these lanes in the index of lanes."""
-        found = [(names, lane) for names, lane in found if is_lane(lane.encode())]
+        found = [(names, lane) for names, lane in found if is_lane_name(lane.encode())]
         calls = [
             lua_scripts.REINDEX.call([names.due(lane), names.lanes], [lane, int(self.dry_run)])
             for names, lane in found
@@ -188,9 +188,11 @@ class _Pass:
         now, look_only = to_ms(self.clock()), int(self.dry_run)
         for names, invitation_id, value in read:
             with contextlib.suppress(RecordDamaged):  # reported with its tasks
-                version, _, data = read_head(value, invitation_id)
-                if application := application_of(data, invitation_id):
-                    key = ids.compute_application_key(customer_of(data, invitation_id), application)
+                version, _, data = read_record_head(value, invitation_id)
+                if application := read_application_id(data, invitation_id):
+                    key = ids.compute_application_key(
+                        read_customer(data, invitation_id), application
+                    )
                     keys = (names.invitation(invitation_id), names.application(key))
                     args = (invitation_id, version, now, look_only)
                     calls.append(lua_scripts.INDEX_APPLICATION.call(keys, args))
@@ -220,12 +222,12 @@ class _Pass:
         if ids.read_partition(invitation_id) is None:
             return []
         try:
-            version, letters, data = read_head(value, invitation_id)
+            version, letters, data = read_record_head(value, invitation_id)
             if letters is None:
                 kinds = infer_tasks_of_older_record(load_record(invitation_id, value, self.cipher))
             else:
                 kinds = [_BY_LETTER[letter] for letter in letters if letter in _BY_LETTER]
-            customer = customer_of(data, invitation_id)
+            customer = read_customer(data, invitation_id)
         except RecordDamaged:
             self.report.damaged.append(invitation_id)
             with contextlib.suppress(StoreUnavailable):  # the next pass notes it
@@ -235,7 +237,7 @@ class _Pass:
             # A newer version's, or encrypted with another key: left to the process that can read
             # it.
             return []
-        lanes = [(kind, key_names.lane(customer, kind)) for kind in kinds]
+        lanes = [(kind, key_names.build_lane_name(customer, kind)) for kind in kinds]
         return [_Expected(names, invitation_id, *lane, version) for lane in lanes]
 
     async def _was_missing(self, one: _Expected, places: Sequence[Any]) -> bool:

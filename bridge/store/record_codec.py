@@ -31,10 +31,10 @@ from bridge.store.sealed_parts import (
     FORMAT,
     Document,
     dump_json,
-    seal,
     seal_attempt_log,
-    unseal,
+    seal_record,
     unseal_attempt_log,
+    unseal_record,
 )
 
 _PLAIN_FORMAT: Final = 1
@@ -205,7 +205,7 @@ def dump_invitation(invitation: Invitation, cipher: Cipher | None = None) -> byt
         del document["id"]
         document.pop("version", None)
         document["issued"] = int(invitation.issued)
-    return dump_json(seal(document, cipher, invitation.id))
+    return dump_json(seal_record(document, cipher, invitation.id))
 
 
 def load_invitation(
@@ -217,10 +217,10 @@ def load_invitation(
 ) -> Invitation:
     """The inverse of ``dump_invitation``, for every format so far.
 
-    Raises ``RecordSealed`` without a fitting key, ``RecordTooNew`` for a newer format and
+    Raises ``RecordKeyMissing`` without a fitting key, ``RecordTooNew`` for a newer format and
     ``RecordDamaged`` for what makes no sense.
     """
-    with making_sense(invitation_id):
+    with raise_as_record_damaged(invitation_id):
         document = _document(data, migrations, invitation_id, cipher)
         document |= {"id": invitation_id, "version": version}
         # Records from before this field: whoever had a link was given it.
@@ -239,29 +239,29 @@ def load_invitation(
         return invitation
 
 
-def customer_of(data: bytes, owner: str) -> str:
+def read_customer(data: bytes, owner: str) -> str:
     """Whose record this is; every format has it at this place. Raises ``RecordDamaged``."""
-    with making_sense(owner):
+    with raise_as_record_damaged(owner):
         name: str = _of_type(orjson.loads(data)["customer"], str)
         return name
 
 
-def application_of(data: bytes, owner: str) -> str:
+def read_application_id(data: bytes, owner: str) -> str:
     """The ATS' application of this record, empty in a tombstone; every format has it at this place.
 
     Raises ``RecordDamaged``.
     """
-    with making_sense(owner):
+    with raise_as_record_damaged(owner):
         name: str = _of_type(orjson.loads(data).get("application", ""), str)
         return name
 
 
-def read_head(value: bytes, owner: str) -> tuple[int, str | None, bytes]:
+def read_record_head(value: bytes, owner: str) -> tuple[int, str | None, bytes]:
     """Version, the letters of the tasks that the queue must hold (None: not known), and the rest.
 
     See ``common.lua``. Raises ``RecordDamaged``.
     """
-    with making_sense(owner):
+    with raise_as_record_damaged(owner):
         version, nonce, data = value.split(b"|", 2)
         _, known, letters = nonce.partition(b":")
         return int(version), letters.decode("ascii").replace("-", "") if known else None, data
@@ -269,12 +269,12 @@ def read_head(value: bytes, owner: str) -> tuple[int, str | None, bytes]:
 
 def load_record(invitation_id: str, value: bytes, cipher: Cipher | None) -> Invitation:
     """The invitation in a record's *value*; raises as ``load_invitation``."""
-    version, _, data = read_head(value, invitation_id)
+    version, _, data = read_record_head(value, invitation_id)
     return load_invitation(invitation_id, version, data, cipher)
 
 
 @contextlib.contextmanager
-def making_sense(owner: str) -> Iterator[None]:
+def raise_as_record_damaged(owner: str) -> Iterator[None]:
     """Turn whatever reading nonsense raises into ``RecordDamaged``, which repeats nothing of it."""
     try:
         yield
@@ -290,7 +290,7 @@ def making_sense(owner: str) -> Iterator[None]:
 # ------------------------------------------------------------------ attempt logs and dead letters
 
 
-def dump_notes(
+def dump_attempt_log(
     notes: Sequence[AttemptNote], cipher: Cipher | None = None, invitation_id: str = ""
 ) -> bytes:
     """An attempt log, sealed for its invitation; empty bytes for an empty one."""
@@ -298,14 +298,14 @@ def dump_notes(
     return dump_json(seal_attempt_log(documents, cipher, invitation_id)) if notes else b""
 
 
-def load_notes(
+def load_attempt_log(
     data: bytes, cipher: Cipher | None = None, invitation_id: str = ""
 ) -> tuple[AttemptNote, ...]:
-    """The inverse of ``dump_notes``; an excerpt without a fitting key is ``StillEncrypted``.
+    """The inverse of ``dump_attempt_log``; an excerpt without a fitting key is ``StillEncrypted``.
 
     Raises ``RecordDamaged`` for what is no attempt log.
     """
-    with making_sense("an attempt log"):
+    with raise_as_record_damaged("an attempt log"):
         documents = unseal_attempt_log(orjson.loads(data) if data else (), cipher, invitation_id)
         return _CONVERTER.structure(documents, tuple[AttemptNote, ...])
 
@@ -322,7 +322,7 @@ def load_dead_letter(
     invitation_id: str, kind: TaskKind, data: bytes, cipher: Cipher | None = None
 ) -> DeadLetter:
     """The inverse of ``dump_dead_letter``; raises ``RecordDamaged`` for what is none."""
-    with making_sense(f"the dead letter {invitation_id}:{kind}"):
+    with raise_as_record_damaged(f"the dead letter {invitation_id}:{kind}"):
         document = _document(data, MIGRATIONS, invitation_id) | {"id": invitation_id, "kind": kind}
         document["history"] = unseal_attempt_log(document["history"], cipher, invitation_id)
         return _CONVERTER.structure(document, DeadLetter)
@@ -331,7 +331,7 @@ def load_dead_letter(
 def _document(
     data: bytes, migrations: Migrations, owner: str, cipher: Cipher | None = None
 ) -> Document:
-    document = unseal(read_document(data, owner), cipher, owner)
+    document = unseal_record(read_document(data, owner), cipher, owner)
     for number in range(document["f"], FORMAT):
         document = migrations[number](document)
     return document

@@ -25,9 +25,13 @@ from redis.exceptions import (
 from bridge.errors import StoreUnavailable
 from bridge.ports import Clock
 from bridge.store import damaged_keys, key_names
-from bridge.store.lua_scripts import Command, with_text
-from bridge.store.redis_client import RedisClient, closed_socket_as_connection_error, pipeline
-from bridge.store.tls import find_untrusted
+from bridge.store.lua_scripts import Command, add_script_text
+from bridge.store.redis_client import (
+    RedisClient,
+    raise_closed_socket_as_connection_error,
+    send_pipelined,
+)
+from bridge.store.tls import find_untrusted_certificate
 
 DEADLINE_S: Final = 1.5
 """No operation takes longer, whatever Redis does: callers of the bridge get an error within two
@@ -61,7 +65,7 @@ class ReplicaWait:
         )
 
 
-def batches(items: Sequence[T]) -> Iterator[Sequence[T]]:
+def split_into_batches(items: Sequence[T]) -> Iterator[Sequence[T]]:
     """*items* in lists of at most ``BATCH``."""
     return (items[start : start + BATCH] for start in range(0, len(items), BATCH))
 
@@ -70,11 +74,11 @@ class StoreFull(StoreUnavailable):
     """Redis has no memory left (``maxmemory``); it still executes deletions."""
 
 
-class Unconfirmed(StoreUnavailable):
+class ChangeUnconfirmed(StoreUnavailable):
     """The change was made, but too few replicas have it. It stays; repeating it is harmless."""
 
 
-def as_store_error(error: BaseException) -> StoreUnavailable:
+def convert_to_store_error(error: BaseException) -> StoreUnavailable:
     """The error of the bridge for a failure of Redis."""
     match error:
         case StoreUnavailable():
@@ -87,26 +91,26 @@ def as_store_error(error: BaseException) -> StoreUnavailable:
             return StoreFull(f"Redis refused: {str(error)[:200]}")
         case ResponseError():  # its reason (READONLY, ...) contains no data
             return StoreUnavailable(f"Redis refused: {str(error)[:200]}")
-        case _ if refused := find_untrusted(error):
+        case _ if refused := find_untrusted_certificate(error):
             return StoreUnavailable(f"Redis's certificate is refused: {refused}")
         case _:
             return StoreUnavailable(f"Redis does not answer: {type(error).__name__}")
 
 
 @contextlib.asynccontextmanager
-async def guard(deadline_s: float = DEADLINE_S) -> AsyncIterator[None]:
+async def bound_redis_call(deadline_s: float = DEADLINE_S) -> AsyncIterator[None]:
     """Bound the duration of the block, and raise ``StoreUnavailable`` for every failure of Redis.
 
     A change that was cut off may have happened nevertheless; every script may be sent twice.
     """
     try:
         async with asyncio.timeout(deadline_s):
-            with closed_socket_as_connection_error():
+            with raise_closed_socket_as_connection_error():
                 yield
     except ResponseError as error:
-        raise as_store_error(error) from None
+        raise convert_to_store_error(error) from None
     except (RedisError, OSError, TimeoutError) as error:
-        raise as_store_error(error) from error
+        raise convert_to_store_error(error) from error
 
 
 class RedisAccess:
@@ -143,15 +147,15 @@ class RedisAccess:
         return answer
 
     async def run_confirmed(self, command: Command) -> Any:
-        """Send a change that will be acknowledged to a caller; raises ``Unconfirmed`` if too few
-        replicas have it in time.
+        """Send a change that will be acknowledged to a caller; raises ``ChangeUnconfirmed`` if too
+        few replicas have it in time.
 
         The change must write something also when it is sent again; otherwise there is nothing to
         confirm.
         """
         if self._wait is None:
             return await self.run(command)
-        async with guard(self._deadline_s):
+        async with bound_redis_call(self._deadline_s):
             for _ in range(2 + _MAX_QUARANTINED_PER_CALL):
                 for_disk = self._waits_for_disk
                 follower = self._wait.command(aof=for_disk)
@@ -160,7 +164,7 @@ class RedisAccess:
                     # An older Redis, which ``durability`` reports to the administrator.
                     self._waits_for_disk = False
                 elif isinstance(answer, NoScriptError):
-                    command = with_text(command)
+                    command = add_script_text(command)
                 elif not await self._quarantine_if_damaged(command, answer):
                     break
             for one in (answer, confirmed):
@@ -168,11 +172,11 @@ class RedisAccess:
                     raise one
         local, replicas = confirmed if for_disk else (1, confirmed)
         if replicas < self._wait.replicas:
-            raise Unconfirmed(
+            raise ChangeUnconfirmed(
                 f"{replicas} of {self._wait.replicas} replicas confirmed a change in time"
             )
         if local < 1:
-            raise Unconfirmed("Redis did not have a change on its disk in time")
+            raise ChangeUnconfirmed("Redis did not have a change on its disk in time")
         return answer
 
     async def run_all(self, commands: Sequence[Command]) -> list[Any]:
@@ -180,7 +184,7 @@ class RedisAccess:
         answers = await self._send_all(commands, wait_for_failover=True)
         for answer in answers:
             if isinstance(answer, Exception):
-                raise as_store_error(answer)
+                raise convert_to_store_error(answer)
         return answers
 
     async def run_each(self, commands: Sequence[Command]) -> list[Any]:
@@ -191,14 +195,14 @@ class RedisAccess:
         """
         answers = await self._send_all(commands, wait_for_failover=False)
         return [
-            as_store_error(answer) if isinstance(answer, Exception) else answer
+            convert_to_store_error(answer) if isinstance(answer, Exception) else answer
             for answer in answers
         ]
 
     async def _send_all(self, commands: Sequence[Command], *, wait_for_failover: bool) -> list[Any]:
         left = dict(enumerate(commands))
         answers: list[Any] = [None] * len(commands)
-        async with guard(self._deadline_s):
+        async with bound_redis_call(self._deadline_s):
             for _ in range(2 + _MAX_QUARANTINED_PER_CALL):
                 if not left:
                     break
@@ -209,7 +213,7 @@ class RedisAccess:
                 for (index, command), answer in zip(left.items(), sent, strict=True):
                     answers[index] = answer
                     if isinstance(answer, NoScriptError):
-                        again[index] = with_text(command)
+                        again[index] = add_script_text(command)
                     elif await self._quarantine_if_damaged(command, answer):
                         again[index] = command
                 left = again
@@ -217,15 +221,15 @@ class RedisAccess:
 
     async def _quarantine_if_damaged(self, command: Command, answer: object) -> bool:
         """Whether a damaged key was the reason for this answer, and is quarantined now."""
-        found = damaged_keys.damage(command, answer)
+        found = damaged_keys.find_damaged_key(command, answer)
         if found is None:
             return False
         kind, key = found
-        call = damaged_keys.quarantined_key(key, kind, self._clock())
+        call = damaged_keys.build_quarantine_command(key, kind, self._clock())
         (done,) = await self._client.send([call])
         if isinstance(done, NoScriptError):
-            (done,) = await self._client.send([with_text(call)])
-        if done == 1 and key_names.split(key) is not None:
+            (done,) = await self._client.send([add_script_text(call)])
+        if done == 1 and key_names.split_key(key) is not None:
             log.error("quarantine.added", what="key", key=key, reason=f"must hold a {kind}")
         return not isinstance(done, Exception)
 
@@ -249,7 +253,7 @@ class RedisAccess:
             cursor: int | None = None
             while cursor != 0:
                 try:
-                    async with guard(self._deadline_s):
+                    async with bound_redis_call(self._deadline_s):
                         cursor, found = await node.scan(cursor or 0, match=pattern, count=BATCH)
                 except StoreUnavailable as error:
                     log.warning("scan.incomplete", error=str(error))
@@ -264,7 +268,7 @@ class RedisAccess:
 
     async def ping(self) -> None:
         """Return if Redis answers at once."""
-        async with guard(PING_S):
+        async with bound_redis_call(PING_S):
             await self._client.ping()
 
     async def run_on_primaries(
@@ -277,7 +281,7 @@ class RedisAccess:
 
         async def answer_of(node: Redis) -> T:
             async with asyncio.timeout(deadline_s or self._deadline_s):
-                with closed_socket_as_connection_error():
+                with raise_closed_socket_as_connection_error():
                     return await ask(node)
 
         calls = [answer_of(node) for node in await self._primaries()]
@@ -294,7 +298,7 @@ class RedisAccess:
         if refusal is not None:
             raise refusal
         if failures and not answers:
-            raise as_store_error(failures[0])
+            raise convert_to_store_error(failures[0])
         return answers
 
     async def lacks_waitaof(self) -> bool:
@@ -302,11 +306,11 @@ class RedisAccess:
         if self._wait is None or not self._wait.local_fsync:
             return False
         ask = [("WAITAOF", 0, 0, 1)]
-        answers = await self.run_on_primaries(lambda node: pipeline(node, ask))
+        answers = await self.run_on_primaries(lambda node: send_pipelined(node, ask))
         return any(_is_unknown(answer) for (answer,) in answers)
 
     async def _primaries(self) -> list[Redis]:
-        async with guard(self._deadline_s):
+        async with bound_redis_call(self._deadline_s):
             return await self._client.primaries()
 
 

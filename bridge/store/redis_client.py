@@ -35,7 +35,7 @@ class RedisClient(Protocol):
 
 
 @contextlib.contextmanager
-def closed_socket_as_connection_error() -> Iterator[None]:
+def raise_closed_socket_as_connection_error() -> Iterator[None]:
     """Raise ``ConnectionError`` if a socket is closed while redis-py uses it, for instance while it
     connects.
 
@@ -49,9 +49,9 @@ def closed_socket_as_connection_error() -> Iterator[None]:
         raise ConnectionError("the connection was closed") from error
 
 
-async def pipeline(node: Redis, commands: Sequence[Command]) -> list[Any]:
+async def send_pipelined(node: Redis, commands: Sequence[Command]) -> list[Any]:
     """Send commands together over one connection; returns for each its answer or its exception."""
-    with closed_socket_as_connection_error():
+    with raise_closed_socket_as_connection_error():
         async with node.pipeline(transaction=False) as together:
             for command in commands:
                 together.execute_command(*command)
@@ -74,7 +74,7 @@ class SingleNodeClient:
         """Send commands together; returns for each its answer or its exception."""
         async with self._turns:
             if len(commands) > 1:
-                return await pipeline(self._node, commands)
+                return await send_pipelined(self._node, commands)
             try:
                 node: Any = self._node  # redis-py's method has no types
                 return [await node.execute_command(*commands[0])]
@@ -84,7 +84,7 @@ class SingleNodeClient:
     async def send_followed(self, command: Command, follower: Command) -> tuple[Any, Any]:
         """Send both over one connection."""
         async with self._turns:
-            answer, following = await pipeline(self._node, [command, follower])
+            answer, following = await send_pipelined(self._node, [command, follower])
         return answer, following
 
     async def primaries(self) -> list[Redis]:

@@ -12,28 +12,28 @@ from bridge.store.redis_access import RedisAccess
 _Settings = dict[str | None, str | None]
 
 
-async def durability(commands: RedisAccess) -> list[str]:
+async def find_durability_risks(commands: RedisAccess) -> list[str]:
     """The reasons why this Redis could lose data in a power cut; empty: it could not."""
     nodes = await _settings(commands, "appendonly", "appendfsync", "maxmemory-policy")
-    complaints: dict[str, None] = {}
+    risks: dict[str, None] = {}
     if await commands.lacks_waitaof():
-        complaints[
+        risks[
             "redis.wait.local_fsync is true, but this Redis has no WAITAOF (it came with 7.2):"
             " commits wait for replicas only"
         ] = None
     if await _has_replicas(commands):
-        complaints[
+        risks[
             "this Redis is a replica and takes no writes: name the primary, or Sentinel,"
             " in redis.url"
         ] = None
     if not nodes or not all(nodes):
-        return [*complaints, "durability could not be checked: Redis does not permit CONFIG GET"]
+        return [*risks, "durability could not be checked: Redis does not permit CONFIG GET"]
     for node in nodes:
-        complaints |= dict.fromkeys(_risks(node))
-    return list(complaints)
+        risks |= dict.fromkeys(_risks(node))
+    return list(risks)
 
 
-async def isolation(commands: RedisAccess) -> str | None:
+async def find_isolation_risk(commands: RedisAccess) -> str | None:
     """Why one missing part of a cluster would stop all others; None: it would not."""
     names = ("cluster-enabled", "cluster-require-full-coverage")
     for node in await _settings(commands, *names) or ():

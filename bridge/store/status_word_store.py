@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from bridge.store import record_codec
-from bridge.store.key_names import text_of
+from bridge.store.key_names import decode_name
 from bridge.store.record_codec import MILLISECOND
 from bridge.store.redis_access import RedisAccess
 
@@ -33,7 +33,7 @@ class RedisStatusWords:
     async def words(self, customer: str) -> tuple[str, ...]:
         """The customer's words, in alphabetical order."""
         kept = await self._commands.run(("HKEYS", self._key(customer)))
-        return tuple(sorted(text_of(word) for word in kept))
+        return tuple(sorted(decode_name(word) for word in kept))
 
     def _key(self, customer: str) -> str:
         return f"{self._prefix}:words:{customer}"

@@ -20,16 +20,16 @@ from bridge.store import key_names, lua_scripts
 from bridge.store.dead_letters import RedisDeadLetters
 from bridge.store.encryption import Cipher
 from bridge.store.key_names import KeyNames
-from bridge.store.leasing import Leasing, checked
+from bridge.store.leasing import TaskLeasing, check_owner_name
 from bridge.store.lua_scripts import Command, Part
 from bridge.store.partition_health import PartitionHealth
 from bridge.store.record_codec import (
     MILLISECOND,
-    customer_of,
+    dump_attempt_log,
     dump_dead_letter,
-    dump_notes,
-    load_notes,
-    read_head,
+    load_attempt_log,
+    read_customer,
+    read_record_head,
     to_ms,
 )
 from bridge.store.redis_access import RedisAccess
@@ -57,7 +57,7 @@ class RedisTasks(RedisDeadLetters):
         self._retention_ms = retention // MILLISECOND
         self._stamp = stamp
         health = PartitionHealth(commands, self._partitions)
-        self._leasing = Leasing(
+        self._leasing = TaskLeasing(
             self._partitions, health, self._quarantine, cipher=cipher, stamp=stamp
         )
 
@@ -82,14 +82,14 @@ class RedisTasks(RedisDeadLetters):
         value = await self._commands.run(("GET", names.invitation(invitation_id)))
         if value is None:
             return None
-        customer = customer_of(read_head(value, invitation_id)[2], invitation_id)
-        task, lane = format_task_id(invitation_id, kind), key_names.lane(customer, kind)
+        customer = read_customer(read_record_head(value, invitation_id)[2], invitation_id)
+        task, lane = format_task_id(invitation_id, kind), key_names.build_lane_name(customer, kind)
         answer = await self._commands.run(
             lua_scripts.TAKE.call(
                 [*names.queues(lane), names.tasks, names.lanes],
                 [
                     *(invitation_id, task, lane, to_ms(now), to_ms(until)),
-                    *(checked(owner), self._stamp()),
+                    *(check_owner_name(owner), self._stamp()),
                 ],
             )
         )
@@ -103,7 +103,7 @@ class RedisTasks(RedisDeadLetters):
             attempt=int(attempts) + 1,
             owner=owner,
             revision=int(stamp),
-            history=load_notes(history, self._cipher, invitation_id),
+            history=load_attempt_log(history, self._cipher, invitation_id),
             urgent=urgent == 1,
         )
 
@@ -114,7 +114,7 @@ class RedisTasks(RedisDeadLetters):
         names = self._partitions.of(invitation_id)
         if names is None:
             return False
-        task, lane = format_task_id(invitation_id, kind), key_names.lane(customer, kind)
+        task, lane = format_task_id(invitation_id, kind), key_names.build_lane_name(customer, kind)
         every_ms = every // MILLISECOND
         done: int = await self._commands.run(
             lua_scripts.BRING_FORWARD.call(
@@ -153,7 +153,7 @@ class RedisTasks(RedisDeadLetters):
         await self._commands.run_each([self._settle_call(*one, now) for one in again])
 
     def _extend_call(self, lease: Lease, until: datetime) -> Command:
-        names, lane = self._names(lease), key_names.lane_name(lease.lane)
+        names, lane = self._names(lease), key_names.get_lane_name(lease.lane)
         held = (lease.owner, lease.revision)
         return lua_scripts.EXTEND.call(
             [names.due(lane), names.tasks, names.lanes],
@@ -161,10 +161,10 @@ class RedisTasks(RedisDeadLetters):
         )
 
     def _settle_call(self, lease: Lease, settlement: Settlement, now: datetime) -> Command:
-        names, lane = self._names(lease), key_names.lane(lease.customer, lease.kind)
+        names, lane = self._names(lease), key_names.build_lane_name(lease.customer, lease.kind)
         outcome: tuple[Part, ...] = ("done",)
         if isinstance(settlement, RetryTask):
-            history = dump_notes(
+            history = dump_attempt_log(
                 lease.build_attempt_log(settlement), self._cipher, lease.invitation_id
             )
             calls = lease.count_calls(settlement)

@@ -19,37 +19,39 @@ _STRICT: Final = range(80, 94)
 log = structlog.get_logger()
 
 
-class Untrusted(ConnectionError):
+class UntrustedCertificate(ConnectionError):
     """Redis's certificate is refused; the message says why, and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
-class Trust:
+class TrustedAuthorities:
     """Which certificates are accepted. Refusals are logged once for each reason."""
 
     context: ssl.SSLContext
     logged_reasons: set[str] = field(default_factory=set)
 
-    def log_refusal(self, error: ssl.SSLCertVerificationError) -> Untrusted:
+    def log_refusal(self, error: ssl.SSLCertVerificationError) -> UntrustedCertificate:
         """Log OpenSSL's *error*, once, and return the exception to raise."""
-        reason = explain(error)
+        reason = explain_certificate_error(error)
         if reason not in self.logged_reasons:
             self.logged_reasons.add(reason)
             log.error("redis.certificate_refused", reason=reason)
-        return Untrusted(reason)
+        return UntrustedCertificate(reason)
 
 
-def trust(*, ca: str | None = None, cert: str | None = None, key: str | None = None) -> Trust:
+def load_trusted_authorities(
+    *, ca: str | None = None, cert: str | None = None, key: str | None = None
+) -> TrustedAuthorities:
     """Trust the authorities in *ca*, by default the system's; present *cert* to a server that
     asks.
     """
     made = ssl.create_default_context(cafile=ca)
     if cert is not None:
         made.load_cert_chain(cert, key)
-    return Trust(made)
+    return TrustedAuthorities(made)
 
 
-def explain(error: ssl.SSLCertVerificationError) -> str:
+def explain_certificate_error(error: ssl.SSLCertVerificationError) -> str:
     """The error in words for the administrator; the certificate's own content is left out."""
     reason = error.verify_message.rstrip(".")
     if error.verify_code in _STRICT:
@@ -64,10 +66,10 @@ def explain(error: ssl.SSLCertVerificationError) -> str:
     return reason
 
 
-def find_untrusted(error: BaseException) -> Untrusted | None:
-    """The ``Untrusted`` that caused *error*, if any: redis-py wraps it."""
+def find_untrusted_certificate(error: BaseException) -> UntrustedCertificate | None:
+    """The ``UntrustedCertificate`` that caused *error*, if any: redis-py wraps it."""
     cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, Untrusted):
+    while cause is not None and not isinstance(cause, UntrustedCertificate):
         cause = cause.__cause__ or cause.__context__
     return cause
 
@@ -75,7 +77,7 @@ def find_untrusted(error: BaseException) -> Untrusted | None:
 class SharedContextMixin:
     """Mixed into a connection: TLS with the trust it is given."""
 
-    def __init__(self, *, tls: Trust, **kwargs: Any) -> None:
+    def __init__(self, *, tls: TrustedAuthorities, **kwargs: Any) -> None:
         self._trust = tls
         super().__init__(**kwargs)
 

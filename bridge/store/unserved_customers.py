@@ -10,7 +10,7 @@ from typing import Final
 from bridge.core.queueing import TaskKind
 from bridge.errors import StoreUnavailable
 from bridge.store import key_names, lua_scripts, record_codec
-from bridge.store.key_names import KeyNames, Partitions
+from bridge.store.key_names import KeyNames, PartitionKeyNames
 from bridge.store.redis_access import RedisAccess
 
 _RECALLED: Final = (TaskKind.CHECK, TaskKind.ANONYMISE)
@@ -26,7 +26,7 @@ class RedisUnservedCustomers:
     def __init__(self, commands: RedisAccess, *, prefix: str, together: int = 500) -> None:
         self._commands = commands
         self._together = together
-        self._partitions = Partitions(prefix)
+        self._partitions = PartitionKeyNames(prefix)
 
     async def update(self, serves: Callable[[str], bool], now: datetime) -> int:
         """Store which customers have waiting tasks, and make the tasks of those that are served
@@ -51,7 +51,7 @@ class RedisUnservedCustomers:
         lanes = [
             lane
             for lane in await self._commands.run(("ZRANGE", names.lanes, 0, -1))
-            if key_names.is_lane(lane)
+            if key_names.is_lane_name(lane)
         ]
         customers = {
             _text(lane).removesuffix(key_names.URGENT).rpartition("/")[0] for lane in lanes
@@ -68,7 +68,7 @@ class RedisUnservedCustomers:
     async def _recall(self, names: KeyNames, customer: str, now: datetime) -> int:
         count = 0
         for kind, urgent in itertools.product(_RECALLED, (False, True)):
-            lane = key_names.lane(customer, kind, urgent=urgent)
+            lane = key_names.build_lane_name(customer, kind, urgent=urgent)
             call = lua_scripts.MAKE_LANE_DUE.call(
                 [names.due(lane), names.tasks, names.lanes],
                 [lane, record_codec.to_ms(now), self._together],

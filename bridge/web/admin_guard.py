@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 from aiohttp import hdrs, web
 from aiohttp.typedefs import Middleware
 
-from bridge.errors import Forbidden
+from bridge.errors import CrossSiteRequest
 from bridge.web.routing import Handler
 
 _READING = ("GET", "HEAD", "OPTIONS")
@@ -21,7 +21,7 @@ _READING = ("GET", "HEAD", "OPTIONS")
 HOW_TO_ALLOW = "whoever runs the bridge lists further names in admin_hosts"
 
 
-def guard(names: Collection[str], remedy: str = HOW_TO_ALLOW) -> Middleware:
+def create_admin_guard(names: Collection[str], remedy: str = HOW_TO_ALLOW) -> Middleware:
     """Refuse hosts other than *names*, this machine and plain addresses, and posts from another
     site's page; *remedy* is what a refusal of a host advises.
 
@@ -35,9 +35,11 @@ def guard(names: Collection[str], remedy: str = HOW_TO_ALLOW) -> Middleware:
     async def handle(request: web.Request, handler: Handler) -> web.StreamResponse:
         given = request.headers.get(hdrs.HOST)
         if given is not None and not _is_ours(given, known):
-            raise Forbidden(f"The Host header names neither this machine nor an address; {remedy}.")
+            raise CrossSiteRequest(
+                f"The Host header names neither this machine nor an address; {remedy}."
+            )
         if request.method not in _READING and _is_foreign(request, given):
-            raise Forbidden("This was sent by another site's page.")
+            raise CrossSiteRequest("This was sent by another site's page.")
         return await handler(request)
 
     return handle

@@ -11,7 +11,7 @@ from aiohttp import web
 from bridge.errors import InvalidRequest
 from bridge.web import problem_details
 from bridge.web.app_keys import CUSTOMERS, REQUEST_ID
-from bridge.web.listener import complete
+from bridge.web.listener import add_standard_headers
 from bridge.web.routing import Endpoint
 
 PATH = "/-/calls"
@@ -24,7 +24,7 @@ _MEDIA_TYPE = "application/x-ndjson"
 Watch = Callable[[str | None], AsyncIterator[Sequence[bytes]]]
 
 
-def calls_endpoint(watch: Watch) -> Endpoint:
+def create_calls_endpoint(watch: Watch) -> Endpoint:
     """The endpoint; an empty line every now and then shows that it goes on."""
     readers = 0
 
@@ -33,7 +33,7 @@ def calls_endpoint(watch: Watch) -> Endpoint:
         customer = request.query.get("customer")
         _require_known(request, customer)
         if readers >= READERS_LIMIT:
-            return problem_details.problem(
+            return problem_details.build_problem_response(
                 503,
                 "too_many_readers",
                 "Too many readers",
@@ -41,7 +41,7 @@ def calls_endpoint(watch: Watch) -> Endpoint:
                 headers={"Retry-After": "5"},
             )
         response = web.StreamResponse(headers={"Content-Type": _MEDIA_TYPE})
-        complete(response, request[REQUEST_ID])
+        add_standard_headers(response, request[REQUEST_ID])
         readers += 1
         try:
             await response.prepare(request)

@@ -27,7 +27,7 @@ class Readiness:
 Probe = Callable[[], Awaitable[Readiness]]
 
 
-def endpoints(probe: Probe, *, details: bool = False) -> list[Endpoint]:
+def create_health_endpoints(probe: Probe, *, details: bool = False) -> list[Endpoint]:
     """``/livez`` and ``/readyz``; *details* only where strangers cannot read them."""
 
     async def livez(request: web.Request) -> web.Response:
@@ -39,7 +39,7 @@ def endpoints(probe: Probe, *, details: bool = False) -> list[Endpoint]:
             return _ok(found.details if details else {})
         fields = {name: [reason] for name, reason in found.reasons.items()} if details else None
         headers = {"Retry-After": "2"}
-        return problem_details.problem(
+        return problem_details.build_problem_response(
             503, "not_ready", "Not ready", "Not ready to take work.", fields=fields, headers=headers
         )
 

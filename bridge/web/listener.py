@@ -27,7 +27,7 @@ BUFFER = 16 * 1024
 log = structlog.get_logger()
 
 
-def complete(response: web.StreamResponse, request_id: str) -> None:
+def add_standard_headers(response: web.StreamResponse, request_id: str) -> None:
     """Add the headers that every answer has to *response*; those that a handler set are kept."""
     response.headers["X-Request-ID"] = request_id
     response.headers["Server"] = "bridge"
@@ -35,7 +35,7 @@ def complete(response: web.StreamResponse, request_id: str) -> None:
     response.headers.setdefault("X-Content-Type-Options", "nosniff")
 
 
-class Runner(web.AppRunner):
+class ListenerRunner(web.AppRunner):
     """Serves *application*; *connections* is how many callers may be connected at once.
 
     Bodies are passed on as received: ``request_body`` decides who may send a compressed one. No
@@ -120,10 +120,12 @@ class _Connection(RequestHandler):
         if status < 500:
             log.info("request.malformed", status=status, error=type(exc).__name__)
             detail = "This is not well-formed HTTP, or a line of it is too long."
-            response = problem_details.problem(status, "invalid_request", "Not HTTP", detail)
+            response = problem_details.build_problem_response(
+                status, "invalid_request", "Not HTTP", detail
+            )
         else:
             log.error("request.crashed", exc_info=exc)
-            response = problem_details.internal_error()
-        complete(response, uuid.uuid4().hex)
+            response = problem_details.build_internal_error_response()
+        add_standard_headers(response, uuid.uuid4().hex)
         response.force_close()
         return response

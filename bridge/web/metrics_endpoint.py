@@ -12,7 +12,7 @@ Scrape = Callable[[], Awaitable[tuple[bytes, str]]]
 """Returns the metrics as text, and its media type."""
 
 
-def metrics_endpoint(scrape: Scrape) -> Endpoint:
+def create_metrics_endpoint(scrape: Scrape) -> Endpoint:
     """The endpoint; it answers although the store does not."""
 
     async def metrics(request: web.Request) -> web.Response:

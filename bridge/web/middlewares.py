@@ -31,7 +31,7 @@ from bridge.web.app_keys import (
     SEEN_CONNECTIONS,
     STATE,
 )
-from bridge.web.listener import complete
+from bridge.web.listener import add_standard_headers
 from bridge.web.routing import Handler
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._~:+/=-]{1,128}", re.ASCII)
@@ -58,7 +58,7 @@ async def error_middleware(request: web.Request, handler: Handler) -> web.Stream
         request.app[OBSERVER].serving(traceparents),
     ):
         response, code, severity = await _answer(request, handler)
-        complete(response, request_id)
+        add_standard_headers(response, request_id)
         if request.app[STATE].draining or (request.body_exists and BODY_READ not in request):
             # The rest of an unwanted body must neither hold the connection nor be taken for a
             # request.
@@ -68,7 +68,7 @@ async def error_middleware(request: web.Request, handler: Handler) -> web.Stream
         method = request.method if request.method.isalpha() else "?"
         failure = request.get(FAILURE)
         whose = {"customer": failure.customer} if isinstance(failure, CustomerSetAside) else {}
-        request.app[OBSERVER].inward(
+        request.app[OBSERVER].record_incoming(
             request.get(PARTY, "unknown"),
             route,
             method=method,
@@ -102,22 +102,28 @@ async def _answer(
         return *_of_http_exception(error), logging.INFO
     except BridgeError as error:
         request[FAILURE] = error
-        response = problem_details.of_error(error)
+        response = problem_details.build_error_response(error)
     except ConnectionResetError:
         # The caller hung up during the request; this answer is not read, and the bridge did not
         # fail.
-        answer = problem_details.problem(400, "disconnected", "Disconnected", "The caller hung up.")
+        answer = problem_details.build_problem_response(
+            400, "disconnected", "Disconnected", "The caller hung up."
+        )
         return answer, "disconnected", logging.INFO
     except Exception:
         log.exception("request.crashed", route=request.get(ROUTE, "unmatched"))
-        return problem_details.internal_error(), "bug", logging.ERROR
+        return problem_details.build_internal_error_response(), "bug", logging.ERROR
     failure = request.get(FAILURE)
     if failure is None:
         return response, None, logging.INFO
     grave = isinstance(
         failure, UpstreamError | StoreUnavailable | RecordUnreadable | CustomerSetAside
     )
-    return response, problem_details.code_of(failure), logging.WARNING if grave else logging.INFO
+    return (
+        response,
+        problem_details.get_problem_code(failure),
+        logging.WARNING if grave else logging.INFO,
+    )
 
 
 def _require_unambiguous(request: web.Request) -> None:
@@ -141,4 +147,6 @@ def _of_http_exception(error: web.HTTPException) -> tuple[web.Response, str]:
     detail = {404: "There is nothing at this path.", 405: "See the Allow header."}.get(
         error.status, error.reason
     )
-    return problem_details.problem(error.status, code, error.reason, detail, headers=headers), code
+    return problem_details.build_problem_response(
+        error.status, code, error.reason, detail, headers=headers
+    ), code

@@ -19,12 +19,12 @@ from marshmallow import Schema, fields
 import bridge
 from bridge import errors
 from bridge.web.page_templates import PageTemplates
-from bridge.web.problem_details import CODES, MEDIA_TYPE, status_and_title
+from bridge.web.problem_details import CODES, MEDIA_TYPE, get_status_and_title
 from bridge.web.routing import ALWAYS_OPEN, Endpoint, json_response
 
 
 @dataclass(frozen=True, slots=True)
-class Product:
+class ProductInfo:
     """What the document calls this daemon, and where it is reached."""
 
     title: str
@@ -46,7 +46,7 @@ class ProblemSchema(Schema):
     errors = fields.Dict(keys=fields.String(), values=fields.List(fields.String()))
 
 
-def document(endpoints: Iterable[Endpoint], product: Product) -> dict[str, Any]:
+def build_openapi_document(endpoints: Iterable[Endpoint], product: ProductInfo) -> dict[str, Any]:
     """The OpenAPI document of *endpoints*."""
     spec = APISpec(
         title=product.title,
@@ -64,7 +64,9 @@ def document(endpoints: Iterable[Endpoint], product: Product) -> dict[str, Any]:
     return built
 
 
-def serve(endpoints: list[Endpoint], pages: PageTemplates, product: Product) -> list[Endpoint]:
+def create_openapi_endpoints(
+    endpoints: list[Endpoint], pages: PageTemplates, product: ProductInfo
+) -> list[Endpoint]:
     """``/openapi.json`` and ``/docs``, which document *endpoints* and themselves."""
 
     async def openapi(request: web.Request) -> web.Response:
@@ -91,12 +93,12 @@ def serve(endpoints: list[Endpoint], pages: PageTemplates, product: Product) -> 
             tag="docs",
         ),
     ]
-    built = document([*endpoints, *own], product)
+    built = build_openapi_document([*endpoints, *own], product)
     raw = orjson.dumps(built)
     return own
 
 
-def statuses(endpoint: Endpoint) -> list[int]:
+def list_statuses(endpoint: Endpoint) -> list[int]:
     """Every status that an endpoint is documented to answer with."""
     return sorted({*_problems(endpoint), *endpoint.responses})
 
@@ -148,7 +150,7 @@ def _problems(endpoint: Endpoint) -> dict[int, object]:
     if endpoint.tag not in ALWAYS_OPEN:
         kinds.append(errors.StoreUnavailable)
     titles: dict[int, list[str]] = {}
-    for status, title in map(status_and_title, (*kinds, *endpoint.refusals)):
+    for status, title in map(get_status_and_title, (*kinds, *endpoint.refusals)):
         titles.setdefault(status, []).append(title)
     return {status: ("; ".join(some), MEDIA_TYPE) for status, some in titles.items()}
 

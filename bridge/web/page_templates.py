@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from bridge.core.customers import Customer
 from bridge.core.display import Display
-from bridge.errors import BridgeError, Gone, UnknownInvitation
+from bridge.errors import BridgeError, InvitationGone, UnknownInvitation
 from bridge.languages.language import LANGUAGES, Language, choose_language, language
 from bridge.web.app_keys import REQUEST_ID
 from bridge.web.page_messages import MESSAGES
@@ -32,7 +32,7 @@ TOKEN: Mapping[str, str] = {"token": "The signed token of the link."}
 _NOBODY = Display()
 _ERROR_PAGES: Mapping[type[BridgeError], tuple[str, int]] = {
     UnknownInvitation: ("unknown", 404),
-    Gone: ("gone", 410),
+    InvitationGone: ("gone", 410),
 }
 """The page and status for an error; every other error gets the page "later"."""
 

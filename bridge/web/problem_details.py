@@ -15,20 +15,20 @@ _TABLE: dict[type[Exception], tuple[int, str]] = {
     errors.UnknownInvitationOnDelete: (400, "Unknown invitation"),
     errors.Unauthorized: (401, "A valid bearer token is needed"),
     errors.BadSignature: (401, "The signature does not fit"),
-    errors.Forbidden: (403, "Not from here"),
-    errors.NotEnabled: (404, "Not enabled"),
+    errors.CrossSiteRequest: (403, "Not from here"),
+    errors.EndpointNotEnabled: (404, "Not enabled"),
     errors.UnknownInvitation: (404, "Unknown invitation"),
-    errors.SlowBody: (408, "The body came too slowly"),
-    errors.Gone: (410, "Deleted"),
+    errors.BodyTimeout: (408, "The body came too slowly"),
+    errors.InvitationGone: (410, "Deleted"),
     errors.BodyTooLarge: (413, "The body is too large"),
     errors.UnsupportedEncoding: (415, "Compressed bodies are not accepted"),
     errors.TooManyRequests: (429, "Too many requests"),
-    errors.Overloaded: (503, "Too much at once"),
-    errors.Busy: (503, "Busy with the same request"),
-    errors.Refused: (502, "The provider refused"),
-    errors.ContractBroken: (502, "The provider's answer cannot be used"),
-    errors.NotConfirmed: (502, "Not confirmed by the provider yet"),
-    errors.Unavailable: (503, "The provider cannot be reached"),
+    errors.ProcessOverloaded: (503, "Too much at once"),
+    errors.RequestInProgress: (503, "Busy with the same request"),
+    errors.UpstreamRefused: (502, "The provider refused"),
+    errors.UpstreamContractBroken: (502, "The provider's answer cannot be used"),
+    errors.UpstreamNotConfirmed: (502, "Not confirmed by the provider yet"),
+    errors.UpstreamUnavailable: (503, "The provider cannot be reached"),
     errors.OutcomeUnknown: (504, "The provider gave no usable answer"),
     errors.CustomerSetAside: (503, "This customer is not served for now"),
     errors.StoreUnavailable: (503, "The store cannot be reached"),
@@ -36,12 +36,12 @@ _TABLE: dict[type[Exception], tuple[int, str]] = {
     errors.RecordUnreadable: (503, "The record cannot be read"),
     errors.RecordDamaged: (503, "The record is damaged"),
     errors.RecordTooNew: (503, "Written by a newer version of the bridge"),
-    errors.RecordSealed: (503, "Encrypted with a key that is not listed"),
+    errors.RecordKeyMissing: (503, "Encrypted with a key that is not listed"),
 }
 CODES = tuple(dict.fromkeys(getattr(error, "code", "internal_error") for error in _TABLE))
 _RETRY_AFTER_S = 5
 EXCERPT_LENGTH = 600
-"""Characters of a vendor's refusal that are passed on: enough for two complaints about every field
+"""Characters of a vendor's refusal that are passed on: enough for two messages about every field
 of an applicant.
 """
 _INTERNAL_DETAILS: dict[type[errors.BridgeError], str] = {
@@ -54,9 +54,9 @@ _INTERNAL_DETAILS: dict[type[errors.BridgeError], str] = {
 the reason.
 """
 _UPSTREAM_WORDS: dict[type[errors.UpstreamError], str] = {
-    errors.Refused: "{vendor} does not accept this, and a repeat will not help",
-    errors.ContractBroken: "{vendor} answered, but not with what it documents",
-    errors.Unavailable: (
+    errors.UpstreamRefused: "{vendor} does not accept this, and a repeat will not help",
+    errors.UpstreamContractBroken: "{vendor} answered, but not with what it documents",
+    errors.UpstreamUnavailable: (
         "{vendor} cannot be asked right now, so nothing was done; please try again later"
     ),
     errors.OutcomeUnknown: (
@@ -66,14 +66,14 @@ _UPSTREAM_WORDS: dict[type[errors.UpstreamError], str] = {
 }
 
 
-def status_and_title(kind: type[errors.BridgeError]) -> tuple[int, str]:
+def get_status_and_title(kind: type[errors.BridgeError]) -> tuple[int, str]:
     """The HTTP status of an error, and its title."""
     return next(_TABLE[base] for base in kind.__mro__ if base in _TABLE)
 
 
-def of_error(error: errors.BridgeError) -> web.Response:
+def build_error_response(error: errors.BridgeError) -> web.Response:
     """The problem that tells the caller of *error* what to do."""
-    status, title = status_and_title(type(error))
+    status, title = get_status_and_title(type(error))
     headers = {}
     if isinstance(error, errors.Unauthorized):
         headers["WWW-Authenticate"] = "Bearer"
@@ -82,20 +82,24 @@ def of_error(error: errors.BridgeError) -> web.Response:
     if status in (429, 503):
         headers["Retry-After"] = str(_retry_after(error))
     fields = error.errors if isinstance(error, errors.InvalidRequest) else None
-    return problem(status, code_of(error), title, _detail(error), fields=fields, headers=headers)
+    return build_problem_response(
+        status, get_problem_code(error), title, _detail(error), fields=fields, headers=headers
+    )
 
 
-def code_of(error: errors.BridgeError) -> str:
+def get_problem_code(error: errors.BridgeError) -> str:
     """The stable code of an error."""
     return getattr(error, "code", "internal_error")
 
 
-def internal_error() -> web.Response:
+def build_internal_error_response() -> web.Response:
     """The answer for a bug in the bridge."""
-    return problem(500, "internal_error", "Internal error", "A bug in the bridge; see its log.")
+    return build_problem_response(
+        500, "internal_error", "Internal error", "A bug in the bridge; see its log."
+    )
 
 
-def problem(
+def build_problem_response(
     status: int,
     code: str,
     title: str,
@@ -130,7 +134,7 @@ def _detail(error: errors.BridgeError) -> str:
         return str(error)
     words = next(_UPSTREAM_WORDS[kind] for kind in type(error).__mro__ if kind in _UPSTREAM_WORDS)
     detail = f"{words.format(vendor=error.title)} ({error.operation}: {error.detail})."
-    if isinstance(error, errors.Refused) and error.excerpt:
+    if isinstance(error, errors.UpstreamRefused) and error.excerpt:
         detail += f" {error.title} says: {error.excerpt[:EXCERPT_LENGTH]}"
     return detail
 

@@ -59,7 +59,7 @@ class FairScheduler:
         self._scheduled = False
 
     @property
-    def idle(self) -> bool:
+    def is_idle(self) -> bool:
         """Whether no request waits."""
         return not self._queues and not self._scheduled
 

@@ -7,27 +7,27 @@ from dataclasses import asdict
 
 from aiohttp import web
 
-from bridge.errors import Complaint, ConfigError
-from bridge.process_state import Reloaded
+from bridge.errors import ConfigError, ConfigMistake
+from bridge.process_state import ReloadResult
 from bridge.web import problem_details
 from bridge.web.routing import Endpoint, json_response
 
 PATH = "/-/reload"
 
 
-def reload_endpoint(reload: Callable[[], Awaitable[Reloaded]]) -> Endpoint:
+def create_reload_endpoint(reload: Callable[[], Awaitable[ReloadResult]]) -> Endpoint:
     """The endpoint that answers what *reload* has changed, or why it was refused."""
 
     async def handle(request: web.Request) -> web.Response:
         try:
             done = await reload()
         except ConfigError as error:
-            return problem_details.problem(
+            return problem_details.build_problem_response(
                 422,
                 "reload_refused",
                 "The customers' files cannot be used",
                 "Those who were served before are served on. Mend what errors names, and repeat.",
-                fields=_by_file(error.complaints),
+                fields=_by_file(error.mistakes),
             )
         return json_response({"status": "reloaded", **asdict(done)})
 
@@ -41,9 +41,9 @@ def reload_endpoint(reload: Callable[[], Awaitable[Reloaded]]) -> Endpoint:
     )
 
 
-def _by_file(complaints: Iterable[Complaint]) -> dict[str, list[str]]:
+def _by_file(mistakes: Iterable[ConfigMistake]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
-    for one in complaints:
+    for one in mistakes:
         where = f"line {one.line}, column {one.column}: " if one.line else ""
         found.setdefault(one.file, []).append(where + one.message)
     return found

@@ -11,7 +11,13 @@ from aiohttp import HttpVersion11, hdrs, web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from bridge import response_parsing
-from bridge.errors import BodyTooLarge, InvalidRequest, Overloaded, SlowBody, UnsupportedEncoding
+from bridge.errors import (
+    BodyTimeout,
+    BodyTooLarge,
+    InvalidRequest,
+    ProcessOverloaded,
+    UnsupportedEncoding,
+)
 from bridge.web.app_keys import BODY_READ, EXPECTS_BODY
 
 BODY_TIME_S = 10.0
@@ -36,9 +42,11 @@ class BodyBudget:
         return frozenset(self._held)
 
     def take(self, holder: str, size: int) -> None:
-        """Reserve *size* bytes; raises ``Overloaded`` if there is no room."""
+        """Reserve *size* bytes; raises ``ProcessOverloaded`` if there is no room."""
         if size > self._left or self._held[holder] + size > self._share:
-            raise Overloaded("Too many bodies are being received at once; nothing was taken in.")
+            raise ProcessOverloaded(
+                "Too many bodies are being received at once; nothing was taken in."
+            )
         self._left -= size
         self._held[holder] += size
 
@@ -63,9 +71,9 @@ class BodyReader:
     async def read(self, request: web.Request, holder: str, *, unpack: bool = False) -> bytes:
         """The body's bytes; call it once it is known that *holder* may send one.
 
-        Raises ``BodyTooLarge``, ``SlowBody``, ``Overloaded``, ``UnsupportedEncoding`` for one that
-        is compressed, and ``InvalidRequest`` for a broken one. *unpack* accepts gzip and deflate;
-        the limit then also holds for the decompressed size.
+        Raises ``BodyTooLarge``, ``BodyTimeout``, ``ProcessOverloaded``, ``UnsupportedEncoding`` for
+        one that is compressed, and ``InvalidRequest`` for a broken one. *unpack* accepts gzip and
+        deflate; the limit then also holds for the decompressed size.
         """
         self.check_headers(request, unpack=unpack)
         raw = await self._receive(request, holder, request.content_length or 0)
@@ -97,7 +105,7 @@ class BodyReader:
                     body += chunk
         except TimeoutError:
             msg = f"The body has to arrive within {self.within_s:g} seconds."
-            raise SlowBody(msg) from None
+            raise BodyTimeout(msg) from None
         except (HttpProcessingError, web.RequestPayloadError) as error:
             raise _broken() from error
         finally:
@@ -123,18 +131,18 @@ class BodyReader:
         return BodyTooLarge(f"At most {self.limit // 1024} KiB are accepted here.")
 
 
-def refuse_encoded(request: web.Request) -> None:
+def refuse_compressed_body(request: web.Request) -> None:
     """Raise ``UnsupportedEncoding`` for a compressed body, at an endpoint that reads none."""
     if request.body_exists and _encoding(request):
         raise _unsupported()
 
 
-def as_json(raw: bytes) -> object:
+def parse_json_body(raw: bytes) -> object:
     """The JSON value in *raw*; raises ``InvalidRequest`` for anything that is not well-formed,
     plain JSON.
     """
     try:
-        return response_parsing.loads(raw)
+        return response_parsing.parse_json(raw)
     except ValueError:
         msg = "The body is not valid JSON."
         raise InvalidRequest(msg, {"body": ["Not valid JSON."]}) from None

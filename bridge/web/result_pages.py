@@ -69,12 +69,12 @@ class ResultPageHandlers:
         words = language_of(request, customer)
         values = _result_values(invitation, customer, words)
         title, facts = str(values["title"]), _facts(values, words)
-        raw = await asyncio.to_thread(pdf.render, title, facts, _rows(invitation))
+        raw = await asyncio.to_thread(pdf.render_pdf, title, facts, _rows(invitation))
         headers = {**private_headers(), "Content-Disposition": 'inline; filename="report.pdf"'}
         return web.Response(body=raw, content_type="application/pdf", headers=headers)
 
 
-def endpoints(pages: PageTemplates) -> list[Endpoint]:
+def create_page_endpoints(pages: PageTemplates) -> list[Endpoint]:
     """The pages with their descriptions."""
     handlers = ResultPageHandlers(pages)
 

@@ -55,7 +55,7 @@ class Endpoint:
     """
 
 
-def add(app: web.Application, endpoints: Iterable[Endpoint]) -> None:
+def add_endpoints(app: web.Application, endpoints: Iterable[Endpoint]) -> None:
     """Register *endpoints*; one resource a path, so that a wrong method is 405 with the right
     ``Allow``.
     """
@@ -63,7 +63,7 @@ def add(app: web.Application, endpoints: Iterable[Endpoint]) -> None:
     for endpoint in endpoints:
         by_path.setdefault(endpoint.path, []).append(endpoint)
     for path, operations in by_path.items():
-        resource = app.router.add_resource(tolerant(path))
+        resource = app.router.add_resource(build_tolerant_pattern(path))
         for endpoint in operations:
             handler = _named(endpoint)
             resource.add_route(endpoint.method, handler)
@@ -71,7 +71,7 @@ def add(app: web.Application, endpoints: Iterable[Endpoint]) -> None:
                 resource.add_route("HEAD", handler)  # aiohttp leaves the body out
 
 
-def tolerant(path: str) -> str:
+def build_tolerant_pattern(path: str) -> str:
     """*path* as a pattern that accepts doubled and trailing slashes: not every ATS may follow a
     redirect.
     """
@@ -95,7 +95,7 @@ def _named(endpoint: Endpoint) -> Handler:
         if ids.read_partition(named) is not None:
             bind_contextvars(invitation_id=named)
         if endpoint.request is None:
-            request_body.refuse_encoded(request)
+            request_body.refuse_compressed_body(request)
         try:
             if endpoint.tag not in ALWAYS_OPEN:
                 await _admit(request, endpoint)

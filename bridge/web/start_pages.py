@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from aiohttp import web
 
 from bridge.errors import BridgeError
-from bridge.service.link_access import WayToTest
+from bridge.service.link_access import CandidateTestLink
 from bridge.web.app_keys import SERVICES
 from bridge.web.page_templates import PAGE, REFUSALS, TOKEN, PageTemplates, private_headers
 from bridge.web.routing import Endpoint
@@ -49,7 +49,7 @@ class StartPageHandlers:
             return self._without_link(request, way)
         return web.Response(status=303, headers={**private_headers(), "Location": way.url})
 
-    def _without_link(self, request: web.Request, way: WayToTest) -> web.Response:
+    def _without_link(self, request: web.Request, way: CandidateTestLink) -> web.Response:
         name = "mailed" if way.mailed else "over"
         return self._pages.message(name, request, way.customer, status=200)
 

@@ -9,9 +9,9 @@ from datetime import datetime
 from aiohttp import web
 
 from bridge.core.queueing import DeadLetter, QuarantineNote
-from bridge.errors import Complaint, InvalidRequest
-from bridge.recent_problems import Problem
-from bridge.service.stocktaking import Waiting
+from bridge.errors import ConfigMistake, InvalidRequest
+from bridge.recent_problems import LoggedProblem
+from bridge.service.stocktaking import WaitingResult
 from bridge.web.page_templates import PageTemplates
 from bridge.web.routing import Endpoint
 
@@ -85,7 +85,7 @@ class SearchResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stored:
+class StoredState:
     """What Redis said when it was last asked; *complete*: it was all counted."""
 
     at: datetime
@@ -95,7 +95,7 @@ class Stored:
     orders: Sequence[OrderRow]
     due: Sequence[tuple[str, int]]
     oldest_due_s: float
-    waiting: Waiting | None
+    waiting: WaitingResult | None
     dead: Sequence[DeadLetter]
     dead_count: int
     quarantine: Sequence[QuarantineNote]
@@ -121,7 +121,7 @@ class ConfigurationState:
     served: int
     set_aside: Sequence[str]
     loaded: datetime
-    refused: Sequence[Complaint] = ()
+    refused: Sequence[ConfigMistake] = ()
     refused_at: datetime | None = None
     restart_needed: bool = False
 
@@ -136,20 +136,20 @@ class Status:
     started: datetime
     public_url: str
     troubles: Sequence[Trouble]
-    stored: Stored | None
+    stored: StoredState | None
     store_failure: str
     durability: Sequence[str] | None
     """What is not durable about Redis; None: not known."""
     vendors: Sequence[VendorRow]
     configuration: ConfigurationState
-    problems: Sequence[Problem] = field(default_factory=tuple)
+    problems: Sequence[LoggedProblem] = field(default_factory=tuple)
 
 
 Look = Callable[[], Awaitable[Status]]
 Search = Callable[[str], Awaitable[SearchResult]]
 
 
-def status_endpoint(look: Look, search: Search) -> Endpoint:
+def create_status_endpoint(look: Look, search: Search) -> Endpoint:
     """The page; it answers although the store does not."""
     pages = PageTemplates("status.css")
 
@@ -168,7 +168,7 @@ def status_endpoint(look: Look, search: Search) -> Endpoint:
             title="Bridge status",
             found=found,
             refresh=refresh,
-            age=lambda at: age(shown.now, at),
+            age=lambda at: format_age(shown.now, at),
             shown_dead=DEAD_SHOWN,
             shown_quarantine=QUARANTINE_SHOWN,
             shown_orders=ORDERS_SHOWN,
@@ -185,7 +185,7 @@ def status_endpoint(look: Look, search: Search) -> Endpoint:
     )
 
 
-def age(now: datetime, at: datetime) -> str:
+def format_age(now: datetime, at: datetime) -> str:
     """How long ago *at* was, in its largest unit."""
     seconds = max(0, int((now - at).total_seconds()))
     for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):

@@ -15,7 +15,7 @@ from datetime import timedelta
 
 from bridge.core.invitation import State
 from bridge.core.queueing import TaskKind
-from bridge.sandbox import Application, Entry
+from bridge.sandbox import Application, LedgerEntry
 from tests.chaos.actors import Round
 from tests.chaos.evidence import Evidence, by_order, invitation_of
 from tests.chaos.faults import KILLS, REDIS_HANG, REDIS_KILL
@@ -100,9 +100,11 @@ def _notified(evidence: Evidence) -> defaultdict[str, Counter[str]]:
     return notified
 
 
-def _applications(evidence: Evidence, known: Round, creates: list[Entry], found: Findings) -> None:
+def _applications(
+    evidence: Evidence, known: Round, creates: list[LedgerEntry], found: Findings
+) -> None:
     """One application for one order while it is open."""
-    holder: Entry | None = None
+    holder: LedgerEntry | None = None
     for entry in creates:
         name = f"{known.candidate_id}: {entry.reference_id or 'a refused create'}"
         if holder is not None and _open(evidence, holder, entry):
@@ -120,7 +122,7 @@ def _applications(evidence: Evidence, known: Round, creates: list[Entry], found:
             holder = entry
 
 
-def _open(evidence: Evidence, holder: Entry, later: Entry) -> bool:
+def _open(evidence: Evidence, holder: LedgerEntry, later: LedgerEntry) -> bool:
     """Whether the invitation that *holder* was made for was still open when *later* began."""
     application = evidence.applications[str(holder.reference_id)]
     if application.account == HASTY and later.started - holder.started >= timedelta(
@@ -132,7 +134,7 @@ def _open(evidence: Evidence, holder: Entry, later: Entry) -> bool:
     return record is None or record.expired_at is None or record.expired_at > later.started
 
 
-def _explained(evidence: Evidence, entry: Entry) -> str | None:
+def _explained(evidence: Evidence, entry: LedgerEntry) -> str | None:
     """The injected fault, or the kill, by which the bridge could not learn of this application."""
     if entry.fault is not None and any(word in entry.fault for word in _LOSING):
         return entry.fault
@@ -215,7 +217,7 @@ def _changes(evidence: Evidence, found: Findings) -> None:
     """What softgarden read, in order: states move forward only, times stay, and a deletion is for
     good.
     """
-    reads: defaultdict[str, list[Entry]] = defaultdict(list)
+    reads: defaultdict[str, list[LedgerEntry]] = defaultdict(list)
     for entry in evidence.reads:
         if entry.status in (200, 404):
             reads[str(entry.invitation_id)].append(entry)
@@ -254,7 +256,7 @@ def _changes(evidence: Evidence, found: Findings) -> None:
                 )
 
 
-def _in_order(invitation_id: str, entries: Iterable[Entry], found: Findings) -> None:
+def _in_order(invitation_id: str, entries: Iterable[LedgerEntry], found: Findings) -> None:
     """No reading shows less than one that had ended when it began; *entries* by their beginning."""
     ended: list[tuple[float, str]] = []
     for entry in entries:

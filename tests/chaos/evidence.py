@@ -18,9 +18,9 @@ from bridge.app import utc_now
 from bridge.core.ids import PARTITIONS
 from bridge.core.invitation import OPEN, Invitation, State
 from bridge.core.queueing import TaskKind
-from bridge.sandbox import Application, BridgeReply, Entry
+from bridge.sandbox import Application, BridgeReply, LedgerEntry
 from bridge.store.invitation_store import RedisInvitations
-from bridge.store.key_names import KeyNames, lane
+from bridge.store.key_names import KeyNames, build_lane_name
 from bridge.store.redis_access import RedisAccess
 from bridge.store.task_queue import RedisTasks
 from tests.chaos.actors import Round
@@ -40,12 +40,12 @@ class Evidence:
     applications: Mapping[str, Application]
     makers: Mapping[str, int]
     """Reference id -> the process that asked Equalture for it."""
-    creates: list[Entry]
+    creates: list[LedgerEntry]
     """Calls that Equalture got to make an application."""
-    reads: list[Entry]
+    reads: list[LedgerEntry]
     """softgarden's readings of results."""
-    notifications: list[Entry]
-    answers: list[Entry]
+    notifications: list[LedgerEntry]
+    answers: list[LedgerEntry]
     """Every call that a vendor made to the bridge."""
     records: Mapping[str, Invitation]
     finals: Mapping[str, BridgeReply]
@@ -79,7 +79,9 @@ async def unsettled(stage: Stage, commands: RedisAccess, rounds: Iterable[Round]
         kinds = (TaskKind.NOTIFY, TaskKind.ANONYMISE)
         lanes = [(customer, kind) for customer in CUSTOMERS for kind in kinds]
         queues = [
-            (kind, queue) for customer, kind in lanes for queue in keys.queues(lane(customer, kind))
+            (kind, queue)
+            for customer, kind in lanes
+            for queue in keys.queues(build_lane_name(customer, kind))
         ]
         counts = await commands.run_all([("ZCARD", queue) for _, queue in queues])
         for (kind, _), count in zip(queues, counts, strict=True):
@@ -192,12 +194,12 @@ def keep(evidence: Evidence, folder: Path) -> None:
     (folder / "incidents.txt").write_text("\n".join(map(repr, evidence.incidents)), "utf-8")
 
 
-def by_order(evidence: Evidence) -> list[tuple[Round, list[Entry]]]:
+def by_order(evidence: Evidence) -> list[tuple[Round, list[LedgerEntry]]]:
     """Each round with the creates of its order, in the order in which they began."""
     rounds: defaultdict[str, list[Round]] = defaultdict(list)
     for known in evidence.rounds:
         rounds[known.email].append(known)
-    creates: defaultdict[str, list[Entry]] = defaultdict(list)
+    creates: defaultdict[str, list[LedgerEntry]] = defaultdict(list)
     for entry in sorted(evidence.creates, key=lambda entry: entry.began):
         creates[entry.request_json["applicant_details"]["email"]].append(entry)
     found = []

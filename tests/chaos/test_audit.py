@@ -13,7 +13,7 @@ import pytest
 
 from bridge.core.invitation import Invitation, State
 from bridge.core.queueing import TaskKind
-from bridge.sandbox import Application, BridgeReply, Entry
+from bridge.sandbox import Application, BridgeReply, LedgerEntry
 from tests.chaos.actors import Round
 from tests.chaos.audit import HARMLESS, Findings, audit
 from tests.chaos.evidence import Evidence
@@ -30,7 +30,7 @@ DONE = {
 PENDING = {"status": "PENDING", "result": {"resultUrl": "u"}}
 
 
-def entry(operation: str, at: float, status: int, **more: Any) -> Entry:
+def entry(operation: str, at: float, status: int, **more: Any) -> LedgerEntry:
     """A call that took half a second, *at* seconds after the beginning."""
     made: dict[str, Any] = {
         "number": 1,
@@ -41,7 +41,7 @@ def entry(operation: str, at: float, status: int, **more: Any) -> Entry:
         "duration_ms": 500.0,
     }
     started = NOW + timedelta(seconds=at)
-    return Entry(
+    return LedgerEntry(
         **(
             made
             | {"operation": operation, "status": status, "started": started, "began": at}
@@ -50,13 +50,13 @@ def entry(operation: str, at: float, status: int, **more: Any) -> Entry:
     )
 
 
-def create(at: float, reference_id: str | None = REF, **more: Any) -> Entry:
+def create(at: float, reference_id: str | None = REF, **more: Any) -> LedgerEntry:
     """A create of the one candidate there is."""
     asked = {"applicant_details": {"email": EMAIL}}
     return entry("create", at, 201, reference_id=reference_id, request_json=asked, **more)
 
 
-def invite(at: float, status: int, candidate: str = "c1") -> Entry:
+def invite(at: float, status: int, candidate: str = "c1") -> LedgerEntry:
     """softgarden orders."""
     answer = {"invitationId": IV} if status == 200 else None
     return entry(
@@ -64,14 +64,14 @@ def invite(at: float, status: int, candidate: str = "c1") -> Entry:
     )
 
 
-def read(at: float, answer: dict[str, Any] | None) -> Entry:
+def read(at: float, answer: dict[str, Any] | None) -> LedgerEntry:
     """softgarden reads the result; None: 404."""
     return entry(
         "results", at, 404 if answer is None else 200, response_json=answer or {}, invitation_id=IV
     )
 
 
-def told(at: float, state: str, status: int = 204) -> Entry:
+def told(at: float, state: str, status: int = 204) -> LedgerEntry:
     """softgarden is notified, and reads this state."""
     return entry("notify", at, status, invitation_id=IV, response_json={"read": state})
 

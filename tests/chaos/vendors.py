@@ -14,12 +14,12 @@ from bridge.sandbox import (
     ENTRY,
     Application,
     BridgeReply,
-    Entry,
     EqualtureSandbox,
+    LedgerEntry,
     Refusal,
     SoftgardenClient,
     SoftgardenSandbox,
-    json_response,
+    create_json_response,
 )
 
 READ_TRIES = 4
@@ -40,7 +40,7 @@ class Equalture(EqualtureSandbox):
         """
         return f"http://127.0.0.{number + 1}:{self.port}"
 
-    def _look(self, entry: Entry) -> None:
+    def _look(self, entry: LedgerEntry) -> None:
         application = (
             self.applications.get(entry.reference_id or "") if entry.operation == "create" else None
         )
@@ -108,4 +108,4 @@ class Softgarden(SoftgardenSandbox):
             raise Refusal(500, "the result could not be read", violation=False)
         self._learnt[invitation_id, seen].set()
         self.step()
-        return json_response({"read": seen}, response.status)
+        return create_json_response({"read": seen}, response.status)

@@ -27,7 +27,7 @@ from bridge.core.customers import AssessmentMappingEntry
 from bridge.core.declaration import declared_settings
 from bridge.errors import ConfigError
 from bridge.sandbox import EqualtureSandbox
-from bridge.service.assessments import ComparedJob, Publication, compare
+from bridge.service.assessments import ComparedJob, JobVisibility, compare_jobs_with_mapping
 
 SHIPPED = Path(__file__).parents[2] / "config"
 KEY = "A" * 43
@@ -478,15 +478,17 @@ MAPPING = customers.AssessmentMapping(
 
 def test_every_job_is_compared_with_the_mapping() -> None:
     """Mapped, unmapped, hidden and unlisted jobs each get a line that says what becomes of them."""
-    assert compare(JOBS, MAPPING) == (
-        ComparedJob("sales", "j1", "Sales test", Publication.OFFERED),
-        ComparedJob("j2", "j2", "Assessment - [Support]", Publication.OFFERED),
-        ComparedJob(None, "j3", "Boss", Publication.HIDDEN),
-        ComparedJob("lost", "j9", "", Publication.NOT_LISTED),
-        ComparedJob("gone", "j8", "Gone", Publication.NOT_LISTED),
-        ComparedJob(None, "j7", "", Publication.NOT_LISTED),
+    assert compare_jobs_with_mapping(JOBS, MAPPING) == (
+        ComparedJob("sales", "j1", "Sales test", JobVisibility.OFFERED),
+        ComparedJob("j2", "j2", "Assessment - [Support]", JobVisibility.OFFERED),
+        ComparedJob(None, "j3", "Boss", JobVisibility.HIDDEN),
+        ComparedJob("lost", "j9", "", JobVisibility.NOT_LISTED),
+        ComparedJob("gone", "j8", "Gone", JobVisibility.NOT_LISTED),
+        ComparedJob(None, "j7", "", JobVisibility.NOT_LISTED),
     )
-    only = compare(JOBS[:2], customers.AssessmentMapping(MAPPING.items[:1], publish_unmapped=False))
+    only = compare_jobs_with_mapping(
+        JOBS[:2], customers.AssessmentMapping(MAPPING.items[:1], publish_unmapped=False)
+    )
     assert [(line.job_id, line.publication) for line in only] == [
         ("j1", "offered"),
         ("j2", "not mapped"),

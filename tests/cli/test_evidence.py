@@ -26,7 +26,7 @@ from bridge.core.lifecycle.events import ErasureRequested, Event, ResultConfirme
 from bridge.service.commit_loop import CommitLoop
 from bridge.store.connect import open_client
 from bridge.store.invitation_store import RedisInvitations
-from bridge.store.key_names import Partitions
+from bridge.store.key_names import PartitionKeyNames
 from tests.cli.test_commands import (
     CREATED,
     ISSUED,
@@ -70,15 +70,15 @@ def signed(content: Content, *events: Event) -> Invitation:
                 policy=POLICY,
                 now=NOW,
             )
-            step = records.signed(step, None, HistoryEntry(HistoryEntryKind.ORDERED, NOW))
+            step = records.sign_history(step, None, HistoryEntry(HistoryEntryKind.ORDERED, NOW))
             assert await records.commit(step)
             one = await store.load(step.invitation.id)
             assert one is not None
             for event in events:
                 one = await records.apply(one, event, None)
             detail = EventDetail("rejected", 400, 12)
-            await records.note(one, HistoryEntryKind.NOTIFIED, number=1, detail=detail)
-            await records.note(one, HistoryEntryKind.READ)
+            await records.note_in_history(one, HistoryEntryKind.NOTIFIED, number=1, detail=detail)
+            await records.note_in_history(one, HistoryEntryKind.READ)
             return one
 
     return asyncio.run(make())
@@ -86,7 +86,7 @@ def signed(content: Content, *events: Event) -> Invitation:
 
 def tamper(content: Content, one: Invitation, change: Callable[[dict[str, Any]], None]) -> None:
     """Change the stored record as somebody would who has Redis, but not the keys."""
-    names = Partitions(content.prefix).of(one.id)
+    names = PartitionKeyNames(content.prefix).of(one.id)
     assert names is not None
     with Redis.from_url(content.url) as client:
         value = client.get(names.invitation(one.id))

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from bridge.cli import output
 from bridge.cli.causes import ADVICE
-from bridge.cli.timeline_view import WORDED, print_timeline, row_words
+from bridge.cli.timeline_view import WORDED, describe_row, print_timeline
 from bridge.core.diagnosis import Situation
 from bridge.core.history import HistoryEntryKind
 from bridge.core.lifecycle.events import (
@@ -117,9 +117,9 @@ def test_the_score_and_its_pattern(content: Content) -> None:
     """
     row = TimelineEntry(NOW, HistoryEntryKind.COMPLETED, text="confirmed {fit_label}")
     one = content.invitation(CREATED, ISSUED, ResultConfirmed(REPORT))
-    told = row_words(row, one)
+    told = describe_row(row, one)
     assert told == ("completed", "confirmed by Equalture, score High fit, by {fit_label}")
-    told = row_words(row, replace(one, result=None))
+    told = describe_row(row, replace(one, result=None))
     assert told == ("completed", "confirmed by Equalture, score by {fit_label}")
 
 

@@ -123,7 +123,7 @@ def test_right_folder(tmp_path: Path) -> None:
     with contextlib.chdir(tmp_path):
 
         async def once() -> None:
-            async with embedded.running_redis(Path(".data")):
+            async with embedded.run_redis_server(Path(".data")):
                 pass
 
         asyncio.run(once())

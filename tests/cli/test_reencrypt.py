@@ -61,7 +61,7 @@ def reencrypt(
 async def store(redis: RedisServer, *keys: str) -> Invitation:
     """Put a full record, as a daemon with these keys would."""
     async with open_client(redis.url) as commands:
-        cipher = KeyRing([rules.parse_key(key) for key in keys]) if keys else None
+        cipher = KeyRing([rules.parse_secret_key(key) for key in keys]) if keys else None
         records = RedisInvitations(
             commands, prefix="b", retention=timedelta(days=1), clock=Clock(), cipher=cipher
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bridge.cli.tail_command import shown
+from bridge.cli.tail_command import format_call
 from tests.cli.test_commands import run
 
 CALL = {
@@ -21,7 +21,7 @@ CALL = {
 
 def test_a_call_on_a_line() -> None:
     """Who called whom, what, status, time, customer, the whole id, and why it failed."""
-    text = shown(CALL).plain
+    text = format_call(CALL).plain
     for part in ("bridge → softgarden", "notify", "400", "12 ms", "acme", CALL["invitation_id"]):
         assert str(part) in text
     assert text.endswith("rejected: no such invitation")
@@ -30,14 +30,14 @@ def test_a_call_on_a_line() -> None:
 def test_a_call_of_somebody_else() -> None:
     """A request has its method, and one without an answer says so."""
     call = {**CALL, "direction": "in", "party": "pages", "method": "GET", "operation": "/start"}
-    assert "pages → bridge" in shown(call).plain
-    assert "GET /start" in shown(call).plain
-    assert " none " in shown({**CALL, "status": None}).plain
+    assert "pages → bridge" in format_call(call).plain
+    assert "GET /start" in format_call(call).plain
+    assert " none " in format_call({**CALL, "status": None}).plain
 
 
 def test_a_narrow_terminal() -> None:
     """Where a line has no room, what, whose and why stand below; nothing is cut."""
-    lines = shown(CALL, narrow=True).plain.splitlines()
+    lines = format_call(CALL, narrow=True).plain.splitlines()
     assert [line.strip() for line in lines[1:]] == [
         "notify",
         f"acme {CALL['invitation_id']}",

@@ -12,7 +12,7 @@ from bridge.core.customers import (
     UnusableCustomer,
 )
 from bridge.equalture.settings import EqualtureAccount
-from bridge.errors import Complaint, CustomerSetAside
+from bridge.errors import ConfigMistake, CustomerSetAside
 from bridge.softgarden.settings import SoftgardenAccount
 from tests.core.build import customer
 
@@ -130,7 +130,7 @@ def test_customers_that_are_set_aside() -> None:
     """A customer whose file cannot be used is known but not served: by key and by token it is told
     from one that is not there.
     """
-    wrong = Complaint("customers/broken.yaml", 3, 1, "unknown key")
+    wrong = ConfigMistake("customers/broken.yaml", 3, 1, "unknown key")
     aside = UnusableCustomer("broken", (wrong,), frozenset({ids.hash_secret("theirs")}))
     directory = CustomerDirectory([customer()], [aside])
     assert (directory.get("broken"), directory.find("nobody"), directory.by_token("nobody's")) == (
@@ -143,7 +143,7 @@ def test_customers_that_are_set_aside() -> None:
         with pytest.raises(CustomerSetAside) as caught:
             ask()
         assert (caught.value.customer, "broken" in str(caught.value)) == ("broken", False)
-    assert (len(directory), directory.complaints(), directory.set_aside["broken"]) == (
+    assert (len(directory), directory.list_mistakes(), directory.set_aside["broken"]) == (
         1,
         [wrong],
         aside,

@@ -22,10 +22,10 @@ import structlog
 from rich.console import Console
 
 from bridge.demo.call_log import CallLog
-from bridge.demo.environment import open_environment
+from bridge.demo.environment import open_demo_environment
 from bridge.demo.journey import Journey
-from bridge.demo.terminal import Terminal, brief, laid_out, shorten
-from bridge.sandbox import Entry
+from bridge.demo.terminal import Terminal, format_json, shorten_json, shorten_secrets
+from bridge.sandbox import LedgerEntry
 
 BRIDGE = [sys.executable, "-m", "bridge"]
 PATIENCE_S = 60
@@ -223,7 +223,7 @@ async def test_journey_notices_when_equalture_refuses() -> None:
     so.
     """
     terminal = Terminal(Console(file=io.StringIO(), highlight=False))
-    async with open_environment() as environment:
+    async with open_demo_environment() as environment:
         environment.equalture.fault("create", status=422)
         journey = Journey(environment, terminal)
         assert not await journey.play()
@@ -361,8 +361,8 @@ def test_sandbox_names_the_port_that_is_taken(start: Start) -> None:
 def test_calls_are_shown_where_they_began() -> None:
     """A call that waited for another stands above it, though it ended later."""
 
-    def call(path: str, began: float, ms: float) -> Entry:
-        return Entry(1, "op", "made", "GET", path, datetime.now(UTC), began, duration_ms=ms)
+    def call(path: str, began: float, ms: float) -> LedgerEntry:
+        return LedgerEntry(1, "op", "made", "GET", path, datetime.now(UTC), began, duration_ms=ms)
 
     calls = CallLog()
     for entry in (call("/inner", 1.1, 100), call("/outer", 1.0, 500), call("/after", 2.0, 100)):
@@ -386,14 +386,14 @@ def test_calls_are_shown_where_they_began() -> None:
 )
 def test_secrets_and_ids_are_cut(text: str, shown: str) -> None:
     """Of secrets and ids only the beginning is shown; words stay whole."""
-    assert shorten(text) == shown
+    assert shorten_secrets(text) == shown
 
 
 def test_json_is_laid_out_within_the_width() -> None:
     """What fits stays on one line; what does not gets a line for each member, and is still JSON."""
     value = {"short": [1, 2], "long": {"a": "x" * 30, "b": "y" * 30}}
-    lines = laid_out(value, 50)
+    lines = format_json(value, 50)
     assert lines[1] == '  "short": [1, 2],'
     assert json.loads("\n".join(lines)) == value
     assert max(map(len, lines)) <= 50
-    assert brief({"a": {"list": list(range(9))}}) == {"a": {"list": "… 9 entries"}}
+    assert shorten_json({"a": {"list": list(range(9))}}) == {"a": {"list": "… 9 entries"}}

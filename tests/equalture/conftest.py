@@ -182,5 +182,5 @@ def sample() -> Callable[[str], bytes]:
 @pytest.fixture
 async def client() -> AsyncIterator[EqualtureClient]:
     """The client over a session of ours."""
-    async with egress.session(connections=10) as session:
+    async with egress.create_session(connections=10) as session:
         yield EqualtureClient(session)

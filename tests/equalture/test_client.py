@@ -15,11 +15,11 @@ from bridge.equalture.client import LINKS, EqualtureClient
 from bridge.equalture.exchange import was_not_sent
 from bridge.errors import (
     CircuitOpen,
-    ContractBroken,
     OutcomeUnknown,
-    Refused,
-    Unavailable,
+    UpstreamContractBroken,
     UpstreamError,
+    UpstreamRefused,
+    UpstreamUnavailable,
 )
 from bridge.ports import AssessmentProvider
 from bridge.resilience import THRESHOLD
@@ -116,7 +116,7 @@ async def test_401_renews_once(
 async def test_second_401_is_refused(vendor, client: AssessmentProvider, acme: Customer) -> None:
     """A second 401 is the vendor's last word; there is no third request."""
     vendor.on(JOBS, vendor.answer(401, {"error": "no"}))
-    with pytest.raises(Refused) as caught:
+    with pytest.raises(UpstreamRefused) as caught:
         await client.list_jobs(acme)
     assert (caught.value.status, caught.value.excerpt) == (401, '{"error": "no"}')
     assert vendor.lines() == [JOBS, JOBS]
@@ -144,7 +144,7 @@ async def test_bad_credentials(
 ) -> None:
     """Wrong credentials are refused after one request for a token, and nothing is created."""
     vendor.on(TOKEN, vendor.answer(status))
-    with pytest.raises(Refused):
+    with pytest.raises(UpstreamRefused):
         await client.create_application(acme, draft)
     assert [one.line for one in vendor.seen] == [TOKEN]
 
@@ -154,7 +154,7 @@ async def test_bad_credentials_cut_short(
 ) -> None:
     """Wrong credentials are known by the status, even if the token endpoint's answer breaks off."""
     vendor.on(TOKEN, vendor.half(401))
-    with pytest.raises(Refused):
+    with pytest.raises(UpstreamRefused):
         await client.list_jobs(acme)
 
 
@@ -165,9 +165,9 @@ async def test_odd_token_answer_creates_nothing(
     to all else.
     """
     vendor.on(TOKEN, vendor.answer(200, b"<html>"))
-    with pytest.raises(Unavailable):
+    with pytest.raises(UpstreamUnavailable):
         await client.create_application(acme, draft)
-    with pytest.raises(ContractBroken):
+    with pytest.raises(UpstreamContractBroken):
         await client.list_jobs(acme)
 
 
@@ -182,7 +182,7 @@ async def test_token_request_survives_a_dropped_connection(
     assert await client.list_jobs(acme) == ()
     vendor.on(TOKEN, vendor.drop)
     vendor.on(JOBS, vendor.answer(401))
-    with pytest.raises(Unavailable):
+    with pytest.raises(UpstreamUnavailable):
         await client.list_jobs(acme)
     assert [one.line for one in vendor.seen].count(TOKEN) == 4
 
@@ -194,7 +194,7 @@ async def test_reads_survive_a_dropped_connection(
     vendor.on(STATUS, vendor.drop, vendor.answer(200, {"status": "completed"}))
     assert (await client.get_progress(acme, "r-1")).done
     vendor.on(STATUS, vendor.drop)
-    with pytest.raises(Unavailable):
+    with pytest.raises(UpstreamUnavailable):
         await client.get_progress(acme, "r-1")
 
 
@@ -219,7 +219,12 @@ async def test_posts_with_effects_are_never_repeated(
 
 @pytest.mark.parametrize(
     ("status", "kind"),
-    [(201, OutcomeUnknown), (422, Refused), (503, Unavailable), (500, OutcomeUnknown)],
+    [
+        (201, OutcomeUnknown),
+        (422, UpstreamRefused),
+        (503, UpstreamUnavailable),
+        (500, OutcomeUnknown),
+    ],
 )
 async def test_create_cut_short(
     vendor,
@@ -254,7 +259,7 @@ async def test_create_timeout_in_token(
 ) -> None:
     """A create whose time was up before its token came was certainly not made."""
     vendor.on(TOKEN, vendor.hang)
-    with pytest.raises(Unavailable):
+    with pytest.raises(UpstreamUnavailable):
         await client.create_application(at(acme, timeout_s=0.1), draft)
     assert vendor.lines() == []
 
@@ -266,13 +271,13 @@ async def test_create_timeout_before_sending(
     hurried = at(acme, timeout_s=0.5)
     vendor.on(JOBS, vendor.answer(200, []))
     vendor.on("GET /hog", vendor.hang)
-    async with egress.session(connections=1) as session:
+    async with egress.create_session(connections=1) as session:
         client = EqualtureClient(session)
         await client.list_jobs(hurried)
         vendor.arrived.clear()
         hog = asyncio.create_task(session.get(vendor.url + "/hog"))
         await vendor.arrived.wait()
-        with pytest.raises(Unavailable):
+        with pytest.raises(UpstreamUnavailable):
             await client.create_application(hurried, draft)
         vendor.released.set()
         (await hog).release()
@@ -304,7 +309,7 @@ async def test_nobody_listens(
     client: AssessmentProvider, customer: Customer, draft: NewApplication, at, unused_tcp_port
 ) -> None:
     """Where no server is, nothing was made."""
-    with pytest.raises(Unavailable):
+    with pytest.raises(UpstreamUnavailable):
         await client.create_application(
             at(customer, base_url=f"http://127.0.0.1:{unused_tcp_port}"), draft
         )
@@ -316,9 +321,9 @@ async def test_redirects_are_not_followed(
     """Credentials go to the configured place only: a redirect is refused."""
     for line in (JOBS, CREATE):
         vendor.on(line, vendor.answer(307, b"", Location=vendor.url + "/elsewhere"))
-    with pytest.raises(Refused):
+    with pytest.raises(UpstreamRefused):
         await client.list_jobs(acme)
-    with pytest.raises(Refused):
+    with pytest.raises(UpstreamRefused):
         await client.create_application(acme, draft)
     assert vendor.lines() == [JOBS, CREATE]
 
@@ -329,7 +334,7 @@ async def test_html_is_no_answer(
     """A web page with status 200 is a broken contract, and an unknown outcome for a create."""
     for line in (JOBS, CREATE):
         vendor.on(line, vendor.answer(200, b"<html>Welcome</html>", Content_Type="text/html"))
-    with pytest.raises(ContractBroken):
+    with pytest.raises(UpstreamContractBroken):
         await client.list_jobs(acme)
     with pytest.raises(OutcomeUnknown):
         await client.create_application(acme, draft)
@@ -344,18 +349,18 @@ async def test_answers_are_capped(
     huge = b'["' + b"x" * (1024 * 1024) + b'"]'
     vendor.on(JOBS, vendor.answer(200, huge))
     vendor.on(CREATE, vendor.answer(201, huge), vendor.answer(400, huge))
-    with pytest.raises(ContractBroken, match="more than 1048576 bytes"):
+    with pytest.raises(UpstreamContractBroken, match="more than 1048576 bytes"):
         await client.list_jobs(acme)
     with pytest.raises(OutcomeUnknown):
         await client.create_application(acme, draft)
-    with pytest.raises(Refused):
+    with pytest.raises(UpstreamRefused):
         await client.create_application(acme, draft)
 
 
 async def test_broken_encoding(vendor, client: AssessmentProvider, acme: Customer) -> None:
     """A body that is not what its encoding says fails like a lost connection."""
     vendor.on(JOBS, vendor.answer(200, b"not gzip at all", Content_Encoding="gzip"))
-    with pytest.raises(Unavailable):
+    with pytest.raises(UpstreamUnavailable):
         await client.list_jobs(acme)
 
 
@@ -364,7 +369,7 @@ async def test_retry_after(
 ) -> None:
     """What the vendor asks for in Retry-After is passed on."""
     vendor.on(CREATE, vendor.answer(429, {}, Retry_After="17"))
-    with pytest.raises(Unavailable) as caught:
+    with pytest.raises(UpstreamUnavailable) as caught:
         await client.create_application(acme, draft)
     assert (caught.value.status, caught.value.retry_after_s) == (429, 17.0)
 
@@ -393,7 +398,7 @@ async def test_nothing_private_is_shown(
             422, {**echo, "url": draft.callback_url, "auth": f"Bearer {token} s3cret-of-acme"}
         ),
     )
-    with capture_logs() as lines, pytest.raises(Refused) as caught:
+    with capture_logs() as lines, pytest.raises(UpstreamRefused) as caught:
         await client.create_application(acme, draft)
     shown = f"{caught.value} {caught.value.excerpt} {lines}"
     assert not [
@@ -428,7 +433,7 @@ async def test_a_dead_equalture_is_left_alone(
     """
     vendor.on(STATUS, vendor.drop)
     for _ in range(THRESHOLD):
-        with pytest.raises(Unavailable):
+        with pytest.raises(UpstreamUnavailable):
             await client.get_progress(acme, "r-1")
     sent = len(vendor.seen)
     refused = (
@@ -456,7 +461,7 @@ async def test_dead_links_leave_the_rest_alone(
     vendor.on(LINK, vendor.drop)
     vendor.on(JOBS, vendor.answer(200, []))
     for _ in range(THRESHOLD):
-        with pytest.raises(Unavailable):
+        with pytest.raises(UpstreamUnavailable):
             await client.get_public_link(acme, "r-1")
     assert await client.list_jobs(acme) == ()
     with pytest.raises(CircuitOpen):
@@ -479,7 +484,7 @@ async def test_clicks_have_turns_of_their_own(vendor, acme: Customer) -> None:
         return web.json_response({"url": "https://a.example/x"})
 
     vendor.on(LINK, slow)
-    async with egress.session(connections=0) as session:
+    async with egress.create_session(connections=0) as session:
         client = EqualtureClient(session)
         clicks = [asyncio.create_task(client.get_public_link(acme, "r-1")) for _ in range(100)]
         while under_way < LINKS.size:  # noqa: ASYNC110 - others need their turn, not time

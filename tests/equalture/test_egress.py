@@ -108,7 +108,7 @@ async def test_resolver_refuses_mixed_names() -> None:
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]", "[::ffff:127.0.0.1]"])
 async def test_guarded_session_connects_to_nothing_private(host: str) -> None:
     """By name or by number, a private address is a connector error before anything is sent."""
-    async with egress.guarded_session(allow_private=False, connections=1) as session:
+    async with egress.create_guarded_session(allow_private=False, connections=1) as session:
         with pytest.raises(aiohttp.ClientConnectorError):
             await session.get(f"http://{host}:9/")
 
@@ -117,24 +117,27 @@ async def test_allow_private(vendor) -> None:
     """A sandbox may be reached where that was allowed."""
     vendor.on("GET /x", vendor.answer(200, "hello"))
     async with (
-        egress.guarded_session(allow_private=True, connections=1) as session,
+        egress.create_guarded_session(allow_private=True, connections=1) as session,
         session.get(vendor.url + "/x") as got,
     ):
-        assert await egress.read_capped(got, 7) == b'"hello"'
+        assert await egress.read_limited_body(got, 7) == b'"hello"'
 
 
 async def test_cap(vendor) -> None:
     """A body longer than the cap is a ValueError, also if it only unfolds to that length."""
     vendor.on("GET /x", vendor.answer(200, gzip.compress(b"x" * 100_000), Content_Encoding="gzip"))
-    async with egress.session(connections=1) as session, session.get(vendor.url + "/x") as got:
+    async with (
+        egress.create_session(connections=1) as session,
+        session.get(vendor.url + "/x") as got,
+    ):
         with pytest.raises(ValueError, match="more than 99999 bytes"):
-            await egress.read_capped(got, 99_999)
+            await egress.read_limited_body(got, 99_999)
 
 
 async def test_no_cookies(vendor) -> None:
     """What one customer's answer sets is not sent along with another's request."""
     vendor.on("GET /x", vendor.answer(200, {}, Set_Cookie="who=acme"))
-    async with egress.session(connections=1) as session:
+    async with egress.create_session(connections=1) as session:
         for _ in range(2):
             async with session.get(vendor.url + "/x") as got:
                 await got.read()

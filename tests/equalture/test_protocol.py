@@ -19,22 +19,28 @@ from bridge.core.customers import Secret
 from bridge.equalture import protocol
 from bridge.equalture.protocol import Call, Reply
 from bridge.equalture.settings import EqualtureAccount, InvitationType
-from bridge.errors import ContractBroken, OutcomeUnknown, Refused, Unavailable, UpstreamError
+from bridge.errors import (
+    OutcomeUnknown,
+    UpstreamContractBroken,
+    UpstreamError,
+    UpstreamRefused,
+    UpstreamUnavailable,
+)
 
 NOW = datetime(2026, 1, 15, 10, 0, 0, tzinfo=UTC)
 ACCESS = EqualtureAccount(
     base_url="https://equalture.example.com", client_id="acme", client_secret=Secret("s3cret")
 )
 SOMEBODY = NewApplication("job-1", Candidate("c-1", "A", "B", "c@d.e"), "https://bridge.example")
-CREATE = protocol.create(SOMEBODY)
-HIRE = protocol.hire("r-1", add_to_team=True, start_date=None)
+CREATE = protocol.build_create_call(SOMEBODY)
+HIRE = protocol.build_hire_call("r-1", add_to_team=True, start_date=None)
 REPEATABLE = {
-    "token": protocol.token(ACCESS, "POST"),
-    "jobs": protocol.jobs(),
-    "status": protocol.status("r-1"),
-    "results": protocol.results("r-1", "de"),
-    "public_link": protocol.public_link("r-1", "de"),
-    "anonymise": protocol.anonymise("r-1"),
+    "token": protocol.build_token_call(ACCESS, "POST"),
+    "jobs": protocol.build_jobs_call(),
+    "status": protocol.build_status_call("r-1"),
+    "results": protocol.build_results_call("r-1", "de"),
+    "public_link": protocol.build_public_link_call("r-1", "de"),
+    "anonymise": protocol.build_anonymise_call("r-1"),
 }
 ONCE = {"create": CREATE, "hire": HIRE}
 EVERY = {**REPEATABLE, **ONCE}
@@ -48,7 +54,7 @@ def reply(status: int, body: bytes = b"", **headers: str) -> Reply:
 
 def test_token_call() -> None:
     """The token is asked for with Basic credentials and no body, at the configured path."""
-    call = protocol.token(ACCESS, "POST")
+    call = protocol.build_token_call(ACCESS, "POST")
     assert (call.method, call.path, call.json) == ("POST", "/connect_ats/access_token", None)
     assert call.authorization == "Basic YWNtZTpzM2NyZXQ="
     assert "YWNtZTpzM2NyZXQ" not in repr(call)
@@ -58,7 +64,7 @@ def test_create_call(draft: NewApplication) -> None:
     """A create sends the documented fields and nothing else, and always asks for a one-time
     link.
     """
-    call = protocol.create(draft)
+    call = protocol.build_create_call(draft)
     assert (call.method, call.path) == ("POST", "/connect_ats/applications")
     assert call.json == {
         "job_id": "job-1",
@@ -76,15 +82,21 @@ def test_create_call(draft: NewApplication) -> None:
 @pytest.mark.parametrize(
     ("call", "line"),
     [
-        (protocol.jobs(), "GET /connect_ats/jobs?"),
-        (protocol.status("r-1"), "GET /connect_ats/applications/r-1/status?"),
-        (protocol.results("r-1", "de"), "GET /connect_ats/applications/r-1/results?locale=de"),
-        (protocol.results("r-1", ""), "GET /connect_ats/applications/r-1/results?"),
+        (protocol.build_jobs_call(), "GET /connect_ats/jobs?"),
+        (protocol.build_status_call("r-1"), "GET /connect_ats/applications/r-1/status?"),
         (
-            protocol.public_link("r-1", "a&b"),
+            protocol.build_results_call("r-1", "de"),
+            "GET /connect_ats/applications/r-1/results?locale=de",
+        ),
+        (protocol.build_results_call("r-1", ""), "GET /connect_ats/applications/r-1/results?"),
+        (
+            protocol.build_public_link_call("r-1", "a&b"),
             "GET /connect_ats/applications/r-1/public_link?locale=a%26b",
         ),
-        (protocol.anonymise("r-1"), "DELETE /connect_ats/applications/r-1/anonymize_application?"),
+        (
+            protocol.build_anonymise_call("r-1"),
+            "DELETE /connect_ats/applications/r-1/anonymize_application?",
+        ),
         (HIRE, "POST /connect_ats/applications/r-1/hire_applicant?"),
     ],
 )
@@ -105,7 +117,10 @@ def test_calls(call: Call, line: str) -> None:
 )
 def test_reference_ids_stay_one_segment(reference_id: str, segment: str) -> None:
     """Whatever a reference id holds, it cannot leave its place in the path."""
-    assert protocol.status(reference_id).path == f"/connect_ats/applications/{segment}/status"
+    assert (
+        protocol.build_status_call(reference_id).path
+        == f"/connect_ats/applications/{segment}/status"
+    )
 
 
 @pytest.mark.parametrize(
@@ -117,29 +132,31 @@ def test_reference_ids_stay_one_segment(reference_id: str, segment: str) -> None
 )
 def test_hire_body(add_to_team: bool, start_date: str | None, body: dict[str, str]) -> None:
     """The flag is the string that the page draws; a date is sent only if there is one."""
-    assert protocol.hire("r-1", add_to_team=add_to_team, start_date=start_date).json == body
+    assert (
+        protocol.build_hire_call("r-1", add_to_team=add_to_team, start_date=start_date).json == body
+    )
 
 
 STATUSES = {
-    301: (Refused, Refused),
-    302: (Refused, Refused),
-    307: (Refused, Refused),
-    400: (Refused, Refused),
-    401: (Refused, Refused),
-    403: (Refused, Refused),
-    404: (Refused, Refused),
-    408: (OutcomeUnknown, Unavailable),
-    409: (Refused, Refused),
-    410: (Refused, Refused),
-    418: (Refused, Refused),
-    422: (Refused, Refused),
-    425: (Refused, Refused),
-    429: (Unavailable, Unavailable),
-    500: (OutcomeUnknown, Unavailable),
-    502: (OutcomeUnknown, Unavailable),
-    503: (Unavailable, Unavailable),
-    504: (OutcomeUnknown, Unavailable),
-    599: (OutcomeUnknown, Unavailable),
+    301: (UpstreamRefused, UpstreamRefused),
+    302: (UpstreamRefused, UpstreamRefused),
+    307: (UpstreamRefused, UpstreamRefused),
+    400: (UpstreamRefused, UpstreamRefused),
+    401: (UpstreamRefused, UpstreamRefused),
+    403: (UpstreamRefused, UpstreamRefused),
+    404: (UpstreamRefused, UpstreamRefused),
+    408: (OutcomeUnknown, UpstreamUnavailable),
+    409: (UpstreamRefused, UpstreamRefused),
+    410: (UpstreamRefused, UpstreamRefused),
+    418: (UpstreamRefused, UpstreamRefused),
+    422: (UpstreamRefused, UpstreamRefused),
+    425: (UpstreamRefused, UpstreamRefused),
+    429: (UpstreamUnavailable, UpstreamUnavailable),
+    500: (OutcomeUnknown, UpstreamUnavailable),
+    502: (OutcomeUnknown, UpstreamUnavailable),
+    503: (UpstreamUnavailable, UpstreamUnavailable),
+    504: (OutcomeUnknown, UpstreamUnavailable),
+    599: (OutcomeUnknown, UpstreamUnavailable),
 }
 NOT_YET = {400, 404, 409, 410, 418, 422, 425}
 GONE = {404, 410}
@@ -153,10 +170,10 @@ def test_statuses(operation: str, status: int) -> None:
     if (operation == "results" and status in NOT_YET) or (
         operation == "anonymise" and status in GONE
     ):
-        assert protocol.read(call, reply(status, b"<html>")) is None
+        assert protocol.read_reply(call, reply(status, b"<html>")) is None
         return
     with pytest.raises(UpstreamError) as caught:
-        protocol.read(call, reply(status, b"<html>no</html>", retry_after="7"))
+        protocol.read_reply(call, reply(status, b"<html>no</html>", retry_after="7"))
     assert type(caught.value) is STATUSES[status][0 if operation in ONCE else 1]
     assert (caught.value.operation, caught.value.status) == (operation, status)
     assert (caught.value.retry_after_s, caught.value.excerpt) == (7.0, "<html>no</html>")
@@ -170,60 +187,64 @@ def test_unreadable_successes(operation: str, body: bytes) -> None:
     """
     call: Call[Any] = EVERY[operation]
     with pytest.raises(UpstreamError) as caught:
-        protocol.read(call, reply(200, body))
-    assert type(caught.value) is (OutcomeUnknown if operation in ONCE else ContractBroken)
+        protocol.read_reply(call, reply(200, body))
+    assert type(caught.value) is (OutcomeUnknown if operation in ONCE else UpstreamContractBroken)
 
 
 @pytest.mark.parametrize("operation", EVERY)
 def test_successes_cut_short(operation: str) -> None:
     """A success whose body was not whole is never taken for one."""
     call: Call[Any] = EVERY[operation]
-    with pytest.raises(OutcomeUnknown if operation in ONCE else ContractBroken):
-        protocol.read(call, Reply(200, b"", {}, NOW, fault="more than 1 bytes"))
+    with pytest.raises(OutcomeUnknown if operation in ONCE else UpstreamContractBroken):
+        protocol.read_reply(call, Reply(200, b"", {}, NOW, fault="more than 1 bytes"))
 
 
 @pytest.mark.parametrize("status", [200, 201])
 def test_token(status: int, sample) -> None:
     """A token is a token with 200 and with 201."""
     assert (
-        protocol.read(protocol.token(ACCESS, "POST"), reply(status, sample("token")))
+        protocol.read_reply(
+            protocol.build_token_call(ACCESS, "POST"), reply(status, sample("token"))
+        )
         == "SFMyNTY.c2FtcGxl.b3ducw"
     )
 
 
 def test_created(sample) -> None:
     """A create without a link is still a create: what exists must be known."""
-    assert protocol.read(CREATE, reply(201, sample("created_email"))) == CreatedApplication(
+    assert protocol.read_reply(CREATE, reply(201, sample("created_email"))) == CreatedApplication(
         "1234-1234-4567-1111", None
     )
     with pytest.raises(OutcomeUnknown):
-        protocol.read(CREATE, reply(201, b'{"assessment_url": "https://a.example/x"}'))
+        protocol.read_reply(CREATE, reply(201, b'{"assessment_url": "https://a.example/x"}'))
 
 
 def test_plain_answers(sample) -> None:
     """The documented answers read as documented."""
-    assert protocol.read(
-        protocol.status("r"), reply(200, sample("status_completed"))
+    assert protocol.read_reply(
+        protocol.build_status_call("r"), reply(200, sample("status_completed"))
     ) == ApplicationProgress(True, "completed")
-    assert protocol.read(
-        protocol.status("r"), reply(200, sample("status_started"))
+    assert protocol.read_reply(
+        protocol.build_status_call("r"), reply(200, sample("status_started"))
     ) == ApplicationProgress(False, "started")
-    assert protocol.read(protocol.jobs(), reply(200, sample("jobs_bare")))[1] == Job(
-        "job-2", "Assessment - Accountant"
+    assert protocol.read_reply(protocol.build_jobs_call(), reply(200, sample("jobs_bare")))[
+        1
+    ] == Job("job-2", "Assessment - Accountant")
+    link = protocol.read_reply(
+        protocol.build_public_link_call("r", ""), reply(200, sample("public_link"))
     )
-    link = protocol.read(protocol.public_link("r", ""), reply(200, sample("public_link")))
     assert link.life_s == 7200
-    protocol.read(HIRE, reply(200, sample("hired")))
-    protocol.read(protocol.anonymise("r"), reply(200, sample("anonymised")))
-    protocol.read(protocol.anonymise("r"), reply(204))
+    protocol.read_reply(HIRE, reply(200, sample("hired")))
+    protocol.read_reply(protocol.build_anonymise_call("r"), reply(200, sample("anonymised")))
+    protocol.read_reply(protocol.build_anonymise_call("r"), reply(204))
 
 
 def test_results_without_anything(sample) -> None:
     """A results answer in which nothing is known is a broken contract, not an empty result."""
-    call = protocol.results("r", "de")
-    assert protocol.read(call, reply(200, sample("results"))) is not None
-    with pytest.raises(ContractBroken, match="nothing of a report"):
-        protocol.read(call, reply(200, b'{"message": "soon"}'))
+    call = protocol.build_results_call("r", "de")
+    assert protocol.read_reply(call, reply(200, sample("results"))) is not None
+    with pytest.raises(UpstreamContractBroken, match="nothing of a report"):
+        protocol.read_reply(call, reply(200, b'{"message": "soon"}'))
 
 
 def test_errors_show_nobody(draft: NewApplication) -> None:
@@ -232,8 +253,8 @@ def test_errors_show_nobody(draft: NewApplication) -> None:
         '{"errors": {"detail": "Ada Marie M\\u00fcster / MÜSTER <ada@example.org> marie at '
         'https://bridge.example.com/equalture/callbacks/iv_1/Sq3tTs9xRrB8mZ0kLw2n is invalid"}}'
     )
-    with pytest.raises(Refused) as caught:
-        protocol.read(protocol.create(draft), reply(422, echo.encode()))
+    with pytest.raises(UpstreamRefused) as caught:
+        protocol.read_reply(protocol.build_create_call(draft), reply(422, echo.encode()))
     shown = f"{caught.value} {caught.value.excerpt}".lower()
     assert "is invalid" in shown
     assert not [
@@ -249,33 +270,39 @@ def test_errors_show_nobody(draft: NewApplication) -> None:
 def test_readers_raise_upstream_errors_only(status: int, body: bytes, operation: str) -> None:
     """No answer makes a reader raise anything that callers do not expect."""
     call: Call[Any] = EVERY[operation]
-    allowed = (Refused, Unavailable, OutcomeUnknown if operation in ONCE else ContractBroken)
+    allowed = (
+        UpstreamRefused,
+        UpstreamUnavailable,
+        OutcomeUnknown if operation in ONCE else UpstreamContractBroken,
+    )
     with contextlib.suppress(*allowed):
-        protocol.read(call, reply(status, body))
+        protocol.read_reply(call, reply(status, body))
 
 
 @pytest.mark.parametrize(
     ("call", "not_sent", "kind"),
     [
-        (CREATE, True, Unavailable),
+        (CREATE, True, UpstreamUnavailable),
         (CREATE, False, OutcomeUnknown),
         (HIRE, False, OutcomeUnknown),
-        (protocol.jobs(), True, Unavailable),
-        (protocol.jobs(), False, Unavailable),
+        (protocol.build_jobs_call(), True, UpstreamUnavailable),
+        (protocol.build_jobs_call(), False, UpstreamUnavailable),
     ],
 )
 def test_no_answer(call: Call, not_sent: bool, kind: type[UpstreamError]) -> None:
     """No answer is an unknown outcome only where something may have been done."""
-    assert type(protocol.no_answer(call, not_sent=not_sent, detail="no answer")) is kind
+    assert (
+        type(protocol.create_no_answer_error(call, not_sent=not_sent, detail="no answer")) is kind
+    )
 
 
 def test_create_by_mail(sample) -> None:
     """Where Equalture is to mail the link, the create says so, and no link is expected; one that
     comes all the same is not used.
     """
-    call = protocol.create(SOMEBODY, InvitationType.EMAIL)
+    call = protocol.build_create_call(SOMEBODY, InvitationType.EMAIL)
     assert call.json is not None
     assert call.json["invitation_type"] == "email"
     for name in ("created_email", "created_one_time_link"):
-        made = protocol.read(call, reply(201, sample(name)))
+        made = protocol.read_reply(call, reply(201, sample(name)))
         assert (made.assessment_url, made.mailed) == (None, True)

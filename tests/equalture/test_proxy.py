@@ -13,7 +13,7 @@ import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from bridge import egress
-from bridge.errors import OutcomeUnknown, Unavailable
+from bridge.errors import OutcomeUnknown, UpstreamUnavailable
 from bridge.softgarden.notifier import SoftgardenNotifier
 from tests.service.fakes import ACME
 
@@ -78,7 +78,7 @@ async def test_both_vendors_are_reached_through_it(proxy: Proxy) -> None:
     """Plain requests and tunnels for TLS go through the proxy, with its user and password, to the
     host as it was named.
     """
-    async with egress.session(connections=1, proxy=proxy.url) as session:
+    async with egress.create_session(connections=1, proxy=proxy.url) as session:
         async with session.get("http://equalture.invalid/jobs") as got:
             assert await got.read() == b"ok"
         with pytest.raises(aiohttp.ClientError):  # no TLS behind this tunnel
@@ -96,7 +96,10 @@ async def test_this_machine_is_reached_without_it(vendor, proxy: Proxy, host: st
     """
     vendor.on("GET /x", vendor.answer(200, "hello"))
     url = vendor.url.replace("127.0.0.1", host) + "/x"
-    async with egress.session(connections=1, proxy=proxy.url) as session, session.get(url) as got:
+    async with (
+        egress.create_session(connections=1, proxy=proxy.url) as session,
+        session.get(url) as got,
+    ):
         assert await got.read() == b'"hello"'
     assert proxy.asked == []
 
@@ -112,13 +115,13 @@ async def test_what_is_forbidden_never_reaches_it(proxy: Proxy, host: str) -> No
     """An address that is not public, however written, or a name that leads to one, is refused
     before the proxy is asked.
     """
-    guarded = egress.guarded_session(
+    guarded = egress.create_guarded_session(
         allow_private=False, connections=1, proxy=proxy.url, resolver=Names("8.8.8.8", "10.0.0.1")
     )
     async with guarded as session:
         for scheme in ("http", "https"):
             notifier = SoftgardenNotifier(session, timedelta(seconds=5))
-            with pytest.raises(Unavailable, match="ClientConnectorError"):
+            with pytest.raises(UpstreamUnavailable, match="ClientConnectorError"):
                 await notifier.notify(ACME, f"{scheme}://{host}/x", "iv_1")
     assert proxy.asked == []
 
@@ -128,16 +131,16 @@ async def test_what_is_not_forbidden_does(proxy: Proxy, addresses: tuple[str, ..
     """A public name goes through, and one that is unknown here, as names of outside are in networks
     with a proxy.
     """
-    guarded = egress.guarded_session(
+    guarded = egress.create_guarded_session(
         allow_private=False, connections=1, proxy=proxy.url, resolver=Names(*addresses)
     )
     async with guarded as session:
         notifier = SoftgardenNotifier(session, timedelta(seconds=5))
         proxy.answer = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n"
-        with pytest.raises(Unavailable, match="the proxy says 407"):
+        with pytest.raises(UpstreamUnavailable, match="the proxy says 407"):
             await notifier.notify(ACME, "https://app.softgarden.invalid/x", "iv_1")
         proxy.answer = b"HTTP/1.1 200 Connection established\r\n\r\n"
-        with pytest.raises((OutcomeUnknown, Unavailable)):
+        with pytest.raises((OutcomeUnknown, UpstreamUnavailable)):
             await notifier.notify(ACME, "https://app.softgarden.invalid/x", "iv_1")
     assert [line.split()[:2] for line in proxy.asked] == [
         ["CONNECT", "app.softgarden.invalid:443"]
@@ -146,7 +149,7 @@ async def test_what_is_not_forbidden_does(proxy: Proxy, addresses: tuple[str, ..
 
 async def test_a_proxy_that_is_away(proxy: Proxy) -> None:
     """Without the proxy nothing was sent, which is said without its password."""
-    guarded = egress.guarded_session(
+    guarded = egress.create_guarded_session(
         allow_private=False,
         connections=1,
         proxy="http://user:p%40ss@127.0.0.1:1",
@@ -154,7 +157,7 @@ async def test_a_proxy_that_is_away(proxy: Proxy) -> None:
     )
     async with guarded as session:
         notifier = SoftgardenNotifier(session, timedelta(seconds=5))
-        with pytest.raises(Unavailable) as raised:
+        with pytest.raises(UpstreamUnavailable) as raised:
             await notifier.notify(ACME, "https://app.softgarden.invalid/x", "iv_1")
     assert "p@ss" not in str(raised.value) + str(raised.value.__cause__)
     assert "p%40ss" not in str(raised.value) + str(raised.value.__cause__)

@@ -78,14 +78,14 @@ TWO_JOBS = (
 @pytest.mark.parametrize("name", ["jobs_bare", "jobs_wrapped", "jobs_data"])
 def test_jobs_in_every_documented_wrapping(name: str, sample) -> None:
     """All versions of the page give the same jobs."""
-    assert schemas.read_jobs(response_parsing.loads(sample(name))) == TWO_JOBS
+    assert schemas.read_jobs(response_parsing.parse_json(sample(name))) == TWO_JOBS
 
 
 def test_jobs_with_odd_entries(sample) -> None:
     """Entries without id are skipped, numbers become text, a missing name is the id, and the first
     of two equals counts.
     """
-    assert schemas.read_jobs(response_parsing.loads(sample("jobs_odd_entries"))) == (
+    assert schemas.read_jobs(response_parsing.parse_json(sample("jobs_odd_entries"))) == (
         Job("42", "42"),
         Job("job-2", "job-2"),
     )
@@ -122,7 +122,7 @@ def test_jobs_in_no_shape(answer: object) -> None:
 def test_created(sample) -> None:
     """The one-time link comes with its reference."""
     assert schemas.read_created(
-        response_parsing.loads(sample("created_one_time_link"))
+        response_parsing.parse_json(sample("created_one_time_link"))
     ) == CreatedApplication(
         "7c1de0a4-93c5-4a0e-8a55-2d7f3a8b9c01",
         "https://app.equalture.example/en/assessments/73/token/SFMyNTY.c2FtcGxl",
@@ -242,7 +242,7 @@ def test_messages_repeat_nothing() -> None:
 
 def test_results(sample) -> None:
     """The documented results are read in full."""
-    assert schemas.read_reported_result(response_parsing.loads(sample("results"))) == Result(
+    assert schemas.read_reported_result(response_parsing.parse_json(sample("results"))) == Result(
         fit="high",
         dashboard_url="https://dashboard.equalture.example/en/candidates/18",
         summary=(
@@ -264,7 +264,7 @@ def test_results(sample) -> None:
 
 def test_callback(sample) -> None:
     """The callback's body is a report of the same kind."""
-    report = schemas.read_reported_result(response_parsing.loads(sample("callback")))
+    report = schemas.read_reported_result(response_parsing.parse_json(sample("callback")))
     assert report is not None
     assert report.fit == "low"
     assert [(trait.code, trait.score, trait.wanted) for trait in report.traits] == [
@@ -276,7 +276,7 @@ def test_callback(sample) -> None:
 def test_results_without_profile(sample) -> None:
     """A job without competency profile has traits without wish and no fit."""
     assert schemas.read_reported_result(
-        response_parsing.loads(sample("results_no_profile"))
+        response_parsing.parse_json(sample("results_no_profile"))
     ) == Result(
         fit=None,
         dashboard_url="https://dashboard.equalture.example/en/candidates/18",
@@ -289,7 +289,7 @@ def test_results_without_profile(sample) -> None:
 
 def test_results_with_odd_parts(sample) -> None:
     """Odd parts are left out one by one, and nothing that was not asked for is kept."""
-    report = schemas.read_reported_result(response_parsing.loads(sample("results_odd_parts")))
+    report = schemas.read_reported_result(response_parsing.parse_json(sample("results_odd_parts")))
     assert report == Result(
         summary=(("Good", "(1) Kept"),), traits=(Trait("kept", "kept", wanted=(2, 5)),)
     )

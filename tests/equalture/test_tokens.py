@@ -11,7 +11,7 @@ from bridge.core.customers import Customer, Secret
 from bridge.equalture.protocol import Call, Reply
 from bridge.equalture.settings import TokenMethod
 from bridge.equalture.tokens import AccessTokens
-from bridge.errors import ContractBroken, Refused, Unavailable
+from bridge.errors import UpstreamContractBroken, UpstreamRefused, UpstreamUnavailable
 
 NOW = datetime(2026, 1, 15, tzinfo=UTC)
 
@@ -36,7 +36,7 @@ class Endpoint:
         self.now += self.takes_s
         await self.gate.wait()
         if self.down:
-            raise Unavailable("equalture", "token", "no answer")
+            raise UpstreamUnavailable("equalture", "token", "no answer")
         body = json.dumps({"access_token": f"token-{count}"}).encode()
         return Reply(self.statuses[call.method], body, {}, NOW)
 
@@ -104,7 +104,7 @@ async def test_failure_reaches_all_and_is_forgotten(
     await asyncio.sleep(0)
     endpoint.gate.set()
     assert [type(one) for one in await asyncio.gather(*callers, return_exceptions=True)] == [
-        Unavailable
+        UpstreamUnavailable
     ] * 3
     endpoint.down = False
     assert await tokens.get(customer) == "token-2"
@@ -171,7 +171,7 @@ async def test_remembered_method_is_unlearnt(
     await tokens.get(customer)
     tokens.invalidate(customer, "token-2")
     endpoint.statuses.update(POST=200, GET=405)
-    with pytest.raises(Refused):
+    with pytest.raises(UpstreamRefused):
         await tokens.get(customer)
     assert await tokens.get(customer) == "token-4"
     assert endpoint.methods == ["POST", "GET", "GET", "POST"]
@@ -180,7 +180,7 @@ async def test_remembered_method_is_unlearnt(
 async def test_neither_method(endpoint: Endpoint, tokens: AccessTokens, customer: Customer) -> None:
     """Where neither exists, both are tried once and the customer's configuration is refused."""
     endpoint.statuses.update(POST=404, GET=404)
-    with pytest.raises(Refused):
+    with pytest.raises(UpstreamRefused):
         await tokens.get(customer)
     assert endpoint.methods == ["POST", "GET"]
 
@@ -191,7 +191,7 @@ async def test_fixed_method(
 ) -> None:
     """A configured method is used alone."""
     endpoint.statuses.update(POST=405, GET=405)
-    with pytest.raises(Refused):
+    with pytest.raises(UpstreamRefused):
         await tokens.get(at(customer, token_method=TokenMethod(method)))
     assert endpoint.methods == [method.upper()]
 
@@ -202,13 +202,14 @@ async def test_bad_credentials(
 ) -> None:
     """Wrong credentials are refused after one request."""
     endpoint.statuses["POST"] = status
-    with pytest.raises(Refused):
+    with pytest.raises(UpstreamRefused):
         await tokens.get(customer)
     assert endpoint.methods == ["POST"]
 
 
 @pytest.mark.parametrize(
-    ("status", "kind"), [(500, Unavailable), (429, Unavailable), (302, Refused)]
+    ("status", "kind"),
+    [(500, UpstreamUnavailable), (429, UpstreamUnavailable), (302, UpstreamRefused)],
 )
 async def test_other_failures(
     status: int, kind: type[Exception], endpoint: Endpoint, tokens: AccessTokens, customer: Customer
@@ -225,7 +226,7 @@ async def test_token_that_no_header_can_hold(customer: Customer) -> None:
     async def fetch(_: Customer, __: Call) -> Reply:
         return Reply(200, b'{"access_token": "a\\r\\nX-Evil: 1"}', {}, NOW)
 
-    with pytest.raises(ContractBroken):
+    with pytest.raises(UpstreamContractBroken):
         await AccessTokens(fetch, monotonic=lambda: 0.0).get(customer)
 
 

@@ -33,8 +33,8 @@ from bridge.core.invitation import Invitation
 from bridge.core.queueing import DeadLetter
 from bridge.sandbox import (
     BridgeReply,
-    Entry,
     EqualtureSandbox,
+    LedgerEntry,
     SandboxClock,
     SoftgardenClient,
     SoftgardenSandbox,
@@ -42,7 +42,7 @@ from bridge.sandbox import (
 from bridge.settings.daemon import DaemonSettings
 from bridge.store.redis_access import RedisAccess
 from bridge.tracing import NO_TRACER, Tracer
-from bridge.web.listener import Runner
+from bridge.web.listener import ListenerRunner
 from tests.redis_servers import RedisServer, binaries
 
 T = TypeVar("T")
@@ -141,7 +141,7 @@ class Bridge:
         """The URL at which Equalture reports that application."""
         return self.equalture.applications[reference_id].callback_url
 
-    def notified(self, invitation_id: str | None = None) -> list[Entry]:
+    def notified(self, invitation_id: str | None = None) -> list[LedgerEntry]:
         """The notifications that softgarden accepted."""
         match = {} if invitation_id is None else {"invitation_id": invitation_id}
         return self.softgarden.calls("notify", status=204, **match)
@@ -267,7 +267,7 @@ def journal() -> Iterator[Journal]:
     asyncio_level, server = logging.getLogger("asyncio").level, logging.getLogger("aiohttp.server")
     filters = list(server.filters)
     journal = Journal()
-    logs.configure("debug", "json", journal.stream)
+    logs.configure_logging("debug", "json", journal.stream)
     yield journal
     root.handlers[:] = handlers
     root.setLevel(level)
@@ -387,7 +387,7 @@ async def launch(
                 )
             )
             deaths: list[str] = []
-            work = app.working(
+            work = app.run_worker_and_sweep(
                 runtime, grace_s=0.5, on_death=lambda: deaths.append("the worker died")
             )
             await stack.enter_async_context(work)
@@ -424,7 +424,7 @@ async def launch(
 
 
 async def _serve(stack: contextlib.AsyncExitStack, application: web.Application, port: int) -> str:
-    runner = Runner(application, shutdown_timeout=0.5)
+    runner = ListenerRunner(application, shutdown_timeout=0.5)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     await web.TCPSite(runner, "127.0.0.1", port).start()

@@ -190,7 +190,7 @@ async def test_deletion_while_the_create_is_under_way(bridge: Bridge) -> None:
     (record,) = [one async for one in bridge.runtime.invitations.scan()]
     fault = bridge.equalture.fault("create", delay_after=30, times=1)
     call = asyncio.create_task(bridge.acme.invite("engineer", candidate_id=APPLICATION))
-    await fault.wait_struck()
+    await fault.wait_applied()
     deletion = asyncio.create_task(bridge.acme.delete(record.id))
     await eventually(lambda: bridge.equalture.applications)
     await eventually(lambda: erased(bridge, record.id))

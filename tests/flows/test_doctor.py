@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from bridge.app import Examination, examine
+from bridge.app import Examination, examine_deployed_bridge
 from bridge.core.invitation import State
 from bridge.sandbox import EqualtureSandbox
 from tests.cli.test_commands import run
@@ -90,7 +90,7 @@ class Examined:
 async def examined(url: str, token: str = TOKENS["acme"], **how: Any) -> Examined:
     """Examine the bridge at *url* in this process."""
     examination = Examination(url, token, **{"callback_host": "127.0.0.1", **how})
-    await examine(examination)
+    await examine_deployed_bridge(examination)
     return Examined(examination)
 
 

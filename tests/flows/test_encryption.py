@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from bridge.store.reencryption import Tally
+from bridge.store.reencryption import ReencryptionCounts
 from tests.flows.conftest import Bridge, Config, Journal, Launch, eventually
 
 NEW, OLD, OTHER = "N" * 43, "O" * 43, "X" * 43
@@ -128,6 +128,8 @@ async def test_keys_can_be_introduced_and_taken_away(config: Config, launch: Lau
         bridge = await launch()
         assert await bridge.result(bridge.acme, an_id, "COMPLETED") == before
         record = await bridge.record(an_id)
-        assert (await bridge.runtime.reencrypt())["records"] == Tally(renewed, 1 - renewed)
+        assert (await bridge.runtime.reencrypt())["records"] == ReencryptionCounts(
+            renewed, 1 - renewed
+        )
         assert await bridge.record(an_id) == record
         await bridge.close()

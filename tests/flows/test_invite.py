@@ -151,7 +151,7 @@ async def test_caller_who_hangs_up_is_remembered(bridge: Bridge) -> None:
     """
     fault = bridge.equalture.fault("create", delay_after=30)
     call = asyncio.create_task(bridge.acme.invite("engineer", candidate_id=APPLICATION))
-    await fault.wait_struck()
+    await fault.wait_applied()
     call.cancel()
     await asyncio.gather(call, return_exceptions=True)
     fault.heal()
@@ -391,7 +391,7 @@ async def test_callback_within_the_create(bridge: Bridge) -> None:
     """A callback that comes before the create is answered gets 200 and is acted on afterwards."""
     fault = bridge.equalture.fault("create", delay_after=30, times=1)
     call = asyncio.create_task(bridge.acme.invite("engineer"))
-    await fault.wait_struck()
+    await fault.wait_applied()
     reference = await eventually(lambda: next(iter(bridge.equalture.applications), None))
     assert await bridge.equalture.complete(reference) == 200
     assert not call.done()

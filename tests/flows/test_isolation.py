@@ -57,7 +57,7 @@ async def black_hole(bridge: Bridge) -> AsyncIterator[None]:
         "notify", hang="before", when=lambda call: call.account == "acme"
     )
     await completions(bridge, 30)
-    await hung.wait_struck(5)
+    await hung.wait_applied(5)
     yield
     hung.heal()
 
@@ -146,7 +146,7 @@ async def test_clicks_on_links(bridge: Bridge) -> None:
                 return reply.status
 
         clicks = [asyncio.create_task(click()) for _ in range(300)]
-        await silent.wait_struck()
+        await silent.wait_applied()
         answers = await asyncio.gather(*(bridge.acme.invite("engineer") for _ in range(20)))
         assert {answer.status for answer in answers} == {200}
         assert set(await asyncio.gather(*clicks)) == {503}

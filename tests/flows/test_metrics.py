@@ -12,8 +12,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from bridge import __version__
 from bridge.core.customers import CustomerDirectory, UnusableCustomer
-from bridge.errors import Complaint
-from bridge.sandbox.sample_results import scores_for
+from bridge.errors import ConfigMistake
+from bridge.sandbox.sample_results import choose_sample_scores
 from tests.flows.conftest import Bridge, Config, Launch, eventually
 from tests.redis_servers import RedisServer, binaries
 
@@ -133,7 +133,7 @@ async def test_the_time_to_a_notification_has_its_outage_in_it(bridge: Bridge) -
     assert 46 <= waited < 60
     await bridge.advance(timedelta(days=1))
     application = bridge.equalture.applications[bridge.created()]
-    application.fit, application.scores = "low", scores_for("low", None)
+    application.fit, application.scores = "low", choose_sample_scores("low", None)
     await bridge.runtime.services.refreshing.refresh(invitation)
     await bridge.softgarden.wait_calls("notify", 4)
     await bridge.idle()
@@ -208,7 +208,7 @@ async def test_a_refused_reload_shows(bridge: Bridge) -> None:
     digest then.
     """
     before = await scrape(bridge)
-    bridge.runtime.customers.refuse((Complaint("customers/acme.yaml", 1, 1, "no"),))
+    bridge.runtime.customers.refuse((ConfigMistake("customers/acme.yaml", 1, 1, "no"),))
     refused = await scrape(bridge)
     assert refused("config_last_reload_successful") == 0
     since = "config_last_reload_timestamp_seconds"

@@ -222,7 +222,7 @@ async def test_one_dead_endpoint_slows_nobody_else(bridge: Bridge) -> None:
     for _ in range(20):
         await bridge.acme.invite("engineer")
         assert await bridge.equalture.complete(bridge.created()) == 200
-    await hung.wait_struck(5)
+    await hung.wait_applied(5)
     invited = await bridge.globex.invite("job-3")
     assert await bridge.equalture.complete(bridge.created()) == 200
     await bridge.softgarden.wait_calls(
@@ -239,7 +239,7 @@ async def test_slow_softgarden_is_given_up(launch: Launch, config: Config) -> No
     hung = bridge.softgarden.fault("notify", hang="before", times=1)
     an_id = await completed(bridge)
 
-    await hung.wait_struck()
+    await hung.wait_applied()
     await bridge.idle()
     await wait_is(bridge, timedelta(seconds=5))
     await bridge.advance(timedelta(seconds=6))

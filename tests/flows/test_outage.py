@@ -94,7 +94,7 @@ async def test_create_outlives_a_short_outage(exposed: Bridge, own_redis: RedisS
     bridge = exposed
     fault = bridge.equalture.fault("create", delay_after=30, times=1)
     call = asyncio.create_task(bridge.acme.invite("engineer"))
-    await fault.wait_struck()
+    await fault.wait_applied()
     await eventually(lambda: bridge.equalture.applications)
     own_redis.kill()
     fault.heal()

@@ -8,7 +8,7 @@ import pytest
 from redis import Redis
 
 from bridge.store.redis_access import RedisAccess
-from bridge.store.redis_inspection import durability
+from bridge.store.redis_inspection import find_durability_risks
 from tests.flows.conftest import Bridge, Config, Launch, eventually
 from tests.redis_servers import RedisServer, binaries, free_port
 
@@ -90,8 +90,8 @@ async def test_deletion_makes_room(bridge: Bridge, server: RedisServer) -> None:
 async def test_a_replica_is_not_durable(server: RedisServer, bridge: Bridge) -> None:
     """A Redis that is somebody's replica is complained of, so that ``refuse`` refuses it."""
     commands: RedisAccess = bridge.runtime.commands
-    assert await durability(commands) == []
+    assert await find_durability_risks(commands) == []
     with server.client() as client:
         refuse(client, "replica")
-        assert any("replica" in complaint for complaint in await durability(commands))
+        assert any("replica" in complaint for complaint in await find_durability_risks(commands))
         relent(client)

@@ -83,7 +83,7 @@ async def test_hint_is_followed_up_by_the_next_process(launch: Launch) -> None:
     invited = await first.acme.invite("engineer")
     fault = first.equalture.fault("status", hang="before")
     assert await first.equalture.complete(first.created()) == 200
-    await fault.wait_struck()
+    await fault.wait_applied()
     power_cut()
     await first.close()
     first.equalture.heal()
@@ -104,7 +104,7 @@ async def test_task_of_a_stopped_process_is_given_back(launch: Launch) -> None:
     await first.equalture.complete(first.created(), send_callback=False)
     fault = first.softgarden.fault("notify", hang="before")
     assert await first.equalture.put_callback(first.created()) == 200
-    await fault.wait_struck()
+    await fault.wait_applied()
     await first.close()
     first.softgarden.heal()
     second = await launch()
@@ -118,7 +118,7 @@ async def test_create_cut_off_in_mid_air(launch: Launch) -> None:
     first = await launch()
     fault = first.equalture.fault("create", hang="after", times=1)
     call = asyncio.create_task(first.acme.invite("engineer", candidate_id=APPLICATION))
-    await fault.wait_struck()
+    await fault.wait_applied()
     await eventually(lambda: first.equalture.applications)
     (record,) = [one async for one in first.runtime.invitations.scan()]
     assert record.state is State.CREATING
@@ -151,7 +151,7 @@ async def test_repeat_while_a_dead_process_may_be_creating(launch: Launch) -> No
     first = await launch()
     fault = first.equalture.fault("create", hang="before", times=1)
     call = asyncio.create_task(first.acme.invite("engineer", candidate_id=APPLICATION))
-    await fault.wait_struck()
+    await fault.wait_applied()
     power_cut()
     await first.close()
     await asyncio.gather(call, return_exceptions=True)

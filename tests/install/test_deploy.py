@@ -79,4 +79,4 @@ def test_unit_has_limits() -> None:
     assert "10.0.0.0/8" in service["IPAddressDeny"].split()
     files = int(service["LimitNOFILE"])
     text = (ROOT / "deploy" / "assessment-bridge.service").read_text("utf-8")
-    assert f"callers get {connection_limits.allocate(files).public:,} of these" in text
+    assert f"callers get {connection_limits.allocate_connections(files).public:,} of these" in text

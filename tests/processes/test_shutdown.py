@@ -168,7 +168,7 @@ async def test_leased_tasks_are_given_back(
         await client.invite("engineer")
     for reference in list(equalture.applications):
         assert await equalture.complete(reference) == 200
-    await hung.wait_struck(3)
+    await hung.wait_applied(3)
     daemon.terminate()
     assert await daemon.ended(GRACE_S) == 0
     ended_at = time.monotonic()

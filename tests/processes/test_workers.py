@@ -38,7 +38,7 @@ async def test_a_killed_worker_is_replaced(
     hung = softgarden.fault("notify", hang="before", times=1)
     (reference,) = equalture.applications
     assert await equalture.complete(reference) == 200
-    await hung.wait_struck()
+    await hung.wait_applied()
     first, second = daemon.children()
     holder = first if _connected_to(first, softgarden.port) else second
     assert _connected_to(holder, softgarden.port)

@@ -8,7 +8,7 @@ import asyncio
 
 import pytest
 
-from bridge.errors import CircuitOpen, Unavailable
+from bridge.errors import CircuitOpen, UpstreamUnavailable
 from bridge.resilience import FIRST_PAUSE, THRESHOLD, Resilience
 from tests.service.fakes import Clock, settled
 
@@ -21,7 +21,7 @@ async def test_a_burst_of_failures_is_one_opening() -> None:
     async def nobody() -> None:
         async with resilience.call("acme", "notify"):
             await release.wait()
-            raise Unavailable("softgarden", "notify", "no connection")
+            raise UpstreamUnavailable("softgarden", "notify", "no connection")
 
     calls = [asyncio.create_task(nobody()) for _ in range(8 * THRESHOLD)]
     await asyncio.sleep(0)

@@ -16,7 +16,12 @@ from bridge.core.invitation import Invitation, State
 from bridge.core.lifecycle.policy import LATE_WINDOW, NO_RESULT_TIMEOUT
 from bridge.core.queueing import TaskKind
 from bridge.core.redaction import UNPRINTABLE
-from bridge.errors import ContractBroken, Refused, StoreUnavailable, Unavailable
+from bridge.errors import (
+    StoreUnavailable,
+    UpstreamContractBroken,
+    UpstreamRefused,
+    UpstreamUnavailable,
+)
 from bridge.service.status_words import WORDS_LIMIT
 from tests.service.fakes import ACME, RESULT, World, make_customer
 
@@ -41,10 +46,10 @@ async def go_on(world: World, one: Invitation, states: tuple[State, ...]) -> Inv
     [
         ApplicationProgress(False, "finished", known=False),
         ApplicationProgress(False, "invited"),
-        Refused("equalture", "status", "no", status=404),
-        Refused("equalture", "status", "no", status=422),
-        Unavailable("equalture", "status", "no", status=500),
-        ContractBroken("equalture", "status", "no status in it", status=200),
+        UpstreamRefused("equalture", "status", "no", status=404),
+        UpstreamRefused("equalture", "status", "no", status=422),
+        UpstreamUnavailable("equalture", "status", "no", status=500),
+        UpstreamContractBroken("equalture", "status", "no status in it", status=200),
     ],
     ids=str,
 )

@@ -26,7 +26,7 @@ def stream(request: pytest.FixtureRequest) -> Iterator[io.StringIO]:
     handlers, level = list(root.handlers), root.level
     others = {name: logging.getLogger(name) for name in ("asyncio", "aiohttp.server", "aiocache")}
     before = {name: (one.level, list(one.filters)) for name, one in others.items()}
-    logs.configure("debug", request.param, stream)
+    logs.configure_logging("debug", request.param, stream)
     yield stream
     root.handlers[:] = handlers
     root.setLevel(level)
@@ -73,7 +73,7 @@ def test_no_letter_commands_a_terminal(form: str) -> None:
     handlers, level = list(root.handlers), root.level
     evil = "\x1b[2J\x1b]0;x\x07\r\n\x9b1m\u2028\u202eevent=fine"
     try:
-        logs.configure("debug", form, stream)
+        logs.configure_logging("debug", form, stream)
         log = structlog.get_logger()
         log.warning("a.thing", text=evil, many=[evil], inner={evil: evil}, error=ValueError(evil))
         logging.getLogger("elsewhere").warning("said %s", evil)

@@ -10,15 +10,17 @@ import pytest
 
 from bridge.core.assessment import ApplicationProgress
 from bridge.core.invitation import State, Transition
-from bridge.errors import StoreUnavailable, Unavailable
+from bridge.errors import StoreUnavailable, UpstreamUnavailable
 from tests.service.fakes import ACME, World
 
 
 async def test_failed_invitation_keeps_nothing_of_the_person() -> None:
     """A create that was surely not done leaves a record without the application's id."""
     world = World()
-    world.provider.script.on("create", Unavailable("equalture", "create", "busy", status=503))
-    with pytest.raises(Unavailable):
+    world.provider.script.on(
+        "create", UpstreamUnavailable("equalture", "create", "busy", status=503)
+    )
+    with pytest.raises(UpstreamUnavailable):
         await world.invited()
     (failed,) = [known async for known in world.store.scan()]
     assert (State.FAILED, "") == (failed.state, failed.application_id)

@@ -10,7 +10,7 @@ from structlog.typing import EventDict
 
 from bridge.core.assessment import ApplicationProgress, CreatedApplication
 from bridge.core.invitation import Invitation, State
-from bridge.errors import Unavailable
+from bridge.errors import UpstreamUnavailable
 from tests.service.fakes import ACME, World
 
 SAME = CreatedApplication("ref-1", "https://equalture.example.com/test/1")
@@ -75,7 +75,7 @@ async def test_deletions_at_once_anonymise(world: World) -> None:
 async def test_silent_provider_owes_nothing_to_the_first(world: World) -> None:
     """A deletion that calls nobody is confirmed at once, though the provider is away."""
     one, other = await two(world)
-    world.provider.script.on("anonymise", Unavailable("equalture", "anonymise", "away"))
+    world.provider.script.on("anonymise", UpstreamUnavailable("equalture", "anonymise", "away"))
     await world.erasure.erase(ACME, one.id)
     assert State.INVITED is (await world.load(other)).state
 

@@ -10,7 +10,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from bridge.sandbox import Entry, EqualtureSandbox, SoftgardenSandbox
+from bridge.sandbox import EqualtureSandbox, LedgerEntry, SoftgardenSandbox
 from tests.sandbox.conftest import JOBS, Bearer, Notify, Peer
 
 
@@ -25,7 +25,7 @@ async def test_a_status_means_not_done(equalture: EqualtureSandbox, call: Bearer
             assert (response.status, response.headers["Retry-After"]) == (503, "3")
             assert (await response.text(), response.content_type) == ("busy", "text/plain")
     assert not equalture.applications
-    assert (fault.strikes, fault.spent) == (2, True)
+    assert (fault.strikes, fault.is_spent) == (2, True)
     assert (await call.create())[0] == 201
     assert equalture.calls("create")[0].fault is not None
     assert equalture.violations == []
@@ -56,7 +56,7 @@ async def test_hang_lasts_until_healed(equalture: EqualtureSandbox, call: Bearer
     """A call that hangs goes on when healed, and is done if its caller is still there."""
     fault = equalture.fault("jobs", hang="before")
     asked = asyncio.create_task(call("GET", "/connect_ats/jobs"))
-    await fault.wait_struck()
+    await fault.wait_applied()
     assert not asked.done()
     assert fault.waiting == 1
     assert equalture.heal("create") == 0
@@ -73,7 +73,7 @@ async def test_nothing_is_done_for_a_caller_who_left(
     for moment, made in (("before", 0), ("after", 1)):
         fault = equalture.fault("create", hang=moment)  # type: ignore[arg-type]
         asked = asyncio.create_task(call.create())
-        await fault.wait_struck()
+        await fault.wait_applied()
         await asyncio.sleep(0.02)
         asked.cancel()
         await asyncio.gather(asked, return_exceptions=True)
@@ -94,7 +94,7 @@ async def test_delays_are_kept_and_end_when_healed(
     assert equalture.calls("jobs")[0].duration_ms >= 60
     fault = equalture.fault("jobs", delay=60)
     asked = asyncio.create_task(call("GET", "/connect_ats/jobs"))
-    await fault.wait_struck()
+    await fault.wait_applied()
     equalture.heal()
     assert (await asked)[0] == 200
 
@@ -214,7 +214,7 @@ async def test_an_outage_is_closed_and_opened(equalture: EqualtureSandbox, call:
     """
     fault = equalture.fault("create", hang="before")
     asked = asyncio.create_task(call.create())
-    await fault.wait_struck()
+    await fault.wait_applied()
     before = equalture.base_url
     await equalture.close()
     with pytest.raises(aiohttp.ClientError):
@@ -229,7 +229,7 @@ async def test_an_outage_is_closed_and_opened(equalture: EqualtureSandbox, call:
 
 async def test_an_observer_sees_every_call(session: aiohttp.ClientSession) -> None:
     """``on_call`` is told of each call when it has ended, numbered by beginning."""
-    seen: list[Entry] = []
+    seen: list[LedgerEntry] = []
     async with SoftgardenSandbox(on_call=seen.append) as sandbox:
         async with session.get(f"{sandbox.base_url}/favicon.ico") as response:
             assert response.status == 404

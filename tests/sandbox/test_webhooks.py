@@ -18,7 +18,7 @@ def test_signs_as_the_vector_says() -> None:
         b'{"data":{"reference_id":"ef955117-1ef3-4b08-b658-65da99f8a1b8"},'
         b'"id":"c4b26ab9-1d6f-4142-bace-d4263cccd951","type":"assessment_finished"}'
     )
-    assert webhooks.signature(SECRET, "msg_test_0001", 1739793491, body) == (
+    assert webhooks.compute_webhook_signature(SECRET, "msg_test_0001", 1739793491, body) == (
         "v1,YstBD1VnZiLf5e7iftCVlCY1uFCEi/nWwVUnriOnxUU="
     )
 
@@ -27,7 +27,7 @@ def test_signs_as_the_vector_says() -> None:
 def test_refuses_a_bad_secret(secret: str) -> None:
     """A secret without prefix, of junk, or too short raises."""
     with pytest.raises(ValueError):  # noqa: PT011
-        webhooks.signature(secret, "m", 1, b"")
+        webhooks.compute_webhook_signature(secret, "m", 1, b"")
 
 
 async def test_events_follow_the_candidate(
@@ -47,7 +47,7 @@ async def test_events_follow_the_candidate(
     assert sorted(events[0]["data"]) == ["application_start_date", "reference_id"]
     assert events[1]["data"] == {"reference_id": answer["reference_id"]}
     _, _, headers, body = peer.seen[1]
-    expected = webhooks.signature(
+    expected = webhooks.compute_webhook_signature(
         SECRET, headers["webhook-id"], int(headers["webhook-timestamp"]), body
     )
     assert headers["webhook-signature"] == expected

@@ -17,12 +17,12 @@ import pytest
 from aiohttp import web
 
 from bridge.call_observer import CallObserver
-from bridge.errors import Overloaded
+from bridge.errors import ProcessOverloaded
 from bridge.meter import NO_METER
 from bridge.process_state import ProcessState
 from bridge.web import request_body
 from bridge.web.app_keys import METER, OBSERVER, SEEN_CONNECTIONS, STATE
-from bridge.web.listener import BUFFER, Runner
+from bridge.web.listener import BUFFER, ListenerRunner
 from bridge.web.middlewares import error_middleware
 from tests.flows.conftest import Bridge, Launch, eventually
 from tests.security.conftest import status_of
@@ -217,7 +217,7 @@ async def test_little_is_taken_in_unasked() -> None:
     application[METER], application[OBSERVER] = NO_METER, CallObserver()
     application[SEEN_CONNECTIONS], application[STATE] = set(), ProcessState()
     application.router.add_put("/", slow_judge)
-    runner = Runner(application, shutdown_timeout=0.2)
+    runner = ListenerRunner(application, shutdown_timeout=0.2)
     await runner.setup()
     try:
         site = web.TCPSite(runner, "127.0.0.1", 0)
@@ -249,15 +249,15 @@ def test_room_is_shared() -> None:
     """
     room = request_body.BodyBudget(100, 40)
     room.take("acme", 40)
-    with pytest.raises(Overloaded):
+    with pytest.raises(ProcessOverloaded):
         room.take("acme", 1)
     room.take("globex", 40)
     room.take("initech", 20)
-    with pytest.raises(Overloaded):
+    with pytest.raises(ProcessOverloaded):
         room.take("initech", 1)
     room.give_back("acme", 40)
     room.take("initech", 20)
-    with pytest.raises(Overloaded):
+    with pytest.raises(ProcessOverloaded):
         room.take("initech", 1)
 
 

@@ -203,7 +203,7 @@ async def softgarden_echoes(bridge: Bridge) -> list[BridgeReply]:
         fault = bridge.softgarden.fault("notify", status=status, text=echo(bridge))
         await invite(bridge, candidate_id=f"notify-{number}")
         await bridge.equalture.complete(bridge.created())
-        await fault.wait_struck()
+        await fault.wait_applied()
         await bridge.idle()
         fault.heal()
     await eventually(bridge.dead_letters)
@@ -285,7 +285,9 @@ async def bad_callbacks(bridge: Bridge) -> list[BridgeReply]:
         )
         stamp = int(bridge.clock().timestamp())
         for secret_stamp in (stamp, stamp - 5_000):
-            headers = webhooks.headers(WEBHOOK_SECRET, PERSON["email"], secret_stamp, raw)
+            headers = webhooks.create_webhook_headers(
+                WEBHOOK_SECRET, PERSON["email"], secret_stamp, raw
+            )
             replies.append(
                 await bridge.ask("POST", "/equalture/webhooks/acme", data=raw, headers=headers)
             )
@@ -300,7 +302,9 @@ async def bad_callbacks(bridge: Bridge) -> list[BridgeReply]:
     event = {"type": PERSON["email"], "data": {"reference_id": PERSON["last_name"]}}
     for kind in (PERSON["email"], f"assessment_{PERSON['first_name']}", "assessment_started"):
         raw = json.dumps(event | {"type": kind}).encode()
-        headers = webhooks.headers(WEBHOOK_SECRET, kind, int(bridge.clock().timestamp()), raw)
+        headers = webhooks.create_webhook_headers(
+            WEBHOOK_SECRET, kind, int(bridge.clock().timestamp()), raw
+        )
         replies.append(
             await bridge.ask("POST", "/equalture/webhooks/acme", data=raw, headers=headers)
         )
@@ -358,7 +362,7 @@ async def test_canaries(
     """No name, address, token or secret is found in log, problems, dead letters or the dump of
     Redis.
     """
-    logs.configure("debug", form, journal.stream)
+    logs.configure_logging("debug", form, journal.stream)
     bridge.equalture.violations.clear()
     replies = await step(bridge)
     await bridge.idle()
@@ -433,7 +437,7 @@ async def test_bugs_tell_no_tales(
     """An unexpected exception is told with its type and place, in the log and to nobody else, and
     never with its message.
     """
-    logs.configure("debug", form, journal.stream)
+    logs.configure_logging("debug", form, journal.stream)
     config.customers["acme"]["equalture"]["client_secret"] = SECRET
     async with contextlib.AsyncExitStack() as stack:
         provider: Any = Broken()

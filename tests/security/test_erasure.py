@@ -178,7 +178,7 @@ async def test_slow_create_brings_nothing_back(bridge: Bridge, redis_server: Red
     (record,) = [one async for one in bridge.runtime.invitations.scan()]
     fault = bridge.equalture.fault("create", delay_after=30, times=1)
     call = asyncio.create_task(bridge.acme.invite("engineer", candidate_id=APPLICATION))
-    await fault.wait_struck()
+    await fault.wait_applied()
     await eventually(lambda: bridge.equalture.applications)
     deletion = asyncio.create_task(bridge.acme.delete(record.id))
     await eventually(lambda: erased(bridge, record.id))

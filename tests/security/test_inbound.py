@@ -20,11 +20,11 @@ from bridge.call_observer import CallObserver
 from bridge.errors import TooManyRequests
 from bridge.meter import NO_METER
 from bridge.process_state import ProcessState
-from bridge.softgarden.auth import of_customer
+from bridge.softgarden.auth import require_customer_token
 from bridge.web import request_body
 from bridge.web.app_keys import CUSTOMERS, FAIR_SCHEDULER, METER, OBSERVER, SEEN_CONNECTIONS, STATE
 from bridge.web.idle_connections import FIRST_REQUEST_S, IdleConnectionReaper
-from bridge.web.listener import Runner
+from bridge.web.listener import ListenerRunner
 from bridge.web.middlewares import error_middleware
 from bridge.web.rate_limits import FairScheduler, RateLimit
 from tests.flows.conftest import CALLBACK_TOKEN, TOKENS, Bridge, Config, Journal, Launch, eventually
@@ -64,7 +64,7 @@ async def served(
     application[SEEN_CONNECTIONS] = set()
     application[STATE] = ProcessState()
     application[FAIR_SCHEDULER] = FairScheduler()
-    runner = Runner(application, shutdown_timeout=0.2, connections=connections)
+    runner = ListenerRunner(application, shutdown_timeout=0.2, connections=connections)
     await runner.setup()
     try:
         await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -643,7 +643,7 @@ async def test_turns_of_those_who_left() -> None:
         assert len([one for one in answers if isinstance(one, asyncio.CancelledError)]) == 1
         # When nobody waits any more nothing is scheduled any more, and the next begins at once.
         await turns.take("acme")
-        await eventually(lambda: turns.idle)
+        await eventually(lambda: turns.is_idle)
 
 
 async def test_results_wait_but_are_not_refused() -> None:
@@ -676,7 +676,7 @@ async def test_flood_of_one_customer(bridge: Bridge) -> None:
     application = web.Application(middlewares=[error_middleware])
     application[METER], application[OBSERVER] = NO_METER, CallObserver()
     application[CUSTOMERS] = bridge.runtime.customers
-    application.router.add_get("/", of_customer(fine, limit))
+    application.router.add_get("/", require_customer_token(fine, limit))
     async with served(application) as (_, url):
 
         async def ask(token: str) -> Any:

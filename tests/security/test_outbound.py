@@ -20,7 +20,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from bridge import egress, serve
 from bridge.core.callback_urls import CallbackUrlPolicy
 from bridge.core.redaction import EXCERPT_BYTES
-from bridge.errors import ConfigError, OutcomeUnknown, Unavailable
+from bridge.errors import ConfigError, OutcomeUnknown, UpstreamUnavailable
 from bridge.softgarden.notifier import SoftgardenNotifier
 from tests.flows.conftest import Bridge, Config, Journal, Launch, eventually
 from tests.service.fakes import ACME
@@ -142,7 +142,7 @@ async def listening(talk: Conversation) -> AsyncIterator[tuple[str, list[bytes]]
 @contextlib.asynccontextmanager
 async def notifier(timeout_s: float = 5.0) -> AsyncIterator[SoftgardenNotifier]:
     """A notifier that may talk to this machine."""
-    async with egress.guarded_session(allow_private=True, connections=4) as session:
+    async with egress.create_guarded_session(allow_private=True, connections=4) as session:
         yield SoftgardenNotifier(session, timedelta(seconds=timeout_s))
 
 
@@ -201,11 +201,11 @@ async def test_socket_refuses_addresses(address: str) -> None:
     """Whatever slipped through the entry, no spelling of an address inside a network gets a
     socket.
     """
-    async with egress.guarded_session(allow_private=False, connections=4) as session:
+    async with egress.create_guarded_session(allow_private=False, connections=4) as session:
         answer = SoftgardenNotifier(session, timedelta(seconds=5)).notify(
             ACME, f"https://{address}:9/x", "iv_x"
         )
-        with pytest.raises(Unavailable):
+        with pytest.raises(UpstreamUnavailable):
             await answer
 
 
@@ -251,7 +251,9 @@ async def test_rebinding_is_seen_by_the_socket() -> None:
     async with listening(silent) as (url, met):
         port = int(url.rpartition(":")[2])
         rebinding = Rebinding("127.0.0.1")
-        connector = aiohttp.TCPConnector(resolver=rebinding, socket_factory=egress.guarded_socket)
+        connector = aiohttp.TCPConnector(
+            resolver=rebinding, socket_factory=egress.create_guarded_socket
+        )
         async with aiohttp.ClientSession(connector=connector) as session:
             with pytest.raises(aiohttp.ClientConnectorError):
                 await session.post(f"http://rebind.softgarden.io:{port}/x")
@@ -412,7 +414,7 @@ def test_allow_insecure_is_refused_in_public(config: Config, public_url: str) ->
     config.daemon["public_url"] = public_url
     with pytest.raises(ConfigError) as caught:
         config.load()
-    assert any("allow_insecure" in str(complaint) for complaint in caught.value.complaints)
+    assert any("allow_insecure" in str(complaint) for complaint in caught.value.mistakes)
 
 
 def test_rule_is_checked_again_before_sending() -> None:

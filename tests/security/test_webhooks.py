@@ -33,7 +33,7 @@ async def deliver(
     """One delivery, signed as told."""
     raw = event if isinstance(event, bytes) else json.dumps(event).encode()
     stamp = int(bridge.clock().timestamp()) + skew_s
-    signed = webhooks.headers(secret, message_id, stamp, raw)
+    signed = webhooks.create_webhook_headers(secret, message_id, stamp, raw)
     return await bridge.ask(
         "POST", path, data=raw, headers={"Content-Type": "application/json", **signed, **headers}
     )
@@ -273,7 +273,9 @@ JUNK = [
 async def test_junk_headers_are_401(hooked: Bridge, name: str, value: bytes) -> None:
     """Any bytes that HTTP lets through in any of the three headers are 401, never 500."""
     raw = b'{"type":"assessment_finished"}'
-    headers = webhooks.headers(WEBHOOK_SECRET, "msg_1", int(hooked.clock().timestamp()), raw)
+    headers = webhooks.create_webhook_headers(
+        WEBHOOK_SECRET, "msg_1", int(hooked.clock().timestamp()), raw
+    )
     lines = [f"{key}: {text}".encode() for key, text in headers.items() if key != name]
     lines.append(name.encode() + b": " + value)
     head = (
@@ -287,7 +289,7 @@ async def test_event_before_the_answer(hooked: Bridge) -> None:
     """An event that overtakes the answer to the create is not lost."""
     fault = hooked.equalture.fault("create", delay_after=30, times=1)
     call = asyncio.create_task(hooked.acme.invite("engineer"))
-    await fault.wait_struck()
+    await fault.wait_applied()
     await eventually(lambda: hooked.equalture.applications)
     assert (await deliver(hooked, about(hooked.created(), "assessment_started"))).status == 200
     fault.heal()

@@ -11,7 +11,7 @@ import pytest
 
 from bridge.core.invitation import State
 from bridge.core.queueing import NotificationResponse
-from bridge.errors import CircuitOpen, Unavailable
+from bridge.errors import CircuitOpen, UpstreamUnavailable
 from bridge.resilience import FIRST_PAUSE, THRESHOLD, Resilience
 from tests.service.fakes import PLAN, Script, World
 
@@ -71,9 +71,9 @@ async def test_a_breaker_does_not_wait_for_the_step(world: World) -> None:
     """
     provider = world.provider
     provider.script = GuardedScript(provider.script, Resilience("equalture", world.clock.monotonic))
-    world.provider.script.on("jobs", Unavailable("equalture", "jobs", "no connection"))
+    world.provider.script.on("jobs", UpstreamUnavailable("equalture", "jobs", "no connection"))
     for _ in range(THRESHOLD):
-        with pytest.raises(Unavailable):
+        with pytest.raises(UpstreamUnavailable):
             await provider.list_jobs(world.customers["acme"])
     world.clock.set(-HOUR)
     with pytest.raises(CircuitOpen) as raised:

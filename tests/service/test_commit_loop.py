@@ -10,7 +10,7 @@ import pytest
 from bridge.core.assessment import Result
 from bridge.core.invitation import Invitation, State, Transition
 from bridge.core.lifecycle.events import ResultReported
-from bridge.errors import Busy, StoreUnavailable, UnknownInvitation
+from bridge.errors import RequestInProgress, StoreUnavailable, UnknownInvitation
 from bridge.service.commit_loop import CHANGE_TIMEOUT, CommitLoop
 from tests.service.fakes import ACME, HISTORY_KEYS, RESULT, World, settled, until
 
@@ -152,7 +152,7 @@ async def test_somebody_is_always_faster(world: World) -> None:
 
     store.before_commit = faster
     began = world.clock.monotonic()
-    with pytest.raises(Busy):
+    with pytest.raises(RequestInProgress):
         await world.unconfirmed_result(one)
     assert world.clock.monotonic() - began <= CHANGE_TIMEOUT.total_seconds() + 1
     assert 5 < len(world.pauses) < 200
@@ -173,7 +173,7 @@ async def test_a_clock_that_is_set_back_ends_the_wait_all_the_same(world: World)
         store.before_commit = faster
 
     store.before_commit = faster
-    with pytest.raises(Busy):
+    with pytest.raises(RequestInProgress):
         await world.unconfirmed_result(one)
 
 

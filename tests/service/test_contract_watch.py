@@ -15,7 +15,7 @@ from bridge.service.contract_watch import (
     FACTS_LIMIT,
     SEEN_AGAIN_EVERY,
     ContractWatch,
-    running_watch,
+    run_watch_in_background,
 )
 from tests.service.fakes import Clock, MemoryContract
 
@@ -46,10 +46,10 @@ async def test_a_new_shape_is_told_once() -> None:
     watch = ContractWatch(store, clock, meter=meter)
     with capture_logs() as logs:
         for shape in (ONE, ONE, MORE, MORE, ONE):
-            watch.see("vendor", "status", shape)
+            watch.observe("vendor", "status", shape)
             await watch.write_down()
         other = ContractWatch(store, clock, meter=meter)
-        other.see("vendor", "status", MORE)
+        other.observe("vendor", "status", MORE)
         await other.write_down()
     told = [(line["log_level"], line["new"]) for line in logs]
     assert told == [("info", sorted(ONE)), ("warning", ["200 $.percentile: number"])]
@@ -60,12 +60,12 @@ async def test_what_is_known_costs_the_store_nothing() -> None:
     """A known shape wakes nobody for an hour; then it is noted that it still holds."""
     store, clock = MemoryContract(), Clock()
     watch = ContractWatch(store, clock)
-    watch.see("vendor", "status", ONE)
+    watch.observe("vendor", "status", ONE)
     await watch.write_down()
-    watch.see("vendor", "status", frozenset({"200"}))
+    watch.observe("vendor", "status", frozenset({"200"}))
     assert not watch.awake.is_set()
     clock.advance(SEEN_AGAIN_EVERY)
-    watch.see("vendor", "status", ONE)
+    watch.observe("vendor", "status", ONE)
     assert watch.awake.is_set()
     await watch.write_down()
     facts = await watch.facts()
@@ -77,7 +77,7 @@ async def test_no_more_than_a_contract() -> None:
     store = MemoryContract()
     watch = ContractWatch(store, Clock())
     for number in range(3 * FACTS_LIMIT):
-        watch.see("vendor", "status", frozenset({f"200 $.a{number}: null"}))
+        watch.observe("vendor", "status", frozenset({f"200 $.a{number}: null"}))
         await watch.write_down()
     assert len(await store.facts()) == FACTS_LIMIT
 
@@ -86,11 +86,11 @@ async def test_a_store_that_is_away() -> None:
     """What could not be kept is kept for later, and no caller notices."""
     away = Unreachable()
     watch = ContractWatch(away, Clock())
-    watch.see("vendor", "status", ONE)
+    watch.observe("vendor", "status", ONE)
     with pytest.raises(StoreUnavailable):
         await watch.write_down()
-    async with running_watch(watch):
-        watch.see("vendor", "status", MORE)
+    async with run_watch_in_background(watch):
+        watch.observe("vendor", "status", MORE)
         await asyncio.sleep(0)
     assert await away.facts() == ()
 
@@ -99,8 +99,8 @@ async def test_written_down_behind_the_callers_back() -> None:
     """While the watch runs what was heard is kept, at its end at the latest."""
     store = MemoryContract()
     watch = ContractWatch(store, Clock())
-    async with running_watch(watch):
-        watch.see("vendor", "status", ONE)
+    async with run_watch_in_background(watch):
+        watch.observe("vendor", "status", ONE)
     facts = await store.facts()
     assert {fact.text for fact in facts} == ONE
     assert isinstance(facts[0], ObservedFact)

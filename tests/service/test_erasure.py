@@ -13,10 +13,15 @@ from structlog.typing import EventDict
 
 from bridge.core.invitation import Invitation, State
 from bridge.core.queueing import TaskKind
-from bridge.errors import NotConfirmed, Refused, Unavailable, UnknownInvitation
+from bridge.errors import (
+    UnknownInvitation,
+    UpstreamNotConfirmed,
+    UpstreamRefused,
+    UpstreamUnavailable,
+)
 from tests.service.fakes import ACME, World, make_customer, settled, until
 
-DOWN = Unavailable("equalture", "anonymise", "no connection")
+DOWN = UpstreamUnavailable("equalture", "anonymise", "no connection")
 
 
 async def test_erased_and_anonymised(world: World) -> None:
@@ -37,8 +42,8 @@ async def test_foreign_and_failed_ones(world: World) -> None:
     nonsense.
     """
     one = await world.invited()
-    world.provider.script.on("create", Refused("equalture", "create", "no", status=422))
-    with pytest.raises(Refused):
+    world.provider.script.on("create", UpstreamRefused("equalture", "create", "no", status=422))
+    with pytest.raises(UpstreamRefused):
         await world.invited("application-2")
     failed = next(
         known for known in [k async for k in world.store.scan()] if known.state is State.FAILED
@@ -60,7 +65,7 @@ async def test_not_confirmed(world: World) -> None:
     one = await world.invited()
     world.provider.script.on("anonymise", DOWN, DOWN, None)
     for _ in range(2):
-        with pytest.raises(NotConfirmed):
+        with pytest.raises(UpstreamNotConfirmed):
             await world.erasure.erase(ACME, one.id)
         assert (await world.load(one)).state is State.ERASED
     left = await world.next_due()
@@ -77,7 +82,7 @@ async def test_waits_for_the_worker_that_is_at_it(world: World) -> None:
     """
     one = await world.invited()
     world.provider.script.on("anonymise", DOWN)
-    with pytest.raises(NotConfirmed):
+    with pytest.raises(UpstreamNotConfirmed):
         await world.erasure.erase(ACME, one.id)
     entered, release = asyncio.Event(), asyncio.Event()
 
@@ -105,13 +110,13 @@ async def test_the_wait_has_an_end(world: World) -> None:
     """A worker that takes too long is not waited for longer than the provider's time-out."""
     one = await world.invited()
     world.provider.script.on("anonymise", DOWN)
-    with pytest.raises(NotConfirmed):
+    with pytest.raises(UpstreamNotConfirmed):
         await world.erasure.erase(ACME, one.id)
     now = world.clock()
     assert await world.store.take(
         one.id, TaskKind.ANONYMISE, now, owner="stuck", until=now + timedelta(minutes=5)
     )
-    with pytest.raises(NotConfirmed):
+    with pytest.raises(UpstreamNotConfirmed):
         await world.erasure.erase(ACME, one.id)
     assert timedelta(0) <= world.clock() - now - ACME.provider.timeout < timedelta(seconds=1)
 
@@ -133,7 +138,7 @@ async def test_without_the_customers_account(world: World) -> None:
     one, other = await world.invited(), await world.invited("application-2")
     world.customers.clear()
     for _ in range(2):
-        with pytest.raises(NotConfirmed, match="acme"):
+        with pytest.raises(UpstreamNotConfirmed, match="acme"):
             await world.erasure.erase_unserved(await world.load(one))
     gone = await world.load(one)
     assert (gone.state, gone.application_id, world.provider.script.made("anonymise")) == (
@@ -169,8 +174,10 @@ async def test_a_repeat_tries_a_refused_one_again(world: World) -> None:
     more.
     """
     one = await world.invited()
-    world.provider.script.on("anonymise", Refused("equalture", "anonymise", "no", status=422), None)
-    with pytest.raises(NotConfirmed, match="dead letters"):
+    world.provider.script.on(
+        "anonymise", UpstreamRefused("equalture", "anonymise", "no", status=422), None
+    )
+    with pytest.raises(UpstreamNotConfirmed, match="dead letters"):
         await world.erasure.erase(ACME, one.id)
     assert [TaskKind.ANONYMISE] == [letter.kind async for letter in world.store.dead_letters()]
 
@@ -192,7 +199,7 @@ async def test_a_create_that_takes_too_long_is_not_waited_for(world: World) -> N
     invite = asyncio.create_task(world.invited())
     await begun.wait()
     (making,) = [known async for known in world.store.scan()]
-    with pytest.raises(NotConfirmed):
+    with pytest.raises(UpstreamNotConfirmed):
         await world.erasure.erase(ACME, making.id)
     assert (await world.load(making)).state is State.ERASED
     invite.cancel()
@@ -204,7 +211,7 @@ async def test_a_clock_that_is_set_while_the_provider_hangs(world: World, minute
     """How long a deletion waits is measured by a clock that nobody can set."""
     one = await world.invited()
     world.provider.script.on("anonymise", DOWN)
-    with pytest.raises(NotConfirmed):
+    with pytest.raises(UpstreamNotConfirmed):
         await world.erasure.erase(ACME, one.id)
     now = world.clock()
     assert await world.store.take(
@@ -214,7 +221,7 @@ async def test_a_clock_that_is_set_while_the_provider_hangs(world: World, minute
         timedelta(minutes=minutes) if len(world.pauses) == 1 else timedelta(0)
     )
     began = world.clock.monotonic()
-    with pytest.raises(NotConfirmed):
+    with pytest.raises(UpstreamNotConfirmed):
         await world.erasure.erase(ACME, one.id)
     assert 0 <= world.clock.monotonic() - began - ACME.provider.timeout.total_seconds() < 1
 
@@ -234,7 +241,7 @@ async def test_many_applications_of_a_slow_provider(world: World) -> None:
     world.provider.script.on("anonymise", slow)
     world.on_pause = lambda: None
     async with asyncio.timeout(20):
-        with pytest.raises(NotConfirmed):
+        with pytest.raises(UpstreamNotConfirmed):
             await world.erasure.erase(impatient, one.id)
         assert entered.is_set()
         release.set()

@@ -14,7 +14,13 @@ from bridge.core.invitation import HireState, Invitation
 from bridge.core.lifecycle.events import ErasureRequested, HireCallStarted, HireRequested
 from bridge.core.queueing import LEASE_LIFE, DeadLetter, TaskKind
 from bridge.core.timeline import build_timeline
-from bridge.errors import OutcomeUnknown, Refused, StoreUnavailable, Unavailable, UpstreamError
+from bridge.errors import (
+    OutcomeUnknown,
+    StoreUnavailable,
+    UpstreamError,
+    UpstreamRefused,
+    UpstreamUnavailable,
+)
 from bridge.service.commit_loop import CommitLoop
 from bridge.service.hire_task import LOOKS
 from bridge.service.hiring import HireOutcome
@@ -30,12 +36,12 @@ COMPLETED, HIRED = (
 )
 
 
-def refused(status: int) -> Refused:
-    return Refused("scripted", "hire", "no", status=status, excerpt="no")
+def refused(status: int) -> UpstreamRefused:
+    return UpstreamRefused("scripted", "hire", "no", status=status, excerpt="no")
 
 
 UNKNOWN = OutcomeUnknown("scripted", "hire", "silence")
-AWAY = Unavailable("scripted", "hire", "away")
+AWAY = UpstreamUnavailable("scripted", "hire", "away")
 
 
 async def letters(world: World) -> list[DeadLetter]:

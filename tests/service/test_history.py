@@ -12,7 +12,12 @@ from bridge.core.history_chain import find_history_faults
 from bridge.core.invitation import Invitation, State
 from bridge.core.links import LinkSigner
 from bridge.core.queueing import NotificationResponse
-from bridge.errors import OutcomeUnknown, Refused, StoreUnavailable, Unavailable
+from bridge.errors import (
+    OutcomeUnknown,
+    StoreUnavailable,
+    UpstreamRefused,
+    UpstreamUnavailable,
+)
 from bridge.service.link_access import LinkAccess
 from bridge.service.result_access import ResultAccess
 from tests.service.fakes import ACME, HISTORY_KEYS, NOW, World, order
@@ -81,8 +86,8 @@ async def test_a_request_id_that_may_say_something_is_not_kept(world: World, sen
 @pytest.mark.parametrize(
     ("error", "text"),
     [
-        (Refused("provider", "create", "no", status=422), "upstream_refused"),
-        (Unavailable("provider", "create", "no", status=503), "upstream_unavailable"),
+        (UpstreamRefused("provider", "create", "no", status=422), "upstream_refused"),
+        (UpstreamUnavailable("provider", "create", "no", status=503), "upstream_unavailable"),
         (OutcomeUnknown("provider", "create", "no", status=500), "unknown"),
     ],
 )
@@ -168,7 +173,7 @@ async def test_a_store_that_takes_no_writes_stops_no_reading(
 async def test_silence_of_the_provider_is_counted(world: World) -> None:
     """That the provider was asked and gave no answer is kept, with the last status."""
     one = await world.invited()
-    world.provider.script.on("status", Unavailable("provider", "status", "no", status=503))
+    world.provider.script.on("status", UpstreamUnavailable("provider", "status", "no", status=503))
     await world.completed_by_poll(one)
     count = (await world.load(one)).history.count(HistoryEntryKind.UNANSWERED)
     assert count is not None
@@ -197,7 +202,7 @@ async def test_a_deletion_leaves_its_proof(world: World) -> None:
     await world.erasure.erase(ACME, one.id)
     for lease in leases:  # a notification that was under way
         await world.tasks.perform(lease)
-    await world.records.note(await world.load(one), HistoryEntryKind.READ)
+    await world.records.note_in_history(await world.load(one), HistoryEntryKind.READ)
     gone = await world.load(one)
     assert gone.state is State.ERASED
     assert await told(world, one) == [

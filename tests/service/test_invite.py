@@ -14,15 +14,15 @@ from structlog.typing import EventDict
 from bridge.core.assessment import CreatedApplication
 from bridge.core.invitation import CreateOutcome, Invitation, State
 from bridge.errors import (
-    Busy,
     CallbackNotAllowed,
     CircuitOpen,
-    ContractBroken,
     OutcomeUnknown,
-    Refused,
+    RequestInProgress,
     StoreUnavailable,
-    Unavailable,
     UnknownAssessment,
+    UpstreamContractBroken,
+    UpstreamRefused,
+    UpstreamUnavailable,
 )
 from bridge.service.invite import Invite
 from tests.service.fakes import ACME, CALLBACK, World, order, settled, until
@@ -86,11 +86,14 @@ async def test_two_processes_make_one_application(world: World) -> None:
 @pytest.mark.parametrize(
     ("failure", "shared"),
     [
-        (Refused("equalture", "create", "no", status=422), Refused),
-        (Unavailable("equalture", "create", "not now", status=503), Unavailable),
-        (CircuitOpen("equalture", "create", "nobody there", retry_after_s=1), Unavailable),
+        (UpstreamRefused("equalture", "create", "no", status=422), UpstreamRefused),
+        (UpstreamUnavailable("equalture", "create", "not now", status=503), UpstreamUnavailable),
+        (CircuitOpen("equalture", "create", "nobody there", retry_after_s=1), UpstreamUnavailable),
         (OutcomeUnknown("equalture", "create", "no answer"), OutcomeUnknown),
-        (ContractBroken("equalture", "create", "no JSON", status=201), OutcomeUnknown),
+        (
+            UpstreamContractBroken("equalture", "create", "no JSON", status=201),
+            OutcomeUnknown,
+        ),
     ],
     ids=lambda value: str(value) if isinstance(value, Exception) else value.__name__,
 )
@@ -131,7 +134,7 @@ async def test_waiting_has_an_end(world: World) -> None:
     await gate.entered.wait()
     began = world.clock()
     other = world.make_invitations()
-    with pytest.raises(Busy) as raised:
+    with pytest.raises(RequestInProgress) as raised:
         await other.invite(ACME, order())
     assert raised.value.retry_after_s > 0
     assert world.clock() - began <= world.records.policy(ACME).create_timeout + SECOND
@@ -163,7 +166,9 @@ async def test_a_repeat_returns_it_unchanged(world: World) -> None:
 async def test_a_repeat_after_an_unknown_outcome(world: World) -> None:
     """softgarden's own repeat after an unknown outcome makes another attempt under the same id."""
     world.provider.script.on(
-        "create", OutcomeUnknown("equalture", "create", "?"), CreatedApplication("ref-2", LINK)
+        "create",
+        OutcomeUnknown("equalture", "create", "?"),
+        CreatedApplication("ref-2", LINK),
     )
     with pytest.raises(OutcomeUnknown):
         await world.invited()
@@ -178,10 +183,10 @@ async def test_a_repeat_after_a_refusal(world: World) -> None:
     """A refused order may be repeated and makes an invitation of its own."""
     world.provider.script.on(
         "create",
-        Refused("equalture", "create", "no", status=422),
+        UpstreamRefused("equalture", "create", "no", status=422),
         CreatedApplication("ref-2", LINK),
     )
-    with pytest.raises(Refused):
+    with pytest.raises(UpstreamRefused):
         await world.invited()
     assert (await world.invited()).state is State.INVITED
     assert sorted(one.state for one in await stored(world)) == [State.FAILED, State.INVITED]
@@ -192,7 +197,7 @@ async def test_no_link(world: World) -> None:
     is anonymised.
     """
     world.provider.script.on("create", CreatedApplication("ref-1", None))
-    with pytest.raises(ContractBroken):
+    with pytest.raises(UpstreamContractBroken):
         await world.invited()
     await world.work()
     assert world.provider.script.made("anonymise") == [("anonymise", "acme", "ref-1")]
@@ -287,7 +292,7 @@ async def test_a_clock_that_is_set_while_waiting(world: World, hours: int) -> No
         timedelta(hours=hours) if len(world.pauses) == 1 else timedelta(0)
     )
     began = world.clock.monotonic()
-    with pytest.raises(Busy):
+    with pytest.raises(RequestInProgress):
         await world.make_invitations().invite(ACME, order())
     bound_s = world.records.policy(ACME).create_timeout.total_seconds()
     assert 0 <= world.clock.monotonic() - began - bound_s < 1
@@ -359,8 +364,8 @@ async def test_lost_and_away(world: World, journal: list[EventDict]) -> None:
 @pytest.mark.parametrize(
     "failure",
     [
-        Refused("equalture", "create", "no", status=422),
-        Unavailable("equalture", "create", "not now", status=503),
+        UpstreamRefused("equalture", "create", "no", status=422),
+        UpstreamUnavailable("equalture", "create", "not now", status=503),
         OutcomeUnknown("equalture", "create", "no answer"),
     ],
     ids=lambda value: type(value).__name__,
@@ -403,5 +408,5 @@ async def test_lost_before_its_callback_is_refreshed(world: World) -> None:
         return await apply(*args)
 
     world.records.apply = lose  # type: ignore[method-assign]
-    with pytest.raises(Busy):
+    with pytest.raises(RequestInProgress):
         await world.invitations.invite(ACME, order(callback="https://other.softgarden.io/notify"))

@@ -10,7 +10,12 @@ from structlog.testing import capture_logs
 
 from bridge.core.assessment import Job
 from bridge.core.customers import Customer, Secret
-from bridge.errors import ContractBroken, Refused, Unavailable, UpstreamError
+from bridge.errors import (
+    UpstreamContractBroken,
+    UpstreamError,
+    UpstreamRefused,
+    UpstreamUnavailable,
+)
 from bridge.service.job_cache import JobCache
 from tests.service.fakes import ACME
 
@@ -77,8 +82,8 @@ async def test_no_life(provider: Provider, customer: Customer) -> None:
         monotonic=lambda: provider.now,
     )
     assert [ids(await cache.list_jobs(customer)) for _ in range(2)] == [["1"], ["2"]]
-    provider.error = Unavailable("equalture", "jobs", "no answer")
-    with pytest.raises(Unavailable):
+    provider.error = UpstreamUnavailable("equalture", "jobs", "no answer")
+    with pytest.raises(UpstreamUnavailable):
         await cache.list_jobs(customer)
 
 
@@ -89,7 +94,7 @@ async def test_fresh(provider: Provider, cache: JobCache, customer: Customer) ->
     assert ids(await cache.list_jobs(customer)) == ["2"]
 
 
-@pytest.mark.parametrize("kind", [Unavailable, Refused, ContractBroken])
+@pytest.mark.parametrize("kind", [UpstreamUnavailable, UpstreamRefused, UpstreamContractBroken])
 @pytest.mark.parametrize("fresh", [False, True])
 async def test_stale(
     provider: Provider,
@@ -118,7 +123,7 @@ async def test_recovery(provider: Provider, cache: JobCache, customer: Customer)
     """A stale list does not count as a new one: the first call after an outage asks again."""
     await cache.list_jobs(customer)
     provider.now += 60
-    provider.error = Unavailable("equalture", "jobs", "no answer")
+    provider.error = UpstreamUnavailable("equalture", "jobs", "no answer")
     await cache.list_jobs(customer)
     provider.error = None
     assert ids(await cache.list_jobs(customer)) == ["3"]
@@ -126,8 +131,8 @@ async def test_recovery(provider: Provider, cache: JobCache, customer: Customer)
 
 async def test_nothing_to_serve(provider: Provider, cache: JobCache, customer: Customer) -> None:
     """Without an earlier list the error is the answer, and it is not remembered."""
-    provider.error = Unavailable("equalture", "jobs", "no answer")
-    with pytest.raises(Unavailable):
+    provider.error = UpstreamUnavailable("equalture", "jobs", "no answer")
+    with pytest.raises(UpstreamUnavailable):
         await cache.list_jobs(customer)
     provider.error = None
     assert ids(await cache.list_jobs(customer)) == ["2"]
@@ -154,13 +159,13 @@ async def test_single_flight(provider: Provider, cache: JobCache, customer: Cust
 
 async def test_failure_reaches_all(provider: Provider, cache: JobCache, customer: Customer) -> None:
     """Those who shared a request share its failure."""
-    provider.error = Refused("equalture", "jobs", "no")
+    provider.error = UpstreamRefused("equalture", "jobs", "no")
     provider.gate.clear()
     callers = [asyncio.create_task(cache.list_jobs(customer)) for _ in range(3)]
     await asyncio.sleep(0)
     provider.gate.set()
     assert [type(one) for one in await asyncio.gather(*callers, return_exceptions=True)] == [
-        Refused
+        UpstreamRefused
     ] * 3
 
 
@@ -169,7 +174,7 @@ async def test_accounts_never_mix(provider: Provider, cache: JobCache, customer:
     outage.
     """
     await cache.list_jobs(customer)
-    provider.error = Unavailable("equalture", "jobs", "no answer")
+    provider.error = UpstreamUnavailable("equalture", "jobs", "no answer")
     for change in (
         {"client_id": "b"},
         {"client_secret": Secret("b")},
@@ -177,5 +182,5 @@ async def test_accounts_never_mix(provider: Provider, cache: JobCache, customer:
         {"token_path": "/b"},
     ):
         changed = replace(customer, provider=replace(customer.provider, **change))  # type: ignore[arg-type]
-        with pytest.raises(Unavailable):
+        with pytest.raises(UpstreamUnavailable):
             await cache.list_jobs(changed)

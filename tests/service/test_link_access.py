@@ -10,7 +10,7 @@ import pytest
 from bridge.core.assessment import PublicLink
 from bridge.core.lifecycle.events import ErasureRequested
 from bridge.core.links import LinkSigner as Signer
-from bridge.errors import Gone, Unavailable, UnknownInvitation
+from bridge.errors import InvitationGone, UnknownInvitation, UpstreamUnavailable
 from bridge.service.link_access import LINK_CACHE_TIME, LinkAccess
 from tests.service.fakes import ACME, World, settled, until
 
@@ -111,7 +111,7 @@ async def test_deleted_while_it_is_remembered(clicks: Clicks) -> None:
     await clicks.links.share(token)
     (one,) = [known async for known in clicks.world.store.scan()]
     await clicks.world.records.apply(one, ErasureRequested(), ACME)
-    with pytest.raises(Gone):
+    with pytest.raises(InvitationGone):
         await clicks.links.share(token)
 
 
@@ -130,7 +130,7 @@ async def test_deleted_while_it_is_asked_for(clicks: Clicks) -> None:
     (one,) = [known async for known in clicks.world.store.scan()]
     await clicks.world.records.apply(one, ErasureRequested(), ACME)
     go.set()
-    assert [type(answer) for answer in await settled(*callers)] == [Gone] * 3
+    assert [type(answer) for answer in await settled(*callers)] == [InvitationGone] * 3
 
 
 async def test_a_failure_is_not_remembered(clicks: Clicks) -> None:
@@ -138,11 +138,11 @@ async def test_a_failure_is_not_remembered(clicks: Clicks) -> None:
     token = await clicks.token()
     clicks.world.provider.script.on(
         "link",
-        Unavailable("equalture", "public_link", "no"),
+        UpstreamUnavailable("equalture", "public_link", "no"),
         PublicLink("https://equalture.example.com/p/1", 7200),
     )
     answers = await settled(*(clicks.links.share(token) for _ in range(20)))
-    assert {type(answer) for answer in answers} == {Unavailable}
+    assert {type(answer) for answer in answers} == {UpstreamUnavailable}
     assert clicks.asked() == 1
     assert await clicks.links.share(token)
 

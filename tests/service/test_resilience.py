@@ -12,19 +12,25 @@ from structlog.typing import EventDict
 
 from bridge import resilience as module
 from bridge.core.queueing import NotificationResponse
-from bridge.errors import CircuitOpen, OutcomeUnknown, Refused, Unavailable, UpstreamError
+from bridge.errors import (
+    CircuitOpen,
+    OutcomeUnknown,
+    UpstreamError,
+    UpstreamRefused,
+    UpstreamUnavailable,
+)
 from bridge.resilience import (
     ALL,
     FIRST_PAUSE,
     FORGOTTEN_AFTER,
     LONGEST_PAUSE,
     THRESHOLD,
-    Pool,
+    CallPool,
     Resilience,
 )
 from tests.service.fakes import Clock, Script, settled, until
 
-NOBODY = Unavailable("softgarden", "notify", "no connection")
+NOBODY = UpstreamUnavailable("softgarden", "notify", "no connection")
 SILENCE = OutcomeUnknown("softgarden", "notify", "no answer in time")
 SECOND = timedelta(seconds=1)
 
@@ -85,15 +91,15 @@ async def test_one_less_than_the_threshold(guarded: Guarded) -> None:
 @pytest.mark.parametrize("status", [401, 404, 429, 500, 503])
 async def test_http_errors_are_answers(guarded: Guarded, status: int) -> None:
     """Errors with an HTTP status never open the breaker: somebody is there."""
-    await guarded.fails(3 * THRESHOLD, Refused("equalture", "create", "no", status=status))
-    await guarded.fails(1, Refused("equalture", "create", "no", status=status))
+    await guarded.fails(3 * THRESHOLD, UpstreamRefused("equalture", "create", "no", status=status))
+    await guarded.fails(1, UpstreamRefused("equalture", "create", "no", status=status))
 
 
 async def test_an_http_error_closes_it(guarded: Guarded) -> None:
     """A probe that is answered by an HTTP error closes the breaker."""
     await guarded.fails(THRESHOLD)
     guarded.clock.advance(FIRST_PAUSE)
-    await guarded.fails(1, Unavailable("softgarden", "notify", "not now", status=503))
+    await guarded.fails(1, UpstreamUnavailable("softgarden", "notify", "not now", status=503))
     await guarded.fails(THRESHOLD - 1)
     guarded.script.on("notify", NotificationResponse(204))
     assert (await guarded.notify()).status == 204
@@ -173,10 +179,10 @@ async def test_pools_have_no_say_in_each_other(guarded: Guarded) -> None:
     breaker.
     """
     await guarded.fails(THRESHOLD)
-    links = Pool("links", 1)
+    links = CallPool("links", 1)
     async with guarded.resilience.call("acme", "public_link", links):
         await guarded.left()
-    with pytest.raises(Unavailable):
+    with pytest.raises(UpstreamUnavailable):
         async with guarded.resilience.call("acme", "public_link", links):
             raise NOBODY
     guarded.clock.advance(FIRST_PAUSE)
@@ -224,7 +230,7 @@ async def test_targets_are_forgotten(guarded: Guarded) -> None:
     assert len(guarded.resilience) == 0
     guarded.script.on("notify", NOBODY)
     for number in range(50):
-        with pytest.raises(Unavailable):
+        with pytest.raises(UpstreamUnavailable):
             await guarded.notify(f"gone-{number}")
     assert len(guarded.resilience) == 50
     guarded.clock.advance(FORGOTTEN_AFTER + SECOND)
@@ -260,7 +266,7 @@ async def test_a_full_bulkhead(guarded: Guarded, monkeypatch: pytest.MonkeyPatch
             settled(*(guarded.notify() for _ in range(2 * THRESHOLD))), 2
         )
         for result in results:
-            assert isinstance(result, Unavailable)
+            assert isinstance(result, UpstreamUnavailable)
             assert not isinstance(result, CircuitOpen)
             assert result.retry_after_s
         assert len(guarded.script.calls) == ALL.size

@@ -11,7 +11,7 @@ from bridge.core.assessment import Result, Trait
 from bridge.core.customers import ResultLinkTarget, ResultPolicy
 from bridge.core.invitation import Invitation, State
 from bridge.core.lifecycle.events import ErasureRequested
-from bridge.errors import OutcomeUnknown, Unavailable, UnknownInvitation
+from bridge.errors import OutcomeUnknown, UnknownInvitation, UpstreamUnavailable
 from bridge.service.result_refresh import ResultRefresh
 from tests.service.fakes import ACME, RESULT, World
 
@@ -107,7 +107,7 @@ async def test_no_result(world: World) -> None:
 async def test_unconfirmed_one_is_confirmed(world: World) -> None:
     """A report that counted as it was is confirmed, in silence where it was true."""
     one = await world.invited()
-    world.provider.script.on("results", Unavailable("equalture", "results", "away"))
+    world.provider.script.on("results", UpstreamUnavailable("equalture", "results", "away"))
     await world.unconfirmed_result(one)
     world.clock.advance(HOUR)
     await world.work()
@@ -139,8 +139,8 @@ async def test_errors(world: World) -> None:
     with pytest.raises(UnknownInvitation, match="is stored"):
         await refreshing(world).refresh("iv_7" + "x" * 24)
     one = await world.invited()
-    world.provider.script.on("results", away := Unavailable("equalture", "results", "away"))
-    with pytest.raises(Unavailable) as found:
+    world.provider.script.on("results", away := UpstreamUnavailable("equalture", "results", "away"))
+    with pytest.raises(UpstreamUnavailable) as found:
         await refresh(world, one)
     assert found.value is away
     world.customers.clear()

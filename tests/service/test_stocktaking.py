@@ -9,7 +9,7 @@ import pytest
 
 from bridge.core.invitation import State, Transition, UnconfirmedResult
 from bridge.errors import StoreUnavailable
-from bridge.service.stocktaking import take_stock
+from bridge.service.stocktaking import count_invitations
 from tests.core.build import NOW, opening
 from tests.fakes import MemoryStore
 
@@ -28,7 +28,7 @@ async def test_open_ones_by_age() -> None:
     for number, days in enumerate((0, 2, 30)):
         await stored(store, number, NOW - timedelta(days=days), state=State.INVITED)
     await stored(store, 9, NOW, state=State.COMPLETED, completed_at=NOW)
-    stock = await take_stock(store, lambda: NOW, lambda: 0.0)
+    stock = await count_invitations(store, lambda: NOW, lambda: 0.0)
     (one,) = stock.customers.values()
     assert (one.young, one.older, one.old, dict(one.open)) == (1, 1, 1, {State.INVITED: 3})
     assert (one.ordered_today, one.completed_today) == (2, 1)
@@ -43,7 +43,7 @@ async def test_the_longest_unconfirmed() -> None:
     for number, hours in enumerate((1, 3, 2)):
         report = UnconfirmedResult(1, NOW - timedelta(hours=hours))
         await stored(store, number, NOW, state=State.INVITED, unconfirmed_result=report)
-    stock = await take_stock(store, lambda: NOW, lambda: 0.0)
+    stock = await count_invitations(store, lambda: NOW, lambda: 0.0)
     assert stock.unconfirmed is not None
     assert stock.unconfirmed.since == NOW - timedelta(hours=3)
 
@@ -53,9 +53,9 @@ async def test_it_ends_in_time() -> None:
     store, seconds = MemoryStore(lambda: NOW), iter(range(100))
     for number in range(5):
         await stored(store, number, NOW, state=State.INVITED)
-    late = await take_stock(store, lambda: NOW, lambda: next(seconds) * 0.4)
+    late = await count_invitations(store, lambda: NOW, lambda: next(seconds) * 0.4)
     assert (late.records, late.complete) == (2, False)
-    many = await take_stock(store, lambda: NOW, lambda: 0.0, limit=3)
+    many = await count_invitations(store, lambda: NOW, lambda: 0.0, limit=3)
     assert (many.records, many.complete) == (3, False)
 
 
@@ -64,4 +64,4 @@ async def test_without_a_store() -> None:
     store = MemoryStore(lambda: NOW)
     store.down = True
     with pytest.raises(StoreUnavailable):
-        await take_stock(store, lambda: NOW, lambda: 0.0)
+        await count_invitations(store, lambda: NOW, lambda: 0.0)

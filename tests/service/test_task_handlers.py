@@ -19,12 +19,12 @@ from bridge.errors import (
     BulkheadFull,
     CallNotMade,
     CircuitOpen,
-    ContractBroken,
     OutcomeUnknown,
     RecordTooNew,
-    Refused,
     StoreUnavailable,
-    Unavailable,
+    UpstreamContractBroken,
+    UpstreamRefused,
+    UpstreamUnavailable,
 )
 from tests.service.fakes import ACME, PLAN, RESULT, World
 
@@ -85,7 +85,7 @@ async def with_task(world: World, kind: TaskKind) -> Invitation:
         (NotificationResponse(500), PLAN[0]),
         (NotificationResponse(503, retry_after_s=7), 7 * SECOND),
         (NotificationResponse(302), PLAN[0]),
-        (Unavailable("softgarden", "notify", "no connection"), PLAN[0]),
+        (UpstreamUnavailable("softgarden", "notify", "no connection"), PLAN[0]),
         (OutcomeUnknown("softgarden", "notify", "no answer"), PLAN[0]),
     ],
     ids=lambda value: str(value) if isinstance(value, Exception) else repr(value)[:60],
@@ -173,11 +173,11 @@ async def test_confirmed_result(world: World) -> None:
 @pytest.mark.parametrize(
     "silence",
     [
-        Unavailable("equalture", "status", "no connection"),
+        UpstreamUnavailable("equalture", "status", "no connection"),
         OutcomeUnknown("equalture", "status", "no answer"),
-        ContractBroken("equalture", "status", "html", status=200),
-        Refused("equalture", "token", "wrong secret", status=401),
-        Unavailable("equalture", "status", "later", status=429, retry_after_s=3600),
+        UpstreamContractBroken("equalture", "status", "html", status=200),
+        UpstreamRefused("equalture", "token", "wrong secret", status=401),
+        UpstreamUnavailable("equalture", "status", "later", status=429, retry_after_s=3600),
     ],
     ids=str,
 )
@@ -208,7 +208,7 @@ async def test_unconfirmed_result_is_confirmed_later(world: World) -> None:
     """
     one = await world.invited()
     await world.unconfirmed_result(one, Result(fit="low"))
-    world.provider.script.on("results", Unavailable("equalture", "results", "no"))
+    world.provider.script.on("results", UpstreamUnavailable("equalture", "results", "no"))
     world.clock.advance(UNREACHABLE_TIMEOUT)
     await world.work()
     await world.work()
@@ -226,7 +226,7 @@ async def test_no_result_there(world: World, status: int) -> None:
     yet.
     """
     one = await world.invited()
-    world.provider.script.on("status", Refused("equalture", "status", "no", status=status))
+    world.provider.script.on("status", UpstreamRefused("equalture", "status", "no", status=status))
     world.clock.advance(ACME.provider.poll_every)
     assert await world.work() == 1
     assert (await world.load(one)).state is State.INVITED
@@ -260,7 +260,9 @@ async def test_anonymising_is_tried_without_end(world: World) -> None:
     """The provider is asked to anonymise, ever more slowly, for as long as it does not answer."""
     one = await world.invited()
     await world.records.apply(one, ErasureRequested(), ACME)
-    world.provider.script.on("anonymise", *[Unavailable("equalture", "anonymise", "no")] * 40, None)
+    world.provider.script.on(
+        "anonymise", *[UpstreamUnavailable("equalture", "anonymise", "no")] * 40, None
+    )
     assert await until_quiet(world) == 41
     assert (await world.load(one)).attempts[0].anonymised
     assert await letters(world) == []
@@ -274,7 +276,8 @@ async def test_anonymising_refused(world: World, status: int) -> None:
     one = await world.invited()
     await world.records.apply(one, ErasureRequested(), ACME)
     world.provider.script.on(
-        "anonymise", Refused("equalture", "anonymise", "hired", status=status, excerpt="hired")
+        "anonymise",
+        UpstreamRefused("equalture", "anonymise", "hired", status=status, excerpt="hired"),
     )
     await until_quiet(world)
     (letter,) = await letters(world)

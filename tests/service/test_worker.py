@@ -10,7 +10,7 @@ from typing import Any
 from bridge.core.queueing import Lane, Lease, LeaseRequest, TaskKind
 from bridge.ports import BeforeClockStep
 from bridge.service.task_handlers import LEASE_LIFE
-from bridge.worker import PER_LANE, Worker, running_worker
+from bridge.worker import PER_LANE, Worker, run_worker_in_background
 from tests.service.fakes import World
 
 
@@ -77,7 +77,7 @@ async def test_lanes_are_bounded(world: World) -> None:
     """
     tasks, queue, died = Slow(), Queue(), []
     worker = Worker(tasks, queue, world.clock, lambda: "owner", asyncio.Event())  # type: ignore[arg-type]
-    async with running_worker(worker, grace_s=1, on_death=lambda: died.append(True)):
+    async with run_worker_in_background(worker, grace_s=1, on_death=lambda: died.append(True)):
         async with asyncio.timeout(20):
             await queue.idle.wait()
         assert {("acme", TaskKind.NOTIFY): PER_LANE, ("globex", TaskKind.CHECK): PER_LANE} == dict(
@@ -112,7 +112,7 @@ async def test_running_tasks_are_held_over_a_step(world: World) -> None:
         asyncio.Event(),
         synchronise_clock=synchronise_clock,
     )  # type: ignore[arg-type]
-    async with running_worker(worker, grace_s=1, on_death=lambda: None):
+    async with run_worker_in_background(worker, grace_s=1, on_death=lambda: None):
         assert not seen.is_set()
         async with asyncio.timeout(20):
             await seen.wait()
@@ -138,7 +138,7 @@ async def test_a_clock_that_cannot_be_read(world: World) -> None:
         asyncio.Event(),
         synchronise_clock=synchronise_clock,
     )  # type: ignore[arg-type]
-    async with running_worker(worker, grace_s=1, on_death=lambda: died.append(True)):
+    async with run_worker_in_background(worker, grace_s=1, on_death=lambda: died.append(True)):
         async with asyncio.timeout(20):
             await queue.idle.wait()
         tasks.go.set()

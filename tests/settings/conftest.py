@@ -63,7 +63,7 @@ class Folder:
     def complaints(self) -> list[tuple[int, int, str]]:
         with pytest.raises(ConfigError) as caught:
             self.load()
-        return [(one.line, one.column, one.message) for one in caught.value.complaints]
+        return [(one.line, one.column, one.message) for one in caught.value.mistakes]
 
 
 @pytest.fixture(name="folder")

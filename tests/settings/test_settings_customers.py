@@ -24,7 +24,7 @@ from bridge.core.customers import (
 )
 from bridge.equalture.settings import EqualtureAccount, TokenMethod
 from bridge.errors import ConfigError, CustomerSetAside
-from bridge.settings.masking import masked_settings
+from bridge.settings.masking import mask_settings
 from bridge.softgarden.settings import SoftgardenAccount
 
 if TYPE_CHECKING:
@@ -326,8 +326,8 @@ def test_broken_customers_are_set_aside(folder: Folder) -> None:
     assert usable.get("h") == usable.by_token("h")
     assert h.exists()
     assert sorted(usable.set_aside) == ["E", "a", "b", "c", "d", "f", "g"]
-    assert [(one.line, one.column) for one in usable.set_aside["a"].complaints] == [(3, 1), (4, 18)]
-    assert usable.complaints() == list(caught.value.complaints)
+    assert [(one.line, one.column) for one in usable.set_aside["a"].mistakes] == [(3, 1), (4, 18)]
+    assert usable.list_mistakes() == list(caught.value.mistakes)
     for key in "abcdeg":
         with pytest.raises(CustomerSetAside):
             usable.by_token(key)
@@ -348,7 +348,7 @@ def test_a_pipe_is_set_aside(folder: Folder) -> None:
         signal.alarm(0)
         signal.signal(signal.SIGALRM, before)
     assert [one.key for one in loaded.customers] == ["acme"]
-    assert "it is not a file" in str(loaded.customers.set_aside["globex"].complaints[0])
+    assert "it is not a file" in str(loaded.customers.set_aside["globex"].mistakes[0])
 
 
 def test_a_file_for_all_concerns_all(folder: Folder) -> None:
@@ -390,7 +390,7 @@ def test_without_signing_keys(folder: Folder) -> None:
     )
     with pytest.raises(ConfigError) as caught:
         app.CONFIGURATION.load(folder.path, {}, signing=False, strict=False)
-    assert len(caught.value.complaints) == 2
+    assert len(caught.value.mistakes) == 2
 
 
 def test_hiring(folder: Folder) -> None:
@@ -485,7 +485,7 @@ def test_customers_alone(folder: Folder) -> None:
 def test_masked(folder: Folder) -> None:
     """The effective configuration is plain data without any secret."""
     folder.customer(SHORT.replace("hush}", "hush, callback_token: hush}"))
-    shown = masked_settings(folder.load())
+    shown = mask_settings(folder.load())
     text = json.dumps(shown)
     assert "hush" not in text
     assert "AAAA" not in text
@@ -526,7 +526,7 @@ def test_shipped_files(tmp_path: Path) -> None:
     sample.rename(sample.with_name("acme.yaml"))
     with pytest.raises(ConfigError) as caught:
         app.CONFIGURATION.load(tmp_path / "config", environ)
-    assert [one.message.partition(": ")[2][:33] for one in caught.value.complaints] == [
+    assert [one.message.partition(": ")[2][:33] for one in caught.value.mistakes] == [
         "this is the sample's placeholder;"
     ] * 2
     text = sample.with_name("acme.yaml").read_text("utf-8").replace("0" * 64, DIGEST)
@@ -538,10 +538,10 @@ def test_shipped_files(tmp_path: Path) -> None:
 def test_shipped_files_show_the_defaults(folder: Folder) -> None:
     """Every value in the shipped bridge.yaml is the default that holds without it."""
     shutil.copy(SHIPPED / "bridge.yaml", folder.path / "shipped.yaml")
-    bare = masked_settings(folder.load())
+    bare = mask_settings(folder.load())
     folder.environ = {"BRIDGE_SIGNING_KEY": "A" * 43}
     shutil.copy(SHIPPED / "bridge.yaml", folder.path / "bridge.yaml")
-    shipped = masked_settings(folder.load())
+    shipped = mask_settings(folder.load())
     shipped["public_url"] = bare["public_url"]
     shipped["equalture"]["base_url"] = bare["equalture"]["base_url"]
     assert shipped == bare

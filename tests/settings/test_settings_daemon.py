@@ -14,9 +14,9 @@ from bridge.errors import ConfigError
 from bridge.settings.daemon import (
     LogSettings,
     RedisSettings,
-    WaitSettings,
+    ReplicaWaitSettings,
 )
-from bridge.settings.rules import Address
+from bridge.settings.rules import ListenAddress
 from bridge.softgarden.settings import AssessmentListFormat, SoftgardenSettings
 
 if TYPE_CHECKING:
@@ -34,11 +34,13 @@ def test_defaults(folder: Folder) -> None:
     """Three keys are enough; all others have the defaults of the interface."""
     settings = folder.load()
     assert settings.public_url == "https://bridge.example.com"
-    assert settings.listen == Address("0.0.0.0", 8080)
-    assert settings.admin_listen == Address("127.0.0.1", 8081)
+    assert settings.listen == ListenAddress("0.0.0.0", 8080)
+    assert settings.admin_listen == ListenAddress("127.0.0.1", 8081)
     assert settings.admin_hosts == ()
-    assert settings.redis == RedisSettings(None, Path(".data"), "bridge", "warn", WaitSettings())
-    assert settings.redis.wait == WaitSettings(
+    assert settings.redis == RedisSettings(
+        None, Path(".data"), "bridge", "warn", ReplicaWaitSettings()
+    )
+    assert settings.redis.wait == ReplicaWaitSettings(
         replicas=0, timeout=timedelta(milliseconds=500), local_fsync=False
     )
     assert settings.signing_keys == (bytes(32),)
@@ -104,11 +106,11 @@ def test_everything(folder: Folder) -> None:
         """)
     settings = folder.load()
     assert settings.public_url == "http://localhost:8080/prefix"
-    assert settings.listen == Address("::1", 0)
+    assert settings.listen == ListenAddress("::1", 0)
     assert str(settings.listen) == "[::1]:0"
     assert str(settings.admin_listen) == "bridge-1.internal:9000"
     assert settings.admin_hosts == ("admin.example",)
-    wait = WaitSettings(2, timedelta(milliseconds=1200), True)
+    wait = ReplicaWaitSettings(2, timedelta(milliseconds=1200), True)
     assert settings.redis == RedisSettings(
         Secret("unix:///run/redis.sock"), Path("/var/lib/x"), "a.b", "off", wait
     )
@@ -337,7 +339,7 @@ def test_all_files_are_told_together(folder: Folder) -> None:
     folder.customer("]\n", "two")
     with pytest.raises(ConfigError) as caught:
         folder.load()
-    names = [Path(complaint.file).name for complaint in caught.value.complaints]
+    names = [Path(complaint.file).name for complaint in caught.value.mistakes]
     assert names.count("bridge.yaml") == 2
     assert names.count("one.yaml") == 3
     assert names.count("two.yaml") == 1

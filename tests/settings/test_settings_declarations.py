@@ -16,10 +16,10 @@ from bridge.configuration import KINDS
 from bridge.core.declaration import declared_settings, setting
 from bridge.errors import ConfigError
 from bridge.settings.daemon import load_daemon
-from bridge.settings.json_schema import json_schema
-from bridge.settings.loading import load
-from bridge.settings.masking import masked_settings
-from bridge.settings.table import settings_table
+from bridge.settings.json_schema import build_json_schema
+from bridge.settings.loading import load_configuration
+from bridge.settings.masking import mask_settings
+from bridge.settings.table import build_settings_table
 from tests.generated import CONFIG, generated
 
 if TYPE_CHECKING:
@@ -49,13 +49,15 @@ def test_a_new_setting_is_one_declaration(folder: Folder) -> None:
     assert (plain.colour, plain.pause) == (Colour.RED, None)
     text = (folder.path / "bridge.yaml").read_text()
     folder.bridge(text + "colour: green\npause: 5s\n")
-    settings = load(folder.path, {}, More, CONFIGURATION.customer_format, strict=True, signing=True)
+    settings = load_configuration(
+        folder.path, {}, More, CONFIGURATION.customer_format, strict=True, signing=True
+    )
     assert (settings.colour, settings.pause) == (Colour.GREEN, timedelta(seconds=5))
-    assert masked_settings(settings)["pause"] == "5s"
-    found = json_schema(More, "bridge.yaml", {})["properties"]["colour"]
+    assert mask_settings(settings)["pause"] == "5s"
+    found = build_json_schema(More, "bridge.yaml", {})["properties"]["colour"]
     assert found["description"] == "The colour of the lamp."
     assert {"enum": ["red", "green"]} in found["anyOf"]
-    assert "| `colour` | `red` | The colour of the lamp. |\n" in settings_table(More, {})
+    assert "| `colour` | `red` | The colour of the lamp. |\n" in build_settings_table(More, {})
     for line, message in (
         (
             "colour: gren",
@@ -67,7 +69,7 @@ def test_a_new_setting_is_one_declaration(folder: Folder) -> None:
         folder.bridge(f"{text}{line}\n")
         with pytest.raises(ConfigError) as caught:
             load_daemon(folder.path, {}, More)
-        [complaint] = caught.value.complaints
+        [complaint] = caught.value.mistakes
         assert complaint.line == text.count("\n") + 1
         assert message in complaint.message
 

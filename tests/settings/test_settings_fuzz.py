@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from bridge import app
 from bridge.errors import ConfigError
-from bridge.settings.masking import masked_settings
+from bridge.settings.masking import mask_settings
 
 SHIPPED = Path(__file__).parents[2] / "config"
 ENVIRON = {"BRIDGE_SIGNING_KEY": base64.urlsafe_b64encode(bytes(32)).decode(), "X": "1"}
@@ -90,4 +90,4 @@ def test_any_value_anywhere(tmp_path_factory: pytest.TempPathFactory, changes: l
             yaml.safe_dump(data, allow_unicode=True), encoding="utf-8", errors="replace"
         )
     with contextlib.suppress(ConfigError):
-        json.dumps(masked_settings(app.CONFIGURATION.load(folder, ENVIRON)))
+        json.dumps(mask_settings(app.CONFIGURATION.load(folder, ENVIRON)))

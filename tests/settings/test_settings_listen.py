@@ -11,8 +11,8 @@ import pytest
 
 from bridge.errors import ConfigError
 from bridge.readiness_probe import plain_address
-from bridge.settings.listen import DEFAULT, listen_address
-from bridge.settings.rules import Address
+from bridge.settings.listen import DEFAULT, read_listen_address
+from bridge.settings.rules import ListenAddress
 
 if TYPE_CHECKING:
     from conftest import Folder
@@ -23,28 +23,28 @@ SAMPLE = Path(__file__).parents[2] / "config" / "bridge.yaml"
 @pytest.mark.parametrize(
     ("text", "found"),
     [
-        ("listen: 127.0.0.1:1", Address("127.0.0.1", 1)),
-        ("x: {listen: a:2}\ny: [listen, b:3]\n'listen': '[::1]:4'\n", Address("::1", 4)),
-        ("a: {b: {c: [1, {d: e}]}}\nlisten: h:5", Address("h", 5)),
+        ("listen: 127.0.0.1:1", ListenAddress("127.0.0.1", 1)),
+        ("x: {listen: a:2}\ny: [listen, b:3]\n'listen': '[::1]:4'\n", ListenAddress("::1", 4)),
+        ("a: {b: {c: [1, {d: e}]}}\nlisten: h:5", ListenAddress("h", 5)),
         (
             (
                 "signing_keys: ['${UNSET}']\nnonsense: 1\nlisten:"
                 " ${HOST}:${PORT:-6}\nredis: {url: '${UNSET}'}"
             ),
-            Address("x", 6),
+            ListenAddress("x", 6),
         ),
-        ("listen: h:7\nredis: [}", Address("h", 7)),
+        ("listen: h:7\nredis: [}", ListenAddress("h", 7)),
         ("listen: [a]\npublic_url: http://x", DEFAULT),
         ("public_url: http://x", DEFAULT),
         ("", DEFAULT),
     ],
 )
-def test_found(folder: Folder, text: str, found: Address) -> None:
+def test_found(folder: Folder, text: str, found: ListenAddress) -> None:
     """The address is found whatever is wrong with everything else, and whatever stands behind
     it.
     """
     folder.bridge(text)
-    assert listen_address(folder.path, {"HOST": "x"}) == found
+    assert read_listen_address(folder.path, {"HOST": "x"}) == found
 
 
 @pytest.mark.parametrize(
@@ -61,14 +61,14 @@ def test_not_found(folder: Folder, text: str, message: str) -> None:
     """What cannot be told is told with its place."""
     folder.bridge(text)
     with pytest.raises(ConfigError) as caught:
-        listen_address(folder.path, {})
+        read_listen_address(folder.path, {})
     assert message in str(caught.value)
 
 
 def test_no_file(folder: Folder) -> None:
     """A folder without the file is a wrong configuration."""
     with pytest.raises(ConfigError, match="cannot be read"):
-        listen_address(folder.path / "nowhere", {})
+        read_listen_address(folder.path / "nowhere", {})
 
 
 def test_costs_little(tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_healthcheck_needs_no_yaml(folder: Folder, text: str) -> None:
     environ = {"SET": "10.0.0.1:80", "EMPTY": ""}
     found = plain_address(text, environ)
     try:
-        address = listen_address(folder.path, environ)
+        address = read_listen_address(folder.path, environ)
     except ConfigError:
         assert found is None
     else:

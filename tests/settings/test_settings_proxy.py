@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bridge.core.customers import Secret
-from bridge.settings.masking import masked_settings
+from bridge.settings.masking import mask_settings
 from tests.settings.test_settings_daemon import BASE, ComplaintOf
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def test_proxy_is_a_secret(folder: Folder) -> None:
         folder.bridge(f"{BASE}{text}\n")
         settings = folder.load()
         assert settings.proxy == Secret(url)
-        assert "p%40ss" not in str(masked_settings(settings)) + repr(settings)
+        assert "p%40ss" not in str(mask_settings(settings)) + repr(settings)
 
 
 @pytest.mark.parametrize(

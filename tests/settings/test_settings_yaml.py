@@ -6,21 +6,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bridge.errors import Complaint, ConfigError
-from bridge.settings.environment_variables import Expanded
-from bridge.settings.findings import Findings, Item, Position
-from bridge.settings.yaml_source import parse, read_text
+from bridge.errors import ConfigError, ConfigMistake
+from bridge.settings.environment_variables import ExpandedText
+from bridge.settings.findings import FilePosition, MistakeCollector, PositionedValue
+from bridge.settings.yaml_source import parse_yaml, read_text
 
 ENVIRON = {"SET": "value", "EMPTY": "", "NUMBER": "7", "NESTED": "${SET}"}
 
 
-def read(text: str) -> tuple[Any, list[Complaint]]:
+def read(text: str) -> tuple[Any, list[ConfigMistake]]:
     """What the text holds as plain data, and what is wrong with it."""
-    found = Findings("x.yaml")
-    return plain(parse(text, found, ENVIRON)), found.complaints
+    found = MistakeCollector("x.yaml")
+    return plain(parse_yaml(text, found, ENVIRON)), found.mistakes
 
 
-def plain(item: Item) -> Any:
+def plain(item: PositionedValue) -> Any:
     match item.value:
         case dict():
             return {name: plain(inner) for name, inner in item.value.items()}
@@ -40,7 +40,7 @@ def first(text: str) -> tuple[int, int, str]:
     try:
         _, complaints = read(text)
     except ConfigError as error:
-        complaints = list(error.complaints)
+        complaints = list(error.mistakes)
     return complaints[0].line, complaints[0].column, complaints[0].message
 
 
@@ -84,9 +84,9 @@ def test_byte_order_mark(tmp_path: Path) -> None:
     """A byte order mark, as Windows editors write it, does no harm."""
     file = tmp_path / "x.yaml"
     file.write_bytes(b"\xef\xbb\xbfa: 1\n")
-    root = parse(read_text(file), Findings("x.yaml"), {})
+    root = parse_yaml(read_text(file), MistakeCollector("x.yaml"), {})
     assert plain(root) == {"a": 1}
-    assert root.value["a"].key == Position(1, 1)
+    assert root.value["a"].key == FilePosition(1, 1)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_expansion(text: str, result: str) -> None:
 def test_whole(text: str, whole: bool) -> None:
     """Only a scalar that is one reference, quoted or not, may later be read as a number."""
     value = read(f"a: {text}")[0]["a"]
-    assert isinstance(value, Expanded)
+    assert isinstance(value, ExpandedText)
     assert value.whole is whole
     assert value.names == ("NUMBER",)
 

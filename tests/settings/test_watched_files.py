@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.settings.watched_files import files_seen
+from bridge.settings.watched_files import take_files_snapshot
 
 
 def _write_in_place(file: Path) -> None:
@@ -72,14 +72,14 @@ def test_changes_show(file: Path, tmp_path: Path, change: Callable[[Path], None]
     """Whatever an editor, a deployment or Kubernetes does to a file shows; without a change nothing
     does.
     """
-    before = files_seen(tmp_path)
-    assert files_seen(tmp_path) == before
+    before = take_files_snapshot(tmp_path)
+    assert take_files_snapshot(tmp_path) == before
     change(file)
-    assert files_seen(tmp_path) != before
+    assert take_files_snapshot(tmp_path) != before
 
 
 def test_hidden_files_do_not_count(file: Path, tmp_path: Path) -> None:
     """What an editor keeps beside the files is no change of theirs."""
-    before = files_seen(tmp_path)
+    before = take_files_snapshot(tmp_path)
     (file.parent / ".acme.yaml.swp").write_text("b: 2")
-    assert files_seen(tmp_path) == before
+    assert take_files_snapshot(tmp_path) == before

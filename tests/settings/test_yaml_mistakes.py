@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from bridge.errors import ConfigError
-from bridge.settings.findings import Findings
-from bridge.settings.yaml_source import parse
+from bridge.settings.findings import MistakeCollector
+from bridge.settings.yaml_source import parse_yaml
 
 CASES = [
     # indentation: the line at fault, not the one after
@@ -42,8 +42,8 @@ CASES = [
 def test_usual_mistakes(text: str, place: str, code: str, words: str) -> None:
     """Each is told at the line where it was made, in words of somebody who writes YAML."""
     with pytest.raises(ConfigError) as caught:
-        parse(text, Findings("x.yaml"), {})
-    (found,) = caught.value.complaints
+        parse_yaml(text, MistakeCollector("x.yaml"), {})
+    (found,) = caught.value.mistakes
     assert (f"{found.line}:{found.column}", found.code) == (place, code)
     assert found.message.startswith("this is not YAML: ")
     assert words in found.message

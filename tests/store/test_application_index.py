@@ -31,7 +31,7 @@ def backend(real_commands: RedisAccess) -> Backend:
 @pytest.fixture
 def index(prefix: str) -> str:
     """The key of the index of the application that these tests are about."""
-    names = key_names.Partitions(prefix)[ids.compute_partition(*APPLICATION)]
+    names = key_names.PartitionKeyNames(prefix)[ids.compute_partition(*APPLICATION)]
     return names.application(ids.compute_application_key(*APPLICATION))
 
 

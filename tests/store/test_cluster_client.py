@@ -9,7 +9,7 @@ from redis import Redis
 
 from bridge.store.connect import open_client
 from bridge.store.redis_access import RedisAccess
-from bridge.store.redis_inspection import durability
+from bridge.store.redis_inspection import find_durability_risks
 from tests.store.conformance import Backend, InvitationPromises, QueuePromises, due, lease, put
 from tests.store.conftest import redis_backend
 
@@ -46,5 +46,5 @@ async def test_forgotten_scripts(backend: Backend, cluster_url: str) -> None:
 
 async def test_durability(cluster_commands: RedisAccess) -> None:
     """A cluster's nodes are checked for durability, before anything else was asked of them."""
-    (complaint,) = await durability(cluster_commands)
+    (complaint,) = await find_durability_risks(cluster_commands)
     assert "append-only" in complaint

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from bridge.ports import ContractStore
-from bridge.store.contract_store import RedisContract
+from bridge.store.contract_store import RedisContractStore
 from bridge.store.redis_access import RedisAccess
 from tests.service.fakes import MemoryContract
 
@@ -59,7 +59,7 @@ class TestRedisContract(ContractPromises):
 
     @pytest.fixture
     def contract(self, real_commands: RedisAccess, prefix: str) -> ContractStore:
-        return RedisContract(real_commands, prefix=prefix, life=HOUR)
+        return RedisContractStore(real_commands, prefix=prefix, life=HOUR)
 
     async def test_garbage_and_life(
         self, contract: ContractStore, real_commands: RedisAccess, prefix: str

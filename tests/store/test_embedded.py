@@ -16,7 +16,7 @@ import pytest
 from bridge.errors import RedisSetupError, StoreUnavailable
 from bridge.store import embedded
 from bridge.store.connect import open_client
-from bridge.store.redis_inspection import durability
+from bridge.store.redis_inspection import find_durability_risks
 from tests.flows.conftest import eventually
 
 pytestmark = pytest.mark.redis
@@ -27,7 +27,7 @@ from pathlib import Path
 from bridge.store import embedded
 
 async def main():
-    async with embedded.running_redis(Path(sys.argv[1])):
+    async with embedded.run_redis_server(Path(sys.argv[1])):
         print("up", flush=True)
         await asyncio.to_thread(sys.stdin.readline)
 
@@ -68,23 +68,23 @@ async def test_start_and_stop(tmp_path: Path) -> None:
     it was given.
     """
     data_dir = tmp_path / "deep" / "data"
-    async with embedded.running_redis(data_dir) as url:
+    async with embedded.run_redis_server(data_dir) as url:
         pid = await server_pid(url)
         assert await count(url) == 1
         async with open_client(url) as commands:
-            assert await durability(commands) == []
+            assert await find_durability_risks(commands) == []
     assert not alive(pid)
-    async with embedded.running_redis(data_dir) as url:
+    async with embedded.run_redis_server(data_dir) as url:
         assert await count(url) == 2
 
 
 async def test_shared(tmp_path: Path) -> None:
     """Two users of one directory share one server, which stays until the second leaves."""
-    async with embedded.running_redis(tmp_path) as first:
+    async with embedded.run_redis_server(tmp_path) as first:
         pid = await server_pid(first)
         process = await hold(tmp_path)
     assert alive(pid)
-    async with embedded.running_redis(tmp_path) as again:
+    async with embedded.run_redis_server(tmp_path) as again:
         assert await server_pid(again) == pid
         await process.communicate(b"\n")
     assert process.returncode == 0
@@ -97,14 +97,14 @@ async def test_parallel_starts(tmp_path: Path) -> None:
     everybody = asyncio.Barrier(5)
 
     async def use() -> int:
-        async with embedded.running_redis(tmp_path) as url:
+        async with embedded.run_redis_server(tmp_path) as url:
             await count(url)
             await everybody.wait()
             return await server_pid(url)
 
     pids = await asyncio.gather(*(use() for _ in range(5)))
     assert len(set(pids)) == 1
-    async with embedded.running_redis(tmp_path) as url:
+    async with embedded.run_redis_server(tmp_path) as url:
         assert await count(url) == 6
 
 
@@ -113,7 +113,7 @@ async def test_user_killed(tmp_path: Path) -> None:
     process = await hold(tmp_path)
     process.kill()
     await process.wait()
-    async with embedded.running_redis(tmp_path) as url:
+    async with embedded.run_redis_server(tmp_path) as url:
         pid = await server_pid(url)
         assert alive(pid)
     assert not alive(pid)
@@ -123,10 +123,10 @@ async def test_server_killed(tmp_path: Path) -> None:
     """After the server itself was killed, the next user starts a new one, which knows all that was
     answered.
     """
-    async with embedded.running_redis(tmp_path) as url:
+    async with embedded.run_redis_server(tmp_path) as url:
         assert await count(url) == 1
         os.kill(await server_pid(url), signal.SIGKILL)
-    async with embedded.running_redis(tmp_path) as url:
+    async with embedded.run_redis_server(tmp_path) as url:
         assert await count(url) == 2
 
 
@@ -136,8 +136,8 @@ async def test_long_path(tmp_path: Path) -> None:
     """
     data_dir = tmp_path / ("x" * 120)
     async with (
-        embedded.running_redis(data_dir) as first,
-        embedded.running_redis(data_dir) as second,
+        embedded.run_redis_server(data_dir) as first,
+        embedded.run_redis_server(data_dir) as second,
     ):
         assert first == second
         socket = Path(first.removeprefix("unix://"))
@@ -145,7 +145,7 @@ async def test_long_path(tmp_path: Path) -> None:
     assert not socket.parent.exists()
     socket.parent.mkdir()
     socket.parent.rmdir()
-    async with embedded.running_redis(data_dir) as again:
+    async with embedded.run_redis_server(data_dir) as again:
         assert await count(again) == 1
 
 
@@ -153,7 +153,7 @@ async def test_unusable_directory(tmp_path: Path) -> None:
     """A data directory that cannot be made is a complaint about redis.data_dir."""
     (tmp_path / "file").touch()
     with pytest.raises(RedisSetupError, match="cannot be used") as raised:
-        async with embedded.running_redis(tmp_path / "file"):
+        async with embedded.run_redis_server(tmp_path / "file"):
             pass
     assert raised.value.setting == "data_dir"
 
@@ -163,7 +163,7 @@ async def test_a_dead_server_is_started_again(tmp_path: Path) -> None:
     process started it.
     """
     holder = await hold(tmp_path)
-    async with embedded.running_redis(tmp_path) as url:
+    async with embedded.run_redis_server(tmp_path) as url:
         assert await count(url) == 1
         first = await server_pid(url)
         os.kill(first, signal.SIGKILL)
@@ -197,7 +197,7 @@ async def test_nobody_else_may_read(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
         for _ in range(2):
-            async with embedded.running_redis(tmp_path / "data") as url:
+            async with embedded.run_redis_server(tmp_path / "data") as url:
                 await count(url)
                 shown = modes(tmp_path / "data")
                 folders = {".", "appendonlydir", "redis.sock"}
@@ -214,7 +214,7 @@ async def test_a_folder_for_everybody(tmp_path: Path) -> None:
     """A folder such as /tmp is refused, and left as it is: nobody meant to close it."""
     os.chmod(tmp_path, 0o1777)
     with pytest.raises(RedisSetupError, match="one of its own"):
-        async with embedded.running_redis(tmp_path):
+        async with embedded.run_redis_server(tmp_path):
             pass
     assert modes(tmp_path) == {".": 0o1777}
 
@@ -233,7 +233,10 @@ def on_disk(data_dir: Path) -> bool:
 
 async def test_what_was_deleted_leaves_the_file(tmp_path: Path) -> None:
     """What was deleted is out of the files after a while, without anybody's doing."""
-    async with embedded.running_redis(tmp_path, rewrite_s=0.2) as url, open_client(url) as commands:
+    async with (
+        embedded.run_redis_server(tmp_path, rewrite_s=0.2) as url,
+        open_client(url) as commands,
+    ):
         await commands.run(("SET", "one", CANDIDATE))
         assert on_disk(tmp_path)
         await commands.run(("DEL", "one"))
@@ -246,23 +249,23 @@ async def test_what_was_deleted_leaves_the_file(tmp_path: Path) -> None:
 
 async def test_what_was_deleted_last_leaves_the_file_at_the_end(tmp_path: Path) -> None:
     """A server that stops leaves nothing deleted behind: its files may lie there for long."""
-    async with embedded.running_redis(tmp_path) as url, open_client(url) as commands:
+    async with embedded.run_redis_server(tmp_path) as url, open_client(url) as commands:
         await commands.run(("SET", "one", CANDIDATE))
         await commands.run(("SET", "two", "stays"))
         await commands.run(("DEL", "one"))
         assert on_disk(tmp_path)
     assert not on_disk(tmp_path)
-    async with embedded.running_redis(tmp_path) as url, open_client(url) as commands:
+    async with embedded.run_redis_server(tmp_path) as url, open_client(url) as commands:
         assert await commands.run(("GET", "two")) == b"stays"
 
 
 async def test_an_idle_server_leaves_its_file_alone(tmp_path: Path) -> None:
     """Where nothing was added, nothing is written anew."""
-    async with embedded.running_redis(tmp_path) as url:
+    async with embedded.run_redis_server(tmp_path) as url:
         await count(url)
     before = {file.name: file.stat().st_mtime_ns for file in (tmp_path / "appendonlydir").iterdir()}
     async with (
-        embedded.running_redis(tmp_path, rewrite_s=0.05) as url,
+        embedded.run_redis_server(tmp_path, rewrite_s=0.05) as url,
         open_client(url) as commands,
     ):
         for _ in range(10):

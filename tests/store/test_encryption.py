@@ -24,7 +24,7 @@ from bridge.core.queueing import (
     RetryTask,
     TaskKind,
 )
-from bridge.errors import RecordDamaged, RecordSealed
+from bridge.errors import RecordDamaged, RecordKeyMissing
 from bridge.store import record_codec
 from bridge.store.encryption import KeyRing, WrongOwner
 from bridge.store.invitation_store import RedisInvitations
@@ -32,7 +32,7 @@ from bridge.store.lua_scripts import REPLACE_ENCRYPTED, Command
 from bridge.store.redis_access import RedisAccess
 from bridge.store.redis_client import SingleNodeClient
 from bridge.store.reencryption import Reencryption
-from bridge.store.sealed_parts import reseal, reseal_attempt_log
+from bridge.store.sealed_parts import reseal_attempt_log, reseal_record
 from bridge.store.task_queue import RedisTasks
 from tests.store.conformance import MINUTE, NOTIFY, NOW, RETENTION, Clock, due, invitation
 from tests.store.test_record_codec import RESULT, full
@@ -115,7 +115,7 @@ def test_every_form_is_read(written: KeyRing | None) -> None:
 def test_missing_key_of_a_record(ring: KeyRing | None, words: str) -> None:
     """Without the key a record cannot be read, and the error names the record and the setting."""
     one = full()
-    with pytest.raises(RecordSealed, match=words) as caught:
+    with pytest.raises(RecordKeyMissing, match=words) as caught:
         record_codec.load_invitation(
             one.id, 9, record_codec.dump_invitation(one, KeyRing([OLD])), ring
         )
@@ -127,11 +127,11 @@ def test_missing_key_of_an_attempt_log(ring: KeyRing | None) -> None:
     """Without the key an attempt log shows why it cannot be shown, and is written back as it
     was.
     """
-    stored = record_codec.dump_notes((NOTE,), KeyRing([OLD]), "iv_7x")
-    (shown,) = record_codec.load_notes(stored, ring, "iv_7x")
+    stored = record_codec.dump_attempt_log((NOTE,), KeyRing([OLD]), "iv_7x")
+    (shown,) = record_codec.load_attempt_log(stored, ring, "iv_7x")
     assert shown.excerpt == NO_KEY
     assert json.loads(orjson.dumps(shown.excerpt)) == NO_KEY
-    assert record_codec.dump_notes((shown,), ring, "iv_7x") == stored
+    assert record_codec.dump_attempt_log((shown,), ring, "iv_7x") == stored
 
 
 def unbound(key: bytes, plain: bytes) -> str:
@@ -150,9 +150,9 @@ def test_parts_open_where_they_belong() -> None:
     with pytest.raises(RecordDamaged, match="belongs to another record") as caught:
         record_codec.load_invitation(other.id, 9, orjson.dumps(stolen), ring)
     assert other.id in str(caught.value)
-    log = record_codec.dump_notes((NOTE,), ring, one.id)
-    assert record_codec.load_notes(log, ring, one.id) == (NOTE,)
-    assert [note.excerpt for note in record_codec.load_notes(log, ring, other.id)] == [NO_KEY]
+    log = record_codec.dump_attempt_log((NOTE,), ring, one.id)
+    assert record_codec.load_attempt_log(log, ring, one.id) == (NOTE,)
+    assert [note.excerpt for note in record_codec.load_attempt_log(log, ring, other.id)] == [NO_KEY]
     with pytest.raises(WrongOwner):
         ring.decrypt(orjson.loads(log)[0]["bound"], f"record {one.id}")
 
@@ -162,7 +162,7 @@ def test_nobody_renews_a_stolen_part() -> None:
     one, ring = full(), KeyRing([NEW, OLD])
     stolen = record_codec.dump_invitation(one, KeyRing([OLD]))
     with pytest.raises(RecordDamaged, match="belongs to another record"):
-        reseal(orjson.loads(stolen), ring, "iv_7" + "B" * 24)
+        reseal_record(orjson.loads(stolen), ring, "iv_7" + "B" * 24)
 
 
 def test_parts_of_older_versions() -> None:
@@ -172,20 +172,20 @@ def test_parts_of_older_versions() -> None:
     private = {name: document.pop(name) for name in ("callback", "url", "hint", "result")}
     old = orjson.dumps({**document, "sealed": unbound(NEW, orjson.dumps(private))})
     assert record_codec.load_invitation(one.id, 9, old, ring) == one
-    fresh = reseal(orjson.loads(old), ring, one.id)
+    fresh = reseal_record(orjson.loads(old), ring, one.id)
     assert fresh is not None
     assert fresh["f"] == record_codec.FORMAT
     assert record_codec.load_invitation(one.id, 9, orjson.dumps(fresh), ring) == one
-    assert reseal(fresh, ring, one.id) is None
+    assert reseal_record(fresh, ring, one.id) is None
     with pytest.raises(RecordDamaged):
         record_codec.load_invitation("iv_7" + "B" * 24, 9, orjson.dumps(fresh), ring)
-    note = orjson.loads(record_codec.dump_notes((NOTE,)))[0]
+    note = orjson.loads(record_codec.dump_attempt_log((NOTE,)))[0]
     note["sealed"] = unbound(NEW, note.pop("excerpt").encode())
-    assert record_codec.load_notes(orjson.dumps([note]), ring, one.id) == (NOTE,)
+    assert record_codec.load_attempt_log(orjson.dumps([note]), ring, one.id) == (NOTE,)
     renewed = reseal_attempt_log([note], ring, f"{one.id}:check")
     assert renewed is not None
     assert "sealed" not in renewed[0]
-    assert record_codec.load_notes(orjson.dumps(renewed), ring, one.id) == (NOTE,)
+    assert record_codec.load_attempt_log(orjson.dumps(renewed), ring, one.id) == (NOTE,)
 
 
 def test_what_is_not_sealed_keeps_its_format() -> None:
@@ -201,7 +201,7 @@ def test_tombstone_has_nothing_to_seal() -> None:
     one = replace(full(), state=State.ERASED)
     data = record_codec.dump_invitation(one, KeyRing([OLD]))
     assert data == record_codec.dump_invitation(one)
-    assert reseal(orjson.loads(data), KeyRing([NEW]), one.id) is None
+    assert reseal_record(orjson.loads(data), KeyRing([NEW]), one.id) is None
 
 
 # ------------------------------------------------------------ in the store
@@ -358,7 +358,7 @@ async def test_missing_key_damages_nothing(commands: RedisAccess) -> None:
     """
     one = await Room(commands, OLD).fill()
     blind = Room(commands, OTHER)
-    with pytest.raises(RecordSealed):
+    with pytest.raises(RecordKeyMissing):
         await blind.store.load(one.id)
     (lease,) = await blind.lease()
     assert [note.excerpt for note in lease.history] == [NO_KEY]

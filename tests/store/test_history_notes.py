@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from bridge.core.invitation import Transition
-from bridge.store.key_names import Partitions
+from bridge.store.key_names import PartitionKeyNames
 from bridge.store.redis_access import RedisAccess
 from tests.store.conformance import Backend, put
 from tests.store.conftest import redis_backend
@@ -27,7 +27,7 @@ async def test_a_note_does_not_prolong_a_life(
 ) -> None:
     """A record that is about to go goes then, with its order, however often it is read."""
     one = await put(backend)
-    names = Partitions(prefix).of(one.id)
+    names = PartitionKeyNames(prefix).of(one.id)
     assert names is not None
     keys = (names.invitation(one.id), names.order(one.order_key))
     await real_commands.run(("SET", keys[1], one.id))

@@ -17,8 +17,8 @@ def test_one_slot_for_a_partition(prefix: str) -> None:
     partitions do.
     """
     slots = set()
-    for names in key_names.Partitions(prefix):
-        lane = key_names.lane("odd}{name", TaskKind.CHECK)
+    for names in key_names.PartitionKeyNames(prefix):
+        lane = key_names.build_lane_name("odd}{name", TaskKind.CHECK)
         every = (
             names.invitation("iv_x"),
             names.order("o"),
@@ -38,11 +38,11 @@ def test_names_are_read_back() -> None:
     """Lanes, task ids and record keys give back what they were made of."""
     names = key_names.KeyNames("bridge", 7)
     assert names.invitation("iv_7x") == "bridge:{p7}:iv:iv_7x"
-    assert key_names.invitation_in(names.invitation("iv_7x")) == "iv_7x"
+    assert key_names.get_invitation_id(names.invitation("iv_7x")) == "iv_7x"
     for lane in (Lane("a/b", TaskKind.NOTIFY), Lane("a", TaskKind.CHECK, urgent=True)):
-        assert key_names.read_lane(key_names.lane_name(lane)) == lane
-    assert key_names.split(names.lanes)[1] == "lanes"
-    assert key_names.split("bridge:ref:x") is None
+        assert key_names.parse_lane_name(key_names.get_lane_name(lane)) == lane
+    assert key_names.split_key(names.lanes)[1] == "lanes"
+    assert key_names.split_key("bridge:ref:x") is None
     assert parse_task_id(format_task_id("iv_7x", TaskKind.CHECK)) == ("iv_7x", TaskKind.CHECK)
 
 
@@ -52,27 +52,27 @@ def test_names_are_read_back() -> None:
 )
 def test_what_is_no_lane(name: bytes) -> None:
     """Only a customer's name and a kind make a lane, of whatever version."""
-    assert not key_names.is_lane(name)
+    assert not key_names.is_lane_name(name)
 
 
 def test_lanes_of_another_version() -> None:
     """A lane of an unknown kind is one, if not one that this version reads."""
-    assert key_names.is_lane(b"acme/unheard_of")
+    assert key_names.is_lane_name(b"acme/unheard_of")
     for name in ("acme/unheard_of", "acme", ""):
         with pytest.raises(ValueError):  # noqa: PT011
-            key_names.read_lane(name)
+            key_names.parse_lane_name(name)
 
 
 def test_pattern() -> None:
     """The scan's pattern matches records only, and takes the prefix literally."""
-    pattern = key_names.pattern("bridge")
+    pattern = key_names.build_scan_pattern("bridge")
     names = key_names.KeyNames("bridge", 15)
     assert fnmatch.fnmatchcase(names.invitation("iv_f1"), pattern)
     assert not fnmatch.fnmatchcase(names.order("iv"), pattern)
-    assert key_names.pattern("a*[b]") == r"a\*\[b\]:{p?}:iv:*"
+    assert key_names.build_scan_pattern("a*[b]") == r"a\*\[b\]:{p?}:iv:*"
 
 
 def test_braces_in_the_prefix() -> None:
     """A prefix with braces, which would move the keys of a partition apart, is refused."""
     with pytest.raises(ValueError, match="braces"):
-        key_names.Partitions("{mine}")
+        key_names.PartitionKeyNames("{mine}")

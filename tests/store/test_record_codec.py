@@ -24,7 +24,7 @@ from bridge.core.invitation import (
     UnconfirmedResult,
 )
 from bridge.core.queueing import AttemptNote, DeadLetter, TaskKind
-from bridge.errors import RecordDamaged, RecordSealed, RecordTooNew
+from bridge.errors import RecordDamaged, RecordKeyMissing, RecordTooNew
 from bridge.store import record_codec
 from tests.store.conformance import NOW, invitation
 
@@ -256,7 +256,7 @@ def test_cipher() -> None:
 def test_lost_key() -> None:
     """A sealed record without a key is a matter of configuration, and says so."""
     one = full()
-    with pytest.raises(RecordSealed, match="encryption_keys is empty"):
+    with pytest.raises(RecordKeyMissing, match="encryption_keys is empty"):
         record_codec.load_invitation(one.id, 9, record_codec.dump_invitation(one, Reverse()))
 
 
@@ -268,15 +268,15 @@ def test_no_unicode_text() -> None:
 
 def test_customer() -> None:
     """The customer of a record is found without reading all of it."""
-    assert record_codec.customer_of(record_codec.dump_invitation(full()), "iv") == "acme"
+    assert record_codec.read_customer(record_codec.dump_invitation(full()), "iv") == "acme"
 
 
 def test_notes() -> None:
     """Attempt logs come back; an empty one takes no space."""
     notes = (AttemptNote(NOW, "refused", 401, 5, "nein"), AttemptNote(NOW, "timeout"))
-    assert record_codec.load_notes(record_codec.dump_notes(notes)) == notes
-    assert record_codec.dump_notes(()) == b""
-    assert record_codec.load_notes(b"") == ()
+    assert record_codec.load_attempt_log(record_codec.dump_attempt_log(notes)) == notes
+    assert record_codec.dump_attempt_log(()) == b""
+    assert record_codec.load_attempt_log(b"") == ()
 
 
 def test_dead_letter() -> None:

@@ -15,7 +15,7 @@ from bridge.core.invitation import OrderClaim, Transition
 from bridge.errors import StoreUnavailable
 from bridge.store.connect import open_client
 from bridge.store.redis_access import RedisAccess
-from bridge.store.redis_inspection import durability
+from bridge.store.redis_inspection import find_durability_risks
 from tests.redis_servers import RedisServer
 from tests.stalls import net_since
 from tests.store.conformance import (
@@ -146,8 +146,8 @@ async def test_lost_answer(own_server: RedisServer) -> None:
 async def test_durable(own_server: RedisServer, real_commands: RedisAccess) -> None:
     """A durable server is not complained of; one without append-only file is."""
     async with open_client(own_server.url) as commands:
-        assert await durability(commands) == []
-    (complaint,) = await durability(real_commands)
+        assert await find_durability_risks(commands) == []
+    (complaint,) = await find_durability_risks(real_commands)
     assert "append-only" in complaint
 
 
@@ -161,7 +161,7 @@ async def test_hardly_durable(binary: Path) -> None:
     try:
         server.start()
         async with open_client(server.url) as commands:
-            lazy, evicting = await durability(commands)
+            lazy, evicting = await find_durability_risks(commands)
     finally:
         server.close()
     assert "everysec" in lazy
@@ -172,7 +172,7 @@ async def test_uncheckable(own_server: RedisServer) -> None:
     """A server that does not permit CONFIG is complained of as one that could not be checked."""
     async with open_client(own_server.url) as commands:
         await commands.run(("ACL", "SETUSER", "default", "-config"))
-        (complaint,) = await durability(commands)
+        (complaint,) = await find_durability_risks(commands)
     assert "could not be checked" in complaint
 
 

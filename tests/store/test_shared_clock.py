@@ -17,9 +17,9 @@ from bridge.store.redis_access import RedisAccess
 from bridge.store.shared_clock import (
     REPORTED_SKEW_S,
     SYNC_INTERVAL_S,
-    Reading,
+    ClockReading,
     SharedClock,
-    read_times,
+    read_server_times,
 )
 from bridge.worker import HEARTBEAT_S, MAX_CLOCK_SKEW_S
 from tests.store.conformance import LEASE_LIFE, due, put
@@ -50,7 +50,7 @@ class Host:
     def wall(self) -> datetime:
         return self.true() + timedelta(seconds=self.ahead_s)
 
-    async def read(self, monotonic: Monotonic) -> list[Reading]:
+    async def read(self, monotonic: Monotonic) -> list[ClockReading]:
         self.looks += 1
         if self.away:
             raise StoreUnavailable("away")
@@ -58,7 +58,7 @@ class Host:
         at = self.true() + timedelta(seconds=self.journey_s)  # the whole journey is the way there
         self.passed += self.journey_s
         return [
-            Reading(asked_at, self.passed, at + timedelta(seconds=server_s))
+            ClockReading(asked_at, self.passed, at + timedelta(seconds=server_s))
             for server_s in self.servers_s
         ]
 
@@ -196,7 +196,7 @@ async def test_a_step_of_redis_is_said_and_held() -> None:
 def host_on(commands: RedisAccess, ahead_s: float) -> SharedClock:
     """A host's clock on a real Redis."""
     return SharedClock(
-        partial(read_times, commands),
+        partial(read_server_times, commands),
         wall=lambda: datetime.now(UTC) + timedelta(seconds=ahead_s),
         monotonic=time.monotonic,
     )

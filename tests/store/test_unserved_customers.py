@@ -77,7 +77,7 @@ async def test_one_damaged_partition(real_commands: RedisAccess) -> None:
     """
     backend = redis_backend(real_commands, f"{PREFIX}-4")
     unserved_customers = RedisUnservedCustomers(real_commands, prefix=f"{PREFIX}-4")
-    names = key_names.Partitions(f"{PREFIX}-4")
+    names = key_names.PartitionKeyNames(f"{PREFIX}-4")
     await real_commands.run(("SET", names[0].unserved, "not a set"))
     await real_commands.run(("ZADD", names[9].lanes, 1, b"\xff\xfe/check"))
     await real_commands.run(("ZADD", names[9].lanes, 1, b"no lane at all"))

@@ -17,7 +17,7 @@ from bridge.core.queueing import Lease, TaskDone
 from bridge.errors import StoreUnavailable
 from bridge.store.connect import open_client
 from bridge.store.redis_access import RedisAccess, ReplicaWait
-from bridge.store.redis_inspection import durability
+from bridge.store.redis_inspection import find_durability_risks
 from tests.flows.conftest import Config, Launch, eventually
 from tests.redis_servers import Cluster, Guarded, RedisServer, await_true, running
 from tests.stalls import net_since
@@ -125,7 +125,7 @@ async def test_primary_lost(
     assert all(
         await asyncio.gather(*(backend.tasks.settle(mine, TaskDone(), NOW) for mine in leased))
     )
-    assert await durability(commands) == []
+    assert await find_durability_risks(commands) == []
 
 
 @pytest.mark.parametrize("own", ["sentinel", "cluster"], indirect=True)

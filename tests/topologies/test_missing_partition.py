@@ -13,7 +13,7 @@ import pytest
 
 from bridge.core import ids
 from bridge.store.connect import open_client
-from bridge.store.shared_clock import SYNC_INTERVAL_S, SharedClock, read_times
+from bridge.store.shared_clock import SYNC_INTERVAL_S, SharedClock, read_server_times
 from tests import stalls
 from tests.flows.conftest import Config, Journal, Launch, eventually
 from tests.redis_servers import Cluster, running
@@ -115,7 +115,7 @@ async def test_the_rest_says_what_time_it_is(own: Cluster, blow: str) -> None:
     passed = 0.0
     async with open_client(own.url) as commands:
         clock = SharedClock(
-            partial(read_times, commands),
+            partial(read_server_times, commands),
             wall=lambda: datetime.now(UTC) - timedelta(hours=1),
             monotonic=lambda: time.monotonic() + passed,
         )
@@ -131,7 +131,7 @@ async def test_the_rest_says_what_time_it_is(own: Cluster, blow: str) -> None:
         lost = own.primaries[0]
         getattr(lost, blow)()
         try:
-            assert len(await read_times(commands, time.monotonic)) == 2
+            assert len(await read_server_times(commands, time.monotonic)) == 2
             passed += SYNC_INTERVAL_S
             await clock.synchronise(before_step)
             assert off_s() < 0.5

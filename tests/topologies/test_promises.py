@@ -13,10 +13,10 @@ from redis.asyncio import ConnectionPool, Redis
 from structlog.testing import capture_logs
 
 from bridge.errors import RedisSetupError, StoreUnavailable
-from bridge.redis_url import WrongUrl, read
+from bridge.redis_url import InvalidRedisUrl, parse_redis_url
 from bridge.store.connect import open_client
 from bridge.store.redis_access import RedisAccess
-from bridge.store.tls import TLSConnection, trust
+from bridge.store.tls import TLSConnection, load_trusted_authorities
 from tests.flows.conftest import Config, Launch, eventually
 from tests.needs import with_tls
 from tests.redis_servers import PATIENCE_S, RedisServer, free_port, running
@@ -139,7 +139,7 @@ async def test_old_authority(certificates: Path) -> None:
     }
     with running(RedisServer(binary, settings=settings)):
         # what Python 3.13 does by itself
-        strict = trust(ca=f"{certificates}/old-ca.pem")
+        strict = load_trusted_authorities(ca=f"{certificates}/old-ca.pem")
         strict.context.verify_flags |= ssl.VERIFY_X509_STRICT
         pool = ConnectionPool(
             connection_class=TLSConnection, host="localhost", port=port, tls=strict
@@ -170,7 +170,7 @@ async def test_spoilt_certificate(certificates: Path) -> None:
 
 def test_missing_authority() -> None:
     """A file of certificates that is not there is a complaint at the start, not a mystery later."""
-    with pytest.raises(WrongUrl, match="cannot be read"):
-        read("rediss://h?ca=/nowhere")
-    with pytest.raises(WrongUrl, match="tls=true"):
-        read("redis+cluster://h?ca=/nowhere")
+    with pytest.raises(InvalidRedisUrl, match="cannot be read"):
+        parse_redis_url("rediss://h?ca=/nowhere")
+    with pytest.raises(InvalidRedisUrl, match="tls=true"):
+        parse_redis_url("redis+cluster://h?ca=/nowhere")

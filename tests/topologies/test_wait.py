@@ -15,9 +15,9 @@ from fakeredis import FakeAsyncRedis
 from bridge.core.invitation import Transition
 from bridge.errors import StoreUnavailable
 from bridge.store.connect import open_client
-from bridge.store.redis_access import RedisAccess, ReplicaWait, Unconfirmed
+from bridge.store.redis_access import ChangeUnconfirmed, RedisAccess, ReplicaWait
 from bridge.store.redis_client import SingleNodeClient
-from bridge.store.redis_inspection import durability
+from bridge.store.redis_inspection import find_durability_risks
 from tests.flows.conftest import eventually
 from tests.redis_servers import PATIENCE_S, Cluster, Guarded, RedisServer, binaries, running
 from tests.stalls import net_since
@@ -72,7 +72,7 @@ async def test_no_confirmation(
     one = await put(backend)
     replica.freeze()
     started = time.monotonic()
-    with pytest.raises(Unconfirmed, match="0 of 1"):
+    with pytest.raises(ChangeUnconfirmed, match="0 of 1"):
         await backend.invitations.commit(Transition(one, (due(),)))
     assert net_since(started) < 4
     for _ in range(2):
@@ -110,7 +110,7 @@ async def test_resent_commit_is_confirmed_too(url: str, replica: RedisServer) ->
     replica.freeze()
     async with open_client(url, wait=WAIT) as commands:
         backend = redis_backend(commands, "again", nonce="same")
-        with pytest.raises(Unconfirmed):
+        with pytest.raises(ChangeUnconfirmed):
             await backend.invitations.commit(Transition(one))
 
 
@@ -118,7 +118,7 @@ async def test_resent_commit_is_confirmed_too(url: str, replica: RedisServer) ->
 async def test_more_than_there_are(url: str) -> None:
     """Waiting for more replicas than there are means that nothing is ever done."""
     async with open_client(url, wait=replace(WAIT, replicas=2)) as commands:
-        with pytest.raises(Unconfirmed, match="1 of 2"):
+        with pytest.raises(ChangeUnconfirmed, match="1 of 2"):
             await put(redis_backend(commands))
 
 
@@ -132,10 +132,10 @@ async def test_disk_without_waitaof(binary: Path) -> None:
         async with open_client(
             server.url, wait=replace(WAIT, replicas=0, local_fsync=True)
         ) as commands:
-            (complaint,) = await durability(commands)
+            (complaint,) = await find_durability_risks(commands)
             await asyncio.gather(*(put(redis_backend(commands)) for _ in range(5)))
         async with open_client(server.url, wait=replace(WAIT, local_fsync=True)) as commands:
-            with pytest.raises(Unconfirmed, match="0 of 1"):
+            with pytest.raises(ChangeUnconfirmed, match="0 of 1"):
                 await put(redis_backend(commands))
     assert "no WAITAOF" in complaint
 
@@ -151,7 +151,7 @@ async def test_disk_with_waitaof() -> None:
             async with open_client(
                 server.url, wait=ReplicaWait(0, 0.5, local_fsync=True)
             ) as commands:
-                assert await durability(commands) == []
+                assert await find_durability_risks(commands) == []
                 await put(redis_backend(commands))
             with server.client() as client:
                 assert client.info("commandstats")["cmdstat_waitaof"]["calls"] > 0
@@ -200,5 +200,5 @@ async def test_disk(answers: list[int], complaint: str | None) -> None:
         if complaint is None:
             await put(backend)
             return
-        with pytest.raises(Unconfirmed, match=complaint):
+        with pytest.raises(ChangeUnconfirmed, match=complaint):
             await put(backend)

@@ -20,9 +20,9 @@ from aiohttp import web
 from bridge import app
 from bridge.configuration import Configuration
 from bridge.errors import ConfigError
-from bridge.settings.masking import masked_settings
+from bridge.settings.masking import mask_settings
 from bridge.vendors import Vendors
-from bridge.web.listener import Runner
+from bridge.web.listener import ListenerRunner
 from tests.flows.conftest import eventually
 from tests.redis_servers import RedisServer, binaries
 from tests.vendors.clover import CLOVER
@@ -78,7 +78,7 @@ class Peers:
 
 
 async def _serve(stack: contextlib.AsyncExitStack, application: web.Application) -> str:
-    runner = Runner(application, shutdown_timeout=0.5)
+    runner = ListenerRunner(application, shutdown_timeout=0.5)
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
     await web.TCPSite(runner, "127.0.0.1", 0).start()
@@ -127,7 +127,7 @@ async def test_a_journey(tmp_path: Path, stack: contextlib.AsyncExitStack) -> No
     runtime = await stack.enter_async_context(app.open_runtime(settings, vendors=BOTH))
     deaths: list[str] = []
     await stack.enter_async_context(
-        app.working(runtime, grace_s=0.5, on_death=lambda: deaths.append("died"))
+        app.run_worker_and_sweep(runtime, grace_s=0.5, on_death=lambda: deaths.append("died"))
     )
     url = await _serve(stack, app.create_app(runtime))
     session = await stack.enter_async_context(aiohttp.ClientSession())
@@ -200,7 +200,7 @@ def test_the_masked_view_names_the_vendors(tmp_path: Path) -> None:
     """``config show`` has a section for each of the customer's vendors, with secrets masked."""
     daemon = {"public_url": "http://127.0.0.1:1", "signing_keys": ["A" * 43]}
     write(tmp_path, daemon, sections("http://127.0.0.1:2"))
-    shown = masked_settings(Configuration(BOTH).load(tmp_path, {}))["customers"]["port"]
+    shown = mask_settings(Configuration(BOTH).load(tmp_path, {}))["customers"]["port"]
     assert shown["clover"]["api_key"] == "***"
     assert shown["harbour"] == {"tokens_sha256": [DIGEST]}
     assert "equalture" not in shown

@@ -22,7 +22,7 @@ from bridge.core.assessment import (
 )
 from bridge.core.customers import Customer, ProviderAccount, Secret
 from bridge.core.declaration import setting
-from bridge.errors import OutcomeUnknown, Refused
+from bridge.errors import OutcomeUnknown, UpstreamRefused
 from bridge.ports import Clock, Monotonic
 from bridge.resilience import Resilience
 from bridge.settings import rules
@@ -70,12 +70,12 @@ class Clover:
         return None if sitting["points"] is None else Result(fit=sitting["points"])
 
     async def get_public_link(self, customer: Customer, reference_id: str) -> PublicLink:
-        raise Refused(self.name, "link", "Clover has no public links")
+        raise UpstreamRefused(self.name, "link", "Clover has no public links")
 
     async def hire(
         self, customer: Customer, reference_id: str, *, add_to_team: bool, start_date: str | None
     ) -> None:
-        raise Refused(self.name, "hire", "Clover hires nobody")
+        raise UpstreamRefused(self.name, "hire", "Clover hires nobody")
 
     async def anonymise(self, customer: Customer, reference_id: str) -> None:
         await self._call(customer, "DELETE", f"/sittings/{reference_id}")
@@ -90,7 +90,7 @@ class Clover:
                     method, access.address + path, json=body, headers=headers
                 ) as response:
                     if response.status != 200:
-                        raise Refused(self.name, path, "no", status=response.status)
+                        raise UpstreamRefused(self.name, path, "no", status=response.status)
                     return await response.json()
             except aiohttp.ClientError as error:
                 raise OutcomeUnknown(self.name, path, "no answer") from error

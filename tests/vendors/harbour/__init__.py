@@ -23,7 +23,7 @@ from bridge.core.links import LinkSigner
 from bridge.core.queueing import NotificationResponse
 from bridge.errors import Unauthorized
 from bridge.ports import Ats
-from bridge.vendors import AtsPackage, Section
+from bridge.vendors import AtsPackage, VendorSection
 from bridge.web import request_body
 from bridge.web.app_keys import CUSTOMERS, SERVICES
 from bridge.web.rate_limits import RateLimit
@@ -69,7 +69,7 @@ def _endpoints(_: HarbourSettings, links: LinkSigner, __: RateLimit) -> list[End
 
     async def order(request: web.Request) -> web.StreamResponse:
         customer = _customer(request)
-        body = request_body.as_json(await intake.read(request, customer.key))
+        body = request_body.parse_json_body(await intake.read(request, customer.key))
         assert isinstance(body, dict)
         person = Candidate(body["person"], "", "", body["mail"])
         invitation = await request.app[SERVICES].invitations.invite(
@@ -103,7 +103,7 @@ def _endpoints(_: HarbourSettings, links: LinkSigner, __: RateLimit) -> list[End
 HARBOUR = AtsPackage(
     access=HarbourAccess,
     access_doc="This customer's Harbour.",
-    settings=Section(HarbourSettings, "Notifying Harbour."),
+    settings=VendorSection(HarbourSettings, "Notifying Harbour."),
     allows_private=lambda _: True,
     open=lambda session, settings, _monotonic, _meter, _observer: Ats(
         HarbourNotifier(session),
