@@ -39,11 +39,13 @@ __all__ = [
 _PLACES = {
     **dict.fromkeys(("CONFIGURATION", "VENDORS", "open_providers"), "bridge.app.adapters"),
     **dict.fromkeys(("create_admin_app", "create_app"), "bridge.app.listeners"),
-    "embedded_redis": "bridge.app.redis_startup",
-    **dict.fromkeys(("Runtime", "open_runtime", "utc_now", "working"), "bridge.app.runtime"),
+    "run_embedded_redis": "bridge.app.redis_startup",
+    **dict.fromkeys(
+        ("Runtime", "open_runtime", "run_worker_and_sweep", "utc_now"), "bridge.app.runtime"
+    ),
     "open_tracer": "bridge.app.tracer_choice",
-    "examine": "bridge.softgarden.doctor",
-    **dict.fromkeys(("Examination", "Finding"), "bridge.softgarden.examination"),
+    "examine_deployed_bridge": "bridge.softgarden.doctor",
+    **dict.fromkeys(("CheckResult", "Examination"), "bridge.softgarden.examination"),
 }
 
 
