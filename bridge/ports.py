@@ -83,8 +83,12 @@ class AssessmentProvider(Protocol):
     async def get_progress(self, customer: Customer, reference_id: str) -> ApplicationProgress:
         """How far the application is."""
 
-    async def get_result(self, customer: Customer, reference_id: str) -> Result | None:
-        """The result in the customer's language; None: not ready yet."""
+    async def get_result(
+        self, customer: Customer, reference_id: str, *, locale: str | None = None
+    ) -> Result | None:
+        """The result in the customer's language, or for a reader in that of *locale* if the
+        provider has it; None: not ready yet.
+        """
 
     async def get_public_link(self, customer: Customer, reference_id: str) -> PublicLink:
         """A fresh short-lived link to the result."""

@@ -51,6 +51,7 @@ from bridge.service.operations import Operations
 from bridge.service.provider_events import ProviderEvents
 from bridge.service.result_access import ResultAccess
 from bridge.service.result_refresh import ResultRefresh
+from bridge.service.result_texts import ResultTexts
 from bridge.service.shared_applications import SharedApplications
 from bridge.service.status_words import StatusWords
 from bridge.service.task_handlers import TaskHandlers
@@ -274,6 +275,7 @@ async def open_runtime(
             links=LinkAccess(
                 records, provider_of, customers, signer, retention, max_age=limits.link_max_age
             ),
+            result_texts=ResultTexts(provider_of),
             erasure=Erasure(records, tasks, references),
             hiring=Hiring(records, tasks, asyncio.sleep),
             tasks=tasks,

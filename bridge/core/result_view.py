@@ -7,7 +7,7 @@ shows it.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from bridge.core.assessment import Result, Trait
@@ -124,3 +124,18 @@ def _unsaid_lines(result: Result, traits: tuple[TraitView, ...]) -> tuple[tuple[
         for name, text in result.summary
         if (name.casefold(), _without_number(text).casefold()) not in said
     )
+
+
+def replace_texts(result: Result, translated: Result) -> Result:
+    """The *result* with names and descriptions of *translated*, trait by trait by its code.
+
+    A trait whose score differs there keeps its text, which would contradict what is shown.
+    """
+    texts = {(trait.code, trait.score): trait for trait in translated.traits if trait.code}
+    traits = tuple(
+        replace(trait, name=other.name or trait.name, description=other.description)
+        if (other := texts.get((trait.code, trait.score))) is not None
+        else trait
+        for trait in result.traits
+    )
+    return replace(result, traits=traits, summary=translated.summary or result.summary)

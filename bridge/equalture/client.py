@@ -30,7 +30,7 @@ from bridge.meter import NO_METER, Meter, classify_call_status
 from bridge.ports import Monotonic
 from bridge.resilience import ALL, CallPool, Resilience
 
-LINKS = CallPool("links", 16)
+READERS = CallPool("links", 16)
 """Calls that anyone with a link can cause: in a bulkhead of their own, so that they never keep HR
 from inviting.
 """
@@ -87,8 +87,18 @@ class EqualtureClient:
             customer, protocol.build_status_call(reference_id, get_account(customer).done_words)
         )
 
-    async def get_result(self, customer: Customer, reference_id: str) -> Result | None:
-        """The result in the customer's language; None: not ready yet."""
+    async def get_result(
+        self, customer: Customer, reference_id: str, *, locale: str | None = None
+    ) -> Result | None:
+        """The result in the customer's language; None: not ready yet.
+
+        With *locale*, for somebody who reads it now, it fails and waits apart from all other calls,
+        as public links do.
+        """
+        if locale is not None:
+            return await self._perform(
+                customer, protocol.build_results_call(reference_id, locale), READERS
+            )
         return await self._perform(
             customer, protocol.build_results_call(reference_id, get_account(customer).locale)
         )
@@ -96,7 +106,7 @@ class EqualtureClient:
     async def get_public_link(self, customer: Customer, reference_id: str) -> PublicLink:
         """A fresh short-lived link to the result; fails and waits apart from all other calls."""
         call = protocol.build_public_link_call(reference_id, get_account(customer).locale)
-        return await self._perform(customer, call, LINKS)
+        return await self._perform(customer, call, READERS)
 
     async def hire(
         self, customer: Customer, reference_id: str, *, add_to_team: bool, start_date: str | None

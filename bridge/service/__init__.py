@@ -19,6 +19,7 @@ from bridge.service.operations import Operations
 from bridge.service.provider_events import ProviderEvents
 from bridge.service.result_access import ResultAccess
 from bridge.service.result_refresh import ResultRefresh
+from bridge.service.result_texts import ResultTexts
 from bridge.service.status_words import StatusWords
 from bridge.service.task_handlers import TaskHandlers
 
@@ -34,6 +35,7 @@ class Services:
     results: ResultAccess
     events: ProviderEvents
     links: LinkAccess
+    result_texts: ResultTexts
     erasure: Erasure
     hiring: Hiring
     tasks: TaskHandlers

@@ -51,7 +51,7 @@ class ResultPageHandlers:
 
     async def result(self, request: web.Request) -> web.StreamResponse:
         """Show state, test and result to a recruiter."""
-        invitation, customer = await request.app[SERVICES].links.result(request.match_info["token"])
+        invitation, customer = await _open_result(request, LinkPurpose.RESULTS)
         return self._pages.html_behind_link(
             "result.html",
             request,
@@ -62,8 +62,7 @@ class ResultPageHandlers:
 
     async def report(self, request: web.Request) -> web.StreamResponse:
         """The result as a PDF."""
-        links = request.app[SERVICES].links
-        invitation, customer = await links.result(request.match_info["token"], LinkPurpose.REPORT)
+        invitation, customer = await _open_result(request, LinkPurpose.REPORT)
         if invitation.state is not State.COMPLETED or not customer.results.report:
             raise UnknownInvitation("There is no report.")
         words = language_of(request, customer)
@@ -110,6 +109,14 @@ def create_page_endpoints(pages: PageTemplates) -> list[Endpoint]:
             {200: ("A PDF.", "application/pdf")},
         ),
     ]
+
+
+async def _open_result(request: web.Request, purpose: str) -> tuple[Invitation, Customer]:
+    """What is behind the link, in the reader's language where the provider has it."""
+    services = request.app[SERVICES]
+    invitation, customer = await services.links.result(request.match_info["token"], purpose)
+    code = language_of(request, customer).code
+    return await services.result_texts.translate(invitation, customer, code), customer
 
 
 def _result_values(

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from bridge import egress
 from bridge.core.assessment import CreatedApplication, Job, NewApplication
 from bridge.core.customers import Customer
-from bridge.equalture.client import LINKS, EqualtureClient
+from bridge.equalture.client import READERS, EqualtureClient
 from bridge.equalture.exchange import was_not_sent
 from bridge.errors import (
     CircuitOpen,
@@ -487,12 +487,12 @@ async def test_clicks_have_turns_of_their_own(vendor, acme: Customer) -> None:
     async with egress.create_session(connections=0) as session:
         client = EqualtureClient(session)
         clicks = [asyncio.create_task(client.get_public_link(acme, "r-1")) for _ in range(100)]
-        while under_way < LINKS.size:  # noqa: ASYNC110 - others need their turn, not time
+        while under_way < READERS.size:  # noqa: ASYNC110 - others need their turn, not time
             await asyncio.sleep(0)
         assert await client.list_jobs(acme) == ()
         released.set()
         await asyncio.gather(*clicks)
-    assert most == LINKS.size
+    assert most == READERS.size
 
 
 @pytest.mark.parametrize(

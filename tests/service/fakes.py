@@ -184,8 +184,11 @@ class ScriptedProvider:
     async def get_progress(self, customer: Customer, reference_id: str) -> ApplicationProgress:
         return await self.script.answer("status", customer.key, reference_id)
 
-    async def get_result(self, customer: Customer, reference_id: str) -> Result | None:
-        return await self.script.answer("results", customer.key, reference_id)
+    async def get_result(
+        self, customer: Customer, reference_id: str, *, locale: str | None = None
+    ) -> Result | None:
+        more = () if locale is None else (locale,)
+        return await self.script.answer("results", customer.key, reference_id, *more)
 
     async def get_public_link(self, customer: Customer, reference_id: str) -> PublicLink:
         return await self.script.answer("link", customer.key, reference_id)

@@ -65,7 +65,9 @@ class Clover:
         sitting = await self._call(customer, "GET", f"/sittings/{reference_id}")
         return ApplicationProgress(sitting["points"] is not None, "completed")
 
-    async def get_result(self, customer: Customer, reference_id: str) -> Result | None:
+    async def get_result(
+        self, customer: Customer, reference_id: str, *, locale: str | None = None
+    ) -> Result | None:
         sitting = await self._call(customer, "GET", f"/sittings/{reference_id}")
         return None if sitting["points"] is None else Result(fit=sitting["points"])
 
