@@ -10,7 +10,7 @@ from bridge.core.diagnosis import Situation
 
 class Advice(NamedTuple):
     """*short* in the headline, *cause* and *command* with the fields ``{id}``, ``{letter}`` (what
-    the dead letter is called), ``{customer}``, ``{client_id}``, ``{status}``, ``{reason}``; *note*
+    the dead letter is called), ``{customer}``, ``{client}``, ``{status}``, ``{reason}``; *note*
     behind the command. Without a command there is nothing to do.
     """
 
@@ -23,15 +23,20 @@ class Advice(NamedTuple):
 _SHOW: Final = "invitations show {id}"
 _REPLAY: Final = "dead replay {letter}"
 _REFRESH: Final = "invitations refresh {id}"
+_ASK: Final = (
+    "asks Equalture now; if that finds a result, its callback did not get here: look for"
+    " callback.refused in the log"
+)
 _CHECK: Final = "check --online"
 
 ADVICE: Final[Mapping[Situation, Advice]] = {
     Situation.UNKNOWN: Advice(
         "unknown",
         "it was never ordered from this bridge, its order failed, or it is older than `retention`;"
-        " an application's id no longer leads to what was deleted.",
-        "invitations list --since 7d",
-        "to look for it by customer and time",
+        " no application's id leads to a failed order or to what was deleted.",
+        "invitations list --state failed --since 7d",
+        "to look for it by time; of an order that was refused at once only the log knows:"
+        " request.handled says why",
     ),
     Situation.BAD_LINK: Advice(
         "the link is not valid",
@@ -49,25 +54,28 @@ ADVICE: Final[Mapping[Situation, Advice]] = {
     ),
     Situation.SET_ASIDE: Advice(
         "its customer is set aside",
-        "the file of customer {customer} cannot be used, so its work waits.",
+        "the file of customer {customer} cannot be used, as this command reads it. A daemon that is"
+        " started with it lets the customer's work wait; one that runs goes on with the file as it"
+        " was.",
         "check",
-        "says what is wrong in it; once it is mended, all goes on",
+        "says what is wrong, perhaps only a secret that this shell does not have",
     ),
     Situation.REMOVED: Advice(
         "its customer is not configured",
-        "there is no file for customer {customer}: callbacks get 404, and its work waits.",
+        "there is no file for customer {customer}: callbacks get 404, pages 410, and its"
+        " work waits.",
         "check",
         "put the file back, or `erase {id}` if the customer has left",
     ),
     Situation.NOTIFY_REJECTED: Advice(
         "softgarden does not know yet",
-        "softgarden does not know this invitation, or client_id {client_id!r} may not notify it.",
+        "softgarden does not know this invitation, or {client} may not notify it.",
         _REPLAY,
         "once softgarden has mended it",
     ),
     Situation.NOTIFY_UNAUTHORIZED: Advice(
         "softgarden does not know yet",
-        "softgarden does not accept client_id {client_id!r} of customer {customer}.",
+        "softgarden does not accept {client} of customer {customer}.",
         _REPLAY,
         "once softgarden.client_id is right",
     ),
@@ -191,13 +199,13 @@ ADVICE: Final[Mapping[Situation, Advice]] = {
         "waiting for the candidate",
         "the candidate has not finished, as far as Equalture has said.",
         _REFRESH,
-        "asks Equalture now",
+        _ASK,
     ),
     Situation.STARTED: Advice(
         "the candidate is at it",
         "the candidate began the test and has not finished it, as far as Equalture has said.",
         _REFRESH,
-        "asks Equalture now",
+        _ASK,
     ),
     Situation.OVERDUE: Advice(
         "past its deadline",
@@ -232,8 +240,7 @@ ADVICE: Final[Mapping[Situation, Advice]] = {
     ),
     Situation.NOTIFY_RETRIED_UNAUTHORIZED: Advice(
         "softgarden does not know yet",
-        "softgarden does not accept client_id {client_id!r} of customer {customer}; it is tried"
-        " again by plan.",
+        "softgarden does not accept {client} of customer {customer}; it is tried again by plan.",
         "check",
         "then correct softgarden.client_id; a reload is enough",
     ),

@@ -177,6 +177,7 @@ def _print_rest(
         click.echo(f"No daemon answers at {reloaded.place}: {name} is served once one is started.")
     elif reloaded.status == 200:
         click.echo(f"The running daemon serves {name} now.")
+        click.echo(f"Next: assessment-bridge onboard {name}")
     else:
         click.echo("The running daemon refused to reload, and serves on as before:", err=True)
         for one in reloaded.errors or [f"status {reloaded.status}"]:

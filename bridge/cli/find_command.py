@@ -24,7 +24,7 @@ from bridge.core.timeline import build_timeline
 from bridge.service.operations import DeadLetterFilter
 
 PROGRAM = "assessment-bridge"
-_FIELDS = ("id", "letter", "customer", "client_id", "status", "reason")
+_FIELDS = ("id", "letter", "customer", "client", "status", "reason")
 
 
 @click.command()
@@ -108,7 +108,7 @@ class _Told:
             "id": self.invitation.id,
             "letter": letter.task_id if letter and by_task else self.invitation.id,
             "customer": self.invitation.customer,
-            "client_id": self._client_id,
+            "client": f"client_id {self._client_id!r}" if self._client_id else "the client_id",
             **_reason(self.invitation, letter, situation),
         }
 

@@ -92,6 +92,14 @@ _NOTHING_AMISS: Final = frozenset(
     }
 )
 """Not worth a word where something else is."""
+_OVER: Final = frozenset(
+    {
+        *(Situation.DELIVERED, Situation.EXPIRED_DELIVERED, Situation.UNREAD),
+        *(Situation.NOT_ISSUED, Situation.CREATE_REFUSED, Situation.CREATE_UNAVAILABLE),
+        Situation.CREATE_BROKEN,
+    }
+)
+"""Nothing of it waits for its customer to be served."""
 _HIRES: Final = {
     HireState.REQUESTED: Situation.HIRE_WAITING,
     HireState.SENT: Situation.HIRE_UNCONFIRMED,
@@ -112,26 +120,36 @@ def list_situations(
 
     *served*, *set_aside*: whether its customer is in force, or known with an unusable file.
     """
-    found = [diagnose_dead_letter(letter) for letter in letters]
+    given_up = [diagnose_dead_letter(letter) for letter in letters]
     kinds = {letter.kind for letter in letters}
-    if kinds <= {TaskKind.HIRE}:
-        found.append(_without_letters(invitation, served=served, set_aside=set_aside, now=now))
-    hire = invitation.hire
+    hire, more = invitation.hire, []
     if hire and hire.state in _HIRES and served and TaskKind.HIRE not in kinds:
-        found.append(_HIRES[hire.state])
-    amiss = [one for one in found if one not in _NOTHING_AMISS]
-    return tuple(dict.fromkeys(amiss or found))
+        more.append(_HIRES[hire.state])
+    found: list[Situation] = []
+    if kinds <= {TaskKind.HIRE}:
+        found = _without_letters(invitation, served=served, set_aside=set_aside, now=now)
+        if given_up or more:
+            found = [one for one in found if one not in _NOTHING_AMISS]
+    return tuple(dict.fromkeys((*given_up, *found, *more)))
 
 
 def _without_letters(
     invitation: Invitation, *, served: bool, set_aside: bool, now: datetime
-) -> Situation:
-    if set_aside or not served:
-        settled = invitation.state is State.ERASED and not list_applications_to_anonymise(
-            invitation
-        )
-        if not settled:
-            return Situation.SET_ASIDE if set_aside else Situation.REMOVED
+) -> list[Situation]:
+    own = _own(invitation, now)
+    if (served and not set_aside) or own is Situation.ERASED:
+        return [own]
+    if not set_aside:
+        also = own in _OVER and own not in _NOTHING_AMISS
+        return [Situation.REMOVED, own] if also else [Situation.REMOVED]
+    if own in _OVER:
+        return [own, Situation.SET_ASIDE]
+    hidden = own in _NOTHING_AMISS or own is Situation.NOTIFY_DUE
+    return [Situation.SET_ASIDE] if hidden else [Situation.SET_ASIDE, own]
+
+
+def _own(invitation: Invitation, now: datetime) -> Situation:
+    """Whatever becomes of its customer."""
     if invitation.state is State.ERASED:
         owed = list_applications_to_anonymise(invitation)
         return Situation.ERASED_OWED if owed else Situation.ERASED

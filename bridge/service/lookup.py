@@ -21,6 +21,8 @@ _PURPOSES = {
     "start": LinkPurpose.START,
 }
 _LONGEST = 4000
+_AROUND = " \t\r\n<>\"'.,;()"
+"""What surrounds a link in a mail or a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,7 @@ class Lookup:
 
         What no index leads to is looked for in the whole store, which takes its time.
         """
-        term = term.strip()[:_LONGEST]
+        term = term.strip(_AROUND)[:_LONGEST]
         if match := _ID.search(term):
             return await self._by_id(match[0], bad_link=self._is_bad_link(term))
         found = {one.id: one async for one in self._by_index(term)} if term else {}

@@ -128,6 +128,16 @@ class ResultAccess:
             with count_callback_errors(self._meter, invitation.customer):
                 customer = self._customers().find(invitation.customer)
         if invitation is None or customer is None or not may_report(customer):
+            if invitation is not None and mine:
+                # Only the provider knows the secret; the answer says the same to everybody.
+                log.warning(
+                    "callback.refused",
+                    invitation_id=invitation.id,
+                    customer=invitation.customer,
+                    reason="its customer is not configured"
+                    if customer is None
+                    else "the callback token is missing or wrong",
+                )
             with count_callback_errors(self._meter, STRANGER):
                 raise create_unknown_invitation_error()
         return invitation, mine[0]

@@ -23,8 +23,8 @@ from bridge.settings.yaml_source import MAX_BYTES, open_regular_file, parse_yaml
 
 FOLDER = "customers"
 NO_CUSTOMERS = (
-    "no customers configured; copy config/customers/example.yaml.sample to"
-    " config/customers/<name>.yaml"
+    "no customers configured; `assessment-bridge customer add NAME` asks what it needs, or copy"
+    " customers/example.yaml.sample to customers/<name>.yaml"
 )
 CUSTOMER_KEY = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 _DIGEST = re.compile(r"(?<![0-9A-Za-z])[0-9a-fA-F]{64}(?![0-9A-Za-z])", re.ASCII)

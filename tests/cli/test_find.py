@@ -74,6 +74,8 @@ def test_find_by_everything(config: Path, content: Content) -> None:
     for term in (
         one.id,
         f"  {one.id}\n",
+        "application-1.",
+        f"<{SIGNER.start_url(one.id)}>",
         "application-1",
         "ref-1",
         SIGNER.results_url(one.id),

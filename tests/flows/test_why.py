@@ -68,7 +68,7 @@ async def test_unknown_and_deleted_links(bridge: Bridge, journal: Journal, page:
     deleted.
     """
     an_id, _ = await completed(bridge)
-    url = getattr(bridge.runtime.signer, page)(an_id)
+    url = getattr(bridge.runtime.signer, f"{page}_url")(an_id)
     assert (await bridge.ask("GET", url[:-1])).status == 404
     assert told(last(journal), "level", "code", "reason", "invitation_id") == (
         "info",
@@ -150,6 +150,26 @@ async def test_strangers_never_see_the_stores_words(
         for line in journal.events("request.handled")
         if line["status"] == 503 and "code" in line
     )
+
+
+async def test_a_refused_callback_is_said(bridge: Bridge, journal: Journal) -> None:
+    """A callback whose URL is right but whose token is not leaves a warning with the invitation;
+    one from anybody who guesses leaves none, and both get the same answer.
+    """
+    an_id = (await bridge.initech.invite("job-4")).json["invitationId"]
+    url = bridge.callback_of(bridge.created())
+    refused = await bridge.ask("PUT", url, json={})
+    (line,) = journal.events("callback.refused")
+    assert told(line, "level", "invitation_id", "customer", "reason") == (
+        "warning",
+        an_id,
+        "initech",
+        "the callback token is missing or wrong",
+    )
+    guessed = await bridge.ask("PUT", f"{url}x", json={})
+    assert len(journal.events("callback.refused")) == 1
+    for reply in (refused, guessed):
+        assert (reply.status, reply.json["detail"]) == (404, refused.json["detail"])
 
 
 async def test_lines_name_the_invitation(bridge: Bridge, journal: Journal) -> None:

@@ -60,8 +60,8 @@ def test_defaults(folder: Folder) -> None:
     assert len(settings.customers) == 0
     assert settings.warnings == (
         (
-            "no customers configured; copy config/customers/example.yaml.sample to"
-            " config/customers/<name>.yaml"
+            "no customers configured; `assessment-bridge customer add NAME` asks what it needs, or"
+            " copy customers/example.yaml.sample to customers/<name>.yaml"
         ),
     )
 
