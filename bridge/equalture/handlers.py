@@ -12,7 +12,7 @@ from structlog.contextvars import bind_contextvars
 
 from bridge import errors
 from bridge.core.customers import Customer
-from bridge.equalture import answer_shapes, schemas, signature
+from bridge.equalture import answer_shapes, callback_examples, schemas, signature
 from bridge.equalture.protocol import VENDOR
 from bridge.equalture.settings import EqualtureAccount
 from bridge.errors import BadSignature, EndpointNotEnabled, InvalidRequest, RequestError
@@ -128,6 +128,7 @@ def create_equalture_endpoints(clock: Clock) -> list[Endpoint]:
                 "invitation_id": "The bridge's invitation id.",
                 "secret": "The secret of this attempt.",
             },
+            examples=callback_examples.CALLBACK,
         ),
         Endpoint(
             "POST",
@@ -139,6 +140,7 @@ def create_equalture_endpoints(clock: Clock) -> list[Endpoint]:
             request="application/json",
             refusals=(*body, errors.BadSignature, errors.EndpointNotEnabled),
             parameters={"customer": "The customer's key."},
+            examples=callback_examples.WEBHOOK,
         ),
     ]
 
