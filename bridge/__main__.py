@@ -24,11 +24,11 @@ def _check_health(folder: str) -> None:
     probe = import_module("bridge.readiness_probe")
     try:
         with open(os.path.join(folder, "bridge.yaml"), encoding="utf-8") as file:
-            address = probe.plain_address(file.read(), os.environ)
+            address = probe.read_plain_listen_address(file.read(), os.environ)
     except (OSError, UnicodeDecodeError):
         return
     if address is not None:
-        outcome = probe.probe(*address)
+        outcome = probe.probe_readiness(*address)
         sys.stdout.write(f"{outcome}\n")
         sys.exit(outcome != probe.READY)
 

@@ -100,7 +100,7 @@ Contact = tuple[str, str]
 """A customer's key and a vendor's name."""
 
 
-class CallWatcher:
+class WatchedCallQueue:
     """Calls that wait to be shown to somebody, at most *limit*: whoever is slower loses the rest,
     and nobody waits for him.
     """
@@ -162,13 +162,13 @@ class CallObserver:
         self._watch: ShapeWatch = NoShapeWatch()
         self._heard: dict[Contact, datetime] = {}
         self._unsaved: dict[Contact, datetime] = {}
-        self._watchers: set[CallWatcher] = set()
+        self._watchers: set[WatchedCallQueue] = set()
         self._open: dict[tuple[str, str, str], OpenCircuit] = {}
 
     @contextlib.contextmanager
-    def watch_calls(self) -> Iterator[CallWatcher]:
+    def watch_calls(self) -> Iterator[WatchedCallQueue]:
         """Whatever ends meanwhile, for somebody to see."""
-        watcher = CallWatcher()
+        watcher = WatchedCallQueue()
         self._watchers.add(watcher)
         try:
             yield watcher

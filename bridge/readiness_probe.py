@@ -22,7 +22,7 @@ _LISTEN = re.compile(
 _ADDRESS = re.compile(r"(\d{1,3}(?:\.\d{1,3}){3}):(\d{1,5})", re.ASCII)
 
 
-def plain_address(text: str, environ: Mapping[str, str]) -> tuple[str, int] | None:
+def read_plain_listen_address(text: str, environ: Mapping[str, str]) -> tuple[str, int] | None:
     """Where the daemon with this ``bridge.yaml`` listens, if that is written in the usual way.
 
     None: only who reads it as YAML can tell. Usual is one line ``listen: IPv4:PORT``, perhaps with
@@ -41,7 +41,7 @@ def plain_address(text: str, environ: Mapping[str, str]) -> tuple[str, int] | No
     return (address[1], int(address[2])) if address and int(address[2]) <= 65535 else None
 
 
-def probe(host: str, port: int) -> str:
+def probe_readiness(host: str, port: int) -> str:
     """``READY``, or what is wrong with the daemon that listens there."""
     host = LOOPBACK.get(host, host)
     place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

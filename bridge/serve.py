@@ -86,7 +86,7 @@ async def serve(
         )  # until there is something to reload; its default is to end us
         signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGHUP,))  # a supervisor blocks it
     handed_down = supervisor.take_inherited_sockets()
-    manager = supervisor.service_manager() if signals else ServiceManager()
+    manager = supervisor.connect_service_manager() if signals else ServiceManager()
     for warning in settings.warnings:
         log.warning("config.warning", text=warning)
     for aside in settings.customers.set_aside.values():
@@ -138,7 +138,9 @@ async def serve(
             or handed_down
             or [
                 stack.enter_context(
-                    contextlib.closing(await supervisor.listen_soon(address, stop.event))
+                    contextlib.closing(
+                        await supervisor.wait_for_listening_socket(address, stop.event)
+                    )
                 )
                 for address in (settings.listen, settings.admin_listen)
             ]

@@ -26,7 +26,7 @@ _PINGS_PER_LIMIT = 3
 log = structlog.get_logger()
 
 
-def to_socket(address: str) -> Send:
+def create_socket_sender(address: str) -> Send:
     """Send to the Unix datagram socket that ``NOTIFY_SOCKET`` names; ``@``: an abstract one."""
     place = "\0" + address[1:] if address.startswith("@") else address
 
@@ -38,7 +38,7 @@ def to_socket(address: str) -> Send:
     return send
 
 
-def to_supervisor(descriptor: int, number: int) -> Send:
+def create_supervisor_sender(descriptor: int, number: int) -> Send:
     """Send through the pipe that a supervisor handed to its worker *number*, one line each."""
 
     def send(text: str) -> None:
@@ -49,7 +49,7 @@ def to_supervisor(descriptor: int, number: int) -> Send:
 
 
 def read_report(line: str) -> tuple[int, dict[str, str]]:
-    """What ``to_supervisor`` sent: whose it is, and its names and values."""
+    """What ``create_supervisor_sender`` sent: whose it is, and its names and values."""
     number, *fields = line.split("\t")
     return int(number), dict(field.split("=", 1) for field in fields)
 

@@ -27,9 +27,9 @@ from bridge.service_manager import (
     ReportPipe,
     ServiceManager,
     WorkerReports,
+    create_socket_sender,
+    create_supervisor_sender,
     read_report,
-    to_socket,
-    to_supervisor,
 )
 from bridge.settings.rules import ListenAddress
 
@@ -82,7 +82,7 @@ class PortTaken(ConfigError):
     """Somebody else listens there."""
 
 
-async def listen_soon(address: ListenAddress, stop: asyncio.Event) -> socket.socket:
+async def wait_for_listening_socket(address: ListenAddress, stop: asyncio.Event) -> socket.socket:
     """The same as ``open_listening_socket``, but a port that is taken is waited for, unless
     *stop* is set.
     """
@@ -147,7 +147,7 @@ def read_metrics_share() -> MetricsShare | None:
     return MetricsShare(Path(folder), int(number)) if folder else None
 
 
-def service_manager() -> ServiceManager:
+def connect_service_manager() -> ServiceManager:
     """Who is told how this process is: its supervisor, systemd, or nobody."""
     limit, asked = os.environ.get("WATCHDOG_USEC", ""), os.environ.get("WATCHDOG_PID")
     alive_within_s = None
@@ -156,11 +156,11 @@ def service_manager() -> ServiceManager:
     number, _, pipe = os.environ.get(REPORTS, "").partition(":")
     if pipe:
         os.set_inheritable(int(pipe), False)
-        return ServiceManager(to_supervisor(int(pipe), int(number)), alive_within_s)
+        return ServiceManager(create_supervisor_sender(int(pipe), int(number)), alive_within_s)
     address = os.environ.get("NOTIFY_SOCKET", "")
     if not address.startswith(("/", "@")):
         return ServiceManager()
-    return ServiceManager(to_socket(address), alive_within_s)
+    return ServiceManager(create_socket_sender(address), alive_within_s)
 
 
 def is_supervised() -> bool:
@@ -208,7 +208,7 @@ class Supervisor:
         self._stop = asyncio.Event()
         self._children: dict[int, asyncio.subprocess.Process] = {}
         self._metrics: Path | None = None
-        self._manager = service_manager()
+        self._manager = connect_service_manager()
         self._reports = WorkerReports(workers, self._manager, time.monotonic)
         self._pipe = ReportPipe(lambda line: self._reports.take(*read_report(line)))
 
@@ -219,7 +219,7 @@ class Supervisor:
             loop.add_signal_handler(number, self._end_all)
         loop.add_signal_handler(signal.SIGHUP, self._reload)
         for address in self._addresses:
-            self._listeners.append(await listen_soon(address, self._stop))
+            self._listeners.append(await wait_for_listening_socket(address, self._stop))
         loop.add_reader(self._pipe, self._pipe.read)
         watches = [asyncio.create_task(one) for one in (self._watch(), self._manager.keep_alive())]
         try:

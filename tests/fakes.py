@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from bridge.core.invitation import Invitation, OrderClaim, Transition
+from bridge.core.invitation import Invitation, OrderClaimChange, Transition
 from bridge.core.queueing import (
     AttemptNote,
     CancelTask,
@@ -108,16 +108,20 @@ class MemoryStore:
             return False
         place = (one.id[3], step.order_key or one.order_key)
         holder = await self.load(self._orders.get(place, ""))
-        if step.order is OrderClaim.CLAIM and holder and holder.id not in (one.id, step.replaces):
+        if (
+            step.order is OrderClaimChange.CLAIM
+            and holder
+            and holder.id not in (one.id, step.replaces)
+        ):
             return False
-        if step.order is OrderClaim.CLAIM and not holder and step.replaces:
+        if step.order is OrderClaimChange.CLAIM and not holder and step.replaces:
             return False
         data = record_codec.dump_invitation(one)
         end = self._end(step.expires) if step.renews else self._records[one.id][2]
         self._records[one.id] = (one.version + 1, data, end)
-        if step.order is OrderClaim.CLAIM:
+        if step.order is OrderClaimChange.CLAIM:
             self._orders[place] = one.id
-        elif step.order is OrderClaim.RELEASE and self._orders.get(place) == one.id:
+        elif step.order is OrderClaimChange.RELEASE and self._orders.get(place) == one.id:
             del self._orders[place]
         for change in step.tasks:
             self._change(one, change)

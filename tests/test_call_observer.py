@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from bridge.call_observer import CallObserver, CallWatcher
+from bridge.call_observer import CallObserver, WatchedCallQueue
 from tests.core.build import NOW
 
 
@@ -20,7 +20,7 @@ def called(seen: CallObserver, party: str = "softgarden", status: int = 200) -> 
 
 def test_who_is_slow_holds_nobody_up() -> None:
     """More calls than a watcher's limit are lost to that watcher, who is marked; others see all."""
-    seen, slow = observer(), CallWatcher(limit=2)
+    seen, slow = observer(), WatchedCallQueue(limit=2)
     for _ in range(3):
         called(seen)
     with seen.watch_calls() as quick:

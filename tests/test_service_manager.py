@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import os
 
-from bridge.service_manager import ServiceManager, WorkerReports, read_report, to_supervisor
+from bridge.service_manager import (
+    ServiceManager,
+    WorkerReports,
+    create_supervisor_sender,
+    read_report,
+)
 
 READY = {"READY": "1", "STATUS": "Serving 1 customers"}
 
@@ -98,7 +103,7 @@ def test_a_worker_that_hangs() -> None:
 def test_the_pipe_of_a_worker() -> None:
     """What a worker writes into its pipe is one line, and is read as it was told."""
     reading, writing = os.pipe()
-    ServiceManager(to_supervisor(writing, 3)).ready("Serving 7 customers, 1 set aside")
+    ServiceManager(create_supervisor_sender(writing, 3)).ready("Serving 7 customers, 1 set aside")
     line = os.read(reading, 4096).decode()
     assert line.endswith("\n")
     assert read_report(line.removesuffix("\n")) == (
@@ -113,6 +118,6 @@ def test_nobody_takes_it() -> None:
     """A service manager that has gone, or none at all, ends nothing."""
     reading, writing = os.pipe()
     os.close(reading)
-    ServiceManager(to_supervisor(writing, 0)).ready("")
+    ServiceManager(create_supervisor_sender(writing, 0)).ready("")
     ServiceManager().ready("")
     os.close(writing)

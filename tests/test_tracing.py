@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import pytest
 
-from bridge.app.tracer_choice import obstacle, wanted_exporters
+from bridge.app.tracer_choice import find_tracing_obstacle, read_wanted_exporters
 from bridge.tracing import (
     NO_TRACER,
     Activity,
@@ -75,7 +75,7 @@ def test_the_standard_variables_switch_it_on(
     """An exporter or an endpoint asks for traces, and only that; the switch for all of
     OpenTelemetry is stronger.
     """
-    assert wanted_exporters(environ) == exporters
+    assert read_wanted_exporters(environ) == exporters
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_what_cannot_be_had_is_said(
     exporters: tuple[str, ...], environ: Mapping[str, str], words: str
 ) -> None:
     """What the extra cannot do is named with what to write instead."""
-    said = obstacle(exporters, environ)
+    said = find_tracing_obstacle(exporters, environ)
     assert (words in said, bool(said)) == (True, bool(words))
 
 

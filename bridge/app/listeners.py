@@ -53,8 +53,8 @@ def create_app(runtime: Runtime) -> web.Application:
             for package in runtime.vendors.providers
             for endpoint in package.endpoints(runtime.services.records.clock)
         ),
-        *result_pages.create_page_endpoints(shown),
-        *start_pages.endpoints(shown),
+        *result_pages.create_result_page_endpoints(shown),
+        *start_pages.create_start_page_endpoints(shown),
         *health.create_health_endpoints(runtime.readiness.check),
     ]
     product = openapi.ProductInfo(_TITLE, _DESCRIPTION, runtime.settings.public_url)

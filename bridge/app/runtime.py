@@ -59,7 +59,7 @@ from bridge.settings.daemon import DaemonSettings
 from bridge.store.backlog import RedisBacklog
 from bridge.store.call_exchange import RedisCallExchange
 from bridge.store.contract_store import RedisContractStore
-from bridge.store.encryption import KeyRing
+from bridge.store.encryption import EncryptionKeyRing
 from bridge.store.invitation_store import RedisInvitations
 from bridge.store.last_contacts import RedisLastContacts
 from bridge.store.quarantine import RedisQuarantine
@@ -149,9 +149,9 @@ class Runtime:
         return await Reencryption(self.commands, prefix=prefix, cipher=cipher).run()
 
 
-def create_key_ring(settings: DaemonSettings) -> KeyRing | None:
+def create_key_ring(settings: DaemonSettings) -> EncryptionKeyRing | None:
     """Encryption at rest, if it is switched on."""
-    return KeyRing(settings.encryption_keys) if settings.encryption_keys else None
+    return EncryptionKeyRing(settings.encryption_keys) if settings.encryption_keys else None
 
 
 @contextlib.asynccontextmanager

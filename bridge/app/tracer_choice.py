@@ -17,7 +17,7 @@ INSTALL = "install deploy/requirements/otel.txt, or say: pip install '.[otel]'"
 log = structlog.get_logger()
 
 
-def wanted_exporters(environ: Mapping[str, str]) -> tuple[str, ...]:
+def read_wanted_exporters(environ: Mapping[str, str]) -> tuple[str, ...]:
     """The names of the exporters that are asked for; none: no traces.
 
     ``OTEL_TRACES_EXPORTER`` names them; without it, to name an endpoint is to ask for ``otlp``.
@@ -32,7 +32,7 @@ def wanted_exporters(environ: Mapping[str, str]) -> tuple[str, ...]:
     return tuple(name for name in names if name not in ("", "none"))
 
 
-def obstacle(exporters: tuple[str, ...], environ: Mapping[str, str]) -> str:
+def find_tracing_obstacle(exporters: tuple[str, ...], environ: Mapping[str, str]) -> str:
     """Why what is asked for cannot be had, and what to do; empty: it can."""
     unknown = [name for name in exporters if name not in EXPORTERS]
     if unknown:
@@ -55,13 +55,13 @@ async def open_tracer(environ: Mapping[str, str]) -> AsyncIterator[Tracer]:
     """The tracer that *environ* asks for. What hinders it is said once; the bridge then serves
     without traces.
     """
-    exporters = wanted_exporters(environ)
+    exporters = read_wanted_exporters(environ)
     if not exporters:
         yield NO_TRACER
         return
     async with contextlib.AsyncExitStack() as stack:
         tracer: Tracer = NO_TRACER
-        text = obstacle(exporters, environ)
+        text = find_tracing_obstacle(exporters, environ)
         if not text:
             try:
                 from bridge.opentelemetry_tracer import open_exporting_tracer

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from bridge.cli.options import config_option
-from bridge.readiness_probe import READY, probe
+from bridge.readiness_probe import READY, probe_readiness
 from bridge.settings.listen import read_listen_address
 
 
@@ -23,7 +23,7 @@ def healthcheck(config: Path) -> None:
     assessment-bridge healthcheck
     """
     address = read_listen_address(config, os.environ)
-    outcome = probe(address.host, address.port)
+    outcome = probe_readiness(address.host, address.port)
     click.echo(outcome)
     if outcome != READY:
         raise SystemExit(1)

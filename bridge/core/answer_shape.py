@@ -82,7 +82,7 @@ shown.
 """
 
 
-def list_document_facts(
+def list_shape_facts(
     where: str, document: object, enumerations: Enumerations, private: Container[str] = ()
 ) -> Shape:
     """The shape of *document*.
@@ -120,7 +120,7 @@ def show_undocumented_words(*documented: str) -> Callable[[str], str]:
     return shown
 
 
-def list_name_facts(query: Iterable[str], headers: Iterable[str] = ()) -> Shape:
+def list_shape_facts_of_names(query: Iterable[str], headers: Iterable[str] = ()) -> Shape:
     """The names of a request's query parameters and of its uncommon headers."""
     facts = {f"{REQUEST} ?{name if _is_plain(name) else DATA}" for name in islice(query, 20)}
     for name in islice(headers, NAMES_LIMIT):

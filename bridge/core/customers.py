@@ -14,7 +14,7 @@ from types import MappingProxyType
 from typing import ClassVar, NewType
 
 from bridge.core.declaration import PatternRule, parse_any_text, setting
-from bridge.core.display import Display
+from bridge.core.display import DisplaySettings
 from bridge.core.score import SCORE_FIELDS, validate_score_pattern
 from bridge.errors import ConfigMistake, CustomerSetAside
 
@@ -235,7 +235,9 @@ class CustomerPolicy:
         default=CandidateLinkTarget.DIRECT,
     )
     results: ResultPolicy = setting("What HR sees of a result.", default=ResultPolicy())
-    display: Display = setting("What the bridge's pages show of the employer.", default=Display())
+    display: DisplaySettings = setting(
+        "What the bridge's pages show of the employer.", default=DisplaySettings()
+    )
     hire: HirePolicy = setting("Telling the provider who was hired.", default=HirePolicy())
 
 

@@ -8,7 +8,7 @@ from zoneinfo import available_timezones
 from bridge.core.declaration import PatternRule, setting, suggest_similar_word
 
 
-def known_timezone(name: str) -> str:
+def parse_timezone(name: str) -> str:
     """A name of the time zone database, as it is; raises ValueError for another."""
     known = available_timezones()
     if name not in known:
@@ -27,7 +27,7 @@ class Logo:
 
 
 @dataclass(frozen=True, slots=True)
-class Display:
+class DisplaySettings:
     """What pages and reports show of the customer; every part may be missing."""
 
     name: str | None = setting(
@@ -40,7 +40,7 @@ class Display:
         default=None,
     )
     timezone: str = setting(
-        "In which zone times are shown.", default="Europe/Berlin", rule=known_timezone
+        "In which zone times are shown.", default="Europe/Berlin", rule=parse_timezone
     )
     contact: str | None = setting(
         "Whom candidates may ask: an e-mail address, a phone number or a web address.",

@@ -146,7 +146,7 @@ class Invitation:
     version: int = 0
 
 
-class OrderClaim(enum.StrEnum):
+class OrderClaimChange(enum.StrEnum):
     """What a transition does with the claim on its order key."""
 
     KEEP = "keep"
@@ -160,7 +160,7 @@ class Transition:
 
     invitation: Invitation
     tasks: tuple[ScheduleTask | CancelTask, ...] = ()
-    order: OrderClaim = OrderClaim.KEEP
+    order: OrderClaimChange = OrderClaimChange.KEEP
     replaces: str | None = None
     """With CLAIM: the invitation id that the order must still point to (None: to nothing)."""
     order_key: str = ""

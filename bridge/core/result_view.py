@@ -67,7 +67,7 @@ class ResultView:
     dashboard_url: str | None
 
 
-def view_result(result: Result) -> ResultView:
+def build_result_view(result: Result) -> ResultView:
     """The result in the order in which the provider lists its traits."""
     traits = tuple(_view_trait(trait) for trait in result.traits)
     compared = [trait.position for trait in traits if trait.position]
@@ -88,7 +88,7 @@ def read_level(word: str | None) -> Level | None:
     return next((level for level in Level if level == folded), None)
 
 
-def position_of(score: int | None, wanted: tuple[int, ...]) -> RangePosition | None:
+def get_range_position(score: int | None, wanted: tuple[int, ...]) -> RangePosition | None:
     """None without a score or a wanted range."""
     if score is None or not wanted:
         return None
@@ -107,7 +107,7 @@ def _view_trait(trait: Trait) -> TraitView:
         score=trait.score,
         wanted=trait.wanted,
         weight=read_level(trait.weight),
-        position=position_of(trait.score, trait.wanted),
+        position=get_range_position(trait.score, trait.wanted),
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from bridge.core.assessment import Result
 from bridge.core.declaration import suggest_similar_word
-from bridge.core.result_view import view_result
+from bridge.core.result_view import build_result_view
 
 SCORE_LENGTH = 100
 """No ATS documents a limit; one line of this length fits every list we have seen."""
@@ -64,7 +64,7 @@ def list_score_fields(result: Result, locale: str) -> dict[str, str | None]:
     profile's range; no value without a profile. ``traits``: number of traits that have a profile,
     or of all scored ones if none has. ``average``: mean score, one decimal.
     """
-    view = view_result(result)
+    view = build_result_view(result)
     scored = [trait for trait in result.traits if trait.score is not None]
     compared, in_range = view.compared, view.in_range
     total = compared or len(scored)

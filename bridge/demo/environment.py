@@ -19,7 +19,7 @@ from bridge.demo.browser import Browser, open_browser
 from bridge.demo.call_log import CallLog
 from bridge.errors import BridgeError, ConfigError
 from bridge.sandbox import EqualtureSandbox, SoftgardenClient, SoftgardenSandbox
-from bridge.sandbox_page import add_page
+from bridge.sandbox_page import add_sandbox_page
 from bridge.serve import StopSignals, serve
 from bridge.settings.daemon import DaemonSettings
 from bridge.settings.rules import ListenAddress
@@ -82,7 +82,7 @@ async def open_demo_environment(
         calls, secrets, monotonic = CallLog(), demo_config.DemoSecrets(), AdjustableTime()
         equalture = EqualtureSandbox(port=ports[2], on_call=calls.add)
         softgarden = SoftgardenSandbox(port=ports[3], on_call=calls.add)
-        add_page(equalture, softgarden)
+        add_sandbox_page(equalture, softgarden)
         for fake in (equalture, softgarden):
             try:
                 await stack.enter_async_context(fake)

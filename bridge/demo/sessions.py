@@ -15,7 +15,7 @@ from bridge.demo.journey import Journey
 from bridge.demo.terminal import Terminal
 from bridge.errors import BridgeError
 from bridge.sandbox import EqualtureSandbox, SandboxClock, SoftgardenSandbox
-from bridge.sandbox_page import add_page
+from bridge.sandbox_page import add_sandbox_page
 
 KEPT_PORTS = (8080, 8081, 8090, 8091)
 """Where ``--keep`` listens, as far as these are free; see ``open_demo_environment``."""
@@ -81,7 +81,7 @@ async def run_sandbox(
         on_call=terminal.call,
     )
     demo_config.add_demo_account(equalture)
-    add_page(equalture, softgarden)
+    add_sandbox_page(equalture, softgarden)
     if bridge is not None:
         softgarden.connect(*bridge)
     async with contextlib.AsyncExitStack() as stack:

@@ -10,8 +10,8 @@ from bridge.core.answer_shape import (
     REQUEST,
     Enumerations,
     Shape,
-    list_document_facts,
-    list_name_facts,
+    list_shape_facts,
+    list_shape_facts_of_names,
     show_undocumented_words,
 )
 from bridge.core.redaction import mask_unprintable_word
@@ -46,16 +46,16 @@ def list_reply_facts(call: Call[Any], reply: Reply) -> Shape:
     """The shape of an answer, with its status."""
     document = response_parsing.parse_document(reply.body)
     private = frozenset(text.lower() for text in call.private)
-    return list_document_facts(
+    return list_shape_facts(
         str(reply.status), document, _ENUMERATIONS.get(call.operation, {}), private
     )
 
 
 def list_request_facts(operation: str, document: object) -> Shape:
     """The shape of a callback's or webhook's body."""
-    return list_document_facts(REQUEST, document, _ENUMERATIONS[operation])
+    return list_shape_facts(REQUEST, document, _ENUMERATIONS[operation])
 
 
 def list_header_facts(headers: Iterable[str]) -> Shape:
     """The names of uncommon headers of a callback or webhook."""
-    return list_name_facts((), headers)
+    return list_shape_facts_of_names((), headers)

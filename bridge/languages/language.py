@@ -71,7 +71,7 @@ class Language:
 
 
 @cache
-def language(code: str) -> Language:
+def load_language(code: str) -> Language:
     """The language with this code, one of ``LANGUAGES``."""
     return Language(code)
 
@@ -84,8 +84,8 @@ def choose_language(preferences: Iterable[str | None]) -> Language:
     for preference in preferences:
         for code in _codes_by_weight(preference or ""):
             if code in LANGUAGES:
-                return language(code)
-    return language(SOURCE)
+                return load_language(code)
+    return load_language(SOURCE)
 
 
 def _codes_by_weight(preference: str) -> list[str]:

@@ -39,7 +39,7 @@ Modules: ``fake_vendor`` (receiving), ``recording_client`` (calling), ``admin_ro
 ``ledger``, ``simulated_clock`` and ``request_checks`` (strict reading) are what both share.
 Equalture is ``equalture_fake`` with ``equalture_api``, ``candidate_pages``, ``accounts``,
 ``sample_results`` and ``webhooks``; softgarden is ``softgarden_fake`` with
-``softgarden_client`` and ``placed_orders``.
+``softgarden_client`` and ``list_placed_orders``.
 """
 
 from bridge.sandbox.accounts import Account, Application

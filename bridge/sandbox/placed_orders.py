@@ -26,7 +26,7 @@ class PlacedOrder:
     """What was read last, if anything was."""
 
 
-def placed_orders(sandbox: SoftgardenSandbox) -> list[PlacedOrder]:
+def list_placed_orders(sandbox: SoftgardenSandbox) -> list[PlacedOrder]:
     """Every one that the ledger still holds something of, oldest first."""
     orders: dict[str, PlacedOrder] = {}
     for entry in sandbox.ledger.entries:

@@ -23,7 +23,8 @@ Over HTTP, besides what ``admin_routes`` lists, below ``/_sandbox/``:
 | ``POST customers/{customer}/invite`` ``{"test_id": "..."}`` | invite; any argument of ``invite`` |
 | ``POST customers/{customer}/results/{invitationId}`` | read |
 | ``POST customers/{customer}/delete/{invitationId}`` | delete |
-| ``GET invitations`` | what was invited, with the last result that was read: ``placed_orders`` |
+| ``GET invitations`` | what was invited, with the last result that was read: ``list_placed_orders``
+|
 
 ``PUT`` may also say a ``client_id``. The calls answer what the bridge answered: ``{status, json,
 text, headers, duration_ms, error}``.
@@ -44,7 +45,7 @@ from marshmallow import Schema, fields, validate
 from bridge.sandbox.admin_routes import ADMIN
 from bridge.sandbox.fake_vendor import ENTRY, FakeVendor, FakeVendorOptions, Route
 from bridge.sandbox.ledger import BoundedDict
-from bridge.sandbox.placed_orders import placed_orders
+from bridge.sandbox.placed_orders import list_placed_orders
 from bridge.sandbox.recording_client import BridgeReply
 from bridge.sandbox.request_checks import (
     Refusal,
@@ -191,7 +192,7 @@ class SoftgardenSandbox(FakeVendor):
         }
 
     async def _list_invitations(self, request: web.Request) -> web.Response:
-        return create_json_response([asdict(order) for order in placed_orders(self)])
+        return create_json_response([asdict(order) for order in list_placed_orders(self)])
 
     async def _connect(self, request: web.Request) -> web.Response:
         name, wanted = request.match_info["name"], await read_json_object(request)

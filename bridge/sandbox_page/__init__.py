@@ -5,6 +5,6 @@ the page takes the bridge's templates, style and guard. What it does is what the
 ``/_sandbox/`` do for programs.
 """
 
-from bridge.sandbox_page.page_routes import add_page
+from bridge.sandbox_page.page_routes import add_sandbox_page
 
-__all__ = ["add_page"]
+__all__ = ["add_sandbox_page"]

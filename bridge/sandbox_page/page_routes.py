@@ -13,7 +13,7 @@ from aiohttp.typedefs import Middleware
 from bridge.errors import CrossSiteRequest
 from bridge.sandbox import EqualtureSandbox, LedgerEntry, Refusal, SoftgardenSandbox
 from bridge.sandbox.admin_routes import ADMIN
-from bridge.sandbox.placed_orders import PlacedOrder, placed_orders
+from bridge.sandbox.placed_orders import PlacedOrder, list_placed_orders
 from bridge.sandbox.sample_results import TRAITS
 from bridge.sandbox_page.page_actions import FAULTS, FITS, SCORE, UNITS, PageActions
 from bridge.web import admin_guard
@@ -27,14 +27,14 @@ PATIENCE_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class FormOutcome:
     """How the last form went."""
 
     text: str
     fine: bool = True
 
 
-def add_page(
+def add_sandbox_page(
     equalture: EqualtureSandbox, softgarden: SoftgardenSandbox, *, patience_s: float = PATIENCE_S
 ) -> None:
     """Have both fakes serve the page, and guard all that is below ``/_sandbox/``; before they
@@ -60,7 +60,7 @@ class SandboxPage:
         self._patience_s = patience_s
         self._actions = PageActions(equalture, softgarden)
         self._pages = PageTemplates("status.css", "sandbox.css", package="bridge.sandbox_page")
-        self._last: Outcome | None = None
+        self._last: FormOutcome | None = None
         self._unfinished: set[asyncio.Task[str]] = set()
 
     async def show(self, request: web.Request) -> web.Response:
@@ -80,17 +80,17 @@ class SandboxPage:
         task.add_done_callback(self._unfinished.discard)
         done, _ = await asyncio.wait((task,), timeout=self._patience_s)
         if not done:
-            self._last = Outcome("That goes on: look for its call below.", fine=False)
+            self._last = FormOutcome("That goes on: look for its call below.", fine=False)
         elif (error := task.exception()) is None:
-            self._last = Outcome(task.result())
+            self._last = FormOutcome(task.result())
         elif isinstance(error, LookupError | ValueError | OverflowError):
-            return self._page(request, Outcome(str(error).strip("'"), fine=False), status=400)
+            return self._page(request, FormOutcome(str(error).strip("'"), fine=False), status=400)
         else:
             raise error
         return _see_page()
 
     def _page(
-        self, request: web.Request, outcome: Outcome | None, *, status: int = 200
+        self, request: web.Request, outcome: FormOutcome | None, *, status: int = 200
     ) -> web.Response:
         equalture, softgarden, vendors = self._equalture, self._softgarden, self._actions.vendors
         renew = request.query.get("renew") == "on"
@@ -114,7 +114,7 @@ class SandboxPage:
             vendors=vendors,
             now=equalture.clock(),
             tests=self._actions.tests,
-            orders=placed_orders(softgarden)[: -ROWS_SHOWN - 1 : -1],
+            orders=list_placed_orders(softgarden)[: -ROWS_SHOWN - 1 : -1],
             applications=list(equalture.applications.values())[: -ROWS_SHOWN - 1 : -1],
             calls=calls[:CALLS_SHOWN],
             rules=[

@@ -7,7 +7,7 @@ from typing import Any
 from aiohttp import web
 
 from bridge import response_parsing
-from bridge.core.answer_shape import REQUEST, Shape, list_document_facts, list_name_facts
+from bridge.core.answer_shape import REQUEST, Shape, list_shape_facts, list_shape_facts_of_names
 from bridge.core.redaction import EXCERPT_BYTES
 from bridge.web.app_keys import OBSERVER
 
@@ -21,14 +21,14 @@ def list_answer_facts(status: int, body: bytes) -> Shape:
     """
     if 200 <= status < 300 or len(body) >= EXCERPT_BYTES:
         return frozenset({str(status)})
-    return list_document_facts(str(status), response_parsing.parse_document(body), {})
+    return list_shape_facts(str(status), response_parsing.parse_document(body), {})
 
 
 def record_request_shape(request: web.Request, operation: str, document: object = None) -> None:
     """Have the shape of softgarden's request kept; *document* is its body, if it has one."""
-    shape = list_name_facts(request.query)
+    shape = list_shape_facts_of_names(request.query)
     if document is not None:
-        shape |= list_document_facts(REQUEST, document, {}, _private(document))
+        shape |= list_shape_facts(REQUEST, document, {}, _private(document))
     request.app[OBSERVER].record_shape(VENDOR, operation, shape or frozenset({REQUEST}))
 
 

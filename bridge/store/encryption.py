@@ -45,7 +45,7 @@ class Cipher(Protocol):
         """Whether ``encrypt`` would use the same key and form for it today."""
 
 
-class KeyRing:
+class EncryptionKeyRing:
     """``Cipher`` over *keys* of 32 bytes each, newest first: that one seals, every one opens."""
 
     def __init__(self, keys: Sequence[bytes]) -> None:

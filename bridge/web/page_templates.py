@@ -13,9 +13,9 @@ from aiohttp import web
 from markupsafe import Markup
 
 from bridge.core.customers import Customer
-from bridge.core.display import Display
+from bridge.core.display import DisplaySettings
 from bridge.errors import BridgeError, InvitationGone, UnknownInvitation
-from bridge.languages.language import LANGUAGES, Language, choose_language, language
+from bridge.languages.language import LANGUAGES, Language, choose_language, load_language
 from bridge.web.app_keys import REQUEST_ID
 from bridge.web.page_messages import MESSAGES
 
@@ -29,7 +29,7 @@ REFUSALS: Mapping[int, tuple[str, str]] = {
 }
 """What every link of ours may answer."""
 TOKEN: Mapping[str, str] = {"token": "The signed token of the link."}
-_NOBODY = Display()
+_NOBODY = DisplaySettings()
 _ERROR_PAGES: Mapping[type[BridgeError], tuple[str, int]] = {
     UnknownInvitation: ("unknown", 404),
     InvitationGone: ("gone", 410),
@@ -78,7 +78,7 @@ class PageTemplates:
         too); empty: to ours only. *images*: it has images, all within its own text.
         """
         css = Markup(self._css)  # noqa: S704 - a file of this package
-        words = words or language("en")
+        words = words or load_language("en")
         text = self._environment.get_template(template).render(
             css=css, words=words, _=words.gettext, ngettext=words.ngettext, **values, **more
         )
@@ -87,7 +87,7 @@ class PageTemplates:
             f"default-src 'none'; style-src {self._style}; form-action {form};"
             f" frame-ancestors 'none'; base-uri 'none'{'; img-src data:' if images else ''}"
         )
-        headers = {**private_headers(), "Content-Security-Policy": policy}
+        headers = {**create_private_headers(), "Content-Security-Policy": policy}
         return web.Response(text=text, status=status, content_type="text/html", headers=headers)
 
     def html_behind_link(
@@ -108,11 +108,11 @@ class PageTemplates:
         return self.html(
             template,
             status=status,
-            words=language_of(request, customer),
+            words=choose_page_language(request, customer),
             form_to=form_to,
             images=display.image is not None,
             values=values,
-            languages=[language(code) for code in LANGUAGES],
+            languages=[load_language(code) for code in LANGUAGES],
             employer=display.name,
             logo=_as_data_url(display),
             request_id=request.get(REQUEST_ID, ""),
@@ -123,7 +123,7 @@ class PageTemplates:
         self, name: str, request: web.Request, customer: Customer | None = None, *, status: int
     ) -> web.Response:
         """A page behind one of our links with one message."""
-        title, text = map(language_of(request, customer).gettext, MESSAGES[name])
+        title, text = map(choose_page_language(request, customer).gettext, MESSAGES[name])
         later = status == 503
         response = self.html_behind_link(
             "message.html", request, customer, status=status, title=title, text=text, later=later
@@ -142,14 +142,14 @@ class PageTemplates:
         return self.message(whom + name, request, status=status)
 
 
-def language_of(request: web.Request, customer: Customer | None = None) -> Language:
+def choose_page_language(request: web.Request, customer: Customer | None = None) -> Language:
     """The link's ``?lang=``, else the customer's, else the browser's."""
     locale = customer.provider.locale if customer else None
     browser = request.headers.get("Accept-Language")
     return choose_language((request.query.get("lang"), locale, browser))
 
 
-def private_headers() -> dict[str, str]:
+def create_private_headers() -> dict[str, str]:
     """Headers for everything behind a secret link: no cache, no referrer, no index, no guessing of
     types.
     """
@@ -161,7 +161,7 @@ def private_headers() -> dict[str, str]:
     }
 
 
-def _as_data_url(display: Display) -> str | None:
+def _as_data_url(display: DisplaySettings) -> str | None:
     if display.image is None:
         return None
     content = base64.b64encode(display.image.content).decode()

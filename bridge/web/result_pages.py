@@ -21,8 +21,8 @@ from bridge.web.page_templates import (
     REFUSALS,
     TOKEN,
     PageTemplates,
-    language_of,
-    private_headers,
+    choose_page_language,
+    create_private_headers,
 )
 from bridge.web.routing import Endpoint
 
@@ -43,11 +43,11 @@ class ResultPageHandlers:
         links = request.app[SERVICES].links
         if request.method == "HEAD":
             await links.check_shareable(request.match_info["token"])
-            return web.Response(status=200, headers=private_headers())
+            return web.Response(status=200, headers=create_private_headers())
         if "prefetch" in request.headers.get("Sec-Purpose", ""):
             return self._pages.message("later", request, status=503)
         url = await links.share(request.match_info["token"])
-        return web.Response(status=302, headers={**private_headers(), "Location": url})
+        return web.Response(status=302, headers={**create_private_headers(), "Location": url})
 
     async def result(self, request: web.Request) -> web.StreamResponse:
         """Show state, test and result to a recruiter."""
@@ -57,7 +57,7 @@ class ResultPageHandlers:
             request,
             customer,
             provider=request.app[SERVICES].provider_of(customer).title,
-            values=_result_values(invitation, customer, language_of(request, customer)),
+            values=_result_values(invitation, customer, choose_page_language(request, customer)),
         )
 
     async def report(self, request: web.Request) -> web.StreamResponse:
@@ -65,15 +65,18 @@ class ResultPageHandlers:
         invitation, customer = await _open_result(request, LinkPurpose.REPORT)
         if invitation.state is not State.COMPLETED or not customer.results.report:
             raise UnknownInvitation("There is no report.")
-        words = language_of(request, customer)
+        words = choose_page_language(request, customer)
         values = _result_values(invitation, customer, words)
         title, facts = str(values["title"]), _facts(values, words)
         raw = await asyncio.to_thread(pdf.render_pdf, title, facts, _rows(invitation))
-        headers = {**private_headers(), "Content-Disposition": 'inline; filename="report.pdf"'}
+        headers = {
+            **create_private_headers(),
+            "Content-Disposition": 'inline; filename="report.pdf"',
+        }
         return web.Response(body=raw, content_type="application/pdf", headers=headers)
 
 
-def create_page_endpoints(pages: PageTemplates) -> list[Endpoint]:
+def create_result_page_endpoints(pages: PageTemplates) -> list[Endpoint]:
     """The pages with their descriptions."""
     handlers = ResultPageHandlers(pages)
 
@@ -115,7 +118,7 @@ async def _open_result(request: web.Request, purpose: str) -> tuple[Invitation, 
     """What is behind the link, in the reader's language where the provider has it."""
     services = request.app[SERVICES]
     invitation, customer = await services.links.result(request.match_info["token"], purpose)
-    code = language_of(request, customer).code
+    code = choose_page_language(request, customer).code
     return await services.result_texts.translate(invitation, customer, code), customer
 
 

@@ -9,7 +9,7 @@ from aiohttp import web
 from bridge.errors import BridgeError
 from bridge.service.link_access import CandidateTestLink
 from bridge.web.app_keys import SERVICES
-from bridge.web.page_templates import PAGE, REFUSALS, TOKEN, PageTemplates, private_headers
+from bridge.web.page_templates import PAGE, REFUSALS, TOKEN, PageTemplates, create_private_headers
 from bridge.web.routing import Endpoint
 
 
@@ -47,14 +47,14 @@ class StartPageHandlers:
         way = await links.start(request.match_info["token"], followed=True)
         if way.url is None:
             return self._without_link(request, way)
-        return web.Response(status=303, headers={**private_headers(), "Location": way.url})
+        return web.Response(status=303, headers={**create_private_headers(), "Location": way.url})
 
     def _without_link(self, request: web.Request, way: CandidateTestLink) -> web.Response:
         name = "mailed" if way.mailed else "over"
         return self._pages.message(name, request, way.customer, status=200)
 
 
-def endpoints(pages: PageTemplates) -> list[Endpoint]:
+def create_start_page_endpoints(pages: PageTemplates) -> list[Endpoint]:
     """The pages with their descriptions."""
     handlers = StartPageHandlers(pages)
     path = "/start/{token}"

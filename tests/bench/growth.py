@@ -25,7 +25,7 @@ from bridge.core.invitation import (
     CreateAttempt,
     CreateOutcome,
     Invitation,
-    OrderClaim,
+    OrderClaimChange,
     State,
     Transition,
 )
@@ -98,7 +98,7 @@ def is_open(number: int) -> Transition:
         assessment_url="https://assessment.equalture.com/en/invitation/0123456789abcdef0123456789abcdef",
         deadline=NOW + timedelta(days=7),
     )
-    return Transition(invitation, (ScheduleTask(TaskKind.CHECK, at),), OrderClaim.CLAIM)
+    return Transition(invitation, (ScheduleTask(TaskKind.CHECK, at),), OrderClaimChange.CLAIM)
 
 
 def is_completed(number: int) -> Transition:
@@ -125,7 +125,7 @@ def is_completed(number: int) -> Transition:
         confirmed=True,
         result=Result("high", "https://app.equalture.com/candidates/0123456789abcdef", (), traits),
     )
-    return Transition(done, (), OrderClaim.CLAIM)
+    return Transition(done, (), OrderClaimChange.CLAIM)
 
 
 def is_tombstone(number: int) -> Transition:

@@ -17,7 +17,7 @@ import yaml
 from bridge.core.invitation import Invitation, Transition
 from bridge.settings import rules
 from bridge.store.connect import open_client
-from bridge.store.encryption import KeyRing
+from bridge.store.encryption import EncryptionKeyRing
 from bridge.store.invitation_store import RedisInvitations
 from tests.redis_servers import RedisServer, binaries
 from tests.store.conformance import Clock, invitation
@@ -61,7 +61,7 @@ def reencrypt(
 async def store(redis: RedisServer, *keys: str) -> Invitation:
     """Put a full record, as a daemon with these keys would."""
     async with open_client(redis.url) as commands:
-        cipher = KeyRing([rules.parse_secret_key(key) for key in keys]) if keys else None
+        cipher = EncryptionKeyRing([rules.parse_secret_key(key) for key in keys]) if keys else None
         records = RedisInvitations(
             commands, prefix="b", retention=timedelta(days=1), clock=Clock(), cipher=cipher
         )

@@ -13,8 +13,8 @@ from bridge.core.answer_shape import (
     NODES_LIMIT,
     NonJsonBody,
     ObservedFact,
-    list_document_facts,
-    list_name_facts,
+    list_shape_facts,
+    list_shape_facts_of_names,
     show_undocumented_words,
 )
 from bridge.core.contract_diff import describe_fact, list_contract_changes
@@ -32,7 +32,7 @@ def test_names_types_and_words() -> None:
         "scores": [{"value": 3}, {"value": None, "percentile": 0.5}],
         "done": True,
     }
-    assert list_document_facts(
+    assert list_shape_facts(
         "200",
         document,
         {"$.status": mask_unprintable_word, "$.fit": show_undocumented_words("low", "high")},
@@ -50,23 +50,23 @@ def test_names_types_and_words() -> None:
         "200 $.scores[].percentile: number",
         "200 $.done: boolean",
     }
-    assert list_document_facts("404", NonJsonBody.EMPTY, {}) == {"404", "404 $: empty"}
-    assert list_document_facts("502", NonJsonBody.NOT_JSON, {}) == {"502", "502 $: not JSON"}
+    assert list_shape_facts("404", NonJsonBody.EMPTY, {}) == {"404", "404 $: empty"}
+    assert list_shape_facts("502", NonJsonBody.NOT_JSON, {}) == {"502", "502 $: not JSON"}
 
 
 def test_what_could_be_a_person() -> None:
     """Words of more than letters, maps by name or id, and names that were just sent are not
     shown.
     """
-    assert "200 $.status = (unprintable)" in list_document_facts(
+    assert "200 $.status = (unprintable)" in list_shape_facts(
         "200", {"status": "Ada Muster, done"}, {"$.status": mask_unprintable_word}
     )
     for name in ("Ada Muster", "ada@example.org", "Ada", "0b8f5c52", "f" * 41, "b7c2aa11x", "ä"):
-        shape = list_document_facts("200", {"by": {name: 1, "anna": 2}}, {})
+        shape = list_shape_facts("200", {"by": {name: 1, "anna": 2}}, {})
         assert shape == {"200", "200 $: object", "200 $.by: object", "200 $.by.*: number"}
     private = frozenset({"muster", "will"})
-    assert "200 $.*: number" in list_document_facts("200", {"muster": 1}, {}, private)
-    assert "200 $.status = *" in list_document_facts(
+    assert "200 $.*: number" in list_shape_facts("200", {"muster": 1}, {}, private)
+    assert "200 $.status = *" in list_shape_facts(
         "200", {"status": "Will"}, {"$.status": mask_unprintable_word}, private
     )
 
@@ -74,7 +74,7 @@ def test_what_could_be_a_person() -> None:
 def test_names_of_queries_and_headers() -> None:
     """Parameters and uncommon headers are named; what proxies add is not."""
     headers = ["Host", "X-Callback-Token", "X-Forwarded-For", "traceparent", "Content-Type", "ä"]
-    assert list_name_facts(["page", "Ada Muster"], headers) == {
+    assert list_shape_facts_of_names(["page", "Ada Muster"], headers) == {
         "request ?page",
         "request ?*",
         "request header x-callback-token",
@@ -91,7 +91,7 @@ _JSON = st.recursive(
 @given(_JSON)
 def test_any_document_has_a_small_shape(document: object) -> None:
     """Whatever comes, its shape is bounded ASCII of one line each."""
-    shape = list_document_facts("200", document, {"$.a": mask_unprintable_word})
+    shape = list_shape_facts("200", document, {"$.a": mask_unprintable_word})
     assert len(shape) <= 2 * NODES_LIMIT + 1
     assert all(fact.isascii() and fact.isprintable() for fact in shape)
 
@@ -103,7 +103,7 @@ def test_a_shape_costs_little() -> None:
     spent = []
     for _ in range(50):
         began = time.perf_counter()
-        list_document_facts("200", report, {"$.fit": mask_unprintable_word})
+        list_shape_facts("200", report, {"$.fit": mask_unprintable_word})
         spent.append(time.perf_counter() - began)
     assert min(spent) < 0.001
 

@@ -5,7 +5,13 @@ from __future__ import annotations
 import pytest
 
 from bridge.core.assessment import Result, Trait
-from bridge.core.result_view import Level, RangePosition, position_of, read_level, view_result
+from bridge.core.result_view import (
+    Level,
+    RangePosition,
+    build_result_view,
+    get_range_position,
+    read_level,
+)
 
 
 @pytest.mark.parametrize(
@@ -23,7 +29,7 @@ def test_position(
     score: int | None, wanted: tuple[int, ...], position: RangePosition | None
 ) -> None:
     """A value lies within, below, above or between what is wanted, or is compared with nothing."""
-    assert position_of(score, wanted) is position
+    assert get_range_position(score, wanted) is position
 
 
 @pytest.mark.parametrize(
@@ -39,7 +45,7 @@ def test_counts_and_texts() -> None:
     """Only traits that have a score and a wanted range are counted; the number that the provider
     writes in front of its texts is not shown a second time.
     """
-    view = view_result(
+    view = build_result_view(
         Result(
             fit="high",
             traits=(
@@ -62,7 +68,7 @@ def test_counts_and_texts() -> None:
 
 def test_summary_says_only_what_is_new() -> None:
     """A line of the summary that the traits say word by word is left out."""
-    view = view_result(
+    view = build_result_view(
         Result(
             summary=(("agility", "(5) very flexible"), ("Style", "(2) Methodical")),
             traits=(Trait("a", "Agility", 5, "(5) Very flexible"),),

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from bridge.languages.language import LANGUAGES, language
+from bridge.languages.language import LANGUAGES, load_language
 from bridge.web.page_messages import MESSAGES
 from tests.flows.conftest import Bridge
 
@@ -36,7 +36,7 @@ async def test_every_state_of_a_start_link(bridge: Bridge, lang: str) -> None:
     """Before, during and after the test, after a deletion, with a link that was cut, and while the
     bridge cannot work, the page says what a candidate can do.
     """
-    words = language(lang)
+    words = load_language(lang)
 
     def told(name: str) -> str:
         return words.gettext(MESSAGES[name][1])
@@ -77,4 +77,4 @@ def test_candidates_read_nothing_of_recruiters(lang: str) -> None:
     for name, texts in MESSAGES.items():
         if name.startswith(FOR_CANDIDATES):
             for text in texts:
-                assert NOT_A_CANDIDATES.findall(language(lang).gettext(text)) == [], name
+                assert NOT_A_CANDIDATES.findall(load_language(lang).gettext(text)) == [], name

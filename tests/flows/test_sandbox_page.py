@@ -16,7 +16,7 @@ import aiohttp
 import pytest
 
 from bridge.sandbox import EqualtureSandbox, SoftgardenSandbox
-from bridge.sandbox_page import add_page
+from bridge.sandbox_page import add_sandbox_page
 from tests.flows.conftest import TOKENS, Bridge, Launch, eventually
 
 
@@ -27,7 +27,7 @@ async def clickable(
     """A bridge between fakes that have the page, and of which softgarden does not know yet."""
     for fake in (equalture, softgarden):
         await fake.close()
-    add_page(equalture, softgarden)
+    add_sandbox_page(equalture, softgarden)
     for fake in (equalture, softgarden):
         await fake.start()
     bridge = await launch()

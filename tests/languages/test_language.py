@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from bridge.languages.language import LANGUAGES, choose_language, language
+from bridge.languages.language import LANGUAGES, choose_language, load_language
 
 NOON = datetime(2026, 11, 24, 15, 18, tzinfo=UTC)
 
@@ -40,14 +40,14 @@ def test_first_preference_that_is_ours(preferences: tuple[str | None, ...], chos
 )
 def test_dates_and_numbers(code: str, moment: str, number: str) -> None:
     """A moment is shown in the given zone, which is named, and numbers have the language's mark."""
-    words = language(code)
+    words = load_language(code)
     assert words.moment(NOON, "Europe/Berlin") == moment
     assert words.number(3.5) == number
 
 
 def test_names_of_the_languages() -> None:
     """Each language is offered under the name that it has for itself."""
-    assert [language(code).name for code in LANGUAGES] == [
+    assert [load_language(code).name for code in LANGUAGES] == [
         "English",
         "Deutsch",
         "Nederlands",
@@ -58,7 +58,7 @@ def test_names_of_the_languages() -> None:
 def test_messages_are_filled_in() -> None:
     """A translation takes the message's values; a text without a translation stays as it is."""
     message = "Open in %(provider)s (login needed)"
-    words = language("de")
+    words = load_language("de")
     assert words.gettext(message, provider="Equalture") == "In Equalture öffnen (Anmeldung nötig)"
     assert words.gettext("Never written") == "Never written"
     assert words.ngettext("%(num)s thing", "%(num)s things", 2) == "2 things"

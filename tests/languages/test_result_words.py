@@ -5,15 +5,15 @@ from __future__ import annotations
 import pytest
 
 from bridge.core.assessment import Result, Trait
-from bridge.core.result_view import TraitView, view_result
+from bridge.core.result_view import TraitView, build_result_view
 from bridge.languages import result_words
-from bridge.languages.language import LANGUAGES, language
+from bridge.languages.language import LANGUAGES, load_language
 
 
 def seen(score: int | None, wanted: tuple[int, ...], weight: str = "") -> TraitView:
     """One trait as it is shown."""
     trait = Trait(code="t", name="Trait", score=score, wanted=wanted, weight=weight)
-    return view_result(Result(traits=(trait,))).traits[0]
+    return build_result_view(Result(traits=(trait,))).traits[0]
 
 
 @pytest.mark.parametrize(
@@ -47,18 +47,18 @@ def test_where_a_value_lies(
     score: int | None, wanted: tuple[int, ...], value: str, position: str
 ) -> None:
     """What the picture of a scale shows is said in words, also where a part is missing."""
-    words, trait = language("en"), seen(score, wanted)
+    words, trait = load_language("en"), seen(score, wanted)
     assert result_words.describe_value(trait, words) == value
     assert result_words.describe_position(trait, words) == position
 
 
 def test_weight_and_fit() -> None:
     """Words that we know are said in the viewer's language, others as the provider says them."""
-    words = language("de")
+    words = load_language("de")
     assert result_words.describe_weight(seen(1, (), "HIGH"), words) == "hohes Gewicht"
     assert result_words.describe_weight(seen(1, (), "huge"), words) is None
     for fit, said in (("low", "Geringe Passung"), ("superb", "superb"), (None, None)):
-        assert result_words.describe_fit(view_result(Result(fit=fit)), words) == said
+        assert result_words.describe_fit(build_result_view(Result(fit=fit)), words) == said
 
 
 @pytest.mark.parametrize("lang", LANGUAGES)
@@ -66,9 +66,9 @@ def test_how_many_are_in_range(lang: str) -> None:
     """The number in the wanted range is said with that of the traits that can be compared, in one
     sentence for every number; nothing is said where none can be.
     """
-    words = language(lang)
-    assert result_words.count_in_range(view_result(Result()), words) is None
+    words = load_language(lang)
+    assert result_words.count_in_range(build_result_view(Result()), words) is None
     for number in (1, 5):
         traits = tuple(Trait(code="t", name="t", score=1, wanted=(1,)) for _ in range(number))
-        said = result_words.count_in_range(view_result(Result(traits=traits)), words) or ""
+        said = result_words.count_in_range(build_result_view(Result(traits=traits)), words) or ""
         assert said.count(str(number)) == 2

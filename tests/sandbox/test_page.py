@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 
 from bridge.sandbox import EqualtureSandbox, SandboxClock, SoftgardenSandbox
-from bridge.sandbox_page import add_page
+from bridge.sandbox_page import add_sandbox_page
 from tests.sandbox.conftest import JOBS, Bearer, Peer, fetch_token
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -66,7 +66,7 @@ async def page(session: aiohttp.ClientSession) -> AsyncIterator[Page]:
     clock = SandboxClock(START, ticking=False)
     equalture, softgarden = EqualtureSandbox(clock=clock), SoftgardenSandbox(clock=clock)
     equalture.add_account("acme", "s3cret", JOBS)
-    add_page(equalture, softgarden, patience_s=0.2)
+    add_sandbox_page(equalture, softgarden, patience_s=0.2)
     async with equalture, softgarden:
         yield Page(equalture, softgarden, session)
 

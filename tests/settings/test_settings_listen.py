@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bridge.errors import ConfigError
-from bridge.readiness_probe import plain_address
+from bridge.readiness_probe import read_plain_listen_address
 from bridge.settings.listen import DEFAULT, read_listen_address
 from bridge.settings.rules import ListenAddress
 
@@ -148,7 +148,7 @@ def test_healthcheck_needs_no_yaml(folder: Folder, text: str) -> None:
     """Where ``healthcheck`` finds the address without reading YAML, it is what YAML says."""
     folder.bridge(text)
     environ = {"SET": "10.0.0.1:80", "EMPTY": ""}
-    found = plain_address(text, environ)
+    found = read_plain_listen_address(text, environ)
     try:
         address = read_listen_address(folder.path, environ)
     except ConfigError:
@@ -162,5 +162,5 @@ def test_the_samples_listen_is_plain() -> None:
     environment's value or without.
     """
     text = SAMPLE.read_text("utf-8")
-    assert plain_address(text, {}) == ("0.0.0.0", 8080)
-    assert plain_address(text, {"BRIDGE_LISTEN": "127.0.0.1:99"}) == ("127.0.0.1", 99)
+    assert read_plain_listen_address(text, {}) == ("0.0.0.0", 8080)
+    assert read_plain_listen_address(text, {"BRIDGE_LISTEN": "127.0.0.1:99"}) == ("127.0.0.1", 99)

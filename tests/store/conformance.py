@@ -18,7 +18,7 @@ from bridge.core.invitation import (
     CreateAttempt,
     CreateOutcome,
     Invitation,
-    OrderClaim,
+    OrderClaimChange,
     State,
     Transition,
 )
@@ -114,7 +114,7 @@ async def put(
 ) -> Invitation:
     """Commit a new record with these tasks and give it as it was stored."""
     one = invitation(partition, customer)
-    assert await backend.invitations.commit(Transition(one, tasks, OrderClaim.CLAIM))
+    assert await backend.invitations.commit(Transition(one, tasks, OrderClaimChange.CLAIM))
     return replace(one, version=1)
 
 
@@ -154,7 +154,7 @@ class InvitationPromises:
     async def test_what_was_committed_is_loaded(self, backend: Backend) -> None:
         """A record comes back as it was committed, with its version counted up."""
         one = invitation()
-        assert await backend.invitations.commit(Transition(one, order=OrderClaim.CLAIM))
+        assert await backend.invitations.commit(Transition(one, order=OrderClaimChange.CLAIM))
         assert await backend.invitations.load(one.id) == replace(one, version=1)
 
     async def test_unknown_ids(self, backend: Backend) -> None:
@@ -207,7 +207,7 @@ class InvitationPromises:
         """
         key = ids.compute_order_key("acme", "a", "t")
         rivals = [invitation(order_key=key) for _ in range(20)]
-        steps = [Transition(one, (due(),), OrderClaim.CLAIM) for one in rivals]
+        steps = [Transition(one, (due(),), OrderClaimChange.CLAIM) for one in rivals]
         done = await asyncio.gather(*map(backend.invitations.commit, steps))
         assert done.count(True) == 1
         winner = rivals[done.index(True)]
@@ -225,15 +225,15 @@ class InvitationPromises:
         """A claim may replace the invitation that it names, and no other."""
         old = await put(backend)
         new, other = invitation(order_key=old.order_key), invitation(order_key=old.order_key)
-        assert not await backend.invitations.commit(Transition(new, order=OrderClaim.CLAIM))
+        assert not await backend.invitations.commit(Transition(new, order=OrderClaimChange.CLAIM))
         assert not await backend.invitations.commit(
-            Transition(new, order=OrderClaim.CLAIM, replaces=other.id)
+            Transition(new, order=OrderClaimChange.CLAIM, replaces=other.id)
         )
         assert await backend.invitations.commit(
-            Transition(new, order=OrderClaim.CLAIM, replaces=old.id)
+            Transition(new, order=OrderClaimChange.CLAIM, replaces=old.id)
         )
         assert not await backend.invitations.commit(
-            Transition(other, order=OrderClaim.CLAIM, replaces=old.id)
+            Transition(other, order=OrderClaimChange.CLAIM, replaces=old.id)
         )
         assert await backend.invitations.find_order(7, old.order_key) == replace(new, version=1)
         assert await backend.invitations.load(old.id) == old
@@ -242,33 +242,33 @@ class InvitationPromises:
         """A claim that expects to replace somebody fails if the order is free."""
         one = invitation()
         assert not await backend.invitations.commit(
-            Transition(one, order=OrderClaim.CLAIM, replaces=invitation().id)
+            Transition(one, order=OrderClaimChange.CLAIM, replaces=invitation().id)
         )
         assert await backend.invitations.load(one.id) is None
 
     async def test_own_claim_again(self, backend: Backend) -> None:
         """Claiming an order that is ours already is no conflict."""
         one = await put(backend)
-        assert await backend.invitations.commit(Transition(one, order=OrderClaim.CLAIM))
+        assert await backend.invitations.commit(Transition(one, order=OrderClaimChange.CLAIM))
 
     async def test_release(self, backend: Backend) -> None:
         """A released order is free; the record itself stays."""
         one = await put(backend)
         failed = replace(one, state=State.FAILED, failure="unavailable")
-        assert await backend.invitations.commit(Transition(failed, order=OrderClaim.RELEASE))
+        assert await backend.invitations.commit(Transition(failed, order=OrderClaimChange.RELEASE))
         assert await backend.invitations.find_order(7, one.order_key) is None
         assert await backend.invitations.load(one.id) == replace(failed, version=2)
         successor = invitation(order_key=one.order_key)
-        assert await backend.invitations.commit(Transition(successor, order=OrderClaim.CLAIM))
+        assert await backend.invitations.commit(Transition(successor, order=OrderClaimChange.CLAIM))
 
     async def test_release_of_somebody_elses(self, backend: Backend) -> None:
         """Releasing an order that meanwhile belongs to another invitation leaves it alone."""
         old = await put(backend)
         new = invitation(order_key=old.order_key)
         assert await backend.invitations.commit(
-            Transition(new, order=OrderClaim.CLAIM, replaces=old.id)
+            Transition(new, order=OrderClaimChange.CLAIM, replaces=old.id)
         )
-        assert await backend.invitations.commit(Transition(old, order=OrderClaim.RELEASE))
+        assert await backend.invitations.commit(Transition(old, order=OrderClaimChange.RELEASE))
         assert await backend.invitations.find_order(7, old.order_key) == replace(new, version=1)
 
     async def test_tombstone(self, backend: Backend) -> None:
@@ -278,7 +278,7 @@ class InvitationPromises:
         one = await put(backend)
         attempts = (replace(one.attempts[0], outcome=CreateOutcome.CREATED, reference_id="r1"),)
         erased = replace(one, state=State.ERASED, order_key="", erased_at=NOW, attempts=attempts)
-        step = Transition(erased, order=OrderClaim.RELEASE, order_key=one.order_key)
+        step = Transition(erased, order=OrderClaimChange.RELEASE, order_key=one.order_key)
         assert await backend.invitations.commit(step)
         stored = await backend.invitations.load(one.id)
         assert stored == replace(
@@ -303,7 +303,7 @@ class InvitationPromises:
             )
         )
         for one in (second, *others, first):
-            assert await backend.invitations.commit(Transition(one, order=OrderClaim.CLAIM))
+            assert await backend.invitations.commit(Transition(one, order=OrderClaimChange.CLAIM))
         done = replace(second, version=1, state=State.COMPLETED)
         assert await backend.invitations.commit(Transition(done))
         found = await backend.invitations.find_by_application("acme", "app-1")
@@ -317,7 +317,7 @@ class InvitationPromises:
         """
         erased, failed, kept = (of_application("acme", "app-1", number) for number in range(3))
         for one in (erased, failed, kept):
-            assert await backend.invitations.commit(Transition(one, order=OrderClaim.CLAIM))
+            assert await backend.invitations.commit(Transition(one, order=OrderClaimChange.CLAIM))
         for one, event in ((erased, ErasureRequested()), (failed, CreateFailed(1, "refused"))):
             step = decide(replace(one, version=1), event, POLICY, NOW)
             assert await backend.invitations.commit(step)
@@ -379,7 +379,7 @@ class InvitationPromises:
     async def test_many_at_once(self, backend: Backend) -> None:
         """200 parallel commits all succeed."""
         new = [invitation(partition=number % 16) for number in range(200)]
-        steps = [Transition(one, (due(),), OrderClaim.CLAIM) for one in new]
+        steps = [Transition(one, (due(),), OrderClaimChange.CLAIM) for one in new]
         assert all(await asyncio.gather(*map(backend.invitations.commit, steps)))
 
 

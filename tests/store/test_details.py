@@ -11,7 +11,7 @@ import pytest
 from redis.asyncio import Redis
 
 from bridge.core import ids
-from bridge.core.invitation import Invitation, OrderClaim, State, Transition
+from bridge.core.invitation import Invitation, OrderClaimChange, State, Transition
 from bridge.core.queueing import CancelTask, GiveUpTask, RetryTask, ScheduleTask, TaskDone, TaskKind
 from bridge.errors import RecordTooNew
 from bridge.store.connect import open_client
@@ -69,7 +69,7 @@ async def names(commands: RedisAccess) -> list[str]:
 
 async def test_resent_commit(store: RedisInvitations, backend: Backend) -> None:
     """A commit with the same nonce is recognised as the same one sent twice, and not done again."""
-    step = Transition(invitation(), (due(),), OrderClaim.CLAIM)
+    step = Transition(invitation(), (due(),), OrderClaimChange.CLAIM)
     assert await store.commit(step)
     (mine,) = await lease(backend)
     assert await store.commit(step)
@@ -83,7 +83,7 @@ async def test_resent_commit_of_a_task_that_is_done(
     """A commit sent again after its task was done does not say that the task is missing: it would
     be done twice.
     """
-    step = Transition(invitation(), (due(),), OrderClaim.CLAIM)
+    step = Transition(invitation(), (due(),), OrderClaimChange.CLAIM)
     assert await store.commit(step)
     (mine,) = await lease(backend)
     assert await backend.tasks.settle(mine, TaskDone(), NOW)
@@ -160,7 +160,7 @@ async def test_dangling_order(
     await commands.run(("DEL", f"b:{{p7}}:iv:{one.id}"))
     assert await store.find_order(7, one.order_key) is None
     successor = invitation(order_key=one.order_key)
-    assert await store.commit(Transition(successor, order=OrderClaim.CLAIM))
+    assert await store.commit(Transition(successor, order=OrderClaimChange.CLAIM))
     assert await store.find_order(7, one.order_key) == replace(successor, version=1)
 
 

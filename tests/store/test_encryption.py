@@ -26,7 +26,7 @@ from bridge.core.queueing import (
 )
 from bridge.errors import RecordDamaged, RecordKeyMissing
 from bridge.store import record_codec
-from bridge.store.encryption import KeyRing, WrongOwner
+from bridge.store.encryption import EncryptionKeyRing, WrongOwner
 from bridge.store.invitation_store import RedisInvitations
 from bridge.store.lua_scripts import REPLACE_ENCRYPTED, Command
 from bridge.store.redis_access import RedisAccess
@@ -47,7 +47,7 @@ NO_KEY = "(encrypted with a key that is not in encryption_keys)"
 @pytest.mark.parametrize("plain", [b"", b"x", "Mut 😀".encode(), b"{}" * 5000])
 def test_back(plain: bytes) -> None:
     """What was sealed comes back, short or long, and never the same text twice."""
-    ring = KeyRing([NEW])
+    ring = EncryptionKeyRing([NEW])
     sealed = ring.encrypt(plain, ME)
     assert ring.decrypt(sealed, ME) == plain
     assert ring.encrypt(plain, ME) != sealed
@@ -57,21 +57,21 @@ def test_rotation() -> None:
     """The newest key seals, every listed one opens, and one that is taken off the list opens
     nothing more.
     """
-    sealed = KeyRing([OLD]).encrypt(b"x", ME)
-    both = KeyRing([NEW, OLD])
+    sealed = EncryptionKeyRing([OLD]).encrypt(b"x", ME)
+    both = EncryptionKeyRing([NEW, OLD])
     assert both.decrypt(sealed, ME) == b"x"
     assert not both.is_newest(sealed)
     assert both.is_newest(both.encrypt(b"y", ME))
-    assert KeyRing([NEW]).decrypt(both.encrypt(b"y", ME), ME) == b"y"
+    assert EncryptionKeyRing([NEW]).decrypt(both.encrypt(b"y", ME), ME) == b"y"
     with pytest.raises(ValueError, match="no key fits"):
-        KeyRing([NEW]).decrypt(sealed, ME)
+        EncryptionKeyRing([NEW]).decrypt(sealed, ME)
 
 
 def test_tampering() -> None:
     """A sealed text that was changed is refused like one of a foreign key, whatever it was changed
     to.
     """
-    ring = KeyRing([NEW])
+    ring = EncryptionKeyRing([NEW])
     sealed = ring.encrypt(b"x", ME)
     for wrong in (sealed[:-6] + "AAAA==", sealed[1:], "", "ü", "gAAAAA"):
         with pytest.raises(ValueError, match="no key fits"):
@@ -81,15 +81,18 @@ def test_tampering() -> None:
 def test_small() -> None:
     """Encryption does not make a long result bigger in Redis, since it is compressed first."""
     one = replace(full(), result=replace(RESULT, traits=RESULT.traits * 10))
-    assert len(record_codec.dump_invitation(one, KeyRing([NEW]))) < len(
+    assert len(record_codec.dump_invitation(one, EncryptionKeyRing([NEW]))) < len(
         record_codec.dump_invitation(one)
     )
 
 
-@pytest.mark.parametrize("written", [None, KeyRing([OLD]), KeyRing([NEW]), KeyRing([OLD, NEW])])
-def test_every_form_is_read(written: KeyRing | None) -> None:
+@pytest.mark.parametrize(
+    "written",
+    [None, EncryptionKeyRing([OLD]), EncryptionKeyRing([NEW]), EncryptionKeyRing([OLD, NEW])],
+)
+def test_every_form_is_read(written: EncryptionKeyRing | None) -> None:
     """Plain records from before, and those of every listed key, are read with both keys listed."""
-    one, ring = full(), KeyRing([NEW, OLD])
+    one, ring = full(), EncryptionKeyRing([NEW, OLD])
     assert (
         record_codec.load_invitation(one.id, 9, record_codec.dump_invitation(one, written), ring)
         == one
@@ -109,25 +112,25 @@ def test_every_form_is_read(written: KeyRing | None) -> None:
     ("ring", "words"),
     [
         (None, "encryption_keys is empty"),
-        (KeyRing([OTHER]), "a key that is not in encryption_keys"),
+        (EncryptionKeyRing([OTHER]), "a key that is not in encryption_keys"),
     ],
 )
-def test_missing_key_of_a_record(ring: KeyRing | None, words: str) -> None:
+def test_missing_key_of_a_record(ring: EncryptionKeyRing | None, words: str) -> None:
     """Without the key a record cannot be read, and the error names the record and the setting."""
     one = full()
     with pytest.raises(RecordKeyMissing, match=words) as caught:
         record_codec.load_invitation(
-            one.id, 9, record_codec.dump_invitation(one, KeyRing([OLD])), ring
+            one.id, 9, record_codec.dump_invitation(one, EncryptionKeyRing([OLD])), ring
         )
     assert one.id in str(caught.value)
 
 
-@pytest.mark.parametrize("ring", [None, KeyRing([OTHER])])
-def test_missing_key_of_an_attempt_log(ring: KeyRing | None) -> None:
+@pytest.mark.parametrize("ring", [None, EncryptionKeyRing([OTHER])])
+def test_missing_key_of_an_attempt_log(ring: EncryptionKeyRing | None) -> None:
     """Without the key an attempt log shows why it cannot be shown, and is written back as it
     was.
     """
-    stored = record_codec.dump_attempt_log((NOTE,), KeyRing([OLD]), "iv_7x")
+    stored = record_codec.dump_attempt_log((NOTE,), EncryptionKeyRing([OLD]), "iv_7x")
     (shown,) = record_codec.load_attempt_log(stored, ring, "iv_7x")
     assert shown.excerpt == NO_KEY
     assert json.loads(orjson.dumps(shown.excerpt)) == NO_KEY
@@ -143,7 +146,7 @@ def test_parts_open_where_they_belong() -> None:
     """A sealed part that was copied to another record is refused, and so is one that became another
     kind of part.
     """
-    one, ring = full(), KeyRing([NEW])
+    one, ring = full(), EncryptionKeyRing([NEW])
     other = replace(one, id="iv_7" + "B" * 24)
     stolen = {**orjson.loads(record_codec.dump_invitation(other, ring))}
     stolen["sealed"] = orjson.loads(record_codec.dump_invitation(one, ring))["sealed"]
@@ -159,15 +162,15 @@ def test_parts_open_where_they_belong() -> None:
 
 def test_nobody_renews_a_stolen_part() -> None:
     """``reencrypt`` does not seal anew what does not belong where it stands."""
-    one, ring = full(), KeyRing([NEW, OLD])
-    stolen = record_codec.dump_invitation(one, KeyRing([OLD]))
+    one, ring = full(), EncryptionKeyRing([NEW, OLD])
+    stolen = record_codec.dump_invitation(one, EncryptionKeyRing([OLD]))
     with pytest.raises(RecordDamaged, match="belongs to another record"):
         reseal_record(orjson.loads(stolen), ring, "iv_7" + "B" * 24)
 
 
 def test_parts_of_older_versions() -> None:
     """What was sealed before parts named their owner is read, and bound by ``reencrypt``."""
-    one, ring = full(), KeyRing([NEW])
+    one, ring = full(), EncryptionKeyRing([NEW])
     document = orjson.loads(record_codec.dump_invitation(one))
     private = {name: document.pop(name) for name in ("callback", "url", "hint", "result")}
     old = orjson.dumps({**document, "sealed": unbound(NEW, orjson.dumps(private))})
@@ -193,15 +196,15 @@ def test_what_is_not_sealed_keeps_its_format() -> None:
     it is too new.
     """
     assert orjson.loads(record_codec.dump_invitation(full()))["f"] == 1
-    assert orjson.loads(record_codec.dump_invitation(full(), KeyRing([NEW])))["f"] == 2
+    assert orjson.loads(record_codec.dump_invitation(full(), EncryptionKeyRing([NEW])))["f"] == 2
 
 
 def test_tombstone_has_nothing_to_seal() -> None:
     """Of an erased record nothing is left to be sealed, so it is read without any key."""
     one = replace(full(), state=State.ERASED)
-    data = record_codec.dump_invitation(one, KeyRing([OLD]))
+    data = record_codec.dump_invitation(one, EncryptionKeyRing([OLD]))
     assert data == record_codec.dump_invitation(one)
-    assert reseal_record(orjson.loads(data), KeyRing([NEW]), one.id) is None
+    assert reseal_record(orjson.loads(data), EncryptionKeyRing([NEW]), one.id) is None
 
 
 # ------------------------------------------------------------ in the store
@@ -217,7 +220,7 @@ class Room:
 
     def __init__(self, commands: RedisAccess, *keys: bytes) -> None:
         self.commands = commands
-        self.ring = KeyRing(keys) if keys else None
+        self.ring = EncryptionKeyRing(keys) if keys else None
         self.clock = Clock()
         self.store = RedisInvitations(
             commands, prefix="b", retention=RETENTION, clock=self.clock, cipher=self.ring
@@ -446,7 +449,9 @@ async def test_reencrypt_gives_up_on_what_never_rests(
 
     tally = (
         await Reencryption(
-            Restless(SingleNodeClient(fake_client)), prefix="b", cipher=KeyRing([NEW, OLD])
+            Restless(SingleNodeClient(fake_client)),
+            prefix="b",
+            cipher=EncryptionKeyRing([NEW, OLD]),
         ).run()
     )["records"]
     assert (tally.renewed, tally.current) == (0, 0)

@@ -17,7 +17,7 @@ from bridge.core.invitation import Invitation
 from bridge.core.lifecycle.decide import decide
 from bridge.core.lifecycle.events import ErasureRequested
 from bridge.core.queueing import AttemptNote, Lease, LeaseRequest, TaskDone, TaskKind
-from bridge.store.encryption import KeyRing
+from bridge.store.encryption import EncryptionKeyRing
 from bridge.store.invitation_store import RedisInvitations
 from bridge.store.quarantine import RedisQuarantine
 from bridge.store.reconciliation import Reconciliation
@@ -48,7 +48,7 @@ class Store:
     commands: RedisAccess
     prefix: str
     clock: Clock
-    cipher: KeyRing
+    cipher: EncryptionKeyRing
 
     @property
     def invitations(self) -> RedisInvitations:
@@ -84,7 +84,7 @@ class Store:
 async def store(real_commands: RedisAccess, request: pytest.FixtureRequest) -> Store:
     prefix = f"previous-{request.node.name}"
     await dumps.restore(real_commands, DUMP, prefix)
-    return Store(real_commands, prefix, Clock(), KeyRing([KEY]))
+    return Store(real_commands, prefix, Clock(), EncryptionKeyRing([KEY]))
 
 
 @pytest.mark.parametrize("name", EVERY_RECORD)
@@ -231,8 +231,8 @@ async def test_encryption_keys_are_changed(store: Store) -> None:
     """What was encrypted with the older version's key is encrypted with a newer one and read
     again.
     """
-    store.cipher = KeyRing([bytes(32), KEY])
+    store.cipher = EncryptionKeyRing([bytes(32), KEY])
     await Reencryption(store.commands, prefix=store.prefix, cipher=store.cipher).run()
-    store.cipher = KeyRing([bytes(32)])
+    store.cipher = EncryptionKeyRing([bytes(32)])
     assert (await store.load("sealed")).result == SEALED["sealed"].result
     assert (await store.lease_all())[MADE["sealed"], NOTIFY].history[0].excerpt == "a sealed answer"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bridge.core.invitation import OrderClaim, Transition
+from bridge.core.invitation import OrderClaimChange, Transition
 from bridge.errors import StoreUnavailable
 from bridge.store.connect import open_client
 from bridge.store.redis_access import RedisAccess
@@ -131,7 +131,7 @@ async def test_lost_answer(own_server: RedisServer) -> None:
         one = invitation()
         own_server.freeze()
         commit = asyncio.create_task(
-            backend.invitations.commit(Transition(one, (due(),), OrderClaim.CLAIM))
+            backend.invitations.commit(Transition(one, (due(),), OrderClaimChange.CLAIM))
         )
         await asyncio.sleep(
             1.0

@@ -10,7 +10,7 @@ from bridge.core.invitation import (
     CreateAttempt,
     CreateOutcome,
     Invitation,
-    OrderClaim,
+    OrderClaimChange,
     State,
     Transition,
 )
@@ -163,7 +163,7 @@ def _failed(
     return Transition(
         failed,
         tasks,
-        OrderClaim.RELEASE,
+        OrderClaimChange.RELEASE,
         order_key=invitation.order_key,
         application_id=invitation.application_id,
     )

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from bridge.core.assessment import Assessment
 from bridge.core.customers import RepeatAfterCompletion
-from bridge.core.invitation import CreateAttempt, Invitation, OrderClaim, State, Transition
+from bridge.core.invitation import CreateAttempt, Invitation, OrderClaimChange, State, Transition
 from bridge.core.lifecycle.attempts import is_create_in_progress
 from bridge.core.lifecycle.confirmation import get_unconfirmed_result
 from bridge.core.lifecycle.policy import LifecyclePolicy
@@ -89,4 +89,4 @@ def create_invitation(
         replaces=replaces,
     )
     rescue = ScheduleTask(TaskKind.CHECK, now + policy.create_timeout)
-    return Transition(invitation, (rescue,), OrderClaim.CLAIM, order_held_by, order_key)
+    return Transition(invitation, (rescue,), OrderClaimChange.CLAIM, order_held_by, order_key)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from bridge.core.invitation import CreateAttempt, Invitation, OrderClaim, State, Transition
+from bridge.core.invitation import CreateAttempt, Invitation, OrderClaimChange, State, Transition
 from bridge.core.lifecycle.attempts import list_applications_to_anonymise, must_anonymise_attempt
 from bridge.core.lifecycle.events import ApplicationAnonymised, ApplicationShared, ErasureRequested
 from bridge.core.lifecycle.policy import MIN_CHECK_DELAY, LifecyclePolicy
@@ -41,7 +41,7 @@ def on_erasure_requested(
     return Transition(
         tombstone,
         tasks,
-        OrderClaim.RELEASE,
+        OrderClaimChange.RELEASE,
         order_key=invitation.order_key,
         application_id=invitation.application_id,
     )

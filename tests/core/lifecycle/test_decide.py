@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from bridge.core.invitation import OPEN, Invitation, OrderClaim, State, Transition
+from bridge.core.invitation import OPEN, Invitation, OrderClaimChange, State, Transition
 from bridge.core.lifecycle.events import (
     AssessmentStarted,
     CreateFailed,
@@ -164,7 +164,9 @@ def test_order_is_freed_exactly_with_failure_and_erasure(record: Invitation, eve
             step.invitation.state in (State.FAILED, State.ERASED)
             and step.invitation.state is not record.state
         )
-        expected = (OrderClaim.RELEASE, record.order_key) if freed else (OrderClaim.KEEP, "")
+        expected = (
+            (OrderClaimChange.RELEASE, record.order_key) if freed else (OrderClaimChange.KEEP, "")
+        )
         assert expected == (step.order, step.order_key)
 
 

@@ -8,7 +8,7 @@ from datetime import datetime
 import pytest
 
 from bridge.core.customers import RepeatAfterCompletion
-from bridge.core.invitation import CreateOutcome, Invitation, OrderClaim, State
+from bridge.core.invitation import CreateOutcome, Invitation, OrderClaimChange, State
 from bridge.core.lifecycle import orders
 from bridge.core.lifecycle.events import ResultReported
 from bridge.core.lifecycle.orders import OrderMatch
@@ -44,7 +44,7 @@ def test_first_move_claims_the_order_and_queues_a_rescue() -> None:
     step = opening()
     assert (State.CREATING, 0) == (step.invitation.state, step.invitation.version)
     assert (check(GIVEN_UP),) == step.tasks
-    assert (OrderClaim.CLAIM, None, "order-1") == (step.order, step.replaces, step.order_key)
+    assert (OrderClaimChange.CLAIM, None, "order-1") == (step.order, step.replaces, step.order_key)
     assert [(1, "digest-1", CreateOutcome.PENDING)] == [
         (attempt.number, attempt.secret_digest, attempt.outcome)
         for attempt in step.invitation.attempts
