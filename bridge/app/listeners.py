@@ -59,7 +59,7 @@ def create_app(runtime: Runtime) -> web.Application:
     ]
     product = openapi.ProductInfo(_TITLE, _DESCRIPTION, runtime.settings.public_url)
     return _application(
-        runtime, [*endpoints, *openapi.create_openapi_endpoints(endpoints, product)]
+        runtime, [*endpoints, *openapi.create_openapi_endpoints(endpoints, shown, product)]
     )
 
 

@@ -48,7 +48,7 @@ TAGS = {
     "a",
     "form",
 }
-TAGS |= {"b", "button", "code", "h3", "h4", "li", "nav", "pre", "section", "span", "ul"}
+TAGS |= {"button", "code", "pre", "span"}
 
 
 class Seen(HTMLParser):
