@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from bridge.app import CONFIGURATION
+from bridge.core.invitation_view import InvitationViewStatus
+from bridge.languages.language import load_language
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted(
@@ -140,3 +142,12 @@ def test_every_room_is_on_the_map() -> None:
     tops = {path.name for path in (ROOT / "bridge").glob("[a-z]*.py")}
     tops |= {f"{path.parent.name}/" for path in (ROOT / "bridge").glob("*/__init__.py")}
     assert {name for name in tops if f"`{name}`" not in rooms} == set()
+
+
+def test_help_for_hr_speaks_as_the_pages_do() -> None:
+    """The German help page names each state with softgarden's word and with the page's."""
+    text = (ROOT / "config" / "HILFE.md").read_text("utf-8")
+    messages = {"PENDING": "Not finished yet", "COMPLETED": "Completed", "EXPIRED": "Expired"}
+    assert set(messages) == {status.name for status in InvitationViewStatus}
+    for status, message in messages.items():
+        assert f"| `{status}` | {load_language('de').gettext(message)} |" in text

@@ -122,7 +122,7 @@ Ansprechpartner bei uns: [Name, E-Mail, Telefon]
 
 Für Sie selbst: Den Beispielschlüssel macht `assessment-bridge token new {customer}`; sein Digest
 gehört unter softgarden.tokens_sha256 (derzeit {ats.tokens}). Der Kunde trägt sein Token in
-softgarden ein.
+softgarden ein. Eine Hilfeseite für HR zum Weitergeben ist HILFE.md, bei `config init` dabei.
 
 == Deutsch: an Equalture ==
 

@@ -26,6 +26,7 @@ from bridge.settings.daemon import DaemonSettings
 from bridge.settings.masking import mask_settings
 
 SAMPLES = (
+    "HILFE.md",
     "README.md",
     "SETTINGS.md",
     "bridge.yaml",

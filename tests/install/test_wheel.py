@@ -20,6 +20,7 @@ from tests.redis_servers import free_port
 from tests.test_locks import pinned
 
 SAMPLES = (
+    "HILFE.md",
     "README.md",
     "SETTINGS.md",
     "bridge.yaml",
