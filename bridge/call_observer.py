@@ -103,8 +103,8 @@ Contact = tuple[str, str]
 
 
 class WatchedCallQueue:
-    """Calls that wait to be shown to somebody, at most *limit*: whoever is slower loses the rest,
-    and nobody waits for him.
+    """Calls that wait to be shown to a watcher, at most *limit*: a slower watcher loses the rest,
+    and no call waits for it.
     """
 
     def __init__(self, limit: int = WAITING_LIMIT) -> None:
@@ -171,7 +171,7 @@ class CallObserver:
 
     @contextlib.contextmanager
     def watch_calls(self) -> Iterator[WatchedCallQueue]:
-        """Whatever ends meanwhile, for somebody to see."""
+        """The calls that end meanwhile."""
         watcher = WatchedCallQueue()
         self._watchers.add(watcher)
         try:

@@ -28,7 +28,7 @@ end of an invitation.
 CALLBACK_OUTCOMES = ("accepted", "unreadable", "customer_set_aside", "busy", "store_unavailable")
 """``accepted``: it is kept; ``unreadable``: the truth is asked for; else an error's code."""
 STRANGER = "unknown"
-"""The customer of a callback whose URL is nobody's."""
+"""The customer of a callback whose URL belongs to no customer."""
 STRANGERS_OUTCOMES = ("unknown_invitation", "store_unavailable")
 NOTIFICATION_OUTCOMES = (
     *("delivered", "rejected", "unauthorized", "http_3xx", "http_4xx", "http_5xx"),

@@ -1,8 +1,8 @@
 """The numbers of ``/metrics``: kept by prometheus-client, one object for each process.
 
 Where several processes serve behind the same ports, each keeps its numbers in files of its own
-in a folder that all share, and whoever is asked sums them up. The files go by the number of the
-worker, not by its process id: whoever takes a dead worker's place goes on counting in its files.
+in a folder that all share, and the worker that is asked sums them up. The files go by the number of
+the worker, not by its process id: the successor of a dead worker goes on counting in its files.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ class Metrics:
         )
 
     def request(self, route: str, method: str, status: int, seconds: float) -> None:
-        """See ``Meter``. A method that nobody knows is counted as ``other``."""
+        """See ``Meter``. An unknown method is counted as ``other``."""
         self._requests.labels(route, method if method in _METHODS else "other", status).inc()
         self._request_seconds.labels(route).observe(seconds)
 
@@ -311,7 +311,7 @@ def _gauge(
 
 
 @contextlib.contextmanager
-def create_shared_folder(workers: int) -> Iterator[Path]:
+def create_shared_metrics_folder(workers: int) -> Iterator[Path]:
     """A folder in which *workers* can keep their numbers; raises ``OSError`` where there is no room
     for it. What daemons that were killed left behind is removed first.
     """
@@ -331,7 +331,7 @@ def create_shared_folder(workers: int) -> Iterator[Path]:
 
 
 def _remove_left_behind(where: Path) -> None:
-    """Remove folders of ours whose daemon lives no more: nobody holds their lock."""
+    """Remove folders of ours whose daemon has ended: their lock is free."""
     for folder in where.glob(f"{_FOLDER}*"):
         with contextlib.suppress(OSError):
             if folder.is_symlink() or folder.stat().st_uid != os.getuid():

@@ -1,4 +1,4 @@
-"""Tells whoever started this process how it is: systemd, or the supervisor of several workers.
+"""Tells the parent of this process how it is: systemd, or the supervisor of several workers.
 
 Both are told the same, in systemd's words:
 https://www.freedesktop.org/software/systemd/man/252/sd_notify.html
@@ -18,7 +18,7 @@ import structlog
 from bridge.ports import Monotonic
 
 Send = Callable[[str], None]
-"""Takes lines of ``NAME=value``; raises ``OSError`` where nobody takes them."""
+"""Takes lines of ``NAME=value``; raises ``OSError`` if there is no receiver."""
 
 _SEND_TIMEOUT_S = 2.0
 _PINGS_PER_LIMIT = 3

@@ -22,7 +22,7 @@ from pathlib import Path
 import structlog
 
 from bridge.errors import ConfigError, ConfigMistake
-from bridge.metrics import LIBRARY_FOLDER, MetricsShare, create_shared_folder
+from bridge.metrics import LIBRARY_FOLDER, MetricsShare, create_shared_metrics_folder
 from bridge.service_manager import (
     ReportPipe,
     ServiceManager,
@@ -64,7 +64,7 @@ STOP_S = 40.0
 A child's own time limits add up to less (see ``serve``).
 """
 PORT_WAIT_S = 10.0
-"""How long a port that somebody else still has is waited for: a predecessor that was told to end
+"""How long a port that another process still has is waited for: a predecessor that was told to end
 keeps it for its last moments.
 """
 _PORT_POLL_INTERVAL_S = 0.2
@@ -148,7 +148,7 @@ def read_metrics_share() -> MetricsShare | None:
 
 
 def connect_service_manager() -> ServiceManager:
-    """Who is told how this process is: its supervisor, systemd, or nobody."""
+    """Who is told how this process is: its supervisor, systemd, or none."""
     limit, asked = os.environ.get("WATCHDOG_USEC", ""), os.environ.get("WATCHDOG_PID")
     alive_within_s = None
     if limit.isdecimal() and asked in (None, str(os.getpid())):
@@ -248,7 +248,7 @@ class Supervisor:
     def _metrics_shared(self) -> Iterator[None]:
         with contextlib.ExitStack() as stack:
             try:
-                self._metrics = stack.enter_context(create_shared_folder(self._workers))
+                self._metrics = stack.enter_context(create_shared_metrics_folder(self._workers))
             except OSError as error:
                 log.error(
                     "metrics.not_shared",

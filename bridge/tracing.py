@@ -87,7 +87,7 @@ class NoSpan:
 
 
 class NoTracer:
-    """Traces nothing: for commands, and where nobody asked for traces."""
+    """Traces nothing: for commands, and where no traces are wanted."""
 
     def start(self, start: SpanStart) -> Span:
         """Nothing."""

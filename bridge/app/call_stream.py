@@ -1,4 +1,4 @@
-"""The calls of all processes on this Redis, live, for whoever watches."""
+"""The calls of all processes on this Redis, live, for those who watch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from bridge.errors import StoreUnavailable
 from bridge.store.call_exchange import RedisCallExchange
 
 LOOK_S = 1.0
-"""How often a process looks whether somebody watches at another one."""
+"""How often a process checks whether its calls are watched at another one."""
 EVERY_S = 0.3
 """How often calls are shown."""
 
@@ -23,7 +23,7 @@ EVERY_S = 0.3
 class CallStream:
     """What this process has seen, at once; what others have, a moment later.
 
-    *is_ending*: the daemon stops, so nobody may watch any more.
+    *is_ending*: the daemon stops, so that watching ends.
     """
 
     def __init__(

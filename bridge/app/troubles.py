@@ -1,4 +1,4 @@
-"""What somebody has to look at, in words, and the command that helps."""
+"""What an operator has to look at, in words, and the command that helps."""
 
 from __future__ import annotations
 

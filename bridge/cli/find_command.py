@@ -16,7 +16,7 @@ from bridge.cli.operator_session import run_on_stored_data
 from bridge.cli.options import json_option
 from bridge.cli.output import colour_state, print_json
 from bridge.cli.timeline_view import convert_row_to_json, print_timeline
-from bridge.core.diagnosis import Situation, diagnose_dead_letter, list_situations
+from bridge.core.diagnosis import InvitationSituation, diagnose_dead_letter, list_situations
 from bridge.core.history import HistoryEntryKind
 from bridge.core.invitation import Invitation, State
 from bridge.core.queueing import DeadLetter, TaskKind
@@ -43,9 +43,9 @@ async def find(runtime: app.Runtime, term: str, as_json: bool) -> None:
     """
     found = await runtime.services.lookup.find(term)
     told = [await _told(runtime, one) for one in found.invitations]
-    extra = [Situation.BAD_LINK] if found.bad_link else []
-    extra += [Situation.DAMAGED] if found.unreadable else []
-    extra += [Situation.UNKNOWN] if not told and not found.unreadable else []
+    extra = [InvitationSituation.BAD_LINK] if found.bad_link else []
+    extra += [InvitationSituation.DAMAGED] if found.unreadable else []
+    extra += [InvitationSituation.UNKNOWN] if not told and not found.unreadable else []
     fields = dict.fromkeys(_FIELDS, "")
     fields["id"] = found.unreadable[0] if found.unreadable else ""
     fields["id"] = told[0].invitation.id if told else fields["id"]
@@ -90,7 +90,7 @@ class _Told:
         self,
         invitation: Invitation,
         letters: Sequence[DeadLetter],
-        situations: Sequence[Situation],
+        situations: Sequence[InvitationSituation],
         client_id: str,
     ) -> None:
         self.invitation = invitation
@@ -98,7 +98,7 @@ class _Told:
         self._situations = situations
         self._client_id = client_id
 
-    def _fields(self, situation: Situation) -> dict[str, str]:
+    def _fields(self, situation: InvitationSituation) -> dict[str, str]:
         letter = next(
             (one for one in self._letters if diagnose_dead_letter(one) is situation), None
         )
@@ -152,13 +152,13 @@ def _was_never_read(one: Invitation) -> bool:
 
 
 def _reason(
-    invitation: Invitation, letter: DeadLetter | None, situation: Situation
+    invitation: Invitation, letter: DeadLetter | None, situation: InvitationSituation
 ) -> dict[str, str]:
     if letter is not None:
         status = letter.history[-1].status if letter.history else None
         return {"reason": letter.reason.removeprefix("http_"), "status": str(status or "")}
     history = invitation.history
-    if situation is Situation.PROVIDER_SILENT:
+    if situation is InvitationSituation.PROVIDER_SILENT:
         silent = history.count(HistoryEntryKind.UNANSWERED)
         return _words(silent.text if silent else "", silent.status if silent else None)
     told = history.last(HistoryEntryKind.NOTIFIED)
@@ -169,7 +169,7 @@ def _words(text: str, status: int | None) -> dict[str, str]:
     return {"reason": str(status) if status else text, "status": str(status or "")}
 
 
-def _advice_json(situation: Situation, fields: dict[str, str]) -> dict[str, str | None]:
+def _advice_json(situation: InvitationSituation, fields: dict[str, str]) -> dict[str, str | None]:
     advice = ADVICE[situation]
     command = f"{PROGRAM} {advice.command.format_map(fields)}" if advice.command else None
     return {
@@ -180,7 +180,7 @@ def _advice_json(situation: Situation, fields: dict[str, str]) -> dict[str, str 
     }
 
 
-def _print_advice(console: Console, situation: Situation, fields: dict[str, str]) -> None:
+def _print_advice(console: Console, situation: InvitationSituation, fields: dict[str, str]) -> None:
     told = _advice_json(situation, fields)
     console.print(Text(f"Likely: {told['cause']}"), soft_wrap=not console.is_terminal)
     parts = [part for part in (told["do"], told["note"]) if part]

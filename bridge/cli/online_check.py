@@ -31,7 +31,9 @@ ListJobs = Callable[[Customer], Awaitable[tuple[Job, ...]]]
 
 @dataclass(frozen=True, slots=True)
 class OnlineReport:
-    """What Equalture said of a customer: *problems* want to be mended, *notes* to be known."""
+    """What Equalture said of a customer: *problems* have to be fixed, *notes* are for
+    information.
+    """
 
     customer: str
     url: str

@@ -1,5 +1,5 @@
 """The shape of what a vendor sends: which names it has, of which types, and the words of fields
-that are known to be enumerations. Never a value that could be somebody's.
+that are known to be enumerations. Never a value that could be personal.
 
 A shape is a set of facts, each one short line of ASCII::
 

@@ -1,4 +1,4 @@
-"""What situation an invitation is in, for whoever asks why nothing is to be seen of it."""
+"""Which situation an invitation is in: why its result does not show."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from bridge.core.lifecycle.attempts import list_applications_to_anonymise
 from bridge.core.queueing import DeadLetter, TaskKind
 
 
-class Situation(enum.StrEnum):
+class InvitationSituation(enum.StrEnum):
     """Each has its likely cause and its next step in the commands' table."""
 
     UNKNOWN = "unknown"
@@ -70,40 +70,48 @@ class Situation(enum.StrEnum):
 
 
 _GIVEN_UP: Final = {
-    ("notify", "rejected"): Situation.NOTIFY_REJECTED,
-    ("notify", "unauthorized"): Situation.NOTIFY_UNAUTHORIZED,
-    ("notify", "callback_not_allowed"): Situation.NOTIFY_NOT_ALLOWED,
-    ("notify", "upstream_unavailable"): Situation.NOTIFY_UNREACHABLE,
-    ("notify", "outcome_unknown"): Situation.NOTIFY_UNREACHABLE,
-    ("anonymise", "refused"): Situation.ANONYMISE_REFUSED,
-    ("hire", "refused"): Situation.HIRE_REFUSED,
-    ("hire", "outcome_unknown"): Situation.HIRE_UNKNOWN,
+    ("notify", "rejected"): InvitationSituation.NOTIFY_REJECTED,
+    ("notify", "unauthorized"): InvitationSituation.NOTIFY_UNAUTHORIZED,
+    ("notify", "callback_not_allowed"): InvitationSituation.NOTIFY_NOT_ALLOWED,
+    ("notify", "upstream_unavailable"): InvitationSituation.NOTIFY_UNREACHABLE,
+    ("notify", "outcome_unknown"): InvitationSituation.NOTIFY_UNREACHABLE,
+    ("anonymise", "refused"): InvitationSituation.ANONYMISE_REFUSED,
+    ("hire", "refused"): InvitationSituation.HIRE_REFUSED,
+    ("hire", "outcome_unknown"): InvitationSituation.HIRE_UNKNOWN,
 }
 _FAILED: Final = {
-    "upstream_unavailable": Situation.CREATE_UNAVAILABLE,
-    "upstream_broken": Situation.CREATE_BROKEN,
+    "upstream_unavailable": InvitationSituation.CREATE_UNAVAILABLE,
+    "upstream_broken": InvitationSituation.CREATE_BROKEN,
 }
 
 
 _NOTHING_AMISS: Final = frozenset(
     {
-        *(Situation.INVITED, Situation.STARTED),
-        *(Situation.DELIVERED, Situation.EXPIRED_DELIVERED),
+        *(InvitationSituation.INVITED, InvitationSituation.STARTED),
+        *(InvitationSituation.DELIVERED, InvitationSituation.EXPIRED_DELIVERED),
     }
 )
 """Not worth a word where something else is."""
 _OVER: Final = frozenset(
     {
-        *(Situation.DELIVERED, Situation.EXPIRED_DELIVERED, Situation.UNREAD),
-        *(Situation.NOT_ISSUED, Situation.CREATE_REFUSED, Situation.CREATE_UNAVAILABLE),
-        Situation.CREATE_BROKEN,
+        *(
+            InvitationSituation.DELIVERED,
+            InvitationSituation.EXPIRED_DELIVERED,
+            InvitationSituation.UNREAD,
+        ),
+        *(
+            InvitationSituation.NOT_ISSUED,
+            InvitationSituation.CREATE_REFUSED,
+            InvitationSituation.CREATE_UNAVAILABLE,
+        ),
+        InvitationSituation.CREATE_BROKEN,
     }
 )
 """Nothing of it waits for its customer to be served."""
 _HIRES: Final = {
-    HireState.REQUESTED: Situation.HIRE_WAITING,
-    HireState.SENT: Situation.HIRE_UNCONFIRMED,
-    HireState.UNKNOWN: Situation.HIRE_FORGOTTEN,
+    HireState.REQUESTED: InvitationSituation.HIRE_WAITING,
+    HireState.SENT: InvitationSituation.HIRE_UNCONFIRMED,
+    HireState.UNKNOWN: InvitationSituation.HIRE_FORGOTTEN,
 }
 
 
@@ -114,7 +122,7 @@ def list_situations(
     served: bool,
     set_aside: bool,
     now: datetime,
-) -> tuple[Situation, ...]:
+) -> tuple[InvitationSituation, ...]:
     """The situations that explain it, first the one that explains most; *letters* are the
     invitation's own.
 
@@ -125,7 +133,7 @@ def list_situations(
     hire, more = invitation.hire, []
     if hire and hire.state in _HIRES and served and TaskKind.HIRE not in kinds:
         more.append(_HIRES[hire.state])
-    found: list[Situation] = []
+    found: list[InvitationSituation] = []
     if kinds <= {TaskKind.HIRE}:
         found = _without_letters(invitation, served=served, set_aside=set_aside, now=now)
         if given_up or more:
@@ -135,75 +143,79 @@ def list_situations(
 
 def _without_letters(
     invitation: Invitation, *, served: bool, set_aside: bool, now: datetime
-) -> list[Situation]:
+) -> list[InvitationSituation]:
     own = _own(invitation, now)
-    if (served and not set_aside) or own is Situation.ERASED:
+    if (served and not set_aside) or own is InvitationSituation.ERASED:
         return [own]
     if not set_aside:
         also = own in _OVER and own not in _NOTHING_AMISS
-        return [Situation.REMOVED, own] if also else [Situation.REMOVED]
+        return [InvitationSituation.REMOVED, own] if also else [InvitationSituation.REMOVED]
     if own in _OVER:
-        return [own, Situation.SET_ASIDE]
-    hidden = own in _NOTHING_AMISS or own is Situation.NOTIFY_DUE
-    return [Situation.SET_ASIDE] if hidden else [Situation.SET_ASIDE, own]
+        return [own, InvitationSituation.SET_ASIDE]
+    hidden = own in _NOTHING_AMISS or own is InvitationSituation.NOTIFY_DUE
+    return [InvitationSituation.SET_ASIDE] if hidden else [InvitationSituation.SET_ASIDE, own]
 
 
-def _own(invitation: Invitation, now: datetime) -> Situation:
+def _own(invitation: Invitation, now: datetime) -> InvitationSituation:
     """Whatever becomes of its customer."""
     if invitation.state is State.ERASED:
         owed = list_applications_to_anonymise(invitation)
-        return Situation.ERASED_OWED if owed else Situation.ERASED
+        return InvitationSituation.ERASED_OWED if owed else InvitationSituation.ERASED
     if invitation.state is State.FAILED:
-        return _FAILED.get(invitation.failure or "", Situation.CREATE_REFUSED)
+        return _FAILED.get(invitation.failure or "", InvitationSituation.CREATE_REFUSED)
     if invitation.state in (State.COMPLETED, State.EXPIRED):
         return _ended(invitation)
     return _open(invitation, now)
 
 
-def diagnose_dead_letter(letter: DeadLetter) -> Situation:
+def diagnose_dead_letter(letter: DeadLetter) -> InvitationSituation:
     """The situation of a task that was given up."""
     if letter.reason == "poisoned":
-        return Situation.POISONED
+        return InvitationSituation.POISONED
     known = _GIVEN_UP.get((str(letter.kind), letter.reason))
     if known is not None:
         return known
     if letter.kind != "notify":
-        return Situation.GIVEN_UP
+        return InvitationSituation.GIVEN_UP
     by_status = letter.reason.startswith("http_")
-    return Situation.NOTIFY_STATUS if by_status else Situation.NOTIFY_GIVEN_UP
+    return InvitationSituation.NOTIFY_STATUS if by_status else InvitationSituation.NOTIFY_GIVEN_UP
 
 
-def _open(invitation: Invitation, now: datetime) -> Situation:
+def _open(invitation: Invitation, now: datetime) -> InvitationSituation:
     if invitation.state is State.CREATING:
-        return Situation.CREATING
+        return InvitationSituation.CREATING
     silent = invitation.history.count(HistoryEntryKind.UNANSWERED)
     asked = invitation.history.count(HistoryEntryKind.CHECKED)
     if silent and (asked is None or asked.last < silent.last):
-        return Situation.PROVIDER_SILENT
+        return InvitationSituation.PROVIDER_SILENT
     if invitation.unconfirmed_result is not None:
-        return Situation.REPORTED
+        return InvitationSituation.REPORTED
     if invitation.state is State.UNCERTAIN:
-        return Situation.UNCERTAIN
+        return InvitationSituation.UNCERTAIN
     if invitation.deadline is not None and now >= invitation.deadline:
-        return Situation.OVERDUE
-    return Situation.STARTED if invitation.state is State.STARTED else Situation.INVITED
+        return InvitationSituation.OVERDUE
+    return (
+        InvitationSituation.STARTED
+        if invitation.state is State.STARTED
+        else InvitationSituation.INVITED
+    )
 
 
-def _ended(invitation: Invitation) -> Situation:
+def _ended(invitation: Invitation) -> InvitationSituation:
     if not invitation.issued:
-        return Situation.NOT_ISSUED
+        return InvitationSituation.NOT_ISSUED
     told = _last_notification(invitation)
     if told is None:
         # A version before kept no history: then nothing is queued any more, or it would be due.
-        return Situation.NOTIFY_DUE if invitation.history else Situation.UNREAD
+        return InvitationSituation.NOTIFY_DUE if invitation.history else InvitationSituation.UNREAD
     if told.text == "unauthorized":
-        return Situation.NOTIFY_RETRIED_UNAUTHORIZED
+        return InvitationSituation.NOTIFY_RETRIED_UNAUTHORIZED
     if told.text != "delivered":
-        return Situation.NOTIFY_RETRIED
+        return InvitationSituation.NOTIFY_RETRIED
     if invitation.history.count(HistoryEntryKind.READ) is None:
-        return Situation.UNREAD
+        return InvitationSituation.UNREAD
     completed = invitation.state is State.COMPLETED
-    return Situation.DELIVERED if completed else Situation.EXPIRED_DELIVERED
+    return InvitationSituation.DELIVERED if completed else InvitationSituation.EXPIRED_DELIVERED
 
 
 def _last_notification(invitation: Invitation) -> HistoryEntry | None:

@@ -75,7 +75,7 @@ class HireState(enum.StrEnum):
     REQUESTED = "requested"
     """To be done: not sent yet, or certainly not done."""
     SENT = "sent"
-    """The call is under way; after a crash nobody knows whether it was done."""
+    """The call is under way; after a crash it is unknown whether it was done."""
     UNKNOWN = "unknown"
     """The call got no usable answer: never repeated unless an operator says so."""
     DONE = "done"

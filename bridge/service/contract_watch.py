@@ -66,7 +66,7 @@ class ContractWatch:
         return await self._store.facts()
 
     async def write_down(self) -> None:
-        """Keep what was heard, and tell what nobody had seen before; raises ``StoreUnavailable``,
+        """Keep what was heard, and log what was never seen before; raises ``StoreUnavailable``,
         and forgets nothing then.
         """
         async with self._writing:

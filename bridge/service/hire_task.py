@@ -74,11 +74,11 @@ class HireTask:
         except (OutcomeUnknown, UpstreamContractBroken) as error:
             return self.failures.retry_for(lease, error, begun)
         except UpstreamError as error:
-            # Perhaps somebody has hired there by hand; then nothing is left to do.
+            # Perhaps a user has hired there by hand; then nothing is left to do.
             if isinstance(error, UpstreamRefused) and await self._is_hired(customer, hire):
                 return await self._answered(invitation, customer, HireState.DONE)
             await self._answered(invitation, customer, HireState.REQUESTED)
-            # Wrong credentials are mended one day; whatever else is refused is for somebody to see.
+            # Wrong credentials will be corrected; any other refusal needs an operator.
             if isinstance(error, UpstreamRefused) and error.status != 401:
                 return GiveUpTask("refused", self.failures.note(error, begun))
             return self.failures.retry_for(lease, error, begun)

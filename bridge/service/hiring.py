@@ -22,14 +22,14 @@ log = structlog.get_logger()
 
 
 class HireOutcome(enum.StrEnum):
-    """What an operator gets who wants somebody hired."""
+    """The outcome of an operator's request to hire."""
 
     HIRED = "hired"
     ALREADY_HIRED = "already_hired"
     NOTHING_TO_HIRE = "nothing_to_hire"
     """There is no application at the provider."""
     UNKNOWN = "outcome_unknown"
-    """Told before, without an answer: somebody has to look there."""
+    """Sent before, without an answer: an operator has to look at the provider."""
     WAITING = "waiting"
     """Not done: refused, which is a dead letter then, or tried again by the daemon."""
 

@@ -1,4 +1,4 @@
-"""Use case of operators: find an invitation by whatever somebody has of it."""
+"""Use case of operators: find an invitation by any id or link of it."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class CustomerCounts:
 
 @dataclass(frozen=True, slots=True)
 class WaitingResult:
-    """A result that somebody waits for."""
+    """A result that is waited for."""
 
     invitation_id: str
     customer: str

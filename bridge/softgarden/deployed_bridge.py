@@ -159,7 +159,7 @@ def _json(raw: bytes) -> Any:
 
 
 def _no_answer(error: BaseException, url: URL, timeout_s: float) -> NoUsableAnswer:
-    """*error* in words that name what has to be mended."""
+    """*error* in words that name what has to be fixed."""
     cause = getattr(error, "certificate_error", None) or getattr(error, "os_error", None) or error
     where = f"{url.host}:{url.port}"
     if isinstance(cause, ssl.SSLCertVerificationError):

@@ -17,7 +17,7 @@ from bridge.softgarden.schemas import (
     InviteSchema,
     ResultSchema,
     read_exported_application_id,
-    use_wire_field_names,
+    rename_fields_in_error,
 )
 from bridge.web import request_body
 from bridge.web.app_keys import CUSTOMER, SERVICES
@@ -53,7 +53,7 @@ class SoftgardenHandlers:
         try:
             invitation = await request.app[SERVICES].invitations.invite(customer, order)
         except InvalidRequest as error:
-            raise use_wire_field_names(error) from None
+            raise rename_fields_in_error(error) from None
         bind_contextvars(invitation_id=invitation.id)
         return json_response(
             self._wire.invitation(

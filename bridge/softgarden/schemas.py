@@ -161,7 +161,7 @@ class ResultSchema(_Answer):
 _FIELDS_OF_AN_ORDER = {"test_id": "testId", "callback": "callback"}
 
 
-def use_wire_field_names(error: InvalidRequest) -> InvalidRequest:
+def rename_fields_in_error(error: InvalidRequest) -> InvalidRequest:
     """The refusal of an order, with its fields as softgarden calls them."""
     named = {_FIELDS_OF_AN_ORDER.get(field, field): told for field, told in error.errors.items()}
     return type(error)(str(error), named)

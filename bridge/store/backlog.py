@@ -1,4 +1,4 @@
-"""How much work waits, how much was given up: counted when somebody asks."""
+"""How much work waits, how much was given up: counted on request."""
 
 from __future__ import annotations
 

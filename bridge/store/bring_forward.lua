@@ -2,7 +2,7 @@
 --
 -- KEYS  1 normal queue  2 urgent queue  3 tasks  4 lanes  5 when it was last brought forward
 -- ARGV  1 invitation id  2 task id  3 normal lane  4 now  5 ms in which once is enough
--- Gives 1: it is due now, 0: not queued, due already, urgent, leased by somebody, or brought
+-- Gives 1: it is due now, 0: not queued, due already, urgent, leased, or brought
 -- forward a moment ago. Sent twice by a connection that lost the answer: the second time gives 0.
 
 local bad = damaged(KEYS[1], 'zset', KEYS[2], 'zset', KEYS[3], 'hash', KEYS[4], 'zset',

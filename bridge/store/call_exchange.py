@@ -1,8 +1,8 @@
-"""How processes show each other their calls while somebody watches: nothing is written otherwise.
+"""How processes show each other their calls while they are watched: nothing is written otherwise.
 
 ::
 
-    <prefix>:watched  string  somebody watches; for some seconds
+    <prefix>:watched  string  calls are watched; for some seconds
     <prefix>:calls    stream  the calls of all processes meanwhile; for a minute
 
 Both lie outside of the partitions; what is in them names no candidate.
@@ -33,11 +33,11 @@ class RedisCallExchange:
         self._process = process
 
     async def announce(self) -> None:
-        """Say that somebody watches, for some seconds."""
+        """Announce that calls are watched, for some seconds."""
         await self._commands.run(("SET", self._watched, "1", "PX", WATCHED_MS))
 
     async def is_watched(self) -> bool:
-        """Whether somebody watches, at any process."""
+        """Whether calls are watched, at any process."""
         return await self._commands.run(("GET", self._watched)) is not None
 
     async def publish(self, lines: Sequence[bytes]) -> None:

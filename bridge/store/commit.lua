@@ -10,7 +10,7 @@
 --       10 the id that a claim replaces ('' for none)  11 1 if the candidate was deleted
 --       12 whether the application leads to the record: keep, forget, none
 --       then five for each task: due or cancel, kind, normal lane, due ms, 1 if urgent
--- Gives 1: written, 0: somebody was faster or the claim failed; then nothing was written.
+-- Gives 1: written, 0: another change was faster or the claim failed; then nothing was written.
 --
 -- Sent twice by a connection that lost the answer: the stored nonce tells, and the answer is 1
 -- again. The record is then written once more as it is, the letters of tasks included that may be

@@ -73,7 +73,7 @@ _CONVERTER: Final = Converter(detailed_validation=False, prefer_attrib_converter
 
 
 def _of_type(value: Any, kind: type) -> Any:
-    """JSON keeps any type; a value of another one would fail whoever works with it."""
+    """JSON keeps any type; a value of another one would make its users fail."""
     if not isinstance(value, kind):
         raise ValueError("of another type")
     return value
@@ -223,7 +223,7 @@ def load_invitation(
     with raise_as_record_damaged(invitation_id):
         document = _document(data, migrations, invitation_id, cipher)
         document |= {"id": invitation_id, "version": version}
-        # Records from before this field: whoever had a link was given it.
+        # Records from before this field: those who had a link were given it.
         document["issued"] = bool(document.get("issued", document.get("live", 0)))
         invitation = _CONVERTER.structure(document, Invitation)
         numbers = [attempt.number for attempt in invitation.attempts]

@@ -2,7 +2,7 @@
 --
 -- KEYS  1 record  2 normal queue  3 urgent queue  4 tasks  5 lanes  6 dead
 -- ARGV  1 invitation id  2 kind  3 normal lane  4 version of the record as it was read  5 now
--- Gives 1: queued, 0: there was nothing to mend, or the record was changed meanwhile. May be sent
+-- Gives 1: queued, 0: there was nothing to repair, or the record was changed meanwhile. May be sent
 -- twice.
 
 local bad = damaged(KEYS[1], 'string', KEYS[2], 'zset', KEYS[3], 'zset', KEYS[4], 'hash',

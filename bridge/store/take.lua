@@ -23,7 +23,7 @@ if not redis.call('ZSCORE', due, id) then
 end
 local entry = read(redis.call('HGET', KEYS[3], field))
 if not entry then
-  return {}  -- whoever leases it by its turn puts it aside
+  return {}  -- the process that leases it in turn quarantines it
 elseif not leased(entry, now) then
   hand_over(entry, ARGV[7], owner, till)
 elseif entry.owner == owner then

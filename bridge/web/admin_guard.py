@@ -18,7 +18,7 @@ from bridge.web.routing import Handler
 _READING = ("GET", "HEAD", "OPTIONS")
 
 
-HOW_TO_ALLOW = "whoever runs the bridge lists further names in admin_hosts"
+HOW_TO_ALLOW = "the operator lists further names in admin_hosts"
 
 
 def create_admin_guard(names: Collection[str], remedy: str = HOW_TO_ALLOW) -> Middleware:

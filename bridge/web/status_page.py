@@ -24,7 +24,7 @@ ORDERS_SHOWN = 100
 
 @dataclass(frozen=True, slots=True)
 class Trouble:
-    """What somebody has to look at, and with which command."""
+    """What an operator has to look at, and with which command."""
 
     text: str
     command: str = ""

@@ -15,7 +15,7 @@ from rich.console import Console
 from bridge.cli import output
 from bridge.cli.causes import ADVICE
 from bridge.cli.timeline_view import WORDED, describe_row, print_timeline
-from bridge.core.diagnosis import Situation
+from bridge.core.diagnosis import InvitationSituation
 from bridge.core.history import HistoryEntryKind
 from bridge.core.lifecycle.events import (
     CreateFailed,
@@ -54,7 +54,7 @@ def find(config: Path, term: str, **environment: str) -> Said:
 
 def test_every_situation_has_its_advice() -> None:
     """No situation is without a cause, and every command in the table is one that there is."""
-    assert set(ADVICE) == set(Situation)
+    assert set(ADVICE) == set(InvitationSituation)
     commands = {advice.command.split(" ")[0] for advice in ADVICE.values() if advice.command}
     for command in commands:
         assert run(command, "--help").code == 0
@@ -103,7 +103,7 @@ def test_the_example(config: Path, content: Content) -> None:
     assert "given up: notify, rejected  what is this?" in said.out
     assert said.out.splitlines()[-2:] == [
         "Likely: softgarden does not know this invitation, or client_id '10' may not notify it.",
-        f"Do:     assessment-bridge dead replay {one.id}     once softgarden has mended it",
+        f"Do:     assessment-bridge dead replay {one.id}     once softgarden has fixed it",
     ]
     found = find(config, one.id).json["found"][0]
     assert (found["situation"], found["do"]) == (
@@ -168,7 +168,7 @@ def test_situations(config: Path, content: Content, events: Any, situation: str)
     one = content.invitation(*events)
     assert find(config, one.id).json["found"][0]["situation"] == situation
     words = run("find", one.id, "--config", config).out
-    assert ADVICE[Situation(situation)].short in words
+    assert ADVICE[InvitationSituation(situation)].short in words
     assert "Likely: " in words
 
 

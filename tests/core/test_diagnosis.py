@@ -7,7 +7,7 @@ from datetime import datetime
 
 import pytest
 
-from bridge.core.diagnosis import Situation, diagnose_dead_letter, list_situations
+from bridge.core.diagnosis import InvitationSituation, diagnose_dead_letter, list_situations
 from bridge.core.history import HistoryCounter, HistoryEntryKind
 from bridge.core.invitation import HireState, Invitation, State
 from bridge.core.lifecycle.events import (
@@ -49,24 +49,24 @@ def notified(text: str, *others: HistoryEntryKind) -> Invitation:
 @pytest.mark.parametrize(
     ("kind", "reason", "situation"),
     [
-        ("notify", "rejected", Situation.NOTIFY_REJECTED),
-        ("notify", "unauthorized", Situation.NOTIFY_UNAUTHORIZED),
-        ("notify", "callback_not_allowed", Situation.NOTIFY_NOT_ALLOWED),
-        ("notify", "upstream_unavailable", Situation.NOTIFY_UNREACHABLE),
-        ("notify", "outcome_unknown", Situation.NOTIFY_UNREACHABLE),
-        ("notify", "http_503", Situation.NOTIFY_STATUS),
-        ("notify", "upstream_error", Situation.NOTIFY_GIVEN_UP),
-        ("notify", "poisoned", Situation.POISONED),
-        ("anonymise", "refused", Situation.ANONYMISE_REFUSED),
-        ("anonymise", "poisoned", Situation.POISONED),
-        ("check", "poisoned", Situation.POISONED),
-        ("check", "of a newer version", Situation.GIVEN_UP),
-        ("hire", "refused", Situation.HIRE_REFUSED),
-        ("hire", "outcome_unknown", Situation.HIRE_UNKNOWN),
-        ("hire", "poisoned", Situation.POISONED),
+        ("notify", "rejected", InvitationSituation.NOTIFY_REJECTED),
+        ("notify", "unauthorized", InvitationSituation.NOTIFY_UNAUTHORIZED),
+        ("notify", "callback_not_allowed", InvitationSituation.NOTIFY_NOT_ALLOWED),
+        ("notify", "upstream_unavailable", InvitationSituation.NOTIFY_UNREACHABLE),
+        ("notify", "outcome_unknown", InvitationSituation.NOTIFY_UNREACHABLE),
+        ("notify", "http_503", InvitationSituation.NOTIFY_STATUS),
+        ("notify", "upstream_error", InvitationSituation.NOTIFY_GIVEN_UP),
+        ("notify", "poisoned", InvitationSituation.POISONED),
+        ("anonymise", "refused", InvitationSituation.ANONYMISE_REFUSED),
+        ("anonymise", "poisoned", InvitationSituation.POISONED),
+        ("check", "poisoned", InvitationSituation.POISONED),
+        ("check", "of a newer version", InvitationSituation.GIVEN_UP),
+        ("hire", "refused", InvitationSituation.HIRE_REFUSED),
+        ("hire", "outcome_unknown", InvitationSituation.HIRE_UNKNOWN),
+        ("hire", "poisoned", InvitationSituation.POISONED),
     ],
 )
-def test_dead_letters(kind: str, reason: str, situation: Situation) -> None:
+def test_dead_letters(kind: str, reason: str, situation: InvitationSituation) -> None:
     """Every reason for which a task is given up has its situation, and it explains most."""
     assert diagnose_dead_letter(letter(kind, reason)) is situation
     found = list_situations(DONE, [letter(kind, reason)], served=False, set_aside=True, now=NOW)
@@ -81,32 +81,35 @@ UNANSWERED = noted(happened(CREATED, ISSUED), HistoryEntryKind.UNANSWERED)
 @pytest.mark.parametrize(
     ("record", "situation"),
     [
-        (happened(), Situation.CREATING),
-        (happened(CreateOutcomeUnknown(1)), Situation.UNCERTAIN),
-        (happened(CreateFailed(1, "upstream_refused")), Situation.CREATE_REFUSED),
-        (happened(CreateFailed(1, "upstream_unavailable")), Situation.CREATE_UNAVAILABLE),
-        (happened(ApplicationCreated(1, "ref", None)), Situation.CREATE_BROKEN),
-        (happened(CREATED, ISSUED), Situation.INVITED),
-        (happened(CREATED, ISSUED, AssessmentStarted(NOW)), Situation.STARTED),
-        (happened(CREATED, ISSUED, ResultReported(1, None)), Situation.REPORTED),
-        (UNANSWERED, Situation.PROVIDER_SILENT),
-        (noted(UNANSWERED, HistoryEntryKind.ISSUED, HistoryEntryKind.CHECKED), Situation.INVITED),
-        (happened(CREATED, ResultConfirmed(REPORT)), Situation.NOT_ISSUED),
-        (DONE, Situation.NOTIFY_DUE),
-        (COMPLETED, Situation.UNREAD),
-        (notified("http_503"), Situation.NOTIFY_RETRIED),
-        (notified("unauthorized"), Situation.NOTIFY_RETRIED_UNAUTHORIZED),
-        (notified("delivered"), Situation.UNREAD),
-        (notified("delivered", HistoryEntryKind.READ), Situation.DELIVERED),
+        (happened(), InvitationSituation.CREATING),
+        (happened(CreateOutcomeUnknown(1)), InvitationSituation.UNCERTAIN),
+        (happened(CreateFailed(1, "upstream_refused")), InvitationSituation.CREATE_REFUSED),
+        (happened(CreateFailed(1, "upstream_unavailable")), InvitationSituation.CREATE_UNAVAILABLE),
+        (happened(ApplicationCreated(1, "ref", None)), InvitationSituation.CREATE_BROKEN),
+        (happened(CREATED, ISSUED), InvitationSituation.INVITED),
+        (happened(CREATED, ISSUED, AssessmentStarted(NOW)), InvitationSituation.STARTED),
+        (happened(CREATED, ISSUED, ResultReported(1, None)), InvitationSituation.REPORTED),
+        (UNANSWERED, InvitationSituation.PROVIDER_SILENT),
+        (
+            noted(UNANSWERED, HistoryEntryKind.ISSUED, HistoryEntryKind.CHECKED),
+            InvitationSituation.INVITED,
+        ),
+        (happened(CREATED, ResultConfirmed(REPORT)), InvitationSituation.NOT_ISSUED),
+        (DONE, InvitationSituation.NOTIFY_DUE),
+        (COMPLETED, InvitationSituation.UNREAD),
+        (notified("http_503"), InvitationSituation.NOTIFY_RETRIED),
+        (notified("unauthorized"), InvitationSituation.NOTIFY_RETRIED_UNAUTHORIZED),
+        (notified("delivered"), InvitationSituation.UNREAD),
+        (notified("delivered", HistoryEntryKind.READ), InvitationSituation.DELIVERED),
         (
             replace(notified("delivered", HistoryEntryKind.READ), state=State.EXPIRED),
-            Situation.EXPIRED_DELIVERED,
+            InvitationSituation.EXPIRED_DELIVERED,
         ),
-        (OWED, Situation.ERASED_OWED),
-        (CLOSED, Situation.ERASED),
+        (OWED, InvitationSituation.ERASED_OWED),
+        (CLOSED, InvitationSituation.ERASED),
     ],
 )
-def test_situations(record: Invitation, situation: Situation) -> None:
+def test_situations(record: Invitation, situation: InvitationSituation) -> None:
     """Every state, with what its history says, has its situation."""
     assert list_situations(record, [], served=True, set_aside=False, now=NOW) == (situation,)
 
@@ -115,46 +118,54 @@ def test_situations(record: Invitation, situation: Situation) -> None:
 def test_overdue(now: datetime) -> None:
     """What is open past its deadline is told from what waits."""
     one = happened(CREATED, ISSUED)
-    assert list_situations(one, [], served=True, set_aside=False, now=now) == (Situation.OVERDUE,)
+    assert list_situations(one, [], served=True, set_aside=False, now=now) == (
+        InvitationSituation.OVERDUE,
+    )
 
 
 def test_expired() -> None:
     """An expired one whose notification is due says so."""
     one = happened(CREATED, ISSUED, NoResultYet(), at=DEADLINE - NOW + DAY)
     assert list_situations(one, [], served=True, set_aside=False, now=NOW) == (
-        Situation.NOTIFY_DUE,
+        InvitationSituation.NOTIFY_DUE,
     )
 
 
-ERASED_OWED = (Situation.SET_ASIDE, Situation.ERASED_OWED)
+ERASED_OWED = (InvitationSituation.SET_ASIDE, InvitationSituation.ERASED_OWED)
 
 
 @pytest.mark.parametrize(
     ("record", "aside", "removed"),
     [
-        (DONE, (Situation.SET_ASIDE,), (Situation.REMOVED,)),
-        (happened(CREATED, ISSUED), (Situation.SET_ASIDE,), (Situation.REMOVED,)),
-        (OWED, ERASED_OWED, (Situation.REMOVED,)),
-        (CLOSED, (Situation.ERASED,), (Situation.ERASED,)),
+        (DONE, (InvitationSituation.SET_ASIDE,), (InvitationSituation.REMOVED,)),
+        (
+            happened(CREATED, ISSUED),
+            (InvitationSituation.SET_ASIDE,),
+            (InvitationSituation.REMOVED,),
+        ),
+        (OWED, ERASED_OWED, (InvitationSituation.REMOVED,)),
+        (CLOSED, (InvitationSituation.ERASED,), (InvitationSituation.ERASED,)),
         (
             notified("unauthorized"),
-            (Situation.SET_ASIDE, Situation.NOTIFY_RETRIED_UNAUTHORIZED),
-            (Situation.REMOVED,),
+            (InvitationSituation.SET_ASIDE, InvitationSituation.NOTIFY_RETRIED_UNAUTHORIZED),
+            (InvitationSituation.REMOVED,),
         ),
         (
             notified("delivered"),
-            (Situation.UNREAD, Situation.SET_ASIDE),
-            (Situation.REMOVED, Situation.UNREAD),
+            (InvitationSituation.UNREAD, InvitationSituation.SET_ASIDE),
+            (InvitationSituation.REMOVED, InvitationSituation.UNREAD),
         ),
         (
             notified("delivered", HistoryEntryKind.READ),
-            (Situation.DELIVERED, Situation.SET_ASIDE),
-            (Situation.REMOVED,),
+            (InvitationSituation.DELIVERED, InvitationSituation.SET_ASIDE),
+            (InvitationSituation.REMOVED,),
         ),
     ],
 )
 def test_customers_away(
-    record: Invitation, aside: tuple[Situation, ...], removed: tuple[Situation, ...]
+    record: Invitation,
+    aside: tuple[InvitationSituation, ...],
+    removed: tuple[InvitationSituation, ...],
 ) -> None:
     """A customer who is not served explains why nothing goes on, but not what is over: the file may
     only lack a secret here, which the daemon has.
@@ -174,13 +185,13 @@ READ = notified("delivered", HistoryEntryKind.READ)
 @pytest.mark.parametrize(
     ("events", "situation"),
     [
-        (WAITING, Situation.HIRE_WAITING),
-        (TOLD, Situation.HIRE_UNCONFIRMED),
-        (UNSURE, Situation.HIRE_FORGOTTEN),
-        ((*TOLD, HireCallEnded(HireState.DONE)), Situation.DELIVERED),
+        (WAITING, InvitationSituation.HIRE_WAITING),
+        (TOLD, InvitationSituation.HIRE_UNCONFIRMED),
+        (UNSURE, InvitationSituation.HIRE_FORGOTTEN),
+        ((*TOLD, HireCallEnded(HireState.DONE)), InvitationSituation.DELIVERED),
     ],
 )
-def test_hires(events: tuple[Event, ...], situation: Situation) -> None:
+def test_hires(events: tuple[Event, ...], situation: InvitationSituation) -> None:
     """A hire that is not done explains what waits, beside what else is amiss, and a done one
     nothing.
     """
@@ -192,14 +203,14 @@ def test_hires(events: tuple[Event, ...], situation: Situation) -> None:
 
     assert found(READ) == (situation,)
     refused = letter("hire", "refused")
-    assert found(READ, refused) == (Situation.HIRE_REFUSED,)
-    assert found(READ, served=False) == (Situation.REMOVED,)
-    done = situation is Situation.DELIVERED
-    late = Situation.NOTIFY_RETRIED
+    assert found(READ, refused) == (InvitationSituation.HIRE_REFUSED,)
+    assert found(READ, served=False) == (InvitationSituation.REMOVED,)
+    done = situation is InvitationSituation.DELIVERED
+    late = InvitationSituation.NOTIFY_RETRIED
     assert found(notified("http_503")) == ((late,) if done else (late, situation))
-    assert found(notified("http_503"), refused) == (Situation.HIRE_REFUSED, late)
+    assert found(notified("http_503"), refused) == (InvitationSituation.HIRE_REFUSED, late)
     rejected = letter("notify", "rejected")
-    first = (Situation.NOTIFY_REJECTED,)
+    first = (InvitationSituation.NOTIFY_REJECTED,)
     assert found(READ, rejected) == (first if done else (*first, situation))
 
 
@@ -208,5 +219,7 @@ def test_the_last_of_many_notifications() -> None:
     one = notified("http_503")
     later = HistoryCounter(HistoryEntryKind.NOTIFIED, NOW + DAY, NOW + DAY, 3, "delivered", 204)
     one = replace(one, history=replace(one.history, counts=(later,)))
-    assert list_situations(one, [], served=True, set_aside=False, now=NOW) == (Situation.UNREAD,)
+    assert list_situations(one, [], served=True, set_aside=False, now=NOW) == (
+        InvitationSituation.UNREAD,
+    )
     assert TaskKind.NOTIFY == "notify"

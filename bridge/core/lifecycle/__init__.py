@@ -6,7 +6,7 @@ Nothing here does I/O or reads a clock. In the order in which to read it:
 ``events``          What can happen.
 ``policy``          Every duration and setting that decisions depend on.
 ``attempts``        Questions about creates and the applications that they made.
-``reports``         Questions about a callback's report that nobody has confirmed yet.
+``confirmation``    Questions about reported results that are not confirmed yet.
 ``timing``          Deadline, end, and every reason to look again in one table.
 ``checks``          What a CHECK has to find out now.
 ``orders``          What an order gets: the invitation that exists, another attempt, or a new one.

@@ -61,7 +61,7 @@ def on_hire_requested(
 def on_hire_call_started(
     invitation: Invitation, event: HireCallStarted, policy: LifecyclePolicy, now: datetime
 ) -> Transition:
-    """From here on the call may have been made; only whoever marked it makes it."""
+    """From here on the call may have been made; only the process that marked it makes it."""
     hire = invitation.hire
     if hire is None or hire.state is not HireState.REQUESTED:
         return Transition(invitation)
