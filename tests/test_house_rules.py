@@ -82,7 +82,7 @@ def test_no_class_looks_like_a_test() -> None:
 def _vendor_words() -> Iterator[str]:
     rooms = [path for room in FREE_OF_VENDORS for path in (BRIDGE / room).rglob("*")]
     for path in [*rooms, *BRIDGE.glob("*.py")]:
-        if path.suffix not in {".py", ".lua", ".html", ".css"}:
+        if path.suffix not in {".py", ".lua", ".html", ".css", ".typ"}:
             continue
         for number, line in enumerate(path.read_text("utf-8").splitlines(), start=1):
             if VENDOR.search(line):

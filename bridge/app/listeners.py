@@ -9,6 +9,7 @@ from aiohttp.typedefs import Middleware
 
 from bridge.app.runtime import Runtime
 from bridge.app.status_report import StatusReport, StatusSources
+from bridge.report.renderer import ReportRenderer
 from bridge.web import admin_guard, health, openapi, result_pages, start_pages
 from bridge.web.app_keys import (
     CUSTOMERS,
@@ -25,6 +26,7 @@ from bridge.web.middlewares import error_middleware
 from bridge.web.page_templates import PageTemplates
 from bridge.web.rate_limits import FairScheduler, RateLimit
 from bridge.web.reload_endpoint import create_reload_endpoint
+from bridge.web.report_download import create_report_endpoint
 from bridge.web.routing import Endpoint, add_endpoints
 from bridge.web.status_page import create_status_endpoint
 
@@ -35,9 +37,11 @@ _DESCRIPTION = (
 )
 
 
-def create_app(runtime: Runtime) -> web.Application:
-    """The public listener: everything that vendors, recruiters and candidates call."""
-    settings, shown = runtime.settings, PageTemplates()
+def create_app(runtime: Runtime, renderer: ReportRenderer | None = None) -> web.Application:
+    """The public listener: everything that vendors, recruiters and candidates call; *renderer*: who
+    makes its reports, if not a process of its own.
+    """
+    settings, shown, renderer = runtime.settings, PageTemplates(), renderer or ReportRenderer()
     endpoints = [
         *(
             endpoint
@@ -54,13 +58,18 @@ def create_app(runtime: Runtime) -> web.Application:
             for endpoint in package.endpoints(runtime.services.records.clock)
         ),
         *result_pages.create_result_page_endpoints(shown),
+        create_report_endpoint(shown, renderer),
         *start_pages.create_start_page_endpoints(shown),
         *health.create_health_endpoints(runtime.readiness.check),
     ]
     product = openapi.ProductInfo(_TITLE, _DESCRIPTION, runtime.settings.public_url)
-    return _application(
-        runtime, [*endpoints, *openapi.create_openapi_endpoints(endpoints, shown, product)]
-    )
+    app = _application(runtime, [*endpoints, *openapi.create_openapi_endpoints(endpoints, product)])
+
+    async def close(_: web.Application) -> None:
+        await renderer.close()
+
+    app.on_cleanup.append(close)
+    return app
 
 
 def create_admin_app(runtime: Runtime) -> web.Application:

@@ -1,1 +1,1 @@
-"""A result as a document: plain data in, bytes out."""
+"""A result as a document: what it says, and the process that makes a PDF of it."""

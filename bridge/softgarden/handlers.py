@@ -9,7 +9,7 @@ from bridge import errors
 from bridge.core import invitation_view
 from bridge.core.links import LinkSigner
 from bridge.errors import InvalidRequest, UnknownInvitation, UnknownInvitationOnDelete
-from bridge.softgarden import request_shapes
+from bridge.softgarden import call_examples, request_shapes
 from bridge.softgarden.auth import require_customer_token, require_data_export_token
 from bridge.softgarden.schemas import (
     AnswerFormat,
@@ -124,6 +124,7 @@ def create_softgarden_endpoints(
             tag="softgarden",
             refusals=unanswered,
             secured=True,
+            examples=call_examples.build_test_list_examples(wire),
         ),
         Endpoint(
             "POST",
@@ -144,6 +145,7 @@ def create_softgarden_endpoints(
             ),
             secured=True,
             name="invite",
+            examples=call_examples.INVITE,
             leads_to={
                 name: {"invitation_id": "invitationId"}
                 for name in ("readResult", "deleteInvitation")
@@ -160,6 +162,7 @@ def create_softgarden_endpoints(
             secured=True,
             parameters=by_id,
             name="readResult",
+            examples=call_examples.RESULTS,
         ),
         Endpoint(
             "DELETE",
@@ -172,6 +175,7 @@ def create_softgarden_endpoints(
             secured=True,
             parameters=by_id,
             name="deleteInvitation",
+            examples=call_examples.DELETION,
         ),
         Endpoint(
             "POST",
@@ -190,5 +194,6 @@ def create_softgarden_endpoints(
             secured=True,
             parameters={"customer": "The customer's key."},
             name="applicantHired",
+            examples=call_examples.HIRED,
         ),
     ]

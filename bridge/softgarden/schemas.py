@@ -244,7 +244,7 @@ def read_exported_application_id(body: object, id_field: str) -> str:
     # Setting: hire.id_field.
     found = body
     for name in id_field.split("."):
-        found = found.get(name) if isinstance(found, Mapping) else None
+        found = found.get(name, missing) if isinstance(found, Mapping) else missing
     try:
         application_id: str = _EXPORTED_ID.deserialize(missing if found is None else found)
     except ValidationError as error:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from bridge.web import problem_details
-from bridge.web.routing import Endpoint, json_response
+from bridge.web.routing import CallExample, Endpoint, json_response
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +44,17 @@ def create_health_endpoints(probe: Probe, *, details: bool = False) -> list[Endp
         )
 
     fine = {200: ("Fine.", "application/json")}
+    example = CallExample(name="fine", title="All is well", status=200, answer={"status": "ok"})
     return [
-        Endpoint("GET", "/livez", livez, "The process is alive.", fine, tag="health"),
+        Endpoint(
+            "GET",
+            "/livez",
+            livez,
+            "The process is alive.",
+            fine,
+            tag="health",
+            examples=(example,),
+        ),
         Endpoint(
             "GET",
             "/readyz",
@@ -53,6 +62,7 @@ def create_health_endpoints(probe: Probe, *, details: bool = False) -> list[Endp
             "It can take work.",
             {**fine, 503: "It cannot, for now."},
             tag="health",
+            examples=(example,),
         ),
     ]
 

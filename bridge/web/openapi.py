@@ -5,7 +5,7 @@ page that shows it.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -18,9 +18,9 @@ from marshmallow import Schema, fields
 
 import bridge
 from bridge import errors
-from bridge.web.page_templates import PageTemplates
-from bridge.web.problem_details import CODES, MEDIA_TYPE, get_status_and_title
-from bridge.web.routing import ALWAYS_OPEN, Endpoint, json_response
+from bridge.web import docs_page
+from bridge.web.problem_details import MEDIA_TYPE, get_status_and_title
+from bridge.web.routing import ALWAYS_OPEN, EXAMPLE_URL, Endpoint, json_response
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,12 +41,12 @@ class ProblemSchema(Schema):
     detail = fields.String(required=True)
     code = fields.String(
         required=True,
-        metadata={"enum": [*CODES, "not_found", "method_not_allowed", "internal_error"]},
+        metadata={"enum": list(docs_page.list_titles_by_code())},
     )
     errors = fields.Dict(keys=fields.String(), values=fields.List(fields.String()))
 
 
-def build_openapi_document(endpoints: Iterable[Endpoint], product: ProductInfo) -> dict[str, Any]:
+def build_openapi_document(endpoints: Sequence[Endpoint], product: ProductInfo) -> dict[str, Any]:
     """The OpenAPI document of *endpoints*."""
     spec = APISpec(
         title=product.title,
@@ -61,19 +61,20 @@ def build_openapi_document(endpoints: Iterable[Endpoint], product: ProductInfo) 
     for endpoint in endpoints:
         spec.path(path=endpoint.path, operations={endpoint.method.lower(): _operation(endpoint)})
     built: dict[str, Any] = spec.to_dict()
+    for endpoint in endpoints:
+        _add_examples(built["paths"][endpoint.path][endpoint.method.lower()], endpoint, product.url)
     return built
 
 
-def create_openapi_endpoints(
-    endpoints: list[Endpoint], pages: PageTemplates, product: ProductInfo
-) -> list[Endpoint]:
+def create_openapi_endpoints(endpoints: list[Endpoint], product: ProductInfo) -> list[Endpoint]:
     """``/openapi.json`` and ``/docs``, which document *endpoints* and themselves."""
+    shown = docs_page.create_docs_page()
 
     async def openapi(request: web.Request) -> web.Response:
         return json_response(body=raw)
 
     async def docs(request: web.Request) -> web.Response:
-        return pages.html("docs.html", title=product.title, spec=built, codes=_codes())
+        return shown(built)
 
     own = [
         Endpoint(
@@ -142,6 +143,29 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
     return operation
 
 
+def _add_examples(operation: dict[str, Any], endpoint: Endpoint, url: str) -> None:
+    """Put an endpoint's examples into its operation, with this bridge's own URL; what belongs
+    together has one name.
+    """
+    for example in endpoint.examples:
+        answer = operation["responses"][str(example.status)]
+        places = [(answer, example.answer)]
+        if example.body is not None:
+            places.append((operation["requestBody"], example.body))
+        for place, value in places:
+            for content in place["content"].values():
+                content.setdefault("examples", {})[example.name] = {
+                    "summary": example.title,
+                    "value": _located(value, url),
+                }
+        if example.headers:
+            operation.setdefault("x-example-headers", {})[example.name] = dict(example.headers)
+
+
+def _located(value: object, url: str) -> object:
+    return orjson.loads(orjson.dumps(value).replace(EXAMPLE_URL.encode(), url.encode()))
+
+
 def _problems(endpoint: Endpoint) -> dict[int, object]:
     """The error answers by status: what the endpoint may refuse, and what any endpoint may."""
     kinds: list[type[errors.BridgeError]] = [errors.UnsupportedEncoding]
@@ -167,10 +191,3 @@ def _content(kind: object) -> dict[str, Any]:
         schema: object = {"$ref": "#/components/schemas/Problem"} if kind == MEDIA_TYPE else {}
         return {kind: {"schema": schema}}
     return {"application/json": {"schema": kind}}
-
-
-def _codes() -> dict[str, str]:
-    return {
-        code: code.replace("_", " ")
-        for code in (*CODES, "not_found", "method_not_allowed", "internal_error")
-    }

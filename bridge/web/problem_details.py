@@ -38,7 +38,12 @@ _TABLE: dict[type[Exception], tuple[int, str]] = {
     errors.RecordTooNew: (503, "Written by a newer version of the bridge"),
     errors.RecordKeyMissing: (503, "Encrypted with a key that is not listed"),
 }
-CODES = tuple(dict.fromkeys(getattr(error, "code", "internal_error") for error in _TABLE))
+TITLES: tuple[tuple[str, int, str], ...] = (
+    *((getattr(error, "code", "internal_error"), *row) for error, row in _TABLE.items()),
+    ("not_found", 404, "Not Found"),
+    ("method_not_allowed", 405, "Method Not Allowed"),
+)
+"""Code, status and title of every problem."""
 _RETRY_AFTER_S = 5
 EXCERPT_LENGTH = 600
 """Characters of a vendor's refusal that are passed on: enough for two messages about every field

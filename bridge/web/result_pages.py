@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 
@@ -12,9 +11,7 @@ from bridge.core.customers import Customer
 from bridge.core.invitation import Invitation, State
 from bridge.core.links import LinkPurpose
 from bridge.core.score import list_score_fields
-from bridge.errors import UnknownInvitation
 from bridge.languages.language import N_, Language
-from bridge.report import pdf
 from bridge.web.app_keys import SERVICES
 from bridge.web.page_templates import (
     PAGE,
@@ -51,7 +48,7 @@ class ResultPageHandlers:
 
     async def result(self, request: web.Request) -> web.StreamResponse:
         """Show state, test and result to a recruiter."""
-        invitation, customer = await _open_result(request, LinkPurpose.RESULTS)
+        invitation, customer = await open_result(request, LinkPurpose.RESULTS)
         return self._pages.html_behind_link(
             "result.html",
             request,
@@ -59,21 +56,6 @@ class ResultPageHandlers:
             provider=request.app[SERVICES].provider_of(customer).title,
             values=_result_values(invitation, customer, choose_page_language(request, customer)),
         )
-
-    async def report(self, request: web.Request) -> web.StreamResponse:
-        """The result as a PDF."""
-        invitation, customer = await _open_result(request, LinkPurpose.REPORT)
-        if invitation.state is not State.COMPLETED or not customer.results.report:
-            raise UnknownInvitation("There is no report.")
-        words = choose_page_language(request, customer)
-        values = _result_values(invitation, customer, words)
-        title, facts = str(values["title"]), _facts(values, words)
-        raw = await asyncio.to_thread(pdf.render_pdf, title, facts, _rows(invitation))
-        headers = {
-            **create_private_headers(),
-            "Content-Disposition": 'inline; filename="report.pdf"',
-        }
-        return web.Response(body=raw, content_type="application/pdf", headers=headers)
 
 
 def create_result_page_endpoints(pages: PageTemplates) -> list[Endpoint]:
@@ -105,16 +87,10 @@ def create_result_page_endpoints(pages: PageTemplates) -> list[Endpoint]:
             {302: "A fresh public link."},
         ),
         endpoint("/results/{token}", handlers.result, "A result for recruiters.", {200: PAGE}),
-        endpoint(
-            "/reports/{token}.pdf",
-            handlers.report,
-            "A result as PDF.",
-            {200: ("A PDF.", "application/pdf")},
-        ),
     ]
 
 
-async def _open_result(request: web.Request, purpose: str) -> tuple[Invitation, Customer]:
+async def open_result(request: web.Request, purpose: str) -> tuple[Invitation, Customer]:
     """What is behind the link, in the reader's language where the provider has it."""
     services = request.app[SERVICES]
     invitation, customer = await services.links.result(request.match_info["token"], purpose)
@@ -141,11 +117,6 @@ def _result_values(
         "rows": _rows(invitation),
         "dashboard": result.dashboard_url if result is not None else None,
     }
-
-
-def _facts(values: Mapping[str, object], words: Language) -> list[tuple[str, str]]:
-    names = {"state": N_("State"), "completed": N_("Completed on"), "fit": N_("Fit")}
-    return [(words.gettext(name), str(values[key])) for key, name in names.items() if values[key]]
 
 
 def _rows(invitation: Invitation) -> list[tuple[str, str]]:

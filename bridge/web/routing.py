@@ -25,6 +25,25 @@ ALWAYS_OPEN = ("health", "docs", "operators")
 _VARIABLE = re.compile(r"\{(\w+)\}")
 
 
+EXAMPLE_URL = "https://bridge.example.com"
+"""In examples: where the bridge is reached."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallExample:
+    """A call to an endpoint, and what the bridge answers to it, both in JSON; a test makes each of
+    them.
+    """
+
+    name: str
+    title: str
+    status: int
+    answer: object
+    body: object = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    """Further headers of the request."""
+
+
 @dataclass(frozen=True, slots=True)
 class Endpoint:
     """One operation.
@@ -49,6 +68,7 @@ class Endpoint:
     """Its error answer, if that is not a problem document; the reason is logged nevertheless."""
     name: str = ""
     """Its operationId in the OpenAPI document."""
+    examples: tuple[CallExample, ...] = ()
     leads_to: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """Operations that may follow a success, by name: which of their parameters comes from which
     field of this one's answer.

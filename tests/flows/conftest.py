@@ -31,6 +31,7 @@ from redis import Redis
 from bridge import app, logs
 from bridge.core.invitation import Invitation
 from bridge.core.queueing import DeadLetter
+from bridge.report.renderer import ReportRenderer
 from bridge.sandbox import (
     BridgeReply,
     EqualtureSandbox,
@@ -237,7 +238,7 @@ class Config:
 
 Launch = Callable[..., Awaitable[Bridge]]
 """Opens a bridge on the ``config``; *commands*: in place of a real Redis; *port*: if not the public
-URL's; *tracer*: who gets its spans.
+URL's; *tracer*: who gets its spans; *renderer*: who makes its PDFs.
 """
 
 
@@ -373,6 +374,7 @@ async def launch(
         commands: RedisAccess | None = None,
         port: int | None = None,
         tracer: Tracer = NO_TRACER,
+        renderer: ReportRenderer | None = None,
     ) -> Bridge:
         settings = config.load()
         async with contextlib.AsyncExitStack() as stack:
@@ -387,13 +389,13 @@ async def launch(
                 )
             )
             deaths: list[str] = []
-            work = app.run_background_work(
+            work = app.run_worker_and_sweep(
                 runtime, grace_s=0.5, on_death=lambda: deaths.append("the worker died")
             )
             await stack.enter_async_context(work)
             public_port = int(settings.public_url.rpartition(":")[2])
             url = await _serve(
-                stack, app.create_app(runtime), public_port if port is None else port
+                stack, app.create_app(runtime, renderer), public_port if port is None else port
             )
             admin_url = await _serve(stack, app.create_admin_app(runtime), 0)
             session = await stack.enter_async_context(

@@ -48,7 +48,7 @@ TAGS = {
     "a",
     "form",
 }
-TAGS |= {"button", "code", "pre", "span"}
+TAGS |= {"b", "button", "code", "h3", "h4", "li", "nav", "pre", "section", "span", "ul"}
 
 
 class Seen(HTMLParser):

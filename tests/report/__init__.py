@@ -1,0 +1,1 @@
+"""Reports: what they say, how they are made, and what stands in the file."""
