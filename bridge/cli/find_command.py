@@ -130,16 +130,16 @@ class _Told:
 
     def print(self, console: Console) -> None:
         one = self.invitation
-        head = Text(f"{one.id}  {one.customer}")
+        head = Text(one.customer)
         head.append(f" · {one.test_id}" if one.test_id else "").append(" · ")
         head.append_text(colour_state(one.state))
         head.append(f" · {ADVICE[self._situations[0]].short}")
-        console.print(head, soft_wrap=True)
+        _print_apart(console, Text(one.id), head, "  ")
         print_timeline(console, one)
         for letter in self._letters:
             log = letter.history[-1].excerpt if letter.history else ""
-            text = f"  given up: {letter.kind}, {letter.reason}  {log[:200]}".rstrip()
-            console.print(Text(text, "red"), soft_wrap=True)
+            text = Text(f"  given up: {letter.kind}, {letter.reason}", "red")
+            _print_apart(console, text, Text(log[:200].strip(), "red"), "  ")
         if _was_never_read(one):
             console.print(Text("  never     read by softgarden", "yellow"), soft_wrap=True)
         for situation in self._situations:
@@ -187,6 +187,18 @@ def _print_advice(console: Console, situation: InvitationSituation, fields: dict
     if not parts:
         return
     line = Text("Do:     ").append(parts[0], "bold" if told["do"] else "")
-    for part in parts[1:]:
-        line.append(f"     {part}", "dim")
-    console.print(line, soft_wrap=True)
+    _print_apart(console, line, Text(parts[1] if parts[1:] else "", "dim"), " " * 5)
+
+
+def _print_apart(console: Console, first: Text, then: Text, gap: str) -> None:
+    """*first*, which may have to be copied and is never broken, and *then* behind it, or below
+    where the terminal is too narrow.
+    """
+    whole = Text.assemble(first, gap, then) if then.plain else first
+    if not console.is_terminal or whole.cell_len <= console.width:
+        console.print(whole, soft_wrap=True)
+        return
+    console.print(first, soft_wrap=True)
+    for line in then.wrap(console, max(20, console.width - 8)):
+        line.rstrip()
+        console.print(Text(" " * 8).append_text(line), soft_wrap=True)

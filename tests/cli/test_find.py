@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from bridge.cli import output
+from bridge.cli import find_command, output
 from bridge.cli.causes import ADVICE
 from bridge.cli.timeline_view import WORDED, describe_row, print_timeline
 from bridge.core.diagnosis import InvitationSituation
@@ -293,3 +293,25 @@ def test_a_timeline_fits_the_terminal(width: int) -> None:
     plain = re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue())
     assert max(map(len, plain.splitlines())) <= width
     assert "softgarden was given the id" in plain
+
+
+@pytest.mark.parametrize("width", [40, 60, 200])
+def test_advice_fits_the_terminal(
+    config: Path, content: Content, monkeypatch: pytest.MonkeyPatch, width: int
+) -> None:
+    """On a narrow terminal what find says stays below each other; ids and commands are whole."""
+    one = content.dead_letter()
+    stream = io.StringIO()
+
+    def console(**options: Any) -> Console:
+        return Console(file=stream, force_terminal=True, width=width, **options)
+
+    monkeypatch.setattr(find_command, "Console", console)
+    assert run("find", one.id, "--config", config).code == 0
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", stream.getvalue()).splitlines()
+    command = f"assessment-bridge dead replay {one.id}"
+    if width < 200:
+        assert (lines[0], f"Do:     {command}" in lines) == (one.id, True)
+    else:
+        assert lines[0].startswith(f"{one.id}  acme")
+    assert [line for line in lines if len(line) > width and command not in line] == []
