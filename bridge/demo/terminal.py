@@ -86,7 +86,7 @@ class Terminal:
             (f" {call.status or 'none':>5}", "green" if 200 <= call.status < 400 else "red"),
             (f"{max(1, round(call.duration_ms)):>6} ms", "dim"),
         )
-        room = max(16, self._width - len(row) - len(end))
+        room = max(8, self._width - len(row) - len(end))
         self._console.print(
             Text.assemble(row, cut_middle(shorten_secrets(call.target), room).ljust(room), end),
             soft_wrap=True,
