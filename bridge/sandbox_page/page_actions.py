@@ -41,8 +41,6 @@ class PageActions:
     def __init__(self, equalture: EqualtureSandbox, softgarden: SoftgardenSandbox) -> None:
         self._equalture, self._softgarden = equalture, softgarden
         self.vendors = {fake.name: fake for fake in (softgarden, equalture)}
-        self.tests: dict[str, dict[str, str]] = {}
-        """Customer -> the bridge's tests as last listed: id -> name."""
         self._actions: Mapping[str, Callable[[Form], Awaitable[str]]] = {
             "connect": self._connect,
             "tests": self._list_tests,
@@ -79,8 +77,7 @@ class PageActions:
         reply = await self._client(form).list_tests()
         if reply.status != 200:
             return f"Its list of tests: {_outcome(reply)}"
-        tests = _tests_in(reply.json)
-        self.tests[_customer(form)] = tests
+        tests = read_tests(reply.json)
         return f"It lists {len(tests)} {'test' if len(tests) == 1 else 'tests'}."
 
     async def _order(self, form: Form) -> str:
@@ -206,7 +203,7 @@ def _number(form: Form, name: str) -> int:
     return int(value)
 
 
-def _tests_in(listed: Any) -> dict[str, str]:
+def read_tests(listed: Any) -> dict[str, str]:
     """Id -> name, whatever the list's shape: it is the bridge's administrator who decides it."""
     if isinstance(listed, dict):
         listed = next((value for value in listed.values() if isinstance(value, list)), [])

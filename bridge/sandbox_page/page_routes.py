@@ -15,7 +15,7 @@ from bridge.sandbox import EqualtureSandbox, LedgerEntry, Refusal, SoftgardenSan
 from bridge.sandbox.admin_routes import ADMIN
 from bridge.sandbox.placed_orders import PlacedOrder, list_placed_orders
 from bridge.sandbox.sample_results import TRAITS
-from bridge.sandbox_page.page_actions import FAULTS, FITS, SCORE, UNITS, PageActions
+from bridge.sandbox_page.page_actions import FAULTS, FITS, SCORE, UNITS, PageActions, read_tests
 from bridge.web import admin_guard
 from bridge.web.page_templates import PageTemplates
 from bridge.web.routing import Handler
@@ -113,7 +113,11 @@ class SandboxPage:
             softgarden=softgarden,
             vendors=vendors,
             now=equalture.clock(),
-            tests=self._actions.tests,
+            tests={
+                entry.account: read_tests(entry.response_json)
+                for entry in softgarden.calls("tests", status=200)
+                if entry.account in softgarden.clients
+            },
             orders=list_placed_orders(softgarden)[: -ROWS_SHOWN - 1 : -1],
             applications=list(equalture.applications.values())[: -ROWS_SHOWN - 1 : -1],
             calls=calls[:CALLS_SHOWN],

@@ -139,7 +139,8 @@ async def test_a_bridge_is_connected(page: Page, peer: Peer) -> None:
     )
     assert told == f"softgarden uses {peer.url} now. It lists 1 test."
     shown = await page.ask("GET")
-    assert "Sales &lt;1&gt;" in shown.source
+    assert '<option value="t-1">Sales &lt;1&gt;</option>' in shown.source
+    assert 'name="test_id" list="tests" required autocomplete="off" value="t-1"' in shown.source
     assert "t0ken" not in shown.source
     peer.status = 400
     peer.answers["/softgarden/invitations"] = {"detail": "No such test."}
@@ -148,6 +149,18 @@ async def test_a_bridge_is_connected(page: Page, peer: Peer) -> None:
     assert {seen[2]["Authorization"] for seen in peer.seen} == {"Bearer t0ken"}
     sent = page.softgarden.calls("invite")[0].request_json
     assert (sent["candidate"]["id"], sent["candidate"]["lastName"]) == ("app-1", "Müller")
+
+
+async def test_what_programs_did_is_shown(page: Page, peer: Peer) -> None:
+    """A bridge that was connected, and tests that were listed, over HTTP or at the start are there
+    to be ordered.
+    """
+    peer.answers = {"/softgarden/tests": [{"id": "t-1", "name": "Sales"}]}
+    page.softgarden.connect(peer.url, "t")
+    await page.ask("POST", "customers/default/tests")
+    shown = await page.ask("GET")
+    assert '<option value="t-1">Sales</option>' in shown.source
+    assert f"Customer default uses {peer.url}" in shown.text
 
 
 @pytest.mark.parametrize(
