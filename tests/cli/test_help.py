@@ -155,7 +155,7 @@ def test_a_shell_is_given_its_script(shell: str) -> None:
 
 
 def test_help_and_completion_load_no_server() -> None:
-    """Neither help nor completion waits for web servers, Redis or PDF, of whatever command."""
+    """Neither help nor completion waits for web servers or PDF, of whatever command."""
     import subprocess
     import sys
 
