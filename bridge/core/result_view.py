@@ -82,6 +82,19 @@ def build_result_view(result: Result) -> ResultView:
     )
 
 
+def list_gaps(view: ResultView) -> list[tuple[int, TraitView]]:
+    """The traits outside of their wanted ranges with their numbers in the list (from 1), those of
+    more weight first.
+    """
+    gaps = [
+        (number, trait)
+        for number, trait in enumerate(view.traits, start=1)
+        if trait.position not in (None, RangePosition.WITHIN)
+    ]
+    order = [Level.HIGH, Level.MEDIUM, Level.LOW, None]
+    return sorted(gaps, key=lambda gap: order.index(gap[1].weight))
+
+
 def read_level(word: str | None) -> Level | None:
     """The level that *word* means, in any case; None for another word."""
     folded = (word or "").strip().lower()

@@ -46,6 +46,16 @@ class CandidateTestLink(NamedTuple):
     mailed: bool
 
 
+class ResultLinks(NamedTuple):
+    """Where else a result is found, as far as the customer wants that, and until when the bridge's
+    links to it work.
+    """
+
+    report_url: str | None
+    share_url: str | None
+    end: datetime
+
+
 class LinkAccess:
     """The bridge's stable links in front of the provider's short-lived ones, of which at most
     *remembered* are kept.
@@ -152,6 +162,11 @@ class LinkAccess:
         if self._max_age is None or invitation.completed_at is None:
             return kept_until
         return min(kept_until, invitation.completed_at + self._max_age)
+
+    def around_result(self, invitation: Invitation, customer: Customer) -> ResultLinks:
+        """The other links of a completed invitation; none before it is completed."""
+        view = invitation_view.build_invitation_view(invitation, customer, self._signer)
+        return ResultLinks(view.report_url, view.share_url, self.ends_at(invitation))
 
     async def start(self, token: str, *, followed: bool = False) -> CandidateTestLink:
         """What is behind a landing page; *followed*: the candidate is led to the test."""

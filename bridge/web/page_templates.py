@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import re
 from collections.abc import Mapping
 from importlib import resources
 from types import MappingProxyType
@@ -20,7 +21,15 @@ from bridge.web.app_keys import REQUEST_ID
 from bridge.web.page_messages import MESSAGES
 
 _PACKAGE = "bridge.web"
+_DIRECTION = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _RETRY_AFTER_S = "10"
+_ICONS = {
+    "unknown": "unknown",
+    "start_unknown": "unknown",
+    "gone": "gone",
+    "start_gone": "gone",
+    "mailed": "mail",
+}
 PAGE = ("A page.", "text/html")
 REFUSALS: Mapping[int, tuple[str, str]] = {
     404: ("Unknown link.", "text/html"),
@@ -51,6 +60,7 @@ class PageTemplates:
             ),
             autoescape=True,
             undefined=jinja2.StrictUndefined,
+            finalize=_drop_direction_controls,
         )
         folders = [resources.files(name).joinpath("templates") for name in packages]
         files = [
@@ -126,7 +136,14 @@ class PageTemplates:
         title, text = map(choose_page_language(request, customer).gettext, MESSAGES[name])
         later = status == 503
         response = self.html_behind_link(
-            "message.html", request, customer, status=status, title=title, text=text, later=later
+            "message.html",
+            request,
+            customer,
+            status=status,
+            title=title,
+            text=text,
+            icon=_ICONS.get(name, "later"),
+            later=later,
         )
         if later:
             response.headers["Retry-After"] = _RETRY_AFTER_S
@@ -147,6 +164,15 @@ def choose_page_language(request: web.Request, customer: Customer | None = None)
     locale = customer.provider.locale if customer else None
     browser = request.headers.get("Accept-Language")
     return choose_language((request.query.get("lang"), locale, browser))
+
+
+def _drop_direction_controls(value: object) -> object:
+    """Without the characters that turn the direction of what follows: those in foreign words would
+    turn ours as well, even within an element of their own.
+    """
+    if isinstance(value, str) and not isinstance(value, Markup):
+        return _DIRECTION.sub("", value)
+    return value
 
 
 def create_private_headers() -> dict[str, str]:

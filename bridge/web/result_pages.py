@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from datetime import datetime
 
 from aiohttp import web
 
 from bridge.core.customers import Customer
 from bridge.core.invitation import Invitation, State
 from bridge.core.links import LinkPurpose
-from bridge.core.score import list_score_fields
-from bridge.languages.language import N_, Language
+from bridge.core.result_view import build_result_view, list_gaps
+from bridge.languages import result_words
+from bridge.languages.language import N_
 from bridge.web.app_keys import SERVICES
 from bridge.web.page_templates import (
     PAGE,
@@ -23,8 +23,9 @@ from bridge.web.page_templates import (
 )
 from bridge.web.routing import Endpoint
 
-_STATES: Mapping[State, str] = {State.COMPLETED: N_("Completed"), State.EXPIRED: N_("Expired")}
-_UNFINISHED = N_("Not finished yet")
+MOST_GAPS = 4
+"""How many traits outside their range are named beside the fit."""
+_TITLE = N_("Assessment result")
 
 
 class ResultPageHandlers:
@@ -49,12 +50,26 @@ class ResultPageHandlers:
     async def result(self, request: web.Request) -> web.StreamResponse:
         """Show state, test and result to a recruiter."""
         invitation, customer = await open_result(request, LinkPurpose.RESULTS)
+        services = request.app[SERVICES]
+        completed = invitation.state is State.COMPLETED
+        result = invitation.result if completed else None
+        view = build_result_view(result) if result is not None else None
+        words = choose_page_language(request, customer)
         return self._pages.html_behind_link(
             "result.html",
             request,
             customer,
-            provider=request.app[SERVICES].provider_of(customer).title,
-            values=_result_values(invitation, customer, choose_page_language(request, customer)),
+            title=f"{invitation.test_name} - {words.gettext(_TITLE)}",
+            test_name=invitation.test_name,
+            provider=services.provider_of(customer).title,
+            invitation=invitation,
+            zone=customer.display.timezone,
+            expired=invitation.state is State.EXPIRED,
+            view=view,
+            gaps=list_gaps(view) if view else (),
+            most_gaps=MOST_GAPS,
+            links=services.links.around_result(invitation, customer),
+            said=result_words,
         )
 
 
@@ -96,36 +111,3 @@ async def open_result(request: web.Request, purpose: str) -> tuple[Invitation, C
     invitation, customer = await services.links.result(request.match_info["token"], purpose)
     code = choose_page_language(request, customer).code
     return await services.result_texts.translate(invitation, customer, code), customer
-
-
-def _result_values(
-    invitation: Invitation, customer: Customer, words: Language
-) -> dict[str, object]:
-    result = invitation.result if invitation.state is State.COMPLETED else None
-    finished = invitation.state in _STATES
-    zone = customer.display.timezone
-
-    def moment(at: datetime | None) -> str | None:
-        return words.moment(at, zone) if at is not None else None
-
-    return {
-        "title": invitation.test_name,
-        "state": words.gettext(_STATES.get(invitation.state, _UNFINISHED)),
-        "completed": moment(invitation.completed_at),
-        "deadline": moment(invitation.deadline) if not finished else None,
-        "fit": list_score_fields(result, words.code)["fit_label"] if result is not None else None,
-        "rows": _rows(invitation),
-        "dashboard": result.dashboard_url if result is not None else None,
-    }
-
-
-def _rows(invitation: Invitation) -> list[tuple[str, str]]:
-    result = invitation.result if invitation.state is State.COMPLETED else None
-    if result is None:
-        return []
-    if result.traits:
-        return [
-            (trait.name or trait.code, trait.description or str(trait.score or ""))
-            for trait in result.traits
-        ]
-    return list(result.summary)

@@ -10,6 +10,7 @@ from bridge.core.result_view import (
     RangePosition,
     build_result_view,
     get_range_position,
+    list_gaps,
     read_level,
 )
 
@@ -75,3 +76,19 @@ def test_summary_says_only_what_is_new() -> None:
         )
     )
     assert view.summary == (("Style", "(2) Methodical"),)
+
+
+def test_gaps_of_more_weight_come_first() -> None:
+    """What lies outside its range is listed with its number, the weightiest first."""
+    given = [("low", 1), ("", 1), ("high", 3), ("high", 5), ("medium", 1), ("high", None)]
+    traits = tuple(
+        Trait(code=str(number), name="", score=score, wanted=(3,), weight=weight)
+        for number, (weight, score) in enumerate(given, start=1)
+    )
+    gaps = list_gaps(build_result_view(Result(traits=traits)))
+    assert [(number, trait.code) for number, trait in gaps] == [
+        (4, "4"),
+        (5, "5"),
+        (1, "1"),
+        (2, "2"),
+    ]
