@@ -103,6 +103,8 @@ async def bound_redis_call(deadline_s: float = DEADLINE_S) -> AsyncIterator[None
 
     A change that was cut off may have happened nevertheless; every script may be sent twice.
     """
+    task = asyncio.current_task()
+    cancels = task.cancelling() if task else 0
     try:
         async with asyncio.timeout(deadline_s):
             with raise_closed_socket_as_connection_error():
@@ -111,6 +113,11 @@ async def bound_redis_call(deadline_s: float = DEADLINE_S) -> AsyncIterator[None
         raise convert_to_store_error(error) from None
     except (RedisError, OSError, TimeoutError) as error:
         raise convert_to_store_error(error) from error
+    finally:
+        if task is not None and task.cancelling() > cancels:
+            # Before Python 3.12 wait_for, which redis-py sends with, may lose a cancellation
+            # (https://github.com/python/cpython/issues/86296): a loop would then never end.
+            raise asyncio.CancelledError
 
 
 class RedisAccess:

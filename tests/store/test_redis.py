@@ -5,16 +5,20 @@ back.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from bridge.core.invitation import OrderClaimChange, Transition
 from bridge.errors import StoreUnavailable
 from bridge.store.connect import open_client
+from bridge.store.lua_scripts import Command
 from bridge.store.redis_access import RedisAccess
+from bridge.store.redis_client import RedisClient
 from bridge.store.redis_inspection import find_durability_risks
 from tests.redis_servers import RedisServer
 from tests.stalls import net_since
@@ -185,3 +189,34 @@ async def test_refusal(own_server: RedisServer) -> None:
         await commands.run(("CONFIG", "SET", "maxmemory", "1"))
         with pytest.raises(StoreUnavailable, match="maxmemory"):
             await put(backend, due())
+
+
+class ForgetfulClient:
+    """A client that loses a cancellation, as ``asyncio.wait_for`` may before Python 3.12."""
+
+    async def send(
+        self, commands: Sequence[Command], *, wait_for_failover: bool = True
+    ) -> list[Any]:
+        """Answer once the call was cancelled."""
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        return [b"OK" for _ in commands]
+
+
+async def test_a_cancellation_is_not_lost() -> None:
+    """A task that is cancelled while it waits for Redis ends, whatever the client makes of it."""
+    access = RedisAccess(cast(RedisClient, ForgetfulClient()))
+    ended = []
+
+    async def call_for_ever() -> None:
+        while True:
+            await access.run(("GET", "x"))
+            ended.append("the answer of a cancelled call")
+
+    task = asyncio.create_task(call_for_ever())
+    await asyncio.sleep(0)
+    task.cancel()
+    async with asyncio.timeout(10):
+        await asyncio.wait([task])
+    assert task.cancelled()
+    assert ended == []
