@@ -96,6 +96,8 @@ _NOT_SHOWN = frozenset({"health", "docs", "operators"})
 """Calls of machinery and of those who watch."""
 _NOT_TRACED = _NOT_SHOWN | {"unknown"}
 """Also what asks for a path that there is not: nothing follows from it."""
+_UNAUTHORIZED = 401
+_FIRST_ERROR = 400
 Contact = tuple[str, str]
 """A customer's key and a vendor's name."""
 
@@ -162,6 +164,8 @@ class CallObserver:
         self._watch: ShapeWatch = NoShapeWatch()
         self._heard: dict[Contact, datetime] = {}
         self._unsaved: dict[Contact, datetime] = {}
+        self._refused_at: dict[Contact, datetime] = {}
+        self._accepted_at: dict[Contact, datetime] = {}
         self._watchers: set[WatchedCallQueue] = set()
         self._open: dict[tuple[str, str, str], OpenCircuit] = {}
 
@@ -272,6 +276,14 @@ class CallObserver:
         """When each vendor was last heard of each customer's account."""
         return dict(self._heard)
 
+    def refused_at(self) -> dict[Contact, datetime]:
+        """When a vendor last did not accept a customer's credentials."""
+        return dict(self._refused_at)
+
+    def accepted_at(self) -> dict[Contact, datetime]:
+        """When a vendor last did what it was asked with a customer's credentials."""
+        return dict(self._accepted_at)
+
     def take_unsaved_contacts(self) -> dict[Contact, datetime]:
         """The same, of what is newer than when this was last asked."""
         taken, self._unsaved = self._unsaved, {}
@@ -312,6 +324,11 @@ class CallObserver:
         if call.proves_contact and call.customer:
             contact = (call.customer, party)
             self._heard[contact] = self._unsaved[contact] = call.at
+        if call.direction is Direction.OUT and status is not None:
+            if status == _UNAUTHORIZED:
+                self._refused_at[call.customer, party] = call.at
+            elif status < _FIRST_ERROR:
+                self._accepted_at[call.customer, party] = call.at
         if party not in _NOT_SHOWN:
             for watcher in self._watchers:
                 watcher.add(call)

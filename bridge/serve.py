@@ -121,7 +121,7 @@ async def serve(
             loop.add_signal_handler(signal.SIGHUP, runtime.reload.request_reload)
         on_death = lambda: stop.request_stop(1)  # noqa: E731 - a name for the one line below
         await stack.enter_async_context(
-            app.run_worker_and_sweep(runtime, grace_s=WORKER_GRACE_S, on_death=on_death)
+            app.run_background_work(runtime, grace_s=WORKER_GRACE_S, on_death=on_death)
         )
         if settings.redis.require_durable is DurabilityPolicy.REFUSE:
             runtime.state.not_ready_reason = "Whether Redis is durable is not known yet."

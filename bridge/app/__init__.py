@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from bridge.app import onboarding
     from bridge.app.adapters import CONFIGURATION, VENDORS, open_providers
+    from bridge.app.alerts import try_alerts
+    from bridge.app.background_work import run_background_work
     from bridge.app.listeners import create_admin_app, create_app
     from bridge.app.redis_startup import run_embedded_redis
-    from bridge.app.runtime import Runtime, open_runtime, run_worker_and_sweep, utc_now
+    from bridge.app.runtime import Runtime, open_runtime, utc_now
     from bridge.app.tracer_choice import open_tracer
     from bridge.softgarden.doctor import examine_deployed_bridge
     from bridge.softgarden.examination import CheckResult, Examination
@@ -31,8 +33,9 @@ __all__ = [
     "open_providers",
     "open_runtime",
     "open_tracer",
+    "run_background_work",
     "run_embedded_redis",
-    "run_worker_and_sweep",
+    "try_alerts",
     "utc_now",
 ]
 
@@ -40,9 +43,9 @@ _PLACES = {
     **dict.fromkeys(("CONFIGURATION", "VENDORS", "open_providers"), "bridge.app.adapters"),
     **dict.fromkeys(("create_admin_app", "create_app"), "bridge.app.listeners"),
     "run_embedded_redis": "bridge.app.redis_startup",
-    **dict.fromkeys(
-        ("Runtime", "open_runtime", "run_worker_and_sweep", "utc_now"), "bridge.app.runtime"
-    ),
+    **dict.fromkeys(("Runtime", "open_runtime", "utc_now"), "bridge.app.runtime"),
+    "try_alerts": "bridge.app.alerts",
+    "run_background_work": "bridge.app.background_work",
     "open_tracer": "bridge.app.tracer_choice",
     "examine_deployed_bridge": "bridge.softgarden.doctor",
     **dict.fromkeys(("CheckResult", "Examination"), "bridge.softgarden.examination"),

@@ -42,7 +42,7 @@ async def open_providers(
     observer: CallObserver | None = None,
 ) -> AsyncIterator[ProviderOf]:
     """The providers alone, for commands that need nothing else."""
-    async with egress.create_session(connections=outward, proxy=_proxy(settings)) as session:
+    async with egress.create_session(connections=outward, proxy=get_proxy(settings)) as session:
         watched = observer or CallObserver()
         opened = {
             one.name: one.open(session, monotonic, meter, watched) for one in vendors.providers
@@ -68,12 +68,13 @@ async def open_ats(
             guarded = egress.create_guarded_session(
                 allow_private=package.allows_private(section),
                 connections=outward,
-                proxy=_proxy(settings),
+                proxy=get_proxy(settings),
             )
             session = await stack.enter_async_context(guarded)
             opened[package.name] = package.open(session, section, monotonic, meter, observer)
         yield lambda customer: opened[customer.ats.vendor]
 
 
-def _proxy(settings: DaemonSettings) -> str | None:
+def get_proxy(settings: DaemonSettings) -> str | None:
+    """The proxy that calls to the outside go through."""
     return settings.proxy.reveal() if settings.proxy else None

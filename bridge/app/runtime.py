@@ -7,14 +7,14 @@ import contextlib
 import random
 import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from types import MappingProxyType
 
-from bridge import sweep, worker
 from bridge.app.adapters import OUTWARD_CONNECTIONS, VENDORS, open_ats, open_providers
+from bridge.app.alerts import Alerts, AlertSources, open_alerts
 from bridge.app.call_stream import CallStream
 from bridge.app.contact_keeper import LastContactSaver
 from bridge.app.customer_reload import CustomerReload
@@ -119,6 +119,7 @@ class Runtime:
     calls: CallStream
     observer: CallObserver
     problems: RecentProblems
+    alerts: Alerts
     clock: SharedClock | None = None
 
     @property
@@ -229,6 +230,9 @@ async def open_runtime(
         queue = RedisTasks(commands, prefix=prefix, retention=retention, cipher=cipher, clock=clock)
         reconciler = Reconciliation(commands, prefix=prefix, clock=clock, cipher=cipher)
         signer = Signer(settings.public_url, settings.signing_keys)
+        backlog = RedisBacklog(commands, prefix=prefix)
+        sources = AlertSources(customers, observer, store, queue, backlog, clock)
+        alerts = await stack.enter_async_context(open_alerts(settings, commands, sources))
         records = CommitLoop(
             store,
             clock,
@@ -237,6 +241,7 @@ async def open_runtime(
             random_fraction=random_fraction,
             meter=metrics,
             keys=derive_history_keys(settings.signing_keys),
+            alerts=alerts,
         )
         assessments = OfferedAssessments(JobCache(provider_of, monotonic=monotonic))
         words = StatusWords(RedisStatusWords(commands, prefix=prefix, life=retention), clock)
@@ -253,6 +258,7 @@ async def open_runtime(
             references=references,
             meter=metrics,
             tracer=tracer,
+            alerts=alerts,
         )
         events = ProviderEvents(
             records, references, SharedApplications(store, references), customers
@@ -285,7 +291,6 @@ async def open_runtime(
             words=words,
             refreshing=ResultRefresh(records, provider_of, customers),
         )
-        backlog = RedisBacklog(commands, prefix=prefix)
         contacts = RedisLastContacts(commands, prefix=prefix, life=retention)
         yield Runtime(
             settings=settings,
@@ -324,6 +329,7 @@ async def open_runtime(
             ),
             observer=observer,
             problems=problems,
+            alerts=alerts,
             scrape=MetricsScrape(
                 metrics,
                 backlog,
@@ -334,15 +340,3 @@ async def open_runtime(
                 wall=wall,
             ),
         )
-
-
-@contextlib.asynccontextmanager
-async def run_worker_and_sweep(
-    runtime: Runtime, *, grace_s: float, on_death: Callable[[], None]
-) -> AsyncIterator[None]:
-    """Have the runtime's worker perform tasks meanwhile, and its sweep look for lost ones."""
-    async with (
-        worker.run_worker_in_background(runtime.worker, grace_s=grace_s, on_death=on_death),
-        sweep.run_sweep_in_background(runtime.sweep),
-    ):
-        yield

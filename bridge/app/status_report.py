@@ -18,12 +18,17 @@ from bridge.app.troubles import describe_open_circuit, list_troubles
 from bridge.call_observer import CallObserver
 from bridge.core.invitation import Invitation, State
 from bridge.core.queueing import DeadLetter
-from bridge.errors import BridgeError, StoreUnavailable
+from bridge.errors import StoreUnavailable
 from bridge.ports import Clock, InvitationStore, Monotonic, Quarantine, TaskQueue
 from bridge.process_state import CustomersInForce
 from bridge.readiness import ReadinessProbe
 from bridge.recent_problems import RecentProblems
-from bridge.service.stocktaking import InvitationCounts, WaitingResult, count_invitations
+from bridge.service.stocktaking import (
+    InvitationCounts,
+    WaitingResult,
+    count_invitations,
+    list_untold_results,
+)
 from bridge.settings.daemon import DaemonSettings
 from bridge.settings.masking import compute_settings_digest
 from bridge.single_flight import SingleFlight
@@ -276,17 +281,8 @@ class StatusReport:
     async def _longest_waiting(self, stock: InvitationCounts) -> WaitingResult | None:
         """The result that the ATS has not been told of for the longest time."""
         found = [stock.unconfirmed] if stock.unconfirmed else []
-        for invitation_id in await self._sources.backlog.unnotified():
-            try:
-                invitation = await self._sources.store.load(invitation_id)
-            except BridgeError:
-                continue
-            if invitation is None:
-                continue
-            since = invitation.completed_at or invitation.expired_at
-            if since is not None:
-                why = f"{invitation.state}, not told yet"
-                found.append(WaitingResult(invitation.id, invitation.customer, since, why))
+        ids = await self._sources.backlog.unnotified()
+        found += await list_untold_results(self._sources.store, ids)
         return min(found, key=lambda one: one.since, default=None)
 
     async def _find(self, term: str) -> tuple[list[Invitation], bool]:

@@ -35,6 +35,7 @@ _COMMANDS: Mapping[str, str] = {
     "onboard": "going_live_commands:onboard",
     "doctor": "going_live_commands:doctor",
     "contract": "contract_commands:contract_group",
+    "alerts": "alert_commands:alerts_group",
     "demo": "demo_commands:demo",
     "sandbox": "demo_commands:sandbox",
 }

@@ -10,9 +10,9 @@ import structlog
 from aiohttp import web
 from structlog.contextvars import bind_contextvars
 
-from bridge import errors
+from bridge import errors, webhook_signature
 from bridge.core.customers import Customer
-from bridge.equalture import answer_shapes, callback_examples, schemas, signature
+from bridge.equalture import answer_shapes, callback_examples, schemas
 from bridge.equalture.protocol import VENDOR
 from bridge.equalture.settings import EqualtureAccount
 from bridge.errors import BadSignature, EndpointNotEnabled, InvalidRequest, RequestError
@@ -90,9 +90,9 @@ def create_webhook_handler(clock: Clock) -> Handler:
         bind_contextvars(customer=customer.key)
         intake.check_headers(request)
         try:
-            delivery = signature.read_signature_headers(request.headers, clock())
+            delivery = webhook_signature.read_signature_headers(request.headers, clock())
             raw = await intake.read(request, customer.key)
-            event_id = signature.verify_signature(raw, delivery, secret.reveal())
+            event_id = webhook_signature.verify_signature(raw, delivery, secret.reveal())
         except BadSignature as error:
             # A wrong clock, or a secret that was changed on one side only: the operator has to see
             # which.

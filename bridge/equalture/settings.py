@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import ClassVar
@@ -13,7 +11,6 @@ from bridge.core.declaration import PatternRule, parse_single_line_text, setting
 from bridge.settings import rules
 
 SAMPLE_SECRET = "replace-me"  # noqa: S105 - what nobody must go on using
-_WEBHOOK_SECRET_BYTES = range(24, 65)
 
 
 class TokenMethod(StrEnum):
@@ -39,20 +36,6 @@ def validate_client_secret(text: str) -> str:
             " customer"
         )
     return parse_single_line_text(text)
-
-
-def validate_webhook_secret(text: str) -> str:
-    """A Standard Webhooks secret: ``whsec_`` and the base64 of 24 to 64 bytes."""
-    try:
-        raw = base64.b64decode(text.removeprefix("whsec_").encode("ascii"), validate=True)
-    except (binascii.Error, UnicodeEncodeError):
-        raw = b""
-    if not text.startswith("whsec_") or len(raw) not in _WEBHOOK_SECRET_BYTES:
-        raise ValueError(
-            "expected whsec_ and then base64 of 24 to 64 bytes, as Equalture shows it for the"
-            " webhook"
-        )
-    return text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,7 +100,7 @@ class EqualtureAccount(EqualtureSettings):
         "Signs Equalture's webhooks: whsec_ and base64, as shown when the webhook is made; none:"
         " webhooks are refused.",
         default=None,
-        rule=validate_webhook_secret,
+        rule=rules.parse_webhook_secret,
     )
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from bridge import tracing
+from bridge.alert_raiser import NO_ALERTS, AlertRaiser
 from bridge.core.customers import Customer
 from bridge.core.history import COUNTED, LONGEST_TEXT, HistoryEntry, HistoryEntryKind
 from bridge.core.history_chain import append_history_entries
@@ -24,7 +25,7 @@ from bridge.core.history_events import (
     entries_for_event,
     is_count_worth_writing,
 )
-from bridge.core.invitation import Invitation, State, Transition
+from bridge.core.invitation import CreateOutcome, Invitation, State, Transition
 from bridge.core.lifecycle.attempts import list_applications_to_anonymise
 from bridge.core.lifecycle.decide import decide
 from bridge.core.lifecycle.events import ErasureRequested, Event
@@ -87,7 +88,9 @@ class CommitLoop:
         pause: Pause = asyncio.sleep,
         meter: Meter = NO_METER,
         keys: Sequence[bytes] = (),
+        alerts: AlertRaiser = NO_ALERTS,
     ) -> None:
+        self._alerts = alerts
         self._meter = meter
         self.store = store
         self.clock = clock
@@ -129,8 +132,13 @@ class CommitLoop:
             raise create_unknown_invitation_error()
         return invitation
 
-    async def commit(self, step: Transition) -> bool:
-        """Commit one step; False: another change came first."""
+    async def commit(self, step: Transition, before: Invitation | None = None) -> bool:
+        """Commit one step, which changes *before*, where that is known; False: another change came
+        first.
+        """
+        after = step.invitation
+        if before is not None and _unknown_creates(after) > _unknown_creates(before):
+            await self._alerts.report_orphan(after.customer, after.id)
         committed = await self.store.commit(step)
         if committed and any(
             isinstance(task, ScheduleTask) and task.at <= self.clock() for task in step.tasks
@@ -250,7 +258,7 @@ class CommitLoop:
                 if step is None:
                     waiting.latest = latest
                     return latest
-                if await self.commit(step):
+                if await self.commit(step, latest):
                     state = step.invitation.state
                     if state is not latest.state and state in _ENDS:
                         self._meter.invitation(latest.customer, str(state))
@@ -314,6 +322,10 @@ class CommitLoop:
             waiting.users -= 1
             if not waiting.users:
                 del self._queues[invitation_id]
+
+
+def _unknown_creates(invitation: Invitation) -> int:
+    return sum(one.outcome is CreateOutcome.UNKNOWN for one in invitation.attempts)
 
 
 def _too_many() -> RequestInProgress:

@@ -168,7 +168,7 @@ class Invite:
             else:
                 event = CreateAttemptStarted(ids.hash_secret(secret), order.callback)
                 step = self._records.decide(known, event, customer)
-            if await self._records.commit(step):
+            if await self._records.commit(step, known):
                 opened = set_committed_version(step)
                 return await self._create(customer, order, test, opened, secret), "created"
             if self._records.monotonic() >= give_up_at:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter, defaultdict
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import cast
 
 from bridge.core.invitation import OPEN, Invitation, State
+from bridge.errors import BridgeError
 from bridge.ports import Clock, InvitationStore, Monotonic
 
 YOUNG = timedelta(days=1)
@@ -106,3 +107,23 @@ async def count_invitations(
                 break
             stock.add(invitation, now)
     return stock
+
+
+async def list_untold_results(
+    store: InvitationStore, invitation_ids: Iterable[str]
+) -> list[WaitingResult]:
+    """Since when the ATS has not been told of these invitations' ends; what cannot be read is left
+    out.
+    """
+    found = []
+    for invitation_id in invitation_ids:
+        try:
+            one = await store.load(invitation_id)
+        except BridgeError:
+            continue
+        if one is None:
+            continue
+        since = one.corrected_at or one.completed_at or one.expired_at
+        if since is not None:
+            found.append(WaitingResult(one.id, one.customer, since, f"{one.state}, not told yet"))
+    return found

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from bridge import tracing
+from bridge.alert_raiser import NO_ALERTS, AlertRaiser
 from bridge.core import retry
 from bridge.core.customers import Customer
 from bridge.core.history import HistoryEntryKind
@@ -72,8 +73,10 @@ class TaskHandlers:
         references: ReferenceIndex,
         meter: Meter = NO_METER,
         tracer: Tracer = NO_TRACER,
+        alerts: AlertRaiser = NO_ALERTS,
     ) -> None:
         self._tracer = tracer
+        self._alerts = alerts
         self._records = records
         self._queue = queue
         self._customers = customers
@@ -152,6 +155,10 @@ class TaskHandlers:
     async def _perform_and_settle(self, lease: Lease, activity: Activity) -> None:
         begun = time.monotonic()
         settlement = retry.keep_priority(lease, await self._handle(lease))
+        if isinstance(settlement, GiveUpTask):
+            await self._alerts.report_dead_letter(
+                lease.customer, lease.invitation_id, lease.kind, settlement.reason
+            )
         await self._queue.settle(lease, settlement, self._records.clock())
         note = getattr(settlement, "note", None)
         # Operators must see dead letters, and credentials that the ATS does not accept.

@@ -12,6 +12,7 @@ from typing import TypeVar
 from bridge.core.customers import CustomerDirectory, Secret
 from bridge.core.declaration import PatternRule, declared_settings, setting
 from bridge.settings import rules
+from bridge.settings.alert_endpoints import AlertEndpoint
 from bridge.settings.findings import MistakeCollector, PositionedValue
 from bridge.settings.listen import DEFAULT, FILE_NAME
 from bridge.settings.permissions import check_exposure
@@ -185,6 +186,11 @@ class DaemonSettings:
         rule=rules.parse_proxy_url,
     )
     log: LogSettings = setting("The log, on standard error.", default=LogSettings())
+    alerts: tuple[AlertEndpoint, ...] = setting("Who is told when somebody has to act.", default=())
+    alert_after: timedelta = setting(
+        "How long a result, or work that is due, may wait until `alerts` say so.",
+        default=timedelta(minutes=15),
+    )
     retention: timedelta = setting(
         "How long an invitation with its result is kept after its last change.",
         default=timedelta(days=365),

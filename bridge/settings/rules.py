@@ -7,6 +7,7 @@ Reasons are for the administrator and never repeat the value, which may contain 
 from __future__ import annotations
 
 import base64
+import binascii
 import ipaddress
 import re
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ _HOST = re.compile(
 )
 _ADDRESS = re.compile(r"(?:\[(?P<six>[^\[\]]+)\]|(?P<host>[^:\[\]]+)):(?P<port>[0-9]{1,5})")
 _KEY = re.compile(r"[A-Za-z0-9_-]{43}=?")
+_WEBHOOK_SECRET_BYTES = range(24, 65)
 
 
 def is_loopback(host: str) -> bool:
@@ -44,6 +46,20 @@ def parse_header_token(text: str) -> str:
     return text
 
 
+def parse_webhook_secret(text: str) -> str:
+    """A Standard Webhooks secret: ``whsec_`` and the base64 of 24 to 64 bytes."""
+    try:
+        raw = base64.b64decode(text.removeprefix("whsec_").encode("ascii"), validate=True)
+    except (binascii.Error, UnicodeEncodeError):
+        raw = b""
+    if not text.startswith("whsec_") or len(raw) not in _WEBHOOK_SECRET_BYTES:
+        raise ValueError(
+            "expected whsec_ and then base64 of 24 to 64 bytes, as it is shown where the webhook is"
+            " made"
+        )
+    return text
+
+
 def get_host(url: str) -> str:
     """The host of a URL that *parse_web_url* let through."""
     return urlsplit(url).hostname or ""
@@ -58,14 +74,29 @@ def parse_web_url(text: str) -> str:
         raise ValueError("expected a URL such as https://bridge.example.com")
     if "?" in text or "#" in text or "\\" in text:
         raise ValueError("expected a URL without query (?) and fragment (#)")
+    _refuse_user_and_plain_http(parts)
+    return f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/")
+
+
+def parse_alert_url(text: str) -> str:
+    """An absolute https URL, or http on loopback; with its query, without fragment and user."""
+    parts = _split(text)
+    if parts.scheme not in ("https", "http") or not parts.hostname:
+        raise ValueError("expected a URL such as https://hooks.example.com/T0/B0/...")
+    if "#" in text or "\\" in text:
+        raise ValueError("expected a URL without fragment (#)")
+    _refuse_user_and_plain_http(parts)
+    return text
+
+
+def _refuse_user_and_plain_http(parts: SplitResult) -> None:
     if "@" in parts.netloc:
         raise ValueError("expected a URL without user name and password")
-    parse_host_name(parts.hostname)
-    if parts.scheme == "http" and not is_loopback(parts.hostname):
+    host = parse_host_name(parts.hostname or "")
+    if parts.scheme == "http" and not is_loopback(host):
         raise ValueError(
             "expected https://; http:// is for this machine only (localhost, 127.0.0.1, [::1])"
         )
-    return f"{parts.scheme}://{parts.netloc}{parts.path}".rstrip("/")
 
 
 def _split(text: str) -> SplitResult:

@@ -30,8 +30,8 @@ behind it for what goes ahead of a backlog; a task id is ``<invitation id>:<kind
 Outside of the partitions lie ``<prefix>:ref:<digest>`` and ``<prefix>:seen:<digest>``
 (reference_index.py), ``<prefix>:words:<customer>`` (status_word_store.py),
 ``<prefix>:contacts`` (last_contacts.py), ``<prefix>:contract:first`` and ``:last``
-(contract_store.py), ``<prefix>:watched`` and ``<prefix>:calls`` (call_exchange.py)
-and ``<prefix>:reconcile`` (reconciliation.py):
+(contract_store.py), ``<prefix>:watched`` and ``<prefix>:calls`` (call_exchange.py),
+``<prefix>:{alerts}:...`` (alert_queue.py) and ``<prefix>:reconcile`` (reconciliation.py):
 none of these is needed for the truth.
 """
 

@@ -61,6 +61,8 @@ END_DEAD_LETTER: Final = _read("end_dead_letter")
 SETTLE: Final = _read("settle")
 TAKE: Final = _read("take")
 RELEASE_ORDER: Final = _read("release_order")
+REPORT_INCIDENT: Final = _read("report_incident")
+TAKE_POST: Final = _read("take_post")
 
 
 def add_script_text(command: Command) -> Command:

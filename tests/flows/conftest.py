@@ -389,7 +389,7 @@ async def launch(
                 )
             )
             deaths: list[str] = []
-            work = app.run_worker_and_sweep(
+            work = app.run_background_work(
                 runtime, grace_s=0.5, on_death=lambda: deaths.append("the worker died")
             )
             await stack.enter_async_context(work)

@@ -11,7 +11,7 @@ from datetime import timedelta
 
 import pytest
 
-from bridge.equalture import signature
+from bridge import webhook_signature as signature
 from bridge.errors import BadSignature
 from bridge.store.connect import open_client
 from bridge.store.reference_index import RedisReferenceIndex

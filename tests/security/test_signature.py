@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bridge.equalture import signature
+from bridge import webhook_signature as signature
 from bridge.errors import BadSignature
 
 SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
@@ -150,3 +150,12 @@ def test_genuine_is_accepted_or_stale(raw: bytes, stamp: int) -> None:
         return
     with pytest.raises(BadSignature):
         verify(raw, headers, SECRET, NOW)
+
+
+def test_what_is_sent_is_what_is_accepted() -> None:
+    """The headers of a delivery of ours are those of the specification, and its receiver accepts
+    them.
+    """
+    headers = signature.build_signed_headers(BODY, "msg_test_0001", NOW, SECRET)
+    assert headers == GOOD
+    assert verify(BODY, headers, SECRET, NOW) == "msg_test_0001"

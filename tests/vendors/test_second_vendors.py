@@ -127,7 +127,7 @@ async def test_a_journey(tmp_path: Path, stack: contextlib.AsyncExitStack) -> No
     runtime = await stack.enter_async_context(app.open_runtime(settings, vendors=BOTH))
     deaths: list[str] = []
     await stack.enter_async_context(
-        app.run_worker_and_sweep(runtime, grace_s=0.5, on_death=lambda: deaths.append("died"))
+        app.run_background_work(runtime, grace_s=0.5, on_death=lambda: deaths.append("died"))
     )
     url = await _serve(stack, app.create_app(runtime))
     session = await stack.enter_async_context(aiohttp.ClientSession())

@@ -1,6 +1,5 @@
-"""Standard Webhooks 1.0.0 over raw bytes, free of I/O.
+"""Standard Webhooks 1.0.0 over raw bytes, free of I/O: for what is received, and what is sent.
 
-https://equalture-ats.readme.io/reference/webhooks-1 names the specification:
 https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
 
 Implemented here, since the reference library (standardwebhooks 1.1.0) raises on one odd entry
@@ -80,6 +79,18 @@ def compute_signature(raw: bytes, message_id: str, timestamp_text: str, secret: 
     """The base64 HMAC-SHA256 of ``id.timestamp.body``."""
     signed = f"{message_id}.{timestamp_text}.".encode() + raw
     return base64.b64encode(hmac.new(_key(secret), signed, hashlib.sha256).digest()).decode()
+
+
+def build_signed_headers(raw: bytes, message_id: str, at: datetime, secret: str) -> dict[str, str]:
+    """The headers of a delivery of the body *raw*; *message_id* stays the same when it is repeated,
+    *at* does not.
+    """
+    timestamp_text = str(int(at.timestamp()))
+    return {
+        "webhook-id": message_id,
+        "webhook-timestamp": timestamp_text,
+        "webhook-signature": f"v1,{compute_signature(raw, message_id, timestamp_text, secret)}",
+    }
 
 
 def _key(secret: str) -> bytes:
