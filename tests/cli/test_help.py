@@ -159,7 +159,7 @@ def test_help_and_completion_load_no_server() -> None:
     import subprocess
     import sys
 
-    heavy = ("aiohttp", "redis", "typst", "marshmallow")
+    heavy = ("aiohttp", "typst", "marshmallow")
     program = (
         "import sys, click; from bridge.cli import cli\n"
         "for name in cli.list_commands(click.Context(cli)):\n"
