@@ -9,6 +9,7 @@ from aiohttp.typedefs import Middleware
 
 from bridge.app.runtime import Runtime
 from bridge.app.status_report import StatusReport, StatusSources
+from bridge.languages.language import load_all_languages
 from bridge.report.renderer import ReportRenderer
 from bridge.web import admin_guard, health, openapi, result_pages, start_pages
 from bridge.web.app_keys import (
@@ -41,6 +42,7 @@ def create_app(runtime: Runtime, renderer: ReportRenderer | None = None) -> web.
     """The public listener: everything that vendors, recruiters and candidates call; *renderer*: who
     makes its reports, if not a process of its own.
     """
+    load_all_languages()
     settings, shown = runtime.settings, PageTemplates("sheet.css")
     renderer = renderer or ReportRenderer()
     endpoints = [

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import cache
 from gettext import GNUTranslations, NullTranslations
 from importlib import resources
@@ -23,6 +23,7 @@ from babel.numbers import format_decimal
 SOURCE = "en"
 _CLOCK = {"fr": "HH:mm ZZZZ"}
 """French has no short names of zones: UTC+01:00 instead."""
+_ANY_MOMENT = datetime(2000, 1, 1, tzinfo=UTC)
 LANGUAGES = ("en", "de", "nl", "fr")
 """Codes of the languages, the one of the source texts first."""
 
@@ -109,3 +110,13 @@ def _translations(code: str) -> NullTranslations:
     write_mo(compiled, read_po(io.BytesIO(file.read_bytes()), locale=code))
     compiled.seek(0)
     return GNUTranslations(compiled)
+
+
+def load_all_languages() -> None:
+    """Read the catalogues and CLDR's data now: nobody who opens a page, and no other request, waits
+    for it then.
+    """
+    for code in LANGUAGES:
+        words = load_language(code)
+        words.moment(_ANY_MOMENT, "Europe/Berlin")
+        words.number(0.5)
