@@ -70,6 +70,7 @@ async def pages(config: Config, launch: Launch) -> dict[str, str]:  # noqa: F811
         found[f"{lang}/erased"] += f"?lang={lang}"  # whose language it was is forgotten
         found[f"{lang}/unknown"] = f"{bridge.url}/results/x?lang={lang}"
         found[f"{lang}/start-unknown"] = f"{bridge.url}/start/x?lang={lang}"
+    found["en/docs"] = f"{bridge.url}/docs"
     return found
 
 

@@ -20,6 +20,7 @@ REFERENCES = Path(__file__).parent / "references"
 AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js").read_text("utf-8")
 COLOURS = ["color-contrast", "link-in-text-block"]
 """All that a theme changes."""
+OPEN_OR_CLOSE = "open => document.querySelectorAll('details').forEach(one => { one.open = open })"
 STANDARDS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 
 
@@ -66,6 +67,7 @@ async def test_everybody_can_use_every_page(
             await page.emulate_media(color_scheme=theme)
             for width, pixels in WIDTHS.items():
                 await page.set_viewport_size({"width": pixels, "height": 900})
+                await page.evaluate(OPEN_OR_CLOSE, width == "narrow")
                 look = f"{lang}-{what}-{width}-{theme}"
                 if lang == "de":
                     await page.screenshot(path=PICTURES / f"{look}.png", full_page=True)
