@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from bridge.core.display import DisplaySettings
 from bridge.core.invitation import Invitation
-from bridge.core.result_view import ResultView, TraitView, build_result_view
+from bridge.core.result_view import MOST_GAPS, ResultView, TraitView, build_result_view, list_gaps
 from bridge.languages import result_words
 from bridge.languages.language import Language
 from bridge.report.printable_text import make_printable
@@ -62,7 +61,8 @@ def write_report(order: ReportOrder, words: Language) -> dict[str, object]:
         ),
         "facts": facts,
         "fit": _describe_fit(view, words),
-        "traits": [_describe_trait(trait, words) for trait in view.traits],
+        "gaps": _list_gaps(view, words),
+        "traits": [_describe_trait(trait, view, words) for trait in view.traits],
         "summary": view.summary,
         "explanation": [words.gettext(sentence) for sentence in result_words.EXPLANATION],
         "confidential": words.gettext(result_words.CONFIDENTIAL),
@@ -86,19 +86,42 @@ def _describe_origin(order: ReportOrder, words: Language) -> str:
 
 def _describe_fit(view: ResultView, words: Language) -> dict[str, object]:
     """The answer in one glance; *level* is none of ours where the provider says nothing we know."""
-    counted = result_words.count_in_range(view, words)
-    if counted is None and view.traits:
-        counted = words.gettext("There is no wanted range to compare the values with.")
-    fit = result_words.describe_fit(view, words)
+    fit, counted = result_words.describe_fit(view, words), result_words.count_in_range(view, words)
+    if counted:
+        headline, detail = fit or counted, counted if fit else ""
+    elif view.traits:
+        headline = fit or words.gettext("Values without comparison")
+        detail = words.gettext("There is no wanted range to compare the values with.")
+    else:
+        headline = fit or words.gettext("No fit was given")
+        detail = words.gettext("There are no values of single traits.")
     return {
         "level": view.fit_level or "unknown",
         "share": f"{view.in_range}/{view.compared}" if view.compared else None,
-        "headline": fit or words.gettext("No fit was given"),
-        "detail": counted or words.gettext("There are no values of single traits."),
+        "headline": headline,
+        "detail": detail,
     }
 
 
-def _describe_trait(trait: TraitView, words: Language) -> dict[str, object]:
+def _list_gaps(view: ResultView, words: Language) -> dict[str, object]:
+    """What to ask about first; *more* is empty where all are named."""
+    gaps = list_gaps(view)
+    left = len(gaps) - MOST_GAPS
+    return {
+        "named": [
+            {
+                "name": trait.name,
+                "position": trait.position,
+                "verdict": result_words.describe_position(trait, words),
+            }
+            for _, trait in gaps[:MOST_GAPS]
+        ],
+        "more": words.ngettext("and %(num)s more", "and %(num)s more", left) if left > 0 else "",
+    }
+
+
+def _describe_trait(trait: TraitView, view: ResultView, words: Language) -> dict[str, object]:
+    position = result_words.describe_position(trait, words)
     return {
         "name": trait.name,
         "text": trait.text,
@@ -106,19 +129,20 @@ def _describe_trait(trait: TraitView, words: Language) -> dict[str, object]:
         "score": trait.score,
         "ranges": result_words.split_runs(trait.wanted),
         "position": trait.position or "unknown",
-        "verdict": result_words.describe_position(trait, words),
-        "value": result_words.describe_value(trait, words)
-        or result_words.describe_position(trait, words),
+        "verdict": position if view.compared or trait.score is None else "",
+        "value": result_words.describe_value(trait, words) or position,
     }
 
 
-def _list_words(view: ResultView, words: Language) -> Mapping[str, str]:
-    legend = [words.gettext("Mark with a number: the person's value, from 1 to 5.")]
+def _list_words(view: ResultView, words: Language) -> dict[str, object]:
+    legend = {"value": words.gettext("value of the person, 1 to 5")}
     if view.compared:
-        legend.append(words.gettext("Dotted area: the range wanted for this job."))
+        legend["outside"] = words.gettext("value outside the wanted range")
+        legend["wanted"] = words.gettext("range that this job asks for")
     return {
+        "ask": words.gettext("Worth a question in the interview:"),
         "traits": words.gettext("Traits"),
-        "legend": " ".join(legend),
+        "legend": legend,
         "trait": words.gettext("Trait"),
         "value": words.gettext("Value"),
         "comparison": words.gettext("Comparison"),

@@ -9,7 +9,7 @@ from aiohttp import web
 from bridge.core.customers import Customer
 from bridge.core.invitation import Invitation, State
 from bridge.core.links import LinkPurpose
-from bridge.core.result_view import build_result_view, list_gaps
+from bridge.core.result_view import MOST_GAPS, build_result_view, list_gaps
 from bridge.languages import result_words
 from bridge.languages.language import N_
 from bridge.web.app_keys import SERVICES
@@ -23,8 +23,6 @@ from bridge.web.page_templates import (
 )
 from bridge.web.routing import Endpoint
 
-MOST_GAPS = 4
-"""How many traits outside their range are named beside the fit."""
 _TITLE = N_("Assessment result")
 
 

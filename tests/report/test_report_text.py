@@ -83,8 +83,15 @@ def test_each_trait_in_words() -> None:
             Result(traits=TRAITS[-1:]),
             "unknown",
             None,
-            "No fit was given",
+            "Values without comparison",
             "There is no wanted range to compare the values with.",
+        ),
+        (
+            Result(traits=TRAITS[:1]),
+            "unknown",
+            "1/1",
+            "In the wanted range: 1 of 1 trait",
+            "",
         ),
         (NOTHING, "unknown", None, "No fit was given", "There are no values of single traits."),
     ],
@@ -99,9 +106,22 @@ def test_the_answer_in_one_glance(
 
 
 def test_a_range_is_explained_only_where_one_is_shown() -> None:
-    """Without a profile the legend does not speak of an area that nobody sees."""
-    assert "Dotted area" in said(Result(traits=TRAITS))["words"]["legend"]
-    assert "Dotted area" not in said(Result(traits=TRAITS[-1:]))["words"]["legend"]
+    """Without a profile neither the legend nor the rows speak of a range that nobody sees."""
+    with_profile, without = said(Result(traits=TRAITS)), said(Result(traits=TRAITS[-1:]))
+    assert list(with_profile["words"]["legend"]) == ["value", "outside", "wanted"]
+    assert list(without["words"]["legend"]) == ["value"]
+    assert [trait["verdict"] for trait in without["traits"]] == [""]
+
+
+def test_what_to_ask_about_first() -> None:
+    """The gaps are named beside the fit, those of more weight first, and not more than four."""
+    (first, second, third) = said(Result(traits=TRAITS))["gaps"]["named"]
+    assert (first["name"], first["position"]) == ("Zusammenarbeit", "above")
+    assert second["verdict"] == "below the wanted range"
+    assert third["name"] == "Entscheidungsfreude"
+    many = said(Result(traits=TRAITS * 2))["gaps"]
+    assert (len(many["named"]), many["more"]) == (4, "and 2 more")
+    assert said(NOTHING)["gaps"] == {"named": [], "more": ""}
 
 
 def test_a_person_decides() -> None:
