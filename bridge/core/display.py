@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
+from urllib.parse import quote
 from zoneinfo import available_timezones
 
 from bridge.core.declaration import PatternRule, setting, suggest_similar_word
+
+_MAIL = re.compile(r"[\w.!#$%&'*+/=?^`{|}~-]+@[\w-]+(?:\.[\w-]+)+")
+_WEB = re.compile(r"(?:https://|www\.)[\w-]+(?:\.[\w-]+)+(?::\d{1,5})?(?:[/?#][^\s\"'<>\\]*)?")
+_PHONE = re.compile(r"\+?[0-9 ()/.\u00a0\u2011\u2013-]+")
+MOST_DIGITS = 15
+"""A phone number has no more (ITU-T E.164)."""
 
 
 def parse_timezone(name: str) -> str:
@@ -16,6 +24,23 @@ def parse_timezone(name: str) -> str:
             f"expected a time zone such as Europe/Berlin{suggest_similar_word(name, sorted(known))}"
         )
     return name
+
+
+def build_contact_link(contact: str) -> str | None:
+    """The link by which this contact is reached; None for what is no plain e-mail address, phone
+    number or web address, which then is text only.
+    """
+    contact = contact.strip()
+    if _MAIL.fullmatch(contact):
+        return f"mailto:{quote(contact, safe='@')}"
+    if _WEB.fullmatch(contact):
+        return contact if contact.startswith("https://") else f"https://{contact}"
+    # (0) is what callers within the country dial in place of the country's code.
+    number = re.sub(r"\(0\)", "", contact) if contact.startswith("+") else contact
+    digits = re.sub(r"\D", "", number)
+    if _PHONE.fullmatch(contact) and 3 <= len(digits) <= MOST_DIGITS:
+        return f"tel:{'+' if contact.startswith('+') else ''}{digits}"
+    return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from babel.dates import format_date, format_datetime
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from babel.numbers import format_decimal
+from babel.units import format_unit
 
 SOURCE = "en"
 _CLOCK = {"fr": "HH:mm ZZZZ"}
@@ -65,6 +66,10 @@ class Language:
         day = self.date(at, timezone)
         clock = format_datetime(at, _CLOCK.get(self.code, "HH:mm z"), zone, locale=self.locale)
         return f"{day}, {clock}"
+
+    def minutes(self, number: int) -> str:
+        """A duration, such as 30 minutes."""
+        return format_unit(number, "minute", locale=self.locale)
 
     def number(self, value: float) -> str:
         """With the decimal mark of this language and at most one decimal."""

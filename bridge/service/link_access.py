@@ -13,7 +13,8 @@ from bridge.core import invitation_view
 from bridge.core.customers import Customer
 from bridge.core.history import HistoryEntryKind
 from bridge.core.invitation import Invitation, State
-from bridge.core.lifecycle import checks
+from bridge.core.lifecycle import checks, timing
+from bridge.core.lifecycle.checks import CandidateStage
 from bridge.core.links import LinkPurpose
 from bridge.core.links import LinkSigner as Signer
 from bridge.errors import InvitationGone, UnknownInvitation
@@ -36,14 +37,16 @@ class _Known:
 
 
 class CandidateTestLink(NamedTuple):
-    """Behind a landing page: the provider's link while the test can be taken, and whether the
-    candidate has it by mail instead.
+    """Behind a landing page: how far the candidate is, until when the test can be begun, whether
+    that is over, and the provider's link as long as it leads on.
     """
 
     invitation: Invitation
     customer: Customer
+    stage: CandidateStage
+    until: datetime
+    overdue: bool
     url: str | None
-    mailed: bool
 
 
 class ResultLinks(NamedTuple):
@@ -171,18 +174,19 @@ class LinkAccess:
     async def start(self, token: str, *, followed: bool = False) -> CandidateTestLink:
         """What is behind a landing page; *followed*: the candidate is led to the test."""
         invitation, customer = await self._open(LinkPurpose.START, token)
-        when = self._records.policy(customer), self._records.clock()
-        open_now = checks.can_start_assessment(invitation, *when)
-        mailed = checks.is_link_in_mailbox(invitation, *when)
-        if open_now or mailed:
+        policy, now = self._records.policy(customer), self._records.clock()
+        stage = checks.decide_candidate_stage(invitation, policy, now)
+        until = timing.get_link_expiry(invitation, policy)
+        leads_on = stage in (CandidateStage.READY, CandidateStage.BEGUN)
+        if leads_on or stage is CandidateStage.MAILED:
             await self._records.note_in_history(
                 invitation,
                 HistoryEntryKind.LINK_FOLLOWED
-                if followed and open_now
+                if followed and leads_on
                 else HistoryEntryKind.LINK_OPENED,
             )
-        url = invitation.assessment_url if open_now else None
-        return CandidateTestLink(invitation, customer, url, mailed)
+        url = invitation.assessment_url if leads_on else None
+        return CandidateTestLink(invitation, customer, stage, until, now >= until, url)
 
     async def _open(self, purpose: str, token: str) -> tuple[Invitation, Customer]:
         invitation_id = self._signer.read_token(purpose, token)

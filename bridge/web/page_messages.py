@@ -1,5 +1,5 @@
-"""Pages that hold nothing but a title and a text: those whose names begin with ``start_``, and
-``mailed`` and ``over``, are for candidates, the others for recruiters and their colleagues.
+"""Pages that hold nothing but a title and a text: those whose names begin with ``start_`` are for
+candidates, the others for recruiters and their colleagues.
 """
 
 from __future__ import annotations
@@ -23,20 +23,6 @@ MESSAGES: Mapping[str, tuple[str, str]] = {
     "later": (
         N_("Please try again later"),
         N_("The result cannot be fetched right now. Please try again in a few minutes."),
-    ),
-    "mailed": (
-        N_("Please look into your mail"),
-        N_(
-            "The link to this test was sent to you by e-mail. If you do not find it, look into the"
-            " folder for spam, too."
-        ),
-    ),
-    "over": (
-        N_("This test is over"),
-        N_(
-            "It has been completed, or its time has run out. If you could not take it, please ask"
-            " the company that you applied to."
-        ),
     ),
     "start_unknown": (
         N_("This link does not work"),

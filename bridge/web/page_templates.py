@@ -28,7 +28,6 @@ _ICONS = {
     "start_unknown": "unknown",
     "gone": "gone",
     "start_gone": "gone",
-    "mailed": "mail",
 }
 PAGE = ("A page.", "text/html")
 REFUSALS: Mapping[int, tuple[str, str]] = {

@@ -17,7 +17,7 @@ def config(config: Config) -> Config:
 
 async def test_look_into_your_mail(bridge: Bridge) -> None:
     """The page asks the candidate to look into the mail, in German or English, and has no
-    button; after the completion it says that the test is over.
+    button; after the completion it says that the test is finished.
     """
     reply = await bridge.acme.invite("engineer")
     assert reply.status == 200
@@ -38,16 +38,16 @@ async def test_look_into_your_mail(bridge: Bridge) -> None:
     await bridge.equalture.complete(application.reference_id)
     result = await bridge.result(bridge.acme, an_id, "COMPLETED")
     assert result["result"]["score"]
-    assert "This test is over" in (await bridge.ask("GET", url)).text
+    assert "the test is finished" in (await bridge.ask("GET", url)).text
 
 
 async def test_expiry(bridge: Bridge) -> None:
-    """After the deadline the page says that the test is over, and softgarden hears of it."""
+    """After the deadline the page says that the time has run out, and softgarden hears of it."""
     reply = await bridge.acme.invite("engineer")
     an_id, url = reply.json["invitationId"], reply.json["testUrl"]
     await bridge.advance(timedelta(days=7, seconds=1))
     await bridge.result(bridge.acme, an_id, "EXPIRED")
-    assert "This test is over" in (await bridge.ask("GET", url)).text
+    assert "has run out" in (await bridge.ask("GET", url)).text
 
 
 async def test_others(bridge: Bridge) -> None:

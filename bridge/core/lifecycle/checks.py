@@ -1,10 +1,12 @@
-"""What a CHECK has to find out, and what a candidate may still do."""
+"""What a CHECK has to find out, and how far a candidate is."""
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
 from datetime import datetime
 
+from bridge.core.history import HistoryEntryKind
 from bridge.core.invitation import OPEN, Invitation, State
 from bridge.core.lifecycle.attempts import (
     choose_reference_to_check,
@@ -21,6 +23,20 @@ from bridge.core.lifecycle.events import (
 from bridge.core.lifecycle.policy import LifecyclePolicy
 from bridge.core.lifecycle.timing import get_invitation_expiry
 from bridge.core.queueing import TaskKind
+
+
+class CandidateStage(enum.StrEnum):
+    """How far a candidate is on the way to the test and through it."""
+
+    NOT_READY = "not ready"
+    """No application is known to be made yet: the create is under way, or its outcome unknown."""
+    READY = "ready"
+    BEGUN = "begun"
+    """The candidate was led to the test, or the provider said that it was started."""
+    MAILED = "mailed"
+    """The provider has mailed the candidate a link that we do not have, and that is good still."""
+    FINISHED = "finished"
+    EXPIRED = "expired"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,26 +93,25 @@ def must_notify_ats(invitation: Invitation) -> bool:
     return invitation.issued and invitation.state in (State.COMPLETED, State.EXPIRED)
 
 
-def can_start_assessment(invitation: Invitation, policy: LifecyclePolicy, now: datetime) -> bool:
-    """Whether the candidate may still be sent to the test: open, with a link, and not past its
-    end.
-    """
-    return (
-        invitation.state in OPEN
-        and invitation.assessment_url is not None
-        and now < get_invitation_expiry(invitation, policy)
-    )
+def decide_candidate_stage(
+    invitation: Invitation, policy: LifecyclePolicy, now: datetime
+) -> CandidateStage:
+    """How far a candidate is, as far as the record knows; FAILED and ERASED have no stage.
 
-
-def is_link_in_mailbox(invitation: Invitation, policy: LifecyclePolicy, now: datetime) -> bool:
-    """Whether the provider has mailed the candidate a link that we do not have, and that is good
-    still.
+    A result that was reported, but not confirmed yet, counts as finished here: whoever is done must
+    not read that the test is still to be taken. Should it not be confirmed, it counts within the
+    hour (``NO_RESULT_TIMEOUT``).
     """
-    return (
-        invitation.state in (State.INVITED, State.STARTED)
-        and invitation.assessment_url is None
-        and now < get_invitation_expiry(invitation, policy)
-    )
+    if invitation.state is State.COMPLETED or get_unconfirmed_result(invitation) is not None:
+        return CandidateStage.FINISHED
+    if invitation.state is State.EXPIRED or now >= get_invitation_expiry(invitation, policy):
+        return CandidateStage.EXPIRED
+    if invitation.assessment_url is None:
+        mailed = invitation.state in (State.INVITED, State.STARTED)
+        return CandidateStage.MAILED if mailed else CandidateStage.NOT_READY
+    followed = invitation.history.count(HistoryEntryKind.LINK_FOLLOWED) is not None
+    begun = followed or invitation.started_at is not None
+    return CandidateStage.BEGUN if begun else CandidateStage.READY
 
 
 def infer_tasks_of_older_record(invitation: Invitation) -> list[TaskKind]:

@@ -1,4 +1,4 @@
-"""What a CHECK has to find out."""
+"""What a CHECK has to find out, and how far a candidate is."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ from datetime import datetime
 
 import pytest
 
-from bridge.core.invitation import (
-    Invitation,
-    State,
-)
+from bridge.core.history import History, HistoryCounter, HistoryEntryKind
+from bridge.core.invitation import Invitation
 from bridge.core.lifecycle import checks
 from bridge.core.lifecycle.checks import ApplyEvent, AskProvider, WaitUntil
 from bridge.core.lifecycle.events import (
@@ -25,6 +23,7 @@ from tests.core.build import (
     CREATED,
     CREATED_2,
     CREATING,
+    DAY,
     DEADLINE,
     ERASED,
     EXPIRED,
@@ -96,22 +95,6 @@ def test_question(record: Invitation, at: datetime, expected: object) -> None:
     assert expected == checks.decide_next_check(record, POLICY, at)
 
 
-@pytest.mark.parametrize(
-    ("record", "at", "expected"),
-    [
-        (INVITED, DEADLINE - SECOND, True),
-        (INVITED, DEADLINE, False),
-        (STARTED, DEADLINE, True),
-        (UNCERTAIN, NOW, False),
-        (EXPIRED, NOW, False),
-        (COMPLETED, NOW, False),
-    ],
-)
-def test_who_may_still_be_led_to_the_test(record: Invitation, at: datetime, expected: bool) -> None:
-    """A candidate may start while the invitation is open, has a link, and is not past its end."""
-    assert expected is checks.can_start_assessment(record, POLICY, at)
-
-
 def test_report_on_an_anonymised_orphan_counts_as_it_is() -> None:
     """Once an orphan is anonymised the provider knows nothing of it, so a report on it is
     accepted.
@@ -128,18 +111,40 @@ def test_report_on_an_anonymised_orphan_counts_as_it_is() -> None:
 
 
 MAILED = replace(INVITED, assessment_url=None)
+FOLLOWED = replace(
+    INVITED, history=History(counts=(HistoryCounter(HistoryEntryKind.LINK_FOLLOWED, NOW, NOW),))
+)
+Stage = checks.CandidateStage
 
 
 @pytest.mark.parametrize(
     ("record", "at", "expected"),
     [
-        (MAILED, NOW, True),
-        (MAILED, DEADLINE, False),
-        (INVITED, NOW, False),
-        (replace(MAILED, state=State.COMPLETED), NOW, False),
+        (CREATING, NOW, Stage.NOT_READY),
+        (UNCERTAIN, NOW, Stage.NOT_READY),
+        (UNCERTAIN, DEADLINE, Stage.EXPIRED),
+        (INVITED, DEADLINE - SECOND, Stage.READY),
+        (INVITED, DEADLINE, Stage.EXPIRED),
+        (FOLLOWED, NOW, Stage.BEGUN),
+        (FOLLOWED, DEADLINE, Stage.EXPIRED),
+        (STARTED, NOW, Stage.BEGUN),
+        (STARTED, DEADLINE, Stage.BEGUN),
+        (STARTED, DEADLINE + DAY, Stage.EXPIRED),
+        (MAILED, NOW, Stage.MAILED),
+        (replace(STARTED, assessment_url=None), NOW, Stage.MAILED),
+        (MAILED, DEADLINE, Stage.EXPIRED),
+        (decide(INVITED, ResultReported(1, None)).invitation, NOW, Stage.READY),
+        (decide(INVITED, ResultReported(1, REPORT)).invitation, NOW, Stage.FINISHED),
+        (decide(UNCERTAIN, ResultReported(1, REPORT)).invitation, NOW, Stage.FINISHED),
+        (decide(EXPIRED, ResultReported(1, REPORT)).invitation, DEADLINE, Stage.FINISHED),
+        (EXPIRED, NOW, Stage.EXPIRED),
+        (COMPLETED, NOW, Stage.FINISHED),
     ],
-    ids=["mailed", "too late", "with a link", "completed"],
 )
-def test_link_in_the_mailbox(record: Invitation, at: datetime, expected: bool) -> None:
-    """A candidate is asked to look into the mail while the link there is good."""
-    assert expected is checks.is_link_in_mailbox(record, POLICY, at)
+def test_how_far_a_candidate_is(
+    record: Invitation, at: datetime, expected: checks.CandidateStage
+) -> None:
+    """A candidate is led to the test while it is open, has a link and is not past its end; a
+    report that waits for its confirmation is an end, too, and a start postpones it.
+    """
+    assert expected is checks.decide_candidate_stage(record, POLICY, at)
