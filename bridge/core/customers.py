@@ -141,6 +141,11 @@ class ResultPolicy:
         "Whether HR also gets a link to the provider's public page of the result.",
         default=True,
     )
+    share_fallback: bool = setting(
+        "Whether that link shows the bridge's own page of the result while the provider has none to"
+        " show.",
+        default=False,
+    )
     report: bool = setting("Whether HR also gets a link to the report as PDF.", default=True)
     after_completed: RepeatAfterCompletion = setting(
         "What a repeated order gets after completion: a new test, or the same invitation.",

@@ -120,6 +120,16 @@ class LinkAccess:
         """
         await self._shared(token)
 
+    async def open_shared_result(self, token: str) -> tuple[Invitation, Customer] | None:
+        """What is behind a share link, for a page of ours in place of the provider's; None: the
+        customer does not want that. Raises as ``check_shareable`` does.
+        """
+        invitation, customer, _ = await self._shared(token)
+        if not customer.results.share_fallback:
+            return None
+        await self._records.note_in_history(invitation, HistoryEntryKind.SHARE_USED)
+        return invitation, customer
+
     async def _shared(self, token: str) -> tuple[Invitation, Customer, str]:
         invitation, customer = await self._open(LinkPurpose.SHARE, token)
         reference_id = invitation_view.get_completed_application_id(invitation)
@@ -166,10 +176,17 @@ class LinkAccess:
             return kept_until
         return min(kept_until, invitation.completed_at + self._max_age)
 
-    def around_result(self, invitation: Invitation, customer: Customer) -> ResultLinks:
-        """The other links of a completed invitation; none before it is completed."""
+    def around_result(
+        self, invitation: Invitation, customer: Customer, *, shared: bool = False
+    ) -> ResultLinks:
+        """The other links of a completed invitation; none before it is completed, nor for somebody
+        with whom its result is *shared*.
+        """
+        end = self.ends_at(invitation)
+        if shared:
+            return ResultLinks(None, None, end)
         view = invitation_view.build_invitation_view(invitation, customer, self._signer)
-        return ResultLinks(view.report_url, view.share_url, self.ends_at(invitation))
+        return ResultLinks(view.report_url, view.share_url, end)
 
     async def start(self, token: str, *, followed: bool = False) -> CandidateTestLink:
         """What is behind a landing page; *followed*: the candidate is led to the test."""

@@ -24,6 +24,10 @@ MESSAGES: Mapping[str, tuple[str, str]] = {
         N_("Please try again later"),
         N_("The result cannot be fetched right now. Please try again in a few minutes."),
     ),
+    "shared": (
+        N_("A test result is shared with you"),
+        N_("It is fetched when you open it."),
+    ),
     "start_unknown": (
         N_("This link does not work"),
         N_(

@@ -16,18 +16,20 @@ from markupsafe import Markup
 from bridge.core.customers import Customer
 from bridge.core.display import DisplaySettings
 from bridge.errors import BridgeError, InvitationGone, UnknownInvitation
-from bridge.languages.language import LANGUAGES, Language, choose_language, load_language
+from bridge.languages.language import LANGUAGES, N_, Language, choose_language, load_language
 from bridge.web.app_keys import REQUEST_ID
 from bridge.web.page_messages import MESSAGES
 
 _PACKAGE = "bridge.web"
 _DIRECTION = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _RETRY_AFTER_S = "10"
+_AGAIN = N_("Try again")
 _ICONS = {
     "unknown": "unknown",
     "start_unknown": "unknown",
     "gone": "gone",
     "start_gone": "gone",
+    "shared": "mail",
 }
 PAGE = ("A page.", "text/html")
 REFUSALS: Mapping[int, tuple[str, str]] = {
@@ -129,20 +131,27 @@ class PageTemplates:
         )
 
     def message(
-        self, name: str, request: web.Request, customer: Customer | None = None, *, status: int
+        self,
+        name: str,
+        request: web.Request,
+        *,
+        status: int,
+        lead: tuple[str, str] | None = None,
     ) -> web.Response:
-        """A page behind one of our links with one message."""
-        title, text = map(choose_page_language(request, customer).gettext, MESSAGES[name])
+        """A page behind one of our links with one message; *lead*: text and target of a link."""
+        words = choose_page_language(request)
+        title, text = map(words.gettext, MESSAGES[name])
         later = status == 503
+        if later:
+            lead = _AGAIN, ""
         response = self.html_behind_link(
             "message.html",
             request,
-            customer,
             status=status,
             title=title,
             text=text,
             icon=_ICONS.get(name, "later"),
-            later=later,
+            lead=lead,
         )
         if later:
             response.headers["Retry-After"] = _RETRY_AFTER_S

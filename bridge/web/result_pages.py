@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 
 from aiohttp import web
 
@@ -10,9 +12,10 @@ from bridge.core.customers import Customer
 from bridge.core.invitation import Invitation, State
 from bridge.core.links import LinkPurpose
 from bridge.core.result_view import MOST_GAPS, build_result_view, list_gaps
+from bridge.errors import UpstreamError
 from bridge.languages import result_words
 from bridge.languages.language import N_
-from bridge.web.app_keys import SERVICES
+from bridge.web.app_keys import FAILURE, SERVICES
 from bridge.web.page_templates import (
     PAGE,
     REFUSALS,
@@ -24,6 +27,13 @@ from bridge.web.page_templates import (
 from bridge.web.routing import Endpoint
 
 _TITLE = N_("Assessment result")
+_OPEN = N_("Open the result")
+_OPENED = "open"
+"""The parameter with which somebody who was taken for a preview opens a share link."""
+_PREVIEW = re.compile(
+    r"(?<!cu)bot\b|crawler|spider|preview|facebookexternalhit|^whatsapp/", re.IGNORECASE
+)
+"""What programs that show a link's title in chats and mails call themselves; Cubot makes phones."""
 
 
 class ResultPageHandlers:
@@ -33,25 +43,51 @@ class ResultPageHandlers:
         self._pages = pages
 
     async def share(self, request: web.Request) -> web.StreamResponse:
-        """Redirect a colleague to a fresh public link; HEAD and prefetches do not ask the provider
-        for one.
+        """Redirect a colleague to a fresh public link; while the provider gives none, to our own
+        page of the result, if the customer allows it.
+
+        HEAD, browsers that look ahead and previews of links do not ask the provider for one.
         """
-        links = request.app[SERVICES].links
+        links, token = request.app[SERVICES].links, request.match_info["token"]
         if request.method == "HEAD":
-            await links.check_shareable(request.match_info["token"])
+            await links.check_shareable(token)
             return web.Response(status=200, headers=create_private_headers())
         if "prefetch" in request.headers.get("Sec-Purpose", ""):
             return self._pages.message("later", request, status=503)
-        url = await links.share(request.match_info["token"])
+        if _is_preview(request):
+            await links.check_shareable(token)
+            lang = choose_page_language(request).code
+            lead = _OPEN, f"?{_OPENED}=1&lang={lang}"
+            return self._pages.message("shared", request, status=200, lead=lead)
+        try:
+            url = await links.share(token)
+        except UpstreamError as error:
+            shared = await links.open_shared_result(token)
+            if shared is None:
+                raise
+            request[FAILURE] = error  # for the log: the page alone looks like a success
+            return self._result_page(request, *shared, shared=True)
         return web.Response(status=302, headers={**create_private_headers(), "Location": url})
 
     async def result(self, request: web.Request) -> web.StreamResponse:
         """Show state, test and result to a recruiter."""
-        invitation, customer = await open_result(request, LinkPurpose.RESULTS)
+        return self._result_page(request, *await open_result(request, LinkPurpose.RESULTS))
+
+    def _result_page(
+        self,
+        request: web.Request,
+        invitation: Invitation,
+        customer: Customer,
+        *,
+        shared: bool = False,
+    ) -> web.Response:
+        """*shared*: whoever reads it has a share link, and gets no others."""
         services = request.app[SERVICES]
         completed = invitation.state is State.COMPLETED
         result = invitation.result if completed else None
         view = build_result_view(result) if result is not None else None
+        if shared and view is not None:
+            view = replace(view, dashboard_url=None)
         words = choose_page_language(request, customer)
         return self._pages.html_behind_link(
             "result.html",
@@ -66,7 +102,8 @@ class ResultPageHandlers:
             view=view,
             gaps=list_gaps(view) if view else (),
             most_gaps=MOST_GAPS,
-            links=services.links.around_result(invitation, customer),
+            links=services.links.around_result(invitation, customer, shared=shared),
+            shared=shared,
             said=result_words,
         )
 
@@ -97,10 +134,15 @@ def create_result_page_endpoints(pages: PageTemplates) -> list[Endpoint]:
             "/share/{token}",
             handlers.share,
             "A result for colleagues.",
-            {302: "A fresh public link."},
+            {200: PAGE, 302: "A fresh public link."},
         ),
         endpoint("/results/{token}", handlers.result, "A result for recruiters.", {200: PAGE}),
     ]
+
+
+def _is_preview(request: web.Request) -> bool:
+    agent = request.headers.get("User-Agent", "")
+    return _OPENED not in request.query and _PREVIEW.search(agent) is not None
 
 
 async def open_result(request: web.Request, purpose: str) -> tuple[Invitation, Customer]:

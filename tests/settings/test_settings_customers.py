@@ -100,7 +100,8 @@ def test_everything(folder: Folder) -> None:
             - {{id: x, job_id: j3, name: null, duration: null}}
           hidden: [j4, j5]
         test_url: landing
-        results: {{score: "${{EMPTY}}", result_url: dashboard, share: false, report: false,
+        results: {{score: "${{EMPTY}}", result_url: dashboard, share: false,
+                  share_fallback: true, report: false,
                   after_completed: same}}
         hire: {{enabled: true, tokens_sha256: [{"c" * 64}], id_field: candidate.id,
                add_to_team: false}}
@@ -128,7 +129,7 @@ def test_everything(folder: Folder) -> None:
             False,
             frozenset({"j4", "j5"}),
         ),
-        results=ResultPolicy((), "dashboard", False, False, "same"),
+        results=ResultPolicy((), "dashboard", False, True, False, "same"),
         hire=HirePolicy(True, ("c" * 64,), "candidate.id", False),
         test_url="landing",
     )
