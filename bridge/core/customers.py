@@ -15,6 +15,7 @@ from typing import ClassVar, NewType
 
 from bridge.core.declaration import PatternRule, parse_any_text, setting
 from bridge.core.display import DisplaySettings
+from bridge.core.interview_guide import InterviewGuide
 from bridge.core.score import SCORE_FIELDS, validate_score_pattern
 from bridge.errors import ConfigMistake, CustomerSetAside
 
@@ -151,6 +152,18 @@ class ResultPolicy:
         "What a repeated order gets after completion: a new test, or the same invitation.",
         default=RepeatAfterCompletion.NEW,
     )
+    interview_guide: bool = setting(
+        "Whether page and report have a question for the interview at each trait outside of its"
+        " wanted range.",
+        default=False,
+    )
+    interview_questions: str | None = setting(
+        "Questions of your own: the path of a YAML file below the folder of the configuration."
+        " Each trait in it takes the place of the one that comes with the bridge.",
+        default=None,
+    )
+    guide: InterviewGuide | None = None
+    """The questions, where they are wanted."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from bridge.core.interview_guide import InterviewGuide, InterviewQuestion
 from bridge.core.result_view import Level, RangePosition, ResultView, TraitView
 from bridge.core.score import name_fit
 from bridge.languages.language import N_, Language
@@ -20,6 +21,8 @@ _WEIGHTS: Mapping[Level, str] = {
     Level.HIGH: N_("high weight"),
 }
 
+ASK = N_("Question for the interview")
+"""Stands above a question of the interview guide."""
 NOT_COMPARED = N_("no wanted range")
 NO_VALUE = N_("no value")
 HOW_TO_READ = N_("How to read this result")
@@ -60,6 +63,15 @@ def describe_position(trait: TraitView, words: Language) -> str:
     if trait.position is not None:
         return words.gettext(_POSITIONS[trait.position])
     return words.gettext(NO_VALUE if trait.score is None else NOT_COMPARED)
+
+
+def choose_question(
+    trait: TraitView, guide: InterviewGuide | None, words: Language
+) -> InterviewQuestion | None:
+    """What the guide asks about a trait that is outside of its range, in this language where it is
+    there; None without a guide or a question.
+    """
+    return guide.choose_question(trait, words.code) if guide is not None else None
 
 
 def describe_weight(trait: TraitView, words: Language) -> str | None:

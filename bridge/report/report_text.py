@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from bridge.core.display import DisplaySettings
+from bridge.core.interview_guide import InterviewGuide
 from bridge.core.invitation import Invitation
 from bridge.core.result_view import MOST_GAPS, ResultView, TraitView, build_result_view, list_gaps
 from bridge.languages import result_words
@@ -20,13 +21,15 @@ RUNNING_LENGTH = 40
 class ReportOrder:
     """Whose report is wanted: a completed invitation with its result, and for whom.
 
-    *provider* is the name of who measured, *valid_until* the end of the link to the report.
+    *provider* is the name of who measured, *valid_until* the end of the link to the report,
+    *guide* has the questions for the interview, where the customer wants them.
     """
 
     invitation: Invitation
     display: DisplaySettings
     provider: str
     valid_until: datetime | None = None
+    guide: InterviewGuide | None = None
 
 
 def write_report(order: ReportOrder, words: Language) -> dict[str, object]:
@@ -62,7 +65,7 @@ def write_report(order: ReportOrder, words: Language) -> dict[str, object]:
         "facts": facts,
         "fit": _describe_fit(view, words),
         "gaps": _list_gaps(view, words),
-        "traits": [_describe_trait(trait, view, words) for trait in view.traits],
+        "traits": [_describe_trait(trait, view, order.guide, words) for trait in view.traits],
         "summary": view.summary,
         "explanation": [words.gettext(sentence) for sentence in result_words.EXPLANATION],
         "confidential": words.gettext(result_words.CONFIDENTIAL),
@@ -120,8 +123,11 @@ def _list_gaps(view: ResultView, words: Language) -> dict[str, object]:
     }
 
 
-def _describe_trait(trait: TraitView, view: ResultView, words: Language) -> dict[str, object]:
+def _describe_trait(
+    trait: TraitView, view: ResultView, guide: InterviewGuide | None, words: Language
+) -> dict[str, object]:
     position = result_words.describe_position(trait, words)
+    question = result_words.choose_question(trait, guide, words)
     return {
         "name": trait.name,
         "text": trait.text,
@@ -131,6 +137,9 @@ def _describe_trait(trait: TraitView, view: ResultView, words: Language) -> dict
         "position": trait.position or "unknown",
         "verdict": position if view.compared or trait.score is None else "",
         "value": result_words.describe_value(trait, words) or position,
+        "question": None
+        if question is None
+        else {"heading": words.gettext(result_words.ASK), **question._asdict()},
     }
 
 

@@ -13,8 +13,11 @@ from typing import Any
 
 from bridge.core.customers import Customer, CustomerDirectory, UnusableCustomer
 from bridge.core.display import Logo
+from bridge.core.interview_guide import InterviewGuide
 from bridge.errors import ConfigError, ConfigMistake
+from bridge.settings.files_below import find_file_below
 from bridge.settings.findings import NOWHERE, MistakeCollector, MistakeKind, PositionedValue
+from bridge.settings.interview_files import load_shipped_guide, read_own_guide
 from bridge.settings.logo_files import read_logo
 from bridge.settings.permissions import check_exposure
 from bridge.settings.reading import SettingsReader
@@ -117,11 +120,14 @@ def _read(
     _check_items(root, found)
     _check_hire(root, found)
     logo = _read_logo(root, path.parent.parent, found)
+    guide = _read_guide(root, path.parent.parent, environ, found)
     reader = SettingsReader(found, root)
     file = reader.read(settings_type.type, inherited)
     customer = settings_type.customer_of(key, file) if file is not None else None
     if customer is not None and logo is not None:
         customer = replace(customer, display=replace(customer.display, image=logo))
+    if customer is not None and customer.results.interview_guide:
+        customer = replace(customer, results=replace(customer.results, guide=guide))
     warnings = (*check_exposure(path, secret=reader.holds_secret), *found.warnings)
     in_order = sorted(
         reader.digests, key=lambda one: (one[1].position.line, one[1].position.column)
@@ -186,6 +192,22 @@ def _read_logo(root: PositionedValue, config_dir: Path, found: MistakeCollector)
         where = "display.logo"
         found.add_mistake(item.position, f"{where}: {error}", MistakeKind.VALUE, where)
         return None
+
+
+def _read_guide(
+    root: PositionedValue, config_dir: Path, environ: Mapping[str, str], found: MistakeCollector
+) -> InterviewGuide:
+    """The questions that the file names, else those that come with the bridge."""
+    item = root.find("results", "interview_questions")
+    if item is None or item.broken or not isinstance(item.value, str) or not item.value:
+        return load_shipped_guide()
+    try:
+        file = find_file_below(config_dir, item.value)
+        return read_own_guide(file, environ, found.mistakes)
+    except ValueError as error:
+        where = "results.interview_questions"
+        found.add_mistake(item.position, f"{where}: {error}", MistakeKind.VALUE, where)
+        return load_shipped_guide()
 
 
 def _reused_tokens(files: Iterable[_File]) -> Iterator[ConfigMistake]:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from bridge.core.display import Logo
+from bridge.settings.files_below import find_file_below
 
 MAX_BYTES = 200_000
 _PNG = re.compile(rb"\x89PNG\r\n\x1a\n\0\0\0\rIHDR.+IEND\xaeB`\x82\s*\Z", re.DOTALL)
@@ -18,13 +19,8 @@ def read_logo(folder: Path, name: str) -> Logo:
     Raises ValueError with what is wrong. What the file is, its content says, not its name: pages
     hand it to browsers as that.
     """
-    path = PurePosixPath(name)
-    if path.is_absolute() or ".." in path.parts:
-        raise ValueError("expected the path of a file below the folder of the configuration")
+    file = find_file_below(folder, name)
     try:
-        file = folder / path
-        if not file.is_file():
-            raise ValueError(f"there is no file {path} below the folder of the configuration")
         with file.open("rb") as stream:
             content = stream.read(MAX_BYTES + 1)
     except OSError as error:

@@ -15,13 +15,16 @@ FilesSeen = frozenset[tuple[str, int, int, int, int]]
 
 
 def take_files_snapshot(config_dir: Path) -> FilesSeen:
-    """A snapshot of ``bridge.yaml`` and the customers' files; equal as long as none has changed."""
+    """A snapshot of ``bridge.yaml``, what else is YAML beside it, and the customers' files; equal
+    as long as none has changed.
+    """
     folder = config_dir / FOLDER
     try:
         names = [path for path in folder.iterdir() if not path.name.startswith(".")]
     except OSError:
         names = []
-    return frozenset(map(_state, (config_dir / FILE_NAME, folder, *names)))
+    beside = [path for path in config_dir.glob("*.yaml") if not path.name.startswith(".")]
+    return frozenset(map(_state, (config_dir / FILE_NAME, *beside, folder, *names)))
 
 
 def _state(path: Path) -> tuple[str, int, int, int, int]:

@@ -115,18 +115,42 @@ class PageTemplates:
         """A page behind one of our links: in the viewer's language, which can be changed there,
         with the *customer*'s name or logo, and with the id of this request.
         """
+        return self.branded_html(
+            template,
+            choose_page_language(request, customer),
+            customer,
+            status=status,
+            form_to=form_to,
+            values=values,
+            request_id=request.get(REQUEST_ID, ""),
+            **more,
+        )
+
+    def branded_html(
+        self,
+        template: str,
+        words: Language,
+        customer: Customer | None = None,
+        *,
+        status: int = 200,
+        form_to: str | None = None,
+        values: Mapping[str, object] = MappingProxyType({}),
+        request_id: str = "",
+        **more: object,
+    ) -> web.Response:
+        """The same in the language of *words*, whoever asks."""
         display = customer.display if customer else _NOBODY
         return self.html(
             template,
             status=status,
-            words=choose_page_language(request, customer),
+            words=words,
             form_to=form_to,
             images=display.image is not None,
             values=values,
             languages=[load_language(code) for code in LANGUAGES],
             employer=display.name,
             logo=_as_data_url(display),
-            request_id=request.get(REQUEST_ID, ""),
+            request_id=request_id,
             **more,
         )
 

@@ -57,6 +57,7 @@ def _handler(
             customer.display,
             services.provider_of(customer).title,
             services.links.ends_at(invitation),
+            customer.results.guide,
         )
         made = await renderer.render(write_report(order, choose_page_language(request, customer)))
         headers = {

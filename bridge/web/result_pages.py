@@ -14,7 +14,8 @@ from bridge.core.links import LinkPurpose
 from bridge.core.result_view import MOST_GAPS, build_result_view, list_gaps
 from bridge.errors import UpstreamError
 from bridge.languages import result_words
-from bridge.languages.language import N_
+from bridge.languages.language import N_, Language
+from bridge.service.link_access import ResultLinks
 from bridge.web.app_keys import FAILURE, SERVICES
 from bridge.web.page_templates import (
     PAGE,
@@ -83,29 +84,52 @@ class ResultPageHandlers:
     ) -> web.Response:
         """*shared*: whoever reads it has a share link, and gets no others."""
         services = request.app[SERVICES]
-        completed = invitation.state is State.COMPLETED
-        result = invitation.result if completed else None
-        view = build_result_view(result) if result is not None else None
-        if shared and view is not None:
-            view = replace(view, dashboard_url=None)
-        words = choose_page_language(request, customer)
         return self._pages.html_behind_link(
             "result.html",
             request,
             customer,
-            title=f"{invitation.test_name} - {words.gettext(_TITLE)}",
-            test_name=invitation.test_name,
-            provider=services.provider_of(customer).title,
-            invitation=invitation,
-            zone=customer.display.timezone,
-            expired=invitation.state is State.EXPIRED,
-            view=view,
-            gaps=list_gaps(view) if view else (),
-            most_gaps=MOST_GAPS,
-            links=services.links.around_result(invitation, customer, shared=shared),
-            shared=shared,
-            said=result_words,
+            values=list_result_values(
+                invitation,
+                customer,
+                choose_page_language(request, customer),
+                provider=services.provider_of(customer).title,
+                links=services.links.around_result(invitation, customer, shared=shared),
+                shared=shared,
+            ),
         )
+
+
+def list_result_values(
+    invitation: Invitation,
+    customer: Customer,
+    words: Language,
+    *,
+    provider: str,
+    links: ResultLinks,
+    shared: bool = False,
+) -> dict[str, object]:
+    """What ``result.html`` shows of an invitation, with the *provider*'s title; *shared*: to those
+    who have a share link, and get no others.
+    """
+    result = invitation.result if invitation.state is State.COMPLETED else None
+    view = build_result_view(result) if result is not None else None
+    if shared and view is not None:
+        view = replace(view, dashboard_url=None)
+    return {
+        "title": f"{invitation.test_name} - {words.gettext(_TITLE)}",
+        "test_name": invitation.test_name,
+        "provider": provider,
+        "invitation": invitation,
+        "zone": customer.display.timezone,
+        "expired": invitation.state is State.EXPIRED,
+        "view": view,
+        "gaps": list_gaps(view) if view else (),
+        "most_gaps": MOST_GAPS,
+        "guide": customer.results.guide,
+        "links": links,
+        "shared": shared,
+        "said": result_words,
+    }
 
 
 def create_result_page_endpoints(pages: PageTemplates) -> list[Endpoint]:

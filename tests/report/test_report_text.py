@@ -10,6 +10,7 @@ import pytest
 
 from bridge.core.assessment import Result, Trait
 from bridge.core.display import DisplaySettings
+from bridge.core.interview_guide import InterviewGuide, TraitQuestions
 from bridge.languages.language import LANGUAGES, load_language
 from bridge.report.printable_text import LONGEST_WORD, MISSING, make_printable
 from bridge.report.report_text import write_report
@@ -177,3 +178,15 @@ def test_words_without_end_may_be_broken() -> None:
     parts = make_printable("W" * 500).split("\N{ZERO WIDTH SPACE}")
     assert max(map(len, parts)) <= LONGEST_WORD / 2
     assert "".join(parts) == "W" * 500
+
+
+def test_questions_for_the_interview() -> None:
+    """A trait has its question from the guide, with the question's language; others have none."""
+    guide = InterviewGuide({"flex": {"en": TraitQuestions("Below?", "Above?")}})
+    flexible = Trait("flex", "Flexibility", 2, wanted=(4, 5))
+    order = replace(ordered(Result("low", traits=(flexible, TRAITS[0]))), guide=guide)
+    text: Any = write_report(order, load_language("de"))
+    assert [trait["question"] for trait in text["traits"]] == [
+        {"heading": "Frage für das Gespräch", "text": "Below?", "language": "en"},
+        None,
+    ]
