@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from bridge.app.alerts import try_alerts
     from bridge.app.background_work import run_background_work
     from bridge.app.listeners import create_admin_app, create_app
+    from bridge.app.preview import preview_results
     from bridge.app.redis_startup import run_embedded_redis
     from bridge.app.runtime import Runtime, open_runtime, utc_now
     from bridge.app.tracer_choice import open_tracer
@@ -33,6 +34,7 @@ __all__ = [
     "open_providers",
     "open_runtime",
     "open_tracer",
+    "preview_results",
     "run_background_work",
     "run_embedded_redis",
     "try_alerts",
@@ -42,6 +44,7 @@ __all__ = [
 _PLACES = {
     **dict.fromkeys(("CONFIGURATION", "VENDORS", "open_providers"), "bridge.app.adapters"),
     **dict.fromkeys(("create_admin_app", "create_app"), "bridge.app.listeners"),
+    "preview_results": "bridge.app.preview",
     "run_embedded_redis": "bridge.app.redis_startup",
     **dict.fromkeys(("Runtime", "open_runtime", "utc_now"), "bridge.app.runtime"),
     "try_alerts": "bridge.app.alerts",

@@ -32,6 +32,7 @@ _COMMANDS: Mapping[str, str] = {
     "quarantine": "repair_commands:quarantine_group",
     "reconcile": "repair_commands:reconcile",
     "reencrypt": "repair_commands:reencrypt",
+    "preview": "preview_command:preview",
     "onboard": "going_live_commands:onboard",
     "doctor": "going_live_commands:doctor",
     "contract": "contract_commands:contract_group",

@@ -8,7 +8,7 @@ import asyncio
 import functools
 import os
 import sys
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec
 
@@ -29,9 +29,11 @@ def load_settings(config: Path) -> DaemonSettings:
     return _checked(app.CONFIGURATION.load(config, os.environ))
 
 
-def load_usable_settings(config: Path, *, signing: bool = True) -> DaemonSettings:
+def load_usable_settings(
+    config: Path, *, signing: bool = True, environ: Mapping[str, str] = os.environ
+) -> DaemonSettings:
     """The same with unusable customers set aside; without *signing* keys no links are made."""
-    return _checked(app.CONFIGURATION.load(config, os.environ, strict=False, signing=signing))
+    return _checked(app.CONFIGURATION.load(config, environ, strict=False, signing=signing))
 
 
 def _checked(loaded: DaemonSettings) -> DaemonSettings:
