@@ -12,7 +12,7 @@ import pytest
 from playwright.async_api import Browser, Page, async_playwright
 
 from bridge.core.invitation import Transition
-from tests.browser.sample_records import records
+from tests.browser.sample_records import records, start_records
 from tests.flows.conftest import (  # noqa: F401 - fixtures are found by their names here
     Bridge,
     Config,
@@ -53,20 +53,29 @@ async def pages(config: Config, launch: Launch) -> dict[str, str]:  # noqa: F811
     a logo.
     """
     config.customers["acme"]["equalture"]["locale"] = "de"
-    config.customers["acme"]["display"] = {"name": "ACME GmbH"}
+    config.customers["acme"]["display"] = {
+        "name": "ACME GmbH",
+        "contact": "jobs@acme.example",
+        "privacy_url": "https://acme.example/privacy",
+    }
+    for name in ("acme", "globex"):
+        config.customers[name]["results"] = {"share_fallback": True}
     config.customers["globex"]["display"] = {"name": "Globex", "logo": "globex.png"}
     config.folder.mkdir(exist_ok=True)
     (config.folder / "globex.png").write_bytes(plain_png(120, 36, b"\x1f\x5e\xff"))
     bridge = await launch()
     bridge.equalture.fault("results", status=503)  # where texts in other languages are asked for
+    bridge.equalture.fault("public_link", status=503)
     found = {}
     for customer, lang in (("acme", "de"), ("globex", "en")):
         for name, one in records(customer, lang).items():
             assert await bridge.runtime.invitations.commit(Transition(one))
             found[f"{lang}/{name}"] = bridge.runtime.signer.results_url(one.id)
-        for name, record in (("start", "start"), ("over", "good"), ("mailed", "pending")):
-            an_id = records(customer, lang)[record].id
-            found[f"{lang}/{name}"] = bridge.runtime.signer.start_url(an_id)
+        for name, one in start_records(customer, lang).items():
+            assert await bridge.runtime.invitations.commit(Transition(one))
+            found[f"{lang}/{name}"] = bridge.runtime.signer.start_url(one.id)
+        good = records(customer, lang)["good"]
+        found[f"{lang}/shared"] = bridge.runtime.signer.share_url(good.id)
         found[f"{lang}/erased"] += f"?lang={lang}"  # whose language it was is forgotten
         found[f"{lang}/unknown"] = f"{bridge.url}/results/x?lang={lang}"
         found[f"{lang}/start-unknown"] = f"{bridge.url}/start/x?lang={lang}"

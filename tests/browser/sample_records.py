@@ -10,7 +10,7 @@ from bridge.core import ids
 from bridge.core.assessment import Result, Trait
 from bridge.core.invitation import CreateAttempt, CreateOutcome, Invitation, State
 
-EXTREMES = ("many", "long", "hostile", "summary-only")
+EXTREMES = ("many", "long", "hostile", "summary-only", "start-long", "start-hostile")
 AT = datetime(2026, 11, 24, 15, 18, tzinfo=UTC)
 TEST = {"de": "Entwickler – „Denken & Handeln“ (m/w/d)", "en": "Engineer – “Think & act”"}  # noqa: RUF001
 
@@ -168,11 +168,6 @@ def records(customer: str, lang: str) -> dict[str, Invitation]:
             test_name=hostile,
         ),
         "pending": unfinished,
-        "start": replace(
-            unfinished,
-            assessment_url="https://assessment.example.com/1",
-            deadline=datetime(2099, 1, 1, tzinfo=UTC),
-        ),
         "begun": replace(unfinished, state=State.STARTED, started_at=AT),
         "expired": replace(unfinished, state=State.EXPIRED, expired_at=AT + timedelta(days=5)),
         "erased": replace(
@@ -184,8 +179,36 @@ def records(customer: str, lang: str) -> dict[str, Invitation]:
             erased_at=AT,
         ),
     }
+    return _with_ids(found, customer + lang)
+
+
+def start_records(customer: str, lang: str) -> dict[str, Invitation]:
+    """One invitation of *customer* for each look of a candidate's page; all but "start-expired" can
+    be taken for decades.
+    """
+    known = records(customer, lang)
+    ready = replace(
+        known["pending"],
+        duration=30,
+        assessment_url="https://assessment.example.com/1",
+        deadline=datetime(2099, 1, 1, tzinfo=UTC),
+    )
+    found = {
+        "start-ready": ready,
+        "start-begun": replace(ready, state=State.STARTED, started_at=AT),
+        "start-mailed": replace(ready, assessment_url=None),
+        "start-finished": known["good"],
+        "start-expired": known["expired"],
+        "start-not-ready": replace(ready, state=State.UNCERTAIN, assessment_url=None),
+        "start-long": replace(ready, test_name=known["long"].test_name),
+        "start-hostile": replace(ready, test_name=known["hostile"].test_name),
+    }
+    return _with_ids(found, customer + lang)
+
+
+def _with_ids(found: dict[str, Invitation], whose: str) -> dict[str, Invitation]:
     return {
-        name: replace(one, id=_compose_id(number, f"{customer}{lang}{name}"))
+        name: replace(one, id=_compose_id(number, whose + name))
         for number, (name, one) in enumerate(found.items())
     }
 

@@ -13,6 +13,7 @@ from playwright.async_api import Browser, Page
 from bridge.languages.language import LANGUAGES, load_language
 from tests.browser.conftest import PICTURES, REQUEST_ID, WIDTHS, open_page
 from tests.browser.sample_records import EXTREMES
+from tests.flows.conftest import Launch
 
 pytestmark = pytest.mark.browser
 
@@ -74,6 +75,25 @@ async def test_everybody_can_use_every_page(
                 if found := [*await violations(page, rules), *await overflow(page)]:
                     wrong[look] = found
     assert wrong == {}
+
+
+async def test_candidate_presses_the_button(browser: Browser, launch: Launch) -> None:
+    """The button leads to the test, also by keyboard; whoever comes back reads so, in the same
+    language, and can go on.
+    """
+    bridge = await launch()
+    words = load_language("fr")
+    url = f"{(await bridge.globex.invite('job-3')).json['testUrl']}?lang=fr"
+    test = bridge.equalture.applications[bridge.created()].assessment_url
+    page = await open_page(browser, url)
+    assert await page.get_by_role("button").count() == 1
+    await page.get_by_role("button", name=words.gettext("Start the test")).focus()
+    await page.keyboard.press("Enter")
+    await page.wait_for_url(test)
+    await page.goto(url)
+    assert await page.get_by_text(words.gettext("You have already opened the test")).is_visible()
+    await page.get_by_role("button", name=words.gettext("Continue the test")).click()
+    await page.wait_for_url(test)
 
 
 async def test_language_is_changed_on_the_page(browser: Browser, pages: dict[str, str]) -> None:
