@@ -20,6 +20,11 @@ from bridge.ports import Monotonic
 Send = Callable[[str], None]
 """Takes lines of ``NAME=value``; raises ``OSError`` if there is no receiver."""
 
+STOP_S = 40.0
+"""How long all workers may take to end after SIGTERM; then they are killed.
+
+A worker's own time limits add up to less (see ``serve``).
+"""
 _SEND_TIMEOUT_S = 2.0
 _PINGS_PER_LIMIT = 3
 
@@ -108,7 +113,10 @@ class WorkerReports:
 
     def take(self, number: int, report: dict[str, str]) -> None:
         """Worker *number* reported this."""
-        self._heard[number] = self._monotonic()
+        now = self._monotonic()
+        # Requests under way may take longer than the limit, and a worker that ends no longer pings.
+        until = now + STOP_S if "STOPPING" in report else now
+        self._heard[number] = max(until, self._heard.get(number, until))
         if "RELOADING" in report:
             self.reload((number,))
         elif "READY" in report:

@@ -24,6 +24,7 @@ import structlog
 from bridge.errors import ConfigError, ConfigMistake
 from bridge.metrics import LIBRARY_FOLDER, MetricsShare, create_shared_metrics_folder
 from bridge.service_manager import (
+    STOP_S,
     ReportPipe,
     ServiceManager,
     WorkerReports,
@@ -58,11 +59,6 @@ GIVE_UP = 78
 RECEIVE_BUFFER = 64 * 1024
 BACKLOG = 1024
 
-STOP_S = 40.0
-"""How long all children may take to end after SIGTERM; then they are killed.
-
-A child's own time limits add up to less (see ``serve``).
-"""
 PORT_WAIT_S = 10.0
 """How long a port that another process still has is waited for: a predecessor that was told to end
 keeps it for its last moments.

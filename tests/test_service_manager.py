@@ -100,6 +100,23 @@ def test_a_worker_that_hangs() -> None:
     assert workers.silent() == [1]
 
 
+def test_a_worker_that_ends() -> None:
+    """A worker that ends is not taken for hung while its last requests are answered; it is, once
+    it takes longer than it may.
+    """
+    workers, _, clock = reports(2)
+    for number in (0, 1):
+        workers.take(number, READY)
+    workers.take(0, {"STOPPING": "1"})
+    clock.now = 1.0
+    workers.take(0, {"WATCHDOG": "1"})
+    clock.now = 50.0
+    workers.take(1, {"WATCHDOG": "1"})
+    assert workers.silent() == []
+    clock.now = 75.0
+    assert workers.silent() == [0]
+
+
 def test_the_pipe_of_a_worker() -> None:
     """What a worker writes into its pipe is one line, and is read as it was told."""
     reading, writing = os.pipe()
