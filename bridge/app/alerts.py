@@ -145,10 +145,8 @@ class Alerts:
         """The part that one process does for all; raises ``StoreUnavailable``."""
         now, sources = self._clock(), self._sources
         directory = sources.customers()
-        backlog = await sources.backlog.count(
-            now, lambda key: key in directory.set_aside or directory.get(key) is not None
-        )
-        waiting = [*await self._results_that_wait(now)]
+        backlog = await sources.backlog.count(now, directory.is_configured)
+        waiting = [*await self._list_waiting_results(now)]
         overdue = timedelta(seconds=backlog.oldest_due_s)
         if overdue >= self._after:
             waiting.append(alert_words.describe_waiting_work(overdue, directory.set_aside))
@@ -163,10 +161,10 @@ class Alerts:
         over = []
         for one in known:
             kind, customer = one.incident.kind, one.incident.customer
-            told = kind is IncidentKind.WAITING and one.incident.key not in keys
+            seen = kind is not IncidentKind.WAITING or one.incident.key in keys or backlog.missing
             removed = dead is not None and customer not in dead and now - one.last_at > _SETTLING
             replayed = kind is IncidentKind.DEAD_LETTER and removed
-            if told or replayed or one.ends_by_itself(now):
+            if not seen or replayed or one.ends_by_itself(now):
                 over.append(one.incident)
             elif one.is_repeated(now):
                 await self.report(one.incident)
@@ -262,13 +260,14 @@ class Alerts:
             case _:
                 return False
 
-    async def _results_that_wait(self, now: datetime) -> Iterable[Incident]:
+    async def _list_waiting_results(self, now: datetime) -> Iterable[Incident]:
         """The one of each customer that has waited for the longest time."""
-        sources = self._sources
+        sources, directory = self._sources, self._sources.customers()
         found: dict[str, Incident] = {}
         told = await list_untold_results(sources.store, await sources.backlog.unnotified())
         for one in sorted(told, key=lambda one: one.since):
-            if now - one.since >= self._after and one.customer not in found:
+            waits = now - one.since >= self._after and directory.is_configured(one.customer)
+            if waits and one.customer not in found:
                 words = alert_words.describe_waiting_result(
                     one.customer, one.invitation_id, one.since
                 )

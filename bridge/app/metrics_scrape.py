@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 from bridge.core.customers import CustomerDirectory
 from bridge.core.queueing import Backlog
@@ -81,11 +80,6 @@ class MetricsScrape:
     async def _waiting(self) -> Backlog | None:
         try:
             async with asyncio.timeout(STORE_S):
-                return await self._backlog.count(self._clock(), _waits_for(self._customers()))
+                return await self._backlog.count(self._clock(), self._customers().is_configured)
         except (StoreUnavailable, TimeoutError):
             return None
-
-
-def _waits_for(customers: CustomerDirectory) -> Callable[[str], bool]:
-    """Nobody waits for what is left of a removed customer."""
-    return lambda key: key in customers.set_aside or customers.get(key) is not None

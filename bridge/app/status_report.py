@@ -223,10 +223,7 @@ class StatusReport:
 
     async def _stored(self, heard: Mapping[tuple[str, str], datetime]) -> StoredState:
         sources, now = self._sources, self._sources.clock()
-        customers = sources.customers()
-        backlog = await sources.backlog.count(
-            now, lambda key: key in customers.set_aside or customers.get(key) is not None
-        )
+        backlog = await sources.backlog.count(now, sources.customers().is_configured)
         letters = await _first(sources.queue.dead_letters(), _READ_AT_MOST)
         notes = await _first(sources.quarantine.notes(), _READ_AT_MOST)
         stock = await count_invitations(sources.store, sources.clock, sources.monotonic)

@@ -305,6 +305,12 @@ class CustomerDirectory:
         """The customer of this key, if it is served."""
         return self._by_key.get(key)
 
+    def is_configured(self, key: str) -> bool:
+        """Whether there is a customer of this key, though it may be set aside: nobody waits for
+        what is left of a removed one.
+        """
+        return key in self.set_aside or key in self._by_key
+
     def find(self, key: str) -> Customer | None:
         """The customer of this key; None: it does not exist (any more).
 

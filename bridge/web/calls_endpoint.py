@@ -84,6 +84,6 @@ async def _send(
 
 def _require_known(request: web.Request, customer: str | None) -> None:
     directory = request.app[CUSTOMERS]()
-    if customer is None or directory.get(customer) or customer in directory.set_aside:
+    if customer is None or directory.is_configured(customer):
         return
     raise InvalidRequest("There is no such customer.", {"customer": ["Not configured."]})

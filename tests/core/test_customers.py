@@ -143,6 +143,8 @@ def test_customers_that_are_set_aside() -> None:
         with pytest.raises(CustomerSetAside) as caught:
             ask()
         assert (caught.value.customer, "broken" in str(caught.value)) == ("broken", False)
+    configured = [directory.is_configured(key) for key in ("broken", "acme", "removed")]
+    assert configured == [True, True, False]
     assert (len(directory), directory.list_mistakes(), directory.set_aside["broken"]) == (
         1,
         [wrong],

@@ -206,6 +206,26 @@ async def test_waiting_for_too_long(
         await alerts.look_into_store()
 
 
+async def test_nobody_waits_for_a_removed_customer(
+    receiver: AlertReceiver, launch: Launch, config: Config, journal: Journal
+) -> None:
+    """What a customer that was removed leaves behind, untold results included, is no alert."""
+    bridge = await launch()
+    bridge.softgarden.fault("notify", status=503)
+    await completed(bridge, "app-1")
+    await bridge.idle()
+    (config.folder / "customers" / "acme.yaml").unlink()
+    assert (await reload(bridge)).json["removed"] == ["acme"]
+    await bridge.advance(timedelta(days=1))
+    await bridge.runtime.alerts.look_into_store()
+    assert journal.events("alert.raised") == []
+    write(config, "acme")
+    assert (await reload(bridge)).json["added"] == ["acme"]
+    await bridge.idle()
+    await bridge.runtime.alerts.look_into_store()
+    await receiver.wait("waiting", customer="acme")
+
+
 async def test_work_that_nobody_performs(
     receiver: AlertReceiver, launch: Launch, config: Config
 ) -> None:
