@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections import Counter, defaultdict
 from collections.abc import AsyncGenerator, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import islice
 from typing import cast
 
 from bridge.core.invitation import OPEN, Invitation, State
@@ -20,6 +22,8 @@ LOOK_S = 1.0
 RECORDS_LIMIT = 50_000
 ORDERS_LIMIT = 5_000
 """Different customers with their tests that are counted."""
+_TOGETHER = 64
+"""Records that are read at a time."""
 
 
 @dataclass(slots=True)
@@ -115,15 +119,18 @@ async def list_untold_results(
     """Since when the ATS has not been told of these invitations' ends; what cannot be read is left
     out.
     """
-    found = []
-    for invitation_id in invitation_ids:
-        try:
-            one = await store.load(invitation_id)
-        except BridgeError:
-            continue
-        if one is None:
-            continue
-        since = one.corrected_at or one.completed_at or one.expired_at
-        if since is not None:
-            found.append(WaitingResult(one.id, one.customer, since, f"{one.state}, not told yet"))
+
+    async def load(invitation_id: str) -> Invitation | None:
+        with contextlib.suppress(BridgeError):
+            return await store.load(invitation_id)
+        return None
+
+    found, ids = [], iter(invitation_ids)
+    # Together: those in a partition that does not answer each take as long as the store may.
+    while batch := tuple(islice(ids, _TOGETHER)):
+        for one in await asyncio.gather(*map(load, batch)):
+            since = one and (one.corrected_at or one.completed_at or one.expired_at)
+            if one and since:
+                why = f"{one.state}, not told yet"
+                found.append(WaitingResult(one.id, one.customer, since, why))
     return found

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
 
-from bridge.core.invitation import State, Transition, UnconfirmedResult
+from bridge.core.invitation import Invitation, State, Transition, UnconfirmedResult
 from bridge.errors import StoreUnavailable
-from bridge.service.stocktaking import count_invitations
+from bridge.service.stocktaking import count_invitations, list_untold_results
 from tests.core.build import NOW, opening
 from tests.fakes import MemoryStore
 
@@ -65,3 +66,24 @@ async def test_without_a_store() -> None:
     store.down = True
     with pytest.raises(StoreUnavailable):
         await count_invitations(store, lambda: NOW, lambda: 0.0)
+
+
+class HangingStore(MemoryStore):
+    """Answers no read, and fails all once three are under way."""
+
+    waiting = 0
+    failed = asyncio.Event()
+
+    async def load(self, invitation_id: str) -> Invitation | None:
+        """Fails."""
+        self.waiting += 1
+        if self.waiting == 3:
+            self.failed.set()
+        await self.failed.wait()
+        raise StoreUnavailable("Redis does not answer")
+
+
+async def test_untold_results_of_a_store_that_hangs() -> None:
+    """Records that cannot be read are waited for together, not one after the other."""
+    store = HangingStore(lambda: NOW)
+    assert await list_untold_results(store, ["one", "two", "three"]) == []
