@@ -21,6 +21,8 @@ def main() -> None:
     """Answer until the input ends."""
     with contextlib.suppress(OSError):
         os.nice(NICENESS)
+    # Else it has a thread for each CPU, of which a big host has more than a container or unit may.
+    os.environ["RAYON_NUM_THREADS"] = "1"
     import typst  # here, since only this process pays for it
 
     fonts = typst.Fonts(

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from bridge.errors import ProcessOverloaded
-from bridge.report.renderer import MOST_WAITING, ReportFailed, ReportRenderer
+from bridge.report.renderer import MOST_WAITING, TYPESETTING, ReportFailed, ReportRenderer
 
 TYPESETTER = """
 import json, os, sys, time
@@ -35,6 +35,17 @@ while head := sys.stdin.buffer.read(4):
     sys.stdout.buffer.write(bytes([good]) + len(answer).to_bytes(4) + answer)
     sys.stdout.buffer.flush()
 """
+
+TOLD = """
+import os
+Fonts = lambda **_: None
+class Compiler:
+    def __init__(self, *_, **__):
+        pass
+    def compile(self, **_):
+        return os.environ["RAYON_NUM_THREADS"].encode()
+"""
+"""In place of the library: its document is how many threads it was told to use."""
 
 
 @pytest.fixture
@@ -77,6 +88,20 @@ async def test_it_sees_no_environment(
     seen = await renderer.render({"do": "environment"})
     assert b"secret" not in seen
     assert b"BRIDGE" not in seen
+
+
+async def test_one_thread_typesets(tmp_path: Path) -> None:
+    """The library is told to use one thread, not one for each CPU: a host may have more of them
+    than a container may have threads.
+    """
+    (tmp_path / "typst.py").write_text(TOLD, encoding="utf-8")
+    start = (
+        f"import runpy, sys; sys.path.insert(0, {str(tmp_path)!r});"
+        f" runpy.run_path({TYPESETTING[-1]!r}, run_name='__main__')"
+    )
+    renderer = ReportRenderer((sys.executable, "-c", start))
+    assert await renderer.render({}) == b"1"
+    await renderer.close()
 
 
 @pytest.mark.parametrize("failure", ["die", "refuse"])
