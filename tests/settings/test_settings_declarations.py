@@ -91,6 +91,20 @@ def test_samples_name_their_schema(kind: str) -> None:
     assert named == (CONFIG / "schema" / f"{kind}.schema.json").resolve()
 
 
+def test_files_of_the_kustomization_name_their_schema() -> None:
+    """What is shipped for Kubernetes leads an editor to a schema that there is."""
+    files = [
+        file
+        for file in (CONFIG.parent / "deploy" / "kustomize").rglob("*.yaml")
+        if file.read_text("utf-8").startswith("# yaml-language-server")
+    ]
+    assert len(files) == len(KINDS)
+    for file in files:
+        named = file.read_text("utf-8").partition("\n")[0].partition("$schema=")[2]
+        assert (file.parent / named).resolve().parent == (CONFIG / "schema").resolve()
+        assert (file.parent / named).is_file(), file
+
+
 @pytest.mark.parametrize("kind", list(KINDS))
 def test_samples_have_every_setting(kind: str) -> None:
     """Every setting stands in the sample, as it is or in a comment."""
