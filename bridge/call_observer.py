@@ -180,7 +180,7 @@ class CallObserver:
             self._watchers.discard(watcher)
 
     def serving(self, traceparents: Sequence[str]) -> AbstractContextManager[object]:
-        """Around a request, whose answer is then told to ``inward``; it came with these headers."""
+        """Around a request with these headers, whose answer ``record_incoming`` is then told."""
         if self._tracer is NO_TRACER:
             return contextlib.nullcontext()
         given = read_traceparent(traceparents[0]) if len(traceparents) == 1 else ""

@@ -26,7 +26,6 @@ LINK_CACHE_TIME = timedelta(seconds=60)
 """How long one public link is reused for all who click; promised: at most a minute old."""
 _MARGIN_S = 30.0
 """A link that expires within this time is not reused."""
-"""How many links are remembered at a time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,9 +149,8 @@ class LinkAccess:
     def _remember(self, invitation_id: str, known: _Known) -> None:
         now = self._records.monotonic()
         self._known.pop(invitation_id, None)
-        for other, one in tuple(
-            self._known.items()
-        ):  # oldest first, which nearly is the order in which they expire
+        # Oldest first, which nearly is the order in which they expire.
+        for other, one in tuple(self._known.items()):
             if one.until > now and len(self._known) < self._most:
                 break
             del self._known[other]

@@ -30,7 +30,7 @@ class RedisBacklog:
         self._partitions = PartitionKeyNames(prefix)
 
     async def count(self, now: datetime, waits_for: Callable[[str], bool]) -> Backlog:
-        """What waits *now* for customers (by key) for whom somebody *waits*.
+        """What waits *now*, of the customers (by key) that it *waits_for*.
 
         Raises ``StoreUnavailable`` where no partition answers.
         """
