@@ -23,6 +23,8 @@ from bridge.web.page_messages import MESSAGES
 _PACKAGE = "bridge.web"
 _DIRECTION = re.compile("[\u202a-\u202e\u2066-\u2069]")
 _RETRY_AFTER_S = "10"
+_PURPOSES = ("Sec-Purpose", "Purpose", "X-Purpose", "X-Moz")
+"""The standard's header, and what older Chromes, Safari and Firefox send."""
 _AGAIN = N_("Try again")
 _ICONS = {
     "unknown": "unknown",
@@ -196,6 +198,12 @@ def choose_page_language(request: web.Request, customer: Customer | None = None)
     locale = customer.provider.locale if customer else None
     browser = request.headers.get("Accept-Language")
     return choose_language((request.query.get("lang"), locale, browser))
+
+
+def is_prefetch(request: web.Request) -> bool:
+    """Whether a browser fetches this only in case somebody should open it."""
+    said = {request.headers.get(name, "").partition(";")[0] for name in _PURPOSES}
+    return not said.isdisjoint(("prefetch", "preview"))
 
 
 def _drop_direction_controls(value: object) -> object:

@@ -24,6 +24,7 @@ from bridge.web.page_templates import (
     PageTemplates,
     choose_page_language,
     create_private_headers,
+    is_prefetch,
 )
 from bridge.web.routing import Endpoint
 
@@ -53,7 +54,7 @@ class ResultPageHandlers:
         if request.method == "HEAD":
             await links.check_shareable(token)
             return web.Response(status=200, headers=create_private_headers())
-        if "prefetch" in request.headers.get("Sec-Purpose", ""):
+        if is_prefetch(request):
             return self._pages.message("later", request, status=503)
         if _is_preview(request):
             await links.check_shareable(token)

@@ -19,6 +19,7 @@ from bridge.web.page_templates import (
     PageTemplates,
     choose_page_language,
     create_private_headers,
+    is_prefetch,
 )
 from bridge.web.routing import Endpoint
 
@@ -87,8 +88,7 @@ class StartPageHandlers:
 def _may_be_our_button(request: web.Request) -> bool:
     """Whether the headers in which browsers say where a form was and what it is for allow that."""
     from_where = request.headers.get("Sec-Fetch-Site", "same-origin")
-    purpose = request.headers.get("Sec-Purpose", "")
-    return from_where in ("same-origin", "none") and "prefetch" not in purpose
+    return from_where in ("same-origin", "none") and not is_prefetch(request)
 
 
 def create_start_page_endpoints(pages: PageTemplates) -> list[Endpoint]:

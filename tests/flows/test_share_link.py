@@ -108,8 +108,13 @@ async def test_whoever_only_looks_costs_nothing(bridge: Bridge) -> None:
     """
     url = (await complete(bridge))["shareUrl"]
     assert (await bridge.ask("HEAD", url)).status == 200
-    ahead = await bridge.ask("GET", url, headers={"Sec-Purpose": "prefetch;prerender"})
-    assert ahead.status == 503
+    for name, purpose in (
+        ("Sec-Purpose", "prefetch;prerender"),
+        ("Purpose", "prefetch"),
+        ("X-Purpose", "preview"),
+        ("X-Moz", "prefetch"),
+    ):
+        assert (await bridge.ask("GET", url, headers={name: purpose})).status == 503
     for agent in PREVIEWS:
         page = await bridge.ask("GET", f"{url}?lang=de", headers={"User-Agent": agent})
         assert (page.status, "Engineer" in page.text) == (200, False)
