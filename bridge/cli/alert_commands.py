@@ -15,7 +15,11 @@ from bridge.cli.output import print_rows
 
 @click.group("alerts")
 def alerts_group() -> None:
-    """Who is told when somebody has to act (`alerts` in bridge.yaml)."""
+    """Who is told when somebody has to act (`alerts` in bridge.yaml).
+
+    \b
+    assessment-bridge alerts test
+    """
 
 
 @alerts_group.command("test")
@@ -25,8 +29,7 @@ def alerts_test(config: Path, as_json: bool) -> None:
     """Post a trial to every receiver at once; exit code 1 if one does not take it.
 
     \b
-    Example:
-      assessment-bridge alerts test --config /etc/assessment-bridge
+    assessment-bridge alerts test --config /etc/assessment-bridge
     """
     answers = asyncio.run(app.try_alerts(load_usable_settings(config, signing=False)))
     rows = [
