@@ -19,12 +19,12 @@ from bridge import app
 from bridge.cli.operator_session import load_usable_settings, require_usable_customer
 from bridge.cli.options import config_option, customer_argument, json_option
 from bridge.cli.output import print_json
+from bridge.core.score import FIT_LABELS
 from bridge.errors import BridgeError
 
 if TYPE_CHECKING:
     from bridge.app.preview import ResultPreview
 
-_LANGUAGES = ("en", "de", "nl", "fr")
 _REQUIRED_VARIABLE = re.compile(r"(?<!\$)\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _STAND_IN = "A" * 43
 """Neither a secret nor a key of anybody, but in the form of both."""
@@ -41,7 +41,7 @@ _STAND_IN = "A" * 43
 )
 @click.option(
     "--lang",
-    type=click.Choice(_LANGUAGES),
+    type=click.Choice(tuple(FIT_LABELS)),
     help="The language of pages and reports; else the customer's own.",
 )
 @click.option("--open", "opens", is_flag=True, help="Open the pages in the browser.")

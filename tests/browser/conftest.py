@@ -29,6 +29,8 @@ from tests.flows.conftest import (  # noqa: F401 - fixtures are found by their n
 PICTURES = Path(__file__).parents[2] / "build" / "pictures"
 """Where screenshots are left for people."""
 REQUEST_ID = "0123456789abcdef0123456789abcdef"
+QUESTION = "Tell us about work that needed your whole attention. What helped you?"
+"""For the one trait of the good result that is outside of its range."""
 THEMES = ("light", "dark")
 WIDTHS = {"wide": 1280, "narrow": 390}
 
@@ -49,8 +51,8 @@ def plain_png(width: int, height: int, colour: bytes) -> bytes:
 
 @pytest.fixture
 async def pages(config: Config, launch: Launch) -> dict[str, str]:  # noqa: F811
-    """The address of each page, as "de/good": acme speaks German and has a name, globex English and
-    a logo.
+    """The address of each page, as "de/good": acme speaks German and has a name, globex English, a
+    logo and questions for the interview.
     """
     config.customers["acme"]["equalture"]["locale"] = "de"
     config.customers["acme"]["display"] = {
@@ -61,7 +63,10 @@ async def pages(config: Config, launch: Launch) -> dict[str, str]:  # noqa: F811
     for name in ("acme", "globex"):
         config.customers[name]["results"] = {"share_fallback": True}
     config.customers["globex"]["display"] = {"name": "Globex", "logo": "globex.png"}
+    guide = {"interview_guide": True, "interview_questions": "questions.yaml"}
+    config.customers["globex"].setdefault("results", {}).update(guide)
     config.folder.mkdir(exist_ok=True)
+    (config.folder / "questions.yaml").write_text(f"focus: {{en: '{QUESTION}'}}\n")
     (config.folder / "globex.png").write_bytes(plain_png(120, 36, b"\x1f\x5e\xff"))
     bridge = await launch()
     bridge.equalture.fault("results", status=503)  # where texts in other languages are asked for

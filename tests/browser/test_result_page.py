@@ -11,7 +11,7 @@ from PIL import Image, ImageChops
 from playwright.async_api import Browser, Page
 
 from bridge.languages.language import LANGUAGES, load_language
-from tests.browser.conftest import PICTURES, REQUEST_ID, WIDTHS, open_page
+from tests.browser.conftest import PICTURES, QUESTION, REQUEST_ID, WIDTHS, open_page
 from tests.browser.sample_records import EXTREMES
 from tests.flows.conftest import Launch
 
@@ -108,6 +108,17 @@ async def test_language_is_changed_on_the_page(browser: Browser, pages: dict[str
         assert page.url == f"{pages['de/good']}?lang={code}"
         assert await page.get_by_role("heading", name=words.gettext("Traits")).is_visible()
         assert REQUEST_ID in await page.inner_text("footer")
+
+
+async def test_a_question_stands_at_its_trait(browser: Browser, pages: dict[str, str]) -> None:
+    """Where the customer wants questions for the interview, the trait outside of its range has its
+    own, and no other trait has one.
+    """
+    page = await open_page(browser, pages["en/good"], "narrow")
+    asked = page.locator(".traits .ask")
+    assert await asked.count() == 1
+    assert QUESTION in await page.locator(".traits .out").inner_text()
+    assert await asked.is_visible()
 
 
 async def test_result_is_there_without_style(browser: Browser, pages: dict[str, str]) -> None:
