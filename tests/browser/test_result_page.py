@@ -117,7 +117,7 @@ async def test_a_question_stands_at_its_trait(browser: Browser, pages: dict[str,
     page = await open_page(browser, pages["en/good"], "narrow")
     asked = page.locator(".traits .ask")
     assert await asked.count() == 1
-    assert QUESTION in await page.locator(".traits .out").inner_text()
+    assert QUESTION in await page.locator(".traits li.out").inner_text()
     assert await asked.is_visible()
 
 
