@@ -19,8 +19,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from structlog.contextvars import get_contextvars
-
 Attributes = Mapping[str, str | int]
 
 _TRACEPARENT = re.compile(
@@ -116,8 +114,8 @@ class Activity:
 
     Its span begins late, though with the right time: to which trace it belongs stands in a record
     that has to be read first. *given* is the ``traceparent`` that it came with. It is obeyed where
-    it is *trusted* or comes from a caller whom we know, else linked: strangers decide neither
-    what is sampled nor in which trace they are seen.
+    it is *trusted*, or its caller has proved who it is (``trust``), else linked: strangers decide
+    neither what is sampled nor in which trace they are seen.
     """
 
     def __init__(
@@ -131,6 +129,10 @@ class Activity:
         self._span: Span | None = None
         self._ended = False
         self._links: dict[str, str] = {}  # one for each other trace
+
+    def trust(self) -> None:
+        """Its caller has proved who it is."""
+        self._trusted = True
 
     def join(self, trace: str) -> None:
         """It belongs to the trace of this invitation, unless it belongs to another already."""
@@ -176,8 +178,7 @@ class Activity:
 
     def _begin(self, joined: str = "") -> Span:
         if self._span is None:
-            known = self._trusted or bool(get_contextvars().get("customer"))
-            parent = self._given if known and self._given else joined
+            parent = self._given if self._trusted and self._given else joined
             for other in filter(None, (self._given, joined)):
                 self._links.setdefault(trace_id_of(other), other)
             self._links.pop(trace_id_of(parent), None)
@@ -216,6 +217,13 @@ def current_traceparent() -> str:
     """For what follows from what is under way here; empty: nothing is, or nothing is traced."""
     activity = _CURRENT.get()
     return activity.traceparent if activity is not None else ""
+
+
+def trust_caller() -> None:
+    """The caller of what is under way here has proved who it is."""
+    activity = _CURRENT.get()
+    if activity is not None:
+        activity.trust()
 
 
 def join(trace: str) -> None:

@@ -10,7 +10,7 @@ import structlog
 from aiohttp import web
 from structlog.contextvars import bind_contextvars
 
-from bridge import errors, webhook_signature
+from bridge import errors, tracing, webhook_signature
 from bridge.core.customers import Customer
 from bridge.equalture import answer_shapes, callback_examples, schemas
 from bridge.equalture.protocol import VENDOR
@@ -55,6 +55,7 @@ def create_callback_handler() -> Handler:
             where["invitation_id"], where["secret"], may_report
         )
         bind_contextvars(customer=invitation.customer)
+        tracing.trust_caller()
         try:
             parsed = request_body.parse_json_body(
                 await intake.read(request, invitation.customer, unpack=True)
@@ -98,6 +99,7 @@ def create_webhook_handler(clock: Clock) -> Handler:
             # which.
             log.warning("webhook.refused", customer=customer.key, reason=str(error))
             raise
+        tracing.trust_caller()
         parsed = request_body.parse_json_body(raw)
         shape = answer_shapes.list_request_facts("webhook", parsed)
         shape |= answer_shapes.list_header_facts(request.headers)

@@ -7,6 +7,7 @@ import re
 from aiohttp import web
 from structlog.contextvars import bind_contextvars
 
+from bridge import tracing
 from bridge.core.ids import hash_secret
 from bridge.errors import EndpointNotEnabled, Unauthorized
 from bridge.softgarden.settings import SoftgardenAccount
@@ -39,6 +40,7 @@ def require_customer_token(handler: Handler, limit: RateLimit) -> Handler:
             raise _unauthorized()
         request[CUSTOMER] = customer
         bind_contextvars(customer=customer.key)
+        tracing.trust_caller()
         limit.admit(customer.key)
         await request.app[FAIR_SCHEDULER].take(customer.key)
         return await handler(request)
@@ -62,6 +64,7 @@ def require_data_export_token(handler: Handler, limit: RateLimit) -> Handler:
             raise _unauthorized()
         request[CUSTOMER] = customer
         bind_contextvars(customer=customer.key)
+        tracing.trust_caller()
         limit.admit(customer.key)
         await request.app[FAIR_SCHEDULER].take(customer.key)
         return await handler(request)

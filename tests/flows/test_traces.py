@@ -23,6 +23,7 @@ from tests.flows.conftest import PRIVATE, TOKENS, Bridge, Config, Launch, eventu
 
 FOREIGN = "0af7651916cd43dd8448eb211c80319c"
 TRACEPARENT = f"00-{FOREIGN}-b7ad6b7169203331-01"
+WEBHOOK_SECRET = "whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY="
 
 
 class Spans:
@@ -242,6 +243,24 @@ async def test_strangers_choose_no_trace(launch: Launch, spans: Spans) -> None:
     assert refused.name == "GET /softgarden/tests"
     assert trace_of(refused) != FOREIGN
     assert [f"{link.context.trace_id:032x}" for link in refused.links] == [FOREIGN]
+
+
+async def test_who_only_names_a_customer_chooses_no_trace(
+    launch: Launch, spans: Spans, config: Config
+) -> None:
+    """A webhook without a signature, and who has no more than a link, are strangers, too."""
+    config.customers["acme"]["equalture"]["webhook_secret"] = WEBHOOK_SECRET
+    bridge = await launch(tracer=spans.tracer)
+    an_id = (await bridge.acme.invite("engineer")).json["invitationId"]
+    page = (await bridge.result(bridge.acme, an_id, "PENDING"))["result"]["resultUrl"]
+    given = {"traceparent": TRACEPARENT}
+    path = "/equalture/webhooks/acme"
+    assert (await bridge.ask("POST", path, headers=given, data=b"{}")).status == 401
+    assert (await bridge.ask("GET", page, headers=given)).status == 200
+    for name in ("POST /equalture/webhooks/{customer}", "GET /results/{token}"):
+        span = spans.one(name)
+        assert trace_of(span) != FOREIGN
+        assert FOREIGN in [f"{link.context.trace_id:032x}" for link in span.links]
 
 
 async def test_looking_at_an_invitation_is_linked(launch: Launch, spans: Spans) -> None:
