@@ -13,6 +13,7 @@ import pytest
 from bridge.app import CONFIGURATION
 from bridge.core.invitation_view import InvitationViewStatus
 from bridge.languages.language import load_language
+from bridge.meter import CALL_OUTCOMES
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted(
@@ -117,6 +118,13 @@ def test_the_index_of_decisions_is_complete() -> None:
     folder = ROOT / ".github" / "decisions"
     listed = set(LINK.findall((folder / "README.md").read_text("utf-8")))
     assert listed == {path.name for path in folder.glob("0*.md")}
+
+
+def test_outcomes_of_calls_are_documented() -> None:
+    """What metrics call the outcomes of calls to vendors stands in the table of the metrics."""
+    text = (ROOT / "deploy" / "README.md").read_text("utf-8")
+    (row,) = [line for line in text.splitlines() if line.startswith("| `upstream_requests_total")]
+    assert set(CALL_OUTCOMES) <= set(re.findall(r"`(\w+)`", row))
 
 
 def test_the_customer_in_the_readme(tmp_path: Path) -> None:
