@@ -60,7 +60,8 @@ async def find(runtime: app.Runtime, term: str, as_json: bool) -> None:
     else:
         console = Console(highlight=False)
         for number, one in enumerate(told):
-            console.print("" if number else Text(), end="\n" if number else "")
+            if number:
+                console.print()
             one.print(console)
         for situation in extra:
             _print_advice(console, situation, fields)

@@ -12,8 +12,6 @@ from enum import StrEnum
 
 from bridge.core.assessment import Result, Trait
 
-LOWEST, HIGHEST = 1, 5
-"""The scale of every trait."""
 MOST_GAPS = 4
 """How many traits outside their range are named beside the fit."""
 _NUMBER_IN_FRONT = re.compile(r"^\s*\([0-9]+\)\s*")

@@ -23,8 +23,7 @@ Over HTTP, besides what ``admin_routes`` lists, below ``/_sandbox/``:
 | ``POST customers/{customer}/invite`` ``{"test_id": "..."}`` | invite; any argument of ``invite`` |
 | ``POST customers/{customer}/results/{invitationId}`` | read |
 | ``POST customers/{customer}/delete/{invitationId}`` | delete |
-| ``GET invitations`` | what was invited, with the last result that was read: ``list_placed_orders``
-|
+| ``GET invitations`` | what ``list_placed_orders`` gives: also the last result that was read |
 
 ``PUT`` may also say a ``client_id``. The calls answer what the bridge answered: ``{status, json,
 text, headers, duration_ms, error}``.
