@@ -15,7 +15,7 @@ from bridge.cli.dead_letter_commands import convert_dead_letter_to_json
 from bridge.cli.operator_session import run_on_stored_data
 from bridge.cli.options import json_option
 from bridge.cli.output import colour_state, print_json
-from bridge.cli.timeline_view import convert_row_to_json, print_timeline
+from bridge.cli.timeline_view import choose_score_locale, convert_row_to_json, print_timeline
 from bridge.core.diagnosis import InvitationSituation, diagnose_dead_letter, list_situations
 from bridge.core.history import HistoryEntryKind
 from bridge.core.invitation import Invitation, State
@@ -81,7 +81,7 @@ async def _told(runtime: app.Runtime, invitation: Invitation) -> _Told:
         now=app.utc_now(),
     )
     client_id = str(getattr(customer.ats, "client_id", "")) if customer else ""
-    return _Told(invitation, letters, situations, client_id)
+    return _Told(invitation, letters, situations, client_id, choose_score_locale(customer))
 
 
 class _Told:
@@ -93,11 +93,13 @@ class _Told:
         letters: Sequence[DeadLetter],
         situations: Sequence[InvitationSituation],
         client_id: str,
+        locale: str,
     ) -> None:
         self.invitation = invitation
         self._letters = letters
         self._situations = situations
         self._client_id = client_id
+        self._locale = locale
 
     def _fields(self, situation: InvitationSituation) -> dict[str, str]:
         letter = next(
@@ -136,7 +138,7 @@ class _Told:
         head.append_text(colour_state(one.state))
         head.append(f" · {ADVICE[self._situations[0]].short}")
         _print_apart(console, Text(one.id), head, "  ")
-        print_timeline(console, one)
+        print_timeline(console, one, self._locale)
         for letter in self._letters:
             log = letter.history[-1].excerpt if letter.history else ""
             text = Text(f"  given up: {letter.kind}, {letter.reason}", "red")

@@ -19,7 +19,12 @@ from bridge.cli.operator_session import (
 )
 from bridge.cli.options import customer_option, json_option, yes_option
 from bridge.cli.output import format_time, print_json, print_rows
-from bridge.cli.timeline_view import convert_row_to_json, print_invitation, print_signature_verdict
+from bridge.cli.timeline_view import (
+    choose_score_locale,
+    convert_row_to_json,
+    print_invitation,
+    print_signature_verdict,
+)
 from bridge.core.history_chain import derive_history_keys, find_history_faults
 from bridge.core.invitation import Invitation, State
 from bridge.core.timeline import build_timeline
@@ -182,7 +187,8 @@ async def invitations_show(
             }
         )
     else:
-        print_invitation(invitation)
+        customer = runtime.customers().get(invitation.customer)
+        print_invitation(invitation, choose_score_locale(customer))
         for letter in letters:
             click.echo(
                 f"dead letter: {letter.kind}, {letter.reason}, since {format_time(letter.since)}"

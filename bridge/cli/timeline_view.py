@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from bridge.cli.output import format_time
+from bridge.core.customers import Customer
 from bridge.core.history import HistoryEntryKind
 from bridge.core.history_events import CONFIRMED
 from bridge.core.invitation import Invitation
@@ -102,8 +103,13 @@ def needs_attention(row: TimelineEntry) -> bool:
     return row.kind in _BAD
 
 
-def describe_row(row: TimelineEntry, invitation: Invitation) -> tuple[str, str]:
-    """What happened, and what else is to be said about it."""
+def choose_score_locale(customer: Customer | None) -> str:
+    """The language in which *customer*'s softgarden reads scores; English where it is unknown."""
+    return customer.provider.locale if customer else "en"
+
+
+def describe_row(row: TimelineEntry, invitation: Invitation, locale: str = "en") -> tuple[str, str]:
+    """What happened, and what else is to be said about it; the score as in *locale*."""
     facts = [str(row.status)] if row.status is not None else []
     if row.latency_ms is not None:
         facts.append(f"{row.latency_ms} ms")
@@ -116,13 +122,13 @@ def describe_row(row: TimelineEntry, invitation: Invitation) -> tuple[str, str]:
         facts += _reference(row, invitation)
     else:
         what = _WORDS[HistoryEntryKind(row.kind)] if row.kind in WORDED else row.kind
-        facts += _details(row, invitation)
+        facts += _details(row, invitation, locale)
     if row.last is not None:
         facts.append(_times(row))
     return what, ", ".join(fact for fact in facts if fact)
 
 
-def _details(row: TimelineEntry, invitation: Invitation) -> list[str]:
+def _details(row: TimelineEntry, invitation: Invitation, locale: str) -> list[str]:
     match row.kind:
         case HistoryEntryKind.ORDERED:
             return [f"request {row.text}"] if row.text else []
@@ -132,16 +138,16 @@ def _details(row: TimelineEntry, invitation: Invitation) -> list[str]:
             return ["webhook"]
         case HistoryEntryKind.COMPLETED:
             how, _, pattern = row.text.partition(" ")
-            return [_DETAILS.get(how, how), *_score(pattern, invitation)]
+            return [_DETAILS.get(how, how), *_score(pattern, invitation, locale)]
     return [row.text]
 
 
-def _score(pattern: str, invitation: Invitation) -> list[str]:
+def _score(pattern: str, invitation: Invitation, locale: str) -> list[str]:
     if not pattern:
         return []
     # The result may have been corrected since, or erased: then the pattern alone is known.
     result = invitation.result
-    text = render_score([pattern], result, "en") if result is not None else None
+    text = render_score([pattern], result, locale) if result is not None else None
     return [f"score {text}, by {pattern}" if text else f"score by {pattern}"]
 
 
@@ -160,12 +166,12 @@ def _times(row: TimelineEntry) -> str:
     return f"{row.count} times, last {last}"
 
 
-def print_invitation(invitation: Invitation) -> None:
-    """Who it is, and everything that happened to it."""
+def print_invitation(invitation: Invitation, locale: str) -> None:
+    """Who it is, and everything that happened to it; the score as in *locale*."""
     console = Console(highlight=False)
     parts = (invitation.id, invitation.customer, invitation.test_id, str(invitation.state))
     console.print(Text("  ".join(part for part in parts if part)), soft_wrap=True)
-    print_timeline(console, invitation)
+    print_timeline(console, invitation, locale)
 
 
 def print_signature_verdict(faults: Sequence[str], what: str) -> None:
@@ -176,22 +182,27 @@ def print_signature_verdict(faults: Sequence[str], what: str) -> None:
         click.echo(f"{what} cannot be trusted: {fault}.", err=True)
 
 
-def print_timeline(console: Console, invitation: Invitation) -> None:
-    """One row for each, under its day; on a narrow terminal the details go below."""
+def print_timeline(console: Console, invitation: Invitation, locale: str = "en") -> None:
+    """One row for each, under its day; on a narrow terminal the details go below.
+
+    The score is as the ATS is told it, in *locale*.
+    """
     day = None
     for row in build_timeline(invitation):
         if row.at.date() != day:
             day = row.at.date()
             console.print(Text(f"{day:%Y-%m-%d}", "bold"))
-        for line in _lines(row, invitation, console):
+        for line in _lines(row, invitation, console, locale):
             console.print(line, soft_wrap=True)
     if not invitation.history:
         text = "  No history is kept: this is all that the record of an earlier version says."
         console.print(Text(text, "yellow"))
 
 
-def _lines(row: TimelineEntry, invitation: Invitation, console: Console) -> Iterator[Text]:
-    what, facts = describe_row(row, invitation)
+def _lines(
+    row: TimelineEntry, invitation: Invitation, console: Console, locale: str
+) -> Iterator[Text]:
+    what, facts = describe_row(row, invitation, locale)
     bad = needs_attention(row)
     shown = f"{'✗ ' if bad else ''}{what}"
     head = Text(f"  {_clock(row.at)}  ").append(shown, "red" if bad else "")

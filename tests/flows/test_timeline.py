@@ -86,6 +86,16 @@ async def test_found_by_what_an_operator_has(launch: Launch, config: Config) -> 
     assert (code, "deleted" in out) == (0, True)
 
 
+async def test_the_score_as_a_recruiter_reads_it(launch: Launch, config: Config) -> None:
+    """The timeline shows the score in the customer's language, as softgarden was told it."""
+    config.customers["acme"]["equalture"]["locale"] = "de"
+    an_id, result = await completed(await launch())
+    for name in (("find",), ("invitations", "show")):
+        code, out, err = await command(config, *name, an_id)
+        assert (code, err, f"score {result['score']}, by" in out) == (0, "", True), out
+    assert "Passung" in result["score"]
+
+
 async def test_a_refused_notification_is_told(launch: Launch, config: Config) -> None:
     """What softgarden answered stands in the timeline, and that it was given up."""
     bridge = await launch()
