@@ -96,11 +96,14 @@ class ContractChecks:
             problems.append("its errors do not name every missing field")
         if check == "wrong_method" and "GET" not in answer.headers.get("Allow", ""):
             problems.append("no Allow header that names GET")
+        # Where the bridge refuses the order for another reason, no proxy is to blame.
+        remedy = _INVITE_REMEDIES.get(answer.code) if check == "unknown_test" else None
         self._to.judge(
             check,
             not problems,
             "; ".join(problems) or describe_answer(answer),
-            "Have the proxy pass requests and errors on as they are (nginx:"
+            remedy
+            or "Have the proxy pass requests and errors on as they are (nginx:"
             " proxy_intercept_errors off).",
         )
 

@@ -23,10 +23,12 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+from yarl import URL
 
 from bridge.app import Examination, examine_deployed_bridge
 from bridge.core.invitation import State
 from bridge.sandbox import EqualtureSandbox
+from bridge.softgarden.deployed_bridge import DeployedBridge
 from tests.cli.test_commands import run
 from tests.flows.conftest import CALLBACK_TOKEN, SECRETS, TOKENS, Bridge, Config, eventually
 
@@ -195,6 +197,16 @@ async def test_a_proxy_that_strips_authorization(bridge: Bridge) -> None:
     assert "proxy pass Authorization on" in found.said("token")
 
 
+async def test_a_callback_host_that_is_not_allowed(bridge: Bridge) -> None:
+    """Where the bridge may not notify the host, every finding says to list it, and no proxy is
+    blamed.
+    """
+    found = await examined(bridge.url, callback_host="softgarden.example")
+    assert found.wrong == ["unknown_test", "invite"]
+    assert "List the host" in found.said("unknown_test")
+    assert "List the host" in found.said("invite")
+
+
 async def test_a_proxy_that_replaces_errors(bridge: Bridge) -> None:
     """A proxy with error pages of its own is found, and what was made is deleted all the same."""
 
@@ -339,6 +351,13 @@ async def test_a_slow_bridge(bridge: Bridge, equalture: EqualtureSandbox) -> Non
     assert found.wrong == ["speed"]
     assert "POST softgarden invitations" in found.said("speed")
     assert await all_deleted(bridge)
+
+
+async def test_a_slow_page(bridge: Bridge) -> None:
+    """A slow page is named without its link, which holds a secret."""
+    slow = DeployedBridge(bridge.session, URL(bridge.url), "", timeout_s=10)
+    await slow.ask("GET", f"{bridge.url}/results/iv_secret", token=None)
+    assert slow.slowest[1] == "GET page"
 
 
 async def test_broken_off(bridge: Bridge, equalture: EqualtureSandbox) -> None:
