@@ -20,6 +20,8 @@ _SHAPE = re.compile(r"'(?:<[a-z ]+>|[\[\]{},:?-])'")
 """What PyYAML may quote: names of tokens, and signs that give YAML its shape."""
 _KEY_FIRST = re.compile(r"[ ]*(?:- +)*[\w.-]+ *:(?: |$)")
 _DASHES = re.compile(r"[ ]*(?:- +)*")
+_NO_SPACE = re.compile(r"[ ]*(?:- +)*(?:-[^\s-]|[\w.-]+:(?!//)\S)")
+"""A key or an entry without the space behind its colon or dash, which is text for YAML."""
 _STAND_FOR_OTHERS = "%@`*&!|>"
 _BRACKETS = {"while parsing a flow sequence": "[", "while parsing a flow mapping": "{"}
 
@@ -45,6 +47,9 @@ def _explain(error: yaml.MarkedYAMLError, text: str) -> Mistake:
         return at, NO_TAGS, MistakeKind.QUOTES_NEEDED
     if context in _BRACKETS:
         return _bracket(_BRACKETS[context], begun, at, lines)
+    if context == "while parsing a flow node" and "','" not in problem:
+        sign, begun = _innermost_bracket(text, at)
+        return _bracket(sign, begun, at, lines)
     if "quoted scalar" in context and "end of stream" in problem:
         words = "the quote that begins here is never closed"
         return begun, words, MistakeKind.QUOTE
@@ -79,6 +84,20 @@ def _in_a_line(
     return None
 
 
+def _innermost_bracket(text: str, at: FilePosition) -> tuple[str, FilePosition]:
+    """The bracket within which *at* stands."""
+    open_ones: list[tuple[str, FilePosition]] = []
+    for token in yaml.scan(text):
+        where = convert_mark(token.start_mark)
+        if (where.line, where.column) >= (at.line, at.column):
+            break
+        if isinstance(token, yaml.FlowSequenceStartToken | yaml.FlowMappingStartToken):
+            open_ones.append((token.id, where))
+        elif isinstance(token, yaml.FlowSequenceEndToken | yaml.FlowMappingEndToken):
+            open_ones.pop()
+    return open_ones[-1]
+
+
 def _bracket(sign: str, begun: FilePosition, at: FilePosition, lines: Sequence[str]) -> Mistake:
     hint = "; within [ ] and { } put ${...} into quotes" if "${" in _line(lines, at) else ""
     if hint:
@@ -97,6 +116,11 @@ def _second_colon(at: FilePosition, lines: Sequence[str]) -> Mistake:
     first = _KEY_FIRST.match(line)
     if first is not None and first.end() >= at.column:
         # A key of its own line, which PyYAML takes for the rest of the value above.
+        above = next((n for n in range(at.line - 1, 0, -1) if lines[n - 1].strip()), 0)
+        if above and _NO_SPACE.match(lines[above - 1]):
+            start = FilePosition(above, _indent(lines[above - 1]) + 1)
+            words = "a space is missing behind the colon of this key, or the dash of this entry"
+            return start, words, MistakeKind.NO_COLON
         start = FilePosition(at.line, _indent(line) + 1)
         words = "this line is indented deeper than the one above, which has a value already"
         return start, words, MistakeKind.INDENTATION

@@ -26,6 +26,9 @@ CASES = [
     ("a: [1, 2\nb: 3\n", "1:4", "unclosed-bracket", "the [ that begins here is not closed"),
     ("a: [1, 2", "1:4", "unclosed-bracket", "not closed"),
     ("a: {b: 1\nc: 2\n", "1:4", "unclosed-bracket", "the { that begins here"),
+    ("a: [1,\n  - 2\n", "1:4", "unclosed-bracket", "the [ that begins here"),
+    ("a: [[1], {b: 2, c: [\n", "1:20", "unclosed-bracket", "the [ that begins here"),
+    ("a: {b: [1, 2}, c: 1}\n", "1:8", "unclosed-bracket", "the [ that begins here"),
     # quotes
     ('a: "text\nb: 2\n', "1:4", "unclosed-quote", "never closed"),
     ('a: "text\nb: "more"\n', "2:5", "unclosed-quote", "not closed further up"),
@@ -35,6 +38,9 @@ CASES = [
     ("a: @text\n", "1:4", "quotes-needed", "quotes"),
     ("a: 1\nb\nc: 2\n", "2:1", "missing-colon", "`key: value`"),
     ("a: 1\nb:2\nc: 3\n", "2:1", "missing-colon", "a colon and a space"),
+    ("a:\n  b:2\n  c: 3\n", "2:3", "missing-colon", "a space is missing behind the colon"),
+    ("a:\n  -b: 2\n    c: 3\n", "2:3", "missing-colon", "or the dash"),
+    ("a:\n  http://x\n  c: 3\n", "3:3", "indentation", "deeper than the one above"),
 ]
 
 
