@@ -45,7 +45,9 @@ def describe_dead_letter(
 def describe_refused_credentials(customer: str, vendor: str) -> Incident:
     """A vendor answered 401 to what is sent for this customer."""
     text = _CREDENTIALS.get(vendor, f"{vendor} answers 401: it does not accept the credentials.")
-    command = f"{_PROGRAM} check --online"
+    # Only Equalture can be asked; of softgarden there is what it was to be told.
+    asked = vendor != "softgarden"
+    command = f"{_PROGRAM} check --online" if asked else f"{_PROGRAM} onboard {customer}"
     return Incident(IncidentKind.UNAUTHORIZED, customer, vendor, text, command)
 
 

@@ -113,6 +113,7 @@ async def test_softgardens_401(receiver: AlertReceiver, launch: Launch) -> None:
     await bridge.runtime.alerts.look()
     post = await receiver.wait("unauthorized")
     assert "softgarden.client_id" in post["data"]["text"]
+    assert post["data"]["command"] == "assessment-bridge onboard acme"
     fault.heal()
     await completed(bridge, "app-4")
     await eventually(lambda: len(bridge.notified()) == 1)
