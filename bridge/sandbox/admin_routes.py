@@ -38,7 +38,9 @@ async def answer_admin(
         return create_json_response({"detail": refusal.detail}, refusal.status)
     except web.HTTPException:
         return create_json_response({"detail": "no such route"}, 404)
-    except (LookupError, OverflowError, TypeError, ValueError) as error:
+    except ValueError as error:
+        return create_json_response({"detail": str(error)}, 400)
+    except (LookupError, OverflowError, TypeError) as error:
         return create_json_response({"detail": f"{type(error).__name__}: {error}"}, 400)
 
 
