@@ -24,6 +24,8 @@ PATIENCE_S = 10.0
 """How long a report may take: the longest one takes 0.3 s, and the process as long to start."""
 MOST_WAITING = 20
 """Reports that are wanted at a time; more are refused at once."""
+MOST_OF_ONE = 10
+"""How many of these may be one customer's."""
 KEPT_S = 600.0
 """How long a report is kept, for those who open it again."""
 KEPT_BYTES = 8 * 1024 * 1024
@@ -55,13 +57,15 @@ class ReportRenderer:
         self._process: Process | None = None
         self._turn = asyncio.Lock()
         self._flights: SingleFlight[bytes, bytes] = SingleFlight()
+        self._wanted_of: dict[bytes, str] = {}
         self._kept: OrderedDict[bytes, bytes] = OrderedDict()
         self._avoided: set[bytes] = set()
 
-    async def render(self, text: Mapping[str, object]) -> bytes:
+    async def render(self, text: Mapping[str, object], customer: str = "") -> bytes:
         """The PDF of a text as ``write_report`` gives it: the same bytes for the same text.
 
-        Raises ``ReportFailed``, or ``ProcessOverloaded`` where too many wait.
+        Raises ``ReportFailed``, or ``ProcessOverloaded`` where too many wait, of all or of this
+        *customer*.
         """
         request = orjson.dumps(text)
         key = hashlib.sha256(request).digest()
@@ -70,8 +74,11 @@ class ReportRenderer:
             return self._kept[key]
         if key in self._avoided:
             raise ReportFailed("This report failed a moment ago.")
-        if len(self._flights) >= MOST_WAITING and not self._flights.under_way(key):
-            raise ProcessOverloaded("Too many reports are wanted at once.")
+        if not self._flights.under_way(key):
+            of_one = sum(other == customer for other in self._wanted_of.values())
+            if len(self._flights) >= MOST_WAITING or of_one >= MOST_OF_ONE:
+                raise ProcessOverloaded("Too many reports are wanted at once.")
+            self._wanted_of[key] = customer
         return await self._flights.run(key, lambda: self._make(key, request))
 
     async def close(self) -> None:
@@ -81,6 +88,12 @@ class ReportRenderer:
         await self._end()
 
     async def _make(self, key: bytes, request: bytes) -> bytes:
+        try:
+            return await self._make_in_turn(key, request)
+        finally:
+            self._wanted_of.pop(key, None)
+
+    async def _make_in_turn(self, key: bytes, request: bytes) -> bytes:
         try:
             async with asyncio.timeout(self._patience_s):
                 await self._turn.acquire()

@@ -59,7 +59,8 @@ def _handler(
             services.links.ends_at(invitation),
             customer.results.guide,
         )
-        made = await renderer.render(write_report(order, choose_page_language(request, customer)))
+        text = write_report(order, choose_page_language(request, customer))
+        made = await renderer.render(text, customer.key)
         headers = {
             **create_private_headers(),
             "Content-Disposition": create_disposition(invitation),

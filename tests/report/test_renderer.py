@@ -13,7 +13,13 @@ from pathlib import Path
 import pytest
 
 from bridge.errors import ProcessOverloaded
-from bridge.report.renderer import MOST_WAITING, TYPESETTING, ReportFailed, ReportRenderer
+from bridge.report.renderer import (
+    MOST_OF_ONE,
+    MOST_WAITING,
+    TYPESETTING,
+    ReportFailed,
+    ReportRenderer,
+)
 
 TYPESETTER = """
 import json, os, sys, time
@@ -155,10 +161,29 @@ async def test_only_so_many_wait(command: tuple[str, ...]) -> None:
     """
     renderer = ReportRenderer(command, patience_s=600)
     texts = [{"do": "hang", "number": number} for number in range(MOST_WAITING)]
-    waiting = [asyncio.create_task(renderer.render(text)) for text in texts]
+    waiting = [
+        asyncio.create_task(renderer.render(text, str(number % 3)))
+        for number, text in enumerate(texts)
+    ]
     await asyncio.sleep(0)
     with pytest.raises(ProcessOverloaded):
-        await renderer.render({"do": "well"})
+        await renderer.render({"do": "well"}, "another")
     await renderer.close()
     ended = await asyncio.gather(*waiting, return_exceptions=True)
     assert all(isinstance(one, BaseException) for one in ended)
+
+
+async def test_one_customer_leaves_room(renderer: ReportRenderer) -> None:
+    """Where one customer wants many reports at once, some of its own are refused, and nobody
+    else's; once they are made it may want others.
+    """
+    wanted = [renderer.render({"do": "well", "number": n}, "acme") for n in range(MOST_OF_ONE + 2)]
+    *made, other = await asyncio.gather(
+        *wanted, renderer.render({"do": "well", "number": 99}, "globex"), return_exceptions=True
+    )
+    assert [isinstance(one, ProcessOverloaded) for one in made] == [
+        *(False for _ in range(MOST_OF_ONE)),
+        *(True, True),
+    ]
+    assert isinstance(other, bytes)
+    assert await renderer.render({"do": "well", "number": 100}, "acme")
