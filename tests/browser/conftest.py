@@ -85,6 +85,7 @@ async def pages(config: Config, launch: Launch) -> dict[str, str]:  # noqa: F811
         found[f"{lang}/unknown"] = f"{bridge.url}/results/x?lang={lang}"
         found[f"{lang}/start-unknown"] = f"{bridge.url}/start/x?lang={lang}"
     found["en/docs"] = f"{bridge.url}/docs"
+    found["en/status"] = f"{bridge.admin_url}/?refresh=off"
     return found
 
 

@@ -38,10 +38,12 @@ async def violations(page: Page, rules: list[str]) -> list[str]:
 
 
 async def overflow(page: Page) -> list[str]:
-    """The elements that reach beyond the right edge of the window, so that one had to scroll."""
+    """The elements that reach beyond the right edge of the window, if one can scroll there: what is
+    only for screen readers is clipped.
+    """
     found: list[str] = await page.evaluate(
-        """() => [...document.body.querySelectorAll('*')]
-            .filter(one => one.getBoundingClientRect().right > innerWidth + 1)
+        """() => document.documentElement.scrollWidth <= innerWidth + 1 ? []
+            : [...document.body.querySelectorAll('*')].filter(one => one.getBoundingClientRect().right > innerWidth + 1)
             .map(one => one.outerHTML.slice(0, 120))"""
     )
     return found
