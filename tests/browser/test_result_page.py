@@ -43,7 +43,8 @@ async def overflow(page: Page) -> list[str]:
     """
     found: list[str] = await page.evaluate(
         """() => document.documentElement.scrollWidth <= innerWidth + 1 ? []
-            : [...document.body.querySelectorAll('*')].filter(one => one.getBoundingClientRect().right > innerWidth + 1)
+            : [...document.body.querySelectorAll('*')]
+            .filter(one => one.getBoundingClientRect().right > innerWidth + 1)
             .map(one => one.outerHTML.slice(0, 120))"""
     )
     return found

@@ -14,6 +14,7 @@ async def test_traits_in_the_readers_language(bridge: Bridge) -> None:
     url = (await bridge.result(bridge.acme, invited["invitationId"], "COMPLETED"))["result"][
         "resultUrl"
     ]
+    await bridge.idle()
     before = len(bridge.equalture.calls("results"))
     assert (await bridge.ask("GET", url)).status == 200
     assert len(bridge.equalture.calls("results")) == before
