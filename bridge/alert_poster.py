@@ -29,7 +29,9 @@ class AlertPoster:
 
     async def post(self, endpoint: AlertEndpoint, post: AlertPost) -> str:
         """Post once; says why it did not arrive, or nothing."""
-        raw = orjson.dumps(self._slack(post) if _is_chat(endpoint) else self._standard(post))
+        raw = orjson.dumps(
+            self._build_slack_body(post) if _is_chat(endpoint) else self._build_standard_body(post)
+        )
         headers = {"Content-Type": "application/json"}
         if endpoint.secret is not None:
             headers |= build_signed_headers(raw, post.id, self._clock(), endpoint.secret.reveal())
@@ -47,7 +49,7 @@ class AlertPoster:
             return f"no answer ({describe_call_failure(error)})"
         return "" if 200 <= status < 300 else f"the answer was {status}"
 
-    def _standard(self, post: AlertPost) -> dict[str, object]:
+    def _build_standard_body(self, post: AlertPost) -> dict[str, object]:
         # https://github.com/standard-webhooks/standard-webhooks/blob/main/spec/standard-webhooks.md
         # "Payload structure": type, timestamp, data
         incident = post.incident
@@ -62,7 +64,7 @@ class AlertPoster:
             },
         }
 
-    def _slack(self, post: AlertPost) -> dict[str, object]:
+    def _build_slack_body(self, post: AlertPost) -> dict[str, object]:
         # https://docs.slack.dev/messaging/formatting-message-text: three characters are escaped
         incident = post.incident
         about = f" · {incident.customer}" if incident.customer else ""

@@ -30,10 +30,10 @@ from bridge.tracing import (
     SpanKind,
     SpanStart,
     Tracer,
-    current_activity,
-    current_traceparent,
+    enter_activity,
+    get_current_activity,
+    get_current_traceparent,
     read_traceparent,
-    under_way,
 )
 
 
@@ -179,12 +179,12 @@ class CallObserver:
         finally:
             self._watchers.discard(watcher)
 
-    def serving(self, traceparents: Sequence[str]) -> AbstractContextManager[object]:
+    def trace_request(self, traceparents: Sequence[str]) -> AbstractContextManager[object]:
         """Around a request with these headers, whose answer ``record_incoming`` is then told."""
         if self._tracer is NO_TRACER:
             return contextlib.nullcontext()
         given = read_traceparent(traceparents[0]) if len(traceparents) == 1 else ""
-        return under_way(Activity(self._tracer, SpanKind.REQUEST, given))
+        return enter_activity(Activity(self._tracer, SpanKind.REQUEST, given))
 
     def record_incoming(
         self,
@@ -208,7 +208,7 @@ class CallObserver:
             code=code,
             reason=reason,
         )
-        activity = current_activity()
+        activity = get_current_activity()
         if activity is not None and party not in _NOT_TRACED:
             verb = method if method in HTTPMethod.__members__ else "HTTP"
             known = {"http.request.method": verb, "http.route": operation, **_attributes(call)}
@@ -225,7 +225,7 @@ class CallObserver:
                 kind=SpanKind.CALL,
                 name=name,
                 begun_ns=time.time_ns(),
-                parent=current_traceparent(),
+                parent=get_current_traceparent(),
             )
         )
         code = reason = ""
@@ -276,11 +276,11 @@ class CallObserver:
         """When each vendor was last heard of each customer's account."""
         return dict(self._heard)
 
-    def refused_at(self) -> dict[Contact, datetime]:
+    def get_refusal_times(self) -> dict[Contact, datetime]:
         """When a vendor last did not accept a customer's credentials."""
         return dict(self._refused_at)
 
-    def accepted_at(self) -> dict[Contact, datetime]:
+    def get_acceptance_times(self) -> dict[Contact, datetime]:
         """When a vendor last did what it was asked with a customer's credentials."""
         return dict(self._accepted_at)
 

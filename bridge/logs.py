@@ -20,7 +20,7 @@ import structlog
 from structlog.typing import EventDict, ExcInfo, Processor, WrappedLogger
 
 from bridge.errors import BridgeError
-from bridge.tracing import current_activity
+from bridge.tracing import get_current_activity
 
 
 def configure_logging(level: str, form: str, stream: TextIO | None = None) -> None:
@@ -81,7 +81,7 @@ def configure_logging(level: str, form: str, stream: TextIO | None = None) -> No
 
 
 def _with_trace(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    activity = current_activity()
+    activity = get_current_activity()
     if activity is not None and activity.begun_trace_id:
         event.setdefault("trace_id", activity.begun_trace_id)
     return event

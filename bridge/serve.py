@@ -163,13 +163,13 @@ async def serve(
         )
         if started is not None:
             started.set()
-        runtime.reload.began = manager.reloading
-        runtime.reload.ended = lambda: manager.ready(_status(runtime))
+        runtime.reload.began = manager.tell_reloading
+        runtime.reload.ended = lambda: manager.tell_ready(_status(runtime))
         runtime.reload.ended()
         start_background_task(stack, "watchdog", manager.keep_alive())
         await stop.event.wait()
         log.info("daemon.stopping")
-        manager.stopping()
+        manager.tell_stopping()
         runtime.state.draining = True
         await asyncio.sleep(LINGER_S)
         await _stop_accepting(runners, listeners if handed_down is None else ())

@@ -70,16 +70,16 @@ class ServiceManager:
         self.alive_within_s = alive_within_s
         self._send = send
 
-    def ready(self, status: str) -> None:
+    def tell_ready(self, status: str) -> None:
         """It serves: after the start, and again after a reload. *status* is for people."""
         self._tell("READY=1", f"STATUS={status}")
 
-    def reloading(self) -> None:
-        """It reads its configuration again; ``ready`` ends that."""
+    def tell_reloading(self) -> None:
+        """It reads its configuration again; ``tell_ready`` ends that."""
         now = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
         self._tell("RELOADING=1", f"MONOTONIC_USEC={now}")
 
-    def stopping(self) -> None:
+    def tell_stopping(self) -> None:
         """It has begun to shut down."""
         self._tell("STOPPING=1", "STATUS=Finishing what is under way")
 
@@ -129,14 +129,14 @@ class WorkerReports:
         self._reloading |= self._ready.intersection(numbers)
         if self._reloading and self._told_ready:
             self._told_ready = False
-            self._manager.reloading()
+            self._manager.tell_reloading()
 
-    def died(self, number: int) -> None:
+    def note_death(self, number: int) -> None:
         """This worker is no more; its successor reads the configuration as it is then."""
         self._heard.pop(number, None)
         self._done(number)
 
-    def silent(self) -> list[int]:
+    def list_silent(self) -> list[int]:
         """Workers that have been ready, and were not heard of for as long as the service manager
         would wait.
         """
@@ -154,7 +154,7 @@ class WorkerReports:
         self._reloading.discard(number)
         if self._ready == self._expected and not self._reloading and not self._told_ready:
             self._told_ready = True
-            self._manager.ready(self._status)
+            self._manager.tell_ready(self._status)
 
 
 class ReportPipe:

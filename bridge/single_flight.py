@@ -32,7 +32,7 @@ class SingleFlight(Generic[K, V]):
             flight.add_done_callback(lambda done: self._land(key, done))
         return await asyncio.shield(flight)
 
-    def under_way(self, key: K) -> bool:
+    def is_under_way(self, key: K) -> bool:
         """Whether a call for *key* is under way."""
         return key in self._flights
 

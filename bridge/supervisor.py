@@ -234,7 +234,7 @@ class Supervisor:
         """Kill a worker that has stopped to answer, so that it is replaced."""
         while self._manager.alive_within_s is not None:
             await asyncio.sleep(self._manager.alive_within_s)
-            for number in self._reports.silent():
+            for number in self._reports.list_silent():
                 log.error("worker_process.silent", number=number)
                 child = self._children.get(number)
                 if child is not None and child.returncode is None:
@@ -269,7 +269,7 @@ class Supervisor:
                 return await self._end(child, ended)
             stopped.cancel()
             del self._children[number]
-            self._reports.died(number)
+            self._reports.note_death(number)
             if child.returncode in _FINAL and (first or child.returncode == GIVE_UP):
                 self._end_all()
                 return _FINAL[child.returncode]
@@ -329,7 +329,7 @@ class Supervisor:
 
     def _end_all(self) -> None:
         if not self._stop.is_set():
-            self._manager.stopping()
+            self._manager.tell_stopping()
         self._stop.set()
         for listener in self._listeners:
             if listener.fileno() >= 0:

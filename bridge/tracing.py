@@ -104,7 +104,7 @@ def read_traceparent(text: str) -> str:
     return f"00-{match[2]}"
 
 
-def trace_id_of(traceparent: str) -> str:
+def get_trace_id(traceparent: str) -> str:
     """The id of the trace alone."""
     return traceparent[3:35]
 
@@ -145,7 +145,7 @@ class Activity:
     def link(self, trace: str) -> None:
         """It has to do with the trace of this invitation."""
         trace = read_traceparent(trace)
-        trace_id = trace_id_of(trace)
+        trace_id = get_trace_id(trace)
         if not trace or self._ended or trace_id in (*self._links, self.begun_trace_id):
             return
         self._links[trace_id] = trace
@@ -155,7 +155,7 @@ class Activity:
     @property
     def begun_trace_id(self) -> str:
         """The id of the trace that it belongs to; empty as long as that is open."""
-        return trace_id_of(self._span.traceparent) if self._span is not None else ""
+        return get_trace_id(self._span.traceparent) if self._span is not None else ""
 
     @property
     def traceparent(self) -> str:
@@ -180,8 +180,8 @@ class Activity:
         if self._span is None:
             parent = self._given if self._trusted and self._given else joined
             for other in filter(None, (self._given, joined)):
-                self._links.setdefault(trace_id_of(other), other)
-            self._links.pop(trace_id_of(parent), None)
+                self._links.setdefault(get_trace_id(other), other)
+            self._links.pop(get_trace_id(parent), None)
             self._span = self._tracer.start(
                 SpanStart(
                     kind=self._kind,
@@ -198,7 +198,7 @@ _CURRENT: ContextVar[Activity | None] = ContextVar("activity", default=None)
 
 
 @contextlib.contextmanager
-def under_way(activity: Activity) -> Iterator[Activity]:
+def enter_activity(activity: Activity) -> Iterator[Activity]:
     """Until the end *activity* is what this code, and all that it starts, does."""
     token = _CURRENT.set(activity)
     try:
@@ -208,12 +208,12 @@ def under_way(activity: Activity) -> Iterator[Activity]:
         activity.abandon()
 
 
-def current_activity() -> Activity | None:
+def get_current_activity() -> Activity | None:
     """What is under way here."""
     return _CURRENT.get()
 
 
-def current_traceparent() -> str:
+def get_current_traceparent() -> str:
     """For what follows from what is under way here; empty: nothing is, or nothing is traced."""
     activity = _CURRENT.get()
     return activity.traceparent if activity is not None else ""
@@ -240,10 +240,10 @@ def link(trace: str) -> None:
         activity.link(trace)
 
 
-def continued(trace: str) -> str:
+def continue_trace(trace: str) -> str:
     """The trace of an invitation after what is under way here has changed it: the same one, from
     here on; where it had none, the one of what is under way.
     """
-    latest, known = current_traceparent(), read_traceparent(trace)
-    same = not known or trace_id_of(known) == trace_id_of(latest)
+    latest, known = get_current_traceparent(), read_traceparent(trace)
+    same = not known or get_trace_id(known) == get_trace_id(latest)
     return latest if latest and same else trace

@@ -47,7 +47,7 @@ def test_ready_when_all_are() -> None:
     assert told.since() == []
     workers.take(1, READY)
     assert told.since() == ["READY=1", "STATUS=Serving 1 customers"]
-    workers.died(0)
+    workers.note_death(0)
     workers.take(0, READY)
     assert told.since() == []
 
@@ -79,7 +79,7 @@ def test_who_dies_ends_no_reload_too_late() -> None:
     assert told.since()[0] == "READY=1"
     workers.reload([0, 1])
     workers.take(1, READY)
-    workers.died(0)
+    workers.note_death(0)
     assert told.since() == ["RELOADING=1", "READY=1", "STATUS=Serving 1 customers"]
 
 
@@ -94,10 +94,10 @@ def test_a_worker_that_hangs() -> None:
     workers.take(1, {"WATCHDOG": "1"})
     workers.take(2, {"WATCHDOG": "1"})
     clock.now = 31.0
-    assert workers.silent() == [0]
+    assert workers.list_silent() == [0]
     clock.now = 100.0
-    workers.died(0)
-    assert workers.silent() == [1]
+    workers.note_death(0)
+    assert workers.list_silent() == [1]
 
 
 def test_a_worker_that_ends() -> None:
@@ -112,15 +112,17 @@ def test_a_worker_that_ends() -> None:
     workers.take(0, {"WATCHDOG": "1"})
     clock.now = 50.0
     workers.take(1, {"WATCHDOG": "1"})
-    assert workers.silent() == []
+    assert workers.list_silent() == []
     clock.now = 75.0
-    assert workers.silent() == [0]
+    assert workers.list_silent() == [0]
 
 
 def test_the_pipe_of_a_worker() -> None:
     """What a worker writes into its pipe is one line, and is read as it was told."""
     reading, writing = os.pipe()
-    ServiceManager(create_supervisor_sender(writing, 3)).ready("Serving 7 customers, 1 set aside")
+    ServiceManager(create_supervisor_sender(writing, 3)).tell_ready(
+        "Serving 7 customers, 1 set aside"
+    )
     line = os.read(reading, 4096).decode()
     assert line.endswith("\n")
     assert read_report(line.removesuffix("\n")) == (
@@ -135,6 +137,6 @@ def test_nobody_takes_it() -> None:
     """A service manager that has gone, or none at all, ends nothing."""
     reading, writing = os.pipe()
     os.close(reading)
-    ServiceManager(create_supervisor_sender(writing, 0)).ready("")
-    ServiceManager().ready("")
+    ServiceManager(create_supervisor_sender(writing, 0)).tell_ready("")
+    ServiceManager().tell_ready("")
     os.close(writing)

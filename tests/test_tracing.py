@@ -15,11 +15,11 @@ from bridge.tracing import (
     Span,
     SpanKind,
     SpanStart,
-    continued,
-    current_traceparent,
+    continue_trace,
+    enter_activity,
+    get_current_traceparent,
     join,
     link,
-    under_way,
 )
 
 ENDPOINT = {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318"}
@@ -100,9 +100,9 @@ def test_what_cannot_be_had_is_said(
 def test_a_task_inside_of_a_request_is_a_part_of_it() -> None:
     """What is done for a request belongs to its trace, whatever else it joins."""
     tracer = FakeTracer()
-    with under_way(Activity(tracer, SpanKind.REQUEST)) as request:
-        task = Activity(tracer, SpanKind.TASK, current_traceparent(), trusted=True)
-        with under_way(task):
+    with enter_activity(Activity(tracer, SpanKind.REQUEST)) as request:
+        task = Activity(tracer, SpanKind.TASK, get_current_traceparent(), trusted=True)
+        with enter_activity(task):
             join(OTHER)
             task.end("task anonymise", {})
         request.end("DELETE /somewhere", {})
@@ -120,9 +120,9 @@ def test_what_is_broken_off_ends_as_such() -> None:
     none.
     """
     tracer = FakeTracer()
-    with under_way(Activity(tracer, SpanKind.TASK)):
-        assert current_traceparent()
-    with under_way(Activity(tracer, SpanKind.TASK)):
+    with enter_activity(Activity(tracer, SpanKind.TASK)):
+        assert get_current_traceparent()
+    with enter_activity(Activity(tracer, SpanKind.TASK)):
         link(OTHER)
     assert [span.ended for span in tracer.spans] == [[("task", "abandoned")]]
 
@@ -136,11 +136,11 @@ async def test_what_goes_on_after_its_request_does_no_harm() -> None:
         await done.wait()
         join(OTHER)
         link(OTHER)
-        seen.append(current_traceparent())
+        seen.append(get_current_traceparent())
 
     for look in (True, False):
         done = asyncio.Event()
-        with under_way(Activity(tracer, SpanKind.REQUEST)) as request:
+        with enter_activity(Activity(tracer, SpanKind.REQUEST)) as request:
             task = asyncio.create_task(afterwards(done))
             if look:
                 request.end("GET /", {})
@@ -153,16 +153,16 @@ async def test_what_goes_on_after_its_request_does_no_harm() -> None:
 @pytest.mark.parametrize("stored", ["", "nonsense", OTHER])
 def test_where_nothing_is_traced_a_record_keeps_what_it_has(stored: str) -> None:
     """Neither a command nor a process without a tracer changes the trace of an invitation."""
-    assert continued(stored) == stored
-    with under_way(Activity(NO_TRACER, SpanKind.REQUEST)):
+    assert continue_trace(stored) == stored
+    with enter_activity(Activity(NO_TRACER, SpanKind.REQUEST)):
         join(stored)
-        assert continued(stored) == stored
+        assert continue_trace(stored) == stored
 
 
 def test_a_damaged_trace_is_replaced() -> None:
     """What names no trace is replaced by the one of what is under way; another one is kept."""
-    with under_way(Activity(FakeTracer(), SpanKind.REQUEST)):
-        here = current_traceparent()
-        assert continued("nonsense") == continued("") == here
-        assert continued(OTHER) == OTHER
-        assert continued(here[:36] + "f" * 16 + "-01") == here
+    with enter_activity(Activity(FakeTracer(), SpanKind.REQUEST)):
+        here = get_current_traceparent()
+        assert continue_trace("nonsense") == continue_trace("") == here
+        assert continue_trace(OTHER) == OTHER
+        assert continue_trace(here[:36] + "f" * 16 + "-01") == here

@@ -84,7 +84,7 @@ class Alerts:
         *,
         owner: str,
     ) -> None:
-        self._endpoints = {_digest_of(one): one for one in settings.alerts}
+        self._endpoints = {_compute_queue_key(one): one for one in settings.alerts}
         self._names = {key: f"alerts[{i}]" for i, key in enumerate(self._endpoints)}
         self._after = settings.alert_after
         self._queue = queue
@@ -238,7 +238,7 @@ class Alerts:
             self._reloaded_at, self._refused_at = self._clock(), None
 
     async def _report_what_was_heard(self) -> None:
-        for contact, at in self._sources.observer.refused_at().items():
+        for contact, at in self._sources.observer.get_refusal_times().items():
             if self._reported.get(contact) != at:
                 await self.report(alert_words.describe_refused_credentials(*contact), at)
                 self._reported[contact] = at
@@ -252,7 +252,7 @@ class Alerts:
         match one.incident.kind:
             case IncidentKind.UNAUTHORIZED:
                 contact = (one.incident.customer, one.incident.about)
-                accepted_at = self._sources.observer.accepted_at().get(contact)
+                accepted_at = self._sources.observer.get_acceptance_times().get(contact)
                 return accepted_at is not None and accepted_at > one.last_at
             case IncidentKind.RELOAD_REFUSED:
                 mended = not self._sources.customers.refused
@@ -264,7 +264,7 @@ class Alerts:
         """The one of each customer that has waited for the longest time."""
         sources, directory = self._sources, self._sources.customers()
         found: dict[str, Incident] = {}
-        told = await list_untold_results(sources.store, await sources.backlog.unnotified())
+        told = await list_untold_results(sources.store, await sources.backlog.list_unnotified())
         for one in sorted(told, key=lambda one: one.since):
             waits = now - one.since >= self._after and directory.is_configured(one.customer)
             if waits and one.customer not in found:
@@ -343,6 +343,6 @@ class _Delivery:
             await self._alerts.wait(self._key)
 
 
-def _digest_of(endpoint: AlertEndpoint) -> str:
+def _compute_queue_key(endpoint: AlertEndpoint) -> str:
     """By what its queue is known: two processes with the same settings share it."""
     return hashlib.sha256(endpoint.url.reveal().encode()).hexdigest()[:24]

@@ -278,7 +278,7 @@ class StatusReport:
     async def _longest_waiting(self, stock: InvitationCounts) -> WaitingResult | None:
         """The result that the ATS has not been told of for the longest time."""
         found = [stock.unconfirmed] if stock.unconfirmed else []
-        ids = await self._sources.backlog.unnotified()
+        ids = await self._sources.backlog.list_unnotified()
         found += await list_untold_results(self._sources.store, ids)
         return min(found, key=lambda one: one.since, default=None)
 

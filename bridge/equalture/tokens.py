@@ -78,7 +78,7 @@ class AccessTokens:
         """Drop expired tokens: perhaps their customers were removed."""
         now = self._monotonic()
         for key, slot in tuple(self._slots.items()):
-            if slot.renew_at <= now and not self._flights.under_way(slot):
+            if slot.renew_at <= now and not self._flights.is_under_way(slot):
                 del self._slots[key]
 
     async def _renew(self, customer: Customer, slot: _Slot) -> str:

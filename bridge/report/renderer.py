@@ -74,7 +74,7 @@ class ReportRenderer:
             return self._kept[key]
         if key in self._avoided:
             raise ReportFailed("This report failed a moment ago.")
-        if not self._flights.under_way(key):
+        if not self._flights.is_under_way(key):
             of_one = sum(other == customer for other in self._wanted_of.values())
             if len(self._flights) >= MOST_WAITING or of_one >= MOST_OF_ONE:
                 raise ProcessOverloaded("Too many reports are wanted at once.")

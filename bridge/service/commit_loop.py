@@ -154,7 +154,7 @@ class CommitLoop:
         """
         after = step.invitation
         if step.renews:
-            after = replace(after, trace=tracing.continued(after.trace))
+            after = replace(after, trace=tracing.continue_trace(after.trace))
         changed = append_history_entries(before, after, new, self._keys, times=times)
         return replace(step, invitation=changed)
 

@@ -49,7 +49,7 @@ from bridge.service.hire_task import HireTask
 from bridge.service.notify_task import NotifyTask
 from bridge.service.shared_applications import SharedApplications
 from bridge.service.status_words import StatusWords
-from bridge.tracing import NO_TRACER, Activity, SpanKind, Tracer, current_traceparent
+from bridge.tracing import NO_TRACER, Activity, SpanKind, Tracer, get_current_traceparent
 
 _SETTLEMENTS = {TaskDone: "done", RetryTask: "retry", GiveUpTask: "given_up"}
 
@@ -148,8 +148,8 @@ class TaskHandlers:
 
         Raises ``StoreUnavailable`` only; the lease then runs out and the task is repeated.
         """
-        activity = Activity(self._tracer, SpanKind.TASK, current_traceparent(), trusted=True)
-        with tracing.under_way(activity):
+        activity = Activity(self._tracer, SpanKind.TASK, get_current_traceparent(), trusted=True)
+        with tracing.enter_activity(activity):
             await self._perform_and_settle(lease, activity)
 
     async def _perform_and_settle(self, lease: Lease, activity: Activity) -> None:

@@ -54,7 +54,7 @@ class RedisAlertQueue:
         *endpoints* a post was queued, None: it was said before, and is not said again yet.
         """
         post_id = f"alert_{self._new_secret()}"
-        fields = _fields(incident)
+        fields = _list_fields(incident)
         queued: int = await self._commands.run(
             lua_scripts.REPORT_INCIDENT.call(
                 [self._incidents, *(key for one in endpoints for key in self._keys(one))],
@@ -79,10 +79,10 @@ class RedisAlertQueue:
         """
         found = []
         answer = await self._commands.run(("HGETALL", self._incidents))
-        for value in _values(answer):
+        for value in _list_values(answer):
             with contextlib.suppress(ValueError, KeyError, TypeError, OverflowError):
                 said, last, document = value.split(b"|", 2)
-                incident = _incident(orjson.loads(document))
+                incident = _read_incident(orjson.loads(document))
                 found.append(OpenIncident(incident, from_ms(int(said)), from_ms(int(last))))
         return found
 
@@ -103,7 +103,7 @@ class RedisAlertQueue:
         try:
             fields = orjson.loads(document)
             post = AlertPost(
-                decode_name(post_id), _incident(fields), from_ms(fields["at"]), int(attempts)
+                decode_name(post_id), _read_incident(fields), from_ms(fields["at"]), int(attempts)
             )
         except (ValueError, KeyError, TypeError, OverflowError):
             # Manual changes, or a newer version's kind, of which its own process says more.
@@ -129,7 +129,7 @@ class RedisAlertQueue:
         return f"{self._base}due:{endpoint}", f"{self._base}posts:{endpoint}"
 
 
-def _fields(incident: Incident) -> dict[str, str]:
+def _list_fields(incident: Incident) -> dict[str, str]:
     return {
         "kind": incident.kind,
         "customer": incident.customer,
@@ -139,13 +139,13 @@ def _fields(incident: Incident) -> dict[str, str]:
     }
 
 
-def _incident(fields: dict[str, Any]) -> Incident:
+def _read_incident(fields: dict[str, Any]) -> Incident:
     return Incident(
         IncidentKind(fields["kind"]),
         *(str(fields[name]) for name in ("customer", "about", "text", "command")),
     )
 
 
-def _values(answer: Any) -> Iterable[bytes]:
+def _list_values(answer: Any) -> Iterable[bytes]:
     """Those of a hash, as either protocol version gives it."""
     return answer.values() if isinstance(answer, dict) else answer[1::2]

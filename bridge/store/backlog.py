@@ -66,7 +66,7 @@ class RedisBacklog:
         backlog.oldest_due_s = (at - oldest) / 1000
         return backlog
 
-    async def unnotified(self) -> list[str]:
+    async def list_unnotified(self) -> list[str]:
         """Invitations whose notification is queued, also for later; the first of each lane, where
         there are very many.
         """

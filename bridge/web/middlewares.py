@@ -55,7 +55,7 @@ async def error_middleware(request: web.Request, handler: Handler) -> web.Stream
     traceparents = request.headers.getall("traceparent", ())
     with (
         bound_contextvars(request_id=request_id),
-        request.app[OBSERVER].serving(traceparents),
+        request.app[OBSERVER].trace_request(traceparents),
     ):
         response, code, severity = await _answer(request, handler)
         add_standard_headers(response, request_id)
