@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bridge.core.display import build_contact_link
+from bridge.core.display import build_contact_link, parse_timezone
 
 
 @pytest.mark.parametrize(
@@ -34,3 +34,10 @@ from bridge.core.display import build_contact_link
 def test_link_to_a_contact(contact: str, link: str | None) -> None:
     """An e-mail address, a phone number and a web address are links; everything else is text."""
     assert build_contact_link(contact) == link
+
+
+def test_an_unknown_time_zone_is_refused() -> None:
+    """A time zone is one of the database; a slip is answered with the one that is meant."""
+    assert parse_timezone("Europe/Amsterdam") == "Europe/Amsterdam"
+    with pytest.raises(ValueError, match="did you mean 'Europe/Berlin'"):
+        parse_timezone("Europe/Berln")

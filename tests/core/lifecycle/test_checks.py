@@ -18,6 +18,7 @@ from bridge.core.lifecycle.events import (
     ReportedResultAccepted,
     ResultReported,
 )
+from bridge.core.queueing import TaskKind
 from tests.core.build import (
     COMPLETED,
     CREATED,
@@ -148,3 +149,20 @@ def test_how_far_a_candidate_is(
     report that waits for its confirmation is an end, too, and a start postpones it.
     """
     assert expected is checks.decide_candidate_stage(record, POLICY, at)
+
+
+@pytest.mark.parametrize(
+    ("record", "kinds"),
+    [
+        (INVITED, [TaskKind.CHECK]),
+        (EXPIRED, []),
+        (COMPLETED, []),
+        (replace(COMPLETED, confirmed=False), [TaskKind.CHECK]),
+        (ERASED, [TaskKind.ANONYMISE]),
+    ],
+)
+def test_tasks_of_an_older_record(record: Invitation, kinds: list[TaskKind]) -> None:
+    """A record that lists no tasks needs those that its state says: a check while something is
+    still to be found out, an anonymisation while an application is left.
+    """
+    assert checks.infer_tasks_of_older_record(record) == kinds
