@@ -25,6 +25,7 @@ from bridge.errors import BridgeError
 if TYPE_CHECKING:
     from bridge.app.preview import ResultPreview
 
+_COMMENT = re.compile(r"(?:^|(?<=\s))#.*")
 _REQUIRED_VARIABLE = re.compile(r"(?<!\$)\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _STAND_IN = "A" * 43
 """Neither a secret nor a key of anybody, but in the form of both."""
@@ -90,7 +91,8 @@ def _fill_in_variables(config: Path, customer: str) -> tuple[Mapping[str, str], 
     needed: dict[str, set[str]] = {}
     for file in (config / "bridge.yaml", *config.joinpath("customers").glob("*.yaml")):
         with contextlib.suppress(OSError, ValueError):
-            names = set(_REQUIRED_VARIABLE.findall(file.read_text("utf-8")))
+            lines = (_COMMENT.sub("", line) for line in file.read_text("utf-8").splitlines())
+            names = {name for line in lines for name in _REQUIRED_VARIABLE.findall(line)}
             needed[file.stem] = names - os.environ.keys()
     stand_ins = dict.fromkeys(set[str]().union(*needed.values()), _STAND_IN)
     told = needed.get("bridge", set()) | needed.get(customer, set())

@@ -84,6 +84,15 @@ def test_for_people(folder: Path) -> None:
     assert str(folder / "shown" / "good.html") in said.out
 
 
+def test_which_variables_are_missing(folder: Path) -> None:
+    """Those that the files need are named; what a comment explains is not."""
+    file = folder / "bridge.yaml"
+    file.write_text(f"# Any value may be ${{NAME}}.\n{file.read_text()}log: {{}}  # ${{OTHER}}\n")
+    said = preview(folder)
+    assert (said.code, "NO_SUCH_KEY" in said.err) == (0, True)
+    assert not {"NAME", "OTHER"} & set(said.err.replace(",", " ").split())
+
+
 def test_in_a_language_and_with_questions(folder: Path) -> None:
     """--lang is the language of page and report; the score stays in the customer's. The interview
     guide is there where the customer has it, the report only where the customer wants one.
