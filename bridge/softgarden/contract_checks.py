@@ -96,8 +96,8 @@ class ContractChecks:
             problems.append("its errors do not name every missing field")
         if check == "wrong_method" and "GET" not in answer.headers.get("Allow", ""):
             problems.append("no Allow header that names GET")
-        # Where the bridge refuses the order for another reason, no proxy is to blame.
-        remedy = _INVITE_REMEDIES.get(answer.code) if check == "unknown_test" else None
+        ours = answer.code in ("callback_not_allowed", "store_unavailable") and answer.code != code
+        remedy = _INVITE_REMEDIES[answer.code] if ours else None  # no proxy is to blame
         self._to.judge(
             check,
             not problems,

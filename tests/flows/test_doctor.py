@@ -207,6 +207,22 @@ async def test_a_callback_host_that_is_not_allowed(bridge: Bridge) -> None:
     assert "List the host" in found.said("invite")
 
 
+async def test_a_store_that_is_away(bridge: Bridge) -> None:
+    """Where the bridge says that Redis does not answer, no proxy is blamed."""
+
+    def away(request: web.Request, _: dict[str, str]) -> web.Response | None:
+        if "/iv_" not in request.path:
+            return None
+        problem = {"code": "store_unavailable", "status": 503}
+        kind = "application/problem+json"
+        return web.json_response(problem, status=503, content_type=kind)
+
+    async with proxy(bridge, away) as url:
+        found = await examined(url)
+    assert "unknown_read" in found.wrong
+    assert found.said("unknown_read").endswith("see the admin /readyz.")
+
+
 async def test_a_proxy_that_replaces_errors(bridge: Bridge) -> None:
     """A proxy with error pages of its own is found, and what was made is deleted all the same."""
 
