@@ -79,7 +79,7 @@ async def test_by_itself(
     assert {tuple(entry["changed"]) for entry in daemon.entries("config.reloaded")} == {("acme",)}
     (daemon.folder / "customers" / "globex.yaml").write_text("softgarden: [\n")
     await eventually(lambda: len(daemon.entries("config.reload_refused")) == int(workers))
-    assert "globex.yaml:2:1" in daemon.entries("config.reload_refused")[0]["complaints"][0]
+    assert "globex.yaml:1:13" in daemon.entries("config.reload_refused")[0]["complaints"][0]
     await answered_always(softgarden, daemon, 200)
     assert len(daemon.entries("config.reload_refused")) == int(workers)
     daemon.terminate()
