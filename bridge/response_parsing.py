@@ -23,7 +23,7 @@ def parse_json(raw: bytes) -> object:
     return parsed
 
 
-def parse_document(raw: bytes) -> object:
+def parse_json_or_classify(raw: bytes) -> object:
     """The JSON of a body, or what the body is instead; never fails."""
     if not raw.strip():
         return NonJsonBody.EMPTY

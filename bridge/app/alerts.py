@@ -135,7 +135,7 @@ class Alerts:
         if not self._endpoints:
             return
         await self._report_what_was_heard()
-        over = [one for one in await self._queue.open_incidents() if self._was_mended(one)]
+        over = [one for one in await self._queue.open_incidents() if self._has_ended(one)]
         await self._queue.end(one.incident for one in over)
         life = timedelta(seconds=LOOK_EVERY_S / 2)
         if await self._queue.claim_look(self._owner, life):
@@ -247,7 +247,7 @@ class Alerts:
             await self.report(alert_words.describe_refused_reload(len(refused)), self._refused_at)
             self._refused_at = None
 
-    def _was_mended(self, one: OpenIncident) -> bool:
+    def _has_ended(self, one: OpenIncident) -> bool:
         """As far as this process knows."""
         match one.incident.kind:
             case IncidentKind.UNAUTHORIZED:
@@ -255,8 +255,8 @@ class Alerts:
                 accepted_at = self._sources.observer.get_acceptance_times().get(contact)
                 return accepted_at is not None and accepted_at > one.last_at
             case IncidentKind.RELOAD_REFUSED:
-                mended = not self._sources.customers.refused
-                return mended and self._reloaded_at > one.last_at
+                corrected = not self._sources.customers.refused
+                return corrected and self._reloaded_at > one.last_at
             case _:
                 return False
 

@@ -44,7 +44,7 @@ new one: those that the pages show say something of the person, not of the contr
 
 def list_reply_facts(call: Call[Any], reply: Reply) -> Shape:
     """The shape of an answer, with its status."""
-    document = response_parsing.parse_document(reply.body)
+    document = response_parsing.parse_json_or_classify(reply.body)
     private = frozenset(text.lower() for text in call.private)
     return list_shape_facts(
         str(reply.status), document, _ENUMERATIONS.get(call.operation, {}), private

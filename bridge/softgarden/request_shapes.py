@@ -21,7 +21,7 @@ def list_answer_facts(status: int, body: bytes) -> Shape:
     """
     if 200 <= status < 300 or len(body) >= EXCERPT_BYTES:
         return frozenset({str(status)})
-    return list_shape_facts(str(status), response_parsing.parse_document(body), {})
+    return list_shape_facts(str(status), response_parsing.parse_json_or_classify(body), {})
 
 
 def record_request_shape(request: web.Request, operation: str, document: object = None) -> None:

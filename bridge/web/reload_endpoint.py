@@ -26,7 +26,7 @@ def create_reload_endpoint(reload: Callable[[], Awaitable[ReloadResult]]) -> End
                 422,
                 "reload_refused",
                 "The customers' files cannot be used",
-                "Those who were served before are served on. Mend what errors names, and repeat.",
+                "Those who were served before are served on. Correct what errors says, and repeat.",
                 fields=_by_file(error.mistakes),
             )
         return json_response({"status": "reloaded", **asdict(done)})
