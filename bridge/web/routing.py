@@ -4,7 +4,6 @@ about methods.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from functools import partial
@@ -17,12 +16,12 @@ from bridge.core import ids
 from bridge.errors import BridgeError, StoreUnavailable
 from bridge.web import request_body
 from bridge.web.app_keys import FAILURE, FAIR_SCHEDULER, PARTY, ROUTE, STATE
+from bridge.web.endpoint_resource import EndpointResource
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 json_response = partial(web.json_bytes_response, dumps=orjson.dumps)
 ALWAYS_OPEN = ("health", "docs", "operators")
 """Tags of endpoints that answer although the store does not answer."""
-_VARIABLE = re.compile(r"\{(\w+)\}")
 
 
 EXAMPLE_URL = "https://bridge.example.com"
@@ -76,31 +75,14 @@ class Endpoint:
 
 
 def add_endpoints(app: web.Application, endpoints: Iterable[Endpoint]) -> None:
-    """Register *endpoints*; one resource a path, so that a wrong method is 405 with the right
-    ``Allow``.
-    """
-    by_path: dict[str, list[Endpoint]] = {}
+    """Register *endpoints*; those that answer GET answer HEAD too."""
+    resource = EndpointResource()
     for endpoint in endpoints:
-        by_path.setdefault(endpoint.path, []).append(endpoint)
-    for path, operations in by_path.items():
-        resource = app.router.add_resource(build_tolerant_pattern(path))
-        for endpoint in operations:
-            handler = _named(endpoint)
-            resource.add_route(endpoint.method, handler)
-            if endpoint.method == "GET":
-                resource.add_route("HEAD", handler)  # aiohttp leaves the body out
-
-
-def build_tolerant_pattern(path: str) -> str:
-    """*path* as a pattern that accepts doubled and trailing slashes: not every ATS may follow a
-    redirect.
-    """
-    pattern = ""
-    for number, segment in enumerate(path.strip("/").split("/")):
-        pattern += (f"{{_{number}:/+}}" if number else "/{_0:/*}") + _VARIABLE.sub(
-            r"{\1:[^/]+}", segment
-        )
-    return pattern + "{_end:/*}"
+        handler = _named(endpoint)
+        resource.add(endpoint.method, endpoint.path, handler)
+        if endpoint.method == "GET":
+            resource.add("HEAD", endpoint.path, handler)  # aiohttp leaves the body out
+    app.router.register_resource(resource)
 
 
 def _named(endpoint: Endpoint) -> Handler:

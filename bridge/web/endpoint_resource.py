@@ -1,0 +1,130 @@
+"""Finds the endpoint of a path by its segments, in one step however many endpoints there are:
+aiohttp would try one pattern after the other.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any, NoReturn
+
+from aiohttp import web
+
+_SEGMENT = re.compile(r"([^{}]*)(?:\{(\w+)\}([^{}]*))?")
+
+
+class EndpointResource(web.AbstractResource):
+    """All endpoints of a listener.
+
+    Doubled and trailing slashes do no harm: not every ATS may follow a redirect. A wrong method is
+    405 with the right ``Allow``. Of two templates that a path fits the first one is taken.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._templates: dict[str, _PathTemplate] = {}
+        self._alike: dict[tuple[int, str], list[_PathTemplate]] = {}
+        """By the number of segments and the beginning of the first one."""
+        self._plain: dict[str, list[_Match]] = {}
+        """What is found for paths without variables, as they are mostly written."""
+
+    def add(self, method: str, path: str, handler: Any) -> None:
+        """*handler* answers *method* at paths like *path*, such as ``/results/{token}``.
+
+        A segment has one variable at most, and the first one has none.
+        """
+        template = self._templates.get(path)
+        if template is None:
+            template = self._templates[path] = _PathTemplate(path)
+            self._alike.setdefault(template.alike, []).append(template)
+            self._plain = {}
+            self._plain = {one: self._find(one) for one in self._templates if "{" not in one}
+        template.routes[method] = web.ResourceRoute(method, handler, self)
+
+    async def resolve(
+        self, request: web.Request
+    ) -> tuple[web.UrlMappingMatchInfo | None, set[str]]:
+        """The endpoint for *request*, and the methods that its path allows."""
+        path = request.rel_url.path_safe
+        allowed: set[str] = set()
+        for template, variables in self._plain.get(path) or self._find(path):
+            route = template.routes.get(request.method)
+            if route is not None:
+                return web.UrlMappingMatchInfo(variables, route), allowed
+            allowed |= template.routes.keys()
+        return None, allowed
+
+    def _find(self, path: str) -> list[_Match]:
+        if not path.startswith("/"):
+            return []
+        segments = _split(path)
+        alike = self._alike.get((len(segments), segments[0] if segments else ""), ())
+        found = ((template, template.match(segments)) for template in alike)
+        return [(template, variables) for template, variables in found if variables is not None]
+
+    @property
+    def canonical(self) -> str:
+        """It answers at every path for which it has an endpoint."""
+        return "/"
+
+    def get_info(self) -> Any:
+        """The templates."""
+        return {"paths": list(self._templates)}
+
+    def raw_match(self, path: str) -> bool:
+        """Whether *path* is one of the templates."""
+        return path in self._templates
+
+    def url_for(self, **kwargs: str) -> NoReturn:
+        """Links are made elsewhere."""
+        raise NotImplementedError
+
+    def add_prefix(self, prefix: str) -> NoReturn:
+        """A listener is no part of another application."""
+        raise NotImplementedError
+
+    def __len__(self) -> int:
+        return sum(len(template.routes) for template in self._templates.values())
+
+    def __iter__(self) -> Iterator[web.AbstractRoute]:
+        return (
+            route for template in self._templates.values() for route in template.routes.values()
+        )
+
+
+class _PathTemplate:
+    """Segments, each with its beginning, its variable if it has one, and its end."""
+
+    def __init__(self, path: str) -> None:
+        matches = [_SEGMENT.fullmatch(segment) for segment in _split(path)]
+        self._segments = [match.groups(default="") for match in matches if match is not None]
+        first = self._segments[0] if self._segments else ("", "", "")
+        if None in matches or first[1]:
+            msg = f"not a template that can be looked up: {path}"
+            raise ValueError(msg)
+        self.alike = (len(self._segments), first[0])
+        self.routes: dict[str, web.ResourceRoute] = {}
+
+    def match(self, segments: list[str]) -> dict[str, str] | None:
+        """The variables in *segments*, of which there are as many; None: they do not fit."""
+        variables = {}
+        for given, (begin, variable, end) in zip(segments, self._segments, strict=True):
+            if not variable:
+                if given != begin:
+                    return None
+            elif given.startswith(begin) and given.endswith(end):
+                value = given[len(begin) : len(given) - len(end)]
+                if not value:
+                    return None
+                # aiohttp leaves these two encoded, so that a slash in a value divides nothing.
+                variables[variable] = value.replace("%2F", "/").replace("%25", "%")
+            else:
+                return None
+        return variables
+
+
+_Match = tuple[_PathTemplate, dict[str, str]]
+
+
+def _split(path: str) -> list[str]:
+    return [segment for segment in path.split("/") if segment]
