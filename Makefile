@@ -13,7 +13,7 @@ RULES  := tests/core tests/service tests/settings tests/languages tests/regressi
 SETUP   = $(PYTHON) deploy/environment.py $(VENV)
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo settings catalogues test growth chaos lint types format lock lock-check dist image audit clean
+.PHONY: help run demo settings catalogues test bench growth chaos lint types format lock lock-check dist image audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ test: $(DEV) ## the whole suite, real Redis included (ARGS="-k callback -x" for 
 
 chaos: $(DEV) ## prove that nothing is lost: 2,000 journeys while processes, Redis and vendors fail (ARGS="--seed 7")
 	@$(BIN)/python -m tests.chaos $(ARGS)
+
+bench: $(DEV) ## CPU for each request, beside the barest daemon on the same framework (ARGS="--only invite", "--profile invite")
+	@$(BIN)/python -m tests.bench $(ARGS)
 
 growth: $(DEV) ## memory and cost of leasing among a million invitations (ARGS='--large 100000' for fewer)
 	$(BIN)/python -m tests.bench.growth $(ARGS)

@@ -1,0 +1,186 @@
+"""Keep-alive connections over which operations are carried out, one after the other.
+
+An operation is a generator: it yields a request and gets the answer, or yields a ``Notified`` and
+goes on when the simulated ATS was notified.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from time import perf_counter
+from typing import NamedTuple
+
+from tests.bench.http_messages import MessageProtocol
+from tests.bench.ledger import Ledger
+
+DRAIN_S = 20.0
+"""How long what was begun may take to end."""
+
+
+class Answer(NamedTuple):
+    """What came back."""
+
+    status: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Notified:
+    """Wait for the notification of this invitation."""
+
+    invitation_id: str
+
+
+Operation = Generator[bytes | Notified, Answer | None, None]
+Source = Callable[[], Operation | None]
+"""Gives the next operation; None: there is nothing left to do."""
+
+
+class WrongAnswer(Exception):
+    """A candidate did not do what it was asked to: there is nothing to measure."""
+
+
+class Lane(MessageProtocol):
+    """One connection, and the operation that it carries out."""
+
+    def __init__(self, load: Load) -> None:
+        super().__init__()
+        self._load = load
+        self._operation: Operation | None = None
+        self._begun = 0.0
+
+    def take_message(self, head: bytes, body: bytes) -> None:
+        """The answer to the request of the current operation."""
+        self._step(Answer(int(head[9:12]), body))
+
+    def connection_lost(self, error: Exception | None) -> None:
+        if self._operation is not None:
+            self._load.fail(WrongAnswer(f"the connection was closed: {error}"))
+
+    def begin(self) -> bool:
+        """Take up the next operation; False: there is none."""
+        self._operation = self._load.next_operation()
+        if self._operation is None:
+            return False
+        self._begun = perf_counter()
+        self._step(None)
+        return True
+
+    def _step(self, answer: Answer | None) -> None:
+        if self._operation is None:
+            self._load.fail(WrongAnswer("an answer that nobody asked for"))
+            return
+        try:
+            wanted = self._operation.send(answer)
+        except StopIteration:
+            self._load.add_done(perf_counter() - self._begun)
+            self._operation = None
+            self._load.go_on(self)
+        except Exception as error:
+            self._operation = None
+            self._load.fail(error)
+        else:
+            if isinstance(wanted, bytes):
+                self.transport.write(wanted)
+            elif self._load.ledger.notifications[wanted.invitation_id]:
+                self._step(None)
+            else:
+                self._load.ledger.waiting[wanted.invitation_id] = lambda: self._step(None)
+
+
+class Load:
+    """Connections to one candidate. ``start`` has each of them carry out one operation after the
+    other; ``offer`` carries out one, on whichever is free.
+    """
+
+    def __init__(self, ledger: Ledger, port: int) -> None:
+        self.ledger = ledger
+        self.done = 0
+        self.times: list[float] | None = None
+        """Seconds of each operation, where somebody wants to know."""
+        self.dry = asyncio.Event()
+        """Set when there is nothing left to do."""
+        self._port = port
+        self._source: Source = lambda: None
+        self._free: deque[Lane] = deque()
+        self._lanes: list[Lane] = []
+        self._closed_loop = False
+        self._error: BaseException | None = None
+        self._changed = asyncio.Event()
+
+    async def open(self, connections: int) -> None:
+        """Connect."""
+        loop = asyncio.get_running_loop()
+        for _ in range(connections):
+            _, lane = await loop.create_connection(lambda: Lane(self), "127.0.0.1", self._port)
+            self._lanes.append(lane)
+        self._free = deque(self._lanes)
+
+    def close(self) -> None:
+        """Disconnect."""
+        for lane in self._lanes:
+            lane.transport.close()
+
+    def start(self, source: Source) -> None:
+        """All connections work from now on, until ``stop`` or the end of *source*."""
+        self._source, self._closed_loop = source, True
+        self.dry.clear()
+        free, self._free = self._free, deque()
+        for lane in free:
+            self.go_on(lane)
+
+    async def stop(self) -> None:
+        """Begin nothing more, and return once everything that was begun is over."""
+        self._closed_loop = False
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_S):
+                while len(self._free) < len(self._lanes) and self._error is None:
+                    self._changed.clear()
+                    await self._changed.wait()
+        self.check()
+        if len(self._free) < len(self._lanes):
+            unfinished = len(self._lanes) - len(self._free)
+            raise WrongAnswer(
+                f"{self.ledger.name}: {unfinished} operations did not end within {DRAIN_S:.0f} s"
+            )
+
+    def offer(self, operation: Operation) -> bool:
+        """Carry it out now; False: every connection is busy."""
+        if not self._free:
+            return False
+        self._source = lambda: operation
+        return self._free.popleft().begin()
+
+    def check(self) -> None:
+        """Raise what went wrong, if anything did."""
+        if self._error is not None:
+            raise self._error
+
+    def fail(self, error: BaseException) -> None:
+        """Something went wrong: the first such thing is what is told."""
+        self._error = self._error or error
+        self._changed.set()
+        self.dry.set()
+
+    def next_operation(self) -> Operation | None:
+        """What a connection is to do now."""
+        operation = self._source()
+        if operation is None:
+            self.dry.set()
+        return operation
+
+    def add_done(self, seconds: float) -> None:
+        """An operation is over."""
+        self.done += 1
+        if self.times is not None:
+            self.times.append(seconds)
+
+    def go_on(self, lane: Lane) -> None:
+        """*lane* has nothing to do."""
+        if not (self._closed_loop and self._error is None and lane.begin()):
+            self._free.append(lane)
+            self._changed.set()
