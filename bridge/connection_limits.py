@@ -5,14 +5,31 @@ and the vendors.
 from __future__ import annotations
 
 import resource
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
+
+import aiohttp
 
 MAX_OPEN_FILES: Final = 65_536
 """The most that is requested, even if the system would allow more."""
 _VENDOR: Final = 1024
 _RESERVED: Final = 3 * _VENDOR
 _ADMIN: Final = 256
+
+
+OpenConnector = Callable[[int], aiohttp.BaseConnector]
+"""Opens at most so many connections over something else than TCP; whoever gives it decides what can
+be reached.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class OutwardConnections:
+    """At most *limit* connections to a vendor, opened by *connect* (None: over TCP)."""
+
+    limit: int
+    connect: OpenConnector | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,8 @@ from aiohttp import hdrs
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
+from bridge.connection_limits import OpenConnector
+
 DNS_TIMEOUT_S = 2.0
 """How long resolving a name may take before a proxy is asked."""
 _GLOBAL_V6 = ipaddress.IPv6Network("2000::/3")
@@ -49,13 +51,18 @@ class SentTracker:
     may_have_left: bool = True
 
 
-def create_session(*, connections: int, proxy: str | None = None) -> aiohttp.ClientSession:
+def create_session(
+    *, connections: int, proxy: str | None = None, connect: OpenConnector | None = None
+) -> aiohttp.ClientSession:
     """A session for trusted, configured hosts with at most *connections* sockets (0: no limit).
 
     Needs a running loop.
 
     *proxy* is a URL, perhaps with user and password; this machine itself is reached without it.
+    *connect*: None is TCP.
     """
+    if connect is not None:
+        return _session(connect(connections))
     connector = aiohttp.TCPConnector(limit=connections, limit_per_host=0)
     return _session(connector, *([create_proxy_middleware(proxy)] if proxy else []))
 
@@ -66,16 +73,17 @@ def create_guarded_session(
     connections: int,
     proxy: str | None = None,
     resolver: AbstractResolver | None = None,
+    connect: OpenConnector | None = None,
 ) -> aiohttp.ClientSession:
     """A session for URLs from outside: addresses that are not public are refused after DNS, unless
     *allow_private*.
 
     Literal addresses in URLs, which never reach a resolver, are checked as well, when their socket
     is made. With a *proxy* both are checked before it is asked; a name that cannot be resolved here
-    is left to the proxy. *resolver*: None is the system's.
+    is left to the proxy. *resolver*: None is the system's; *connect*: None is TCP.
     """
-    if allow_private:
-        return create_session(connections=connections, proxy=proxy)
+    if allow_private or connect is not None:
+        return create_session(connections=connections, proxy=proxy, connect=connect)
     guard = GuardedResolver(resolver)
     if proxy:  # the connections are to the proxy, which the administrator named
         connector = aiohttp.TCPConnector(limit=connections, limit_per_host=0)
@@ -230,7 +238,7 @@ def create_guarded_socket(info: aiohttp.AddrInfoType) -> socket.socket:
 
 
 def _session(
-    connector: aiohttp.TCPConnector, *middlewares: aiohttp.ClientMiddlewareType
+    connector: aiohttp.BaseConnector, *middlewares: aiohttp.ClientMiddlewareType
 ) -> aiohttp.ClientSession:
     trace = aiohttp.TraceConfig()
     trace.on_request_start.append(_on_start)

@@ -111,7 +111,7 @@ async def serve(
         opened = app.open_runtime(
             settings,
             monotonic=monotonic,
-            outward=shares.vendor,
+            outward=connection_limits.OutwardConnections(shares.vendor),
             environ=os.environ,
             metrics=Metrics(supervisor.read_metrics_share()),
             tracer=tracer,

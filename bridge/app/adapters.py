@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from bridge import egress
 from bridge.call_observer import CallObserver
 from bridge.configuration import Configuration
+from bridge.connection_limits import OutwardConnections
 from bridge.equalture.package import EQUALTURE
 from bridge.meter import NO_METER, Meter
 from bridge.ports import (
@@ -25,7 +26,7 @@ VENDORS = Vendors(providers=(EQUALTURE,), ats=(SOFTGARDEN,))
 """The vendors that the bridge works with: a new one is one more here."""
 CONFIGURATION = Configuration(VENDORS)
 """How the configuration files are read."""
-OUTWARD_CONNECTIONS = 1024
+OUTWARD_CONNECTIONS = OutwardConnections(1024)
 """Per vendor, for all customers (the daemon: ``sockets``); each has a bound of its own
 (``resilience.ALL``).
 """
@@ -36,13 +37,15 @@ async def open_providers(
     settings: DaemonSettings,
     *,
     vendors: Vendors = VENDORS,
-    outward: int = OUTWARD_CONNECTIONS,
+    outward: OutwardConnections = OUTWARD_CONNECTIONS,
     monotonic: Monotonic = time.monotonic,
     meter: Meter = NO_METER,
     observer: CallObserver | None = None,
 ) -> AsyncIterator[ProviderOf]:
     """The providers alone, for commands that need nothing else."""
-    async with egress.create_session(connections=outward, proxy=get_proxy(settings)) as session:
+    async with egress.create_session(
+        connections=outward.limit, proxy=get_proxy(settings), connect=outward.connect
+    ) as session:
         watched = observer or CallObserver()
         opened = {
             one.name: one.open(session, monotonic, meter, watched) for one in vendors.providers
@@ -54,7 +57,7 @@ async def open_providers(
 async def open_ats(
     settings: DaemonSettings,
     vendors: Vendors,
-    outward: int,
+    outward: OutwardConnections,
     monotonic: Monotonic,
     *,
     meter: Meter,
@@ -67,8 +70,9 @@ async def open_ats(
             section = getattr(settings, package.name)
             guarded = egress.create_guarded_session(
                 allow_private=package.allows_private(section),
-                connections=outward,
+                connections=outward.limit,
                 proxy=get_proxy(settings),
+                connect=outward.connect,
             )
             session = await stack.enter_async_context(guarded)
             opened[package.name] = package.open(session, section, monotonic, meter, observer)

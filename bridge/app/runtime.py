@@ -21,6 +21,7 @@ from bridge.app.customer_reload import CustomerReload
 from bridge.app.metrics_scrape import MetricsScrape
 from bridge.app.redis_startup import open_redis
 from bridge.call_observer import CallObserver
+from bridge.connection_limits import OutwardConnections
 from bridge.core.history_chain import derive_history_keys
 from bridge.core.links import LinkSigner as Signer
 from bridge.errors import ConfigError, ConfigMistake
@@ -168,7 +169,7 @@ async def open_runtime(
     vendors: Vendors = VENDORS,
     commands: RedisAccess | None = None,
     fresh: bool = True,
-    outward: int = OUTWARD_CONNECTIONS,
+    outward: OutwardConnections = OUTWARD_CONNECTIONS,
     environ: Mapping[str, str] = MappingProxyType({}),
     metrics: Metrics | None = None,
     tracer: Tracer = NO_TRACER,
@@ -179,7 +180,7 @@ async def open_runtime(
 
     Without *fresh* an embedded server is opened only where one has kept data before; else
     ``NoStoredData`` is raised. Without a *clock* the time is the one that all processes on this
-    Redis agree upon, from when the worker is started; *wall* is this host's own. *outward* bounds
+    Redis agree upon, from when the worker is started; *wall* is this host's own. *outward* opens
     the connections to each vendor; *environ* has the variables that a reload puts into files;
     *metrics* are those that this process shares with others; *tracer* gets a span of all it does.
     """

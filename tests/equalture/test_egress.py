@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import gzip
 import socket
+from pathlib import Path
 
 import aiohttp
 import pytest
+from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
 
 from bridge import egress
@@ -142,3 +144,30 @@ async def test_no_cookies(vendor) -> None:
             async with session.get(vendor.url + "/x") as got:
                 await got.read()
     assert "Cookie" not in vendor.seen[1].headers
+
+
+@pytest.mark.parametrize("guarded", [False, True])
+async def test_another_way_out(guarded: bool, tmp_path: Path) -> None:
+    """A session may reach vendors over something else than TCP; then no name is resolved."""
+
+    async def say_host(request: web.Request) -> web.Response:
+        return web.Response(text=request.host)
+
+    application = web.Application()
+    application.router.add_get("/", say_host)
+    runner = web.AppRunner(application)
+    await runner.setup()
+    path = str(tmp_path / "vendor.sock")
+    await web.UnixSite(runner, path).start()
+
+    def connect(limit: int) -> aiohttp.BaseConnector:
+        return aiohttp.UnixConnector(path, limit=limit)
+
+    session = (
+        egress.create_guarded_session(allow_private=False, connections=1, connect=connect)
+        if guarded
+        else egress.create_session(connections=1, connect=connect)
+    )
+    async with session, session.get("http://vendor.invalid/") as response:
+        assert await response.text() == "vendor.invalid"
+    await runner.cleanup()
