@@ -42,7 +42,9 @@ def require_customer_token(handler: Handler, limit: RateLimit) -> Handler:
         bind_contextvars(customer=customer.key)
         tracing.trust_caller()
         limit.admit(customer.key)
-        await request.app[FAIR_SCHEDULER].take(customer.key)
+        turns = request.app[FAIR_SCHEDULER]
+        if not turns.take_if_free():
+            await turns.take(customer.key)
         return await handler(request)
 
     return guarded
@@ -66,7 +68,9 @@ def require_data_export_token(handler: Handler, limit: RateLimit) -> Handler:
         bind_contextvars(customer=customer.key)
         tracing.trust_caller()
         limit.admit(customer.key)
-        await request.app[FAIR_SCHEDULER].take(customer.key)
+        turns = request.app[FAIR_SCHEDULER]
+        if not turns.take_if_free():
+            await turns.take(customer.key)
         return await handler(request)
 
     return guarded

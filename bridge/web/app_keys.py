@@ -4,6 +4,8 @@ import ``app``.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from aiohttp import web
 from aiohttp.web_protocol import RequestHandler
 
@@ -24,11 +26,21 @@ OBSERVER = web.AppKey("observer", CallObserver)
 FAIR_SCHEDULER: web.AppKey[FairScheduler] = web.AppKey("turns")
 CUSTOMER = web.RequestKey("customer", Customer)
 EXPECTS_BODY = web.RequestKey("expects", bool)
-FAILURE = web.RequestKey("failure", BridgeError)
-"""Why the answer is not a success, for the log; a page does not say it."""
-BODY_READ = web.RequestKey("read", bool)
-"""Set if the body was read to its end."""
-REQUEST_ID = web.RequestKey("request_id", str)
-ROUTE = web.RequestKey("route", str)
-PARTY = web.RequestKey("party", str)
-"""Who calls: a vendor, or for all others what kind of thing they ask for."""
+
+
+@dataclass(slots=True)
+class IncomingCall:
+    """What is known of a request that is under way, for its log line and its metrics."""
+
+    request_id: str
+    route: str = "unmatched"
+    """The template of its path."""
+    party: str = "unknown"
+    """Who calls: a vendor, or for all others what kind of thing they ask for."""
+    failure: BridgeError | None = None
+    """Why the answer is not a success; a page does not say it."""
+    body_read: bool = False
+    """The body was read to its end."""
+
+
+CALL = web.RequestKey("call", IncomingCall)

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from bridge.errors import InvalidRequest
 from bridge.web import problem_details
-from bridge.web.app_keys import CUSTOMERS, REQUEST_ID
+from bridge.web.app_keys import CALL, CUSTOMERS
 from bridge.web.listener import add_standard_headers
 from bridge.web.routing import Endpoint
 
@@ -41,7 +41,7 @@ def create_calls_endpoint(watch: Watch) -> Endpoint:
                 headers={"Retry-After": "5"},
             )
         response = web.StreamResponse(headers={"Content-Type": _MEDIA_TYPE})
-        add_standard_headers(response, request[REQUEST_ID])
+        add_standard_headers(response, request[CALL].request_id)
         readers += 1
         try:
             await response.prepare(request)

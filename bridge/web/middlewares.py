@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 import time
-import uuid
 
 import structlog
 from aiohttp import web
-from structlog.contextvars import bound_contextvars
+from structlog.contextvars import bind_contextvars
 
 from bridge.errors import (
     BridgeError,
@@ -20,17 +20,7 @@ from bridge.errors import (
     UpstreamError,
 )
 from bridge.web import problem_details
-from bridge.web.app_keys import (
-    BODY_READ,
-    FAILURE,
-    METER,
-    OBSERVER,
-    PARTY,
-    REQUEST_ID,
-    ROUTE,
-    SEEN_CONNECTIONS,
-    STATE,
-)
+from bridge.web.app_keys import CALL, METER, OBSERVER, SEEN_CONNECTIONS, STATE, IncomingCall
 from bridge.web.listener import add_standard_headers
 from bridge.web.routing import Handler
 
@@ -48,43 +38,44 @@ async def error_middleware(request: web.Request, handler: Handler) -> web.Stream
     it.
     """
     begun = time.monotonic()
-    request.app[SEEN_CONNECTIONS].add(request.protocol)
-    given = request.headers.get("X-Request-ID", "")
-    request_id = given if _SANE_ID.fullmatch(given) else uuid.uuid4().hex
-    request[REQUEST_ID] = request_id
-    traceparents = request.headers.getall("traceparent", ())
-    with (
-        bound_contextvars(request_id=request_id),
-        request.app[OBSERVER].trace_request(traceparents),
-    ):
-        response, code, severity = await _answer(request, handler)
+    app, headers = request.app, request.headers
+    app[SEEN_CONNECTIONS].add(request.protocol)
+    given = headers.get("X-Request-ID", "")
+    request_id = given if given and _SANE_ID.fullmatch(given) else os.urandom(16).hex()
+    call = request[CALL] = IncomingCall(request_id)
+    bind_contextvars(request_id=request_id)  # aiohttp gives each request a context of its own
+    observer = app[OBSERVER]
+    with observer.trace_request(headers.getall("traceparent", ())):
+        response, code, severity = await _answer(request, handler, call)
         add_standard_headers(response, request_id)
-        if request.app[STATE].draining or (request.body_exists and BODY_READ not in request):
+        if app[STATE].draining or (request.body_exists and not call.body_read):
             # The rest of an unwanted body must neither hold the connection nor be taken for a
             # request.
             response.force_close()
-        route, seconds = request.get(ROUTE, "unmatched"), time.monotonic() - begun
-        request.app[METER].request(route, request.method, response.status, seconds)
+        status, seconds = response.status, time.monotonic() - begun
+        app[METER].request(call.route, request.method, status, seconds)
         method = request.method if request.method.isalpha() else "?"
-        failure = request.get(FAILURE)
-        whose = {"customer": failure.customer} if isinstance(failure, CustomerSetAside) else {}
-        request.app[OBSERVER].record_incoming(
-            request.get(PARTY, "unknown"),
-            route,
+        failure, whose = call.failure, {}
+        if isinstance(failure, CustomerSetAside):
+            whose = {"customer": failure.customer}
+        reason = None if failure is None else str(failure)
+        observer.record_incoming(
+            call.party,
+            call.route,
             method=method,
-            status=response.status,
+            status=status,
             ms=seconds * 1000,
             code=code or "",
-            reason="" if failure is None else str(failure),
+            reason=reason or "",
         )
         log.log(
             severity,
             "request.handled",
             method=method,
-            route=route,
-            status=response.status,
+            route=call.route,
+            status=status,
             code=code,
-            reason=None if failure is None else str(failure),
+            reason=reason,
             ms=round(seconds * 1000, 1),
             **whose,
         )
@@ -92,7 +83,7 @@ async def error_middleware(request: web.Request, handler: Handler) -> web.Stream
 
 
 async def _answer(
-    request: web.Request, handler: Handler
+    request: web.Request, handler: Handler, call: IncomingCall
 ) -> tuple[web.StreamResponse, str | None, int]:
     """The answer, its code unless it is a success, and its log level."""
     try:
@@ -101,7 +92,7 @@ async def _answer(
     except web.HTTPException as error:
         return *_of_http_exception(error), logging.INFO
     except BridgeError as error:
-        request[FAILURE] = error
+        call.failure = error
         response = problem_details.build_error_response(error)
     except ConnectionResetError:
         # The caller hung up during the request; this answer is not read, and the bridge did not
@@ -111,9 +102,9 @@ async def _answer(
         )
         return answer, "disconnected", logging.INFO
     except Exception:
-        log.exception("request.crashed", route=request.get(ROUTE, "unmatched"))
+        log.exception("request.crashed", route=call.route)
         return problem_details.build_internal_error_response(), "bug", logging.ERROR
-    failure = request.get(FAILURE)
+    failure = call.failure
     if failure is None:
         return response, None, logging.INFO
     grave = isinstance(
@@ -130,7 +121,8 @@ def _require_unambiguous(request: web.Request) -> None:
     """Refuse a header that is sent twice: a proxy and the bridge may each use another of the
     values.
     """
-    twice = [name for name in _ONCE if len(request.headers.getall(name, ())) > 1]
+    headers = request.headers
+    twice = [name for name in _ONCE if len(headers.getall(name, ())) > 1]
     if twice:
         raise InvalidRequest(
             "A header stands there more than once.", {name: ["Send it once."] for name in twice}

@@ -17,7 +17,7 @@ from bridge.core.customers import Customer
 from bridge.core.display import DisplaySettings
 from bridge.errors import BridgeError, InvitationGone, UnknownInvitation
 from bridge.languages.language import LANGUAGES, N_, Language, choose_language, load_language
-from bridge.web.app_keys import REQUEST_ID
+from bridge.web.app_keys import CALL
 from bridge.web.page_messages import MESSAGES
 
 _PACKAGE = "bridge.web"
@@ -124,7 +124,7 @@ class PageTemplates:
             status=status,
             form_to=form_to,
             values=values,
-            request_id=request.get(REQUEST_ID, ""),
+            request_id=request[CALL].request_id,
             **more,
         )
 

@@ -63,13 +63,20 @@ class FairScheduler:
         """Whether no request waits."""
         return not self._queues and not self._scheduled
 
+    def take_if_free(self) -> bool:
+        """Take a turn if nobody has to wait for one; False: ``take`` one."""
+        if not self._left or self._queues:
+            return False
+        self._left -= 1
+        if not self._scheduled:
+            self._schedule()
+        return True
+
     async def take(self, key: str, *, refuse: bool = True) -> None:
         """Wait for *key*'s turn; raises ``TooManyRequests`` if too many of its requests wait
         already, unless *refuse* is False.
         """
-        if self._left and not self._queues:
-            self._left -= 1
-            self._schedule()
+        if self.take_if_free():
             return
         queue = self._queues.get(key)
         if queue is None:

@@ -18,7 +18,7 @@ from bridge.errors import (
     ProcessOverloaded,
     UnsupportedEncoding,
 )
-from bridge.web.app_keys import BODY_READ, EXPECTS_BODY
+from bridge.web.app_keys import CALL, EXPECTS_BODY
 
 BODY_TIME_S = 10.0
 _GZIP = ("gzip", "x-gzip")
@@ -110,7 +110,7 @@ class BodyReader:
             raise _broken() from error
         finally:
             self.room.give_back(holder, taken)
-        request[BODY_READ] = True
+        request[CALL].body_read = True
         return bytes(body)
 
     def _unpacked(self, raw: bytes, encoding: str) -> bytes:

@@ -16,7 +16,7 @@ from bridge.errors import UpstreamError
 from bridge.languages import result_words
 from bridge.languages.language import N_, Language
 from bridge.service.link_access import ResultLinks
-from bridge.web.app_keys import FAILURE, SERVICES
+from bridge.web.app_keys import CALL, SERVICES
 from bridge.web.page_templates import (
     PAGE,
     REFUSALS,
@@ -67,7 +67,7 @@ class ResultPageHandlers:
             shared = await links.open_shared_result(token)
             if shared is None:
                 raise
-            request[FAILURE] = error  # for the log: the page alone looks like a success
+            request[CALL].failure = error  # for the log: the page alone looks like a success
             return self._result_page(request, *shared, shared=True)
         return web.Response(status=302, headers={**create_private_headers(), "Location": url})
 

@@ -14,9 +14,11 @@ from structlog.contextvars import bind_contextvars
 
 from bridge.core import ids
 from bridge.errors import BridgeError, StoreUnavailable
+from bridge.process_state import ProcessState
 from bridge.web import request_body
-from bridge.web.app_keys import FAILURE, FAIR_SCHEDULER, PARTY, ROUTE, STATE
+from bridge.web.app_keys import CALL, FAIR_SCHEDULER, STATE
 from bridge.web.endpoint_resource import EndpointResource
+from bridge.web.rate_limits import FairScheduler
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 json_response = partial(web.json_bytes_response, dumps=orjson.dumps)
@@ -76,46 +78,43 @@ class Endpoint:
 
 def add_endpoints(app: web.Application, endpoints: Iterable[Endpoint]) -> None:
     """Register *endpoints*; those that answer GET answer HEAD too."""
-    resource = EndpointResource()
+    resource, state, turns = EndpointResource(), app[STATE], app[FAIR_SCHEDULER]
     for endpoint in endpoints:
-        handler = _named(endpoint)
+        handler = _named(endpoint, state, turns)
         resource.add(endpoint.method, endpoint.path, handler)
         if endpoint.method == "GET":
             resource.add("HEAD", endpoint.path, handler)  # aiohttp leaves the body out
     app.router.register_resource(resource)
 
 
-def _named(endpoint: Endpoint) -> Handler:
+def _named(endpoint: Endpoint, state: ProcessState, turns: FairScheduler) -> Handler:
+    open_always = endpoint.tag in ALWAYS_OPEN
+    names = [name for name in ("invitation_id", "token") if f"{{{name}}}" in endpoint.path]
+
     async def handle(request: web.Request) -> web.StreamResponse:
+        call = request[CALL]
         # Log lines name the template: the path itself may contain a secret.
-        request[ROUTE] = endpoint.path
-        request[PARTY] = endpoint.tag
-        named = (
-            request.match_info.get("invitation_id")
-            or request.match_info.get("token", "").partition(".")[0]
-        )
-        if ids.read_partition(named) is not None:
-            bind_contextvars(invitation_id=named)
+        call.route, call.party = endpoint.path, endpoint.tag
+        for name in names:
+            named = request.match_info[name].partition(".")[0]
+            if ids.read_partition(named) is not None:
+                bind_contextvars(invitation_id=named)
         if endpoint.request is None:
             request_body.refuse_compressed_body(request)
         try:
-            if endpoint.tag not in ALWAYS_OPEN:
-                await _admit(request, endpoint)
+            if not open_always:
+                if state.not_ready_reason is not None:
+                    raise StoreUnavailable(state.not_ready_reason)
+                # With a token, the customer's turn is waited for once it is known. Else it is
+                # known later, if at all: until then all these calls share one turn. None is
+                # refused, since some bring results; the connections bound how many can wait.
+                if not endpoint.secured and not turns.take_if_free():
+                    await turns.take(endpoint.tag, refuse=False)
             return await endpoint.handler(request)
         except BridgeError as error:
             if endpoint.refusal is None:
                 raise
-            request[FAILURE] = error
+            call.failure = error
             return endpoint.refusal(request, error)
 
     return handle
-
-
-async def _admit(request: web.Request, endpoint: Endpoint) -> None:
-    reason = request.app[STATE].not_ready_reason
-    if reason is not None:
-        raise StoreUnavailable(reason)
-    if not endpoint.secured:
-        # The customer is known later, if at all: until then all these calls share one turn. None is
-        # refused, since some bring results; the connections bound how many can wait.
-        await request.app[FAIR_SCHEDULER].take(endpoint.tag, refuse=False)
