@@ -11,13 +11,13 @@ import asyncio
 import contextlib
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from http import HTTPMethod
-from typing import Protocol
+from typing import Protocol, Self
 
 from structlog.contextvars import get_contextvars
 
@@ -27,6 +27,7 @@ from bridge.ports import Clock, Monotonic
 from bridge.tracing import (
     NO_TRACER,
     Activity,
+    Span,
     SpanKind,
     SpanStart,
     Tracer,
@@ -35,6 +36,7 @@ from bridge.tracing import (
     get_current_traceparent,
     read_traceparent,
 )
+from bridge.vendor_contacts import VendorContacts
 
 
 class Direction(StrEnum):
@@ -65,30 +67,6 @@ class ObservedCall:
     invitation_id: str = ""
     request_id: str = ""
 
-    @property
-    def proves_contact(self) -> bool:
-        """Whether the other end is there: it answered, or called us with what we know it by."""
-        if self.direction is Direction.OUT:
-            return self.status is not None
-        return self.status is not None and self.status < 400
-
-
-@dataclass(slots=True)
-class OutgoingCall:
-    """A call that is under way; who makes it says here what came back."""
-
-    status: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class OpenCircuit:
-    """A vendor that does not answer on behalf of this customer, so it is hardly asked."""
-
-    vendor: str
-    customer: str
-    purpose: str
-    since: datetime
-
 
 WAITING_LIMIT = 1000
 """Calls that wait for one who watches."""
@@ -96,10 +74,45 @@ _NOT_SHOWN = frozenset({"health", "docs", "operators"})
 """Calls of machinery and of those who watch."""
 _NOT_TRACED = _NOT_SHOWN | {"unknown"}
 """Also what asks for a path that there is not: nothing follows from it."""
-_UNAUTHORIZED = 401
+_UNTRACED = contextlib.nullcontext()
 _FIRST_ERROR = 400
-Contact = tuple[str, str]
-"""A customer's key and a vendor's name."""
+
+
+class OutgoingCall:
+    """Around a call to a vendor; who makes it says here what came back."""
+
+    __slots__ = (
+        "_begun",
+        "_monotonic",
+        "_on_end",
+        "customer",
+        "operation",
+        "span",
+        "status",
+        "vendor",
+    )
+
+    def __init__(
+        self,
+        vendor: str,
+        customer: str,
+        operation: str,
+        *,
+        span: Span | None,
+        monotonic: Monotonic,
+        on_end: Callable[[OutgoingCall, float, BaseException | None], None],
+    ) -> None:
+        self.vendor, self.customer, self.operation = vendor, customer, operation
+        self.span = span
+        self.status: int | None = None
+        self._monotonic, self._on_end = monotonic, on_end
+        self._begun = monotonic()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        self._on_end(self, self._monotonic() - self._begun, error)
 
 
 class WatchedCallQueue:
@@ -152,8 +165,6 @@ class NoShapeWatch:
 class CallObserver:
     """What this process has seen of its calls; *clock* is the time that they are shown with, and
     *tracer* gets a span of each.
-
-    What is kept grows with the customers only.
     """
 
     def __init__(
@@ -162,12 +173,9 @@ class CallObserver:
         self._clock = clock
         self._tracer = tracer
         self._watch: ShapeWatch = NoShapeWatch()
-        self._heard: dict[Contact, datetime] = {}
-        self._unsaved: dict[Contact, datetime] = {}
-        self._refused_at: dict[Contact, datetime] = {}
-        self._accepted_at: dict[Contact, datetime] = {}
         self._watchers: set[WatchedCallQueue] = set()
-        self._open: dict[tuple[str, str, str], OpenCircuit] = {}
+        self.contacts = VendorContacts(clock)
+        """What is remembered of them."""
 
     @contextlib.contextmanager
     def watch_calls(self) -> Iterator[WatchedCallQueue]:
@@ -182,7 +190,7 @@ class CallObserver:
     def trace_request(self, traceparents: Sequence[str]) -> AbstractContextManager[object]:
         """Around a request with these headers, whose answer ``record_incoming`` is then told."""
         if self._tracer is NO_TRACER:
-            return contextlib.nullcontext()
+            return _UNTRACED
         given = read_traceparent(traceparents[0]) if len(traceparents) == 1 else ""
         return enter_activity(Activity(self._tracer, SpanKind.REQUEST, given))
 
@@ -198,58 +206,81 @@ class CallObserver:
         reason: str = "",
     ) -> None:
         """A request was answered."""
-        call = self._ended(
-            Direction.IN,
-            party,
-            operation,
+        known = get_contextvars()
+        if status < _FIRST_ERROR and "customer" in known:
+            self.contacts.record_request(party, known["customer"])
+        activity = get_current_activity()
+        if not self._watchers and activity is None:
+            return  # nobody looks
+        call = ObservedCall(
+            at=self._clock(),
+            direction=Direction.IN,
+            party=party,
+            operation=operation,
+            ms=round(ms, 1),
             method=method,
             status=status,
-            ms=ms,
             code=code,
             reason=reason,
+            **_name_subject(known),
         )
-        activity = get_current_activity()
+        self._show(call)
         if activity is not None and party not in _NOT_TRACED:
             verb = method if method in HTTPMethod.__members__ else "HTTP"
-            known = {"http.request.method": verb, "http.route": operation, **_attributes(call)}
-            activity.end(f"{verb} {operation}", known, code or str(status) if status >= 500 else "")
+            told = {"http.request.method": verb, "http.route": operation, **_attributes(call)}
+            activity.end(f"{verb} {operation}", told, code or str(status) if status >= 500 else "")
 
-    @contextlib.contextmanager
     def track_outgoing(
         self, vendor: str, customer: str, operation: str, monotonic: Monotonic
-    ) -> Iterator[OutgoingCall]:
+    ) -> OutgoingCall:
         """Around a call to a vendor."""
-        call, begun, name = OutgoingCall(), monotonic(), f"{vendor} {operation}"
-        span = self._tracer.start(
-            SpanStart(
-                kind=SpanKind.CALL,
-                name=name,
-                begun_ns=time.time_ns(),
-                parent=get_current_traceparent(),
+        span = None
+        if self._tracer is not NO_TRACER:
+            span = self._tracer.start(
+                SpanStart(
+                    kind=SpanKind.CALL,
+                    name=f"{vendor} {operation}",
+                    begun_ns=time.time_ns(),
+                    parent=get_current_traceparent(),
+                )
             )
+        return OutgoingCall(
+            vendor,
+            customer,
+            operation,
+            span=span,
+            monotonic=monotonic,
+            on_end=self._record_outgoing,
         )
+
+    def _record_outgoing(
+        self, ended: OutgoingCall, seconds: float, error: BaseException | None
+    ) -> None:
         code = reason = ""
-        try:
-            yield call
-        except UpstreamError as error:
+        if isinstance(error, UpstreamError):
             code, reason = error.code, error.detail
-            call.status = error.status if call.status is None else call.status
-            raise
-        except BaseException:
+            ended.status = error.status if ended.status is None else ended.status
+        elif error is not None:
             code = "cancelled"
-            raise
-        finally:
-            ended = self._ended(
-                Direction.OUT,
-                vendor,
-                operation,
-                customer=customer,
-                status=call.status,
-                ms=(monotonic() - begun) * 1000,
-                code=code,
-                reason=reason,
-            )
-            span.end(name, {**_attributes(ended), "peer.service": vendor}, code)
+        if ended.status is not None:
+            self.contacts.record_answer(ended.vendor, ended.customer, ended.status)
+        if not self._watchers and ended.span is None:
+            return  # nobody looks
+        call = ObservedCall(
+            at=self._clock(),
+            direction=Direction.OUT,
+            party=ended.vendor,
+            operation=ended.operation,
+            ms=round(seconds * 1000, 1),
+            status=ended.status,
+            code=code,
+            reason=reason,
+            **{**_name_subject(get_contextvars()), "customer": ended.customer},
+        )
+        self._show(call)
+        if ended.span is not None:
+            told = {**_attributes(call), "peer.service": ended.vendor}
+            ended.span.end(f"{ended.vendor} {ended.operation}", told, code)
 
     def watch_shapes(self, watch: ShapeWatch) -> None:
         """From now on *watch* is told of the shape of everything that vendors send."""
@@ -259,80 +290,19 @@ class CallObserver:
         """An answer of a vendor's, or a request of its own, had this shape."""
         self._watch.observe(vendor, operation, shape)
 
-    def record_circuit_opened(self, vendor: str, customer: str, purpose: str) -> None:
-        """A vendor is hardly asked any more, since it does not answer."""
-        key = (vendor, customer, purpose)
-        self._open[key] = OpenCircuit(*key, self._clock())
-
-    def record_circuit_closed(self, vendor: str, customer: str, purpose: str) -> None:
-        """It is asked again; also fine where it always was."""
-        self._open.pop((vendor, customer, purpose), None)
-
-    def list_open_circuits(self) -> list[OpenCircuit]:
-        """Who does not answer, longest first."""
-        return sorted(self._open.values(), key=lambda one: one.since)
-
-    def get_last_contacts(self) -> dict[Contact, datetime]:
-        """When each vendor was last heard of each customer's account."""
-        return dict(self._heard)
-
-    def get_refusal_times(self) -> dict[Contact, datetime]:
-        """When a vendor last did not accept a customer's credentials."""
-        return dict(self._refused_at)
-
-    def get_acceptance_times(self) -> dict[Contact, datetime]:
-        """When a vendor last did what it was asked with a customer's credentials."""
-        return dict(self._accepted_at)
-
-    def take_unsaved_contacts(self) -> dict[Contact, datetime]:
-        """The same, of what is newer than when this was last asked."""
-        taken, self._unsaved = self._unsaved, {}
-        return taken
-
-    def put_back_contacts(self, taken: Mapping[Contact, datetime]) -> None:
-        """They could not be kept: ``take_unsaved_contacts`` returns them again."""
-        self._unsaved = {**taken, **self._unsaved}
-
-    def _ended(
-        self,
-        direction: Direction,
-        party: str,
-        operation: str,
-        *,
-        ms: float,
-        status: int | None,
-        customer: str = "",
-        method: str = "",
-        code: str = "",
-        reason: str = "",
-    ) -> ObservedCall:
-        known = get_contextvars()
-        call = ObservedCall(
-            at=self._clock(),
-            direction=direction,
-            party=party,
-            operation=operation,
-            ms=round(ms, 1),
-            method=method,
-            status=status,
-            code=code,
-            reason=reason,
-            customer=customer or known.get("customer", ""),
-            invitation_id=known.get("invitation_id") or _invitation_in(known.get("task_id", "")),
-            request_id=known.get("request_id", ""),
-        )
-        if call.proves_contact and call.customer:
-            contact = (call.customer, party)
-            self._heard[contact] = self._unsaved[contact] = call.at
-        if call.direction is Direction.OUT and status is not None:
-            if status == _UNAUTHORIZED:
-                self._refused_at[call.customer, party] = call.at
-            elif status < _FIRST_ERROR:
-                self._accepted_at[call.customer, party] = call.at
-        if party not in _NOT_SHOWN:
+    def _show(self, call: ObservedCall) -> None:
+        if call.party not in _NOT_SHOWN:
             for watcher in self._watchers:
                 watcher.add(call)
-        return call
+
+
+def _name_subject(known: Mapping[str, str]) -> dict[str, str]:
+    """Whom the call is about, and in which request it was made, as far as the log knows."""
+    return {
+        "customer": known.get("customer", ""),
+        "invitation_id": known.get("invitation_id") or _invitation_in(known.get("task_id", "")),
+        "request_id": known.get("request_id", ""),
+    }
 
 
 def _attributes(call: ObservedCall) -> dict[str, str | int]:

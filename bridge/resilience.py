@@ -121,7 +121,7 @@ class CircuitBreaker:
         if self._probe_at is None:
             self._opened_at = self._failed_at
             log.warning("circuit.opened", **_names(self._target), failures=self._failures)
-            self._observer.record_circuit_opened(**_names(self._target))
+            self._observer.contacts.record_circuit_opened(**_names(self._target))
         elif probe:
             self._pause_s = min(self._pause_s * 2, LONGEST_PAUSE.total_seconds())
         else:
@@ -134,7 +134,7 @@ class CircuitBreaker:
         if self._probe_at is not None:
             silent_s = round(self._monotonic() - self._opened_at)
             log.info("circuit.closed", **_names(self._target), silent_s=silent_s)
-            self._observer.record_circuit_closed(**_names(self._target))
+            self._observer.contacts.record_circuit_closed(**_names(self._target))
         self._failures = 0
         self._probe_at = None
         self._pause_s = FIRST_PAUSE.total_seconds()
@@ -223,7 +223,7 @@ class Resilience:
 
     def _drop(self, target: CallTarget) -> None:
         del self._guards[target]
-        self._observer.record_circuit_closed(**_names(target))
+        self._observer.contacts.record_circuit_closed(**_names(target))
 
 
 def _names(target: CallTarget) -> dict[str, str]:

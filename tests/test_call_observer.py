@@ -47,8 +47,8 @@ def test_what_was_not_kept_is_given_again() -> None:
     seen = observer()
     with seen.track_outgoing("equalture", "acme", "jobs", lambda: 0.0) as call:
         call.status = 200
-    taken: dict[tuple[str, str], datetime] = seen.take_unsaved_contacts()
+    taken: dict[tuple[str, str], datetime] = seen.contacts.take_unsaved_contacts()
     assert taken == {("acme", "equalture"): NOW}
-    assert seen.take_unsaved_contacts() == {}
-    seen.put_back_contacts(taken)
-    assert seen.take_unsaved_contacts() == taken
+    assert seen.contacts.take_unsaved_contacts() == {}
+    seen.contacts.put_back_contacts(taken)
+    assert seen.contacts.take_unsaved_contacts() == taken

@@ -21,7 +21,7 @@ from bridge import egress
 from bridge.alert_poster import TIMEOUT_S, AlertPoster
 from bridge.app import alert_words
 from bridge.app.adapters import get_proxy
-from bridge.call_observer import CallObserver, Contact
+from bridge.call_observer import CallObserver
 from bridge.core.incident import (
     AlertPost,
     Incident,
@@ -39,6 +39,7 @@ from bridge.settings.daemon import DaemonSettings
 from bridge.store.alert_queue import RedisAlertQueue
 from bridge.store.backlog import RedisBacklog
 from bridge.store.redis_access import RedisAccess
+from bridge.vendor_contacts import Contact
 
 LOOK_EVERY_S = 10.0
 """How often it is looked for what is wrong."""
@@ -238,7 +239,7 @@ class Alerts:
             self._reloaded_at, self._refused_at = self._clock(), None
 
     async def _report_what_was_heard(self) -> None:
-        for contact, at in self._sources.observer.get_refusal_times().items():
+        for contact, at in self._sources.observer.contacts.get_refusal_times().items():
             if self._reported.get(contact) != at:
                 await self.report(alert_words.describe_refused_credentials(*contact), at)
                 self._reported[contact] = at
@@ -252,7 +253,7 @@ class Alerts:
         match one.incident.kind:
             case IncidentKind.UNAUTHORIZED:
                 contact = (one.incident.customer, one.incident.about)
-                accepted_at = self._sources.observer.get_acceptance_times().get(contact)
+                accepted_at = self._sources.observer.contacts.get_acceptance_times().get(contact)
                 return accepted_at is not None and accepted_at > one.last_at
             case IncidentKind.RELOAD_REFUSED:
                 corrected = not self._sources.customers.refused

@@ -4,27 +4,27 @@ from __future__ import annotations
 
 import asyncio
 
-from bridge.call_observer import CallObserver
 from bridge.errors import StoreUnavailable
 from bridge.store.last_contacts import RedisLastContacts
+from bridge.vendor_contacts import VendorContacts
 
 SAVED_EVERY_S = 10.0
 
 
 class LastContactSaver:
-    """What *observer* has heard goes to *contacts*: one write now and then, never one a call."""
+    """What was *heard* goes to *contacts*: one write now and then, never one a call."""
 
-    def __init__(self, observer: CallObserver, contacts: RedisLastContacts) -> None:
-        self._observer = observer
+    def __init__(self, heard: VendorContacts, contacts: RedisLastContacts) -> None:
+        self._heard = heard
         self._contacts = contacts
 
     async def save(self) -> None:
         """Write what is new; raises ``StoreUnavailable``, and it is written the next time."""
-        news = self._observer.take_unsaved_contacts()
+        news = self._heard.take_unsaved_contacts()
         try:
             await self._contacts.keep(news)
         except StoreUnavailable:
-            self._observer.put_back_contacts(news)
+            self._heard.put_back_contacts(news)
             raise
 
     async def run(self) -> None:

@@ -322,7 +322,7 @@ async def open_runtime(
             metrics=metrics,
             backlog=backlog,
             contacts=contacts,
-            keeper=LastContactSaver(observer, contacts),
+            keeper=LastContactSaver(observer.contacts, contacts),
             calls=CallStream(
                 observer,
                 RedisCallExchange(commands, prefix=prefix, process=new_secret()),

@@ -112,8 +112,8 @@ class StatusReport:
         configuration = self._configuration()
         vendors = [one.name for one in sources.vendors.ats]
         vendors += [one.name for one in sources.vendors.providers]
-        heard = {**known.heard, **sources.observer.get_last_contacts()}
-        circuits = sources.observer.list_open_circuits()
+        heard = {**known.heard, **sources.observer.contacts.get_last_contacts()}
+        circuits = sources.observer.contacts.list_open_circuits()
         return Status(
             now=now,
             version=__version__,
@@ -251,7 +251,7 @@ class StatusReport:
     ) -> list[CustomerRow]:
         customers = self._sources.customers()
         dead = Counter(letter.customer for letter in letters)
-        silent = self._sources.observer.list_open_circuits()
+        silent = self._sources.observer.contacts.list_open_circuits()
         served = {one.key: one for one in customers}
         rows = []
         for key in sorted({*served, *customers.set_aside, *stock.customers, *dead}):

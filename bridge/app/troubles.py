@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from bridge.call_observer import OpenCircuit
+from bridge.vendor_contacts import OpenCircuit
 from bridge.web.health import Readiness
 from bridge.web.status_page import ConfigurationState, StoredState, Trouble
 
