@@ -19,10 +19,9 @@ from enum import StrEnum
 from http import HTTPMethod
 from typing import Protocol, Self
 
-from structlog.contextvars import get_contextvars
-
 from bridge.core.answer_shape import Shape
 from bridge.errors import UpstreamError
+from bridge.log_context import get_log_fields
 from bridge.ports import Clock, Monotonic
 from bridge.tracing import (
     NO_TRACER,
@@ -206,7 +205,7 @@ class CallObserver:
         reason: str = "",
     ) -> None:
         """A request was answered."""
-        known = get_contextvars()
+        known = get_log_fields()
         if status < _FIRST_ERROR and "customer" in known:
             self.contacts.record_request(party, known["customer"])
         activity = get_current_activity()
@@ -275,7 +274,7 @@ class CallObserver:
             status=ended.status,
             code=code,
             reason=reason,
-            **{**_name_subject(get_contextvars()), "customer": ended.customer},
+            **{**_name_subject(get_log_fields()), "customer": ended.customer},
         )
         self._show(call)
         if ended.span is not None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
+
+from bridge import logs
 
 KEPT = 20
 _LONGEST = 300
@@ -30,22 +31,19 @@ class LoggedProblem:
     text: str
 
 
-class RecentProblems(logging.Handler):
-    """Keeps the newest; of the libraries' lines no more than whose they are."""
+class RecentProblems:
+    """Keeps the newest."""
 
     def __init__(self, kept: int = KEPT) -> None:
-        super().__init__(logging.WARNING)
         self._kept: deque[LoggedProblem] = deque(maxlen=kept)
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """Keep a line."""
-        event: Mapping[str, Any] = record.msg if isinstance(record.msg, dict) else {}
-        name = str(event.get("event", f"a line of {record.name}"))
+    def add(self, level: str, event: Mapping[str, Any]) -> None:
+        """Keep a line; see ``listen_to_problems``."""
         self._kept.append(
             LoggedProblem(
-                datetime.fromtimestamp(record.created, UTC),
-                record.levelname.lower(),
-                name,
+                event["timestamp"],
+                level,
+                str(event["event"]),
                 str(event.get("customer") or ""),
                 str(event.get("invitation_id") or ""),
                 _text(event),
@@ -60,12 +58,9 @@ class RecentProblems(logging.Handler):
 @contextlib.contextmanager
 def collect_recent_problems() -> Iterator[RecentProblems]:
     """Keep what is logged meanwhile."""
-    problems, root = RecentProblems(), logging.getLogger()
-    root.addHandler(problems)
-    try:
+    problems = RecentProblems()
+    with logs.listen_to_problems(problems.add):
         yield problems
-    finally:
-        root.removeHandler(problems)
 
 
 def _text(event: Mapping[str, Any]) -> str:

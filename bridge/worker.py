@@ -18,6 +18,7 @@ import structlog
 
 from bridge.core.queueing import LEASE_LIFE, Lease, LeaseRequest
 from bridge.errors import StoreUnavailable
+from bridge.log_context import bound_log_fields
 from bridge.ports import BeforeClockStep, Clock, NewSecret, TaskPerformer, TaskQueue
 
 SLOTS = 64
@@ -159,7 +160,7 @@ class Worker:
         return len(leases)
 
     async def _perform(self, lease: Lease) -> None:
-        with structlog.contextvars.bound_contextvars(task_id=lease.task_id):
+        with bound_log_fields(task_id=lease.task_id):
             try:
                 await self._tasks.perform(lease)
             except StoreUnavailable as error:

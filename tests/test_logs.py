@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import io
+import json
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 import structlog
+from structlog.testing import capture_logs
 
 from bridge import logs
+from bridge.log_context import bind_log_fields, bound_log_fields, get_log_fields
 
 
 class Terminal(io.StringIO):
@@ -50,3 +55,101 @@ def test_in_a_pipe() -> None:
         assert pipe.getvalue().startswith(start)
         assert "T" in pipe.getvalue()
         assert "\x1b" not in pipe.getvalue()
+
+
+def test_order_of_fields() -> None:
+    """First what the event says, then what is under way, its level and the time; None says
+    nothing.
+    """
+    pipe = io.StringIO()
+    logs.configure_logging("info", "json", pipe)
+    with bound_log_fields(request_id="r1", customer="acme", task_id=None):
+        structlog.get_logger().info("a.thing", status=200, code=None, customer="globex")
+    line = json.loads(pipe.getvalue())
+    assert list(line) == ["status", "customer", "event", "request_id", "level", "timestamp"]
+    assert (line["customer"], line["level"]) == ("globex", "info")
+    assert line["timestamp"].endswith("Z")
+    assert abs((datetime.fromisoformat(line["timestamp"]) - datetime.now(UTC)).days) <= 1
+
+
+@pytest.mark.parametrize("level", ["debug", "info", "warning", "error"])
+def test_levels(level: str) -> None:
+    """Lines below the level are not written, neither ours nor a library's."""
+    pipe = io.StringIO()
+    logs.configure_logging(level, "json", pipe)
+    names = ["debug", "info", "warning", "error"]
+    for name in names:
+        structlog.get_logger().log(getattr(logging, name.upper()), "ours")
+        logging.getLogger("elsewhere").log(getattr(logging, name.upper()), "theirs")
+    written = [json.loads(line) for line in pipe.getvalue().splitlines()]
+    assert [(line["level"], line["event"]) for line in written] == [
+        (name, event) for name in names[names.index(level) :] for event in ("ours", "theirs")
+    ]
+
+
+def test_set_up_again() -> None:
+    """Whoever sets up logging again has the new form and level, also for loggers that were used
+    before.
+    """
+    log, before, after = structlog.get_logger(), io.StringIO(), io.StringIO()
+    logs.configure_logging("warning", "console", before)
+    log.info("early")
+    log.warning("early")
+    logs.configure_logging("info", "json", after, lasting=True)
+    for _ in range(2):
+        log.info("late")
+    assert before.getvalue().count("early") == 1
+    assert [json.loads(line)["event"] for line in after.getvalue().splitlines()] == ["late"] * 2
+
+
+def test_tests_hear_of_a_lasting_logger() -> None:
+    """``capture_logs`` hears of a logger that has kept what it found at its first line."""
+    log = structlog.get_logger()
+    logs.configure_logging("info", "json", io.StringIO(), lasting=True)
+    log.info("first")
+    with capture_logs() as lines:
+        log.info("second", status=200)
+    assert lines == [{"event": "second", "status": 200, "log_level": "info"}]
+
+
+@pytest.mark.parametrize("value", ["\ud800", 2**70, {1: "\ud800"}, [object], {("a", 1): "b"}])
+def test_values_that_are_no_json(value: object) -> None:
+    """What JSON cannot hold is written somehow; whoever logs hears nothing of it."""
+    pipe = io.StringIO()
+    logs.configure_logging("info", "json", pipe)
+    structlog.get_logger().info("a.thing", value=value)
+    line = json.loads(pipe.getvalue())
+    assert (line["event"], line["level"]) == ("a.thing", "info")
+    assert line["value"]
+
+
+def test_listeners() -> None:
+    """Who listens to problems is told of warnings and worse, of the libraries' without a word of
+    theirs.
+    """
+    heard: list[tuple[str, Mapping[str, Any]]] = []
+    logs.configure_logging("info", "json", io.StringIO())
+    log = structlog.get_logger()
+    with logs.listen_to_problems(lambda level, event: heard.append((level, event))):
+        log.info("fine")
+        log.warning("a.warning", customer="acme")
+        log.error("an.error")
+        logging.getLogger("elsewhere").warning("about Ada")
+    log.error("later")
+    assert [(level, event["event"]) for level, event in heard] == [
+        ("warning", "a.warning"),
+        ("error", "an.error"),
+        ("warning", "a line of elsewhere"),
+    ]
+    assert heard[0][1]["customer"] == "acme"
+    assert "Ada" not in repr(heard)
+
+
+def test_fields_of_what_is_under_way() -> None:
+    """Bound fields end with what they were bound for, also those that were bound within."""
+    with bound_log_fields(request_id="r1"):
+        bind_log_fields(customer="acme")
+        with bound_log_fields(request_id="r2"):
+            assert get_log_fields() == {"request_id": "r2", "customer": "acme"}
+        assert get_log_fields() == {"request_id": "r1", "customer": "acme"}
+    assert get_log_fields() == {}

@@ -35,7 +35,7 @@ def serve(config: Path, workers: int, strict: bool) -> None:
     from bridge.supervisor import Supervisor
 
     settings = load_settings(config) if strict else load_usable_settings(config)
-    logs.configure_logging(settings.log.level, settings.log.format)
+    logs.configure_logging(settings.log.level, settings.log.format, lasting=True)
     if workers > 1:
         supervisor = Supervisor(
             config, workers, settings.listen, settings.admin_listen, strict=strict

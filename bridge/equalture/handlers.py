@@ -8,7 +8,6 @@ import hmac
 
 import structlog
 from aiohttp import web
-from structlog.contextvars import bind_contextvars
 
 from bridge import errors, tracing, webhook_signature
 from bridge.core.customers import Customer
@@ -16,6 +15,7 @@ from bridge.equalture import answer_shapes, callback_examples, schemas
 from bridge.equalture.protocol import VENDOR
 from bridge.equalture.settings import EqualtureAccount
 from bridge.errors import BadSignature, EndpointNotEnabled, InvalidRequest, RequestError
+from bridge.log_context import bind_log_fields
 from bridge.ports import Clock
 from bridge.web import request_body
 from bridge.web.app_keys import CUSTOMERS, OBSERVER, SERVICES
@@ -54,7 +54,7 @@ def create_callback_handler() -> Handler:
         invitation, attempt = await results.recognise(
             where["invitation_id"], where["secret"], may_report
         )
-        bind_contextvars(customer=invitation.customer)
+        bind_log_fields(customer=invitation.customer)
         tracing.trust_caller()
         try:
             parsed = request_body.parse_json_body(
@@ -88,7 +88,7 @@ def create_webhook_handler(clock: Clock) -> Handler:
         if customer is None or not isinstance(access, EqualtureAccount) or not secret:
             msg = "No webhook secret is configured for this customer."
             raise EndpointNotEnabled(msg)
-        bind_contextvars(customer=customer.key)
+        bind_log_fields(customer=customer.key)
         intake.check_headers(request)
         try:
             delivery = webhook_signature.read_signature_headers(request.headers, clock())

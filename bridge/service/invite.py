@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 
 import structlog
-from structlog.contextvars import bind_contextvars, get_contextvars
 
 from bridge.core import ids
 from bridge.core.assessment import Assessment, NewApplication, Order
@@ -37,6 +36,7 @@ from bridge.errors import (
     UpstreamRefused,
     UpstreamUnavailable,
 )
+from bridge.log_context import bind_log_fields, get_log_fields
 from bridge.meter import NO_METER, Meter, get_error_code
 from bridge.ports import AtsOf, NewSecret, Pause, ProviderOf
 from bridge.service.assessments import OfferedAssessments
@@ -152,7 +152,7 @@ class Invite:
                     policy=policy,
                     now=now,
                 )
-                request_id = str(get_contextvars().get("request_id", ""))
+                request_id = str(get_log_fields().get("request_id", ""))
                 step = self._records.sign_history(step, None, entry_for_order(request_id, now))
             elif match is OrderMatch.SAME:
                 return known, "repeated"
@@ -206,7 +206,7 @@ class Invite:
         invitation: Invitation,
         secret: str,
     ) -> Invitation:
-        bind_contextvars(invitation_id=invitation.id)
+        bind_log_fields(invitation_id=invitation.id)
         number = invitation.attempts[-1].number
         provider = self._provider_of(customer)
         callback_url = self._links.callback_url(provider.name, invitation.id, secret)

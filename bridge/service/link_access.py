@@ -6,8 +6,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from structlog.contextvars import bind_contextvars
-
 from bridge import tracing
 from bridge.core import invitation_view
 from bridge.core.customers import Customer
@@ -18,6 +16,7 @@ from bridge.core.lifecycle.checks import CandidateStage
 from bridge.core.links import LinkPurpose
 from bridge.core.links import LinkSigner as Signer
 from bridge.errors import InvitationGone, UnknownInvitation
+from bridge.log_context import bind_log_fields
 from bridge.ports import CurrentCustomers, ProviderOf
 from bridge.service.commit_loop import CommitLoop
 from bridge.single_flight import SingleFlight
@@ -208,7 +207,7 @@ class LinkAccess:
         invitation = await self._records.store.load(invitation_id) if invitation_id else None
         if invitation is None or invitation.state is State.FAILED:
             raise UnknownInvitation("There is nothing behind this link.")
-        bind_contextvars(customer=invitation.customer)
+        bind_log_fields(customer=invitation.customer)
         tracing.link(invitation.trace)
         if invitation.state is State.ERASED:
             raise InvitationGone("This was deleted.")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 
 from aiohttp import web
-from structlog.contextvars import bind_contextvars
 
 from bridge import tracing
 from bridge.core.ids import hash_secret
 from bridge.errors import EndpointNotEnabled, Unauthorized
+from bridge.log_context import bind_log_fields
 from bridge.softgarden.settings import SoftgardenAccount
 from bridge.web.app_keys import CUSTOMER, CUSTOMERS, FAIR_SCHEDULER
 from bridge.web.rate_limits import RateLimit
@@ -39,7 +39,7 @@ def require_customer_token(handler: Handler, limit: RateLimit) -> Handler:
         if customer is None or not isinstance(customer.ats, SoftgardenAccount):
             raise _unauthorized()
         request[CUSTOMER] = customer
-        bind_contextvars(customer=customer.key)
+        bind_log_fields(customer=customer.key)
         tracing.trust_caller()
         limit.admit(customer.key)
         turns = request.app[FAIR_SCHEDULER]
@@ -65,7 +65,7 @@ def require_data_export_token(handler: Handler, limit: RateLimit) -> Handler:
         if hash_secret(read_bearer_token(request)) not in customer.hire.tokens_sha256:
             raise _unauthorized()
         request[CUSTOMER] = customer
-        bind_contextvars(customer=customer.key)
+        bind_log_fields(customer=customer.key)
         tracing.trust_caller()
         limit.admit(customer.key)
         turns = request.app[FAIR_SCHEDULER]

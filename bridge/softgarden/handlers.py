@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from aiohttp import web
-from structlog.contextvars import bind_contextvars
 
 from bridge import errors
 from bridge.core import invitation_view
 from bridge.core.links import LinkSigner
 from bridge.errors import InvalidRequest, UnknownInvitation, UnknownInvitationOnDelete
+from bridge.log_context import bind_log_fields
 from bridge.softgarden import call_examples, request_shapes
 from bridge.softgarden.auth import require_customer_token, require_data_export_token
 from bridge.softgarden.schemas import (
@@ -54,7 +54,7 @@ class SoftgardenHandlers:
             invitation = await request.app[SERVICES].invitations.invite(customer, order)
         except InvalidRequest as error:
             raise rename_fields_in_error(error) from None
-        bind_contextvars(invitation_id=invitation.id)
+        bind_log_fields(invitation_id=invitation.id)
         return json_response(
             self._wire.invitation(
                 invitation, invitation_view.choose_candidate_url(invitation, customer, self._links)

@@ -10,10 +10,10 @@ from functools import partial
 
 import orjson
 from aiohttp import web
-from structlog.contextvars import bind_contextvars
 
 from bridge.core import ids
 from bridge.errors import BridgeError, StoreUnavailable
+from bridge.log_context import bind_log_fields
 from bridge.process_state import ProcessState
 from bridge.web import request_body
 from bridge.web.app_keys import CALL, FAIR_SCHEDULER, STATE
@@ -98,7 +98,7 @@ def _named(endpoint: Endpoint, state: ProcessState, turns: FairScheduler) -> Han
         for name in names:
             named = request.match_info[name].partition(".")[0]
             if ids.read_partition(named) is not None:
-                bind_contextvars(invitation_id=named)
+                bind_log_fields(invitation_id=named)
         if endpoint.request is None:
             request_body.refuse_compressed_body(request)
         try:
