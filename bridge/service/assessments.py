@@ -71,19 +71,33 @@ def compare_jobs_with_mapping(
     return tuple(lines)
 
 
+@dataclass(frozen=True, slots=True)
+class _MergedList:
+    jobs: tuple[Job, ...]
+    mapping: AssessmentMapping
+    offered: tuple[Assessment, ...]
+
+
 class OfferedAssessments:
     """The provider's jobs merged with the customer's mapping."""
 
     def __init__(self, jobs: JobSource) -> None:
         self._jobs = jobs
+        self._merged: dict[str, _MergedList] = {}
+        """The newest of each customer."""
 
     async def list(self, customer: Customer) -> tuple[Assessment, ...]:
         """The customer's tests; an older list while the provider is down; raises ``UpstreamError``
         if there is none.
+
+        The very same tuple as long as neither the jobs nor the mapping have changed.
         """
-        return assessment_mapping.list_offered_assessments(
-            await self._jobs.list_jobs(customer), customer.tests
-        )
+        jobs, mapping = await self._jobs.list_jobs(customer), customer.tests
+        merged = self._merged.get(customer.key)
+        if merged is None or merged.jobs is not jobs or merged.mapping is not mapping:
+            offered = assessment_mapping.list_offered_assessments(jobs, mapping)
+            merged = self._merged[customer.key] = _MergedList(jobs, mapping, offered)
+        return merged.offered
 
     async def resolve(self, customer: Customer, test_id: str) -> Assessment:
         """The test that an order names; raises ``UnknownAssessment``.

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 import structlog
-from aiocache import SimpleMemoryCache
 
 from bridge.core.assessment import Job
 from bridge.core.customers import Customer
@@ -47,8 +46,8 @@ class JobCache:
         self._life_s = life.total_seconds()
         self._stale_s = stale_limit.total_seconds()
         self._monotonic = monotonic
-        # timeout=None: every operation of aiocache is otherwise wrapped in a wait_for.
-        self._memory = SimpleMemoryCache(timeout=None)
+        self._known: dict[str, _Known] = {}
+        """By the customer's key; grows with the customers only."""
         self._flights: SingleFlight[tuple[str, object], tuple[Job, ...]] = SingleFlight()
 
     async def list_jobs(self, customer: Customer, *, fresh: bool = False) -> tuple[Job, ...]:
@@ -58,7 +57,7 @@ class JobCache:
         Callers share one request; cancelling one does not affect the others. Raises the provider's
         ``UpstreamError`` if no list is left.
         """
-        if not fresh and (known := await self._recall(customer, self._life_s)):
+        if not fresh and (known := self._recall(customer, self._life_s)):
             return known.jobs
         whose = (customer.key, customer.provider)
         return await self._flights.run(whose, lambda: self._fetch(customer))
@@ -67,7 +66,7 @@ class JobCache:
         try:
             jobs = await self._provider_of(customer).list_jobs(customer)
         except UpstreamError as error:
-            known = await self._recall(customer, self._stale_s)
+            known = self._recall(customer, self._stale_s)
             if known is None:
                 raise
             log.warning(
@@ -78,15 +77,13 @@ class JobCache:
                 status=error.status,
             )
             return known.jobs
-        known = _Known(customer.provider, jobs, self._monotonic())
-        # The cache's own life only bounds memory (and 0 would mean for ever to it); age is judged
-        # by our clock.
-        await self._memory.set(customer.key, known, ttl=max(self._life_s, self._stale_s, 1.0))
+        self._known[customer.key] = _Known(customer.provider, jobs, self._monotonic())
         return jobs
 
-    async def _recall(self, customer: Customer, max_age_s: float) -> _Known | None:
-        known: _Known | None = await self._memory.get(customer.key)
+    def _recall(self, customer: Customer, max_age_s: float) -> _Known | None:
+        known = self._known.get(customer.key)
         if known is None or self._monotonic() - known.at >= max_age_s:
             return None
         # A changed account must not get the old one's jobs, whatever was changed.
-        return known if known.access == customer.provider else None
+        same = known.access is customer.provider or known.access == customer.provider
+        return known if same else None

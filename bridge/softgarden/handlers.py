@@ -39,9 +39,9 @@ class SoftgardenHandlers:
     async def tests(self, request: web.Request) -> web.Response:
         """The tests that HR can choose."""
         request_shapes.record_request_shape(request, "tests")
-        return json_response(
-            self._wire.tests(await request.app[SERVICES].tests.list(request[CUSTOMER]))
-        )
+        customer = request[CUSTOMER]
+        tests = await request.app[SERVICES].tests.list(customer)
+        return json_response(body=self._wire.render_tests(customer.key, tests))
 
     # https://dev.softgarden.de/assessment-api/invite-candidate-to-test
     async def invite(self, request: web.Request) -> web.Response:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
 from marshmallow import (
     EXCLUDE,
     Schema,
@@ -175,6 +176,8 @@ class AnswerFormat:
         self._invite = InviteSchema()
         self._invitation = InvitationSchema()
         self._result = ResultSchema()
+        self._lists: dict[str, tuple[tuple[Assessment, ...], bytes]] = {}
+        """The newest list of tests of each customer, and its JSON."""
 
     def order(self, body: object) -> Order:
         """The order in a request's body; raises ``InvalidRequest`` naming every wrong field."""
@@ -220,6 +223,13 @@ class AnswerFormat:
         # softgarden.tests_format.
         items = [self._test(test) for test in tests]
         return {self._format.wrapper: items} if self._format.wrapper else items
+
+    def render_tests(self, customer: str, tests: tuple[Assessment, ...]) -> bytes:
+        """The list of tests as JSON, rendered once for as long as it is the same one."""
+        known = self._lists.get(customer)
+        if known is None or known[0] is not tests:
+            known = self._lists[customer] = (tests, orjson.dumps(self.tests(tests)))
+        return known[1]
 
     def _test(self, test: Assessment) -> dict[str, object]:
         optional = (

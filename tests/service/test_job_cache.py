@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -16,7 +17,10 @@ from bridge.errors import (
     UpstreamRefused,
     UpstreamUnavailable,
 )
+from bridge.service.assessments import OfferedAssessments
 from bridge.service.job_cache import JobCache
+from bridge.softgarden.schemas import AnswerFormat
+from bridge.softgarden.settings import AssessmentListFormat
 from tests.service.fakes import ACME
 
 
@@ -184,3 +188,32 @@ async def test_accounts_never_mix(provider: Provider, cache: JobCache, customer:
         changed = replace(customer, provider=replace(customer.provider, **change))  # type: ignore[arg-type]
         with pytest.raises(UpstreamUnavailable):
             await cache.list_jobs(changed)
+
+
+async def test_list_is_merged_anew_when_it_changes(provider: Provider, cache: JobCache) -> None:
+    """The offered tests are the same tuple until the jobs or the customer's mapping change, and
+    then those of both.
+    """
+    offered = OfferedAssessments(cache)
+    first = await offered.list(ACME)
+    assert [test.id for test in first] == ["1"]
+    assert await offered.list(ACME) is first
+    hidden = replace(ACME, tests=replace(ACME.tests, hidden=frozenset({"1"})))
+    assert await offered.list(hidden) == ()
+    assert await offered.list(ACME) == first
+    provider.now += 2
+    assert [test.id for test in await offered.list(ACME)] == ["2"]
+    other = replace(ACME, key="globex")
+    assert [test.name for test in await offered.list(other)] == ["globex"]
+
+
+async def test_rendered_list_is_the_given_one(provider: Provider, cache: JobCache) -> None:
+    """What softgarden gets is the list that is offered to this customer now."""
+    wire, offered = AnswerFormat(AssessmentListFormat()), OfferedAssessments(cache)
+    for _ in range(3):
+        for key in ("acme", "globex"):
+            tests = await offered.list(replace(ACME, key=key))
+            body = wire.render_tests(key, tests)
+            assert json.loads(body) == wire.tests(tests)
+            assert wire.render_tests(key, tests) is body
+        provider.now += 2
