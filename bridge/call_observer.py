@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from http import HTTPMethod
-from typing import Protocol, Self
+from typing import Protocol
 
 from bridge.core.answer_shape import Shape
 from bridge.errors import UpstreamError
@@ -78,7 +78,7 @@ _FIRST_ERROR = 400
 
 
 class OutgoingCall:
-    """Around a call to a vendor; who makes it says here what came back."""
+    """A call to a vendor that is under way; who makes it says here what came back, and its end."""
 
     __slots__ = (
         "_begun",
@@ -107,10 +107,8 @@ class OutgoingCall:
         self._monotonic, self._on_end = monotonic, on_end
         self._begun = monotonic()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+    def end(self, error: BaseException | None = None) -> None:
+        """It has ended, with *error* or well."""
         self._on_end(self, self._monotonic() - self._begun, error)
 
 
@@ -232,7 +230,7 @@ class CallObserver:
     def track_outgoing(
         self, vendor: str, customer: str, operation: str, monotonic: Monotonic
     ) -> OutgoingCall:
-        """Around a call to a vendor."""
+        """A call to a vendor, which begins now."""
         span = None
         if self._tracer is not NO_TRACER:
             span = self._tracer.start(

@@ -11,12 +11,14 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import socket
-from dataclasses import dataclass
-from types import SimpleNamespace
+from contextvars import ContextVar, Token
+from types import TracebackType
+from typing import Any
 
 import aiohttp
 from aiohttp import hdrs
 from aiohttp.abc import AbstractResolver, ResolveResult
+from aiohttp.connector import Connection
 from yarl import URL
 
 from bridge.connection_limits import OpenConnector
@@ -40,15 +42,59 @@ class ForbiddenAddress(OSError):
     """
 
 
-@dataclass(slots=True)
 class SentTracker:
-    """Pass one per request as ``trace_request_ctx=`` to learn whether the request may have left.
+    """``with`` this around one request, it learns whether that may have left.
 
-    *may_have_left* is False from the start of the request until a connection exists: until then
-    nothing was sent. It stays True (unknown) if the session is not one of this module's.
+    *may_have_left* is False until a connection for the request exists: until then nothing was sent.
+    It stays True (unknown) if the session is not one of this module's.
     """
 
-    may_have_left: bool = True
+    __slots__ = ("_before", "_begun", "may_have_left")
+
+    def __init__(self, *, may_have_left: bool = True) -> None:
+        self.may_have_left = may_have_left
+        self._begun = False
+        self._before: Token[SentTracker | None] | None = None
+
+    def __enter__(self) -> SentTracker:
+        self._before = _SENT.set(self)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._before is not None:
+            _SENT.reset(self._before)
+
+    def begin(self) -> None:
+        """The request exists; aiohttp makes it anew where it repeats one."""
+        if not self._begun:
+            self._begun, self.may_have_left = True, False
+
+
+_SENT: ContextVar[SentTracker | None] = ContextVar("sent", default=None)
+
+
+class _TrackedRequest(aiohttp.ClientRequest):
+    """Tells its ``SentTracker`` when it exists, and when it has a connection.
+
+    aiohttp's own way is a ``TraceConfig``, which costs each request several times as much.
+    """
+
+    def __init__(self, method: str, url: URL, **more: Any) -> None:
+        super().__init__(method, url, **more)
+        self._sent = _SENT.get()
+        if self._sent is not None:
+            self._sent.begin()
+
+    async def send(self, conn: Connection) -> aiohttp.ClientResponse:
+        """See ``ClientRequest``."""
+        if self._sent is not None:
+            self._sent.may_have_left = True
+        return await super().send(conn)
 
 
 def create_session(
@@ -168,14 +214,18 @@ async def read_limited_body(response: aiohttp.ClientResponse, limit: int) -> byt
     """Read a body of at most *limit* bytes, counted after decompression; raises ``AnswerTooLarge``
     beyond.
     """
-    body = bytearray()
-    async for chunk in response.content.iter_any():
-        body += chunk
-        if len(body) > limit:
-            response.close()  # else aiohttp would read on, to reuse the connection
-            msg = f"more than {limit} bytes"
-            raise AnswerTooLarge(msg)
-    return bytes(body)
+    content = response.content
+    body = await content.readany()
+    if not content.at_eof():
+        parts = bytearray(body)
+        while len(parts) <= limit and (chunk := await content.readany()):
+            parts += chunk
+        body = bytes(parts)
+    if len(body) > limit:
+        response.close()  # else aiohttp would read on, to reuse the connection
+        msg = f"more than {limit} bytes"
+        raise AnswerTooLarge(msg)
+    return body
 
 
 def is_public_address(text: str) -> bool:
@@ -240,24 +290,10 @@ def create_guarded_socket(info: aiohttp.AddrInfoType) -> socket.socket:
 def _session(
     connector: aiohttp.BaseConnector, *middlewares: aiohttp.ClientMiddlewareType
 ) -> aiohttp.ClientSession:
-    trace = aiohttp.TraceConfig()
-    trace.on_request_start.append(_on_start)
-    trace.on_connection_create_end.append(_on_connection)
-    trace.on_connection_reuseconn.append(_on_connection)
     return aiohttp.ClientSession(
         connector=connector,
         trust_env=False,
         cookie_jar=aiohttp.DummyCookieJar(),
-        trace_configs=[trace],
         middlewares=middlewares,
+        request_class=_TrackedRequest,
     )
-
-
-async def _on_start(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
-    if isinstance(context.trace_request_ctx, SentTracker):
-        context.trace_request_ctx.may_have_left = False
-
-
-async def _on_connection(_: aiohttp.ClientSession, context: SimpleNamespace, __: object) -> None:
-    if isinstance(context.trace_request_ctx, SentTracker):
-        context.trace_request_ctx.may_have_left = True

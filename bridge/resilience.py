@@ -8,8 +8,6 @@ and forget on restart: they save effort and decide nothing. Why no library: deci
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -27,6 +25,8 @@ QUEUE_TIMEOUT = timedelta(seconds=3)
 """How long a call waits for its turn; then it was not made."""
 FORGOTTEN_AFTER = timedelta(hours=1)
 """A dead target that is no longer called is forgotten: perhaps its customer was removed."""
+FORGET_EVERY = timedelta(minutes=1)
+"""How often it is looked for such targets, when a new one is called."""
 
 log = structlog.get_logger()
 
@@ -76,33 +76,22 @@ class CircuitBreaker:
         self._probing = False
         self._pause_s = FIRST_PAUSE.total_seconds()
 
-    @contextlib.contextmanager
-    def call(self, operation: str) -> Iterator[None]:
-        """Around one call, whose outcome counts. Raises ``CircuitOpen`` if it may not be sent."""
-        probe = self._admit(operation)
-        try:
-            yield
-        except CallNotMade:
-            raise
-        except UpstreamError as error:
-            if error.status is None:
-                self._failed(probe=probe)
-            else:
-                self._answered()
-            raise
-        else:
-            self._answered()
-        finally:
-            if probe:
-                self._probing = False
+    @property
+    def is_open(self) -> bool:
+        """Whether calls are refused, but for a probe."""
+        return self._probe_at is not None
 
     def can_be_forgotten(self) -> bool:
         """Whether there is no recent information about the target."""
-        long_ago = self._monotonic() - FORGOTTEN_AFTER.total_seconds()
-        return not self._failures or self._failed_at < long_ago
+        if not self._failures:
+            return True
+        return self._failed_at < self._monotonic() - FORGOTTEN_AFTER.total_seconds()
 
-    def _admit(self, operation: str) -> bool:
-        """Whether this call is the probe."""
+    def admit(self, operation: str) -> bool:
+        """Before a call: whether it is the probe; raises ``CircuitOpen`` if it may not be sent.
+
+        Its end must be told with ``settle``.
+        """
         if self._probe_at is None:
             return False
         left_s = self._probe_at - self._monotonic()
@@ -112,6 +101,18 @@ class CircuitBreaker:
             raise CircuitOpen(self._target.vendor, operation, detail, retry_after_s=retry_after_s)
         self._probing = True
         return True
+
+    def settle(self, error: BaseException | None, *, probe: bool) -> None:
+        """A call that was admitted has ended with *error*, or well."""
+        if error is None:
+            self._answered()
+        elif isinstance(error, UpstreamError) and not isinstance(error, CallNotMade):
+            if error.status is None:
+                self._failed(probe=probe)
+            else:
+                self._answered()
+        if probe:
+            self._probing = False
 
     def _failed(self, *, probe: bool) -> None:
         self._failures += 1
@@ -135,9 +136,9 @@ class CircuitBreaker:
             silent_s = round(self._monotonic() - self._opened_at)
             log.info("circuit.closed", **_names(self._target), silent_s=silent_s)
             self._observer.contacts.record_circuit_closed(**_names(self._target))
+            self._probe_at = None
+            self._pause_s = FIRST_PAUSE.total_seconds()
         self._failures = 0
-        self._probe_at = None
-        self._pause_s = FIRST_PAUSE.total_seconds()
 
 
 class Bulkhead:
@@ -147,26 +148,70 @@ class Bulkhead:
         self._target = target
         self._turns = asyncio.Semaphore(target.pool.size)
 
-    @contextlib.asynccontextmanager
-    async def turn(self, operation: str) -> AsyncIterator[None]:
-        """Around one call. Raises ``BulkheadFull`` if its turn does not come in time."""
+    async def take_turn(self, operation: str) -> None:
+        """Before a call; raises ``BulkheadFull`` if its turn does not come in time."""
+        if not self._turns.locked():
+            await self._turns.acquire()  # at once: a timer would cost more than the turn
+            return
         try:
             async with asyncio.timeout(QUEUE_TIMEOUT.total_seconds()):
                 await self._turns.acquire()
         except TimeoutError:
             detail = "too many calls at once for this customer"
             raise BulkheadFull(self._target.vendor, operation, detail, retry_after_s=2) from None
-        try:
-            yield
-        finally:
-            self._turns.release()
+
+    def end_turn(self) -> None:
+        """After the call."""
+        self._turns.release()
 
 
 class _Guards:
     def __init__(self, target: CallTarget, monotonic: Monotonic, observer: CallObserver) -> None:
+        self.target = target
         self.breaker = CircuitBreaker(target, monotonic, observer)
         self.bulkhead = Bulkhead(target)
         self.users = 0
+
+
+class GuardedCall:
+    """``async with`` this around one call; who makes it notes the answer's status.
+
+    Written out, not put together of context managers: every call to a vendor passes here.
+    """
+
+    __slots__ = ("_guards", "_observed", "_owner", "_probe")
+
+    def __init__(self, owner: Resilience, guards: _Guards, observed: OutgoingCall) -> None:
+        self._owner = owner
+        self._guards = guards
+        self._observed = observed
+        self._probe = False
+
+    async def __aenter__(self) -> OutgoingCall:
+        guards, operation = self._guards, self._observed.operation
+        guards.users += 1
+        try:
+            self._probe = guards.breaker.admit(operation)
+            try:
+                await guards.bulkhead.take_turn(operation)
+            except BaseException as error:
+                guards.breaker.settle(error, probe=self._probe)
+                raise
+        except BaseException as error:
+            self._leave(error)
+            raise
+        return self._observed
+
+    async def __aexit__(self, _: object, error: BaseException | None, __: object) -> None:
+        self._guards.bulkhead.end_turn()
+        self._guards.breaker.settle(error, probe=self._probe)
+        self._leave(error)
+
+    def _leave(self, error: BaseException | None) -> None:
+        try:
+            self._observed.end(error)
+        finally:
+            self._owner.leave(self._guards)
 
 
 class Resilience:
@@ -180,50 +225,49 @@ class Resilience:
         self._vendor = vendor
         self._monotonic = monotonic
         self._observer = observer or CallObserver()
-        self._guards: dict[CallTarget, _Guards] = {}
+        self._guards: dict[tuple[str, str], _Guards] = {}
+        self._forget_at = 0.0
 
     def __len__(self) -> int:
         """How many targets are in use or remembered."""
         return len(self._guards)
 
-    @contextlib.asynccontextmanager
-    async def call(
-        self, customer: str, operation: str, pool: CallPool = ALL
-    ) -> AsyncIterator[OutgoingCall]:
-        """Around one call for the customer of this key; who makes it notes the answer's status.
+    def call(self, customer: str, operation: str, pool: CallPool = ALL) -> GuardedCall:
+        """``async with`` this around one call for the customer of this key; who makes it notes the
+        answer's status.
 
         Raises ``CircuitOpen`` or ``BulkheadFull`` if it may not be made. An ``UpstreamError``
         without a status counts as no answer, one with a status and a success as an answer; anything
         else, such as a cancelled caller, does not count.
         """
-        target = CallTarget(self._vendor, customer, pool)
-        guards = self._guards.get(target)
+        guards = self._guards.get((customer, pool.name))
         if guards is None:
             self._forget()
-            guards = self._guards[target] = _Guards(target, self._monotonic, self._observer)
-        guards.users += 1
-        try:
-            with (
-                self._observer.track_outgoing(
-                    self._vendor, customer, operation, self._monotonic
-                ) as observed,
-                guards.breaker.call(operation),
-            ):
-                async with guards.bulkhead.turn(operation):
-                    yield observed
-        finally:
-            guards.users -= 1
-            if not guards.users and guards.breaker.can_be_forgotten():
-                self._drop(target)
+            target = CallTarget(self._vendor, customer, pool)
+            guards = _Guards(target, self._monotonic, self._observer)
+            self._guards[customer, pool.name] = guards
+        observed = self._observer.track_outgoing(self._vendor, customer, operation, self._monotonic)
+        return GuardedCall(self, guards, observed)
+
+    def leave(self, guards: _Guards) -> None:
+        """A call has ended."""
+        guards.users -= 1
+        if not guards.users and guards.breaker.can_be_forgotten():
+            self._drop(guards)
 
     def _forget(self) -> None:
-        for target, guards in tuple(self._guards.items()):
+        now = self._monotonic()
+        if now < self._forget_at:
+            return
+        self._forget_at = now + FORGET_EVERY.total_seconds()
+        for guards in tuple(self._guards.values()):
             if not guards.users and guards.breaker.can_be_forgotten():
-                self._drop(target)
+                self._drop(guards)
 
-    def _drop(self, target: CallTarget) -> None:
-        del self._guards[target]
-        self._observer.contacts.record_circuit_closed(**_names(target))
+    def _drop(self, guards: _Guards) -> None:
+        del self._guards[guards.target.customer, guards.target.pool.name]
+        if guards.breaker.is_open:
+            self._observer.contacts.record_circuit_closed(**_names(guards.target))
 
 
 def _names(target: CallTarget) -> dict[str, str]:

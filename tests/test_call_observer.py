@@ -45,8 +45,9 @@ def test_machinery_is_not_shown() -> None:
 def test_what_was_not_kept_is_given_again() -> None:
     """Contacts that could not be kept are given once more, unless there are newer ones."""
     seen = observer()
-    with seen.track_outgoing("equalture", "acme", "jobs", lambda: 0.0) as call:
-        call.status = 200
+    call = seen.track_outgoing("equalture", "acme", "jobs", lambda: 0.0)
+    call.status = 200
+    call.end()
     taken: dict[tuple[str, str], datetime] = seen.contacts.take_unsaved_contacts()
     assert taken == {("acme", "equalture"): NOW}
     assert seen.contacts.take_unsaved_contacts() == {}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from bridge import response_parsing
 from bridge.core.answer_shape import (
     REQUEST,
     Enumerations,
@@ -44,10 +43,9 @@ new one: those that the pages show say something of the person, not of the contr
 
 def list_reply_facts(call: Call[Any], reply: Reply) -> Shape:
     """The shape of an answer, with its status."""
-    document = response_parsing.parse_json_or_classify(reply.body)
     private = frozenset(text.lower() for text in call.private)
     return list_shape_facts(
-        str(reply.status), document, _ENUMERATIONS.get(call.operation, {}), private
+        str(reply.status), reply.document, _ENUMERATIONS.get(call.operation, {}), private
     )
 
 

@@ -123,9 +123,9 @@ class EqualtureClient:
 
     async def _perform(self, customer: Customer, call: Call[_T], pool: CallPool = ALL) -> _T:
         """Perform any operation: every call goes through here."""
-        async with self._resilience.call(customer.key, call.operation, pool) as observed:
+        async with self._resilience.call(customer.key, call.operation, pool) as guarded:
             reply = await self._ask(customer, call)
-            observed.status = reply.status
+            guarded.status = reply.status
             return protocol.read_reply(call, reply)
 
     async def _ask(self, customer: Customer, call: Call[_T]) -> Reply:
@@ -142,6 +142,9 @@ class EqualtureClient:
         return await self._send(customer, call, deadline, token)
 
     async def _token(self, customer: Customer, call: Call[_T], deadline: float) -> str:
+        token = self._tokens.get_cached(customer)
+        if token is not None:
+            return token
         try:
             async with asyncio.timeout_at(deadline):
                 return await self._tokens.get(customer)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import functools
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -10,7 +10,12 @@ import aiohttp
 import orjson
 from yarl import URL
 
-from bridge.egress import AnswerTooLarge, SentTracker, describe_call_failure, read_limited_body
+from bridge.egress import (
+    AnswerTooLarge,
+    SentTracker,
+    describe_call_failure,
+    read_limited_body,
+)
 from bridge.equalture import protocol
 from bridge.equalture.protocol import Call, Reply
 from bridge.equalture.settings import EqualtureAccount
@@ -36,12 +41,12 @@ class Exchange:
     def __init__(self, call: Call[_T]) -> None:
         self._call = call
         self._sent = SentTracker()
-        self._head: Reply | None = None
+        self._response: aiohttp.ClientResponse | None = None
 
     @property
     def status(self) -> int | None:
         """The answer's status, as soon as it has come."""
-        return self._head.status if self._head is not None else None
+        return self._response.status if self._response is not None else None
 
     async def send(
         self, session: aiohttp.ClientSession, access: EqualtureAccount, token: str = ""
@@ -55,21 +60,20 @@ class Exchange:
         if self._call.json is not None:
             headers["Content-Type"] = "application/json"
             body = orjson.dumps(self._call.json)
-        async with session.request(
-            self._call.method,
-            _url(access.base_url, self._call),
-            data=body,
-            headers=headers,
-            allow_redirects=False,  # the credentials are for the configured host only
-            timeout=_NO_TIMEOUT,
-            trace_request_ctx=self._sent,
-        ) as response:
-            received = {name.lower(): value for name, value in response.headers.items()}
-            self._head = Reply(response.status, b"", received, datetime.now(UTC))
-            try:
-                return replace(self._head, body=await read_limited_body(response, ANSWER_LIMIT))
-            except AnswerTooLarge as error:
-                return replace(self._head, fault=str(error))
+        with self._sent:
+            async with session.request(
+                self._call.method,
+                _build_url(access.base_url, self._call),
+                data=body,
+                headers=headers,
+                allow_redirects=False,  # the credentials are for the configured host only
+                timeout=_NO_TIMEOUT,
+            ) as response:
+                self._response = response
+                try:
+                    return _reply(response, await read_limited_body(response, ANSWER_LIMIT))
+                except AnswerTooLarge as error:
+                    return _reply(response, fault=str(error))
 
     def reply_or_raise(self, error: BaseException) -> Reply:
         """After ``send`` failed with *error*: a reply of the status alone, if that is enough; else
@@ -77,11 +81,12 @@ class Exchange:
 
         The exception says whether the request may have had an effect.
         """
+        response = self._response
         if (
-            self._head is not None
-            and protocol.choose_error_type(self._call, self._head.status) is not None
+            response is not None
+            and protocol.choose_error_type(self._call, response.status) is not None
         ):
-            return self._head
+            return _reply(response)
         not_sent = self.was_not_sent(error)
         detail = f"no answer ({describe_call_failure(error)})"
         raise protocol.create_no_answer_error(
@@ -104,8 +109,24 @@ def was_not_sent(error: BaseException, sent: SentTracker) -> bool:
     return not sent.may_have_left or isinstance(error, _BEFORE_SENDING)
 
 
-def _url(base_url: str, call: Call[_T]) -> URL:
+def _reply(response: aiohttp.ClientResponse, body: bytes = b"", fault: str | None = None) -> Reply:
+    return Reply(response.status, body, response.headers, datetime.now(UTC), fault)
+
+
+def _build_url(base_url: str, call: Call[_T]) -> URL:
     # Paths come encoded from the protocol; yarl would decode parts of them, and treat encoded
     # dots as path segments.
-    base = str(URL(base_url)).rstrip("/")
-    return URL(f"{base}{call.path}{'?' if call.query else ''}{call.query}", encoded=True)
+    base, path = _split_base(base_url)
+    return URL.build(
+        scheme=base.scheme,
+        authority=base.raw_authority,
+        path=path + call.path,
+        query_string=call.query,
+        encoded=True,
+    )
+
+
+@functools.lru_cache(maxsize=1024)
+def _split_base(base_url: str) -> tuple[URL, str]:
+    base = URL(base_url)
+    return base, base.raw_path.rstrip("/")

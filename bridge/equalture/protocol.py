@@ -11,11 +11,12 @@ import base64
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import partial
+from functools import cached_property, lru_cache, partial
 from typing import Generic, TypeVar, cast
 from urllib.parse import quote, urlencode
 
 from bridge import response_parsing
+from bridge.core.answer_shape import NonJsonBody
 from bridge.core.assessment import (
     ApplicationProgress,
     CreatedApplication,
@@ -74,12 +75,12 @@ class Call(Generic[_T]):
         return self.operation not in _NOT_IDEMPOTENT
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Reply:
     """An answer.
 
-    *headers* have lower-case names, *at* is the time it came (aware UTC), *fault* says why its body
-    is not whole.
+    *headers* are found by lower-case names, *at* is the time it came (aware UTC), *fault* says why
+    its body is not whole.
     """
 
     status: int
@@ -87,6 +88,11 @@ class Reply:
     headers: Mapping[str, str] = field(repr=False)
     at: datetime
     fault: str | None = None
+
+    @cached_property
+    def document(self) -> object:
+        """The JSON of the body, or what the body is instead."""
+        return response_parsing.parse_json_or_classify(self.body)
 
 
 # https://equalture-ats.readme.io/reference/introduction, "Request for Access token"
@@ -244,7 +250,12 @@ def read_reply(call: Call[_T], reply: Reply) -> _T:
     try:
         if reply.fault is not None:
             raise ValueError(reply.fault)
-        return call.read(_json(reply.body) if reply.body else None)
+        document = reply.document
+        if isinstance(document, NonJsonBody):
+            if reply.body:
+                raise ValueError("not JSON")
+            document = None
+        return call.read(document)
     except ValueError as error:
         kind = UpstreamContractBroken if call.idempotent else OutcomeUnknown
         raise _error(kind, call, reply, str(error)) from None
@@ -259,6 +270,7 @@ def _application(reference_id: str, action: str) -> str:
     return f"/connect_ats/applications/{segment}/{action}"
 
 
+@lru_cache(maxsize=128)
 def _locale(locale: str) -> str:
     # The page draws the parameter as a JSON object and calls it a query parameter; only "en" is
     # shown.
@@ -277,14 +289,6 @@ def _report(answer: object) -> Result:
     if result is None:
         raise ValueError("nothing of a report in it")
     return result
-
-
-def _json(body: bytes) -> object:
-    try:
-        return response_parsing.parse_json(body)
-    except ValueError:
-        # The parser's message may quote the answer.
-        raise ValueError("not JSON") from None
 
 
 def _error(kind: type[UpstreamError], call: Call[_T], reply: Reply, detail: str) -> UpstreamError:

@@ -57,7 +57,7 @@ _UNIT_S = {
 # https://equalture-ats.readme.io/reference/introduction, "Request for Access token"
 def read_token(answer: object) -> str:
     """The token in ``{"access_token": "..."}``."""
-    token: str = _load(_TokenAnswer(), answer)["access_token"]
+    token: str = _load(_TOKEN_ANSWER, answer)["access_token"]
     return token
 
 
@@ -90,7 +90,7 @@ def read_created(answer: object, *, mailed: bool = False) -> CreatedApplication:
     """The application just made; without a usable link its *assessment_url* is None, and so it is
     where Equalture mails it: the candidate shall not have two.
     """
-    created = _load(_CreatedAnswer(), answer)
+    created = _load(_CREATED_ANSWER, answer)
     # It exists as soon as it has a reference, so an odd link must not lose that.
     link = None if mailed else _link(created["assessment_url"])
     return CreatedApplication(created["reference_id"], link, mailed)
@@ -103,7 +103,7 @@ def read_progress(answer: object, done_words: Iterable[str] = DONE_WORDS) -> App
     # Assumption: a candidate hired after completion may be reported as "hired", a state that
     # "Hiring an applicant" names; the results are asked for next and decide. Only "completed" is
     # documented; setting equalture.done_words.
-    word: str = _load(_StatusAnswer(), answer)["status"]
+    word: str = _load(_STATUS_ANSWER, answer)["status"]
     low = " ".join(word.lower().split())
     done = low in {" ".join(one.lower().split()) for one in done_words}
     # Assumption: "Hiring an applicant" names the state, "Requesting status" no word for it; it is
@@ -117,7 +117,7 @@ def read_progress(answer: object, done_words: Iterable[str] = DONE_WORDS) -> App
 # https://equalture-ats.readme.io/reference/introduction, "5a. Requesting a public link"
 def read_public_link(answer: object) -> PublicLink:
     """The link without login; a life that cannot be read is None."""
-    link = _load(_PublicLinkAnswer(), answer)
+    link = _load(_PUBLIC_LINK_ANSWER, answer)
     return PublicLink(link["url"], _life_s(link["ttl"], link["ttl_units"]))
 
 
@@ -326,6 +326,12 @@ class _PublicLinkAnswer(_Answer):
     url = _Readable(_link)
     ttl = fields.Raw(load_default=None, allow_none=True)
     ttl_units = fields.Raw(load_default=None, allow_none=True)
+
+
+_TOKEN_ANSWER = _TokenAnswer()
+_CREATED_ANSWER = _CreatedAnswer()
+_STATUS_ANSWER = _StatusAnswer()
+_PUBLIC_LINK_ANSWER = _PublicLinkAnswer()
 
 
 def _load(schema: Schema, answer: Any) -> dict[str, Any]:

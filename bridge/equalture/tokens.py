@@ -49,6 +49,11 @@ class AccessTokens:
         self._slots: dict[str, _Slot] = {}
         self._flights: SingleFlight[_Slot, str] = SingleFlight()
 
+    def get_cached(self, customer: Customer) -> str | None:
+        """A token that needs no request; None: ``get`` makes one."""
+        slot = self._slot(customer)
+        return slot.token if self._monotonic() < slot.renew_at else None
+
     async def get(self, customer: Customer) -> str:
         """A token that is valid for some more minutes; raises the ``UpstreamError`` of the request
         for it.
@@ -56,9 +61,10 @@ class AccessTokens:
         Callers share one request. Cancelling one of them does not affect the others; a failure is
         raised to all of them and not remembered.
         """
+        token = self.get_cached(customer)
+        if token is not None:
+            return token
         slot = self._slot(customer)
-        if slot.token is not None and self._monotonic() < slot.renew_at:
-            return slot.token
         return await self._flights.run(slot, lambda: self._renew(customer, slot))
 
     def invalidate(self, customer: Customer, token: str) -> None:
@@ -68,10 +74,11 @@ class AccessTokens:
             slot.token = None
 
     def _slot(self, customer: Customer) -> _Slot:
+        access = get_account(customer)
         slot = self._slots.get(customer.key)
-        if slot is None or slot.access != get_account(customer):
+        if slot is None or (slot.access is not access and slot.access != access):
             self._forget_expired()
-            slot = self._slots[customer.key] = _Slot(get_account(customer))
+            slot = self._slots[customer.key] = _Slot(access)
         return slot
 
     def _forget_expired(self) -> None:

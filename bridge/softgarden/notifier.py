@@ -72,9 +72,9 @@ class SoftgardenNotifier:
         Raises ``UpstreamUnavailable`` (not sent) or ``OutcomeUnknown``. Redirects are never
         followed, since the credentials would be sent along.
         """
-        async with self._resilience.call(customer.key, OPERATION) as observed:
+        async with self._resilience.call(customer.key, OPERATION) as guarded:
             response = await self._post(customer, url, invitation_id)
-            observed.status = response.status
+            guarded.status = response.status
             return response
 
     async def _post(self, customer: Customer, url: str, invitation_id: str) -> NotificationResponse:
