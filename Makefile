@@ -4,6 +4,8 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 ENV    := .env
 LOCKS  := deploy/requirements
+# What the bridge is compared with has packages of its own.
+PEER   := .bench/venv
 # Two stages, so that the demo does not wait for what only developers need.
 STAMP  := $(VENV)/.installed
 DEV    := $(VENV)/.installed-dev
@@ -33,7 +35,7 @@ test: $(DEV) ## the whole suite, real Redis included (ARGS="-k callback -x" for 
 chaos: $(DEV) ## prove that nothing is lost: 2,000 journeys while processes, Redis and vendors fail (ARGS="--seed 7")
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
-bench: $(DEV) ## CPU for each request, beside the barest daemon on the same framework (ARGS="--only invite", "--profile invite")
+bench: $(DEV) $(PEER)/.installed ## CPU for each request, beside the barest daemon and FastAPI (ARGS=--quick, "--only invite", "--profile invite")
 	@$(BIN)/python -m tests.bench $(ARGS)
 
 growth: $(DEV) ## memory and cost of leasing among a million invitations (ARGS='--large 100000' for fewer)
@@ -69,6 +71,7 @@ lock: ## pin every dependency anew, with hashes, in deploy/requirements/ (UPGRAD
 	extra embedded | pin embedded.txt - -c $(LOCKS)/run.txt; \
 	extra otel | pin otel.txt - -c $(LOCKS)/run.txt; \
 	pin dev.txt setup.cfg --extra dev --extra otel -c $(LOCKS)/run.txt -c $(LOCKS)/embedded.txt -c $(LOCKS)/otel.txt; \
+	extra bench | pin bench.txt - -c $(LOCKS)/run.txt -c $(LOCKS)/dev.txt; \
 	echo setuptools | pin build.txt - -c $(LOCKS)/dev.txt
 
 dist: $(DEV) ## build the wheel of this commit in dist/, with a bill of materials; the same bytes wherever it is built
@@ -99,6 +102,10 @@ $(DEV): $(STAMP) $(LOCKS)/dev.txt
 	@echo "Adding what developers need ..."
 	@$(SETUP) $(LOCKS)/dev.txt
 	@touch $@
+
+$(PEER)/.installed: $(LOCKS)/run.txt $(LOCKS)/bench.txt
+	@echo "Making an environment for the FastAPI service in $(PEER) ..."
+	@mkdir -p .bench && $(PYTHON) deploy/environment.py $(PEER) $^ && touch $@ || echo "Without it, FastAPI is left out."
 
 $(ENV): | $(STAMP)
 	@umask 077 && printf 'BRIDGE_SIGNING_KEY=%s\n' "$$($(BIN)/assessment-bridge key new)" > $@

@@ -49,6 +49,7 @@ def wanted(*extras: str) -> list[Requirement]:
         ("embedded.txt", ["embedded"]),
         ("otel.txt", ["otel"]),
         ("dev.txt", ["dev", "otel"]),
+        ("bench.txt", ["bench"]),
     ],
 )
 def test_lock_has_what_setup_cfg_asks_for(name: str, extras: list[str]) -> None:
@@ -74,6 +75,14 @@ def test_containers_get_no_redis_and_no_tools() -> None:
     assert list(pinned("bootstrap.txt")) == ["uv"]
     for name, requirements in {**run, **build, **pinned("otel.txt")}.items():
         assert [one.specifier for one in requirements] == [one.specifier for one in dev[name]]
+
+
+def test_the_peer_is_measured_with_the_same_packages() -> None:
+    """What both the bridge and the service that it is compared with need has one version."""
+    dev = pinned("dev.txt")
+    for name, requirements in pinned("bench.txt").items():
+        shared = dev.get(name, requirements)
+        assert [one.specifier for one in requirements] == [one.specifier for one in shared]
 
 
 @pytest.mark.parametrize(

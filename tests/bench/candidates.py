@@ -19,13 +19,16 @@ from tests.bench import floor
 from tests.bench.generator import Load
 from tests.bench.ledger import Ledger
 from tests.bench.operations import Caller
-from tests.bench.simulator import VendorConnection
+from tests.bench.redis_use import RedisMeter, open_meter
+from tests.bench.simulator import HOST, run_vendors
 from tests.redis_servers import RedisServer, binaries, free_port
 
-HOST = "127.0.0.1"
 ROOT = Path(__file__).resolve().parents[2]
 SERVER_CORE, REST_CORE = 0, 1
 """Servers under test share the first; Redis, the vendors and the callers have the second."""
+PEER_PYTHON = ROOT / ".bench" / "venv" / "bin" / "python"
+"""It has FastAPI, which the bridge does without."""
+FASTAPI_TOKEN = "fastapi-token-0123456789"
 START_S = 30.0
 SAMPLES = "samples.json"
 BRIDGE_TOKEN = "bridge-token-0123456789"
@@ -64,11 +67,18 @@ CONTROL = Kind("control", floor.TOKEN, _floor_command)
 """Another FLOOR: what differs between it and the first is what the machine makes of equals."""
 
 
+def _fastapi_command(place: Place) -> Sequence[str | Path]:
+    arguments = (str(place.port), place.redis_url, place.vendor_url)
+    return (PEER_PYTHON, "-m", "tests.bench.fastapi_service", *arguments)
+
+
 def _sampled_command(place: Place) -> Sequence[str | Path]:
     python = (sys.executable, "-m", "tests.bench.sampler", place.folder / SAMPLES)
     return (*python, "serve", "--config", write_config(place))
 
 
+FASTAPI = Kind("fastapi", FASTAPI_TOKEN, _fastapi_command)
+"""The same service in the style of most; ``PEER_PYTHON`` may be missing."""
 BRIDGE = Kind("bridge", BRIDGE_TOKEN, _bridge_command)
 SAMPLED = Kind("bridge", BRIDGE_TOKEN, _sampled_command)
 """The bridge under a sampling profiler."""
@@ -103,11 +113,11 @@ class Candidate:
 
     kind: Kind
     pid: int
-    redis: RedisServer
+    place: Place
+    redis: RedisMeter
     ledger: Ledger
     caller: Caller
     load: Load
-    folder: Path
 
     @property
     def name(self) -> str:
@@ -141,11 +151,7 @@ async def run_candidate(
         stack.callback(redis.close)
         with on_core(REST_CORE):
             redis.start()
-        vendors = await asyncio.get_running_loop().create_server(
-            lambda: VendorConnection(ledger, vendor_delay_s), HOST, 0
-        )
-        stack.callback(vendors.close)
-        vendor_port: int = vendors.sockets[0].getsockname()[1]
+        vendor_port = await stack.enter_async_context(run_vendors(ledger, vendor_delay_s))
         place = Place(
             place_of_its_own,
             free_port(),
@@ -157,8 +163,9 @@ async def run_candidate(
         await _await_start(process, place)
         await load.open(connections)
         stack.callback(load.close)
+        meter = stack.enter_context(open_meter(redis))
         caller = Caller(ledger, kind.token, vendor_port)
-        yield Candidate(kind, process.pid, redis, ledger, caller, load, place.folder)
+        yield Candidate(kind, process.pid, place, meter, ledger, caller, load)
 
 
 @contextlib.contextmanager

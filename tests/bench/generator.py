@@ -51,7 +51,7 @@ class Lane(MessageProtocol):
         super().__init__()
         self._load = load
         self._operation: Operation | None = None
-        self._begun = 0.0
+        self._due = 0.0
 
     def take_message(self, head: bytes, body: bytes) -> None:
         """The answer to the request of the current operation."""
@@ -61,14 +61,10 @@ class Lane(MessageProtocol):
         if self._operation is not None:
             self._load.fail(WrongAnswer(f"the connection was closed: {error}"))
 
-    def begin(self) -> bool:
-        """Take up the next operation; False: there is none."""
-        self._operation = self._load.next_operation()
-        if self._operation is None:
-            return False
-        self._begun = perf_counter()
+    def begin(self, operation: Operation, due: float) -> None:
+        """Carry it out; its time counts from *due*."""
+        self._operation, self._due = operation, due
         self._step(None)
-        return True
 
     def _step(self, answer: Answer | None) -> None:
         if self._operation is None:
@@ -77,9 +73,8 @@ class Lane(MessageProtocol):
         try:
             wanted = self._operation.send(answer)
         except StopIteration:
-            self._load.add_done(perf_counter() - self._begun)
             self._operation = None
-            self._load.go_on(self)
+            self._load.end(self, perf_counter() - self._due)
         except Exception as error:
             self._operation = None
             self._load.fail(error)
@@ -93,22 +88,24 @@ class Lane(MessageProtocol):
 
 
 class Load:
-    """Connections to one candidate. ``start`` has each of them carry out one operation after the
-    other; ``offer`` carries out one, on whichever is free.
+    """Connections to one candidate.
+
+    ``start`` has each of them carry out one operation after the other; ``offer`` has one operation
+    carried out as soon as one of them is free.
     """
 
     def __init__(self, ledger: Ledger, port: int) -> None:
         self.ledger = ledger
         self.done = 0
-        self.times: list[float] | None = None
-        """Seconds of each operation, where somebody wants to know."""
+        self.times: list[float] = []
+        """Seconds of each operation, in the order of their ends."""
         self.dry = asyncio.Event()
-        """Set when there is nothing left to do."""
+        """Set when there is nothing left to do, or something went wrong."""
         self._port = port
-        self._source: Source = lambda: None
+        self._source: Source | None = None
+        self._offered: deque[tuple[Operation, float]] = deque()
         self._free: deque[Lane] = deque()
         self._lanes: list[Lane] = []
-        self._closed_loop = False
         self._error: BaseException | None = None
         self._changed = asyncio.Event()
 
@@ -127,60 +124,56 @@ class Load:
 
     def start(self, source: Source) -> None:
         """All connections work from now on, until ``stop`` or the end of *source*."""
-        self._source, self._closed_loop = source, True
+        self._source = source
         self.dry.clear()
+        self.times.clear()
         free, self._free = self._free, deque()
         for lane in free:
-            self.go_on(lane)
+            self._go_on(lane)
+
+    def offer(self, operation: Operation, due: float) -> None:
+        """One operation, whose time counts from *due* even if it has to wait for a connection."""
+        self._offered.append((operation, due))
+        if self._free:
+            self._go_on(self._free.popleft())
 
     async def stop(self) -> None:
-        """Begin nothing more, and return once everything that was begun is over."""
-        self._closed_loop = False
+        """Begin nothing more, and return once everything that was begun or offered is over."""
+        self._source = None
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_S):
                 while len(self._free) < len(self._lanes) and self._error is None:
                     self._changed.clear()
                     await self._changed.wait()
-        self.check()
+        if self._error is not None:
+            raise self._error
         if len(self._free) < len(self._lanes):
             unfinished = len(self._lanes) - len(self._free)
             raise WrongAnswer(
                 f"{self.ledger.name}: {unfinished} operations did not end within {DRAIN_S:.0f} s"
             )
 
-    def offer(self, operation: Operation) -> bool:
-        """Carry it out now; False: every connection is busy."""
-        if not self._free:
-            return False
-        self._source = lambda: operation
-        return self._free.popleft().begin()
-
-    def check(self) -> None:
-        """Raise what went wrong, if anything did."""
-        if self._error is not None:
-            raise self._error
-
     def fail(self, error: BaseException) -> None:
-        """Something went wrong: the first such thing is what is told."""
+        """Something went wrong: the first such thing is what ``stop`` raises."""
         self._error = self._error or error
         self._changed.set()
         self.dry.set()
 
-    def next_operation(self) -> Operation | None:
-        """What a connection is to do now."""
-        operation = self._source()
-        if operation is None:
-            self.dry.set()
-        return operation
-
-    def add_done(self, seconds: float) -> None:
-        """An operation is over."""
+    def end(self, lane: Lane, seconds: float) -> None:
+        """An operation is over; *lane* is free again."""
         self.done += 1
-        if self.times is not None:
-            self.times.append(seconds)
+        self.times.append(seconds)
+        self._go_on(lane)
 
-    def go_on(self, lane: Lane) -> None:
-        """*lane* has nothing to do."""
-        if not (self._closed_loop and self._error is None and lane.begin()):
-            self._free.append(lane)
-            self._changed.set()
+    def _go_on(self, lane: Lane) -> None:
+        if self._error is None and self._offered:
+            lane.begin(*self._offered.popleft())
+            return
+        if self._error is None and self._source is not None:
+            operation = self._source()
+            if operation is not None:
+                lane.begin(operation, perf_counter())
+                return
+            self.dry.set()
+        self._free.append(lane)
+        self._changed.set()

@@ -32,8 +32,14 @@ class Ledger:
     """Reference ids of applications that are completed at the vendor."""
     reported: list[str] = field(default_factory=list)
     """Invitations whose callback was answered."""
+    unread: deque[str] = field(default_factory=deque)
+    """Those of them that were notified, and whose result nobody read."""
+    read: list[str] = field(default_factory=list)
+    """Those whose result was read."""
     notifications: Counter[str] = field(default_factory=Counter)
     """By invitation."""
+    unreadable: list[str] = field(default_factory=list)
+    """Invitations whose result could not be read at the end."""
     strange: list[str] = field(default_factory=list)
     """Calls that no vendor knows."""
     waiting: dict[str, Callable[[], None]] = field(default_factory=dict)
@@ -56,7 +62,11 @@ class Ledger:
         """What should have happened once and did not happen at all."""
         losses = [f"order {order}: no create" for order in self.invitations.keys() - self.creates]
         missing = set(self.reported) - self.notifications.keys()
-        return losses + [f"{one}: no notification" for one in sorted(missing)]
+        return [
+            *losses,
+            *(f"{one}: no notification" for one in sorted(missing)),
+            *(f"{one}: no result" for one in self.unreadable),
+        ]
 
     def find_duplicates(self) -> list[str]:
         """What should have happened once and happened more often."""

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from statistics import median
+from dataclasses import dataclass
 from time import perf_counter
-from typing import Any
 
 from tests.bench.candidates import Candidate
+from tests.bench.generator import Load
 from tests.bench.processor_time import measure_cpu_s
 
-SETTLE_S = 0.2
-"""How long the load runs before the window opens."""
+AFTERWARDS_S = 0.05
+"""What a request leaves to be done after its answer is done within this time."""
 SHORTEST_WINDOW_S = 0.25
-MARGIN = 64
-"""Callbacks that must be left over when a window closes, so that no connection is without work."""
 
 
 class TooShort(Exception):
-    """The work was used up before the window was long enough to count."""
+    """The work was used up before there was enough to count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +26,6 @@ class Cost:
 
     requests: int
     cpu_s: float
-    window_s: float
 
     @property
     def ms(self) -> float:
@@ -37,19 +33,19 @@ class Cost:
         return self.cpu_s / self.requests * 1000
 
 
-@dataclass
-class Spread:
-    """Values of several rounds."""
+@dataclass(frozen=True, slots=True)
+class Percentiles:
+    """How long operations took, in milliseconds."""
 
-    values: list[float] = field(default_factory=list)
+    p50: float
+    p99: float
 
-    def as_dict(self) -> dict[str, Any]:
-        """Median, smallest, greatest."""
-        return {
-            "median": round(median(self.values), 4),
-            "min": round(min(self.values), 4),
-            "max": round(max(self.values), 4),
-        }
+    @classmethod
+    def of(cls, seconds: Sequence[float]) -> Percentiles:
+        """The nearest rank of each."""
+        ordered = sorted(seconds)
+        last = len(ordered) - 1
+        return cls(*(ordered[round(last * part)] * 1000 for part in (0.5, 0.99)))
 
 
 async def measure_together(
@@ -57,32 +53,36 @@ async def measure_together(
 ) -> dict[str, Cost]:
     """The cost of a request on *path*, with all of them under load; by name.
 
-    The window ends early where one has no work left.
+    What is begun within *seconds*, or until one of them has no work left, is also waited for, so
+    that each request is paid in full.
     """
+    before = [(one.load.done, measure_cpu_s(one.pid)) for one in candidates]
+    begun = perf_counter()
+    await work_for(candidates, path, seconds)
+    window_s = perf_counter() - begun
+    if window_s < min(SHORTEST_WINDOW_S, seconds):
+        raise TooShort(f"{path}: the work was used up after {window_s:.2f} s")
+    return {
+        one.name: Cost(one.load.done - done, measure_cpu_s(one.pid) - cpu_s)
+        for one, (done, cpu_s) in zip(candidates, before, strict=True)
+    }
+
+
+async def _wait_for_the_first(loads: Sequence[Load], seconds: float) -> None:
+    """Return when one of them has nothing left to do, or after *seconds*."""
+    waiting = [asyncio.create_task(load.dry.wait()) for load in loads]
+    await asyncio.wait(waiting, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    for task in waiting:
+        task.cancel()
+
+
+async def work_for(candidates: Sequence[Candidate], path: str, seconds: float) -> None:
+    """All of them under load for a while, and until what was begun is done."""
     for one in candidates:
         one.load.start(one.caller.source(path))
-    try:
-        await asyncio.sleep(SETTLE_S)
-        begun = perf_counter()
-        before = {one.name: (one.load.done, measure_cpu_s(one.pid)) for one in candidates}
-        dry = [asyncio.create_task(one.load.dry.wait()) for one in candidates]
-        await asyncio.wait(dry, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
-        after = {one.name: (one.load.done, measure_cpu_s(one.pid)) for one in candidates}
-        window_s = perf_counter() - begun
-        for task in dry:
-            task.cancel()
-    finally:
-        for one in candidates:
-            await one.load.stop()
-    if window_s < min(SHORTEST_WINDOW_S, seconds):
-        raise TooShort(f"{path}: {window_s:.2f} s")
-    costs = {}
-    for one in candidates:
-        (done_before, cpu_before), (done, cpu) = before[one.name], after[one.name]
-        if done == done_before:
-            raise TooShort(f"{path}: {one.name} answered nothing within {window_s:.2f} s")
-        costs[one.name] = Cost(done - done_before, cpu - cpu_before, window_s)
-    return costs
+    await _wait_for_the_first([one.load for one in candidates], seconds)
+    await asyncio.gather(*(one.load.stop() for one in candidates))
+    await asyncio.sleep(AFTERWARDS_S)
 
 
 async def carry_out(candidates: Sequence[Candidate], path: str, number: int) -> None:
@@ -96,3 +96,20 @@ async def carry_out(candidates: Sequence[Candidate], path: str, number: int) -> 
     for one, goal in zip(candidates, goals, strict=True):
         if one.load.done != goal:
             raise TooShort(f"{path}: {one.name} had no work for {number}")
+
+
+async def measure_latency(one: Candidate, path: str, rate: float, seconds: float) -> Percentiles:
+    """How long operations take that begin at fixed times, *rate* of them a second, whether or not
+    the ones before have ended.
+    """
+    begun = perf_counter()
+    one.load.times.clear()
+    for number in range(round(rate * seconds)):
+        due = begun + number / rate
+        await asyncio.sleep(max(0.0, due - perf_counter()))
+        operation = one.caller.source(path)()
+        if operation is None:
+            raise TooShort(f"{path}: {one.name} has no work left")
+        one.load.offer(operation, due)
+    await one.load.stop()
+    return Percentiles.of(one.load.times)

@@ -14,6 +14,10 @@ from tests.bench.sample_calls import JOB_ID, REPORT, TESTS
 from tests.bench.simulator import NOTIFY_PATH
 
 PATHS = ("invite", "callback", "results", "tests")
+JOURNEY = "journey"
+"""An invite, its callback and notification, and the first read of the result."""
+FIRST_READ = "first_read"
+"""A read that the bridge writes down; later ones are only counted."""
 
 
 class Caller:
@@ -32,9 +36,10 @@ class Caller:
         make: dict[str, Callable[[], Operation | None]] = {
             "invite": self.invite,
             "callback": self.report,
+            FIRST_READ: self.read_first,
             "results": self.read,
             "tests": self.list_tests,
-            "journey": self.journey,
+            JOURNEY: self.journey,
         }
         if most is None:
             return make[path]
@@ -50,13 +55,19 @@ class Caller:
         """The callback of an invitation that has none yet; None: there is none left."""
         if not self.ledger.open:
             return None
-        return self._report(self.ledger.open.popleft())
+        return self._report_only(self.ledger.open.popleft())
+
+    def read_first(self) -> Operation | None:
+        """The result of a completed invitation that was never read; None: there is none."""
+        if not self.ledger.unread:
+            return None
+        return self.read_one(self.ledger.unread.popleft())
 
     def read(self) -> Operation | None:
-        """The result of a completed invitation, each in turn; None: there is none."""
-        if not self.ledger.reported:
+        """A result that was read before, each in turn; None: there is none."""
+        if not self.ledger.read:
             return None
-        return self.read_one(self.ledger.reported[next(self._reads) % len(self.ledger.reported)])
+        return self._read(self.ledger.read[next(self._reads) % len(self.ledger.read)])
 
     def list_tests(self) -> Operation:
         """The list of tests."""
@@ -73,6 +84,10 @@ class Caller:
 
     def read_one(self, invitation_id: str) -> Operation:
         """The result of this invitation, which must be completed."""
+        yield from self._read(invitation_id)
+        self.ledger.read.append(invitation_id)
+
+    def _read(self, invitation_id: str) -> Operation:
         answer = yield build_request(
             "GET", f"/softgarden/results/{invitation_id}", token=self._token
         )
@@ -81,6 +96,13 @@ class Caller:
             raise WrongAnswer(f"{self.ledger.name}: {invitation_id} is not completed: {body!r}")
         if self._is_first("results") and "resultUrl" not in orjson.loads(body)["result"]:
             raise WrongAnswer(f"{self.ledger.name}: not a result: {body!r}")
+
+    def verify(self, invitation_id: str) -> Operation:
+        """The same, where it is noted if there is no result."""
+        try:
+            yield from self._read(invitation_id)
+        except WrongAnswer:
+            self.ledger.unreadable.append(invitation_id)
 
     def _invite(self) -> Generator[bytes | Notified, Answer | None, int]:
         self.ledger.orders += 1
@@ -105,6 +127,10 @@ class Caller:
             raise WrongAnswer(f"{self.ledger.name}: not an invitation: {found}")
         self.ledger.invitations[order] = found["invitationId"]
         return order
+
+    def _report_only(self, order: int) -> Operation:
+        yield from self._report(order)
+        self.ledger.unread.append(self.ledger.invitations[order])
 
     def _report(self, order: int) -> Operation:
         application = self.ledger.creates[order][0]

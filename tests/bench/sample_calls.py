@@ -33,3 +33,12 @@ REPORT = _lengthen(_load("callback.json"))
 RESULTS = _lengthen(_load("results.json"))
 """What it says when it is asked."""
 JOB_ID = "job-1"
+ORDER_AT_VENDOR = orjson.dumps(
+    {
+        "job_id": JOB_ID,
+        "invitation_type": "one_time_link",
+        "callback_url": "http://127.0.0.1/equalture/callbacks/iv_0/secret",
+        "applicant_details": {"first_name": "A", "last_name": "B", "email": "0@example.org"},
+    }
+)
+"""A create."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
 import orjson
@@ -23,8 +25,24 @@ _NOTED = build_answer(b"{}")
 _UNKNOWN = build_answer(b'{"error":"unknown"}', "404 Not Found")
 
 
+HOST = "127.0.0.1"
+
+
+@contextlib.asynccontextmanager
+async def run_vendors(ledger: Ledger, delay_s: float = 0.0) -> AsyncIterator[int]:
+    """Both vendors on one port, which comes back; *delay_s* is how long each answer takes."""
+    server = await asyncio.get_running_loop().create_server(
+        lambda: VendorConnection(ledger, delay_s), HOST, 0
+    )
+    try:
+        port: int = server.sockets[0].getsockname()[1]
+        yield port
+    finally:
+        server.close()
+
+
 class VendorConnection(MessageProtocol):
-    """A connection of a candidate to its vendors; *delay_s* is how long an answer takes."""
+    """A connection of a candidate to its vendors."""
 
     def __init__(self, ledger: Ledger, delay_s: float = 0.0) -> None:
         super().__init__()

@@ -1,128 +1,177 @@
-"""One run: candidates are started, measured in pairs, and checked by id."""
+"""One run: candidates are started, weighed, measured side by side, and checked by id."""
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-import os
-import signal
-import sys
+import random
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.bench.candidates import (
-    BRIDGE,
-    CONTROL,
-    FLOOR,
-    REST_CORE,
-    SAMPLED,
-    SAMPLES,
-    Candidate,
-    Kind,
-    on_core,
-    run_candidate,
+from tests.bench.candidates import REST_CORE, Candidate, Kind, on_core, run_candidate
+from tests.bench.generator import Load, Operation
+from tests.bench.http_messages import build_request
+from tests.bench.ledger import Ledger
+from tests.bench.measurement import (
+    Percentiles,
+    carry_out,
+    measure_latency,
+    measure_together,
+    work_for,
 )
-from tests.bench.measurement import Spread, carry_out, measure_together
-from tests.bench.operations import PATHS
-from tests.bench.profile_table import build_tables
+from tests.bench.operations import FIRST_READ, JOURNEY, PATHS
+from tests.bench.processor_time import measure_rss_mb
+from tests.bench.sample_calls import ORDER_AT_VENDOR
+from tests.bench.simulator import run_vendors
 
-WARM_UP = 300
-"""Operations of each path before anything is measured."""
-SEEDS_PER_S = 2_000
-"""Callbacks that the fastest candidate may carry out in a second of a window."""
+RATES = {"invite": 60.0, "callback": 30.0, "results": 200.0, "tests": 300.0}
+"""Requests a second, well below what one core can do."""
+PRIMER = 5
+"""Journeys after which what a server keeps once for all is there."""
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """What is measured, and for how long."""
 
-    paths: tuple[str, ...] = PATHS
-    rounds: int = 3
+    paths: tuple[str, ...] = (*PATHS, JOURNEY)
+    rounds: int = 5
     window_s: float = 2.0
+    weighed: int = 600
+    """Invitations by which Redis' memory is weighed."""
+    alone: int = 200
+    """Operations of each path, one at a time."""
+    rate_s: float = 3.0
+    """How long each path is loaded at a fixed rate; 0: not at all."""
+    verified: int = 4000
+    """The most results of each candidate that are read at the end."""
 
 
-def say(text: str = "") -> None:
-    """A line of the report, at once."""
-    sys.stdout.write(f"{text}\n")
-    sys.stdout.flush()
+@dataclass
+class Found:
+    """All figures of a run, by candidate and path."""
+
+    cpu_ms: dict[tuple[str, str], list[float]] = field(default_factory=lambda: defaultdict(list))
+    """One of each round, in the same order for all candidates."""
+    alone: dict[tuple[str, str], Percentiles] = field(default_factory=dict)
+    at_rate: dict[tuple[str, str], Percentiles] = field(default_factory=dict)
+    redis: dict[tuple[str, str], dict[str, float]] = field(default_factory=dict)
+    redis_bytes: dict[str, dict[str, float]] = field(default_factory=dict)
+    rss_mb: dict[str, float] = field(default_factory=dict)
+    direct: Percentiles | None = None
+    ledgers: dict[str, Ledger] = field(default_factory=dict)
 
 
 @contextlib.asynccontextmanager
 async def run_all(kinds: Sequence[Kind], folder: Path) -> AsyncIterator[list[Candidate]]:
-    """All of these, warm."""
+    """All of these."""
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(on_core(REST_CORE))
-        candidates = [
-            await stack.enter_async_context(run_candidate(kind, folder)) for kind in kinds
-        ]
-        for path in PATHS:
-            await carry_out(candidates, path, WARM_UP)
-        yield candidates
+        yield [await stack.enter_async_context(run_candidate(kind, folder)) for kind in kinds]
 
 
-async def compare(options: Options, folder: Path) -> int:
-    """Measure the bridge beside FLOOR, and FLOOR beside itself; print it. The exit code says
-    whether all was well.
-    """
-    async with run_all((FLOOR, CONTROL, BRIDGE), folder) as candidates:
-        base, *others = candidates
-        ratios: dict[tuple[str, str], Spread] = defaultdict(Spread)
-        cpu: dict[tuple[str, str], Spread] = defaultdict(Spread)
-        for _ in range(options.rounds):
+async def measure(kinds: Sequence[Kind], options: Options, folder: Path) -> Found:
+    """All figures; raises ``WrongAnswer`` where a candidate does not do its work."""
+    found = Found()
+    async with run_all(kinds, folder) as candidates:
+        found.ledgers = {one.name: one.ledger for one in candidates}
+        await _weigh(candidates, options.weighed, found)
+        for one in candidates:
+            await _measure_alone(one, options, found)
+        found.direct = await _measure_vendor(options.alone)
+        for number in range(options.rounds):
+            # Whoever begins is served first for a moment: each in turn.
+            order = candidates[number % len(candidates) :] + candidates[: number % len(candidates)]
             for path in options.paths:
-                for one in others:
-                    if path == "callback":
-                        await seed((base, one), options.window_s)
-                    costs = await measure_together((base, one), path, options.window_s)
-                    ratios[one.name, path].values.append(costs[base.name].ms / costs[one.name].ms)
-                    for name, cost in costs.items():
-                        cpu[name, path].values.append(cost.ms)
-        say("capacity relative to FLOOR: median (min-max); CPU in ms")
-        for (name, path), spread in ratios.items():
-            found = spread.as_dict()
-            extremes = f"({found['min']:.3f}-{found['max']:.3f})"
-            say(
-                f"  {path:<10}{name:<10}{found['median']:6.3f} {extremes}"
-                f"{cpu[name, path].as_dict()['median']:9.3f} ms,"
-                f" floor {cpu[base.name, path].as_dict()['median']:.3f} ms"
-            )
-        wrong = [
-            f"{one.name}: {what}"
-            for one in candidates
-            for what in (
-                *one.ledger.find_losses(),
-                *one.ledger.find_duplicates(),
-                *one.ledger.find_strangers(),
-            )
-        ]
-    for line in wrong[:20]:
-        say(line)
-    return int(bool(wrong))
+                if path == "callback" and "invite" not in options.paths:
+                    await work_for(order, "invite", options.window_s)
+                for name, cost in (await measure_together(order, path, options.window_s)).items():
+                    found.cpu_ms[name, path].append(cost.ms)
+        for one in candidates if options.rate_s else ():
+            await _measure_at_rate(one, options, found)
+        found.rss_mb = {one.name: round(measure_rss_mb(one.pid), 1) for one in candidates}
+        for one in candidates:
+            await _verify(one, options.verified)
+    return found
 
 
-async def profile(path: str, seconds: float, folder: Path) -> int:
-    """Print where the bridge spends its time on one path."""
-    async with run_all((SAMPLED,), folder) as (bridge,):
+async def _weigh(candidates: Sequence[Candidate], number: int, found: Found) -> None:
+    """Warm up, and see what invitations cost in Redis."""
+    await carry_out(candidates, JOURNEY, PRIMER)
+    before = [one.redis.weigh_keys() for one in candidates]
+    await carry_out(candidates, "invite", number)
+    opened = [one.redis.weigh_keys() for one in candidates]
+    await carry_out(candidates, "callback", number)
+    await carry_out(candidates, FIRST_READ, number)
+    for one, nothing, some in zip(candidates, before, opened, strict=True):
+        completed = one.redis.weigh_keys()
+        found.redis_bytes[one.name] = {
+            "open": round((some - nothing) / number),
+            "completed": round((completed - nothing) / number),
+        }
+
+
+async def _measure_alone(one: Candidate, options: Options, found: Found) -> None:
+    """One request at a time, with nothing else to do."""
+    async with _connect(one.ledger, one.place.port) as alone:
+        for path in PATHS:
+            if path not in options.paths and path != "invite":
+                continue
+            before = one.redis.read()
+            alone.start(one.caller.source(path, options.alone))
+            await alone.dry.wait()
+            await alone.stop()
+            found.redis[one.name, path] = one.redis.read().since(before, options.alone)
+            found.alone[one.name, path] = Percentiles.of(alone.times)
+
+
+@contextlib.asynccontextmanager
+async def _connect(ledger: Ledger, port: int) -> AsyncIterator[Load]:
+    """One connection."""
+    load = Load(ledger, port)
+    await load.open(1)
+    try:
+        yield load
+    finally:
+        load.close()
+
+
+async def _measure_vendor(number: int) -> Percentiles:
+    """How long a call to the simulated vendor takes by itself."""
+    ledger = Ledger("direct")
+    left = iter(range(number))
+    async with run_vendors(ledger) as port, _connect(ledger, port) as alone:
+        alone.start(lambda: _create() if next(left, None) is not None else None)
+        await alone.dry.wait()
+        await alone.stop()
+        return Percentiles.of(alone.times)
+
+
+def _create() -> Operation:
+    yield build_request("POST", "/connect_ats/applications", body=ORDER_AT_VENDOR)
+
+
+async def _measure_at_rate(one: Candidate, options: Options, found: Found) -> None:
+    for path in PATHS:
+        if path not in options.paths:
+            continue
+        rate = RATES[path]
         if path == "callback":
-            await seed((bridge,), seconds)
-        os.kill(bridge.pid, signal.SIGUSR1)
-        costs = await measure_together((bridge,), path, seconds)
-        os.kill(bridge.pid, signal.SIGUSR2)
-        samples = bridge.folder / SAMPLES
-        while not samples.exists():  # noqa: ASYNC110 - the other process tells nobody
-            await asyncio.sleep(0.05)
-        for line in build_tables(samples):
-            say(line)
-        cost = costs[bridge.name]
-        say(f"{path}: {cost.requests} requests, {cost.ms:.3f} ms of CPU each, profiler included")
-    return 0
+            missing = round(rate * options.rate_s) - len(one.ledger.open)
+            await carry_out([one], "invite", max(0, missing))
+        found.at_rate[one.name, path] = await measure_latency(one, path, rate, options.rate_s)
 
 
-async def seed(candidates: Sequence[Candidate], seconds: float) -> None:
-    """Have invitations without a callback, enough for a window of *seconds*."""
-    for one in candidates:
-        missing = round(SEEDS_PER_S * seconds) - len(one.ledger.open)
-        if missing > 0:
-            await carry_out((one,), "invite", missing)
+async def _verify(one: Candidate, most: int) -> None:
+    """Read the results of what was completed, or of *most* of it by lot."""
+    reported = one.ledger.reported
+    chosen = iter(random.sample(reported, min(most, len(reported))))
+
+    def source() -> Operation | None:
+        invitation_id = next(chosen, None)
+        return None if invitation_id is None else one.caller.verify(invitation_id)
+
+    one.load.start(source)
+    await one.load.dry.wait()
+    await one.load.stop()

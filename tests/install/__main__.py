@@ -84,7 +84,7 @@ def attempt(
         "UV_NO_CACHE": "1",
     }
     first = [LOCKS / "run.txt", LOCKS / "build.txt", LOCKS / "embedded.txt", "--project", ROOT]
-    for stage in (first, [LOCKS / "dev.txt"]):
+    for stage in (first, [LOCKS / "dev.txt", LOCKS / "bench.txt"]):
         command = [sys.executable, ROOT / "deploy" / "environment.py", place, *stage, *how]
         done = run(command, closed)
         if done.returncode != 0:
