@@ -22,10 +22,12 @@ from bridge.core.assessment import (
 )
 from bridge.core.callback_urls import CallbackUrlPolicy
 from bridge.core.customers import Customer, CustomerDirectory
-from bridge.core.invitation import Invitation, Transition
+from bridge.core.invitation import CommitOutcome, Invitation, Transition
 from bridge.core.queueing import (
     DeadLetter,
+    Lane,
     Lease,
+    LeaseOffer,
     LeaseRequest,
     NotificationResponse,
     QuarantineNote,
@@ -161,12 +163,16 @@ class InvitationStore(Protocol):
         that was deleted, or that the ATS never got.
         """
 
-    async def commit(self, step: Transition) -> bool:
+    async def commit(
+        self, step: Transition, *, offer: LeaseOffer | None = None, ending: Lease | None = None
+    ) -> CommitOutcome:
         """Write the record and its tasks in one atomic, durable change.
 
-        ``step.invitation.version`` is the version that was read (0: new); False: another change
-        came first, or the claim failed. A repeated delivery of the same commit (by a retrying
-        connection) is recognised and is True again.
+        ``step.invitation.version`` is the version that was read (0: new). A repeated delivery of
+        the same commit (by a retrying connection) is recognised and has the same outcome again.
+
+        The task of *offer* is leased as it becomes due, unless another owner holds it. The lease
+        *ending* ends, as by ``TaskQueue.settle`` with ``TaskDone``, if it is still ours.
         """
 
     def scan(self) -> AsyncIterator[Invitation]:
@@ -291,8 +297,29 @@ class TaskPerformer(Protocol):
     def serves(self, customer: str) -> bool:
         """Whether the tasks of the customer with this key are to be performed here."""
 
-    async def perform(self, lease: Lease) -> None:
-        """Perform a task and settle it. Raises ``StoreUnavailable`` only."""
+    async def perform(self, lease: Lease, known: Invitation | None = None) -> bool:
+        """Perform a task and settle it; whether it went as well as it can. Raises
+        ``StoreUnavailable`` only.
+
+        *known* is the record as it was just committed, where the caller has it.
+        """
+
+
+class TaskTaker(Protocol):
+    """Takes tasks over that a commit of the same process makes due, so that nobody has to look for
+    them.
+    """
+
+    def offer_lease(self, lane: Lane) -> LeaseOffer | None:
+        """Keep a place for a task of this lane; None: there is none, so the queue has to do. Each
+        offer is followed by ``start`` or ``withdraw``.
+        """
+
+    def start(self, offer: LeaseOffer, invitation: Invitation) -> None:
+        """The task of *invitation*, as it was just committed, is leased as offered."""
+
+    def withdraw(self, offer: LeaseOffer) -> None:
+        """It was not leased, or nobody knows."""
 
 
 class Quarantine(Protocol):
@@ -318,29 +345,3 @@ class Reconciler(Protocol):
         self, *, dry_run: bool = False, pause: Callable[[], Awaitable[None]] | None = None
     ) -> ReconciliationReport:
         """Check everything once and repair it; *pause* is awaited between the steps."""
-
-
-__all__ = [
-    "AssessmentProvider",
-    "Ats",
-    "AtsOf",
-    "BeforeClockStep",
-    "Clock",
-    "ContractStore",
-    "CurrentCustomers",
-    "InvitationStore",
-    "JobSource",
-    "Monotonic",
-    "NewSecret",
-    "Notifier",
-    "Pause",
-    "ProviderOf",
-    "Quarantine",
-    "RandomFraction",
-    "Reconciler",
-    "ReferenceIndex",
-    "StatusWordStore",
-    "TaskPerformer",
-    "TaskQueue",
-    "UnservedCustomers",
-]

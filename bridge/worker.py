@@ -1,34 +1,39 @@
-"""The worker beside the server: leases due tasks and has the use case perform them.
+"""The worker beside the server: leases due tasks, or takes over those that a commit of this process
+has leased to it, and has the use case perform them.
 
-Bounded in all (``SLOTS``) and per lane (one customer's tasks of one kind, ``PER_LANE``), so that
-one customer's dead endpoint cannot take the slots of another's tasks, and with slots kept for what
-is urgent. It outlives a Redis that does not answer; that it ended unexpectedly is
-reported to *on_death*.
+Bounded in all and per lane (one customer's tasks of one kind; ``AdaptiveConcurrency``), so that one
+customer's dead endpoint cannot take the slots of another's tasks. It outlives a Redis that does not
+answer; that it ended unexpectedly is reported to *on_death*.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
+import itertools
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
 
 import structlog
 
-from bridge.core.queueing import LEASE_LIFE, Lease, LeaseRequest
+from bridge.concurrency import LEASE_BATCH, AdaptiveConcurrency
+from bridge.core.invitation import Invitation
+from bridge.core.queueing import LEASE_LIFE, Lane, Lease, LeaseOffer, LeaseRequest
 from bridge.errors import StoreUnavailable
-from bridge.log_context import bound_log_fields
-from bridge.ports import BeforeClockStep, Clock, NewSecret, TaskPerformer, TaskQueue
+from bridge.log_context import bind_log_fields
+from bridge.ports import (
+    BeforeClockStep,
+    Clock,
+    Monotonic,
+    NewSecret,
+    TaskPerformer,
+    TaskQueue,
+)
+from bridge.task_handover import TaskHandover
 
-SLOTS = 64
-URGENT_SLOTS = 16
-"""Slots of these reserved for urgent tasks: a backlog of any size never delays a new result."""
-PER_LANE = 8
-LEASE_BATCH = 4
-"""The most tasks of one lane in one lease, only taken while there is room for as many: so never
-more than PER_LANE in all.
-"""
 HEARTBEAT_S = 3.0
 IDLE_S = 0.5
 """How often the queue is polled without a wake-up: tasks of other processes are found within this
@@ -42,6 +47,8 @@ seconds for a slow Redis).
 """
 
 _STORE_RETRY_S = 1.0
+_DELAY_CHECK_S = 0.05
+"""How often it is measured how late the event loop is."""
 _STOP_TIMEOUT_S = 2.0
 """How long the loop may take to notice that it was stopped: one call to a Redis that does not
 answer.
@@ -65,6 +72,8 @@ class Worker:
         awake: asyncio.Event,
         *,
         synchronise_clock: Callable[[BeforeClockStep], Awaitable[None]] | None = None,
+        handover: TaskHandover | None = None,
+        monotonic: Monotonic = time.monotonic,
     ) -> None:
         self._tasks = tasks
         self._queue = queue
@@ -72,7 +81,14 @@ class Worker:
         self._owner = new_secret()
         self._awake = awake
         self._synchronise_clock = synchronise_clock
-        self._running: dict[asyncio.Task[None], Lease] = {}
+        self._handover = handover or TaskHandover()
+        self._monotonic = monotonic
+        self._running: dict[asyncio.Task[bool], Lease] = {}
+        self._concurrency = AdaptiveConcurrency()
+        self._behind: frozenset[Lane] = frozenset()
+        """Lanes of which more is due than was taken."""
+        self._revisions = itertools.count(1)
+        self._context = contextvars.Context()
         self._stopping = False
         self._complained = False
 
@@ -87,9 +103,12 @@ class Worker:
 
     async def run(self) -> None:
         """Lease and perform until ``stop``."""
+        self._context = contextvars.copy_context()
         async with asyncio.TaskGroup() as group:
             await self._check_clock()
-            beside = [group.create_task(self._heartbeat()), group.create_task(self._clock_loop())]
+            loops = (self._heartbeat(), self._clock_loop(), self._watch_delay())
+            beside = [group.create_task(one) for one in loops]
+            self._handover.worker = self
             try:
                 while not self._stopping:
                     self._awake.clear()
@@ -97,8 +116,26 @@ class Worker:
                     if not leased and not self._stopping:
                         await self._sleep_until_due()
             finally:
+                self._handover.worker = None
                 for task in beside:
                     task.cancel()
+
+    def offer_lease(self, lane: Lane) -> LeaseOffer | None:
+        """See ``TaskTaker``. None also where older tasks of the lane wait."""
+        full = lane in self._behind or self._concurrency.get_room(lane) <= 0
+        if full or self._stopping or not self._tasks.serves(lane.customer):
+            return None
+        self._concurrency.begin(lane)
+        until = self._clock() + LEASE_LIFE
+        return LeaseOffer(lane, self._owner, next(self._revisions), until)
+
+    def start(self, offer: LeaseOffer, invitation: Invitation) -> None:
+        """See ``TaskTaker``."""
+        self._start(offer.build_lease(invitation.id), invitation)
+
+    def withdraw(self, offer: LeaseOffer) -> None:
+        """See ``TaskTaker``."""
+        self._concurrency.end(offer.lane, well=None)
 
     async def stop(self, grace_s: float) -> None:
         """Take no more tasks, let running ones finish within *grace_s*, and release the rest."""
@@ -116,14 +153,10 @@ class Worker:
             log.info("worker.released", count=len(left))
 
     async def _lease(self) -> int:
-        room = SLOTS - len(self._running)
+        room, room_for_all = self._concurrency.get_free_slots()
         if room <= 0:
             return 0
-        used = Counter(lease.lane for lease in self._running.values())
-        full = [lane for lane, count in used.items() if count > PER_LANE - LEASE_BATCH]
-        room_for_all = (
-            SLOTS - URGENT_SLOTS - sum(count for lane, count in used.items() if not lane.urgent)
-        )
+        full = self._concurrency.list_crowded()
         now = self._clock()
         try:
             leases = await self._queue.lease(
@@ -131,7 +164,7 @@ class Worker:
                     now,
                     owner=self._owner,
                     until=now + LEASE_LIFE,
-                    count=min(room, room_for_all) if room_for_all > 0 else room,
+                    count=room_for_all or room,
                     per_lane=LEASE_BATCH,
                     avoid=full,
                     urgent_only=room_for_all <= 0,
@@ -153,33 +186,57 @@ class Worker:
             with contextlib.suppress(StoreUnavailable):
                 await self._queue.release(leases, self._clock())
             return 0
+        given = Counter(lease.lane for lease in leases)
+        some = {lane for lane, count in given.items() if count >= LEASE_BATCH}
+        self._behind = frozenset({*full, *some})
         for lease in leases:
-            task = asyncio.create_task(self._perform(lease), name=lease.task_id)
-            self._running[task] = lease
-            task.add_done_callback(self._finished)
+            self._concurrency.begin(lease.lane)
+            self._start(lease)
         return len(leases)
 
-    async def _perform(self, lease: Lease) -> None:
-        with bound_log_fields(task_id=lease.task_id):
-            try:
-                await self._tasks.perform(lease)
-            except StoreUnavailable as error:
-                # Not settled: the lease runs out and the task is repeated.
-                self._warn_once(error)
+    def _start(self, lease: Lease, known: Invitation | None = None) -> None:
+        # In the worker's own context: that of a request would give its ids to the task's log lines.
+        task = asyncio.get_running_loop().create_task(
+            self._perform(lease, known), name=lease.task_id, context=self._context.copy()
+        )
+        self._running[task] = lease
+        task.add_done_callback(self._finished)
 
-    def _finished(self, task: asyncio.Task[None]) -> None:
-        self._running.pop(task, None)
-        self._awake.set()
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("worker.task_crashed", exc_info=error)
+    async def _perform(self, lease: Lease, known: Invitation | None) -> bool:
+        bind_log_fields(task_id=lease.task_id)
+        try:
+            return await self._tasks.perform(lease, known)
+        except StoreUnavailable as error:
+            # Not settled: the lease runs out and the task is repeated.
+            self._warn_once(error)
+            return False
+
+    def _finished(self, task: asyncio.Task[bool]) -> None:
+        lease = self._running.pop(task)
+        crash = None if task.cancelled() else task.exception()
+        if crash is not None:
+            log.error("worker.task_crashed", exc_info=crash)
+        well = not task.cancelled() and crash is None and task.result()
+        was_full = not self._concurrency.get_free_slots()[1]
+        self._concurrency.end(lease.lane, well=well)
+        if was_full or lease.lane in self._behind:
+            self._awake.set()
+
+    async def _watch_delay(self) -> None:
+        while True:
+            begun = self._monotonic()
+            await asyncio.sleep(_DELAY_CHECK_S)
+            self._concurrency.notice_delay(self._monotonic() - begun - _DELAY_CHECK_S)
 
     async def _sleep_until_due(self) -> None:
+        if self._awake.is_set():
+            return
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(await self._time_until_due()):
                 await self._awake.wait()
 
     async def _time_until_due(self) -> float:
-        if len(self._running) >= SLOTS:
+        if not self._concurrency.get_free_slots()[0]:
             return IDLE_S
         try:
             due = await self._queue.next_due()

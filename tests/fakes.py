@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from bridge.core.invitation import Invitation, OrderClaimChange, Transition
+from bridge.core.invitation import CommitOutcome, Invitation, OrderClaimChange, Transition
 from bridge.core.queueing import (
     AttemptNote,
     CancelTask,
@@ -18,10 +18,12 @@ from bridge.core.queueing import (
     GiveUpTask,
     Lane,
     Lease,
+    LeaseOffer,
     LeaseRequest,
     RetryTask,
     ScheduleTask,
     Settlement,
+    TaskDone,
     TaskKind,
 )
 from bridge.errors import StoreUnavailable
@@ -101,11 +103,13 @@ class MemoryStore:
         found = [one async for one in self.scan() if (one.customer, one.application_id) == wanted]
         return tuple(sorted(found, key=lambda one: one.created_at))
 
-    async def commit(self, step: Transition) -> bool:
+    async def commit(
+        self, step: Transition, *, offer: LeaseOffer | None = None, ending: Lease | None = None
+    ) -> CommitOutcome:
         one = step.invitation
         stored = await self.load(one.id)
         if one.version != (stored.version if stored else 0):
-            return False
+            return CommitOutcome.LOST
         place = (one.id[3], step.order_key or one.order_key)
         holder = await self.load(self._orders.get(place, ""))
         if (
@@ -113,9 +117,9 @@ class MemoryStore:
             and holder
             and holder.id not in (one.id, step.replaces)
         ):
-            return False
+            return CommitOutcome.LOST
         if step.order is OrderClaimChange.CLAIM and not holder and step.replaces:
-            return False
+            return CommitOutcome.LOST
         data = record_codec.dump_invitation(one)
         end = self._end(step.expires) if step.renews else self._records[one.id][2]
         self._records[one.id] = (one.version + 1, data, end)
@@ -123,9 +127,15 @@ class MemoryStore:
             self._orders[place] = one.id
         elif step.order is OrderClaimChange.RELEASE and self._orders.get(place) == one.id:
             del self._orders[place]
+        if ending is not None:
+            await self.settle(ending, TaskDone(), self._clock())
         for change in step.tasks:
             self._change(one, change)
-        return True
+        task = self._tasks.get((one.id, offer.lane.kind)) if offer is not None else None
+        if offer is None or task is None or task.held(self._clock()):
+            return CommitOutcome.WRITTEN
+        task.hand_over(offer.owner, offer.revision, _cut(offer.until))
+        return CommitOutcome.LEASED
 
     async def scan(self) -> AsyncIterator[Invitation]:
         self._check()

@@ -75,6 +75,7 @@ from bridge.store.task_queue import RedisTasks
 from bridge.store.unserved_customers import RedisUnservedCustomers
 from bridge.store.write_probe import WriteProbe
 from bridge.sweep import Sweep
+from bridge.task_handover import TaskHandover
 from bridge.tracing import NO_TRACER, Tracer
 from bridge.vendors import Vendors
 from bridge.worker import Worker
@@ -218,7 +219,7 @@ async def open_runtime(
             else None
         )
         clock = clock or agreed or wall
-        awake = asyncio.Event()
+        awake, handover = asyncio.Event(), TaskHandover()
         prefix, retention, limits = settings.redis.key_prefix, settings.retention, settings.limits
         shapes = RedisContractStore(commands, prefix=prefix, life=retention)
         contract = ContractWatch(shapes, clock, meter=metrics)
@@ -243,6 +244,7 @@ async def open_runtime(
             meter=metrics,
             keys=derive_history_keys(settings.signing_keys),
             alerts=alerts,
+            taker=handover,
         )
         assessments = OfferedAssessments(JobCache(provider_of, monotonic=monotonic))
         words = StatusWords(RedisStatusWords(commands, prefix=prefix, life=retention), clock)
@@ -307,6 +309,7 @@ async def open_runtime(
                 new_secret,
                 awake,
                 synchronise_clock=agreed.synchronise if agreed else None,
+                handover=handover,
             ),
             clock=agreed,
             sweep=Sweep(reconciler, new_secret()),

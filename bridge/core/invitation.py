@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from bridge.core.assessment import Result
@@ -154,6 +154,16 @@ class OrderClaimChange(enum.StrEnum):
     RELEASE = "release"
 
 
+class CommitOutcome(enum.IntEnum):
+    """What became of a commit; false if it was not made."""
+
+    LOST = 0
+    """Another change came first, or the claim failed: nothing was written."""
+    WRITTEN = 1
+    LEASED = 2
+    """Written, and the task that was offered to be leased is."""
+
+
 @dataclass(frozen=True, slots=True)
 class Transition:
     """The new record and the changes to its tasks, committed together or not at all."""
@@ -173,3 +183,12 @@ class Transition:
     """Whether the record is deleted once it has not changed for the retention period."""
     renews: bool = True
     """Whether that period begins anew; not for what is only noted in the history."""
+
+    def followed_by(self, then: Transition) -> Transition:
+        """Both in one commit: *then* was decided on this one's record, and leaves the claim on the
+        order as it is.
+        """
+        tasks = {task.kind: task for task in (*self.tasks, *then.tasks)}
+        return replace(
+            self, invitation=then.invitation, tasks=tuple(tasks.values()), expires=then.expires
+        )

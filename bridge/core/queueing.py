@@ -153,8 +153,34 @@ class Lease:
 
 
 @dataclass(frozen=True, slots=True)
+class LeaseOffer:
+    """A worker of this process would perform a task of this lane at once: the commit that makes it
+    due then leases it to *owner* until *until*.
+    """
+
+    lane: Lane
+    owner: str
+    revision: int
+    until: datetime
+
+    def build_lease(self, invitation_id: str) -> Lease:
+        """The lease of this invitation's task, once it is granted."""
+        return Lease(
+            invitation_id=invitation_id,
+            kind=self.lane.kind,
+            customer=self.lane.customer,
+            attempt=1,
+            owner=self.owner,
+            revision=self.revision,
+            urgent=self.lane.urgent,
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class TaskDone:
-    """The task is finished."""
+    """The task is finished; *settled*: a commit ended its lease already."""
+
+    settled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

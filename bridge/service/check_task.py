@@ -42,8 +42,8 @@ class CheckTask:
             case WaitUntil(until):
                 return RetryTask(until, counted=False)
             case ApplyEvent(event):
-                await self.records.apply(invitation, event, customer)
-                return TaskDone()
+                _, ended = await self.records.apply_and_end(invitation, event, customer, lease)
+                return TaskDone(settled=ended)
             case AskProvider(reference_id, with_result):
                 return await self._ask(
                     invitation, customer, lease, reference_id, with_result=with_result
@@ -65,12 +65,12 @@ class CheckTask:
         except UpstreamError as error:
             return await self._unanswered(invitation, customer, lease, error, begun)
         event = ResultConfirmed(result) if result is not None else NoResultYet()
-        decided = await self.records.apply(invitation, event, customer)
+        decided, ended = await self.records.apply_and_end(invitation, event, customer, lease)
         if decided.state is State.COMPLETED:
             # The record is now kept for a new retention period, so its reference must be, too.
             with contextlib.suppress(StoreUnavailable):
                 await self.references.add(customer.key, reference_id, invitation.id)
-        return TaskDone()
+        return TaskDone(settled=ended)
 
     async def _result_if_done(self, customer: Customer, reference_id: str) -> Result | None:
         provider = self.provider_of(customer)

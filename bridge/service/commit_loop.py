@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
-import math
 import random
 import time
-from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 from bridge import tracing
@@ -23,17 +20,24 @@ from bridge.core.history_events import (
     OF_TOMBSTONES,
     EventDetail,
     entries_for_event,
-    is_count_worth_writing,
 )
-from bridge.core.invitation import CreateOutcome, Invitation, State, Transition
+from bridge.core.invitation import (
+    CommitOutcome,
+    CreateOutcome,
+    Invitation,
+    State,
+    Transition,
+)
 from bridge.core.lifecycle.attempts import list_applications_to_anonymise
 from bridge.core.lifecycle.decide import decide
 from bridge.core.lifecycle.events import ErasureRequested, Event
 from bridge.core.lifecycle.policy import LifecyclePolicy
-from bridge.core.queueing import ScheduleTask
-from bridge.errors import BridgeError, RequestInProgress, StoreUnavailable, UnknownInvitation
+from bridge.core.queueing import Lane, Lease, LeaseOffer, ScheduleTask, TaskKind
+from bridge.errors import BridgeError, RequestInProgress, UnknownInvitation
 from bridge.meter import NO_METER, Meter
-from bridge.ports import Clock, InvitationStore, Monotonic, Pause, RandomFraction
+from bridge.ports import Clock, InvitationStore, Monotonic, Pause, RandomFraction, TaskTaker
+from bridge.service.turns import InvitationTurns
+from bridge.service.unwritten_counts import UnwrittenCounts
 
 CREATE_MARGIN = timedelta(seconds=5)
 """Added to the provider's time-out, for the wait in the bulkhead (``resilience.QUEUE_TIMEOUT``) and
@@ -47,30 +51,19 @@ CHANGE_TIMEOUT = timedelta(seconds=5)
 then it raises ``RequestInProgress``.
 """
 
+_CHANGE_TIMEOUT_S = CHANGE_TIMEOUT.total_seconds()
+_HANDED_OVER = (TaskKind.CHECK, TaskKind.NOTIFY)
 _ENDS = (State.COMPLETED, State.EXPIRED, State.ERASED)
 _RACES_BEFORE_BACKOFF = 2
 """Races that a change may lose before it pauses between its tries."""
 _LONGEST_WAIT_S = 0.2
-_UNWRITTEN_LIMIT = 10_000
-"""Counts for histories that this process remembers until one more of the same is written."""
-_QUIET_S = 10.0
-"""How long nothing is counted after a count could not be written."""
-
-
-@dataclass(slots=True)
-class _InvitationQueue:
-    """The changes to one invitation that wait in this process, one after the other."""
-
-    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
-    users: int = 0
-    latest: Invitation | None = None
-    """The record that the previous change left in the store; None: it must be read."""
-    failures: int = 0
-    failure: str = ""
 
 
 class CommitLoop:
-    """Loads invitations and applies events to them; *wake* is called when a task is due now.
+    """Loads invitations and applies events to them.
+
+    A task that is due now goes to *taker* together with the record; if that takes none, *wake* is
+    called.
 
     Changes to one invitation take turns in this process: otherwise hundreds at once would keep each
     other from committing. Each adds to the invitation's history, which is signed with the newest of
@@ -89,8 +82,10 @@ class CommitLoop:
         meter: Meter = NO_METER,
         keys: Sequence[bytes] = (),
         alerts: AlertRaiser = NO_ALERTS,
+        taker: TaskTaker | None = None,
     ) -> None:
         self._alerts = alerts
+        self._taker = taker
         self._meter = meter
         self.store = store
         self.clock = clock
@@ -98,15 +93,14 @@ class CommitLoop:
         self.wake = wake
         self._random_fraction = random_fraction
         self._pause = pause
-        self._queues: dict[str, _InvitationQueue] = {}
+        self._turns = InvitationTurns(monotonic)
         self._keys = keys
-        self._unwritten: OrderedDict[tuple[str, str], int] = OrderedDict()
-        self._quiet_until = -math.inf
+        self._unwritten = UnwrittenCounts(monotonic)
 
     @property
     def changes_in_progress(self) -> int:
         """How many invitations have changes under way or waiting in this process."""
-        return len(self._queues)
+        return len(self._turns)
 
     @staticmethod
     def policy(customer: Customer | None) -> LifecyclePolicy:
@@ -132,19 +126,43 @@ class CommitLoop:
             raise create_unknown_invitation_error()
         return invitation
 
-    async def commit(self, step: Transition, before: Invitation | None = None) -> bool:
+    async def commit(
+        self,
+        step: Transition,
+        before: Invitation | None = None,
+        *,
+        ending: Lease | None = None,
+    ) -> bool:
         """Commit one step, which changes *before*, where that is known; False: another change came
         first.
+
+        The lease *ending* ends with it, see ``InvitationStore.commit``.
         """
-        after = step.invitation
+        after, now = step.invitation, self.clock()
         if before is not None and _unknown_creates(after) > _unknown_creates(before):
             await self._alerts.report_orphan(after.customer, after.id)
-        committed = await self.store.commit(step)
-        if committed and any(
-            isinstance(task, ScheduleTask) and task.at <= self.clock() for task in step.tasks
-        ):
+        due = [task for task in step.tasks if isinstance(task, ScheduleTask) and task.at <= now]
+        offer = self._offer(after.customer, due)
+        outcome = CommitOutcome.LOST
+        try:
+            outcome = await self.store.commit(step, offer=offer, ending=ending)
+        finally:
+            if self._taker is not None and offer is not None:
+                if outcome is CommitOutcome.LEASED:
+                    self._taker.start(offer, set_committed_version(step))
+                else:
+                    self._taker.withdraw(offer)
+        if outcome is CommitOutcome.WRITTEN and due:
             self.wake()
-        return committed
+        return outcome is not CommitOutcome.LOST
+
+    def _offer(self, customer: str, due: Sequence[ScheduleTask]) -> LeaseOffer | None:
+        """Somebody who performs the task that becomes due, at once. Of several the queue takes
+        care, and of those that a use case performs itself.
+        """
+        if self._taker is None or len(due) != 1 or due[0].kind not in _HANDED_OVER:
+            return None
+        return self._taker.offer_lease(Lane(customer, due[0].kind, due[0].urgent))
 
     def sign_history(
         self, step: Transition, before: Invitation | None, *new: HistoryEntry, times: int = 1
@@ -164,16 +182,30 @@ class CommitLoop:
         event: Event,
         customer: Customer | None,
         detail: EventDetail = NO_DETAIL,
+        *,
+        then: Event | None = None,
     ) -> Transition:
         """What the core decides, with the history: ready to be committed. An event that changes
         nothing gives the very same record.
+
+        *then* is an event that follows at once, in the same commit.
         """
-        now = self.clock()
-        decided = decide(latest, event, self.policy(customer), now)
-        after = decided.invitation
-        if after == latest and not decided.tasks:
+        now, policy = self.clock(), self.policy(customer)
+        decided = decide(latest, event, policy, now)
+        changes = decided.invitation != latest or decided.tasks
+        new: tuple[HistoryEntry, ...] = ()
+        if changes:
+            after = decided.invitation
+            new = entries_for_event(latest, event, after, customer=customer, now=now, detail=detail)
+        if then is not None:
+            before = decided.invitation
+            second = decide(before, then, policy, now)
+            if second.invitation != before or second.tasks:
+                after = second.invitation
+                new += entries_for_event(before, then, after, customer=customer, now=now)
+                decided, changes = decided.followed_by(second), True
+        if not changes:
             return replace(decided, invitation=latest)
-        new = entries_for_event(latest, event, after, customer=customer, now=now, detail=detail)
         return self.sign_history(decided, latest, *new)
 
     async def apply(
@@ -182,23 +214,44 @@ class CommitLoop:
         event: Event,
         customer: Customer | None,
         detail: EventDetail = NO_DETAIL,
+        *,
+        then: Event | None = None,
     ) -> Invitation:
         """Decide on *event* and commit, on the newest record, even if many others do the same;
-        *detail* is for the history.
+        *detail* is for the history, *then* an event that follows in the same commit.
 
         Returns the record as it is stored afterwards, with its version; an event that changes
         nothing is not written. Raises ``RequestInProgress`` if other changes took too long,
         ``UnknownInvitation`` if the record is gone, ``StoreUnavailable`` also if the change before
         it could not reach the store.
         """
+        return (await self._apply(invitation, event, customer, detail, then=then))[0]
 
+    async def apply_and_end(
+        self, invitation: Invitation, event: Event, customer: Customer | None, lease: Lease
+    ) -> tuple[Invitation, bool]:
+        """The same, and the lease of the task that found it out ends in the same commit; False: it
+        did not, since there was nothing to write.
+        """
+        return await self._apply(invitation, event, customer, NO_DETAIL, ending=lease)
+
+    async def _apply(
+        self,
+        invitation: Invitation,
+        event: Event,
+        customer: Customer | None,
+        detail: EventDetail,
+        *,
+        then: Event | None = None,
+        ending: Lease | None = None,
+    ) -> tuple[Invitation, bool]:
         def step(latest: Invitation) -> Transition | None:
-            decided = self.decide(latest, event, customer, detail)
+            decided = self.decide(latest, event, customer, detail, then=then)
             changes = decided.invitation is not latest or decided.tasks
             return decided if changes else None
 
         tracing.join(invitation.trace)
-        return await self._change(invitation, step)
+        return await self._change(invitation, step, ending=ending)
 
     async def note_in_history(
         self,
@@ -207,9 +260,10 @@ class CommitLoop:
         *,
         number: int = 0,
         detail: EventDetail = NO_DETAIL,
-    ) -> None:
-        """Note in the history what changes nothing else. Best effort: it never raises, and keeps
-        the record no longer.
+        ending: Lease | None = None,
+    ) -> bool:
+        """Note in the history what changes nothing else, and end this lease in the same commit;
+        whether that was written. Best effort: it never raises, and keeps the record no longer.
 
         What is only counted (a reading, a page) is not written each time, see
         ``is_count_worth_writing``: what came in between is written with the next one.
@@ -218,13 +272,9 @@ class CommitLoop:
         entry = HistoryEntry(
             kind, now, number, detail.text[:LONGEST_TEXT], detail.status, detail.latency_ms
         )
-        times = 1
-        if kind in COUNTED:
-            times += self._unwritten.pop((invitation.id, kind), 0)
-            quiet = self.monotonic() < self._quiet_until
-            if quiet or not is_count_worth_writing(invitation, kind, now):
-                self._remember(invitation.id, kind, times)
-                return
+        times = self._unwritten.add(invitation, kind, now) if kind in COUNTED else 1
+        if not times:
+            return False
 
         def step(latest: Invitation) -> Transition | None:
             if latest.state is State.ERASED and kind not in OF_TOMBSTONES:
@@ -234,36 +284,39 @@ class CommitLoop:
             return self.sign_history(same, latest, entry, times=times)
 
         try:
-            await self._change(invitation, step)
+            return (await self._change(invitation, step, ending=ending))[1]
         except BridgeError:
             if kind in COUNTED:
-                self._quiet_until = self.monotonic() + _QUIET_S
-                self._remember(invitation.id, kind, times)
-
-    def _remember(self, invitation_id: str, kind: str, times: int) -> None:
-        self._unwritten[invitation_id, kind] = times
-        if len(self._unwritten) > _UNWRITTEN_LIMIT:
-            self._unwritten.popitem(last=False)
+                self._unwritten.put_back(invitation.id, kind, times)
+            return False
 
     async def _change(
-        self, invitation: Invitation, make_step: Callable[[Invitation], Transition | None]
-    ) -> Invitation:
-        """Commit what *make_step* makes of the newest record; None: nothing is to be written."""
-        give_up_at = self.monotonic() + CHANGE_TIMEOUT.total_seconds()
-        async with self._turn(invitation.id, give_up_at) as waiting:
-            latest = max(waiting.latest or invitation, invitation, key=lambda one: one.version)
+        self,
+        invitation: Invitation,
+        make_step: Callable[[Invitation], Transition | None],
+        *,
+        ending: Lease | None = None,
+    ) -> tuple[Invitation, bool]:
+        """Commit what *make_step* makes of the newest record; None: nothing is to be written.
+        Returns the record, and whether something was.
+        """
+        give_up_at = self.monotonic() + _CHANGE_TIMEOUT_S
+        async with self._turns.take(invitation.id, give_up_at, _too_many) as queue:
+            latest = invitation
+            if queue.latest is not None and queue.latest.version > invitation.version:
+                latest = queue.latest
             for lost in itertools.count():
-                waiting.latest = None
+                queue.latest = None
                 step = make_step(latest)
                 if step is None:
-                    waiting.latest = latest
-                    return latest
-                if await self.commit(step, latest):
+                    queue.latest = latest
+                    return latest, False
+                if await self.commit(step, latest, ending=ending):
                     state = step.invitation.state
                     if state is not latest.state and state in _ENDS:
                         self._meter.invitation(latest.customer, str(state))
-                    waiting.latest = set_committed_version(step)
-                    return waiting.latest
+                    queue.latest = set_committed_version(step)
+                    return queue.latest, True
                 if self.monotonic() >= give_up_at:
                     break
                 if (
@@ -292,36 +345,6 @@ class CommitLoop:
         new = entries_for_event(invitation, event, step.invitation, customer=customer, now=now)
         step = self.sign_history(step, invitation, *new)
         return set_committed_version(step) if await self.commit(step) else None
-
-    @contextlib.asynccontextmanager
-    async def _turn(self, invitation_id: str, give_up_at: float) -> AsyncIterator[_InvitationQueue]:
-        """Wait for the turn to change an invitation.
-
-        Each change decides on the record that the change before it left.
-        """
-        waiting = self._queues.setdefault(invitation_id, _InvitationQueue())
-        waiting.users += 1
-        failures = waiting.failures
-        try:
-            try:
-                async with asyncio.timeout(max(0.0, give_up_at - self.monotonic())):
-                    await waiting.turn.acquire()
-            except TimeoutError:
-                raise _too_many() from None
-            try:
-                if waiting.failures > failures:  # else each would wait for the store in turn
-                    raise StoreUnavailable(waiting.failure)
-                try:
-                    yield waiting
-                except StoreUnavailable as error:
-                    waiting.failures, waiting.failure = waiting.failures + 1, str(error)
-                    raise
-            finally:
-                waiting.turn.release()
-        finally:
-            waiting.users -= 1
-            if not waiting.users:
-                del self._queues[invitation_id]
 
 
 def _unknown_creates(invitation: Invitation) -> int:

@@ -62,8 +62,7 @@ class NotifyTask:
             )
             retry_after_s = answer.retry_after_s
         self._count(invitation, note)
-        await self._keep(invitation, lease, note)
-        return retry.decide_after_notification(
+        settlement = retry.decide_after_notification(
             ats.retry_plan,
             lease.attempt,
             note,
@@ -71,6 +70,9 @@ class NotifyTask:
             now=self.clock(),
             random_fraction=self.random_fraction(),
         )
+        done = isinstance(settlement, TaskDone)
+        ended = await self._keep(invitation, lease, note, ending=lease if done else None)
+        return TaskDone(settled=True) if done and ended else settlement
 
     def _count(self, invitation: Invitation, note: AttemptNote) -> None:
         self.meter.notification(invitation.customer, choose_notification_label(note.outcome))
@@ -80,8 +82,18 @@ class NotifyTask:
             seconds = (note.at - known_at).total_seconds()
             self.meter.result_notified(invitation.customer, seconds)
 
-    async def _keep(self, invitation: Invitation, lease: Lease, note: AttemptNote) -> None:
-        detail = EventDetail(note.outcome, note.status, note.latency_ms)
-        await self.records.note_in_history(
-            invitation, HistoryEntryKind.NOTIFIED, number=lease.attempt, detail=detail
+    async def _keep(
+        self,
+        invitation: Invitation,
+        lease: Lease,
+        note: AttemptNote,
+        *,
+        ending: Lease | None = None,
+    ) -> bool:
+        return await self.records.note_in_history(
+            invitation,
+            HistoryEntryKind.NOTIFIED,
+            number=lease.attempt,
+            detail=EventDetail(note.outcome, note.status, note.latency_ms),
+            ending=ending,
         )

@@ -143,23 +143,27 @@ class TaskHandlers:
         """Queue a dead letter's task again; False: there is none."""
         return await self._queue.replay(invitation_id, kind, self._records.clock())
 
-    async def perform(self, lease: Lease) -> None:
-        """Perform a task and settle it.
+    async def perform(self, lease: Lease, known: Invitation | None = None) -> bool:
+        """Perform a task and settle it; whether it went as well as it can.
 
-        Raises ``StoreUnavailable`` only; the lease then runs out and the task is repeated.
+        *known* is the record as it was just committed, where the caller has it. Raises
+        ``StoreUnavailable`` only; the lease then runs out and the task is repeated.
         """
         activity = Activity(self._tracer, SpanKind.TASK, get_current_traceparent(), trusted=True)
         with tracing.enter_activity(activity):
-            await self._perform_and_settle(lease, activity)
+            return await self._perform_and_settle(lease, known, activity)
 
-    async def _perform_and_settle(self, lease: Lease, activity: Activity) -> None:
+    async def _perform_and_settle(
+        self, lease: Lease, known: Invitation | None, activity: Activity
+    ) -> bool:
         begun = time.monotonic()
-        settlement = retry.keep_priority(lease, await self._handle(lease))
+        settlement = retry.keep_priority(lease, await self._handle(lease, known))
         if isinstance(settlement, GiveUpTask):
             await self._alerts.report_dead_letter(
                 lease.customer, lease.invitation_id, lease.kind, settlement.reason
             )
-        await self._queue.settle(lease, settlement, self._records.clock())
+        if not (isinstance(settlement, TaskDone) and settlement.settled):
+            await self._queue.settle(lease, settlement, self._records.clock())
         note = getattr(settlement, "note", None)
         # Operators must see dead letters, and credentials that the ATS does not accept.
         level = logging.ERROR if isinstance(settlement, GiveUpTask) else logging.INFO
@@ -189,15 +193,16 @@ class TaskHandlers:
             status=note.status if note else None,
             ms=round((time.monotonic() - begun) * 1000),
         )
+        return isinstance(settlement, TaskDone)
 
-    async def _handle(self, lease: Lease) -> Settlement:
+    async def _handle(self, lease: Lease, known: Invitation | None) -> Settlement:
         customer = self._customers().get(lease.customer)
         if customer is None:
             # Removed or set aside since it was leased: it stays due, and waits until a process
             # serves the customer again.
             return RetryTask(self._records.clock(), counted=False)
         try:
-            invitation = await self._records.store.load(lease.invitation_id)
+            invitation = known or await self._records.store.load(lease.invitation_id)
             if invitation is None:
                 return self._lost(lease)
             tracing.join(invitation.trace)

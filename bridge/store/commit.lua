@@ -9,8 +9,12 @@
 --       9 what to do with the order: keep, claim, release, none
 --       10 the id that a claim replaces ('' for none)  11 1 if the candidate was deleted
 --       12 whether the application leads to the record: keep, forget, none
---       then five for each task: due or cancel, kind, normal lane, due ms, 1 if urgent
--- Gives 1: written, 0: another change was faster or the claim failed; then nothing was written.
+--       13 the kind of the task that is leased as it becomes due ('' for none)  14 its owner
+--       15 stamp of the lease  16 its end
+--       17 the kind of the lease that ends with this commit ('' for none)  18 its owner  19 its stamp
+--       then five for each task: due, cancel or end, kind, normal lane, due ms, 1 if urgent
+-- Gives 2: written, and the task is leased, 1: written, 0: another change was faster or the claim
+-- failed; then nothing was written.
 --
 -- Sent twice by a connection that lost the answer: the stored nonce tells, and the answer is 1
 -- again. The record is then written once more as it is, the letters of tasks included that may be
@@ -68,15 +72,28 @@ local function write_record()
   end
 end
 
+local function entry_of(kind)
+  return read(redis.call('HGET', KEYS[2], task(id, kind)))
+end
+local to_lease, ending = ARGV[13], ARGV[17]
+
 if version == ARGV[5] and known == nonce then
   write_record()
-  return 1
+  return to_lease ~= '' and ours(entry_of(to_lease), ARGV[14], ARGV[15]) and 2 or 1
 end
 if (version or '0') ~= ARGV[4] then
   return 0
 end
-for i = 13, #ARGV, 5 do
-  held[ARGV[i + 1]] = ARGV[i] == 'due'
+local ended = ending ~= '' and entry_of(ending)
+if not ours(ended, ARGV[18], ARGV[19]) then
+  ended = nil
+end
+for i = 20, #ARGV, 5 do
+  if ARGV[i] ~= 'end' then
+    held[ARGV[i + 1]] = ARGV[i] == 'due'
+  elseif ended then
+    held[ending] = ended.upcoming ~= ''
+  end
 end
 
 local holder = order and redis.call('GET', order)
@@ -110,21 +127,36 @@ elseif order and (order_op == 'claim' or holder == id) then
   end
 end
 
-local key = first
-for i = 13, #ARGV, 5 do
+local key, leases = first, false
+for i = 20, #ARGV, 5 do
   local op, kind, lane, at = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
   local urgent = ARGV[i + 4] == '1'
   local normal_queue, urgent_queue = KEYS[key + 1], KEYS[key + 2]
   local field = task(id, kind)
-  local entry = read(redis.call('HGET', KEYS[2], field))
-  bury(KEYS[4], KEYS[key + 3], field)
-  if op == 'due' and entry and leased(entry, now) then
-    entry.upcoming = (urgent and '0' or '') .. at
-    write(KEYS[2], field, entry)
+  if op == 'end' then
+    if ended then
+      redis.call('HDEL', KEYS[2], field)
+      local again = ended.upcoming ~= '' and ended.upcoming
+      local soon = string.sub(ended.upcoming, 1, 1) == '0'
+      enqueue(KEYS[3], normal_queue, urgent_queue, lane, id, again, soon)
+    end
   else
-    redis.call('HDEL', KEYS[2], field)
-    enqueue(KEYS[3], normal_queue, urgent_queue, lane, id, op == 'due' and at, urgent)
+    local entry = not (ended and kind == ending) and entry_of(kind)
+    bury(KEYS[4], KEYS[key + 3], field)
+    if op == 'due' and entry and leased(entry, now) then
+      entry.upcoming = (urgent and '0' or '') .. at
+      write(KEYS[2], field, entry)
+    elseif op == 'due' and kind == to_lease then
+      local fresh = read()
+      hand_over(fresh, ARGV[15], ARGV[14], ARGV[16])
+      enqueue(KEYS[3], normal_queue, urgent_queue, lane, id, ARGV[16], urgent)
+      write(KEYS[2], field, fresh)
+      leases = true
+    else
+      redis.call('HDEL', KEYS[2], field)
+      enqueue(KEYS[3], normal_queue, urgent_queue, lane, id, op == 'due' and at, urgent)
+    end
   end
   key = key + 3
 end
-return 1
+return leases and 2 or 1

@@ -10,13 +10,14 @@ from datetime import timedelta
 import structlog
 
 from bridge.core import ids
-from bridge.core.invitation import Invitation, State, Transition
-from bridge.core.queueing import ScheduleTask, format_task_id
+from bridge.core.invitation import CommitOutcome, Invitation, State, Transition
+from bridge.core.queueing import Lease, LeaseOffer, ScheduleTask, TaskKind, format_task_id
 from bridge.errors import RecordDamaged, RecordUnreadable, StoreUnavailable
 from bridge.ports import Clock, NewSecret
 from bridge.store import key_names, lua_scripts
 from bridge.store.encryption import Cipher
 from bridge.store.key_names import KeyNames, PartitionKeyNames
+from bridge.store.leasing import check_owner_name
 from bridge.store.lua_scripts import Command, Part
 from bridge.store.quarantine import RedisQuarantine
 from bridge.store.record_codec import MILLISECOND, dump_invitation, load_record, to_ms
@@ -107,8 +108,10 @@ class RedisInvitations:
         fitting = (one for one in found if one and (one.customer, one.application_id) == wanted)
         return tuple(sorted(fitting, key=lambda one: one.created_at))
 
-    async def commit(self, step: Transition) -> bool:
-        """Write record, tasks and the claim on its order together; False: another change came
+    async def commit(
+        self, step: Transition, *, offer: LeaseOffer | None = None, ending: Lease | None = None
+    ) -> CommitOutcome:
+        """Write record, tasks and the claim on its order together; LOST: another change came
         first.
         """
         invitation = step.invitation
@@ -129,16 +132,7 @@ class RedisInvitations:
         if application_id:
             application = ids.compute_application_key(invitation.customer, application_id)
             touched.append(names.application(application))
-        of_tasks: list[str] = []
-        tasks: list[Part] = []
-        for task in step.tasks:
-            lane = key_names.build_lane_name(invitation.customer, task.kind)
-            letter = names.dead_letter(format_task_id(invitation.id, task.kind))
-            of_tasks += (*names.queues(lane), letter)
-            if isinstance(task, ScheduleTask):
-                tasks += ("due", task.kind, lane, to_ms(task.at), int(task.urgent))
-            else:
-                tasks += ("cancel", task.kind, lane, 0, 0)
+        of_tasks, tasks = _arrange_tasks(names, step, ending)
         call = lua_scripts.COMMIT.call(
             [*touched, *of_tasks],
             [
@@ -154,16 +148,16 @@ class RedisInvitations:
                 step.replaces or "",
                 int(invitation.state is State.ERASED),
                 ("keep" if found_by_it else "forget") if application_id else "none",
+                *_arrange_leases(offer, ending),
                 *tasks,
             ],
         )
         try:
-            written: int = await self._commands.run_confirmed(call)
+            return CommitOutcome(await self._commands.run_confirmed(call))
         except ChangeUnconfirmed:
             with contextlib.suppress(StoreUnavailable):
                 await self._commands.run(self._load_unconfirmed(names, invitation.id))
             raise
-        return written == 1
 
     async def scan(self) -> AsyncIterator[Invitation]:
         """Every record that can be read, in no particular order; the others are logged."""
@@ -208,3 +202,35 @@ class RedisInvitations:
         except RecordDamaged:
             await self._quarantine.add_record(invitation_id)
             raise
+
+
+def _arrange_tasks(
+    names: KeyNames, step: Transition, ending: Lease | None
+) -> tuple[list[str], list[Part]]:
+    """The keys and arguments of ``commit.lua`` for the changes to tasks, and for the lease that
+    ends, where they do not change its task.
+    """
+    invitation, keys, arguments = step.invitation, list[str](), list[Part]()
+
+    def add(kind: TaskKind, change: str, at_ms: int = 0, *, urgent: bool = False) -> None:
+        lane = key_names.build_lane_name(invitation.customer, kind)
+        keys.extend((*names.queues(lane), names.dead_letter(format_task_id(invitation.id, kind))))
+        arguments.extend((change, kind, lane, at_ms, int(urgent)))
+
+    for task in step.tasks:
+        if isinstance(task, ScheduleTask):
+            add(task.kind, "due", to_ms(task.at), urgent=task.urgent)
+        else:
+            add(task.kind, "cancel")
+    if ending is not None and all(task.kind is not ending.kind for task in step.tasks):
+        add(ending.kind, "end")
+    return keys, arguments
+
+
+def _arrange_leases(offer: LeaseOffer | None, ending: Lease | None) -> tuple[Part, ...]:
+    granted: tuple[Part, ...] = ("", "", 0, 0)
+    if offer is not None:
+        check_owner_name(offer.owner)
+        granted = (offer.lane.kind, offer.owner, offer.revision, to_ms(offer.until))
+    ended = ("", "", 0) if ending is None else (ending.kind, ending.owner, ending.revision)
+    return (*granted, *ended)

@@ -62,11 +62,11 @@ async def test_deletion_that_is_cut_off_finds_them_again(commits: int) -> None:
     made.append(await world.invited())
     commit, left = world.store.commit, commits
 
-    async def until_away(step: Transition) -> bool:
+    async def until_away(step: Transition, **leases: object) -> bool:
         nonlocal left
         world.store.down = left == 0
         left -= 1
-        return await commit(step)
+        return await commit(step, **leases)  # type: ignore[arg-type]
 
     world.store.commit = until_away  # type: ignore[method-assign]
     with pytest.raises(StoreUnavailable):

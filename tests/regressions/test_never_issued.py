@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -109,9 +110,9 @@ async def test_commit_that_was_applied_though_it_failed_is_no_issue(world: World
     commit = MemoryStore.commit
     deaf = False
 
-    async def unheard(step: object) -> bool:
+    async def unheard(step: object, **leases: object) -> bool:
         nonlocal deaf
-        done = await commit(world.store, step)  # type: ignore[arg-type]
+        done = await commit(world.store, step, **leases)  # type: ignore[arg-type]
         deaf = deaf or step.invitation.state is State.INVITED  # type: ignore[attr-defined]
         if deaf:
             raise StoreUnavailable("no answer")
@@ -128,7 +129,7 @@ async def test_commit_that_was_applied_though_it_failed_is_no_issue(world: World
     world.store.load = silent  # type: ignore[method-assign]
     with pytest.raises((OutcomeUnknown, StoreUnavailable)):
         await world.invited()
-    world.store.commit = lambda step: commit(world.store, step)  # type: ignore[method-assign]
+    world.store.commit = partial(commit, world.store)  # type: ignore[method-assign]
     world.store.load = load  # type: ignore[method-assign]
     (one,) = [known async for known in world.store.scan()]
     assert (State.INVITED, False) == (one.state, one.issued)

@@ -28,11 +28,11 @@ class Counting:
         self.before_commit = self._nothing
         world.store.commit, world.store.load = self.commit, self.load  # type: ignore[method-assign]
 
-    async def commit(self, step: Transition) -> bool:
+    async def commit(self, step: Transition, **leases: object) -> int:
         self.commits += 1
         await asyncio.sleep(0)  # as a journey to Redis: others get their turn
         await self.before_commit()
-        done = await self._commit(step)
+        done = await self._commit(step, **leases)  # type: ignore[arg-type]
         self.lost += not done
         return done
 

@@ -156,7 +156,7 @@ async def test_a_store_that_takes_no_writes_stops_no_reading(
     one, access = await world.completed(), results(world)
     tries: list[object] = []
 
-    async def refuses(step: object) -> bool:
+    async def refuses(step: object, **leases: object) -> bool:
         tries.append(step)
         raise StoreUnavailable("no room")
 

@@ -7,11 +7,17 @@ from collections import Counter
 from datetime import timedelta
 from typing import Any
 
+from bridge.concurrency import PER_LANE
+from bridge.core.invitation import Invitation
+from bridge.core.lifecycle.events import ResultReported
 from bridge.core.queueing import Lane, Lease, LeaseRequest, TaskKind
+from bridge.log_context import bound_log_fields, get_log_fields
 from bridge.ports import BeforeClockStep
+from bridge.service.commit_loop import CommitLoop
 from bridge.service.task_handlers import LEASE_LIFE
-from bridge.worker import PER_LANE, Worker, run_worker_in_background
-from tests.service.fakes import World
+from bridge.task_handover import TaskHandover
+from bridge.worker import Worker, run_worker_in_background
+from tests.service.fakes import ACME, HISTORY_KEYS, RESULT, World, until
 
 
 class Slow:
@@ -26,12 +32,13 @@ class Slow:
         self.most: Counter[tuple[str, TaskKind]] = Counter()
         self.go = asyncio.Event()
 
-    async def perform(self, lease: Lease) -> None:
+    async def perform(self, lease: Lease, known: object = None) -> bool:
         lane = (lease.customer, lease.kind)
         self.under_way[lane] += 1
         self.most[lane] = max(self.most[lane], self.under_way[lane])
         await self.go.wait()
         self.under_way[lane] -= 1
+        return True
 
 
 class Queue:
@@ -143,3 +150,75 @@ async def test_a_clock_that_cannot_be_read(world: World) -> None:
             await queue.idle.wait()
         tasks.go.set()
     assert not died
+
+
+class Handed:
+    """Tasks that end when told so, well or not; what they were given is noted."""
+
+    def __init__(self) -> None:
+        self.given: list[tuple[Lease, Invitation | None]] = []
+        self.bound: list[dict[str, Any]] = []
+        self.go = asyncio.Event()
+
+    @staticmethod
+    def serves(customer: str) -> bool:
+        return customer == "acme"
+
+    async def perform(self, lease: Lease, known: Invitation | None = None) -> bool:
+        self.given.append((lease, known))
+        self.bound.append(dict(get_log_fields()))
+        await self.go.wait()
+        return True
+
+
+async def test_a_commit_hands_its_task_over(world: World) -> None:
+    """The check of a report begins at once with the record just committed, without a look at the
+    queue, and its log lines have nothing of the request's.
+    """
+    one = await world.invited()
+    tasks, handover = Handed(), TaskHandover()
+    worker = Worker(
+        tasks,
+        world.store,
+        world.clock,
+        lambda: "owner",
+        asyncio.Event(),
+        handover=handover,
+    )
+    records = CommitLoop(world.store, world.clock, lambda: None, keys=HISTORY_KEYS, taker=handover)
+    async with run_worker_in_background(worker, grace_s=1, on_death=lambda: None):
+        await until(lambda: handover.worker is not None)
+        with bound_log_fields(request_id="r1"):
+            reported = await records.apply(one, ResultReported(1, RESULT), ACME)
+        await until(lambda: bool(tasks.given))
+        tasks.go.set()
+    ((lease, known),) = tasks.given
+    assert (lease.kind, lease.owner, lease.urgent, known) == (
+        TaskKind.CHECK,
+        "owner",
+        True,
+        reported,
+    )
+    assert tasks.bound == [{"task_id": f"{one.id}:check"}]
+
+
+async def test_nothing_is_handed_over_where_there_is_no_room(world: World) -> None:
+    """A lane that is full, a customer who is not served, and a worker that ends take nothing: then
+    the queue has the task.
+    """
+    tasks, handover = Handed(), TaskHandover()
+    worker = Worker(
+        tasks, world.store, world.clock, lambda: "owner", asyncio.Event(), handover=handover
+    )
+    lane = Lane("acme", TaskKind.CHECK, urgent=True)
+    assert handover.offer_lease(lane) is None
+    async with run_worker_in_background(worker, grace_s=1, on_death=lambda: None):
+        await until(lambda: handover.worker is not None)
+        assert handover.offer_lease(Lane("globex", TaskKind.CHECK)) is None
+        offers = [handover.offer_lease(lane) for _ in range(PER_LANE)]
+        assert None not in offers
+        assert handover.offer_lease(lane) is None
+        handover.withdraw(offers[0])  # type: ignore[arg-type]
+        assert handover.offer_lease(lane) is not None
+        tasks.go.set()
+    assert handover.offer_lease(lane) is None

@@ -15,6 +15,7 @@ import pytest
 
 from bridge.core import ids
 from bridge.core.invitation import (
+    CommitOutcome,
     CreateAttempt,
     CreateOutcome,
     Invitation,
@@ -31,6 +32,7 @@ from bridge.core.queueing import (
     GiveUpTask,
     Lane,
     Lease,
+    LeaseOffer,
     LeaseRequest,
     RetryTask,
     ScheduleTask,
@@ -138,6 +140,11 @@ async def lease(
             **rest,  # type: ignore[arg-type]
         )
     )
+
+
+def offer(kind: TaskKind = CHECK, *, urgent: bool = False) -> LeaseOffer:
+    """A worker that would perform acme's task for half a minute."""
+    return LeaseOffer(Lane("acme", kind, urgent), "w1", 77, NOW + 30 * SECOND)
 
 
 async def dead_letters(backend: Backend) -> list[DeadLetter]:
@@ -683,6 +690,107 @@ class QueuePromises:
         assert not await backend.tasks.settle(check, RetryTask(NOW), NOW)
         (notify,) = await lease(backend, NOW + MINUTE)
         assert notify.kind is NOTIFY
+
+    async def test_leased_by_its_commit(self, backend: Backend) -> None:
+        """A task that becomes due can be leased in the same commit: nobody else gets it before that
+        lease ends, and it is settled like any other.
+        """
+        one = await put(backend)
+        outcome = await backend.invitations.commit(
+            Transition(one, (due(urgent=True),)), offer=offer(urgent=True)
+        )
+        assert outcome is CommitOutcome.LEASED
+        assert await lease(backend, NOW + 29 * SECOND, owner="w2") == ()
+        assert await backend.tasks.next_due() == NOW + 30 * SECOND
+        mine = offer(urgent=True).build_lease(one.id)
+        await backend.tasks.extend([mine], NOW + MINUTE)
+        assert await lease(backend, NOW + 59 * SECOND, owner="w2") == ()
+        assert await backend.tasks.settle(mine, RetryTask(NOW + 2 * MINUTE, note()), NOW)
+        (again,) = await lease(backend, NOW + 2 * MINUTE, owner="w2")
+        assert (again.attempt, again.history) == (2, (note(),))
+
+    async def test_left_by_the_process_that_committed(self, backend: Backend) -> None:
+        """A task leased by a commit whose process dies is taken over when that lease ends."""
+        one = await put(backend)
+        await backend.invitations.commit(Transition(one, (due(),)), offer=offer())
+        (other,) = await lease(backend, NOW + 30 * SECOND, owner="w2")
+        assert (other.invitation_id, other.attempt) == (one.id, 1)
+        assert not await backend.tasks.settle(offer().build_lease(one.id), TaskDone(), NOW)
+
+    async def test_somebody_else_is_at_it(self, backend: Backend) -> None:
+        """A task that another owner performs is not leased by a commit: it is queued again for
+        afterwards.
+        """
+        one = await put(backend, due())
+        (theirs,) = await lease(backend, owner="w2")
+        outcome = await backend.invitations.commit(Transition(one, (due(),)), offer=offer())
+        assert outcome is CommitOutcome.WRITTEN
+        assert await backend.tasks.settle(theirs, TaskDone(), NOW)
+        (mine,) = await lease(backend)
+        assert mine.invitation_id == one.id
+
+    async def test_lost_commit_leases_nothing(self, backend: Backend) -> None:
+        """A commit that another change forestalled leases nothing, and ends no lease."""
+        one = await put(backend, due())
+        (mine,) = await lease(backend)
+        late = replace(one, version=7)
+        outcome = await backend.invitations.commit(
+            Transition(late, (due(NOTIFY),)), offer=offer(NOTIFY), ending=mine
+        )
+        assert outcome is CommitOutcome.LOST
+        assert await lease(backend, owner="w2") == ()
+        assert await backend.tasks.settle(mine, TaskDone(), NOW)
+        assert await backend.tasks.next_due() is None
+
+    @pytest.mark.parametrize("change", [None, due(at=NOW + MINUTE), CancelTask(CHECK)])
+    async def test_ended_by_a_commit(
+        self, backend: Backend, change: ScheduleTask | CancelTask | None
+    ) -> None:
+        """A commit can end the lease of the task that led to it: the task is gone, or queued for
+        when the commit says, and there is nothing left to settle.
+        """
+        one = await put(backend, due(), due(NOTIFY))
+        (mine,) = await lease(backend, avoid=[Lane("acme", NOTIFY)])
+        changes = () if change is None else (change,)
+        assert await backend.invitations.commit(Transition(one, changes), ending=mine)
+        assert not await backend.tasks.settle(mine, RetryTask(NOW, note()), NOW)
+        (notify,) = await lease(backend)
+        assert await backend.tasks.settle(notify, TaskDone(), NOW)
+        again = await lease(backend, NOW + MINUTE)
+        assert [(lease.kind, lease.attempt) for lease in again] == (
+            [(CHECK, 1)] if isinstance(change, ScheduleTask) else []
+        )
+
+    async def test_ended_though_renewed(self, backend: Backend) -> None:
+        """A task that was queued again during its lease runs again, also if a commit ends it."""
+        one = await put(backend, due())
+        (mine,) = await lease(backend)
+        assert await backend.invitations.commit(Transition(one, (due(at=NOW + SECOND),)))
+        assert await backend.invitations.commit(Transition(replace(one, version=2)), ending=mine)
+        (again,) = await lease(backend, NOW + SECOND, owner="w2")
+        assert (again.kind, again.attempt) == (CHECK, 1)
+
+    async def test_commit_ends_no_lease_of_others(self, backend: Backend) -> None:
+        """A lease that ran out and was taken over is not ended by its former owner's commit."""
+        one = await put(backend, due())
+        (mine,) = await lease(backend)
+        (theirs,) = await lease(backend, NOW + MINUTE, owner="w2")
+        backend.clock.now = NOW + MINUTE
+        assert await backend.invitations.commit(Transition(one), ending=mine)
+        assert await backend.tasks.settle(theirs, TaskDone(), NOW)
+
+    async def test_one_ends_another_is_leased(self, backend: Backend) -> None:
+        """One commit ends a check's lease and leases the notification that follows from it."""
+        one = await put(backend, due())
+        (mine,) = await lease(backend)
+        outcome = await backend.invitations.commit(
+            Transition(one, (CancelTask(CHECK), due(NOTIFY))), offer=offer(NOTIFY), ending=mine
+        )
+        assert outcome is CommitOutcome.LEASED
+        assert await lease(backend, owner="w2") == ()
+        notify = offer(NOTIFY).build_lease(one.id)
+        assert await backend.invitations.commit(Transition(replace(one, version=2)), ending=notify)
+        assert await backend.tasks.next_due() is None
 
     async def test_take(self, backend: Backend) -> None:
         """A task may be taken before it is due; nothing else may."""
