@@ -31,20 +31,13 @@ from bridge.core.invitation import (
 from bridge.core.lifecycle.attempts import list_applications_to_anonymise
 from bridge.core.lifecycle.decide import decide
 from bridge.core.lifecycle.events import ErasureRequested, Event
-from bridge.core.lifecycle.policy import LifecyclePolicy
+from bridge.core.lifecycle.policy import LifecyclePolicy, build_policy
 from bridge.core.queueing import Lane, Lease, LeaseOffer, ScheduleTask, TaskKind
 from bridge.errors import BridgeError, RequestInProgress, UnknownInvitation
 from bridge.meter import NO_METER, Meter
 from bridge.ports import Clock, InvitationStore, Monotonic, Pause, RandomFraction, TaskTaker
 from bridge.service.turns import InvitationTurns
 from bridge.service.unwritten_counts import UnwrittenCounts
-
-CREATE_MARGIN = timedelta(seconds=5)
-"""Added to the provider's time-out, for the wait in the bulkhead (``resilience.QUEUE_TIMEOUT``) and
-the commits.
-
-After that the outcome of a create that was not recorded counts as unknown.
-"""
 
 CHANGE_TIMEOUT = timedelta(seconds=5)
 """How long a change waits for other changes to the same invitation, in this process and in others;
@@ -107,15 +100,7 @@ class CommitLoop:
         """The customer's settings as decisions need them; defaults for a customer that is no longer
         configured.
         """
-        if customer is None:
-            return LifecyclePolicy()
-        access = customer.provider
-        return LifecyclePolicy(
-            link_life=access.link_life,
-            poll_every=access.poll_every,
-            create_timeout=access.timeout + CREATE_MARGIN,
-            after_completed=customer.results.after_completed,
-        )
+        return LifecyclePolicy() if customer is None else build_policy(customer)
 
     async def load_owned(self, customer: Customer, invitation_id: str) -> Invitation:
         """The customer's own invitation; raises the same ``UnknownInvitation`` for a missing one

@@ -7,9 +7,9 @@ import inspect
 from datetime import timedelta
 
 from bridge.core.invitation import CreateOutcome, State
+from bridge.core.lifecycle.policy import CREATE_MARGIN
 from bridge.core.queueing import LEASE_LIFE
 from bridge.service import invite
-from bridge.service.commit_loop import CREATE_MARGIN
 from tests.flows.conftest import KEY, Config, Launch, eventually
 
 APPLICATION = "application-1"

@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from bridge.core.customers import ProviderAccount, RepeatAfterCompletion
+from bridge.core.customers import Customer, ProviderAccount, RepeatAfterCompletion
+
+CREATE_MARGIN = timedelta(seconds=5)
+"""Added to the provider's time-out, for the wait in the bulkhead (``resilience.QUEUE_TIMEOUT``) and
+the commits.
+
+After that the outcome of a create that was not recorded counts as unknown.
+"""
 
 UNREACHABLE_TIMEOUT = timedelta(seconds=30)
 """How long a report waits for confirmation while the provider cannot be reached; then it counts.
@@ -66,3 +73,14 @@ class LifecyclePolicy:
     """After this time a create without a recorded outcome counts as unknown."""
     after_completed: RepeatAfterCompletion = RepeatAfterCompletion.NEW
     """What a repeated order gets after completion."""
+
+
+def build_policy(customer: Customer) -> LifecyclePolicy:
+    """The customer's settings as decisions need them."""
+    access = customer.provider
+    return LifecyclePolicy(
+        link_life=access.link_life,
+        poll_every=access.poll_every,
+        create_timeout=access.timeout + CREATE_MARGIN,
+        after_completed=customer.results.after_completed,
+    )
