@@ -26,8 +26,8 @@ PLACES = ("", "bridge", "tests", "tests/security")
 TOPS = ("bridge", "config", "deploy", "tests", ".github")
 HISTORY = {"CHANGELOG.md"}
 """Speaks of what there was."""
-ELSEWHERE = {"customers/", "appendonlydir/", "dist/"}
-"""In an installation, in Redis's folder, made by ``make dist``."""
+ELSEWHERE = {"customers/", "appendonlydir/", "dist/", ".bench/report.json"}
+"""In an installation, in Redis's folder, made by ``make dist`` or ``make bench``."""
 ENDINGS = r"py|lua|md|ya?ml|cfg|toml|txt|json|sample|service|html|css"
 CODE = re.compile(r"```.*?```|`([^`\n]+)`", re.DOTALL)
 A_PATH = re.compile(rf"(?:[\w.*-]+/)*[\w.*-]+\.(?:{ENDINGS})|(?:\.?[\w-]+/)+")
