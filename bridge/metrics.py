@@ -12,7 +12,7 @@ import fcntl
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -124,7 +124,6 @@ class Metrics:
             NOTIFY_BUCKETS,
             "customer",
         )
-
         self._contract_changes = self._counter(
             "contract_changes_total",
             "Shapes of what vendors send that were never seen before.",
@@ -134,33 +133,33 @@ class Metrics:
 
     def request(self, route: str, method: str, status: int, seconds: float) -> None:
         """See ``Meter``. An unknown method is counted as ``other``."""
-        self._requests.labels(route, method if method in _METHODS else "other", status).inc()
-        self._request_seconds.labels(route).observe(seconds)
+        self._requests[route, method if method in _METHODS else "other", status]()
+        self._request_seconds[route](seconds)
 
     def call(self, vendor: str, operation: str, outcome: str, seconds: float) -> None:
         """See ``Meter``."""
-        self._calls.labels(vendor, operation, outcome).inc()
-        self._call_seconds.labels(vendor, operation).observe(seconds)
+        self._calls[vendor, operation, outcome]()
+        self._call_seconds[vendor, operation](seconds)
 
     def invitation(self, customer: str, outcome: str) -> None:
         """See ``Meter``."""
-        self._invitations.labels(customer, outcome).inc()
+        self._invitations[customer, outcome]()
 
     def callback(self, customer: str, outcome: str) -> None:
         """See ``Meter``."""
-        self._callbacks.labels(customer, outcome).inc()
+        self._callbacks[customer, outcome]()
 
     def notification(self, customer: str, outcome: str) -> None:
         """See ``Meter``."""
-        self._notifications.labels(customer, outcome).inc()
+        self._notifications[customer, outcome]()
 
     def result_notified(self, customer: str, seconds: float) -> None:
         """See ``Meter``. Clocks that were set back make no negative time."""
-        self._notify_seconds.labels(customer).observe(max(0.0, seconds))
+        self._notify_seconds[customer](max(0.0, seconds))
 
     def contract_change(self, vendor: str, operation: str) -> None:
         """See ``Meter``."""
-        self._contract_changes.labels(vendor, operation).inc()
+        self._contract_changes[vendor, operation]()
 
     def expect_requests(self, route: str, method: str, statuses: Iterable[int]) -> None:
         """These can come: they are there from the start, as 0."""
@@ -209,15 +208,12 @@ class Metrics:
         """All that is known, of all processes; without a *backlog* nothing of the store's."""
         return generate_latest(_Families([*self._counted(), *self._in_force(), *_stored(backlog)]))
 
-    def _counter(self, name: str, meaning: str, *labels: str) -> Counter:
-        return Counter(name, meaning, labels, namespace=NAMESPACE, registry=self._registry)
+    def _counter(self, name: str, meaning: str, *labels: str) -> _Series:
+        return _Series(Counter(name, meaning, labels, NAMESPACE, registry=self._registry))
 
-    def _histogram(
-        self, name: str, meaning: str, buckets: tuple[float, ...], *labels: str
-    ) -> Histogram:
-        return Histogram(
-            name, meaning, labels, namespace=NAMESPACE, registry=self._registry, buckets=buckets
-        )
+    def _histogram(self, name: str, meaning: str, bounds: Sequence[float], *labels: str) -> _Series:
+        made = Histogram(name, meaning, labels, NAMESPACE, registry=self._registry, buckets=bounds)
+        return _Series(made)
 
     def _counted(self) -> Iterable[Metric]:
         if self._share is None:
@@ -260,6 +256,18 @@ class Metrics:
             ConfigurationInForce(**orjson.loads(path.read_bytes()))
             for path in sorted(self._share.folder.glob("configuration_*.json"))
         ]
+
+
+class _Series(dict[tuple[str | int, ...] | str, Callable[..., None]]):
+    """What counts, by label values: the library takes longer to find it than to count."""
+
+    def __init__(self, family: Counter | Histogram) -> None:
+        self.labels = family.labels
+
+    def __missing__(self, found: tuple[str | int, ...] | str) -> Callable[..., None]:
+        one = self.labels(*([found] if isinstance(found, str) else found))
+        self[found] = count = one.inc if isinstance(one, Counter) else one.observe
+        return count
 
 
 class _Families(CollectorRegistry):
