@@ -24,7 +24,7 @@ from tests.bench.candidates import BRIDGE, CONTROL, FASTAPI, FLOOR, PEER_PYTHON
 from tests.bench.generator import WrongAnswer
 from tests.bench.measurement import TooShort
 from tests.bench.operations import JOURNEY, PATHS
-from tests.bench.profiling import profile
+from tests.bench.profiling import count_calls, profile
 from tests.bench.suite import Options, measure
 
 QUICK = Options(rounds=3, window_s=0.8, weighed=300, alone=100, rate_s=0.0, verified=500)
@@ -50,6 +50,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, help="length of a window")
     parser.add_argument("--without-fastapi", action="store_true", help="beside FLOOR alone")
     parser.add_argument("--profile", choices=PATHS_AND_JOURNEY, help="where the time goes")
+    parser.add_argument("--calls", action="store_true", help="function calls of a request")
     parser.add_argument(
         "--accept", action="store_true", help="make this the report that later ones compare with"
     )
@@ -72,6 +73,10 @@ async def run(chosen: argparse.Namespace, folder: Path) -> int:
     task = asyncio.current_task()
     assert task is not None
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    if chosen.calls:
+        counts = await count_calls(folder)
+        say(f"{path:<10}{count:9.0f} function calls" for path, count in counts.items())
+        return 0
     if chosen.profile:
         say(await profile(chosen.profile, chosen.seconds or 8.0, folder))
         return 0

@@ -8,8 +8,9 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,25 @@ SERVER_CORE, REST_CORE = 0, 1
 PEER_PYTHON = ROOT / ".bench" / "venv" / "bin" / "python"
 """It has FastAPI, which the bridge does without."""
 FASTAPI_TOKEN = "fastapi-token-0123456789"
-START_S = 30.0
-SAMPLES = "samples.json"
 BRIDGE_TOKEN = "bridge-token-0123456789"
+START_S = 30.0
+SEEN = "seen.json"
+"""What an instrument saw."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a candidate stands in."""
+
+    connections: int = 32
+    vendor_delay_s: float = 0.0
+    """How long each answer of a vendor takes."""
+    redis: Mapping[str, str] = field(default_factory=dict)
+    """Settings of its Redis."""
+    daemon: Mapping[str, Any] = field(default_factory=dict)
+    """Keys of ``bridge.yaml`` that do not have their default."""
+    prepare: Callable[[RedisServer], object] = lambda _: None
+    """Done to its Redis before the candidate is started."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +59,7 @@ class Place:
     port: int
     redis_url: str
     vendor_url: str
+    daemon: Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,35 +71,44 @@ class Kind:
     command: Callable[[Place], Sequence[str | Path]]
 
 
-def _floor_command(place: Place) -> Sequence[str | Path]:
-    arguments = (str(place.port), place.redis_url, place.vendor_url)
-    return (sys.executable, "-m", "tests.bench.floor", *arguments)
+def _compose_peer_command(python: str | Path, module: str, place: Place) -> Sequence[str | Path]:
+    return (python, "-m", module, str(place.port), place.redis_url, place.vendor_url)
 
 
-def _bridge_command(place: Place) -> Sequence[str | Path]:
-    return (sys.executable, "-m", "bridge", "serve", "--config", write_config(place))
+def _compose_bridge_command(
+    place: Place, *, module: Sequence[str] = ("bridge",), workers: int = 1
+) -> Sequence[str | Path]:
+    watched = (place.folder / SEEN,) if len(module) > 1 else ()
+    several = () if workers == 1 else ("--workers", str(workers))
+    python = (sys.executable, "-m", *module, *watched)
+    return (*python, "serve", "--config", write_config(place), *several)
 
 
-FLOOR = Kind("floor", floor.TOKEN, _floor_command)
-CONTROL = Kind("control", floor.TOKEN, _floor_command)
+_floor = partial(_compose_peer_command, sys.executable, "tests.bench.floor")
+FLOOR = Kind("floor", floor.TOKEN, _floor)
+CONTROL = Kind("control", floor.TOKEN, _floor)
 """Another FLOOR: what differs between it and the first is what the machine makes of equals."""
-
-
-def _fastapi_command(place: Place) -> Sequence[str | Path]:
-    arguments = (str(place.port), place.redis_url, place.vendor_url)
-    return (PEER_PYTHON, "-m", "tests.bench.fastapi_service", *arguments)
-
-
-def _sampled_command(place: Place) -> Sequence[str | Path]:
-    python = (sys.executable, "-m", "tests.bench.sampler", place.folder / SAMPLES)
-    return (*python, "serve", "--config", write_config(place))
-
-
-FASTAPI = Kind("fastapi", FASTAPI_TOKEN, _fastapi_command)
+FASTAPI = Kind(
+    "fastapi",
+    FASTAPI_TOKEN,
+    partial(_compose_peer_command, PEER_PYTHON, "tests.bench.fastapi_service"),
+)
 """The same service in the style of most; ``PEER_PYTHON`` may be missing."""
-BRIDGE = Kind("bridge", BRIDGE_TOKEN, _bridge_command)
-SAMPLED = Kind("bridge", BRIDGE_TOKEN, _sampled_command)
+BRIDGE = Kind("bridge", BRIDGE_TOKEN, _compose_bridge_command)
+_INSTRUMENTED = "tests.bench.instrumented"
+SAMPLED = Kind(
+    "bridge", BRIDGE_TOKEN, partial(_compose_bridge_command, module=(_INSTRUMENTED, "samples"))
+)
 """The bridge under a sampling profiler."""
+COUNTED = Kind(
+    "bridge", BRIDGE_TOKEN, partial(_compose_bridge_command, module=(_INSTRUMENTED, "calls"))
+)
+"""The bridge with its function calls counted."""
+
+
+def create_bridge_kind(name: str, *, workers: int = 1) -> Kind:
+    """The bridge by another name, or with several processes."""
+    return Kind(name, BRIDGE_TOKEN, partial(_compose_bridge_command, workers=workers))
 
 
 def write_config(place: Place) -> Path:
@@ -92,10 +119,11 @@ def write_config(place: Place) -> Path:
         "public_url": f"http://{HOST}:{place.port}",
         "listen": f"{HOST}:{place.port}",
         "admin_listen": f"{HOST}:{free_port()}",
-        "redis": {"url": place.redis_url},
         "signing_keys": ["A" * 43],
         "equalture": {"base_url": place.vendor_url},
         "softgarden": {"callback_hosts": [HOST], "allow_insecure": True},
+        **place.daemon,
+        "redis": {"url": place.redis_url, **place.daemon.get("redis", {})},
     }
     digest = hashlib.sha256(BRIDGE_TOKEN.encode()).hexdigest()
     customer = {
@@ -126,11 +154,14 @@ class Candidate:
 
 
 @contextlib.contextmanager
-def on_core(core: int) -> Any:
-    """What is started here runs on this core alone, if there is more than one."""
+def on_core(core: int | None) -> Iterator[None]:
+    """What is started here runs on this core alone, if there is more than one; None: on any."""
     before = os.sched_getaffinity(0)
-    if len(before) > 1:
-        os.sched_setaffinity(0, {sorted(before)[core]})
+    cores = sorted(before if core is not None else range(os.cpu_count() or 1))
+    if core is not None and len(cores) > 1:
+        os.sched_setaffinity(0, {cores[core]})
+    elif core is None:
+        os.sched_setaffinity(0, cores)
     try:
         yield
     finally:
@@ -139,29 +170,28 @@ def on_core(core: int) -> Any:
 
 @contextlib.asynccontextmanager
 async def run_candidate(
-    kind: Kind, folder: Path, *, connections: int = 32, vendor_delay_s: float = 0.0
+    kind: Kind, folder: Path, setting: Setting | None = None, core: int | None = SERVER_CORE
 ) -> AsyncIterator[Candidate]:
-    """Redis, vendors and the server itself; all of them are ended when this is left."""
-    place_of_its_own = folder / kind.name
-    place_of_its_own.mkdir()
+    """Redis, vendors and the server itself, on *core*; all are ended when this is left."""
+    setting = setting or Setting()
+    home = folder / kind.name
+    home.mkdir()
     ledger = Ledger(kind.name)
     async with contextlib.AsyncExitStack() as stack:
-        settings = {"port": str(free_port()), "bind": HOST}
-        redis = RedisServer(next(iter(binaries().values())), settings=settings)
-        stack.callback(redis.close)
-        with on_core(REST_CORE):
-            redis.start()
-        vendor_port = await stack.enter_async_context(run_vendors(ledger, vendor_delay_s))
-        place = Place(
-            place_of_its_own,
-            free_port(),
-            f"redis://{HOST}:{settings['port']}/0",
-            f"http://{HOST}:{vendor_port}",
+        port = str(free_port())
+        redis = RedisServer(
+            next(iter(binaries().values())), settings={"port": port, "bind": HOST, **setting.redis}
         )
-        process = stack.enter_context(_run_server(kind, place))
+        stack.callback(redis.close)
+        redis.start()
+        setting.prepare(redis)
+        vendor_port = await stack.enter_async_context(run_vendors(ledger, setting.vendor_delay_s))
+        vendors = f"http://{HOST}:{vendor_port}"
+        place = Place(home, free_port(), f"redis://{HOST}:{port}/0", vendors, setting.daemon)
+        process = stack.enter_context(_run_server(kind, place, core))
         load = Load(ledger, place.port)
         await _await_start(process, place)
-        await load.open(connections)
+        await load.open(setting.connections)
         stack.callback(load.close)
         meter = stack.enter_context(open_meter(redis))
         caller = Caller(ledger, kind.token, vendor_port)
@@ -169,9 +199,9 @@ async def run_candidate(
 
 
 @contextlib.contextmanager
-def _run_server(kind: Kind, place: Place) -> Any:
+def _run_server(kind: Kind, place: Place, core: int | None) -> Iterator[subprocess.Popen[bytes]]:
     command = kind.command(place)
-    with (place.folder / "log").open("wb") as log, on_core(SERVER_CORE):
+    with (place.folder / "log").open("wb") as log, on_core(core):
         # A session of its own: Ctrl-C is for us, who end it in good order.
         process = subprocess.Popen(
             command,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import contextlib
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 
 from tests.bench.candidates import Candidate
 from tests.bench.generator import Load
+from tests.bench.ledger import Ledger
 from tests.bench.processor_time import measure_cpu_s
 
 AFTERWARDS_S = 0.05
@@ -96,6 +98,17 @@ async def carry_out(candidates: Sequence[Candidate], path: str, number: int) -> 
     for one, goal in zip(candidates, goals, strict=True):
         if one.load.done != goal:
             raise TooShort(f"{path}: {one.name} had no work for {number}")
+
+
+@contextlib.asynccontextmanager
+async def connect(ledger: Ledger, port: int) -> AsyncIterator[Load]:
+    """One connection."""
+    load = Load(ledger, port)
+    await load.open(1)
+    try:
+        yield load
+    finally:
+        load.close()
 
 
 async def measure_latency(one: Candidate, path: str, rate: float, seconds: float) -> Percentiles:

@@ -7,8 +7,6 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 ROOT = Path(__file__).resolve().parents[2]
 SHOWN = 30
 
@@ -35,9 +33,8 @@ def _table(title: str, counts: Mapping[str, int], total: int) -> Iterator[str]:
     yield ""
 
 
-def build_tables(file: Path) -> Iterator[str]:
-    """The lines to print."""
-    seen: dict[str, Any] = orjson.loads(file.read_bytes())
+def build_tables(seen: Mapping[str, Any]) -> Iterator[str]:
+    """The lines to print, of what a sampler saw."""
     total = sum(seen["own"].values()) or 1
     libraries, modules, lines = Counter[str](), Counter[str](), Counter[str]()
     for name, count in seen["own"].items():

@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.bench.candidates import REST_CORE, Candidate, Kind, on_core, run_candidate
-from tests.bench.generator import Load, Operation
+from tests.bench.generator import Operation
 from tests.bench.http_messages import build_request
 from tests.bench.ledger import Ledger
 from tests.bench.measurement import (
     Percentiles,
     carry_out,
+    connect,
     measure_latency,
     measure_together,
     work_for,
@@ -114,7 +115,7 @@ async def _weigh(candidates: Sequence[Candidate], number: int, found: Found) -> 
 
 async def _measure_alone(one: Candidate, options: Options, found: Found) -> None:
     """One request at a time, with nothing else to do."""
-    async with _connect(one.ledger, one.place.port) as alone:
+    async with connect(one.ledger, one.place.port) as alone:
         for path in PATHS:
             if path not in options.paths and path != "invite":
                 continue
@@ -126,22 +127,11 @@ async def _measure_alone(one: Candidate, options: Options, found: Found) -> None
             found.alone[one.name, path] = Percentiles.of(alone.times)
 
 
-@contextlib.asynccontextmanager
-async def _connect(ledger: Ledger, port: int) -> AsyncIterator[Load]:
-    """One connection."""
-    load = Load(ledger, port)
-    await load.open(1)
-    try:
-        yield load
-    finally:
-        load.close()
-
-
 async def _measure_vendor(number: int) -> Percentiles:
     """How long a call to the simulated vendor takes by itself."""
     ledger = Ledger("direct")
     left = iter(range(number))
-    async with run_vendors(ledger) as port, _connect(ledger, port) as alone:
+    async with run_vendors(ledger) as port, connect(ledger, port) as alone:
         alone.start(lambda: _create() if next(left, None) is not None else None)
         await alone.dry.wait()
         await alone.stop()
