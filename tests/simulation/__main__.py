@@ -1,0 +1,62 @@
+"""``python -m tests.simulation``: exit code 0 if no world broke a promise, 1 otherwise."""
+
+from __future__ import annotations
+
+from time import perf_counter, process_time
+
+import click
+
+from tests.simulation import closed_world  # noqa: F401 - before anything of the bridge
+from tests.simulation.world import WorldOptions, play_world
+
+SHOWN = 3
+"""Broken promises of a world that are shown."""
+
+
+@click.command()
+@click.option("--seed", type=int, default=1, show_default=True, help="Of the first world.")
+@click.option("--seeds", type=click.IntRange(1), default=10, show_default=True, help="Worlds.")
+@click.option("--journeys", type=click.IntRange(1), default=100, show_default=True, help="A world.")
+@click.option("--processes", type=click.IntRange(1, 8), default=1, show_default=True)
+@click.option("--minutes", type=float, default=10.0, show_default=True, help="No world after that.")
+@click.option("--story", is_flag=True, help="Tell what happened.")
+@click.option("--log", is_flag=True, help="Show the bridge's own log.")
+def main(
+    seed: int,
+    seeds: int,
+    journeys: int,
+    processes: int,
+    minutes: float,
+    story: bool,
+    log: bool,
+) -> None:
+    """Play worlds, each with the next seed."""
+    began, busy = perf_counter(), process_time()
+    worlds = played = broken = 0
+    for number in range(seed, seed + seeds):
+        if perf_counter() - began > 60 * minutes:
+            break
+        outcome = play_world(number, WorldOptions(journeys, processes))
+        worlds += 1
+        played += outcome.journeys
+        broken += bool(outcome.broken)
+        click.echo(
+            f"seed {number}: {outcome.journeys} journeys, {outcome.seconds:.0f} s, {outcome.steps}"
+            f" steps, {outcome.digest}, {len(outcome.broken)} broken promises"
+        )
+        for one in outcome.broken[:SHOWN]:
+            click.echo(f"  {one}")
+        if story:
+            click.echo(outcome.tape.tell())
+        if log:
+            click.echo(outcome.log)
+    busy = process_time() - busy
+    click.echo(
+        f"{worlds} world{'s' * (worlds > 1)}, {broken} of them with broken promises; {played}"
+        f" journeys in {busy:.1f} s of one core: {played / busy:.0f} a second"
+    )
+    raise SystemExit(1 if broken else 0)
+
+
+if __name__ == "__main__":
+    main()

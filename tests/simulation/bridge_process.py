@@ -1,0 +1,95 @@
+"""One process of the bridge: everything that ``serve`` runs, without its sockets and signals."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+from datetime import datetime, timedelta
+
+import aiohttp
+
+from bridge import app
+from bridge.connection_limits import OutwardConnections
+from bridge.serve import watch_unserved_customers
+from bridge.store.redis_access import RedisAccess
+from bridge.web.listener import ListenerRunner
+from tests.simulation.event_loop import HOST, SimulatedLoop
+from tests.simulation.memory_network import MemoryNetwork
+from tests.simulation.redis_link import RedisLink
+from tests.simulation.stage_settings import load_settings
+
+GRACE_S = 2.0
+"""How long running tasks and requests may go on when a process ends in good order."""
+
+
+class BridgeProcess:
+    """A process with a clock of its own, which is *ahead_s* of the world's."""
+
+    def __init__(self, name: str, loop: SimulatedLoop, network: MemoryNetwork) -> None:
+        self.name = name
+        self.ahead_s = 0.0
+        self.runtime: app.Runtime | None = None
+        self.deaths: list[str] = []
+        self._loop = loop
+        self._network = network
+        self._stop = asyncio.Event()
+        self._life: asyncio.Task[None] | None = None
+
+    @property
+    def lives(self) -> bool:
+        """Whether it accepts connections."""
+        return self.runtime is not None and not self._stop.is_set()
+
+    async def start(self, link: RedisLink) -> None:
+        """Start it, and return once it serves."""
+        serving = self._loop.create_future()
+        context = contextvars.copy_context()
+        context.run(HOST.set, self.name)
+        self._life = self._loop.create_task(self._live(link, serving), context=context)
+        await serving
+
+    async def stop(self) -> None:
+        """End it in good order, as SIGTERM does."""
+        self._network.stop_accepting(self.name)
+        self._stop.set()
+        assert self._life is not None
+        await self._life
+        self._network.stop_listening(self.name)
+
+    def kill(self) -> None:
+        """End it at once, as SIGKILL does."""
+        self._stop.set()
+        self._network.stop_listening(self.name)
+        self._loop.crash_host(self.name)
+
+    def _wall(self) -> datetime:
+        return app.utc_now() + timedelta(seconds=self.ahead_s)
+
+    async def _live(self, link: RedisLink, serving: asyncio.Future[None]) -> None:
+        async with contextlib.AsyncExitStack() as stack:
+            opened = app.open_runtime(
+                load_settings(),
+                wall=self._wall,
+                monotonic=self._loop.time,
+                commands=RedisAccess(link),
+                outward=OutwardConnections(1000, _connect),
+            )
+            self.runtime = await stack.enter_async_context(opened)
+            work = app.run_background_work(
+                self.runtime, grace_s=GRACE_S, on_death=lambda: self.deaths.append(self.name)
+            )
+            await stack.enter_async_context(work)
+            watch = asyncio.create_task(watch_unserved_customers(self.runtime))
+            stack.callback(watch.cancel)
+            runner = ListenerRunner(app.create_app(self.runtime), shutdown_timeout=GRACE_S)
+            await runner.setup()
+            stack.push_async_callback(runner.cleanup)
+            assert runner.server is not None
+            self._network.listen(self.name, runner.server)
+            serving.set_result(None)
+            await self._stop.wait()
+
+
+def _connect(limit: int) -> aiohttp.BaseConnector:
+    return aiohttp.UnixConnector("/the/world", limit=limit)

@@ -1,0 +1,217 @@
+"""Equalture as a state machine that does everything its documentation leaves open.
+
+What it documents it keeps: a create that it confirmed exists, an application that is done stays
+done, an anonymised one shows no results. Everything else is drawn: status words, how late results
+come after "completed", what is answered before there are any, whether a result is corrected.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any, ClassVar
+
+from tests.simulation.memory_network import CALLER, HttpMessage
+from tests.simulation.stage_settings import CUSTOMERS, SECRETS
+from tests.simulation.tape import Tape
+from tests.simulation.vendor_weather import VendorWeather, answer_in_weather, build_answer
+
+TOKEN_LIFE_S = 900.0
+OPEN_WORDS = ("in_progress", "invited", "started", "Pending", "opened", "created")
+
+
+@dataclass(slots=True)
+class EqualtureApplication:
+    """An application as Equalture knows it."""
+
+    reference_id: str
+    account: str
+    email: str
+    callback_url: str
+    journey: int
+    fault: str
+    """What went wrong with the create that made it."""
+    made_by: str
+    """The process that asked for it."""
+    state: str = "invited"
+    fit: str = "high"
+    results_from: float = 0.0
+    """When the results can be read, once it is completed."""
+    reported: bool = False
+    """A callback of it was answered 200."""
+    finished_at: float | None = None
+
+    @property
+    def link(self) -> str:
+        """The candidate's link."""
+        return f"https://app.equalture.example/en/assessments/1/token/link-{self.reference_id}"
+
+    def describe_result(self) -> dict[str, Any]:
+        """The body of a result."""
+        bucket = {"low": 1, "high": 5}[self.fit]
+        return {
+            "results_url": f"https://dashboard.equalture.example/candidates/{self.reference_id}",
+            "fit": self.fit,
+            "scores": {"Focus": f"({bucket}) Focused"},
+            "detailed_scores": [
+                {
+                    "trait_code": "focus",
+                    "trait_name": "Focus",
+                    "trait_bucket_score": bucket,
+                    "trait_bucket_description": f"({bucket}) Focused",
+                    "competency_profile": {"priority": "high", "range": [4, 5]},
+                }
+            ],
+        }
+
+
+@dataclass(slots=True)
+class EqualtureMachine:
+    """All accounts at Equalture; *journey_of* finds a journey by the candidate's e-mail."""
+
+    now: Callable[[], float]
+    draws: Random
+    tape: Tape
+    journey_of: Callable[[str], int]
+    weather: VendorWeather = field(default_factory=VendorWeather)
+    applications: dict[str, EqualtureApplication] = field(default_factory=dict)
+    by_link: dict[str, EqualtureApplication] = field(default_factory=dict)
+    tokens: dict[str, tuple[str, float]] = field(default_factory=dict)
+    violations: list[str] = field(default_factory=list)
+    """Calls that break what the pages say."""
+    wraps_jobs: bool = False
+    wants_get: bool = False
+    """The token is got by GET, as an older page says."""
+
+    _ROUTES: ClassVar[dict[tuple[str, str], str]] = {
+        ("GET", "status"): "_status",
+        ("GET", "results"): "_results",
+        ("GET", "public_link"): "_public_link",
+        ("DELETE", "anonymize_application"): "_anonymise",
+        ("POST", "hire_applicant"): "_hire",
+    }
+
+    async def serve(self, message: HttpMessage) -> HttpMessage | None:
+        """Answer a call of the bridge."""
+        path, _, query = message.path.partition("?")
+        parts = path.removeprefix("/connect_ats/").split("/")
+        fault = self.weather.draw_fault(self.draws)
+
+        async def perform() -> HttpMessage:
+            return self._perform(message, parts, fault)
+
+        account = self._account(message)
+        if account in self.weather.dead_accounts:
+            fault = "no answer before it was done"
+        answer = await answer_in_weather(self.weather, self.draws, fault, perform)
+        number = -1
+        if len(parts) == 3 and (known := self.applications.get(parts[1])):
+            number = known.journey
+        status = answer.status if answer is not None else "no answer"
+        what = f"{message.method} {'/'.join(parts)}{'?' if query else ''}{query} -> {status}"
+        self.tape.write("equalture", f"{what} ({fault})" if fault else what, number)
+        return answer
+
+    def finish(self, application: EqualtureApplication) -> None:
+        """The candidate is done."""
+        if application.state != "anonymized":
+            application.state = "completed"
+            application.finished_at = self.now()
+            late = self.draws.random() < 0.3
+            application.results_from = self.now() + (5.0 * self.draws.random() if late else 0.0)
+
+    def correct(self, application: EqualtureApplication) -> None:
+        """Another result than before, without a word."""
+        application.fit = "low" if application.fit == "high" else "high"
+
+    def _account(self, message: HttpMessage) -> str:
+        kind, _, value = message.headers.get("authorization", "").partition(" ")
+        if kind == "Basic":
+            return base64.b64decode(value).decode().partition(":")[0]
+        return self.tokens.get(value, ("", 0.0))[0]
+
+    def _perform(self, message: HttpMessage, parts: list[str], fault: str) -> HttpMessage:
+        if parts == ["access_token"]:
+            return self._token(message)
+        account, until = self.tokens.get(
+            message.headers.get("authorization", "").removeprefix("Bearer "), ("", 0.0)
+        )
+        if self.now() >= until:
+            return build_answer(401, {"errors": {"detail": "Unauthorized"}})
+        if parts == ["jobs"]:
+            jobs = [{"id": SECRETS[account].job, "name": "Assessment"}]
+            return build_answer(200, {"jobs": jobs} if self.wraps_jobs else jobs)
+        if parts == ["applications"]:
+            return self._create(message, account, fault)
+        application = self.applications.get(parts[1])
+        if application is None or application.account != account:
+            return build_answer(404, {"errors": {"detail": "Not Found"}})
+        answer: HttpMessage = getattr(self, self._ROUTES[message.method, parts[2]])(application)
+        return answer
+
+    def _token(self, message: HttpMessage) -> HttpMessage:
+        if message.method == "POST" and self.wants_get:
+            return build_answer(405, {"errors": {"detail": "Method Not Allowed"}})
+        value = message.headers.get("authorization", "").removeprefix("Basic ")
+        account, _, secret = base64.b64decode(value).decode().partition(":")
+        if account not in CUSTOMERS or secret != SECRETS[account].client_secret:
+            return build_answer(401, {"errors": {"detail": "Unauthorized"}})
+        token = f"SFMyNTY.{len(self.tokens)}"
+        self.tokens[token] = (account, self.now() + TOKEN_LIFE_S)
+        return build_answer(200, {"access_token": token})
+
+    def _create(self, message: HttpMessage, account: str, fault: str) -> HttpMessage:
+        body = json.loads(message.body)
+        if body["job_id"] != SECRETS[account].job or body["invitation_type"] != "one_time_link":
+            self.violations.append(f"create: {sorted(body)}")
+        email = body["applicant_details"]["email"]
+        reference_id = f"ref-{len(self.applications)}"
+        application = EqualtureApplication(
+            reference_id,
+            account,
+            email,
+            body["callback_url"],
+            self.journey_of(email),
+            fault,
+            message.headers[CALLER],
+        )
+        self.applications[reference_id] = application
+        self.by_link[application.link] = application
+        self.tape.write("equalture", f"made {reference_id}", application.journey)
+        return build_answer(201, {"reference_id": reference_id, "assessment_url": application.link})
+
+    def _status(self, application: EqualtureApplication) -> HttpMessage:
+        word = application.state
+        if word in ("invited", "started"):
+            word = self.draws.choice(OPEN_WORDS)
+        elif word == "completed":
+            word = self.draws.choice(("completed", "completed", "Completed"))
+        return build_answer(200, {"status": word})
+
+    def _results(self, application: EqualtureApplication) -> HttpMessage:
+        if application.state == "anonymized":
+            return build_answer(self.draws.choice((404, 422)), {"errors": {"detail": "gone"}})
+        if application.state != "completed" or self.now() < application.results_from:
+            return build_answer(
+                self.draws.choice((404, 422, 400)), {"errors": {"detail": "not yet"}}
+            )
+        return build_answer(200, application.describe_result())
+
+    def _public_link(self, application: EqualtureApplication) -> HttpMessage:
+        if application.state != "completed":
+            return build_answer(404, {"errors": {"detail": "not yet"}})
+        return build_answer(
+            200, {"url": "https://public.example/x", "ttl": "120", "ttl_units": "minutes"}
+        )
+
+    def _anonymise(self, application: EqualtureApplication) -> HttpMessage:
+        if application.state == "anonymized":
+            return build_answer(self.draws.choice((200, 404)), {"reference_id": "x"})
+        application.state = "anonymized"
+        return build_answer(200, {"reference_id": application.reference_id})
+
+    def _hire(self, application: EqualtureApplication) -> HttpMessage:
+        return build_answer(200, {"message": "hired", "reference_id": application.reference_id})

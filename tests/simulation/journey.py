@@ -1,0 +1,251 @@
+"""One journey: softgarden, the candidate, and Equalture's reports. Patient, but not clever."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from tests.simulation.equalture_machine import EqualtureApplication, EqualtureMachine
+from tests.simulation.journey_plan import MARK, JourneyPlan
+from tests.simulation.memory_network import HttpMessage, MemoryNetwork
+from tests.simulation.stage_settings import CALLBACK, HASTY_LIFE_S, SECRETS
+from tests.simulation.tape import Tape
+
+RANKS = {"PENDING": 0, "EXPIRED": 1, "COMPLETED": 2}
+TRIES = 60
+"""Of softgarden, for one order or deletion."""
+REPORT_TRIES = 12
+PATIENCE_S = 15.0
+"""How long softgarden waits for an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """A result as softgarden read it."""
+
+    began: float
+    ended: float
+    status: str
+    completed_at: str
+
+
+@dataclass(slots=True)
+class OrderRound:
+    """One order of softgarden's, and what became of it as far as everybody but the bridge knows."""
+
+    answers: list[dict[str, Any]] = field(default_factory=list)
+    """Every answer with 200."""
+    application: EqualtureApplication | None = None
+    """The one behind the link that softgarden got."""
+    report_acknowledged: bool = False
+    told: list[str] = field(default_factory=list)
+    """What softgarden read when it was notified; empty texts: it did not look."""
+    read: list[Reading] = field(default_factory=list)
+    deletion_began: bool = False
+    deleted: bool = False
+    """softgarden was told 204."""
+    ended: bool = False
+    """Everybody but the bridge is done with it."""
+    wants: str = ""
+    """What softgarden has to be told in the end; empty: nothing."""
+
+    @property
+    def invitation_id(self) -> str:
+        """As softgarden knows it; empty: it got none."""
+        return str(self.answers[0]["invitationId"]) if self.answers else ""
+
+
+@dataclass(slots=True)
+class World:
+    """What journeys need of their world."""
+
+    network: MemoryNetwork
+    equalture: EqualtureMachine
+    tape: Tape
+    draws: Random
+    by_invitation: dict[str, tuple[int, OrderRound]]
+    complain: Callable[[str, str, int], None]
+    """Notes a broken promise: which one, how, and in which journey."""
+
+
+class Journey:
+    """Plays a plan."""
+
+    def __init__(self, world: World, plan: JourneyPlan) -> None:
+        self.plan = plan
+        self.rounds: list[OrderRound] = []
+        self._world = world
+        self._draws = Random(f"{world.draws.random()}/{plan.number}")
+        self._customer = SECRETS[plan.customer]
+
+    async def play(self) -> None:
+        """From the order to the last thing that softgarden does."""
+        await asyncio.sleep(self.plan.begins_at)
+        again = self.plan.deletion == "again"
+        await self._play_round("before" if again else self.plan.deletion)
+        if again:
+            await self._play_round("never")
+
+    async def _play_round(self, deletion: str) -> None:
+        known = OrderRound()
+        self.rounds.append(known)
+        try:
+            await self._order(known)
+            if not known.answers:
+                return
+            known.application = self._world.equalture.by_link[known.answers[0]["testUrl"]]
+            if deletion == "before":
+                await self._pause(0.0, 2.0)
+                await self._delete(known)
+                if self._draws.random() < 0.5:
+                    await self._report(known.application, known)
+                return
+            known.wants = "EXPIRED" if self.plan.ending == "expire" else "COMPLETED"
+            await self._take_test(known, known.application)
+            if deletion == "after":
+                await self._pause(0.0, 5.0)
+                known.wants = ""
+                await self._delete(known)
+        finally:
+            known.ended = True
+
+    # softgarden
+
+    async def read_result(self, known: OrderRound) -> str:
+        """Read a result as softgarden does; its status, or what came instead."""
+        now = asyncio.get_running_loop().time
+        began, deleted = now(), known.deleted
+        reply = await self._ask("GET", f"/softgarden/results/{known.invitation_id}")
+        if reply is None or reply.status != 200:
+            return f"{reply.status if reply else 'no answer'}"
+        if deleted:
+            self._complain("deletion", "a result was read after the deletion was confirmed")
+        document = json.loads(reply.body)
+        reading = Reading(began, now(), document["status"], document.get("completionTime", ""))
+        self._check_reading(known, reading)
+        known.read.append(reading)
+        return reading.status
+
+    def _check_reading(self, known: OrderRound, new: Reading) -> None:
+        for old in known.read:
+            if old.ended < new.began and RANKS[new.status] < RANKS[old.status]:
+                self._complain("forward", f"{old.status}, then {new.status}")
+            if old.completed_at and new.completed_at and old.completed_at != new.completed_at:
+                self._complain("completion time", f"{old.completed_at}, then {new.completed_at}")
+
+    def _complain(self, promise: str, how: str) -> None:
+        self._world.complain(promise, how, self.plan.number)
+
+    async def _order(self, known: OrderRound) -> None:
+        for attempt in range(TRIES):
+            replies = await asyncio.gather(
+                *(self._send_order(known) for _ in range(self.plan.parallel))
+            )
+            if any(reply is not None and reply.status == 200 for reply in replies):
+                break
+            await self._pause(0.3, min(4.0, 0.5 * 2**attempt))
+        if known.answers and self.plan.repeats:
+            await self._send_order(known)
+
+    async def _send_order(self, known: OrderRound) -> HttpMessage | None:
+        plan = self.plan
+        order = {
+            "testId": self._customer.job,
+            "candidate": {
+                "id": plan.candidate,
+                "firstName": "Ada",
+                "lastName": f"{MARK}-{plan.number}",
+                "email": plan.email,
+            },
+            "callback": CALLBACK,
+        }
+        reply = await self._ask("POST", "/softgarden/invitations", order)
+        if reply is not None and reply.status == 200:
+            answer = json.loads(reply.body)
+            if known.answers and answer["invitationId"] != known.invitation_id:
+                self._complain("one invitation", f"{known.invitation_id}, {answer['invitationId']}")
+            known.answers.append(answer)
+            self._world.by_invitation[answer["invitationId"]] = (plan.number, known)
+        self._expect(reply, "order", 200, 502, 503, 504)
+        return reply
+
+    async def _delete(self, known: OrderRound) -> None:
+        known.deletion_began = True
+        for attempt in range(TRIES):
+            reply = await self._ask("DELETE", f"/softgarden/invitations/{known.invitation_id}")
+            self._expect(reply, "deletion", 204, 502, 503)
+            if reply is not None and reply.status == 204:
+                known.deleted = True
+                return
+            await self._pause(0.3, min(4.0, 0.5 * 2**attempt))
+
+    # The candidate, and Equalture on her behalf
+
+    async def _take_test(self, known: OrderRound, application: EqualtureApplication) -> None:
+        ending = self.plan.ending
+        if ending == "expire":
+            return
+        if ending in ("late", "late silent"):
+            await asyncio.sleep(HASTY_LIFE_S + self._draws.uniform(1.0, 20.0))
+        await asyncio.sleep(self.plan.thinks_s)
+        application.fit = self.plan.fit
+        self._world.equalture.finish(application)
+        self._world.tape.write(
+            "candidate", f"finished {application.reference_id}", self.plan.number
+        )
+        if ending in ("callback", "late"):
+            for _ in range(self.plan.reports):
+                await self._report(application, known)
+
+    async def _report(self, application: EqualtureApplication, known: OrderRound) -> None:
+        path = application.callback_url.partition("bridge.example")[2]
+        for attempt in range(REPORT_TRIES):
+            reply = await self._call("PUT", path, application.describe_result(), {})
+            self._expect(reply, "report", 200, 503)
+            if reply is not None and reply.status == 200:
+                known.report_acknowledged = True
+                application.reported = True
+                return
+            await self._pause(0.2, min(5.0, 0.3 * 2**attempt))
+
+    # Calls
+
+    async def _ask(self, method: str, path: str, document: Any = None) -> HttpMessage | None:
+        headers = {"Authorization": f"Bearer {self._customer.token}"}
+        return await self._call(method, path, document, headers)
+
+    async def _call(
+        self, method: str, path: str, document: Any, headers: dict[str, str]
+    ) -> HttpMessage | None:
+        """Ask any process that listens; None: no answer."""
+        network = self._world.network
+        listening = network.list_listening()
+        body = b"" if document is None else json.dumps(document).encode()
+        if body:
+            headers = {**headers, "Content-Type": "application/json"}
+        message = HttpMessage(
+            f"{method} {path} HTTP/1.1", {"Host": "bridge.example", **headers}, body
+        )
+        reply: HttpMessage | None = None
+        host = self._draws.choice(listening) if listening else "nobody"
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                if listening:
+                    reply = await network.call_bridge(host, message)
+        except (ConnectionError, TimeoutError):
+            pass
+        shown = path.rpartition("/")[0] if method == "PUT" else path
+        status = reply.status if reply is not None else "no answer"
+        self._world.tape.write(host, f"{method} {shown} -> {status}", self.plan.number)
+        return reply
+
+    def _expect(self, reply: HttpMessage | None, what: str, *statuses: int) -> None:
+        if reply is not None and reply.status not in statuses:
+            self._complain("status", f"{what}: {reply.status} {reply.body[:200]!r}")
+
+    async def _pause(self, least: float, most: float) -> None:
+        await asyncio.sleep(self._draws.uniform(least, most))

@@ -1,0 +1,75 @@
+"""What a journey and a world do; everything here follows from the seed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+from typing import Literal
+
+from tests.simulation.stage_settings import HASTY, QUICK
+
+Ending = Literal["callback", "silent", "expire", "late", "late silent"]
+"""How the test ends: reported by callback; with every callback lost, so that only the poll finds
+it; never; or after the deadline, with or without a callback.
+"""
+Deletion = Literal["never", "before", "after", "again"]
+"""Not at all, before or after completion, or before completion with a new invitation of the same
+candidate afterwards.
+"""
+MARK = "Simulperson"
+"""Part of every candidate's name; no random text holds it by accident."""
+MAIL = "simulation.example"
+
+
+@dataclass(frozen=True, slots=True)
+class JourneyPlan:
+    """One candidate's journey."""
+
+    number: int
+    customer: str
+    begins_at: float
+    ending: Ending
+    deletion: Deletion
+    parallel: int
+    """To how many processes softgarden sends the order at the same time."""
+    repeats: bool
+    """softgarden sends the order once more although it was answered."""
+    reports: int
+    """How often Equalture sends its report, if the first is answered."""
+    early: bool
+    """The report comes before the create is answered, as far as that can be."""
+    fit: str
+    thinks_s: float
+    """How long the candidate takes."""
+
+    @property
+    def email(self) -> str:
+        """The candidate's, by which Equalture knows her."""
+        return f"c{self.number}@{MAIL}"
+
+    @property
+    def candidate(self) -> str:
+        """softgarden's id of the application."""
+        return f"candidate-{self.number}"
+
+
+def draw_plan(draws: Random, number: int, begins_at: float) -> JourneyPlan:
+    """The next journey."""
+    hasty = draws.random() < 0.15
+    endings: list[Ending] = ["expire", "late", "late silent"] if hasty else ["callback", "silent"]
+    deletions: list[Deletion] = (
+        ["never", "after"] if hasty else ["never", "before", "after", "again"]
+    )
+    return JourneyPlan(
+        number=number,
+        customer=HASTY if hasty else draws.choice(QUICK),
+        begins_at=begins_at,
+        ending=draws.choices(endings, [50, 30, 20] if hasty else [80, 20])[0],
+        deletion=draws.choices(deletions, [85, 15] if hasty else [70, 10, 14, 6])[0],
+        parallel=draws.choice((2, 3)) if draws.random() < 0.15 and not hasty else 1,
+        repeats=draws.random() < 0.15 and not hasty,
+        reports=draws.choices((1, 2, 3), (80, 15, 5))[0],
+        early=draws.random() < 0.05,
+        fit=draws.choice(("low", "high")),
+        thinks_s=draws.uniform(0.2, 8.0),
+    )

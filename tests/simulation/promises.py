@@ -1,0 +1,66 @@
+"""The bridge's promises, in the words of its interface, and what of a world breaks them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+PROMISES = {
+    "result survives": "1. A 200 to Equalture means that the result survives kill -9 of every"
+    " bridge process at that instant, and of Redis too where it appends with always.",
+    "notified": "2. Every completed or expired invitation whose id softgarden was given is notified"
+    " at least once, in any order of outages, within the retry plan, or is visible as a dead"
+    " letter.",
+    "never issued": "2. One whose id it never got is never notified.",
+    "one invitation": "3. One invitation for one customer, application and test while it is open,"
+    " however often and however parallel softgarden asks",
+    "one application": "3. one application at Equalture for it (a create whose outcome is unknown"
+    " may leave an orphan there; it is listed, and anonymised once its id is known).",
+    "forward": "4. A state only moves forward; a late completion overrides an expiry",
+    "completion time": "4. completionTime never changes.",
+    "deletion": "5. After a deletion nothing of that candidate can be read from Redis, logs, pages"
+    " or queue, and no late callback brings it back.",
+    "privacy": "6. No name, e-mail, token, secret or link with a secret in logs, metrics, errors or"
+    " traces; no name or e-mail in Redis.",
+    "fairness": "8. One customer's dead endpoint, wrong secret, broken file, backlog or damaged"
+    " record does not slow another's",
+    "report counts": "9. A report that was acknowledged is served as COMPLETED unless Equalture's"
+    " own results refute it.",
+    "nothing in silence": "10. What cannot be read is put aside, said once and counted; nothing is"
+    " skipped in silence.",
+    "status": "The statuses that the table of paths names, and no others.",
+    "task": "What still has to be done is a task in Redis: no record without the task it needs.",
+    "quiescence": "When faults stop, everything settles.",
+    "no crash": "No handler, worker or task ends by an error that nobody expected.",
+    "vendor rules": "What the vendors' pages ask of a caller.",
+}
+"""Name -> the promise. Those with a number stand in the interface's list of promises."""
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenPromise:
+    """A promise that a world broke; *journey* is -1 where it is nobody's alone."""
+
+    promise: str
+    how: str
+    at: float
+    journey: int = -1
+
+    def __str__(self) -> str:
+        of = f" (journey {self.journey})" if self.journey >= 0 else ""
+        return f"{self.promise}{of} at {self.at:.3f} s: {self.how}\n    {PROMISES[self.promise]}"
+
+
+@dataclass(slots=True)
+class BrokenPromises:
+    """All that a world broke."""
+
+    found: list[BrokenPromise] = field(default_factory=list)
+
+    def note(self, promise: str, how: str, at: float, journey: int = -1) -> None:
+        """One more, unless the very same was noted before."""
+        if promise not in PROMISES:
+            raise ValueError(promise)
+        if not any(
+            (one.promise, one.how, one.journey) == (promise, how, journey) for one in self.found
+        ):
+            self.found.append(BrokenPromise(promise, how, at, journey))

@@ -1,0 +1,125 @@
+"""A process's connection to the Redis of its world, and what can go wrong with it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from redis.exceptions import ConnectionError, TimeoutError
+
+from bridge.store.lua_scripts import Command
+from tests.simulation.memory_redis import MemoryRedis
+
+SOCKET_S = 0.7
+"""How long the real client waits for one answer."""
+REPEATED_AFTER_S = 0.02
+"""The real client repeats what it lost the answer of, once, after this time."""
+
+
+@dataclass(slots=True)
+class RedisWeather:
+    """What goes wrong between the processes and Redis now; each a probability or a state."""
+
+    down: bool = False
+    """Connections are refused."""
+    hangs: bool = False
+    """Commands are taken, and never answered."""
+    reply_lost: float = 0.0
+    """How often a command is executed, but its answer lost."""
+    request_lost: float = 0.0
+    """How often a command is lost before it is executed."""
+    latest_answer_s: float = 0.002
+    lost_replies: int = 0
+    lost_requests: int = 0
+
+
+@dataclass(slots=True)
+class RedisLink:
+    """``RedisClient`` of one process."""
+
+    server: MemoryRedis
+    weather: RedisWeather
+    draws: Random
+    sent: int = field(default=0)
+
+    async def send(
+        self, commands: Sequence[Command], *, wait_for_failover: bool = True
+    ) -> list[Any]:
+        """Send commands together; what got no answer is sent once more, as the real client does."""
+        try:
+            return await self._send_once(commands)
+        except ConnectionError:
+            if not wait_for_failover:
+                raise
+            await asyncio.sleep(REPEATED_AFTER_S)
+            return await self._send_once(commands)
+
+    async def send_followed(self, command: Command, follower: Command) -> tuple[Any, Any]:
+        """Send both together."""
+        answer, following = await self.send([command, follower])
+        return answer, following
+
+    async def primaries(self) -> list[Any]:
+        """The server."""
+        return [RedisNode(self)]
+
+    async def ping(self) -> None:
+        """Return if the server answers."""
+        await self._send_once([("PING",)])
+
+    async def _send_once(self, commands: Sequence[Command]) -> list[Any]:
+        weather, draws = self.weather, self.draws
+        self.sent += len(commands)
+        await asyncio.sleep(weather.latest_answer_s * draws.random())
+        if weather.down:
+            raise ConnectionError("refused")
+        if weather.hangs:
+            await asyncio.sleep(SOCKET_S)
+            raise TimeoutError("no answer")
+        if weather.request_lost and draws.random() < weather.request_lost:
+            weather.lost_requests += 1
+            raise ConnectionError("lost before it was executed")
+        answers = [_as_client_gives(one, self.server.execute(one)) for one in commands]
+        if weather.reply_lost and draws.random() < weather.reply_lost:
+            weather.lost_replies += 1
+            raise ConnectionError("lost after it was executed")
+        await asyncio.sleep(weather.latest_answer_s * draws.random())
+        return answers
+
+
+def _as_client_gives(command: Command, answer: Any) -> Any:
+    """redis-py makes a hash a dictionary."""
+    if command[0] == "HGETALL" and isinstance(answer, list):
+        return dict(zip(answer[::2], answer[1::2], strict=True))
+    return answer
+
+
+@dataclass(slots=True)
+class RedisNode:
+    """What the bridge asks of a single server, beside commands."""
+
+    link: RedisLink
+
+    async def execute_command(self, *command: Any) -> Any:
+        """Send one command; an error is raised."""
+        (answer,) = await self.link.send([command])
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    async def ping(self) -> Any:
+        """Whether it answers."""
+        return await self.execute_command("PING")
+
+    async def time(self) -> tuple[int, int]:
+        """The server's time."""
+        seconds, micros = await self.execute_command("TIME")
+        return int(seconds), int(micros)
+
+    async def scan(self, cursor: int, *, match: str, count: int) -> tuple[int, list[bytes]]:
+        """All keys at once."""
+        await self.link.send([("PING",)])
+        return 0, self.link.server.list_keys(match.encode())

@@ -1,0 +1,71 @@
+"""softgarden as the one who is notified: it reads the result before it answers, or does not."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from random import Random
+
+from tests.simulation.memory_network import HttpMessage
+from tests.simulation.stage_settings import CUSTOMERS, SECRETS
+from tests.simulation.tape import Tape
+from tests.simulation.vendor_weather import (
+    FAULTS,
+    VendorWeather,
+    answer_in_weather,
+    build_answer,
+)
+
+READS = 0.7
+"""How often softgarden reads the result before it answers a notification."""
+
+ReadResult = Callable[[str, str], Awaitable[str]]
+"""Reads an invitation's result for a customer; its status, or what came instead."""
+
+
+@dataclass(slots=True)
+class SoftgardenMachine:
+    """Takes notifications; *told* gets what an accepted one was about, and what was read."""
+
+    draws: Random
+    tape: Tape
+    read_result: ReadResult
+    journey_of: Callable[[str], int]
+    told: Callable[[str, str], None]
+    weather: VendorWeather = field(
+        default_factory=lambda: VendorWeather(
+            faults=tuple(one for one in FAULTS if "page" not in one and "answer after" not in one)
+        )
+    )
+    violations: list[str] = field(default_factory=list)
+
+    async def serve(self, message: HttpMessage) -> HttpMessage | None:
+        """Answer a notification."""
+        invitation_id = str(json.loads(message.body)["invitationId"])
+        client = base64.b64decode(
+            message.headers.get("authorization", "").removeprefix("Basic ")
+        ).decode()
+        clients = {f"{SECRETS[name].public_client}:": name for name in CUSTOMERS}
+        customer = clients.get(client, "")
+        if not customer:
+            self.violations.append(f"notified as {client}")
+        fault = self.weather.draw_fault(self.draws)
+        if customer in self.weather.dead_accounts:
+            fault = "no answer before it was done"
+
+        async def perform() -> HttpMessage:
+            seen = ""
+            if self.draws.random() < READS:
+                seen = await self.read_result(customer, invitation_id)
+            self.told(invitation_id, seen)
+            return build_answer(204)
+
+        answer = await answer_in_weather(self.weather, self.draws, fault, perform)
+        status = answer.status if answer is not None else "no answer"
+        what = f"notified of {invitation_id} -> {status}"
+        self.tape.write(
+            "softgarden", f"{what} ({fault})" if fault else what, self.journey_of(invitation_id)
+        )
+        return answer

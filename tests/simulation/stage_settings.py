@@ -1,0 +1,104 @@
+"""The configuration of all simulated bridges: three customers, whose hours are seconds."""
+
+from __future__ import annotations
+
+import hashlib
+import tempfile
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from bridge import app
+from bridge.settings.daemon import DaemonSettings
+
+KEY = "A" * 43
+QUICK = ("acme", "globex")
+"""Customers whose links live longer than any world."""
+HASTY = "hasty"
+"""The customer whose links live only ``HASTY_LIFE_S``."""
+CUSTOMERS = (*QUICK, HASTY)
+HASTY_LIFE_S = 40.0
+LINK_LIFE_S = 7 * 86_400.0
+POLL_S = 20.0
+RETRY_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0, 30.0, 30.0)
+"""The pauses of the retry plan; each may be a fifth longer."""
+VENDOR_TIMEOUT_S = 3.0
+PROVIDER_HOST = "equalture.example"
+ATS_HOST = "app.softgarden.io"
+CALLBACK = f"https://{ATS_HOST}/api/rest/v3/frontend/assessmentProvider/invitationRequiresUpdate"
+
+
+@dataclass(frozen=True, slots=True)
+class CustomerSecrets:
+    """What both vendors know of one customer."""
+
+    name: str
+
+    @property
+    def token(self) -> str:
+        """softgarden's bearer token."""
+        return f"bearer-of-{self.name}"
+
+    @property
+    def client_secret(self) -> str:
+        """Of the account at Equalture."""
+        return f"client-secret-of-{self.name}"
+
+    @property
+    def job(self) -> str:
+        """The one job of the account."""
+        return f"job-{self.name}"
+
+    @property
+    def public_client(self) -> str:
+        """softgarden's public OAuth client."""
+        return f"1{CUSTOMERS.index(self.name)}"
+
+
+SECRETS = {name: CustomerSecrets(name) for name in CUSTOMERS}
+
+
+def _daemon() -> dict[str, Any]:
+    return {
+        "public_url": "https://bridge.example",
+        "redis": {"url": "redis://redis.example", "require_durable": "off"},
+        "signing_keys": [KEY],
+        "equalture": {
+            "base_url": f"https://{PROVIDER_HOST}",
+            "timeout": f"{VENDOR_TIMEOUT_S:.0f}s",
+            "poll_every": f"{POLL_S:.0f}s",
+        },
+        "softgarden": {
+            "timeout": f"{VENDOR_TIMEOUT_S:.0f}s",
+            "retry": [f"{pause:.0f}s" for pause in RETRY_S],
+        },
+    }
+
+
+def _customer(name: str) -> dict[str, Any]:
+    secrets = SECRETS[name]
+    document: dict[str, Any] = {
+        "softgarden": {
+            "tokens_sha256": [hashlib.sha256(secrets.token.encode()).hexdigest()],
+            "client_id": secrets.public_client,
+        },
+        "equalture": {"client_id": name, "client_secret": secrets.client_secret},
+    }
+    if name == HASTY:
+        document["equalture"]["link_life"] = f"{HASTY_LIFE_S:.0f}s"
+    return document
+
+
+@cache
+def load_settings() -> DaemonSettings:
+    """The settings, read by the bridge's own reader."""
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "customers").mkdir()
+        (Path(folder) / "bridge.yaml").write_text(yaml.safe_dump(_daemon()), "utf-8")
+        for name in CUSTOMERS:
+            path = Path(folder) / "customers" / f"{name}.yaml"
+            path.write_text(yaml.safe_dump(_customer(name)), "utf-8")
+        return app.CONFIGURATION.load(Path(folder), {})

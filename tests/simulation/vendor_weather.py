@@ -1,0 +1,111 @@
+"""What goes wrong with calls to a vendor, and how a vendor answers in spite of it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from random import Random
+from typing import Any
+
+from tests.simulation.memory_network import HttpMessage
+from tests.simulation.stage_settings import VENDOR_TIMEOUT_S
+
+FAULTS = (
+    "refused before it was done",
+    "connection lost before it was done",
+    "connection lost after it was done",
+    "no answer before it was done",
+    "no answer after it was done",
+    "error 500 before it was done",
+    "error 500 after it was done",
+    "error 502 before it was done",
+    "error 503 with a Retry-After that lies",
+    "error 429 with a Retry-After",
+    "a proxy's page after it was done",
+    "an empty answer after it was done",
+    "half an answer after it was done",
+)
+_REASONS = {
+    200: "OK",
+    201: "Created",
+    204: "No Content",
+    400: "Bad Request",
+    401: "Unauthorized",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    422: "Unprocessable Content",
+    429: "Too Many Requests",
+    500: "Internal Server Error",
+    502: "Bad Gateway",
+    503: "Service Unavailable",
+}
+
+
+@dataclass(slots=True)
+class VendorWeather:
+    """How often a call goes wrong, and how slow the others are."""
+
+    faulty: float = 0.0
+    latest_answer_s: float = 0.05
+    dead_accounts: set[str] = field(default_factory=set)
+    """Accounts whose calls get no answer at all."""
+    faults: tuple[str, ...] = FAULTS
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def draw_fault(self, draws: Random) -> str:
+        """What goes wrong with the next call; empty: nothing."""
+        if not self.faulty or draws.random() >= self.faulty:
+            return ""
+        fault = draws.choice(self.faults)
+        self.counts[fault] = self.counts.get(fault, 0) + 1
+        return fault
+
+
+def build_answer(status: int, document: Any = None, **headers: str) -> HttpMessage:
+    """An answer with a JSON body, or without one."""
+    body = b"" if document is None else json.dumps(document).encode()
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return HttpMessage(
+        f"HTTP/1.1 {status} {_REASONS[status]}", {"Content-Type": "application/json", **named}, body
+    )
+
+
+Perform = Callable[[], Awaitable[HttpMessage]]
+
+
+async def answer_in_weather(
+    weather: VendorWeather, draws: Random, fault: str, perform: Perform
+) -> HttpMessage | None:
+    """The answer to a call with this fault: what is done, and what the caller gets; None: its
+    connection is closed.
+    """
+    await asyncio.sleep(weather.latest_answer_s * draws.random())
+    answer: HttpMessage | None = None
+    if not fault or fault.endswith("after it was done"):
+        answer = await perform()
+    match fault.partition(" before")[0].partition(" after")[0]:
+        case "":
+            return answer
+        case "refused":
+            return build_answer(422, {"errors": {"detail": "not today"}})
+        case "connection lost":
+            return None
+        case "no answer":
+            await asyncio.sleep(VENDOR_TIMEOUT_S + 5.0)
+            return None
+        case "error 500" | "error 502" as error:
+            return build_answer(int(error[-3:]), {"errors": {"detail": "Internal Server Error"}})
+        case "error 503 with a Retry-After that lies":
+            return build_answer(503, None, Retry_After=draws.choice(("86400", "-5", "soon", "0")))
+        case "error 429 with a Retry-After":
+            return build_answer(429, {"errors": {"detail": "slowly"}}, Retry_After="2")
+        case "a proxy's page":
+            page = HttpMessage("HTTP/1.1 200 OK", {"Content-Type": "text/html"}, b"<html>hello")
+            return page
+        case "an empty answer":
+            return build_answer(200)
+        case _:  # half an answer
+            assert answer is not None
+            return HttpMessage(answer.start, answer.headers, answer.body[: len(answer.body) // 2])
