@@ -14,11 +14,12 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Container, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from itertools import islice
+from typing import Any
 
 from bridge.core.redaction import mask_unprintable_word
 
@@ -47,6 +48,10 @@ that everybody knows.
 NODES_LIMIT = 400
 ITEMS_LIMIT = 20
 NAMES_LIMIT = 60
+DEPTH_LIMIT = 40
+VALUES_LIMIT = 2000
+REMEMBERED_LIMIT = 4096
+"""Characters of all names of a document whose shape is remembered."""
 _NAME = re.compile(r"[a-z_][A-Za-z_-]{0,39}[0-9]{0,2}", re.ASCII)
 _HEADER = re.compile(r"[a-z][a-z0-9-]{0,39}", re.ASCII)
 _COMMON_HEADERS = re.compile(
@@ -83,29 +88,26 @@ shown.
 
 
 def list_shape_facts(
-    where: str, document: object, enumerations: Enumerations, private: Container[str] = ()
+    where: str, document: object, enumerations: Enumerations, private: frozenset[str] = frozenset()
 ) -> Shape:
     """The shape of *document*.
 
     *private* are lower-case texts that no name may be: they have just been sent, or came along.
+
+    Most documents have an outline that came before, whose facts are remembered: making the outline
+    alone takes a fifth of the time.
     """
-    facts = {where}
-    left = NODES_LIMIT
-    todo: list[tuple[str, object]] = [("$", document)]
-    while todo and left:
-        left -= 1
-        path, value = todo.pop()
-        facts.add(f"{where} {path}: {_TYPES.get(type(value), value)}")
-        if isinstance(value, dict):
-            named = list(islice(value.items(), NAMES_LIMIT))
-            plain = all(_is_plain(name) and name.lower() not in private for name, _ in named)
-            todo += [(f"{path}.{name if plain else DATA}", inner) for name, inner in named]
-        elif isinstance(value, list):
-            todo += [(f"{path}[]", item) for item in _unlike(value[:ITEMS_LIMIT])]
-        elif isinstance(value, str) and path in enumerations:
-            word = enumerations[path](value)
-            facts.add(f"{where} {path} = {word if word not in private else DATA}")
-    return frozenset(facts)
+    outline: Any = document if isinstance(document, NonJsonBody) else type(document)
+    if outline in _NESTED:
+        outline = _outline(document, [VALUES_LIMIT], DEPTH_LIMIT)
+    words = _find_words(document, enumerations, private) if enumerations else ()
+    try:
+        facts, names = _remember_facts(where, outline, words)
+    except _TooMuchToRemember:
+        return _list_facts(where, outline, words, private)[0]
+    if private and not private.isdisjoint(names):
+        return _list_facts(where, outline, words, private)[0]
+    return facts
 
 
 def show_undocumented_words(*documented: str) -> Callable[[str], str]:
@@ -122,27 +124,122 @@ def show_undocumented_words(*documented: str) -> Callable[[str], str]:
 
 def list_shape_facts_of_names(query: Iterable[str], headers: Iterable[str] = ()) -> Shape:
     """The names of a request's query parameters and of its uncommon headers."""
-    facts = {f"{REQUEST} ?{name if _is_plain(name) else DATA}" for name in islice(query, 20)}
-    for name in islice(headers, NAMES_LIMIT):
+    parameters, fields = tuple(query), tuple(headers)
+    try:
+        return _remember_facts_of_names(parameters, fields)
+    except _TooMuchToRemember:
+        return _list_facts_of_names(parameters, fields)
+
+
+class _TooMuchToRemember(Exception):
+    """Whoever sends names as long as texts must not fill the memory."""
+
+
+def _outline(value: Any, left: list[int], depth: int) -> Any:
+    """All that decides on the facts of an object or a list, but for the words: of an object its
+    names and the outlines of their values, of a list the different outlines of its items; of
+    anything else the type. Of what is nested too deep, or comes after *left* values, it is the type
+    alone, too.
+    """
+    if type(value) is list:
+        names, inner = None, value[:ITEMS_LIMIT]
+    else:
+        if len(value) > NAMES_LIMIT:
+            value = dict(islice(value.items(), NAMES_LIMIT))
+        names, inner = tuple(value), value.values()
+    left[0] -= len(inner)
+    if left[0] < 0 or not depth:
+        return type(value)
+    kinds: Any = tuple(map(type, inner))
+    if not _NESTED.isdisjoint(kinds):
+        kinds = tuple(
+            [_outline(one, left, depth - 1) if type(one) in _NESTED else type(one) for one in inner]
+        )
+    return frozenset(kinds) if names is None else (names, kinds)
+
+
+def _find_words(
+    document: object, enumerations: Enumerations, private: Container[str]
+) -> tuple[tuple[str, str], ...]:
+    """Where the words of enumerations stand, and how they are shown."""
+    words = []
+    for path, shown in enumerations.items():
+        value = document
+        for name in path.split(".")[1:]:
+            value = value.get(name) if isinstance(value, dict) else None
+        if isinstance(value, str):
+            word = shown(value)
+            words.append((path, word if word not in private else DATA))
+    return tuple(words)
+
+
+def _list_facts(
+    where: str,
+    outline: Any,
+    words: Iterable[tuple[str, str]],
+    private: Container[str] = (),
+) -> tuple[Shape, frozenset[str]]:
+    """The facts, and in lower case all names that they were taken from."""
+    facts, names = {where}, set()
+    left = NODES_LIMIT
+    todo: list[tuple[str, Any]] = [("$", outline)]
+    while todo and left:
+        left -= 1
+        path, value = todo.pop()
+        facts.add(f"{where} {path}: {_name_type(value)}")
+        if isinstance(value, tuple):
+            low = [name.lower() for name in value[0]]
+            names.update(low)
+            plain = all(map(_is_plain, value[0])) and not any(name in private for name in low)
+            todo += [
+                (f"{path}.{name if plain else DATA}", inner)
+                for name, inner in zip(*value, strict=True)
+            ]
+        elif isinstance(value, frozenset):
+            todo += [(f"{path}[]", inner) for inner in value]
+    facts.update(
+        f"{where} {path} = {word}" for path, word in words if f"{where} {path}: string" in facts
+    )
+    return frozenset(facts), frozenset(names)
+
+
+def _name_type(outline: Any) -> str:
+    if isinstance(outline, tuple):
+        return "object"
+    if isinstance(outline, frozenset):
+        return "array"
+    return _TYPES.get(outline, str(outline))
+
+
+@functools.lru_cache(maxsize=1024)
+def _remember_facts(
+    where: str, outline: Any, words: tuple[tuple[str, str], ...]
+) -> tuple[Shape, frozenset[str]]:
+    facts, names = _list_facts(where, outline, words)
+    _check_length(names)
+    return facts, names
+
+
+@functools.lru_cache(maxsize=256)
+def _remember_facts_of_names(query: tuple[str, ...], headers: tuple[str, ...]) -> Shape:
+    _check_length(query)
+    _check_length(headers)
+    return _list_facts_of_names(query, headers)
+
+
+def _list_facts_of_names(query: tuple[str, ...], headers: tuple[str, ...]) -> Shape:
+    facts = {f"{REQUEST} ?{name if _is_plain(name) else DATA}" for name in query[:20]}
+    for name in headers[:NAMES_LIMIT]:
         low = name.lower()
         if _HEADER.fullmatch(low) and not _COMMON_HEADERS.fullmatch(low):
             facts.add(f"{REQUEST} header {low}")
     return frozenset(facts)
 
 
-def _unlike(items: list[object]) -> Iterator[object]:
-    """The items without flat objects of a kind that came already: long lists are mostly such."""
-    seen = set()
-    for item in items:
-        if isinstance(item, dict):
-            kind = (tuple(item), tuple(map(type, item.values())))
-            if kind in seen:
-                continue
-            if not _NESTED.intersection(kind[1]):
-                seen.add(kind)
-        yield item
+def _check_length(names: Collection[str]) -> None:
+    if sum(map(len, names)) > REMEMBERED_LIMIT:
+        raise _TooMuchToRemember
 
 
-@functools.lru_cache(maxsize=4096)
 def _is_plain(name: str) -> bool:
     return _NAME.fullmatch(name) is not None

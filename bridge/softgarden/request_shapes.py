@@ -13,6 +13,8 @@ from bridge.web.app_keys import OBSERVER
 
 VENDOR = "softgarden"
 REQUESTS = ("tests", "invite", "result", "delete", "hired")
+_NO_FACTS: Shape = frozenset()
+_REQUEST_ALONE: Shape = frozenset({REQUEST})
 
 
 def list_answer_facts(status: int, body: bytes) -> Shape:
@@ -26,14 +28,15 @@ def list_answer_facts(status: int, body: bytes) -> Shape:
 
 def record_request_shape(request: web.Request, operation: str, document: object = None) -> None:
     """Have the shape of softgarden's request kept; *document* is its body, if it has one."""
-    shape = list_shape_facts_of_names(request.query)
+    shape = list_shape_facts_of_names(request.query) if request.query_string else _NO_FACTS
     if document is not None:
-        shape |= list_shape_facts(REQUEST, document, {}, _private(document))
-    request.app[OBSERVER].record_shape(VENDOR, operation, shape or frozenset({REQUEST}))
+        facts = list_shape_facts(REQUEST, document, {}, _list_private_texts(document))
+        shape = shape | facts if shape else facts
+    request.app[OBSERVER].record_shape(VENDOR, operation, shape or _REQUEST_ALONE)
 
 
-def _private(document: Any) -> frozenset[str]:
+def _list_private_texts(document: Any) -> frozenset[str]:
     """Who the candidate is, in lower case."""
     candidate = document.get("candidate") if isinstance(document, dict) else None
     values = candidate.values() if isinstance(candidate, dict) else ()
-    return frozenset(value.lower() for value in values if isinstance(value, str))
+    return frozenset([value.lower() for value in values if isinstance(value, str)])

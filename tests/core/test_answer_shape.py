@@ -96,6 +96,67 @@ def test_any_document_has_a_small_shape(document: object) -> None:
     assert all(fact.isascii() and fact.isprintable() for fact in shape)
 
 
+_NAMES = st.sampled_from(["a", "b", "data", "status", "Ada Muster", "ada", "x1"])
+_SMALL = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.sampled_from(["open", "Ada"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(_NAMES, inner, max_size=4),
+    max_leaves=12,
+)
+
+
+def _list_plainly(where: str, path: str, value: object, private: frozenset[str]) -> set[str]:
+    """The facts as their definition says, of a document within all limits."""
+    names = {dict: "object", list: "array", str: "string", bool: "boolean", type(None): "null"}
+    facts = {f"{where} {path}: {names.get(type(value), 'number')}"}
+    if isinstance(value, str) and path in {"$.status", "$.data.status"}:
+        word = mask_unprintable_word(value)
+        facts.add(f"{where} {path} = {'*' if word in private else word}")
+    if isinstance(value, list):
+        for item in value:
+            facts |= _list_plainly(where, f"{path}[]", item, private)
+    if isinstance(value, dict):
+        plain = value.keys() <= {"a", "b", "data", "status", "ada", "x1"} - private
+        for name, inner in value.items():
+            facts |= _list_plainly(where, f"{path}.{name if plain else '*'}", inner, private)
+    return facts
+
+
+@given(_SMALL, st.frozensets(st.sampled_from(["ada", "b", "open", "muster"])))
+def test_a_shape_is_what_a_plain_walk_finds(document: object, private: frozenset[str]) -> None:
+    """Whether or not a document of the same outline came before, and whatever is private."""
+    words = {"$.status": mask_unprintable_word, "$.data.status": mask_unprintable_word}
+    for _ in range(2):
+        shape = list_shape_facts("200", document, words, private)
+        assert shape == {"200"} | _list_plainly("200", "$", document, private)
+
+
+def test_a_new_name_is_noticed_at_once() -> None:
+    """One name more, one type that is another, one new word, anywhere: the shape is another."""
+    words = {"$.status": mask_unprintable_word}
+    known = list_shape_facts("200", {"status": "open", "all": [{"b": [1]}, {"b": [1]}]}, words)
+    for document in (
+        {"status": "shut", "all": [{"b": [1]}, {"b": [1]}]},
+        {"status": "open", "all": [{"b": [1]}, {"b": ["1"]}]},
+        {"status": "open", "all": [{"b": [1]}, {"b": [1], "c": None}]},
+        {"status": None, "all": [{"b": [1]}, {"b": [1]}]},
+    ):
+        assert list_shape_facts("200", document, words) - known
+
+
+def test_long_names_are_not_remembered() -> None:
+    """Names as long as texts have a shape like all others."""
+    document = {"a" * 5000: 1, "b": {"c": 1}}
+    for private in (frozenset[str](), frozenset({"c"})):
+        assert list_shape_facts("200", document, {}, private) == {
+            "200",
+            "200 $: object",
+            "200 $.*: number",
+            "200 $.*: object",
+            f"200 $.*.{'*' if private else 'c'}: number",
+        }
+    assert list_shape_facts_of_names(["p" * 5000], ["x-" + "y" * 5000]) == {"request ?*"}
+
+
 def test_a_shape_costs_little() -> None:
     """The shape of a full report of ten traits takes well under a millisecond."""
     trait = {"trait_code": "c", "trait_name": "n", "trait_bucket_score": 3, "range": [3, 4, 5]}
