@@ -9,12 +9,12 @@ Fields that the pages do not name are ignored everywhere.
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 from marshmallow import EXCLUDE, Schema, ValidationError, fields
 
@@ -27,11 +27,15 @@ from bridge.core.assessment import (
     Trait,
 )
 from bridge.core.customers import DONE_WORDS
+from bridge.equalture.field_readers import (
+    read_header_token,
+    read_id,
+    read_life_s,
+    read_link,
+    read_text,
+    read_time,
+)
 
-TEXT_LIMIT = 500
-"""Characters kept of a display text."""
-LINK_LIMIT = 4096
-"""Characters of the longest link that is believed."""
 ITEMS_LIMIT = 100
 """Traits and summary lines kept of one report."""
 SCORES = range(1, 6)
@@ -44,20 +48,12 @@ None is documented; any other is logged once, in case that it does mean it.
 HIRED_WORD = "hired"
 
 _ALL_BUT_LAST_WORD = re.compile(r"^.*[_.]", re.DOTALL)
-_CONTROL = re.compile(r"[\x00-\x20\x7f-\xa0]+")
-_HOST = re.compile(r"[\w.:\[\]-]+")
-_TOKEN = re.compile(r"[\x21-\x7e]{1,8192}")
-_UNIT_S = {
-    **dict.fromkeys(("s", "sec", "second", "seconds"), 1),
-    **dict.fromkeys(("m", "min", "minute", "minutes"), 60),
-    **dict.fromkeys(("h", "hour", "hours"), 3600),
-}
 
 
 # https://equalture-ats.readme.io/reference/introduction, "Request for Access token"
 def read_token(answer: object) -> str:
     """The token in ``{"access_token": "..."}``."""
-    token: str = _load(_TOKEN_ANSWER, answer)["access_token"]
+    token: str = load_answer(_TOKEN_ANSWER, answer)["access_token"]
     return token
 
 
@@ -76,9 +72,9 @@ def read_jobs(answer: object) -> tuple[Job, ...]:
         raise ValueError("neither a list nor an object with a list under jobs or data")
     jobs: dict[str, Job] = {}
     for entry in entries:
-        job_id = _opaque(entry.get("id")) if isinstance(entry, dict) else None
+        job_id = read_id(entry.get("id")) if isinstance(entry, dict) else None
         if job_id is not None:
-            jobs.setdefault(job_id, Job(id=job_id, name=_text(entry.get("name")) or job_id))
+            jobs.setdefault(job_id, Job(id=job_id, name=read_text(entry.get("name")) or job_id))
     if entries and not jobs:
         raise ValueError("no entry of the list has an id")
     return tuple(jobs.values())
@@ -90,9 +86,9 @@ def read_created(answer: object, *, mailed: bool = False) -> CreatedApplication:
     """The application just made; without a usable link its *assessment_url* is None, and so it is
     where Equalture mails it: the candidate shall not have two.
     """
-    created = _load(_CREATED_ANSWER, answer)
+    created = load_answer(_CREATED_ANSWER, answer)
     # It exists as soon as it has a reference, so an odd link must not lose that.
-    link = None if mailed else _link(created["assessment_url"])
+    link = None if mailed else read_link(created["assessment_url"])
     return CreatedApplication(created["reference_id"], link, mailed)
 
 
@@ -103,9 +99,9 @@ def read_progress(answer: object, done_words: Iterable[str] = DONE_WORDS) -> App
     # Assumption: a candidate hired after completion may be reported as "hired", a state that
     # "Hiring an applicant" names; the results are asked for next and decide. Only "completed" is
     # documented; setting equalture.done_words.
-    word: str = _load(_STATUS_ANSWER, answer)["status"]
-    low = " ".join(word.lower().split())
-    done = low in {" ".join(one.lower().split()) for one in done_words}
+    word: str = load_answer(_STATUS_ANSWER, answer)["status"]
+    low = _fold(word)
+    done = low in _fold_all(tuple(done_words))
     # Assumption: "Hiring an applicant" names the state, "Requesting status" no word for it; it is
     # asked for only after a hire that got no usable answer. No setting.
     hired = low == HIRED_WORD
@@ -114,11 +110,20 @@ def read_progress(answer: object, done_words: Iterable[str] = DONE_WORDS) -> App
     )
 
 
+def _fold(words: str) -> str:
+    return " ".join(words.lower().split())
+
+
+@functools.lru_cache(maxsize=256)
+def _fold_all(words: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(map(_fold, words))
+
+
 # https://equalture-ats.readme.io/reference/introduction, "5a. Requesting a public link"
 def read_public_link(answer: object) -> PublicLink:
     """The link without login; a life that cannot be read is None."""
-    link = _load(_PUBLIC_LINK_ANSWER, answer)
-    return PublicLink(link["url"], _life_s(link["ttl"], link["ttl_units"]))
+    link = load_answer(_PUBLIC_LINK_ANSWER, answer)
+    return PublicLink(link["url"], read_life_s(link["ttl"], link["ttl_units"]))
 
 
 # https://equalture-ats.readme.io/reference/introduction,
@@ -133,8 +138,8 @@ def read_reported_result(answer: object) -> Result | None:
     if not isinstance(answer, dict):
         return None
     result = Result(
-        fit=_text(answer.get("fit")),
-        dashboard_url=_link(answer.get("results_url")),
+        fit=read_text(answer.get("fit")),
+        dashboard_url=read_link(answer.get("results_url")),
         summary=_summary(answer.get("scores")),
         traits=_traits(answer.get("detailed_scores")),
     )
@@ -170,37 +175,29 @@ def read_event(
         if meant & {one.strip().lower() for one in words}:
             word = our_word
     return ProviderEvent(
-        word, _opaque(data.get("reference_id")), _time(data.get("application_start_date"))
+        word,
+        read_id(data.get("reference_id")),
+        read_time(data.get("application_start_date")),
     )
-
-
-def _time(value: object) -> datetime | None:
-    if not isinstance(value, str):
-        return None
-    try:
-        at = datetime.fromisoformat(value)
-        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
 
 
 def _summary(scores: object) -> tuple[tuple[str, str], ...]:
     if not isinstance(scores, dict):
         return ()
-    lines = ((_text(name), _text(value)) for name, value in scores.items())
-    return tuple((name, value) for name, value in lines if name and value)[:ITEMS_LIMIT]
+    lines = [(read_text(name), read_text(value)) for name, value in scores.items()]
+    return tuple([(name, value) for name, value in lines if name and value][:ITEMS_LIMIT])
 
 
 def _traits(detailed: object) -> tuple[Trait, ...]:
     if not isinstance(detailed, list):
         return ()
-    traits = (_trait(item) for item in detailed if isinstance(item, dict))
-    return tuple(trait for trait in traits if trait is not None)[:ITEMS_LIMIT]
+    traits = [_trait(item) for item in detailed if isinstance(item, dict)]
+    return tuple([trait for trait in traits if trait is not None][:ITEMS_LIMIT])
 
 
 def _trait(item: Mapping[str, object]) -> Trait | None:
-    code = _text(item.get("trait_code")) or ""
-    name = _text(item.get("trait_name")) or code
+    code = read_text(item.get("trait_code")) or ""
+    name = read_text(item.get("trait_name")) or code
     if not name:
         return None
     # Assumption: a job without a competency profile gives null or no competency_profile; the page
@@ -213,14 +210,17 @@ def _trait(item: Mapping[str, object]) -> Trait | None:
         code=code,
         name=name,
         score=_score(item.get("trait_bucket_score")),
-        description=_text(item.get("trait_bucket_description")) or "",
-        wanted=tuple(sorted({s for s in map(_score, wanted) if s}))
-        if isinstance(wanted, list)
-        else (),
+        description=read_text(item.get("trait_bucket_description")) or "",
+        wanted=_wanted_scores(wanted) if isinstance(wanted, list) else (),
         # Assumption: priority is how much the trait counts for the job; low and medium are shown,
         # so high is likely. No setting: another word is not shown.
-        weight=_text(profile.get("priority")) or "",
+        weight=read_text(profile.get("priority")) or "",
     )
+
+
+def _wanted_scores(scores: list[object]) -> tuple[int, ...]:
+    wanted = {one for one in scores if type(one) is int}  # True would pass for 1
+    return tuple([score for score in SCORES if score in wanted])
 
 
 def _score(value: object) -> int | None:
@@ -228,77 +228,15 @@ def _score(value: object) -> int | None:
     return value if type(value) is int and value in SCORES else None
 
 
-def _text(value: object) -> str | None:
-    """A display text in one line, without control characters, cut to the limit; None where there is
-    none.
-    """
-    if not isinstance(value, str):
-        return None
-    return _CONTROL.sub(" ", value).strip()[:TEXT_LIMIT].strip() or None
-
-
-def _opaque(value: object) -> str | None:
-    """An id.
-
-    The page says UUID and shows others, so anything that can be written down goes; numbers become
-    text.
-    """
-    if type(value) is int:
-        return str(value)
-    return value if isinstance(value, str) and value.strip() else None
-
-
-def _link(value: object) -> str | None:
-    """An absolute http(s) link without user, blanks or control characters; None for everything
-    else.
-    """
-    if (
-        not isinstance(value, str)
-        or len(value) > LINK_LIMIT
-        or not value.isprintable()
-        or set(value) & {" ", "\\"}
-    ):
-        return None
-    try:
-        parts = urlsplit(value)
-        # The host goes into a Content-Security-Policy, in which punctuation has a meaning.
-        fine = (
-            parts.scheme in ("http", "https")
-            and bool(parts.hostname)
-            and _HOST.fullmatch(parts.netloc) is not None
-        )
-        _ = parts.port  # raises where it is no number
-    except ValueError:
-        return None
-    return value if fine else None
-
-
-def _token(value: object) -> str | None:
-    # It goes into a header; aiohttp refuses line ends there with a bare ValueError.
-    return value if isinstance(value, str) and _TOKEN.fullmatch(value) else None
-
-
-def _life_s(ttl: object, units: object) -> int | None:
-    """Seconds of ``"ttl": "120", "ttl_units": "minutes"``: the number is drawn as a string, both
-    are read leniently.
-    """
-    if isinstance(ttl, str) and re.fullmatch(r"\s*[0-9]{1,9}\s*", ttl):
-        ttl = int(ttl)
-    if type(ttl) is not int or ttl <= 0 or not isinstance(units, str):
-        return None
-    unit = _UNIT_S.get(units.strip().lower())
-    return ttl * unit if unit else None
-
-
 class _Readable(fields.Field[str]):
     """A required field that *read* makes something of."""
 
     def __init__(self, read: Callable[[object], str | None]) -> None:
         super().__init__(required=True)
-        self._read = read
+        self.read = read
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> str:
-        found = self._read(value)
+        found = self.read(value)
         if found is None:
             raise ValidationError("Unusable.")
         return found
@@ -309,32 +247,44 @@ class _Answer(Schema):
         unknown = EXCLUDE
 
 
-class _TokenAnswer(_Answer):
-    access_token = _Readable(_token)
+class TokenAnswer(_Answer):
+    """An access token."""
+
+    access_token = _Readable(read_header_token)
 
 
-class _CreatedAnswer(_Answer):
-    reference_id = _Readable(_opaque)
+class CreatedAnswer(_Answer):
+    """The application just made."""
+
+    reference_id = _Readable(read_id)
     assessment_url = fields.Raw(load_default=None, allow_none=True)
 
 
-class _StatusAnswer(_Answer):
-    status = _Readable(_text)
+class StatusAnswer(_Answer):
+    """How far an application is."""
+
+    status = _Readable(read_text)
 
 
-class _PublicLinkAnswer(_Answer):
-    url = _Readable(_link)
+class PublicLinkAnswer(_Answer):
+    """A link without login, and its life."""
+
+    url = _Readable(read_link)
     ttl = fields.Raw(load_default=None, allow_none=True)
     ttl_units = fields.Raw(load_default=None, allow_none=True)
 
 
-_TOKEN_ANSWER = _TokenAnswer()
-_CREATED_ANSWER = _CreatedAnswer()
-_STATUS_ANSWER = _StatusAnswer()
-_PUBLIC_LINK_ANSWER = _PublicLinkAnswer()
+_TOKEN_ANSWER = TokenAnswer()
+_CREATED_ANSWER = CreatedAnswer()
+_STATUS_ANSWER = StatusAnswer()
+_PUBLIC_LINK_ANSWER = PublicLinkAnswer()
 
 
-def _load(schema: Schema, answer: Any) -> dict[str, Any]:
+def load_answer(schema: Schema, answer: Any) -> dict[str, Any]:
+    """The fields of an answer; raises ``ValueError`` naming those that are missing or unusable."""
+    plain = _load_plainly(schema, answer)
+    if plain is not None:
+        return plain
     try:
         loaded: dict[str, Any] = schema.load(answer)
     except ValidationError as error:
@@ -344,4 +294,19 @@ def _load(schema: Schema, answer: Any) -> dict[str, Any]:
         what = ", ".join(name for name in names if name != "_schema") or "the answer as a whole"
         msg = f"missing or unusable: {what}"
         raise ValueError(msg) from None
+    return loaded
+
+
+def _load_plainly(schema: Schema, answer: object) -> dict[str, Any] | None:
+    """What *schema* loads, of an answer that it loads without a complaint; None: ask it."""
+    if type(answer) is not dict:
+        return None
+    loaded = {}
+    for name, field in schema.fields.items():
+        value = answer.get(name)
+        if isinstance(field, _Readable):
+            value = field.read(value)
+            if value is None:
+                return None
+        loaded[name] = value
     return loaded

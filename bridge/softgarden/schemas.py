@@ -23,6 +23,7 @@ from bridge.core.assessment import Assessment, Candidate, Order
 from bridge.core.invitation import Invitation
 from bridge.core.invitation_view import InvitationView
 from bridge.errors import InvalidRequest
+from bridge.softgarden.ordinary_order import read_ordinary_order
 from bridge.softgarden.settings import AssessmentListFormat
 
 _REFUSED = frozenset({"Cc", "Zl", "Zp", "Cs"})
@@ -181,6 +182,9 @@ class AnswerFormat:
 
     def order(self, body: object) -> Order:
         """The order in a request's body; raises ``InvalidRequest`` naming every wrong field."""
+        order = read_ordinary_order(body)
+        if order is not None:
+            return order
         try:
             return self._invite.load(body)  # type: ignore[no-any-return, arg-type]
         except ValidationError as error:
