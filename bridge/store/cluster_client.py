@@ -26,13 +26,14 @@ from redis.exceptions import (
 )
 
 from bridge.store.lua_scripts import Command
+from bridge.store.multiplexed_client import MultiplexedClient
 from bridge.store.quorum import ask_majority
-from bridge.store.redis_client import send_pipelined
 
 Address = tuple[str, int]
 
 TOPOLOGY_TIMEOUT_S: Final = 0.5
 """How long a node may take to tell where the slots are; all nodes are asked at once."""
+_ASKING: Final = ("ASKING",)
 _TRIES: Final = 3
 _PAUSE_S: Final = 0.03
 _ELSEWHERE = (ConnectionError, TimeoutError, MovedError, ClusterDownError, TryAgainError)
@@ -45,21 +46,20 @@ class ClusterClient:
     """Sends every command to the node that has its slot, also while slots and nodes move.
 
     *open_node* makes the client of one node, which must not repeat commands by itself; *seeds* are
-    the nodes to ask first. At most *parallel* calls to one node are under way at a time; more wait.
+    the nodes to ask first. Every call ends within *deadline_s*.
     """
 
     def __init__(
         self,
         seeds: Sequence[Address],
-        open_node: Callable[[str, int], Redis],
+        open_node: Callable[[str, int], MultiplexedClient],
         *,
-        parallel: int = 50,
+        deadline_s: float,
     ) -> None:
-        self._parallel = parallel
-        self._turns: dict[Address, asyncio.Semaphore] = {}
+        self._deadline_s = deadline_s
         self._seeds = tuple(seeds)
         self._open_node = open_node
-        self._nodes: dict[Address, Redis] = {}
+        self._nodes: dict[Address, MultiplexedClient] = {}
         self._slots: list[Address] = []
         self._asking: asyncio.Task[None] | None = None
 
@@ -72,28 +72,47 @@ class ClusterClient:
         still followed.
         """
         answers: list[Any] = [None] * len(commands)
-        left = list(range(len(commands)))
-        for attempt in range(_TRIES):
-            await self._find_slots(again=attempt > 0)
-            by_place: defaultdict[Address, list[int]] = defaultdict(list)
-            for index in left:
-                by_place[self._place_of(commands[index])].append(index)
-            calls = [
-                self._ask(place, [commands[one] for one in those])
-                for place, those in by_place.items()
-            ]
-            for those, got in zip(by_place.values(), await asyncio.gather(*calls), strict=True):
-                for index, answer in zip(those, got, strict=True):
-                    answers[index] = answer
-            worth = _ELSEWHERE if wait_for_failover else _MOVED
-            silent = any(isinstance(answers[index], _SILENT) for index in left)
-            left = [index for index in left if isinstance(answers[index], worth)]
-            if silent and not wait_for_failover:
-                self._refresh()  # so that the next call knows
-            if not left:
-                break
-            self._learn([answers[index] for index in left])
+        left: Sequence[int] = range(len(commands))
+        ends = asyncio.get_running_loop().time() + self._deadline_s
+        worth = _ELSEWHERE if wait_for_failover else _MOVED
+        tries = _TRIES
+        if self._slots:  # the common case, for which the nodes keep the time
+            left = await self._try(commands, answers, left, worth)
+            tries -= 1
+        if left:
+            async with asyncio.timeout_at(ends):
+                for attempt in range(_TRIES - tries, _TRIES):
+                    await self._find_slots(again=attempt > 0)
+                    left = await self._try(commands, answers, left, worth)
+                    if not left:
+                        break
+        if not wait_for_failover and any(isinstance(answer, _SILENT) for answer in answers):
+            self._refresh()  # so that the next call knows
         return answers
+
+    async def _try(
+        self,
+        commands: Sequence[Command],
+        answers: list[Any],
+        left: Sequence[int],
+        worth: tuple[type[Exception], ...],
+    ) -> list[int]:
+        """Send the commands that are *left*; returns those that are *worth* another try."""
+        by_place: defaultdict[Address, list[int]] = defaultdict(list)
+        for index in left:
+            by_place[self._place_of(commands[index])].append(index)
+        calls = [
+            self._ask(place, [commands[one] for one in those]) for place, those in by_place.items()
+        ]
+        got = [await calls[0]] if len(calls) == 1 else await asyncio.gather(*calls)
+        again = []
+        for those, found in zip(by_place.values(), got, strict=True):
+            for index, answer in zip(those, found, strict=True):
+                answers[index] = answer
+                if isinstance(answer, worth):
+                    again.append(index)
+        self._learn([answers[index] for index in again])
+        return again
 
     async def send_followed(self, command: Command, follower: Command) -> tuple[Any, Any]:
         """Send *command*, then *follower* over the same connection; returns the answers or
@@ -101,7 +120,7 @@ class ClusterClient:
         """
         for attempt in range(_TRIES):
             await self._find_slots(again=attempt > 0)
-            answer, following = await self._ask(self._place_of(command), [command, follower])
+            answer, following = await self._ask_followed(command, follower)
             if not isinstance(answer, _ELSEWHERE):
                 break
             self._learn([answer])
@@ -110,7 +129,8 @@ class ClusterClient:
     async def primaries(self) -> list[Redis]:
         """The clients of all nodes that have slots."""
         await self._find_slots(again=True)
-        return [self._node(place) for place in dict.fromkeys(self._slots)]
+        places = dict.fromkeys(self._slots)
+        return [node for place in places for node in await self._node(place).primaries()]
 
     async def ping(self) -> None:
         """Return if any primary answers."""
@@ -132,28 +152,35 @@ class ClusterClient:
             await node.aclose()
 
     async def _ask(self, place: Address, commands: Sequence[Command]) -> list[Any]:
-        turns = self._turns.setdefault(place, asyncio.Semaphore(self._parallel))
         try:
-            async with turns:
-                answers = await send_pipelined(self._node(place), commands)
+            answers = await self._node(place).send(commands)
         except (ConnectionError, TimeoutError) as error:
             return [error] * len(commands)
         for index, answer in enumerate(answers):
-            if isinstance(answer, AskError) and not isinstance(
-                answer, MovedError
-            ):  # its slot is being moved there
+            if _is_being_moved(answer):
                 with contextlib.suppress(ConnectionError, TimeoutError):
-                    asked = await send_pipelined(
-                        self._node((answer.host, answer.port)), [("ASKING",), commands[index]]
+                    asked = await self._node((answer.host, answer.port)).send(
+                        [_ASKING, commands[index]]
                     )
                     answers[index] = asked[1]
         return answers
+
+    async def _ask_followed(self, command: Command, follower: Command) -> tuple[Any, Any]:
+        node = self._node(self._place_of(command))
+        try:
+            answer, following = await node.send_followed(command, follower)
+            if _is_being_moved(answer):
+                node = self._node((answer.host, answer.port))
+                return await node.send_followed(command, follower, after=[_ASKING])
+        except (ConnectionError, TimeoutError) as error:
+            return error, error
+        return answer, following
 
     def _place_of(self, command: Command) -> Address:
         key = command[3 if command[0] in ("EVALSHA", "EVAL") else 1]
         return self._slots[key_slot(key if isinstance(key, bytes) else str(key).encode())]
 
-    def _node(self, place: Address) -> Redis:
+    def _node(self, place: Address) -> MultiplexedClient:
         if place not in self._nodes:
             self._nodes[place] = self._open_node(*place)
         return self._nodes[place]
@@ -187,12 +214,10 @@ class ClusterClient:
             return
         self._slots = best[1]
         for place in self._nodes.keys() - set(best[1]):
-            await self._nodes[place].connection_pool.disconnect(inuse_connections=False)
+            await self._nodes[place].release_idle()
 
     async def _view(self, place: Address) -> tuple[tuple[bool, int], list[Address]]:
-        info, ranges = await send_pipelined(
-            self._node(place), [("CLUSTER", "INFO"), ("CLUSTER", "SLOTS")]
-        )
+        info, ranges = await self._node(place).send([("CLUSTER", "INFO"), ("CLUSTER", "SLOTS")])
         if isinstance(info, Exception) or isinstance(ranges, Exception):
             raise info if isinstance(info, Exception) else ranges
         facts = dict(line.split(":", 1) for line in info.decode().split() if ":" in line)
@@ -204,3 +229,8 @@ class ClusterClient:
         return (facts.get("cluster_state") == "ok", epoch), [
             slots[number] for number in sorted(slots)
         ]
+
+
+def _is_being_moved(answer: object) -> bool:
+    """Whether the slot is on its way to the node that this answer names."""
+    return isinstance(answer, AskError) and not isinstance(answer, MovedError)

@@ -17,17 +17,19 @@ from bridge.errors import RedisSetupError
 from bridge.redis_url import RedisScheme, RedisUrl
 from bridge.store import tls
 from bridge.store.cluster_client import ClusterClient
+from bridge.store.multiplexed_client import MultiplexedClient
 from bridge.store.redis_access import DEADLINE_S, RedisAccess, ReplicaWait
-from bridge.store.redis_client import RedisClient, SingleNodeClient
+from bridge.store.redis_client import RedisClient
 from bridge.store.sentinel_client import (
     TOPOLOGY_TIMEOUT_S,
     PrimaryConnection,
     PrimaryTLSConnection,
     SentinelClient,
+    find_demotion,
 )
 
-PARALLEL: Final = 50
-"""Operations under way at a time; letting more wait is faster than more connections."""
+SCANS: Final = 10
+"""Scans and probes under way at a time, each over a connection of its own; more wait."""
 SOCKET_S: Final = 0.7
 """For one answer. Twice this (an operation is repeated once) is less than ``DEADLINE_S``."""
 _WAIT_MARGIN_S: Final = 0.3
@@ -38,7 +40,6 @@ _WAIT_MARGIN_S: Final = 0.3
 async def open_client(
     url: str,
     *,
-    parallel: int = PARALLEL,
     deadline_s: float = DEADLINE_S,
     wait: ReplicaWait | None = None,
 ) -> AsyncIterator[RedisAccess]:
@@ -52,22 +53,22 @@ async def open_client(
         target = redis_url.parse_redis_url(url)
     except ValueError as error:
         raise RedisSetupError("url", str(error)) from None
-    timeout_s = SOCKET_S
+    confirm_s = SOCKET_S
     if wait is not None:
-        timeout_s = max(timeout_s, wait.timeout_s + _WAIT_MARGIN_S)
+        confirm_s = max(confirm_s, wait.timeout_s + _WAIT_MARGIN_S)
         deadline_s = max(deadline_s, wait.timeout_s + 2 * _WAIT_MARGIN_S)
-    connector = _Connector(target, parallel, _common(target, timeout_s))
+    connector = _Connector(target, deadline_s, confirm_s, _common(target))
     async with AsyncExitStack() as stack:
         client = await connector.open(stack)
         yield RedisAccess(client, deadline_s=deadline_s, wait=wait)
 
 
-def _common(url: RedisUrl, timeout_s: float) -> dict[str, Any]:
+def _common(url: RedisUrl) -> dict[str, Any]:
     """The options that all connections have in common."""
     common: dict[str, Any] = {
         "username": url.username,
         "password": url.password,
-        "socket_timeout": timeout_s,
+        "socket_timeout": SOCKET_S,
         "socket_connect_timeout": SOCKET_S,
         "protocol": 2,
     }
@@ -90,7 +91,8 @@ class _Connector:
     """Opens clients; each is closed when the given stack closes."""
 
     url: RedisUrl
-    parallel: int
+    deadline_s: float
+    confirm_s: float
     common: dict[str, Any]
 
     async def open(self, stack: AsyncExitStack) -> RedisClient:
@@ -99,7 +101,7 @@ class _Connector:
             case RedisScheme.SENTINEL:
                 return await self._sentinel(stack)
             case RedisScheme.CLUSTER:
-                cluster = ClusterClient(self.url.hosts, self._node, parallel=self.parallel)
+                cluster = ClusterClient(self.url.hosts, self._open_node, deadline_s=self.deadline_s)
                 return await stack.enter_async_context(aclosing(cluster))
             case RedisScheme.UNIX:
                 kind, place = UnixDomainSocketConnection, {"path": self.url.path}
@@ -107,9 +109,7 @@ class _Connector:
             case _:
                 host, port = self.url.hosts[0]
                 node = self._tcp(host, port, db=self.url.db, retry=_retry_stale_connection())
-        return SingleNodeClient(
-            await stack.enter_async_context(aclosing(node)), parallel=self.parallel
-        )
+        return await stack.enter_async_context(aclosing(self._share(node)))
 
     async def _sentinel(self, stack: AsyncExitStack) -> RedisClient:
         probing: dict[str, Any] = {
@@ -127,16 +127,25 @@ class _Connector:
             self.url.service,
             connection_class=PrimaryTLSConnection if self.url.tls else PrimaryConnection,
             db=self.url.db,
-            max_connections=self.parallel + 10,
+            max_connections=SCANS,
             retry=_retry_stale_connection(),
             **self.common,
         )
-        await stack.enter_async_context(aclosing(primary))
-        return SingleNodeClient(primary, parallel=self.parallel)
+        shared = self._share(primary, find_fatal=find_demotion)
+        return await stack.enter_async_context(aclosing(shared))
 
-    def _node(self, host: str, port: int) -> Redis:
+    def _open_node(self, host: str, port: int) -> MultiplexedClient:
         # No retry at a node of a cluster: the next try goes to the node that then has the slot.
-        return self._tcp(host, port, retry=Retry(NoBackoff(), 0))
+        return self._share(self._tcp(host, port, retry=Retry(NoBackoff(), 0)), repeats=False)
+
+    def _share(self, node: Redis, **more: Any) -> MultiplexedClient:
+        return MultiplexedClient(
+            node,
+            silence_s=SOCKET_S,
+            confirm_s=self.confirm_s,
+            deadline_s=self.deadline_s,
+            **more,
+        )
 
     def _tcp(self, host: str, port: int, **more: Any) -> Redis:
         kind = tls.TLSConnection if self.url.tls else Connection
@@ -144,7 +153,7 @@ class _Connector:
 
     def _pool(self, kind: type, **more: Any) -> Redis:
         pool = BlockingConnectionPool(
-            max_connections=self.parallel + 10,  # for calls outside the limit: probes, scans
+            max_connections=SCANS,
             timeout=None,
             connection_class=kind,
             **{**self.common, **more},

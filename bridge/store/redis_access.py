@@ -1,7 +1,4 @@
-"""All access to Redis: a few methods over one of the clients, each bounded in time.
-
-Every command is a plain tuple.
-"""
+"""All access to Redis: a few methods over one of the clients, each bounded in time."""
 
 from __future__ import annotations
 
@@ -10,6 +7,7 @@ import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from time import monotonic
 from typing import Any, Final, TypeVar
 
 import structlog
@@ -38,6 +36,7 @@ DEADLINE_S: Final = 1.5
 seconds.
 """
 PING_S: Final = 1.2
+_FAILURES: Final = (RedisError, OSError, TimeoutError)
 _MAX_QUARANTINED_PER_CALL: Final = 16
 """The most damaged keys that one call quarantines: as many as one script touches."""
 BATCH: Final = 100
@@ -111,7 +110,7 @@ async def bound_redis_call(deadline_s: float = DEADLINE_S) -> AsyncIterator[None
                 yield
     except ResponseError as error:
         raise convert_to_store_error(error) from None
-    except (RedisError, OSError, TimeoutError) as error:
+    except _FAILURES as error:
         raise convert_to_store_error(error) from error
     finally:
         if task is not None and task.cancelling() > cancels:
@@ -207,23 +206,40 @@ class RedisAccess:
         ]
 
     async def _send_all(self, commands: Sequence[Command], *, wait_for_failover: bool) -> list[Any]:
-        left = dict(enumerate(commands))
-        answers: list[Any] = [None] * len(commands)
-        async with bound_redis_call(self._deadline_s):
-            for _ in range(2 + _MAX_QUARANTINED_PER_CALL):
-                if not left:
-                    break
-                sent = await self._client.send(
-                    [*left.values()], wait_for_failover=wait_for_failover
-                )
-                again = {}
-                for (index, command), answer in zip(left.items(), sent, strict=True):
-                    answers[index] = answer
-                    if isinstance(answer, NoScriptError):
-                        again[index] = add_script_text(command)
-                    elif await self._quarantine_if_damaged(command, answer):
-                        again[index] = command
-                left = again
+        """Send commands; the client keeps the deadline, so a call that goes well sets up none."""
+        if not commands:
+            return []
+        began = monotonic()
+        try:
+            answers = await self._client.send(commands, wait_for_failover=wait_for_failover)
+        except _FAILURES as error:
+            raise convert_to_store_error(error) from error
+        for answer in answers:
+            if isinstance(answer, ResponseError):
+                async with bound_redis_call(began + self._deadline_s - monotonic()):
+                    return await self._mend(commands, answers, wait_for_failover=wait_for_failover)
+        return answers
+
+    async def _mend(
+        self, commands: Sequence[Command], answers: list[Any], *, wait_for_failover: bool
+    ) -> list[Any]:
+        """The answers after Redis learned scripts that it did not know, and damaged keys are
+        quarantined.
+        """
+        sent = dict(enumerate(commands))
+        for _ in range(1 + _MAX_QUARANTINED_PER_CALL):
+            again = {}
+            for index, command in sent.items():
+                if isinstance(answers[index], NoScriptError):
+                    again[index] = add_script_text(command)
+                elif await self._quarantine_if_damaged(command, answers[index]):
+                    again[index] = command
+            if not again:
+                break
+            found = await self._client.send([*again.values()], wait_for_failover=wait_for_failover)
+            for index, answer in zip(again, found, strict=True):
+                answers[index] = answer
+            sent = again
         return answers
 
     async def _quarantine_if_damaged(self, command: Command, answer: object) -> bool:
@@ -295,7 +311,7 @@ class RedisAccess:
         answers: list[T] = []
         failures: list[BaseException] = []
         for answer in await asyncio.gather(*calls, return_exceptions=True):
-            if isinstance(answer, (RedisError, OSError, TimeoutError)):
+            if isinstance(answer, _FAILURES):
                 failures.append(answer)
             elif isinstance(answer, BaseException):
                 raise answer

@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 from collections.abc import Iterator, Sequence
 from typing import Any, Protocol
 
 from redis.asyncio import Redis
-from redis.exceptions import ConnectionError, ResponseError
+from redis.exceptions import ConnectionError
 
 from bridge.store.lua_scripts import Command
 
 
 class RedisClient(Protocol):
-    """Sends commands to the server that has their keys; an error counts as an answer."""
+    """Sends commands to the server that has their keys; an error counts as an answer.
+
+    ``send`` ends within the deadline that the client was made with. A call without an answer raises
+    a ``RedisError`` or ``TimeoutError``; what happened to its commands is unknown.
+    """
 
     async def send(
         self, commands: Sequence[Command], *, wait_for_failover: bool = True
     ) -> list[Any]:
-        """Send commands; returns for each its answer or its exception.
+        """Send commands, at least one; returns for each its answer or its exception.
 
         Without *wait_for_failover* a server that does not answer is not asked again.
         """
@@ -56,41 +59,3 @@ async def send_pipelined(node: Redis, commands: Sequence[Command]) -> list[Any]:
             for command in commands:
                 together.execute_command(*command)
             return await together.execute(raise_on_error=False)
-
-
-class SingleNodeClient:
-    """``RedisClient`` for one server, or for the primary that Sentinel names.
-
-    At most *parallel* calls are under way at a time; more wait.
-    """
-
-    def __init__(self, node: Redis, *, parallel: int = 50) -> None:
-        self._node = node
-        self._turns = asyncio.Semaphore(parallel)
-
-    async def send(
-        self, commands: Sequence[Command], *, wait_for_failover: bool = True
-    ) -> list[Any]:
-        """Send commands together; returns for each its answer or its exception."""
-        async with self._turns:
-            if len(commands) > 1:
-                return await send_pipelined(self._node, commands)
-            try:
-                node: Any = self._node  # redis-py's method has no types
-                return [await node.execute_command(*commands[0])]
-            except ResponseError as error:
-                return [error]
-
-    async def send_followed(self, command: Command, follower: Command) -> tuple[Any, Any]:
-        """Send both over one connection."""
-        async with self._turns:
-            answer, following = await send_pipelined(self._node, [command, follower])
-        return answer, following
-
-    async def primaries(self) -> list[Redis]:
-        """The client of the server, as the only primary."""
-        return [self._node]
-
-    async def ping(self) -> None:
-        """Return if the server answers."""
-        await self._node.ping()

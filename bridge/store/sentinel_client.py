@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from redis.asyncio import Redis
 from redis.asyncio.sentinel import MasterNotFoundError, Sentinel, SentinelManagedConnection
-from redis.exceptions import ConnectionError, ResponseError
+from redis.exceptions import ConnectionError, ReadOnlyError, ResponseError
 
 from bridge.store.quorum import ask_majority
 from bridge.store.tls import SharedContextMixin
@@ -46,18 +46,28 @@ class SentinelClient(Sentinel):
         return state
 
 
+def find_demotion(error: Exception) -> ConnectionError | None:
+    """The reason to leave a primary that became a replica, also if a script reports it (Redis
+    6).
+    """
+    if isinstance(error, ReadOnlyError) or "READONLY" in str(error):
+        return ConnectionError("the previous primary is now a replica")
+    return None
+
+
 class _Demoted:
-    """Disconnects from a primary that became a replica, also if a script reports it (Redis 6)."""
+    """Disconnects from a primary that became a replica."""
 
     async def read_response(self, *args: Any, **kwargs: Any) -> Any:
         """Overrides redis-py's method of this name."""
         try:
             return await super().read_response(*args, **kwargs)  # type: ignore[misc]
         except ResponseError as error:
-            if "READONLY" not in str(error):
+            demotion = find_demotion(error)
+            if demotion is None:
                 raise
             await self.disconnect()  # type: ignore[attr-defined]
-            raise ConnectionError("the previous primary is now a replica") from None
+            raise demotion from None
 
 
 class PrimaryConnection(_Demoted, SentinelManagedConnection):

@@ -11,8 +11,8 @@ from fakeredis import FakeAsyncRedis
 
 from bridge.sandbox import EqualtureSandbox, SoftgardenSandbox
 from bridge.store.redis_access import RedisAccess
-from bridge.store.redis_client import SingleNodeClient
 from tests.flows.conftest import Bridge, Launch, eventually
+from tests.plain_client import PlainClient
 
 PERSON = {"first_name": "Wilhelmina", "last_name": "Höpperle", "email": "wilhelmina.h@example.org"}
 APPLICATION = "3d0a7d5e-0a3b-4b3e-8f0e-6a2a9b1c7d10"
@@ -25,7 +25,7 @@ async def journey(request: pytest.FixtureRequest, launch: Launch) -> AsyncIterat
         yield await launch()
         return
     async with FakeAsyncRedis() as client:
-        bridge = await launch(commands=RedisAccess(SingleNodeClient(client)))
+        bridge = await launch(commands=RedisAccess(PlainClient(client)))
         yield bridge
         await bridge.close()
 

@@ -4,14 +4,15 @@ invite.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from redis.asyncio import Redis
 
 from bridge.errors import StoreUnavailable
 from bridge.store.cluster_client import ClusterClient
+from bridge.store.multiplexed_client import MultiplexedClient
 from bridge.store.redis_access import RedisAccess
-from bridge.store.redis_client import SingleNodeClient
 
 CLOSED = (
     "unable to perform operation on <TCPTransport closed=True reading=False 0x7f>; the"
@@ -20,10 +21,21 @@ CLOSED = (
 
 
 class Broken:
-    """A client of one node that fails in this way, whatever it is asked."""
+    """A node, its pool and its connections, which fail in this way, whatever they are asked."""
 
     def __init__(self, message: str) -> None:
         self._message = message
+        self.response_callbacks: dict[str, Any] = {}
+
+    @property
+    def connection_pool(self) -> Broken:
+        return self
+
+    def make_connection(self) -> Broken:
+        return self
+
+    async def disconnect(self, **_: object) -> None:
+        return None
 
     def __getattr__(self, _: str) -> Any:
         async def fail(*_: object, **__: object) -> None:
@@ -31,35 +43,25 @@ class Broken:
 
         return fail
 
-    def pipeline(self, **_: object) -> BrokenPipeline:
-        return BrokenPipeline(self._message)
+
+def over(message: str) -> MultiplexedClient:
+    """The client of a node that fails in this way."""
+    return MultiplexedClient(cast(Redis, Broken(message)), silence_s=1, deadline_s=1)
 
 
-class BrokenPipeline:
-    """Several commands to it at once."""
+class OneNode(MultiplexedClient):
+    """A node that can still tell where the slots are."""
 
-    def __init__(self, message: str) -> None:
-        self._message = message
-        self._commands: list[tuple[object, ...]] = []
-
-    async def __aenter__(self) -> BrokenPipeline:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        return None
-
-    def execute_command(self, *command: object) -> None:
-        self._commands.append(command)
-
-    async def execute(self, *, raise_on_error: bool) -> list[object]:
-        if self._commands[0][0] == "CLUSTER":  # which nodes there are could still be told
+    async def send(self, commands: Any, **more: Any) -> list[Any]:
+        """Fail for everything else."""
+        if commands[0][0] == "CLUSTER":
             return [b"cluster_state:ok", [[0, 16_383, [b"a", 1]]]]
-        raise RuntimeError(self._message)
+        return await super().send(commands, **more)
 
 
 async def test_a_closed_socket_is_a_redis_that_does_not_answer() -> None:
     """Whatever is asked meanwhile, the store is unavailable for a moment; nothing else escapes."""
-    commands = RedisAccess(SingleNodeClient(Broken(CLOSED)))  # type: ignore[arg-type]
+    commands = RedisAccess(over(CLOSED))
     for asked in (
         lambda: commands.run(("GET", "x")),
         lambda: commands.run_all([("GET", "x")]),
@@ -73,7 +75,8 @@ async def test_a_closed_socket_is_a_redis_that_does_not_answer() -> None:
 
 async def test_a_closed_socket_of_one_node() -> None:
     """In a cluster it is that node's trouble: what lives there is unavailable."""
-    cluster = ClusterClient([("a", 1)], lambda *_: Broken(CLOSED))  # type: ignore[arg-type,return-value]
+    node = OneNode(cast(Redis, Broken(CLOSED)), silence_s=1, deadline_s=1, repeats=False)
+    cluster = ClusterClient([("a", 1)], lambda *_: node, deadline_s=1)
     (answer,) = await RedisAccess(cluster).run_each([("GET", "x")])
     assert isinstance(answer, StoreUnavailable)
 
@@ -81,4 +84,4 @@ async def test_a_closed_socket_of_one_node() -> None:
 async def test_other_mistakes_are_not_hidden() -> None:
     """A RuntimeError that speaks of nothing closed is a bug, and is seen as one."""
     with pytest.raises(RuntimeError, match="dictionary"):
-        await RedisAccess(SingleNodeClient(Broken("dictionary changed size"))).run(("GET", "x"))  # type: ignore[arg-type]
+        await RedisAccess(over("dictionary changed size")).run(("GET", "x"))

@@ -17,8 +17,8 @@ from bridge.store.connect import open_client
 from bridge.store.invitation_store import RedisInvitations
 from bridge.store.key_names import KeyNames
 from bridge.store.redis_access import RedisAccess
-from bridge.store.redis_client import SingleNodeClient
 from bridge.store.task_queue import RedisTasks
+from tests.plain_client import PlainClient
 from tests.redis_servers import PATIENCE_S, RedisServer, binaries, free_port
 from tests.store.conformance import RETENTION, Backend, Clock
 
@@ -70,7 +70,7 @@ async def fake_client(fake_server: FakeServer) -> AsyncIterator[FakeAsyncRedis]:
 
 @pytest.fixture
 def fake_commands(fake_client: FakeAsyncRedis) -> RedisAccess:
-    return RedisAccess(SingleNodeClient(fake_client))
+    return RedisAccess(PlainClient(fake_client))
 
 
 @pytest.fixture(scope="session", params=sorted(binaries()))

@@ -30,10 +30,10 @@ from bridge.store.encryption import EncryptionKeyRing, WrongOwner
 from bridge.store.invitation_store import RedisInvitations
 from bridge.store.lua_scripts import REPLACE_ENCRYPTED, Command
 from bridge.store.redis_access import RedisAccess
-from bridge.store.redis_client import SingleNodeClient
 from bridge.store.reencryption import Reencryption
 from bridge.store.sealed_parts import reseal_attempt_log, reseal_record
 from bridge.store.task_queue import RedisTasks
+from tests.plain_client import PlainClient
 from tests.store.conformance import MINUTE, NOTIFY, NOW, RETENTION, Clock, due, invitation
 from tests.store.test_record_codec import RESULT, full
 
@@ -449,7 +449,7 @@ async def test_reencrypt_gives_up_on_what_never_rests(
 
     tally = (
         await Reencryption(
-            Restless(SingleNodeClient(fake_client)),
+            Restless(PlainClient(fake_client)),
             prefix="b",
             cipher=EncryptionKeyRing([NEW, OLD]),
         ).run()

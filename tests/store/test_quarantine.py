@@ -17,9 +17,9 @@ from bridge.errors import RecordDamaged
 from bridge.store import key_names
 from bridge.store.quarantine import RedisQuarantine
 from bridge.store.redis_access import RedisAccess, ReplicaWait
-from bridge.store.redis_client import SingleNodeClient
 from bridge.store.reference_index import RedisReferenceIndex
 from bridge.store.status_word_store import RedisStatusWords
+from tests.plain_client import PlainClient
 from tests.store.conformance import CHECK, MINUTE, NOTIFY, NOW, SECOND, Backend, due, lease, put
 from tests.store.conftest import redis_backend
 
@@ -179,9 +179,7 @@ async def test_many_wrong_typed_keys(
     its way aside and goes on.
     """
     if confirmed:
-        backend = redis_backend(
-            RedisAccess(SingleNodeClient(real_client), wait=ReplicaWait(0, 0.1))
-        )
+        backend = redis_backend(RedisAccess(PlainClient(real_client), wait=ReplicaWait(0, 0.1)))
         names = key_names.KeyNames(backend.prefix, 7)
     kinds = ["lanes", "tasks", "dead"]
     kinds += [f"due:acme/{kind}{tail}" for kind in (CHECK, NOTIFY) for tail in ("", "/urgent")]

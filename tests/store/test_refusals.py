@@ -19,7 +19,7 @@ from bridge.store import key_names, lua_scripts
 from bridge.store.lua_scripts import Command
 from bridge.store.reconciliation import Reconciliation
 from bridge.store.redis_access import RedisAccess
-from bridge.store.redis_client import SingleNodeClient
+from tests.plain_client import PlainClient
 from tests.redis_servers import RedisServer
 from tests.store.conformance import ANONYMISE, NOW, Backend, due, lease, put
 from tests.store.conftest import redis_backend
@@ -70,7 +70,7 @@ def client(server: RedisServer) -> Iterator[Redis]:
 @pytest.fixture
 async def commands(server: RedisServer) -> AsyncIterator[Interrupted]:
     async with AsyncRedis(unix_socket_path=server.socket) as opened:
-        yield Interrupted(SingleNodeClient(opened))
+        yield Interrupted(PlainClient(opened))
 
 
 @pytest.fixture

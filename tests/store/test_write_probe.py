@@ -12,8 +12,8 @@ from redis.asyncio import Redis
 from bridge.errors import StoreUnavailable
 from bridge.store.lua_scripts import Command
 from bridge.store.redis_access import RedisAccess
-from bridge.store.redis_client import SingleNodeClient
 from bridge.store.write_probe import WriteProbe
+from tests.plain_client import PlainClient
 
 pytestmark = pytest.mark.redis
 
@@ -33,7 +33,7 @@ async def test_strangers_do_not_queue_up(real_client: Redis) -> None:
     """A hundred strangers who ask at once cost one look, and an orchestrator among them hears as
     soon as they.
     """
-    commands = Hanging(SingleNodeClient(real_client))
+    commands = Hanging(PlainClient(real_client))
     probe = WriteProbe(commands, prefix="readiness")
     found = await asyncio.gather(*(probe.check() for _ in range(100)))
     assert [sorted(one.missing) for one in found] == [["p0"]] * 100

@@ -16,9 +16,9 @@ from bridge.core.invitation import Transition
 from bridge.errors import StoreUnavailable
 from bridge.store.connect import open_client
 from bridge.store.redis_access import ChangeUnconfirmed, RedisAccess, ReplicaWait
-from bridge.store.redis_client import SingleNodeClient
 from bridge.store.redis_inspection import find_durability_risks
 from tests.flows.conftest import eventually
+from tests.plain_client import PlainClient
 from tests.redis_servers import PATIENCE_S, Cluster, Guarded, RedisServer, binaries, running
 from tests.stalls import net_since
 from tests.store.conformance import Backend, InvitationPromises, due, invitation, put
@@ -195,7 +195,7 @@ async def test_disk(answers: list[int], complaint: str | None) -> None:
     async with Scripted() as client:
         client.answers = answers
         backend = redis_backend(
-            RedisAccess(SingleNodeClient(client), wait=ReplicaWait(1, 0.5, local_fsync=True))
+            RedisAccess(PlainClient(client), wait=ReplicaWait(1, 0.5, local_fsync=True))
         )
         if complaint is None:
             await put(backend)
