@@ -22,7 +22,7 @@ from bridge.core.assessment import (
 )
 from bridge.core.callback_urls import CallbackUrlPolicy
 from bridge.core.customers import Customer, CustomerDirectory
-from bridge.core.invitation import CommitOutcome, Invitation, Transition
+from bridge.core.invitation import AddedReference, CommitOutcome, Invitation, Transition
 from bridge.core.queueing import (
     DeadLetter,
     Lane,
@@ -187,8 +187,8 @@ class ReferenceIndex(Protocol):
     kept as long as the record; callers must check it against the record.
     """
 
-    async def add(self, customer: str, reference_id: str, invitation_id: str) -> str | None:
-        """Store an invitation's id; returns the word of an event that came before, once."""
+    async def add(self, customer: str, reference_id: str, invitation_id: str) -> AddedReference:
+        """Store an invitation's id; an event that came before is told once."""
 
     async def find(self, customer: str, reference_id: str) -> tuple[str, ...]:
         """The invitation ids, oldest first; more than one if the provider gave them the same

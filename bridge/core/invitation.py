@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from bridge.core.assessment import Result
+from bridge.core.copying import copy_with
 from bridge.core.history import NO_HISTORY, History
 from bridge.core.queueing import CancelTask, ScheduleTask
 
@@ -46,7 +47,7 @@ class CreateOutcome(enum.StrEnum):
     """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class CreateAttempt:
     """One create call at the provider; *number* counts from 1."""
 
@@ -97,7 +98,7 @@ class HireRecord:
     hired_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Invitation:
     """The stored record of an invitation; *version* counts commits, 0 before the first."""
 
@@ -154,6 +155,16 @@ class OrderClaimChange(enum.StrEnum):
     RELEASE = "release"
 
 
+@dataclass(frozen=True, slots=True)
+class AddedReference:
+    """What the index of the provider's ids had for an application before: the *word* of an event
+    that came early, and the *others* that use it.
+    """
+
+    word: str | None = None
+    others: tuple[str, ...] = ()
+
+
 class CommitOutcome(enum.IntEnum):
     """What became of a commit; false if it was not made."""
 
@@ -164,7 +175,7 @@ class CommitOutcome(enum.IntEnum):
     """Written, and the task that was offered to be leased is."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Transition:
     """The new record and the changes to its tasks, committed together or not at all."""
 
@@ -189,6 +200,6 @@ class Transition:
         order as it is.
         """
         tasks = {task.kind: task for task in (*self.tasks, *then.tasks)}
-        return replace(
+        return copy_with(
             self, invitation=then.invitation, tasks=tuple(tasks.values()), expires=then.expires
         )

@@ -7,11 +7,11 @@ import itertools
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import timedelta
 
 from bridge import tracing
 from bridge.alert_raiser import NO_ALERTS, AlertRaiser
+from bridge.core.copying import copy_with
 from bridge.core.customers import Customer
 from bridge.core.history import COUNTED, LONGEST_TEXT, HistoryEntry, HistoryEntryKind
 from bridge.core.history_chain import append_history_entries
@@ -157,9 +157,9 @@ class CommitLoop:
         """
         after = step.invitation
         if step.renews:
-            after = replace(after, trace=tracing.continue_trace(after.trace))
+            after = copy_with(after, trace=tracing.continue_trace(after.trace))
         changed = append_history_entries(before, after, new, self._keys, times=times)
-        return replace(step, invitation=changed)
+        return copy_with(step, invitation=changed)
 
     def decide(
         self,
@@ -177,7 +177,7 @@ class CommitLoop:
         """
         now, policy = self.clock(), self.policy(customer)
         decided = decide(latest, event, policy, now)
-        changes = decided.invitation != latest or decided.tasks
+        changes = decided.tasks or decided.invitation is not latest
         new: tuple[HistoryEntry, ...] = ()
         if changes:
             after = decided.invitation
@@ -185,12 +185,12 @@ class CommitLoop:
         if then is not None:
             before = decided.invitation
             second = decide(before, then, policy, now)
-            if second.invitation != before or second.tasks:
+            if second.tasks or second.invitation is not before:
                 after = second.invitation
                 new += entries_for_event(before, then, after, customer=customer, now=now)
                 decided, changes = decided.followed_by(second), True
         if not changes:
-            return replace(decided, invitation=latest)
+            return decided
         return self.sign_history(decided, latest, *new)
 
     async def apply(
@@ -325,7 +325,7 @@ class CommitLoop:
         *invitation* is the record as it was last known. Returns None if there is a record after
         all.
         """
-        lost, event, now = replace(invitation, version=0), ErasureRequested(), self.clock()
+        lost, event, now = copy_with(invitation, version=0), ErasureRequested(), self.clock()
         step = decide(lost, event, self.policy(customer), now)
         new = entries_for_event(invitation, event, step.invitation, customer=customer, now=now)
         step = self.sign_history(step, invitation, *new)
@@ -342,7 +342,7 @@ def _too_many() -> RequestInProgress:
 
 def set_committed_version(step: Transition) -> Invitation:
     """The record of a committed step, with the version that the commit gave it."""
-    return replace(step.invitation, version=step.invitation.version + 1)
+    return copy_with(step.invitation, version=step.invitation.version + 1)
 
 
 def create_unknown_invitation_error() -> UnknownInvitation:

@@ -12,7 +12,7 @@ from bridge.core.assessment import Assessment, NewApplication, Order
 from bridge.core.customers import Customer
 from bridge.core.history import HistoryEntryKind
 from bridge.core.history_events import EventDetail, entry_for_order
-from bridge.core.invitation import OPEN, CreateOutcome, Invitation, State
+from bridge.core.invitation import OPEN, AddedReference, CreateOutcome, Invitation, State
 from bridge.core.lifecycle import orders
 from bridge.core.lifecycle.decide import decide
 from bridge.core.lifecycle.events import (
@@ -231,11 +231,11 @@ class Invite:
             status=failure.status if failure else None,
             latency_ms=round((self._records.monotonic() - begun) * 1000),
         )
-        invitation, word = await self._record(invitation, event, customer, detail)
+        invitation, added = await self._record(invitation, event, customer, detail)
         if isinstance(event, ApplicationCreated):
             # It only speeds up webhooks; the polls do not need it.
             with contextlib.suppress(StoreUnavailable, RequestInProgress):
-                await self._events.reference_committed(invitation, event.reference_id, word)
+                await self._events.reference_committed(invitation, event.reference_id, added)
         log.info(
             "invitation.created" if failure is None else "invitation.create_failed",
             invitation_id=invitation.id,
@@ -261,25 +261,26 @@ class Invite:
         event: ApplicationCreated | CreateFailed | CreateOutcomeUnknown,
         customer: Customer,
         detail: EventDetail,
-    ) -> tuple[Invitation, str | None]:
+    ) -> tuple[Invitation, AddedReference | None]:
         """Record the outcome of the create; for an application that was made, with several tries,
         since otherwise it becomes an orphan.
 
-        Also returns the word of an event that came before.
+        Also returns what the index of references had for it.
         """
         give_up_at = self._records.monotonic() + _KEEP_TRYING_S
-        word: str | None = None
+        added: AddedReference | None = None
         while True:
             try:
                 if isinstance(event, ApplicationCreated):
                     with contextlib.suppress(StoreUnavailable):
                         # Stored in another part of Redis than the invitation; perhaps only
                         # that part does not answer.
-                        word = (
-                            await self._events.register_reference(invitation, event.reference_id)
-                            or word
+                        found = await self._events.register_reference(
+                            invitation, event.reference_id
                         )
-                return await self._records.apply(invitation, event, customer, detail), word
+                        # An event that came before is told once.
+                        added = found if added is None or found.word else added
+                return await self._records.apply(invitation, event, customer, detail), added
             except UnknownInvitation as error:
                 # It was issued, but Redis lost the record meanwhile (FLUSHALL, eviction, an old
                 # backup).

@@ -11,7 +11,7 @@ import structlog
 
 from bridge.core.customers import Customer
 from bridge.core.history_events import BY_WEBHOOK, EventDetail
-from bridge.core.invitation import Invitation, State
+from bridge.core.invitation import AddedReference, Invitation, State
 from bridge.core.lifecycle.events import AssessmentStarted, ResultReported
 from bridge.core.lifecycle.policy import EARLY_EVENT_LIFE, SEEN_EVENT_LIFE
 from bridge.errors import UnknownInvitation
@@ -64,19 +64,18 @@ class ProviderEvents:
         log.info("event.received", customer=customer.key, word=shown, outcome=outcome)
         return outcome
 
-    async def register_reference(self, invitation: Invitation, reference_id: str) -> str | None:
+    async def register_reference(self, invitation: Invitation, reference_id: str) -> AddedReference:
         """Store which invitation has a new application, before its record does, so that no other
-        invitation takes the application for its own.
-
-        Returns the word of an event that came before; see ``reference_committed``.
+        invitation takes the application for its own; for ``reference_committed``.
         """
         return await self._references.add(invitation.customer, reference_id, invitation.id)
 
     async def reference_committed(
-        self, invitation: Invitation, reference_id: str, word: str | None
+        self, invitation: Invitation, reference_id: str, added: AddedReference | None
     ) -> None:
         """The record has its application now: log an error if another invitation has it, too, and
-        apply an event that came before (*word*).
+        apply an event that came before. *added* is what ``register_reference`` found; None: it
+        could not.
 
         An invitation that was deleted while its application was made stays deleted: its reference
         is removed.
@@ -84,7 +83,11 @@ class ProviderEvents:
         if invitation.state in (State.ERASED, State.FAILED):
             await self._references.remove(invitation.customer, reference_id, invitation.id)
             return
-        others = await self._holders.others(invitation, reference_id)
+        others: tuple[str, ...] = ()
+        if added is None or added.others:
+            # Of two that are recorded at once the second sees the first, which may not have its
+            # application yet.
+            others = await self._holders.others(invitation, reference_id, creating=True)
         if others:
             log.error(
                 "application.shared",
@@ -95,8 +98,8 @@ class ProviderEvents:
                 " anonymised with the last of them",
             )
         customer = self._customers().get(invitation.customer)
-        if word is not None and customer is not None:
-            await self._act(customer, word, reference_id, None)
+        if added is not None and added.word is not None and customer is not None:
+            await self._act(customer, added.word, reference_id, None)
 
     async def _act(
         self, customer: Customer, word: str, reference_id: str | None, at: datetime | None

@@ -18,15 +18,22 @@ class SharedApplications:
         self._store = store
         self._references = references
 
-    async def others(self, invitation: Invitation, reference_id: str) -> tuple[str, ...]:
-        """The ids of the other living invitations that use this application."""
+    async def others(
+        self, invitation: Invitation, reference_id: str, *, creating: bool = False
+    ) -> tuple[str, ...]:
+        """The ids of the other living invitations that use this application; with *creating* also
+        of those whose create is just being recorded.
+        """
         found = []
         for other_id in await self._references.find(invitation.customer, reference_id):
             other = await self._store.load(other_id) if other_id != invitation.id else None
             if (
                 other is not None
                 and other.customer == invitation.customer
-                and attempts.uses_application(other, reference_id)
+                and (
+                    attempts.uses_application(other, reference_id)
+                    or (creating and attempts.find_pending_attempt(other) is not None)
+                )
             ):
                 found.append(other.id)
         return tuple(found)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from bridge.core import ids
+from bridge.core.invitation import AddedReference
 from bridge.store import lua_scripts
 from bridge.store.record_codec import MILLISECOND
 from bridge.store.redis_access import RedisAccess
@@ -25,15 +26,13 @@ class RedisReferenceIndex:
         self._prefix = prefix
         self._retention = retention
 
-    async def add(self, customer: str, reference_id: str, invitation_id: str) -> str | None:
-        """Store which invitation has this application; returns the word of an event that came
-        before, once.
-        """
+    async def add(self, customer: str, reference_id: str, invitation_id: str) -> AddedReference:
+        """Store which invitation has this application."""
         args = (invitation_id, self._retention // MILLISECOND, _MARK, _HOLDERS)
-        word, *_ = await self._commands.run(
+        word, *others = await self._commands.run(
             lua_scripts.ADD_REFERENCE.call([self._reference(customer, reference_id)], args)
         )
-        return _text(word) or None
+        return AddedReference(_text(word) or None, tuple(map(_text, others)))
 
     async def find(self, customer: str, reference_id: str) -> tuple[str, ...]:
         """The invitation ids, oldest first."""

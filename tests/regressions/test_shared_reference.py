@@ -9,9 +9,9 @@ import asyncio
 from structlog.typing import EventDict
 
 from bridge.core.assessment import ApplicationProgress, CreatedApplication
-from bridge.core.invitation import Invitation, State
+from bridge.core.invitation import CommitOutcome, Invitation, State, Transition
 from bridge.errors import UpstreamUnavailable
-from tests.service.fakes import ACME, World
+from tests.service.fakes import ACME, World, until
 
 SAME = CreatedApplication("ref-1", "https://equalture.example.com/test/1")
 
@@ -39,6 +39,28 @@ async def test_sharing_is_said_at_once(world: World, journal: list[EventDict]) -
     )
     assert {one.id: (other.id,), other.id: (one.id,)} == await world.operations.shared()
     await world.invited("application-1")
+    assert 1 == len([entry for entry in journal if entry["event"] == "application.shared"])
+
+
+async def test_recorded_at_the_same_time(world: World, journal: list[EventDict]) -> None:
+    """Two invitations whose creates are answered at once with the same application: it is said,
+    whichever record has it first.
+    """
+    world.provider.script.on("create", SAME)
+    commit, later = world.store.commit, asyncio.Event()
+
+    async def first_one_waits(step: Transition, **leases: object) -> CommitOutcome:
+        invited = step.invitation.state is State.INVITED and not step.invitation.issued
+        if invited and step.invitation.application_id == "application-1":
+            await later.wait()
+        return await commit(step, **leases)  # type: ignore[arg-type]
+
+    world.store.commit = first_one_waits  # type: ignore[method-assign]
+    waiting = asyncio.create_task(world.invited("application-1"))
+    await until(lambda: bool(world.provider.script.made("create")))
+    await world.invited("application-2")
+    later.set()
+    await waiting
     assert 1 == len([entry for entry in journal if entry["event"] == "application.shared"])
 
 

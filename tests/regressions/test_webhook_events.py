@@ -28,18 +28,18 @@ async def test_references_on_a_real_redis() -> None:
     try:
         async with open_client(server.url) as commands:
             references = RedisReferenceIndex(commands, prefix="x", retention=timedelta(days=1))
-            assert await references.add("acme", "new", "iv_1") is None
-            assert await references.add("acme", "new", "iv_1") is None
+            assert (await references.add("acme", "new", "iv_1")).word is None
+            assert (await references.add("acme", "new", "iv_1")).word is None
             await references.hold_event("acme", "early", "started", life=timedelta(minutes=1))
             await references.hold_event("acme", "early", "finished", life=timedelta(minutes=1))
             assert await references.find("acme", "early") == ()
-            assert await references.add("acme", "early", "iv_2") == "started"
-            assert await references.add("acme", "early", "iv_2") is None
+            assert (await references.add("acme", "early", "iv_2")).word == "started"
+            assert (await references.add("acme", "early", "iv_2")).word is None
             found = [await references.find("acme", one) for one in ("new", "early", "other")]
             assert found == [("iv_1",), ("iv_2",), ()]
             await references.remove("acme", "new", "iv_2")
-            assert await references.add("acme", "new", "iv_2") is None
-            assert await references.add("acme", "new", "iv_1") is None
+            assert (await references.add("acme", "new", "iv_2")).word is None
+            assert (await references.add("acme", "new", "iv_1")).word is None
             assert await references.find("acme", "new") == ("iv_2", "iv_1")
             await references.remove("acme", "new", "iv_2")
             assert await references.find("acme", "new") == ("iv_1",)

@@ -32,7 +32,7 @@ from bridge.core.customers import (
     Secret,
 )
 from bridge.core.history_chain import derive_history_keys
-from bridge.core.invitation import Invitation, State
+from bridge.core.invitation import AddedReference, Invitation, State
 from bridge.core.lifecycle.events import ResultReported
 from bridge.core.links import LinkSigner
 from bridge.core.queueing import LEASE_LIFE, Lease, LeaseRequest, NotificationResponse, TaskKind
@@ -222,10 +222,11 @@ class MemoryReferences:
         self._waiting: dict[tuple[str, str], str] = {}
         self._seen: set[tuple[str, str]] = set()
 
-    async def add(self, customer: str, reference_id: str, invitation_id: str) -> str | None:
+    async def add(self, customer: str, reference_id: str, invitation_id: str) -> AddedReference:
         known = self._known.setdefault((customer, reference_id), [])
         known[:] = [*(one for one in known if one != invitation_id), invitation_id]
-        return self._waiting.pop((customer, reference_id), None)
+        word = self._waiting.pop((customer, reference_id), None)
+        return AddedReference(word, tuple(known[:-1]))
 
     async def find(self, customer: str, reference_id: str) -> tuple[str, ...]:
         return tuple(self._known.get((customer, reference_id), ()))

@@ -200,7 +200,7 @@ async def test_side_notes_are_understood(store: Store) -> None:
     """
     references = RedisReferenceIndex(store.commands, prefix=store.prefix, retention=RETENTION)
     assert await references.find("acme", "reference-1") == (MADE["invited"], MADE["started"])
-    assert await references.add("acme", "reference-9", MADE["orphaned"]) == "finished"
+    assert (await references.add("acme", "reference-9", MADE["orphaned"])).word == "finished"
     assert await references.is_event_seen("acme", "event-1")
     words = RedisStatusWords(store.commands, prefix=store.prefix, life=RETENTION)
     assert await words.words("acme") == ("in progress", "übersprungen")

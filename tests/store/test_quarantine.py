@@ -326,7 +326,7 @@ async def test_garbage_outside_of_the_partitions(real_commands: RedisAccess, pre
     check.
     """
     references = RedisReferenceIndex(real_commands, prefix=prefix, retention=MINUTE)
-    assert await references.add("acme", "r", "iv_1") is None
+    assert (await references.add("acme", "r", "iv_1")).word is None
     for value in (b"\xff", b"?\xff"):
         (key,) = [key async for key in real_commands.scan(f"{prefix}:ref:*")]
         await real_commands.run(("SET", key, value))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 
+from bridge.core.copying import copy_with
 from bridge.core.invitation import CreateAttempt, CreateOutcome, Invitation, State
 from bridge.core.lifecycle.policy import LifecyclePolicy
 
@@ -30,9 +30,9 @@ def with_attempt_outcome(
     invitation: Invitation, number: int, outcome: CreateOutcome, reference_id: str | None = None
 ) -> Invitation:
     """The invitation once the outcome of this attempt is known."""
-    changed = replace(get_attempt(invitation, number), outcome=outcome, reference_id=reference_id)
+    changed = copy_with(get_attempt(invitation, number), outcome=outcome, reference_id=reference_id)
     attempts = (*invitation.attempts[: number - 1], changed, *invitation.attempts[number:])
-    return replace(invitation, attempts=attempts)
+    return copy_with(invitation, attempts=attempts)
 
 
 def choose_reference_to_check(invitation: Invitation) -> str | None:

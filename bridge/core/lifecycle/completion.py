@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from bridge.core.assessment import Result
+from bridge.core.copying import copy_with
 from bridge.core.invitation import OPEN, Invitation, State, Transition
 from bridge.core.lifecycle.attempts import choose_reference_to_check
 from bridge.core.lifecycle.confirmation import (
@@ -49,7 +49,7 @@ def on_assessment_started(
     """STARTED, once."""
     if invitation.state is not State.INVITED:
         return Transition(invitation)
-    started = replace(invitation, state=State.STARTED, started_at=event.at)
+    started = copy_with(invitation, state=State.STARTED, started_at=event.at)
     return Transition(started, schedule_next_check(started, policy, now, CheckTrigger.NOTHING_NEW))
 
 
@@ -67,7 +67,7 @@ def on_result_reported(
             invitation, schedule_next_check(invitation, policy, now, CheckTrigger.RECORD_CHANGED)
         )
     kept = choose_reported_result(invitation, event, now)
-    reported = replace(invitation, unconfirmed_result=kept)
+    reported = copy_with(invitation, unconfirmed_result=kept)
     if reported == invitation and now < kept.seen_at + REPEAT_WINDOW:
         # The same content again, and a CHECK is due soon: a storm of such reports writes nothing.
         return Transition(invitation)
@@ -89,7 +89,7 @@ def on_result_confirmed(
     corrected = known is None or select_visible_content(event.result) != select_visible_content(
         known
     )
-    confirmed = replace(invitation, result=event.result, confirmed=True, unconfirmed_result=None)
+    confirmed = copy_with(invitation, result=event.result, confirmed=True, unconfirmed_result=None)
     return _corrected(confirmed, now) if corrected else Transition(confirmed, (NO_CHECK,))
 
 
@@ -99,7 +99,7 @@ def on_result_refreshed(
     """Completes like a confirmed result, but also replaces one that was confirmed before."""
     if invitation.state is not State.COMPLETED:
         return on_result_confirmed(invitation, ResultConfirmed(event.result), policy, now)
-    fresh = replace(invitation, result=event.result, confirmed=True, unconfirmed_result=None)
+    fresh = copy_with(invitation, result=event.result, confirmed=True, unconfirmed_result=None)
     if fresh == invitation:
         return Transition(invitation)
     return _corrected(fresh, now) if event.visible_changed else Transition(fresh, (NO_CHECK,))
@@ -167,7 +167,7 @@ def _completed(
 ) -> Invitation:
     # The provider gives no time of completion: ours is when we first learnt of it, set once.
     report = invitation.unconfirmed_result
-    return replace(
+    return copy_with(
         invitation,
         state=State.COMPLETED,
         completed_at=invitation.completed_at or (report.seen_at if report is not None else now),
@@ -178,12 +178,12 @@ def _completed(
 
 
 def _corrected(invitation: Invitation, now: datetime) -> Transition:
-    corrected = replace(invitation, corrected_at=now)
+    corrected = copy_with(invitation, corrected_at=now)
     return Transition(corrected, (NO_CHECK, *schedule_notification(corrected, now)))
 
 
 def _expired(invitation: Invitation, policy: LifecyclePolicy, now: datetime) -> Transition:
-    expired = replace(
+    expired = copy_with(
         invitation, state=State.EXPIRED, expired_at=get_link_expiry(invitation, policy)
     )
     check = schedule_next_check(expired, policy, now, CheckTrigger.EXPIRED)

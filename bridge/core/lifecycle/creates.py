@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 
+from bridge.core.copying import copy_with
 from bridge.core.invitation import (
     OPEN,
     CreateAttempt,
@@ -35,7 +35,7 @@ def on_create_attempt_started(
     if invitation.state not in (State.CREATING, State.UNCERTAIN):
         return Transition(invitation)
     earlier = tuple(
-        replace(attempt, outcome=CreateOutcome.UNKNOWN)
+        copy_with(attempt, outcome=CreateOutcome.UNKNOWN)
         if attempt.outcome is CreateOutcome.PENDING
         else attempt
         for attempt in invitation.attempts
@@ -43,7 +43,7 @@ def on_create_attempt_started(
     attempt = CreateAttempt(
         number=len(earlier) + 1, secret_digest=event.secret_digest, started_at=now
     )
-    opened = replace(
+    opened = copy_with(
         invitation, state=State.UNCERTAIN, attempts=(*earlier, attempt), callback=event.callback
     )
     return Transition(opened, schedule_next_check(opened, policy, now, CheckTrigger.RECORD_CHANGED))
@@ -81,7 +81,7 @@ def on_application_created(
     if event.assessment_url is None and not event.mailed and invitation.state in OPEN:
         tasks = (CancelTask(TaskKind.CHECK), anonymise)
         return _failed(created, "upstream_broken", tasks)
-    linked = replace(
+    linked = copy_with(
         created,
         assessment_url=event.assessment_url,
         deadline=attempt.started_at + policy.link_life,
@@ -92,7 +92,7 @@ def on_application_created(
         return Transition(
             linked, schedule_next_check(linked, policy, now, CheckTrigger.LATE_APPLICATION)
         )
-    invited = replace(linked, state=State.INVITED)
+    invited = copy_with(linked, state=State.INVITED)
     return Transition(
         invited, schedule_next_check(invited, policy, now, CheckTrigger.RECORD_CHANGED)
     )
@@ -109,7 +109,7 @@ def on_create_failed(
     if invitation.state in (State.CREATING, State.UNCERTAIN):
         if all(attempt.outcome is CreateOutcome.FAILED for attempt in noted.attempts):
             return _failed(noted, event.code, (CancelTask(TaskKind.CHECK),))
-        noted = replace(noted, state=State.UNCERTAIN)
+        noted = copy_with(noted, state=State.UNCERTAIN)
     return Transition(noted, schedule_next_check(noted, policy, now, CheckTrigger.RECORD_CHANGED))
 
 
@@ -121,7 +121,7 @@ def on_create_outcome_unknown(
         return Transition(invitation)
     noted = with_attempt_outcome(invitation, event.attempt, CreateOutcome.UNKNOWN)
     if noted.state is State.CREATING:
-        noted = replace(noted, state=State.UNCERTAIN)
+        noted = copy_with(noted, state=State.UNCERTAIN)
     return Transition(noted, schedule_next_check(noted, policy, now, CheckTrigger.RECORD_CHANGED))
 
 
@@ -131,11 +131,11 @@ def on_invitation_id_issued(
     """From now on the ATS can be notified; an end that came before the id is notified at once."""
     if invitation.state in (State.ERASED, State.FAILED):
         return Transition(invitation)
-    issued = replace(invitation, issued=True, callback=event.callback)
+    issued = copy_with(invitation, issued=True, callback=event.callback)
     if invitation.state in OPEN:
         return Transition(issued)
     # The answer with the id contains a deadline, even if no create ever set one.
-    issued = replace(issued, deadline=get_link_expiry(invitation, policy))
+    issued = copy_with(issued, deadline=get_link_expiry(invitation, policy))
     return Transition(issued, () if invitation.issued else schedule_notification(issued, now))
 
 
@@ -148,7 +148,7 @@ def _failed(
     The attempts are kept, in case one made an application after all, and the error for requests
     that wait for the same order.
     """
-    failed = replace(
+    failed = copy_with(
         invitation,
         state=State.FAILED,
         order_key="",

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
+from bridge.core.copying import copy_with
 from bridge.core.invitation import Invitation, State, Transition
 from bridge.core.lifecycle import completion, creates, events, hires, tombstone
 from bridge.core.lifecycle.attempts import list_applications_to_anonymise
 from bridge.core.lifecycle.events import Event
 from bridge.core.lifecycle.policy import LifecyclePolicy
-from bridge.core.queueing import ScheduleTask, TaskKind
+from bridge.core.queueing import CancelTask, ScheduleTask, TaskKind
 
 _E = TypeVar("_E", bound=Event)
 _Handler = Callable[[Invitation, Any, LifecyclePolicy, datetime], Transition]
@@ -58,27 +58,28 @@ def decide(
     An event that changes nothing returns the same record, with tasks only if one has to be queued
     or cancelled nevertheless.
     """
-    transition = _prioritised(HANDLERS[type(event)](invitation, event, policy, now))
+    step = HANDLERS[type(event)](invitation, event, policy, now)
+    after = step.invitation
+    if after is not invitation:
+        after = invitation if after == invitation else copy_with(after, updated_at=now)
     # An application that is still to be anonymised must not be forgotten, however long it takes.
-    expires = not list_applications_to_anonymise(transition.invitation)
-    transition = replace(transition, expires=expires)
-    if transition.invitation == invitation:
-        return transition
-    return replace(transition, invitation=replace(transition.invitation, updated_at=now))
+    expires = not list_applications_to_anonymise(after)
+    return copy_with(step, invitation=after, tasks=_prioritise(after, step.tasks), expires=expires)
 
 
-def _prioritised(transition: Transition) -> Transition:
+def _prioritise(
+    invitation: Invitation, tasks: tuple[ScheduleTask | CancelTask, ...]
+) -> tuple[ScheduleTask | CancelTask, ...]:
     """The check of a report, and the notification of a result, go ahead of the customer's
     backlog.
     """
     urgent = {
-        TaskKind.CHECK: transition.invitation.unconfirmed_result is not None,
-        TaskKind.NOTIFY: transition.invitation.state is State.COMPLETED,
-        TaskKind.ANONYMISE: False,
-        TaskKind.HIRE: False,
+        TaskKind.CHECK: invitation.unconfirmed_result is not None,
+        TaskKind.NOTIFY: invitation.state is State.COMPLETED,
     }
-    tasks = (
-        replace(task, urgent=urgent[task.kind]) if isinstance(task, ScheduleTask) else task
-        for task in transition.tasks
+    return tuple(
+        ScheduleTask(task.kind, task.at, urgent=True)
+        if isinstance(task, ScheduleTask) and urgent.get(task.kind)
+        else task
+        for task in tasks
     )
-    return replace(transition, tasks=tuple(tasks))

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from bridge.core.copying import copy_with
 from bridge.core.invitation import HireRecord, HireState, Invitation, State, Transition
 from bridge.core.lifecycle.attempts import choose_reference_to_check
 from bridge.core.lifecycle.events import (
@@ -55,7 +56,7 @@ def on_hire_requested(
         add_to_team=hire.add_to_team and event.add_to_team,
         start_date=event.start_date or hire.start_date,
     )
-    return Transition(replace(invitation, hire=hire), (ScheduleTask(TaskKind.HIRE, now),))
+    return Transition(copy_with(invitation, hire=hire), (ScheduleTask(TaskKind.HIRE, now),))
 
 
 def on_hire_call_started(
@@ -66,7 +67,7 @@ def on_hire_call_started(
     if hire is None or hire.state is not HireState.REQUESTED:
         return Transition(invitation)
     sent = replace(hire, state=HireState.SENT, sent_by=event.lease)
-    return Transition(replace(invitation, hire=sent))
+    return Transition(copy_with(invitation, hire=sent))
 
 
 def on_hire_call_ended(
@@ -78,10 +79,10 @@ def on_hire_call_ended(
         return Transition(invitation)
     if event.state is HireState.DONE:
         done = replace(hire, state=HireState.DONE, hired_at=now, start_date=None, sent_by=None)
-        return Transition(replace(invitation, hire=done), (CancelTask(TaskKind.HIRE),))
+        return Transition(copy_with(invitation, hire=done), (CancelTask(TaskKind.HIRE),))
     if hire.state is not HireState.SENT:
         return Transition(invitation)
-    return Transition(replace(invitation, hire=replace(hire, state=event.state, sent_by=None)))
+    return Transition(copy_with(invitation, hire=replace(hire, state=event.state, sent_by=None)))
 
 
 def on_hire_repeat_allowed(
@@ -91,4 +92,4 @@ def on_hire_repeat_allowed(
     hire = invitation.hire
     if hire is None or hire.state is not HireState.UNKNOWN:
         return Transition(invitation)
-    return Transition(replace(invitation, hire=replace(hire, state=HireState.REQUESTED)))
+    return Transition(copy_with(invitation, hire=replace(hire, state=HireState.REQUESTED)))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
+from bridge.core.copying import copy_with
 from bridge.core.invitation import CreateAttempt, Invitation, OrderClaimChange, State, Transition
 from bridge.core.lifecycle.attempts import list_applications_to_anonymise, must_anonymise_attempt
 from bridge.core.lifecycle.events import ApplicationAnonymised, ApplicationShared, ErasureRequested
@@ -60,7 +61,7 @@ def on_application_anonymised(
             attempt, anonymised=True, reference_id=None if forgotten else event.reference_id
         )
 
-    return Transition(replace(invitation, attempts=tuple(map(noted, invitation.attempts))))
+    return Transition(copy_with(invitation, attempts=tuple(map(noted, invitation.attempts))))
 
 
 def on_application_shared(
@@ -73,4 +74,4 @@ def on_application_shared(
         forgotten = mine and must_anonymise_attempt(invitation, attempt)
         return replace(attempt, reference_id=None) if forgotten else attempt
 
-    return Transition(replace(invitation, attempts=tuple(map(handed_over, invitation.attempts))))
+    return Transition(copy_with(invitation, attempts=tuple(map(handed_over, invitation.attempts))))
