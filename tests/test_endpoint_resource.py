@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 
 import pytest
 from aiohttp import web
 from aiohttp.test_utils import make_mocked_request
+from aiohttp.typedefs import Handler
 from hypothesis import given
 from hypothesis import strategies as st
 from yarl import URL
@@ -26,7 +28,7 @@ WORDS = ("", "/", "tests", "results", "callbacks", "latest", ".pdf", "a.pdf", "-
 
 
 async def handle(request: web.Request) -> web.Response:
-    """Never called."""
+    """Answers nothing in particular."""
     return web.Response()
 
 
@@ -48,8 +50,9 @@ def expected(path: str) -> list[dict[str, str]]:
             for segment in template.strip("/").split("/")
         ]
         if match := re.fullmatch("/+" + "/+".join(segments) + "/*", path):
+            named = match.groupdict().items()
             found.append(
-                {name: text.replace("%2F", "/") for name, text in match.groupdict().items()}
+                {name: text.replace("%2F", "/").replace("%25", "%") for name, text in named}
             )
     return found
 
@@ -59,21 +62,49 @@ async def test_path_fits_its_template(words: list[str]) -> None:
     """Slashes more or less change nothing, and of several templates the first one answers."""
     path = "/" + "/".join(words)
     request = make_mocked_request("GET", "/").clone(rel_url=URL.build(path=path))
-    found, allowed = await resource().resolve(request)
+    found, _ = await resource().resolve(request)
     fitting = expected(request.rel_url.path_safe)
-    assert (found is not None) == bool(fitting)
-    if found is not None:
-        assert dict(found) == fitting[0]
-        assert allowed == set()
+    assert (found.handler is handle) == bool(fitting)
+    assert dict(found) == (fitting[0] if fitting else {})
+
+
+async def refusal(method: str, path: str) -> web.HTTPException:
+    """What an application raises where nothing answers."""
+    request = make_mocked_request(method, path)
+    found, _ = await resource().resolve(request)
+    with pytest.raises(web.HTTPException) as caught:
+        await found.handler(request)
+    return caught.value
 
 
 async def test_other_method_is_told_what_is_allowed() -> None:
-    """A path that is known by other methods only names those."""
-    found, allowed = await resource().resolve(make_mocked_request("POST", "/callbacks//a/b/"))
-    assert found is None
-    assert allowed == {"GET", "PUT"}
-    assert await resource().resolve(make_mocked_request("GET", "/nothing")) == (None, set())
-    assert await resource().resolve(make_mocked_request("OPTIONS", "*")) == (None, set())
+    """A path that is known by other methods only is 405 and names those; an unknown one is 404."""
+    refused = await refusal("POST", "/callbacks//a/b/")
+    assert isinstance(refused, web.HTTPMethodNotAllowed)
+    assert refused.allowed_methods == {"GET", "PUT"}
+    for method, path in (("GET", "/nothing"), ("POST", "/callbacks/a"), ("OPTIONS", "*")):
+        assert isinstance(await refusal(method, path), web.HTTPNotFound)
+
+
+async def test_what_is_around_all_is_around_refusals() -> None:
+    """What is put around the endpoints is also around the answers 404 and 405."""
+    around: list[str] = []
+
+    def nest(handler: Handler) -> Handler:
+        async def noted(request: web.Request) -> web.StreamResponse:
+            around.append(request.path)
+            return await handler(request)
+
+        return noted
+
+    nested = EndpointResource(nest)
+    nested.add("GET", "/tests", handle)
+    for path in ("/tests", "/nothing"):
+        request = make_mocked_request("GET", path)
+        found, _ = await nested.resolve(request)
+        with contextlib.suppress(web.HTTPNotFound):
+            await found.handler(request)
+    assert around == ["/tests", "/nothing"]
 
 
 async def test_what_cannot_be_looked_up_is_refused() -> None:

@@ -112,7 +112,7 @@ def _status_report(runtime: Runtime) -> StatusReport:
 
 
 def _application(runtime: Runtime, endpoints: list[Endpoint], *more: Middleware) -> web.Application:
-    app = web.Application(middlewares=[error_middleware, *more])
+    app = web.Application()
     app[SERVICES] = runtime.services
     app[CUSTOMERS] = runtime.customers
     app[STATE] = runtime.state
@@ -120,7 +120,7 @@ def _application(runtime: Runtime, endpoints: list[Endpoint], *more: Middleware)
     app[OBSERVER] = runtime.observer
     app[SEEN_CONNECTIONS] = set()
     app[FAIR_SCHEDULER] = FairScheduler()
-    add_endpoints(app, endpoints)
+    add_endpoints(app, endpoints, error_middleware, *more)
     for endpoint in endpoints:
         statuses = openapi.list_statuses(endpoint)
         runtime.metrics.expect_requests(endpoint.path, endpoint.method, statuses)

@@ -83,8 +83,7 @@ from bridge.worker import Worker
 
 def utc_now() -> datetime:
     """Now, in whole milliseconds: what the store keeps."""
-    now = datetime.now(UTC)
-    return now.replace(microsecond=now.microsecond // 1000 * 1000)
+    return datetime.fromtimestamp(time.time_ns() // 1_000_000 / 1000, UTC)
 
 
 def generate_secret() -> str:

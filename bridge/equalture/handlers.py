@@ -8,6 +8,7 @@ import hmac
 
 import structlog
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from bridge import errors, tracing, webhook_signature
 from bridge.core.customers import Customer
@@ -19,7 +20,7 @@ from bridge.log_context import bind_log_fields
 from bridge.ports import Clock
 from bridge.web import request_body
 from bridge.web.app_keys import CUSTOMERS, OBSERVER, SERVICES
-from bridge.web.routing import Endpoint, Handler, json_response
+from bridge.web.routing import Endpoint, json_response
 
 BODY_LIMIT = 256 * 1024
 

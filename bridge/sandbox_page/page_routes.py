@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiohttp import hdrs, web
-from aiohttp.typedefs import Middleware
+from aiohttp.typedefs import Handler, Middleware
 
 from bridge.errors import CrossSiteRequest
 from bridge.sandbox import EqualtureSandbox, LedgerEntry, Refusal, SoftgardenSandbox
@@ -18,7 +18,6 @@ from bridge.sandbox.sample_results import TRAITS
 from bridge.sandbox_page.page_actions import FAULTS, FITS, SCORE, UNITS, PageActions, read_tests
 from bridge.web import admin_guard
 from bridge.web.page_templates import PageTemplates
-from bridge.web.routing import Handler
 
 ROWS_SHOWN, CALLS_SHOWN, RULES_SHOWN = 20, 60, 50
 RENEWED_S = 3

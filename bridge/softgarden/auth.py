@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from bridge import tracing
 from bridge.core.ids import hash_secret
@@ -13,7 +14,6 @@ from bridge.log_context import bind_log_fields
 from bridge.softgarden.settings import SoftgardenAccount
 from bridge.web.app_keys import CUSTOMER, CUSTOMERS, FAIR_SCHEDULER
 from bridge.web.rate_limits import RateLimit
-from bridge.web.routing import Handler
 
 _BEARER = re.compile(r"bearer +([^\s]+)", re.ASCII | re.IGNORECASE)
 

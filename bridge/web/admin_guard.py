@@ -10,10 +10,9 @@ from collections.abc import Collection
 from urllib.parse import urlsplit
 
 from aiohttp import hdrs, web
-from aiohttp.typedefs import Middleware
+from aiohttp.typedefs import Handler, Middleware
 
 from bridge.errors import CrossSiteRequest
-from bridge.web.routing import Handler
 
 _READING = ("GET", "HEAD", "OPTIONS")
 

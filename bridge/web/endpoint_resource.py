@@ -5,10 +5,11 @@ aiohttp would try one pattern after the other.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 _SEGMENT = re.compile(r"([^{}]*)(?:\{(\w+)\}([^{}]*))?")
 
@@ -17,18 +18,20 @@ class EndpointResource(web.AbstractResource):
     """All endpoints of a listener.
 
     Doubled and trailing slashes do no harm: not every ATS may follow a redirect. A wrong method is
-    405 with the right ``Allow``. Of two templates that a path fits the first one is taken.
+    405 with the right ``Allow``. Of two templates that a path fits the first one is taken. *nest*
+    puts around a handler what is around all of them, also around what answers 404 and 405.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, nest: Callable[[Handler], Handler] = lambda handler: handler) -> None:
         super().__init__()
+        self._nest = nest
         self._templates: dict[str, _PathTemplate] = {}
         self._alike: dict[tuple[int, str], list[_PathTemplate]] = {}
         """By the number of segments and the beginning of the first one."""
         self._plain: dict[str, list[_Match]] = {}
         """What is found for paths without variables, as they are mostly written."""
 
-    def add(self, method: str, path: str, handler: Any) -> None:
+    def add(self, method: str, path: str, handler: Handler) -> None:
         """*handler* answers *method* at paths like *path*, such as ``/results/{token}``.
 
         A segment has one variable at most, and the first one has none.
@@ -39,12 +42,10 @@ class EndpointResource(web.AbstractResource):
             self._alike.setdefault(template.alike, []).append(template)
             self._plain = {}
             self._plain = {one: self._find(one) for one in self._templates if "{" not in one}
-        template.routes[method] = web.ResourceRoute(method, handler, self)
+        template.routes[method] = self._route(method, handler)
 
-    async def resolve(
-        self, request: web.Request
-    ) -> tuple[web.UrlMappingMatchInfo | None, set[str]]:
-        """The endpoint for *request*, and the methods that its path allows."""
+    async def resolve(self, request: web.Request) -> tuple[web.UrlMappingMatchInfo, set[str]]:
+        """The endpoint for *request*; where there is none, what refuses it."""
         path = request.rel_url.path_safe
         allowed: set[str] = set()
         for template, variables in self._plain.get(path) or self._find(path):
@@ -52,7 +53,16 @@ class EndpointResource(web.AbstractResource):
             if route is not None:
                 return web.UrlMappingMatchInfo(variables, route), allowed
             allowed |= template.routes.keys()
-        return None, allowed
+
+        async def refuse(request: web.Request) -> NoReturn:
+            if allowed:
+                raise web.HTTPMethodNotAllowed(request.method, allowed)
+            raise web.HTTPNotFound
+
+        return web.UrlMappingMatchInfo({}, self._route("*", refuse)), allowed
+
+    def _route(self, method: str, handler: Handler) -> web.ResourceRoute:
+        return web.ResourceRoute(method, self._nest(handler), self)
 
     def _find(self, path: str) -> list[_Match]:
         if not path.startswith("/"):

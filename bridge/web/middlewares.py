@@ -9,6 +9,7 @@ import time
 
 import structlog
 from aiohttp import web
+from aiohttp.typedefs import Handler
 
 from bridge.errors import (
     BridgeError,
@@ -22,12 +23,13 @@ from bridge.log_context import bind_log_fields
 from bridge.web import problem_details
 from bridge.web.app_keys import CALL, METER, OBSERVER, SEEN_CONNECTIONS, STATE, IncomingCall
 from bridge.web.listener import add_standard_headers
-from bridge.web.routing import Handler
 
 _SANE_ID = re.compile(r"[A-Za-z0-9._~:+/=-]{1,128}", re.ASCII)
 
 _ONCE = ("Content-Type", "Host", "webhook-id", "webhook-signature", "webhook-timestamp")
 """``Authorization`` is checked where it is read; the parser refuses two lengths."""
+_GRAVE = (UpstreamError, StoreUnavailable, RecordUnreadable, CustomerSetAside)
+"""Failures that an operator should see."""
 
 log = structlog.get_logger()
 
@@ -46,18 +48,25 @@ async def error_middleware(request: web.Request, handler: Handler) -> web.Stream
     bind_log_fields(request_id=request_id)  # aiohttp gives each request a context of its own
     observer = app[OBSERVER]
     with observer.trace_request(headers.getall("traceparent", ())):
-        response, code, severity = await _answer(request, handler, call)
+        try:
+            twice = [name for name in _ONCE if len(headers.getall(name, ())) > 1]
+            if twice:
+                raise _ambiguous(twice)
+            response = await handler(request)
+        except Exception as error:
+            response, code, severity = _build_error_answer(error, call)
+        else:
+            code, severity = _judge(call.failure)
+        failure = call.failure
         add_standard_headers(response, request_id)
         if app[STATE].draining or (request.body_exists and not call.body_read):
             # The rest of an unwanted body must neither hold the connection nor be taken for a
             # request.
             response.force_close()
-        status, seconds = response.status, time.monotonic() - begun
-        app[METER].request(call.route, request.method, status, seconds)
-        method = request.method if request.method.isalpha() else "?"
-        failure, whose = call.failure, {}
-        if isinstance(failure, CustomerSetAside):
-            whose = {"customer": failure.customer}
+        method, status = request.method, response.status
+        seconds = time.monotonic() - begun
+        app[METER].request(call.route, method, status, seconds)
+        method = method if method.isalpha() else "?"
         reason = None if failure is None else str(failure)
         observer.record_incoming(
             call.party,
@@ -68,6 +77,7 @@ async def error_middleware(request: web.Request, handler: Handler) -> web.Stream
             code=code or "",
             reason=reason or "",
         )
+        whose = {"customer": failure.customer} if isinstance(failure, CustomerSetAside) else {}
         log.log(
             severity,
             "request.handled",
@@ -82,51 +92,41 @@ async def error_middleware(request: web.Request, handler: Handler) -> web.Stream
         return response
 
 
-async def _answer(
-    request: web.Request, handler: Handler, call: IncomingCall
-) -> tuple[web.StreamResponse, str | None, int]:
-    """The answer, its code unless it is a success, and its log level."""
-    try:
-        _require_unambiguous(request)
-        response = await handler(request)
-    except web.HTTPException as error:
-        return *_of_http_exception(error), logging.INFO
-    except BridgeError as error:
-        call.failure = error
-        response = problem_details.build_error_response(error)
-    except ConnectionResetError:
-        # The caller hung up during the request; this answer is not read, and the bridge did not
-        # fail.
-        answer = problem_details.build_problem_response(
-            400, "disconnected", "Disconnected", "The caller hung up."
-        )
-        return answer, "disconnected", logging.INFO
-    except Exception:
-        log.exception("request.crashed", route=call.route)
-        return problem_details.build_internal_error_response(), "bug", logging.ERROR
-    failure = call.failure
+def _judge(failure: BridgeError | None) -> tuple[str | None, int]:
+    """The code of an answer and its log level, by why it is no success."""
     if failure is None:
-        return response, None, logging.INFO
-    grave = isinstance(
-        failure, UpstreamError | StoreUnavailable | RecordUnreadable | CustomerSetAside
-    )
-    return (
-        response,
-        problem_details.get_problem_code(failure),
-        logging.WARNING if grave else logging.INFO,
-    )
+        return None, logging.INFO
+    grave = isinstance(failure, _GRAVE)
+    return problem_details.get_problem_code(failure), logging.WARNING if grave else logging.INFO
 
 
-def _require_unambiguous(request: web.Request) -> None:
-    """Refuse a header that is sent twice: a proxy and the bridge may each use another of the
-    values.
-    """
-    headers = request.headers
-    twice = [name for name in _ONCE if len(headers.getall(name, ())) > 1]
-    if twice:
-        raise InvalidRequest(
-            "A header stands there more than once.", {name: ["Send it once."] for name in twice}
-        )
+def _build_error_answer(
+    error: Exception, call: IncomingCall
+) -> tuple[web.StreamResponse, str | None, int]:
+    """The answer to a request that ended with *error*, its code, and its log level."""
+    match error:
+        case web.HTTPException():
+            return *_of_http_exception(error), logging.INFO
+        case BridgeError():
+            call.failure = error
+            return problem_details.build_error_response(error), *_judge(error)
+        case ConnectionResetError():
+            # The caller hung up during the request; this answer is not read, and the bridge did
+            # not fail.
+            answer = problem_details.build_problem_response(
+                400, "disconnected", "Disconnected", "The caller hung up."
+            )
+            return answer, "disconnected", logging.INFO
+        case _:
+            log.exception("request.crashed", route=call.route)
+            return problem_details.build_internal_error_response(), "bug", logging.ERROR
+
+
+def _ambiguous(twice: list[str]) -> InvalidRequest:
+    """Of a header that is sent twice, a proxy and the bridge may each use another value."""
+    return InvalidRequest(
+        "A header stands there more than once.", {name: ["Send it once."] for name in twice}
+    )
 
 
 def _of_http_exception(error: web.HTTPException) -> tuple[web.Response, str]:

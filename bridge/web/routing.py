@@ -4,12 +4,13 @@ about methods.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from functools import partial
 
 import orjson
 from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
 
 from bridge.core import ids
 from bridge.errors import BridgeError, StoreUnavailable
@@ -20,7 +21,6 @@ from bridge.web.app_keys import CALL, FAIR_SCHEDULER, STATE
 from bridge.web.endpoint_resource import EndpointResource
 from bridge.web.rate_limits import FairScheduler
 
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 json_response = partial(web.json_bytes_response, dumps=orjson.dumps)
 ALWAYS_OPEN = ("health", "docs", "operators")
 """Tags of endpoints that answer although the store does not answer."""
@@ -76,9 +76,21 @@ class Endpoint:
     """
 
 
-def add_endpoints(app: web.Application, endpoints: Iterable[Endpoint]) -> None:
-    """Register *endpoints*; those that answer GET answer HEAD too."""
-    resource, state, turns = EndpointResource(), app[STATE], app[FAIR_SCHEDULER]
+def add_endpoints(
+    app: web.Application, endpoints: Iterable[Endpoint], *middlewares: Middleware
+) -> None:
+    """Register *endpoints*; those that answer GET answer HEAD too.
+
+    *middlewares* are around them and around what answers other paths, the first one outermost; it
+    is less work for aiohttp than its own list of them, whose applications may be nested.
+    """
+
+    def nest(handler: Handler) -> Handler:
+        for middleware in reversed(middlewares):
+            handler = partial(middleware, handler=handler)
+        return handler
+
+    resource, state, turns = EndpointResource(nest), app[STATE], app[FAIR_SCHEDULER]
     for endpoint in endpoints:
         handler = _named(endpoint, state, turns)
         resource.add(endpoint.method, endpoint.path, handler)
