@@ -72,6 +72,7 @@ class DescriptorLines:
         self._begun = b""
         self._begun_lines = 0
         self._lost = 0
+        self._closed = False
         self._planned_by: asyncio.AbstractEventLoop | None = None
 
     def add(self, line: bytes) -> None:
@@ -94,31 +95,32 @@ class DescriptorLines:
     def flush(self) -> None:
         """Write what waits, as far as it is taken now; a loop that runs tries the rest again."""
         with self._lock:
-            while self._waits() and self._readiness.poll(0):
+            while (self._lines or self._begun) and self._readiness.poll(0):
+                if not self._begun:
+                    self._begin()
                 if not self._write():
                     break
-            if self._waits():
+            if self._lines or self._begun:
                 self._retry_later()
 
     def close(self) -> None:
         """See ``LineOutput``; a reader is waited for, up to ``FAREWELL_S``."""
+        if self._closed:
+            return
         until, readiness = time.monotonic() + FAREWELL_S, self._poll()
         self.flush()
-        while self._waits() and (left := until - time.monotonic()) > 0:
+        while (self._lines or self._begun) and (left := until - time.monotonic()) > 0:
             readiness.poll(left * 1000)
             self.flush()
         with self._lock:
-            self._readiness.unregister(self._descriptor)
+            self._readiness.unregister(self._descriptor)  # from now on it is never ready
             os.close(self._descriptor)
-            self._descriptor = -1
+            self._closed = True
 
     def _poll(self) -> select.poll:
         readiness = select.poll()
         readiness.register(self._descriptor, select.POLLOUT)
         return readiness
-
-    def _waits(self) -> bool:
-        return bool(self._lines or self._begun) and self._descriptor >= 0
 
     def _keep(self, line: bytes) -> None:
         with self._lock:
@@ -130,8 +132,6 @@ class DescriptorLines:
 
     def _write(self) -> bool:
         """Whether something was written, or was lost because it cannot be."""
-        if not self._begun:
-            self._begin()
         try:
             written = os.write(self._descriptor, self._begun[: select.PIPE_BUF])
         except BlockingIOError:  # another user of the file has made it so
@@ -144,6 +144,11 @@ class DescriptorLines:
 
     def _begin(self) -> None:
         """Take the next lines, as many as are surely written in one piece."""
+        if self._size <= select.PIPE_BUF and not self._lost:
+            self._begun, self._begun_lines = b"".join(self._lines), len(self._lines)
+            self._lines.clear()
+            self._size = 0
+            return
         taken = [self._describe_loss(self._lost)] if self._lost else []
         size, self._begun_lines, self._lost = sum(map(len, taken)), self._lost, 0
         while self._lines and (not taken or size + len(self._lines[0]) <= select.PIPE_BUF):

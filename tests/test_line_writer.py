@@ -213,6 +213,19 @@ def test_close_does_not_wait_for_ever(reader: Reader, monkeypatch: pytest.Monkey
     assert 0 < len(reader.read()) < 3000
 
 
+def test_closed(reader: Reader, tmp_path: Path) -> None:
+    """What is closed may be closed again, and writes into no file that was opened since."""
+    lines = DescriptorLines(reader.writing, describe_loss)
+    lines.close()
+    others = [os.open(tmp_path / str(number), os.O_CREAT | os.O_RDWR) for number in range(3)]
+    lines.add(b"late\n")
+    lines.close()
+    assert [os.read(one, 100) for one in others] == [b""] * 3
+    assert [path.stat().st_size for path in tmp_path.iterdir()] == [0] * 3
+    for one in others:
+        os.close(one)
+
+
 PROCESS = """
 import asyncio, os, signal, sys
 import structlog
