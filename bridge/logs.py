@@ -72,7 +72,9 @@ def configure_logging(
     logger = _OwnLines(output)
     structlog.configure(
         processors=[_complete, _tell_listeners, *rendering],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
+        wrapper_class=type(
+            "FieldLogger", (_NothingBound, structlog.make_filtering_bound_logger(level)), {}
+        ),
         context_class=dict,
         logger_factory=lambda *_: logger,
         cache_logger_on_first_use=lasting,
@@ -89,6 +91,25 @@ def listen_to_problems(listener: ProblemListener) -> Iterator[None]:
         yield
     finally:
         _LISTENERS.remove(listener)
+
+
+class _NothingBound:
+    """How structlog's loggers call the processors, for loggers that never have fields of their own:
+    without copying an event's fields three times.
+    """
+
+    _logger: _OwnLines
+    _processors: Sequence[Processor]
+
+    def _proxy_to_logger(self, method_name: str, event: str | None = None, **fields: Any) -> None:
+        line: Any = fields
+        line["event"] = event
+        try:
+            for process in self._processors:
+                line = process(None, method_name, line)
+        except structlog.DropEvent:
+            return
+        getattr(self._logger, method_name)(line)
 
 
 class _OwnLines:

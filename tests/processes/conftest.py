@@ -123,8 +123,7 @@ class Daemon:
 
 
 Launch = Callable[..., Daemon]
-"""Starts a daemon with these arguments; *port*: where others of the same test listen, too (else one
-of its own).
+"""Starts a daemon with these arguments; *errors*: the descriptor that it logs to, if not its file.
 """
 
 
@@ -207,6 +206,7 @@ def launch(place: Place) -> Iterator[Launch]:
         *arguments: str,
         public_url: str | None = None,
         environment: Mapping[str, str] = MappingProxyType({}),
+        errors: int = subprocess.STDOUT,
     ) -> Daemon:
         port, admin_port = free_port(), free_port()
         place.document["listen"] = f"127.0.0.1:{port}"
@@ -218,7 +218,7 @@ def launch(place: Place) -> Iterator[Launch]:
             process = subprocess.Popen(
                 [sys.executable, "-m", "bridge", "serve", "--config", str(folder), *arguments],
                 stdout=out,
-                stderr=subprocess.STDOUT,
+                stderr=errors,
                 env={**os.environ, **environment},
                 start_new_session=True,
             )
