@@ -68,7 +68,6 @@ class DescriptorLines:
         self._readiness = self._poll()
         self._lock = threading.RLock()
         self._lines: deque[bytes] = deque()
-        self._size = 0
         self._begun = b""
         self._begun_lines = 0
         self._lost = 0
@@ -77,19 +76,19 @@ class DescriptorLines:
 
     def add(self, line: bytes) -> None:
         """See ``LineOutput``."""
+        self._lines.append(line)
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
-            self.add_at_once(line)
+            self.flush()
             return
-        self._keep(line)
         if self._planned_by is not loop:
             self._planned_by = loop
             loop.call_soon(self._flush_as_planned)
 
     def add_at_once(self, line: bytes) -> None:
         """See ``LineOutput``."""
-        self._keep(line)
+        self._lines.append(line)
         self.flush()
 
     def flush(self) -> None:
@@ -122,13 +121,11 @@ class DescriptorLines:
         readiness.register(self._descriptor, select.POLLOUT)
         return readiness
 
-    def _keep(self, line: bytes) -> None:
-        with self._lock:
-            self._lines.append(line)
-            self._size += len(line)
-            while self._size > LIMIT:
-                self._size -= len(self._lines.popleft())
-                self._lost += 1
+    def _drop_oldest(self) -> None:
+        too_much = sum(map(len, self._lines)) - LIMIT
+        while too_much > 0:
+            too_much -= len(self._lines.popleft())
+            self._lost += 1
 
     def _write(self) -> bool:
         """Whether something was written, or was lost because it cannot be."""
@@ -144,17 +141,11 @@ class DescriptorLines:
 
     def _begin(self) -> None:
         """Take the next lines, as many as are surely written in one piece."""
-        if self._size <= select.PIPE_BUF and not self._lost:
-            self._begun, self._begun_lines = b"".join(self._lines), len(self._lines)
-            self._lines.clear()
-            self._size = 0
-            return
         taken = [self._describe_loss(self._lost)] if self._lost else []
-        size, self._begun_lines, self._lost = sum(map(len, taken)), self._lost, 0
-        while self._lines and (not taken or size + len(self._lines[0]) <= select.PIPE_BUF):
+        room, self._begun_lines, self._lost = select.PIPE_BUF - sum(map(len, taken)), self._lost, 0
+        while self._lines and (not taken or len(self._lines[0]) <= room):
             taken.append(self._lines.popleft())
-            size += len(taken[-1])
-            self._size -= len(taken[-1])
+            room -= len(taken[-1])
             self._begun_lines += 1
         self._begun = b"".join(taken)
 
@@ -162,8 +153,10 @@ class DescriptorLines:
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
+            self._drop_oldest()
             return
         if self._planned_by is not loop:
+            self._drop_oldest()  # here and not for each line: it looks at all of them
             self._planned_by = loop
             loop.call_later(RETRY_S, self._flush_as_planned)
 
