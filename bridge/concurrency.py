@@ -7,7 +7,7 @@ from collections import Counter
 from bridge.core.queueing import Lane
 
 PER_LANE = 8
-"""The tasks of one lane that are always allowed while requests are answered at once."""
+"""The tasks of one lane that are always allowed."""
 MOST_PER_LANE = 48
 """At 80 ms a call this is 400 completions a second for one customer; the bulkhead of a vendor lets
 128 calls through, two for each check.
@@ -53,14 +53,12 @@ class AdaptiveConcurrency:
         self._not_urgent += not lane.urgent
         self._was_full = self._was_full or not self._get_free(urgent=lane.urgent)
 
-    def end(self, lane: Lane, *, well: bool | None) -> None:
-        """It has ended; *well*: as well as it can; None: it never began."""
+    def end(self, lane: Lane, *, well: bool) -> None:
+        """It has ended; *well*: as well as it can."""
         limit = self._limits.get(lane, PER_LANE)
-        if well is None:
-            pass
-        elif not well:
+        if not well:
             self._limits[lane] = max(PER_LANE, limit / 2)
-        elif self._running[lane] + LEASE_BATCH > limit and limit < MOST_PER_LANE:
+        elif self._running[lane] + LEASE_BATCH >= limit and limit < MOST_PER_LANE:
             self._limits[lane] = limit + 1
         self._running[lane] -= 1
         if not self._running[lane]:
@@ -80,9 +78,12 @@ class AdaptiveConcurrency:
             self._ease = min(MOST_SLOTS / SLOTS, self._ease * _GROWTH)
         self._was_full = False
 
-    def get_room(self, lane: Lane) -> int:
-        """How many more tasks of this lane may begin."""
-        return min(self._get_own_room(lane), self._get_free(urgent=lane.urgent))
+    def may_begin(self, lane: Lane) -> bool:
+        """Whether a task of this lane may begin that was not leased from the queue: those leave
+        room for a batch of older ones.
+        """
+        room = self._get_own_room(lane) > LEASE_BATCH
+        return room and self._get_free(urgent=lane.urgent) > 0
 
     def get_free_slots(self) -> tuple[int, int]:
         """How many more tasks may begin in all, and how many that are not urgent."""
@@ -94,7 +95,7 @@ class AdaptiveConcurrency:
 
     def _get_own_room(self, lane: Lane) -> int:
         own = self._limits.get(lane, PER_LANE) * min(1.0, self._ease)
-        return max(0, max(LEASE_BATCH, int(own)) - self._running[lane])
+        return max(0, max(PER_LANE, int(own)) - self._running[lane])
 
     def _get_free(self, *, urgent: bool) -> int:
         slots = int(SLOTS * self._ease)

@@ -32,7 +32,7 @@ from bridge.ports import (
     TaskPerformer,
     TaskQueue,
 )
-from bridge.task_handover import TaskHandover
+from bridge.task_handover import HandedTasks, TaskHandover
 
 HEARTBEAT_S = 3.0
 IDLE_S = 0.5
@@ -85,6 +85,7 @@ class Worker:
         self._monotonic = monotonic
         self._running: dict[asyncio.Task[bool], Lease] = {}
         self._concurrency = AdaptiveConcurrency()
+        self._handed = HandedTasks()
         self._behind: frozenset[Lane] = frozenset()
         """Lanes of which more is due than was taken."""
         self._revisions = itertools.count(1)
@@ -121,21 +122,22 @@ class Worker:
                     task.cancel()
 
     def offer_lease(self, lane: Lane) -> LeaseOffer | None:
-        """See ``TaskTaker``. None also where older tasks of the lane wait."""
-        full = lane in self._behind or self._concurrency.get_room(lane) <= 0
-        if full or self._stopping or not self._tasks.serves(lane.customer):
+        """See ``TaskTaker``."""
+        if self._stopping or not self._tasks.serves(lane.customer):
             return None
-        self._concurrency.begin(lane)
+        if not self._handed.promise(lane):
+            return None
         until = self._clock() + LEASE_LIFE
         return LeaseOffer(lane, self._owner, next(self._revisions), until)
 
     def start(self, offer: LeaseOffer, invitation: Invitation) -> None:
         """See ``TaskTaker``."""
-        self._start(offer.build_lease(invitation.id), invitation)
+        self._handed.add(offer.build_lease(invitation.id), invitation)
+        self._start_handed()
 
     def withdraw(self, offer: LeaseOffer) -> None:
         """See ``TaskTaker``."""
-        self._concurrency.end(offer.lane, well=None)
+        self._handed.withdraw(offer.lane)
 
     async def stop(self, grace_s: float) -> None:
         """Take no more tasks, let running ones finish within *grace_s*, and release the rest."""
@@ -148,9 +150,11 @@ class Worker:
             task.cancel()
         if left:
             await asyncio.gather(*left, return_exceptions=True)
+        leases = (*left.values(), *self._handed.drain())
+        if leases:
             with contextlib.suppress(StoreUnavailable):
-                await self._queue.release(tuple(left.values()), self._clock())
-            log.info("worker.released", count=len(left))
+                await self._queue.release(leases, self._clock())
+            log.info("worker.released", count=len(leases))
 
     async def _lease(self) -> int:
         room, room_for_all = self._concurrency.get_free_slots()
@@ -190,12 +194,16 @@ class Worker:
         some = {lane for lane, count in given.items() if count >= LEASE_BATCH}
         self._behind = frozenset({*full, *some})
         for lease in leases:
-            self._concurrency.begin(lease.lane)
             self._start(lease)
         return len(leases)
 
+    def _start_handed(self) -> None:
+        while not self._stopping and (found := self._handed.take(self._concurrency.may_begin)):
+            self._start(*found)
+
     def _start(self, lease: Lease, known: Invitation | None = None) -> None:
         # In the worker's own context: that of a request would give its ids to the task's log lines.
+        self._concurrency.begin(lease.lane)
         task = asyncio.get_running_loop().create_task(
             self._perform(lease, known), name=lease.task_id, context=self._context.copy()
         )
@@ -219,6 +227,7 @@ class Worker:
         well = not task.cancelled() and crash is None and task.result()
         was_full = not self._concurrency.get_free_slots()[1]
         self._concurrency.end(lease.lane, well=well)
+        self._start_handed()
         if was_full or lease.lane in self._behind:
             self._awake.set()
 
@@ -227,6 +236,7 @@ class Worker:
             begun = self._monotonic()
             await asyncio.sleep(_DELAY_CHECK_S)
             self._concurrency.notice_delay(self._monotonic() - begun - _DELAY_CHECK_S)
+            self._start_handed()
 
     async def _sleep_until_due(self) -> None:
         if self._awake.is_set():
@@ -251,11 +261,7 @@ class Worker:
     async def _heartbeat(self) -> None:
         while True:
             await asyncio.sleep(HEARTBEAT_S)
-            if self._running:
-                with contextlib.suppress(StoreUnavailable):
-                    await self._queue.extend(
-                        tuple(self._running.values()), self._clock() + LEASE_LIFE
-                    )
+            await self.extend_leases_before_clock_step(self._clock())
 
     async def _clock_loop(self) -> None:
         while self._synchronise_clock is not None:
@@ -271,12 +277,13 @@ class Worker:
             log.exception("clock.check_failed")
 
     async def extend_leases_before_clock_step(self, now: datetime) -> None:
-        """The time is about to become *now*: the leases of running tasks must neither look expired
+        """The time is about to become *now*: the leases that are held must neither look expired
         nor last for hours.
         """
-        if self._running:
+        held = (*self._running.values(), *self._handed.list_leases())
+        if held:
             with contextlib.suppress(StoreUnavailable):
-                await self._queue.extend(tuple(self._running.values()), now + LEASE_LIFE)
+                await self._queue.extend(held, now + LEASE_LIFE)
 
     def _warn_once(self, error: StoreUnavailable) -> None:
         if not self._complained:

@@ -20,62 +20,75 @@ BACKLOG = Lane("acme", TaskKind.CHECK)
 
 def fill(concurrency: AdaptiveConcurrency, lane: Lane) -> int:
     """Begin what may begin."""
-    room = concurrency.get_room(lane)
-    for _ in range(room):
+    begun = 0
+    while concurrency.may_begin(lane):
         concurrency.begin(lane)
-    return room
+        begun += 1
+    return begun
 
 
 def test_a_lane_widens_while_its_tasks_go_well() -> None:
     """A customer whose vendor answers gets ever more at once, up to a bound."""
-    concurrency, running = AdaptiveConcurrency(), 0
-    for _ in range(30):
-        running += fill(concurrency, LANE)
-        for _ in range(running):
-            concurrency.end(LANE, well=True)
-        running = 0
-    assert fill(concurrency, LANE) == MOST_PER_LANE
+    concurrency = AdaptiveConcurrency()
+    assert fill(concurrency, LANE) == PER_LANE - LEASE_BATCH
+    for _ in range(2 * MOST_PER_LANE):
+        concurrency.end(LANE, well=True)
+        fill(concurrency, LANE)
+    assert not concurrency.may_begin(LANE)
+    for _ in range(MOST_PER_LANE - LEASE_BATCH):
+        concurrency.end(LANE, well=True)
+    assert fill(concurrency, LANE) == MOST_PER_LANE - LEASE_BATCH
 
 
 def test_a_vendor_that_fails_is_asked_less() -> None:
     """Tasks that do not go well bring a wide lane back to where it began, never below."""
     concurrency = AdaptiveConcurrency()
+    begun = fill(concurrency, LANE)
     for well, times in ((True, 100), (False, 10)):
         for _ in range(times):
-            fill(concurrency, LANE)
             concurrency.end(LANE, well=well)
-    while concurrency.list_crowded():
-        concurrency.end(LANE, well=None)
-    assert concurrency.get_room(LANE) <= PER_LANE
+            begun += fill(concurrency, LANE) - 1
+    while begun:
+        concurrency.end(LANE, well=False)
+        begun -= 1
+    assert fill(concurrency, LANE) == PER_LANE - LEASE_BATCH
+
+
+def test_what_was_handed_over_leaves_room_for_older_tasks() -> None:
+    """A lane full of tasks that were handed over still takes a batch of the queue's."""
+    concurrency = AdaptiveConcurrency()
+    fill(concurrency, LANE)
+    assert concurrency.list_crowded() == []
+    for _ in range(LEASE_BATCH):
+        concurrency.begin(LANE)
+    assert concurrency.list_crowded() == [LANE]
 
 
 def test_requests_before_tasks() -> None:
-    """While the event loop is late fewer tasks begin, but each lane always gets some; once it is on
-    time again all is as before.
+    """While the event loop is late fewer tasks run in all; once it is on time again all is as
+    before.
     """
     concurrency = AdaptiveConcurrency()
     for _ in range(10):
         concurrency.notice_delay(BUSY_S * 2)
-    assert concurrency.get_room(LANE) == LEASE_BATCH
     assert concurrency.get_free_slots()[0] == SLOTS // 4
     for _ in range(20):
         concurrency.notice_delay(CALM_S / 2)
-    assert concurrency.get_room(LANE) == PER_LANE
     assert concurrency.get_free_slots()[0] == SLOTS
 
 
 def test_more_slots_only_if_they_are_needed() -> None:
     """The total grows while all slots are taken and the event loop is on time."""
     concurrency = AdaptiveConcurrency()
+    lanes = [Lane(f"customer-{number}", TaskKind.NOTIFY, urgent=True) for number in range(200)]
+    begun = 0
     for _ in range(20):
-        for number in range(MOST_SLOTS):
-            lane = Lane(f"customer-{number}", TaskKind.NOTIFY, urgent=True)
-            if concurrency.get_room(lane):
-                concurrency.begin(lane)
+        begun += sum(fill(concurrency, lane) for lane in lanes)
         concurrency.notice_delay(0)
-    for number in range(MOST_SLOTS):
-        concurrency.end(Lane(f"customer-{number}", TaskKind.NOTIFY, urgent=True), well=True)
-    assert concurrency.get_free_slots()[0] <= MOST_SLOTS
+    assert begun == MOST_SLOTS
+    for _ in range(20):
+        concurrency.notice_delay(BUSY_S * 2)
+    assert concurrency.get_free_slots()[0] == 0
 
 
 def test_a_backlog_leaves_slots_for_what_is_urgent() -> None:
@@ -84,5 +97,5 @@ def test_a_backlog_leaves_slots_for_what_is_urgent() -> None:
     for number in range(SLOTS):
         fill(concurrency, Lane(f"customer-{number}", TaskKind.CHECK))
     assert concurrency.get_free_slots() == (SLOTS // 4, 0)
-    assert concurrency.get_room(BACKLOG) == 0
-    assert concurrency.get_room(LANE) == PER_LANE
+    assert not concurrency.may_begin(BACKLOG)
+    assert concurrency.may_begin(LANE)

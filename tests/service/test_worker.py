@@ -7,17 +7,17 @@ from collections import Counter
 from datetime import timedelta
 from typing import Any
 
-from bridge.concurrency import PER_LANE
-from bridge.core.invitation import Invitation
+from bridge.concurrency import LEASE_BATCH, PER_LANE
+from bridge.core.invitation import Invitation, State
 from bridge.core.lifecycle.events import ResultReported
 from bridge.core.queueing import Lane, Lease, LeaseRequest, TaskKind
 from bridge.log_context import bound_log_fields, get_log_fields
 from bridge.ports import BeforeClockStep
 from bridge.service.commit_loop import CommitLoop
 from bridge.service.task_handlers import LEASE_LIFE
-from bridge.task_handover import TaskHandover
+from bridge.task_handover import MOST_OF_A_LANE, TaskHandover
 from bridge.worker import Worker, run_worker_in_background
-from tests.service.fakes import ACME, HISTORY_KEYS, RESULT, World, until
+from tests.service.fakes import ACME, HISTORY_KEYS, NOW, RESULT, World, until
 
 
 class Slow:
@@ -152,6 +152,9 @@ async def test_a_clock_that_cannot_be_read(world: World) -> None:
     assert not died
 
 
+SOMETHING: Any = {"state": State.INVITED, "created_at": NOW, "updated_at": NOW}
+
+
 class Handed:
     """Tasks that end when told so, well or not; what they were given is noted."""
 
@@ -202,9 +205,36 @@ async def test_a_commit_hands_its_task_over(world: World) -> None:
     assert tasks.bound == [{"task_id": f"{one.id}:check"}]
 
 
+async def test_what_is_handed_over_waits_for_its_turn(world: World) -> None:
+    """More tasks than a lane may have at once begin in their order as others end; those of another
+    customer need not wait for them.
+    """
+    tasks, handover = Handed(), TaskHandover()
+    tasks.serves = lambda customer: True  # type: ignore[method-assign]
+    worker = Worker(
+        tasks, world.store, world.clock, lambda: "owner", asyncio.Event(), handover=handover
+    )
+    async with run_worker_in_background(worker, grace_s=1, on_death=lambda: None):
+        await until(lambda: handover.worker is not None)
+        names = [
+            *((f"iv_{number}", "acme") for number in range(3 * PER_LANE)),
+            ("other", "globex"),
+        ]
+        for name, customer in names:
+            offer = handover.offer_lease(Lane(customer, TaskKind.CHECK))
+            assert offer is not None
+            handover.start(offer, Invitation(id=name, customer=customer, **SOMETHING))
+        await until(lambda: len(tasks.given) == PER_LANE - LEASE_BATCH + 1)
+        assert tasks.given[-1][0].invitation_id == "other"
+        tasks.go.set()
+        await until(lambda: len(tasks.given) == len(names))
+        mine = [lease.invitation_id for lease, _ in tasks.given if lease.customer == "acme"]
+        assert mine == [name for name, customer in names if customer == "acme"]
+
+
 async def test_nothing_is_handed_over_where_there_is_no_room(world: World) -> None:
-    """A lane that is full, a customer who is not served, and a worker that ends take nothing: then
-    the queue has the task.
+    """A lane in which many wait, a customer who is not served, and a worker that ends take nothing:
+    then the queue has the task.
     """
     tasks, handover = Handed(), TaskHandover()
     worker = Worker(
@@ -215,10 +245,30 @@ async def test_nothing_is_handed_over_where_there_is_no_room(world: World) -> No
     async with run_worker_in_background(worker, grace_s=1, on_death=lambda: None):
         await until(lambda: handover.worker is not None)
         assert handover.offer_lease(Lane("globex", TaskKind.CHECK)) is None
-        offers = [handover.offer_lease(lane) for _ in range(PER_LANE)]
+        offers = [handover.offer_lease(lane) for _ in range(MOST_OF_A_LANE)]
         assert None not in offers
         assert handover.offer_lease(lane) is None
         handover.withdraw(offers[0])  # type: ignore[arg-type]
         assert handover.offer_lease(lane) is not None
         tasks.go.set()
     assert handover.offer_lease(lane) is None
+
+
+async def test_a_worker_that_ends_gives_back_what_waits(world: World) -> None:
+    """Tasks that were handed over and had no turn yet are due for other processes at once."""
+    tasks, handover, made = Handed(), TaskHandover(), []
+    worker = Worker(
+        tasks, world.store, world.clock, lambda: "owner", asyncio.Event(), handover=handover
+    )
+    records = CommitLoop(world.store, world.clock, lambda: None, keys=HISTORY_KEYS, taker=handover)
+    for number in range(2 * PER_LANE):
+        made.append(await world.invited(f"application-{number}"))
+    async with run_worker_in_background(worker, grace_s=0, on_death=lambda: None):
+        await until(lambda: handover.worker is not None)
+        for one in made:
+            await records.apply(one, ResultReported(1, RESULT), ACME)
+        assert await world.lease() == ()
+    given_back: set[str] = set()
+    while leases := await world.lease():
+        given_back |= {lease.invitation_id for lease in leases}
+    assert given_back == {one.id for one in made}
