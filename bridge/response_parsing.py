@@ -40,7 +40,9 @@ def parse_retry_after(value: str | None, now: datetime, date: str | None = None)
     None: no header, or an unreadable one. A date is counted from the answer's own *date* header, so
     that a wrong clock here does not matter; without that header, from *now* (aware).
     """
-    text = (value or "").strip()
+    if not value:
+        return None
+    text = value.strip()
     if re.fullmatch(r"[0-9]+", text):
         return min(float(text), RETRY_AFTER_CAP.total_seconds())
     at = _http_date(text)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import time
 from typing import TypeVar
 
@@ -19,6 +18,7 @@ from bridge.core.assessment import (
     Result,
 )
 from bridge.core.customers import Customer
+from bridge.deadlines import Deadlines
 from bridge.egress import describe_call_failure
 from bridge.equalture import answer_shapes, protocol
 from bridge.equalture.exchange import TRANSPORT_ERRORS, Exchange
@@ -60,6 +60,7 @@ class EqualtureClient:
         observer: CallObserver | None = None,
     ) -> None:
         self._session = session
+        self._deadlines = Deadlines()
         self._observer = observer or CallObserver()
         self._meter = meter
         self._monotonic = monotonic
@@ -129,7 +130,7 @@ class EqualtureClient:
             return protocol.read_reply(call, reply)
 
     async def _ask(self, customer: Customer, call: Call[_T]) -> Reply:
-        deadline = _deadline(customer)
+        deadline = self._deadline(customer)
         token = await self._token(customer, call, deadline)
         reply = await self._send(customer, call, deadline, token)
         if reply.status != 401:
@@ -141,12 +142,15 @@ class EqualtureClient:
         token = await self._token(customer, call, deadline)
         return await self._send(customer, call, deadline, token)
 
+    def _deadline(self, customer: Customer) -> float:
+        return self._deadlines.now() + get_account(customer).timeout.total_seconds()
+
     async def _token(self, customer: Customer, call: Call[_T], deadline: float) -> str:
         token = self._tokens.get_cached(customer)
         if token is not None:
             return token
         try:
-            async with asyncio.timeout_at(deadline):
+            with self._deadlines.until(deadline):
                 return await self._tokens.get(customer)
         except TimeoutError as error:
             detail = f"no answer ({describe_call_failure(error)})"
@@ -158,7 +162,7 @@ class EqualtureClient:
             raise error.converted_to(UpstreamUnavailable) from error
 
     async def _fetch_token(self, customer: Customer, call: Call[_T]) -> Reply:
-        deadline = _deadline(customer)
+        deadline = self._deadline(customer)
         try:
             return await self._send(customer, call, deadline)
         except UpstreamUnavailable as error:
@@ -176,7 +180,7 @@ class EqualtureClient:
         exchange, began = Exchange(call), self._monotonic()
         failed = outcome = "cancelled"
         try:
-            async with asyncio.timeout_at(deadline):
+            with self._deadlines.until(deadline):
                 reply = await exchange.send(self._session, get_account(customer), token)
             failed = ""
             shape = answer_shapes.list_reply_facts(call, reply)
@@ -198,11 +202,6 @@ class EqualtureClient:
                 ms=round(seconds * 1000),
                 failed=failed,
             )
-
-
-def _deadline(customer: Customer) -> float:
-    access = get_account(customer)
-    return asyncio.get_running_loop().time() + access.timeout.total_seconds()
 
 
 def _connection_was_lost(error: BaseException | None) -> bool:

@@ -4,12 +4,13 @@ changed.
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
+import functools
 import time
 from datetime import UTC, datetime, timedelta
 
 import aiohttp
+import orjson
 import structlog
 
 from bridge import response_parsing
@@ -17,6 +18,7 @@ from bridge.call_observer import CallObserver
 from bridge.core.customers import Customer
 from bridge.core.queueing import NotificationResponse
 from bridge.core.redaction import EXCERPT_BYTES, Redactor
+from bridge.deadlines import Deadlines
 from bridge.egress import describe_call_failure
 from bridge.errors import OutcomeUnknown, UpstreamUnavailable
 from bridge.meter import NO_METER, Meter, classify_call_status
@@ -31,6 +33,7 @@ REDACTOR = Redactor((VENDOR,))
 EXCERPT_S = 2.0
 """How long the body of a refusal is waited for."""
 
+_NO_TIMEOUT = aiohttp.ClientTimeout()
 _NO_CONNECTION = (
     aiohttp.ClientConnectorError,
     aiohttp.ClientHttpProxyError,
@@ -61,7 +64,8 @@ class SoftgardenNotifier:
         self._observer = observer or CallObserver()
         self._meter = meter
         self._resilience = Resilience(VENDOR, monotonic, self._observer)
-        self._timeout = aiohttp.ClientTimeout(total=timeout.total_seconds())
+        self._timeout_s = timeout.total_seconds()
+        self._deadlines = Deadlines()
 
     # https://dev.softgarden.de/assessment-api/notification-about-update
     async def notify(
@@ -78,28 +82,35 @@ class SoftgardenNotifier:
             return response
 
     async def _post(self, customer: Customer, url: str, invitation_id: str) -> NotificationResponse:
-        # https://dev.softgarden.de/authorization/basic-authorization
-        # A public client has no secret, so the password is empty; the colon stays (RFC 7617).
-        headers = {"Authorization": aiohttp.encode_basic_auth(get_account(customer).client_id, "")}
+        account = get_account(customer)
+        headers = {
+            "Authorization": _encode_credentials(account.client_id),
+            "Content-Type": "application/json",
+        }
         begun, outcome = time.monotonic(), "cancelled"
+        deadline = self._deadlines.now() + self._timeout_s
+        retry_after_s = None
         try:
-            async with self._session.post(
-                url,
-                json={"invitationId": invitation_id},
-                headers=headers,
-                timeout=self._timeout,
-                allow_redirects=False,
-            ) as response:
-                raw = await _beginning(response)
+            with self._deadlines.until(deadline):
+                response = await self._session.post(
+                    url,
+                    data=orjson.dumps({"invitationId": invitation_id}),
+                    headers=headers,
+                    timeout=_NO_TIMEOUT,
+                    allow_redirects=False,
+                )
+            async with response:
                 status = response.status
+                raw = b"" if 200 <= status < 300 else await self._read_excerpt(response, deadline)
                 outcome = classify_call_status(status)
                 shape = request_shapes.list_answer_facts(status, raw)
                 self._observer.record_shape(VENDOR, OPERATION, shape)
-                retry_after_s = response_parsing.parse_retry_after(
-                    response.headers.get("Retry-After"),
-                    datetime.now(UTC),
-                    response.headers.get("Date"),
-                )
+                if "Retry-After" in response.headers:
+                    retry_after_s = response_parsing.parse_retry_after(
+                        response.headers["Retry-After"],
+                        datetime.now(UTC),
+                        response.headers.get("Date"),
+                    )
         except _NO_CONNECTION as error:
             outcome = "unavailable"
             raise UpstreamUnavailable(
@@ -113,25 +124,29 @@ class SoftgardenNotifier:
         finally:
             self._meter.call(VENDOR, OPERATION, outcome, time.monotonic() - begun)
         log.debug("softgarden.notified", customer=customer.key, status=status, ms=_ms(begun))
-        excerpt = REDACTOR.redact(raw, (get_account(customer).client_id,))
+        excerpt = REDACTOR.redact(raw, (account.client_id,)) if raw else ""
         return NotificationResponse(status, retry_after_s, excerpt)
 
+    async def _read_excerpt(self, response: aiohttp.ClientResponse, deadline: float) -> bytes:
+        """The first bytes of a refusal; the rest is dropped with the connection.
 
-async def _beginning(response: aiohttp.ClientResponse) -> bytes:
-    """The first bytes of a refusal; the rest is dropped with the connection.
-
-    The status is the answer: a body that breaks off or never comes changes nothing.
-    """
-    if 200 <= response.status < 300:
-        return b""
-    raw = bytearray()
-    with contextlib.suppress(aiohttp.ClientError, TimeoutError):
-        async with asyncio.timeout(EXCERPT_S):
+        The status is the answer: a body that breaks off or never comes changes nothing.
+        """
+        raw = bytearray()
+        until = min(deadline, self._deadlines.now() + EXCERPT_S)
+        with contextlib.suppress(aiohttp.ClientError, TimeoutError), self._deadlines.until(until):
             while len(raw) < EXCERPT_BYTES and (
                 chunk := await response.content.read(EXCERPT_BYTES - len(raw))
             ):
                 raw += chunk
-    return bytes(raw)
+        return bytes(raw)
+
+
+# https://dev.softgarden.de/authorization/basic-authorization
+@functools.lru_cache(maxsize=1024)
+def _encode_credentials(client_id: str) -> str:
+    # A public client has no secret, so the password is empty; the colon stays (RFC 7617).
+    return aiohttp.encode_basic_auth(client_id, "")
 
 
 def _ms(begun: float) -> int:
