@@ -7,10 +7,11 @@ import contextlib
 import fcntl
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -23,11 +24,29 @@ def describe_loss(count: int) -> bytes:
     return b"lost %d\n" % count
 
 
-class Reader:
-    """The other end of a pipe."""
+def open_pipe() -> tuple[int, int]:
+    """For containers and shells."""
+    return os.pipe()
 
-    def __init__(self) -> None:
-        self.descriptor, self.writing = os.pipe()
+
+def open_nonblocking_pipe() -> tuple[int, int]:
+    """A pipe that whoever else has it has made non-blocking."""
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    return reading, writing
+
+
+def open_socket() -> tuple[int, int]:
+    """As systemd has it."""
+    reading, writing = socket.socketpair()
+    return reading.detach(), writing.detach()
+
+
+class Reader:
+    """The other end of a pipe, or of what *ends* are."""
+
+    def __init__(self, ends: tuple[int, int] | None = None) -> None:
+        self.descriptor, self.writing = ends or os.pipe()
         os.set_blocking(self.descriptor, False)
         self._begun = b""
 
@@ -121,16 +140,21 @@ def test_several_loops(reader: Reader, lines: DescriptorLines) -> None:
     assert reader.read() == numbered(3)
 
 
-async def test_a_reader_who_takes_nothing(reader: Reader, lines: DescriptorLines) -> None:
+@pytest.mark.parametrize("open_ends", [open_pipe, open_nonblocking_pipe, open_socket])
+async def test_a_reader_who_takes_nothing(open_ends: Callable[[], tuple[int, int]]) -> None:
     """Lines wait for a reader who takes nothing while everything else goes on, and all arrive, in
     order, errors and long lines too.
     """
+    reader = Reader(open_ends())
+    lines = DescriptorLines(reader.writing, describe_loss)
     logged = [*numbered(3000), *numbered(20, 9000)]
     for number, line in enumerate(logged):
         (lines.add if number % 3 else lines.add_at_once)(line)
         if not number % 100:
             await asyncio.sleep(0)
     assert await read_all(reader, len(logged)) == logged
+    lines.close()
+    reader.close()
 
 
 async def test_too_many_wait(
