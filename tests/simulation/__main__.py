@@ -17,8 +17,9 @@ SHOWN = 3
 @click.option("--seed", type=int, default=1, show_default=True, help="Of the first world.")
 @click.option("--seeds", type=click.IntRange(1), default=10, show_default=True, help="Worlds.")
 @click.option("--journeys", type=click.IntRange(1), default=100, show_default=True, help="A world.")
-@click.option("--processes", type=click.IntRange(1, 8), default=1, show_default=True)
+@click.option("--processes", type=click.IntRange(1, 8), default=3, show_default=True)
 @click.option("--minutes", type=float, default=10.0, show_default=True, help="No world after that.")
+@click.option("--wrong-clocks", is_flag=True, help="A restart does not set a host's clock.")
 @click.option("--story", is_flag=True, help="Tell what happened.")
 @click.option("--log", is_flag=True, help="Show the bridge's own log.")
 def main(
@@ -27,16 +28,18 @@ def main(
     journeys: int,
     processes: int,
     minutes: float,
+    wrong_clocks: bool,
     story: bool,
     log: bool,
 ) -> None:
     """Play worlds, each with the next seed."""
     began, busy = perf_counter(), process_time()
+    options = WorldOptions(journeys, processes, keeps_wrong_clocks=wrong_clocks)
     worlds = played = broken = 0
     for number in range(seed, seed + seeds):
         if perf_counter() - began > 60 * minutes:
             break
-        outcome = play_world(number, WorldOptions(journeys, processes))
+        outcome = play_world(number, options)
         worlds += 1
         played += outcome.journeys
         broken += bool(outcome.broken)

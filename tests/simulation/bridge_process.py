@@ -26,42 +26,45 @@ GRACE_S = 2.0
 class BridgeProcess:
     """A process with a clock of its own, which is *ahead_s* of the world's."""
 
-    def __init__(self, name: str, loop: SimulatedLoop, network: MemoryNetwork) -> None:
+    def __init__(self, name: str, life: int, loop: SimulatedLoop, network: MemoryNetwork) -> None:
         self.name = name
+        self.host = f"{name}.{life}"
+        """What it is in this life."""
         self.ahead_s = 0.0
         self.runtime: app.Runtime | None = None
         self.deaths: list[str] = []
         self._loop = loop
         self._network = network
+        self._serves = self._killed = False
         self._stop = asyncio.Event()
         self._life: asyncio.Task[None] | None = None
 
     @property
     def lives(self) -> bool:
         """Whether it accepts connections."""
-        return self.runtime is not None and not self._stop.is_set()
+        return self._serves and not self._killed and not self._stop.is_set()
 
     async def start(self, link: RedisLink) -> None:
         """Start it, and return once it serves."""
         serving = self._loop.create_future()
         context = contextvars.copy_context()
-        context.run(HOST.set, self.name)
+        context.run(HOST.set, self.host)
         self._life = self._loop.create_task(self._live(link, serving), context=context)
         await serving
 
     async def stop(self) -> None:
         """End it in good order, as SIGTERM does."""
-        self._network.stop_accepting(self.name)
+        self._network.stop_accepting(self.host)
         self._stop.set()
         assert self._life is not None
         await self._life
-        self._network.stop_listening(self.name)
+        self._network.stop_listening(self.host)
 
     def kill(self) -> None:
         """End it at once, as SIGKILL does."""
-        self._stop.set()
-        self._network.stop_listening(self.name)
-        self._loop.crash_host(self.name)
+        self._killed = True
+        self._network.stop_listening(self.host)
+        self._loop.crash_host(self.host)
 
     def _wall(self) -> datetime:
         return app.utc_now() + timedelta(seconds=self.ahead_s)
@@ -77,7 +80,7 @@ class BridgeProcess:
             )
             self.runtime = await stack.enter_async_context(opened)
             work = app.run_background_work(
-                self.runtime, grace_s=GRACE_S, on_death=lambda: self.deaths.append(self.name)
+                self.runtime, grace_s=GRACE_S, on_death=lambda: self.deaths.append(self.host)
             )
             await stack.enter_async_context(work)
             watch = asyncio.create_task(watch_unserved_customers(self.runtime))
@@ -86,7 +89,8 @@ class BridgeProcess:
             await runner.setup()
             stack.push_async_callback(runner.cleanup)
             assert runner.server is not None
-            self._network.listen(self.name, runner.server)
+            self._network.listen(self.host, runner.server)
+            self._serves = True
             serving.set_result(None)
             await self._stop.wait()
 

@@ -36,6 +36,7 @@ class EqualtureApplication:
     """What went wrong with the create that made it."""
     made_by: str
     """The process that asked for it."""
+    made_at: float
     state: str = "invited"
     fit: str = "high"
     results_from: float = 0.0
@@ -76,6 +77,8 @@ class EqualtureMachine:
     draws: Random
     tape: Tape
     journey_of: Callable[[str], int]
+    made: Callable[[EqualtureApplication], None]
+    """Is told of every new application, before its create is answered."""
     weather: VendorWeather = field(default_factory=VendorWeather)
     applications: dict[str, EqualtureApplication] = field(default_factory=dict)
     by_link: dict[str, EqualtureApplication] = field(default_factory=dict)
@@ -168,7 +171,7 @@ class EqualtureMachine:
         if body["job_id"] != SECRETS[account].job or body["invitation_type"] != "one_time_link":
             self.violations.append(f"create: {sorted(body)}")
         email = body["applicant_details"]["email"]
-        reference_id = f"ref-{len(self.applications)}"
+        reference_id = f"ref-{len(self.applications)}-{self.draws.getrandbits(48):012x}"
         application = EqualtureApplication(
             reference_id,
             account,
@@ -177,6 +180,7 @@ class EqualtureMachine:
             self.journey_of(email),
             fault,
             message.headers[CALLER],
+            self.now(),
         )
         self.applications[reference_id] = application
         self.by_link[application.link] = application

@@ -45,12 +45,12 @@ class JourneyPlan:
     @property
     def email(self) -> str:
         """The candidate's, by which Equalture knows her."""
-        return f"c{self.number}@{MAIL}"
+        return f"c{self.number:05}@{MAIL}"
 
     @property
     def candidate(self) -> str:
         """softgarden's id of the application."""
-        return f"candidate-{self.number}"
+        return f"candidate-{self.number:05}-x"
 
 
 def draw_plan(draws: Random, number: int, begins_at: float) -> JourneyPlan:

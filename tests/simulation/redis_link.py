@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -43,6 +43,8 @@ class RedisLink:
     server: MemoryRedis
     weather: RedisWeather
     draws: Random
+    look: Callable[[Command, Any], None] = lambda command, answer: None
+    """Is told of everything that was executed."""
     sent: int = field(default=0)
 
     async def send(
@@ -82,12 +84,17 @@ class RedisLink:
         if weather.request_lost and draws.random() < weather.request_lost:
             weather.lost_requests += 1
             raise ConnectionError("lost before it was executed")
-        answers = [_as_client_gives(one, self.server.execute(one)) for one in commands]
+        answers = [self._execute(one) for one in commands]
         if weather.reply_lost and draws.random() < weather.reply_lost:
             weather.lost_replies += 1
             raise ConnectionError("lost after it was executed")
         await asyncio.sleep(weather.latest_answer_s * draws.random())
         return answers
+
+    def _execute(self, command: Command) -> Any:
+        answer = _as_client_gives(command, self.server.execute(command))
+        self.look(command, answer)
+        return answer
 
 
 def _as_client_gives(command: Command, answer: Any) -> Any:

@@ -7,6 +7,7 @@ import contextlib
 import gc
 import io
 import logging
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
@@ -16,13 +17,16 @@ import structlog
 from bridge import logs
 from tests.simulation.bridge_process import BridgeProcess
 from tests.simulation.closed_world import WorldTime, close_world
-from tests.simulation.equalture_machine import EqualtureMachine
+from tests.simulation.end_checks import check_end, check_traces, list_owed
+from tests.simulation.equalture_machine import EqualtureApplication, EqualtureMachine
 from tests.simulation.event_loop import SimulatedLoop, WorldStuck
+from tests.simulation.incidents import WEIGHTS, Trouble, draw_incidents
 from tests.simulation.journey import Journey, OrderRound, World
 from tests.simulation.journey_plan import MAIL, draw_plan
 from tests.simulation.memory_network import MemoryNetwork
 from tests.simulation.memory_redis import MemoryRedis
 from tests.simulation.promises import BrokenPromise, BrokenPromises
+from tests.simulation.record_watch import RecordWatch
 from tests.simulation.redis_link import RedisLink, RedisWeather
 from tests.simulation.softgarden_machine import SoftgardenMachine
 from tests.simulation.stage_settings import ATS_HOST, PROVIDER_HOST
@@ -53,15 +57,24 @@ class WorldOptions:
     """How large a world is."""
 
     journeys: int = 100
-    processes: int = 1
+    processes: int = 3
     arrivals_s: float = 30.0
     """Within what time all journeys begin."""
+    troubles: tuple[str, ...] = tuple(WEIGHTS)
+    """The kinds of incidents that may happen."""
+    keeps_wrong_clocks: bool = False
+    """Whether a host whose clock is wrong still has a wrong one when its process starts again.
+    Then seed 108 breaks promise 2: while Redis does not say the time within 0.6 s, but stores
+    within 1.5 s, a new process goes by its host's clock.
+    """
 
 
 class Simulation:
     """One world while it is played."""
 
-    def __init__(self, seed: int, options: WorldOptions, world_time: WorldTime) -> None:
+    def __init__(
+        self, seed: int, options: WorldOptions, world_time: WorldTime, log: io.StringIO
+    ) -> None:
         self.seed = seed
         self.options = options
         self.time = world_time
@@ -69,14 +82,28 @@ class Simulation:
         self.tape = Tape(world_time.read)
         self.broken = BrokenPromises()
         self.network = MemoryNetwork(self.loop, self._draws("network"))
+        self.log = log
         self.loop.connect = self.network.connect_to_vendor
-        self.redis = MemoryRedis(lambda: round(world_time.seconds * 1000) + EPOCH_MS)
+        self.redis_ahead_s = 0.0
+        self.redis = MemoryRedis(self._redis_ms)
         self.redis_weather = RedisWeather()
+        self.watch = RecordWatch(self.redis, self._complain_of)
         self.journeys: list[Journey] = []
         self.by_invitation: dict[str, tuple[int, OrderRound]] = {}
         self.processes: dict[str, BridgeProcess] = {}
+        self._all_processes: list[BridgeProcess] = []
+        """Also those that were killed: what nobody refers to would run its last blocks."""
+        self._lives: Counter[str] = Counter()
+        self.strangers: dict[str, None] = {}
+        """Invitations that softgarden was notified of and had not been given at that time."""
+        incidents = draw_incidents(self._draws("incidents"), options.arrivals_s, options.troubles)
+        self.trouble = Trouble(self, incidents, self._draws("trouble"))
         self.equalture = EqualtureMachine(
-            world_time.read, self._draws("equalture"), self.tape, _journey_of_email
+            world_time.read,
+            self._draws("equalture"),
+            self.tape,
+            _journey_of_email,
+            self._application_made,
         )
         self.softgarden = SoftgardenMachine(
             self._draws("softgarden"), self.tape, self._read_result, self._journey_of, self._told
@@ -96,66 +123,66 @@ class Simulation:
             self.tape,
             self._draws("journeys"),
             self.by_invitation,
-            self._complain,
+            self.complain,
+            self.trouble.is_near,
         )
         plans = self._draws("plans")
         self.journeys = [
             Journey(world, draw_plan(plans, number, options.arrivals_s * arrivals.random()))
             for number in range(options.journeys)
         ]
+        trouble = self.loop.create_task(self.trouble.run())
         await asyncio.gather(*(journey.play() for journey in self.journeys))
+        await trouble
         await self._settle()
+        await check_end(self)
         for process in list(self.processes.values()):
             await process.stop()
-        self._check_end()
+        check_traces(self)
 
     async def start_process(self, name: str) -> None:
-        """Start a process of the bridge."""
-        process = BridgeProcess(name, self.loop, self.network)
+        """Start a process of the bridge, perhaps not for the first time."""
+        self._lives[name] += 1
+        process = BridgeProcess(name, self._lives[name], self.loop, self.network)
+        if name in self.processes and self.options.keeps_wrong_clocks:
+            process.ahead_s = self.processes[name].ahead_s
         self.processes[name] = process
-        await process.start(RedisLink(self.redis, self.redis_weather, self._draws(name)))
-        self.tape.write(name, "serves")
+        self._all_processes.append(process)
+        draws = self._draws(process.host)
+        await process.start(RedisLink(self.redis, self.redis_weather, draws, self.watch.look))
+        self.trouble.configure(process)
+        self.tape.write(process.host, "serves")
 
     async def _settle(self) -> None:
         """Wait until nothing is owed; what is left when patience ends breaks a promise."""
         deadline = self.time.seconds + SETTLES_WITHIN_S
-        while (owed := self._list_owed()) and self.time.seconds < deadline:  # noqa: ASYNC110
+        while (owed := list_owed(self)) and self.time.seconds < deadline:  # noqa: ASYNC110
             await asyncio.sleep(LOOK_S)
         for promise, how, number in owed:
-            self._complain(promise, how, number)
-
-    def _list_owed(self) -> list[tuple[str, str, int]]:
-        owed = []
-        for journey in self.journeys:
-            for known in journey.rounds:
-                number = journey.plan.number
-                if known.wants and known.wants not in known.told and not _told_blindly(known):
-                    owed.append(("notified", f"not told of {known.wants}", number))
-                application = known.application
-                if known.deleted and application and application.state != "anonymized":
-                    owed.append(("deletion", f"{application.reference_id} not anonymised", number))
-        return owed
-
-    def _check_end(self) -> None:
-        for message in self.loop.unhandled:
-            self._complain("no crash", message)
-        for process in self.processes.values():
-            for death in process.deaths:
-                self._complain("no crash", f"the worker of {death} died")
-        for violation in [*self.equalture.violations, *self.softgarden.violations]:
-            self._complain("vendor rules", violation)
+            self.complain(promise, how, number)
 
     # What the parts of the world ask
 
     def _draws(self, what: str) -> Random:
         return Random(f"{self.seed}/{what}")
 
-    def _complain(self, promise: str, how: str, journey: int = -1) -> None:
+    def complain(self, promise: str, how: str, journey: int = -1) -> None:
         self.tape.write("PROMISE", f"broken: {promise}: {how}", journey)
         self.broken.note(promise, how, self.time.seconds, journey)
 
+    def _complain_of(self, promise: str, how: str, invitation_id: str) -> None:
+        self.complain(promise, f"{invitation_id}: {how}", self._journey_of(invitation_id))
+
+    def _redis_ms(self) -> int:
+        return round((self.time.seconds + self.redis_ahead_s) * 1000) + EPOCH_MS
+
     def _journey_of(self, invitation_id: str) -> int:
         return self.by_invitation.get(invitation_id, (-1, None))[0]
+
+    def _application_made(self, application: EqualtureApplication) -> None:
+        journey = self.journeys[application.journey]
+        if journey.plan.early:
+            self.loop.create_task(journey.report_early(application))
 
     async def _read_result(self, customer: str, invitation_id: str) -> str:
         number, known = self.by_invitation.get(invitation_id, (-1, None))
@@ -165,17 +192,14 @@ class Simulation:
 
     def _told(self, invitation_id: str, seen: str) -> None:
         _, known = self.by_invitation.get(invitation_id, (-1, None))
-        if known is not None:
-            known.told.append(seen)
+        if known is None:
+            self.strangers[invitation_id] = None
+        else:
+            known.told.append((self.time.seconds, seen))
 
 
 EPOCH_MS = 1_772_442_000_000
 """2026-03-02T09:00:00Z, as ``closed_world.START``."""
-
-
-def _told_blindly(known: OrderRound) -> bool:
-    """Whether softgarden was told without looking, after what it had to be told was true."""
-    return "" in known.told
 
 
 def _journey_of_email(email: str) -> int:
@@ -210,7 +234,7 @@ def _uncollected() -> Iterator[None]:
 def play_world(seed: int, options: WorldOptions) -> WorldOutcome:
     """Play one world."""
     with _uncollected(), close_world(f"{seed}") as world_time, _logged() as log:
-        simulation = Simulation(seed, options, world_time)
+        simulation = Simulation(seed, options, world_time, log)
         loop = simulation.loop
         try:
             loop.run_until_complete(simulation.play())

@@ -1,0 +1,161 @@
+"""What must be true of a world when all trouble is over: by id, journey by journey."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from tests.simulation.equalture_machine import EqualtureApplication
+from tests.simulation.journey import Journey, OrderRound
+from tests.simulation.journey_plan import MAIL, MARK
+from tests.simulation.stage_settings import HASTY_LIFE_S, SECRETS
+
+if TYPE_CHECKING:
+    from tests.simulation.world import Simulation
+
+Owed = tuple[str, str, int]
+"""A promise, how it is not kept yet, and the journey."""
+UNSTORED: Final = (
+    "Redis refuses connections",
+    "Redis restarts",
+    "Redis hangs",
+    "Redis loses replies",
+    "Redis loses requests",
+    "Redis is slow",
+    "Redis is full",
+    "Redis is read-only",
+    "process killed",
+    "all processes killed",
+    "process restarted",
+    "a customer is removed",
+    "a clock jumps",
+    "Redis's clock jumps",
+)
+"""Trouble during which the outcome of a create may not be written down: it is then unknown."""
+
+
+def list_owed(simulation: Simulation) -> list[Owed]:
+    """What is not settled yet."""
+    owed: list[Owed] = []
+    for journey in simulation.journeys:
+        for known in journey.rounds:
+            owed += _list_owed_of(journey, known)
+    return owed
+
+
+def _list_owed_of(journey: Journey, known: OrderRound) -> list[Owed]:
+    number, application = journey.plan.number, known.application
+    owed: list[Owed] = []
+    if known.wants and not _was_told(known):
+        owed.append(("notified", f"{known.invitation_id} not told of {known.wants}", number))
+    if known.deleted and application is not None and application.state != "anonymized":
+        owed.append(("deletion", f"{application.reference_id} not anonymised", number))
+    return owed
+
+
+def _was_told(known: OrderRound) -> bool:
+    """Whether softgarden was notified after that was true which it had to learn."""
+    application = known.application
+    assert application is not None
+    true_at = application.finished_at
+    if known.wants == "EXPIRED" or true_at is None:
+        true_at = application.made_at + HASTY_LIFE_S / 2  # Redis's clock may have jumped
+    return any(
+        seen == known.wants or (seen != "PENDING" and at >= true_at) for at, seen in known.told
+    )
+
+
+async def check_end(simulation: Simulation) -> None:
+    """While the processes still run: what softgarden reads, what Redis holds."""
+    for journey in simulation.journeys:
+        for known in journey.rounds:
+            await _check_reading(simulation, journey, known)
+        _check_applications(simulation, journey)
+    for invitation_id in simulation.strangers:
+        _check_stranger(simulation, invitation_id)
+    await _check_queue(simulation)
+
+
+async def _check_reading(simulation: Simulation, journey: Journey, known: OrderRound) -> None:
+    if not known.answers:
+        return
+    status = await journey.read_result(known)
+    if known.wants and status != known.wants:
+        promise = "report counts" if known.report_acknowledged else "quiescence"
+        how = f"{known.invitation_id} is {status}, not {known.wants}"
+        simulation.complain(promise, how, journey.plan.number)
+    if known.deleted and status != "404":
+        how = f"{known.invitation_id} is {status} after its deletion"
+        simulation.complain("deletion", how, journey.plan.number)
+
+
+def _check_applications(simulation: Simulation, journey: Journey) -> None:
+    """One application for each round, but for those whose create had an unknown outcome."""
+    of_journey = [
+        one
+        for one in simulation.equalture.applications.values()
+        if one.journey == journey.plan.number
+    ]
+    certain = [one for one in of_journey if not _is_outcome_unknown(simulation, one)]
+    if len(certain) > len(journey.rounds):
+        how = ", ".join(one.reference_id for one in certain)
+        simulation.complain("one application", how, journey.plan.number)
+
+
+def _is_outcome_unknown(simulation: Simulation, application: EqualtureApplication) -> bool:
+    return bool(application.fault) or simulation.trouble.is_near(
+        application.made_at, "Equalture fails", "Equalture is slow", *UNSTORED
+    )
+
+
+def _check_stranger(simulation: Simulation, invitation_id: str) -> None:
+    """An id that softgarden was notified of, and never got: an answer was lost, or a bug."""
+    if invitation_id not in simulation.by_invitation:
+        lost = any(known.unanswered for one in simulation.journeys for known in one.rounds)
+        if not lost:
+            simulation.complain("never issued", invitation_id)
+
+
+async def _check_queue(simulation: Simulation) -> None:
+    """Records and queues agree."""
+    for process in simulation.processes.values():
+        if process.lives and process.runtime is not None:
+            report = await process.runtime.reconciler.run(dry_run=True)
+            if report.repairable or report.damaged:
+                how = f"{report.requeued} {report.reindexed} {report.forgotten} {report.damaged}"
+                simulation.complain("task", how)
+            return
+
+
+def check_traces(simulation: Simulation) -> None:
+    """When all processes have ended: what Redis and the log hold, and what went wrong unseen."""
+    stored, log = simulation.redis.dump().decode("utf-8", "replace"), simulation.log.getvalue()
+    for word in (MARK, f"@{MAIL}"):
+        if word in stored:
+            simulation.complain("privacy", f"{word} is in Redis")
+    secrets = [one for known in SECRETS.values() for one in (known.token, known.client_secret)]
+    for word in (MARK, f"@{MAIL}", "token/link-", *secrets):
+        if word in log:
+            simulation.complain("privacy", f"{word} is in the log")
+    for journey in simulation.journeys:
+        for known in journey.rounds:
+            if known.deleted and known.application is not None:
+                _check_leftovers(simulation, journey, known, stored)
+    for message in simulation.loop.unhandled:
+        simulation.complain("no crash", message)
+    for event in ("request.crashed", "task.failed", "worker.task_crashed", "worker.died"):
+        if f'"{event}"' in log:
+            simulation.complain("no crash", f"{event} is in the log")
+    for violation in [*simulation.equalture.violations, *simulation.softgarden.violations]:
+        simulation.complain("vendor rules", violation)
+
+
+def _check_leftovers(
+    simulation: Simulation, journey: Journey, known: OrderRound, stored: str
+) -> None:
+    assert known.application is not None
+    words = [known.application.reference_id, known.application.link]
+    if known is journey.rounds[-1]:
+        words.append(journey.plan.candidate)
+    for word in words:
+        if word in stored:
+            simulation.complain("deletion", f"{word} is in Redis", journey.plan.number)

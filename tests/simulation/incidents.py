@@ -1,0 +1,229 @@
+"""What goes wrong in a world: drawn from the seed, each with a beginning and an end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING, Final
+
+from bridge.core.customers import CustomerDirectory
+from tests.simulation.bridge_process import BridgeProcess
+from tests.simulation.stage_settings import CUSTOMERS, load_settings
+
+if TYPE_CHECKING:
+    from tests.simulation.world import Simulation
+
+CALM = 0.15
+"""How many worlds have no trouble at all."""
+STORM_S = 0.9
+"""The slowest answer of a slow Redis; more than the client waits for one."""
+ECHO_S = 12.0
+"""How long after an incident's end its effects may still show in an answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Incident:
+    """One thing that goes wrong."""
+
+    kind: str
+    at: float
+    lasts_s: float
+
+    @property
+    def end(self) -> float:
+        """When it is over."""
+        return self.at + self.lasts_s
+
+
+WEIGHTS: Final = {
+    "process killed": 5,
+    "process restarted": 2,
+    "all processes killed": 1,
+    "Redis refuses connections": 3,
+    "Redis restarts": 2,
+    "Redis hangs": 2,
+    "Redis loses replies": 4,
+    "Redis loses requests": 2,
+    "Redis is slow": 2,
+    "Redis is full": 2,
+    "Redis is read-only": 2,
+    "Equalture fails": 5,
+    "Equalture is slow": 2,
+    "softgarden fails": 5,
+    "softgarden is slow": 1,
+    "a customer's account is dead": 3,
+    "a customer is removed": 2,
+    "a clock jumps": 2,
+    "Redis's clock jumps": 1,
+}
+LONGEST_S: Final = {"process killed": 8.0, "Redis hangs": 4.0, "a customer is removed": 10.0}
+USUAL_S = 6.0
+
+
+def draw_incidents(draws: Random, until: float, kinds: tuple[str, ...]) -> list[Incident]:
+    """The trouble of a world, in order."""
+    if not kinds or draws.random() < CALM:
+        return []
+    chosen = draws.choices(kinds, [WEIGHTS[kind] for kind in kinds], k=draws.randint(1, 10))
+    incidents = [
+        Incident(
+            kind,
+            draws.uniform(0.5, until),
+            draws.uniform(0.2, LONGEST_S.get(kind, USUAL_S)),
+        )
+        for kind in chosen
+    ]
+    return sorted(incidents, key=lambda one: one.at)
+
+
+class Trouble:
+    """Carries out the incidents of a world."""
+
+    def __init__(self, simulation: Simulation, incidents: list[Incident], draws: Random) -> None:
+        self.incidents = incidents
+        self.counts: Counter[str] = Counter()
+        self._simulation = simulation
+        self._draws = draws
+        self._absent: Counter[str] = Counter()
+        self._doers: dict[str, Callable[[Incident], Awaitable[str]]] = {
+            "process killed": self._kill,
+            "process restarted": self._restart,
+            "all processes killed": self._kill_all,
+            "Redis restarts": self._restart_redis,
+            "a customer's account is dead": self._kill_account,
+            "a customer is removed": self._remove_customer,
+            "a clock jumps": self._jump,
+            "Redis's clock jumps": self._jump_redis,
+        }
+
+    async def run(self) -> None:
+        """All of them, until the last one is over."""
+        await asyncio.gather(*(self._perform(one) for one in self.incidents))
+
+    def is_near(self, at: float, *kinds: str) -> bool:
+        """Whether one of these kinds is going on then, or was a short time ago."""
+        return any(
+            one.kind in kinds and one.at - 0.1 <= at <= one.end + ECHO_S for one in self.incidents
+        )
+
+    async def _perform(self, incident: Incident) -> None:
+        await asyncio.sleep(incident.at)
+        self.counts[incident.kind] += 1
+        self._tell(f"{incident.kind}, for {incident.lasts_s:.1f} s")
+        detail = await self._doers.get(incident.kind, self._change_weather)(incident)
+        self._tell(f"over: {incident.kind} {detail}".rstrip())
+
+    def _tell(self, what: str) -> None:
+        self._simulation.tape.write("TROUBLE", what)
+
+    # Processes
+
+    def _choose(self) -> BridgeProcess | None:
+        living = [one for one in self._simulation.processes.values() if one.lives]
+        return self._draws.choice(living) if living else None
+
+    async def _kill(self, incident: Incident) -> str:
+        process = self._choose()
+        if process is None:
+            return "(nobody was there)"
+        process.kill()
+        await asyncio.sleep(incident.lasts_s)
+        await self._simulation.start_process(process.name)
+        return process.name
+
+    async def _restart(self, incident: Incident) -> str:
+        process = self._choose()
+        if process is None:
+            return "(nobody was there)"
+        await process.stop()
+        await asyncio.sleep(incident.lasts_s)
+        await self._simulation.start_process(process.name)
+        return process.name
+
+    async def _kill_all(self, incident: Incident) -> str:
+        killed = [one for one in self._simulation.processes.values() if one.lives]
+        for process in killed:
+            process.kill()
+        await asyncio.sleep(incident.lasts_s)
+        for process in killed:
+            await self._simulation.start_process(process.name)
+        return ""
+
+    # Redis and vendors
+
+    async def _restart_redis(self, incident: Incident) -> str:
+        self._simulation.redis.forget_scripts()
+        self._simulation.redis_weather.down = True
+        await asyncio.sleep(incident.lasts_s)
+        self._simulation.redis_weather.down = False
+        return ""
+
+    async def _change_weather(self, incident: Incident) -> str:
+        simulation = self._simulation
+        rate = self._draws.uniform(0.1, 0.6)
+        redis, store = simulation.redis_weather, simulation.redis
+        settings: dict[str, tuple[object, str, object, object]] = {
+            "Redis refuses connections": (redis, "down", True, False),
+            "Redis hangs": (redis, "hangs", True, False),
+            "Redis loses replies": (redis, "reply_lost", rate / 2, 0.0),
+            "Redis loses requests": (redis, "request_lost", rate / 2, 0.0),
+            "Redis is slow": (redis, "latest_answer_s", STORM_S * rate, 0.002),
+            "Redis is full": (store, "full", True, False),
+            "Redis is read-only": (store, "read_only", True, False),
+            "Equalture fails": (simulation.equalture.weather, "faulty", rate, 0.0),
+            "Equalture is slow": (simulation.equalture.weather, "latest_answer_s", 2.5, 0.05),
+            "softgarden fails": (simulation.softgarden.weather, "faulty", rate, 0.0),
+            "softgarden is slow": (simulation.softgarden.weather, "latest_answer_s", 2.5, 0.05),
+        }
+        place, name, during, after = settings[incident.kind]
+        setattr(place, name, during)
+        await asyncio.sleep(incident.lasts_s)
+        setattr(place, name, after)
+        return ""
+
+    async def _kill_account(self, incident: Incident) -> str:
+        customer = self._draws.choice(CUSTOMERS)
+        machines = (self._simulation.equalture, self._simulation.softgarden)
+        weather = self._draws.choice(machines).weather
+        weather.dead_accounts.add(customer)
+        await asyncio.sleep(incident.lasts_s)
+        weather.dead_accounts.discard(customer)
+        return f"({customer})"
+
+    # Configuration and clocks
+
+    async def _remove_customer(self, incident: Incident) -> str:
+        customer = self._draws.choice(CUSTOMERS)
+        self._absent[customer] += 1
+        await self._reload()
+        await asyncio.sleep(incident.lasts_s)
+        self._absent[customer] -= 1
+        await self._reload()
+        return f"({customer})"
+
+    async def _reload(self) -> None:
+        """One process after the other reads its files."""
+        for process in list(self._simulation.processes.values()):
+            await asyncio.sleep(0.3 * self._draws.random())
+            self.configure(process)
+
+    def configure(self, process: BridgeProcess) -> None:
+        """Have a process serve those customers that are there now."""
+        if process.lives and process.runtime is not None:
+            served = [one for one in load_settings().customers if not self._absent[one.key]]
+            process.runtime.customers.replace(CustomerDirectory(served))
+
+    async def _jump(self, incident: Incident) -> str:
+        process = self._choose()
+        by_s = self._draws.choice((-3600.0, -7.0, 0.4, 7.0, 3600.0, 86_400.0))
+        if process is not None:
+            process.ahead_s += by_s
+        return f"({process.name if process else 'nobody'} by {by_s} s)"
+
+    async def _jump_redis(self, incident: Incident) -> str:
+        by_s = self._draws.choice((-4.0, -0.5, 0.5, 4.0))
+        self._simulation.redis_ahead_s += by_s
+        return f"(by {by_s} s)"

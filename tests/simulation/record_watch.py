@@ -1,0 +1,59 @@
+"""Looks at every record that is committed: what was known of an invitation may only go forward."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any, Final
+
+from bridge.core.invitation import Invitation, State
+from bridge.store import lua_scripts
+from bridge.store.lua_scripts import Command
+from bridge.store.record_codec import load_record
+from tests.simulation.memory_redis import MemoryRedis
+
+RANKS: Final = {
+    State.CREATING: 0,
+    State.UNCERTAIN: 0,
+    State.FAILED: 0,
+    State.INVITED: 1,
+    State.STARTED: 2,
+    State.EXPIRED: 3,
+    State.COMPLETED: 4,
+    State.ERASED: 5,
+}
+"""CREATING, UNCERTAIN and FAILED come in any order: a repeated order makes a new attempt."""
+
+
+class RecordWatch:
+    """Sees what Redis executes; *complain* is told of a broken promise."""
+
+    def __init__(self, redis: MemoryRedis, complain: Callable[[str, str, str], None]) -> None:
+        self.seen: dict[str, tuple[State, datetime | None]] = {}
+        self.transitions: dict[tuple[State, State], int] = {}
+        self._redis = redis
+        self._complain = complain
+
+    def look(self, command: Command, answer: Any) -> None:
+        """After a command: if it was a commit, look at the record."""
+        if command[0] in ("EVALSHA", "EVAL") and answer == 1 and _is_commit(command):
+            key = str(command[3])
+            value = self._redis.values.get(key.encode())
+            if isinstance(value, bytes):
+                self._check(load_record(key.rpartition(":")[2], value, None))
+
+    def _check(self, record: Invitation) -> None:
+        before, completed_at = self.seen.get(record.id, (record.state, None))
+        if before is not record.state:
+            step = (before, record.state)
+            self.transitions[step] = self.transitions.get(step, 0) + 1
+        if RANKS[record.state] < RANKS[before]:
+            self._complain("forward", f"{before}, then {record.state}", record.id)
+        if record.state is State.COMPLETED and completed_at not in (None, record.completed_at):
+            self._complain("completion time", f"{completed_at}, {record.completed_at}", record.id)
+        self.seen[record.id] = (record.state, record.completed_at or completed_at)
+
+
+def _is_commit(command: Command) -> bool:
+    commit = lua_scripts.COMMIT
+    return command[1] in (commit.sha, commit.text)
