@@ -15,7 +15,7 @@ RULES  := tests/core tests/service tests/settings tests/languages tests/regressi
 SETUP   = $(PYTHON) deploy/environment.py $(VENV)
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo settings catalogues test bench growth chaos simulate lint types format lock lock-check dist image audit clean
+.PHONY: help run demo settings catalogues test bench bench-scale growth chaos simulate lint types format lock lock-check dist image audit clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,9 @@ bench: $(DEV) $(PEER)/.installed ## CPU for each request, beside the barest daem
 
 simulate: $(DEV) ## play worlds: bridge, vendors and Redis under one seed, in virtual time (ARGS="--seed 7 --story")
 	@$(BIN)/python -m tests.simulation $(ARGS)
+
+bench-scale: $(DEV) ## fsync, slow vendors, two workers, a million invitations, ten minutes (ARGS="durability vendors")
+	@$(BIN)/python -m tests.bench.scale $(ARGS)
 
 growth: $(DEV) ## memory and cost of leasing among a million invitations (ARGS='--large 100000' for fewer)
 	$(BIN)/python -m tests.bench.growth $(ARGS)

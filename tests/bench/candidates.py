@@ -8,7 +8,7 @@ import hashlib
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -47,7 +47,7 @@ class Setting:
     """Settings of its Redis."""
     daemon: Mapping[str, Any] = field(default_factory=dict)
     """Keys of ``bridge.yaml`` that do not have their default."""
-    prepare: Callable[[RedisServer], object] = lambda _: None
+    prepare: Callable[[RedisServer], Awaitable[None]] | None = None
     """Done to its Redis before the candidate is started."""
 
 
@@ -175,7 +175,7 @@ async def run_candidate(
     """Redis, vendors and the server itself, on *core*; all are ended when this is left."""
     setting = setting or Setting()
     home = folder / kind.name
-    home.mkdir()
+    home.mkdir(parents=True)
     ledger = Ledger(kind.name)
     async with contextlib.AsyncExitStack() as stack:
         port = str(free_port())
@@ -184,7 +184,8 @@ async def run_candidate(
         )
         stack.callback(redis.close)
         redis.start()
-        setting.prepare(redis)
+        if setting.prepare is not None:
+            await setting.prepare(redis)
         vendor_port = await stack.enter_async_context(run_vendors(ledger, setting.vendor_delay_s))
         vendors = f"http://{HOST}:{vendor_port}"
         place = Place(home, free_port(), f"redis://{HOST}:{port}/0", vendors, setting.daemon)

@@ -60,6 +60,8 @@ class Lane(MessageProtocol):
     def connection_lost(self, error: Exception | None) -> None:
         if self._operation is not None:
             self._load.fail(WrongAnswer(f"the connection was closed: {error}"))
+        else:
+            self._load.replace(self)
 
     def begin(self, operation: Operation, due: float) -> None:
         """Carry it out; its time counts from *due*."""
@@ -106,6 +108,8 @@ class Load:
         self._offered: deque[tuple[Operation, float]] = deque()
         self._free: deque[Lane] = deque()
         self._lanes: list[Lane] = []
+        self._closed = False
+        self._replacing: set[asyncio.Task[None]] = set()
         self._error: BaseException | None = None
         self._changed = asyncio.Event()
 
@@ -115,10 +119,11 @@ class Load:
         for _ in range(connections):
             _, lane = await loop.create_connection(lambda: Lane(self), "127.0.0.1", self._port)
             self._lanes.append(lane)
-        self._free = deque(self._lanes)
+            self._go_on(lane)
 
     def close(self) -> None:
         """Disconnect."""
+        self._closed = True
         for lane in self._lanes:
             lane.transport.close()
 
@@ -158,6 +163,16 @@ class Load:
         self._error = self._error or error
         self._changed.set()
         self.dry.set()
+
+    def replace(self, lane: Lane) -> None:
+        """The server closed *lane*, which had nothing to do for long: connect anew."""
+        if self._closed:
+            return
+        self._lanes.remove(lane)
+        self._free.remove(lane)
+        task = asyncio.create_task(self.open(1))
+        self._replacing.add(task)
+        task.add_done_callback(self._replacing.discard)
 
     def end(self, lane: Lane, seconds: float) -> None:
         """An operation is over; *lane* is free again."""

@@ -36,6 +36,8 @@ class Ledger:
     """Those of them that were notified, and whose result nobody read."""
     read: list[str] = field(default_factory=list)
     """Those whose result was read."""
+    looks: int = 0
+    """How often the status of an application was asked for."""
     notifications: Counter[str] = field(default_factory=Counter)
     """By invitation."""
     unreadable: list[str] = field(default_factory=list)

@@ -87,24 +87,61 @@ async def work_for(candidates: Sequence[Candidate], path: str, seconds: float) -
     await asyncio.sleep(AFTERWARDS_S)
 
 
-async def carry_out(candidates: Sequence[Candidate], path: str, number: int) -> None:
-    """That many operations for each, all of them at the same time, unmeasured."""
-    goals = [one.load.done + number for one in candidates]
-    for one in candidates:
-        one.load.start(one.caller.source(path, number))
-    for one in candidates:
-        await one.load.dry.wait()
-        await one.load.stop()
-    for one, goal in zip(candidates, goals, strict=True):
-        if one.load.done != goal:
-            raise TooShort(f"{path}: {one.name} had no work for {number}")
+@dataclass(frozen=True, slots=True)
+class Throughput:
+    """What one candidate did in a while, as fast as it could."""
+
+    per_s: float
+    latency: Percentiles
+    cpu_ms: float
+
+    def __str__(self) -> str:
+        return (
+            f"{self.per_s:7.0f}/s, p50 {self.latency.p50:7.1f} ms, p99 {self.latency.p99:7.1f} ms,"
+            f" CPU {self.cpu_ms:.2f} ms"
+        )
+
+
+async def measure_throughput(
+    one: Candidate, path: str, seconds: float, load: Load | None = None
+) -> Throughput:
+    """How much of *path* it does over the connections of *load* (None: its own)."""
+    load = load or one.load
+    cpu_s, begun = measure_cpu_s(one.pid), perf_counter()
+    load.start(one.caller.source(path))
+    await _wait_for_the_first([load], seconds)
+    took_s, times = perf_counter() - begun, list(load.times)
+    used_s = measure_cpu_s(one.pid) - cpu_s
+    await load.stop()
+    if not times:
+        raise TooShort(f"{path}: {one.name} finished nothing within {took_s:.2f} s")
+    number = len(times)
+    return Throughput(number / took_s, Percentiles.of(times), used_s / number * 1000)
+
+
+async def carry_out(
+    candidates: Sequence[Candidate], path: str, number: int, load: Load | None = None
+) -> None:
+    """That many operations for each, all of them at the same time, unmeasured; over *load*, or over
+    the connections of each.
+    """
+    loads = [load or one.load for one in candidates]
+    goals = [one.done + number for one in loads]
+    for one, its in zip(candidates, loads, strict=True):
+        its.start(one.caller.source(path, number))
+    for its in loads:
+        await its.dry.wait()
+        await its.stop()
+    for its, goal in zip(loads, goals, strict=True):
+        if its.done != goal:
+            raise TooShort(f"{path}: {its.ledger.name} had no work for {number}")
 
 
 @contextlib.asynccontextmanager
-async def connect(ledger: Ledger, port: int) -> AsyncIterator[Load]:
-    """One connection."""
+async def connect(ledger: Ledger, port: int, connections: int = 1) -> AsyncIterator[Load]:
+    """Connections of their own."""
     load = Load(ledger, port)
-    await load.open(1)
+    await load.open(connections)
     try:
         yield load
     finally:

@@ -63,6 +63,7 @@ class VendorConnection(MessageProtocol):
             reference_id, _, action = path.partition("/")
             done = reference_id in self._ledger.finished
             if action == "status":
+                self._ledger.looks += 1
                 return _DONE if done else _NOT_DONE
             if action.startswith("results") and done:
                 return _RESULTS
