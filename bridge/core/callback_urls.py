@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from bridge.errors import CallbackNotAllowed
 
 MAX_LENGTH = 2000
+_NOT_PLAIN = re.compile(r'[\x00-\x20\\"<>^`{|}\x7f]')
 _NAME = re.compile(r"([a-z0-9_]([a-z0-9_-]{0,61}[a-z0-9_])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?")
 
 
@@ -37,11 +38,7 @@ class CallbackUrlPolicy:
             raise CallbackNotAllowed(detail, {"callback": [problem]})
 
     def _problem(self, url: str) -> str | None:
-        if (
-            len(url) > MAX_LENGTH
-            or not url.isascii()
-            or any(c <= " " or c in '\\"<>^`{|}\x7f' for c in url)
-        ):
+        if len(url) > MAX_LENGTH or not url.isascii() or _NOT_PLAIN.search(url) is not None:
             return "Not a plain absolute URL."
         try:
             parts = urlsplit(url)
@@ -73,6 +70,8 @@ class CallbackUrlPolicy:
 
 
 def _is_address(host: str) -> bool:
+    if _NAME.fullmatch(host) is not None:  # its last label begins with a letter
+        return False
     try:
         ip_address(host)
     except ValueError:

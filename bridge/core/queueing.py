@@ -6,7 +6,7 @@ import enum
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 LOG_LINES: Final = 20
 """How many lines of an attempt log are kept."""
@@ -29,6 +29,8 @@ class TaskKind(enum.StrEnum):
     """Have the provider anonymise the applications of a deleted invitation."""
     HIRE = "hire"
     """Tell the provider that the applicant was hired."""
+
+    __hash__ = str.__hash__  # enum's own is slower, and lanes are looked up all the time
 
 
 def format_task_id(invitation_id: str, kind: TaskKind) -> str:
@@ -72,8 +74,7 @@ class AttemptNote:
     excerpt: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Lane:
+class Lane(NamedTuple):
     """The queue of one customer's tasks of one kind: a backlog delays no other customer.
 
     Urgent tasks have a lane of their own beside it.

@@ -95,10 +95,13 @@ def list_gaps(view: ResultView) -> list[tuple[int, TraitView]]:
     return sorted(gaps, key=lambda gap: order.index(gap[1].weight))
 
 
+_LEVELS = {level.value: level for level in Level}
+
+
 def read_level(word: str | None) -> Level | None:
     """The level that *word* means, in any case; None for another word."""
     folded = (word or "").strip().lower()
-    return next((level for level in Level if level == folded), None)
+    return _LEVELS.get(folded)
 
 
 def get_range_position(score: int | None, wanted: tuple[int, ...]) -> RangePosition | None:

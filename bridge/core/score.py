@@ -51,6 +51,8 @@ def _plain(text: str) -> str:
     its length.
     """
     one_line = " ".join(text.split())
+    if one_line.isprintable() and "<" not in one_line and ">" not in one_line:
+        return one_line[:SCORE_LENGTH].strip()
     kept = "".join(
         character for character in one_line if character.isprintable() and character not in "<>"
     )

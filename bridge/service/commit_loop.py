@@ -124,7 +124,11 @@ class CommitLoop:
         The lease *ending* ends with it, see ``InvitationStore.commit``.
         """
         after, now = step.invitation, self.clock()
-        if before is not None and _unknown_creates(after) > _unknown_creates(before):
+        if (
+            before is not None
+            and after.attempts is not before.attempts
+            and _unknown_creates(after) > _unknown_creates(before)
+        ):
             await self._alerts.report_orphan(after.customer, after.id)
         due = [task for task in step.tasks if isinstance(task, ScheduleTask) and task.at <= now]
         offer = self._offer(after.customer, due)

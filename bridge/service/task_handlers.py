@@ -149,12 +149,14 @@ class TaskHandlers:
         *known* is the record as it was just committed, where the caller has it. Raises
         ``StoreUnavailable`` only; the lease then runs out and the task is repeated.
         """
+        if self._tracer is NO_TRACER:
+            return await self._perform_and_settle(lease, known, None)
         activity = Activity(self._tracer, SpanKind.TASK, get_current_traceparent(), trusted=True)
         with tracing.enter_activity(activity):
             return await self._perform_and_settle(lease, known, activity)
 
     async def _perform_and_settle(
-        self, lease: Lease, known: Invitation | None, activity: Activity
+        self, lease: Lease, known: Invitation | None, activity: Activity | None
     ) -> bool:
         begun = time.monotonic()
         settlement = retry.keep_priority(lease, await self._handle(lease, known))
@@ -170,17 +172,18 @@ class TaskHandlers:
         if note is not None and note.outcome == "unauthorized":
             level = max(level, logging.WARNING)
         outcome = note.outcome if note else "ok"
-        activity.end(
-            f"task {lease.kind}",
-            {
-                "bridge.customer": lease.customer,
-                "bridge.invitation_id": lease.invitation_id,
-                "bridge.attempt": lease.attempt,
-                "bridge.settlement": _SETTLEMENTS[type(settlement)],
-                "bridge.outcome": outcome,
-            },
-            outcome if note and not isinstance(settlement, TaskDone) else "",
-        )
+        if activity is not None:
+            activity.end(
+                f"task {lease.kind}",
+                {
+                    "bridge.customer": lease.customer,
+                    "bridge.invitation_id": lease.invitation_id,
+                    "bridge.attempt": lease.attempt,
+                    "bridge.settlement": _SETTLEMENTS[type(settlement)],
+                    "bridge.outcome": outcome,
+                },
+                outcome if note and not isinstance(settlement, TaskDone) else "",
+            )
         log.log(
             level,
             "task.performed",
