@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from bridge.core import assessment_mapping
@@ -76,6 +76,7 @@ class _MergedList:
     jobs: tuple[Job, ...]
     mapping: AssessmentMapping
     offered: tuple[Assessment, ...]
+    by_id: Mapping[str, Assessment]
 
 
 class OfferedAssessments:
@@ -92,12 +93,7 @@ class OfferedAssessments:
 
         The very same tuple as long as neither the jobs nor the mapping have changed.
         """
-        jobs, mapping = await self._jobs.list_jobs(customer), customer.tests
-        merged = self._merged.get(customer.key)
-        if merged is None or merged.jobs is not jobs or merged.mapping is not mapping:
-            offered = assessment_mapping.list_offered_assessments(jobs, mapping)
-            merged = self._merged[customer.key] = _MergedList(jobs, mapping, offered)
-        return merged.offered
+        return (await self._merge(customer)).offered
 
     async def resolve(self, customer: Customer, test_id: str) -> Assessment:
         """The test that an order names; raises ``UnknownAssessment``.
@@ -110,12 +106,20 @@ class OfferedAssessments:
             return test
         if customer.tests.publish_unmapped and test_id not in customer.tests.hidden:
             for fresh in (False, True):
-                jobs = await self._jobs.list_jobs(customer, fresh=fresh)
-                for offered in assessment_mapping.list_offered_assessments(jobs, customer.tests):
-                    if offered.id == test_id:
-                        return offered
+                offered = (await self._merge(customer, fresh=fresh)).by_id.get(test_id)
+                if offered is not None:
+                    return offered
         detail = (
             "This test is not offered: it is hidden, or the provider does not list it as a"
             " published assessment."
         )
         raise UnknownAssessment(detail, {"test_id": ["Unknown test."]})
+
+    async def _merge(self, customer: Customer, *, fresh: bool = False) -> _MergedList:
+        jobs, mapping = await self._jobs.list_jobs(customer, fresh=fresh), customer.tests
+        merged = self._merged.get(customer.key)
+        if merged is None or merged.jobs is not jobs or merged.mapping is not mapping:
+            offered = assessment_mapping.list_offered_assessments(jobs, mapping)
+            by_id = {test.id: test for test in reversed(offered)}  # of two the first
+            merged = self._merged[customer.key] = _MergedList(jobs, mapping, offered, by_id)
+        return merged

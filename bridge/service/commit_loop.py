@@ -124,11 +124,7 @@ class CommitLoop:
         The lease *ending* ends with it, see ``InvitationStore.commit``.
         """
         after, now = step.invitation, self.clock()
-        if (
-            before is not None
-            and after.attempts is not before.attempts
-            and _unknown_creates(after) > _unknown_creates(before)
-        ):
+        if before is not None and _unknown_creates(after) > _unknown_creates(before):
             await self._alerts.report_orphan(after.customer, after.id)
         due = [task for task in step.tasks if isinstance(task, ScheduleTask) and task.at <= now]
         offer = self._offer(after.customer, due)
@@ -337,7 +333,7 @@ class CommitLoop:
 
 
 def _unknown_creates(invitation: Invitation) -> int:
-    return sum(one.outcome is CreateOutcome.UNKNOWN for one in invitation.attempts)
+    return [one.outcome for one in invitation.attempts].count(CreateOutcome.UNKNOWN)
 
 
 def _too_many() -> RequestInProgress:
