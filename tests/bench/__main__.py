@@ -9,25 +9,21 @@ invite`` shows where the bridge spends its time. The figures are in ``.bench/rep
 from __future__ import annotations
 
 import argparse
-import asyncio
-import signal
 import sys
-import tempfile
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-import uvloop
-
 from tests.bench import report
 from tests.bench.candidates import BRIDGE, CONTROL, FASTAPI, FLOOR, PEER_PYTHON
-from tests.bench.generator import WrongAnswer
-from tests.bench.measurement import TooShort
+from tests.bench.launch import run_in_folder
 from tests.bench.operations import JOURNEY, PATHS
 from tests.bench.profiling import count_calls, profile
 from tests.bench.suite import Options, measure
 
-QUICK = Options(rounds=3, window_s=0.8, weighed=300, alone=100, rate_s=0.0, verified=500)
+QUICK = Options(
+    rounds=3, budget_s=40.0, window_s=0.8, weighed=300, alone=100, rate_s=0.0, verified=500
+)
 PATHS_AND_JOURNEY = (*PATHS, JOURNEY)
 
 
@@ -49,6 +45,7 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, help="windows of each path")
     parser.add_argument("--seconds", type=float, help="length of a window")
     parser.add_argument("--without-fastapi", action="store_true", help="beside FLOOR alone")
+    parser.add_argument("--encrypted", action="store_true", help="with encryption at rest")
     parser.add_argument("--profile", choices=PATHS_AND_JOURNEY, help="where the time goes")
     parser.add_argument("--calls", action="store_true", help="function calls of a request")
     parser.add_argument(
@@ -63,6 +60,7 @@ def choose_options(chosen: argparse.Namespace) -> Options:
     changes = {
         "paths": (chosen.only,) if chosen.only else None,
         "rounds": chosen.rounds,
+        "encrypted": chosen.encrypted,
         "window_s": chosen.seconds or (2.0 if chosen.only else None),
     }
     return replace(options, **{key: value for key, value in changes.items() if value is not None})
@@ -70,9 +68,6 @@ def choose_options(chosen: argparse.Namespace) -> Options:
 
 async def run(chosen: argparse.Namespace, folder: Path) -> int:
     """Measure and print; 1 where something was lost, doubled or never asked for."""
-    task = asyncio.current_task()
-    assert task is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     if chosen.calls:
         counts = await count_calls(folder)
         say(f"{path:<10}{count:9.0f} function calls" for path, count in counts.items())
@@ -97,7 +92,7 @@ async def run(chosen: argparse.Namespace, folder: Path) -> int:
         say([f"since {last['date'][:10]} ({last['commit']}):", *(f"  {line}" for line in moved)])
     if "fastapi" in made["capacity_ratio"] and not chosen.only:
         say(["rows for README.md:", *report.build_markdown(made)])
-    if chosen.accept:
+    if chosen.accept and not chosen.only:
         report.write(made, report.LAST)
     return int(bool(report.list_faults(found)))
 
@@ -105,15 +100,7 @@ async def run(chosen: argparse.Namespace, folder: Path) -> int:
 def main() -> int:
     """Everything that was started has ended when this returns, however it went."""
     chosen = read_arguments()
-    with tempfile.TemporaryDirectory(prefix="bridge-bench-") as name:
-        try:
-            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                return runner.run(run(chosen, Path(name)))
-        except (WrongAnswer, TooShort) as error:
-            sys.stderr.write(f"{error}\n")
-        except (KeyboardInterrupt, asyncio.CancelledError):
-            sys.stderr.write("interrupted\n")
-    return 1
+    return run_in_folder(lambda folder: run(chosen, folder))
 
 
 if __name__ == "__main__":

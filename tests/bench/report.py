@@ -14,7 +14,8 @@ The keys of the report:
 ``idle_ms``            by candidate and path, one request at a time; ``direct``: a call to the
                        simulated vendor alone; ``over_direct``: an invite without such a call
 ``redis``              by candidate and path, for one request alone: ``round_trips``, ``commands``
-                       (those in scripts included), ``cpu_us``
+                       (those in scripts included), ``cpu_us``; ``reads_under_load``: round trips
+                       under load, where one may carry the commands of several requests
 ``redis_bytes``        by candidate: an ``open`` and a ``completed`` invitation, all its keys
 ``rss_mb``             by candidate, at the end
 ``options``, ``machine``, ``date``, ``commit``   what was run, where and when
@@ -110,7 +111,15 @@ def build_report(found: Found, options: Options) -> Report:
         },
         "latency_ms": _by_name({key: _rounded(value) for key, value in found.at_rate.items()}),
         "idle_ms": {**idle, "direct": direct},
-        "redis": _by_name(found.redis),
+        "redis": _by_name(
+            {
+                key: {
+                    **found.redis.get(key, {}),
+                    "reads_under_load": round(median(values), 2),
+                }
+                for key, values in found.under_load.items()
+            }
+        ),
         "redis_bytes": found.redis_bytes,
         "rss_mb": found.rss_mb,
         "rates": RATES,
@@ -188,11 +197,16 @@ def _show_ratio(report: Report, against: str, path: str) -> str:
 
 
 def _build_redis_table(report: Report) -> Iterator[str]:
-    yield "Redis for one request alone: round trips / commands, scripts' included / CPU in us"
+    yield (
+        "Redis for one request alone: round trips (under load) / commands, scripts' included / CPU"
+        " in us"
+    )
     for name, by_path in report["redis"].items():
         yield f"  {name:<10}" + "   ".join(
-            f"{path} {one['round_trips']:.1f} / {one['commands']:.1f} / {one['cpu_us']:.0f}"
+            f"{path} {one['round_trips']:.1f} ({one['reads_under_load']:.1f})"
+            f" / {one['commands']:.1f} / {one['cpu_us']:.0f}"
             for path, one in by_path.items()
+            if "round_trips" in one
         )
     yield "Redis bytes for an invitation: " + ", ".join(
         f"{name} open {one['open']}, completed {one['completed']}"
@@ -243,8 +257,8 @@ def compare(report: Report, last: Report) -> Iterator[str]:
 def _compare_counts(report: Report, last: Report) -> Iterator[str]:
     known = last["redis"].get("bridge", {})
     for path, counts in report["redis"]["bridge"].items():
-        before, now = known.get(path, {}).get("round_trips"), counts["round_trips"]
-        if before and abs(now / before - 1) > MOVED and abs(now - before) > 0.1:
+        before, now = known.get(path, {}).get("round_trips"), counts.get("round_trips")
+        if before and now is not None and abs(now / before - 1) > MOVED and abs(now - before) > 0.1:
             yield f"{path}, Redis round trips: {before:.1f} -> {now:.1f}"
     for what, size in report["redis_bytes"]["bridge"].items():
         before = last["redis_bytes"]["bridge"][what]

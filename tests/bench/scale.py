@@ -8,21 +8,15 @@ the start. ``memory``: over minutes.
 from __future__ import annotations
 
 import argparse
-import asyncio
-import signal
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
-
-import uvloop
 
 from tests.bench.candidates import REST_CORE, on_core
 from tests.bench.durability import compare_modes
 from tests.bench.endurance import measure_endurance
-from tests.bench.generator import WrongAnswer
+from tests.bench.launch import run_in_folder
 from tests.bench.many_records import compare_stored, measure_backlog
-from tests.bench.measurement import TooShort
 from tests.bench.several_workers import compare_workers
 from tests.bench.slow_vendors import measure_slow_vendors
 
@@ -39,9 +33,6 @@ PARTS: Mapping[str, Part] = {
 
 async def run(chosen: argparse.Namespace, folder: Path) -> int:
     """Print the lines of each part as they come."""
-    task = asyncio.current_task()
-    assert task is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
     with on_core(REST_CORE):
         for name in chosen.parts or PARTS:
             sys.stdout.write(f"{name}\n")
@@ -67,15 +58,7 @@ def main() -> int:
     chosen = parser.parse_args()
     if unknown := set(chosen.parts) - PARTS.keys():
         parser.error(f"there is no part {', '.join(sorted(unknown))}")
-    with tempfile.TemporaryDirectory(prefix="bridge-bench-") as name:
-        try:
-            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                return runner.run(run(chosen, Path(name)))
-        except (WrongAnswer, TooShort) as error:
-            sys.stderr.write(f"{error}\n")
-        except (KeyboardInterrupt, asyncio.CancelledError):
-            sys.stderr.write("interrupted\n")
-    return 1
+    return run_in_folder(lambda folder: run(chosen, folder))
 
 
 if __name__ == "__main__":

@@ -8,8 +8,9 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from time import perf_counter
 
-from tests.bench.candidates import REST_CORE, Candidate, Kind, on_core, run_candidate
+from tests.bench.candidates import REST_CORE, Candidate, Kind, Setting, on_core, run_candidate
 from tests.bench.generator import Operation
 from tests.bench.http_messages import build_request
 from tests.bench.ledger import Ledger
@@ -38,6 +39,8 @@ class Options:
 
     paths: tuple[str, ...] = (*PATHS, JOURNEY)
     rounds: int = 5
+    budget_s: float = 600.0
+    """After this time no further round begins."""
     window_s: float = 2.0
     weighed: int = 600
     """Invitations by which Redis' memory is weighed."""
@@ -47,6 +50,13 @@ class Options:
     """How long each path is loaded at a fixed rate; 0: not at all."""
     verified: int = 4000
     """The most results of each candidate that are read at the end."""
+    encrypted: bool = False
+    """Whether the bridge encrypts what it stores, which by default it does not."""
+
+    @property
+    def setting(self) -> Setting:
+        """What the candidates stand in."""
+        return Setting(daemon={"encryption_keys": ["B" * 43]} if self.encrypted else {})
 
 
 @dataclass
@@ -58,6 +68,10 @@ class Found:
     alone: dict[tuple[str, str], Percentiles] = field(default_factory=dict)
     at_rate: dict[tuple[str, str], Percentiles] = field(default_factory=dict)
     redis: dict[tuple[str, str], dict[str, float]] = field(default_factory=dict)
+    under_load: dict[tuple[str, str], list[float]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+    """How often Redis found something to read, for each request, while there were many."""
     redis_bytes: dict[str, dict[str, float]] = field(default_factory=dict)
     rss_mb: dict[str, float] = field(default_factory=dict)
     direct: Percentiles | None = None
@@ -65,30 +79,32 @@ class Found:
 
 
 @contextlib.asynccontextmanager
-async def run_all(kinds: Sequence[Kind], folder: Path) -> AsyncIterator[list[Candidate]]:
+async def run_all(
+    kinds: Sequence[Kind], folder: Path, setting: Setting | None = None
+) -> AsyncIterator[list[Candidate]]:
     """All of these."""
     async with contextlib.AsyncExitStack() as stack:
         stack.enter_context(on_core(REST_CORE))
-        yield [await stack.enter_async_context(run_candidate(kind, folder)) for kind in kinds]
+        yield [
+            await stack.enter_async_context(run_candidate(kind, folder, setting)) for kind in kinds
+        ]
 
 
 async def measure(kinds: Sequence[Kind], options: Options, folder: Path) -> Found:
     """All figures; raises ``WrongAnswer`` where a candidate does not do its work."""
-    found = Found()
-    async with run_all(kinds, folder) as candidates:
+    found, begun = Found(), perf_counter()
+    async with run_all(kinds, folder, options.setting) as candidates:
         found.ledgers = {one.name: one.ledger for one in candidates}
         await _weigh(candidates, options.weighed, found)
         for one in candidates:
             await _measure_alone(one, options, found)
         found.direct = await _measure_vendor(options.alone)
         for number in range(options.rounds):
+            if number and perf_counter() - begun > options.budget_s:
+                break
             # Whoever begins is served first for a moment: each in turn.
-            order = candidates[number % len(candidates) :] + candidates[: number % len(candidates)]
-            for path in options.paths:
-                if path == "callback" and "invite" not in options.paths:
-                    await work_for(order, "invite", options.window_s)
-                for name, cost in (await measure_together(order, path, options.window_s)).items():
-                    found.cpu_ms[name, path].append(cost.ms)
+            first = number % len(candidates)
+            await _measure_round(candidates[first:] + candidates[:first], options, found)
         for one in candidates if options.rate_s else ():
             await _measure_at_rate(one, options, found)
         found.rss_mb = {one.name: round(measure_rss_mb(one.pid), 1) for one in candidates}
@@ -125,6 +141,20 @@ async def _measure_alone(one: Candidate, options: Options, found: Found) -> None
             await alone.stop()
             found.redis[one.name, path] = one.redis.read().since(before, options.alone)
             found.alone[one.name, path] = Percentiles.of(alone.times)
+
+
+async def _measure_round(candidates: Sequence[Candidate], options: Options, found: Found) -> None:
+    """A window of each path."""
+    for path in options.paths:
+        if path == "callback" and "invite" not in options.paths:
+            await work_for(candidates, "invite", options.window_s)
+        before = [one.redis.read() for one in candidates]
+        costs = await measure_together(candidates, path, options.window_s)
+        for one, earlier in zip(candidates, before, strict=True):
+            cost = costs[one.name]
+            found.cpu_ms[one.name, path].append(cost.ms)
+            use = one.redis.read().since(earlier, cost.requests)
+            found.under_load[one.name, path].append(use["round_trips"])
 
 
 async def _measure_vendor(number: int) -> Percentiles:

@@ -17,6 +17,7 @@ def build(bridge_ms: float = 0.5) -> dict[str, Any]:
     for name, ms in (("floor", 1.0), ("control", 1.0), ("bridge", bridge_ms), ("fastapi", 4.0)):
         found.cpu_ms[name, "invite"] = [ms, ms * 1.01]
         found.alone[name, "invite"] = Percentiles(1.1, 2.2)
+        found.under_load[name, "invite"] = [1.0]
         found.redis[name, "invite"] = {"round_trips": 2.0, "commands": 8.0, "cpu_us": 50.0}
         found.redis_bytes[name] = {"open": 1000.0, "completed": 2000.0}
         found.rss_mb[name] = 70.0
