@@ -22,7 +22,7 @@ from tests.bench.profiling import count_calls, profile
 from tests.bench.suite import Options, measure
 
 QUICK = Options(
-    rounds=3, budget_s=40.0, window_s=0.8, weighed=300, alone=100, rate_s=0.0, verified=500
+    rounds=3, budget_s=40.0, window_s=0.8, weighed=200, alone=60, rate_s=0.0, verified=500
 )
 PATHS_AND_JOURNEY = (*PATHS, JOURNEY)
 
