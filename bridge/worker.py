@@ -23,7 +23,7 @@ from bridge.concurrency import LEASE_BATCH, AdaptiveConcurrency
 from bridge.core.invitation import Invitation
 from bridge.core.queueing import LEASE_LIFE, Lane, Lease, LeaseOffer, LeaseRequest
 from bridge.errors import StoreUnavailable
-from bridge.log_context import bind_log_fields
+from bridge.log_context import begin_log_fields
 from bridge.ports import (
     BeforeClockStep,
     Clock,
@@ -211,7 +211,7 @@ class Worker:
         task.add_done_callback(self._finished)
 
     async def _perform(self, lease: Lease, known: Invitation | None) -> bool:
-        bind_log_fields(task_id=lease.task_id)
+        begin_log_fields(task_id=lease.task_id)
         try:
             return await self._tasks.perform(lease, known)
         except StoreUnavailable as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
@@ -14,7 +15,7 @@ import structlog
 from structlog.testing import capture_logs
 
 from bridge import logs
-from bridge.log_context import bind_log_fields, bound_log_fields, get_log_fields
+from bridge.log_context import begin_log_fields, bind_log_fields, get_log_fields
 
 
 class Terminal(io.StringIO):
@@ -57,14 +58,14 @@ def test_in_a_pipe() -> None:
         assert "\x1b" not in pipe.getvalue()
 
 
-def test_order_of_fields() -> None:
+async def test_order_of_fields() -> None:
     """First what the event says, then what is under way, its level and the time; None says
     nothing.
     """
     pipe = io.StringIO()
     logs.configure_logging("info", "json", pipe)
-    with bound_log_fields(request_id="r1", customer="acme", task_id=None):
-        structlog.get_logger().info("a.thing", status=200, code=None, customer="globex")
+    begin_log_fields(request_id="r1", customer="acme", task_id=None)
+    structlog.get_logger().info("a.thing", status=200, code=None, customer="globex")
     line = json.loads(pipe.getvalue())
     assert list(line) == ["status", "customer", "event", "request_id", "level", "timestamp"]
     assert (line["customer"], line["level"]) == ("globex", "info")
@@ -85,6 +86,18 @@ def test_levels(level: str) -> None:
     assert [(line["level"], line["event"]) for line in written] == [
         (name, event) for name in names[names.index(level) :] for event in ("ours", "theirs")
     ]
+
+
+def test_fields_of_a_logger() -> None:
+    """What is bound to a logger is in its lines, too, before what the event says itself."""
+    pipe = io.StringIO()
+    logs.configure_logging("info", "json", pipe)
+    log = structlog.get_logger(part="sweep").bind(status=1)
+    log.info("a.thing", status=200)
+    log.unbind("status").info("a.thing")
+    first, second = map(json.loads, pipe.getvalue().splitlines())
+    assert list(first) == ["part", "status", "event", "level", "timestamp"]
+    assert (first["status"], "status" in second) == (200, False)
 
 
 def test_set_up_again() -> None:
@@ -145,11 +158,26 @@ def test_listeners() -> None:
     assert "Ada" not in repr(heard)
 
 
-def test_fields_of_what_is_under_way() -> None:
-    """Bound fields end with what they were bound for, also those that were bound within."""
-    with bound_log_fields(request_id="r1"):
+async def test_fields_of_what_is_under_way() -> None:
+    """What a request or task binds, its lines have and those of what it has started, and no
+    others.
+    """
+    found: list[Mapping[str, Any]] = []
+
+    async def note() -> None:
+        found.append(dict(get_log_fields()))
+
+    async def work(number: int) -> None:
+        begin_log_fields(task_id=number)
+        started = asyncio.create_task(note())
         bind_log_fields(customer="acme")
-        with bound_log_fields(request_id="r2"):
-            assert get_log_fields() == {"request_id": "r2", "customer": "acme"}
-        assert get_log_fields() == {"request_id": "r1", "customer": "acme"}
-    assert get_log_fields() == {}
+        await started
+
+    bind_log_fields(request_id="r1")
+    await asyncio.gather(asyncio.create_task(work(1)), asyncio.create_task(work(2)))
+    await note()
+    assert found == [
+        {"task_id": 1, "customer": "acme"},
+        {"task_id": 2, "customer": "acme"},
+        {"request_id": "r1"},
+    ]

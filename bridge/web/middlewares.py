@@ -19,7 +19,7 @@ from bridge.errors import (
     StoreUnavailable,
     UpstreamError,
 )
-from bridge.log_context import bind_log_fields
+from bridge.log_context import begin_log_fields
 from bridge.web import problem_details
 from bridge.web.app_keys import CALL, METER, OBSERVER, SEEN_CONNECTIONS, STATE, IncomingCall
 from bridge.web.listener import add_standard_headers
@@ -45,7 +45,7 @@ async def error_middleware(request: web.Request, handler: Handler) -> web.Stream
     given = headers.get("X-Request-ID", "")
     request_id = given if given and _SANE_ID.fullmatch(given) else os.urandom(16).hex()
     call = request[CALL] = IncomingCall(request_id)
-    bind_log_fields(request_id=request_id)  # aiohttp gives each request a context of its own
+    begin_log_fields(request_id=request_id)  # aiohttp gives each request a context of its own
     observer = app[OBSERVER]
     with observer.trace_request(headers.getall("traceparent", ())):
         try:

@@ -17,7 +17,7 @@ from bridge.errors import (
     UpstreamRefused,
     UpstreamUnavailable,
 )
-from bridge.log_context import bound_log_fields
+from bridge.log_context import begin_log_fields
 from bridge.service.link_access import LinkAccess
 from bridge.service.result_access import ResultAccess
 from tests.service.fakes import ACME, HISTORY_KEYS, NOW, World, order
@@ -50,8 +50,8 @@ async def counted(world: World, one: Invitation) -> dict[str, int]:
 
 async def test_the_whole_way(world: World) -> None:
     """From the order to the reading of the result everything is kept, in its order, signed."""
-    with bound_log_fields(request_id=REQUEST):
-        one = await world.invited()
+    begin_log_fields(request_id=REQUEST)
+    one = await world.invited()
     await world.invited()
     world.clock.advance(MINUTE)
     await world.unconfirmed_result(one)
@@ -78,8 +78,8 @@ async def test_the_whole_way(world: World) -> None:
 @pytest.mark.parametrize("sent", ["0049301234567", "ada@example.org", "5928dfff", ""])
 async def test_a_request_id_that_may_say_something_is_not_kept(world: World, sent: str) -> None:
     """Of a request's id that its caller chose nothing is kept."""
-    with bound_log_fields(request_id=sent):
-        one = await world.invited()
+    begin_log_fields(request_id=sent)
+    one = await world.invited()
     assert (await told(world, one))[0] == ("ordered", "", None)
 
 

@@ -11,7 +11,7 @@ from bridge.concurrency import LEASE_BATCH, PER_LANE
 from bridge.core.invitation import Invitation, State
 from bridge.core.lifecycle.events import ResultReported
 from bridge.core.queueing import Lane, Lease, LeaseRequest, TaskKind
-from bridge.log_context import bound_log_fields, get_log_fields
+from bridge.log_context import begin_log_fields, get_log_fields
 from bridge.ports import BeforeClockStep
 from bridge.service.commit_loop import CommitLoop
 from bridge.service.task_handlers import LEASE_LIFE
@@ -191,8 +191,8 @@ async def test_a_commit_hands_its_task_over(world: World) -> None:
     records = CommitLoop(world.store, world.clock, lambda: None, keys=HISTORY_KEYS, taker=handover)
     async with run_worker_in_background(worker, grace_s=1, on_death=lambda: None):
         await until(lambda: handover.worker is not None)
-        with bound_log_fields(request_id="r1"):
-            reported = await records.apply(one, ResultReported(1, RESULT), ACME)
+        begin_log_fields(request_id="r1")
+        reported = await records.apply(one, ResultReported(1, RESULT), ACME)
         await until(lambda: bool(tasks.given))
         tasks.go.set()
     ((lease, known),) = tasks.given
