@@ -70,16 +70,22 @@ class ResultView:
 def build_result_view(result: Result) -> ResultView:
     """The result in the order in which the provider lists its traits."""
     traits = tuple(_view_trait(trait) for trait in result.traits)
-    compared = [trait.position for trait in traits if trait.position]
+    in_range, compared = count_in_range(result)
     return ResultView(
         fit=result.fit,
         fit_level=read_level(result.fit),
-        in_range=compared.count(RangePosition.WITHIN),
-        compared=len(compared),
+        in_range=in_range,
+        compared=compared,
         traits=traits,
         summary=_unsaid_lines(result, traits),
         dashboard_url=result.dashboard_url,
     )
+
+
+def count_in_range(result: Result) -> tuple[int, int]:
+    """How many traits lie within their wanted range, of how many that have a score and a range."""
+    compared = [trait for trait in result.traits if trait.score is not None and trait.wanted]
+    return sum(trait.score in trait.wanted for trait in compared), len(compared)
 
 
 def list_gaps(view: ResultView) -> list[tuple[int, TraitView]]:

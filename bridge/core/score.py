@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 import string
 from collections.abc import Iterable
 
 from bridge.core.assessment import Result
 from bridge.core.declaration import suggest_similar_word
-from bridge.core.result_view import build_result_view
+from bridge.core.result_view import count_in_range
 
 SCORE_LENGTH = 100
 """No ATS documents a limit; one line of this length fits every list we have seen."""
+_MARKUP = frozenset("<>")
 
 FIT_LABELS = {
     "en": {"low": "Low fit", "medium": "Medium fit", "high": "High fit"},
@@ -39,11 +41,16 @@ def choose_score_pattern(
     """The pattern that ``render_score`` goes by, and its text."""
     fields = list_score_fields(result, locale)
     for pattern in patterns:
-        used = {name for _, name, _, _ in string.Formatter().parse(pattern) if name}
+        used = _list_used_fields(pattern)
         values = {name: value for name in used if (value := fields.get(name)) is not None}
         if len(values) == len(used) and (text := _plain(pattern.format_map(values))):
             return pattern, text
     return None
+
+
+@functools.lru_cache(maxsize=256)
+def _list_used_fields(pattern: str) -> frozenset[str]:
+    return frozenset(name for _, name, _, _ in string.Formatter().parse(pattern) if name)
 
 
 def _plain(text: str) -> str:
@@ -51,10 +58,12 @@ def _plain(text: str) -> str:
     its length.
     """
     one_line = " ".join(text.split())
+    if len(one_line) <= SCORE_LENGTH and one_line.isprintable() and _MARKUP.isdisjoint(one_line):
+        return one_line
     if one_line.isprintable() and "<" not in one_line and ">" not in one_line:
         return one_line[:SCORE_LENGTH].strip()
     kept = "".join(
-        character for character in one_line if character.isprintable() and character not in "<>"
+        character for character in one_line if character.isprintable() and character not in _MARKUP
     )
     return " ".join(kept.split())[:SCORE_LENGTH].strip()
 
@@ -66,9 +75,8 @@ def list_score_fields(result: Result, locale: str) -> dict[str, str | None]:
     profile's range; no value without a profile. ``traits``: number of traits that have a profile,
     or of all scored ones if none has. ``average``: mean score, one decimal.
     """
-    view = build_result_view(result)
+    in_range, compared = count_in_range(result)
     scored = [trait for trait in result.traits if trait.score is not None]
-    compared, in_range = view.compared, view.in_range
     total = compared or len(scored)
     mean = sum(trait.score or 0 for trait in scored) / len(scored) if scored else None
     return {

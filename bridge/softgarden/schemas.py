@@ -68,7 +68,7 @@ class _Time(fields.DateTime):
 
 def format_wire_time(at: datetime | None) -> str | None:
     """*at* as softgarden writes times: ``2021-03-26T10:00:00Z``; parts of a second are cut off."""
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ") if at is not None else None
+    return f"{at.astimezone(UTC).isoformat()[:19]}Z" if at is not None else None
 
 
 class _Tolerant(Schema):
@@ -170,13 +170,11 @@ def rename_fields_in_error(error: InvalidRequest) -> InvalidRequest:
 
 
 class AnswerFormat:
-    """Loads and dumps, with the schemas built once."""
+    """Reads orders and writes answers."""
 
     def __init__(self, tests_format: AssessmentListFormat) -> None:
         self._format = tests_format
         self._invite = InviteSchema()
-        self._invitation = InvitationSchema()
-        self._result = ResultSchema()
         self._lists: dict[str, tuple[tuple[Assessment, ...], bytes]] = {}
         """The newest list of tests of each customer, and its JSON."""
 
@@ -193,32 +191,30 @@ class AnswerFormat:
             ) from None
 
     def invitation(self, invitation: Invitation, test_url: str) -> object:
-        """Answer to an invite."""
-        return self._invitation.dump(
-            {
-                "invitationId": invitation.id,
-                "testUrl": test_url,
-                "duration": invitation.duration,
-                "deadline": invitation.deadline,
-            }
-        )
+        """Answer to an invite, as ``InvitationSchema`` describes it."""
+        answer: dict[str, object] = {"invitationId": invitation.id, "testUrl": test_url}
+        if invitation.duration is not None:
+            answer["duration"] = invitation.duration
+        if invitation.deadline is not None:
+            answer["deadline"] = format_wire_time(invitation.deadline)
+        return answer
 
     def result(self, view: InvitationView) -> object:
-        """Answer to a read."""
-        part = {
-            "resultUrl": view.result_url,
-            "reportUrl": view.report_url,
-            "shareUrl": view.share_url,
-            "score": view.score,
-        }
-        return self._result.dump(
-            {
-                "status": view.status.upper(),
-                "completionTime": view.completed_at,
-                "expirationTime": view.expired_at,
-                "result": part,
-            }
-        )
+        """Answer to a read, as ``ResultSchema`` describes it."""
+        answer: dict[str, object] = {"status": view.status.upper()}
+        if view.completed_at is not None:
+            answer["completionTime"] = format_wire_time(view.completed_at)
+        if view.expired_at is not None:
+            answer["expirationTime"] = format_wire_time(view.expired_at)
+        part = {"resultUrl": view.result_url}
+        if view.report_url is not None:
+            part["reportUrl"] = view.report_url
+        if view.share_url is not None:
+            part["shareUrl"] = view.share_url
+        if view.score is not None:
+            part["score"] = view.score
+        answer["result"] = part
+        return answer
 
     def tests(self, tests: Iterable[Assessment]) -> object:
         """The list of tests."""
