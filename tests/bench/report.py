@@ -44,6 +44,13 @@ LAST = Path(__file__).parent / "last_report.json"
 """The committed one, to compare with."""
 MOVED = 0.05
 """A figure that is off by more than this, and by more than its rounds were, has moved."""
+TITLES = {
+    "callback": "callback, until softgarden is notified",
+    "results": "a result read again",
+    "tests": "list of tests",
+    "journey": "all but the last, one after the other",
+}
+"""As the README calls the paths."""
 Report = dict[str, Any]
 
 
@@ -235,8 +242,9 @@ def _build_latency_table(report: Report) -> Iterator[str]:
 def build_markdown(report: Report) -> Iterator[str]:
     """The rows of the README's table."""
     for path in report["cpu_ms"]["bridge"]:
+        title = TITLES.get(path, path)
         cells = [_show_ratio(report, one, path) for one in ("floor", "fastapi")]
-        yield f"| {path} | {' | '.join(cells)} | {report['cpu_ms']['bridge'][path]:.2f} |"
+        yield f"| {title} | {' | '.join(cells)} | {report['cpu_ms']['bridge'][path]:.2f} |"
 
 
 def compare(report: Report, last: Report) -> Iterator[str]:
