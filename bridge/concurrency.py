@@ -21,10 +21,11 @@ URGENT_PART = 4
 """One slot in so many is reserved for urgent tasks: a backlog of any size never delays a new
 result.
 """
-CALM_S = 0.010
-BUSY_S = 0.030
-"""How late the event loop may be: up to the first there is room for more tasks, above the second
-requests wait for them.
+CALM_S = 0.002
+BUSY_S = 0.005
+"""What one turn of the event loop may take of the processor: up to the first there is room for more
+tasks, above the second requests wait for them. Time is of no use for that: another process on the
+same machine makes every loop late.
 """
 _GROWTH = 1.25
 _LEAST = 0.25
@@ -35,7 +36,7 @@ class AdaptiveConcurrency:
 
     The limit of a lane grows by one for each of its tasks that goes well while it is full, and is
     halved when one does not: a vendor that struggles is asked less. All limits shrink while the
-    event loop is late: requests go before tasks.
+    event loop is busy: requests go before tasks.
     """
 
     def __init__(self) -> None:
@@ -68,13 +69,13 @@ class AdaptiveConcurrency:
         self._total -= 1
         self._not_urgent -= not lane.urgent
 
-    def notice_delay(self, late_s: float) -> None:
-        """The event loop was late by this much."""
-        if late_s > BUSY_S:
+    def notice_turn(self, busy_s: float) -> None:
+        """A turn of the event loop took this much of the processor."""
+        if busy_s > BUSY_S:
             self._ease = max(_LEAST, self._ease / 2)
-        elif late_s < CALM_S and self._ease < 1:
+        elif busy_s < CALM_S and self._ease < 1:
             self._ease = min(1.0, self._ease * _GROWTH)
-        elif late_s < CALM_S and self._was_full:
+        elif busy_s < CALM_S and self._was_full:
             self._ease = min(MOST_SLOTS / SLOTS, self._ease * _GROWTH)
         self._was_full = False
 

@@ -47,8 +47,8 @@ seconds for a slow Redis).
 """
 
 _STORE_RETRY_S = 1.0
-_DELAY_CHECK_S = 0.05
-"""How often it is measured how late the event loop is."""
+_LOAD_CHECK_S = 0.05
+"""How often it is measured how busy the event loop is."""
 _STOP_TIMEOUT_S = 2.0
 """How long the loop may take to notice that it was stopped: one call to a Redis that does not
 answer.
@@ -60,7 +60,8 @@ log = structlog.get_logger()
 class Worker:
     """One per process; *awake* is set whenever something was made due by this process.
 
-    *synchronise_clock* synchronises *clock* with the other processes', if that is due.
+    *synchronise_clock* synchronises *clock* with the other processes', if that is due;
+    *processor_time* is what this thread has used, in seconds.
     """
 
     def __init__(
@@ -73,7 +74,7 @@ class Worker:
         *,
         synchronise_clock: Callable[[BeforeClockStep], Awaitable[None]] | None = None,
         handover: TaskHandover | None = None,
-        monotonic: Monotonic = time.monotonic,
+        processor_time: Monotonic = time.thread_time,
     ) -> None:
         self._tasks = tasks
         self._queue = queue
@@ -82,7 +83,7 @@ class Worker:
         self._awake = awake
         self._synchronise_clock = synchronise_clock
         self._handover = handover or TaskHandover()
-        self._monotonic = monotonic
+        self._processor_time = processor_time
         self._running: dict[asyncio.Task[bool], Lease] = {}
         self._concurrency = AdaptiveConcurrency()
         self._handed = HandedTasks()
@@ -107,7 +108,7 @@ class Worker:
         self._context = contextvars.copy_context()
         async with asyncio.TaskGroup() as group:
             await self._check_clock()
-            loops = (self._heartbeat(), self._clock_loop(), self._watch_delay())
+            loops = (self._heartbeat(), self._clock_loop(), self._watch_load())
             beside = [group.create_task(one) for one in loops]
             self._handover.worker = self
             try:
@@ -231,11 +232,12 @@ class Worker:
         if was_full or lease.lane in self._behind:
             self._awake.set()
 
-    async def _watch_delay(self) -> None:
+    async def _watch_load(self) -> None:
         while True:
-            begun = self._monotonic()
-            await asyncio.sleep(_DELAY_CHECK_S)
-            self._concurrency.notice_delay(self._monotonic() - begun - _DELAY_CHECK_S)
+            await asyncio.sleep(_LOAD_CHECK_S)
+            begun = self._processor_time()
+            await asyncio.sleep(0)  # one turn of the loop: everybody who is ready
+            self._concurrency.notice_turn(self._processor_time() - begun)
             self._start_handed()
 
     async def _sleep_until_due(self) -> None:

@@ -65,29 +65,27 @@ def test_what_was_handed_over_leaves_room_for_older_tasks() -> None:
 
 
 def test_requests_before_tasks() -> None:
-    """While the event loop is late fewer tasks run in all; once it is on time again all is as
-    before.
-    """
+    """While the event loop is busy fewer tasks run in all; once it is not all is as before."""
     concurrency = AdaptiveConcurrency()
     for _ in range(10):
-        concurrency.notice_delay(BUSY_S * 2)
+        concurrency.notice_turn(BUSY_S * 2)
     assert concurrency.get_free_slots()[0] == SLOTS // 4
     for _ in range(20):
-        concurrency.notice_delay(CALM_S / 2)
+        concurrency.notice_turn(CALM_S / 2)
     assert concurrency.get_free_slots()[0] == SLOTS
 
 
 def test_more_slots_only_if_they_are_needed() -> None:
-    """The total grows while all slots are taken and the event loop is on time."""
+    """The total grows while all slots are taken and the event loop has time."""
     concurrency = AdaptiveConcurrency()
     lanes = [Lane(f"customer-{number}", TaskKind.NOTIFY, urgent=True) for number in range(200)]
     begun = 0
     for _ in range(20):
         begun += sum(fill(concurrency, lane) for lane in lanes)
-        concurrency.notice_delay(0)
+        concurrency.notice_turn(0)
     assert begun == MOST_SLOTS
     for _ in range(20):
-        concurrency.notice_delay(BUSY_S * 2)
+        concurrency.notice_turn(BUSY_S * 2)
     assert concurrency.get_free_slots()[0] == 0
 
 
