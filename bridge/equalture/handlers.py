@@ -20,7 +20,8 @@ from bridge.log_context import bind_log_fields
 from bridge.ports import Clock
 from bridge.web import request_body
 from bridge.web.app_keys import CUSTOMERS, OBSERVER, SERVICES
-from bridge.web.routing import Endpoint, json_response
+from bridge.web.json_answer import json_response
+from bridge.web.routing import Endpoint
 
 BODY_LIMIT = 256 * 1024
 

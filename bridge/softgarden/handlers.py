@@ -21,8 +21,9 @@ from bridge.softgarden.schemas import (
 )
 from bridge.web import request_body
 from bridge.web.app_keys import CUSTOMER, SERVICES
+from bridge.web.json_answer import JsonAnswer, json_response
 from bridge.web.rate_limits import RateLimit
-from bridge.web.routing import Endpoint, json_response
+from bridge.web.routing import Endpoint
 
 BODY_LIMIT = 64 * 1024
 
@@ -41,7 +42,7 @@ class SoftgardenHandlers:
         request_shapes.record_request_shape(request, "tests")
         customer = request[CUSTOMER]
         tests = await request.app[SERVICES].tests.list(customer)
-        return json_response(body=self._wire.render_tests(customer.key, tests))
+        return JsonAnswer(self._wire.render_tests(customer.key, tests))
 
     # https://dev.softgarden.de/assessment-api/invite-candidate-to-test
     async def invite(self, request: web.Request) -> web.Response:

@@ -150,7 +150,7 @@ class SharedClock:
         self._log_skew(readings[-1].zero - readings[0].zero)
 
     def _of(self, zero: float) -> datetime:
-        return _ZERO + timedelta(milliseconds=int((zero + self._monotonic()) * 1000))
+        return datetime.fromtimestamp(int((zero + self._monotonic()) * 1000) / 1000, UTC)
 
     def _own(self) -> float:
         return (self._wall() - _ZERO).total_seconds() - self._monotonic()

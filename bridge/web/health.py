@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from aiohttp import web
 
 from bridge.web import problem_details
-from bridge.web.routing import CallExample, Endpoint, json_response
+from bridge.web.json_answer import json_response
+from bridge.web.routing import CallExample, Endpoint
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import logging
 import os
 import re
 import time
+from collections.abc import Iterator
 
 import structlog
 from aiohttp import web
@@ -34,6 +35,17 @@ _GRAVE = (UpstreamError, StoreUnavailable, RecordUnreadable, CustomerSetAside)
 log = structlog.get_logger()
 
 
+def _generate_ids() -> Iterator[str]:
+    """Random ids of 32 hexadecimal digits, many by each call of the system."""
+    while True:
+        digits = os.urandom(4096).hex()
+        for start in range(0, len(digits), 32):
+            yield digits[start : start + 32]
+
+
+_new_ids = _generate_ids()
+
+
 @web.middleware
 async def error_middleware(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Answer every error as a problem, give every answer ``X-Request-ID``, and log one line about
@@ -43,7 +55,7 @@ async def error_middleware(request: web.Request, handler: Handler) -> web.Stream
     app, headers = request.app, request.headers
     app[SEEN_CONNECTIONS].add(request.protocol)
     given = headers.get("X-Request-ID", "")
-    request_id = given if given and _SANE_ID.fullmatch(given) else os.urandom(16).hex()
+    request_id = given if given and _SANE_ID.fullmatch(given) else next(_new_ids)
     call = request[CALL] = IncomingCall(request_id)
     begin_log_fields(request_id=request_id)  # aiohttp gives each request a context of its own
     observer = app[OBSERVER]

@@ -19,8 +19,9 @@ from marshmallow import Schema, fields
 import bridge
 from bridge import errors
 from bridge.web import docs_page
+from bridge.web.json_answer import JsonAnswer
 from bridge.web.problem_details import MEDIA_TYPE, get_status_and_title
-from bridge.web.routing import ALWAYS_OPEN, EXAMPLE_URL, Endpoint, json_response
+from bridge.web.routing import ALWAYS_OPEN, EXAMPLE_URL, Endpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ def create_openapi_endpoints(endpoints: list[Endpoint], product: ProductInfo) ->
     shown = docs_page.create_docs_page()
 
     async def openapi(request: web.Request) -> web.Response:
-        return json_response(body=raw)
+        return JsonAnswer(raw)
 
     async def docs(request: web.Request) -> web.Response:
         return shown(built)

@@ -10,7 +10,8 @@ from aiohttp import web
 from bridge.errors import ConfigError, ConfigMistake
 from bridge.process_state import ReloadResult
 from bridge.web import problem_details
-from bridge.web.routing import Endpoint, json_response
+from bridge.web.json_answer import json_response
+from bridge.web.routing import Endpoint
 
 PATH = "/-/reload"
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass, field
 from functools import partial
 
-import orjson
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
@@ -21,7 +20,6 @@ from bridge.web.app_keys import CALL, FAIR_SCHEDULER, STATE
 from bridge.web.endpoint_resource import EndpointResource
 from bridge.web.rate_limits import FairScheduler
 
-json_response = partial(web.json_bytes_response, dumps=orjson.dumps)
 ALWAYS_OPEN = ("health", "docs", "operators")
 """Tags of endpoints that answer although the store does not answer."""
 
