@@ -25,12 +25,10 @@ def parse_json(raw: bytes) -> object:
 
 def parse_json_or_classify(raw: bytes) -> object:
     """The JSON of a body, or what the body is instead; never fails."""
-    if not raw.strip():
-        return NonJsonBody.EMPTY
     try:
-        return parse_json(raw)
+        return orjson.loads(raw)
     except ValueError:
-        return NonJsonBody.NOT_JSON
+        return NonJsonBody.NOT_JSON if raw.strip() else NonJsonBody.EMPTY
 
 
 def parse_retry_after(value: str | None, now: datetime, date: str | None = None) -> float | None:

@@ -165,12 +165,17 @@ def _find_words(
     words = []
     for path, shown in enumerations.items():
         value = document
-        for name in path.split(".")[1:]:
+        for name in _split_path(path):
             value = value.get(name) if isinstance(value, dict) else None
         if isinstance(value, str):
             word = shown(value)
             words.append((path, word if word not in private else DATA))
     return tuple(words)
+
+
+@functools.cache
+def _split_path(path: str) -> tuple[str, ...]:
+    return tuple(path.split(".")[1:])
 
 
 def _list_facts(

@@ -40,10 +40,12 @@ _ENUMERATIONS: dict[str, Enumerations] = {
 new one: those that the pages show say something of the person, not of the contract.
 """
 
+_NOTHING_PRIVATE: frozenset[str] = frozenset()
+
 
 def list_reply_facts(call: Call[Any], reply: Reply) -> Shape:
     """The shape of an answer, with its status."""
-    private = frozenset(text.lower() for text in call.private)
+    private = frozenset(map(str.lower, call.private)) if call.private else _NOTHING_PRIVATE
     return list_shape_facts(
         str(reply.status), reply.document, _ENUMERATIONS.get(call.operation, {}), private
     )

@@ -131,7 +131,7 @@ class EqualtureClient:
 
     async def _ask(self, customer: Customer, call: Call[_T]) -> Reply:
         deadline = self._deadline(customer)
-        token = await self._token(customer, call, deadline)
+        token = self._tokens.get_cached(customer) or await self._token(customer, call, deadline)
         reply = await self._send(customer, call, deadline, token)
         if reply.status != 401:
             return reply
@@ -146,9 +146,6 @@ class EqualtureClient:
         return self._deadlines.now() + get_account(customer).timeout.total_seconds()
 
     async def _token(self, customer: Customer, call: Call[_T], deadline: float) -> str:
-        token = self._tokens.get_cached(customer)
-        if token is not None:
-            return token
         try:
             with self._deadlines.until(deadline):
                 return await self._tokens.get(customer)

@@ -1,6 +1,6 @@
 """Equalture's "connect_ats" calls without any I/O: how to ask, and what an answer means.
 
-Each builder makes a frozen ``Call``; ``read_reply`` turns the ``Reply`` to it into a core value or
+Each builder makes a ``Call``; ``read_reply`` turns the ``Reply`` to it into a core value or
 raises the ``UpstreamError`` that says who must act. Equalture documents successes only; the
 bridge's own classification of failures is in one place: ``choose_error_type``.
 """
@@ -11,7 +11,7 @@ import base64
 from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property, lru_cache, partial
+from functools import lru_cache, partial
 from typing import Generic, TypeVar, cast
 from urllib.parse import quote, urlencode
 
@@ -43,12 +43,13 @@ _NOT_IDEMPOTENT = frozenset({"create", "hire"})
 OPERATIONS = (
     *("token", "jobs", "create", "status", "results", "public_link", "hire", "anonymise"),
 )
+_UNREAD = object()
 _NOT_READY = frozenset(range(400, 500)) - {401, 403, 408, 429}
 
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Call(Generic[_T]):
     """One request, and how its answer is read.
 
@@ -75,7 +76,7 @@ class Call(Generic[_T]):
         return self.operation not in _NOT_IDEMPOTENT
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Reply:
     """An answer.
 
@@ -88,11 +89,14 @@ class Reply:
     headers: Mapping[str, str] = field(repr=False)
     at: datetime
     fault: str | None = None
+    _document: object = field(default=_UNREAD, init=False, repr=False)
 
-    @cached_property
+    @property
     def document(self) -> object:
-        """The JSON of the body, or what the body is instead."""
-        return response_parsing.parse_json_or_classify(self.body)
+        """The JSON of the body, or what the body is instead; parsed once."""
+        if self._document is _UNREAD:
+            self._document = response_parsing.parse_json_or_classify(self.body)
+        return self._document
 
 
 # https://equalture-ats.readme.io/reference/introduction, "Request for Access token"

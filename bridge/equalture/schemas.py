@@ -137,13 +137,11 @@ def read_reported_result(answer: object) -> Result | None:
     """
     if not isinstance(answer, dict):
         return None
-    result = Result(
-        fit=read_text(answer.get("fit")),
-        dashboard_url=read_link(answer.get("results_url")),
-        summary=_summary(answer.get("scores")),
-        traits=_traits(answer.get("detailed_scores")),
-    )
-    return None if result == Result() else result
+    fit, link = read_text(answer.get("fit")), read_link(answer.get("results_url"))
+    summary, traits = _summary(answer.get("scores")), _traits(answer.get("detailed_scores"))
+    if fit is None and link is None and not summary and not traits:
+        return None
+    return Result(fit=fit, dashboard_url=link, summary=summary, traits=traits)
 
 
 @dataclass(frozen=True, slots=True)
