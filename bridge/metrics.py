@@ -1,33 +1,23 @@
-"""The numbers of ``/metrics``: kept by prometheus-client, one object for each process.
-
-Where several processes serve behind the same ports, each keeps its numbers in files of its own
-in a folder that all share, and the worker that is asked sums them up. The files go by the number of
-the worker, not by its process id: the successor of a dead worker goes on counting in its files.
-"""
+"""The numbers of ``/metrics``, as prometheus-client writes them down."""
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
-import shutil
-import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
+from itertools import accumulate
 from typing import Final
 
 import orjson
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Histogram,
-    disable_created_metrics,
-    generate_latest,
-    values,
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
 )
-from prometheus_client.metrics_core import GaugeMetricFamily, Metric
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.utils import floatToGoString
 
 from bridge import __version__
 from bridge.core.ids import PARTITIONS
@@ -40,30 +30,13 @@ from bridge.meter import (
     STRANGER,
     STRANGERS_OUTCOMES,
 )
+from bridge.shared_counts import MetricsShare, SharedCounts
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 NAMESPACE = "bridge"
-LIBRARY_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
-"""Environment variable by which prometheus-client knows the shared folder; it must be there before
-the library is imported.
-"""
 REQUEST_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 NOTIFY_BUCKETS = (0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300, 900, 3600, 4 * 3600, 24 * 3600)
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"})
-_FOLDER: Final = "bridge-metrics-"
-_LOCK: Final = "lock"
-_FILE_BYTES: Final = 2 * 1024 * 1024
-"""Room for some ten thousand series in each of a worker's files, taken at the start: memory that
-is mapped to a full disk would end the process that writes to it.
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class MetricsShare:
-    """A worker's part of the shared folder; *number* is its own among the living."""
-
-    folder: Path
-    number: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +54,9 @@ class Metrics:
 
     def __init__(self, share: MetricsShare | None = None) -> None:
         self._share = share
-        if share is not None:
-            # Before the first number is made; the library asks for no other way.
-            values.ValueClass = values.MultiProcessValue(  # type: ignore[no-untyped-call]
-                lambda: share.number
-            )
-        disable_created_metrics()  # type: ignore[no-untyped-call]
-        self._registry = CollectorRegistry()
+        self._counts = SharedCounts(share)
+        self._numbers = self._counts.numbers
+        self._families: list[_Family] = []
         self._configuration: ConfigurationInForce | None = None
         self._requests = self._counter(
             "http_requests_total", "Requests that were answered.", "route", "method", "status"
@@ -133,66 +102,67 @@ class Metrics:
 
     def request(self, route: str, method: str, status: int, seconds: float) -> None:
         """See ``Meter``. An unknown method is counted as ``other``."""
-        self._requests[route, method if method in _METHODS else "other", status]()
-        self._request_seconds[route](seconds)
+        method = method if method in _METHODS else "other"
+        self._numbers[self._requests[route, method, status]] += 1
+        self._observe(self._request_seconds, (route,), seconds)
 
     def call(self, vendor: str, operation: str, outcome: str, seconds: float) -> None:
         """See ``Meter``."""
-        self._calls[vendor, operation, outcome]()
-        self._call_seconds[vendor, operation](seconds)
+        self._numbers[self._calls[vendor, operation, outcome]] += 1
+        self._observe(self._call_seconds, (vendor, operation), seconds)
 
     def invitation(self, customer: str, outcome: str) -> None:
         """See ``Meter``."""
-        self._invitations[customer, outcome]()
+        self._numbers[self._invitations[customer, outcome]] += 1
 
     def callback(self, customer: str, outcome: str) -> None:
         """See ``Meter``."""
-        self._callbacks[customer, outcome]()
+        self._numbers[self._callbacks[customer, outcome]] += 1
 
     def notification(self, customer: str, outcome: str) -> None:
         """See ``Meter``."""
-        self._notifications[customer, outcome]()
+        self._numbers[self._notifications[customer, outcome]] += 1
 
     def result_notified(self, customer: str, seconds: float) -> None:
         """See ``Meter``. Clocks that were set back make no negative time."""
-        self._notify_seconds[customer](max(0.0, seconds))
+        self._observe(self._notify_seconds, (customer,), max(0.0, seconds))
 
     def contract_change(self, vendor: str, operation: str) -> None:
         """See ``Meter``."""
-        self._contract_changes[vendor, operation]()
+        self._numbers[self._contract_changes[vendor, operation]] += 1
 
     def expect_requests(self, route: str, method: str, statuses: Iterable[int]) -> None:
         """These can come: they are there from the start, as 0."""
-        self._request_seconds.labels(route)
+        self._request_seconds.expect(route)
         for status in statuses:
-            self._requests.labels(route, method, status)
+            self._requests.expect(route, method, status)
 
     def expect_calls(self, vendor: str, operations: Iterable[str]) -> None:
         """These can be made: they are there from the start, as 0."""
         for operation in operations:
-            self._call_seconds.labels(vendor, operation)
-            self._contract_changes.labels(vendor, operation)
+            self._call_seconds.expect(vendor, operation)
+            self._contract_changes.expect(vendor, operation)
             for outcome in CALL_OUTCOMES:
-                self._calls.labels(vendor, operation, outcome)
+                self._calls.expect(vendor, operation, outcome)
 
     def expect_requests_of(self, vendor: str, requests: Iterable[str]) -> None:
         """What a vendor sends by itself, in the words of the contract watch."""
         for request in requests:
-            self._contract_changes.labels(vendor, request)
+            self._contract_changes.expect(vendor, request)
 
     def expect_customers(self, customers: Iterable[str]) -> None:
         """These are served: what can be counted of them is there from the start, as 0."""
         for outcome in STRANGERS_OUTCOMES:
-            self._callbacks.labels(STRANGER, outcome)
+            self._callbacks.expect(STRANGER, outcome)
         for customer in customers:
-            self._notify_seconds.labels(customer)
+            self._notify_seconds.expect(customer)
             for counter, outcomes in (
                 (self._invitations, INVITATION_OUTCOMES),
                 (self._callbacks, CALLBACK_OUTCOMES),
                 (self._notifications, NOTIFICATION_OUTCOMES),
             ):
                 for outcome in outcomes:
-                    counter.labels(customer, outcome)
+                    counter.expect(customer, outcome)
 
     def serve_by(self, configuration: ConfigurationInForce) -> None:
         """This process serves by another configuration, or was refused one."""
@@ -206,21 +176,28 @@ class Metrics:
 
     def text(self, backlog: Backlog | None) -> bytes:
         """All that is known, of all processes; without a *backlog* nothing of the store's."""
-        return generate_latest(_Families([*self._counted(), *self._in_force(), *_stored(backlog)]))
+        return generate_latest(
+            _CollectedFamilies([*self._counted(), *self._in_force(), *_stored(backlog)])
+        )
 
-    def _counter(self, name: str, meaning: str, *labels: str) -> _Series:
-        return _Series(Counter(name, meaning, labels, NAMESPACE, registry=self._registry))
+    def _counter(self, name: str, meaning: str, *labels: str) -> _Family:
+        return self._histogram(name, meaning, (), *labels)
 
-    def _histogram(self, name: str, meaning: str, bounds: Sequence[float], *labels: str) -> _Series:
-        made = Histogram(name, meaning, labels, NAMESPACE, registry=self._registry, buckets=bounds)
-        return _Series(made)
+    def _histogram(self, name: str, meaning: str, bounds: Sequence[float], *labels: str) -> _Family:
+        family = _Family(self._counts, name, meaning, labels=labels, bounds=bounds)
+        self._families.append(family)
+        return family
 
-    def _counted(self) -> Iterable[Metric]:
-        if self._share is None:
-            return self._registry.collect()
-        collector = MultiProcessCollector(None, str(self._share.folder))  # type: ignore[no-untyped-call]
-        found: Iterable[Metric] = collector.collect()  # type: ignore[no-untyped-call]
-        return found
+    def _observe(self, family: _Family, labels: tuple[str, ...], seconds: float) -> None:
+        place, numbers = family[labels], self._numbers
+        numbers[place] += seconds
+        numbers[place + 1 + bisect_left(family.bounds, seconds)] += 1
+
+    def _counted(self) -> Iterator[Metric]:
+        found: dict[str, list[_Series]] = {family.name: [] for family in self._families}
+        for (name, *values), numbers in self._counts.sum_up().items():
+            found[name].append((values, numbers))
+        return (family.collect(found[family.name]) for family in self._families)
 
     def _in_force(self) -> Iterator[Metric]:
         known = self._configurations()
@@ -258,19 +235,60 @@ class Metrics:
         ]
 
 
-class _Series(dict[tuple[str | int, ...] | str, Callable[..., None]]):
-    """What counts, by label values: the library takes longer to find it than to count."""
-
-    def __init__(self, family: Counter | Histogram) -> None:
-        self.labels = family.labels
-
-    def __missing__(self, found: tuple[str | int, ...] | str) -> Callable[..., None]:
-        one = self.labels(*([found] if isinstance(found, str) else found))
-        self[found] = count = one.inc if isinstance(one, Counter) else one.observe
-        return count
+_Series = tuple[list[str], list[float]]
+"""The values of the labels, and the numbers."""
 
 
-class _Families(CollectorRegistry):
+class _Family(dict[tuple[str | int, ...], int]):
+    """A counter, or with *bounds* a histogram: by the values of its labels where its numbers are.
+
+    Those of a histogram are the sum of what was observed, and how much fell below each bound and
+    above the one before; at the end how much was above all of them.
+    """
+
+    def __init__(
+        self,
+        counts: SharedCounts,
+        name: str,
+        meaning: str,
+        *,
+        labels: tuple[str, ...],
+        bounds: Sequence[float],
+    ) -> None:
+        self._counts = counts
+        self.name = name
+        self._meaning = meaning
+        self._labels = labels
+        self.bounds = bounds
+        self._width = len(bounds) + 2 if bounds else 1
+
+    def __missing__(self, values: tuple[str | int, ...]) -> int:
+        name = (self.name, *map(str, values))
+        self[values] = place = self._counts.find_place(name, self._width)
+        return place
+
+    def expect(self, *values: str | int) -> None:
+        """This can come: it is there, as 0."""
+        if values not in self:
+            self.__missing__(values)
+
+    def collect(self, found: Iterable[_Series]) -> Metric:
+        """What was counted, as the library's writer takes it."""
+        name = f"{NAMESPACE}_{self.name}"
+        if not self.bounds:
+            counter = CounterMetricFamily(name, self._meaning, labels=self._labels)
+            for values, (count,) in found:
+                counter.add_metric(values, count)
+            return counter
+        histogram = HistogramMetricFamily(name, self._meaning, labels=self._labels)
+        bounds = [*map(floatToGoString, self.bounds), "+Inf"]
+        for values, (total, *counts) in found:
+            buckets = list(zip(bounds, accumulate(counts), strict=True))
+            histogram.add_metric(values, buckets, total)
+        return histogram
+
+
+class _CollectedFamilies(CollectorRegistry):
     """What was collected, as the library's writer takes it."""
 
     def __init__(self, families: Iterable[Metric]) -> None:
@@ -316,34 +334,3 @@ def _gauge(
     for label_values, value in samples.items():
         family.add_metric(label_values, value)
     return family
-
-
-@contextlib.contextmanager
-def create_shared_metrics_folder(workers: int) -> Iterator[Path]:
-    """A folder in which *workers* can keep their numbers; raises ``OSError`` where there is no room
-    for it. What daemons that were killed left behind is removed first.
-    """
-    _remove_left_behind(Path(tempfile.gettempdir()))
-    with (
-        tempfile.TemporaryDirectory(prefix=_FOLDER, ignore_cleanup_errors=True) as made,
-        (Path(made) / "lock.new").open("wb") as lock,
-    ):
-        folder = Path(made)
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        (folder / "lock.new").rename(folder / _LOCK)  # it is there only once it is held
-        for number in range(workers):
-            for kind in ("counter", "histogram"):
-                with (folder / f"{kind}_{number}.db").open("wb") as file:
-                    os.posix_fallocate(file.fileno(), 0, _FILE_BYTES)
-        yield folder
-
-
-def _remove_left_behind(where: Path) -> None:
-    """Remove folders of ours whose daemon has ended: their lock is free."""
-    for folder in where.glob(f"{_FOLDER}*"):
-        with contextlib.suppress(OSError):
-            if folder.is_symlink() or folder.stat().st_uid != os.getuid():
-                continue
-            with (folder / _LOCK).open("rb") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(folder, ignore_errors=True)

@@ -22,7 +22,6 @@ from pathlib import Path
 import structlog
 
 from bridge.errors import ConfigError, ConfigMistake
-from bridge.metrics import LIBRARY_FOLDER, MetricsShare, create_shared_metrics_folder
 from bridge.service_manager import (
     STOP_S,
     ReportPipe,
@@ -33,6 +32,7 @@ from bridge.service_manager import (
     read_report,
 )
 from bridge.settings.rules import ListenAddress
+from bridge.shared_counts import MetricsShare, create_shared_metrics_folder
 
 SOCKETS = "BRIDGE_SOCKETS"
 """Environment variable by which a child finds its inherited listeners: ``<public fd>,<admin fd>``.
@@ -296,7 +296,6 @@ class Supervisor:
             environment.pop(ours, None)
         if self._metrics is not None:
             environment[METRICS] = f"{number}:{self._metrics}"
-            environment[LIBRARY_FOLDER] = str(self._metrics)
         # A later one takes a dead one's place, while others serve: a mistake made since then must
         # not end them all.
         strictly = ("--strict",) if self._strict and first else ()
