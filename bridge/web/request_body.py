@@ -89,20 +89,33 @@ class BodyReader:
             raise self._too_large()
 
     async def _receive(self, request: web.Request, holder: str, taken: int) -> bytes:
-        body = bytearray()
+        call, content = request[CALL], request.content
+        expected = request.get(EXPECTS_BODY) and request.version == HttpVersion11
         self.room.take(holder, taken)
         try:
+            if content.is_eof() and not expected:
+                # It came with the headers, as most do: there is nothing to wait for.
+                body = content.read_nowait(-1)
+                if len(body) > self.limit:
+                    raise self._too_large()
+                if len(body) > taken:
+                    self.room.take(holder, len(body) - taken)
+                    taken = len(body)
+                call.body_read = True
+                return body
+            chunks = bytearray()
             async with asyncio.timeout(self.within_s):
-                if request.get(EXPECTS_BODY) and request.version == HttpVersion11:
+                if expected:
                     await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
                     request.writer.output_size = 0  # the answer has not begun
-                async for chunk in request.content.iter_any():
-                    if len(body) + len(chunk) > self.limit:
+                async for chunk in content.iter_any():
+                    size = len(chunks) + len(chunk)
+                    if size > self.limit:
                         raise self._too_large()
-                    if len(body) + len(chunk) > taken:
-                        self.room.take(holder, len(body) + len(chunk) - taken)
-                        taken = len(body) + len(chunk)
-                    body += chunk
+                    if size > taken:
+                        self.room.take(holder, size - taken)
+                        taken = size
+                    chunks += chunk
         except TimeoutError:
             msg = f"The body has to arrive within {self.within_s:g} seconds."
             raise BodyTimeout(msg) from None
@@ -110,8 +123,8 @@ class BodyReader:
             raise _broken() from error
         finally:
             self.room.give_back(holder, taken)
-        request[CALL].body_read = True
-        return bytes(body)
+        call.body_read = True
+        return bytes(chunks)
 
     def _unpacked(self, raw: bytes, encoding: str) -> bytes:
         # "deflate" is zlib's format by RFC 9110; some senders leave its header out.
@@ -150,7 +163,10 @@ def parse_json_body(raw: bytes) -> object:
 
 def _encoding(request: web.Request) -> str:
     """The body's encoding; empty for none. Several come as one text, which matches no encoding."""
-    given = ",".join(request.headers.getall(hdrs.CONTENT_ENCODING, ())).lower().split(",")
+    found = request.headers.getall(hdrs.CONTENT_ENCODING, None)
+    if not found:
+        return ""
+    given = ",".join(found).lower().split(",")
     return ",".join(name for name in map(str.strip, given) if name and name != "identity")
 
 
