@@ -9,7 +9,7 @@ import asyncio
 import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -187,7 +187,7 @@ def keep(evidence: Evidence, folder: Path) -> None:
         "made": evidence.answers,
     }
     for name, found in entries.items():
-        lines = (json.dumps(entry.as_json(), default=str) for entry in found)
+        lines = (json.dumps(asdict(entry), default=str) for entry in found)
         (folder / f"{name}.jsonl").write_text("\n".join(lines), "utf-8")
     (folder / "records.txt").write_text("\n".join(map(repr, evidence.records.values())), "utf-8")
     (folder / "rounds.txt").write_text("\n".join(map(repr, evidence.rounds)), "utf-8")
