@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -67,7 +67,8 @@ class PartitionHealth:
         return await self.ask({partition: call(partition) for partition in working})
 
     async def ask(self, calls: Mapping[int, Command]) -> dict[int, Any]:
-        """The answers of those partitions that give one; raises ``StoreUnavailable`` if none does.
+        """The answers of those partitions that give one; raises ``StoreUnavailable`` if none does,
+        nor one that was not asked takes a write.
 
         ``StoreFull`` is an answer: the partition is available.
         """
@@ -77,7 +78,7 @@ class PartitionHealth:
             for partition, answer in answers.items()
             if isinstance(answer, StoreUnavailable) and not isinstance(answer, StoreFull)
         }
-        if failures and len(failures) == len(answers):
+        if failures and len(failures) == len(answers) and not await self._others_work(calls):
             raise next(iter(failures.values()))
         for partition, error in failures.items():
             if partition not in self._outages:
@@ -86,13 +87,27 @@ class PartitionHealth:
                 self._outages[partition] = _Outage(FIRST_PAUSE_S, retry_at)
         return {one: answer for one, answer in answers.items() if one not in failures}
 
+    async def _others_work(self, asked: Collection[int]) -> bool:
+        """Whether only the partitions that were *asked* are in trouble, not all of Redis."""
+        names = (names.partition for names in self._partitions)
+        others = [one for one in names if one not in asked and one not in self._outages]
+        return any(await self._take_write(others))
+
     async def _probe(self, partition: int) -> None:
         """A partition has recovered when it takes a write: one that can only be read would fail
         again at once.
         """
-        probe = ("SET", self._partitions[partition].probe, "1", "PX", _PROBE_MS)
         with contextlib.suppress(StoreUnavailable):  # then no partition answers at all
-            (answer,) = await self._commands.run_each([probe])
-            there = isinstance(answer, StoreFull) or not isinstance(answer, StoreUnavailable)
+            (there,) = await self._take_write([partition])
             if there and self._outages.pop(partition, None) is not None:
                 log.info("partition.recovered", partition=partition)
+
+    async def _take_write(self, partitions: Sequence[int]) -> list[bool]:
+        """Whether each takes a write, or would if it were not full."""
+        answers = await self._commands.run_each(
+            [("SET", self._partitions[one].probe, "1", "PX", _PROBE_MS) for one in partitions]
+        )
+        return [
+            isinstance(answer, StoreFull) or not isinstance(answer, StoreUnavailable)
+            for answer in answers
+        ]
