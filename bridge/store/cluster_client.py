@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from time import monotonic
 from typing import Any, Final
 
 from redis.asyncio import Redis
@@ -71,48 +72,25 @@ class ClusterClient:
         Without *wait_for_failover* a node that does not answer is not asked again; moved slots are
         still followed.
         """
+        began, attempt = monotonic(), 0
+        worth = _ELSEWHERE if wait_for_failover else _MOVED
         answers: list[Any] = [None] * len(commands)
         left: Sequence[int] = range(len(commands))
-        ends = asyncio.get_running_loop().time() + self._deadline_s
-        worth = _ELSEWHERE if wait_for_failover else _MOVED
-        tries = _TRIES
-        if self._slots:  # the common case, for which the nodes keep the time
-            left = await self._try(commands, answers, left, worth)
-            tries -= 1
+        if self._slots:  # as a rule; then the nodes keep the deadline
+            answers = await self._ask_all(commands)
+            left, attempt = self._find_unsettled(answers, left, worth), 1
         if left:
-            async with asyncio.timeout_at(ends):
-                for attempt in range(_TRIES - tries, _TRIES):
+            async with asyncio.timeout(began + self._deadline_s - monotonic()):
+                while left and attempt < _TRIES:
                     await self._find_slots(again=attempt > 0)
-                    left = await self._try(commands, answers, left, worth)
-                    if not left:
-                        break
+                    found = await self._ask_all([commands[index] for index in left])
+                    for index, answer in zip(left, found, strict=True):
+                        answers[index] = answer
+                    left = self._find_unsettled(answers, left, worth)
+                    attempt += 1
         if not wait_for_failover and any(isinstance(answer, _SILENT) for answer in answers):
             self._refresh()  # so that the next call knows
         return answers
-
-    async def _try(
-        self,
-        commands: Sequence[Command],
-        answers: list[Any],
-        left: Sequence[int],
-        worth: tuple[type[Exception], ...],
-    ) -> list[int]:
-        """Send the commands that are *left*; returns those that are *worth* another try."""
-        by_place: defaultdict[Address, list[int]] = defaultdict(list)
-        for index in left:
-            by_place[self._place_of(commands[index])].append(index)
-        calls = [
-            self._ask(place, [commands[one] for one in those]) for place, those in by_place.items()
-        ]
-        got = [await calls[0]] if len(calls) == 1 else await asyncio.gather(*calls)
-        again = []
-        for those, found in zip(by_place.values(), got, strict=True):
-            for index, answer in zip(those, found, strict=True):
-                answers[index] = answer
-                if isinstance(answer, worth):
-                    again.append(index)
-        self._learn([answers[index] for index in again])
-        return again
 
     async def send_followed(self, command: Command, follower: Command) -> tuple[Any, Any]:
         """Send *command*, then *follower* over the same connection; returns the answers or
@@ -123,7 +101,7 @@ class ClusterClient:
             answer, following = await self._ask_followed(command, follower)
             if not isinstance(answer, _ELSEWHERE):
                 break
-            self._learn([answer])
+            self._learn(answer)
         return answer, following
 
     async def primaries(self) -> list[Redis]:
@@ -150,6 +128,24 @@ class ClusterClient:
             await asyncio.gather(self._asking, return_exceptions=True)
         for node in self._nodes.values():
             await node.aclose()
+
+    async def _ask_all(self, commands: Sequence[Command]) -> list[Any]:
+        """Send each command to the node that has its slot, those for one node together."""
+        places = [self._place_of(command) for command in commands]
+        if places.count(places[0]) == len(places):
+            return await self._ask(places[0], commands)
+        by_place: defaultdict[Address, list[int]] = defaultdict(list)
+        for index, place in enumerate(places):
+            by_place[place].append(index)
+        calls = [
+            self._ask(place, [commands[index] for index in those])
+            for place, those in by_place.items()
+        ]
+        answers: list[Any] = [None] * len(commands)
+        for those, found in zip(by_place.values(), await asyncio.gather(*calls), strict=True):
+            for index, answer in zip(those, found, strict=True):
+                answers[index] = answer
+        return answers
 
     async def _ask(self, place: Address, commands: Sequence[Command]) -> list[Any]:
         try:
@@ -185,11 +181,19 @@ class ClusterClient:
             self._nodes[place] = self._open_node(*place)
         return self._nodes[place]
 
-    def _learn(self, errors: Sequence[Exception]) -> None:
+    def _find_unsettled(
+        self, answers: Sequence[Any], asked: Sequence[int], worth: tuple[type[Exception], ...]
+    ) -> list[int]:
+        """Those among the *asked* that are *worth* another try."""
+        found = [index for index in asked if isinstance(answers[index], worth)]
+        for index in found:
+            self._learn(answers[index])
+        return found
+
+    def _learn(self, error: Exception) -> None:
         """Store where a node says that a slot is; the next try reads the whole map."""
-        for error in errors:
-            if isinstance(error, MovedError):
-                self._slots[error.slot_id] = (error.host, error.port)
+        if isinstance(error, MovedError):
+            self._slots[error.slot_id] = (error.host, error.port)
 
     async def _find_slots(self, *, again: bool = False) -> None:
         if self._slots and not again:

@@ -22,6 +22,9 @@ class BatchConnection(Protocol):
     async def send(self, packed: Sequence[bytes]) -> list[Any]:
         """Send commands; returns for each its answer or its exception."""
 
+    def end_if_idle(self) -> None:
+        """Close it until it is needed again."""
+
     async def aclose(self) -> None:
         """Close it."""
 
@@ -46,6 +49,11 @@ class GroupCommit:
             loop.call_soon(self._send_waiting)
         self._waiting.setdefault(follower, []).append((change, done))
         return await done
+
+    def end_idle(self) -> None:
+        """Close connections that nobody uses at the moment."""
+        for connection in self._idle:
+            connection.end_if_idle()
 
     async def aclose(self) -> None:
         """Close all connections; what waits for them fails."""

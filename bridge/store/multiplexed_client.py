@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import builtins
 from collections.abc import Callable, Sequence
+from time import monotonic
 from typing import Any, Final
 
 import hiredis
@@ -57,7 +58,7 @@ class ReconnectingConnection:
 
         Raises redis-py's ``ConnectionError`` or ``TimeoutError`` if there is no answer.
         """
-        current, began = self._current, asyncio.get_running_loop().time()
+        current, began = self._current, monotonic()
         tries = 2 if self._repeats else 1
         if current is not None and current.ended is None:
             try:
@@ -67,7 +68,7 @@ class ReconnectingConnection:
                 if not tries:
                     raise
         try:
-            async with asyncio.timeout_at(began + self._deadline_s):
+            async with asyncio.timeout(began + self._deadline_s - monotonic()):
                 return await self._connect_and_send(packed, tries, fresh=tries == 2)
         except builtins.TimeoutError:
             raise TimeoutError("Redis did not answer in time") from None
@@ -194,6 +195,7 @@ class MultiplexedClient:
     async def release_idle(self) -> None:
         """Close connections that nobody uses at the moment."""
         self._shared.end_if_idle()
+        self._confirmed.end_idle()
         await self._node.connection_pool.disconnect(inuse_connections=False)
 
     async def aclose(self) -> None:

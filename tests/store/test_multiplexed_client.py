@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import uvloop
 from redis.asyncio import BlockingConnectionPool, Redis, UnixDomainSocketConnection
 from redis.exceptions import AuthenticationError, BusyLoadingError, ConnectionError, TimeoutError
 
@@ -192,6 +193,28 @@ async def test_nonsense(client: MultiplexedClient, server: ScriptedRedis) -> Non
             await ask(client, "x")
         server.answer = echo
         await eventually(lambda: _echoes(client), within_s=15)
+
+
+def test_on_the_loop_of_the_daemon(tmp_path: Path) -> None:
+    """uvloop, which the daemon runs on, hands connections over and ends them as asyncio does."""
+
+    async def play() -> None:
+        async with scripted_redis(tmp_path) as server, connected(server) as client:
+            for place in (None, 3):
+                server.last_bytes = place
+                assert await ask(client, "a", "b") == [b"a", b"b"]
+            server.hang_up()
+            await eventually(lambda: _echoes(client), within_s=15)
+            server.answer = lambda _: None
+            last = asyncio.create_task(client.send([("ECHO", "unanswered")]))
+            await asyncio.sleep(0)
+            await client.aclose()
+            with contextlib.suppress(ConnectionError, TimeoutError):
+                last.cancel()
+                await asyncio.wait([last])
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(play())
 
 
 async def _echoes(client: MultiplexedClient) -> bool:
