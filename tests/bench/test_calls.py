@@ -8,7 +8,7 @@ import pytest
 
 from tests.bench.profiling import count_calls
 
-CEILINGS = {"invite": 6600, "callback": 10_100, "results": 1640, "tests": 320}
+CEILINGS = {"invite": 2430, "callback": 4750, "results": 1020, "tests": 270}
 """Calls of one request, C functions included, and a tenth on top for other versions of Python.
 
 Lower them when a request gets cheaper: ``python -m tests.bench --calls``.
