@@ -154,9 +154,10 @@ def _invitation(document: Document) -> Invitation:
 
 
 def _plain(one: HistoryEntry | HistoryCounter) -> Document:
+    fields = one._asdict() if isinstance(one, HistoryEntry) else asdict(one)
     return {
         name: _text(value) if isinstance(value, datetime) else value
-        for name, value in asdict(one).items()
+        for name, value in fields.items()
     }
 
 

@@ -19,6 +19,7 @@ from typing import Any, Final
 
 import orjson
 from cattrs import Converter
+from cattrs.cols import namedtuple_dict_structure_factory, namedtuple_dict_unstructure_factory
 from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
 from bridge.core.assessment import Result, Trait
@@ -88,16 +89,18 @@ _CONVERTER.register_unstructure_hook(datetime, to_ms)
 
 def _store(kind: type, /, *, always: Collection[str] = (), **names: str) -> None:
     """Store *kind* with each field under the name given; those in *always* also as defaults."""
-    if names.keys() != {field.name for field in fields(kind)}:
+    of_tuple = issubclass(kind, tuple)
+    known = kind.__annotations__ if of_tuple else {field.name for field in fields(kind)}
+    if names.keys() != set(known):
         raise TypeError(f"a field of {kind.__name__} has no stored name")
     overrides: dict[str, Any] = {
         field: override(rename=name, omit_if_default=field not in always)
         for field, name in names.items()
     }
-    _CONVERTER.register_unstructure_hook(
-        kind, make_dict_unstructure_fn(kind, _CONVERTER, **overrides)
-    )
-    structure: Callable[[Any, Any], Any] = make_dict_structure_fn(kind, _CONVERTER, **overrides)
+    dump = namedtuple_dict_unstructure_factory if of_tuple else make_dict_unstructure_fn
+    load = namedtuple_dict_structure_factory if of_tuple else make_dict_structure_fn
+    _CONVERTER.register_unstructure_hook(kind, dump(kind, _CONVERTER, **overrides))
+    structure: Callable[[Any, Any], Any] = load(kind, _CONVERTER, **overrides)
     _CONVERTER.register_structure_hook(
         kind, lambda value, _: structure(_of_type(value, dict), kind)
     )

@@ -40,7 +40,7 @@ def notified(text: str, *others: HistoryEntryKind) -> Invitation:
     """One whose last notification was answered so."""
     one = noted(DONE, HistoryEntryKind.NOTIFIED, *others)
     entries = [
-        replace(entry, text=text) if entry.kind == HistoryEntryKind.NOTIFIED else entry
+        entry._replace(text=text) if entry.kind == HistoryEntryKind.NOTIFIED else entry
         for entry in one.history.entries
     ]
     return replace(one, history=replace(one.history, entries=tuple(entries)))

@@ -133,7 +133,7 @@ def test_an_untouched_history_holds() -> None:
 def _entry(place: int, **changes: object) -> Callable[[Invitation], Invitation]:
     def change(one: Invitation) -> Invitation:
         entries = list(one.history.entries)
-        entries[place - 1] = replace(entries[place - 1], **changes)  # type: ignore[arg-type]
+        entries[place - 1] = entries[place - 1]._replace(**changes)  # type: ignore[arg-type]
         return replace(one, history=replace(one.history, entries=tuple(entries)))
 
     return change
