@@ -27,7 +27,7 @@ from bridge.core.queueing import (
     TaskKind,
 )
 from bridge.errors import StoreUnavailable
-from bridge.store import record_codec
+from bridge.store import record_codec, stored_times
 
 
 def _now() -> datetime:
@@ -337,7 +337,7 @@ class MemoryStore:
 
 
 def _cut(moment: datetime) -> datetime:
-    return record_codec.from_ms(record_codec.to_ms(moment))
+    return stored_times.from_ms(stored_times.to_ms(moment))
 
 
 def _lease(invitation_id: str, kind: TaskKind, task: _Task) -> Lease:

@@ -16,8 +16,12 @@ ALLOWED = {
 """Shrinks. What a test cannot see from outside deserves a public way, or no test."""
 
 
+OF_NAMED_TUPLES = {"_asdict", "_fields", "_replace"}
+"""Begin with an underscore so that no field can have such a name; everybody may use them."""
+
+
 def _is_private(name: str) -> bool:
-    return name.startswith("_") and not name.startswith("__")
+    return name.startswith("_") and not name.startswith("__") and name not in OF_NAMED_TUPLES
 
 
 def _own_names(tree: ast.Module) -> set[str]:

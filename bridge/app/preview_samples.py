@@ -112,9 +112,9 @@ def build_sample_results(
     code = language if language in _TEST else "en"
     good = _build_result("high", [_build_trait(one, one.good, code) for one in _TRAITS])
     poor = _build_result("low", [_build_trait(one, one.poor, code) for one in _TRAITS])
-    unprofiled = [replace(trait, wanted=(), weight="") for trait in good.traits]
+    unprofiled = [trait._replace(wanted=(), weight="") for trait in good.traits]
     many = [
-        replace(trait, code=f"{trait.code}_{number}", name=f"{trait.name} {number}")
+        trait._replace(code=f"{trait.code}_{number}", name=f"{trait.name} {number}")
         for number in range(1, _MANY // len(_TRAITS) + 1)
         for trait in (good if number % 2 else poor).traits
     ]
@@ -158,8 +158,7 @@ def _lengthen(traits: Sequence[Trait], language: str) -> list[Trait]:
     """The same with names and texts as long as somebody may write them, one without a blank."""
     word = _LONG_WORD[language]
     return [
-        replace(
-            trait,
+        trait._replace(
             name=f"{trait.name} {word}" if number % 2 else word * 2,
             description=" ".join([trait.description] * (4 * number)),
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +84,11 @@ class PublicLink:
     life_s: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Trait:
+class Trait(NamedTuple):
     """One measured trait; *score* 1..5, *wanted* the accepted scores of the job's profile (empty:
     no profile), *weight* the provider's word for how much the trait counts there.
+
+    A tuple, as each result has several of them.
     """
 
     code: str

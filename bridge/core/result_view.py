@@ -155,7 +155,7 @@ def replace_texts(result: Result, translated: Result) -> Result:
     """
     texts = {(trait.code, trait.score): trait for trait in translated.traits if trait.code}
     traits = tuple(
-        replace(trait, name=other.name or trait.name, description=other.description)
+        trait._replace(name=other.name or trait.name, description=other.description)
         if (other := texts.get((trait.code, trait.score))) is not None
         else trait
         for trait in result.traits

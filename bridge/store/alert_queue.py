@@ -21,8 +21,8 @@ from bridge.core.incident import (
 from bridge.ports import NewSecret
 from bridge.store import lua_scripts
 from bridge.store.key_names import decode_name
-from bridge.store.record_codec import MILLISECOND, from_ms, to_ms
 from bridge.store.redis_access import RedisAccess
+from bridge.store.stored_times import MILLISECOND, from_ms, to_ms
 
 LIFE: Final = timedelta(days=30)
 """How long incidents and posts are kept after the last one was added."""

@@ -12,8 +12,8 @@ from bridge.errors import StoreUnavailable
 from bridge.store import key_names, lua_scripts
 from bridge.store.key_names import KeyNames, PartitionKeyNames
 from bridge.store.lua_scripts import Command
-from bridge.store.record_codec import to_ms
 from bridge.store.redis_access import RedisAccess
+from bridge.store.stored_times import to_ms
 
 _NOTIFYING_LANES: Final = 32
 """Lanes of a partition whose queued notifications are looked at."""

@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from bridge.core.answer_shape import ObservedFact, Shape
-from bridge.store import record_codec
+from bridge.store import stored_times
 from bridge.store.key_names import decode_name
-from bridge.store.record_codec import MILLISECOND
 from bridge.store.redis_access import RedisAccess
+from bridge.store.stored_times import MILLISECOND
 
 _FIELD = re.compile(r"(?P<vendor>[a-z_]+)/(?P<operation>[a-z_]+) (?P<text>.+)", re.ASCII)
 _MS = re.compile(rb"[0-9]{1,15}")
@@ -39,8 +39,8 @@ class RedisContractStore:
                 match["vendor"],
                 match["operation"],
                 match["text"],
-                record_codec.from_ms(at),
-                record_codec.from_ms(max(at, last.get(name, at))),
+                stored_times.from_ms(at),
+                stored_times.from_ms(max(at, last.get(name, at))),
             )
             for name, at in first.items()
             if (match := _FIELD.fullmatch(name))
@@ -48,7 +48,7 @@ class RedisContractStore:
 
     async def add(self, vendor: str, operation: str, facts: Shape, at: datetime) -> Shape:
         """See ``ContractStore``."""
-        names, ms = {f"{vendor}/{operation} {fact}": fact for fact in facts}, record_codec.to_ms(at)
+        names, ms = {f"{vendor}/{operation} {fact}": fact for fact in facts}, stored_times.to_ms(at)
         if not names:
             return frozenset()
         added = await self._commands.run_all([("HSETNX", self._first, name, ms) for name in names])

@@ -14,7 +14,7 @@ from redis.exceptions import ResponseError
 
 from bridge.store import key_names, lua_scripts
 from bridge.store.lua_scripts import Command, Part
-from bridge.store.record_codec import MILLISECOND
+from bridge.store.stored_times import MILLISECOND
 
 LIFE: Final = timedelta(days=30)
 """How long a damaged key is kept in the quarantine."""

@@ -15,8 +15,9 @@ from bridge.store import key_names, lua_scripts
 from bridge.store.encryption import Cipher
 from bridge.store.key_names import KeyNames, PartitionKeyNames, decode_name
 from bridge.store.quarantine import RedisQuarantine
-from bridge.store.record_codec import load_dead_letter, to_ms
+from bridge.store.record_codec import load_dead_letter
 from bridge.store.redis_access import RedisAccess, split_into_batches
+from bridge.store.stored_times import to_ms
 
 log = structlog.get_logger()
 

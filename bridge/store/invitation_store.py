@@ -20,8 +20,9 @@ from bridge.store.key_names import KeyNames, PartitionKeyNames
 from bridge.store.leasing import check_owner_name
 from bridge.store.lua_scripts import Command, Part
 from bridge.store.quarantine import RedisQuarantine
-from bridge.store.record_codec import MILLISECOND, dump_invitation, load_record, to_ms
+from bridge.store.record_codec import dump_invitation, load_record
 from bridge.store.redis_access import ChangeUnconfirmed, RedisAccess
+from bridge.store.stored_times import MILLISECOND, to_ms
 
 log = structlog.get_logger()
 

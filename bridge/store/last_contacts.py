@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 from bridge.store.key_names import decode_name
-from bridge.store.record_codec import MILLISECOND, to_ms
 from bridge.store.redis_access import RedisAccess
+from bridge.store.stored_times import MILLISECOND, to_ms
 
 _LIMIT = 20_000
 """Contacts that are read: more than anybody has."""

@@ -21,8 +21,9 @@ from bridge.store.fair_shares import FairShares
 from bridge.store.key_names import PartitionKeyNames, decode_name
 from bridge.store.partition_health import PartitionHealth
 from bridge.store.quarantine import RedisQuarantine
-from bridge.store.record_codec import from_ms, load_attempt_log, to_ms
+from bridge.store.record_codec import load_attempt_log
 from bridge.store.redis_access import StoreFull
+from bridge.store.stored_times import from_ms, to_ms
 
 _LANES: Final = 4096
 """Due lanes of a partition that one call reads, the longest overdue first: more than exist."""

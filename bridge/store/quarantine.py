@@ -23,8 +23,8 @@ from bridge.ports import Clock
 from bridge.store import key_names, lua_scripts
 from bridge.store.damaged_keys import build_quarantine_note
 from bridge.store.key_names import KeyNames, PartitionKeyNames, decode_name
-from bridge.store.record_codec import to_ms
 from bridge.store.redis_access import RedisAccess
+from bridge.store.stored_times import to_ms
 
 _SHOWN: Final = 200
 """How many bytes of the damaged data are shown."""

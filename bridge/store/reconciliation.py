@@ -31,9 +31,9 @@ from bridge.store.record_codec import (
     read_application_id,
     read_customer,
     read_record_head,
-    to_ms,
 )
 from bridge.store.redis_access import RedisAccess, split_into_batches
+from bridge.store.stored_times import to_ms
 
 LATEST: Final = timedelta(days=800)
 """A task that is due later than this is wrong: no setting makes one wait so long."""

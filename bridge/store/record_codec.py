@@ -1,199 +1,64 @@
-"""Invitations, attempt logs and dead letters as compact JSON, and back.
+"""Invitations, attempt logs and dead letters as bytes, and back.
 
-Under which name a field is stored says one table for each kind of value, further down: nothing else
-knows these names. Left out is what has its default; times are whole milliseconds since 1970 UTC, so
-a time that was stored comes back cut to the millisecond. Every document carries the number of its
-format in ``f``: older ones are migrated when they are read, newer ones are refused
-(``RecordTooNew``) and left untouched, so that two versions of the bridge can run side by side.
+A record is JSON with the number of its format in ``f``, its customer, the ATS' application, and the
+packed list of all its other values in ``r`` (``record_layout`` says which stands where, ``packing``
+how it is packed).
+With encryption the private ones are packed by themselves and stand, encrypted, in ``sealed``.
+
+Older formats are read, and a record is written in this one when it changes. Newer ones are refused
+(``RecordTooNew``) and left untouched, so that two versions of the bridge can run side by side:
+that, and finding the work of a record, needs no more than what stands outside of the packed list.
 """
 
 from __future__ import annotations
 
+import binascii
 import contextlib
-import enum
 import zlib
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import fields
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Final
 
 import orjson
-from cattrs import Converter
-from cattrs.cols import namedtuple_dict_structure_factory, namedtuple_dict_unstructure_factory
-from cattrs.gen import make_dict_structure_fn, make_dict_unstructure_fn, override
 
-from bridge.core.assessment import Result, Trait
-from bridge.core.history import History, HistoryCounter, HistoryEntry
-from bridge.core.invitation import CreateAttempt, HireRecord, Invitation, State, UnconfirmedResult
+from bridge.core.invitation import Invitation, State
 from bridge.core.queueing import AttemptNote, DeadLetter, TaskKind
 from bridge.errors import RecordDamaged, RecordTooNew, RecordUnreadable
 from bridge.store.encryption import Cipher
+from bridge.store.named_documents import (
+    dump_letter,
+    dump_notes,
+    load_letter,
+    load_named_record,
+    load_notes,
+    require_type,
+)
+from bridge.store.packing import Document, dump_json, pack, unpack
+from bridge.store.record_layout import dump_invitation_values, load_invitation_values
 from bridge.store.sealed_parts import (
-    FORMAT,
-    Document,
-    dump_json,
+    open_private_part,
     seal_attempt_log,
-    seal_record,
+    seal_private_part,
     unseal_attempt_log,
-    unseal_record,
 )
 
+FORMAT: Final = 3
+"""Of a record. In format 1 each value had a name and nothing was packed; in format 2 it had a
+sealed part, too.
+"""
+_NAMED_FORMAT: Final = 2
 _PLAIN_FORMAT: Final = 1
-"""Of what has no sealed part, so that older versions can go on reading it."""
+"""Of a dead letter."""
 
 Migrations = Mapping[int, Callable[[Document], Document]]
 
 MIGRATIONS: Final[Migrations] = {1: lambda document: document}
-"""From a format to the next one."""
+"""From a format with names to the next one."""
 
-_TOMBSTONE: Final = (
-    *("f", "customer", "state", "created", "updated", "attempts"),
-    *("deadline", "started", "completed", "expired", "erased", "history"),
+_NONSENSE: Final = (
+    *(ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError),
+    zlib.error,
 )
-"""All that is kept of an ERASED invitation: nothing of it says anything about a person.
-
-The digests in its attempts stay, so that a late callback is known as one.
-"""
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-MILLISECOND: Final = timedelta(milliseconds=1)
-
-
-def to_ms(moment: datetime) -> int:
-    """Whole milliseconds since 1970 UTC, cut, not rounded."""
-    return (moment - _EPOCH) // MILLISECOND
-
-
-def from_ms(milliseconds: int) -> datetime:
-    """The inverse of ``to_ms``."""
-    return _EPOCH + timedelta(milliseconds=milliseconds)
-
-
-# ------------------------------------------------------------------------------ the stored names
-
-_CONVERTER: Final = Converter(detailed_validation=False, prefer_attrib_converters=False)
-
-
-def _of_type(value: Any, kind: type) -> Any:
-    """JSON keeps any type; a value of another one would make its users fail."""
-    if not isinstance(value, kind):
-        raise ValueError("of another type")
-    return value
-
-
-for _kind in (str, int, bool):
-    _CONVERTER.register_structure_hook(_kind, _of_type)
-_CONVERTER.register_structure_hook(enum.StrEnum, lambda value, kind: kind(value))
-_CONVERTER.register_structure_hook(datetime, lambda value, _: from_ms(_of_type(value, int)))
-_CONVERTER.register_unstructure_hook(datetime, to_ms)
-
-
-def _store(kind: type, /, *, always: Collection[str] = (), **names: str) -> None:
-    """Store *kind* with each field under the name given; those in *always* also as defaults."""
-    of_tuple = issubclass(kind, tuple)
-    known = kind.__annotations__ if of_tuple else {field.name for field in fields(kind)}
-    if names.keys() != set(known):
-        raise TypeError(f"a field of {kind.__name__} has no stored name")
-    overrides: dict[str, Any] = {
-        field: override(rename=name, omit_if_default=field not in always)
-        for field, name in names.items()
-    }
-    dump = namedtuple_dict_unstructure_factory if of_tuple else make_dict_unstructure_fn
-    load = namedtuple_dict_structure_factory if of_tuple else make_dict_structure_fn
-    _CONVERTER.register_unstructure_hook(kind, dump(kind, _CONVERTER, **overrides))
-    structure: Callable[[Any, Any], Any] = load(kind, _CONVERTER, **overrides)
-    _CONVERTER.register_structure_hook(
-        kind, lambda value, _: structure(_of_type(value, dict), kind)
-    )
-
-
-_store(
-    CreateAttempt,
-    number="n",
-    secret_digest="digest",  # noqa: S106 - a name
-    started_at="at",
-    outcome="outcome",
-    reference_id="ref",
-    anonymised="anonymised",
-)
-_store(
-    HireRecord,
-    always=("add_to_team",),
-    reference_id="ref",
-    requested_at="at",
-    add_to_team="team",
-    start_date="start",
-    state="state",
-    sent_by="by",
-    hired_at="hired",
-)
-_store(
-    Trait,
-    code="code",
-    name="name",
-    score="score",
-    description="text",
-    wanted="wanted",
-    weight="weight",
-)
-_store(Result, fit="fit", dashboard_url="url", summary="summary", traits="traits")
-_store(UnconfirmedResult, attempt="attempt", seen_at="at", report="report")
-_store(HistoryEntry, kind="k", at="t", number="n", text="x", status="s", latency_ms="d", mac="m")
-_store(HistoryCounter, kind="k", first="a", last="z", count="c", text="x", status="s")
-_store(History, entries="e", counts="c", before="b", seal="s")
-_store(
-    Invitation,
-    always=("issued",),
-    id="id",
-    version="version",
-    customer="customer",
-    state="state",
-    created_at="created",
-    updated_at="updated",
-    attempts="attempts",
-    deadline="deadline",
-    started_at="started",
-    completed_at="completed",
-    expired_at="expired",
-    erased_at="erased",
-    order_key="order",
-    application_id="application",
-    test_id="test",
-    test_name="name",
-    duration="duration",
-    callback="callback",
-    assessment_url="url",
-    unconfirmed_result="hint",
-    result="result",
-    corrected_at="corrected",
-    confirmed="confirmed",
-    live_attempt="live",
-    issued="issued",
-    replaces="replaces",
-    hire="hire",
-    failure="failure",
-    history="history",
-    trace="trace",
-)
-_store(
-    AttemptNote,
-    always=("latency_ms",),
-    at="at",
-    outcome="outcome",
-    status="status",
-    latency_ms="ms",
-    excerpt="excerpt",
-)
-_store(
-    DeadLetter,
-    always=("history",),
-    invitation_id="id",
-    kind="kind",
-    customer="customer",
-    attempts="attempts",
-    reason="reason",
-    since="since",
-    history="history",
-)
+"""Whatever reading a damaged value raises."""
 
 
 # ----------------------------------------------------------------------------------- invitations
@@ -201,14 +66,18 @@ _store(
 
 def dump_invitation(invitation: Invitation, cipher: Cipher | None = None) -> bytes:
     """The record without id and version, which stand elsewhere; a tombstone of an ERASED one."""
-    document = {"f": _PLAIN_FORMAT, **_CONVERTER.unstructure(invitation)}
     if invitation.state is State.ERASED:
-        document = {name: document[name] for name in _TOMBSTONE if name in document}
-    else:
-        del document["id"]
-        document.pop("version", None)
-        document["issued"] = int(invitation.issued)
-    return dump_json(seal_record(document, cipher, invitation.id))
+        invitation = _reduce_to_tombstone(invitation)
+    taken, apart = bytearray(), None if cipher is None else bytearray()
+    values, private = dump_invitation_values(invitation, taken, apart)
+    packed = binascii.b2a_base64(pack(values, taken), newline=False).decode()
+    document: Document = {"f": FORMAT, "customer": invitation.customer}
+    if invitation.application_id:
+        document["application"] = invitation.application_id
+    document["r"] = packed
+    if cipher is not None and apart is not None and private:
+        document["sealed"] = seal_private_part(pack(private, apart), cipher, invitation.id)
+    return dump_json(document)
 
 
 def load_invitation(
@@ -223,29 +92,102 @@ def load_invitation(
     Raises ``RecordKeyMissing`` without a fitting key, ``RecordTooNew`` for a newer format and
     ``RecordDamaged`` for what makes no sense.
     """
-    with raise_as_record_damaged(invitation_id):
-        document = _document(data, migrations, invitation_id, cipher)
-        document |= {"id": invitation_id, "version": version}
-        # Records from before this field: those who had a link were given it.
-        document["issued"] = bool(document.get("issued", document.get("live", 0)))
-        invitation = _CONVERTER.structure(document, Invitation)
-        numbers = [attempt.number for attempt in invitation.attempts]
-        if numbers != list(range(1, len(numbers) + 1)):
-            raise ValueError("its attempts are not numbered from 1")
-        if invitation.live_attempt not in (0, *numbers):
-            raise ValueError("its link belongs to no attempt")
-        if (
-            invitation.unconfirmed_result is not None
-            and invitation.unconfirmed_result.attempt not in numbers
-        ):
-            raise ValueError("its report belongs to no attempt")
+    try:
+        document = read_document(data, invitation_id)
+        if document["f"] != FORMAT:
+            invitation = _load_named(document, migrations, invitation_id, version, cipher)
+        else:
+            apart = None
+            if "sealed" in document:
+                apart = unpack(open_private_part(document["sealed"], cipher, invitation_id))
+            invitation = load_invitation_values(
+                *unpack(binascii.a2b_base64(document["r"])),
+                apart,
+                invitation_id=invitation_id,
+                version=version,
+                customer=require_type(document["customer"], str),
+                application_id=require_type(document.get("application", ""), str),
+            )
+        _require_attempts(invitation)
         return invitation
+    except RecordUnreadable:
+        raise
+    except _NONSENSE:
+        raise _create_damage(invitation_id) from None
+
+
+def renew_sealed_part(data: bytes, cipher: Cipher, invitation_id: str) -> bytes | None:
+    """A record encrypted with the newest key; None if it is already, or has nothing to encrypt.
+
+    Raises as ``load_invitation``.
+    """
+    with raise_as_record_damaged(invitation_id):
+        document = read_document(data, invitation_id)
+        if "sealed" in document and cipher.is_newest(document["sealed"]):
+            return None
+        fresh = dump_invitation(load_invitation(invitation_id, 0, data, cipher), cipher)
+        return fresh if "sealed" in orjson.loads(fresh) else None
+
+
+def _reduce_to_tombstone(one: Invitation) -> Invitation:
+    """All that is kept of an ERASED invitation: nothing of it says anything about a person.
+
+    The digests in its attempts stay, so that a late callback is known as one.
+    """
+    return Invitation(
+        id=one.id,
+        customer=one.customer,
+        state=one.state,
+        created_at=one.created_at,
+        updated_at=one.updated_at,
+        attempts=one.attempts,
+        deadline=one.deadline,
+        started_at=one.started_at,
+        completed_at=one.completed_at,
+        expired_at=one.expired_at,
+        erased_at=one.erased_at,
+        history=one.history,
+    )
+
+
+def _load_named(
+    document: Document,
+    migrations: Migrations,
+    invitation_id: str,
+    version: int,
+    cipher: Cipher | None,
+) -> Invitation:
+    """The invitation in a document of a format with names."""
+    if "sealed" in document:
+        sealed = document.pop("sealed")
+        document |= orjson.loads(open_private_part(sealed, cipher, invitation_id))
+    for number in range(document["f"], _NAMED_FORMAT):
+        document = migrations[number](document)
+    document |= {"id": invitation_id, "version": version}
+    # Records from before this field: those who had a link were given it.
+    document["issued"] = bool(document.get("issued", document.get("live", 0)))
+    return load_named_record(document)
+
+
+def _require_attempts(invitation: Invitation) -> None:
+    """Raise ``ValueError`` for a record that points to an attempt which it does not have."""
+    numbers = [attempt.number for attempt in invitation.attempts]
+    if numbers != list(range(1, len(numbers) + 1)):
+        raise ValueError("its attempts are not numbered from 1")
+    if invitation.live_attempt not in (0, *numbers):
+        raise ValueError("its link belongs to no attempt")
+    reported = invitation.unconfirmed_result
+    if reported is not None and reported.attempt not in numbers:
+        raise ValueError("its report belongs to no attempt")
+
+
+# ------------------------------------------------------------------------------- parts of a record
 
 
 def read_customer(data: bytes, owner: str) -> str:
     """Whose record this is; every format has it at this place. Raises ``RecordDamaged``."""
     with raise_as_record_damaged(owner):
-        name: str = _of_type(orjson.loads(data)["customer"], str)
+        name: str = require_type(orjson.loads(data)["customer"], str)
         return name
 
 
@@ -255,7 +197,7 @@ def read_application_id(data: bytes, owner: str) -> str:
     Raises ``RecordDamaged``.
     """
     with raise_as_record_damaged(owner):
-        name: str = _of_type(orjson.loads(data).get("application", ""), str)
+        name: str = require_type(orjson.loads(data).get("application", ""), str)
         return name
 
 
@@ -272,8 +214,23 @@ def read_record_head(value: bytes, owner: str) -> tuple[int, str | None, bytes]:
 
 def load_record(invitation_id: str, value: bytes, cipher: Cipher | None) -> Invitation:
     """The invitation in a record's *value*; raises as ``load_invitation``."""
-    version, _, data = read_record_head(value, invitation_id)
-    return load_invitation(invitation_id, version, data, cipher)
+    try:
+        version, _, data = value.split(b"|", 2)
+        number = int(version)
+    except ValueError:
+        raise _create_damage(invitation_id) from None
+    return load_invitation(invitation_id, number, data, cipher)
+
+
+def read_document(data: bytes, owner: str, newest: int = FORMAT) -> Document:
+    """A document as it stands; raises ``RecordTooNew`` for a newer format."""
+    document: Document = orjson.loads(data)
+    if document["f"] > newest:
+        raise RecordTooNew(
+            f"{owner} is stored in format {document['f']}; "
+            f"this version of the bridge reads up to {newest}"
+        )
+    return document
 
 
 @contextlib.contextmanager
@@ -283,11 +240,12 @@ def raise_as_record_damaged(owner: str) -> Iterator[None]:
         yield
     except RecordUnreadable:
         raise
-    except (
-        *(ValueError, KeyError, TypeError, AttributeError, IndexError, OverflowError),
-        zlib.error,
-    ):
-        raise RecordDamaged(f"{owner} is damaged: what Redis holds is no record") from None
+    except _NONSENSE:
+        raise _create_damage(owner) from None
+
+
+def _create_damage(owner: str) -> RecordDamaged:
+    return RecordDamaged(f"{owner} is damaged: what Redis holds is no record")
 
 
 # ------------------------------------------------------------------ attempt logs and dead letters
@@ -297,8 +255,9 @@ def dump_attempt_log(
     notes: Sequence[AttemptNote], cipher: Cipher | None = None, invitation_id: str = ""
 ) -> bytes:
     """An attempt log, sealed for its invitation; empty bytes for an empty one."""
-    documents = _CONVERTER.unstructure(list(notes))
-    return dump_json(seal_attempt_log(documents, cipher, invitation_id)) if notes else b""
+    if not notes:
+        return b""
+    return dump_json(seal_attempt_log(dump_notes(notes), cipher, invitation_id))
 
 
 def load_attempt_log(
@@ -308,14 +267,15 @@ def load_attempt_log(
 
     Raises ``RecordDamaged`` for what is no attempt log.
     """
+    if not data:
+        return ()
     with raise_as_record_damaged("an attempt log"):
-        documents = unseal_attempt_log(orjson.loads(data) if data else (), cipher, invitation_id)
-        return _CONVERTER.structure(documents, tuple[AttemptNote, ...])
+        return load_notes(unseal_attempt_log(orjson.loads(data), cipher, invitation_id))
 
 
 def dump_dead_letter(letter: DeadLetter, cipher: Cipher | None = None) -> bytes:
     """A dead letter without its ids, which stand in its key."""
-    document = {"f": _PLAIN_FORMAT, **_CONVERTER.unstructure(letter)}
+    document = {"f": _PLAIN_FORMAT, **dump_letter(letter)}
     document["history"] = seal_attempt_log(document["history"], cipher, letter.invitation_id)
     del document["id"], document["kind"]
     return dump_json(document)
@@ -325,27 +285,9 @@ def load_dead_letter(
     invitation_id: str, kind: TaskKind, data: bytes, cipher: Cipher | None = None
 ) -> DeadLetter:
     """The inverse of ``dump_dead_letter``; raises ``RecordDamaged`` for what is none."""
-    with raise_as_record_damaged(f"the dead letter {invitation_id}:{kind}"):
-        document = _document(data, MIGRATIONS, invitation_id) | {"id": invitation_id, "kind": kind}
+    owner = f"the dead letter {invitation_id}:{kind}"
+    with raise_as_record_damaged(owner):
+        document = read_document(data, invitation_id, _NAMED_FORMAT)
+        document |= {"id": invitation_id, "kind": kind}
         document["history"] = unseal_attempt_log(document["history"], cipher, invitation_id)
-        return _CONVERTER.structure(document, DeadLetter)
-
-
-def _document(
-    data: bytes, migrations: Migrations, owner: str, cipher: Cipher | None = None
-) -> Document:
-    document = unseal_record(read_document(data, owner), cipher, owner)
-    for number in range(document["f"], FORMAT):
-        document = migrations[number](document)
-    return document
-
-
-def read_document(data: bytes, owner: str) -> Document:
-    """A document as it stands; raises ``RecordTooNew`` for a newer format."""
-    document: Document = orjson.loads(data)
-    if document["f"] > FORMAT:
-        raise RecordTooNew(
-            f"{owner} is stored in format {document['f']}; "
-            f"this version of the bridge reads up to {FORMAT}"
-        )
-    return document
+        return load_letter(document)

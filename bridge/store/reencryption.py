@@ -13,8 +13,8 @@ from bridge.errors import RecordUnreadable
 from bridge.store import key_names, lua_scripts, record_codec, sealed_parts
 from bridge.store.encryption import Cipher
 from bridge.store.key_names import PartitionKeyNames, decode_name
+from bridge.store.packing import dump_json
 from bridge.store.redis_access import BATCH, RedisAccess
-from bridge.store.sealed_parts import dump_json
 
 _TRIES: Final = 20
 """Tries for one value; each fails only if a daemon writes the same value at that instant, with the
@@ -133,8 +133,8 @@ class Reencryption:
 
 def _renewed_record(value: bytes, cipher: Cipher, owner: str) -> bytes | None:
     version, nonce, data = value.split(b"|", 2)
-    fresh = sealed_parts.reseal_record(record_codec.read_document(data, owner), cipher, owner)
-    return None if fresh is None else b"|".join((version, nonce, dump_json(fresh)))
+    fresh = record_codec.renew_sealed_part(data, cipher, owner)
+    return None if fresh is None else b"|".join((version, nonce, fresh))
 
 
 def _renewed_entry(value: bytes, cipher: Cipher, owner: str) -> bytes | None:

@@ -7,8 +7,8 @@ from datetime import timedelta
 from bridge.core import ids
 from bridge.core.invitation import AddedReference
 from bridge.store import lua_scripts
-from bridge.store.record_codec import MILLISECOND
 from bridge.store.redis_access import RedisAccess
+from bridge.store.stored_times import MILLISECOND
 
 _MARK = "?"
 _HOLDERS = 100

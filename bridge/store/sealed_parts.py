@@ -7,20 +7,13 @@ may be switched on at any time.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
-from typing import Any, Final
-
-import orjson
+from typing import Final
 
 from bridge.errors import RecordDamaged, RecordKeyMissing, RecordUnreadable
 from bridge.store.encryption import Cipher, WrongOwner
+from bridge.store.packing import Document
 
-Document = dict[str, Any]
-
-FORMAT: Final = 2
-"""The format of a document with a sealed part that names its owner."""
-_SEALED: Final = ("callback", "url", "hint", "result")
 _BOUND: Final = "bound"
 """The field of a sealed excerpt; older versions, which read ``sealed``, skip it."""
 
@@ -69,42 +62,16 @@ def _open(sealed: str, cipher: Cipher | None, owner: str, name: str) -> bytes:
         ) from None
 
 
-def dump_json(document: object) -> bytes:
-    """*document* as compact JSON."""
-    try:
-        return orjson.dumps(document)
-    except TypeError:
-        # A lone surrogate is not valid Unicode. It is replaced by "?": one odd letter must not
-        # lose a result.
-        text = json.dumps(document, ensure_ascii=False, separators=(",", ":"))
-        return text.encode("utf-8", "replace")
-
-
-def seal_record(document: Document, cipher: Cipher | None, invitation_id: str) -> Document:
-    """A record with one sealed part for everything that is to be sealed: that costs the overhead
-    of one.
+def seal_private_part(plain: bytes, cipher: Cipher, invitation_id: str) -> str:
+    """The private part of a record, sealed for its invitation: one part for all that is private
+    costs the overhead of one.
     """
-    private = {name: value for name, value in document.items() if name in _SEALED}
-    if cipher is None or not private:
-        return document
-    sealed = cipher.encrypt(dump_json(private), _record_of(invitation_id))
-    return {**_without(document, *_SEALED), "f": FORMAT, "sealed": sealed}
+    return cipher.encrypt(plain, _record_of(invitation_id))
 
 
-def unseal_record(document: Document, cipher: Cipher | None, owner: str) -> Document:
-    """The inverse of ``seal_record``; returns a plain record unchanged. Raises as ``_open``."""
-    if "sealed" not in document:
-        return document
-    plain = _open(document["sealed"], cipher, _record_of(owner), owner)
-    return {**_without(document, "sealed"), **orjson.loads(plain)}
-
-
-def reseal_record(document: Document, cipher: Cipher, owner: str) -> Document | None:
-    """A record sealed with the newest key; None if it is already, or has nothing to seal."""
-    if "sealed" in document and cipher.is_newest(document["sealed"]):
-        return None
-    fresh = seal_record(unseal_record(document, cipher, owner), cipher, owner)
-    return fresh if "sealed" in fresh else None
+def open_private_part(sealed: str, cipher: Cipher | None, invitation_id: str) -> bytes:
+    """The inverse of ``seal_private_part``; raises as ``_open``."""
+    return _open(sealed, cipher, _record_of(invitation_id), invitation_id)
 
 
 def seal_attempt_log(
@@ -130,7 +97,7 @@ def _seal_note(note: Document, cipher: Cipher | None, invitation_id: str) -> Doc
 def unseal_attempt_log(
     documents: Sequence[Document], cipher: Cipher | None, invitation_id: str
 ) -> list[Document]:
-    """The inverse of ``seal_notes``."""
+    """The inverse of ``seal_attempt_log``."""
     return [{**note, **_opened_excerpt(note, cipher, invitation_id)} for note in documents]
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from bridge.store import record_codec
+from bridge.store import stored_times
 from bridge.store.key_names import decode_name
-from bridge.store.record_codec import MILLISECOND
 from bridge.store.redis_access import RedisAccess
+from bridge.store.stored_times import MILLISECOND
 
 
 class RedisStatusWords:
@@ -27,7 +27,7 @@ class RedisStatusWords:
         """
         key = self._key(customer)
         if int(await self._commands.run(("HLEN", key))) < limit:
-            await self._commands.run(("HSETNX", key, word, record_codec.to_ms(at)))
+            await self._commands.run(("HSETNX", key, word, stored_times.to_ms(at)))
         await self._commands.run(("PEXPIRE", key, self._life_ms))
 
     async def words(self, customer: str) -> tuple[str, ...]:

@@ -24,15 +24,14 @@ from bridge.store.leasing import TaskLeasing, check_owner_name
 from bridge.store.lua_scripts import Command, Part
 from bridge.store.partition_health import PartitionHealth
 from bridge.store.record_codec import (
-    MILLISECOND,
     dump_attempt_log,
     dump_dead_letter,
     load_attempt_log,
     read_customer,
     read_record_head,
-    to_ms,
 )
 from bridge.store.redis_access import RedisAccess
+from bridge.store.stored_times import MILLISECOND, to_ms
 
 
 class RedisTasks(RedisDeadLetters):

@@ -9,7 +9,7 @@ from typing import Final
 
 from bridge.core.queueing import TaskKind
 from bridge.errors import StoreUnavailable
-from bridge.store import key_names, lua_scripts, record_codec
+from bridge.store import key_names, lua_scripts, stored_times
 from bridge.store.key_names import KeyNames, PartitionKeyNames
 from bridge.store.redis_access import RedisAccess
 
@@ -71,7 +71,7 @@ class RedisUnservedCustomers:
             lane = key_names.build_lane_name(customer, kind, urgent=urgent)
             call = lua_scripts.MAKE_LANE_DUE.call(
                 [names.due(lane), names.tasks, names.lanes],
-                [lane, record_codec.to_ms(now), self._together],
+                [lane, stored_times.to_ms(now), self._together],
             )
             while recalled := await self._commands.run(call):
                 count += recalled

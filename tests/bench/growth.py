@@ -11,9 +11,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import base64
+import hashlib
 import statistics
 import sys
 import time
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -21,6 +24,8 @@ from typing import Any
 
 from bridge.core import ids
 from bridge.core.assessment import Result, Trait
+from bridge.core.history import NO_HISTORY, HistoryEntry, HistoryEntryKind
+from bridge.core.history_chain import append_history_entries, derive_history_keys
 from bridge.core.invitation import (
     CreateAttempt,
     CreateOutcome,
@@ -30,6 +35,8 @@ from bridge.core.invitation import (
     Transition,
 )
 from bridge.core.queueing import LeaseRequest, RetryTask, ScheduleTask, TaskKind
+from bridge.equalture.schemas import read_reported_result
+from bridge.sandbox.sample_results import TRAITS, build_sample_result
 from bridge.store.connect import open_client
 from bridge.store.invitation_store import RedisInvitations
 from bridge.store.lua_scripts import Command
@@ -47,6 +54,23 @@ CUSTOMERS = 20
 MANY = 50_000
 """Records of one kind are enough to weigh them."""
 _BATCH = 500
+HOUR, MILLISECOND = timedelta(hours=1), timedelta(milliseconds=1)
+KEYS = derive_history_keys([bytes(32)])
+NOTIFICATION = "/api/rest/v3/frontend/assessmentProvider/invitationRequiresUpdate"
+SCORE = "confirmed {fit_label} ({in_range}/{traits})"
+OPENED = (
+    HistoryEntry(HistoryEntryKind.ORDERED, NOW, text="1c14018c"),
+    HistoryEntry(HistoryEntryKind.ATTEMPT, NOW + 11 * MILLISECOND, 1, "created", latency_ms=9),
+    HistoryEntry(HistoryEntryKind.ISSUED, NOW + 13 * MILLISECOND),
+)
+COMPLETED = (
+    HistoryEntry(HistoryEntryKind.CALLBACK, NOW + HOUR, 1),
+    HistoryEntry(HistoryEntryKind.COMPLETED, NOW + HOUR + 17 * MILLISECOND, text=SCORE),
+    HistoryEntry(
+        HistoryEntryKind.NOTIFIED, NOW + HOUR + 40 * MILLISECOND, 1, "delivered", 204, latency_ms=12
+    ),
+    HistoryEntry(HistoryEntryKind.READ, NOW + HOUR + 95 * MILLISECOND),
+)
 
 
 @dataclass
@@ -61,14 +85,35 @@ class Collected(RedisAccess):
         self.waiting.append(command)
         return 1
 
-    async def run(self, command: Command) -> None:
-        """As ``run_confirmed``."""
+    async def run(self, command: Command) -> list[bytes]:
+        """As ``run_confirmed``; no event waits for a reference."""
         self.waiting.append(command)
+        return [b""]
 
     async def flush(self) -> None:
         """Send what was kept."""
         await self.commands.run_all(self.waiting)
         self.waiting.clear()
+
+
+def draw(number: int, what: str, size: int) -> bytes:
+    """Random bytes, the same ones each time for the same invitation."""
+    return hashlib.shake_128(f"{number} {what}".encode()).digest(size)
+
+
+def draw_uuid(number: int, what: str) -> str:
+    """As ``draw``."""
+    return str(uuid.UUID(bytes=draw(number, what, 16)))
+
+
+def tell(invitation: Invitation, *entries: HistoryEntry) -> Invitation:
+    """The *invitation* once these were noted in its history, each with a commit."""
+    before = None
+    for version, entry in enumerate(entries):
+        changed = replace(before or invitation, version=version)
+        after = append_history_entries(before, changed, [entry], KEYS)
+        before = replace(after, version=version + 1)
+    return replace(before or invitation, version=0)
 
 
 def is_open(number: int) -> Transition:
@@ -78,54 +123,92 @@ def is_open(number: int) -> Transition:
     partition = number % ids.PARTITIONS
     customer = f"customer-{number // ids.PARTITIONS % CUSTOMERS}"
     at = NOW if number < DUE else NOW + timedelta(minutes=1, milliseconds=number)
+    application, token = draw_uuid(number, "application"), draw(number, "token", 32)
+    secret = base64.urlsafe_b64encode(token).decode().rstrip("=")
     invitation = Invitation(
         id=ids.compose_invitation_id(partition, f"{number:024d}"),
         customer=customer,
-        order_key=ids.compute_order_key(customer, str(number), "engineer"),
-        application_id="3d0a7d5e-0a3b-4b3e-8f0e-6a2a9b1c7d10",
-        test_id="engineer",
-        test_name="Engineer assessment",
-        duration=30,
+        order_key=ids.compute_order_key(customer, application, "sales-nl"),
+        application_id=application,
+        test_id="sales-nl",
+        test_name="Sales traineeship 2026",
+        duration=25,
         state=State.INVITED,
         created_at=NOW,
-        updated_at=NOW,
+        updated_at=NOW + 13 * MILLISECOND,
         attempts=(
             CreateAttempt(
-                1, "d" * 64, NOW, CreateOutcome.CREATED, f"0b8f5c52-8a3e-4a55-9f0c-{number:012d}"
+                1,
+                draw(number, "digest", 32).hex(),
+                NOW,
+                CreateOutcome.CREATED,
+                draw_uuid(number, "reference"),
             ),
         ),
-        callback="https://api.softgarden.io/api/rest/v3/assessment/callback/0123456789abcdef",
-        assessment_url="https://assessment.equalture.com/en/invitation/0123456789abcdef0123456789abcdef",
+        callback=f"https://app.softgarden.io/{customer}{NOTIFICATION}",
+        assessment_url=f"https://candidates.vendor.example/en/assessments/{number}/token/{secret}",
         deadline=NOW + timedelta(days=7),
+        live_attempt=1,
+        issued=True,
     )
-    return Transition(invitation, (ScheduleTask(TaskKind.CHECK, at),), OrderClaimChange.CLAIM)
+    told = tell(invitation, *OPENED)
+    return Transition(told, (ScheduleTask(TaskKind.CHECK, at),), OrderClaimChange.CLAIM)
 
 
 def is_completed(number: int) -> Transition:
-    """A candidate who finished, with six traits described in a sentence each; no work is left."""
-    sentence = (
-        "Prefers to look at a problem from several sides before settling on a way to solve"
-        " it, and explains it well."
+    """A candidate who finished: notified, and read once; no work is left."""
+    scores = {
+        trait.code: 1 + byte % 5 for trait, byte in zip(TRAITS, draw(number, "s", 5), strict=True)
+    }
+    body = build_sample_result(
+        scores,
+        "high",
+        f"https://app.vendor.example/en/candidates/{number}",
+        profile=True,
+        summary="en",
+        details="de",
     )
-    traits = tuple(
-        Trait(
-            f"trait_{index}",
-            "Cognitive flexibility",
-            4,
-            sentence,
-            (4, 5) if index % 2 else (),
-        )
-        for index in range(6)
-    )
+    return complete(number, read_reported_result(body))
+
+
+def is_worded(number: int) -> Transition:
+    """A candidate who finished, with each of six traits described in a sentence of its own."""
+    words = [
+        "prefers",
+        "looks",
+        "problems",
+        "sides",
+        "settles",
+        "decides",
+        "explains",
+        "people",
+        "calm",
+        "quick",
+        "risk",
+        "plan",
+    ]
+    traits = []
+    for index in range(6):
+        order = draw(number, f"words {index}", 14)
+        sentence = " ".join(words[byte % len(words)] for byte in order)
+        wanted = (4, 5) if index % 2 else ()
+        traits.append(Trait(f"trait_{index}", f"Flexibility {index}", 4, sentence, wanted))
+    url = f"https://app.vendor.example/en/candidates/{number}"
+    return complete(number, Result("high", url, (), tuple(traits)))
+
+
+def complete(number: int, result: Result | None) -> Transition:
+    """The invitation with this number, completed with this result."""
     done = replace(
         is_open(number).invitation,
         state=State.COMPLETED,
-        started_at=NOW,
-        completed_at=NOW,
+        completed_at=NOW + HOUR,
+        updated_at=NOW + HOUR,
         confirmed=True,
-        result=Result("high", "https://app.equalture.com/candidates/0123456789abcdef", (), traits),
+        result=result,
+        history=NO_HISTORY,
     )
-    return Transition(done, (), OrderClaimChange.CLAIM)
+    return Transition(tell(done, *OPENED, *COMPLETED), (), OrderClaimChange.CLAIM)
 
 
 def is_tombstone(number: int) -> Transition:
@@ -135,6 +218,14 @@ def is_tombstone(number: int) -> Transition:
     return Transition(
         replace(invitation, state=State.ERASED, order_key="", erased_at=NOW, attempts=attempts)
     )
+
+
+KINDS = {
+    "open": is_open,
+    "completed": is_completed,
+    "completed, in sentences": is_worded,
+    "tombstone": is_tombstone,
+}
 
 
 class Bench:
@@ -149,22 +240,17 @@ class Bench:
         self._tasks = RedisTasks(commands, **place)
 
     async def fill(self, make: Callable[[int], Transition], first: int, last: int) -> None:
-        """Commit the records from number *first* to the one before *last*."""
-        for number in range(first, last):
-            await self._store.commit(make(number))
-            if number % _BATCH == 0:
-                await self._collected.flush()
-        await self._collected.flush()
-
-    async def remember(self, number: int) -> None:
-        """Keep the way from Equalture's id to the invitation, as each one's first commit is
-        followed by.
+        """Commit the records from number *first* to the one before *last*, each with the way that
+        leads to it from the provider's id, which a tombstone has no longer.
         """
-        for one in range(number):
-            await self._references.add(
-                "customer-0", f"0b8f5c52-8a3e-4a55-9f0c-{one:012d}", f"iv_7{one:024d}"
-            )
-            if one % _BATCH == 0:
+        for number in range(first, last):
+            step = make(number)
+            one = step.invitation
+            await self._store.commit(step)
+            reference = one.attempts[0].reference_id
+            if reference is not None and one.state is not State.ERASED:
+                await self._references.add(one.customer, reference, one.id)
+            if number % _BATCH == 0:
                 await self._collected.flush()
         await self._collected.flush()
 
@@ -214,24 +300,18 @@ class Bench:
         return used
 
     def clear(self) -> None:
-        """Forget everything."""
+        """Forget everything, at once: what is freed later would count as used."""
         with self._server.client() as client:
-            client.flushall()
+            client.execute_command("FLUSHALL", "SYNC")
 
     async def bytes_each(self, make: Callable[[int], Transition], number: int) -> float:
-        """The memory of one record of this kind, with its order, its task, and its share of what
-        holds them.
+        """The memory of one invitation of this kind: its record, the ways that lead to it, its
+        task, and its share of what holds them.
         """
         self.clear()
+        await self.fill(make, 0, 1)  # the scripts
         before = self.memory()
-        await self.fill(make, 0, number)
-        return (self.memory() - before) / number
-
-    async def bytes_each_reference(self, number: int) -> float:
-        """The memory of the way from Equalture's id to the invitation."""
-        self.clear()
-        before = self.memory()
-        await self.remember(number)
+        await self.fill(make, 1, number + 1)
         return (self.memory() - before) / number
 
 
@@ -245,9 +325,8 @@ async def measure(bench: Bench, small: int, large: int) -> bool:
     """Print the table; whether leasing grew too much."""
     many = min(large, MANY)
     say(f"memory per invitation ({many} of each kind)")
-    for name, make in (("open", is_open), ("completed", is_completed), ("tombstone", is_tombstone)):
+    for name, make in KINDS.items():
         say(f"  {name:<24}{await bench.bytes_each(make, many):8.0f} bytes")
-    say(f"  {'reference, each':<24}{await bench.bytes_each_reference(many):8.0f} bytes")
     bench.clear()
     empty = bench.memory()
     say("lease 16 tasks and settle them (median), among")
@@ -269,10 +348,14 @@ async def measure(bench: Bench, small: int, large: int) -> bool:
 
 
 async def run(small: int, large: int) -> int:
-    """Measure on a server of our own."""
-    with running(RedisServer(next(iter(binaries().values())))) as server:
-        async with open_client(server.url, deadline_s=30) as commands:
-            return int(await measure(Bench(commands, server), small, large))
+    """Measure on each server at hand."""
+    grew = False
+    for name, binary in binaries().items():
+        say(name)
+        with running(RedisServer(binary)) as server:
+            async with open_client(server.url, deadline_s=30) as commands:
+                grew |= await measure(Bench(commands, server), small, large)
+    return int(grew)
 
 
 def main() -> int:

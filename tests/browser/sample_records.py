@@ -130,19 +130,19 @@ def records(customer: str, lang: str) -> dict[str, Invitation]:
         "good": completed,
         "poor": with_result(
             fit="low",
-            traits=tuple(replace(one, score=6 - (one.score or 0)) for one in good.traits),
+            traits=tuple(one._replace(score=6 - (one.score or 0)) for one in good.traits),
         ),
         "medium": with_result(
             fit="medium",
             traits=(
                 *good.traits[:3],
-                replace(good.traits[3], score=None),
-                replace(good.traits[4], wanted=(1, 2, 5), score=3),
+                good.traits[3]._replace(score=None),
+                good.traits[4]._replace(wanted=(1, 2, 5), score=3),
             ),
             summary=(("Lernstil", "Lernt am liebsten aus Beispielen."), ("Tempo", "(4) Zügig")),
         ),
         "no-profile": with_result(
-            fit=None, traits=tuple(replace(one, wanted=(), weight="") for one in good.traits)
+            fit=None, traits=tuple(one._replace(wanted=(), weight="") for one in good.traits)
         ),
         "no-traits": with_result(fit="high", traits=()),
         "summary-only": with_result(fit=None, traits=(), summary=(("Focus", "(3) Average"),)),
@@ -162,7 +162,7 @@ def records(customer: str, lang: str) -> dict[str, Invitation]:
         "hostile": replace(
             with_result(
                 fit=hostile,
-                traits=(replace(good.traits[4], name=hostile, description=hostile),),
+                traits=(good.traits[4]._replace(name=hostile, description=hostile),),
                 summary=((hostile, hostile),),
             ),
             test_name=hostile,

@@ -7,8 +7,8 @@ import base64
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -17,13 +17,14 @@ from redis import Redis
 
 from bridge.core import ids
 from bridge.core.assessment import Assessment
-from bridge.core.history import HistoryEntry, HistoryEntryKind
+from bridge.core.history import History, HistoryEntry, HistoryEntryKind
 from bridge.core.history_chain import derive_history_keys
 from bridge.core.history_events import EventDetail
 from bridge.core.invitation import Invitation
 from bridge.core.lifecycle import orders
 from bridge.core.lifecycle.events import ErasureRequested, Event, ResultConfirmed
 from bridge.service.commit_loop import CommitLoop
+from bridge.store import record_codec
 from bridge.store.connect import open_client
 from bridge.store.invitation_store import RedisInvitations
 from bridge.store.key_names import PartitionKeyNames
@@ -84,19 +85,18 @@ def signed(content: Content, *events: Event) -> Invitation:
     return asyncio.run(make())
 
 
-def tamper(content: Content, one: Invitation, change: Callable[[dict[str, Any]], None]) -> None:
-    """Change the stored record as somebody would who has Redis, but not the keys."""
+def tamper(content: Content, one: Invitation, change: Callable[[History], History]) -> None:
+    """Change the stored history as somebody would who has Redis, but not the keys."""
     names = PartitionKeyNames(content.prefix).of(one.id)
     assert names is not None
     with Redis.from_url(content.url) as client:
         value = client.get(names.invitation(one.id))
         assert isinstance(value, bytes)
-        version, nonce, data = value.split(b"|", 2)
-        document = json.loads(data)
-        change(document)
-        client.set(
-            names.invitation(one.id), b"|".join([version, nonce, json.dumps(document).encode()])
-        )
+        version, nonce, _ = value.split(b"|", 2)
+        found = record_codec.load_record(one.id, value, None)
+        changed = replace(found, history=change(found.history))
+        data = record_codec.dump_invitation(changed)
+        client.set(names.invitation(one.id), b"|".join([version, nonce, data]))
 
 
 def test_show_tells_everything(config: Path, content: Content) -> None:
@@ -131,8 +131,9 @@ def test_verify(config: Path, content: Content) -> None:
     said = run("invitations", "show", one.id, "--verify", "--config", config)
     assert (said.code, "nothing was changed" in said.out) == (0, True)
 
-    def change(document: dict[str, Any]) -> None:
-        document["history"]["e"][3]["s"] = 204
+    def change(history: History) -> History:
+        *others, last = history.entries
+        return replace(history, entries=(*others, last._replace(status=204)))
 
     tamper(content, one, change)
     said = run("invitations", "show", one.id, "--verify", "--config", config)
@@ -196,7 +197,7 @@ def test_evidence(config: Path, content: Content, tmp_path: Path) -> None:
 def test_evidence_of_a_broken_history(config: Path, content: Content, tmp_path: Path) -> None:
     """Evidence of a history that was changed says so, when it is made and when it is checked."""
     one = signed(content, CREATED)
-    tamper(content, one, lambda document: document["history"]["e"].pop())
+    tamper(content, one, lambda history: replace(history, entries=history.entries[:-1]))
     file = tmp_path / "evidence.json"
     assert run("evidence", one.id, "-o", file, "--config", config).code == 0
     assert [fault["kind"] for fault in json.loads(file.read_text())["faults"]] == ["seal"]

@@ -41,10 +41,12 @@ from bridge.sandbox import (
     SoftgardenSandbox,
 )
 from bridge.settings.daemon import DaemonSettings
+from bridge.store import key_names
 from bridge.store.redis_access import RedisAccess
 from bridge.tracing import NO_TRACER, Tracer
 from bridge.web.listener import ListenerRunner
 from tests.redis_servers import RedisServer, binaries
+from tests.store.named_records import show_record
 
 T = TypeVar("T")
 
@@ -202,7 +204,9 @@ _READ: Mapping[bytes, tuple[str, ...]] = {
 
 
 async def everything(commands: RedisAccess) -> str:
-    """Every key and value in Redis as one text; a kind of value that is not known fails."""
+    """Every key and value in Redis as one text, records unpacked as far as that needs no key; a
+    kind of value that is not known fails.
+    """
     keys = [key async for key in commands.scan("*")]
     kinds = await commands.run_all([("TYPE", key) for key in keys])
     texts = []
@@ -211,7 +215,10 @@ async def everything(commands: RedisAccess) -> str:
         if name == b"none":
             continue  # gone meanwhile
         verb, *rest = _READ[name]
-        texts.append(f"{key}\n{await commands.run((verb, key, *rest))!r}\n")
+        value = await commands.run((verb, key, *rest))
+        texts.append(f"{key}\n{value!r}\n")
+        if ":iv:" in key:
+            texts.append(show_record(key_names.get_invitation_id(key), value))
     return "".join(texts)
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
+import orjson
 import pytest
 
 from bridge.core import invitation_view
@@ -22,6 +23,7 @@ from bridge.store import record_codec
 from tests.core.build import COMPLETED, LOST_BUT_COMPLETED
 from tests.fakes import MemoryStore
 from tests.service.fakes import ACME, RESULT, World, order
+from tests.store.named_records import build_named_document
 
 UNKNOWN = OutcomeUnknown("equalture", "create", "no answer")
 LINKS = LinkSigner("https://bridge.example.com", [b"k" * 32])
@@ -194,8 +196,8 @@ async def test_late_report_of_a_replaced_order_is_not_lost(world: World) -> None
 def test_record_from_before(record: Invitation) -> None:
     """In records that an older version wrote, whoever had a link was given its id."""
     data = record_codec.dump_invitation(record)
-    old = data.replace(b',"issued":1', b"").replace(b',"issued":0', b"")
-    assert old != data
-    read = record_codec.load_invitation(record.id, 3, old)
+    old = build_named_document(record)
+    del old["issued"]
+    read = record_codec.load_invitation(record.id, 3, orjson.dumps(old))
     assert read == replace(record, version=3, issued=bool(record.live_attempt))
     assert record == replace(record_codec.load_invitation(record.id, 3, data), version=0)

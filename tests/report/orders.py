@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from bridge.core.assessment import Result, Trait
@@ -30,7 +29,7 @@ LONGEST = Result(
     None,
     tuple((f"Zeile {number}", "Wort für Wort. " * 33) for number in range(100)),
     tuple(
-        replace(TRAITS[number % 7], name=f"Merkmal {number}", description="Wort für Wort. " * 33)
+        TRAITS[number % 7]._replace(name=f"Merkmal {number}", description="Wort für Wort. " * 33)
         for number in range(100)
     ),
 )

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import replace
 from importlib import resources
 
 import pikepdf
@@ -211,7 +210,7 @@ async def test_hostile_words_are_only_words(renderer: ReportRenderer) -> None:
             HOSTILE,
             "https://x.example/",
             ((HOSTILE, HOSTILE),),
-            tuple(replace(one, name=HOSTILE, description=HOSTILE, code=HOSTILE) for one in TRAITS),
+            tuple(one._replace(name=HOSTILE, description=HOSTILE, code=HOSTILE) for one in TRAITS),
         ),
         name=HOSTILE,
         application=HOSTILE,

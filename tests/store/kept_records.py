@@ -1,5 +1,5 @@
-"""The records of the second dump as values, one for each state and each way to get there, with
-every field used.
+"""The records of the second and third dump as values, one for each state and each way to get there,
+with every field used.
 """
 
 from __future__ import annotations
@@ -8,9 +8,12 @@ from datetime import UTC, datetime, timedelta
 
 from bridge.core import ids
 from bridge.core.assessment import Result, Trait
+from bridge.core.history import History, HistoryCounter, HistoryEntry
 from bridge.core.invitation import (
     CreateAttempt,
     CreateOutcome,
+    HireRecord,
+    HireState,
     Invitation,
     State,
     UnconfirmedResult,
@@ -181,3 +184,36 @@ SEALED: dict[str, Invitation] = {
     ),
 }
 """Stored encrypted, each with a notification whose attempt log is encrypted, too."""
+
+_HISTORY = History(
+    entries=(
+        HistoryEntry("ordered", NOW, text="1c14018c", mac="03mL8Lk5BMBx8MtQ"),
+        HistoryEntry("attempt", NOW + MINUTE, 1, "created", 201, 4, "ngsv8p87uZC_hl4w"),
+        HistoryEntry("of a newer version", NOW + DAY, mac="JVn8UeIsNDlDftIa"),
+    ),
+    counts=(HistoryCounter("read", NOW, NOW + DAY, 3, "text", 200),),
+    before="yeW2VtTB71TepDLo",
+    seal="D6nxt04F0jGO3I1D",
+)
+TOLD: dict[str, Invitation] = {
+    "told": _record(
+        3,
+        "told",
+        State.COMPLETED,
+        attempts=(_attempt(reference_id="a0e6c8e9-1148-4830-a623-ab50367189a9"),),
+        completed_at=NOW + MINUTE,
+        result=RESULT,
+        confirmed=True,
+        corrected_at=NOW + DAY,
+        hire=HireRecord("reference-1", NOW, False, "2026-04-01", HireState.SENT, 7, NOW),
+        history=_HISTORY,
+        trace="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    ),
+    "unsigned": _record(
+        4,
+        "unsigned",
+        State.INVITED,
+        history=History(entries=(HistoryEntry("ordered", NOW),)),
+    ),
+}
+"""With what was added after the second dump: history, hire, correction and trace."""

@@ -173,7 +173,7 @@ async def test_newer_record(
     one = await put(backend, due())
     key = f"b:{{p7}}:iv:{one.id}"
     value = await commands.run(("GET", key))
-    await commands.run(("SET", key, value.replace(b'"f":1', b'"f":3')))
+    await commands.run(("SET", key, value.replace(b'"f":3', b'"f":4')))
     for reading in (store.load(one.id), store.find_order(7, one.order_key)):
         with pytest.raises(RecordTooNew):
             await reading

@@ -69,7 +69,7 @@ def select_visible_content(result: Result) -> object:
     language, nor its dashboard link.
     """
     traits = sorted(
-        (replace(trait, name="", description="") for trait in result.traits),
+        (trait._replace(name="", description="") for trait in result.traits),
         key=lambda trait: (trait.code, trait.score or 0, trait.wanted),
     )
     return replace(result, dashboard_url=None, summary=(), traits=tuple(traits))

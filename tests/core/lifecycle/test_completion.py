@@ -170,7 +170,7 @@ def test_confirmation_in_other_words_is_no_news() -> None:
         REPORT,
         dashboard_url="https://dashboard.example/de/candidates/1",
         traits=tuple(
-            replace(trait, name="Merkmal", description="(3) Neutral") for trait in REPORT.traits
+            trait._replace(name="Merkmal", description="(3) Neutral") for trait in REPORT.traits
         ),
     )
     step = decide(UNCONFIRMED, ResultConfirmed(reworded), NOW + HOUR)

@@ -1,0 +1,132 @@
+"""Records as versions before format 3 wrote them: JSON in which each value has a name."""
+
+from __future__ import annotations
+
+import base64
+from dataclasses import fields
+from datetime import datetime
+from typing import Any
+
+import orjson
+
+from bridge.core.assessment import Result, Trait
+from bridge.core.history import History, HistoryCounter, HistoryEntry
+from bridge.core.invitation import CreateAttempt, HireRecord, Invitation, UnconfirmedResult
+from bridge.errors import RecordKeyMissing, RecordUnreadable
+from bridge.store import packing, record_codec
+from bridge.store.stored_times import to_ms
+
+_NAMES: dict[type, dict[str, str]] = {
+    CreateAttempt: {
+        "number": "n",
+        "secret_digest": "digest",
+        "started_at": "at",
+        "outcome": "outcome",
+        "reference_id": "ref",
+        "anonymised": "anonymised",
+    },
+    HireRecord: {
+        "reference_id": "ref",
+        "requested_at": "at",
+        "add_to_team": "team",
+        "start_date": "start",
+        "state": "state",
+        "sent_by": "by",
+        "hired_at": "hired",
+    },
+    Trait: {
+        "code": "code",
+        "name": "name",
+        "score": "score",
+        "description": "text",
+        "wanted": "wanted",
+        "weight": "weight",
+    },
+    Result: {"fit": "fit", "dashboard_url": "url", "summary": "summary", "traits": "traits"},
+    UnconfirmedResult: {"attempt": "attempt", "seen_at": "at", "report": "report"},
+    HistoryEntry: {
+        "kind": "k",
+        "at": "t",
+        "number": "n",
+        "text": "x",
+        "status": "s",
+        "latency_ms": "d",
+        "mac": "m",
+    },
+    HistoryCounter: {
+        "kind": "k",
+        "first": "a",
+        "last": "z",
+        "count": "c",
+        "text": "x",
+        "status": "s",
+    },
+    History: {"entries": "e", "counts": "c", "before": "b", "seal": "s"},
+    Invitation: {
+        "customer": "customer",
+        "state": "state",
+        "created_at": "created",
+        "updated_at": "updated",
+        "attempts": "attempts",
+        "deadline": "deadline",
+        "started_at": "started",
+        "completed_at": "completed",
+        "expired_at": "expired",
+        "erased_at": "erased",
+        "order_key": "order",
+        "application_id": "application",
+        "test_id": "test",
+        "test_name": "name",
+        "duration": "duration",
+        "callback": "callback",
+        "assessment_url": "url",
+        "unconfirmed_result": "hint",
+        "result": "result",
+        "corrected_at": "corrected",
+        "confirmed": "confirmed",
+        "live_attempt": "live",
+        "issued": "issued",
+        "replaces": "replaces",
+        "hire": "hire",
+        "failure": "failure",
+        "history": "history",
+        "trace": "trace",
+    },
+}
+
+
+def build_named_document(one: Invitation) -> dict[str, Any]:
+    """The document of format 1, with every value that is not None."""
+    document = {"f": 1, **_plain(one)}
+    document["issued"] = int(one.issued)
+    return document
+
+
+def dump_named(one: Invitation) -> bytes:
+    """The record of format 1."""
+    return orjson.dumps(build_named_document(one))
+
+
+def show_record(invitation_id: str, value: bytes) -> str:
+    """What anybody can read who gets hold of a record's *value*, but of no key."""
+    try:
+        return dump_named(record_codec.load_record(invitation_id, value, None)).decode()
+    except RecordKeyMissing:
+        packed = base64.b64decode(orjson.loads(value.split(b"|", 2)[2])["r"])
+        return repr(packing.unpack(packed)[0])
+    except RecordUnreadable:
+        return ""
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, datetime):
+        return to_ms(value)
+    names = _NAMES.get(type(value))
+    if names is not None:
+        kept = getattr(value, "_fields", None) or [
+            field.name
+            for field in fields(value)  # type: ignore[arg-type]
+        ]
+        found = {names[name]: _plain(getattr(value, name)) for name in kept if name in names}
+        return {name: plain for name, plain in found.items() if plain is not None}
+    return [_plain(one) for one in value] if isinstance(value, tuple) else value
