@@ -221,7 +221,7 @@ async def open_runtime(
         awake, handover = asyncio.Event(), TaskHandover()
         prefix, retention, limits = settings.redis.key_prefix, settings.retention, settings.limits
         shapes = RedisContractStore(commands, prefix=prefix, life=retention)
-        contract = ContractWatch(shapes, clock, meter=metrics)
+        contract = ContractWatch(shapes, clock, monotonic=monotonic, meter=metrics)
         await stack.enter_async_context(run_watch_in_background(contract))
         observer.watch_shapes(contract)
         cipher = create_key_ring(settings)

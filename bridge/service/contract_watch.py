@@ -7,14 +7,14 @@ import contextlib
 import logging
 from collections import defaultdict
 from collections.abc import AsyncIterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import structlog
 
 from bridge.core.answer_shape import ObservedFact, Shape
 from bridge.errors import StoreUnavailable
 from bridge.meter import NO_METER, Meter
-from bridge.ports import Clock, ContractStore
+from bridge.ports import Clock, ContractStore, Monotonic
 
 FACTS_LIMIT = 300
 """Facts of one operation that are kept; more than that is no contract."""
@@ -34,15 +34,23 @@ class ContractWatch:
     the caller's back, by ``run_watch_in_background``.
     """
 
-    def __init__(self, store: ContractStore, clock: Clock, *, meter: Meter = NO_METER) -> None:
+    def __init__(
+        self,
+        store: ContractStore,
+        clock: Clock,
+        *,
+        monotonic: Monotonic,
+        meter: Meter = NO_METER,
+    ) -> None:
         self._store = store
         self._clock = clock
+        self._monotonic = monotonic
         self._meter = meter
         self._fresh: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
         """What was heard since it was last time to note everything again."""
         self._pending: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
         self._kept: defaultdict[tuple[str, str], set[str]] = defaultdict(set)
-        self._again_at: datetime | None = None
+        self._again_at = float("-inf")
         self._read = False
         self._writing = asyncio.Lock()
         self.awake = asyncio.Event()
@@ -50,9 +58,9 @@ class ContractWatch:
 
     def observe(self, vendor: str, operation: str, shape: Shape) -> None:
         """See ``ShapeWatch``."""
-        now = self._clock()
-        if self._again_at is None or now >= self._again_at:
-            self._again_at = now + SEEN_AGAIN_EVERY
+        now = self._monotonic()
+        if now >= self._again_at:
+            self._again_at = now + SEEN_AGAIN_EVERY.total_seconds()
             self._fresh.clear()
         fresh = self._fresh[vendor, operation]
         if shape <= fresh or len(fresh) >= FACTS_LIMIT:

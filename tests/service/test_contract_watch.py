@@ -43,12 +43,12 @@ class Unreachable(MemoryContract):
 async def test_a_new_shape_is_told_once() -> None:
     """A new shape is one log line and one count, in whichever process; a known one is neither."""
     store, clock, meter = MemoryContract(), Clock(), Counted()
-    watch = ContractWatch(store, clock, meter=meter)
+    watch = ContractWatch(store, clock, monotonic=clock.monotonic, meter=meter)
     with capture_logs() as logs:
         for shape in (ONE, ONE, MORE, MORE, ONE):
             watch.observe("vendor", "status", shape)
             await watch.write_down()
-        other = ContractWatch(store, clock, meter=meter)
+        other = ContractWatch(store, clock, monotonic=clock.monotonic, meter=meter)
         other.observe("vendor", "status", MORE)
         await other.write_down()
     told = [(line["log_level"], line["new"]) for line in logs]
@@ -59,7 +59,7 @@ async def test_a_new_shape_is_told_once() -> None:
 async def test_what_is_known_costs_the_store_nothing() -> None:
     """A known shape wakes nobody for an hour; then it is noted that it still holds."""
     store, clock = MemoryContract(), Clock()
-    watch = ContractWatch(store, clock)
+    watch = ContractWatch(store, clock, monotonic=clock.monotonic)
     watch.observe("vendor", "status", ONE)
     await watch.write_down()
     watch.observe("vendor", "status", frozenset({"200"}))
@@ -75,7 +75,7 @@ async def test_what_is_known_costs_the_store_nothing() -> None:
 async def test_no_more_than_a_contract() -> None:
     """Endless new names fill neither memory nor store."""
     store = MemoryContract()
-    watch = ContractWatch(store, Clock())
+    watch = ContractWatch(store, Clock(), monotonic=Clock().monotonic)
     for number in range(3 * FACTS_LIMIT):
         watch.observe("vendor", "status", frozenset({f"200 $.a{number}: null"}))
         await watch.write_down()
@@ -85,7 +85,7 @@ async def test_no_more_than_a_contract() -> None:
 async def test_a_store_that_is_away() -> None:
     """What could not be kept is kept for later, and no caller notices."""
     away = Unreachable()
-    watch = ContractWatch(away, Clock())
+    watch = ContractWatch(away, Clock(), monotonic=Clock().monotonic)
     watch.observe("vendor", "status", ONE)
     with pytest.raises(StoreUnavailable):
         await watch.write_down()
@@ -98,7 +98,7 @@ async def test_a_store_that_is_away() -> None:
 async def test_written_down_behind_the_callers_back() -> None:
     """While the watch runs what was heard is kept, at its end at the latest."""
     store = MemoryContract()
-    watch = ContractWatch(store, Clock())
+    watch = ContractWatch(store, Clock(), monotonic=Clock().monotonic)
     async with run_watch_in_background(watch):
         watch.observe("vendor", "status", ONE)
     facts = await store.facts()
