@@ -15,7 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from tests.bench import report
-from tests.bench.candidates import BRIDGE, CONTROL, FASTAPI, FLOOR, PEER_PYTHON
+from tests.bench.candidates import BRIDGE, CONTROL, DURABILITY, FASTAPI, FLOOR, PEER_PYTHON
 from tests.bench.launch import run_in_folder
 from tests.bench.operations import JOURNEY, PATHS
 from tests.bench.profiling import count_calls, profile
@@ -46,6 +46,9 @@ def read_arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, help="length of a window")
     parser.add_argument("--without-fastapi", action="store_true", help="beside FLOOR alone")
     parser.add_argument("--encrypted", action="store_true", help="with encryption at rest")
+    parser.add_argument(
+        "--durability", choices=DURABILITY, help="how every Redis keeps what it confirms"
+    )
     parser.add_argument("--profile", choices=PATHS_AND_JOURNEY, help="where the time goes")
     parser.add_argument("--calls", action="store_true", help="function calls of a request")
     parser.add_argument(
@@ -61,6 +64,7 @@ def choose_options(chosen: argparse.Namespace) -> Options:
         "paths": (chosen.only,) if chosen.only else None,
         "rounds": chosen.rounds,
         "encrypted": chosen.encrypted,
+        "durability": chosen.durability,
         "window_s": chosen.seconds or (2.0 if chosen.only else None),
     }
     return replace(options, **{key: value for key, value in changes.items() if value is not None})

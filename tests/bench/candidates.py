@@ -32,6 +32,12 @@ PEER_PYTHON = ROOT / ".bench" / "venv" / "bin" / "python"
 FASTAPI_TOKEN = "fastapi-token-0123456789"
 BRIDGE_TOKEN = "bridge-token-0123456789"
 START_S = 30.0
+DURABILITY: Mapping[str, Mapping[str, str]] = {
+    "memory": {},
+    "everysec": {"appendonly": "yes", "appendfsync": "everysec"},
+    "always": {"appendonly": "yes", "appendfsync": "always"},
+}
+"""Settings of Redis by how it keeps what it confirms."""
 SEEN = "seen.json"
 """What an instrument saw."""
 

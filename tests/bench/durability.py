@@ -7,19 +7,12 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.bench.candidates import BRIDGE, FLOOR, Kind, Setting, run_candidate
+from tests.bench.candidates import BRIDGE, DURABILITY, FLOOR, Kind, Setting, run_candidate
 from tests.bench.measurement import carry_out, connect, measure_throughput
 from tests.bench.operations import JOURNEY
 from tests.redis_servers import RedisServer, await_true, binaries, free_port
 
 WARM_UP = 150
-_APPENDED = {"appendonly": "yes", "appendfsync": "always"}
-MODES: Mapping[str, Mapping[str, str]] = {
-    "in memory": {},
-    "everysec": {"appendonly": "yes", "appendfsync": "everysec"},
-    "always": _APPENDED,
-}
-"""Redis' own settings."""
 WAITS: Mapping[str, Mapping[str, Any]] = {
     "always, and a replica has it": {"replicas": 1, "timeout": "1200ms"},
 }
@@ -30,12 +23,12 @@ async def compare_modes(seconds: float, folder: Path) -> AsyncIterator[str]:
     """The bridge and FLOOR with each of Redis' settings, and the bridge that waits for a replica:
     with 32 callers, and with one.
     """
-    for number, (mode, redis) in enumerate(MODES.items()):
+    for number, (mode, redis) in enumerate(DURABILITY.items()):
         for kind in (FLOOR, BRIDGE):
             yield f"{mode}: {kind.name}"
             async for line in _measure(kind, Setting(redis=redis), seconds, folder / str(number)):
                 yield line
-    for number, (title, wait) in enumerate(WAITS.items(), start=len(MODES)):
+    for number, (title, wait) in enumerate(WAITS.items(), start=len(DURABILITY)):
         with contextlib.ExitStack() as stack:
 
             async def add_replica(primary: RedisServer, stack: Any = stack) -> None:
@@ -43,7 +36,7 @@ async def compare_modes(seconds: float, folder: Path) -> AsyncIterator[str]:
 
             yield f"{title}: bridge"
             setting = Setting(
-                redis=_APPENDED, daemon={"redis": {"wait": wait}}, prepare=add_replica
+                redis=DURABILITY["always"], daemon={"redis": {"wait": wait}}, prepare=add_replica
             )
             async for line in _measure(BRIDGE, setting, seconds, folder / str(number)):
                 yield line
@@ -56,7 +49,8 @@ def _start_replica(primary: RedisServer) -> RedisServer:
         "port": str(free_port()),
         "repl-diskless-sync-delay": "0",
     }
-    replica = RedisServer(next(iter(binaries().values())), settings={**_APPENDED, **follow}).start()
+    settings = {**DURABILITY["always"], **follow}
+    replica = RedisServer(next(iter(binaries().values())), settings=settings).start()
     with primary.client() as client:
         await_true(lambda: client.set("written", "") and client.wait(1, 500) == 1)
     return replica

@@ -44,6 +44,8 @@ LAST = Path(__file__).parent / "last_report.json"
 """The committed one, to compare with."""
 MOVED = 0.05
 """A figure that is off by more than this, and by more than its rounds were, has moved."""
+COMPARABLE = ("encrypted", "durability")
+"""Options without which two reports say different things."""
 TITLES = {
     "callback": "callback, until softgarden is notified",
     "results": "a result read again",
@@ -248,7 +250,11 @@ def build_markdown(report: Report) -> Iterator[str]:
 
 
 def compare(report: Report, last: Report) -> Iterator[str]:
-    """What moved since the *last* report, by ratio, so that the machine does not matter."""
+    """What moved since the *last* report, by ratio, so that the machine does not matter; nothing
+    where the two were not made in the same way.
+    """
+    if any(report["options"].get(key) != last["options"].get(key) for key in COMPARABLE):
+        return
     for against in ("floor", "fastapi"):
         known = last["capacity_ratio"].get(against, {})
         for path, now in report["capacity_ratio"].get(against, {}).items():

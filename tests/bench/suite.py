@@ -10,7 +10,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from time import perf_counter
 
-from tests.bench.candidates import REST_CORE, Candidate, Kind, Setting, on_core, run_candidate
+from tests.bench.candidates import (
+    DURABILITY,
+    REST_CORE,
+    Candidate,
+    Kind,
+    Setting,
+    on_core,
+    run_candidate,
+)
 from tests.bench.generator import Operation
 from tests.bench.http_messages import build_request
 from tests.bench.ledger import Ledger
@@ -53,10 +61,13 @@ class Options:
     encrypted: bool = False
     """Whether the bridge encrypts what it stores, which by default it does not."""
 
+    durability: str = "memory"
+
     @property
     def setting(self) -> Setting:
         """What the candidates stand in."""
-        return Setting(daemon={"encryption_keys": ["B" * 43]} if self.encrypted else {})
+        keys = {"encryption_keys": ["B" * 43]} if self.encrypted else {}
+        return Setting(daemon=keys, redis=DURABILITY[self.durability])
 
 
 @dataclass
