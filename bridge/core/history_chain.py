@@ -28,6 +28,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+from bridge.core.copying import copy_with
 from bridge.core.history import (
     COUNTED,
     MOST_ENTRIES,
@@ -95,7 +96,7 @@ def append_history_entries(
         text = _sealed_text(after, history, after.version + 1)
         seal = _mac(keys[0], text) if keys else ""
         history = History(history.entries, history.counts, history.before, seal)
-    return replace(after, history=history)
+    return copy_with(after, history=history)
 
 
 def find_history_faults(invitation: Invitation, keys: Sequence[bytes]) -> tuple[HistoryFault, ...]:

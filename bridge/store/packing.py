@@ -31,6 +31,11 @@ _LEVEL: Final = 1
 """A higher one makes a record a twentieth smaller, and takes a quarter longer."""
 _MEMORY: Final = 5
 
+_SQUEEZER: Final = zlib.compressobj(
+    _LEVEL, zlib.DEFLATED, _WINDOW, _MEMORY, zlib.Z_DEFAULT_STRATEGY, _WORDS
+)
+"""Has read the dictionary; a copy of it is made sooner than another one."""
+
 UUID: Final = 1
 """Stands for 36 characters ``xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx``, kept as 16 bytes."""
 DIGEST: Final = 2
@@ -58,9 +63,7 @@ def dump_json(document: object) -> bytes:
 
 def pack(values: list[Any], taken: bytearray) -> bytes:
     """A list whose random parts have been *taken* out."""
-    squeezer = zlib.compressobj(
-        _LEVEL, zlib.DEFLATED, _WINDOW, _MEMORY, zlib.Z_DEFAULT_STRATEGY, _WORDS
-    )
+    squeezer = _SQUEEZER.copy()
     return squeezer.compress(dump_json(values)) + squeezer.flush() + taken
 
 

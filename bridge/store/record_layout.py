@@ -18,6 +18,7 @@ from typing import Final
 
 from bridge.core import ids
 from bridge.core.assessment import Result
+from bridge.core.copying import copy_with
 from bridge.core.invitation import (
     CreateAttempt,
     CreateOutcome,
@@ -61,6 +62,9 @@ _OUTCOME_NUMBERS: Final = {outcome: number for number, outcome in enumerate(OUTC
 _OUTCOMES: Final = dict(enumerate(OUTCOMES))
 _HIRE_STATES: Final = dict(enumerate(HIRE_STATES))
 
+_BLANK: Final = Invitation(
+    id="", customer="", state=State.CREATING, created_at=from_ms(0), updated_at=from_ms(0)
+)
 _ISSUED: Final = 1
 _CONFIRMED: Final = 2
 
@@ -211,7 +215,8 @@ def load_invitation_values(
     callback, url, result, unconfirmed = _load_private(apart or (private, taken), created)
     if order_key is None:
         order_key = _derive_order_key(customer, application_id, test_id)
-    return Invitation(
+    return copy_with(
+        _BLANK,
         id=invitation_id,
         customer=customer,
         order_key=order_key,
