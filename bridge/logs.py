@@ -103,6 +103,8 @@ class _EventLogger(structlog.BoundLoggerBase):
     three times, which costs as much as all processors together.
     """
 
+    _lowest: int
+
     def debug(self, event: str, **fields: Any) -> None:
         self._write("debug", event, fields)
 
@@ -122,7 +124,8 @@ class _EventLogger(structlog.BoundLoggerBase):
         self._write("error", event, {"exc_info": True, **fields})
 
     def log(self, level: int, event: str, **fields: Any) -> None:
-        getattr(self, _LEVELS[level])(event, **fields)
+        if level >= self._lowest:
+            self._write(_LEVELS[level], event, fields)
 
     def _write(self, level: str, event: str, fields: dict[str, Any]) -> None:
         line: Any = {**self._context, **fields} if self._context else fields
@@ -135,15 +138,15 @@ class _EventLogger(structlog.BoundLoggerBase):
         getattr(self._logger, level)(line)
 
 
-def _create_logger_class(lowest: str) -> type[_EventLogger]:
+def _create_logger_class(level: str) -> type[_EventLogger]:
     """Loggers that do nothing below this level."""
 
     def ignore(_: _EventLogger, event: str, **fields: Any) -> None:
         pass
 
-    names = list(_LEVELS.values())
-    below = dict.fromkeys(names[: names.index(lowest)], ignore)
-    return type("_EventLoggerFrom" + lowest.capitalize(), (_EventLogger,), below)
+    lowest = next(number for number, name in _LEVELS.items() if name == level)
+    below = {name: ignore for number, name in _LEVELS.items() if number < lowest}
+    return type("_LevelLogger", (_EventLogger,), {"_lowest": lowest, **below})
 
 
 class _OwnLines:

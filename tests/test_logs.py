@@ -81,10 +81,13 @@ def test_levels(level: str) -> None:
     names = ["debug", "info", "warning", "error"]
     for name in names:
         structlog.get_logger().log(getattr(logging, name.upper()), "ours")
+        getattr(structlog.get_logger(), name)("ours again")
         logging.getLogger("elsewhere").log(getattr(logging, name.upper()), "theirs")
     written = [json.loads(line) for line in pipe.getvalue().splitlines()]
     assert [(line["level"], line["event"]) for line in written] == [
-        (name, event) for name in names[names.index(level) :] for event in ("ours", "theirs")
+        (name, event)
+        for name in names[names.index(level) :]
+        for event in ("ours", "ours again", "theirs")
     ]
 
 
