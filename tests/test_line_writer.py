@@ -214,8 +214,9 @@ async def test_several_processes(reader: Reader) -> None:
         writer.close()
 
 
-def test_close_waits_for_a_slow_reader(reader: Reader) -> None:
+def test_close_waits_for_a_slow_reader(reader: Reader, monkeypatch: pytest.MonkeyPatch) -> None:
     """At the end a reader who is behind is waited for."""
+    monkeypatch.setattr(line_writer, "FAREWELL_S", 100)
     lines = DescriptorLines(reader.writing, describe_loss)
     logged, read = numbered(3000), list[bytes]()
     for line in logged:

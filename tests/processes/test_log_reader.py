@@ -6,12 +6,11 @@ import asyncio
 import fcntl
 import json
 import os
-from pathlib import Path
 
 import aiohttp
 import pytest
 
-from tests.processes.conftest import Launch
+from tests.processes.conftest import Launch, eventually
 
 pytestmark = pytest.mark.redis
 
@@ -40,11 +39,19 @@ async def test_nobody_reads(launch: Launch, workers: tuple[str, ...]) -> None:
                 return response.status
 
         assert set(await asyncio.gather(*map(ask, ids))) == {200}
+    read: list[bytes] = []
+
+    def read_all() -> None:
+        while more := os.read(reading, 65536):
+            read.append(more)
+
+    reader = asyncio.create_task(asyncio.to_thread(read_all))
+    await eventually(lambda: b"".join(read).count(b'"request-') == REQUESTS)
     daemon.terminate()
-    text = await asyncio.to_thread(Path(f"/dev/fd/{reading}").read_text)
-    os.close(reading)
     assert await daemon.ended() == 0
-    lines = [json.loads(line) for line in text.splitlines()]
+    await reader
+    os.close(reading)
+    lines = [json.loads(line) for line in b"".join(read).splitlines()]
     named = [line["request_id"] for line in lines if line.get("request_id") in ids]
     assert (len(named), set(named)) == (REQUESTS, ids)
     stopped = [line for line in lines if line["event"] == "daemon.stopped"]
