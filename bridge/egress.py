@@ -13,7 +13,7 @@ import ipaddress
 import socket
 from contextvars import ContextVar, Token
 from types import TracebackType
-from typing import Any
+from typing import Final
 
 import aiohttp
 from aiohttp import hdrs
@@ -43,17 +43,12 @@ class ForbiddenAddress(OSError):
 
 
 class SentTracker:
-    """``with`` this around one request, it learns whether that may have left.
+    """Whether a request may have left, which ``track_sending`` has watched."""
 
-    *may_have_left* is False until a connection for the request exists: until then nothing was sent.
-    It stays True (unknown) if the session is not one of this module's.
-    """
-
-    __slots__ = ("_before", "_begun", "may_have_left")
+    __slots__ = ("_before", "may_have_left")
 
     def __init__(self, *, may_have_left: bool = True) -> None:
         self.may_have_left = may_have_left
-        self._begun = False
         self._before: Token[SentTracker | None] | None = None
 
     def __enter__(self) -> SentTracker:
@@ -69,31 +64,34 @@ class SentTracker:
         if self._before is not None:
             _SENT.reset(self._before)
 
-    def begin(self) -> None:
-        """The request exists; aiohttp makes it anew where it repeats one."""
-        if not self._begun:
-            self._begun, self.may_have_left = True, False
-
 
 _SENT: ContextVar[SentTracker | None] = ContextVar("sent", default=None)
 
 
-class _TrackedRequest(aiohttp.ClientRequest):
-    """Tells its ``SentTracker`` when it exists, and when it has a connection.
+def track_sending(session: aiohttp.ClientSession) -> SentTracker:
+    """``with`` this around one request over *session*, it learns whether that may have left.
 
-    aiohttp's own way is a ``TraceConfig``, which costs each request several times as much.
+    ``may_have_left`` is False until a connection for the request exists: until then nothing was
+    sent. It stays True (unknown) if the session is not one of this module's.
     """
+    return SentTracker(may_have_left=not hasattr(session.connector, _TRACKED))
 
-    def __init__(self, method: str, url: URL, **more: Any) -> None:
-        super().__init__(method, url, **more)
-        self._sent = _SENT.get()
-        if self._sent is not None:
-            self._sent.begin()
+
+_TRACKED: Final = "tracked_by_bridge"
+"""The attribute that marks the connectors of this module's sessions."""
+
+
+class _TrackedRequest(aiohttp.ClientRequest):
+    """Tells its ``SentTracker`` that it has a connection.
+
+    aiohttp's own way is a ``TraceConfig``, which costs each request twenty times as much.
+    """
 
     async def send(self, conn: Connection) -> aiohttp.ClientResponse:
         """See ``ClientRequest``."""
-        if self._sent is not None:
-            self._sent.may_have_left = True
+        sent = _SENT.get()
+        if sent is not None:
+            sent.may_have_left = True
         return await super().send(conn)
 
 
@@ -290,6 +288,7 @@ def create_guarded_socket(info: aiohttp.AddrInfoType) -> socket.socket:
 def _session(
     connector: aiohttp.BaseConnector, *middlewares: aiohttp.ClientMiddlewareType
 ) -> aiohttp.ClientSession:
+    setattr(connector, _TRACKED, True)
     return aiohttp.ClientSession(
         connector=connector,
         trust_env=False,

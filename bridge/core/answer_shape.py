@@ -50,6 +50,8 @@ ITEMS_LIMIT = 20
 NAMES_LIMIT = 60
 DEPTH_LIMIT = 40
 VALUES_LIMIT = 2000
+WORD_LIMIT = 60
+"""Characters of a word that is remembered."""
 REMEMBERED_LIMIT = 4096
 """Characters of all names of a document whose shape is remembered."""
 _NAME = re.compile(r"[a-z_][A-Za-z_-]{0,39}[0-9]{0,2}", re.ASCII)
@@ -168,9 +170,14 @@ def _find_words(
         for name in _split_path(path):
             value = value.get(name) if isinstance(value, dict) else None
         if isinstance(value, str):
-            word = shown(value)
+            word = _show_word(shown, value) if len(value) <= WORD_LIMIT else shown(value)
             words.append((path, word if word not in private else DATA))
     return tuple(words)
+
+
+@functools.lru_cache(maxsize=256)
+def _show_word(shown: Callable[[str], str], word: str) -> str:
+    return shown(word)
 
 
 @functools.cache

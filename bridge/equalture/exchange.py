@@ -15,6 +15,7 @@ from bridge.egress import (
     SentTracker,
     describe_call_failure,
     read_limited_body,
+    track_sending,
 )
 from bridge.equalture import protocol
 from bridge.equalture.protocol import Call, Reply
@@ -60,6 +61,7 @@ class Exchange:
         if self._call.json is not None:
             headers["Content-Type"] = "application/json"
             body = orjson.dumps(self._call.json)
+        self._sent = track_sending(session)
         with self._sent:
             async with session.request(
                 self._call.method,
