@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import timedelta
 
 import structlog
@@ -13,7 +14,7 @@ from bridge.core import ids
 from bridge.core.invitation import CommitOutcome, Invitation, State, Transition
 from bridge.core.queueing import Lease, LeaseOffer, ScheduleTask, TaskKind, format_task_id
 from bridge.errors import RecordDamaged, RecordUnreadable, StoreUnavailable
-from bridge.ports import Clock, NewSecret
+from bridge.ports import Clock
 from bridge.store import key_names, lua_scripts
 from bridge.store.encryption import Cipher
 from bridge.store.key_names import KeyNames, PartitionKeyNames
@@ -47,7 +48,7 @@ class RedisInvitations:
         retention: timedelta,
         clock: Clock,
         cipher: Cipher | None = None,
-        nonce: NewSecret = lambda: secrets.token_hex(6),
+        nonce: Callable[[], str] | None = None,
     ) -> None:
         self._commands = commands
         self._partitions = PartitionKeyNames(prefix)
@@ -55,7 +56,7 @@ class RedisInvitations:
         self._retention_ms = retention // MILLISECOND
         self._clock = clock
         self._cipher = cipher
-        self._nonce = nonce
+        self._nonce = nonce or _number_commits()
         self._quarantine = RedisQuarantine(commands, prefix, clock)
 
     async def load(self, invitation_id: str) -> Invitation | None:
@@ -203,6 +204,12 @@ class RedisInvitations:
         except RecordDamaged:
             await self._quarantine.add_record(invitation_id)
             raise
+
+
+def _number_commits() -> Callable[[], str]:
+    """A nonce for each commit of this process: what marks the process, and a number."""
+    process, numbers = secrets.token_hex(5), itertools.count()
+    return lambda: f"{process}{next(numbers):x}"
 
 
 def _arrange_tasks(
