@@ -1,5 +1,5 @@
 """What a request costs the bridge, beside the barest daemon on the same framework and an ordinary
-FastAPI service: all of them on one core, at the same time.
+FastAPI service: two of them at a time, under load on one core.
 
 ``--quick`` ends within a minute; ``--only invite --rounds 1`` is a look at one path; ``--profile
 invite`` shows where the bridge spends its time. The figures are in ``.bench/report.json`` as well;
@@ -22,7 +22,7 @@ from tests.bench.profiling import count_calls, profile
 from tests.bench.suite import Options, measure
 
 QUICK = Options(
-    rounds=3, budget_s=40.0, window_s=0.8, weighed=200, alone=60, rate_s=0.0, verified=500
+    rounds=3, budget_s=40.0, window_s=0.5, weighed=200, alone=60, rate_s=0.0, verified=500
 )
 PATHS_AND_JOURNEY = (*PATHS, JOURNEY)
 

@@ -1,7 +1,7 @@
 """The same service as most teams would write it: FastAPI, pydantic, httpx and redis.asyncio.
 
 Ordinary good style: models for what comes and goes, dependencies for who calls, one pooled client
-for each neighbour, background tasks, uvicorn's defaults with uvloop and httptools. It makes the
+for each neighbour, background tasks, uvicorn with uvloop and httptools. It makes the
 calls and the durable writes that FLOOR and the bridge make. ``python -m
 tests.bench.fastapi_service PORT REDIS_URL VENDOR_URL``, with ``deploy/requirements/bench.txt``.
 """
@@ -285,4 +285,11 @@ async def read_result(invitation_id: str, redis: Store) -> ReadResult:
 
 if __name__ == "__main__":
     app.state.redis_url, app.state.vendor_url = sys.argv[2:]
-    uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), loop="uvloop", http="httptools")
+    uvicorn.run(
+        app,
+        port=int(sys.argv[1]),
+        loop="uvloop",
+        http="httptools",
+        # Callers that are silent for longer than the usual 5 s must not meet a closed connection.
+        timeout_keep_alive=120,
+    )

@@ -59,7 +59,8 @@ class Lane(MessageProtocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         if self._operation is not None:
-            self._load.fail(WrongAnswer(f"the connection was closed: {error}"))
+            name = self._load.ledger.name
+            self._load.fail(WrongAnswer(f"{name}: closed a connection in use: {error}"))
         else:
             self._load.replace(self)
 

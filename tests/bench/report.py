@@ -6,7 +6,7 @@ The keys of the report:
                        the bridge answers with the same CPU;
                        ``control``: a second FLOOR beside the first
 ``capacity_range``     the same keys: ``min`` and ``max`` over the rounds
-``cpu_ms``             by candidate and path: CPU of one request, under load beside the others
+``cpu_ms``             by candidate and path: CPU of one request, under load beside another one
 ``journeys_per_cpu_s`` by candidate: invite, callback, notification and result read
 ``lost``, ``duplicates``  of all candidates, by id: 0, or the run says which
 ``checked``            by candidate: how much was compared
@@ -44,6 +44,8 @@ LAST = Path(__file__).parent / "last_report.json"
 """The committed one, to compare with."""
 MOVED = 0.05
 """A figure that is off by more than this, and by more than its rounds were, has moved."""
+ORDER = ("floor", "control", "bridge", "fastapi")
+"""In which the candidates are shown."""
 COMPARABLE = ("encrypted", "durability")
 """Options without which two reports say different things."""
 TITLES = {
@@ -58,20 +60,16 @@ Report = dict[str, Any]
 
 def _ratios(found: Found, of: str, to: str) -> dict[str, list[float]]:
     """By path, for each round: the capacity of *of* divided by that of *to*."""
-    paths = [path for name, path in found.cpu_ms if name == of]
     return {
-        path: [
-            theirs / ours
-            for ours, theirs in zip(found.cpu_ms[of, path], found.cpu_ms[to, path], strict=True)
-        ]
-        for path in paths
-        if (to, path) in found.cpu_ms
+        path: values
+        for (one, other, path), values in found.ratios.items()
+        if (one, other) == (of, to)
     }
 
 
 def _by_name(values: Mapping[tuple[str, str], Any]) -> dict[str, dict[str, Any]]:
     nested: dict[str, dict[str, Any]] = {}
-    for (name, path), value in values.items():
+    for (name, path), value in sorted(values.items(), key=lambda item: ORDER.index(item[0][0])):
         nested.setdefault(name, {})[path] = value
     return nested
 
@@ -110,7 +108,9 @@ def build_report(found: Found, options: Options) -> Report:
         },
         "cpu_ms": _by_name(cpu_ms),
         "journeys_per_cpu_s": {
-            name: round(1000 / ms) for (name, path), ms in cpu_ms.items() if path == "journey"
+            name: round(1000 / by_path["journey"])
+            for name, by_path in _by_name(cpu_ms).items()
+            if "journey" in by_path
         },
         "lost": sum(len(one.find_losses()) for one in found.ledgers.values()),
         "duplicates": sum(len(one.find_duplicates()) for one in found.ledgers.values()),

@@ -37,6 +37,10 @@ from tests.bench.simulator import run_vendors
 
 RATES = {"invite": 60.0, "callback": 30.0, "results": 200.0, "tests": 300.0}
 """Requests a second, well below what one core can do."""
+PAIRS = (("control", "floor"), ("bridge", "floor"), ("bridge", "fastapi"))
+"""Who is under load at the same time as whom: more at once would cost the larger ones more, since
+each finds the processor's caches filled by the others.
+"""
 PRIMER = 5
 """Journeys after which what a server keeps once for all is there."""
 
@@ -75,7 +79,10 @@ class Found:
     """All figures of a run, by candidate and path."""
 
     cpu_ms: dict[tuple[str, str], list[float]] = field(default_factory=lambda: defaultdict(list))
-    """One of each round, in the same order for all candidates."""
+    ratios: dict[tuple[str, str, str], list[float]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
+    """By whose capacity, compared with whose, and path: one of each round."""
     alone: dict[tuple[str, str], Percentiles] = field(default_factory=dict)
     at_rate: dict[tuple[str, str], Percentiles] = field(default_factory=dict)
     redis: dict[tuple[str, str], dict[str, float]] = field(default_factory=dict)
@@ -105,6 +112,7 @@ async def measure(kinds: Sequence[Kind], options: Options, folder: Path) -> Foun
     """All figures; raises ``WrongAnswer`` where a candidate does not do its work."""
     found, begun = Found(), perf_counter()
     async with run_all(kinds, folder, options.setting) as candidates:
+        by_name = {one.name: one for one in candidates}
         found.ledgers = {one.name: one.ledger for one in candidates}
         await _weigh(candidates, options.weighed, found)
         for one in candidates:
@@ -114,8 +122,15 @@ async def measure(kinds: Sequence[Kind], options: Options, folder: Path) -> Foun
             if number and perf_counter() - begun > options.budget_s:
                 break
             # Whoever begins is served first for a moment: each in turn.
-            first = number % len(candidates)
-            await _measure_round(candidates[first:] + candidates[:first], options, found)
+            turn = -1 if number % 2 else 1
+            pairs = [
+                [by_name[name] for name in pair[::turn]]
+                for pair in PAIRS
+                if by_name.keys() >= set(pair)
+            ]
+            for path in options.paths:
+                for pair in pairs:
+                    await _measure_pair(pair, path, options, found)
         for one in candidates if options.rate_s else ():
             await _measure_at_rate(one, options, found)
         found.rss_mb = {one.name: round(measure_rss_mb(one.pid), 1) for one in candidates}
@@ -154,18 +169,22 @@ async def _measure_alone(one: Candidate, options: Options, found: Found) -> None
             found.alone[one.name, path] = Percentiles.of(alone.times)
 
 
-async def _measure_round(candidates: Sequence[Candidate], options: Options, found: Found) -> None:
-    """A window of each path."""
-    for path in options.paths:
-        if path == "callback" and "invite" not in options.paths:
-            await work_for(candidates, "invite", options.window_s)
-        before = [one.redis.read() for one in candidates]
-        costs = await measure_together(candidates, path, options.window_s)
-        for one, earlier in zip(candidates, before, strict=True):
-            cost = costs[one.name]
-            found.cpu_ms[one.name, path].append(cost.ms)
-            use = one.redis.read().since(earlier, cost.requests)
-            found.under_load[one.name, path].append(use["round_trips"])
+async def _measure_pair(
+    pair: Sequence[Candidate], path: str, options: Options, found: Found
+) -> None:
+    """A window of two candidates."""
+    if path == "callback" and "invite" not in options.paths:
+        await work_for(pair, "invite", options.window_s)
+    before = [one.redis.read() for one in pair]
+    costs = await measure_together(pair, path, options.window_s)
+    for one, earlier in zip(pair, before, strict=True):
+        cost = costs[one.name]
+        found.cpu_ms[one.name, path].append(cost.ms)
+        use = one.redis.read().since(earlier, cost.requests)
+        found.under_load[one.name, path].append(use["round_trips"])
+    for of, to in PAIRS:
+        if costs.keys() == {of, to}:
+            found.ratios[of, to, path].append(costs[to].ms / costs[of].ms)
 
 
 async def _measure_vendor(number: int) -> Percentiles:

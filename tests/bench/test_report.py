@@ -15,13 +15,16 @@ def build(bridge_ms: float = 0.5) -> dict[str, Any]:
     """The report of two rounds in which FLOOR needed 1 ms and FastAPI 4 ms."""
     found = Found(direct=Percentiles(0.1, 0.2))
     for name, ms in (("floor", 1.0), ("control", 1.0), ("bridge", bridge_ms), ("fastapi", 4.0)):
-        found.cpu_ms[name, "invite"] = [ms, ms * 1.01]
+        found.cpu_ms[name, "invite"] = [ms, ms]
         found.alone[name, "invite"] = Percentiles(1.1, 2.2)
         found.under_load[name, "invite"] = [1.0]
         found.redis[name, "invite"] = {"round_trips": 2.0, "commands": 8.0, "cpu_us": 50.0}
         found.redis_bytes[name] = {"open": 1000.0, "completed": 2000.0}
         found.rss_mb[name] = 70.0
         found.ledgers[name] = Ledger(name)
+    found.ratios["control", "floor", "invite"] = [1.0, 1.0]
+    found.ratios["bridge", "floor", "invite"] = [1.0 / bridge_ms] * 2
+    found.ratios["bridge", "fastapi", "invite"] = [4.0 / bridge_ms] * 2
     return report.build_report(found, Options())
 
 
