@@ -8,7 +8,7 @@ import pytest
 
 from tests.bench.profiling import count_calls
 
-CEILINGS = {"invite": 2430, "callback": 4750, "results": 1020, "tests": 270}
+CEILINGS = {"invite": 2130, "callback": 4180, "results": 640, "tests": 245}
 """Calls of one request, C functions included, and a tenth on top for other versions of Python.
 
 Lower them when a request gets cheaper: ``python -m tests.bench --calls``.
