@@ -35,14 +35,15 @@ def require_customer_token(handler: Handler, limit: RateLimit) -> Handler:
     """
 
     async def guarded(request: web.Request) -> web.StreamResponse:
-        customer = request.app[CUSTOMERS]().by_token(read_bearer_token(request))
+        app = request.app
+        customer = app[CUSTOMERS]().by_token(read_bearer_token(request))
         if customer is None or not isinstance(customer.ats, SoftgardenAccount):
             raise _unauthorized()
         request[CUSTOMER] = customer
         bind_log_fields(customer=customer.key)
         tracing.trust_caller()
         limit.admit(customer.key)
-        turns = request.app[FAIR_SCHEDULER]
+        turns = app[FAIR_SCHEDULER]
         if not turns.take_if_free():
             await turns.take(customer.key)
         return await handler(request)

@@ -26,12 +26,12 @@ class JsonAnswer(web.Response):
     def __init__(self, body: bytes) -> None:
         super().__init__(body=body, headers=_HEADERS)
         self._content = body
-        self._sent = False
+        self._sent = self._is_last = False
 
     async def prepare(self, request: BaseRequest) -> AbstractStreamWriter | None:
         """Send the answer, or as much of it as aiohttp does at this moment."""
         if (
-            super().keep_alive is not None
+            self._is_last
             or not request.keep_alive
             or request.version != HttpVersion11
             or request.method == hdrs.METH_HEAD
@@ -50,10 +50,15 @@ class JsonAnswer(web.Response):
         if not self._sent:
             await super().write_eof(data)
 
+    def force_close(self) -> None:
+        """End the connection after this answer."""
+        self._is_last = True
+        super().force_close()
+
     @property
     def keep_alive(self) -> bool | None:
         """Whether the connection stays open; None: it is not decided yet."""
-        return True if self._sent else super().keep_alive
+        return self._sent or super().keep_alive
 
 
 def json_response(document: object) -> JsonAnswer:

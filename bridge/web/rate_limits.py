@@ -99,11 +99,12 @@ class FairScheduler:
         self._scheduled = False
         self._left = self._at_once
         while self._left and self._queues:
-            key = next(iter(self._queues))
-            queue = self._queues.pop(key)
+            key, queue = next(iter(self._queues.items()))
             turn = queue.popleft()
-            if queue:
-                self._queues[key] = queue  # behind the others
+            if not queue:
+                del self._queues[key]
+            elif len(self._queues) > 1:
+                self._queues[key] = self._queues.pop(key)  # behind the others
             if not turn.done():  # else its caller has gone
                 turn.set_result(None)
                 self._left -= 1
