@@ -68,9 +68,12 @@ class EndpointResource(web.AbstractResource):
         if not path.startswith("/"):
             return []
         segments = _split(path)
-        alike = self._alike.get((len(segments), segments[0] if segments else ""), ())
-        found = ((template, template.match(segments)) for template in alike)
-        return [(template, variables) for template, variables in found if variables is not None]
+        found = []
+        for template in self._alike.get((len(segments), segments[0] if segments else ""), ()):
+            variables = template.match(segments)
+            if variables is not None:
+                found.append((template, variables))
+        return found
 
     @property
     def canonical(self) -> str:
@@ -107,29 +110,36 @@ class _PathTemplate:
 
     def __init__(self, path: str) -> None:
         matches = [_SEGMENT.fullmatch(segment) for segment in _split(path)]
-        self._segments = [match.groups(default="") for match in matches if match is not None]
-        first = self._segments[0] if self._segments else ("", "", "")
-        if None in matches or first[1]:
+        segments = [
+            (match[1], match[2] or "", match[3] or "") for match in matches if match is not None
+        ]
+        if None in matches or (segments and segments[0][1]):
             msg = f"not a template that can be looked up: {path}"
             raise ValueError(msg)
-        self.alike = (len(self._segments), first[0])
+        self.alike = (len(segments), segments[0][0] if segments else "")
+        numbered = list(enumerate(segments))
+        self._words = [(place, word) for place, (word, name, _) in numbered if place and not name]
+        self._variables = [(place, parts) for place, parts in numbered if parts[1]]
         self.routes: dict[str, web.ResourceRoute] = {}
 
     def match(self, segments: list[str]) -> dict[str, str] | None:
-        """The variables in *segments*, of which there are as many; None: they do not fit."""
+        """The variables in *segments*, which are ``alike``; None: they do not fit."""
+        for place, word in self._words:
+            if segments[place] != word:
+                return None
         variables = {}
-        for given, (begin, variable, end) in zip(segments, self._segments, strict=True):
-            if not variable:
-                if given != begin:
+        for place, (begin, name, end) in self._variables:
+            value = segments[place]
+            if begin or end:
+                if not (value.startswith(begin) and value.endswith(end)):
                     return None
-            elif given.startswith(begin) and given.endswith(end):
-                value = given[len(begin) : len(given) - len(end)]
+                value = value[len(begin) : len(value) - len(end)]
                 if not value:
                     return None
+            if "%" in value:
                 # aiohttp leaves these two encoded, so that a slash in a value divides nothing.
-                variables[variable] = value.replace("%2F", "/").replace("%25", "%")
-            else:
-                return None
+                value = value.replace("%2F", "/").replace("%25", "%")
+            variables[name] = value
         return variables
 
 
@@ -137,4 +147,5 @@ _Match = tuple[_PathTemplate, dict[str, str]]
 
 
 def _split(path: str) -> list[str]:
-    return [segment for segment in path.split("/") if segment]
+    segments = path.split("/")
+    return [segment for segment in segments if segment] if "" in segments[1:] else segments[1:]
