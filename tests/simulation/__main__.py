@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from time import perf_counter, process_time
 
 import click
@@ -20,6 +21,7 @@ SHOWN = 3
 @click.option("--processes", type=click.IntRange(1, 8), default=3, show_default=True)
 @click.option("--minutes", type=float, default=10.0, show_default=True, help="No world after that.")
 @click.option("--wrong-clocks", is_flag=True, help="A restart does not set a host's clock.")
+@click.option("--until-broken", is_flag=True, help="End with the first world that breaks one.")
 @click.option("--story", is_flag=True, help="Tell what happened.")
 @click.option("--log", is_flag=True, help="Show the bridge's own log.")
 def main(
@@ -29,11 +31,14 @@ def main(
     processes: int,
     minutes: float,
     wrong_clocks: bool,
+    until_broken: bool,
     story: bool,
     log: bool,
 ) -> None:
     """Play worlds, each with the next seed."""
     began, busy = perf_counter(), process_time()
+    # What killed processes had begun ends when it is collected, with complaints that mean nothing.
+    sys.unraisablehook = lambda _: None
     options = WorldOptions(journeys, processes, keeps_wrong_clocks=wrong_clocks)
     worlds = played = broken = 0
     for number in range(seed, seed + seeds):
@@ -53,6 +58,8 @@ def main(
             click.echo(outcome.tape.tell())
         if log:
             click.echo(outcome.log)
+        if until_broken and broken:
+            break
     busy = process_time() - busy
     click.echo(
         f"{worlds} world{'s' * (worlds > 1)}, {broken} of them with broken promises; {played}"

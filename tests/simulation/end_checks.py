@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from bridge.core.lifecycle.attempts import list_applications_to_anonymise
 from tests.simulation.equalture_machine import EqualtureApplication
+from tests.simulation.incidents import ECHO_S
 from tests.simulation.journey import Journey, OrderRound
 from tests.simulation.journey_plan import MAIL, MARK
-from tests.simulation.stage_settings import HASTY_LIFE_S, SECRETS
+from tests.simulation.stage_settings import HASTY_LIFE_S, RETRY_S, SECRETS
 
 if TYPE_CHECKING:
     from tests.simulation.world import Simulation
 
 Owed = tuple[str, str, int]
 """A promise, how it is not kept yet, and the journey."""
+PROMPT_S: Final = 9.0
+"""Within what time a result that can be read is told where nothing goes wrong."""
 UNSTORED: Final = (
     "Redis refuses connections",
     "Redis restarts",
@@ -38,14 +42,17 @@ def list_owed(simulation: Simulation) -> list[Owed]:
     owed: list[Owed] = []
     for journey in simulation.journeys:
         for known in journey.rounds:
-            owed += _list_owed_of(journey, known)
+            owed += _list_owed_of(simulation, journey, known)
+    for record in simulation.watch.latest.values():
+        if left := list_applications_to_anonymise(record):
+            owed.append(("orphans", f"{record.id}, {record.state}: {list(left)}", -1))
     return owed
 
 
-def _list_owed_of(journey: Journey, known: OrderRound) -> list[Owed]:
+def _list_owed_of(simulation: Simulation, journey: Journey, known: OrderRound) -> list[Owed]:
     number, application = journey.plan.number, known.application
     owed: list[Owed] = []
-    if known.wants and not _was_told(known):
+    if known.wants and not _was_told(known) and not _was_given_up(simulation, known):
         owed.append(("notified", f"{known.invitation_id} not told of {known.wants}", number))
     if known.deleted and application is not None and application.state != "anonymized":
         owed.append(("deletion", f"{application.reference_id} not anonymised", number))
@@ -64,11 +71,20 @@ def _was_told(known: OrderRound) -> bool:
     )
 
 
+def _was_given_up(simulation: Simulation, known: OrderRound) -> bool:
+    """Whether the notification is a dead letter, after as many calls as the plan has."""
+    letter = f":dead:{known.invitation_id}:notify".encode()
+    return simulation.softgarden.calls[known.invitation_id] > len(RETRY_S) and any(
+        key.endswith(letter) for key in simulation.redis.values
+    )
+
+
 async def check_end(simulation: Simulation) -> None:
     """While the processes still run: what softgarden reads, what Redis holds."""
     for journey in simulation.journeys:
         for known in journey.rounds:
             await _check_reading(simulation, journey, known)
+            _check_delay(simulation, journey, known)
         _check_applications(simulation, journey)
     for invitation_id in simulation.strangers:
         _check_stranger(simulation, invitation_id)
@@ -77,15 +93,37 @@ async def check_end(simulation: Simulation) -> None:
 
 async def _check_reading(simulation: Simulation, journey: Journey, known: OrderRound) -> None:
     if not known.answers:
+        simulation.complain("quiescence", "never invited after all tries", journey.plan.number)
         return
     status = await journey.read_result(known)
     if known.wants and status != known.wants:
-        promise = "report counts" if known.report_acknowledged else "quiescence"
+        promise = "report counts" if known.acknowledged_at is not None else "quiescence"
         how = f"{known.invitation_id} is {status}, not {known.wants}"
         simulation.complain(promise, how, journey.plan.number)
     if known.deleted and status != "404":
         how = f"{known.invitation_id} is {status} after its deletion"
         simulation.complain("deletion", how, journey.plan.number)
+
+
+def _check_delay(simulation: Simulation, journey: Journey, known: OrderRound) -> None:
+    """What is reported is told soon, unless trouble that concerns this customer explains it."""
+    if len(known.told) > 1 and not simulation.trouble.explains_delay(
+        known.began, known.told[-1][0], journey.plan.customer
+    ):
+        how = f"{known.invitation_id} told at {[f'{at:.3f}' for at, _ in known.told]}"
+        if len(known.told) > 1 + journey.plan.ending.startswith("late"):
+            simulation.complain("once", how, journey.plan.number)
+    begun, application = known.acknowledged_at, known.application
+    if begun is None or application is None or known.wants != "COMPLETED":
+        return
+    begun = max(begun, application.results_from)
+    told = min((at for at, _ in known.told if at >= (application.finished_at or 0.0)), default=None)
+    late = told is None or told > begun + PROMPT_S
+    if late and not simulation.trouble.explains_delay(
+        begun - ECHO_S, begun + PROMPT_S, journey.plan.customer
+    ):
+        how = f"reported at {begun:.3f} s, told at {told} s"
+        simulation.complain("fairness", how, journey.plan.number)
 
 
 def _check_applications(simulation: Simulation, journey: Journey) -> None:
@@ -103,7 +141,7 @@ def _check_applications(simulation: Simulation, journey: Journey) -> None:
 
 def _is_outcome_unknown(simulation: Simulation, application: EqualtureApplication) -> bool:
     return bool(application.fault) or simulation.trouble.is_near(
-        application.made_at, "Equalture fails", "Equalture is slow", *UNSTORED
+        application.made_at, "Equalture fails", "Equalture is slow", "Equalture is away", *UNSTORED
     )
 
 
@@ -145,6 +183,8 @@ def check_traces(simulation: Simulation) -> None:
     for event in ("request.crashed", "task.failed", "worker.task_crashed", "worker.died"):
         if f'"{event}"' in log:
             simulation.complain("no crash", f"{event} is in the log")
+    if '"sweep.repaired"' in log:
+        simulation.complain("task", "the sweep had something to repair")
     for violation in [*simulation.equalture.violations, *simulation.softgarden.violations]:
         simulation.complain("vendor rules", violation)
 

@@ -88,6 +88,7 @@ class EqualtureMachine:
     wraps_jobs: bool = False
     wants_get: bool = False
     """The token is got by GET, as an older page says."""
+    _tokens_made: int = 0
 
     _ROUTES: ClassVar[dict[tuple[str, str], str]] = {
         ("GET", "status"): "_status",
@@ -162,7 +163,8 @@ class EqualtureMachine:
         account, _, secret = base64.b64decode(value).decode().partition(":")
         if account not in CUSTOMERS or secret != SECRETS[account].client_secret:
             return build_answer(401, {"errors": {"detail": "Unauthorized"}})
-        token = f"SFMyNTY.{len(self.tokens)}"
+        self._tokens_made += 1
+        token = f"SFMyNTY.{self._tokens_made}"
         self.tokens[token] = (account, self.now() + TOKEN_LIFE_S)
         return build_answer(200, {"access_token": token})
 
@@ -170,6 +172,8 @@ class EqualtureMachine:
         body = json.loads(message.body)
         if body["job_id"] != SECRETS[account].job or body["invitation_type"] != "one_time_link":
             self.violations.append(f"create: {sorted(body)}")
+        if any(one.callback_url == body["callback_url"] for one in self.applications.values()):
+            self.violations.append("the same create twice")
         email = body["applicant_details"]["email"]
         reference_id = f"ref-{len(self.applications)}-{self.draws.getrandbits(48):012x}"
         application = EqualtureApplication(

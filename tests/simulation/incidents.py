@@ -31,6 +31,8 @@ class Incident:
     kind: str
     at: float
     lasts_s: float
+    customer: str
+    """Whom it concerns, where it concerns one only."""
 
     @property
     def end(self) -> float:
@@ -51,7 +53,9 @@ WEIGHTS: Final = {
     "Redis is full": 2,
     "Redis is read-only": 2,
     "Equalture fails": 5,
+    "Equalture is away": 2,
     "Equalture is slow": 2,
+    "Equalture forgets its tokens": 2,
     "softgarden fails": 5,
     "softgarden is slow": 1,
     "a customer's account is dead": 3,
@@ -59,7 +63,13 @@ WEIGHTS: Final = {
     "a clock jumps": 2,
     "Redis's clock jumps": 1,
 }
-LONGEST_S: Final = {"process killed": 8.0, "Redis hangs": 4.0, "a customer is removed": 10.0}
+LONGEST_S: Final = {
+    "process killed": 8.0,
+    "Redis hangs": 4.0,
+    "a customer is removed": 10.0,
+    "a customer's account is dead": 40.0,
+    "Equalture is away": 60.0,
+}
 USUAL_S = 6.0
 
 
@@ -73,6 +83,7 @@ def draw_incidents(draws: Random, until: float, kinds: tuple[str, ...]) -> list[
             kind,
             draws.uniform(0.5, until),
             draws.uniform(0.2, LONGEST_S.get(kind, USUAL_S)),
+            draws.choice(CUSTOMERS),
         )
         for kind in chosen
     ]
@@ -95,6 +106,7 @@ class Trouble:
             "Redis restarts": self._restart_redis,
             "a customer's account is dead": self._kill_account,
             "a customer is removed": self._remove_customer,
+            "Equalture forgets its tokens": self._forget_tokens,
             "a clock jumps": self._jump,
             "Redis's clock jumps": self._jump_redis,
         }
@@ -107,6 +119,17 @@ class Trouble:
         """Whether one of these kinds is going on then, or was a short time ago."""
         return any(
             one.kind in kinds and one.at - 0.1 <= at <= one.end + ECHO_S for one in self.incidents
+        )
+
+    def explains_delay(self, begun: float, until: float, customer: str) -> bool:
+        """Whether anything may have kept this customer's work waiting: not what concerns another
+        customer alone.
+        """
+        return any(
+            one.at <= until
+            and begun <= one.end + ECHO_S
+            and (one.customer == customer or one.kind != "a customer's account is dead")
+            for one in self.incidents
         )
 
     async def _perform(self, incident: Incident) -> None:
@@ -174,6 +197,7 @@ class Trouble:
             "Redis is full": (store, "full", True, False),
             "Redis is read-only": (store, "read_only", True, False),
             "Equalture fails": (simulation.equalture.weather, "faulty", rate, 0.0),
+            "Equalture is away": (simulation.equalture.weather, "away", True, False),
             "Equalture is slow": (simulation.equalture.weather, "latest_answer_s", 2.5, 0.05),
             "softgarden fails": (simulation.softgarden.weather, "faulty", rate, 0.0),
             "softgarden is slow": (simulation.softgarden.weather, "latest_answer_s", 2.5, 0.05),
@@ -185,7 +209,7 @@ class Trouble:
         return ""
 
     async def _kill_account(self, incident: Incident) -> str:
-        customer = self._draws.choice(CUSTOMERS)
+        customer = incident.customer
         machines = (self._simulation.equalture, self._simulation.softgarden)
         weather = self._draws.choice(machines).weather
         weather.dead_accounts.add(customer)
@@ -193,10 +217,14 @@ class Trouble:
         weather.dead_accounts.discard(customer)
         return f"({customer})"
 
+    async def _forget_tokens(self, incident: Incident) -> str:
+        self._simulation.equalture.tokens.clear()
+        return ""
+
     # Configuration and clocks
 
     async def _remove_customer(self, incident: Incident) -> str:
-        customer = self._draws.choice(CUSTOMERS)
+        customer = incident.customer
         self._absent[customer] += 1
         await self._reload()
         await asyncio.sleep(incident.lasts_s)

@@ -12,10 +12,12 @@ from typing import Any
 from tests.simulation.equalture_machine import EqualtureApplication, EqualtureMachine
 from tests.simulation.journey_plan import MARK, JourneyPlan
 from tests.simulation.memory_network import HttpMessage, MemoryNetwork
-from tests.simulation.stage_settings import CALLBACK, HASTY_LIFE_S, SECRETS
+from tests.simulation.stage_settings import CALLBACK, HASTY, HASTY_LIFE_S, LINK_LIFE_S, SECRETS
 from tests.simulation.tape import Tape
 
 RANKS = {"PENDING": 0, "EXPIRED": 1, "COMPLETED": 2}
+SKEW_S = 12.0
+"""By how much Redis's clock may have been set, in all, and what a create takes."""
 TRIES = 60
 """Of softgarden, for one order or deletion."""
 REPORT_TRIES = 12
@@ -41,7 +43,8 @@ class OrderRound:
     """Every answer with 200."""
     application: EqualtureApplication | None = None
     """The one behind the link that softgarden got."""
-    report_acknowledged: bool = False
+    acknowledged_at: float | None = None
+    """When a report of it was answered 200 for the first time."""
     began: float = 0.0
     """When softgarden sent the order."""
     told: list[tuple[float, str]] = field(default_factory=list)
@@ -138,6 +141,12 @@ class Journey:
         return reading.status
 
     def _check_reading(self, known: OrderRound, new: Reading) -> None:
+        application = known.application
+        life_s = HASTY_LIFE_S if self.plan.customer == HASTY else LINK_LIFE_S
+        if new.status == "EXPIRED" and application is not None:
+            early_s = application.made_at + life_s - new.ended
+            if early_s > SKEW_S:
+                self._complain("deadline", f"EXPIRED {early_s:.0f} s before the deadline")
         for old in known.read:
             if old.ended < new.began and RANKS[new.status] < RANKS[old.status]:
                 self._complain("forward", f"{old.status}, then {new.status}")
@@ -194,6 +203,9 @@ class Journey:
             self._expect(reply, "deletion", 204, 502, 503)
             if reply is not None and reply.status == 204:
                 known.deleted = True
+                application = known.application
+                if application is not None and application.state != "anonymized":
+                    self._complain("deletion confirmed", application.reference_id)
                 return
             await self._pause(0.3, min(4.0, 0.5 * 2**attempt))
 
@@ -229,7 +241,8 @@ class Journey:
             reply = await self._call("PUT", path, application.describe_result(), {})
             self._expect(reply, "report", 200, 503)
             if reply is not None and reply.status == 200:
-                known.report_acknowledged = True
+                if known.acknowledged_at is None:
+                    known.acknowledged_at = self._now()
                 application.reported = True
                 return
             await self._pause(0.2, min(5.0, 0.3 * 2**attempt))

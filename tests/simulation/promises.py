@@ -15,10 +15,14 @@ PROMISES = {
     " however often and however parallel softgarden asks",
     "one application": "3. one application at Equalture for it (a create whose outcome is unknown"
     " may leave an orphan there; it is listed, and anonymised once its id is known).",
+    "orphans": "3. an orphan is anonymised once its id is known",
     "forward": "4. A state only moves forward; a late completion overrides an expiry",
     "completion time": "4. completionTime never changes.",
     "deletion": "5. After a deletion nothing of that candidate can be read from Redis, logs, pages"
     " or queue, and no late callback brings it back.",
+    "deletion confirmed": "Deleting: 204, or 502 Equalture not confirmed yet (the bridge goes on by"
+    " itself).",
+    "deadline": "An invitation is not EXPIRED before the deadline that softgarden was given.",
     "privacy": "6. No name, e-mail, token, secret or link with a secret in logs, metrics, errors or"
     " traces; no name or e-mail in Redis.",
     "fairness": "8. One customer's dead endpoint, wrong secret, broken file, backlog or damaged"
@@ -29,6 +33,7 @@ PROMISES = {
     " skipped in silence.",
     "status": "The statuses that the table of paths names, and no others.",
     "task": "What still has to be done is a task in Redis: no record without the task it needs.",
+    "once": "What nothing disturbs is done once.",
     "quiescence": "When faults stop, everything settles.",
     "no crash": "No handler, worker or task ends by an error that nobody expected.",
     "vendor rules": "What the vendors' pages ask of a caller.",

@@ -30,13 +30,15 @@ class RecordWatch:
 
     def __init__(self, redis: MemoryRedis, complain: Callable[[str, str, str], None]) -> None:
         self.seen: dict[str, tuple[State, datetime | None]] = {}
+        self.latest: dict[str, Invitation] = {}
+        """Every invitation as it was last committed."""
         self.transitions: dict[tuple[State, State], int] = {}
         self._redis = redis
         self._complain = complain
 
     def look(self, command: Command, answer: Any) -> None:
         """After a command: if it was a commit, look at the record."""
-        if command[0] in ("EVALSHA", "EVAL") and answer == 1 and _is_commit(command):
+        if command[0] in ("EVALSHA", "EVAL") and answer in (1, 2) and _is_commit(command):
             key = str(command[3])
             value = self._redis.values.get(key.encode())
             if isinstance(value, bytes):
@@ -51,6 +53,7 @@ class RecordWatch:
             self._complain("forward", f"{before}, then {record.state}", record.id)
         if record.state is State.COMPLETED and completed_at not in (None, record.completed_at):
             self._complain("completion time", f"{completed_at}, {record.completed_at}", record.id)
+        self.latest[record.id] = record
         self.seen[record.id] = (record.state, record.completed_at or completed_at)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from random import Random
@@ -40,10 +41,13 @@ class SoftgardenMachine:
         )
     )
     violations: list[str] = field(default_factory=list)
+    calls: Counter[str] = field(default_factory=Counter)
+    """How often it was called for each invitation, whatever it answered."""
 
     async def serve(self, message: HttpMessage) -> HttpMessage | None:
         """Answer a notification."""
         invitation_id = str(json.loads(message.body)["invitationId"])
+        self.calls[invitation_id] += 1
         client = base64.b64decode(
             message.headers.get("authorization", "").removeprefix("Basic ")
         ).decode()

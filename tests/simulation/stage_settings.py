@@ -23,7 +23,7 @@ CUSTOMERS = (*QUICK, HASTY)
 HASTY_LIFE_S = 40.0
 LINK_LIFE_S = 7 * 86_400.0
 POLL_S = 20.0
-RETRY_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0, 30.0, 30.0, 30.0)
+RETRY_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 """The pauses of the retry plan; each may be a fifth longer."""
 VENDOR_TIMEOUT_S = 3.0
 PROVIDER_HOST = "equalture.example"

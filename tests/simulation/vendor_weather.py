@@ -48,6 +48,8 @@ class VendorWeather:
     """How often a call goes wrong, and how slow the others are."""
 
     faulty: float = 0.0
+    away: bool = False
+    """No call gets an answer."""
     latest_answer_s: float = 0.05
     dead_accounts: set[str] = field(default_factory=set)
     """Accounts whose calls get no answer at all."""
@@ -56,6 +58,8 @@ class VendorWeather:
 
     def draw_fault(self, draws: Random) -> str:
         """What goes wrong with the next call; empty: nothing."""
+        if self.away:
+            return draws.choice(self.faults[1:2] + self.faults[3:4])
         if not self.faulty or draws.random() >= self.faulty:
             return ""
         fault = draws.choice(self.faults)
@@ -98,7 +102,7 @@ async def answer_in_weather(
         case "error 500" | "error 502" as error:
             return build_answer(int(error[-3:]), {"errors": {"detail": "Internal Server Error"}})
         case "error 503 with a Retry-After that lies":
-            return build_answer(503, None, Retry_After=draws.choice(("86400", "-5", "soon", "0")))
+            return build_answer(503, None, Retry_After=draws.choice(("60", "-5", "soon", "0")))
         case "error 429 with a Retry-After":
             return build_answer(429, {"errors": {"detail": "slowly"}}, Retry_After="2")
         case "a proxy's page":

@@ -228,30 +228,37 @@ def _uncollected() -> Iterator[None]:
     try:
         yield
     finally:
+        gc.collect()
         gc.enable()
 
 
 def play_world(seed: int, options: WorldOptions) -> WorldOutcome:
     """Play one world."""
-    with _uncollected(), close_world(f"{seed}") as world_time, _logged() as log:
-        simulation = Simulation(seed, options, world_time, log)
-        loop = simulation.loop
-        try:
-            loop.run_until_complete(simulation.play())
-        except WorldStuck:
-            simulation.broken.note("quiescence", "everybody waits for ever", world_time.seconds)
-        finally:
-            steps = loop.steps
-            loop.set_exception_handler(lambda *_: None)
-            for task in asyncio.all_tasks(loop):
-                task.cancel()
-            with contextlib.suppress(Exception):
-                loop.run_until_complete(asyncio.sleep(0))
-            loop.close()
-        # Not the log itself: the order of keys in its lines depends on addresses in memory.
-        text = log.getvalue()
-        simulation.tape.mix(f"{steps} {len(text)} {text.count(chr(10))}".encode())
-        simulation.tape.mix(simulation.redis.dump())
+    with close_world(f"{seed}") as world_time, _logged() as log, _uncollected():
+        return _play(seed, options, world_time, log)
+
+
+def _play(
+    seed: int, options: WorldOptions, world_time: WorldTime, log: io.StringIO
+) -> WorldOutcome:
+    simulation = Simulation(seed, options, world_time, log)
+    loop = simulation.loop
+    try:
+        loop.run_until_complete(simulation.play())
+    except WorldStuck:
+        simulation.broken.note("quiescence", "everybody waits for ever", world_time.seconds)
+    finally:
+        steps = loop.steps
+        loop.set_exception_handler(lambda *_: None)
+        for task in asyncio.all_tasks(loop):
+            task.cancel()
+        with contextlib.suppress(Exception):
+            loop.run_until_complete(asyncio.sleep(0))
+        loop.close()
+    # Not the log itself: the order of keys in its lines depends on addresses in memory.
+    text = log.getvalue()
+    simulation.tape.mix(f"{steps} {len(text)} {text.count(chr(10))}".encode())
+    simulation.tape.mix(simulation.redis.dump())
     return WorldOutcome(
         seed,
         simulation.tape.digest,
@@ -260,5 +267,5 @@ def play_world(seed: int, options: WorldOptions) -> WorldOutcome:
         world_time.seconds,
         tuple(simulation.broken.found),
         simulation.tape,
-        log.getvalue(),
+        text,
     )

@@ -1,0 +1,90 @@
+"""``python -m tests.simulation.mutation_proof``: plants each bug and plays until a promise breaks.
+
+Writes the table ``tests/simulation/planted_bugs.md``; exit code 1 if a bug was not found.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from tests.simulation.planted_bugs import BUGS, PlantedBug
+
+ROOT = Path(__file__).parents[2]
+TABLE = Path(__file__).with_name("planted_bugs.md")
+_BROKEN = re.compile(r"^  (?P<promise>[a-z ]+?)(?: \(journey -?\d+\))? at [\d.]+ s: ", re.MULTILINE)
+_PLAYED = re.compile(r"(\d+) worlds?, (\d+) of them with broken promises; (\d+) journeys")
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """By which promises a bug was found, and after how many journeys."""
+
+    bug: str
+    promises: tuple[str, ...]
+    journeys: int
+
+    def __str__(self) -> str:
+        found = ", ".join(self.promises) or "**not found**"
+        return f"| {self.bug} | {found} | {self.journeys} |"
+
+
+def try_bug(bug: PlantedBug, worlds: int, journeys: int) -> Finding:
+    """Plant it in a copy, and play."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder)
+        shutil.copytree(ROOT / "bridge", copy / "bridge", symlinks=False)
+        (copy / "tests").symlink_to(ROOT / "tests")
+        bug.plant(copy / "bridge")
+        command = ["-m", "tests.simulation", "--seed", "1", "--seeds", str(worlds)]
+        done = subprocess.run(
+            [sys.executable, *command, "--journeys", str(journeys), "--until-broken"],
+            cwd=copy,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    played = _PLAYED.search(done.stdout)
+    if played is None:
+        return Finding(bug.name, ("it does not start",), 0)
+    promises = dict.fromkeys(found["promise"] for found in _BROKEN.finditer(done.stdout))
+    return Finding(bug.name, tuple(promises), int(played[3]))
+
+
+@click.command()
+@click.option("--only", default="", help="Bugs with this in their name.")
+@click.option("--worlds", type=click.IntRange(1), default=40, show_default=True, help="At most.")
+@click.option("--journeys", type=click.IntRange(1), default=40, show_default=True, help="A world.")
+def main(only: str, worlds: int, journeys: int) -> None:
+    """Plant each bug and play until it is found."""
+    findings = []
+    for bug in BUGS:
+        if only in bug.name:
+            findings.append(try_bug(bug, worlds, journeys))
+            click.echo(str(findings[-1]))
+    if not only:
+        lines = [
+            "# Planted bugs",
+            "",
+            "Written by `python -m tests.simulation.mutation_proof`: each bug of `planted_bugs.py`"
+            " planted in",
+            f"a copy of the bridge, and worlds of {journeys} journeys played from seed 1 until a"
+            " promise broke.",
+            "",
+            "| bug | found by | journeys |",
+            "|---|---|---|",
+            *map(str, findings),
+        ]
+        TABLE.write_text("\n".join(lines) + "\n", "utf-8")
+    raise SystemExit(any(not finding.promises for finding in findings))
+
+
+if __name__ == "__main__":
+    main()
