@@ -66,6 +66,15 @@ class BridgeProcess:
         self._network.stop_listening(self.host)
         self._loop.crash_host(self.host)
 
+    def freeze(self) -> None:
+        """Have it stand still, as SIGSTOP does: its connections stay, and nothing is answered."""
+        self._loop.freeze_host(self.host)
+
+    def thaw(self) -> None:
+        """Have it go on, unless it was killed meanwhile."""
+        if not self._killed:
+            self._loop.thaw_host(self.host)
+
     def _wall(self) -> datetime:
         return app.utc_now() + timedelta(seconds=self.ahead_s)
 

@@ -30,6 +30,7 @@ UNSTORED: Final = (
     "process killed",
     "all processes killed",
     "process restarted",
+    "process stands still",
     "a customer is removed",
     "a clock jumps",
     "Redis's clock jumps",

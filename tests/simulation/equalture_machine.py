@@ -41,8 +41,8 @@ class EqualtureApplication:
     fit: str = "high"
     results_from: float = 0.0
     """When the results can be read, once it is completed."""
-    reported: bool = False
-    """A callback of it was answered 200."""
+    wordless: bool = False
+    """Its status never says that it is completed: only its results do."""
     finished_at: float | None = None
 
     @property
@@ -192,7 +192,7 @@ class EqualtureMachine:
         return build_answer(201, {"reference_id": reference_id, "assessment_url": application.link})
 
     def _status(self, application: EqualtureApplication) -> HttpMessage:
-        word = application.state
+        word = "started" if application.wordless else application.state
         if word in ("invited", "started"):
             word = self.draws.choice(OPEN_WORDS)
         elif word == "completed":

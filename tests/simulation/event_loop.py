@@ -34,8 +34,8 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         super().__init__()
         self._world_time = world_time
         self._shuffles = shuffles
-        self._crashed: set[str] = set()
-        self._graveyard: list[asyncio.Handle] = []
+        self._held: dict[str, list[asyncio.Handle]] = {}
+        """What hosts that crashed or stand still would have to do, by host."""
         self._timers: list[tuple[float, int, asyncio.TimerHandle]] = []
         self._made = 0
         self.steps = 0
@@ -49,8 +49,19 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         return self._world_time.seconds
 
     def crash_host(self, host: str) -> None:
-        """Never run anything of *host* again."""
-        self._crashed.add(host)
+        """Never run anything of *host* again.
+
+        It is kept: a coroutine that nobody refers to would run its ``finally`` blocks.
+        """
+        self.freeze_host(host)
+
+    def freeze_host(self, host: str) -> None:
+        """Run nothing of *host* until it is thawed."""
+        self._held.setdefault(host, [])
+
+    def thaw_host(self, host: str) -> None:
+        """Have *host* go on, with all that it has missed."""
+        self._ready.extend(self._held.pop(host, ()))
 
     def call_at(
         self,
@@ -111,11 +122,11 @@ class SimulatedLoop(asyncio.BaseEventLoop):
         self.steps += len(batch)
         for handle in batch:
             if not handle.cancelled():
-                if self._crashed and handle._context.get(HOST, "") in self._crashed:
-                    # Kept: a coroutine that nobody refers to would run its ``finally`` blocks.
-                    self._graveyard.append(handle)
-                    continue
-                handle._run()
+                held = self._held and self._held.get(handle._context.get(HOST, ""))
+                if isinstance(held, list):
+                    held.append(handle)
+                else:
+                    handle._run()
 
     def _shuffle_tasks(self, batch: list[asyncio.Handle]) -> None:
         places = [

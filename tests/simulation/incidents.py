@@ -42,6 +42,7 @@ class Incident:
 
 WEIGHTS: Final = {
     "process killed": 5,
+    "process stands still": 3,
     "process restarted": 2,
     "all processes killed": 1,
     "Redis refuses connections": 3,
@@ -65,6 +66,7 @@ WEIGHTS: Final = {
 }
 LONGEST_S: Final = {
     "process killed": 8.0,
+    "process stands still": 20.0,
     "Redis hangs": 4.0,
     "a customer is removed": 10.0,
     "a customer's account is dead": 40.0,
@@ -74,9 +76,10 @@ USUAL_S = 6.0
 
 
 def draw_incidents(draws: Random, until: float, kinds: tuple[str, ...]) -> list[Incident]:
-    """The trouble of a world, in order."""
+    """The trouble of a world, in order: often of a few kinds only, which then meet more often."""
     if not kinds or draws.random() < CALM:
         return []
+    kinds = tuple(draws.sample(kinds, min(len(kinds), draws.choice((1, 2, 3, 5, len(kinds))))))
     chosen = draws.choices(kinds, [WEIGHTS[kind] for kind in kinds], k=draws.randint(1, 10))
     incidents = [
         Incident(
@@ -101,6 +104,7 @@ class Trouble:
         self._absent: Counter[str] = Counter()
         self._doers: dict[str, Callable[[Incident], Awaitable[str]]] = {
             "process killed": self._kill,
+            "process stands still": self._freeze,
             "process restarted": self._restart,
             "all processes killed": self._kill_all,
             "Redis restarts": self._restart_redis,
@@ -165,6 +169,29 @@ class Trouble:
         await asyncio.sleep(incident.lasts_s)
         await self._simulation.start_process(process.name)
         return process.name
+
+    async def _freeze(self, incident: Incident) -> str:
+        process = self._choose()
+        if process is None:
+            return "(nobody was there)"
+        process.freeze()
+        await asyncio.sleep(incident.lasts_s)
+        process.thaw()
+        return process.host
+
+    async def kill_at_once(self, host: str) -> None:
+        """Kill the process that has just said something, and start it again."""
+        for process in list(self._simulation.processes.values()):
+            if process.host == host and process.lives:
+                lasts_s = self._draws.uniform(0.5, 4.0)
+                now = self._simulation.time.seconds
+                incident = Incident("process killed", now, lasts_s, "")
+                self.incidents.append(incident)
+                self.counts["killed right after an answer"] += 1
+                self._tell(f"{host} is killed right after its answer, for {lasts_s:.1f} s")
+                process.kill()
+                await asyncio.sleep(lasts_s)
+                await self._simulation.start_process(process.name)
 
     async def _kill_all(self, incident: Incident) -> str:
         killed = [one for one in self._simulation.processes.values() if one.lives]

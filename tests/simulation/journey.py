@@ -77,6 +77,8 @@ class World:
     by_invitation: dict[str, tuple[int, OrderRound]]
     complain: Callable[[str, str, int], None]
     """Notes a broken promise: which one, how, and in which journey."""
+    answered: Callable[[str], None]
+    """Is told which process has just acknowledged something: perhaps it is killed now."""
     is_near: Callable[..., bool]
     """Whether trouble of these kinds explains what happened at a time."""
 
@@ -107,6 +109,7 @@ class Journey:
             if not known.answers:
                 return
             known.application = self._world.equalture.by_link[known.answers[0]["testUrl"]]
+            known.application.wordless = self.plan.wordless
             if deletion == "before":
                 await self._pause(0.0, 2.0)
                 await self._delete(known)
@@ -243,7 +246,6 @@ class Journey:
             if reply is not None and reply.status == 200:
                 if known.acknowledged_at is None:
                     known.acknowledged_at = self._now()
-                application.reported = True
                 return
             await self._pause(0.2, min(5.0, 0.3 * 2**attempt))
 
@@ -274,6 +276,8 @@ class Journey:
         except (ConnectionError, TimeoutError):
             pass
         shown = path.rpartition("/")[0] if method == "PUT" else path
+        if reply is not None and reply.status in (200, 204) and method != "GET":
+            self._world.answered(host)
         status = reply.status if reply is not None else "no answer"
         self._world.tape.write(host, f"{method} {shown} -> {status}", self.plan.number)
         return reply

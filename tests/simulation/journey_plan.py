@@ -38,6 +38,8 @@ class JourneyPlan:
     """How often Equalture sends its report, if the first is answered."""
     early: bool
     """The report comes before the create is answered, as far as that can be."""
+    wordless: bool
+    """Equalture's status never says that it is done; only where it reports the result."""
     fit: str
     thinks_s: float
     """How long the candidate takes."""
@@ -57,6 +59,7 @@ def draw_plan(draws: Random, number: int, begins_at: float) -> JourneyPlan:
     """The next journey."""
     hasty = draws.random() < 0.15
     endings: list[Ending] = ["expire", "late", "late silent"] if hasty else ["callback", "silent"]
+    ending = draws.choices(endings, [50, 30, 20] if hasty else [80, 20])[0]
     deletions: list[Deletion] = (
         ["never", "after"] if hasty else ["never", "before", "after", "again"]
     )
@@ -64,12 +67,13 @@ def draw_plan(draws: Random, number: int, begins_at: float) -> JourneyPlan:
         number=number,
         customer=HASTY if hasty else draws.choice(QUICK),
         begins_at=begins_at,
-        ending=draws.choices(endings, [50, 30, 20] if hasty else [80, 20])[0],
+        ending=ending,
         deletion=draws.choices(deletions, [85, 15] if hasty else [70, 10, 14, 6])[0],
         parallel=draws.choice((2, 3)) if draws.random() < 0.15 and not hasty else 1,
         repeats=draws.random() < 0.15 and not hasty,
         reports=draws.choices((1, 2, 3), (80, 15, 5))[0],
         early=draws.random() < 0.05,
+        wordless=ending == "callback" and draws.random() < 0.2,
         fit=draws.choice(("low", "high")),
         thinks_s=draws.uniform(0.2, 8.0),
     )

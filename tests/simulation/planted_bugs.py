@@ -174,19 +174,23 @@ BUGS: Final = (
         (COMPLETION, "over = invitation.state in OPEN and now >=", "over = now >="),
     ),
     _bug(
-        "a callback writes into a tombstone",
+        "a callback brings a tombstone back",
         (
-            CONFIRMATION,
-            "return invitation.state in OPEN or invitation.state is State.EXPIRED\n\n\ndef get_",
-            "return True\n\n\ndef get_",
+            COMPLETION,
+            "    if not needs_confirmation(invitation):\n        return Transition(invitation)\n"
+            "    if invitation.state is State.COMPLETED:\n",
+            "    if invitation.state is State.ERASED and event.report is not None:\n"
+            "        return Transition(_completed(invitation, event.report, now, confirmed=True))\n"
+            "    if not needs_confirmation(invitation):\n        return Transition(invitation)\n"
+            "    if invitation.state is State.COMPLETED:\n",
         ),
     ),
     _bug(
-        "a tombstone keeps the application's id",
+        "a tombstone keeps the provider's ids",
         (
             TOMBSTONE,
-            "        erased_at=now,\n",
-            "        erased_at=now,\n        application_id=invitation.application_id,\n",
+            "reference_id=None if forgotten else event.reference_id",
+            "reference_id=event.reference_id",
         ),
     ),
     _bug(

@@ -35,6 +35,8 @@ from tests.simulation.tape import Tape
 SETTLES_WITHIN_S = 240.0
 """After the last fault and the last journey; more than the whole retry plan."""
 LOOK_S = 2.0
+KILLED_AFTER_ANSWER = 0.01
+"""How often a process is killed at the very instant at which its answer has arrived."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +95,8 @@ class Simulation:
         self.processes: dict[str, BridgeProcess] = {}
         self._all_processes: list[BridgeProcess] = []
         """Also those that were killed: what nobody refers to would run its last blocks."""
+        self._kills = self._draws("kills")
+        self._last_kills: list[asyncio.Task[None]] = []
         self._lives: Counter[str] = Counter()
         self.strangers: dict[str, None] = {}
         """Invitations that softgarden was notified of and had not been given at that time."""
@@ -124,6 +128,7 @@ class Simulation:
             self._draws("journeys"),
             self.by_invitation,
             self.complain,
+            self._answered,
             self.trouble.is_near,
         )
         plans = self._draws("plans")
@@ -134,6 +139,7 @@ class Simulation:
         trouble = self.loop.create_task(self.trouble.run())
         await asyncio.gather(*(journey.play() for journey in self.journeys))
         await trouble
+        await asyncio.gather(*self._last_kills)
         await self._settle()
         await check_end(self)
         for process in list(self.processes.values()):
@@ -169,6 +175,12 @@ class Simulation:
     def complain(self, promise: str, how: str, journey: int = -1) -> None:
         self.tape.write("PROMISE", f"broken: {promise}: {how}", journey)
         self.broken.note(promise, how, self.time.seconds, journey)
+
+    def _answered(self, host: str) -> None:
+        calm = not self.trouble.incidents
+        if not calm and self._kills.random() < KILLED_AFTER_ANSWER:
+            task = self.loop.create_task(self.trouble.kill_at_once(host))
+            self._last_kills.append(task)
 
     def _complain_of(self, promise: str, how: str, invitation_id: str) -> None:
         self.complain(promise, f"{invitation_id}: {how}", self._journey_of(invitation_id))
