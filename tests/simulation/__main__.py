@@ -8,6 +8,8 @@ from time import perf_counter, process_time
 import click
 
 from tests.simulation import closed_world  # noqa: F401 - before anything of the bridge
+from tests.simulation.incidents import WEIGHTS
+from tests.simulation.shrinking import Shrinking
 from tests.simulation.world import WorldOptions, play_world
 
 SHOWN = 3
@@ -20,8 +22,12 @@ SHOWN = 3
 @click.option("--journeys", type=click.IntRange(1), default=100, show_default=True, help="A world.")
 @click.option("--processes", type=click.IntRange(1, 8), default=3, show_default=True)
 @click.option("--minutes", type=float, default=10.0, show_default=True, help="No world after that.")
+@click.option("--trouble", type=click.Choice(list(WEIGHTS)), multiple=True, help="Only this kind.")
 @click.option("--wrong-clocks", is_flag=True, help="A restart does not set a host's clock.")
 @click.option("--until-broken", is_flag=True, help="End with the first world that breaks one.")
+@click.option(
+    "--shrink", is_flag=True, help="Tell the story of a small world that still breaks it."
+)
 @click.option("--story", is_flag=True, help="Tell what happened.")
 @click.option("--log", is_flag=True, help="Show the bridge's own log.")
 def main(
@@ -30,8 +36,10 @@ def main(
     journeys: int,
     processes: int,
     minutes: float,
+    trouble: tuple[str, ...],
     wrong_clocks: bool,
     until_broken: bool,
+    shrink: bool,
     story: bool,
     log: bool,
 ) -> None:
@@ -39,7 +47,9 @@ def main(
     began, busy = perf_counter(), process_time()
     # What killed processes had begun ends when it is collected, with complaints that mean nothing.
     sys.unraisablehook = lambda _: None
-    options = WorldOptions(journeys, processes, keeps_wrong_clocks=wrong_clocks)
+    options = WorldOptions(
+        journeys, processes, keeps_wrong_clocks=wrong_clocks, troubles=trouble or tuple(WEIGHTS)
+    )
     worlds = played = broken = 0
     for number in range(seed, seed + seeds):
         if perf_counter() - began > 60 * minutes:
@@ -58,6 +68,8 @@ def main(
             click.echo(outcome.tape.tell())
         if log:
             click.echo(outcome.log)
+        if outcome.broken and shrink:
+            _tell_small_world(number, outcome.broken[0].promise, options)
         if until_broken and broken:
             break
     busy = process_time() - busy
@@ -66,6 +78,13 @@ def main(
         f" journeys in {busy:.1f} s of one core: {played / busy:.0f} a second"
     )
     raise SystemExit(1 if broken else 0)
+
+
+def _tell_small_world(seed: int, promise: str, options: WorldOptions) -> None:
+    small, outcome = Shrinking(seed, promise).run(options)
+    journeys, incidents = sorted(small.only or ()), sorted(small.incidents or ())
+    click.echo(f"  still broken with journeys {journeys} and incidents {incidents}:")
+    click.echo(outcome.tape.tell())
 
 
 if __name__ == "__main__":

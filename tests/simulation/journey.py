@@ -91,6 +91,7 @@ class Journey:
         self.rounds: list[OrderRound] = []
         self._world = world
         self._draws = Random(f"{world.draws.random()}/{plan.number}")
+        self._calls = 0
         self._customer = SECRETS[plan.customer]
 
     async def play(self) -> None:
@@ -264,9 +265,10 @@ class Journey:
         body = b"" if document is None else json.dumps(document).encode()
         if body:
             headers = {**headers, "Content-Type": "application/json"}
-        message = HttpMessage(
-            f"{method} {path} HTTP/1.1", {"Host": "bridge.example", **headers}, body
-        )
+        # Its own id: those of the bridge come from a store that outlives worlds.
+        self._calls += 1
+        own = {"Host": "bridge.example", "X-Request-ID": f"journey{self.plan.number}-{self._calls}"}
+        message = HttpMessage(f"{method} {path} HTTP/1.1", {**own, **headers}, body)
         reply: HttpMessage | None = None
         host = self._draws.choice(listening) if listening else "nobody"
         try:

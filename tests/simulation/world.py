@@ -10,6 +10,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 from random import Random
 
 import structlog
@@ -49,6 +50,8 @@ class WorldOutcome:
     steps: int
     seconds: float
     """Of virtual time."""
+    incidents: int
+    """How many the seed draws."""
     broken: tuple[BrokenPromise, ...]
     tape: Tape
     log: str
@@ -64,6 +67,10 @@ class WorldOptions:
     """Within what time all journeys begin."""
     troubles: tuple[str, ...] = tuple(WEIGHTS)
     """The kinds of incidents that may happen."""
+    only: frozenset[int] | None = None
+    """The numbers of the journeys that are played; None: all."""
+    incidents: frozenset[int] | None = None
+    """The numbers of the incidents that happen, of those that the seed draws; None: all."""
     keeps_wrong_clocks: bool = False
     """Whether a host whose clock is wrong still has a wrong one when its process starts again.
     Then seed 108 breaks promise 2: while Redis does not say the time within 0.6 s, but stores
@@ -101,6 +108,9 @@ class Simulation:
         self.strangers: dict[str, None] = {}
         """Invitations that softgarden was notified of and had not been given at that time."""
         incidents = draw_incidents(self._draws("incidents"), options.arrivals_s, options.troubles)
+        self.drawn = len(incidents)
+        if options.incidents is not None:
+            incidents = [one for at, one in enumerate(incidents) if at in options.incidents]
         self.trouble = Trouble(self, incidents, self._draws("trouble"))
         self.equalture = EqualtureMachine(
             world_time.read,
@@ -137,7 +147,9 @@ class Simulation:
             for number in range(options.journeys)
         ]
         trouble = self.loop.create_task(self.trouble.run())
-        await asyncio.gather(*(journey.play() for journey in self.journeys))
+        only = options.only
+        played = [one for one in self.journeys if only is None or one.plan.number in only]
+        await asyncio.gather(*(journey.play() for journey in played))
         await trouble
         await asyncio.gather(*self._last_kills)
         await self._settle()
@@ -244,8 +256,21 @@ def _uncollected() -> Iterator[None]:
         gc.enable()
 
 
+@cache
+def _warm_up() -> None:
+    """What a Python process does once only (importing, reading files) also draws randomness: it is
+    done before the first world, which is then like all others.
+    """
+    _play_closed(0, WorldOptions(journeys=3, processes=1))
+
+
 def play_world(seed: int, options: WorldOptions) -> WorldOutcome:
     """Play one world."""
+    _warm_up()
+    return _play_closed(seed, options)
+
+
+def _play_closed(seed: int, options: WorldOptions) -> WorldOutcome:
     with close_world(f"{seed}") as world_time, _logged() as log, _uncollected():
         return _play(seed, options, world_time, log)
 
@@ -277,6 +302,7 @@ def _play(
         len(simulation.journeys),
         steps,
         world_time.seconds,
+        simulation.drawn,
         tuple(simulation.broken.found),
         simulation.tape,
         text,
