@@ -19,8 +19,8 @@ from tests.bench.measurement import TooShort
 def run_in_folder(measure: Callable[[Path], Awaitable[int]]) -> int:
     """The exit code of *measure*, or 1 where a candidate fails or somebody interrupts.
 
-    Everything that was started has ended when this returns. The folder is kept after a failure: it
-    has the candidates' logs.
+    Everything that was started has ended when this returns. The folder is kept where a candidate
+    fails: it has the logs.
     """
 
     async def begin() -> int:
@@ -29,15 +29,16 @@ def run_in_folder(measure: Callable[[Path], Awaitable[int]]) -> int:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
         return await measure(folder)
 
-    folder = Path(tempfile.mkdtemp(prefix="bridge-bench-"))
+    folder, keep = Path(tempfile.mkdtemp(prefix="bridge-bench-")), False
     try:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            code = runner.run(begin())
+            return runner.run(begin())
     except (WrongAnswer, TooShort) as error:
+        keep = True
         sys.stderr.write(f"{error}\nThe logs are in {folder}.\n")
-        return 1
     except (KeyboardInterrupt, asyncio.CancelledError):
         sys.stderr.write("interrupted\n")
-        code = 1
-    shutil.rmtree(folder, ignore_errors=True)
-    return code
+    finally:
+        if not keep:
+            shutil.rmtree(folder, ignore_errors=True)
+    return 1

@@ -2,7 +2,7 @@
 
 That counts CPU alone: Redis and the callers have the other core, as in the rest of the bench.
 Where a request costs c1 with one worker and c2 with two, two busy ones do 2 c1 / c2 times as much.
-How the connections fell to the two is said as well.
+Each of them has as many callers as the one. How the connections fell to the two is said as well.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from statistics import median
 
-from tests.bench.candidates import create_bridge_kind, run_candidate
+from tests.bench.candidates import Setting, create_bridge_kind, run_candidate
 from tests.bench.measurement import carry_out, measure_throughput, measure_together
 from tests.bench.operations import JOURNEY, PATHS
 from tests.bench.processor_time import list_processes, measure_cpu_s
@@ -33,7 +33,7 @@ async def compare_workers(seconds: float, folder: Path) -> AsyncIterator[str]:
     kinds = [create_bridge_kind("one"), create_bridge_kind("two", workers=2)]
     async with (
         run_candidate(kinds[0], folder) as one,
-        run_candidate(kinds[1], folder) as two,
+        run_candidate(kinds[1], folder, Setting(connections=64)) as two,
     ):
         await carry_out((one, two), JOURNEY, WARM_UP)
         workers = [pid for pid in list_processes(two.pid) if pid != two.pid]
