@@ -74,6 +74,7 @@ class MultiplexedConnection(asyncio.Protocol):
         self._heard_at = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._timer_due = 0.0
+        self._waited_for_itself = False
         self._fatal: ConnectionError | None = None
         self._closed = self._loop.create_future()
         self.ended: RedisError | None = None
@@ -197,9 +198,11 @@ class MultiplexedConnection(asyncio.Protocol):
         if not self._waiting:
             return  # the next call sets it again
         now = self._loop.time()
-        if now - self._timer_due > _LATE_S:
+        if now - self._timer_due > _LATE_S and not self._waited_for_itself:
+            self._waited_for_itself = True  # once: a process may be late all the time
             self._watch_in(_LATE_S)  # answers that came meanwhile are read first
             return
+        self._waited_for_itself = False
         silence = now - self._heard_at
         if silence >= self._silence_s:
             self.end(TimeoutError("Redis does not answer"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -134,6 +135,23 @@ async def test_silent_server(server: ScriptedRedis) -> None:
         assert server.connected == 2
         silent = False
         assert await ask(client, "easy") == [b"easy"]
+
+
+async def test_silence_is_noticed_by_a_busy_process(server: ScriptedRedis) -> None:
+    """A process that is late with everything notices, too, that there is no answer."""
+    loop, busy = asyncio.get_running_loop(), True
+
+    def keep_busy() -> None:
+        time.sleep(0.12)
+        if busy:
+            loop.call_soon(keep_busy)
+
+    server.answer = lambda _: None
+    async with connected(server, **HASTY) as client:
+        loop.call_soon(keep_busy)
+        with pytest.raises(TimeoutError):
+            await client.send([("ECHO", "x")])
+        busy = False
 
 
 async def test_silent_login(server: ScriptedRedis) -> None:
