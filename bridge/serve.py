@@ -117,6 +117,7 @@ async def serve(
             tracer=tracer,
         )
         runtime = await stack.enter_async_context(opened)
+        await runtime.synchronise_clock()  # before anything is decided by this host's own
         if signals:
             loop.add_signal_handler(signal.SIGHUP, runtime.reload.request_reload)
         on_death = lambda: stop.request_stop(1)  # noqa: E731 - a name for the one line below

@@ -65,7 +65,7 @@ from bridge.store.invitation_store import RedisInvitations
 from bridge.store.last_contacts import RedisLastContacts
 from bridge.store.quarantine import RedisQuarantine
 from bridge.store.reconciliation import Reconciliation
-from bridge.store.redis_access import RedisAccess
+from bridge.store.redis_access import DEADLINE_S, RedisAccess
 from bridge.store.redis_inspection import find_durability_risks, find_isolation_risk
 from bridge.store.reencryption import Reencryption, ReencryptionCounts
 from bridge.store.reference_index import RedisReferenceIndex
@@ -212,8 +212,10 @@ async def open_runtime(
         )
         # The time of day goes on as it does, also where a demo has hours pass in what a process
         # remembers.
+        read = partial(read_server_times, commands)
+        first = partial(read, within_s=DEADLINE_S)
         agreed = (
-            SharedClock(partial(read_server_times, commands), wall=wall, monotonic=time.monotonic)
+            SharedClock(read, wall=wall, monotonic=time.monotonic, read_first=first)
             if clock is None
             else None
         )

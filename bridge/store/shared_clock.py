@@ -60,8 +60,10 @@ class ClockReading:
         return (self.answered_at - self.asked_at) / 2
 
 
-async def read_server_times(commands: RedisAccess, monotonic: Monotonic) -> list[ClockReading]:
-    """The time of each server that takes writes, as far as they answer at once."""
+async def read_server_times(
+    commands: RedisAccess, monotonic: Monotonic, *, within_s: float = _ANSWER_S
+) -> list[ClockReading]:
+    """The time of each server that takes writes, as far as they answer in time."""
 
     async def ask(node: Redis) -> ClockReading:
         asked_at = monotonic()
@@ -70,7 +72,7 @@ async def read_server_times(commands: RedisAccess, monotonic: Monotonic) -> list
         return ClockReading(asked_at, monotonic(), at)
 
     try:
-        return await commands.run_on_primaries(ask, deadline_s=_ANSWER_S)
+        return await commands.run_on_primaries(ask, deadline_s=within_s)
     except ResponseError:  # TIME is not permitted
         return []
 
@@ -80,7 +82,9 @@ class SharedClock:
 
     Until Redis was asked it gives this host's own time; while Redis does not answer it runs on.
 
-    *read* asks every server that takes writes.
+    *read* asks every server that takes writes; *read_first* does so until one has answered: as
+    patiently as records are written, or a process could write by its host's clock, which may be
+    wrong by any time.
     """
 
     def __init__(
@@ -89,8 +93,10 @@ class SharedClock:
         *,
         wall: Clock,
         monotonic: Monotonic,
+        read_first: Callable[[Monotonic], Awaitable[Sequence[ClockReading]]] | None = None,
     ) -> None:
         self._read = read
+        self._read_first = read_first or read
         self._wall = wall
         self._monotonic = monotonic
         self._zero: float | None = None
@@ -128,8 +134,9 @@ class SharedClock:
             and abs(own_zero - self._own_zero) < _SUSPECT_S
         ):
             return
+        read = self._read_first if self._zero is None else self._read
         try:
-            readings = sorted(await self._read(self._monotonic), key=lambda reading: reading.zero)
+            readings = sorted(await read(self._monotonic), key=lambda reading: reading.zero)
         except StoreUnavailable:
             return
         if not readings:

@@ -88,6 +88,7 @@ class BridgeProcess:
                 outward=OutwardConnections(1000, _connect),
             )
             self.runtime = await stack.enter_async_context(opened)
+            await self.runtime.synchronise_clock()
             work = app.run_background_work(
                 self.runtime, grace_s=GRACE_S, on_death=lambda: self.deaths.append(self.host)
             )

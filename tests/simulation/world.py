@@ -72,9 +72,9 @@ class WorldOptions:
     incidents: frozenset[int] | None = None
     """The numbers of the incidents that happen, of those that the seed draws; None: all."""
     keeps_wrong_clocks: bool = False
-    """Whether a host whose clock is wrong still has a wrong one when its process starts again.
-    Then seed 108 breaks promise 2: while Redis does not say the time within 0.6 s, but stores
-    within 1.5 s, a new process goes by its host's clock.
+    """Whether a host whose clock is wrong still has a wrong one when its process starts again. A
+    process that finds Redis away at its start goes by that clock until it is back, and a moment
+    longer: it may then take work that is not due.
     """
 
 

@@ -85,6 +85,27 @@ async def test_a_host_goes_by_redis(ahead_s: float) -> None:
     assert abs(host.off_s()) <= 0.001
 
 
+async def test_first_look_is_patient() -> None:
+    """A Redis that is too slow for a look in between says the time to a process that does not know
+    it yet: such a Redis takes records, too.
+    """
+    host = Host(0.0, ahead_s=86_400.0)
+
+    async def read_hastily(_: Monotonic) -> list[ClockReading]:
+        host.looks += 1
+        return []
+
+    host.clock = SharedClock(
+        read_hastily, wall=host.wall, monotonic=lambda: host.passed, read_first=host.read
+    )
+    await host.synchronise()
+    assert abs(host.off_s()) <= 0.001
+    host.passed += SYNC_INTERVAL_S
+    await host.synchronise()
+    assert host.looks == 2
+    assert abs(host.off_s()) <= 0.001
+
+
 @pytest.mark.parametrize("step_s", [-3600.0, 3600.0])
 async def test_a_clock_that_is_set(step_s: float) -> None:
     """Setting the host's clock moves nothing; Redis is asked at once whether it was the one that
