@@ -16,7 +16,7 @@ ALLOWED = {
 """Shrinks. What a test cannot see from outside deserves a public way, or no test."""
 
 
-OF_NAMED_TUPLES = {"_asdict", "_fields", "_replace"}
+OF_NAMED_TUPLES = {"_asdict", "_field_defaults", "_replace"}
 """Begin with an underscore so that no field can have such a name; everybody may use them."""
 
 

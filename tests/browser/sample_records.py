@@ -117,8 +117,7 @@ def records(customer: str, lang: str) -> dict[str, Invitation]:
         return replace(completed, result=replace(good, **parts))
 
     many = tuple(
-        replace(
-            good.traits[number % 5],
+        good.traits[number % 5]._replace(
             code=f"t{number}",
             name=f"{good.traits[number % 5].name} {number}",
         )
@@ -150,8 +149,8 @@ def records(customer: str, lang: str) -> dict[str, Invitation]:
         "long": replace(
             with_result(
                 traits=(
-                    replace(
-                        good.traits[4], name=long_word, description=f"{long_word} {long_word} " * 4
+                    good.traits[4]._replace(
+                        name=long_word, description=f"{long_word} {long_word} " * 4
                     ),
                 ),
                 summary=((long_word, long_word * 2),),

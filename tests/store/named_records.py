@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from datetime import datetime
 from typing import Any
 
@@ -96,7 +96,7 @@ _NAMES: dict[type, dict[str, str]] = {
 
 
 def build_named_document(one: Invitation) -> dict[str, Any]:
-    """The document of format 1, with every value that is not None."""
+    """The document of format 1: what has its default is left out."""
     document = {"f": 1, **_plain(one)}
     document["issued"] = int(one.issued)
     return document
@@ -122,11 +122,14 @@ def _plain(value: object) -> Any:
     if isinstance(value, datetime):
         return to_ms(value)
     names = _NAMES.get(type(value))
-    if names is not None:
-        kept = getattr(value, "_fields", None) or [
-            field.name
-            for field in fields(value)  # type: ignore[arg-type]
-        ]
-        found = {names[name]: _plain(getattr(value, name)) for name in kept if name in names}
-        return {name: plain for name, plain in found.items() if plain is not None}
-    return [_plain(one) for one in value] if isinstance(value, tuple) else value
+    if names is None:
+        return [_plain(one) for one in value] if isinstance(value, tuple) else value
+    kept = {name: getattr(value, name) for name in names}
+    return {names[name]: _plain(one) for name, one in kept.items() if one != _default(value, name)}
+
+
+def _default(value: object, name: str) -> object:
+    if isinstance(value, tuple):
+        return type(value)._field_defaults.get(name, MISSING)  # type: ignore[attr-defined]
+    defaults = {field.name: field.default for field in fields(value)}  # type: ignore[arg-type]
+    return defaults[name]
