@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from copy import deepcopy
 from dataclasses import MISSING, fields, replace
 from datetime import UTC, datetime, timedelta, timezone
+from importlib import resources
 from typing import Any
 
 import orjson
@@ -352,6 +354,13 @@ def test_customer() -> None:
         assert record_codec.read_application_id(data, "iv") == one.application_id
     erased = record_codec.dump_invitation(replace(one, state=State.ERASED))
     assert record_codec.read_application_id(erased, "iv") == ""
+
+
+def test_the_dictionary_stays_as_it_is() -> None:
+    """The dictionary of format 3 is the one that records in Redis were packed with, to the byte."""
+    words = resources.files("bridge.store").joinpath("packing_words.txt").read_bytes()
+    digest = hashlib.sha256(words).hexdigest()
+    assert digest == "c1b0d34341a953d741a29d87d2d5153cb797002c5f8a19680c9872b2abdf64ba"
 
 
 def test_what_older_versions_need() -> None:
