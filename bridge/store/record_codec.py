@@ -1,8 +1,8 @@
 """Invitations, attempt logs and dead letters as bytes, and back.
 
 A record is JSON with the number of its format in ``f``, its customer, the ATS' application, and the
-packed list of all its other values in ``r`` (``record_layout`` says which stands where, ``packing``
-how it is packed).
+list of all its other values in ``r`` (``record_layout`` says which stands where). While it is about
+to change, that is a list, with its random parts in front; at rest it is packed (``packing``).
 With encryption the private ones are packed by themselves and stand, encrypted, in ``sealed``.
 
 Older formats are read, and a record is written in this one when it changes. Newer ones are refused
@@ -16,10 +16,11 @@ import binascii
 import contextlib
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 import orjson
 
+from bridge.core.history import HistoryEntryKind
 from bridge.core.invitation import Invitation, State
 from bridge.core.queueing import AttemptNote, DeadLetter, TaskKind
 from bridge.errors import RecordDamaged, RecordTooNew, RecordUnreadable
@@ -32,7 +33,7 @@ from bridge.store.named_documents import (
     load_notes,
     require_type,
 )
-from bridge.store.packing import Document, dump_json, pack, unpack
+from bridge.store.packing import Document, TakenParts, dump_json, pack, unpack
 from bridge.store.record_layout import dump_invitation_values, load_invitation_values
 from bridge.store.sealed_parts import (
     open_private_part,
@@ -70,11 +71,13 @@ def dump_invitation(invitation: Invitation, cipher: Cipher | None = None) -> byt
         invitation = _reduce_to_tombstone(invitation)
     taken, apart = bytearray(), None if cipher is None else bytearray()
     values, private = dump_invitation_values(invitation, taken, apart)
-    packed = binascii.b2a_base64(pack(values, taken), newline=False).decode()
     document: Document = {"f": FORMAT, "customer": invitation.customer}
     if invitation.application_id:
         document["application"] = invitation.application_id
-    document["r"] = packed
+    if _changes_soon(invitation):
+        document["r"] = [_write_base64(taken), *values]
+    else:
+        document["r"] = _write_base64(pack(values, taken))
     if cipher is not None and apart is not None and private:
         document["sealed"] = seal_private_part(pack(private, apart), cipher, invitation.id)
     return dump_json(document)
@@ -101,7 +104,7 @@ def load_invitation(
             if "sealed" in document:
                 apart = unpack(open_private_part(document["sealed"], cipher, invitation_id))
             invitation = load_invitation_values(
-                *unpack(binascii.a2b_base64(document["r"])),
+                *_read_values(document["r"]),
                 apart,
                 invitation_id=invitation_id,
                 version=version,
@@ -127,6 +130,26 @@ def renew_sealed_part(data: bytes, cipher: Cipher, invitation_id: str) -> bytes 
             return None
         fresh = dump_invitation(load_invitation(invitation_id, 0, data, cipher), cipher)
         return fresh if "sealed" in orjson.loads(fresh) else None
+
+
+def _changes_soon(one: Invitation) -> bool:
+    """Whether this record will be written again within seconds, as a rule: packing it takes as long
+    as the rest of writing it, and only what stays has to be small.
+    """
+    if not one.issued or one.unconfirmed_result is not None:
+        return one.state is not State.ERASED
+    entries = one.history.entries
+    return bool(entries) and entries[-1].kind == HistoryEntryKind.COMPLETED
+
+
+def _read_values(stored: object) -> tuple[list[Any], TakenParts]:
+    if isinstance(stored, list):
+        return stored[1:], TakenParts(binascii.a2b_base64(stored[0]))
+    return unpack(binascii.a2b_base64(require_type(stored, str)))
+
+
+def _write_base64(raw: bytes | bytearray) -> str:
+    return binascii.b2a_base64(raw, newline=False).decode()
 
 
 def _reduce_to_tombstone(one: Invitation) -> Invitation:

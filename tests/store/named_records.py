@@ -112,8 +112,10 @@ def show_record(invitation_id: str, value: bytes) -> str:
     try:
         return dump_named(record_codec.load_record(invitation_id, value, None)).decode()
     except RecordKeyMissing:
-        packed = base64.b64decode(orjson.loads(value.split(b"|", 2)[2])["r"])
-        return repr(packing.unpack(packed)[0])
+        stored = orjson.loads(value.split(b"|", 2)[2])["r"]
+        if isinstance(stored, list):
+            return repr(stored)
+        return repr(packing.unpack(base64.b64decode(stored))[0])
     except RecordUnreadable:
         return ""
 

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given
 
 from bridge.core.assessment import Result, Trait
-from bridge.core.history import History, HistoryCounter, HistoryEntry
+from bridge.core.history import History, HistoryCounter, HistoryEntry, HistoryEntryKind
 from bridge.core.invitation import (
     CreateAttempt,
     CreateOutcome,
@@ -191,6 +191,8 @@ def of_another_type(value: object) -> list[object]:
 def unpacked(data: bytes) -> tuple[dict[str, Any], list[Any], bytes]:
     """A record's document, the list in it, and the random parts of that."""
     document = orjson.loads(data)
+    if isinstance(document["r"], list):
+        return document, document["r"][1:], base64.b64decode(document["r"][0])
     values, parts = packing.unpack(base64.b64decode(document["r"]))
     taken = bytearray()
     with contextlib.suppress(ValueError):
@@ -200,16 +202,23 @@ def unpacked(data: bytes) -> tuple[dict[str, Any], list[Any], bytes]:
 
 
 def packed(document: dict[str, Any], values: object, taken: bytes) -> bytes:
-    """The inverse of ``unpacked``."""
+    """The inverse of ``unpacked``, in the form that the document had."""
+    if isinstance(document["r"], list) and isinstance(values, list):
+        return orjson.dumps(document | {"r": [base64.b64encode(taken).decode(), *values]})
     stored = packing.pack(values, bytearray(taken))  # type: ignore[arg-type]
     return orjson.dumps(document | {"r": base64.b64encode(stored).decode()})
 
 
-def test_other_types() -> None:
+def resting() -> Invitation:
+    """The same, without what is about to change."""
+    return replace(full(), unconfirmed_result=None)
+
+
+@pytest.mark.parametrize("one", [full(), resting()], ids=["about to change", "at rest"])
+def test_other_types(one: Invitation) -> None:
     """A record in which any part is of another type than it must is damaged: it never gets as far
     as to whoever works with it.
     """
-    one = full()
     document, values, taken = unpacked(record_codec.dump_invitation(one))
     assert record_codec.load_invitation(one.id, 9, packed(document, values, taken)) == one
     for wrong in _spoiled(values, never_stored):
@@ -236,13 +245,37 @@ def test_other_types() -> None:
             record_codec.load_dead_letter("iv_7", TaskKind.NOTIFY, orjson.dumps(wrong))
 
 
+def test_only_what_stays_is_packed() -> None:
+    """A record at rest is packed, and smaller; one that is written again within seconds is not: it
+    is being created, its result is being confirmed, or its notification is under way.
+    """
+
+    def is_packed(one: Invitation) -> bool:
+        return isinstance(orjson.loads(record_codec.dump_invitation(one))["r"], str)
+
+    ended = HistoryEntry(HistoryEntryKind.COMPLETED, NOW)
+    told = HistoryEntry(HistoryEntryKind.NOTIFIED, NOW, 1, "delivered")
+    open_one = invitation(state=State.INVITED, issued=True)
+    completed = replace(resting(), history=History((ended, told)))
+    assert is_packed(open_one)
+    assert is_packed(completed)
+    assert is_packed(invitation(state=State.ERASED))
+    assert not is_packed(replace(open_one, issued=False))
+    assert not is_packed(replace(open_one, unconfirmed_result=UnconfirmedResult(1, NOW, RESULT)))
+    notifying = replace(completed, history=History((ended,)))
+    assert not is_packed(notifying)
+    packed_size = len(record_codec.dump_invitation(completed))
+    assert packed_size < len(record_codec.dump_invitation(notifying))
+
+
 @pytest.mark.parametrize("length", range(0, 400, 7))
 def test_what_was_cut_off(length: int) -> None:
     """A record of which the end is missing is damaged, wherever it was cut."""
-    data = record_codec.dump_invitation(full())
+    data = record_codec.dump_invitation(resting())
     document = orjson.loads(data)
-    with pytest.raises(RecordDamaged):
-        record_codec.load_invitation("iv_7", 1, data[:length])
+    for whole in (data, record_codec.dump_invitation(full())):
+        with pytest.raises(RecordDamaged):
+            record_codec.load_invitation("iv_7", 1, whole[:length])
     cut = base64.b64encode(base64.b64decode(document["r"])[:length]).decode()
     with pytest.raises(RecordDamaged):
         record_codec.load_invitation("iv_7", 1, orjson.dumps(document | {"r": cut}))
