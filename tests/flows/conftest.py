@@ -218,7 +218,7 @@ async def everything(commands: RedisAccess) -> str:
         value = await commands.run((verb, key, *rest))
         texts.append(f"{key}\n{value!r}\n")
         if ":iv:" in key:
-            texts.append(show_record(key_names.get_invitation_id(key), value))
+            texts.append(f"{show_record(key_names.get_invitation_id(key), value)}\n")
     return "".join(texts)
 
 

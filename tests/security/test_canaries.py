@@ -15,9 +15,11 @@ import hashlib
 import json
 import re
 import sys
+import uuid
 import zlib
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from importlib import resources
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -29,10 +31,13 @@ import yaml
 from bridge import app, logs
 from bridge.core.assessment import ApplicationProgress, CreatedApplication, NewApplication
 from bridge.core.customers import Customer
+from bridge.core.invitation import CreateAttempt, CreateOutcome, State
 from bridge.sandbox import BridgeReply, SandboxClock, webhooks
+from bridge.store import record_codec
 from tests.flows.conftest import Bridge, Config, Journal, Launch, _serve, eventually
 from tests.redis_servers import RedisServer
 from tests.security.conftest import WEBHOOK_SECRET, spoken
+from tests.store.conformance import NOW, invitation
 
 PERSON = {
     "first_name": "Canaryvor",
@@ -84,9 +89,32 @@ def found(text: str, words: list[str]) -> list[str]:
     return sorted({word for word in words if word.lower() in lowered})
 
 
+_WORDS = resources.files("bridge.store").joinpath("packing_words.txt").read_bytes()
+"""The dictionary that records are deflated with."""
+
+
+def written_out(raw: bytes) -> str:
+    """*raw* as ids, digests and tokens are written, wherever one begins in it."""
+    windows = [raw[start:] for start in range(len(raw))] if len(raw) <= 400 else []
+    uuids = [str(uuid.UUID(bytes=window[:16])) for window in windows if len(window) >= 16]
+    tokens = [base64.urlsafe_b64encode(window).decode() for window in windows]
+    return "\n".join([raw.hex(), *uuids, *tokens])
+
+
+def inflated(raw: bytes) -> bytes:
+    """What was packed as a record, with its random parts behind it; nothing if it was not."""
+    opener = zlib.decompressobj(-12, _WORDS)
+    with contextlib.suppress(zlib.error):
+        text = opener.decompress(raw, 1_000_000)
+        return text + b"\n" + opener.unused_data if opener.eof else b""
+    return b""
+
+
 def layers(raw: bytes, depth: int = 3) -> str:
     """The text of *raw* and of everything that is base64 or compressed in it."""
     texts = [raw.decode("utf-8", "replace"), raw.decode("latin-1")]
+    if depth < 3:
+        texts.append(written_out(raw))
     if depth:
         inner: list[bytes] = []
         for run in set(re.findall(rb"[A-Za-z0-9+/_-]{16,}={0,2}", raw)):
@@ -100,6 +128,7 @@ def layers(raw: bytes, depth: int = 3) -> str:
         for start in re.finditer(rb"\x78[\x01\x5e\x9c\xda]|\x1f\x8b\x08", raw):
             with contextlib.suppress(zlib.error):
                 inner.append(zlib.decompressobj(47).decompress(raw[start.start() :], 1_000_000))
+        inner += [inflated(one) for one in inner]
         texts += [layers(one, depth - 1) for one in inner if one]
     return "\n".join(texts)
 
@@ -111,6 +140,22 @@ def dumped(server: RedisServer) -> bytes:
         client.save()
         name = client.config_get("dbfilename")["dbfilename"]
     return Path(server.socket).parent.joinpath(name).read_bytes()
+
+
+@pytest.mark.parametrize("issued", [True, False], ids=["at rest", "about to change"])
+def test_these_eyes_see_into_records(issued: bool) -> None:
+    """What is stored of a person would be found, in whichever form its record is stored."""
+    reference, token = str(uuid.uuid4()), "unmistakable-token-of-thirty-two"
+    one = invitation(
+        state=State.INVITED,
+        issued=issued,
+        test_name="Unmistakable",
+        attempts=(CreateAttempt(1, "ab" * 32, NOW, CreateOutcome.CREATED, reference),),
+        assessment_url=f"https://equalture.example/a/{token}",
+    )
+    words = ["Unmistakable", reference, token, "ab" * 32]
+    seen = layers(record_codec.dump_invitation(one))
+    assert found(seen, words) == sorted(words)
 
 
 @pytest.fixture
