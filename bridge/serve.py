@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import socket
@@ -162,6 +163,8 @@ async def serve(
             customers=len(settings.customers),
             set_aside=len(settings.customers.set_aside),
         )
+        if signals:
+            _spare_garbage_collection()
         if started is not None:
             started.set()
         runtime.reload.began = manager.tell_reloading
@@ -176,6 +179,18 @@ async def serve(
         await _stop_accepting(runners, listeners if handed_down is None else ())
     log.info("daemon.stopped", code=stop.code)
     return stop.code
+
+
+def _spare_garbage_collection() -> None:
+    """Have the collector skip all that there is by now, which stays, and look less often at what is
+    new.
+
+    Nearly all that a request makes is freed without it. One look at everything takes a tenth of a
+    second, in which nobody is answered.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(10_000, 20, 50)
 
 
 def _status(runtime: app.Runtime) -> str:
