@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from time import perf_counter, process_time
 
 import click
 
 from tests.simulation import closed_world  # noqa: F401 - before anything of the bridge
+from tests.simulation.coverage import Cell, add_coverage, describe_coverage
 from tests.simulation.incidents import WEIGHTS
 from tests.simulation.shrinking import Shrinking
 from tests.simulation.world import WorldOptions, play_world
@@ -28,6 +30,7 @@ SHOWN = 3
 @click.option(
     "--shrink", is_flag=True, help="Tell the story of a small world that still breaks it."
 )
+@click.option("--coverage", is_flag=True, help="Tell which changes met which trouble, and holes.")
 @click.option("--story", is_flag=True, help="Tell what happened.")
 @click.option("--log", is_flag=True, help="Show the bridge's own log.")
 def main(
@@ -40,6 +43,7 @@ def main(
     wrong_clocks: bool,
     until_broken: bool,
     shrink: bool,
+    coverage: bool,
     story: bool,
     log: bool,
 ) -> None:
@@ -50,6 +54,7 @@ def main(
     options = WorldOptions(
         journeys, processes, keeps_wrong_clocks=wrong_clocks, troubles=trouble or tuple(WEIGHTS)
     )
+    seen: Counter[Cell] = Counter()
     worlds = played = broken = 0
     for number in range(seed, seed + seeds):
         if perf_counter() - began > 60 * minutes:
@@ -68,6 +73,7 @@ def main(
             click.echo(outcome.tape.tell())
         if log:
             click.echo(outcome.log)
+        add_coverage(seen, outcome.steps_seen)
         if outcome.broken and shrink:
             _tell_small_world(number, outcome.broken[0].promise, options)
         if until_broken and broken:
@@ -77,6 +83,8 @@ def main(
         f"{worlds} world{'s' * (worlds > 1)}, {broken} of them with broken promises; {played}"
         f" journeys in {busy:.1f} s of one core: {played / busy:.0f} a second"
     )
+    if coverage:
+        click.echo(describe_coverage(seen))
     raise SystemExit(1 if broken else 0)
 
 

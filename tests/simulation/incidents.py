@@ -80,6 +80,7 @@ def draw_incidents(draws: Random, until: float, kinds: tuple[str, ...]) -> list[
     if not kinds or draws.random() < CALM:
         return []
     kinds = tuple(draws.sample(kinds, min(len(kinds), draws.choice((1, 2, 3, 5, len(kinds))))))
+    until *= draws.choice((1, 1, 3))  # expiries and what comes after them are later than all orders
     chosen = draws.choices(kinds, [WEIGHTS[kind] for kind in kinds], k=draws.randint(1, 10))
     incidents = [
         Incident(
@@ -124,6 +125,11 @@ class Trouble:
         return any(
             one.kind in kinds and one.at - 0.1 <= at <= one.end + ECHO_S for one in self.incidents
         )
+
+    def list_active(self) -> list[str]:
+        """What goes wrong now."""
+        now = self._simulation.time.seconds
+        return sorted({one.kind for one in self.incidents if one.at <= now <= one.end})
 
     def explains_delay(self, begun: float, until: float, customer: str) -> bool:
         """Whether anything may have kept this customer's work waiting: not what concerns another

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final
@@ -26,15 +27,24 @@ RANKS: Final = {
 
 
 class RecordWatch:
-    """Sees what Redis executes; *complain* is told of a broken promise."""
+    """Sees what Redis executes; *complain* is told of a broken promise, *list_trouble* says what
+    goes wrong now.
+    """
 
-    def __init__(self, redis: MemoryRedis, complain: Callable[[str, str, str], None]) -> None:
+    def __init__(
+        self,
+        redis: MemoryRedis,
+        complain: Callable[[str, str, str], None],
+        list_trouble: Callable[[], list[str]],
+    ) -> None:
         self.seen: dict[str, tuple[State, datetime | None]] = {}
         self.latest: dict[str, Invitation] = {}
         """Every invitation as it was last committed."""
-        self.transitions: dict[tuple[State, State], int] = {}
+        self.steps: Counter[tuple[State, State, str]] = Counter()
+        """Changes of state, each with the trouble that it met."""
         self._redis = redis
         self._complain = complain
+        self._list_trouble = list_trouble
 
     def look(self, command: Command, answer: Any) -> None:
         """After a command: if it was a commit, look at the record."""
@@ -47,8 +57,8 @@ class RecordWatch:
     def _check(self, record: Invitation) -> None:
         before, completed_at = self.seen.get(record.id, (record.state, None))
         if before is not record.state:
-            step = (before, record.state)
-            self.transitions[step] = self.transitions.get(step, 0) + 1
+            for kind in self._list_trouble() or [""]:
+                self.steps[before, record.state, kind] += 1
         if RANKS[record.state] < RANKS[before]:
             self._complain("forward", f"{before}, then {record.state}", record.id)
         if record.state is State.COMPLETED and completed_at not in (None, record.completed_at):

@@ -8,7 +8,7 @@ import gc
 import io
 import logging
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from random import Random
@@ -18,6 +18,7 @@ import structlog
 from bridge import logs
 from tests.simulation.bridge_process import BridgeProcess
 from tests.simulation.closed_world import WorldTime, close_world
+from tests.simulation.coverage import Cell
 from tests.simulation.end_checks import check_end, check_traces, list_owed
 from tests.simulation.equalture_machine import EqualtureApplication, EqualtureMachine
 from tests.simulation.event_loop import SimulatedLoop, WorldStuck
@@ -52,6 +53,8 @@ class WorldOutcome:
     """Of virtual time."""
     incidents: int
     """How many the seed draws."""
+    steps_seen: Mapping[Cell, int]
+    """Changes of state, with the trouble that they met."""
     broken: tuple[BrokenPromise, ...]
     tape: Tape
     log: str
@@ -96,7 +99,7 @@ class Simulation:
         self.redis_ahead_s = 0.0
         self.redis = MemoryRedis(self._redis_ms)
         self.redis_weather = RedisWeather()
-        self.watch = RecordWatch(self.redis, self._complain_of)
+        self.watch = RecordWatch(self.redis, self._complain_of, self._list_trouble)
         self.journeys: list[Journey] = []
         self.by_invitation: dict[str, tuple[int, OrderRound]] = {}
         self.processes: dict[str, BridgeProcess] = {}
@@ -196,6 +199,9 @@ class Simulation:
 
     def _complain_of(self, promise: str, how: str, invitation_id: str) -> None:
         self.complain(promise, f"{invitation_id}: {how}", self._journey_of(invitation_id))
+
+    def _list_trouble(self) -> list[str]:
+        return self.trouble.list_active()
 
     def _redis_ms(self) -> int:
         return round((self.time.seconds + self.redis_ahead_s) * 1000) + EPOCH_MS
@@ -303,6 +309,7 @@ def _play(
         steps,
         world_time.seconds,
         simulation.drawn,
+        simulation.watch.steps,
         tuple(simulation.broken.found),
         simulation.tape,
         text,
