@@ -60,7 +60,8 @@ log = structlog.get_logger()
 class Worker:
     """One per process; *awake* is set whenever something was made due by this process.
 
-    *synchronise_clock* synchronises *clock* with the other processes', if that is due;
+    *synchronise_clock* synchronises *clock* with the other processes', if that is due; until that
+    was possible once nothing is leased: by a wrong clock others' leases may look expired.
     *processor_time* is what this thread has used, in seconds.
     """
 
@@ -72,7 +73,7 @@ class Worker:
         new_secret: NewSecret,
         awake: asyncio.Event,
         *,
-        synchronise_clock: Callable[[BeforeClockStep], Awaitable[None]] | None = None,
+        synchronise_clock: Callable[[BeforeClockStep], Awaitable[bool]] | None = None,
         handover: TaskHandover | None = None,
         processor_time: Monotonic = time.thread_time,
     ) -> None:
@@ -82,6 +83,7 @@ class Worker:
         self._owner = new_secret()
         self._awake = awake
         self._synchronise_clock = synchronise_clock
+        self._time_is_known = synchronise_clock is None
         self._handover = handover or TaskHandover()
         self._processor_time = processor_time
         self._running: dict[asyncio.Task[bool], Lease] = {}
@@ -124,7 +126,7 @@ class Worker:
 
     def offer_lease(self, lane: Lane) -> LeaseOffer | None:
         """See ``TaskTaker``."""
-        if self._stopping or not self._tasks.serves(lane.customer):
+        if self._stopping or not self._time_is_known or not self._tasks.serves(lane.customer):
             return None
         if not self._handed.promise(lane):
             return None
@@ -159,7 +161,7 @@ class Worker:
 
     async def _lease(self) -> int:
         room, room_for_all = self._concurrency.get_free_slots()
-        if room <= 0:
+        if room <= 0 or not self._time_is_known:
             return 0
         full = self._concurrency.list_crowded()
         now = self._clock()
@@ -273,7 +275,8 @@ class Worker:
     async def _check_clock(self) -> None:
         try:
             if self._synchronise_clock is not None:
-                await self._synchronise_clock(self.extend_leases_before_clock_step)
+                extend = self.extend_leases_before_clock_step
+                self._time_is_known = await self._synchronise_clock(extend)
         except Exception:
             # An unexpected error must not end the loop; the time stays as it was.
             log.exception("clock.check_failed")

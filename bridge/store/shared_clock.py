@@ -120,12 +120,13 @@ class SharedClock:
         """What is wrong with this host's clock, for the operator; None: nothing."""
         return None if abs(self.skew_s) < REPORTED_SKEW_S else _words(self.skew_s)
 
-    async def synchronise(self, before_step: BeforeClockStep) -> None:
+    async def synchronise(self, before_step: BeforeClockStep) -> bool:
         """Ask Redis for the time, if the last answer is old or this host's clock was set.
 
         *before_step* is called before the time changes.
 
-        Without an answer the time stays as it is.
+        Without an answer the time stays as it is; False: it is still this host's own, and Redis
+        could not be asked.
         """
         now = self._monotonic()
         own_zero = self._own()
@@ -133,14 +134,14 @@ class SharedClock:
             now < self._synchronised_at + SYNC_INTERVAL_S
             and abs(own_zero - self._own_zero) < _SUSPECT_S
         ):
-            return
+            return True
         read = self._read_first if self._zero is None else self._read
         try:
             readings = sorted(await read(self._monotonic), key=lambda reading: reading.zero)
         except StoreUnavailable:
-            return
+            return self._zero is not None
         if not readings:
-            return
+            return True
         self._synchronised_at, self._own_zero = self._monotonic(), self._own()
         middle = readings[(len(readings) - 1) // 2]
         if self._zero is None or abs(middle.zero - self._zero) > TOLERANCE_S + middle.uncertainty_s:
@@ -155,6 +156,7 @@ class SharedClock:
                 await before_step(self._of(middle.zero))
             self._zero = middle.zero
         self._log_skew(readings[-1].zero - readings[0].zero)
+        return True
 
     def _of(self, zero: float) -> datetime:
         return datetime.fromtimestamp(int((zero + self._monotonic()) * 1000) / 1000, UTC)

@@ -104,12 +104,13 @@ async def test_running_tasks_are_held_over_a_step(world: World) -> None:
     seen = asyncio.Event()
     looks = 0
 
-    async def synchronise_clock(extend_leases_before_clock_step: BeforeClockStep) -> None:
+    async def synchronise_clock(extend_leases_before_clock_step: BeforeClockStep) -> bool:
         nonlocal looks
         looks += 1
         if tasks.under_way and not queue.extended:
             await extend_leases_before_clock_step(step)
             seen.set()
+        return True
 
     worker = Worker(
         tasks,
@@ -134,7 +135,13 @@ async def test_a_clock_that_cannot_be_read(world: World) -> None:
     tasks, queue, died = Slow(), Queue(), []
     queue.looks = 1
 
-    async def synchronise_clock(_: BeforeClockStep) -> None:
+    looks = 0
+
+    async def synchronise_clock(_: BeforeClockStep) -> bool:
+        nonlocal looks
+        looks += 1
+        if looks == 1:
+            return True
         raise ValueError("what a time")
 
     worker = Worker(
@@ -272,3 +279,36 @@ async def test_a_worker_that_ends_gives_back_what_waits(world: World) -> None:
     while leases := await world.lease():
         given_back |= {lease.invitation_id for lease in leases}
     assert given_back == {one.id for one in made}
+
+
+async def test_no_lease_by_a_clock_of_ones_own(world: World) -> None:
+    """While the others' time could not be asked for yet, nothing is leased and nothing is taken
+    over: by this host's clock a running task of another process may look as if it was left.
+    """
+    tasks, queue, handover = Slow(), Queue(), TaskHandover()
+    queue.looks = 1
+    asked, known = asyncio.Event(), False
+
+    async def synchronise_clock(_: BeforeClockStep) -> bool:
+        if handover.worker is not None:
+            asked.set()
+        return known
+
+    worker = Worker(
+        tasks,
+        queue,
+        world.clock,
+        lambda: "owner",
+        asyncio.Event(),
+        synchronise_clock=synchronise_clock,
+        handover=handover,
+    )  # type: ignore[arg-type]
+    async with run_worker_in_background(worker, grace_s=1, on_death=lambda: None):
+        async with asyncio.timeout(20):
+            await asked.wait()
+        assert queue.looks == 1
+        assert handover.offer_lease(Lane("acme", TaskKind.CHECK)) is None
+        known = True
+        async with asyncio.timeout(20):
+            await queue.idle.wait()
+        tasks.go.set()
