@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from bridge.core.assessment import Result
-from bridge.core.copying import copy_with
 from bridge.core.history import NO_HISTORY, History
 from bridge.core.queueing import CancelTask, ScheduleTask
 
@@ -194,12 +193,3 @@ class Transition:
     """Whether the record is deleted once it has not changed for the retention period."""
     renews: bool = True
     """Whether that period begins anew; not for what is only noted in the history."""
-
-    def followed_by(self, then: Transition) -> Transition:
-        """Both in one commit: *then* was decided on this one's record, and leaves the claim on the
-        order as it is.
-        """
-        tasks = {task.kind: task for task in (*self.tasks, *then.tasks)}
-        return copy_with(
-            self, invitation=then.invitation, tasks=tuple(tasks.values()), expires=then.expires
-        )

@@ -167,30 +167,16 @@ class CommitLoop:
         event: Event,
         customer: Customer | None,
         detail: EventDetail = NO_DETAIL,
-        *,
-        then: Event | None = None,
     ) -> Transition:
         """What the core decides, with the history: ready to be committed. An event that changes
         nothing gives the very same record.
-
-        *then* is an event that follows at once, in the same commit.
         """
-        now, policy = self.clock(), self.policy(customer)
-        decided = decide(latest, event, policy, now)
-        changes = decided.tasks or decided.invitation is not latest
-        new: tuple[HistoryEntry, ...] = ()
-        if changes:
-            after = decided.invitation
-            new = entries_for_event(latest, event, after, customer=customer, now=now, detail=detail)
-        if then is not None:
-            before = decided.invitation
-            second = decide(before, then, policy, now)
-            if second.tasks or second.invitation is not before:
-                after = second.invitation
-                new += entries_for_event(before, then, after, customer=customer, now=now)
-                decided, changes = decided.followed_by(second), True
-        if not changes:
+        now = self.clock()
+        decided = decide(latest, event, self.policy(customer), now)
+        after = decided.invitation
+        if after is latest and not decided.tasks:
             return decided
+        new = entries_for_event(latest, event, after, customer=customer, now=now, detail=detail)
         return self.sign_history(decided, latest, *new)
 
     async def apply(
@@ -199,18 +185,16 @@ class CommitLoop:
         event: Event,
         customer: Customer | None,
         detail: EventDetail = NO_DETAIL,
-        *,
-        then: Event | None = None,
     ) -> Invitation:
         """Decide on *event* and commit, on the newest record, even if many others do the same;
-        *detail* is for the history, *then* an event that follows in the same commit.
+        *detail* is for the history.
 
         Returns the record as it is stored afterwards, with its version; an event that changes
         nothing is not written. Raises ``RequestInProgress`` if other changes took too long,
         ``UnknownInvitation`` if the record is gone, ``StoreUnavailable`` also if the change before
         it could not reach the store.
         """
-        return (await self._apply(invitation, event, customer, detail, then=then))[0]
+        return (await self._apply(invitation, event, customer, detail))[0]
 
     async def apply_and_end(
         self, invitation: Invitation, event: Event, customer: Customer | None, lease: Lease
@@ -227,11 +211,10 @@ class CommitLoop:
         customer: Customer | None,
         detail: EventDetail,
         *,
-        then: Event | None = None,
         ending: Lease | None = None,
     ) -> tuple[Invitation, bool]:
         def step(latest: Invitation) -> Transition | None:
-            decided = self.decide(latest, event, customer, detail, then=then)
+            decided = self.decide(latest, event, customer, detail)
             changes = decided.invitation is not latest or decided.tasks
             return decided if changes else None
 

@@ -10,6 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bridge.core.answer_shape import (
+    DEPTH_LIMIT,
+    ITEMS_LIMIT,
+    NAMES_LIMIT,
     NODES_LIMIT,
     NonJsonBody,
     ObservedFact,
@@ -155,6 +158,21 @@ def test_long_names_are_not_remembered() -> None:
             f"200 $.*.{'*' if private else 'c'}: number",
         }
     assert list_shape_facts_of_names(["p" * 5000], ["x-" + "y" * 5000]) == {"request ?*"}
+
+
+def test_what_is_too_much_is_left_out() -> None:
+    """Of a document that is too wide, too deep or too long the shape ends where the limits are,
+    and is the same when it comes again.
+    """
+    deep: object = 1
+    for _ in range(DEPTH_LIMIT + 5):
+        deep = [deep]
+    wide = {f"n{number}": number for number in range(NAMES_LIMIT + 5)}
+    long = [[[0] * ITEMS_LIMIT] * ITEMS_LIMIT] * ITEMS_LIMIT
+    for document, most in ((deep, DEPTH_LIMIT + 2), (wide, NAMES_LIMIT + 2), (long, 5)):
+        first = list_shape_facts("200", document, {})
+        assert 2 < len(first) <= most
+        assert list_shape_facts("200", document, {}) == first
 
 
 def test_a_shape_costs_little() -> None:
