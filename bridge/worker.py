@@ -278,7 +278,9 @@ class Worker:
                 extend = self.extend_leases_before_clock_step
                 self._time_is_known = await self._synchronise_clock(extend)
         except Exception:
-            # An unexpected error must not end the loop; the time stays as it was.
+            # An unexpected error must neither end the loop nor keep all work waiting; the time
+            # stays as it was.
+            self._time_is_known = True
             log.exception("clock.check_failed")
 
     async def extend_leases_before_clock_step(self, now: datetime) -> None:
