@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bridge.app.background_work import run_background_work
     from bridge.app.listeners import create_admin_app, create_app
     from bridge.app.preview import preview_results
-    from bridge.app.redis_startup import run_embedded_redis
+    from bridge.app.redis_startup import read_stored_texts, run_embedded_redis
     from bridge.app.runtime import Runtime, open_runtime, utc_now
     from bridge.app.tracer_choice import open_tracer
     from bridge.softgarden.doctor import examine_deployed_bridge
@@ -35,6 +35,7 @@ __all__ = [
     "open_runtime",
     "open_tracer",
     "preview_results",
+    "read_stored_texts",
     "run_background_work",
     "run_embedded_redis",
     "try_alerts",
@@ -45,7 +46,7 @@ _PLACES = {
     **dict.fromkeys(("CONFIGURATION", "VENDORS", "open_providers"), "bridge.app.adapters"),
     **dict.fromkeys(("create_admin_app", "create_app"), "bridge.app.listeners"),
     "preview_results": "bridge.app.preview",
-    "run_embedded_redis": "bridge.app.redis_startup",
+    **dict.fromkeys(("read_stored_texts", "run_embedded_redis"), "bridge.app.redis_startup"),
     **dict.fromkeys(("Runtime", "open_runtime", "utc_now"), "bridge.app.runtime"),
     "try_alerts": "bridge.app.alerts",
     "run_background_work": "bridge.app.background_work",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from bridge.errors import ConfigError, ConfigMistake, NoStoredData, RedisSetupError
 from bridge.settings.daemon import RedisSettings, ReplicaWaitSettings
-from bridge.store import embedded
+from bridge.store import embedded, stored_texts
 from bridge.store.connect import open_client
 from bridge.store.redis_access import RedisAccess, ReplicaWait
 
@@ -33,6 +33,13 @@ async def run_embedded_redis(data_dir: Path) -> AsyncIterator[str]:
     with _redis_setup():
         async with embedded.run_redis_server(data_dir) as url:
             yield url
+
+
+async def read_stored_texts(url: str) -> AsyncIterator[str]:
+    """Everything that the Redis at *url* holds, a text for each key; see ``stored_texts``."""
+    async with open_client(url) as commands:
+        async for text in stored_texts.read_stored_texts(commands):
+            yield text
 
 
 @contextlib.asynccontextmanager

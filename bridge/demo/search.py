@@ -4,32 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
-from redis.asyncio import Redis
-
-_ARGUMENTS: dict[bytes, tuple[str, ...]] = {
-    b"string": ("GET",),
-    b"hash": ("HGETALL",),
-    b"zset": ("ZRANGE", "0", "-1"),
-    b"set": ("SMEMBERS",),
-    b"list": ("LRANGE", "0", "-1"),
-    b"stream": ("XRANGE", "-", "+"),
-}
-"""How a key of this type is read."""
+from bridge import app
 
 
 async def search_redis(url: str, words: Iterable[str]) -> tuple[int, set[str]]:
     """Read every key of whatever type; gives how many there are, and which of *words* stand in a
     name or a value.
     """
-    text = []
-    client: Any
-    async with Redis.from_url(url) as client:
-        async for key in client.scan_iter():
-            command, *rest = _ARGUMENTS[await client.type(key)]
-            text.append(f"{key!r} {await client.execute_command(command, key, *rest)!r}")
-    return len(text), _in_text("\n".join(text), words)
+    texts = [text async for text in app.read_stored_texts(url)]
+    return len(texts), _in_text("\n".join(texts), words)
 
 
 def search_file(path: Path, words: Iterable[str]) -> tuple[int, set[str]]:

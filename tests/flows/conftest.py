@@ -15,7 +15,7 @@ import json
 import logging
 import secrets
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -41,12 +41,11 @@ from bridge.sandbox import (
     SoftgardenSandbox,
 )
 from bridge.settings.daemon import DaemonSettings
-from bridge.store import key_names
 from bridge.store.redis_access import RedisAccess
+from bridge.store.stored_texts import read_stored_texts
 from bridge.tracing import NO_TRACER, Tracer
 from bridge.web.listener import ListenerRunner
 from tests.redis_servers import RedisServer, binaries
-from tests.store.named_records import show_record
 
 T = TypeVar("T")
 
@@ -194,32 +193,9 @@ class Bridge:
         return await everything(self.runtime.commands)
 
 
-_READ: Mapping[bytes, tuple[str, ...]] = {
-    b"string": ("GET",),
-    b"hash": ("HGETALL",),
-    b"zset": ("ZRANGE", "0", "-1", "WITHSCORES"),
-    b"set": ("SMEMBERS",),
-    b"list": ("LRANGE", "0", "-1"),
-}
-
-
 async def everything(commands: RedisAccess) -> str:
-    """Every key and value in Redis as one text, records unpacked as far as that needs no key; a
-    kind of value that is not known fails.
-    """
-    keys = [key async for key in commands.scan("*")]
-    kinds = await commands.run_all([("TYPE", key) for key in keys])
-    texts = []
-    for key, kind in zip(keys, kinds, strict=True):
-        name = kind if isinstance(kind, bytes) else str(kind).encode()
-        if name == b"none":
-            continue  # gone meanwhile
-        verb, *rest = _READ[name]
-        value = await commands.run((verb, key, *rest))
-        texts.append(f"{key}\n{value!r}\n")
-        if ":iv:" in key:
-            texts.append(f"{show_record(key_names.get_invitation_id(key), value)}\n")
-    return "".join(texts)
+    """Every key and value in Redis as one text."""
+    return "\n".join([text async for text in read_stored_texts(commands)])
 
 
 @dataclass(slots=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 from dataclasses import MISSING, fields
 from datetime import datetime
 from typing import Any
@@ -12,8 +11,6 @@ import orjson
 from bridge.core.assessment import Result, Trait
 from bridge.core.history import History, HistoryCounter, HistoryEntry
 from bridge.core.invitation import CreateAttempt, HireRecord, Invitation, UnconfirmedResult
-from bridge.errors import RecordKeyMissing, RecordUnreadable
-from bridge.store import packing, record_codec
 from bridge.store.stored_times import to_ms
 
 _NAMES: dict[type, dict[str, str]] = {
@@ -105,19 +102,6 @@ def build_named_document(one: Invitation) -> dict[str, Any]:
 def dump_named(one: Invitation) -> bytes:
     """The record of format 1."""
     return orjson.dumps(build_named_document(one))
-
-
-def show_record(invitation_id: str, value: bytes) -> str:
-    """What anybody can read who gets hold of a record's *value*, but of no key."""
-    try:
-        return dump_named(record_codec.load_record(invitation_id, value, None)).decode()
-    except RecordKeyMissing:
-        stored = orjson.loads(value.split(b"|", 2)[2])["r"]
-        if isinstance(stored, list):
-            return repr(stored)
-        return repr(packing.unpack(base64.b64decode(stored))[0])
-    except RecordUnreadable:
-        return ""
 
 
 def _plain(value: object) -> Any:
