@@ -11,5 +11,6 @@ goes wrong again when it is played again.
 is one process of the bridge, ``equalture_machine`` and ``softgarden_machine`` are the vendors,
 ``incidents`` is what goes wrong, ``promises`` what must hold nevertheless, checked by
 ``record_watch`` at every commit, by ``journey`` at every answer and by ``end_checks`` when all is
-over. ``world`` puts them together.
+over. ``world`` puts them together, by a ``world_script`` that is drawn from the seed;
+``shrinking`` makes scripts shorter.
 """

@@ -11,8 +11,9 @@ import click
 from tests.simulation import closed_world  # noqa: F401 - before anything of the bridge
 from tests.simulation.coverage import Cell, add_coverage, describe_coverage
 from tests.simulation.incidents import WEIGHTS
-from tests.simulation.shrinking import Shrinking
-from tests.simulation.world import WorldOptions, play_world
+from tests.simulation.shrinking import Shrinking, describe_size
+from tests.simulation.world import WorldLimits, WorldOutcome, play_world
+from tests.simulation.world_script import WorldOptions, WorldScript, draw_script
 
 SHOWN = 3
 """Broken promises of a world that are shown."""
@@ -30,6 +31,7 @@ SHOWN = 3
 @click.option(
     "--shrink", is_flag=True, help="Tell the story of a small world that still breaks it."
 )
+@click.option("--shrink-seconds", type=float, default=60.0, show_default=True, help="At most.")
 @click.option("--coverage", is_flag=True, help="Tell which changes met which trouble, and holes.")
 @click.option("--story", is_flag=True, help="Tell what happened.")
 @click.option("--log", is_flag=True, help="Show the bridge's own log.")
@@ -43,6 +45,7 @@ def main(
     wrong_clocks: bool,
     until_broken: bool,
     shrink: bool,
+    shrink_seconds: float,
     coverage: bool,
     story: bool,
     log: bool,
@@ -59,7 +62,8 @@ def main(
     for number in range(seed, seed + seeds):
         if perf_counter() - began > 60 * minutes:
             break
-        outcome = play_world(number, options)
+        script = draw_script(number, options)
+        outcome = play_world(script)
         worlds += 1
         played += outcome.journeys
         broken += bool(outcome.broken)
@@ -75,7 +79,7 @@ def main(
             click.echo(outcome.log)
         add_coverage(seen, outcome.steps_seen)
         if outcome.broken and shrink:
-            _tell_small_world(number, outcome.broken[0].promise, options)
+            _tell_small_world(script, outcome, shrink_seconds)
         if until_broken and broken:
             break
     busy = process_time() - busy
@@ -88,11 +92,15 @@ def main(
     raise SystemExit(1 if broken else 0)
 
 
-def _tell_small_world(seed: int, promise: str, options: WorldOptions) -> None:
-    small, outcome = Shrinking(seed, promise).run(options)
-    journeys, incidents = sorted(small.only or ()), sorted(small.incidents or ())
-    click.echo(f"  still broken with journeys {journeys} and incidents {incidents}:")
-    click.echo(outcome.tape.tell())
+def _tell_small_world(script: WorldScript, outcome: WorldOutcome, budget_s: float) -> None:
+    promise = outcome.broken[0].promise
+    shrinking = Shrinking(promise, budget_s, click.echo)
+    small = shrinking.run(script, outcome)
+    click.echo(
+        f"  {promise!r} is broken by {describe_size(small)}, instead of {describe_size(script)};"
+        f" found in {shrinking.took_s:.0f} s by {shrinking.tries} tries:"
+    )
+    click.echo(play_world(small, WorldLimits(promise)).tape.tell())
 
 
 if __name__ == "__main__":

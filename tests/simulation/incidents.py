@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, Final
@@ -31,8 +31,10 @@ class Incident:
     kind: str
     at: float
     lasts_s: float
-    customer: str
+    customer: str = ""
     """Whom it concerns, where it concerns one only."""
+    number: int = 0
+    """What it draws while it happens follows from this, whatever else happens."""
 
     @property
     def end(self) -> float:
@@ -88,8 +90,9 @@ def draw_incidents(draws: Random, until: float, kinds: tuple[str, ...]) -> list[
             draws.uniform(0.5, until),
             draws.uniform(0.2, LONGEST_S.get(kind, USUAL_S)),
             draws.choice(CUSTOMERS),
+            number,
         )
-        for kind in chosen
+        for number, kind in enumerate(chosen)
     ]
     return sorted(incidents, key=lambda one: one.at)
 
@@ -97,11 +100,18 @@ def draw_incidents(draws: Random, until: float, kinds: tuple[str, ...]) -> list[
 class Trouble:
     """Carries out the incidents of a world."""
 
-    def __init__(self, simulation: Simulation, incidents: list[Incident], draws: Random) -> None:
-        self.incidents = incidents
+    def __init__(
+        self,
+        simulation: Simulation,
+        incidents: Sequence[Incident],
+        draws_of: Callable[[str], Random],
+    ) -> None:
+        self.incidents = list(incidents)
         self.counts: Counter[str] = Counter()
         self._simulation = simulation
-        self._draws = draws
+        self._draws_of = draws_of
+        self._draws: dict[int, Random] = {}
+        """Of each incident, by its number."""
         self._absent: Counter[str] = Counter()
         self._doers: dict[str, Callable[[Incident], Awaitable[str]]] = {
             "process killed": self._kill,
@@ -152,14 +162,19 @@ class Trouble:
     def _tell(self, what: str) -> None:
         self._simulation.tape.write("TROUBLE", what)
 
+    def _draw(self, incident: Incident) -> Random:
+        if incident.number not in self._draws:
+            self._draws[incident.number] = self._draws_of(f"trouble/{incident.number}")
+        return self._draws[incident.number]
+
     # Processes
 
-    def _choose(self) -> BridgeProcess | None:
+    def _choose(self, incident: Incident) -> BridgeProcess | None:
         living = [one for one in self._simulation.processes.values() if one.lives]
-        return self._draws.choice(living) if living else None
+        return self._draw(incident).choice(living) if living else None
 
     async def _kill(self, incident: Incident) -> str:
-        process = self._choose()
+        process = self._choose(incident)
         if process is None:
             return "(nobody was there)"
         process.kill()
@@ -168,7 +183,7 @@ class Trouble:
         return process.name
 
     async def _restart(self, incident: Incident) -> str:
-        process = self._choose()
+        process = self._choose(incident)
         if process is None:
             return "(nobody was there)"
         await process.stop()
@@ -177,7 +192,7 @@ class Trouble:
         return process.name
 
     async def _freeze(self, incident: Incident) -> str:
-        process = self._choose()
+        process = self._choose(incident)
         if process is None:
             return "(nobody was there)"
         process.freeze()
@@ -185,13 +200,12 @@ class Trouble:
         process.thaw()
         return process.host
 
-    async def kill_at_once(self, host: str) -> None:
+    async def kill_at_once(self, host: str, lasts_s: float) -> None:
         """Kill the process that has just said something, and start it again."""
         for process in list(self._simulation.processes.values()):
             if process.host == host and process.lives:
-                lasts_s = self._draws.uniform(0.5, 4.0)
                 now = self._simulation.time.seconds
-                incident = Incident("process killed", now, lasts_s, "")
+                incident = Incident("process killed", now, lasts_s)
                 self.incidents.append(incident)
                 self.counts["killed right after an answer"] += 1
                 self._tell(f"{host} is killed right after its answer, for {lasts_s:.1f} s")
@@ -219,7 +233,7 @@ class Trouble:
 
     async def _change_weather(self, incident: Incident) -> str:
         simulation = self._simulation
-        rate = self._draws.uniform(0.1, 0.6)
+        rate = self._draw(incident).uniform(0.1, 0.6)
         redis, store = simulation.redis_weather, simulation.redis
         settings: dict[str, tuple[object, str, object, object]] = {
             "Redis refuses connections": (redis, "down", True, False),
@@ -244,7 +258,7 @@ class Trouble:
     async def _kill_account(self, incident: Incident) -> str:
         customer = incident.customer
         machines = (self._simulation.equalture, self._simulation.softgarden)
-        weather = self._draws.choice(machines).weather
+        weather = self._draw(incident).choice(machines).weather
         weather.dead_accounts.add(customer)
         await asyncio.sleep(incident.lasts_s)
         weather.dead_accounts.discard(customer)
@@ -259,16 +273,17 @@ class Trouble:
     async def _remove_customer(self, incident: Incident) -> str:
         customer = incident.customer
         self._absent[customer] += 1
-        await self._reload()
+        draws = self._draw(incident)
+        await self._reload(draws)
         await asyncio.sleep(incident.lasts_s)
         self._absent[customer] -= 1
-        await self._reload()
+        await self._reload(draws)
         return f"({customer})"
 
-    async def _reload(self) -> None:
+    async def _reload(self, draws: Random) -> None:
         """One process after the other reads its files."""
         for process in list(self._simulation.processes.values()):
-            await asyncio.sleep(0.3 * self._draws.random())
+            await asyncio.sleep(0.3 * draws.random())
             self.configure(process)
 
     def configure(self, process: BridgeProcess) -> None:
@@ -278,13 +293,13 @@ class Trouble:
             process.runtime.customers.replace(CustomerDirectory(served))
 
     async def _jump(self, incident: Incident) -> str:
-        process = self._choose()
-        by_s = self._draws.choice((-3600.0, -7.0, 0.4, 7.0, 3600.0, 86_400.0))
+        process = self._choose(incident)
+        by_s = self._draw(incident).choice((-3600.0, -7.0, 0.4, 7.0, 3600.0, 86_400.0))
         if process is not None:
             process.ahead_s += by_s
         return f"({process.name if process else 'nobody'} by {by_s} s)"
 
     async def _jump_redis(self, incident: Incident) -> str:
-        by_s = self._draws.choice((-4.0, -0.5, 0.5, 4.0))
+        by_s = self._draw(incident).choice((-4.0, -0.5, 0.5, 4.0))
         self._simulation.redis_ahead_s += by_s
         return f"(by {by_s} s)"

@@ -73,12 +73,12 @@ class World:
     network: MemoryNetwork
     equalture: EqualtureMachine
     tape: Tape
-    draws: Random
+    draws_of: Callable[[str], Random]
     by_invitation: dict[str, tuple[int, OrderRound]]
     complain: Callable[[str, str, int], None]
     """Notes a broken promise: which one, how, and in which journey."""
-    answered: Callable[[str], None]
-    """Is told which process has just acknowledged something: perhaps it is killed now."""
+    kill: Callable[[str, float], None]
+    """Kills a process at once, for some seconds."""
     is_near: Callable[..., bool]
     """Whether trouble of these kinds explains what happened at a time."""
 
@@ -90,7 +90,8 @@ class Journey:
         self.plan = plan
         self.rounds: list[OrderRound] = []
         self._world = world
-        self._draws = Random(f"{world.draws.random()}/{plan.number}")
+        self._draws = world.draws_of(f"journey/{plan.number}")
+        self._acknowledged = 0
         self._calls = 0
         self._customer = SECRETS[plan.customer]
 
@@ -279,7 +280,9 @@ class Journey:
             pass
         shown = path.rpartition("/")[0] if method == "PUT" else path
         if reply is not None and reply.status in (200, 204) and method != "GET":
-            self._world.answered(host)
+            self._acknowledged += 1
+            if self._acknowledged == self.plan.killed_at:
+                self._world.kill(host, self._draws.uniform(0.5, 4.0))
         status = reply.status if reply is not None else "no answer"
         self._world.tape.write(host, f"{method} {shown} -> {status}", self.plan.number)
         return reply

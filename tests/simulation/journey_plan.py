@@ -16,6 +16,8 @@ Deletion = Literal["never", "before", "after", "again"]
 """Not at all, before or after completion, or before completion with a new invitation of the same
 candidate afterwards.
 """
+KILLED = 0.025
+"""In how many journeys a process is killed at the very instant at which an answer has arrived."""
 MARK = "Simulperson"
 """Part of every candidate's name; no random text holds it by accident."""
 MAIL = "simulation.example"
@@ -23,26 +25,30 @@ MAIL = "simulation.example"
 
 @dataclass(frozen=True, slots=True)
 class JourneyPlan:
-    """One candidate's journey."""
+    """One candidate's journey; what a field is by itself is what happens least in it."""
 
     number: int
-    customer: str
-    begins_at: float
-    ending: Ending
-    deletion: Deletion
-    parallel: int
+    customer: str = QUICK[0]
+    begins_at: float = 0.0
+    ending: Ending = "callback"
+    deletion: Deletion = "never"
+    parallel: int = 1
     """To how many processes softgarden sends the order at the same time."""
-    repeats: bool
+    repeats: bool = False
     """softgarden sends the order once more although it was answered."""
-    reports: int
+    reports: int = 1
     """How often Equalture sends its report, if the first is answered."""
-    early: bool
+    early: bool = False
     """The report comes before the create is answered, as far as that can be."""
-    wordless: bool
+    wordless: bool = False
     """Equalture's status never says that it is done; only where it reports the result."""
-    fit: str
-    thinks_s: float
+    fit: str = "high"
+    thinks_s: float = 1.0
     """How long the candidate takes."""
+    killed_at: int = 0
+    """The process that gives this answer, of those that acknowledge something, is killed at that
+    very instant; 0: none.
+    """
 
     @property
     def email(self) -> str:
@@ -76,4 +82,5 @@ def draw_plan(draws: Random, number: int, begins_at: float) -> JourneyPlan:
         wordless=ending == "callback" and draws.random() < 0.2,
         fit=draws.choice(("low", "high")),
         thinks_s=draws.uniform(0.2, 8.0),
+        killed_at=draws.choice((1, 1, 2, 2, 3)) if draws.random() < KILLED else 0,
     )

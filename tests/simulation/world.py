@@ -7,11 +7,14 @@ import contextlib
 import gc
 import io
 import logging
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from random import Random
+from time import perf_counter
+from typing import Final
 
 import structlog
 
@@ -22,9 +25,9 @@ from tests.simulation.coverage import Cell
 from tests.simulation.end_checks import check_end, check_traces, list_owed
 from tests.simulation.equalture_machine import EqualtureApplication, EqualtureMachine
 from tests.simulation.event_loop import SimulatedLoop, WorldStuck
-from tests.simulation.incidents import WEIGHTS, Trouble, draw_incidents
+from tests.simulation.incidents import Trouble
 from tests.simulation.journey import Journey, OrderRound, World
-from tests.simulation.journey_plan import MAIL, draw_plan
+from tests.simulation.journey_plan import MAIL
 from tests.simulation.memory_network import MemoryNetwork
 from tests.simulation.memory_redis import MemoryRedis
 from tests.simulation.promises import BrokenPromise, BrokenPromises
@@ -33,12 +36,11 @@ from tests.simulation.redis_link import RedisLink, RedisWeather
 from tests.simulation.softgarden_machine import SoftgardenMachine
 from tests.simulation.stage_settings import ATS_HOST, PROVIDER_HOST
 from tests.simulation.tape import Tape
+from tests.simulation.world_script import WorldOptions, WorldScript, draw_script
 
 SETTLES_WITHIN_S = 240.0
 """After the last fault and the last journey; more than the whole retry plan."""
 LOOK_S = 2.0
-KILLED_AFTER_ANSWER = 0.01
-"""How often a process is killed at the very instant at which its answer has arrived."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,8 +53,6 @@ class WorldOutcome:
     steps: int
     seconds: float
     """Of virtual time."""
-    incidents: int
-    """How many the seed draws."""
     steps_seen: Mapping[Cell, int]
     """Changes of state, with the trouble that they met."""
     broken: tuple[BrokenPromise, ...]
@@ -61,34 +61,29 @@ class WorldOutcome:
 
 
 @dataclass(frozen=True, slots=True)
-class WorldOptions:
-    """How large a world is."""
+class WorldLimits:
+    """When a world ends before its time, as when it is known enough of it."""
 
-    journeys: int = 100
-    processes: int = 3
-    arrivals_s: float = 30.0
-    """Within what time all journeys begin."""
-    troubles: tuple[str, ...] = tuple(WEIGHTS)
-    """The kinds of incidents that may happen."""
-    only: frozenset[int] | None = None
-    """The numbers of the journeys that are played; None: all."""
-    incidents: frozenset[int] | None = None
-    """The numbers of the incidents that happen, of those that the seed draws; None: all."""
-    keeps_wrong_clocks: bool = False
-    """Whether a host whose clock is wrong still has a wrong one when its process starts again. A
-    process that finds Redis away at its start goes by that clock until it is back, and a moment
-    longer: it may then take work that is not due.
-    """
+    promise: str = ""
+    """Once this one is broken."""
+    at_s: float = math.inf
+    """By the world's time."""
+    real_s: float = math.inf
+    """By ``perf_counter``."""
+
+
+NO_LIMITS: Final = WorldLimits()
 
 
 class Simulation:
     """One world while it is played."""
 
     def __init__(
-        self, seed: int, options: WorldOptions, world_time: WorldTime, log: io.StringIO
+        self, script: WorldScript, limits: WorldLimits, world_time: WorldTime, log: io.StringIO
     ) -> None:
-        self.seed = seed
-        self.options = options
+        self.script = script
+        self.options = script.options
+        self._limits = limits
         self.time = world_time
         self.loop = SimulatedLoop(world_time, self._draws("order of tasks"))
         self.tape = Tape(world_time.read)
@@ -101,20 +96,16 @@ class Simulation:
         self.redis_weather = RedisWeather()
         self.watch = RecordWatch(self.redis, self._complain_of, self._list_trouble)
         self.journeys: list[Journey] = []
+        self._by_number: dict[int, Journey] = {}
         self.by_invitation: dict[str, tuple[int, OrderRound]] = {}
         self.processes: dict[str, BridgeProcess] = {}
         self._all_processes: list[BridgeProcess] = []
         """Also those that were killed: what nobody refers to would run its last blocks."""
-        self._kills = self._draws("kills")
         self._last_kills: list[asyncio.Task[None]] = []
         self._lives: Counter[str] = Counter()
         self.strangers: dict[str, None] = {}
         """Invitations that softgarden was notified of and had not been given at that time."""
-        incidents = draw_incidents(self._draws("incidents"), options.arrivals_s, options.troubles)
-        self.drawn = len(incidents)
-        if options.incidents is not None:
-            incidents = [one for at, one in enumerate(incidents) if at in options.incidents]
-        self.trouble = Trouble(self, incidents, self._draws("trouble"))
+        self.trouble = Trouble(self, script.incidents, self._draws)
         self.equalture = EqualtureMachine(
             world_time.read,
             self._draws("equalture"),
@@ -133,26 +124,20 @@ class Simulation:
         options = self.options
         for number in range(options.processes):
             await self.start_process(f"bridge-{number}")
-        arrivals = self._draws("arrivals")
         world = World(
             self.network,
             self.equalture,
             self.tape,
-            self._draws("journeys"),
+            self._draws,
             self.by_invitation,
             self.complain,
-            self._answered,
+            self._kill_at_once,
             self.trouble.is_near,
         )
-        plans = self._draws("plans")
-        self.journeys = [
-            Journey(world, draw_plan(plans, number, options.arrivals_s * arrivals.random()))
-            for number in range(options.journeys)
-        ]
+        self.journeys = [Journey(world, plan) for plan in self.script.plans]
+        self._by_number = {one.plan.number: one for one in self.journeys}
         trouble = self.loop.create_task(self.trouble.run())
-        only = options.only
-        played = [one for one in self.journeys if only is None or one.plan.number in only]
-        await asyncio.gather(*(journey.play() for journey in played))
+        await asyncio.gather(*(journey.play() for journey in self.journeys))
         await trouble
         await asyncio.gather(*self._last_kills)
         await self._settle()
@@ -185,17 +170,29 @@ class Simulation:
     # What the parts of the world ask
 
     def _draws(self, what: str) -> Random:
-        return Random(f"{self.seed}/{what}")
+        return Random(f"{self.script.seed}/{what}")
 
     def complain(self, promise: str, how: str, journey: int = -1) -> None:
         self.tape.write("PROMISE", f"broken: {promise}: {how}", journey)
         self.broken.note(promise, how, self.time.seconds, journey)
+        if promise == self._limits.promise:
+            self.loop.stop()
 
-    def _answered(self, host: str) -> None:
-        calm = not self.trouble.incidents
-        if not calm and self._kills.random() < KILLED_AFTER_ANSWER:
-            task = self.loop.create_task(self.trouble.kill_at_once(host))
-            self._last_kills.append(task)
+    def watch_limits(self) -> None:
+        """End the world when its time is over, or that of who waits for it."""
+        if self._limits.at_s < math.inf:
+            self.loop.call_at(self._limits.at_s, self.loop.stop)
+        if self._limits.real_s < math.inf:
+            self._watch_real_time()
+
+    def _watch_real_time(self) -> None:
+        if perf_counter() >= self._limits.real_s:
+            self.loop.stop()
+        self.loop.call_later(LOOK_S, self._watch_real_time)
+
+    def _kill_at_once(self, host: str, lasts_s: float) -> None:
+        kill = self.trouble.kill_at_once(host, lasts_s)
+        self._last_kills.append(self.loop.create_task(kill))
 
     def _complain_of(self, promise: str, how: str, invitation_id: str) -> None:
         self.complain(promise, f"{invitation_id}: {how}", self._journey_of(invitation_id))
@@ -210,7 +207,7 @@ class Simulation:
         return self.by_invitation.get(invitation_id, (-1, None))[0]
 
     def _application_made(self, application: EqualtureApplication) -> None:
-        journey = self.journeys[application.journey]
+        journey = self._by_number[application.journey]
         if journey.plan.early:
             self.loop.create_task(journey.report_early(application))
 
@@ -218,7 +215,7 @@ class Simulation:
         number, known = self.by_invitation.get(invitation_id, (-1, None))
         if known is None:
             return "unknown"
-        return await self.journeys[number].read_result(known)
+        return await self._by_number[number].read_result(known)
 
     def _told(self, invitation_id: str, seen: str) -> None:
         _, known = self.by_invitation.get(invitation_id, (-1, None))
@@ -267,27 +264,29 @@ def _warm_up() -> None:
     """What a Python process does once only (importing, reading files) also draws randomness: it is
     done before the first world, which is then like all others.
     """
-    _play_closed(0, WorldOptions(journeys=3, processes=1))
+    _play_closed(draw_script(0, WorldOptions(journeys=3, processes=1)))
 
 
-def play_world(seed: int, options: WorldOptions) -> WorldOutcome:
+def play_world(script: WorldScript, limits: WorldLimits = NO_LIMITS) -> WorldOutcome:
     """Play one world."""
     _warm_up()
-    return _play_closed(seed, options)
+    return _play_closed(script, limits)
 
 
-def _play_closed(seed: int, options: WorldOptions) -> WorldOutcome:
-    with close_world(f"{seed}") as world_time, _logged() as log, _uncollected():
-        return _play(seed, options, world_time, log)
+def _play_closed(script: WorldScript, limits: WorldLimits = NO_LIMITS) -> WorldOutcome:
+    with close_world(f"{script.seed}") as world_time, _logged() as log, _uncollected():
+        return _play(Simulation(script, limits, world_time, log), world_time, log)
 
 
-def _play(
-    seed: int, options: WorldOptions, world_time: WorldTime, log: io.StringIO
-) -> WorldOutcome:
-    simulation = Simulation(seed, options, world_time, log)
+def _play(simulation: Simulation, world_time: WorldTime, log: io.StringIO) -> WorldOutcome:
     loop = simulation.loop
     try:
-        loop.run_until_complete(simulation.play())
+        playing = loop.create_task(simulation.play())
+        playing.add_done_callback(lambda _: loop.stop())
+        simulation.watch_limits()
+        loop.run_forever()
+        if playing.done():
+            playing.result()
     except WorldStuck:
         simulation.broken.note("quiescence", "everybody waits for ever", world_time.seconds)
     finally:
@@ -303,12 +302,11 @@ def _play(
     simulation.tape.mix(f"{steps} {len(text)} {text.count(chr(10))}".encode())
     simulation.tape.mix(simulation.redis.dump())
     return WorldOutcome(
-        seed,
+        simulation.script.seed,
         simulation.tape.digest,
         len(simulation.journeys),
         steps,
         world_time.seconds,
-        simulation.drawn,
         simulation.watch.steps,
         tuple(simulation.broken.found),
         simulation.tape,
