@@ -26,7 +26,6 @@ SHOWN = 3
 @click.option("--processes", type=click.IntRange(1, 8), default=3, show_default=True)
 @click.option("--minutes", type=float, default=10.0, show_default=True, help="No world after that.")
 @click.option("--trouble", type=click.Choice(list(WEIGHTS)), multiple=True, help="Only this kind.")
-@click.option("--wrong-clocks", is_flag=True, help="A restart does not set a host's clock.")
 @click.option("--until-broken", is_flag=True, help="End with the first world that breaks one.")
 @click.option(
     "--shrink", is_flag=True, help="Tell the story of a small world that still breaks it."
@@ -42,7 +41,6 @@ def main(
     processes: int,
     minutes: float,
     trouble: tuple[str, ...],
-    wrong_clocks: bool,
     until_broken: bool,
     shrink: bool,
     shrink_seconds: float,
@@ -54,9 +52,7 @@ def main(
     began, busy = perf_counter(), process_time()
     # What killed processes had begun ends when it is collected, with complaints that mean nothing.
     sys.unraisablehook = lambda _: None
-    options = WorldOptions(
-        journeys, processes, keeps_wrong_clocks=wrong_clocks, troubles=trouble or tuple(WEIGHTS)
-    )
+    options = WorldOptions(journeys, processes, troubles=trouble or tuple(WEIGHTS))
     seen: Counter[Cell] = Counter()
     worlds = played = broken = 0
     for number in range(seed, seed + seeds):

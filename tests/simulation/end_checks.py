@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from bridge.core.invitation import State
 from bridge.core.lifecycle.attempts import list_applications_to_anonymise
 from tests.simulation.equalture_machine import EqualtureApplication
 from tests.simulation.incidents import ECHO_S
-from tests.simulation.journey import Journey, OrderRound
+from tests.simulation.journey import RANKS, Journey, OrderRound
 from tests.simulation.journey_plan import MAIL, MARK
-from tests.simulation.stage_settings import HASTY_LIFE_S, RETRY_S, SECRETS
+from tests.simulation.stage_settings import RETRY_S, SECRETS
 
 if TYPE_CHECKING:
     from tests.simulation.world import Simulation
@@ -53,23 +54,23 @@ def list_owed(simulation: Simulation) -> list[Owed]:
 def _list_owed_of(simulation: Simulation, journey: Journey, known: OrderRound) -> list[Owed]:
     number, application = journey.plan.number, known.application
     owed: list[Owed] = []
-    if known.wants and not _was_told(known) and not _was_given_up(simulation, known):
+    told = _find_told_at(simulation, known) if known.wants else None
+    if known.wants and told is None and not _was_given_up(simulation, known):
         owed.append(("notified", f"{known.invitation_id} not told of {known.wants}", number))
     if known.deleted and application is not None and application.state != "anonymized":
         owed.append(("deletion", f"{application.reference_id} not anonymised", number))
     return owed
 
 
-def _was_told(known: OrderRound) -> bool:
-    """Whether softgarden was notified after that was true which it had to learn."""
-    application = known.application
-    assert application is not None
-    true_at = application.finished_at
-    if known.wants == "EXPIRED" or true_at is None:
-        true_at = application.made_at + HASTY_LIFE_S / 2  # Redis's clock may have jumped
-    return any(
-        seen == known.wants or (seen != "PENDING" and at >= true_at) for at, seen in known.told
-    )
+def _find_told_at(simulation: Simulation, known: OrderRound) -> float | None:
+    """When softgarden was first notified after the record said what it had to learn: it reads then,
+    or a little later.
+    """
+    reached = simulation.watch.reached.get((known.invitation_id, State[known.wants]))
+    for at, seen in known.told:
+        if seen == known.wants or (reached is not None and at >= reached and seen not in RANKS):
+            return at
+    return None
 
 
 def _was_given_up(simulation: Simulation, known: OrderRound) -> bool:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 CALM = 0.15
 """How many worlds have no trouble at all."""
+TOGETHER = 0.4
+"""In how many of the others all trouble begins at almost the same time."""
 STORM_S = 0.9
 """The slowest answer of a slow Redis; more than the client waits for one."""
 ECHO_S = 12.0
@@ -60,6 +62,8 @@ WEIGHTS: Final = {
     "Equalture is slow": 2,
     "Equalture forgets its tokens": 2,
     "softgarden fails": 5,
+    "softgarden is broken": 2,
+    "softgarden is away": 2,
     "softgarden is slow": 1,
     "a customer's account is dead": 3,
     "a customer is removed": 2,
@@ -73,6 +77,8 @@ LONGEST_S: Final = {
     "a customer is removed": 10.0,
     "a customer's account is dead": 40.0,
     "Equalture is away": 60.0,
+    "softgarden is broken": 150.0,
+    "softgarden is away": 60.0,
 }
 USUAL_S = 6.0
 
@@ -84,10 +90,11 @@ def draw_incidents(draws: Random, until: float, kinds: tuple[str, ...]) -> list[
     kinds = tuple(draws.sample(kinds, min(len(kinds), draws.choice((1, 2, 3, 5, len(kinds))))))
     until *= draws.choice((1, 1, 3))  # expiries and what comes after them are later than all orders
     chosen = draws.choices(kinds, [WEIGHTS[kind] for kind in kinds], k=draws.randint(1, 10))
+    meets = draws.uniform(5.0, until) if draws.random() < TOGETHER else None
     incidents = [
         Incident(
             kind,
-            draws.uniform(0.5, until),
+            draws.uniform(0.5, until) if meets is None else meets - draws.uniform(0.0, 5.0),
             draws.uniform(0.2, LONGEST_S.get(kind, USUAL_S)),
             draws.choice(CUSTOMERS),
             number,
@@ -247,6 +254,8 @@ class Trouble:
             "Equalture is away": (simulation.equalture.weather, "away", True, False),
             "Equalture is slow": (simulation.equalture.weather, "latest_answer_s", 2.5, 0.05),
             "softgarden fails": (simulation.softgarden.weather, "faulty", rate, 0.0),
+            "softgarden is broken": (simulation.softgarden.weather, "faulty", 1.0, 0.0),
+            "softgarden is away": (simulation.softgarden.weather, "away", True, False),
             "softgarden is slow": (simulation.softgarden.weather, "latest_answer_s", 2.5, 0.05),
         }
         place, name, during, after = settings[incident.kind]
@@ -297,6 +306,7 @@ class Trouble:
         by_s = self._draw(incident).choice((-3600.0, -7.0, 0.4, 7.0, 3600.0, 86_400.0))
         if process is not None:
             process.ahead_s += by_s
+            self._simulation.clocks[process.name] = process.ahead_s
         return f"({process.name if process else 'nobody'} by {by_s} s)"
 
     async def _jump_redis(self, incident: Incident) -> str:

@@ -21,6 +21,8 @@ SKEW_S = 12.0
 TRIES = 60
 """Of softgarden, for one order or deletion."""
 REPORT_TRIES = 12
+ON_THE_DOT = 0.3
+"""How often a late candidate ends at the deadline, while softgarden is told that it has expired."""
 PATIENCE_S = 15.0
 """How long softgarden waits for an answer."""
 
@@ -227,9 +229,13 @@ class Journey:
         ending = self.plan.ending
         if ending == "expire":
             return
-        if ending in ("late", "late silent"):
-            await asyncio.sleep(HASTY_LIFE_S + self._draws.uniform(1.0, 20.0))
-        await asyncio.sleep(self.plan.thinks_s)
+        if ending in ("late", "late silent") and self._draws.random() < ON_THE_DOT:
+            ends = application.made_at + HASTY_LIFE_S + self._draws.uniform(-0.5, 2.0)
+            await asyncio.sleep(max(0.0, ends - self._now()))
+        else:
+            if ending in ("late", "late silent"):
+                await asyncio.sleep(HASTY_LIFE_S + self._draws.uniform(1.0, 20.0))
+            await asyncio.sleep(self.plan.thinks_s)
         application.fit = self.plan.fit
         if application.finished_at is None:
             self._world.equalture.finish(application)

@@ -36,12 +36,16 @@ class RecordWatch:
         redis: MemoryRedis,
         complain: Callable[[str, str, str], None],
         list_trouble: Callable[[], list[str]],
+        now: Callable[[], float],
     ) -> None:
         self.seen: dict[str, tuple[State, datetime | None]] = {}
         self.latest: dict[str, Invitation] = {}
         """Every invitation as it was last committed."""
         self.steps: Counter[tuple[State, State, str]] = Counter()
         """Changes of state, each with the trouble that it met."""
+        self.reached: dict[tuple[str, State], float] = {}
+        """When an invitation was first in a state."""
+        self._now = now
         self._redis = redis
         self._complain = complain
         self._list_trouble = list_trouble
@@ -64,6 +68,7 @@ class RecordWatch:
         if record.state is State.COMPLETED and completed_at not in (None, record.completed_at):
             self._complain("completion time", f"{completed_at}, {record.completed_at}", record.id)
         self.latest[record.id] = record
+        self.reached.setdefault((record.id, record.state), self._now())
         self.seen[record.id] = (record.state, record.completed_at or completed_at)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from collections import Counter
@@ -21,6 +22,8 @@ from tests.simulation.vendor_weather import (
 
 READS = 0.7
 """How often softgarden reads the result before it answers a notification."""
+DAWDLES = 0.05
+"""How often it answers a notification only some time after it has taken it."""
 
 ReadResult = Callable[[str, str], Awaitable[str]]
 """Reads an invitation's result for a customer; its status, or what came instead."""
@@ -43,6 +46,8 @@ class SoftgardenMachine:
     violations: list[str] = field(default_factory=list)
     calls: Counter[str] = field(default_factory=Counter)
     """How often it was called for each invitation, whatever it answered."""
+    accepted: Counter[str] = field(default_factory=Counter)
+    """How often it took such a notification."""
 
     async def serve(self, message: HttpMessage) -> HttpMessage | None:
         """Answer a notification."""
@@ -63,7 +68,10 @@ class SoftgardenMachine:
             seen = ""
             if self.draws.random() < READS:
                 seen = await self.read_result(customer, invitation_id)
+            self.accepted[invitation_id] += 1
             self.told(invitation_id, seen)
+            if self.draws.random() < DAWDLES:
+                await asyncio.sleep(self.draws.uniform(0.5, 2.5))
             return build_answer(204)
 
         answer = await answer_in_weather(self.weather, self.draws, fault, perform)

@@ -8,7 +8,7 @@ import gc
 import io
 import logging
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -19,6 +19,7 @@ from typing import Final
 import structlog
 
 from bridge import logs
+from bridge.store.lua_scripts import Command
 from tests.simulation.bridge_process import BridgeProcess
 from tests.simulation.closed_world import WorldTime, close_world
 from tests.simulation.coverage import Cell
@@ -31,6 +32,7 @@ from tests.simulation.journey_plan import MAIL
 from tests.simulation.memory_network import MemoryNetwork
 from tests.simulation.memory_redis import MemoryRedis
 from tests.simulation.promises import BrokenPromise, BrokenPromises
+from tests.simulation.queue_watch import QueueFacts, QueueWatch
 from tests.simulation.record_watch import RecordWatch
 from tests.simulation.redis_link import RedisLink, RedisWeather
 from tests.simulation.softgarden_machine import SoftgardenMachine
@@ -94,7 +96,7 @@ class Simulation:
         self.redis_ahead_s = 0.0
         self.redis = MemoryRedis(self._redis_ms)
         self.redis_weather = RedisWeather()
-        self.watch = RecordWatch(self.redis, self._complain_of, self._list_trouble)
+        self.watch = RecordWatch(self.redis, self._complain_of, self._list_trouble, world_time.read)
         self.journeys: list[Journey] = []
         self._by_number: dict[int, Journey] = {}
         self.by_invitation: dict[str, tuple[int, OrderRound]] = {}
@@ -103,6 +105,10 @@ class Simulation:
         """Also those that were killed: what nobody refers to would run its last blocks."""
         self._last_kills: list[asyncio.Task[None]] = []
         self._lives: Counter[str] = Counter()
+        self.clocks = defaultdict[str, float](
+            float, {f"bridge-{at}": ahead_s for at, ahead_s in enumerate(script.clocks)}
+        )
+        """By how many seconds the clocks of the processes' hosts are ahead."""
         self.strangers: dict[str, None] = {}
         """Invitations that softgarden was notified of and had not been given at that time."""
         self.trouble = Trouble(self, script.incidents, self._draws)
@@ -116,6 +122,16 @@ class Simulation:
         self.softgarden = SoftgardenMachine(
             self._draws("softgarden"), self.tape, self._read_result, self._journey_of, self._told
         )
+        facts = QueueFacts(
+            world_time.read,
+            self._redis_ms,
+            self._complain_of,
+            self.trouble.is_near,
+            self.watch.latest,
+            self.softgarden.calls,
+            self.softgarden.accepted,
+        )
+        self.queue_watch = QueueWatch(self.redis, facts)
         self.network.serve_vendor(PROVIDER_HOST, self.equalture.serve)
         self.network.serve_vendor(ATS_HOST, self.softgarden.serve)
 
@@ -150,12 +166,11 @@ class Simulation:
         """Start a process of the bridge, perhaps not for the first time."""
         self._lives[name] += 1
         process = BridgeProcess(name, self._lives[name], self.loop, self.network)
-        if name in self.processes and self.options.keeps_wrong_clocks:
-            process.ahead_s = self.processes[name].ahead_s
+        process.ahead_s = self.clocks[name]
         self.processes[name] = process
         self._all_processes.append(process)
         draws = self._draws(process.host)
-        await process.start(RedisLink(self.redis, self.redis_weather, draws, self.watch.look))
+        await process.start(RedisLink(self.redis, self.redis_weather, draws, self._look))
         self.trouble.configure(process)
         self.tape.write(process.host, "serves")
 
@@ -168,6 +183,10 @@ class Simulation:
             self.complain(promise, how, number)
 
     # What the parts of the world ask
+
+    def _look(self, command: Command, answer: object) -> None:
+        self.watch.look(command, answer)
+        self.queue_watch.look(command, answer)
 
     def _draws(self, what: str) -> Random:
         return Random(f"{self.script.seed}/{what}")

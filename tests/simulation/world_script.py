@@ -8,6 +8,10 @@ from random import Random
 from tests.simulation.incidents import WEIGHTS, Incident, draw_incidents
 from tests.simulation.journey_plan import JourneyPlan, draw_plan
 
+WRONG_CLOCK = 0.3
+"""In how many worlds the clock of one host is wrong from the start."""
+WRONG_BY_S = (-30 * 86_400.0, -86_400.0, -3600.0, -60.0, -12.0, 12.0, 60.0, 3600.0, 86_400.0)
+
 
 @dataclass(frozen=True, slots=True)
 class WorldOptions:
@@ -19,11 +23,6 @@ class WorldOptions:
     """Within what time all journeys begin."""
     troubles: tuple[str, ...] = tuple(WEIGHTS)
     """The kinds of incidents that may happen."""
-    keeps_wrong_clocks: bool = False
-    """Whether a host whose clock is wrong still has a wrong one when its process starts again. A
-    process that finds Redis away at its start goes by that clock until it is back, and a moment
-    longer: it may then take work that is not due.
-    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +35,8 @@ class WorldScript:
     options: WorldOptions
     plans: tuple[JourneyPlan, ...]
     incidents: tuple[Incident, ...]
+    clocks: tuple[float, ...] = ()
+    """By how many seconds the clock of each process's host is ahead, from its start."""
 
 
 def draw_script(seed: int, options: WorldOptions) -> WorldScript:
@@ -48,4 +49,13 @@ def draw_script(seed: int, options: WorldOptions) -> WorldScript:
     ]
     if not incidents:
         plans = [replace(one, killed_at=0) for one in plans]
-    return WorldScript(seed, options, tuple(plans), tuple(incidents))
+    clocks = draw_clocks(Random(f"{seed}/clocks"), options.processes)
+    return WorldScript(seed, options, tuple(plans), tuple(incidents), clocks)
+
+
+def draw_clocks(draws: Random, processes: int) -> tuple[float, ...]:
+    """Sometimes one clock is wrong by minutes, hours or days."""
+    clocks = [0.0] * processes
+    if draws.random() < WRONG_CLOCK:
+        clocks[draws.randrange(processes)] = draws.choice(WRONG_BY_S)
+    return tuple(clocks)

@@ -1,0 +1,287 @@
+"""Looks at every script that changes the queue: leases, due times, attempts, lanes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from bridge.core.invitation import OPEN, Invitation, State
+from bridge.core.lifecycle.attempts import list_applications_to_anonymise
+from bridge.core.queueing import TaskKind, format_task_id, parse_task_id
+from bridge.store import key_names, lua_scripts
+from bridge.store.key_names import PartitionKeyNames
+from bridge.store.lua_scripts import Command
+from bridge.store.record_codec import load_dead_letter
+from tests.simulation.memory_redis import MemoryRedis, SortedSet
+from tests.simulation.stage_settings import RETRY_S
+
+LEASE_S: Final = 10.0
+"""How long a lease lasts without a heartbeat, as the bridge says."""
+SKEW_S: Final = 0.5
+"""By how much the times of two processes may differ."""
+JUMPED_S: Final = 8.5
+"""By how much more where Redis's clock was set a moment ago, perhaps twice."""
+JITTER: Final = 0.2
+AT_ONCE: Final = ("rejected", "callback_not_allowed", "poisoned")
+"""Why a notification is given up before its plan ends."""
+_SCRIPTS: Final = {
+    name: one.name for one in lua_scripts.BY_SHA.values() for name in (one.sha, one.text)
+}
+Task = tuple[str, TaskKind]
+
+
+@dataclass(slots=True)
+class HeldLease:
+    """Who holds a task, and when that was last said."""
+
+    owner: str
+    stamp: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class QueueFacts:
+    """What the watch has to know of its world."""
+
+    now: Callable[[], float]
+    redis_ms: Callable[[], int]
+    complain: Callable[[str, str, str], None]
+    """Is told of a broken promise: which one, how, and of which invitation."""
+    is_near: Callable[..., bool]
+    """Whether trouble of these kinds explains what happens at a time."""
+    records: Mapping[str, Invitation]
+    """Every invitation as it was last committed."""
+    calls: Mapping[str, int]
+    """How often softgarden was notified of each invitation, whatever it answered."""
+    accepted: Mapping[str, int]
+    """How often it took such a notification."""
+
+
+class QueueWatch:
+    """Follows every task through the scripts that Redis runs, and says what cannot be right."""
+
+    def __init__(self, redis: MemoryRedis, facts: QueueFacts) -> None:
+        self.takeovers = 0
+        """How often a lease ran out, and another process took the task."""
+        self._redis = redis
+        self._facts = facts
+        self._partitions = PartitionKeyNames("bridge")
+        self._leases: dict[Task, HeldLease] = {}
+        self._due_ms: dict[Task, float] = {}
+        """When tasks become due that are not leased, or were renewed since."""
+        self._nonces: dict[str, str] = {}
+        self._ended: dict[str, tuple[object, ...]] = {}
+        """What of an invitation softgarden has to know."""
+        self._before: dict[str, tuple[int, int]] = {}
+        """How often softgarden had been called, and had accepted, when a NOTIFY became due."""
+        self._attempts: dict[str, int] = {}
+
+    def look(self, command: Command, answer: Any) -> None:
+        """After a command, and after ``RecordWatch`` has looked at it."""
+        name = _SCRIPTS.get(command[1]) if command[0] in ("EVALSHA", "EVAL") else None
+        if name is None or name == "peek" or isinstance(answer, Exception):
+            return
+        first = 3 + int(command[2])
+        keys = [str(key) for key in command[3:first]]
+        args = [
+            part.decode("utf-8", "replace") if isinstance(part, bytes) else str(part)
+            for part in command[first:]
+        ]
+        match name:
+            case "commit" if answer in (1, 2):
+                self._see_commit(args, leased=answer == 2)
+            case "settle" if answer == 1:
+                self._see_settlement(args)
+            case "lease":
+                self._see_leases(keys, args, answer or [])
+            case "extend" if answer == 1:
+                self._extend(_task(args[1]), args[3], args[4])
+            case "take" if answer:
+                taken = (args[0], parse_task_id(args[1])[1])
+                self._due_ms.pop(taken, None)
+                self._grant(taken, args[5], str(int(answer[0])))
+            case "bring_forward" | "requeue_lost_task" | "end_dead_letter" | "make_lane_due":
+                self._due_ms.clear()  # any of them may be due now
+        self._check_lanes(keys)
+
+    # What scripts did
+
+    def _see_commit(self, args: list[str], *, leased: bool) -> None:
+        invitation_id, nonce, ending = args[1], args[5], args[16]
+        again = self._nonces.get(invitation_id) == nonce
+        self._nonces[invitation_id] = nonce
+        if not again:
+            if ending:
+                self._end((invitation_id, TaskKind(ending)), args[17], args[18], done=True)
+            for at in range(19, len(args), 5):
+                change, kind, due = args[at], TaskKind(args[at + 1]), float(args[at + 3])
+                task = (invitation_id, kind)
+                if change == "due":
+                    self._due_ms[task] = due
+                    self._start_counting(task)
+                elif change == "cancel":
+                    self._leases.pop(task, None)
+                    self._due_ms.pop(task, None)
+        if leased:
+            self._grant((invitation_id, TaskKind(args[12])), args[13], args[14])
+        self._check_needs(invitation_id)
+
+    def _see_settlement(self, args: list[str]) -> None:
+        task = invitation_id, kind = args[0], TaskKind(args[1])
+        outcome, renewed = args[5], task in self._due_ms
+        self._end(task, args[3], args[4], done=outcome == "done" and not renewed)
+        if kind is TaskKind.NOTIFY and not renewed and outcome != "done":
+            self._check_attempts(invitation_id, outcome, args)
+        if outcome == "again" and not renewed:
+            self._due_ms[task] = float(args[6])
+        if invitation_id in self._facts.records:
+            self._check_needs(invitation_id)
+
+    def _see_leases(self, keys: list[str], args: list[str], answer: Sequence[Any]) -> None:
+        for at in range(0, len(answer), 4):
+            lane = args[5 + 3 * int(answer[at])]
+            task = (answer[at + 1].decode(), TaskKind(lane.rpartition("/")[2]))
+            due_ms = self._due_ms.pop(task, None)
+            early_s = 0.0 if due_ms is None else (due_ms - self._facts.redis_ms()) / 1000
+            if early_s > self._get_slack() and task not in self._leases:
+                self._complain("plan", task, f"begun {early_s:.1f} s before it is due")
+            self._grant(task, args[2], args[3])
+
+    def _grant(self, task: Task, owner: str, stamp: str) -> None:
+        now, before = self._facts.now(), self._leases.get(task)
+        if before is not None and (before.owner, before.stamp) != (owner, stamp):
+            self.takeovers += 1
+            age_s = now - before.at
+            if age_s < LEASE_S - self._get_slack():
+                self._complain("one at a time", task, f"leased again after {age_s:.1f} s")
+        self._due_ms.pop(task, None)
+        self._leases[task] = HeldLease(owner, stamp, now)
+
+    def _extend(self, task: Task, owner: str, stamp: str) -> None:
+        held = self._leases.get(task)
+        if held is not None and (held.owner, held.stamp) == (owner, stamp):
+            held.at = self._facts.now()
+
+    def _end(self, task: Task, owner: str, stamp: str, *, done: bool) -> None:
+        held = self._leases.get(task)
+        if held is None or (held.owner, held.stamp) != (owner, stamp):
+            return
+        del self._leases[task]
+        invitation_id, kind = task
+        record = self._facts.records.get(invitation_id)
+        if not done or kind is not TaskKind.NOTIFY or record is None:
+            return
+        accepted = self._before.get(invitation_id, (0, 0))[1]
+        is_told = self._facts.accepted.get(invitation_id, 0) > accepted
+        if record.state in (State.EXPIRED, State.COMPLETED) and not is_told:
+            self._complain("notified", task, "done, and softgarden has not taken it")
+
+    # What must hold
+
+    def _start_counting(self, task: Task) -> None:
+        invitation_id, kind = task
+        if kind is TaskKind.NOTIFY:
+            facts = self._facts
+            self._before[invitation_id] = (
+                facts.calls.get(invitation_id, 0),
+                facts.accepted.get(invitation_id, 0) if task not in self._leases else 0,
+            )
+            self._attempts.pop(invitation_id, None)
+
+    def _check_attempts(self, invitation_id: str, outcome: str, args: list[str]) -> None:
+        """What is told as attempts are calls that were made, and the plan is kept."""
+        task = (invitation_id, TaskKind.NOTIFY)
+        made = self._facts.calls.get(invitation_id, 0)
+        made -= self._before.get(invitation_id, (0, 0))[0]
+        reason = ""
+        if outcome == "dead":
+            letter = load_dead_letter(invitation_id, TaskKind.NOTIFY, args[8].encode())
+            attempts, reason = letter.attempts, letter.reason
+        else:
+            attempts = int(args[7])
+        if attempts > made:
+            self._complain("attempts", task, f"{attempts} are told, {made} were made")
+        if reason:
+            if attempts <= len(RETRY_S) and reason not in AT_ONCE:
+                self._complain("plan", task, f"given up after {attempts} attempts: {reason}")
+        elif attempts > len(RETRY_S):
+            self._complain("plan", task, f"again after {attempts} attempts")
+        elif attempts == self._attempts.get(invitation_id, 0) + 1:
+            pause_s = (float(args[6]) - self._facts.redis_ms()) / 1000
+            least = (1 - JITTER) * RETRY_S[attempts - 1] - 2 * self._get_slack() - 1.0
+            if pause_s < least and not self._is_near("process stands still", "Redis is slow"):
+                self._complain("plan", task, f"attempt {attempts + 1} after {pause_s:.1f} s")
+        self._attempts[invitation_id] = attempts
+
+    def _check_needs(self, invitation_id: str) -> None:
+        """No record is without the task that it needs, in the very commit that makes it need it."""
+        record = self._facts.records[invitation_id]
+        if record.state in OPEN and not self._is_queued(record, TaskKind.CHECK):
+            self._complain("task", (record.id, TaskKind.CHECK), f"{record.state} without a task")
+        if list_applications_to_anonymise(record) and not self._is_queued(
+            record, TaskKind.ANONYMISE
+        ):
+            self._complain("task", (record.id, TaskKind.ANONYMISE), f"{record.state} without it")
+        if record.state in (State.EXPIRED, State.COMPLETED) and record.issued:
+            ended = (record.state, record.corrected_at)
+            if self._ended.get(record.id) != ended and not self._is_queued(record, TaskKind.NOTIFY):
+                self._complain("task", (record.id, TaskKind.NOTIFY), f"{record.state} without it")
+            self._ended[record.id] = ended
+
+    def _is_queued(self, record: Invitation, kind: TaskKind) -> bool:
+        names = self._partitions.of(record.id)
+        assert names is not None
+        queues = names.queues(key_names.build_lane_name(record.customer, kind))
+        member = record.id.encode()
+        return any(member in self._scores(queue) for queue in queues) or (
+            format_task_id(record.id, kind).encode() in self._scores(names.dead)
+        )
+
+    def _check_lanes(self, keys: list[str]) -> None:
+        """The index of lanes says when the first task of each is due."""
+        for key in keys:
+            base, found, lane = key.partition("due:")
+            if found:
+                value = self._redis.values.get(key.encode())
+                first = value.order[0][0] if isinstance(value, SortedSet) else None
+                listed = self._scores(f"{base}lanes").get(lane.encode())
+                if first != listed:
+                    self._facts.complain("task", f"{lane} is listed for {listed}, not {first}", "")
+
+    def list_overdue(self, limit_s: float) -> list[str]:
+        """Lanes whose first task has been due for longer than this."""
+        at = self._facts.redis_ms() - 1000 * limit_s
+        return [
+            f"{lane.decode()} since {(self._facts.redis_ms() - due) / 1000:.1f} s"
+            for names in self._partitions
+            for lane, due in self._scores(names.lanes).items()
+            if due < at
+        ]
+
+    def list_strays(self) -> list[str]:
+        """Tasks without a record."""
+        strays = []
+        for names in self._partitions:
+            for lane in self._scores(names.lanes):
+                for member in self._scores(names.due(lane.decode())):
+                    if names.invitation(member.decode()).encode() not in self._redis.values:
+                        strays.append(f"{member.decode()} in {lane.decode()}")
+        return strays
+
+    def _scores(self, key: str) -> Mapping[bytes, float]:
+        value = self._redis.values.get(key.encode())
+        return value.scores if isinstance(value, SortedSet) else {}
+
+    def _get_slack(self) -> float:
+        return SKEW_S + (JUMPED_S if self._is_near("Redis's clock jumps") else 0.0)
+
+    def _is_near(self, *kinds: str) -> bool:
+        return self._facts.is_near(self._facts.now(), *kinds)
+
+    def _complain(self, promise: str, task: Task, how: str) -> None:
+        self._facts.complain(promise, f"{task[1]}: {how}", task[0])
+
+
+def _task(text: str) -> Task:
+    return parse_task_id(text)
