@@ -93,10 +93,6 @@ class _Server(web.Server):
             headers = CIMultiDict(message.headers)
             headers.popall(hdrs.EXPECT)
             message = message._replace(headers=CIMultiDictProxy(headers))
-        if message.url.absolute and message.url.raw_path == "/":
-            # "http://host" and what CONNECT names have no path at all, and what has none is
-            # answered by aiohttp, outside of the application.
-            message = message._replace(url=message.url.with_path("/", keep_query=True))
         request = self._make(message, *more)
         if expected is not None:
             request[EXPECTS_BODY] = expected.strip().lower() == "100-continue"
@@ -121,17 +117,15 @@ class _Connection(RequestHandler):
         if request.writer.output_size > 0:
             msg = "a part of another answer has been sent already"
             raise ConnectionError(msg)
-        request_id = uuid.uuid4().hex
         if status < 500:
-            error = type(exc).__name__
-            log.info("request.malformed", status=status, error=error, request_id=request_id)
+            log.info("request.malformed", status=status, error=type(exc).__name__)
             detail = "This is not well-formed HTTP, or a line of it is too long."
             response = problem_details.build_problem_response(
                 status, "invalid_request", "Not HTTP", detail
             )
         else:
-            log.error("request.crashed", exc_info=exc, request_id=request_id)
+            log.error("request.crashed", exc_info=exc)
             response = problem_details.build_internal_error_response()
-        add_standard_headers(response, request_id)
+        add_standard_headers(response, uuid.uuid4().hex)
         response.force_close()
         return response

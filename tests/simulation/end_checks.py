@@ -77,7 +77,7 @@ def _was_given_up(simulation: Simulation, known: OrderRound) -> bool:
     """Whether the notification is a dead letter, after as many calls as the plan has."""
     letter = f":dead:{known.invitation_id}:notify".encode()
     return simulation.softgarden.calls[known.invitation_id] > len(RETRY_S) and any(
-        key.endswith(letter) for key in simulation.redis.values
+        key.endswith(letter) for key in simulation.redis.list_keys()
     )
 
 

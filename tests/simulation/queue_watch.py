@@ -13,7 +13,7 @@ from bridge.store import key_names, lua_scripts
 from bridge.store.key_names import PartitionKeyNames
 from bridge.store.lua_scripts import Command
 from bridge.store.record_codec import load_dead_letter
-from tests.simulation.memory_redis import MemoryRedis, SortedSet
+from tests.simulation.memory_redis import MemoryRedis
 from tests.simulation.stage_settings import RETRY_S
 
 LEASE_S: Final = 10.0
@@ -233,9 +233,9 @@ class QueueWatch:
         names = self._partitions.of(record.id)
         assert names is not None
         queues = names.queues(key_names.build_lane_name(record.customer, kind))
-        member = record.id.encode()
-        return any(member in self._scores(queue) for queue in queues) or (
-            format_task_id(record.id, kind).encode() in self._scores(names.dead)
+        return (
+            any(self._redis.read_score(queue, record.id) is not None for queue in queues)
+            or self._redis.read_score(names.dead, format_task_id(record.id, kind)) is not None
         )
 
     def _check_lanes(self, keys: list[str]) -> None:
@@ -243,9 +243,8 @@ class QueueWatch:
         for key in keys:
             base, found, lane = key.partition("due:")
             if found:
-                value = self._redis.values.get(key.encode())
-                first = value.order[0][0] if isinstance(value, SortedSet) else None
-                listed = self._scores(f"{base}lanes").get(lane.encode())
+                first = self._redis.read_score(key)
+                listed = self._redis.read_score(f"{base}lanes", lane)
                 if first != listed:
                     self._facts.complain("task", f"{lane} is listed for {listed}, not {first}", "")
 
@@ -253,25 +252,21 @@ class QueueWatch:
         """Lanes whose first task has been due for longer than this."""
         at = self._facts.redis_ms() - 1000 * limit_s
         return [
-            f"{lane.decode()} since {(self._facts.redis_ms() - due) / 1000:.1f} s"
+            f"{lane} since {(self._facts.redis_ms() - due) / 1000:.1f} s"
             for names in self._partitions
-            for lane, due in self._scores(names.lanes).items()
-            if due < at
+            for lane in self._redis.list_members(names.lanes)
+            if (due := self._redis.read_score(names.lanes, lane) or 0) < at
         ]
 
     def list_strays(self) -> list[str]:
         """Tasks without a record."""
         strays = []
         for names in self._partitions:
-            for lane in self._scores(names.lanes):
-                for member in self._scores(names.due(lane.decode())):
-                    if names.invitation(member.decode()).encode() not in self._redis.values:
-                        strays.append(f"{member.decode()} in {lane.decode()}")
+            for lane in self._redis.list_members(names.lanes):
+                for member in self._redis.list_members(names.due(lane)):
+                    if not self._redis.exists(names.invitation(member)):
+                        strays.append(f"{member} in {lane}")
         return strays
-
-    def _scores(self, key: str) -> Mapping[bytes, float]:
-        value = self._redis.values.get(key.encode())
-        return value.scores if isinstance(value, SortedSet) else {}
 
     def _get_slack(self) -> float:
         return SKEW_S + (JUMPED_S if self._is_near("Redis's clock jumps") else 0.0)

@@ -54,8 +54,8 @@ class RecordWatch:
         """After a command: if it was a commit, look at the record."""
         if command[0] in ("EVALSHA", "EVAL") and answer in (1, 2) and _is_commit(command):
             key = str(command[3])
-            value = self._redis.values.get(key.encode())
-            if isinstance(value, bytes):
+            value = self._redis.read_text(key)
+            if value is not None:
                 self._check(load_record(key.rpartition(":")[2], value, None))
 
     def _check(self, record: Invitation) -> None:

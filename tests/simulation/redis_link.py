@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
@@ -17,6 +18,7 @@ SOCKET_S = 0.7
 """How long the real client waits for one answer."""
 REPEATED_AFTER_S = 0.02
 """The real client repeats what it lost the answer of, once, after this time."""
+_OF_THE_WORLD = contextvars.Context()
 
 
 @dataclass(slots=True)
@@ -73,28 +75,51 @@ class RedisLink:
         await self._send_once([("PING",)])
 
     async def _send_once(self, commands: Sequence[Command]) -> list[Any]:
-        weather, draws = self.weather, self.draws
+        """What is under way arrives, whatever becomes of its sender meanwhile."""
         self.sent += len(commands)
-        await asyncio.sleep(weather.latest_answer_s * draws.random())
+        loop = asyncio.get_running_loop()
+        answered: asyncio.Future[list[Any]] = loop.create_future()
+        self._after(self._draw_latency(), self._arrive, commands, answered)
+        return await answered
+
+    def _arrive(self, commands: Sequence[Command], answered: asyncio.Future[list[Any]]) -> None:
+        weather, draws = self.weather, self.draws
         if weather.down:
-            raise ConnectionError("refused")
-        if weather.hangs:
-            await asyncio.sleep(SOCKET_S)
-            raise TimeoutError("no answer")
-        if weather.request_lost and draws.random() < weather.request_lost:
+            _end(answered, ConnectionError("refused"))
+        elif weather.hangs:
+            self._after(SOCKET_S, _end, answered, TimeoutError("no answer"))
+        elif weather.request_lost and draws.random() < weather.request_lost:
             weather.lost_requests += 1
-            raise ConnectionError("lost before it was executed")
-        answers = [self._execute(one) for one in commands]
-        if weather.reply_lost and draws.random() < weather.reply_lost:
-            weather.lost_replies += 1
-            raise ConnectionError("lost after it was executed")
-        await asyncio.sleep(weather.latest_answer_s * draws.random())
-        return answers
+            _end(answered, ConnectionError("lost before it was executed"))
+        else:
+            answers = [self._execute(one) for one in commands]
+            if weather.reply_lost and draws.random() < weather.reply_lost:
+                weather.lost_replies += 1
+                _end(answered, ConnectionError("lost after it was executed"))
+            else:
+                self._after(self._draw_latency(), _end, answered, answers)
+
+    def _draw_latency(self) -> float:
+        return self.weather.latest_answer_s * self.draws.random()
+
+    def _after(self, delay_s: float, callback: Callable[..., None], *args: Any) -> None:
+        """In the world's own name: what stops or ends a process does not stop Redis."""
+        loop = asyncio.get_running_loop()
+        loop.call_at(loop.time() + delay_s, callback, *args, context=_OF_THE_WORLD)
 
     def _execute(self, command: Command) -> Any:
         answer = _as_client_gives(command, self.server.execute(command))
         self.look(command, answer)
         return answer
+
+
+def _end(answered: asyncio.Future[list[Any]], answer: list[Any] | Exception) -> None:
+    if answered.done():
+        return  # whoever asked has given up
+    if isinstance(answer, Exception):
+        answered.set_exception(answer)
+    else:
+        answered.set_result(answer)
 
 
 def _as_client_gives(command: Command, answer: Any) -> Any:
@@ -129,4 +154,4 @@ class RedisNode:
     async def scan(self, cursor: int, *, match: str, count: int) -> tuple[int, list[bytes]]:
         """All keys at once."""
         await self.link.send([("PING",)])
-        return 0, self.link.server.list_keys(match.encode())
+        return 0, self.link.server.list_keys(match)
