@@ -81,18 +81,19 @@ class RedisInvitations:
         if found is None:
             return None
         invitation_id = found.decode("utf-8", "replace")
-        if ids.read_partition(invitation_id) != partition:
-            await self._commands.run(
-                ("DEL", order)
-            )  # it points to something that can never be a record
+        invitation, damaged = None, ids.read_partition(invitation_id) != partition
+        if not damaged:
+            invitation = await self.load(invitation_id)
+            # A record without one has just released it.
+            damaged = invitation is not None and invitation.order_key not in ("", order_key)
+        if damaged:
+            what = f"key:order:{order_key}"
+            await self._quarantine.add(names, what, "key", "it leads to no invitation of its order")
+        if damaged or invitation is None:
+            record = names.invitation(invitation_id)
+            release = lua_scripts.RELEASE_ORDER.call([order, record], [found, int(damaged)])
+            await self._commands.run(release)
             return None
-        invitation = await self.load(invitation_id)
-        if invitation is None:
-            await self._commands.run(
-                lua_scripts.RELEASE_ORDER.call(
-                    [order, names.invitation(invitation_id)], [invitation_id]
-                )
-            )
         return invitation
 
     async def find_by_application(

@@ -339,10 +339,23 @@ async def test_garbage_outside_of_the_partitions(real_commands: RedisAccess, pre
     assert await words.words("acme") == ("\\xff", "finished")
 
 
+@pytest.mark.parametrize("whose", ["nobody's", "another order's"])
 async def test_order_that_points_nowhere(
-    backend: Backend, names: key_names.KeyNames, real_commands: RedisAccess
+    backend: Backend,
+    names: key_names.KeyNames,
+    real_commands: RedisAccess,
+    quarantine: RedisQuarantine,
+    whose: str,
 ) -> None:
-    """A claim that holds nonsense is free."""
-    await real_commands.run(("SET", names.order("o"), b"\xff"))
-    assert await backend.invitations.find_order(7, "o") is None
-    assert await real_commands.run(("EXISTS", names.order("o"))) == 0
+    """A claim that holds nonsense, or leads to the invitation of another order, is free, gives
+    nobody that one's link, and is said once.
+    """
+    other = await put(backend)
+    held = b"\xff" if whose == "nobody's" else other.id
+    for _ in range(2):
+        await real_commands.run(("SET", names.order("o"), held))
+        assert await backend.invitations.find_order(7, "o") is None
+        assert await real_commands.run(("EXISTS", names.order("o"))) == 0
+    (note,) = await notes(quarantine)
+    assert (note.what, note.name) == ("key", "key:order:o")
+    assert await backend.invitations.find_order(7, other.order_key) == other
