@@ -133,6 +133,9 @@ class _Pass:
                 self.report.incomplete = True
             elif index == names.lanes:
                 await self.lanes([(names, lane.decode()) for lane in listed if is_lane_name(lane)])
+                for lane in listed:
+                    if not is_lane_name(lane) and not self.dry_run:
+                        await self.quarantine.quarantine_lane(names, lane)
             else:
                 await self.letters(names, listed)
 

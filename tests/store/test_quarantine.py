@@ -16,6 +16,7 @@ from bridge.core.queueing import Lease, QuarantineNote, TaskDone
 from bridge.errors import RecordDamaged
 from bridge.store import key_names
 from bridge.store.quarantine import RedisQuarantine
+from bridge.store.reconciliation import Reconciliation
 from bridge.store.redis_access import RedisAccess, ReplicaWait
 from bridge.store.reference_index import RedisReferenceIndex
 from bridge.store.status_word_store import RedisStatusWords
@@ -278,6 +279,30 @@ async def test_garbage_lanes(
         assert [mine.invitation_id for mine in await everything(backend)] == [one.id]
     assert [line["event"] for line in logs] == ["quarantine.added"] * 2
     assert {note.what for note in await notes(quarantine)} == {"lane"}
+
+
+async def test_lanes_of_no_kind(
+    names: key_names.KeyNames,
+    real_commands: RedisAccess,
+    prefix: str,
+    quarantine: RedisQuarantine,
+) -> None:
+    """What can be the lane of no version is put aside by the sweep; one that a newer version may
+    know stays.
+    """
+    for lane in (b"nonsense", b"acme/", b"\xff", b"acme/unheard_of"):
+        await real_commands.run(("ZADD", names.lanes, 1, lane))
+    await real_commands.run(("ZADD", names.due("acme/unheard_of"), 1, "iv_7"))
+    walk = Reconciliation(real_commands, prefix=prefix, clock=lambda: NOW)
+    await walk.run(dry_run=True)
+    assert await notes(quarantine) == []
+    await walk.run()
+    assert await real_commands.run(("ZRANGE", names.lanes, 0, -1)) == [b"acme/unheard_of"]
+    assert {note.name for note in await notes(quarantine)} == {
+        "lane:nonsense",
+        "lane:acme/",
+        "lane:\\xff",
+    }
 
 
 async def test_many_lanes_of_another_version(
