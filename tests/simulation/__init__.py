@@ -12,5 +12,5 @@ is one process of the bridge, ``equalture_machine`` and ``softgarden_machine`` a
 ``incidents`` is what goes wrong, ``promises`` what must hold nevertheless, checked by
 ``record_watch`` at every commit, by ``journey`` at every answer and by ``end_checks`` when all is
 over. ``world`` puts them together, by a ``world_script`` that is drawn from the seed;
-``shrinking`` makes scripts shorter.
+``shrinking`` makes scripts shorter, and ``story`` tells what is on the tape.
 """

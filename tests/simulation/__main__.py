@@ -12,6 +12,7 @@ from tests.simulation import closed_world  # noqa: F401 - before anything of the
 from tests.simulation.coverage import Cell, add_coverage, describe_coverage
 from tests.simulation.incidents import WEIGHTS
 from tests.simulation.shrinking import Shrinking, describe_size
+from tests.simulation.story import tell_story
 from tests.simulation.world import WorldLimits, WorldOutcome, play_world
 from tests.simulation.world_script import WorldOptions, WorldScript, draw_script
 
@@ -32,7 +33,10 @@ SHOWN = 3
 )
 @click.option("--shrink-seconds", type=float, default=60.0, show_default=True, help="At most.")
 @click.option("--coverage", is_flag=True, help="Tell which changes met which trouble, and holes.")
-@click.option("--story", is_flag=True, help="Tell what happened.")
+@click.option(
+    "--story", is_flag=True, help="Tell what happened: in what broke a promise, or in all of it."
+)
+@click.option("--journey", type=int, multiple=True, help="Tell the story of this one.")
 @click.option("--log", is_flag=True, help="Show the bridge's own log.")
 def main(
     seed: int,
@@ -46,6 +50,7 @@ def main(
     shrink_seconds: float,
     coverage: bool,
     story: bool,
+    journey: tuple[int, ...],
     log: bool,
 ) -> None:
     """Play worlds, each with the next seed."""
@@ -69,8 +74,8 @@ def main(
         )
         for one in outcome.broken[:SHOWN]:
             click.echo(f"  {one}")
-        if story:
-            click.echo(outcome.tape.tell())
+        if story or journey:
+            click.echo(tell_story(outcome.tape, journey or _list_concerned(outcome)))
         if log:
             click.echo(outcome.log)
         add_coverage(seen, outcome.steps_seen)
@@ -96,7 +101,15 @@ def _tell_small_world(script: WorldScript, outcome: WorldOutcome, budget_s: floa
         f"  {promise!r} is broken by {describe_size(small)}, instead of {describe_size(script)};"
         f" found in {shrinking.took_s:.0f} s by {shrinking.tries} tries:"
     )
-    click.echo(play_world(small, WorldLimits(promise)).tape.tell())
+    click.echo(tell_story(play_world(small, WorldLimits(promise)).tape, _list_numbers(small)))
+
+
+def _list_concerned(outcome: WorldOutcome) -> set[int]:
+    return {one.journey for one in outcome.broken if one.journey >= 0}
+
+
+def _list_numbers(script: WorldScript) -> set[int]:
+    return {one.number for one in script.plans}
 
 
 if __name__ == "__main__":

@@ -14,9 +14,10 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, ClassVar
 
+from bridge.sandbox import EqualtureSandbox
 from tests.simulation.memory_network import CALLER, HttpMessage
 from tests.simulation.stage_settings import CUSTOMERS, SECRETS
-from tests.simulation.tape import Tape
+from tests.simulation.tape import Tape, TapedCall
 from tests.simulation.vendor_weather import VendorWeather, answer_in_weather, build_answer
 
 TOKEN_LIFE_S = 900.0
@@ -100,7 +101,8 @@ class EqualtureMachine:
 
     async def serve(self, message: HttpMessage) -> HttpMessage | None:
         """Answer a call of the bridge."""
-        path, _, query = message.path.partition("?")
+        began = self.now()
+        path = message.path.partition("?")[0]
         parts = path.removeprefix("/connect_ats/").split("/")
         fault = self.weather.draw_fault(self.draws)
 
@@ -114,9 +116,11 @@ class EqualtureMachine:
         number = -1
         if len(parts) == 3 and (known := self.applications.get(parts[1])):
             number = known.journey
-        status = answer.status if answer is not None else "no answer"
-        what = f"{message.method} {'/'.join(parts)}{'?' if query else ''}{query} -> {status}"
-        self.tape.write("equalture", f"{what} ({fault})" if fault else what, number)
+        elif parts == ["applications"]:
+            number = self.journey_of(json.loads(message.body)["applicant_details"]["email"])
+        caller = message.headers[CALLER]
+        call = TapedCall(began, caller, EqualtureSandbox.name, message, answer, fault)
+        self.tape.write_call(call, number)
         return answer
 
     def finish(self, application: EqualtureApplication) -> None:
@@ -188,7 +192,7 @@ class EqualtureMachine:
         )
         self.applications[reference_id] = application
         self.by_link[application.link] = application
-        self.tape.write("equalture", f"made {reference_id}", application.journey)
+        self.tape.write(EqualtureSandbox.name, f"made {reference_id}", application.journey)
         return build_answer(201, {"reference_id": reference_id, "assessment_url": application.link})
 
     def _status(self, application: EqualtureApplication) -> HttpMessage:

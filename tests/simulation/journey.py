@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
+from bridge.sandbox import EqualtureSandbox, SoftgardenSandbox
 from tests.simulation.equalture_machine import EqualtureApplication, EqualtureMachine
 from tests.simulation.journey_plan import MARK, JourneyPlan
 from tests.simulation.memory_network import HttpMessage, MemoryNetwork
 from tests.simulation.stage_settings import CALLBACK, HASTY, HASTY_LIFE_S, LINK_LIFE_S, SECRETS
-from tests.simulation.tape import Tape
+from tests.simulation.tape import Tape, TapedCall
 
 RANKS = {"PENDING": 0, "EXPIRED": 1, "COMPLETED": 2}
 SKEW_S = 12.0
@@ -278,19 +279,20 @@ class Journey:
         message = HttpMessage(f"{method} {path} HTTP/1.1", {**own, **headers}, body)
         reply: HttpMessage | None = None
         host = self._draws.choice(listening) if listening else "nobody"
+        began = self._now()
         try:
             async with asyncio.timeout(PATIENCE_S):
                 if listening:
                     reply = await network.call_bridge(host, message)
         except (ConnectionError, TimeoutError):
             pass
-        shown = path.rpartition("/")[0] if method == "PUT" else path
         if reply is not None and reply.status in (200, 204) and method != "GET":
             self._acknowledged += 1
             if self._acknowledged == self.plan.killed_at:
                 self._world.kill(host, self._draws.uniform(0.5, 4.0))
-        status = reply.status if reply is not None else "no answer"
-        self._world.tape.write(host, f"{method} {shown} -> {status}", self.plan.number)
+        caller = EqualtureSandbox.name if method == "PUT" else SoftgardenSandbox.name
+        call = TapedCall(began, caller, host, message, reply)
+        self._world.tape.write_call(call, self.plan.number)
         return reply
 
     def _expect(self, reply: HttpMessage | None, what: str, *statuses: int) -> None:

@@ -10,9 +10,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from random import Random
 
-from tests.simulation.memory_network import HttpMessage
+from bridge.sandbox import SoftgardenSandbox
+from tests.simulation.memory_network import CALLER, HttpMessage
 from tests.simulation.stage_settings import CUSTOMERS, SECRETS
-from tests.simulation.tape import Tape
+from tests.simulation.tape import Tape, TapedCall
 from tests.simulation.vendor_weather import (
     FAULTS,
     VendorWeather,
@@ -51,6 +52,7 @@ class SoftgardenMachine:
 
     async def serve(self, message: HttpMessage) -> HttpMessage | None:
         """Answer a notification."""
+        began = asyncio.get_running_loop().time()
         invitation_id = str(json.loads(message.body)["invitationId"])
         self.calls[invitation_id] += 1
         client = base64.b64decode(
@@ -75,9 +77,7 @@ class SoftgardenMachine:
             return build_answer(204)
 
         answer = await answer_in_weather(self.weather, self.draws, fault, perform)
-        status = answer.status if answer is not None else "no answer"
-        what = f"notified of {invitation_id} -> {status}"
-        self.tape.write(
-            "softgarden", f"{what} ({fault})" if fault else what, self.journey_of(invitation_id)
-        )
+        caller = message.headers[CALLER]
+        call = TapedCall(began, caller, SoftgardenSandbox.name, message, answer, fault)
+        self.tape.write_call(call, self.journey_of(invitation_id))
         return answer

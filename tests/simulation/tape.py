@@ -1,4 +1,4 @@
-"""What happened in a world, in order: the story that a person reads, and a digest of all of it."""
+"""What happened in a world, in order, and a digest of all of it; ``story`` tells it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,26 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
+
+from tests.simulation.memory_network import HttpMessage
+
+
+@dataclass(frozen=True, slots=True)
+class TapedCall:
+    """A call from one party to another; *answer* None: it got none."""
+
+    began: float
+    caller: str
+    receiver: str
+    request: HttpMessage
+    answer: HttpMessage | None
+    fault: str = ""
+    """What the world had go wrong with it."""
+
+    def __str__(self) -> str:
+        status = self.answer.status if self.answer is not None else "no answer"
+        what = f"{self.caller} {self.request.method} {self.request.path} -> {status}"
+        return f"{what} ({self.fault})" if self.fault else what
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,9 +36,8 @@ class TapeLine:
     who: str
     what: str
     journey: int = -1
-
-    def __str__(self) -> str:
-        return f"{self.at:10.3f}  {self.who:<12} {self.what}"
+    call: TapedCall | None = None
+    """Where it was a call."""
 
 
 @dataclass(slots=True)
@@ -29,9 +48,13 @@ class Tape:
     lines: list[TapeLine] = field(default_factory=list)
     _digest: Any = field(default_factory=hashlib.sha256)
 
-    def write(self, who: str, what: str, journey: int = -1) -> None:
+    def write_call(self, call: TapedCall, journey: int = -1) -> None:
+        """Add a call that has ended now."""
+        self.write(call.receiver, f"{call}", journey, call)
+
+    def write(self, who: str, what: str, journey: int = -1, call: TapedCall | None = None) -> None:
         """Add what happened now."""
-        line = TapeLine(self.now(), who, what, journey)
+        line = TapeLine(self.now(), who, what, journey, call)
         self.lines.append(line)
         self._digest.update(f"{line.at!r}|{who}|{what}|{journey}\n".encode())
 
@@ -43,12 +66,3 @@ class Tape:
     def digest(self) -> str:
         """The same for the same world only."""
         return self._digest.hexdigest()[:16]
-
-    def tell(self, journeys: set[int] | None = None) -> str:
-        """The story: of these journeys, with what belongs to none."""
-        chosen = (
-            line
-            for line in self.lines
-            if journeys is None or line.journey == -1 or line.journey in journeys
-        )
-        return "\n".join(map(str, chosen))
