@@ -33,6 +33,7 @@ class BridgeProcess:
         self.ahead_s = 0.0
         self.runtime: app.Runtime | None = None
         self.deaths: list[str] = []
+        self.serves_since = 0.0
         self._loop = loop
         self._network = network
         self._serves = self._killed = False
@@ -100,7 +101,7 @@ class BridgeProcess:
             stack.push_async_callback(runner.cleanup)
             assert runner.server is not None
             self._network.listen(self.host, runner.server)
-            self._serves = True
+            self._serves, self.serves_since = True, self._loop.time()
             serving.set_result(None)
             await self._stop.wait()
 

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from bridge.core.invitation import State
 from bridge.core.lifecycle.attempts import list_applications_to_anonymise
+from tests.simulation.delays import check_delays, find_told_at
 from tests.simulation.equalture_machine import EqualtureApplication
-from tests.simulation.incidents import ECHO_S
-from tests.simulation.journey import RANKS, Journey, OrderRound
+from tests.simulation.journey import Journey, OrderRound
 from tests.simulation.journey_plan import MAIL, MARK
 from tests.simulation.stage_settings import RETRY_S, SECRETS
 
@@ -17,8 +16,6 @@ if TYPE_CHECKING:
 
 Owed = tuple[str, str, int]
 """A promise, how it is not kept yet, and the journey."""
-PROMPT_S: Final = 9.0
-"""Within what time a result that can be read is told where nothing goes wrong."""
 UNSTORED: Final = (
     "Redis refuses connections",
     "Redis restarts",
@@ -54,23 +51,12 @@ def list_owed(simulation: Simulation) -> list[Owed]:
 def _list_owed_of(simulation: Simulation, journey: Journey, known: OrderRound) -> list[Owed]:
     number, application = journey.plan.number, known.application
     owed: list[Owed] = []
-    told = _find_told_at(simulation, known) if known.wants else None
+    told = find_told_at(simulation, known) if known.wants else None
     if known.wants and told is None and not _was_given_up(simulation, known):
         owed.append(("notified", f"{known.invitation_id} not told of {known.wants}", number))
     if known.deleted and application is not None and application.state != "anonymized":
         owed.append(("deletion", f"{application.reference_id} not anonymised", number))
     return owed
-
-
-def _find_told_at(simulation: Simulation, known: OrderRound) -> float | None:
-    """When softgarden was first notified after the record said what it had to learn: it reads then,
-    or a little later.
-    """
-    reached = simulation.watch.reached.get((known.invitation_id, State[known.wants]))
-    for at, seen in known.told:
-        if seen == known.wants or (reached is not None and at >= reached and seen not in RANKS):
-            return at
-    return None
 
 
 def _was_given_up(simulation: Simulation, known: OrderRound) -> bool:
@@ -86,7 +72,7 @@ async def check_end(simulation: Simulation) -> None:
     for journey in simulation.journeys:
         for known in journey.rounds:
             await _check_reading(simulation, journey, known)
-            _check_delay(simulation, journey, known)
+            check_delays(simulation, journey, known)
         _check_applications(simulation, journey)
     for invitation_id in simulation.strangers:
         _check_stranger(simulation, invitation_id)
@@ -105,27 +91,6 @@ async def _check_reading(simulation: Simulation, journey: Journey, known: OrderR
     if known.deleted and status != "404":
         how = f"{known.invitation_id} is {status} after its deletion"
         simulation.complain("deletion", how, journey.plan.number)
-
-
-def _check_delay(simulation: Simulation, journey: Journey, known: OrderRound) -> None:
-    """What is reported is told soon, unless trouble that concerns this customer explains it."""
-    if len(known.told) > 1 and not simulation.trouble.explains_delay(
-        known.began, known.told[-1][0], journey.plan.customer
-    ):
-        how = f"{known.invitation_id} told at {[f'{at:.3f}' for at, _ in known.told]}"
-        if len(known.told) > 1 + journey.plan.ending.startswith("late"):
-            simulation.complain("once", how, journey.plan.number)
-    begun, application = known.acknowledged_at, known.application
-    if begun is None or application is None or known.wants != "COMPLETED":
-        return
-    begun = max(begun, application.results_from)
-    told = min((at for at, _ in known.told if at >= (application.finished_at or 0.0)), default=None)
-    late = told is None or told > begun + PROMPT_S
-    if late and not simulation.trouble.explains_delay(
-        begun - ECHO_S, begun + PROMPT_S, journey.plan.customer
-    ):
-        how = f"reported at {begun:.3f} s, told at {told} s"
-        simulation.complain("fairness", how, journey.plan.number)
 
 
 def _check_applications(simulation: Simulation, journey: Journey) -> None:

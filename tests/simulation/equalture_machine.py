@@ -112,6 +112,7 @@ class EqualtureMachine:
         account = self._account(message)
         if account in self.weather.dead_accounts:
             fault = "no answer before it was done"
+        await self.weather.keep_waiting(self.draws, account)
         answer = await answer_in_weather(self.weather, self.draws, fault, perform)
         number = -1
         if len(parts) == 3 and (known := self.applications.get(parts[1])):

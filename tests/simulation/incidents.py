@@ -66,6 +66,7 @@ WEIGHTS: Final = {
     "softgarden is away": 2,
     "softgarden is slow": 1,
     "a customer's account is dead": 3,
+    "a customer's account is slow": 2,
     "a customer is removed": 2,
     "a clock jumps": 2,
     "Redis's clock jumps": 1,
@@ -76,11 +77,18 @@ LONGEST_S: Final = {
     "Redis hangs": 4.0,
     "a customer is removed": 10.0,
     "a customer's account is dead": 40.0,
+    "a customer's account is slow": 40.0,
     "Equalture is away": 60.0,
     "softgarden is broken": 150.0,
     "softgarden is away": 60.0,
 }
 USUAL_S = 6.0
+OF_ONE: Final = (
+    "a customer's account is dead",
+    "a customer's account is slow",
+    "a customer is removed",
+)
+"""What concerns one customer, and must not concern another."""
 
 
 def draw_incidents(draws: Random, until: float, kinds: tuple[str, ...]) -> list[Incident]:
@@ -102,6 +110,10 @@ def draw_incidents(draws: Random, until: float, kinds: tuple[str, ...]) -> list[
         for number, kind in enumerate(chosen)
     ]
     return sorted(incidents, key=lambda one: one.at)
+
+
+def _concerns(incident: Incident, customer: str) -> bool:
+    return incident.customer == customer or incident.kind not in OF_ONE
 
 
 class Trouble:
@@ -127,6 +139,7 @@ class Trouble:
             "all processes killed": self._kill_all,
             "Redis restarts": self._restart_redis,
             "a customer's account is dead": self._kill_account,
+            "a customer's account is slow": self._slow_account,
             "a customer is removed": self._remove_customer,
             "Equalture forgets its tokens": self._forget_tokens,
             "a clock jumps": self._jump,
@@ -153,11 +166,18 @@ class Trouble:
         customer alone.
         """
         return any(
-            one.at <= until
-            and begun <= one.end + ECHO_S
-            and (one.customer == customer or one.kind != "a customer's account is dead")
+            one.at <= until and begun <= one.end + ECHO_S and _concerns(one, customer)
             for one in self.incidents
         )
+
+    def find_end(self, until: float, customer: str) -> float:
+        """When the last of what began before *until* and concerns this customer was over."""
+        ends = [
+            min(one.end, until)
+            for one in self.incidents
+            if one.at <= until and _concerns(one, customer)
+        ]
+        return max(ends, default=0.0)
 
     async def _perform(self, incident: Incident) -> None:
         await asyncio.sleep(incident.at)
@@ -271,6 +291,15 @@ class Trouble:
         weather.dead_accounts.add(customer)
         await asyncio.sleep(incident.lasts_s)
         weather.dead_accounts.discard(customer)
+        return f"({customer})"
+
+    async def _slow_account(self, incident: Incident) -> str:
+        customer = incident.customer
+        machines = (self._simulation.equalture, self._simulation.softgarden)
+        weather = self._draw(incident).choice(machines).weather
+        weather.slow_accounts.add(customer)
+        await asyncio.sleep(incident.lasts_s)
+        weather.slow_accounts.discard(customer)
         return f"({customer})"
 
     async def _forget_tokens(self, incident: Incident) -> str:

@@ -49,6 +49,8 @@ class JourneyPlan:
     """The process that gives this answer, of those that acknowledge something, is killed at that
     very instant; 0: none.
     """
+    crowded: bool = False
+    """One of a crowd that is done at the same time."""
 
     @property
     def email(self) -> str:

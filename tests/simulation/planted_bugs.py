@@ -333,5 +333,6 @@ BUGS: Final = (
             "            free = min(free, slots - slots // URGENT_PART - self._not_urgent)\n",
             "            pass\n",
         ),
+        ("concurrency.py", "MOST_SLOTS = 256\n", "MOST_SLOTS = 64\n"),
     ),
 )

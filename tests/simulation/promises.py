@@ -36,6 +36,7 @@ PROMISES = {
     "plan": "retry with n entries makes n + 1 attempts, each delay ±20 %; then a dead letter.",
     "attempts": "Attempts are calls that were made.",
     "one at a time": "Work of a killed process is taken over within 15 s, and no other's.",
+    "overdue": "Work of a killed process is taken over within 15 s; what is due is done.",
     "once": "What nothing disturbs is done once.",
     "quiescence": "When faults stop, everything settles.",
     "no crash": "No handler, worker or task ends by an error that nobody expected.",

@@ -76,6 +76,7 @@ class SoftgardenMachine:
                 await asyncio.sleep(self.draws.uniform(0.5, 2.5))
             return build_answer(204)
 
+        await self.weather.keep_waiting(self.draws, customer)
         answer = await answer_in_weather(self.weather, self.draws, fault, perform)
         caller = message.headers[CALLER]
         call = TapedCall(began, caller, SoftgardenSandbox.name, message, answer, fault)

@@ -53,8 +53,15 @@ class VendorWeather:
     latest_answer_s: float = 0.05
     dead_accounts: set[str] = field(default_factory=set)
     """Accounts whose calls get no answer at all."""
+    slow_accounts: set[str] = field(default_factory=set)
+    """Accounts whose calls are answered at the last moment."""
     faults: tuple[str, ...] = FAULTS
     counts: dict[str, int] = field(default_factory=dict)
+
+    async def keep_waiting(self, draws: Random, account: str) -> None:
+        """What a call of this account waits for beside others."""
+        if account in self.slow_accounts:
+            await asyncio.sleep(VENDOR_TIMEOUT_S - draws.uniform(0.2, 1.0))
 
     def draw_fault(self, draws: Random) -> str:
         """What goes wrong with the next call; empty: nothing."""

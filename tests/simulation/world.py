@@ -23,6 +23,7 @@ from bridge.store.lua_scripts import Command
 from tests.simulation.bridge_process import BridgeProcess
 from tests.simulation.closed_world import WorldTime, close_world
 from tests.simulation.coverage import Cell
+from tests.simulation.delays import watch_overdue
 from tests.simulation.end_checks import check_end, check_traces, list_owed
 from tests.simulation.equalture_machine import EqualtureApplication, EqualtureMachine
 from tests.simulation.event_loop import SimulatedLoop, WorldStuck
@@ -153,10 +154,12 @@ class Simulation:
         self.journeys = [Journey(world, plan) for plan in self.script.plans]
         self._by_number = {one.plan.number: one for one in self.journeys}
         trouble = self.loop.create_task(self.trouble.run())
+        overdue = self.loop.create_task(watch_overdue(self))
         await asyncio.gather(*(journey.play() for journey in self.journeys))
         await trouble
         await asyncio.gather(*self._last_kills)
         await self._settle()
+        overdue.cancel()
         await check_end(self)
         for process in list(self.processes.values()):
             await process.stop()

@@ -7,9 +7,14 @@ from random import Random
 
 from tests.simulation.incidents import WEIGHTS, Incident, draw_incidents
 from tests.simulation.journey_plan import JourneyPlan, draw_plan
+from tests.simulation.stage_settings import QUICK
 
 WRONG_CLOCK = 0.3
 """In how many worlds the clock of one host is wrong from the start."""
+RUSH = 0.08
+"""How many worlds have a rush."""
+CROWD = 90
+RUSH_AT_S = 5.0
 WRONG_BY_S = (-30 * 86_400.0, -86_400.0, -3600.0, -60.0, -12.0, 12.0, 60.0, 3600.0, 86_400.0)
 
 
@@ -50,7 +55,9 @@ def draw_script(seed: int, options: WorldOptions) -> WorldScript:
     if not incidents:
         plans = [replace(one, killed_at=0) for one in plans]
     clocks = draw_clocks(Random(f"{seed}/clocks"), options.processes)
-    return WorldScript(seed, options, tuple(plans), tuple(incidents), clocks)
+    script = WorldScript(seed, options, tuple(plans), tuple(incidents), clocks)
+    rush = Random(f"{seed}/rush")
+    return add_rush(script, rush) if options.troubles and rush.random() < RUSH else script
 
 
 def draw_clocks(draws: Random, processes: int) -> tuple[float, ...]:
@@ -59,3 +66,31 @@ def draw_clocks(draws: Random, processes: int) -> tuple[float, ...]:
     if draws.random() < WRONG_CLOCK:
         clocks[draws.randrange(processes)] = draws.choice(WRONG_BY_S)
     return tuple(clocks)
+
+
+def add_rush(script: WorldScript, draws: Random) -> WorldScript:
+    """The same with a crowd of one customer's candidates who are done at the same time, while a
+    vendor is slow with that customer; the others, at the same process, must not notice.
+    """
+    crowded, other = draws.sample(QUICK, 2)
+    plans = [
+        replace(one, customer=other if one.customer == crowded else one.customer, killed_at=0)
+        for one in script.plans
+    ]
+    usual = replace(
+        plans[0], customer=crowded, deletion="never", parallel=1, repeats=False, ending="callback"
+    )
+    usual = replace(usual, reports=1, early=False, wordless=False, crowded=True)
+    first = max(one.number for one in plans) + 1
+    plans += [
+        replace(
+            usual,
+            number=number,
+            begins_at=RUSH_AT_S + draws.uniform(0.0, 0.3),
+            thinks_s=RUSH_AT_S + draws.uniform(0.0, 0.3),
+        )
+        for number in range(first, first + CROWD)
+    ]
+    slow = Incident("a customer's account is slow", 0.5, 60.0, crowded)
+    options = replace(script.options, processes=1)
+    return WorldScript(script.seed, options, tuple(plans), (slow,))

@@ -1,0 +1,125 @@
+"""How long things may take in virtual time, against what an undisturbed world needs."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from bridge.core.invitation import State
+from tests.simulation.incidents import ECHO_S
+from tests.simulation.journey import RANKS, Journey, OrderRound
+from tests.simulation.stage_settings import HASTY_LIFE_S, POLL_S
+
+if TYPE_CHECKING:
+    from tests.simulation.world import Simulation
+
+PROMPT_S: Final = 0.75
+"""From a report whose result can be read until softgarden is told; undisturbed it is 0.15 s."""
+UNREADABLE_S: Final = 9.0
+"""The same, from when a result can be read that could not at first: it is asked for ever later."""
+CROWDED_S: Final = 18.0
+"""The same for one of a crowd whose account is slow; it is 12 s where more are asked at once while
+that goes well, and 30 s otherwise.
+"""
+NOTICED_S: Final = 2.0
+"""From the end of a link, or a poll, until softgarden is told."""
+PLAN_S: Final = 75.0
+"""After all trouble: the longest pause of the plan or of a breaker, and a lease that runs out."""
+LOOK_S: Final = 1.0
+OVERDUE_S: Final = 5.5
+"""How long a task may be due, undisturbed, until a process has taken it."""
+TAKEN_OVER_S: Final = 16.0
+"""What a killed process held is taken over within this time, if another one lives."""
+STOPS_WORK: Final = (
+    "Redis refuses connections",
+    "Redis restarts",
+    "Redis hangs",
+    "Redis loses replies",
+    "Redis loses requests",
+    "Redis is slow",
+    "Redis is full",
+    "Redis is read-only",
+    "process stands still",
+    "all processes killed",
+    "a customer is removed",
+    "Redis's clock jumps",
+)
+
+
+def find_told_at(simulation: Simulation, known: OrderRound) -> float | None:
+    """When softgarden was first notified after the record said what it had to learn: it reads then,
+    or a little later.
+    """
+    reached = simulation.watch.reached.get((known.invitation_id, State[known.wants]))
+    for at, seen in known.told:
+        if seen == known.wants or (reached is not None and at >= reached and seen not in RANKS):
+            return at
+    return None
+
+
+async def watch_overdue(simulation: Simulation) -> None:
+    """Look again and again for tasks that nobody takes, while nothing explains it."""
+    healthy_since = simulation.time.seconds
+    while True:
+        await asyncio.sleep(LOOK_S)
+        now = simulation.time.seconds
+        works = any(
+            one.lives and now - one.serves_since > TAKEN_OVER_S
+            for one in simulation.processes.values()
+        )
+        if not works or simulation.trouble.is_near(now, *STOPS_WORK):
+            healthy_since = now
+        if now - healthy_since >= TAKEN_OVER_S:
+            for lane in simulation.queue_watch.list_overdue(OVERDUE_S):
+                simulation.complain("overdue", lane)
+
+
+def check_delays(simulation: Simulation, journey: Journey, known: OrderRound) -> None:
+    """What one order had to wait for, unless trouble explains it that concerns its customer."""
+    _check_once(simulation, journey, known)
+    if not known.wants or known.application is None:
+        return
+    told = find_told_at(simulation, known)
+    begun, most_s, since = _find_beginning(journey, known)
+    late = bool(begun) and (told is None or told > begun + most_s)
+    crowded = journey.plan.crowded
+    if late and (crowded or not _is_explained(simulation, journey, begun - ECHO_S, begun + most_s)):
+        how = f"{since} at {begun:.3f} s, told at {told} s"
+        simulation.complain("fairness", how, journey.plan.number)
+    reached = simulation.watch.reached.get((known.invitation_id, State[known.wants]))
+    if told is not None and reached is not None:
+        ended = simulation.trouble.find_end(told, journey.plan.customer)
+        if told > max(reached, ended) + PLAN_S:
+            how = f"{known.wants} at {reached:.3f} s, trouble until {ended:.3f} s, told at {told}"
+            simulation.complain("notified", how, journey.plan.number)
+
+
+def _find_beginning(journey: Journey, known: OrderRound) -> tuple[float, float, str]:
+    """From when on softgarden could have been told, and how much later it may be; 0: never."""
+    application = known.application
+    assert application is not None
+    ending = journey.plan.ending
+    if known.wants == "EXPIRED":
+        return application.made_at + HASTY_LIFE_S, NOTICED_S, "ended"
+    if known.acknowledged_at is None:
+        finished_at = application.finished_at
+        if finished_at is None or ending != "silent":
+            return 0.0, 0.0, ""
+        return max(finished_at, application.results_from), POLL_S + NOTICED_S, "done"
+    if journey.plan.crowded:
+        return known.acknowledged_at, CROWDED_S, "reported in a crowd"
+    readable = application.results_from
+    if readable != application.finished_at and readable > known.acknowledged_at - PROMPT_S:
+        return max(known.acknowledged_at, readable), UNREADABLE_S, "reported"
+    return known.acknowledged_at, PROMPT_S, "reported"
+
+
+def _check_once(simulation: Simulation, journey: Journey, known: OrderRound) -> None:
+    often = len(known.told) > 1 + journey.plan.ending.startswith("late")
+    if often and not _is_explained(simulation, journey, known.began, known.told[-1][0]):
+        how = f"{known.invitation_id} told at {[f'{at:.3f}' for at, _ in known.told]}"
+        simulation.complain("once", how, journey.plan.number)
+
+
+def _is_explained(simulation: Simulation, journey: Journey, begun: float, until: float) -> bool:
+    return simulation.trouble.explains_delay(begun, until, journey.plan.customer)
