@@ -19,7 +19,7 @@ def config_option(function: F) -> F:
     return click.option(
         "--config",
         type=click.Path(path_type=Path, file_okay=False),
-        default=lambda: Path(os.environ.get("BRIDGE_CONFIG", "config")),
+        default=lambda: Path(os.environ.get("BRIDGE_CONFIG") or "config"),
         help="Folder of bridge.yaml and customers/ (BRIDGE_CONFIG; default: config).",
     )(function)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import secrets
+from pathlib import Path
 
 import click
 
@@ -26,7 +27,7 @@ def token_group() -> None:
 @customer_argument
 @config_option
 @json_option
-def token_new(customer: str, config: object, as_json: bool) -> None:
+def token_new(customer: str, config: Path, as_json: bool) -> None:
     """Make a bearer token for CUSTOMER; shown once, with the digest for its YAML file.
 
     \b
@@ -42,7 +43,8 @@ def token_new(customer: str, config: object, as_json: bool) -> None:
         return
     click.echo(f"Token for {customer}, to be typed into softgarden's settings (shown only now):")
     click.echo(f"\n  {bearer}\n")
-    click.echo(f"Digest for config/customers/{customer}.yaml, under softgarden.tokens_sha256:")
+    file = config / "customers" / f"{customer}.yaml"
+    click.echo(f"Digest for {file}, under softgarden.tokens_sha256:")
     click.echo(f"\n  {digest}")
 
 

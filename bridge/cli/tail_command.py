@@ -96,6 +96,8 @@ def _lines(config: Path, customer: str | None) -> Iterator[bytes]:
         except OSError as error:
             msg = f"nobody answers at http://{place}: is the daemon of this configuration running?"
             raise BridgeError(msg) from error
+        if response.status == 400:
+            raise click.UsageError(_refusal(response))
         if response.status != 200:
             raise BridgeError(_refusal(response))
         while line := response.readline():

@@ -267,10 +267,12 @@ _EXPORTED_ID = _Id(required=True, validate=validate.Length(1, 200))
 
 
 def flatten_messages(messages: Mapping[Any, Any], prefix: str = "") -> dict[str, list[str]]:
-    """marshmallow's nested messages by dotted path: ``{"candidate.email": ["..."]}``."""
+    """marshmallow's nested messages by dotted path: ``{"candidate.email": ["..."]}``; what is said
+    of the whole is said of its ``body``.
+    """
     flat: dict[str, list[str]] = {}
     for key, value in messages.items():
-        path = prefix if key == "_schema" else f"{prefix}.{key}".strip(".")
+        path = prefix or "body" if key == "_schema" else f"{prefix}.{key}".strip(".")
         if isinstance(value, Mapping):
             flat.update(flatten_messages(value, path))
         else:

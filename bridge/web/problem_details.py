@@ -87,6 +87,8 @@ def build_error_response(error: errors.BridgeError) -> web.Response:
     if status in (429, 503):
         headers["Retry-After"] = str(_retry_after(error))
     fields = error.errors if isinstance(error, errors.InvalidRequest) else None
+    if isinstance(error, errors.UnknownInvitationOnDelete):
+        fields = {"invitationId": [str(error)]}
     return build_problem_response(
         status, get_problem_code(error), title, _detail(error), fields=fields, headers=headers
     )

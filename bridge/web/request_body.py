@@ -171,7 +171,8 @@ def _encoding(request: web.Request) -> str:
 
 
 def _broken() -> InvalidRequest:
-    return InvalidRequest("The body is not encoded as its headers say.")
+    msg = "The body is not encoded as its headers say."
+    return InvalidRequest(msg, {"body": [msg]})
 
 
 def _unsupported() -> UnsupportedEncoding:

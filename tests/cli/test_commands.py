@@ -217,8 +217,11 @@ def test_token_new(config: Path) -> None:
     assert (made.code, set(made.json)) == (0, {"token", "sha256"})
     assert hashlib.sha256(made.json["token"].encode()).hexdigest() == made.json["sha256"]
     assert len(made.json["token"]) >= 32
-    words = run("token", "new", "acme")
+    words = run("token", "new", "acme", "--config", config)
     assert words.code == 0
+    assert f"Digest for {config}/customers/acme.yaml, " in words.out
+    nowhere = run("token", "new", "acme", BRIDGE_CONFIG="").out
+    assert "Digest for config/customers/acme.yaml, " in nowhere
     token = re.search(r"^  (\S+)$", words.out, re.MULTILINE)
     assert token is not None
     assert hashlib.sha256(token[1].encode()).hexdigest() in words.out

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import timedelta
 
 import pytest
@@ -154,6 +155,7 @@ async def test_unknown_and_foreign_ids_look_the_same(bridge: Bridge) -> None:
     deleted = await answers("DELETE", "/softgarden/invitations")
     read = await answers("GET", "/softgarden/results")
     assert ({status for status, _ in deleted}, len(set(deleted))) == ({400}, 1)
+    assert list(json.loads(deleted[0][1])["errors"]) == ["invitationId"]
     assert ({status for status, _ in read}, len(set(read))) == ({404}, 1)
     assert (await bridge.acme.read_results(an_id)).json["status"] == "PENDING"
     assert bridge.equalture.applications[reference].state == "invited"

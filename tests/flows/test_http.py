@@ -61,6 +61,8 @@ def problem(reply: BridgeReply, status: int, code: str) -> dict[str, Any]:
     found: dict[str, Any] = reply.json
     assert (reply.status, found["status"], found["code"]) == (status, status, code)
     assert all(isinstance(found[name], str) and found[name] for name in ("type", "title", "detail"))
+    fields = found.get("errors", {})
+    assert ((status == 400), "" in fields) == (bool(fields), False)
     return found
 
 

@@ -68,6 +68,16 @@ async def test_every_workers_calls(
         assert b"the daemon" in said
 
 
+async def test_unknown_customer(launch: Launch) -> None:
+    """A customer of whom nothing is configured is bad usage, as for every command."""
+    daemon = launch()
+    await daemon.ready()
+    async with tail(daemon, "--customer", "nobody") as process:
+        _, said = await process.communicate()
+        assert process.returncode == 2
+        assert b"There is no such customer" in said
+
+
 async def test_without_a_daemon(launch: Launch) -> None:
     """Where nobody answers, that is said, with the address."""
     daemon = launch()

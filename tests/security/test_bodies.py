@@ -177,6 +177,7 @@ async def test_what_cannot_be_unpacked_is_a_hint(
     before = len(bridge.equalture.calls("status"))
     reply = await bridge.ask("PUT", path, data=packed, headers={"Content-Encoding": encoding})
     assert reply.status == status
+    assert (status == 400) == ("errors" in reply.json)
     if status == 415:
         assert reply.headers["Connection"] == "close"
     await eventually(lambda: len(bridge.equalture.calls("status")) > before)
