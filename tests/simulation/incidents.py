@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.core.customers import CustomerDirectory
 from tests.simulation.bridge_process import BridgeProcess
+from tests.simulation.process_trouble import ProcessTrouble
 from tests.simulation.stage_settings import CUSTOMERS, load_settings
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ CALM = 0.15
 """How many worlds have no trouble at all."""
 TOGETHER = 0.4
 """In how many of the others all trouble begins at almost the same time."""
+CLOCK_STEPS_S: Final = (-3600.0, -7.0, 0.4, 7.0, 3600.0, 86_400.0)
 STORM_S = 0.9
 """The slowest answer of a slow Redis; more than the client waits for one."""
 ECHO_S = 12.0
@@ -69,6 +71,7 @@ WEIGHTS: Final = {
     "a customer's account is slow": 2,
     "a customer is removed": 2,
     "a clock jumps": 2,
+    "clocks are set in a silence": 4,
     "Redis's clock jumps": 1,
 }
 LONGEST_S: Final = {
@@ -78,6 +81,7 @@ LONGEST_S: Final = {
     "a customer is removed": 10.0,
     "a customer's account is dead": 40.0,
     "a customer's account is slow": 40.0,
+    "clocks are set in a silence": 60.0,
     "Equalture is away": 60.0,
     "softgarden is broken": 150.0,
     "softgarden is away": 60.0,
@@ -132,17 +136,19 @@ class Trouble:
         self._draws: dict[int, Random] = {}
         """Of each incident, by its number."""
         self._absent: Counter[str] = Counter()
+        self._processes = ProcessTrouble(simulation, self._draw)
         self._doers: dict[str, Callable[[Incident], Awaitable[str]]] = {
-            "process killed": self._kill,
-            "process stands still": self._freeze,
-            "process restarted": self._restart,
-            "all processes killed": self._kill_all,
+            "process killed": self._processes.kill,
+            "process stands still": self._processes.freeze,
+            "process restarted": self._processes.restart,
+            "all processes killed": self._processes.kill_all,
             "Redis restarts": self._restart_redis,
             "a customer's account is dead": self._kill_account,
             "a customer's account is slow": self._slow_account,
             "a customer is removed": self._remove_customer,
             "Equalture forgets its tokens": self._forget_tokens,
             "a clock jumps": self._jump,
+            "clocks are set in a silence": self._set_clocks,
             "Redis's clock jumps": self._jump_redis,
         }
 
@@ -194,39 +200,6 @@ class Trouble:
             self._draws[incident.number] = self._draws_of(f"trouble/{incident.number}")
         return self._draws[incident.number]
 
-    # Processes
-
-    def _choose(self, incident: Incident) -> BridgeProcess | None:
-        living = [one for one in self._simulation.processes.values() if one.lives]
-        return self._draw(incident).choice(living) if living else None
-
-    async def _kill(self, incident: Incident) -> str:
-        process = self._choose(incident)
-        if process is None:
-            return "(nobody was there)"
-        process.kill()
-        await asyncio.sleep(incident.lasts_s)
-        await self._simulation.start_process(process.name)
-        return process.name
-
-    async def _restart(self, incident: Incident) -> str:
-        process = self._choose(incident)
-        if process is None:
-            return "(nobody was there)"
-        await process.stop()
-        await asyncio.sleep(incident.lasts_s)
-        await self._simulation.start_process(process.name)
-        return process.name
-
-    async def _freeze(self, incident: Incident) -> str:
-        process = self._choose(incident)
-        if process is None:
-            return "(nobody was there)"
-        process.freeze()
-        await asyncio.sleep(incident.lasts_s)
-        process.thaw()
-        return process.host
-
     async def kill_at_once(self, host: str, lasts_s: float) -> None:
         """Kill the process that has just said something, and start it again."""
         for process in list(self._simulation.processes.values()):
@@ -239,15 +212,6 @@ class Trouble:
                 process.kill()
                 await asyncio.sleep(lasts_s)
                 await self._simulation.start_process(process.name)
-
-    async def _kill_all(self, incident: Incident) -> str:
-        killed = [one for one in self._simulation.processes.values() if one.lives]
-        for process in killed:
-            process.kill()
-        await asyncio.sleep(incident.lasts_s)
-        for process in killed:
-            await self._simulation.start_process(process.name)
-        return ""
 
     # Redis and vendors
 
@@ -331,12 +295,25 @@ class Trouble:
             process.runtime.customers.replace(CustomerDirectory(served))
 
     async def _jump(self, incident: Incident) -> str:
-        process = self._choose(incident)
-        by_s = self._draw(incident).choice((-3600.0, -7.0, 0.4, 7.0, 3600.0, 86_400.0))
+        process = self._processes.choose(incident)
+        by_s = self._draw(incident).choice(CLOCK_STEPS_S)
         if process is not None:
             process.ahead_s += by_s
             self._simulation.clocks[process.name] = process.ahead_s
         return f"({process.name if process else 'nobody'} by {by_s} s)"
+
+    async def _set_clocks(self, incident: Incident) -> str:
+        """All hosts', while softgarden does not answer one customer: breakers are open."""
+        silent = self._simulation.softgarden.weather.dead_accounts
+        by_s = self._draw(incident).choice((-86_400.0, -3600.0, -600.0, 3600.0))
+        silent.add(incident.customer)
+        await asyncio.sleep(incident.lasts_s / 2)
+        for process in self._simulation.processes.values():
+            process.ahead_s += by_s
+            self._simulation.clocks[process.name] = process.ahead_s
+        await asyncio.sleep(incident.lasts_s / 2)
+        silent.discard(incident.customer)
+        return f"({incident.customer}, by {by_s} s)"
 
     async def _jump_redis(self, incident: Incident) -> str:
         by_s = self._draw(incident).choice((-4.0, -0.5, 0.5, 4.0))
