@@ -83,12 +83,12 @@ def check_delays(simulation: Simulation, journey: Journey, known: OrderRound) ->
     begun, most_s, since = _find_beginning(journey, known)
     late = bool(begun) and (told is None or told > begun + most_s)
     crowded = journey.plan.crowded
-    if late and (crowded or not _is_explained(simulation, journey, begun - ECHO_S, begun + most_s)):
+    if late and (crowded or not _is_explained(simulation, journey, known, begun, most_s)):
         how = f"{since} at {begun:.3f} s, told at {told} s"
         simulation.complain("fairness", how, journey.plan.number)
     reached = simulation.watch.reached.get((known.invitation_id, State[known.wants]))
     if told is not None and reached is not None:
-        ended = simulation.trouble.find_end(told, journey.plan.customer)
+        ended = simulation.trouble.find_end(told, journey.plan.customer, known.invitation_id)
         if told > max(reached, ended) + PLAN_S:
             how = f"{known.wants} at {reached:.3f} s, trouble until {ended:.3f} s, told at {told}"
             simulation.complain("notified", how, journey.plan.number)
@@ -116,10 +116,16 @@ def _find_beginning(journey: Journey, known: OrderRound) -> tuple[float, float, 
 
 def _check_once(simulation: Simulation, journey: Journey, known: OrderRound) -> None:
     often = len(known.told) > 1 + journey.plan.ending.startswith("late")
-    if often and not _is_explained(simulation, journey, known.began, known.told[-1][0]):
+    often = often and not simulation.trouble.damaged.lost_claim(journey.plan.number)
+    lasted_s = known.told[-1][0] - known.began if known.told else 0.0
+    if often and not _is_explained(simulation, journey, known, known.began, lasted_s):
         how = f"{known.invitation_id} told at {[f'{at:.3f}' for at, _ in known.told]}"
         simulation.complain("once", how, journey.plan.number)
 
 
-def _is_explained(simulation: Simulation, journey: Journey, begun: float, until: float) -> bool:
-    return simulation.trouble.explains_delay(begun, until, journey.plan.customer)
+def _is_explained(
+    simulation: Simulation, journey: Journey, known: OrderRound, begun: float, lasted_s: float
+) -> bool:
+    return simulation.trouble.explains_delay(
+        begun - ECHO_S, begun + lasted_s, journey.plan.customer, known.invitation_id
+    )

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from bridge.core.lifecycle.attempts import list_applications_to_anonymise
+from tests.simulation.damage_checks import check_quarantine, check_repairs, list_unmended
 from tests.simulation.delays import check_delays, find_told_at
 from tests.simulation.equalture_machine import EqualtureApplication
-from tests.simulation.journey import Journey, OrderRound
+from tests.simulation.journey import SKEW_S, Journey, OrderRound
 from tests.simulation.journey_plan import MAIL, MARK
 from tests.simulation.stage_settings import RETRY_S, SECRETS
 
@@ -45,7 +46,7 @@ def list_owed(simulation: Simulation) -> list[Owed]:
     for record in simulation.watch.latest.values():
         if left := list_applications_to_anonymise(record):
             owed.append(("orphans", f"{record.id}, {record.state}: {list(left)}", -1))
-    return owed
+    return owed + list_unmended(simulation)
 
 
 def _list_owed_of(simulation: Simulation, journey: Journey, known: OrderRound) -> list[Owed]:
@@ -101,12 +102,17 @@ def _check_applications(simulation: Simulation, journey: Journey) -> None:
         if one.journey == journey.plan.number
     ]
     certain = [one for one in of_journey if not _is_outcome_unknown(simulation, one)]
-    if len(certain) > len(journey.rounds):
+    lost = simulation.trouble.damaged.lost_claim(journey.plan.number)
+    if len(certain) > len(journey.rounds) and not lost:
         how = ", ".join(one.reference_id for one in certain)
         simulation.complain("one application", how, journey.plan.number)
 
 
 def _is_outcome_unknown(simulation: Simulation, application: EqualtureApplication) -> bool:
+    made_for = application.callback_url.split("/")[-2]
+    damaged = simulation.trouble.damaged
+    if damaged.concerns(made_for, application.made_at, application.made_at + SKEW_S):
+        return True
     return bool(application.fault) or simulation.trouble.is_near(
         application.made_at, "Equalture fails", "Equalture is slow", "Equalture is away", *UNSTORED
     )
@@ -150,8 +156,8 @@ def check_traces(simulation: Simulation) -> None:
     for event in ("request.crashed", "task.failed", "worker.task_crashed", "worker.died"):
         if f'"{event}"' in log:
             simulation.complain("no crash", f"{event} is in the log")
-    if '"sweep.repaired"' in log:
-        simulation.complain("task", "the sweep had something to repair")
+    check_quarantine(simulation)
+    check_repairs(simulation)
     for violation in [*simulation.equalture.violations, *simulation.softgarden.violations]:
         simulation.complain("vendor rules", violation)
 

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, Final
 
-from bridge.core.customers import CustomerDirectory
-from tests.simulation.bridge_process import BridgeProcess
+from tests.simulation.administrators import Administrators
+from tests.simulation.damaged_entries import DamagedEntries
 from tests.simulation.process_trouble import ProcessTrouble
-from tests.simulation.stage_settings import CUSTOMERS, load_settings
+from tests.simulation.stage_settings import CUSTOMERS
 
 if TYPE_CHECKING:
     from tests.simulation.world import Simulation
@@ -73,7 +73,15 @@ WEIGHTS: Final = {
     "a clock jumps": 2,
     "clocks are set in a silence": 4,
     "Redis's clock jumps": 1,
+    "a record is damaged": 3,
+    "a task's entry is damaged": 2,
+    "a queue holds nonsense": 2,
+    "a key holds a wrong type": 2,
+    "an order's entry is damaged": 1,
+    "a side note is damaged": 1,
 }
+ALONE: Final = tuple(WEIGHTS)[-6:]
+"""Kinds that may disturb no more than ``DamagedEntries`` says."""
 LONGEST_S: Final = {
     "process killed": 8.0,
     "process stands still": 20.0,
@@ -117,7 +125,8 @@ def draw_incidents(draws: Random, until: float, kinds: tuple[str, ...]) -> list[
 
 
 def _concerns(incident: Incident, customer: str) -> bool:
-    return incident.customer == customer or incident.kind not in OF_ONE
+    own = incident.customer == customer or incident.kind not in OF_ONE
+    return own and incident.kind not in ALONE
 
 
 class Trouble:
@@ -135,7 +144,8 @@ class Trouble:
         self._draws_of = draws_of
         self._draws: dict[int, Random] = {}
         """Of each incident, by its number."""
-        self._absent: Counter[str] = Counter()
+        self.administrators = Administrators(simulation)
+        self.damaged = DamagedEntries(simulation)
         self._processes = ProcessTrouble(simulation, self._draw)
         self._doers: dict[str, Callable[[Incident], Awaitable[str]]] = {
             "process killed": self._processes.kill,
@@ -150,6 +160,7 @@ class Trouble:
             "a clock jumps": self._jump,
             "clocks are set in a silence": self._set_clocks,
             "Redis's clock jumps": self._jump_redis,
+            **dict.fromkeys(ALONE, self._damage),
         }
 
     async def run(self) -> None:
@@ -167,23 +178,23 @@ class Trouble:
         now = self._simulation.time.seconds
         return sorted({one.kind for one in self.incidents if one.at <= now <= one.end})
 
-    def explains_delay(self, begun: float, until: float, customer: str) -> bool:
-        """Whether anything may have kept this customer's work waiting: not what concerns another
-        customer alone.
+    def explains_delay(self, begun: float, until: float, customer: str, invitation_id: str) -> bool:
+        """Whether anything may have kept this invitation's work waiting: not what concerns another
+        customer or other invitations alone.
         """
-        return any(
+        return self.damaged.concerns(invitation_id, begun, until) or any(
             one.at <= until and begun <= one.end + ECHO_S and _concerns(one, customer)
             for one in self.incidents
         )
 
-    def find_end(self, until: float, customer: str) -> float:
-        """When the last of what began before *until* and concerns this customer was over."""
+    def find_end(self, until: float, customer: str, invitation_id: str) -> float:
+        """When the last of what began before *until* and concerns this invitation was over."""
         ends = [
             min(one.end, until)
             for one in self.incidents
             if one.at <= until and _concerns(one, customer)
         ]
-        return max(ends, default=0.0)
+        return max((*ends, self.damaged.find_end(until, invitation_id)))
 
     async def _perform(self, incident: Incident) -> None:
         await asyncio.sleep(incident.at)
@@ -270,29 +281,15 @@ class Trouble:
         self._simulation.equalture.tokens.clear()
         return ""
 
+    async def _damage(self, incident: Incident) -> str:
+        return await self.damaged.damage(incident.kind, incident.lasts_s, self._draw(incident))
+
     # Configuration and clocks
 
     async def _remove_customer(self, incident: Incident) -> str:
-        customer = incident.customer
-        self._absent[customer] += 1
         draws = self._draw(incident)
-        await self._reload(draws)
-        await asyncio.sleep(incident.lasts_s)
-        self._absent[customer] -= 1
-        await self._reload(draws)
-        return f"({customer})"
-
-    async def _reload(self, draws: Random) -> None:
-        """One process after the other reads its files."""
-        for process in list(self._simulation.processes.values()):
-            await asyncio.sleep(0.3 * draws.random())
-            self.configure(process)
-
-    def configure(self, process: BridgeProcess) -> None:
-        """Have a process serve those customers that are there now."""
-        if process.lives and process.runtime is not None:
-            served = [one for one in load_settings().customers if not self._absent[one.key]]
-            process.runtime.customers.replace(CustomerDirectory(served))
+        await self.administrators.remove(incident.customer, incident.lasts_s, draws)
+        return f"({incident.customer})"
 
     async def _jump(self, incident: Incident) -> str:
         process = self._processes.choose(incident)

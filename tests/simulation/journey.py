@@ -84,6 +84,8 @@ class World:
     """Kills a process at once, for some seconds."""
     is_near: Callable[..., bool]
     """Whether trouble of these kinds explains what happened at a time."""
+    lost_claim: Callable[[int], bool]
+    """Whether somebody has destroyed the entry that says that a journey's order was answered."""
 
 
 class Journey:
@@ -179,6 +181,11 @@ class Journey:
         if known.answers and self.plan.repeats:
             await self._send_order(known)
 
+    async def repeat_order(self) -> None:
+        """softgarden orders once more what it has; not where it would have to delete two."""
+        if self.rounds and self.rounds[-1].answers and self.plan.deletion == "never":
+            await self._send_order(self.rounds[-1])
+
     async def _send_order(self, known: OrderRound) -> HttpMessage | None:
         plan = self.plan
         order = {
@@ -195,8 +202,11 @@ class Journey:
         if reply is not None and reply.status == 200:
             answer = json.loads(reply.body)
             changed = answer["invitationId"] != known.invitation_id
-            if known.answers and changed and not self.plan.early:
+            lost = self._world.lost_claim(plan.number)
+            if known.answers and changed and not plan.early and not lost:
                 self._complain("one invitation", f"{known.invitation_id}, {answer['invitationId']}")
+            if self._world.equalture.by_link[answer["testUrl"]].journey != plan.number:
+                self._complain("own", f"{answer['invitationId']} is another candidate's")
             known.answers.append(answer)
             self._world.by_invitation[answer["invitationId"]] = (plan.number, known)
         else:

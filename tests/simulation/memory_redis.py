@@ -17,6 +17,8 @@ from typing import Any, Final
 from lupa.luajit21 import LuaRuntime
 from redis.exceptions import NoScriptError, OutOfMemoryError, ReadOnlyError, ResponseError
 
+from bridge.store.key_names import decode_name
+
 VALUE, LIST, STATUS, FAILED = range(4)
 """What an answer of ``memory_redis.lua`` begins with."""
 ERRORS: Final[dict[str, type[ResponseError]]] = {
@@ -105,7 +107,7 @@ class MemoryRedis:
 
     def list_members(self, key: str) -> list[str]:
         """The members of a sorted set, in order."""
-        return [one.decode() for one in self._server.peek_members(key.encode()).values()]
+        return [decode_name(one) for one in self._server.peek_members(key.encode()).values()]
 
     def snapshot(self) -> Any:
         """A copy of everything."""

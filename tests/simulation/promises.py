@@ -15,6 +15,8 @@ PROMISES = {
     " however often and however parallel softgarden asks",
     "one application": "3. one application at Equalture for it (a create whose outcome is unknown"
     " may leave an orphan there; it is listed, and anonymised once its id is known).",
+    "own": "Bearer tokens identify the customer; another customer's invitation is answered exactly"
+    " like an unknown one.",
     "orphans": "3. an orphan is anonymised once its id is known",
     "forward": "4. A state only moves forward; a late completion overrides an expiry",
     "completion time": "4. completionTime never changes.",

@@ -10,9 +10,10 @@ from bridge.core.invitation import OPEN, Invitation, State
 from bridge.core.lifecycle.attempts import list_applications_to_anonymise
 from bridge.core.queueing import TaskKind, format_task_id, parse_task_id
 from bridge.store import key_names, lua_scripts
-from bridge.store.key_names import PartitionKeyNames
+from bridge.store.key_names import PartitionKeyNames, decode_name, split_key
 from bridge.store.lua_scripts import Command
 from bridge.store.record_codec import load_dead_letter
+from tests.simulation.damaged_entries import DamagedEntries
 from tests.simulation.memory_redis import MemoryRedis
 from tests.simulation.stage_settings import RETRY_S
 
@@ -50,6 +51,8 @@ class QueueFacts:
     """Is told of a broken promise: which one, how, and of which invitation."""
     is_near: Callable[..., bool]
     """Whether trouble of these kinds explains what happens at a time."""
+    damaged: DamagedEntries
+    """What somebody has written into the queues."""
     records: Mapping[str, Invitation]
     """Every invitation as it was last committed."""
     calls: Mapping[str, int]
@@ -141,7 +144,7 @@ class QueueWatch:
     def _see_leases(self, keys: list[str], args: list[str], answer: Sequence[Any]) -> None:
         for at in range(0, len(answer), 4):
             lane = args[5 + 3 * int(answer[at])]
-            task = (answer[at + 1].decode(), TaskKind(lane.rpartition("/")[2]))
+            task = (decode_name(answer[at + 1]), TaskKind(lane.rpartition("/")[2]))
             due_ms = self._due_ms.pop(task, None)
             early_s = 0.0 if due_ms is None else (due_ms - self._facts.redis_ms()) / 1000
             if early_s > self._get_slack() and task not in self._leases:
@@ -245,7 +248,11 @@ class QueueWatch:
             if found:
                 first = self._redis.read_score(key)
                 listed = self._redis.read_score(f"{base}lanes", lane)
-                if first != listed:
+                place = split_key(key)
+                damaged = self._facts.damaged
+                if first != listed and not (
+                    place and damaged.holds_nonsense(place[0].partition, self._facts.now())
+                ):
                     self._facts.complain("task", f"{lane} is listed for {listed}, not {first}", "")
 
     def list_overdue(self, limit_s: float) -> list[str]:
@@ -254,6 +261,7 @@ class QueueWatch:
         return [
             f"{lane} since {(self._facts.redis_ms() - due) / 1000:.1f} s"
             for names in self._partitions
+            if not self._facts.damaged.holds_nonsense(names.partition, self._facts.now())
             for lane in self._redis.list_members(names.lanes)
             if (due := self._redis.read_score(names.lanes, lane) or 0) < at
         ]
@@ -275,7 +283,9 @@ class QueueWatch:
         return self._facts.is_near(self._facts.now(), *kinds)
 
     def _complain(self, promise: str, task: Task, how: str) -> None:
-        self._facts.complain(promise, f"{task[1]}: {how}", task[0])
+        now = self._facts.now()
+        if not self._facts.damaged.concerns(task[0], now - LEASE_S, now):
+            self._facts.complain(promise, f"{task[1]}: {how}", task[0])
 
 
 def _task(text: str) -> Task:

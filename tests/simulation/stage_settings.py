@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 import yaml
 
 from bridge import app
+from bridge.core import retry
 from bridge.settings.daemon import DaemonSettings
 
 KEY = "A" * 43
@@ -25,6 +27,8 @@ LINK_LIFE_S = 7 * 86_400.0
 POLL_S = 20.0
 RETRY_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 """The pauses of the retry plan; each may be a fifth longer."""
+retry.UNREADABLE_RECORD_DELAY = timedelta(seconds=15)
+"""How long a task waits whose record cannot be read: ten minutes in the world outside."""
 VENDOR_TIMEOUT_S = 3.0
 PROVIDER_HOST = "equalture.example"
 ATS_HOST = "app.softgarden.io"

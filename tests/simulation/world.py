@@ -128,6 +128,7 @@ class Simulation:
             self._redis_ms,
             self._complain_of,
             self.trouble.is_near,
+            self.trouble.damaged,
             self.watch.latest,
             self.softgarden.calls,
             self.softgarden.accepted,
@@ -150,6 +151,7 @@ class Simulation:
             self.complain,
             self._kill_at_once,
             self.trouble.is_near,
+            self.trouble.damaged.lost_claim,
         )
         self.journeys = [Journey(world, plan) for plan in self.script.plans]
         self._by_number = {one.plan.number: one for one in self.journeys}
@@ -174,7 +176,7 @@ class Simulation:
         self._all_processes.append(process)
         draws = self._draws(process.host)
         await process.start(RedisLink(self.redis, self.redis_weather, draws, self._look))
-        self.trouble.configure(process)
+        self.trouble.administrators.configure(process)
         self.tape.write(process.host, "serves")
 
     async def _settle(self) -> None:
