@@ -15,13 +15,15 @@ async def ask_majority(questions: Sequence[Coroutine[Any, Any, T]], seconds: flo
     """The answers so far once most servers have answered, or after *seconds*; failures are left
     out.
     """
-    waiting = {asyncio.create_task(question) for question in questions}
+    waiting = [asyncio.create_task(question) for question in questions]
     answers: list[T] = []
     try:
         async with asyncio.timeout(seconds):
             while waiting and len(answers) <= len(questions) // 2:
-                done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
+                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                ended = [task for task in waiting if task.done()]
+                waiting = [task for task in waiting if task not in ended]
+                for task in ended:
                     error = task.exception()
                     if error is None:
                         answers.append(task.result())

@@ -12,6 +12,7 @@ from tests.simulation.bridge_process import BridgeProcess
 from tests.simulation.stage_settings import load_settings
 
 if TYPE_CHECKING:
+    from tests.simulation.incidents import Incident
     from tests.simulation.world import Simulation
 
 
@@ -22,13 +23,15 @@ class Administrators:
         self._simulation = simulation
         self._absent: Counter[str] = Counter()
 
-    async def remove(self, customer: str, lasts_s: float, draws: Random) -> None:
+    async def remove(self, incident: Incident, draws: Random) -> str:
         """Delete a customer's file, and write it again later."""
+        customer = incident.customer
         self._absent[customer] += 1
         await self._reload(draws)
-        await asyncio.sleep(lasts_s)
+        await asyncio.sleep(incident.lasts_s)
         self._absent[customer] -= 1
         await self._reload(draws)
+        return f"({customer})"
 
     async def _reload(self, draws: Random) -> None:
         """One process after the other reads its files."""

@@ -13,10 +13,10 @@ from bridge import app
 from bridge.connection_limits import OutwardConnections
 from bridge.serve import watch_unserved_customers
 from bridge.store.redis_access import RedisAccess
+from bridge.store.redis_client import RedisClient
 from bridge.web.listener import ListenerRunner
 from tests.simulation.event_loop import HOST, SimulatedLoop
 from tests.simulation.memory_network import MemoryNetwork
-from tests.simulation.redis_link import RedisLink
 from tests.simulation.stage_settings import load_settings
 
 GRACE_S = 2.0
@@ -45,7 +45,7 @@ class BridgeProcess:
         """Whether it accepts connections."""
         return self._serves and not self._killed and not self._stop.is_set()
 
-    async def start(self, link: RedisLink) -> None:
+    async def start(self, link: RedisClient) -> None:
         """Start it, and return once it serves."""
         serving = self._loop.create_future()
         context = contextvars.copy_context()
@@ -79,7 +79,7 @@ class BridgeProcess:
     def _wall(self) -> datetime:
         return app.utc_now() + timedelta(seconds=self.ahead_s)
 
-    async def _live(self, link: RedisLink, serving: asyncio.Future[None]) -> None:
+    async def _live(self, link: RedisClient, serving: asyncio.Future[None]) -> None:
         async with contextlib.AsyncExitStack() as stack:
             opened = app.open_runtime(
                 load_settings(),

@@ -22,10 +22,19 @@ from bridge.store.key_names import (
 from tests.simulation.stage_settings import CUSTOMERS, SECRETS, load_settings
 
 if TYPE_CHECKING:
+    from tests.simulation.incidents import Incident
     from tests.simulation.journey import Journey
     from tests.simulation.world import Simulation
 
 T = TypeVar("T")
+DAMAGES: Final = (
+    "a record is damaged",
+    "a task's entry is damaged",
+    "a queue holds nonsense",
+    "a key holds a wrong type",
+    "an order's entry is damaged",
+    "a side note is damaged",
+)
 HEALS_S: Final = 45.0
 """Within what time what was lost with a key is found and queued again: the sweep's pause, two of
 its passes, and a process that dies meanwhile.
@@ -90,9 +99,10 @@ class DamagedEntries:
         self.done: list[Damage] = []
         self._simulation = simulation
 
-    async def damage(self, kind: str, lasts_s: float, draws: Random) -> str:
+    async def perform(self, incident: Incident, draws: Random) -> str:
         """Damage an entry, and put it right again where the bridge must not; says which."""
-        return await _Damager(self._simulation, self.done, draws).doers[kind](lasts_s)
+        damager = _Damager(self._simulation, self.done, draws)
+        return await damager.doers[incident.kind](incident.lasts_s)
 
     def concerns(self, invitation_id: str, begun: float, until: float) -> bool:
         """Whether any of it explains that this invitation's work waited, or was done again."""
@@ -285,8 +295,9 @@ class _Damager:
 
     async def _read(self, invitation_id: str) -> str:
         number, known = self._simulation.by_invitation.get(invitation_id, (-1, None))
-        journeys = [one for one in self._simulation.journeys if one.plan.number == number]
-        return await journeys[0].read_result(known) if known is not None else "by nobody"
+        if known is None:
+            return "by nobody"
+        return await self._simulation.find_journey(number).read_result(known)
 
     def _choose(self, keys: Sequence[T]) -> T | None:
         return self._draws.choice(keys) if keys else None

@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, Final
 
+from bridge.core.ids import read_partition
 from tests.simulation.administrators import Administrators
-from tests.simulation.damaged_entries import DamagedEntries
+from tests.simulation.damaged_entries import DAMAGES, DamagedEntries
+from tests.simulation.partial_outages import OUTAGES, PartialOutages
 from tests.simulation.process_trouble import ProcessTrouble
 from tests.simulation.stage_settings import CUSTOMERS
 
@@ -73,6 +75,9 @@ WEIGHTS: Final = {
     "a clock jumps": 2,
     "clocks are set in a silence": 4,
     "Redis's clock jumps": 1,
+    "a part of Redis refuses connections": 2,
+    "a part of Redis hangs": 2,
+    "a part of Redis has no primary": 1,
     "a record is damaged": 3,
     "a task's entry is damaged": 2,
     "a queue holds nonsense": 2,
@@ -80,12 +85,13 @@ WEIGHTS: Final = {
     "an order's entry is damaged": 1,
     "a side note is damaged": 1,
 }
-ALONE: Final = tuple(WEIGHTS)[-6:]
-"""Kinds that may disturb no more than ``DamagedEntries`` says."""
+ALONE: Final = (*DAMAGES, *OUTAGES)
+"""Kinds that may disturb no more than ``DamagedEntries`` and ``PartialOutages`` say."""
 LONGEST_S: Final = {
     "process killed": 8.0,
     "process stands still": 20.0,
     "Redis hangs": 4.0,
+    **dict.fromkeys(OUTAGES, 20.0),
     "a customer is removed": 10.0,
     "a customer's account is dead": 40.0,
     "a customer's account is slow": 40.0,
@@ -146,6 +152,7 @@ class Trouble:
         """Of each incident, by its number."""
         self.administrators = Administrators(simulation)
         self.damaged = DamagedEntries(simulation)
+        self.partial = PartialOutages(simulation)
         self._processes = ProcessTrouble(simulation, self._draw)
         self._doers: dict[str, Callable[[Incident], Awaitable[str]]] = {
             "process killed": self._processes.kill,
@@ -155,12 +162,13 @@ class Trouble:
             "Redis restarts": self._restart_redis,
             "a customer's account is dead": self._kill_account,
             "a customer's account is slow": self._slow_account,
-            "a customer is removed": self._remove_customer,
+            "a customer is removed": self._with_draws(self.administrators.remove),
             "Equalture forgets its tokens": self._forget_tokens,
             "a clock jumps": self._jump,
             "clocks are set in a silence": self._set_clocks,
             "Redis's clock jumps": self._jump_redis,
-            **dict.fromkeys(ALONE, self._damage),
+            **dict.fromkeys(DAMAGES, self._with_draws(self.damaged.perform)),
+            **dict.fromkeys(OUTAGES, self._with_draws(self.partial.perform)),
         }
 
     async def run(self) -> None:
@@ -173,6 +181,13 @@ class Trouble:
             one.kind in kinds and one.at - 0.1 <= at <= one.end + ECHO_S for one in self.incidents
         )
 
+    def is_any_near(self, begun: float, until: float, other_than: Sequence[str]) -> bool:
+        """Whether there was any trouble then, or a short time ago, but of these kinds."""
+        return any(
+            one.at <= until and begun <= one.end + ECHO_S and one.kind not in other_than
+            for one in self.incidents
+        )
+
     def list_active(self) -> list[str]:
         """What goes wrong now."""
         now = self._simulation.time.seconds
@@ -182,10 +197,17 @@ class Trouble:
         """Whether anything may have kept this invitation's work waiting: not what concerns another
         customer or other invitations alone.
         """
-        return self.damaged.concerns(invitation_id, begun, until) or any(
+        partition = read_partition(invitation_id)
+        damaged = self.damaged.concerns(invitation_id, begun, until)
+        return (damaged or self.partial.concerns(partition, begun, until)) or any(
             one.at <= until and begun <= one.end + ECHO_S and _concerns(one, customer)
             for one in self.incidents
         )
+
+    def may_wait(self, partition: int, at: float) -> bool:
+        """Whether all work of this partition may wait, and no other's."""
+        damaged = self.damaged.holds_nonsense(partition, at)
+        return damaged or self.partial.concerns(partition, at, at)
 
     def find_end(self, until: float, customer: str, invitation_id: str) -> float:
         """When the last of what began before *until* and concerns this invitation was over."""
@@ -194,7 +216,8 @@ class Trouble:
             for one in self.incidents
             if one.at <= until and _concerns(one, customer)
         ]
-        return max((*ends, self.damaged.find_end(until, invitation_id)))
+        others = (self.damaged, self.partial)
+        return max((*ends, *(one.find_end(until, invitation_id) for one in others)))
 
     async def _perform(self, incident: Incident) -> None:
         await asyncio.sleep(incident.at)
@@ -210,6 +233,11 @@ class Trouble:
         if incident.number not in self._draws:
             self._draws[incident.number] = self._draws_of(f"trouble/{incident.number}")
         return self._draws[incident.number]
+
+    def _with_draws(
+        self, perform: Callable[[Incident, Random], Awaitable[str]]
+    ) -> Callable[[Incident], Awaitable[str]]:
+        return lambda incident: perform(incident, self._draw(incident))
 
     async def kill_at_once(self, host: str, lasts_s: float) -> None:
         """Kill the process that has just said something, and start it again."""
@@ -228,21 +256,29 @@ class Trouble:
 
     async def _restart_redis(self, incident: Incident) -> str:
         self._simulation.redis.forget_scripts()
-        self._simulation.redis_weather.down = True
+        self._simulation.redis_servers.change_all("down", True)
         await asyncio.sleep(incident.lasts_s)
-        self._simulation.redis_weather.down = False
+        self._simulation.redis_servers.change_all("down", False)
         return ""
 
     async def _change_weather(self, incident: Incident) -> str:
         simulation = self._simulation
         rate = self._draw(incident).uniform(0.1, 0.6)
-        redis, store = simulation.redis_weather, simulation.redis
+        store = simulation.redis
+        of_redis: dict[str, tuple[str, object, object]] = {
+            "Redis refuses connections": ("down", True, False),
+            "Redis hangs": ("hangs", True, False),
+            "Redis loses replies": ("reply_lost", rate / 2, 0.0),
+            "Redis loses requests": ("request_lost", rate / 2, 0.0),
+            "Redis is slow": ("latest_answer_s", STORM_S * rate, 0.002),
+        }
+        if incident.kind in of_redis:
+            name, during, after = of_redis[incident.kind]
+            simulation.redis_servers.change_all(name, during)
+            await asyncio.sleep(incident.lasts_s)
+            simulation.redis_servers.change_all(name, after)
+            return ""
         settings: dict[str, tuple[object, str, object, object]] = {
-            "Redis refuses connections": (redis, "down", True, False),
-            "Redis hangs": (redis, "hangs", True, False),
-            "Redis loses replies": (redis, "reply_lost", rate / 2, 0.0),
-            "Redis loses requests": (redis, "request_lost", rate / 2, 0.0),
-            "Redis is slow": (redis, "latest_answer_s", STORM_S * rate, 0.002),
             "Redis is full": (store, "full", True, False),
             "Redis is read-only": (store, "read_only", True, False),
             "Equalture fails": (simulation.equalture.weather, "faulty", rate, 0.0),
@@ -281,15 +317,7 @@ class Trouble:
         self._simulation.equalture.tokens.clear()
         return ""
 
-    async def _damage(self, incident: Incident) -> str:
-        return await self.damaged.damage(incident.kind, incident.lasts_s, self._draw(incident))
-
-    # Configuration and clocks
-
-    async def _remove_customer(self, incident: Incident) -> str:
-        draws = self._draw(incident)
-        await self.administrators.remove(incident.customer, incident.lasts_s, draws)
-        return f"({incident.customer})"
+    # Clocks
 
     async def _jump(self, incident: Incident) -> str:
         process = self._processes.choose(incident)

@@ -84,6 +84,8 @@ class World:
     """Kills a process at once, for some seconds."""
     is_near: Callable[..., bool]
     """Whether trouble of these kinds explains what happened at a time."""
+    judge: Callable[[int, str, float, str], None]
+    """Is told in which journey what was called, how long it took, and which error came."""
     lost_claim: Callable[[int], bool]
     """Whether somebody has destroyed the entry that says that a journey's order was answered."""
 
@@ -296,6 +298,9 @@ class Journey:
                     reply = await network.call_bridge(host, message)
         except (ConnectionError, TimeoutError):
             pass
+        if reply is not None:
+            code = json.loads(reply.body)["code"] if reply.status == 503 else ""
+            self._world.judge(self.plan.number, method, self._now() - began, code)
         if reply is not None and reply.status in (200, 204) and method != "GET":
             self._acknowledged += 1
             if self._acknowledged == self.plan.killed_at:

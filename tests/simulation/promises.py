@@ -29,6 +29,9 @@ PROMISES = {
     " traces; no name or e-mail in Redis.",
     "fairness": "8. One customer's dead endpoint, wrong secret, broken file, backlog or damaged"
     " record does not slow another's",
+    "partition": "8. one partition's trouble does not slow another partition.",
+    "readiness": "readyz (both listeners) is 503 when Redis does not take writes, and 200 while at"
+    " least one partition works; with details: missing partitions",
     "report counts": "9. A report that was acknowledged is served as COMPLETED unless Equalture's"
     " own results refute it.",
     "nothing in silence": "10. What cannot be read is put aside, said once and counted; nothing is"

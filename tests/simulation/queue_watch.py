@@ -53,6 +53,8 @@ class QueueFacts:
     """Whether trouble of these kinds explains what happens at a time."""
     damaged: DamagedEntries
     """What somebody has written into the queues."""
+    may_wait: Callable[[int, float], bool]
+    """Whether work of a partition may wait at a time, as trouble of this partition alone."""
     records: Mapping[str, Invitation]
     """Every invitation as it was last committed."""
     calls: Mapping[str, int]
@@ -261,7 +263,7 @@ class QueueWatch:
         return [
             f"{lane} since {(self._facts.redis_ms() - due) / 1000:.1f} s"
             for names in self._partitions
-            if not self._facts.damaged.holds_nonsense(names.partition, self._facts.now())
+            if not self._facts.may_wait(names.partition, self._facts.now())
             for lane in self._redis.list_members(names.lanes)
             if (due := self._redis.read_score(names.lanes, lane) or 0) < at
         ]

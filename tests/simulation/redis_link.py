@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
-from redis.exceptions import ConnectionError, TimeoutError
+from redis.exceptions import ClusterDownError, ConnectionError, TimeoutError
 
 from bridge.store.lua_scripts import Command
 from tests.simulation.memory_redis import MemoryRedis
@@ -29,6 +29,8 @@ class RedisWeather:
     """Connections are refused."""
     hangs: bool = False
     """Commands are taken, and never answered."""
+    without_primary: bool = False
+    """A cluster has nobody who may answer for these keys."""
     reply_lost: float = 0.0
     """How often a command is executed, but its answer lost."""
     request_lost: float = 0.0
@@ -54,12 +56,12 @@ class RedisLink:
     ) -> list[Any]:
         """Send commands together; what got no answer is sent once more, as the real client does."""
         try:
-            return await self._send_once(commands)
+            return await self.send_once(commands)
         except ConnectionError:
             if not wait_for_failover:
                 raise
             await asyncio.sleep(REPEATED_AFTER_S)
-            return await self._send_once(commands)
+            return await self.send_once(commands)
 
     async def send_followed(self, command: Command, follower: Command) -> tuple[Any, Any]:
         """Send both together."""
@@ -72,10 +74,10 @@ class RedisLink:
 
     async def ping(self) -> None:
         """Return if the server answers."""
-        await self._send_once([("PING",)])
+        await self.send_once([("PING",)])
 
-    async def _send_once(self, commands: Sequence[Command]) -> list[Any]:
-        """What is under way arrives, whatever becomes of its sender meanwhile."""
+    async def send_once(self, commands: Sequence[Command]) -> list[Any]:
+        """Send commands together. They arrive, whatever becomes of their sender meanwhile."""
         self.sent += len(commands)
         loop = asyncio.get_running_loop()
         answered: asyncio.Future[list[Any]] = loop.create_future()
@@ -88,6 +90,9 @@ class RedisLink:
             _end(answered, ConnectionError("refused"))
         elif weather.hangs:
             self._after(SOCKET_S, _end, answered, TimeoutError("no answer"))
+        elif weather.without_primary:
+            down: list[Any] = [ClusterDownError("The cluster is down")] * len(commands)
+            self._after(self._draw_latency(), _end, answered, down)
         elif weather.request_lost and draws.random() < weather.request_lost:
             weather.lost_requests += 1
             _end(answered, ConnectionError("lost before it was executed"))

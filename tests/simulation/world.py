@@ -35,7 +35,7 @@ from tests.simulation.memory_redis import MemoryRedis
 from tests.simulation.promises import BrokenPromise, BrokenPromises
 from tests.simulation.queue_watch import QueueFacts, QueueWatch
 from tests.simulation.record_watch import RecordWatch
-from tests.simulation.redis_link import RedisLink, RedisWeather
+from tests.simulation.redis_cluster import RedisServers
 from tests.simulation.softgarden_machine import SoftgardenMachine
 from tests.simulation.stage_settings import ATS_HOST, PROVIDER_HOST
 from tests.simulation.tape import Tape
@@ -96,7 +96,7 @@ class Simulation:
         self.loop.connect = self.network.connect_to_vendor
         self.redis_ahead_s = 0.0
         self.redis = MemoryRedis(self._redis_ms)
-        self.redis_weather = RedisWeather()
+        self.redis_servers = RedisServers(self.redis, script.servers)
         self.watch = RecordWatch(self.redis, self._complain_of, self._list_trouble, world_time.read)
         self.journeys: list[Journey] = []
         self._by_number: dict[int, Journey] = {}
@@ -129,6 +129,7 @@ class Simulation:
             self._complain_of,
             self.trouble.is_near,
             self.trouble.damaged,
+            self.trouble.may_wait,
             self.watch.latest,
             self.softgarden.calls,
             self.softgarden.accepted,
@@ -151,6 +152,7 @@ class Simulation:
             self.complain,
             self._kill_at_once,
             self.trouble.is_near,
+            self.trouble.partial.judge,
             self.trouble.damaged.lost_claim,
         )
         self.journeys = [Journey(world, plan) for plan in self.script.plans]
@@ -175,7 +177,7 @@ class Simulation:
         self.processes[name] = process
         self._all_processes.append(process)
         draws = self._draws(process.host)
-        await process.start(RedisLink(self.redis, self.redis_weather, draws, self._look))
+        await process.start(self.redis_servers.connect(draws, self._look))
         self.trouble.administrators.configure(process)
         self.tape.write(process.host, "serves")
 
@@ -192,6 +194,10 @@ class Simulation:
     def _look(self, command: Command, answer: object) -> None:
         self.watch.look(command, answer)
         self.queue_watch.look(command, answer)
+
+    def find_journey(self, number: int) -> Journey:
+        """The journey of this number."""
+        return self._by_number[number]
 
     def _draws(self, what: str) -> Random:
         return Random(f"{self.script.seed}/{what}")

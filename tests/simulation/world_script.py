@@ -7,10 +7,13 @@ from random import Random
 
 from tests.simulation.incidents import WEIGHTS, Incident, draw_incidents
 from tests.simulation.journey_plan import JourneyPlan, draw_plan
+from tests.simulation.partial_outages import OUTAGES, SERVERS
 from tests.simulation.stage_settings import QUICK
 
 WRONG_CLOCK = 0.3
 """In how many worlds the clock of one host is wrong from the start."""
+CLUSTER = 0.1
+"""How many worlds have a Redis of several servers, besides those in which one of them fails."""
 RUSH = 0.08
 """How many worlds have a rush."""
 CROWD = 90
@@ -42,6 +45,8 @@ class WorldScript:
     incidents: tuple[Incident, ...]
     clocks: tuple[float, ...] = ()
     """By how many seconds the clock of each process's host is ahead, from its start."""
+    servers: int = 1
+    """Of Redis; more than one are a cluster."""
 
 
 def draw_script(seed: int, options: WorldOptions) -> WorldScript:
@@ -55,7 +60,9 @@ def draw_script(seed: int, options: WorldOptions) -> WorldScript:
     if not incidents:
         plans = [replace(one, killed_at=0) for one in plans]
     clocks = draw_clocks(Random(f"{seed}/clocks"), options.processes)
-    script = WorldScript(seed, options, tuple(plans), tuple(incidents), clocks)
+    parted = Random(f"{seed}/servers").random() < CLUSTER
+    servers = SERVERS if parted or any(one.kind in OUTAGES for one in incidents) else 1
+    script = WorldScript(seed, options, tuple(plans), tuple(incidents), clocks, servers)
     rush = Random(f"{seed}/rush")
     return add_rush(script, rush) if options.troubles and rush.random() < RUSH else script
 
