@@ -42,6 +42,7 @@ TITLES: tuple[tuple[str, int, str], ...] = (
     *((getattr(error, "code", "internal_error"), *row) for error, row in _TABLE.items()),
     ("not_found", 404, "Not Found"),
     ("method_not_allowed", 405, "Method Not Allowed"),
+    ("not_ready", 503, "Not ready"),
 )
 """Code, status and title of every problem."""
 _RETRY_AFTER_S = 5

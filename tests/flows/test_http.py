@@ -248,7 +248,9 @@ async def test_health(bridge: Bridge) -> None:
             reply = await bridge.ask("GET", base + path)
             assert (reply.status, reply.json) == (200, {"status": "ok"})
     bridge.runtime.state.draining = True
-    assert (await bridge.ask("GET", "/readyz")).status == 503
+    found = problem(await bridge.ask("GET", "/readyz"), 503, "not_ready")
+    page, _, anchor = found["type"].partition("#")
+    assert f'id="{anchor}"' in (await bridge.ask("GET", page)).text
 
 
 def references(value: object) -> list[str]:

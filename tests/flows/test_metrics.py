@@ -6,6 +6,7 @@ import re
 import time
 from collections.abc import Mapping
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
@@ -51,6 +52,14 @@ async def scrape(bridge: Bridge) -> Numbers:
     assert reply.status == 200
     assert reply.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
     return Numbers(reply.text)
+
+
+async def test_every_metric_is_documented(bridge: Bridge) -> None:
+    """The table for operators names every metric."""
+    table = Path(__file__).parents[2].joinpath("deploy", "README.md").read_text("utf-8")
+    named = set(re.findall(r"`(\w+)[`{]", table))
+    found = {sample.removeprefix("bridge_") for sample, _, _ in (await scrape(bridge)).samples}
+    assert {re.sub(r"_(bucket|sum|count)$", "", name) for name in found} - named == set()
 
 
 async def test_everything_is_there_from_the_start(bridge: Bridge) -> None:
