@@ -136,7 +136,11 @@ DELETION = (
         name="unknown",
         title="An id that was never issued to this customer",
         status=400,
-        answer={**_UNKNOWN, "status": 400},
+        answer={
+            **_UNKNOWN,
+            "status": 400,
+            "errors": {"invitationId": [_UNKNOWN["detail"]]},
+        },
     ),
 )
 HIRED = (
