@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import contextvars
 import itertools
+import math
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -38,6 +39,10 @@ HEARTBEAT_S = 3.0
 IDLE_S = 0.5
 """How often the queue is polled without a wake-up: tasks of other processes are found within this
 time.
+"""
+_IDLE_LOOKS = 20
+"""After so many polls that found nothing due the queue is read as if something were: only that
+tells of lanes that another version alone knows.
 """
 
 MAX_CLOCK_SKEW_S = 5.0
@@ -243,24 +248,32 @@ class Worker:
             self._start_handed()
 
     async def _sleep_until_due(self) -> None:
-        if self._awake.is_set():
-            return
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(await self._time_until_due()):
-                await self._awake.wait()
+        """Until somebody wakes this worker, or something may be due: as long as nothing is, one
+        look at the queue, for when that will be, is enough.
+        """
+        for turn in range(_IDLE_LOOKS):
+            if self._awake.is_set():
+                return
+            left = await self._time_until_due()
+            if left <= 0 and turn:
+                return
+            # What is due at first and was not leased just now is in a full lane: the next finished
+            # task wakes the loop.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(min(IDLE_S, left) if left > 0 else IDLE_S):
+                    await self._awake.wait()
+            if left <= IDLE_S:
+                return
 
     async def _time_until_due(self) -> float:
-        if not self._concurrency.get_free_slots()[0]:
-            return IDLE_S
+        """In seconds; 0 where that cannot be said."""
+        if not self._concurrency.get_free_slots()[0] or not self._time_is_known:
+            return 0.0
         try:
             due = await self._queue.next_due()
         except StoreUnavailable:
-            return IDLE_S
-        if due is None:
-            return IDLE_S
-        # A due task that was not leased is in a full lane: the next finished task wakes the loop.
-        left = (due - self._clock()).total_seconds()
-        return min(IDLE_S, left) if left > 0 else IDLE_S
+            return 0.0
+        return math.inf if due is None else (due - self._clock()).total_seconds()
 
     async def _heartbeat(self) -> None:
         while True:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from bridge.concurrency import LEASE_BATCH, PER_LANE
@@ -76,6 +76,36 @@ class Queue:
 
     async def release(self, leases: Any, now: Any) -> None:
         return None
+
+
+class EmptyQueue(Queue):
+    """Nothing is queued, until somebody has asked three times when something is due."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = 0
+
+    async def lease(self, request: LeaseRequest) -> tuple[Lease, ...]:
+        self.looks += 1
+        if self.asked >= 3:
+            self.idle.set()
+        return ()
+
+    async def next_due(self) -> datetime | None:  # type: ignore[override]
+        self.asked += 1
+        return NOW if self.asked >= 3 else None
+
+
+async def test_an_idle_worker_asks_once(world: World) -> None:
+    """As long as nothing is due, a worker asks for nothing but when that will be; what another
+    process made due is then leased.
+    """
+    queue = EmptyQueue()
+    worker = Worker(Slow(), queue, world.clock, lambda: "owner", asyncio.Event())  # type: ignore[arg-type]
+    async with run_worker_in_background(worker, grace_s=1, on_death=lambda: None):
+        async with asyncio.timeout(20):
+            await queue.idle.wait()
+    assert queue.looks == 2
 
 
 async def test_lanes_are_bounded(world: World) -> None:
