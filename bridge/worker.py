@@ -52,7 +52,7 @@ seconds for a slow Redis).
 """
 
 _STORE_RETRY_S = 1.0
-_LOAD_CHECK_S = 0.05
+LOAD_CHECK_S = 0.05
 """How often it is measured how busy the event loop is."""
 _STOP_TIMEOUT_S = 2.0
 """How long the loop may take to notice that it was stopped: one call to a Redis that does not
@@ -241,7 +241,7 @@ class Worker:
 
     async def _watch_load(self) -> None:
         while True:
-            await asyncio.sleep(_LOAD_CHECK_S)
+            await asyncio.sleep(LOAD_CHECK_S)
             begun = self._processor_time()
             await asyncio.sleep(0)  # one turn of the loop: everybody who is ready
             self._concurrency.notice_turn(self._processor_time() - begun)

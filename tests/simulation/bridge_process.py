@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 import aiohttp
 
-from bridge import app
+from bridge import app, worker
 from bridge.connection_limits import OutwardConnections
 from bridge.serve import watch_unserved_customers
 from bridge.store.redis_access import RedisAccess
@@ -21,6 +21,8 @@ from tests.simulation.stage_settings import load_settings
 
 GRACE_S = 2.0
 """How long running tasks and requests may go on when a process ends in good order."""
+
+worker.LOAD_CHECK_S = 1.0  # nothing takes any of the processor's time in a world
 
 
 class BridgeProcess:

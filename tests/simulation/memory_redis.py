@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import fnmatch
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Final
@@ -73,7 +73,22 @@ class MemoryRedis:
 
     def execute(self, command: Sequence[Any]) -> Any:
         """Execute one command; an error is returned, as an answer."""
-        name, *parts = [part.encode() if part.__class__ is str else _text(part) for part in command]
+        return self._execute(self._now_ms(), command)
+
+    def execute_all(self, commands: Sequence[Sequence[Any]]) -> Iterator[Any]:
+        """Execute commands: each when its answer is taken."""
+        now_ms = self._now_ms()
+        return (self._execute(now_ms, one) for one in commands)
+
+    def _execute(self, now_ms: int, command: Sequence[Any]) -> Any:
+        name, *parts = [
+            part.encode()
+            if part.__class__ is str
+            else b"%d" % part
+            if part.__class__ is int
+            else _text(part)
+            for part in command
+        ]
         if name == b"EVALSHA":
             script = self._scripts.get(parts[0])
             if script is None:
@@ -82,8 +97,8 @@ class MemoryRedis:
             script = _compile(parts[0])
             self._scripts[hashlib.sha1(parts[0]).hexdigest().encode()] = script
         else:
-            return _read_answer(self._call(self._now_ms(), name, *parts))
-        return _read_answer(self._evaluate(self._now_ms(), script, int(parts[1]), *parts[2:]))
+            return _read_answer(self._call(now_ms, name, *parts))
+        return _read_answer(self._evaluate(now_ms, script, int(parts[1]), *parts[2:]))
 
     def forget_scripts(self) -> None:
         """After a restart a server knows no script."""

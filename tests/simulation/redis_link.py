@@ -11,6 +11,7 @@ from typing import Any
 
 from redis.exceptions import ClusterDownError, ConnectionError, TimeoutError
 
+from bridge.store import lua_scripts
 from bridge.store.lua_scripts import Command
 from tests.simulation.memory_redis import MemoryRedis
 
@@ -18,6 +19,7 @@ SOCKET_S = 0.7
 """How long the real client waits for one answer."""
 REPEATED_AFTER_S = 0.02
 """The real client repeats what it lost the answer of, once, after this time."""
+_LOOKS = ((lua_scripts.PEEK.sha,), (lua_scripts.PEEK.text,))
 _OF_THE_WORLD = contextvars.Context()
 
 
@@ -48,7 +50,7 @@ class RedisLink:
     weather: RedisWeather
     draws: Random
     look: Callable[[Command, Any], None] = lambda command, answer: None
-    """Is told of everything that was executed."""
+    """Is told of everything that was executed, and might have changed something."""
     sent: int = field(default=0)
 
     async def send(
@@ -97,7 +99,7 @@ class RedisLink:
             weather.lost_requests += 1
             _end(answered, ConnectionError("lost before it was executed"))
         else:
-            answers = [self._execute(one) for one in commands]
+            answers = self._execute(commands)
             if weather.reply_lost and draws.random() < weather.reply_lost:
                 weather.lost_replies += 1
                 _end(answered, ConnectionError("lost after it was executed"))
@@ -112,10 +114,13 @@ class RedisLink:
         loop = asyncio.get_running_loop()
         loop.call_at(loop.time() + delay_s, callback, *args, context=_OF_THE_WORLD)
 
-    def _execute(self, command: Command) -> Any:
-        answer = _as_client_gives(command, self.server.execute(command))
-        self.look(command, answer)
-        return answer
+    def _execute(self, commands: Sequence[Command]) -> list[Any]:
+        answers = []
+        for command, answer in zip(commands, self.server.execute_all(commands), strict=True):
+            if command[1:2] not in _LOOKS:
+                self.look(command, answer)
+            answers.append(_build_dictionary(answer) if command[0] == "HGETALL" else answer)
+        return answers
 
 
 def _end(answered: asyncio.Future[list[Any]], answer: list[Any] | Exception) -> None:
@@ -127,9 +132,9 @@ def _end(answered: asyncio.Future[list[Any]], answer: list[Any] | Exception) -> 
         answered.set_result(answer)
 
 
-def _as_client_gives(command: Command, answer: Any) -> Any:
+def _build_dictionary(answer: Any) -> Any:
     """redis-py makes a hash a dictionary."""
-    if command[0] == "HGETALL" and isinstance(answer, list):
+    if isinstance(answer, list):
         return dict(zip(answer[::2], answer[1::2], strict=True))
     return answer
 
