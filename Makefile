@@ -32,7 +32,7 @@ test: $(DEV) ## the whole suite, real Redis included (ARGS="-k callback -x" for 
 	$(if $(ARGS),,$(BIN)/python -m pytest -q $(RULES) --cov --cov-report=term:skip-covered --cov-fail-under=100)
 	$(BIN)/python -m pytest -m "$$($(BIN)/python -m tests.needs --select)" $(ARGS)
 
-chaos: $(DEV) ## prove that nothing is lost: 2,000 journeys while processes, Redis and vendors fail (ARGS="--seed 7")
+chaos: $(DEV) ## prove that nothing is lost: 2,000 journeys while processes, Redis and vendors fail (ARGS="--seed 7", "--scenario all")
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
 bench: $(DEV) $(PEER)/.installed ## CPU for each request, beside the barest daemon and FastAPI (ARGS=--quick, "--only invite", "--profile invite")

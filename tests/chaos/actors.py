@@ -21,7 +21,7 @@ TRIES = 40
 minute.
 """
 CALLBACK_TRIES = 8
-PATIENCE_S = 40.0
+PATIENCE_S = 60.0
 """How long a journey waits for a notification before it goes on without."""
 
 
@@ -51,6 +51,10 @@ class Round:
     """What softgarden has to be told in the end; None: nothing, it was deleted."""
     odd: list[str] = field(default_factory=list)
     """Answers that are not what a patient caller could expect."""
+    over: bool = False
+    """All that there was to do was done."""
+    forgotten: bool = False
+    """The bridge cannot know it any more: it was answered after the backup that was restored."""
 
     @property
     def invitation_id(self) -> str | None:
@@ -72,35 +76,55 @@ class Journey:
 
     async def play(self) -> None:
         """From the invitation to the last thing that softgarden does."""
-        await self._round(self.plan.deletion if self.plan.deletion != "again" else "before")
-        if self.plan.deletion == "again":
-            await self._round("never")
+        await self._play_round(self.plan.deletion if self.plan.deletion != "again" else "before")
+        if self.plan.deletion == "again" or self.rounds[-1].forgotten:
+            await self._play_round("never")
 
-    async def _round(self, deletion: str) -> None:
+    async def _play_round(self, deletion: str) -> None:
+        known = await self.begin()
+        if known.answers:
+            await self._go_on(known, deletion)
+        known.over = True
+
+    async def begin(self) -> Round:
+        """One more round, as far as its invitation."""
         plan = self.plan
         email = f"{self._candidate}@{MAIL}"
         known = Round(plan.customer, self._candidate, email, plan.fit, perf_counter())
         self.rounds.append(known)
-        if not await self._invite(known):
-            return
-        application = self._stage.equalture.by_link[known.answers[0]["testUrl"]]
-        known.reference_id = application.reference_id
+        if await self._invite(known):
+            answer = known.answers[0]
+            application = self._stage.equalture.find(answer["testUrl"], answer["invitationId"])
+            known.reference_id = application.reference_id
+        return known
+
+    async def _go_on(self, known: Round, deletion: str) -> None:
+        plan, application = self.plan, self.application_of(known)
         if deletion == "before":
             await self._pause(0.0, 0.5)
-            await self._delete(known)
+            await self.delete(known)
             if (
                 self._random_fraction.random() < 0.5
             ):  # a report that comes after the deletion brings nothing back
-                await self._callback(known, application)
+                await self.report(known)
             return
         known.due = "EXPIRED" if plan.ending == "expire" else "COMPLETED"
         await self._take_test(known, application)
-        if not await self._stage.softgarden.learn(
-            known.answers[0]["invitationId"], known.due, PATIENCE_S
-        ):
-            known.odd.append(f"not notified of {known.due} within {PATIENCE_S} s")
+        await self.learn(known)
         if deletion == "after":
-            await self._delete(known)
+            await self.delete(known)
+
+    def application_of(self, known: Round) -> Application:
+        """Equalture's side of a round that was answered."""
+        return self._stage.equalture.applications[str(known.reference_id)]
+
+    async def learn(self, known: Round) -> None:
+        """Wait until softgarden was notified of what is due."""
+        due, an_id = str(known.due), known.answers[0]["invitationId"]
+        while not await self._stage.softgarden.learn(an_id, due, PATIENCE_S):
+            if self._stage.calm_s >= PATIENCE_S:
+                known.odd.append(f"not notified of {due} within {PATIENCE_S} s")
+                return
 
     # softgarden
 
@@ -131,8 +155,9 @@ class Journey:
         self._expect(known, "invite", reply, 200, 502, 503, 504)
         return reply
 
-    async def _delete(self, known: Round) -> None:
-        known.deleting_at = perf_counter()
+    async def delete(self, known: Round) -> None:
+        """Have it erased, as often as it takes."""
+        known.deleting_at = known.deleting_at or perf_counter()
         known.due = None
         invitation_id = known.answers[0]["invitationId"]
         for attempt in range(TRIES):
@@ -141,6 +166,7 @@ class Journey:
             if reply.status == 204:
                 known.deleted_at = perf_counter()
                 self._stage.softgarden.step()
+            if reply.status == 204 or known.forgotten:
                 return
             await self._wait(attempt, reply)
 
@@ -162,13 +188,13 @@ class Journey:
         known.finished_at = perf_counter()
         await equalture.complete(reference_id, fit=known.fit, send_callback=False)
         if ending in ("callback", "late"):
-            await self._callback(known, application)
+            await self.report(known)
 
-    async def _callback(self, known: Round, application: Application) -> None:
+    async def report(self, known: Round) -> None:
         """Equalture's report, with retries of its own: every process in turn, as a load balancer
         would.
         """
-        bridges = self._stage.bridges
+        bridges, application = self._stage.bridges, self.application_of(known)
         for attempt in range(CALLBACK_TRIES):
             bridge = bridges[(attempt + self.plan.number) % len(bridges)]
             url = self._stage.through(bridge, application.callback_url)
@@ -178,6 +204,7 @@ class Journey:
             if status == 200:
                 known.callback_told = True
                 self._stage.softgarden.step()
+            if status == 200 or known.forgotten:
                 return
             await asyncio.sleep(0.2 * 2 ** min(attempt, 3))
 
@@ -201,16 +228,21 @@ class Journey:
 
 
 async def play_all(
-    journeys: list[Journey], abreast: int, done: Callable[[Journey], None], stop: Callable[[], bool]
+    journeys: list[Journey],
+    abreast: int,
+    done: Callable[[Journey], None],
+    stop: Callable[[], bool],
+    turn: Callable[[int], Awaitable[None]],
 ) -> list[BaseException]:
-    """Play them, at most *abreast* at once, until *stop* says that time is up; gives what went
-    wrong in the harness.
+    """Play them, at most *abreast* at once, each when it is its *turn*, until *stop* says that time
+    is up; gives what went wrong in the harness.
     """
     waiting = iter(journeys)
     wrong: list[BaseException] = []
 
     async def actor() -> None:
         for journey in waiting:
+            await turn(journey.plan.number)
             if stop():
                 return
             try:

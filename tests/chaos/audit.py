@@ -3,7 +3,9 @@ became of it.
 
 Nothing is forgiven here but what the interface forgives: an application whose create has an unknown
 outcome is an orphan, if a fault that was injected into that very call, or a kill at that moment,
-explains it; a notification may come twice.
+explains it; a notification may come twice. Where an older backup was restored, rounds that were
+answered after it was made are unknown, what was read before says nothing of what is read after, and
+whatever was written down in between is explained by it.
 """
 
 from __future__ import annotations
@@ -16,11 +18,12 @@ from datetime import timedelta
 from bridge.core.invitation import State
 from bridge.core.queueing import TaskKind
 from bridge.sandbox import Application, LedgerEntry
+from bridge.store.key_names import KeyNames
 from tests.chaos.actors import Round
 from tests.chaos.evidence import Evidence, by_order, invitation_of
-from tests.chaos.faults import KILLS, REDIS_HANG, REDIS_KILL
+from tests.chaos.faults import KILLS, LOST_REPLIES, STORE_AWAY
 from tests.chaos.plan import HASTY, HASTY_LIFE_S, MAIL, MARK
-from tests.chaos.stage import EQUALTURE_TIMEOUT_S
+from tests.chaos.stage import EQUALTURE_TIMEOUT_S, PREFIX
 
 WRITTEN_WITHIN_S = 1.5
 """A process killed later than this after Equalture's answer has written it down, unless Redis was
@@ -54,14 +57,20 @@ class Findings:
     violations: list[str] = field(default_factory=list)
     unexpected: list[str] = field(default_factory=list)
     """Answers that a patient caller could not expect, and private words in the log."""
+    unkept: list[str] = field(default_factory=list)
+    """What a strike itself waited for in vain, or saw."""
+    not_put_aside: list[str] = field(default_factory=list)
+    """Damaged entries that are not listed, or not said exactly once."""
     orphans: list[str] = field(default_factory=list)
     duplicate_notifications: list[str] = field(default_factory=list)
     dead_letters: list[str] = field(default_factory=list)
     given_up: list[str] = field(default_factory=list)
     """Where softgarden's own patience ended."""
+    forgotten: list[str] = field(default_factory=list)
+    """Younger than the backup that was restored."""
 
 
-HARMLESS = ("orphans", "duplicate_notifications", "dead_letters", "given_up")
+HARMLESS = ("orphans", "duplicate_notifications", "dead_letters", "given_up", "forgotten")
 
 
 def audit(evidence: Evidence) -> Findings:
@@ -70,6 +79,9 @@ def audit(evidence: Evidence) -> Findings:
     orders = by_order(evidence)
     notified = _notified(evidence)
     for known, creates in orders:
+        if known.forgotten:
+            found.forgotten.append(f"{known.candidate_id}: {known.invitation_id}")
+            continue
         _applications(evidence, known, creates, found)
         if known.invitation_id is None:
             found.given_up.append(f"{known.candidate_id}: never invited after all tries")
@@ -79,6 +91,7 @@ def audit(evidence: Evidence) -> Findings:
     _changes(evidence, found)
     _deletions(evidence, found)
     _errors(evidence, found)
+    _damage(evidence, found)
     for invitation_id, states in notified.items():
         found.duplicate_notifications += [
             f"{invitation_id}: {state} told {count} times"
@@ -138,10 +151,10 @@ def _explained(evidence: Evidence, entry: LedgerEntry) -> str | None:
     """The injected fault, or the kill, by which the bridge could not learn of this application."""
     if entry.fault is not None and any(word in entry.fault for word in _LOSING):
         return entry.fault
-    end = entry.began + entry.duration_ms / 1000
-    redis = [
-        incident for incident in evidence.incidents if incident.kind in (REDIS_KILL, REDIS_HANG)
-    ]
+    end = entry.ended
+    if evidence.restored is not None and evidence.restored[0] <= end <= evidence.restored[1]:
+        return "a backup was restored that does not have it"
+    redis = [incident for incident in evidence.incidents if incident.kind in STORE_AWAY]
     away = any(incident.at < end + WRITTEN_WITHIN_S and incident.until > end for incident in redis)
     latest = end + (KEPT_TRYING_S + WRITTEN_WITHIN_S if away else WRITTEN_WITHIN_S)
     maker = evidence.makers[str(entry.reference_id)]
@@ -218,42 +231,53 @@ def _changes(evidence: Evidence, found: Findings) -> None:
     good.
     """
     reads: defaultdict[str, list[LedgerEntry]] = defaultdict(list)
+    forgotten = {known.invitation_id for known in evidence.rounds if known.forgotten}
     for entry in evidence.reads:
-        if entry.status in (200, 404):
+        if entry.status in (200, 404) and entry.invitation_id not in forgotten:
             reads[str(entry.invitation_id)].append(entry)
     deleting = {
         known.invitation_id: known for known in evidence.rounds if known.deleting_at is not None
     }
     for known in evidence.rounds:
-        if any(answer != known.answers[0] for answer in known.answers):
+        if not known.forgotten and any(answer != known.answers[0] for answer in known.answers):
             found.illegal_changes.append(
                 f"{known.invitation_id}: repeated orders got {known.answers}"
             )
     for invitation_id, entries in reads.items():
         entries.sort(key=lambda entry: entry.began)
-        _in_order(invitation_id, entries, found)
-        times = {
-            entry.response_json.get("completionTime") for entry in entries if entry.status == 200
-        } - {None}
-        pages = {
-            entry.response_json["result"]["resultUrl"] for entry in entries if entry.status == 200
-        }
-        if len(times) > 1 or len(pages) > 1:
-            found.illegal_changes.append(
-                f"{invitation_id}: it showed {sorted(times)} {sorted(pages)}"
-            )
+        for era in _split(evidence, entries):
+            _in_order(invitation_id, era, found)
+            _one_answer(invitation_id, era, found)
         known_deletion = deleting.get(invitation_id)
         begun = known_deletion.deleting_at if known_deletion is not None else None
         ended = known_deletion.deleted_at if known_deletion is not None else None
         for entry in entries:
-            if entry.status == 404 and (
-                begun is None or entry.began + entry.duration_ms / 1000 < begun
-            ):
+            if entry.status == 404 and (begun is None or entry.ended < begun):
                 found.illegal_changes.append(f"{invitation_id}: 404 though nobody deleted it")
             if entry.status == 200 and ended is not None and entry.began > ended:
                 found.illegal_changes.append(
                     f"{invitation_id}: read after its deletion was confirmed"
                 )
+
+
+def _split(evidence: Evidence, entries: list[LedgerEntry]) -> list[list[LedgerEntry]]:
+    """What was read before an older backup was restored, and after it."""
+    if evidence.restored is None:
+        return [entries]
+    _, at = evidence.restored
+    return [
+        [entry for entry in entries if entry.ended < at],
+        [entry for entry in entries if entry.began > at],
+    ]
+
+
+def _one_answer(invitation_id: str, entries: list[LedgerEntry], found: Findings) -> None:
+    """``completionTime`` and ``resultUrl`` never change."""
+    answers = [entry.response_json for entry in entries if entry.status == 200]
+    times = {answer.get("completionTime") for answer in answers} - {None}
+    pages = {answer["result"]["resultUrl"] for answer in answers}
+    if len(times) > 1 or len(pages) > 1:
+        found.illegal_changes.append(f"{invitation_id}: it showed {sorted(times)} {sorted(pages)}")
 
 
 def _in_order(invitation_id: str, entries: Iterable[LedgerEntry], found: Findings) -> None:
@@ -264,7 +288,7 @@ def _in_order(invitation_id: str, entries: Iterable[LedgerEntry], found: Finding
         for end, before in ended:
             if end < entry.began and _RANK[state] < _RANK[before]:
                 found.illegal_changes.append(f"{invitation_id}: {before}, then {state}")
-        ended.append((entry.began + entry.duration_ms / 1000, state))
+        ended.append((entry.ended, state))
 
 
 def _deletions(evidence: Evidence, found: Findings) -> None:
@@ -273,7 +297,7 @@ def _deletions(evidence: Evidence, found: Findings) -> None:
     """
     last = {known.candidate_id: known for known in evidence.rounds}
     for known in evidence.rounds:
-        if known.deleting_at is None or known.invitation_id is None:
+        if known.deleting_at is None or known.invitation_id is None or known.forgotten:
             continue
         record = evidence.records.get(known.invitation_id)
         erased = record is not None and record.state is State.ERASED
@@ -317,6 +341,25 @@ def _errors(evidence: Evidence, found: Findings) -> None:
     found.server_errors += evidence.crashes
     found.violations += evidence.violations
     found.unexpected += [
-        f"{known.candidate_id}: {odd}" for known in evidence.rounds for odd in known.odd
+        f"{known.candidate_id}: {odd}"
+        for known in evidence.rounds
+        if not known.forgotten
+        for odd in known.odd
     ]
     found.unexpected += evidence.leaks
+    found.unkept += evidence.unkept
+
+
+def _damage(evidence: Evidence, found: Findings) -> None:
+    """What cannot be read is put aside and said once. (A process that dies in between, or never
+    hears that it was the first, does not say it.)
+    """
+    mute = any(incident.kind in (*KILLS, LOST_REPLIES) for incident in evidence.incidents)
+    for place in sorted(evidence.planted):
+        partition, name = place
+        key = KeyNames(PREFIX, partition).base + name.removeprefix("key:")
+        said = evidence.said[key if name.startswith("key:") else name]
+        if place not in evidence.put_aside:
+            found.not_put_aside.append(f"partition {partition}: {name} is not listed")
+        elif said > 1 or (said == 0 and not mute):
+            found.not_put_aside.append(f"partition {partition}: {name} was said {said} times")

@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 import json
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from bridge.app import utc_now
@@ -21,15 +22,18 @@ from bridge.core.queueing import TaskKind
 from bridge.sandbox import Application, BridgeReply, LedgerEntry
 from bridge.store.invitation_store import RedisInvitations
 from bridge.store.key_names import KeyNames, build_lane_name
+from bridge.store.quarantine import RedisQuarantine
 from bridge.store.redis_access import RedisAccess
 from bridge.store.task_queue import RedisTasks
 from tests.chaos.actors import Round
 from tests.chaos.faults import Incident
 from tests.chaos.plan import CUSTOMERS, MAIL, MARK
+from tests.chaos.scene import Scene
 from tests.chaos.stage import PREFIX, Stage, secret_of, token_of
 from tests.flows.conftest import CRASHES, everything
 
 FINAL_TRIES = 20
+NOTES = "notes on mended records"
 
 
 @dataclass(slots=True)
@@ -62,6 +66,16 @@ class Evidence:
     """Log lines of bugs."""
     leaks: list[str] = field(default_factory=list)
     """Log files with something private in them."""
+    planted: frozenset[tuple[int, str]] = frozenset()
+    """Partitions, and names of what was damaged there."""
+    put_aside: frozenset[tuple[int, str]] = frozenset()
+    """The same, as the quarantine lists it."""
+    said: Counter[str] = field(default_factory=Counter)
+    """How often the log says of which name, or whole key, that it was put aside."""
+    unkept: list[str] = field(default_factory=list)
+    """Promises that a strike saw broken."""
+    restored: tuple[float, float] | None = None
+    """When the backup was made that was restored, and when Redis was back with it."""
 
 
 def invitation_of(callback_url: str) -> str:
@@ -69,9 +83,11 @@ def invitation_of(callback_url: str) -> str:
     return urlsplit(callback_url).path.split("/")[-2]
 
 
-async def unsettled(stage: Stage, commands: RedisAccess, rounds: Iterable[Round]) -> Counter[str]:
+async def unsettled(
+    commands: RedisAccess, rounds: Iterable[Round], mended: Collection[str] = ()
+) -> Counter[str]:
     """What still has to happen before the end can be judged: tasks that are owed, invitations still
-    open.
+    open, notes on records that were *mended*.
     """
     found: Counter[str] = Counter()
     for partition in range(PARTITIONS):
@@ -94,6 +110,8 @@ async def unsettled(stage: Stage, commands: RedisAccess, rounds: Iterable[Round]
             or (due == "COMPLETED" and invitation.state is not State.COMPLETED)
         ):
             found[f"invitations {invitation.state}"] += 1
+    async for note in RedisQuarantine(commands, PREFIX).notes():
+        found[NOTES] += note.name in mended
     return +found
 
 
@@ -103,13 +121,10 @@ def store_of(commands: RedisAccess) -> RedisInvitations:
 
 
 async def gather(
-    stage: Stage,
-    commands: RedisAccess,
-    rounds: list[Round],
-    incidents: list[Incident],
-    stalls: list[Incident],
+    scene: Scene, commands: RedisAccess, incidents: list[Incident], stalls: list[Incident]
 ) -> Evidence:
     """Read it all together."""
+    stage, rounds = scene.stage, [*scene.rounds()]
     softgarden, equalture = stage.softgarden, stage.equalture
     told = {
         known.invitation_id: known.customer for known in rounds if known.invitation_id is not None
@@ -118,7 +133,9 @@ async def gather(
     queue = RedisTasks(commands, prefix=PREFIX, retention=timedelta(days=1))
     dead = frozenset([(letter.invitation_id, letter.kind) async for letter in queue.dead_letters()])
     records = {invitation.id: invitation async for invitation in store_of(commands).scan()}
-    crashes, leaks = await asyncio.to_thread(_logs, [bridge.log for bridge in stage.bridges])
+    logs = [bridge.log for bridge in stage.bridges]
+    crashes, leaks, said = await asyncio.to_thread(_read_logs, logs)
+    notes = RedisQuarantine(commands, PREFIX).notes()
     made = [
         entry
         for entry in (*softgarden.ledger.entries, *equalture.ledger.entries)
@@ -142,6 +159,11 @@ async def gather(
         violations=[*equalture.violations, *softgarden.violations],
         crashes=crashes,
         leaks=leaks,
+        planted=frozenset(scene.planted),
+        put_aside=frozenset([(note.partition, note.name) async for note in notes]),
+        said=said,
+        unkept=scene.unkept,
+        restored=scene.restored,
     )
 
 
@@ -155,27 +177,31 @@ async def _finals(stage: Stage, told: Mapping[str, str]) -> dict[str, BridgeRepl
     return dict(await asyncio.gather(*(read(*each) for each in told.items())))
 
 
-def _logs(paths: list[Path]) -> tuple[list[str], list[str]]:
+def _read_logs(paths: list[Path]) -> tuple[list[str], list[str], Counter[str]]:
     private = [MARK, f"@{MAIL}", *map(token_of, CUSTOMERS), *map(secret_of, CUSTOMERS)]
     crashes: list[str] = []
     leaks: list[str] = []
+    said: Counter[str] = Counter()
     for path in paths:
         text = path.read_text("utf-8", "replace")
         leaks += [f"{word} in {path}" for word in private if word in text]
         for line in text.splitlines():
-            if any(crash in line for crash in CRASHES) or not _is_json(line):
+            entry = _parse(line)
+            if any(crash in line for crash in CRASHES) or entry is None:
                 crashes.append(f"{path.name}: {line[:2000]}")
-    return crashes, leaks
+            elif entry.get("event") == "quarantine.added":
+                said[entry.get("name") or entry.get("task_id") or entry["key"]] += 1
+    return crashes, leaks, said
 
 
-def _is_json(line: str) -> bool:
+def _parse(line: str) -> dict[str, Any] | None:
     # Whatever comes past the log (a traceback, a warning of the interpreter) is nothing that should
     # happen.
     try:
-        json.loads(line)
+        entry: dict[str, Any] = json.loads(line)
     except ValueError:
-        return False
-    return True
+        return None
+    return entry
 
 
 def keep(evidence: Evidence, folder: Path) -> None:

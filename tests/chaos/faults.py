@@ -5,20 +5,52 @@ machine sees no less of it.
 from __future__ import annotations
 
 import asyncio
-import random
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 from time import perf_counter
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 from bridge.sandbox import Fault
-from tests.chaos.stage import Bridge, Stage
+from tests.chaos import backlog, damage, older_backup, outages, partial_outage, refusals, reloads
+from tests.chaos.scene import STEP_S, Scene, Strike
 
 KILL, KILL_ALL, RESTART = "bridge kill -9", "all bridges kill -9", "bridge SIGTERM and restart"
 REDIS_KILL, REDIS_HANG = "Redis kill -9", "Redis hangs"
+LOST_REPLIES = "Redis's replies get lost"
+REFUSED_MEMORY, REFUSED_DISK = "Redis refuses: OOM", "Redis refuses: MISCONF"
+REFUSED_REPLICA = "Redis refuses: READONLY"
+DAMAGE, CLOCK_SET = "damaged entries in Redis", "a clock is set"
+RELOAD, REMOVAL = "files changed, broken, mended", "a customer removed and brought back"
+PRIMARY_FROZEN, PRIMARY_KILLED = "a primary hangs", "a primary kill -9"
+BACKUP_RESTORED, BACKLOG = "an older backup is restored", "much is due at a start"
+STRIKES: Final = MappingProxyType[str, Strike](
+    {
+        KILL: outages.kill_one,
+        KILL_ALL: outages.kill_all,
+        RESTART: outages.restart,
+        REDIS_KILL: outages.kill_redis,
+        REDIS_HANG: outages.hang_redis,
+        LOST_REPLIES: outages.lose_replies,
+        CLOCK_SET: outages.set_clock,
+        REFUSED_MEMORY: refusals.fill_memory,
+        REFUSED_DISK: refusals.spoil_disk,
+        REFUSED_REPLICA: refusals.demote,
+        DAMAGE: damage.spoil_entries,
+        RELOAD: reloads.reload_files,
+        REMOVAL: reloads.remove_customer,
+        PRIMARY_FROZEN: partial_outage.freeze_primary,
+        PRIMARY_KILLED: partial_outage.kill_primary,
+        BACKUP_RESTORED: older_backup.restore_backup,
+        BACKLOG: backlog.pile_up,
+    }
+)
 KILLS = (KILL, KILL_ALL)
-_STEP_S = 0.02
+STORE_AWAY = (
+    *(REDIS_KILL, REDIS_HANG, REFUSED_MEMORY, REFUSED_DISK, REFUSED_REPLICA),
+    *(PRIMARY_FROZEN, PRIMARY_KILLED),
+)
+"""While these last, nothing can be written down, or not everything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,20 +85,34 @@ _OWN = {"equalture": ("callback", "webhook"), "softgarden": ("invite", "results"
 
 
 class Saboteur:
-    """Runs until ``end``; *incidents* and ``counts`` tell what it did."""
+    """Runs until ``end``; *incidents* and ``counts`` tell what it did.
 
-    def __init__(self, stage: Stage, progress: Callable[[], int]) -> None:
+    *until*: the part of the journeys by whose end the last strike has begun.
+    """
+
+    def __init__(
+        self, scene: Scene, strikes: list[str], *, until: float, vendors_fail: bool
+    ) -> None:
         self.incidents: list[Incident] = []
-        self._stage = stage
-        self._progress = progress
-        self._random_fraction = random.Random(f"{stage.options.seed}/saboteur")
+        self._scene = scene
+        self._stage = scene.stage
+        self._random_fraction = scene.random_fraction
+        self._vendors_fail = vendors_fail
         self._faults: list[tuple[str, Fault]] = []
-        self._ended = False
         self._tasks: list[asyncio.Task[None]] = []
+        self._random_fraction.shuffle(strikes)
+        options = self._stage.options
+        # None of the last ones, or nobody would be left to meet it.
+        journeys = max(options.journeys - options.abreast, options.journeys // 3)
+        points = sorted(self._random_fraction.uniform(0.03, until) * journeys for _ in strikes)
+        self._to_come = list(zip(strikes, points, strict=True))
 
     def start(self) -> None:
         """Begin."""
-        self._tasks = [asyncio.create_task(self._strike()), asyncio.create_task(self._burst())]
+        self._tasks = [asyncio.create_task(self._strike())]
+        if not self._vendors_fail:
+            return
+        self._tasks.append(asyncio.create_task(self._burst()))
         for vendor, kinds in (("equalture", _EQUALTURE), ("softgarden", _SOFTGARDEN)):
             for kind, what in kinds:
                 if "hang" not in what:  # a hanging call must end some time
@@ -77,71 +123,52 @@ class Saboteur:
 
     async def end(self) -> None:
         """No more faults from now: what is down comes back, all is healed."""
-        self._ended = True
+        self._scene.is_over = True
         self._stage.equalture.heal()
         self._stage.softgarden.heal()
+        # A mistake of the saboteur's own is raised here.
         await asyncio.gather(*self._tasks)
         self._stage.equalture.heal()
         self._stage.softgarden.heal()
-
-    def check(self) -> None:
-        """Raise what went wrong in the saboteur itself."""
-        for task in self._tasks:
-            if task.done() and (error := task.exception()) is not None:
-                raise error
 
     def counts(self) -> Counter[str]:
         """How often which fault struck."""
         found = Counter(incident.kind for incident in self.incidents)
         for name, fault in self._faults:
             found[name] += fault.strikes
+        found["answers of Redis that got lost"] = sum(link.lost for link in self._stage.links)
         return +found
 
-    # Processes
+    async def await_turn(self, number: int) -> None:
+        """Return when the journey of this number may begin: none runs ahead of what it should
+        meet.
+        """
+        abreast = self._stage.options.abreast
+        while any(point + abreast <= number for _, point in self._to_come):
+            if self._stage.holds or self._tasks[0].done():
+                return
+            await asyncio.sleep(STEP_S)
 
     async def _strike(self) -> None:
-        options = self._stage.options
-        kinds = [KILL] * options.kills + [REDIS_KILL] * options.outages
-        kinds += [kind for kind in (KILL_ALL, RESTART, REDIS_HANG) for _ in range(options.extras)]
-        self._random_fraction.shuffle(kinds)
-        points = sorted(self._random_fraction.uniform(0.03, 0.93) * options.journeys for _ in kinds)
-        for kind, point in zip(kinds, points, strict=True):
-            jitter, pause = (
-                self._random_fraction.uniform(0, 0.4),
-                self._random_fraction.uniform(0.1, 1.5),
-            )
-            victim = self._random_fraction.randrange(len(self._stage.bridges))
-            while self._progress() < point and not self._ended:  # noqa: ASYNC110 - a look now and then is all it takes
-                await asyncio.sleep(_STEP_S)
-            if self._ended:
+        while self._to_come:
+            kind, point = self._to_come[0]
+            jitter = self._random_fraction.uniform(0, 0.4)
+            pause = self._random_fraction.uniform(0.1, 1.5)
+            victim = self._random_fraction.choice(self._stage.bridges)
+            while self._scene.progress() < point and not self._scene.is_over:  # noqa: ASYNC110
+                await asyncio.sleep(STEP_S)
+            if self._scene.is_over:
                 return
             await asyncio.sleep(jitter)
-            await self._act(kind, self._stage.bridges[victim], pause)
-
-    async def _act(self, kind: str, victim: Bridge, pause: float) -> None:
-        at = perf_counter()
-        victims: list[Bridge] = []
-        if kind in (REDIS_KILL, REDIS_HANG):
-            redis = self._stage.redis
-            await asyncio.to_thread(redis.kill if kind == REDIS_KILL else redis.freeze)
-            await asyncio.sleep(pause)
-            await asyncio.to_thread(redis.start if kind == REDIS_KILL else redis.thaw)
-        else:
-            victims = self._stage.bridges if kind == KILL_ALL else [victim]
-            codes = await asyncio.gather(*(bridge.end(kill=kind in KILLS) for bridge in victims))
-            if kind == RESTART and any(codes):
-                raise RuntimeError(f"a bridge that was told to end gave {codes}; see {victim.log}")
-            await asyncio.sleep(pause)
-            for bridge in victims:
-                bridge.start()
-            await asyncio.gather(*(bridge.ready(self._stage.session) for bridge in victims))
-        numbers = tuple(bridge.number for bridge in victims)
-        self.incidents.append(Incident(kind, at, perf_counter(), numbers))
+            at = perf_counter()
+            del self._to_come[0]
+            struck = await STRIKES[kind](self._scene, victim, pause)
+            self.incidents.append(Incident(kind, at, perf_counter(), struck))
 
     # Vendors
 
     async def _burst(self) -> None:
-        while not self._ended:
+        while not self._scene.is_over:
             await self._sleep(self._random_fraction.uniform(0.1, 1.2))
             vendor = self._random_fraction.choice(("equalture", "equalture", "softgarden"))
             own = self._random_fraction.random() < 0.25
@@ -161,7 +188,7 @@ class Saboteur:
                 self._random_fraction.choice((0.3, 0.6, 1.0)),
                 self._random_fraction.uniform(0.3, 3.5),
             )
-            if self._ended:
+            if self._scene.is_over:
                 return
             at = perf_counter()
             fault = self._fault(vendor, operation, kind, what, probability=probability)
@@ -180,5 +207,5 @@ class Saboteur:
 
     async def _sleep(self, seconds: float) -> None:
         end = perf_counter() + seconds
-        while perf_counter() < end and not self._ended:  # noqa: ASYNC110
-            await asyncio.sleep(_STEP_S)
+        while perf_counter() < end and not self._scene.is_over:  # noqa: ASYNC110
+            await asyncio.sleep(STEP_S)

@@ -21,7 +21,9 @@ QUICK = ("acme", "globex", "initech")
 """Customers whose links live long."""
 HASTY = "hasty"
 """The customer whose links live only ``HASTY_LIFE_S``."""
-CUSTOMERS = (*QUICK, HASTY)
+GUEST = "guest"
+"""The customer who is removed and comes back; nobody else's journeys are hers."""
+CUSTOMERS = (*QUICK, HASTY, GUEST)
 HASTY_LIFE_S = 4
 LINK_LIFE_S = 7 * 86_400
 
@@ -37,11 +39,13 @@ class Options:
     journeys: int = 2000
     seed: int = 1
     processes: int = 2
-    minutes: float = 5.0
+    minutes: float = 10.0
     abreast: int = 90
     bridge_kills: int | None = None
     redis_kills: int | None = None
     settle_s: float = 60.0
+    scenario: str = "standard"
+    """See ``scenarios``."""
 
     @property
     def kills(self) -> int:
@@ -59,6 +63,11 @@ class Options:
         once.
         """
         return self.journeys // 650
+
+    @property
+    def later(self) -> int:
+        """How often, besides, each of the other troubles comes about."""
+        return max(1, self.journeys // 1000)
 
 
 @dataclass(frozen=True, slots=True)

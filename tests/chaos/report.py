@@ -20,6 +20,7 @@ _SHOWN = 12
 class Report:
     """The numbers of a run and what was found; see ``audit.Findings``."""
 
+    scenario: str
     seed: int
     wanted: int
     journeys: int
@@ -77,7 +78,9 @@ def waits(evidence: Evidence) -> list[float]:
 
 def show(report: Report, console: Console) -> None:
     """Print the table, and of what was found the first few."""
-    table = Table(title=f"Chaos, seed {report.seed}", title_justify="left", show_header=False)
+    table = Table(
+        title=f"{report.scenario}, seed {report.seed}", title_justify="left", show_header=False
+    )
     table.add_column()
     table.add_column(justify="right")
     table.add_row("journeys", f"{report.journeys} of {report.wanted}")
@@ -108,7 +111,7 @@ def show(report: Report, console: Console) -> None:
     )
     console.print(table)
     for name, found in findings.items():
-        if found and name not in ("duplicate_notifications", "orphans"):
+        if found and name not in ("duplicate_notifications", "orphans", "forgotten"):
             _list(console, name.replace("_", " "), found)
     if report.unsettled:
         console.print(f"[red]unsettled: {report.unsettled}")

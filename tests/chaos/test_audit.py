@@ -17,10 +17,11 @@ from bridge.sandbox import Application, BridgeReply, LedgerEntry
 from tests.chaos.actors import Round
 from tests.chaos.audit import HARMLESS, Findings, audit
 from tests.chaos.evidence import Evidence
-from tests.chaos.faults import KILL, Incident
+from tests.chaos.faults import DAMAGE, KILL, LOST_REPLIES, Incident
 from tests.chaos.plan import HASTY, HASTY_LIFE_S, MARK
 
 NOW = datetime(2025, 6, 2, 9, 0, tzinfo=UTC)
+SPOILT = (7, "garbage:check")
 IV, REF, EMAIL = "iv_0abc", "ref-1", "c1@chaos.example"
 DONE = {
     "status": "COMPLETED",
@@ -157,6 +158,25 @@ def deleted() -> Evidence:
     return evidence
 
 
+def restored() -> Evidence:
+    """It was invited before a backup, and completed twice: before that was restored, and again."""
+    evidence = completed()
+    evidence.restored = (2.5, 20.0)
+    evidence.reads += [read(21.0, PENDING), read(22.0, DONE | {"completionTime": "2025-06-02"})]
+    return evidence
+
+
+def forgotten() -> Evidence:
+    """It was invited after a backup that was restored."""
+    evidence = restored()
+    evidence.restored = (0.5, 20.0)
+    evidence.rounds[0].forgotten, evidence.rounds[0].due = True, None
+    evidence.rounds[0].odd.append("callback: 404")
+    evidence.records, evidence.finals = {}, {IV: reply(404, {})}
+    evidence.reads.append(read(23.0, None))
+    return evidence
+
+
 def second(evidence: Evidence, at: float, **more: Any) -> None:
     """One more application for the same order."""
     evidence.creates.append(create(at, "ref-2", **more))
@@ -170,6 +190,11 @@ def _expired_untold(evidence: Evidence) -> None:
     answer = {"status": "EXPIRED", "expirationTime": "x", "result": {"resultUrl": "u"}}
     evidence.records, evidence.finals = {IV: record(State.EXPIRED)}, {IV: reply(200, answer)}
     evidence.reads, evidence.notifications = [], []
+
+
+def _put_aside(evidence: Evidence, times: int) -> None:
+    evidence.planted = evidence.put_aside = frozenset({SPOILT})
+    evidence.said[SPOILT[1]] = times
 
 
 Plant = Callable[[Evidence], None]
@@ -250,6 +275,25 @@ PLANTED: dict[str, tuple[str, Callable[[], Evidence], Plant]] = {
     "a crash": ("server_errors", completed, lambda e: e.crashes.append("worker.died")),
     "a broken rule": ("violations", completed, lambda e: e.violations.append("422")),
     "an odd answer": ("unexpected", completed, lambda e: e.rounds[0].odd.append("invite: 400")),
+    "what a strike saw": ("unkept", completed, lambda e: e.unkept.append("not ready")),
+    "skipped in silence": (
+        "not_put_aside",
+        completed,
+        lambda e: setattr(e, "planted", frozenset({SPOILT})),
+    ),
+    "put aside in silence": ("not_put_aside", completed, lambda e: _put_aside(e, 0)),
+    "said again and again": ("not_put_aside", completed, lambda e: _put_aside(e, 2)),
+    "lost by no restore": ("lost_results", restored, lambda e: setattr(e, "records", {})),
+    "made anew after a restore": (
+        "duplicate_applications",
+        restored,
+        lambda e: second(e, 21.0),
+    ),
+    "backwards after a restore": (
+        "illegal_changes",
+        restored,
+        lambda e: e.reads.append(read(23.0, PENDING)),
+    ),
 }
 
 
@@ -262,7 +306,7 @@ def broken(found: Findings) -> set[str]:
     }
 
 
-@pytest.mark.parametrize("evidence", [completed, deleted])
+@pytest.mark.parametrize("evidence", [completed, deleted, restored, forgotten])
 def test_what_went_well_is_fine(evidence: Callable[[], Evidence]) -> None:
     """A journey that went as it should leaves nothing to complain of."""
     assert broken(audit(evidence())) == set()
@@ -351,3 +395,27 @@ def test_a_dead_letter_is_no_loss() -> None:
     evidence = replace(completed(), notifications=[], dead=frozenset({(IV, TaskKind.NOTIFY)}))
     found = audit(evidence)
     assert (found.lost_notifications, len(found.dead_letters)) == ([], 1)
+
+
+@pytest.mark.parametrize(("at", "explained"), [(1.0, False), (2.2, True), (19.0, True)])
+def test_a_restore_explains_what_was_made_before_it(at: float, explained: bool) -> None:
+    """An application that was made after the backup, and before it was restored, is an orphan."""
+    evidence = restored()
+    evidence.rounds[0].reference_id = "ref-2"
+    evidence.creates = [create(at)]
+    second(evidence, 21.0)
+    found = audit(evidence)
+    assert (len(found.orphans), len(found.duplicate_applications)) == (
+        (1, 0) if explained else (0, 1)
+    )
+
+
+@pytest.mark.parametrize(("kind", "fine"), [(KILL, True), (LOST_REPLIES, True), (DAMAGE, False)])
+def test_silence_needs_a_reason(kind: str, fine: bool) -> None:
+    """What was put aside is said, but by a process that dies in between, or never hears that it was
+    the first.
+    """
+    evidence = completed()
+    _put_aside(evidence, 0)
+    evidence.incidents = [Incident(kind, 1.0, 2.0)]
+    assert (audit(evidence).not_put_aside == []) is fine

@@ -30,7 +30,7 @@ class Equalture(EqualtureSandbox):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(host="0.0.0.0", **options, on_call=self._look)
-        self.by_link: dict[str, Application] = {}
+        self._by_link: dict[str, Application] = {}
         self.makers: dict[str, int] = {}
         """Reference id -> number of the bridge process that asked for it."""
 
@@ -40,12 +40,24 @@ class Equalture(EqualtureSandbox):
         """
         return f"http://127.0.0.{number + 1}:{self.port}"
 
+    def find(self, link: str, invitation_id: str) -> Application:
+        """The application that a candidate's link leads to, or behind the bridge's page for this
+        invitation.
+        """
+        if link in self._by_link:
+            return self._by_link[link]
+        return next(
+            one
+            for one in reversed(self.applications.values())
+            if f"/{invitation_id}/" in one.callback_url
+        )
+
     def _look(self, entry: LedgerEntry) -> None:
         application = (
             self.applications.get(entry.reference_id or "") if entry.operation == "create" else None
         )
         if application is not None:
-            self.by_link[application.assessment_url] = application
+            self._by_link[application.assessment_url] = application
             host = entry.host.partition(":")[0]
             self.makers[application.reference_id] = int(host.rpartition(".")[2]) - 1
 
@@ -63,6 +75,8 @@ class Softgarden(SoftgardenSandbox):
         self.lines: dict[str, list[SoftgardenClient]] = {}
         self.steps: list[float] = []
         """When something went as it should, for a journey."""
+        self.forgotten: set[str] = set()
+        """Invitations that the bridge cannot know any more, for an older backup was restored."""
         self._turns = itertools.count()
         self._learnt: defaultdict[tuple[str, str], asyncio.Event] = defaultdict(asyncio.Event)
 
@@ -76,13 +90,24 @@ class Softgarden(SoftgardenSandbox):
         self.steps.append(perf_counter())
 
     async def learn(self, invitation_id: str, status: str, within_s: float) -> bool:
-        """Whether softgarden learns of this state by a notification in time."""
+        """Whether softgarden learns of this state by a notification in time, or of its being
+        forgotten.
+        """
+        if invitation_id in self.forgotten:
+            return True
         try:
             async with asyncio.timeout(within_s):
                 await self._learnt[invitation_id, status].wait()
         except TimeoutError:
             return False
         return True
+
+    def forget(self, invitation_id: str) -> None:
+        """Wait for nothing more of this invitation."""
+        self.forgotten.add(invitation_id)
+        for (waited_for, _), event in self._learnt.items():
+            if waited_for == invitation_id:
+                event.set()
 
     async def read(self, customer: str, invitation_id: str, tries: int = READ_TRIES) -> BridgeReply:
         """The result as some process gives it: the first answer below 500, or the last that there
