@@ -13,6 +13,8 @@ ENGINE ?= docker
 VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"/\1/p' bridge/__init__.py)
 RULES  := tests/core tests/service tests/settings tests/languages tests/regressions
 SETUP   = $(PYTHON) deploy/environment.py $(VENV)
+# SEEDS=20 is --seeds 20.
+option  = $(addprefix --$(1) ,$($(shell echo $(1) | tr a-z A-Z)))
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo settings catalogues test bench bench-scale growth chaos simulate lint types format lock lock-check dist image audit clean
@@ -38,8 +40,8 @@ chaos: $(DEV) ## prove that nothing is lost: 2,000 journeys while processes, Red
 bench: $(DEV) $(PEER)/.installed ## CPU for each request, beside the barest daemon and FastAPI (ARGS=--quick, "--only invite", "--profile invite")
 	@$(BIN)/python -m tests.bench $(ARGS)
 
-simulate: $(DEV) ## play worlds: bridge, vendors and Redis under one seed, in virtual time (ARGS="--seed 7 --story")
-	@$(BIN)/python -m tests.simulation $(ARGS)
+simulate: $(DEV) ## play worlds: bridge, vendors and Redis under one seed, in virtual time (SEED=1 SEEDS=10 JOURNEYS=100 MINUTES=10 WORKERS=1 ARGS="--story")
+	@$(BIN)/python -m tests.simulation $(foreach name,seed seeds journeys minutes workers,$(call option,$(name))) $(ARGS)
 
 bench-scale: $(DEV) ## fsync, slow vendors, two workers, a million invitations, ten minutes (ARGS="durability vendors")
 	@$(BIN)/python -m tests.bench.scale $(ARGS)

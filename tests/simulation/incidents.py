@@ -41,6 +41,10 @@ class Incident:
     """Whom it concerns, where it concerns one only."""
     number: int = 0
     """What it draws while it happens follows from this, whatever else happens."""
+    extent: float | None = None
+    """How much of it there is: how often a call fails, by how many seconds a clock jumps. None: it
+    is drawn.
+    """
 
     @property
     def end(self) -> float:
@@ -263,7 +267,7 @@ class Trouble:
 
     async def _change_weather(self, incident: Incident) -> str:
         simulation = self._simulation
-        rate = self._draw(incident).uniform(0.1, 0.6)
+        rate = incident.extent or self._draw(incident).uniform(0.1, 0.6)
         store = simulation.redis
         of_redis: dict[str, tuple[str, object, object]] = {
             "Redis refuses connections": ("down", True, False),
@@ -321,7 +325,7 @@ class Trouble:
 
     async def _jump(self, incident: Incident) -> str:
         process = self._processes.choose(incident)
-        by_s = self._draw(incident).choice(CLOCK_STEPS_S)
+        by_s = incident.extent or self._draw(incident).choice(CLOCK_STEPS_S)
         if process is not None:
             process.ahead_s += by_s
             self._simulation.clocks[process.name] = process.ahead_s
@@ -341,6 +345,6 @@ class Trouble:
         return f"({incident.customer}, by {by_s} s)"
 
     async def _jump_redis(self, incident: Incident) -> str:
-        by_s = self._draw(incident).choice((-4.0, -0.5, 0.5, 4.0))
+        by_s = incident.extent or self._draw(incident).choice((-4.0, -0.5, 0.5, 4.0))
         self._simulation.redis_ahead_s += by_s
         return f"(by {by_s} s)"

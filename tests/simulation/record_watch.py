@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any, Final
@@ -27,28 +26,26 @@ RANKS: Final = {
 
 
 class RecordWatch:
-    """Sees what Redis executes; *complain* is told of a broken promise, *list_trouble* says what
-    goes wrong now.
+    """Sees what Redis executes; *complain* is told of a broken promise, *note_change* of another
+    state.
     """
 
     def __init__(
         self,
         redis: MemoryRedis,
         complain: Callable[[str, str, str], None],
-        list_trouble: Callable[[], list[str]],
+        note_change: Callable[[State, State], None],
         now: Callable[[], float],
     ) -> None:
         self.seen: dict[str, tuple[State, datetime | None]] = {}
         self.latest: dict[str, Invitation] = {}
         """Every invitation as it was last committed."""
-        self.steps: Counter[tuple[State, State, str]] = Counter()
-        """Changes of state, each with the trouble that it met."""
         self.reached: dict[tuple[str, State], float] = {}
         """When an invitation was first in a state."""
         self._now = now
         self._redis = redis
         self._complain = complain
-        self._list_trouble = list_trouble
+        self._note_change = note_change
 
     def look(self, command: Command, answer: Any) -> None:
         """After a command: if it was a commit, look at the record."""
@@ -61,8 +58,7 @@ class RecordWatch:
     def _check(self, record: Invitation) -> None:
         before, completed_at = self.seen.get(record.id, (record.state, None))
         if before is not record.state:
-            for kind in self._list_trouble() or [""]:
-                self.steps[before, record.state, kind] += 1
+            self._note_change(before, record.state)
         if RANKS[record.state] < RANKS[before]:
             self._complain("forward", f"{before}, then {record.state}", record.id)
         if record.state is State.COMPLETED and completed_at not in (None, record.completed_at):

@@ -85,7 +85,9 @@ class Shrinking:
                 return
 
     def _calm(self) -> None:
-        """Earlier and shorter incidents, and journeys in which less happens."""
+        """Right clocks, shorter incidents, and journeys in which less happens."""
+        if any(self._smallest.clocks):
+            self._try(replace(self._smallest, clocks=()))
         for at in range(len(self._smallest.plans)):
             for name, usual in _list_usual():
                 plans = list(self._smallest.plans)
@@ -95,6 +97,8 @@ class Shrinking:
         for at in range(len(self._smallest.incidents)):
             while self._shorten(at):
                 pass
+        incidents = [replace(one, at=round(one.at, 1)) for one in self._smallest.incidents]
+        self._try(replace(self._smallest, incidents=tuple(incidents)))
 
     def _shorten(self, at: int) -> bool:
         incidents = list(self._smallest.incidents)

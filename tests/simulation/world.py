@@ -22,7 +22,7 @@ from bridge import logs
 from bridge.store.lua_scripts import Command
 from tests.simulation.bridge_process import BridgeProcess
 from tests.simulation.closed_world import WorldTime, close_world
-from tests.simulation.coverage import Cell
+from tests.simulation.coverage_watch import CoverageWatch
 from tests.simulation.delays import watch_overdue
 from tests.simulation.end_checks import check_end, check_traces, list_owed
 from tests.simulation.equalture_machine import EqualtureApplication, EqualtureMachine
@@ -56,8 +56,10 @@ class WorldOutcome:
     steps: int
     seconds: float
     """Of virtual time."""
-    steps_seen: Mapping[Cell, int]
-    """Changes of state, with the trouble that they met."""
+    troubles: Mapping[str, int]
+    """How often each kind happened."""
+    met: Mapping[str, int]
+    """What met what: the cells of the coverage."""
     broken: tuple[BrokenPromise, ...]
     tape: Tape
     log: str
@@ -97,7 +99,10 @@ class Simulation:
         self.redis_ahead_s = 0.0
         self.redis = MemoryRedis(self._redis_ms)
         self.redis_servers = RedisServers(self.redis, script.servers)
-        self.watch = RecordWatch(self.redis, self._complain_of, self._list_trouble, world_time.read)
+        self.coverage = CoverageWatch(self._list_trouble)
+        self.watch = RecordWatch(
+            self.redis, self._complain_of, self.coverage.note_change, world_time.read
+        )
         self.journeys: list[Journey] = []
         self._by_number: dict[int, Journey] = {}
         self.by_invitation: dict[str, tuple[int, OrderRound]] = {}
@@ -208,6 +213,16 @@ class Simulation:
         if promise == self._limits.promise:
             self.loop.stop()
 
+    def note_calls(self) -> None:
+        """What calls met, once all is over."""
+        self.coverage.note_calls(
+            self.tape, self.trouble.incidents, self.watch.reached, self._callback_of
+        )
+
+    def _callback_of(self, reference_id: str) -> str:
+        known = self.equalture.applications.get(reference_id)
+        return known.callback_url if known is not None else ""
+
     def watch_limits(self) -> None:
         """End the world when its time is over, or that of who waits for it."""
         if self._limits.at_s < math.inf:
@@ -305,6 +320,7 @@ def play_world(script: WorldScript, limits: WorldLimits = NO_LIMITS) -> WorldOut
 
 def _play_closed(script: WorldScript, limits: WorldLimits = NO_LIMITS) -> WorldOutcome:
     with close_world(f"{script.seed}") as world_time, _logged() as log, _uncollected():
+        # Nothing here refers to the simulation: it is collected before the next one.
         return _play(Simulation(script, limits, world_time, log), world_time, log)
 
 
@@ -314,7 +330,8 @@ def _play(simulation: Simulation, world_time: WorldTime, log: io.StringIO) -> Wo
         playing = loop.create_task(simulation.play())
         playing.add_done_callback(lambda _: loop.stop())
         simulation.watch_limits()
-        loop.run_forever()
+        with simulation.coverage.watch_rules():
+            loop.run_forever()
         if playing.done():
             playing.result()
     except WorldStuck:
@@ -327,6 +344,7 @@ def _play(simulation: Simulation, world_time: WorldTime, log: io.StringIO) -> Wo
         with contextlib.suppress(Exception):
             loop.run_until_complete(asyncio.sleep(0))
         loop.close()
+    simulation.note_calls()
     # Not the log itself: the order of keys in its lines depends on addresses in memory.
     text = log.getvalue()
     simulation.tape.mix(f"{steps} {len(text)} {text.count(chr(10))}".encode())
@@ -337,7 +355,8 @@ def _play(simulation: Simulation, world_time: WorldTime, log: io.StringIO) -> Wo
         len(simulation.journeys),
         steps,
         world_time.seconds,
-        simulation.watch.steps,
+        simulation.trouble.counts,
+        simulation.coverage.met,
         tuple(simulation.broken.found),
         simulation.tape,
         text,
