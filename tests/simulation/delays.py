@@ -17,7 +17,7 @@ PROMPT_S: Final = 0.75
 """From a report whose result can be read until softgarden is told; undisturbed it is 0.15 s."""
 UNREADABLE_S: Final = 9.0
 """The same, from when a result can be read that could not at first: it is asked for ever later."""
-CROWDED_S: Final = 18.0
+CROWDED_S: Final = 20.0
 """The same for one of a crowd whose account is slow; it is 12 s where more are asked at once while
 that goes well, and 30 s otherwise.
 """

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from bridge.core.invitation import State
 from bridge.core.lifecycle.attempts import list_applications_to_anonymise
+from bridge.store.key_names import get_invitation_id
+from bridge.store.stored_texts import show_record
+from tests.simulation.application_checks import check_every_application, is_unheard_of
 from tests.simulation.damage_checks import check_quarantine, check_repairs, list_unmended
 from tests.simulation.delays import check_delays, find_told_at
 from tests.simulation.equalture_machine import EqualtureApplication
@@ -55,7 +59,11 @@ def _list_owed_of(simulation: Simulation, journey: Journey, known: OrderRound) -
     told = find_told_at(simulation, known) if known.wants else None
     if known.wants and told is None and not _was_given_up(simulation, known):
         owed.append(("notified", f"{known.invitation_id} not told of {known.wants}", number))
-    if known.deleted and application is not None and application.state != "anonymized":
+    record = simulation.watch.latest.get(known.invitation_id)
+    if known.wants == "COMPLETED" and record is not None and record.state is State.EXPIRED:
+        owed.append(("quiescence", f"{known.invitation_id} stays EXPIRED", number))
+    named = application is not None and not known.is_nameless
+    if known.deleted and named and application.state != "anonymized":
         owed.append(("deletion", f"{application.reference_id} not anonymised", number))
     return owed
 
@@ -75,6 +83,7 @@ async def check_end(simulation: Simulation) -> None:
             await _check_reading(simulation, journey, known)
             check_delays(simulation, journey, known)
         _check_applications(simulation, journey)
+    check_every_application(simulation)
     for invitation_id in simulation.strangers:
         _check_stranger(simulation, invitation_id)
     await _check_queue(simulation)
@@ -139,7 +148,7 @@ async def _check_queue(simulation: Simulation) -> None:
 
 def check_traces(simulation: Simulation) -> None:
     """When all processes have ended: what Redis and the log hold, and what went wrong unseen."""
-    stored, log = simulation.redis.dump().decode("utf-8", "replace"), simulation.log.getvalue()
+    stored, log = _read_stored(simulation), simulation.log.getvalue()
     for word in (MARK, f"@{MAIL}"):
         if word in stored:
             simulation.complain("privacy", f"{word} is in Redis")
@@ -162,12 +171,25 @@ def check_traces(simulation: Simulation) -> None:
         simulation.complain("vendor rules", violation)
 
 
+def _read_stored(simulation: Simulation) -> str:
+    """All that Redis holds; records also as they read without their packing."""
+    redis = simulation.redis
+    keys = [key.decode() for key in redis.list_keys() if b":iv:" in key]
+    records = [show_record(get_invitation_id(key), redis.read_text(key) or b"") for key in keys]
+    return "\n".join([redis.dump().decode("utf-8", "replace"), *records])
+
+
 def _check_leftovers(
     simulation: Simulation, journey: Journey, known: OrderRound, stored: str
 ) -> None:
     assert known.application is not None
     words = [known.application.reference_id, known.application.link]
-    if known is journey.rounds[-1]:
+    records = simulation.watch.latest.values()
+    again = any(
+        one.application_id == journey.plan.candidate and is_unheard_of(simulation, one)
+        for one in records
+    )
+    if known is journey.rounds[-1] and not again:
         words.append(journey.plan.candidate)
     for word in words:
         if word in stored:

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, ClassVar
@@ -18,6 +19,7 @@ from bridge.sandbox import EqualtureSandbox
 from tests.simulation.memory_network import CALLER, HttpMessage
 from tests.simulation.stage_settings import CUSTOMERS, SECRETS
 from tests.simulation.tape import Tape, TapedCall
+from tests.simulation.vendor_quirks import VendorQuirks
 from tests.simulation.vendor_weather import VendorWeather, answer_in_weather, build_answer
 
 TOKEN_LIFE_S = 900.0
@@ -80,6 +82,8 @@ class EqualtureMachine:
     journey_of: Callable[[str], int]
     made: Callable[[EqualtureApplication], None]
     """Is told of every new application, before its create is answered."""
+    quirks_of: Callable[[int], VendorQuirks]
+    """What is odd about a journey."""
     weather: VendorWeather = field(default_factory=VendorWeather)
     applications: dict[str, EqualtureApplication] = field(default_factory=dict)
     by_link: dict[str, EqualtureApplication] = field(default_factory=dict)
@@ -90,6 +94,8 @@ class EqualtureMachine:
     wants_get: bool = False
     """The token is got by GET, as an older page says."""
     _tokens_made: int = 0
+    _creates: Counter[int] = field(default_factory=Counter)
+    """Of each journey."""
 
     _ROUTES: ClassVar[dict[tuple[str, str], str]] = {
         ("GET", "status"): "_status",
@@ -105,6 +111,8 @@ class EqualtureMachine:
         path = message.path.partition("?")[0]
         parts = path.removeprefix("/connect_ats/").split("/")
         fault = self.weather.draw_fault(self.draws)
+        if parts == ["applications"]:
+            fault = fault or self._spoil_create(message)
 
         async def perform() -> HttpMessage:
             return self._perform(message, parts, fault)
@@ -118,11 +126,21 @@ class EqualtureMachine:
         if len(parts) == 3 and (known := self.applications.get(parts[1])):
             number = known.journey
         elif parts == ["applications"]:
-            number = self.journey_of(json.loads(message.body)["applicant_details"]["email"])
+            number = self._journey_of_create(message)
         caller = message.headers[CALLER]
         call = TapedCall(began, caller, EqualtureSandbox.name, message, answer, fault)
         self.tape.write_call(call, number)
         return answer
+
+    def find_application(self, invitation: Mapping[str, Any]) -> EqualtureApplication:
+        """The one that softgarden's candidate has; what was reported before softgarden had a link
+        has none.
+        """
+        if (link := invitation["testUrl"]) in self.by_link:
+            return self.by_link[link]
+        mark = f"/{invitation['invitationId']}/"
+        made = [one for one in self.applications.values() if mark in one.callback_url]
+        return next((one for one in made if one.finished_at is not None), made[-1])
 
     def finish(self, application: EqualtureApplication) -> None:
         """The candidate is done."""
@@ -161,6 +179,18 @@ class EqualtureMachine:
         answer: HttpMessage = getattr(self, self._ROUTES[message.method, parts[2]])(application)
         return answer
 
+    def _spoil_create(self, message: HttpMessage) -> str:
+        """What goes wrong with this create although nothing else goes wrong."""
+        journey = self._journey_of_create(message)
+        self._creates[journey] += 1
+        fault = self.quirks_of(journey).first_create if self._creates[journey] == 1 else ""
+        if fault:
+            self.weather.count(f"first create: {fault}")
+        return fault
+
+    def _journey_of_create(self, message: HttpMessage) -> int:
+        return self.journey_of(json.loads(message.body)["applicant_details"]["email"])
+
     def _token(self, message: HttpMessage) -> HttpMessage:
         if message.method == "POST" and self.wants_get:
             return build_answer(405, {"errors": {"detail": "Method Not Allowed"}})
@@ -192,6 +222,7 @@ class EqualtureMachine:
             self.now(),
         )
         self.applications[reference_id] = application
+        self.made(application)
         self.by_link[application.link] = application
         self.tape.write(EqualtureSandbox.name, f"made {reference_id}", application.journey)
         return build_answer(201, {"reference_id": reference_id, "assessment_url": application.link})

@@ -26,6 +26,13 @@ TOGETHER = 0.4
 CLOCK_STEPS_S: Final = (-3600.0, -7.0, 0.4, 7.0, 3600.0, 86_400.0)
 STORM_S = 0.9
 """The slowest answer of a slow Redis; more than the client waits for one."""
+SILENT = (
+    "Equalture is away",
+    "Equalture fails",
+    "softgarden fails",
+    "a customer's account is dead",
+)
+"""Incidents in which a vendor does not answer, so that breakers may open."""
 ECHO_S = 12.0
 """How long after an incident's end its effects may still show in an answer."""
 
@@ -50,6 +57,13 @@ class Incident:
     def end(self) -> float:
         """When it is over."""
         return self.at + self.lasts_s
+
+    @property
+    def echo_s(self) -> float:
+        """How long after the end work may still wait: a breaker's pause is as long as the vendor
+        was silent, at most half a minute, and what it refuses waits up to twice as long.
+        """
+        return ECHO_S + (2 * min(self.lasts_s, 30.0) if self.kind in SILENT else 0.0)
 
 
 WEIGHTS: Final = {
@@ -204,7 +218,7 @@ class Trouble:
         partition = read_partition(invitation_id)
         damaged = self.damaged.concerns(invitation_id, begun, until)
         return (damaged or self.partial.concerns(partition, begun, until)) or any(
-            one.at <= until and begun <= one.end + ECHO_S and _concerns(one, customer)
+            one.at <= until and begun <= one.end + one.echo_s and _concerns(one, customer)
             for one in self.incidents
         )
 
@@ -243,18 +257,19 @@ class Trouble:
     ) -> Callable[[Incident], Awaitable[str]]:
         return lambda incident: perform(incident, self._draw(incident))
 
-    async def kill_at_once(self, host: str, lasts_s: float) -> None:
-        """Kill the process that has just said something, and start it again."""
+    async def stop_at_once(self, kind: str, host: str, lasts_s: float) -> None:
+        """Kill the process that has just said something, and start it again; or have the one that
+        has just heard something stand still.
+        """
         for process in list(self._simulation.processes.values()):
             if process.host == host and process.lives:
-                now = self._simulation.time.seconds
-                incident = Incident("process killed", now, lasts_s)
-                self.incidents.append(incident)
-                self.counts["killed right after an answer"] += 1
-                self._tell(f"{host} is killed right after its answer, for {lasts_s:.1f} s")
-                process.kill()
+                self.incidents.append(Incident(kind, self._simulation.time.seconds, lasts_s))
+                self.counts[f"{kind} at once"] += 1
+                self._tell(f"{kind} at once: {host}, for {lasts_s:.1f} s")
+                killed = kind == "process killed"
+                process.kill() if killed else process.freeze()
                 await asyncio.sleep(lasts_s)
-                await self._simulation.start_process(process.name)
+                await self._simulation.start_process(process.name) if killed else process.thaw()
 
     # Redis and vendors
 

@@ -24,8 +24,6 @@ TRIES = 60
 REPORT_TRIES = 12
 ON_THE_DOT = 0.3
 """How often a late candidate ends at the deadline, while softgarden is told that it has expired."""
-PATIENCE_S = 15.0
-"""How long softgarden waits for an answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +60,13 @@ class OrderRound:
     """Everybody but the bridge is done with it."""
     wants: str = ""
     """What softgarden has to be told in the end; empty: nothing."""
+
+    @property
+    def is_nameless(self) -> bool:
+        """Whether the bridge never learnt the id of its application: the create's answer was lost,
+        and the report came before softgarden had a link.
+        """
+        return bool(self.answers) and "/start/" in self.answers[0]["testUrl"]
 
     @property
     def invitation_id(self) -> str:
@@ -117,7 +122,7 @@ class Journey:
             await self._order(known)
             if not known.answers:
                 return
-            known.application = self._world.equalture.by_link[known.answers[0]["testUrl"]]
+            known.application = self._world.equalture.find_application(known.answers[0])
             known.application.wordless = self.plan.wordless
             if deletion == "before":
                 await self._pause(0.0, 2.0)
@@ -204,10 +209,9 @@ class Journey:
         if reply is not None and reply.status == 200:
             answer = json.loads(reply.body)
             changed = answer["invitationId"] != known.invitation_id
-            lost = self._world.lost_claim(plan.number)
-            if known.answers and changed and not plan.early and not lost:
+            if known.answers and changed and not self._world.lost_claim(plan.number):
                 self._complain("one invitation", f"{known.invitation_id}, {answer['invitationId']}")
-            if self._world.equalture.by_link[answer["testUrl"]].journey != plan.number:
+            if self._world.equalture.find_application(answer).journey != plan.number:
                 self._complain("own", f"{answer['invitationId']} is another candidate's")
             known.answers.append(answer)
             self._world.by_invitation[answer["invitationId"]] = (plan.number, known)
@@ -224,7 +228,8 @@ class Journey:
             if reply is not None and reply.status == 204:
                 known.deleted = True
                 application = known.application
-                if application is not None and application.state != "anonymized":
+                unknown = application is None or known.is_nameless
+                if not unknown and application.state != "anonymized":
                     self._complain("deletion confirmed", application.reference_id)
                 return
             await self._pause(0.3, min(4.0, 0.5 * 2**attempt))
@@ -293,7 +298,7 @@ class Journey:
         host = self._draws.choice(listening) if listening else "nobody"
         began = self._now()
         try:
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(self.plan.quirks.patience_s):
                 if listening:
                     reply = await network.call_bridge(host, message)
         except (ConnectionError, TimeoutError):

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from random import Random
 from typing import Literal
 
-from tests.simulation.stage_settings import HASTY, QUICK
+from tests.simulation.stage_settings import HASTY, QUICK, SAME_AGAIN
+from tests.simulation.vendor_quirks import NO_QUIRKS, VendorQuirks, draw_quirks
 
 Ending = Literal["callback", "silent", "expire", "late", "late silent"]
 """How the test ends: reported by callback; with every callback lost, so that only the poll finds
@@ -51,6 +52,7 @@ class JourneyPlan:
     """
     crowded: bool = False
     """One of a crowd that is done at the same time."""
+    quirks: VendorQuirks = NO_QUIRKS
 
     @property
     def email(self) -> str:
@@ -71,18 +73,20 @@ def draw_plan(draws: Random, number: int, begins_at: float) -> JourneyPlan:
     deletions: list[Deletion] = (
         ["never", "after"] if hasty else ["never", "before", "after", "again"]
     )
+    customer = HASTY if hasty else draws.choice(QUICK)
     return JourneyPlan(
         number=number,
-        customer=HASTY if hasty else draws.choice(QUICK),
+        customer=customer,
         begins_at=begins_at,
         ending=ending,
         deletion=draws.choices(deletions, [85, 15] if hasty else [70, 10, 14, 6])[0],
         parallel=draws.choice((2, 3)) if draws.random() < 0.15 and not hasty else 1,
         repeats=draws.random() < 0.15 and not hasty,
         reports=draws.choices((1, 2, 3), (80, 15, 5))[0],
-        early=draws.random() < 0.05,
+        early=draws.random() < 0.1 and customer == SAME_AGAIN,
         wordless=ending == "callback" and draws.random() < 0.2,
         fit=draws.choice(("low", "high")),
         thinks_s=draws.uniform(0.2, 8.0),
         killed_at=draws.choice((1, 1, 2, 2, 3)) if draws.random() < KILLED else 0,
+        quirks=draw_quirks(draws),
     )

@@ -28,6 +28,10 @@ class HttpMessage:
     start: str
     headers: Mapping[str, str]
     body: bytes
+    missing: int = 0
+    """Of an answer: how many bytes its length says more than are ever sent."""
+    breaks_off: bool = False
+    """Of an answer: its connection is closed behind it."""
 
     @property
     def method(self) -> str:
@@ -47,7 +51,7 @@ class HttpMessage:
     def dump(self) -> bytes:
         """As it goes over the network."""
         head = "".join(f"{name}: {value}\r\n" for name, value in self.headers.items())
-        length = f"Content-Length: {len(self.body)}\r\n"
+        length = f"Content-Length: {len(self.body) + self.missing}\r\n"
         return f"{self.start}\r\n{head}{length}\r\n".encode() + self.body
 
 
@@ -215,6 +219,8 @@ class _ServedConnection(MessageReader):
             self.transport.close()
         else:
             self.transport.write(answer.dump())
+            if answer.breaks_off:
+                self.transport.close()
 
 
 class _CallingConnection(MessageReader):
@@ -310,7 +316,11 @@ class MemoryNetwork:
                 break
         else:
             connection = await self._connect_to_bridge(host)
-        answer = await connection.ask(message)
+        try:
+            answer = await connection.ask(message)
+        except asyncio.CancelledError:
+            connection.transport.close()  # who waits no longer hangs up
+            raise
         idle.append(connection)
         return answer
 

@@ -8,6 +8,7 @@ from time import perf_counter
 from typing import Final, TypeVar
 
 from tests.simulation.journey_plan import JourneyPlan
+from tests.simulation.vendor_quirks import VendorQuirks
 from tests.simulation.world import WorldLimits, WorldOutcome, play_world
 from tests.simulation.world_script import WorldScript
 
@@ -94,11 +95,21 @@ class Shrinking:
                 if getattr(plans[at], name) != usual:
                     plans[at] = replace(plans[at], **{name: usual})
                     self._try(replace(self._smallest, plans=tuple(plans)))
+            self._treat_as_usual(at)
         for at in range(len(self._smallest.incidents)):
             while self._shorten(at):
                 pass
         incidents = [replace(one, at=round(one.at, 1)) for one in self._smallest.incidents]
         self._try(replace(self._smallest, incidents=tuple(incidents)))
+
+    def _treat_as_usual(self, at: int) -> None:
+        """One oddity of the vendors less after the other."""
+        for quirk in fields(VendorQuirks):
+            plan = self._smallest.plans[at]
+            usual = replace(plan, quirks=replace(plan.quirks, **{quirk.name: quirk.default}))
+            if usual != plan:
+                plans = [*self._smallest.plans[:at], usual, *self._smallest.plans[at + 1 :]]
+                self._try(replace(self._smallest, plans=tuple(plans)))
 
     def _shorten(self, at: int) -> bool:
         incidents = list(self._smallest.incidents)

@@ -19,6 +19,8 @@ from bridge.settings.daemon import DaemonSettings
 KEY = "A" * 43
 QUICK = ("acme", "globex")
 """Customers whose links live longer than any world."""
+SAME_AGAIN = QUICK[1]
+"""The customer whose repeated orders get the same invitation after completion, too."""
 HASTY = "hasty"
 """The customer whose links live only ``HASTY_LIFE_S``."""
 CUSTOMERS = (*QUICK, HASTY)
@@ -91,6 +93,8 @@ def _customer(name: str) -> dict[str, Any]:
         },
         "equalture": {"client_id": name, "client_secret": secrets.client_secret},
     }
+    if name == SAME_AGAIN:
+        document["results"] = {"after_completed": "same"}
     if name == HASTY:
         document["equalture"]["link_life"] = f"{HASTY_LIFE_S:.0f}s"
     return document

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
 from tests.simulation.memory_network import HttpMessage
 from tests.simulation.stage_settings import VENDOR_TIMEOUT_S
 
-FAULTS = (
+ANSWER_FAULTS = (
     "refused before it was done",
     "connection lost before it was done",
     "connection lost after it was done",
@@ -23,18 +23,38 @@ FAULTS = (
     "error 502 before it was done",
     "error 503 with a Retry-After that lies",
     "error 429 with a Retry-After",
+    "a redirect before it was done",
+)
+"""What is answered, if anything, instead of what was done."""
+BODY_FAULTS = (
     "a proxy's page after it was done",
     "an empty answer after it was done",
     "half an answer after it was done",
+    "an answer that breaks off after it was done",
+    "an answer that never ends after it was done",
+    "an answer that is too long after it was done",
+    "an error in a success after it was done",
 )
+"""A success, but with a body that says nothing of what was done."""
+FAULTS = (*ANSWER_FAULTS, *BODY_FAULTS)
+RETRY_LIES = ("60", "-5", "soon", "0", "1e3", "Sun, 06 Nov 1994 08:49:37 GMT")
+"""What no Retry-After should say, or what nobody should believe."""
+TOO_LONG = 1_100_000
+"""Bytes; more than the bridge reads of one answer."""
 _REASONS = {
     200: "OK",
     201: "Created",
     204: "No Content",
+    202: "Accepted",
+    302: "Found",
+    307: "Temporary Redirect",
     400: "Bad Request",
     401: "Unauthorized",
     404: "Not Found",
     405: "Method Not Allowed",
+    408: "Request Timeout",
+    409: "Conflict",
+    410: "Gone",
     422: "Unprocessable Content",
     429: "Too Many Requests",
     500: "Internal Server Error",
@@ -70,8 +90,12 @@ class VendorWeather:
         if not self.faulty or draws.random() >= self.faulty:
             return ""
         fault = draws.choice(self.faults)
-        self.counts[fault] = self.counts.get(fault, 0) + 1
+        self.count(fault)
         return fault
+
+    def count(self, what: str) -> None:
+        """Note that something odd happened once more."""
+        self.counts[what] = self.counts.get(what, 0) + 1
 
 
 def build_answer(status: int, document: Any = None, **headers: str) -> HttpMessage:
@@ -109,14 +133,32 @@ async def answer_in_weather(
         case "error 500" | "error 502" as error:
             return build_answer(int(error[-3:]), {"errors": {"detail": "Internal Server Error"}})
         case "error 503 with a Retry-After that lies":
-            return build_answer(503, None, Retry_After=draws.choice(("60", "-5", "soon", "0")))
+            return build_answer(503, None, Retry_After=draws.choice(RETRY_LIES))
+        case "error 503 with a Retry-After of days":
+            return build_answer(503, None, Retry_After="604800")
         case "error 429 with a Retry-After":
             return build_answer(429, {"errors": {"detail": "slowly"}}, Retry_After="2")
+        case "a redirect":
+            return build_answer(302, None, Location="https://elsewhere.example/")
         case "a proxy's page":
-            page = HttpMessage("HTTP/1.1 200 OK", {"Content-Type": "text/html"}, b"<html>hello")
-            return page
+            return HttpMessage("HTTP/1.1 200 OK", {"Content-Type": "text/html"}, b"<html>hello")
         case "an empty answer":
             return build_answer(200)
-        case _:  # half an answer
+        case "an error in a success":
+            return build_answer(200, {"errors": {"detail": "Internal Server Error"}})
+        case other:
             assert answer is not None
-            return HttpMessage(answer.start, answer.headers, answer.body[: len(answer.body) // 2])
+            return _spoil_body(answer, other)
+
+
+def _spoil_body(answer: HttpMessage, how: str) -> HttpMessage:
+    match how:
+        case "half an answer":
+            return replace(answer, body=answer.body[: len(answer.body) // 2])
+        case "an answer that breaks off":
+            return replace(answer, missing=7, breaks_off=True)
+        case "an answer that never ends":
+            return replace(answer, missing=7)
+        case "an answer that is too long":
+            return replace(answer, body=answer.body + b" " * TOO_LONG)
+    raise ValueError(how)

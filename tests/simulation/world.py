@@ -11,7 +11,7 @@ import math
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from random import Random
 from time import perf_counter
 from typing import Final
@@ -19,7 +19,7 @@ from typing import Final
 import structlog
 
 from bridge import logs
-from bridge.store.lua_scripts import Command
+from bridge.store.lua_scripts import ADD_REFERENCE, Command
 from tests.simulation.bridge_process import BridgeProcess
 from tests.simulation.closed_world import WorldTime, close_world
 from tests.simulation.coverage_watch import CoverageWatch
@@ -109,7 +109,9 @@ class Simulation:
         self.processes: dict[str, BridgeProcess] = {}
         self._all_processes: list[BridgeProcess] = []
         """Also those that were killed: what nobody refers to would run its last blocks."""
-        self._last_kills: list[asyncio.Task[None]] = []
+        self._last_stops: list[asyncio.Task[None]] = []
+        self._stalls: dict[str, float] = {}
+        """How long processes will stand still once they know the id of an application."""
         self._lives: Counter[str] = Counter()
         self.clocks = defaultdict[str, float](
             float, {f"bridge-{at}": ahead_s for at, ahead_s in enumerate(script.clocks)}
@@ -124,6 +126,7 @@ class Simulation:
             self.tape,
             _journey_of_email,
             self._application_made,
+            lambda number: self._by_number[number].plan.quirks,
         )
         self.softgarden = SoftgardenMachine(
             self._draws("softgarden"), self.tape, self._read_result, self._journey_of, self._told
@@ -155,7 +158,7 @@ class Simulation:
             self._draws,
             self.by_invitation,
             self.complain,
-            self._kill_at_once,
+            partial(self._stop_at_once, "process killed"),
             self.trouble.is_near,
             self.trouble.partial.judge,
             self.trouble.damaged.lost_claim,
@@ -166,7 +169,7 @@ class Simulation:
         overdue = self.loop.create_task(watch_overdue(self))
         await asyncio.gather(*(journey.play() for journey in self.journeys))
         await trouble
-        await asyncio.gather(*self._last_kills)
+        await asyncio.gather(*self._last_stops)
         await self._settle()
         overdue.cancel()
         await check_end(self)
@@ -182,7 +185,8 @@ class Simulation:
         self.processes[name] = process
         self._all_processes.append(process)
         draws = self._draws(process.host)
-        await process.start(self.redis_servers.connect(draws, self._look))
+        look = partial(self._look, process.host)
+        await process.start(self.redis_servers.connect(draws, look))
         self.trouble.administrators.configure(process)
         self.tape.write(process.host, "serves")
 
@@ -195,10 +199,6 @@ class Simulation:
             self.complain(promise, how, number)
 
     # What the parts of the world ask
-
-    def _look(self, command: Command, answer: object) -> None:
-        self.watch.look(command, answer)
-        self.queue_watch.look(command, answer)
 
     def find_journey(self, number: int) -> Journey:
         """The journey of this number."""
@@ -235,9 +235,15 @@ class Simulation:
             self.loop.stop()
         self.loop.call_later(LOOK_S, self._watch_real_time)
 
-    def _kill_at_once(self, host: str, lasts_s: float) -> None:
-        kill = self.trouble.kill_at_once(host, lasts_s)
-        self._last_kills.append(self.loop.create_task(kill))
+    def _stop_at_once(self, kind: str, host: str, lasts_s: float) -> None:
+        stop = self.trouble.stop_at_once(kind, host, lasts_s)
+        self._last_stops.append(self.loop.create_task(stop))
+
+    def _look(self, host: str, command: Command, answer: object) -> None:
+        self.watch.look(command, answer)
+        self.queue_watch.look(command, answer)
+        if host in self._stalls and ADD_REFERENCE.sha in command[:2]:
+            self._stop_at_once("process stands still", host, self._stalls.pop(host))
 
     def _complain_of(self, promise: str, how: str, invitation_id: str) -> None:
         self.complain(promise, f"{invitation_id}: {how}", self._journey_of(invitation_id))
@@ -253,6 +259,8 @@ class Simulation:
 
     def _application_made(self, application: EqualtureApplication) -> None:
         journey = self._by_number[application.journey]
+        if stalls_s := journey.plan.quirks.stalls_s:
+            self._stalls[application.made_by] = stalls_s
         if journey.plan.early:
             self.loop.create_task(journey.report_early(application))
 

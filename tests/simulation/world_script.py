@@ -8,7 +8,8 @@ from random import Random
 from tests.simulation.incidents import WEIGHTS, Incident, draw_incidents
 from tests.simulation.journey_plan import JourneyPlan, draw_plan
 from tests.simulation.partial_outages import OUTAGES, SERVERS
-from tests.simulation.stage_settings import QUICK
+from tests.simulation.stage_settings import QUICK, SAME_AGAIN
+from tests.simulation.vendor_quirks import NO_QUIRKS
 
 WRONG_CLOCK = 0.3
 """In how many worlds the clock of one host is wrong from the start."""
@@ -58,13 +59,18 @@ def draw_script(seed: int, options: WorldOptions) -> WorldScript:
         for number in range(options.journeys)
     ]
     if not incidents:
-        plans = [replace(one, killed_at=0) for one in plans]
+        plans = [_spare_processes(one) for one in plans]
     clocks = draw_clocks(Random(f"{seed}/clocks"), options.processes)
     parted = Random(f"{seed}/servers").random() < CLUSTER
     servers = SERVERS if parted or any(one.kind in OUTAGES for one in incidents) else 1
     script = WorldScript(seed, options, tuple(plans), tuple(incidents), clocks, servers)
     rush = Random(f"{seed}/rush")
     return add_rush(script, rush) if options.troubles and rush.random() < RUSH else script
+
+
+def _spare_processes(plan: JourneyPlan) -> JourneyPlan:
+    """The same without what happens to the processes that take part."""
+    return replace(plan, killed_at=0, quirks=replace(plan.quirks, stalls_s=0.0))
 
 
 def draw_clocks(draws: Random, processes: int) -> tuple[float, ...]:
@@ -80,14 +86,17 @@ def add_rush(script: WorldScript, draws: Random) -> WorldScript:
     vendor is slow with that customer; the others, at the same process, must not notice.
     """
     crowded, other = draws.sample(QUICK, 2)
+    plans = [_spare_processes(one) for one in script.plans]
     plans = [
-        replace(one, customer=other if one.customer == crowded else one.customer, killed_at=0)
-        for one in script.plans
+        replace(one, customer=other, early=one.early and other == SAME_AGAIN)
+        if one.customer == crowded
+        else one
+        for one in plans
     ]
     usual = replace(
         plans[0], customer=crowded, deletion="never", parallel=1, repeats=False, ending="callback"
     )
-    usual = replace(usual, reports=1, early=False, wordless=False, crowded=True)
+    usual = replace(usual, reports=1, early=False, wordless=False, quirks=NO_QUIRKS, crowded=True)
     first = max(one.number for one in plans) + 1
     plans += [
         replace(
