@@ -1,6 +1,5 @@
 -- Gives the lanes whose earliest task is due, earliest first; the cost does not depend on what is
--- stored or due later. Lanes of other kinds (a newer version's) are skipped; what is no lane at all
--- is given too: the caller quarantines it.
+-- stored or due later. Lanes of other kinds (a newer version's) are skipped.
 --
 -- KEYS  1 lanes
 -- ARGV  1 now (or +inf)  2 how many at most  3... the kinds that the caller knows
@@ -19,11 +18,10 @@ repeat
   end
   for i = 1, #lanes, 2 do
     local kind = string.match(string.gsub(lanes[i], '/urgent$', ''), '/([^/]*)$')
-    local wanted = known[kind] or not string.match(lanes[i], '/[a-z_]+$')
-    if wanted and #found < 2 * limit then
+    if known[kind] and #found < 2 * limit then
       found[#found + 1] = lanes[i]
       found[#found + 1] = lanes[i + 1]
-    elseif not wanted then
+    elseif not known[kind] then
       strange = strange + 1
     end
   end

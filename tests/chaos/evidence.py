@@ -33,7 +33,6 @@ from tests.chaos.stage import PREFIX, Stage, secret_of, token_of
 from tests.flows.conftest import CRASHES, everything
 
 FINAL_TRIES = 20
-NOTES = "notes on mended records"
 
 
 @dataclass(slots=True)
@@ -111,7 +110,7 @@ async def unsettled(
         ):
             found[f"invitations {invitation.state}"] += 1
     async for note in RedisQuarantine(commands, PREFIX).notes():
-        found[NOTES] += note.name in mended
+        found["notes on mended records"] += note.name in mended
     return +found
 
 

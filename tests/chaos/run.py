@@ -17,7 +17,7 @@ from bridge.store.connect import open_client
 from bridge.store.redis_access import RedisAccess
 from tests.chaos.actors import Journey, play_all
 from tests.chaos.audit import audit
-from tests.chaos.evidence import NOTES, gather, keep, unsettled
+from tests.chaos.evidence import gather, keep, unsettled
 from tests.chaos.faults import Incident, Saboteur
 from tests.chaos.plan import Options, draw
 from tests.chaos.report import Report, counted, recovery, waits
@@ -68,6 +68,9 @@ async def run(options: Options, say: Callable[[str], None]) -> Report:
         if wrong:
             raise wrong[0]
         async with open_client(stage.redis_url, deadline_s=20.0) as commands:
+            if scene.planted:
+                # The daemons would come to it, in minutes where there is as much as here.
+                await asyncio.to_thread(stage.bridges[0].reconcile)
             left = await _settle(scene, commands, say)
             settled = perf_counter()
             evidence = await gather(scene, commands, saboteur.incidents, stalls)
@@ -108,9 +111,6 @@ async def _settle(scene: Scene, commands: RedisAccess, say: Callable[[str], None
         if not left or perf_counter() > deadline:
             return left
         say(f"Settling: {dict(left)}")
-        if left.keys() == {NOTES}:
-            # The daemons would come to it, in minutes where there is as much as here.
-            await asyncio.to_thread(scene.stage.bridges[0].reconcile)
         await asyncio.sleep(1.0)
 
 
