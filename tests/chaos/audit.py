@@ -355,11 +355,11 @@ def _damage(evidence: Evidence, found: Findings) -> None:
     hears that it was the first, does not say it.)
     """
     mute = any(incident.kind in (*KILLS, LOST_REPLIES) for incident in evidence.incidents)
-    for place in sorted(evidence.planted):
+    for place, times in sorted(evidence.planted.items()):
         partition, name = place
         key = KeyNames(PREFIX, partition).base + name.removeprefix("key:")
         said = evidence.said[key if name.startswith("key:") else name]
         if place not in evidence.put_aside:
             found.not_put_aside.append(f"partition {partition}: {name} is not listed")
-        elif said > 1 or (said == 0 and not mute):
+        elif said > times or (said == 0 and not mute):
             found.not_put_aside.append(f"partition {partition}: {name} was said {said} times")

@@ -42,7 +42,7 @@ async def spoil_entries(scene: Scene, victim: Bridge, pause: float) -> tuple[int
     async with open_client(scene.stage.redis_url, deadline_s=20) as commands:
         for plant in (_plant_task, _plant_lane, _plant_record, _replace_queue):
             names = KeyNames(PREFIX, scene.random_fraction.randrange(PARTITIONS))
-            scene.planted.add((names.partition, await plant(scene, commands, names)))
+            scene.planted[names.partition, await plant(scene, commands, names)] += 1
         spoilt = await _spoil_record(scene, commands)
         await _spoil_entry(scene, commands)
         await asyncio.sleep(1 + pause)

@@ -65,10 +65,10 @@ class Evidence:
     """Log lines of bugs."""
     leaks: list[str] = field(default_factory=list)
     """Log files with something private in them."""
-    planted: frozenset[tuple[int, str]] = frozenset()
-    """Partitions, and names of what was damaged there."""
+    planted: Counter[tuple[int, str]] = field(default_factory=Counter)
+    """How often what was damaged: partitions, and names."""
     put_aside: frozenset[tuple[int, str]] = frozenset()
-    """The same, as the quarantine lists it."""
+    """The same names, as the quarantine lists it."""
     said: Counter[str] = field(default_factory=Counter)
     """How often the log says of which name, or whole key, that it was put aside."""
     unkept: list[str] = field(default_factory=list)
@@ -158,7 +158,7 @@ async def gather(
         violations=[*equalture.violations, *softgarden.violations],
         crashes=crashes,
         leaks=leaks,
-        planted=frozenset(scene.planted),
+        planted=scene.planted,
         put_aside=frozenset([(note.partition, note.name) async for note in notes]),
         said=said,
         unkept=scene.unkept,

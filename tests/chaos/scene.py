@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from time import perf_counter
@@ -30,8 +31,8 @@ class Scene:
     """Journeys that strikes play themselves."""
     unkept: list[str] = field(default_factory=list)
     """Promises that a strike saw broken while it lasted."""
-    planted: set[tuple[int, str]] = field(default_factory=set)
-    """Partitions, and names that the quarantine must have for what was damaged there."""
+    planted: Counter[tuple[int, str]] = field(default_factory=Counter)
+    """Partitions, and names that the quarantine must have for what was damaged there so often."""
     mended: set[str] = field(default_factory=set)
     """Invitations whose records were damaged for a while."""
     restored: tuple[float, float] | None = None

@@ -4,6 +4,7 @@ is found.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta
@@ -193,7 +194,7 @@ def _expired_untold(evidence: Evidence) -> None:
 
 
 def _put_aside(evidence: Evidence, times: int) -> None:
-    evidence.planted = evidence.put_aside = frozenset({SPOILT})
+    evidence.planted, evidence.put_aside = Counter({SPOILT: 1}), frozenset({SPOILT})
     evidence.said[SPOILT[1]] = times
 
 
@@ -279,7 +280,7 @@ PLANTED: dict[str, tuple[str, Callable[[], Evidence], Plant]] = {
     "skipped in silence": (
         "not_put_aside",
         completed,
-        lambda e: setattr(e, "planted", frozenset({SPOILT})),
+        lambda e: setattr(e, "planted", Counter({SPOILT: 1})),
     ),
     "put aside in silence": ("not_put_aside", completed, lambda e: _put_aside(e, 0)),
     "said again and again": ("not_put_aside", completed, lambda e: _put_aside(e, 2)),
