@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from bridge.core.customers import CustomerDirectory
 from bridge.errors import ConfigMistake
 
+_TIME_UNKNOWN = "Redis has not answered since the start, so the time is not known."
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReloadResult:
@@ -65,6 +67,12 @@ class ProcessState:
     draining: bool = False
     """It is shutting down: it still answers, but every answer ends its connection."""
     not_ready_reason: str | None = None
-    """Why nothing can be accepted; None: requests are accepted."""
+    """Why nothing can be accepted, beside the time; None: nothing speaks against it."""
+    is_time_known: Callable[[], bool] = lambda: True
+    """Whether the time that all processes share is known."""
     restart_needed: bool = False
     """Whether ``bridge.yaml`` has changed since the start."""
+
+    def get_refusal(self) -> str | None:
+        """Why nothing can be accepted; None: requests are accepted."""
+        return self.not_ready_reason if self.is_time_known() else _TIME_UNKNOWN

@@ -49,8 +49,8 @@ class ReadinessProbe:
         """How it is now; see ``web.health``."""
         if self.state.draining:
             return Readiness({"process": "shutting down"})
-        if self.state.not_ready_reason is not None:
-            return Readiness({"redis": self.state.not_ready_reason})
+        if (refusal := self.state.get_refusal()) is not None:
+            return Readiness({"redis": refusal})
         writes = await self.writes.check()
         if writes.refusal is not None:
             return Readiness({"redis": writes.refusal})

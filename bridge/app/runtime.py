@@ -219,6 +219,8 @@ async def open_runtime(
             if clock is None
             else None
         )
+        if agreed is not None:
+            state.is_time_known = lambda: agreed.is_known
         clock = clock or agreed or wall
         awake, handover = asyncio.Event(), TaskHandover()
         prefix, retention, limits = settings.redis.key_prefix, settings.retention, settings.limits

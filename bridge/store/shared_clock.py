@@ -100,6 +100,10 @@ class SharedClock:
         self._wall = wall
         self._monotonic = monotonic
         self._zero: float | None = None
+        self.is_known = True
+        """False: it is still this host's own, since Redis did not answer; nothing may be decided by
+        it.
+        """
         self._synchronised_at = float("-inf")
         self._own_zero = 0.0
         self._logged_skew_s = 0.0
@@ -139,8 +143,13 @@ class SharedClock:
         try:
             readings = sorted(await read(self._monotonic), key=lambda reading: reading.zero)
         except StoreUnavailable:
-            return self._zero is not None
+            self.is_known = self._zero is not None
+            return self.is_known
+        except Exception:
+            self.is_known = True  # it will never be: better this host's time than none
+            raise
         if not readings:
+            self.is_known = True
             return True
         self._synchronised_at, self._own_zero = self._monotonic(), self._own()
         middle = readings[(len(readings) - 1) // 2]
@@ -155,6 +164,7 @@ class SharedClock:
                     )
                 await before_step(self._of(middle.zero))
             self._zero = middle.zero
+        self.is_known = True
         self._log_skew(readings[-1].zero - readings[0].zero)
         return True
 

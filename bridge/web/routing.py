@@ -113,8 +113,8 @@ def _named(endpoint: Endpoint, state: ProcessState, turns: FairScheduler) -> Han
             request_body.refuse_compressed_body(request)
         try:
             if not open_always:
-                if state.not_ready_reason is not None:
-                    raise StoreUnavailable(state.not_ready_reason)
+                if (refusal := state.get_refusal()) is not None:
+                    raise StoreUnavailable(refusal)
                 # With a token, the customer's turn is waited for once it is known. Else it is
                 # known later, if at all: until then all these calls share one turn. None is
                 # refused, since some bring results; the connections bound how many can wait.

@@ -140,3 +140,14 @@ async def test_bridge_starts_without_redis(own_redis: RedisServer, launch: Launc
     assert invited.status == 200
     assert await bridge.equalture.complete(bridge.created()) == 200
     await eventually(lambda: bridge.notified(invited.json["invitationId"]))
+
+
+async def test_nothing_is_decided_before_the_time_is_known(bridge: Bridge) -> None:
+    """Until Redis has said the time, a process accepts nothing and is not ready: by its host's
+    clock an invitation could expire at once, or not for hours.
+    """
+    bridge.runtime.state.is_time_known = lambda: False
+    refused(await bridge.acme.invite("engineer"))
+    assert (await bridge.ask("GET", "/readyz")).status == 503
+    bridge.runtime.state.is_time_known = lambda: True
+    assert (await bridge.acme.invite("engineer")).status == 200

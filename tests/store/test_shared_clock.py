@@ -106,6 +106,33 @@ async def test_first_look_is_patient() -> None:
     assert abs(host.off_s()) <= 0.001
 
 
+async def test_unknown_time() -> None:
+    """A process whose Redis has never answered knows that its time is its host's own; one that
+    lost Redis later goes on by the time that it had.
+    """
+    host = Host(0.0, ahead_s=3600.0)
+    host.away = True
+    await host.synchronise()
+    assert not host.clock.is_known
+    host.away = False
+    await host.synchronise()
+    assert host.clock.is_known
+    host.away = True
+    host.passed += SYNC_INTERVAL_S
+    await host.synchronise()
+    assert host.clock.is_known
+
+
+async def test_time_that_nobody_can_be_asked_for() -> None:
+    """Where Redis gives no time at all, the host's own has to do."""
+    host = Host(ahead_s=3600.0)
+    host.away = True
+    await host.synchronise()
+    host.away = False
+    await host.synchronise()
+    assert host.clock.is_known
+
+
 @pytest.mark.parametrize("step_s", [-3600.0, 3600.0])
 async def test_a_clock_that_is_set(step_s: float) -> None:
     """Setting the host's clock moves nothing; Redis is asked at once whether it was the one that
