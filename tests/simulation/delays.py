@@ -25,6 +25,16 @@ NOTICED_S: Final = 2.0
 """From the end of a link, or a poll, until softgarden is told."""
 PLAN_S: Final = 75.0
 """After all trouble: the longest pause of the plan or of a breaker, and a lease that runs out."""
+COUNTS_S: Final = 45.0
+"""From a report until it counts, even if the provider is away: 30 s, and the last calls."""
+OF_PROVIDER: Final = (
+    "Equalture fails",
+    "Equalture is away",
+    "Equalture is slow",
+    "Equalture forgets its tokens",
+    "a customer's account is dead",
+    "a customer's account is slow",
+)
 LOOK_S: Final = 1.0
 OVERDUE_S: Final = 5.5
 """How long a task may be due, undisturbed, until a process has taken it."""
@@ -41,6 +51,7 @@ STOPS_WORK: Final = (
     "Redis is read-only",
     "process stands still",
     "all processes killed",
+    "a start without Redis",
     "a customer is removed",
     "Redis's clock jumps",
 )
@@ -87,11 +98,29 @@ def check_delays(simulation: Simulation, journey: Journey, known: OrderRound) ->
         how = f"{since} at {begun:.3f} s, told at {told} s"
         simulation.complain("fairness", how, journey.plan.number)
     reached = simulation.watch.reached.get((known.invitation_id, State[known.wants]))
+    _check_counting(simulation, journey, known, reached)
     if told is not None and reached is not None:
         ended = simulation.trouble.find_end(told, journey.plan.customer, known.invitation_id)
         if told > max(reached, ended) + PLAN_S:
             how = f"{known.wants} at {reached:.3f} s, trouble until {ended:.3f} s, told at {told}"
             simulation.complain("notified", how, journey.plan.number)
+
+
+def _check_counting(
+    simulation: Simulation, journey: Journey, known: OrderRound, reached: float | None
+) -> None:
+    """A report counts after a while, though the provider cannot be reached."""
+    begun, application = known.acknowledged_at, known.application
+    if begun is None or application is None or known.wants != "COMPLETED":
+        return
+    until = begun + COUNTS_S if reached is None else reached
+    ended = simulation.trouble.find_end(
+        until, journey.plan.customer, known.invitation_id, OF_PROVIDER
+    )
+    latest = max(begun, ended) + COUNTS_S
+    if not journey.plan.crowded and (reached is None or reached > latest):
+        how = f"reported at {begun:.3f} s, counted at {reached} s, not until {latest:.3f} s"
+        simulation.complain("report counts", how, journey.plan.number)
 
 
 def _find_beginning(journey: Journey, known: OrderRound) -> tuple[float, float, str]:

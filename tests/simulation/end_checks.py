@@ -32,6 +32,7 @@ UNSTORED: Final = (
     "Redis is read-only",
     "process killed",
     "all processes killed",
+    "a start without Redis",
     "process restarted",
     "process stands still",
     "a customer is removed",
@@ -184,10 +185,10 @@ def _check_leftovers(
 ) -> None:
     assert known.application is not None
     words = [known.application.reference_id, known.application.link]
-    records = simulation.watch.latest.values()
-    again = any(
+    # An order whose claim was lost may have got an invitation that softgarden never heard of.
+    again = simulation.trouble.damaged.lost_claim(journey.plan.number) or any(
         one.application_id == journey.plan.candidate and is_unheard_of(simulation, one)
-        for one in records
+        for one in simulation.watch.latest.values()
     )
     if known is journey.rounds[-1] and not again:
         words.append(journey.plan.candidate)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.core.ids import read_partition
 from tests.simulation.administrators import Administrators
+from tests.simulation.clock_trouble import ClockTrouble
 from tests.simulation.damaged_entries import DAMAGES, DamagedEntries
 from tests.simulation.partial_outages import OUTAGES, PartialOutages
 from tests.simulation.process_trouble import ProcessTrouble
@@ -23,14 +24,16 @@ CALM = 0.15
 """How many worlds have no trouble at all."""
 TOGETHER = 0.4
 """In how many of the others all trouble begins at almost the same time."""
-CLOCK_STEPS_S: Final = (-3600.0, -7.0, 0.4, 7.0, 3600.0, 86_400.0)
 STORM_S = 0.9
 """The slowest answer of a slow Redis; more than the client waits for one."""
 SILENT = (
     "Equalture is away",
     "Equalture fails",
     "softgarden fails",
+    "softgarden is broken",
+    "softgarden is away",
     "a customer's account is dead",
+    "clocks are set in a silence",
 )
 """Incidents in which a vendor does not answer, so that breakers may open."""
 ECHO_S = 12.0
@@ -71,6 +74,7 @@ WEIGHTS: Final = {
     "process stands still": 3,
     "process restarted": 2,
     "all processes killed": 1,
+    "a start without Redis": 3,
     "Redis refuses connections": 3,
     "Redis restarts": 2,
     "Redis hangs": 2,
@@ -84,7 +88,7 @@ WEIGHTS: Final = {
     "Equalture is slow": 2,
     "Equalture forgets its tokens": 2,
     "softgarden fails": 5,
-    "softgarden is broken": 2,
+    "softgarden is broken": 3,
     "softgarden is away": 2,
     "softgarden is slow": 1,
     "a customer's account is dead": 3,
@@ -107,24 +111,33 @@ ALONE: Final = (*DAMAGES, *OUTAGES)
 """Kinds that may disturb no more than ``DamagedEntries`` and ``PartialOutages`` say."""
 LONGEST_S: Final = {
     "process killed": 8.0,
-    "process stands still": 20.0,
+    "process stands still": 28.0,
     "Redis hangs": 4.0,
     **dict.fromkeys(OUTAGES, 20.0),
     "a customer is removed": 10.0,
     "a customer's account is dead": 40.0,
     "a customer's account is slow": 40.0,
     "clocks are set in a silence": 60.0,
-    "Equalture is away": 60.0,
+    "Equalture is away": 90.0,
     "softgarden is broken": 150.0,
     "softgarden is away": 60.0,
+}
+SHORTEST_S: Final = {
+    "process stands still": 4.0,
+    "clocks are set in a silence": 15.0,
+    "softgarden is broken": 90.0,
+    "Equalture is away": 20.0,
 }
 USUAL_S = 6.0
 OF_ONE: Final = (
     "a customer's account is dead",
     "a customer's account is slow",
     "a customer is removed",
+    "clocks are set in a silence",
 )
 """What concerns one customer, and must not concern another."""
+OF_NOBODY: Final = ("a clock jumps",)
+"""What must delay nothing at all."""
 
 
 def draw_incidents(draws: Random, until: float, kinds: tuple[str, ...]) -> list[Incident]:
@@ -139,7 +152,7 @@ def draw_incidents(draws: Random, until: float, kinds: tuple[str, ...]) -> list[
         Incident(
             kind,
             draws.uniform(0.5, until) if meets is None else meets - draws.uniform(0.0, 5.0),
-            draws.uniform(0.2, LONGEST_S.get(kind, USUAL_S)),
+            draws.uniform(SHORTEST_S.get(kind, 0.2), LONGEST_S.get(kind, USUAL_S)),
             draws.choice(CUSTOMERS),
             number,
         )
@@ -149,8 +162,9 @@ def draw_incidents(draws: Random, until: float, kinds: tuple[str, ...]) -> list[
 
 
 def _concerns(incident: Incident, customer: str) -> bool:
-    own = incident.customer == customer or incident.kind not in OF_ONE
-    return own and incident.kind not in ALONE
+    if incident.kind in OF_ONE:
+        return incident.customer == customer
+    return incident.kind not in OF_NOBODY and incident.kind not in ALONE
 
 
 class Trouble:
@@ -172,19 +186,21 @@ class Trouble:
         self.damaged = DamagedEntries(simulation)
         self.partial = PartialOutages(simulation)
         self._processes = ProcessTrouble(simulation, self._draw)
+        self._clocks = ClockTrouble(simulation, self._processes)
         self._doers: dict[str, Callable[[Incident], Awaitable[str]]] = {
             "process killed": self._processes.kill,
             "process stands still": self._processes.freeze,
             "process restarted": self._processes.restart,
             "all processes killed": self._processes.kill_all,
+            "a start without Redis": self._processes.start_without_redis,
             "Redis restarts": self._restart_redis,
             "a customer's account is dead": self._kill_account,
             "a customer's account is slow": self._slow_account,
             "a customer is removed": self._with_draws(self.administrators.remove),
             "Equalture forgets its tokens": self._forget_tokens,
-            "a clock jumps": self._jump,
-            "clocks are set in a silence": self._set_clocks,
-            "Redis's clock jumps": self._jump_redis,
+            "a clock jumps": self._clocks.jump,
+            "clocks are set in a silence": self._clocks.set_in_silence,
+            "Redis's clock jumps": self._clocks.jump_redis,
             **dict.fromkeys(DAMAGES, self._with_draws(self.damaged.perform)),
             **dict.fromkeys(OUTAGES, self._with_draws(self.partial.perform)),
         }
@@ -227,12 +243,16 @@ class Trouble:
         damaged = self.damaged.holds_nonsense(partition, at)
         return damaged or self.partial.concerns(partition, at, at)
 
-    def find_end(self, until: float, customer: str, invitation_id: str) -> float:
-        """When the last of what began before *until* and concerns this invitation was over."""
+    def find_end(
+        self, until: float, customer: str, invitation_id: str, beside: Sequence[str] = ()
+    ) -> float:
+        """When the last of what began before *until* and concerns this invitation was over, beside
+        that of some kinds.
+        """
         ends = [
             min(one.end, until)
             for one in self.incidents
-            if one.at <= until and _concerns(one, customer)
+            if one.at <= until and _concerns(one, customer) and one.kind not in beside
         ]
         others = (self.damaged, self.partial)
         return max((*ends, *(one.find_end(until, invitation_id) for one in others)))
@@ -335,31 +355,3 @@ class Trouble:
     async def _forget_tokens(self, incident: Incident) -> str:
         self._simulation.equalture.tokens.clear()
         return ""
-
-    # Clocks
-
-    async def _jump(self, incident: Incident) -> str:
-        process = self._processes.choose(incident)
-        by_s = incident.extent or self._draw(incident).choice(CLOCK_STEPS_S)
-        if process is not None:
-            process.ahead_s += by_s
-            self._simulation.clocks[process.name] = process.ahead_s
-        return f"({process.name if process else 'nobody'} by {by_s} s)"
-
-    async def _set_clocks(self, incident: Incident) -> str:
-        """All hosts', while softgarden does not answer one customer: breakers are open."""
-        silent = self._simulation.softgarden.weather.dead_accounts
-        by_s = self._draw(incident).choice((-86_400.0, -3600.0, -600.0, 3600.0))
-        silent.add(incident.customer)
-        await asyncio.sleep(incident.lasts_s / 2)
-        for process in self._simulation.processes.values():
-            process.ahead_s += by_s
-            self._simulation.clocks[process.name] = process.ahead_s
-        await asyncio.sleep(incident.lasts_s / 2)
-        silent.discard(incident.customer)
-        return f"({incident.customer}, by {by_s} s)"
-
-    async def _jump_redis(self, incident: Incident) -> str:
-        by_s = incident.extent or self._draw(incident).choice((-4.0, -0.5, 0.5, 4.0))
-        self._simulation.redis_ahead_s += by_s
-        return f"(by {by_s} s)"

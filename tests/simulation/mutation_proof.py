@@ -15,7 +15,8 @@ from pathlib import Path
 
 import click
 
-from tests.simulation.planted_bugs import BUGS, PlantedBug
+from tests.simulation.planted_bugs import BUGS
+from tests.simulation.planting import PlantedBug
 
 ROOT = Path(__file__).parents[2]
 TABLE = Path(__file__).with_name("planted_bugs.md")

@@ -6,40 +6,10 @@ follow the code.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
-
-@dataclass(frozen=True, slots=True)
-class Edit:
-    """Replaces *old* by *new* in one file below ``bridge/``."""
-
-    file: str
-    old: str
-    new: str
-
-
-@dataclass(frozen=True, slots=True)
-class PlantedBug:
-    """A mistake that somebody could have made."""
-
-    name: str
-    edits: tuple[Edit, ...]
-
-    def plant(self, bridge: Path) -> None:
-        """Make the edits; raises ``ValueError`` if the code is no longer what they expect."""
-        for edit in self.edits:
-            path = bridge / edit.file
-            text = path.read_text("utf-8")
-            if text.count(edit.old) != 1:
-                raise ValueError(f"{self.name}: {edit.file} has not exactly one {edit.old!r}")
-            path.write_text(text.replace(edit.old, edit.new), "utf-8")
-
-
-def _bug(name: str, *edits: tuple[str, str, str]) -> PlantedBug:
-    return PlantedBug(name, tuple(Edit(*edit) for edit in edits))
-
+from tests.simulation.planted_queue_bugs import QUEUE_BUGS
+from tests.simulation.planting import build_bug as _bug
 
 COMPLETION, TOMBSTONE = "core/lifecycle/completion.py", "core/lifecycle/tombstone.py"
 CREATES, ORDERS = "core/lifecycle/creates.py", "core/lifecycle/orders.py"
@@ -335,4 +305,5 @@ BUGS: Final = (
         ),
         ("concurrency.py", "MOST_SLOTS = 256\n", "MOST_SLOTS = 64\n"),
     ),
+    *QUEUE_BUGS,
 )

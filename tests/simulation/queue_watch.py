@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,8 +14,9 @@ from bridge.store import key_names, lua_scripts
 from bridge.store.key_names import PartitionKeyNames, decode_name, split_key
 from bridge.store.lua_scripts import Command
 from bridge.store.record_codec import load_dead_letter
-from tests.simulation.damaged_entries import DamagedEntries
+from tests.simulation.damaged_entries import DAMAGES, DamagedEntries
 from tests.simulation.memory_redis import MemoryRedis
+from tests.simulation.partial_outages import OUTAGES
 from tests.simulation.stage_settings import RETRY_S
 
 LEASE_S: Final = 10.0
@@ -24,6 +26,27 @@ SKEW_S: Final = 0.5
 JUMPED_S: Final = 8.5
 """By how much more where Redis's clock was set a moment ago, perhaps twice."""
 JITTER: Final = 0.2
+SETTLES_S: Final = 0.3
+"""From when a pause is chosen until Redis has it."""
+LOSES_LEASES: Final = (
+    "process killed",
+    "process stands still",
+    "process restarted",
+    "all processes killed",
+    "a start without Redis",
+    "Redis refuses connections",
+    "Redis restarts",
+    "Redis hangs",
+    "Redis loses replies",
+    "Redis loses requests",
+    "Redis is slow",
+    "Redis is full",
+    "Redis is read-only",
+    "Redis's clock jumps",
+    *DAMAGES,
+    *OUTAGES,
+)
+"""What keeps a process from saying that it still works on a task."""
 AT_ONCE: Final = ("rejected", "callback_not_allowed", "poisoned")
 """Why a notification is given up before its plan ends."""
 _SCRIPTS: Final = {
@@ -73,6 +96,7 @@ class QueueWatch:
         self._facts = facts
         self._partitions = PartitionKeyNames("bridge")
         self._leases: dict[Task, HeldLease] = {}
+        self._granted: set[tuple[Task, str, str]] = set()
         self._due_ms: dict[Task, float] = {}
         """When tasks become due that are not leased, or were renewed since."""
         self._nonces: dict[str, str] = {}
@@ -81,6 +105,8 @@ class QueueWatch:
         self._before: dict[str, tuple[int, int]] = {}
         """How often softgarden had been called, and had accepted, when a NOTIFY became due."""
         self._attempts: dict[str, int] = {}
+        self._lost: Counter[str] = Counter()
+        """NOTIFY tasks whose call was perhaps made, and whose process could not say so."""
 
     def look(self, command: Command, answer: Any) -> None:
         """After a command, and after ``RecordWatch`` has looked at it."""
@@ -96,8 +122,10 @@ class QueueWatch:
         match name:
             case "commit" if answer in (1, 2):
                 self._see_commit(args, leased=answer == 2)
-            case "settle" if answer == 1:
-                self._see_settlement(args)
+            case "settle":
+                self._check_granted((args[0], TaskKind(args[1])), args[3], args[4])
+                if answer == 1:
+                    self._see_settlement(args)
             case "lease":
                 self._see_leases(keys, args, answer or [])
             case "extend" if answer == 1:
@@ -118,6 +146,7 @@ class QueueWatch:
         self._nonces[invitation_id] = nonce
         if not again:
             if ending:
+                self._check_granted((invitation_id, TaskKind(ending)), args[17], args[18])
                 self._end((invitation_id, TaskKind(ending)), args[17], args[18], done=True)
             for at in range(19, len(args), 5):
                 change, kind, due = args[at], TaskKind(args[at + 1]), float(args[at + 3])
@@ -135,6 +164,9 @@ class QueueWatch:
     def _see_settlement(self, args: list[str]) -> None:
         task = invitation_id, kind = args[0], TaskKind(args[1])
         outcome, renewed = args[5], task in self._due_ms
+        held = self._leases.get(task)
+        if held is not None and (held.owner, held.stamp) != (args[3], args[4]):
+            self._complain("one at a time", task, "ended by one who does not hold it")
         self._end(task, args[3], args[4], done=outcome == "done" and not renewed)
         if kind is TaskKind.NOTIFY and not renewed and outcome != "done":
             self._check_attempts(invitation_id, outcome, args)
@@ -160,8 +192,13 @@ class QueueWatch:
             age_s = now - before.at
             if age_s < LEASE_S - self._get_slack():
                 self._complain("one at a time", task, f"leased again after {age_s:.1f} s")
+            elif not self._is_near(*LOSES_LEASES) and not self._is_near_before(*LOSES_LEASES):
+                self._complain("one at a time", task, "its lease ran out, and its process lives")
+            if task[1] is TaskKind.NOTIFY:
+                self._lost[task[0]] += 1
         self._due_ms.pop(task, None)
         self._leases[task] = HeldLease(owner, stamp, now)
+        self._granted.add((task, owner, stamp))
 
     def _extend(self, task: Task, owner: str, stamp: str) -> None:
         held = self._leases.get(task)
@@ -184,6 +221,10 @@ class QueueWatch:
 
     # What must hold
 
+    def _check_granted(self, task: Task, owner: str, stamp: str) -> None:
+        if (task, owner, stamp) not in self._granted:
+            self._complain("one at a time", task, "done by one who never held it")
+
     def _start_counting(self, task: Task) -> None:
         invitation_id, kind = task
         if kind is TaskKind.NOTIFY:
@@ -193,6 +234,7 @@ class QueueWatch:
                 facts.accepted.get(invitation_id, 0) if task not in self._leases else 0,
             )
             self._attempts.pop(invitation_id, None)
+            self._lost[invitation_id] = task in self._leases
 
     def _check_attempts(self, invitation_id: str, outcome: str, args: list[str]) -> None:
         """What is told as attempts are calls that were made, and the plan is kept."""
@@ -207,15 +249,20 @@ class QueueWatch:
             attempts = int(args[7])
         if attempts > made:
             self._complain("attempts", task, f"{attempts} are told, {made} were made")
+        before = self._attempts.get(invitation_id, 0)
+        if attempts == before and self._is_near("process restarted"):
+            self._lost[invitation_id] += 1
+        if made > attempts + self._lost[invitation_id]:
+            self._complain("attempts", task, f"{made} were made, {attempts} are told")
         if reason:
             if attempts <= len(RETRY_S) and reason not in AT_ONCE:
                 self._complain("plan", task, f"given up after {attempts} attempts: {reason}")
         elif attempts > len(RETRY_S):
             self._complain("plan", task, f"again after {attempts} attempts")
-        elif attempts == self._attempts.get(invitation_id, 0) + 1:
+        elif attempts == before + 1:
             pause_s = (float(args[6]) - self._facts.redis_ms()) / 1000
-            least = (1 - JITTER) * RETRY_S[attempts - 1] - 2 * self._get_slack() - 1.0
-            if pause_s < least and not self._is_near("process stands still", "Redis is slow"):
+            least_s = (1 - JITTER) * RETRY_S[attempts - 1] - SETTLES_S
+            if pause_s < least_s and not self._is_near(*LOSES_LEASES):
                 self._complain("plan", task, f"attempt {attempts + 1} after {pause_s:.1f} s")
         self._attempts[invitation_id] = attempts
 
@@ -283,6 +330,9 @@ class QueueWatch:
 
     def _is_near(self, *kinds: str) -> bool:
         return self._facts.is_near(self._facts.now(), *kinds)
+
+    def _is_near_before(self, *kinds: str) -> bool:
+        return self._facts.is_near(self._facts.now() - LEASE_S, *kinds)
 
     def _complain(self, promise: str, task: Task, how: str) -> None:
         now = self._facts.now()

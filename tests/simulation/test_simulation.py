@@ -15,7 +15,8 @@ from pathlib import Path
 import pytest
 
 from tests.simulation.conftest import FRESH
-from tests.simulation.planted_bugs import BUGS, PlantedBug
+from tests.simulation.planted_bugs import BUGS
+from tests.simulation.planting import PlantedBug
 
 ROOT = Path(__file__).parents[2]
 SCENARIOS = Path(__file__).with_name("scenarios")
