@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
@@ -36,6 +36,8 @@ async def answer_admin(
         return await handler(request)
     except Refusal as refusal:
         return create_json_response({"detail": refusal.detail}, refusal.status)
+    except web.HTTPRequestEntityTooLarge:
+        return create_json_response({"detail": "the body is too large"}, 400)
     except web.HTTPException:
         return create_json_response({"detail": "no such route"}, 404)
     except ValueError as error:
@@ -76,8 +78,12 @@ def admin_routes(sandbox: FakeVendor) -> list[web.RouteDef]:
         return create_json_response({"now": sandbox.clock()})
 
     async def advance(request: web.Request) -> web.Response:
-        by = timedelta(seconds=(await read_json_object(request))["advance_s"])
-        return create_json_response({"now": sandbox.clock.advance(by)})
+        seconds: Any = (await read_json_object(request)).get("advance_s")
+        try:
+            now = sandbox.clock.advance(timedelta(seconds=seconds))
+        except (TypeError, OverflowError):
+            raise ValueError("advance_s has to be a number of seconds, within a date") from None
+        return create_json_response({"now": now})
 
     return [
         web.get(f"{ADMIN}ledger", ledger),

@@ -214,7 +214,7 @@ class Faults:
         try:
             fault = Fault(operation=operation, **_SWITCHES.load(switches))
         except ValidationError as error:
-            raise ValueError(str(error.messages)) from None
+            raise ValueError("; ".join(_tell_mistakes(error))) from None
         fault.switches = {name: switches[name] for name in switches if name != "when"}
         # Drop spent faults, so that they do not accumulate in a run of days.
         self._faults = [known for known in self._faults if not known.is_spent or known.waiting]
@@ -241,3 +241,8 @@ class Faults:
 
 def _error(status: int, detail: str) -> web.Response:
     return create_json_response({"errors": {"detail": detail}}, status)
+
+
+def _tell_mistakes(error: ValidationError) -> Iterator[str]:
+    for name, said in error.messages_dict.items():
+        yield f"{name}: {' '.join(said) if isinstance(said, list) else 'Not a valid value.'}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -186,6 +188,19 @@ async def test_a_link_expires_when_told(
     assert (await ask(session, "POST", f"{steps}/expire"))[0] == 400
 
 
+async def test_a_body_that_is_too_large(
+    equalture: EqualtureSandbox, session: aiohttp.ClientSession
+) -> None:
+    """A body that is too large is a mistake, not an unknown route."""
+    body, headers = io.BytesIO(b" " * 2_000_000), {"Content-Type": "application/json"}
+    url = f"{equalture.base_url}/_sandbox/faults"
+    async with session.post(url, data=body, headers=headers) as response:
+        assert (response.status, await response.json()) == (
+            400,
+            {"detail": "the body is too large"},
+        )
+
+
 @pytest.mark.parametrize(
     ("method", "path", "body", "expected"),
     [
@@ -193,6 +208,8 @@ async def test_a_link_expires_when_told(
         ("PUT", "faults", {}, 404),
         ("POST", "faults", {"operation": "nonsense"}, 400),
         ("POST", "faults", {"operation": 7}, 400),
+        ("POST", "faults", {"operation": "jobs", "drop": True}, 400),
+        ("POST", "faults", {"operation": "jobs", "headers": {"X": 1}}, 400),
         ("POST", "faults", {"operation": "jobs", "when": "always"}, 400),
         ("POST", "clock", {}, 400),
         ("POST", "clock", {"advance_s": -1}, 400),
@@ -215,6 +232,7 @@ async def test_mistakes_are_told(
     """A mistake at the admin routes is told, is no violation, and is not in the ledger."""
     status, answer = await ask(session, method, f"{equalture.base_url}/_sandbox/{path}", body)
     assert (status, list(answer)) == (expected, ["detail"])
+    assert re.search(r"Error|[\[{]", answer["detail"]) is None
     assert (equalture.violations, equalture.calls()) == ([], [])
 
 
