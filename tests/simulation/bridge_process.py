@@ -53,7 +53,9 @@ class BridgeProcess:
         context = contextvars.copy_context()
         context.run(HOST.set, self.host)
         self._life = self._loop.create_task(self._live(link, serving), context=context)
-        await serving
+        await asyncio.wait([self._life, serving], return_when=asyncio.FIRST_COMPLETED)
+        if self._life.done():
+            self._life.result()  # it failed, which is not to keep the world waiting
 
     async def stop(self) -> None:
         """End it in good order, as SIGTERM does."""

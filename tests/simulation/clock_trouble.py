@@ -23,6 +23,7 @@ class ClockTrouble:
     processes: ProcessTrouble
 
     async def jump(self, incident: Incident) -> str:
+        """Set one host's clock."""
         process = self.processes.choose(incident)
         by_s = incident.extent or self.processes.draw(incident).choice(CLOCK_STEPS_S)
         if process is not None:
@@ -44,6 +45,7 @@ class ClockTrouble:
         return f"({incident.customer}, by {by_s} s)"
 
     async def jump_redis(self, incident: Incident) -> str:
+        """Set the clock by which keys expire, and which all processes follow."""
         by_s = incident.extent or self.processes.draw(incident).choice((-4.0, -0.5, 0.5, 4.0))
         self.simulation.redis_ahead_s += by_s
         return f"(by {by_s} s)"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +13,7 @@ from bridge.core.ids import read_partition
 from tests.simulation.administrators import Administrators
 from tests.simulation.clock_trouble import ClockTrouble
 from tests.simulation.damaged_entries import DAMAGES, DamagedEntries
+from tests.simulation.older_version import DEPLOY, ROLL_BACK, Deploys
 from tests.simulation.partial_outages import OUTAGES, PartialOutages
 from tests.simulation.process_trouble import ProcessTrouble
 from tests.simulation.stage_settings import CUSTOMERS
@@ -97,6 +98,8 @@ WEIGHTS: Final = {
     "a clock jumps": 2,
     "clocks are set in a silence": 4,
     "Redis's clock jumps": 1,
+    DEPLOY: 3,
+    ROLL_BACK: 1,
     "a part of Redis refuses connections": 2,
     "a part of Redis hangs": 2,
     "a part of Redis has no primary": 1,
@@ -114,6 +117,8 @@ LONGEST_S: Final = {
     "process stands still": 28.0,
     "Redis hangs": 4.0,
     **dict.fromkeys(OUTAGES, 20.0),
+    DEPLOY: 20.0,
+    ROLL_BACK: 20.0,
     "a customer is removed": 10.0,
     "a customer's account is dead": 40.0,
     "a customer's account is slow": 40.0,
@@ -185,6 +190,7 @@ class Trouble:
         self.administrators = Administrators(simulation)
         self.damaged = DamagedEntries(simulation)
         self.partial = PartialOutages(simulation)
+        self.deploys = Deploys(simulation, any(one.kind == DEPLOY for one in incidents))
         self._processes = ProcessTrouble(simulation, self._draw)
         self._clocks = ClockTrouble(simulation, self._processes)
         self._doers: dict[str, Callable[[Incident], Awaitable[str]]] = {
@@ -201,6 +207,8 @@ class Trouble:
             "a clock jumps": self._clocks.jump,
             "clocks are set in a silence": self._clocks.set_in_silence,
             "Redis's clock jumps": self._clocks.jump_redis,
+            DEPLOY: self._with_draws(self.deploys.deploy),
+            ROLL_BACK: self._with_draws(self.deploys.roll_back),
             **dict.fromkeys(DAMAGES, self._with_draws(self.damaged.perform)),
             **dict.fromkeys(OUTAGES, self._with_draws(self.partial.perform)),
         }
@@ -262,6 +270,10 @@ class Trouble:
         self.counts[incident.kind] += 1
         self._tell(f"{incident.kind}, for {incident.lasts_s:.1f} s")
         detail = await self._doers.get(incident.kind, self._change_weather)(incident)
+        lasted_s = self._simulation.time.seconds - incident.at
+        if lasted_s > incident.lasts_s:
+            place = self.incidents.index(incident)
+            self.incidents[place] = replace(incident, lasts_s=lasted_s)
         self._tell(f"over: {incident.kind} {detail}".rstrip())
 
     def _tell(self, what: str) -> None:

@@ -29,7 +29,7 @@ LINK_LIFE_S = 7 * 86_400.0
 POLL_S = 20.0
 RETRY_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
 """The pauses of the retry plan; each may be a fifth longer."""
-retry.UNREADABLE_RECORD_DELAY = timedelta(seconds=15)
+retry.UNREADABLE_RECORD_DELAY = timedelta(seconds=10)
 """How long a task waits whose record cannot be read: ten minutes in the world outside."""
 VENDOR_TIMEOUT_S = 3.0
 PROVIDER_HOST = "equalture.example"

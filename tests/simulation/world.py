@@ -185,8 +185,8 @@ class Simulation:
         self.processes[name] = process
         self._all_processes.append(process)
         draws = self._draws(process.host)
-        look = partial(self._look, process.host)
-        await process.start(self.redis_servers.connect(draws, look))
+        client = self.redis_servers.connect(draws, partial(self._look, process.host))
+        await process.start(self.trouble.deploys.wrap(client, None))
         self.trouble.administrators.configure(process)
         self.tape.write(process.host, "serves")
 
