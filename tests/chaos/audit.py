@@ -20,10 +20,11 @@ from bridge.core.queueing import TaskKind
 from bridge.sandbox import Application, LedgerEntry
 from bridge.store.key_names import KeyNames
 from tests.chaos.actors import Round
-from tests.chaos.evidence import Evidence, by_order, invitation_of
+from tests.chaos.evidence import Evidence, by_order
 from tests.chaos.faults import KILLS, LOST_REPLIES, STORE_AWAY
 from tests.chaos.plan import HASTY, HASTY_LIFE_S, MAIL, MARK
 from tests.chaos.stage import EQUALTURE_TIMEOUT_S, PREFIX
+from tests.chaos.vendors import invitation_of
 
 WRITTEN_WITHIN_S = 1.5
 """A process killed later than this after Equalture's answer has written it down, unless Redis was

@@ -13,7 +13,6 @@ from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 from bridge.app import utc_now
 from bridge.core.ids import PARTITIONS
@@ -75,11 +74,6 @@ class Evidence:
     """Promises that a strike saw broken."""
     restored: tuple[float, float] | None = None
     """When the backup was made that was restored, and when Redis was back with it."""
-
-
-def invitation_of(callback_url: str) -> str:
-    """The bridge's id in a callback URL."""
-    return urlsplit(callback_url).path.split("/")[-2]
 
 
 async def unsettled(

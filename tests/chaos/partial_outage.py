@@ -6,12 +6,15 @@ import asyncio
 import json
 from time import perf_counter
 
-from bridge.core.ids import PARTITIONS, compute_partition
+from bridge.core.ids import PARTITIONS, compute_partition, hash_secret, read_partition
+from bridge.sandbox import LedgerEntry
+from bridge.store.key_names import KeyNames
 from tests.chaos.scene import Scene
 from tests.chaos.stage import PREFIX, Bridge
+from tests.chaos.vendors import invitation_of
 from tests.redis_servers import RedisServer
 
-GO_ON = 8
+GO_ON = 6
 """How many orders of other partitions have to come to their end during the outage."""
 
 
@@ -74,6 +77,43 @@ async def _hold(scene: Scene, server: RedisServer, pause: float) -> None:
     await asyncio.sleep(pause)
     if set(await scene.readiness()) != {200}:
         scene.unkept.append("not ready though some partitions work")
+    stage = scene.stage
+    for entry in (*stage.softgarden.ledger.entries, *stage.equalture.ledger.entries):
+        refused = entry.direction == "made" and entry.began > began and entry.status == 503
+        # Where a webhook is noted follows from its id, which the ledger does not have.
+        if refused and entry.operation != "webhook" and server not in _find_servers(scene, entry):
+            scene.unkept.append(
+                f"{entry.operation} of a partition that works: {entry.status} {entry.response_json}"
+            )
+
+
+def _find_servers(scene: Scene, entry: LedgerEntry) -> set[RedisServer]:
+    """Where what a call needs is stored: the record, and for a deletion which invitations have the
+    same application, which lies outside of the partitions.
+    """
+    stage, owner_of = scene.stage, scene.stage.cluster.owner_of
+    if entry.operation == "invite":
+        whose = str(entry.account), entry.request_json["candidate"]["id"]
+        return {owner_of(KeyNames(PREFIX, compute_partition(*whose)).base)}
+    if entry.reference_id is not None:
+        application = stage.equalture.applications[entry.reference_id]
+        invitation_id = invitation_of(application.callback_url)
+    else:
+        invitation_id = str(entry.invitation_id)
+    partition = read_partition(invitation_id)
+    found = set() if partition is None else {owner_of(KeyNames(PREFIX, partition).base)}
+    if entry.operation == "delete":
+        found |= {
+            owner_of(_reference_key(one.account, one.reference_id))
+            for one in stage.equalture.applications.values()
+            if invitation_of(one.callback_url) == invitation_id
+        }
+    return found
+
+
+def _reference_key(customer: str, reference_id: str) -> str:
+    """See ``store/reference_index.py``."""
+    return f"{PREFIX}:ref:{hash_secret(f'{customer}/{reference_id}')[:40]}"
 
 
 async def _await_whole(scene: Scene) -> None:

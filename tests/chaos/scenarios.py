@@ -81,7 +81,8 @@ SCENARIOS: Final = MappingProxyType(
             "other partitions go on while one is away",
             (PRIMARY_FROZEN, PRIMARY_KILLED),
             clustered=True,
-            journeys=200,
+            journeys=240,
+            abreast=60,  # a third of them waits for the missing part
             until=0.4,
         ),
         "backup": Scenario(

@@ -7,6 +7,7 @@ import itertools
 from collections import defaultdict
 from time import perf_counter
 from typing import Any
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
@@ -23,6 +24,11 @@ from bridge.sandbox import (
 )
 
 READ_TRIES = 4
+
+
+def invitation_of(callback_url: str) -> str:
+    """The bridge's id in a callback URL."""
+    return urlsplit(callback_url).path.split("/")[-2]
 
 
 class Equalture(EqualtureSandbox):
@@ -49,7 +55,7 @@ class Equalture(EqualtureSandbox):
         return next(
             one
             for one in reversed(self.applications.values())
-            if f"/{invitation_id}/" in one.callback_url
+            if invitation_of(one.callback_url) == invitation_id
         )
 
     def _look(self, entry: LedgerEntry) -> None:
