@@ -10,6 +10,7 @@ from bridge.store.key_names import get_invitation_id
 from bridge.store.stored_texts import show_record
 from tests.simulation.application_checks import check_every_application, is_unheard_of
 from tests.simulation.damage_checks import check_quarantine, check_repairs, list_unmended
+from tests.simulation.damaged_entries import DAMAGES
 from tests.simulation.delays import check_delays, find_told_at
 from tests.simulation.equalture_machine import EqualtureApplication
 from tests.simulation.journey import SKEW_S, Journey, OrderRound
@@ -138,6 +139,9 @@ def _check_stranger(simulation: Simulation, invitation_id: str) -> None:
 
 async def _check_queue(simulation: Simulation) -> None:
     """Records and queues agree."""
+    if not any(one.kind in DAMAGES for one in simulation.trouble.incidents):
+        for stray in simulation.queue_watch.list_strays():
+            simulation.complain("task", f"{stray} has no record")
     for process in simulation.processes.values():
         if process.lives and process.runtime is not None:
             report = await process.runtime.reconciler.run(dry_run=True)
