@@ -92,6 +92,8 @@ class QueueWatch:
     def __init__(self, redis: MemoryRedis, facts: QueueFacts) -> None:
         self.takeovers = 0
         """How often a lease ran out, and another process took the task."""
+        self.processes_end = False
+        """Whether all end now, in good order: what they give back was perhaps begun."""
         self._redis = redis
         self._facts = facts
         self._partitions = PartitionKeyNames("bridge")
@@ -250,7 +252,7 @@ class QueueWatch:
         if attempts > made:
             self._complain("attempts", task, f"{attempts} are told, {made} were made")
         before = self._attempts.get(invitation_id, 0)
-        if attempts == before and self._is_near("process restarted"):
+        if attempts == before and (self.processes_end or self._is_near("process restarted")):
             self._lost[invitation_id] += 1
         if made > attempts + self._lost[invitation_id]:
             self._complain("attempts", task, f"{made} were made, {attempts} are told")

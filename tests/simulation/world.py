@@ -173,6 +173,7 @@ class Simulation:
         await self._settle()
         overdue.cancel()
         await check_end(self)
+        self.queue_watch.processes_end = True
         for process in list(self.processes.values()):
             await process.stop()
         check_traces(self)
