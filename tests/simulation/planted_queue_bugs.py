@@ -64,14 +64,18 @@ QUEUE_BUGS: Final = (
     ),
     build_bug(
         "a worker sleeps until somebody wakes it",
-        (WORKER, "asyncio.timeout(await self._time_until_due())", "asyncio.timeout(None)"),
+        (
+            WORKER,
+            "asyncio.timeout(min(IDLE_S, left) if left > 0 else IDLE_S)",
+            "asyncio.timeout(None)",
+        ),
     ),
     build_bug(
         "a worker sleeps until the first task that it knew of",
         (
             WORKER,
-            "return min(IDLE_S, left) if left > 0 else IDLE_S",
-            "return left if left > 0 else IDLE_S",
+            "asyncio.timeout(min(IDLE_S, left) if left > 0 else IDLE_S)",
+            "asyncio.timeout(left if 0 < left < math.inf else IDLE_S)",
         ),
     ),
     build_bug(
