@@ -5,42 +5,106 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from bridge.core.customers import CustomerDirectory
+from bridge import app
+from bridge.errors import ConfigError
+from bridge.settings.daemon import DaemonSettings
 from tests.simulation.bridge_process import BridgeProcess
-from tests.simulation.stage_settings import load_settings
+from tests.simulation.stage_settings import CUSTOMERS, format_customer, load_settings
 
 if TYPE_CHECKING:
     from tests.simulation.incidents import Incident
     from tests.simulation.world import Simulation
 
+BREAKS: Final = ("colour: blue\n", "\tx: 1\n", "}{\n", "softgarden: {}\n")
+"""What stands at the end of a broken file. Who the customer's callers are can still be read."""
+
 
 class Administrators:
-    """What they have written, and have the processes read."""
+    """What they have written, and have the processes read, by the bridge's own reload."""
 
     def __init__(self, simulation: Simulation) -> None:
         self._simulation = simulation
         self._absent: Counter[str] = Counter()
+        self._broken: dict[str, list[str]] = {name: [] for name in CUSTOMERS}
+        self._writings = 0
+        self._read: dict[str, int] = {}
+        """Which writing each process has read, by host."""
+        self._folder = load_settings().config_dir / "customers"
+        for name in CUSTOMERS:
+            self._write(name)
+
+    def load_settings(self, process: BridgeProcess) -> DaemonSettings:
+        """What a process reads that starts now: customers whose files are broken are set aside."""
+        self._read[process.host] = self._writings
+        if not any(self._absent.values()) and not any(self._broken.values()):
+            return load_settings()
+        return app.CONFIGURATION.load(self._folder.parent, {}, strict=False)
+
+    async def configure(self, process: BridgeProcess) -> None:
+        """Have a process read what was written while it started."""
+        if process.lives and self._read[process.host] != self._writings:
+            await self._reload_one(process)
 
     async def remove(self, incident: Incident, draws: Random) -> str:
         """Delete a customer's file, and write it again later."""
         customer = incident.customer
         self._absent[customer] += 1
-        await self._reload(draws)
+        await self._reload(customer, draws)
         await asyncio.sleep(incident.lasts_s)
         self._absent[customer] -= 1
-        await self._reload(draws)
+        await self._reload(customer, draws)
         return f"({customer})"
 
-    async def _reload(self, draws: Random) -> None:
-        """One process after the other reads its files."""
+    async def break_file(self, incident: Incident, draws: Random) -> str:
+        """Spoil a customer's file: no process takes it, one that starts sets that customer aside;
+        mend it later.
+        """
+        customer, text = incident.customer, draws.choice(BREAKS)
+        self._broken[customer].append(text)
+        await self._reload(customer, draws)
+        living = [one for one in self._simulation.processes.values() if one.lives]
+        if living:
+            process = draws.choice(living)
+            await process.stop()
+            await self._simulation.start_process(process.name)
+        await asyncio.sleep(incident.lasts_s)
+        self._broken[customer].remove(text)
+        await self._reload(customer, draws)
+        return f"({customer}, {text!r})"
+
+    def _write(self, customer: str) -> None:
+        path = self._folder / f"{customer}.yaml"
+        if self._absent[customer]:
+            path.unlink(missing_ok=True)
+            return
+        text = format_customer(customer)
+        text += "".join(self._broken[customer])
+        if not path.exists() or path.read_text("utf-8") != text:
+            path.write_text(text, "utf-8")
+
+    async def _reload(self, customer: str, draws: Random) -> None:
+        """Write a customer's file, and have one process after the other read all of them."""
+        self._write(customer)
+        self._writings += 1
         for process in list(self._simulation.processes.values()):
             await asyncio.sleep(0.3 * draws.random())
-            self.configure(process)
+            if process.lives:
+                await self._reload_one(process)
 
-    def configure(self, process: BridgeProcess) -> None:
-        """Have a process serve those customers that are there now."""
-        if process.lives and process.runtime is not None:
-            served = [one for one in load_settings().customers if not self._absent[one.key]]
-            process.runtime.customers.replace(CustomerDirectory(served))
+    async def _reload_one(self, process: BridgeProcess) -> None:
+        assert process.runtime is not None
+        self._read[process.host] = self._writings
+        before = process.runtime.customers()
+        usable = not any(
+            self._broken[name] for name in CUSTOMERS if not self._absent[name]
+        ) and not all(self._absent[name] for name in CUSTOMERS)
+        try:
+            await process.runtime.reload.reload("request")
+            is_taken = True
+        except ConfigError:
+            is_taken = False
+        if is_taken != usable or (not is_taken and process.runtime.customers() is not before):
+            how = f"{process.host}: usable: {usable}, taken: {is_taken}"
+            self._simulation.complain("reload", how)

@@ -12,12 +12,12 @@ import aiohttp
 from bridge import app, worker
 from bridge.connection_limits import OutwardConnections
 from bridge.serve import watch_unserved_customers
+from bridge.settings.daemon import DaemonSettings
 from bridge.store.redis_access import RedisAccess
 from bridge.store.redis_client import RedisClient
 from bridge.web.listener import ListenerRunner
 from tests.simulation.event_loop import HOST, SimulatedLoop
 from tests.simulation.memory_network import MemoryNetwork
-from tests.simulation.stage_settings import load_settings
 
 GRACE_S = 2.0
 """How long running tasks and requests may go on when a process ends in good order."""
@@ -47,12 +47,12 @@ class BridgeProcess:
         """Whether it accepts connections."""
         return self._serves and not self._killed and not self._stop.is_set()
 
-    async def start(self, link: RedisClient) -> None:
+    async def start(self, link: RedisClient, settings: DaemonSettings) -> None:
         """Start it, and return once it serves."""
         serving = self._loop.create_future()
         context = contextvars.copy_context()
         context.run(HOST.set, self.host)
-        self._life = self._loop.create_task(self._live(link, serving), context=context)
+        self._life = self._loop.create_task(self._live(link, settings, serving), context=context)
         await asyncio.wait([self._life, serving], return_when=asyncio.FIRST_COMPLETED)
         if self._life.done():
             self._life.result()  # it failed, which is not to keep the world waiting
@@ -83,10 +83,12 @@ class BridgeProcess:
     def _wall(self) -> datetime:
         return app.utc_now() + timedelta(seconds=self.ahead_s)
 
-    async def _live(self, link: RedisClient, serving: asyncio.Future[None]) -> None:
+    async def _live(
+        self, link: RedisClient, settings: DaemonSettings, serving: asyncio.Future[None]
+    ) -> None:
         async with contextlib.AsyncExitStack() as stack:
             opened = app.open_runtime(
-                load_settings(),
+                settings,
                 wall=self._wall,
                 monotonic=self._loop.time,
                 commands=RedisAccess(link),

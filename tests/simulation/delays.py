@@ -53,6 +53,7 @@ STOPS_WORK: Final = (
     "all processes killed",
     "a start without Redis",
     "a customer is removed",
+    "a customer's file is broken",
     "Redis's clock jumps",
 )
 

@@ -37,6 +37,7 @@ UNSTORED: Final = (
     "process restarted",
     "process stands still",
     "a customer is removed",
+    "a customer's file is broken",
     "a clock jumps",
     "Redis's clock jumps",
 )

@@ -30,6 +30,8 @@ PROMISES = {
     "fairness": "8. One customer's dead endpoint, wrong secret, broken file, backlog or damaged"
     " record does not slow another's",
     "partition": "8. one partition's trouble does not slow another partition.",
+    "reload": "A change of the customer files: all or nothing; a bad file (or an empty or missing"
+    " folder) leaves the old configuration serving.",
     "readiness": "readyz (both listeners) is 503 when Redis does not take writes, and 200 while at"
     " least one partition works; with details: missing partitions",
     "report counts": "9. A report that was acknowledged is served as COMPLETED unless Equalture's"

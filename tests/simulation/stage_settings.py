@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import atexit
 import hashlib
+import shutil
 import tempfile
 from dataclasses import dataclass
 from datetime import timedelta
@@ -100,13 +102,23 @@ def _customer(name: str) -> dict[str, Any]:
     return document
 
 
+def format_customer(name: str) -> str:
+    """The file of a customer."""
+    return str(yaml.safe_dump(_customer(name)))
+
+
 @cache
 def load_settings() -> DaemonSettings:
-    """The settings, read by the bridge's own reader."""
-    with tempfile.TemporaryDirectory() as folder:
-        (Path(folder) / "customers").mkdir()
-        (Path(folder) / "bridge.yaml").write_text(yaml.safe_dump(_daemon()), "utf-8")
-        for name in CUSTOMERS:
-            path = Path(folder) / "customers" / f"{name}.yaml"
-            path.write_text(yaml.safe_dump(_customer(name)), "utf-8")
-        return app.CONFIGURATION.load(Path(folder), {})
+    """The settings, read by the bridge's own reader; their folder stays while this process does."""
+    folder = _make_folder()
+    (folder / "customers").mkdir()
+    (folder / "bridge.yaml").write_text(yaml.safe_dump(_daemon()), "utf-8")
+    for name in CUSTOMERS:
+        (folder / "customers" / f"{name}.yaml").write_text(format_customer(name), "utf-8")
+    return app.CONFIGURATION.load(folder, {})
+
+
+def _make_folder() -> Path:
+    folder = tempfile.mkdtemp(prefix="worlds-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)

@@ -187,8 +187,10 @@ class Simulation:
         self._all_processes.append(process)
         draws = self._draws(process.host)
         client = self.redis_servers.connect(draws, partial(self._look, process.host))
-        await process.start(self.trouble.deploys.wrap(client, None))
-        self.trouble.administrators.configure(process)
+        administrators = self.trouble.administrators
+        settings = administrators.load_settings(process)
+        await process.start(self.trouble.deploys.wrap(client, None), settings)
+        await administrators.configure(process)
         self.tape.write(process.host, "serves")
 
     async def _settle(self) -> None:
