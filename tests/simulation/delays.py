@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from bridge.core.invitation import State
 from tests.simulation.incidents import ECHO_S
 from tests.simulation.journey import RANKS, Journey, OrderRound
+from tests.simulation.softgarden_machine import LONGEST_DAWDLE_S
 from tests.simulation.stage_settings import HASTY_LIFE_S, POLL_S
 
 if TYPE_CHECKING:
@@ -66,7 +67,8 @@ def find_told_at(simulation: Simulation, known: OrderRound) -> float | None:
     for at, seen in known.told:
         if seen == known.wants or (reached is not None and at >= reached and seen not in RANKS):
             return at
-    return None
+    overtook = simulation.strangers.get(known.invitation_id)  # the answer that brought the id
+    return overtook if reached is not None and overtook and overtook >= reached else None
 
 
 async def watch_overdue(simulation: Simulation) -> None:
@@ -94,6 +96,7 @@ def check_delays(simulation: Simulation, journey: Journey, known: OrderRound) ->
     told = find_told_at(simulation, known)
     begun, most_s, since = _find_beginning(journey, known)
     late = bool(begun) and (told is None or told > begun + most_s)
+    late = late and not journey.plan.quirks.refusals
     crowded = journey.plan.crowded
     if late and (crowded or not _is_explained(simulation, journey, known, begun, most_s)):
         how = f"{since} at {begun:.3f} s, told at {told} s"
@@ -141,7 +144,8 @@ def _find_beginning(journey: Journey, known: OrderRound) -> tuple[float, float, 
     readable = application.results_from
     if readable != application.finished_at and readable > known.acknowledged_at - PROMPT_S:
         return max(known.acknowledged_at, readable), UNREADABLE_S, "reported"
-    return known.acknowledged_at, PROMPT_S, "reported"
+    still_told_s = LONGEST_DAWDLE_S if ending.startswith("late") else 0.0  # of the expiry
+    return known.acknowledged_at, PROMPT_S + still_told_s, "reported"
 
 
 def _check_once(simulation: Simulation, journey: Journey, known: OrderRound) -> None:

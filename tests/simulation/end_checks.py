@@ -15,6 +15,7 @@ from tests.simulation.delays import check_delays, find_told_at
 from tests.simulation.equalture_machine import EqualtureApplication
 from tests.simulation.journey import SKEW_S, Journey, OrderRound
 from tests.simulation.journey_plan import MAIL, MARK
+from tests.simulation.recruiter import check_hires, list_owed_hires
 from tests.simulation.stage_settings import RETRY_S, SECRETS
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ UNSTORED: Final = (
 
 def list_owed(simulation: Simulation) -> list[Owed]:
     """What is not settled yet."""
-    owed: list[Owed] = []
+    owed: list[Owed] = list_owed_hires(simulation)
     for journey in simulation.journeys:
         for known in journey.rounds:
             owed += _list_owed_of(simulation, journey, known)
@@ -72,9 +73,16 @@ def _list_owed_of(simulation: Simulation, journey: Journey, known: OrderRound) -
 
 
 def _was_given_up(simulation: Simulation, known: OrderRound) -> bool:
-    """Whether the notification is a dead letter, after as many calls as the plan has."""
+    """Whether the notification is a dead letter, after as many calls as the plan has, or since
+    softgarden called it wrong.
+    """
     letter = f":dead:{known.invitation_id}:notify".encode()
-    return simulation.softgarden.calls[known.invitation_id] > len(RETRY_S) and any(
+    calls = simulation.softgarden.calls[known.invitation_id]
+    number = simulation.by_invitation.get(known.invitation_id, (-1, None))[0]
+    wrong = (
+        number >= 0 and 400 in simulation.find_journey(number).plan.quirks.refusals and calls > 0
+    )
+    return (wrong or calls > len(RETRY_S)) and any(
         key.endswith(letter) for key in simulation.redis.list_keys()
     )
 
@@ -87,6 +95,7 @@ async def check_end(simulation: Simulation) -> None:
             check_delays(simulation, journey, known)
         _check_applications(simulation, journey)
     check_every_application(simulation)
+    check_hires(simulation)
     for invitation_id in simulation.strangers:
         _check_stranger(simulation, invitation_id)
     await _check_queue(simulation)
@@ -97,6 +106,7 @@ async def _check_reading(simulation: Simulation, journey: Journey, known: OrderR
         simulation.complain("quiescence", "never invited after all tries", journey.plan.number)
         return
     status = await journey.read_result(known)
+    _check_score(simulation, journey, known)
     if known.wants and status != known.wants:
         promise = "report counts" if known.acknowledged_at is not None else "quiescence"
         how = f"{known.invitation_id} is {status}, not {known.wants}"
@@ -136,6 +146,17 @@ def _check_stranger(simulation: Simulation, invitation_id: str) -> None:
         lost = any(known.unanswered for one in simulation.journeys for known in one.rounds)
         if not lost:
             simulation.complain("never issued", invitation_id)
+
+
+def _check_score(simulation: Simulation, journey: Journey, known: OrderRound) -> None:
+    """What Equalture's own result says is shown, whatever its report said."""
+    record, application = simulation.watch.latest.get(known.invitation_id), known.application
+    if record is None or application is None or not record.confirmed or known.is_nameless:
+        return
+    score = known.read[-1].score if known.read else ""
+    if score and not score.lower().startswith(application.fit):
+        how = f"{known.invitation_id} shows {score!r}, and it is {application.fit}"
+        simulation.complain("report counts", how, journey.plan.number)
 
 
 async def _check_queue(simulation: Simulation) -> None:

@@ -14,10 +14,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any, ClassVar
+from urllib.parse import quote, unquote
 
 from bridge.sandbox import EqualtureSandbox
 from tests.simulation.memory_network import CALLER, HttpMessage
-from tests.simulation.stage_settings import CUSTOMERS, SECRETS
+from tests.simulation.stage_settings import CUSTOMERS, HASTY, SECRETS
 from tests.simulation.tape import Tape, TapedCall
 from tests.simulation.vendor_quirks import VendorQuirks
 from tests.simulation.vendor_weather import VendorWeather, answer_in_weather, build_answer
@@ -47,17 +48,26 @@ class EqualtureApplication:
     wordless: bool = False
     """Its status never says that it is completed: only its results do."""
     finished_at: float | None = None
+    hires: int = 0
+    """How often it was hired."""
+
+    @property
+    def other_fit(self) -> str:
+        """What its result is not."""
+        return "low" if self.fit == "high" else "high"
 
     @property
     def link(self) -> str:
         """The candidate's link."""
-        return f"https://app.equalture.example/en/assessments/1/token/link-{self.reference_id}"
+        return (
+            f"https://app.equalture.example/en/assessments/1/token/link-{quote(self.reference_id)}"
+        )
 
     def describe_result(self) -> dict[str, Any]:
         """The body of a result."""
         bucket = {"low": 1, "high": 5}[self.fit]
         return {
-            "results_url": f"https://dashboard.equalture.example/candidates/{self.reference_id}",
+            "results_url": f"https://dashboard.equalture.example/candidates/{quote(self.reference_id)}",
             "fit": self.fit,
             "scores": {"Focus": f"({bucket}) Focused"},
             "detailed_scores": [
@@ -90,6 +100,8 @@ class EqualtureMachine:
     tokens: dict[str, tuple[str, float]] = field(default_factory=dict)
     violations: list[str] = field(default_factory=list)
     """Calls that break what the pages say."""
+    short_lived: float = 0.2
+    """How many tokens live shorter than the pages say."""
     wraps_jobs: bool = False
     wants_get: bool = False
     """The token is got by GET, as an older page says."""
@@ -109,7 +121,7 @@ class EqualtureMachine:
         """Answer a call of the bridge."""
         began = self.now()
         path = message.path.partition("?")[0]
-        parts = path.removeprefix("/connect_ats/").split("/")
+        parts = [unquote(part) for part in path.removeprefix("/connect_ats/").split("/")]
         fault = self.weather.draw_fault(self.draws)
         if parts == ["applications"]:
             fault = fault or self._spoil_create(message)
@@ -149,10 +161,6 @@ class EqualtureMachine:
             application.finished_at = self.now()
             late = self.draws.random() < 0.3
             application.results_from = self.now() + (5.0 * self.draws.random() if late else 0.0)
-
-    def correct(self, application: EqualtureApplication) -> None:
-        """Another result than before, without a word."""
-        application.fit = "low" if application.fit == "high" else "high"
 
     def _account(self, message: HttpMessage) -> str:
         kind, _, value = message.headers.get("authorization", "").partition(" ")
@@ -200,7 +208,9 @@ class EqualtureMachine:
             return build_answer(401, {"errors": {"detail": "Unauthorized"}})
         self._tokens_made += 1
         token = f"SFMyNTY.{self._tokens_made}"
-        self.tokens[token] = (account, self.now() + TOKEN_LIFE_S)
+        short = self.draws.random() < self.short_lived
+        life_s = self.draws.uniform(1.0, 20.0) if short else TOKEN_LIFE_S
+        self.tokens[token] = (account, self.now() + life_s)
         return build_answer(200, {"access_token": token})
 
     def _create(self, message: HttpMessage, account: str, fault: str) -> HttpMessage:
@@ -210,7 +220,14 @@ class EqualtureMachine:
         if any(one.callback_url == body["callback_url"] for one in self.applications.values()):
             self.violations.append("the same create twice")
         email = body["applicant_details"]["email"]
+        quirk = self.quirks_of(self.journey_of(email)).reference
+        known = [one for one in self.applications.values() if one.email == email]
+        if quirk == "same" and known and known[-1].state != "anonymized" and account != HASTY:
+            self.weather.count("the same application for a second create")
+            return _describe_created(known[-1])
         reference_id = f"ref-{len(self.applications)}-{self.draws.getrandbits(48):012x}"
+        if quirk == "odd":
+            reference_id = f"{reference_id}/../a b%2F?#.\u00fc+&"
         application = EqualtureApplication(
             reference_id,
             account,
@@ -225,14 +242,16 @@ class EqualtureMachine:
         self.made(application)
         self.by_link[application.link] = application
         self.tape.write(EqualtureSandbox.name, f"made {reference_id}", application.journey)
-        return build_answer(201, {"reference_id": reference_id, "assessment_url": application.link})
+        return _describe_created(application)
 
     def _status(self, application: EqualtureApplication) -> HttpMessage:
+        quirks = self.quirks_of(application.journey)
         word = "started" if application.wordless else application.state
         if word in ("invited", "started"):
-            word = self.draws.choice(OPEN_WORDS)
+            word = quirks.open_word or self.draws.choice(OPEN_WORDS)
         elif word == "completed":
-            word = self.draws.choice(("completed", "completed", "Completed"))
+            means_more = quirks.done_word == "hired" and quirks.hired and not application.hires
+            word = word if means_more else quirks.done_word or word
         return build_answer(200, {"status": word})
 
     def _results(self, application: EqualtureApplication) -> HttpMessage:
@@ -258,4 +277,10 @@ class EqualtureMachine:
         return build_answer(200, {"reference_id": application.reference_id})
 
     def _hire(self, application: EqualtureApplication) -> HttpMessage:
+        application.hires += 1
         return build_answer(200, {"message": "hired", "reference_id": application.reference_id})
+
+
+def _describe_created(application: EqualtureApplication) -> HttpMessage:
+    made = {"reference_id": application.reference_id, "assessment_url": application.link}
+    return build_answer(201, made)

@@ -10,9 +10,11 @@ from random import Random
 from typing import Any
 
 from bridge.sandbox import EqualtureSandbox, SoftgardenSandbox
+from tests.simulation import recruiter
 from tests.simulation.equalture_machine import EqualtureApplication, EqualtureMachine
 from tests.simulation.journey_plan import MARK, JourneyPlan
 from tests.simulation.memory_network import HttpMessage, MemoryNetwork
+from tests.simulation.report_bodies import build_report
 from tests.simulation.stage_settings import CALLBACK, HASTY, HASTY_LIFE_S, LINK_LIFE_S, SECRETS
 from tests.simulation.tape import Tape, TapedCall
 
@@ -34,6 +36,7 @@ class Reading:
     ended: float
     status: str
     completed_at: str
+    score: str = ""
 
 
 @dataclass(slots=True)
@@ -53,6 +56,10 @@ class OrderRound:
     unanswered: bool = False
     """An order of softgarden's got no answer, or an error."""
     read: list[Reading] = field(default_factory=list)
+    links: dict[str, str] = field(default_factory=dict)
+    """Where the result, or what there is of it, can be seen."""
+    hired: bool = False
+    """softgarden was told 200 for its export."""
     deletion_began: bool = False
     deleted: bool = False
     """softgarden was told 204."""
@@ -124,18 +131,26 @@ class Journey:
                 return
             known.application = self._world.equalture.find_application(known.answers[0])
             known.application.wordless = self.plan.wordless
+            if self.plan.quirks.asks_strangely:
+                await self._ask_strangely(known)
+            await self._visit_pages(known)
             if deletion == "before":
-                await self._pause(0.0, 2.0)
+                await self.pause(0.0, 2.0)
                 await self._delete(known)
+                await self._visit_pages(known)
                 if self._draws.random() < 0.5:
                     await self._report(known.application, known)
                 return
             known.wants = "EXPIRED" if self.plan.ending == "expire" else "COMPLETED"
             await self._take_test(known, known.application)
+            await self._visit_pages(known)
+            if self.plan.quirks.hired and self.plan.deletion == "never":
+                await recruiter.hire(self, known)
             if deletion == "after":
-                await self._pause(0.0, 5.0)
+                await self.pause(0.0, 5.0)
                 known.wants = ""
                 await self._delete(known)
+                await self._visit_pages(known)
         finally:
             known.ended = True
 
@@ -148,10 +163,15 @@ class Journey:
         if reply is None or reply.status != 200:
             return f"{reply.status if reply else 'no answer'}"
         if deleted:
-            self._complain("deletion", "a result was read after the deletion was confirmed")
+            self.complain("deletion", "a result was read after the deletion was confirmed")
         document = json.loads(reply.body)
+        known.links = document["result"]
         reading = Reading(
-            began, self._now(), document["status"], document.get("completionTime", "")
+            began,
+            self._now(),
+            document["status"],
+            document.get("completionTime", ""),
+            known.links.get("score", ""),
         )
         self._check_reading(known, reading)
         known.read.append(reading)
@@ -163,18 +183,19 @@ class Journey:
         if new.status == "EXPIRED" and application is not None:
             early_s = application.made_at + life_s - new.ended
             if early_s > SKEW_S:
-                self._complain("deadline", f"EXPIRED {early_s:.0f} s before the deadline")
+                self.complain("deadline", f"EXPIRED {early_s:.0f} s before the deadline")
         for old in known.read:
             if old.ended < new.began and RANKS[new.status] < RANKS[old.status]:
-                self._complain("forward", f"{old.status}, then {new.status}")
+                self.complain("forward", f"{old.status}, then {new.status}")
             if old.completed_at and new.completed_at and old.completed_at != new.completed_at:
-                self._complain("completion time", f"{old.completed_at}, then {new.completed_at}")
+                self.complain("completion time", f"{old.completed_at}, then {new.completed_at}")
 
     @staticmethod
     def _now() -> float:
         return asyncio.get_running_loop().time()
 
-    def _complain(self, promise: str, how: str) -> None:
+    def complain(self, promise: str, how: str) -> None:
+        """A promise is broken in this journey."""
         self._world.complain(promise, how, self.plan.number)
 
     async def _order(self, known: OrderRound) -> None:
@@ -184,7 +205,7 @@ class Journey:
             )
             if any(reply is not None and reply.status == 200 for reply in replies):
                 break
-            await self._pause(0.3, min(4.0, 0.5 * 2**attempt))
+            await self.pause(0.3, min(4.0, 0.5 * 2**attempt))
         if known.answers and self.plan.repeats:
             await self._send_order(known)
 
@@ -193,13 +214,30 @@ class Journey:
         if self.rounds and self.rounds[-1].answers and self.plan.deletion == "never":
             await self._send_order(self.rounds[-1])
 
+    async def _visit_pages(self, known: OrderRound) -> None:
+        if self.plan.quirks.opens_pages:
+            if not known.deleted:
+                await self.read_result(known)
+            await recruiter.visit_pages(self, known)
+
+    async def _ask_strangely(self, known: OrderRound) -> None:
+        """What does not exist, and what is another customer's, is answered alike."""
+        mine, others = self._customer, [one for one in SECRETS.values() if one != self._customer]
+        unknown = known.invitation_id[:-4] + "zzzz"
+        for customer, invitation_id in ((mine, unknown), (others[0], known.invitation_id)):
+            headers = {"Authorization": f"Bearer {customer.token}"}
+            for method, where, status in (("GET", "results", 404), ("DELETE", "invitations", 400)):
+                path = f"/softgarden/{where}/{invitation_id}"
+                self.expect(await self.call(method, path, None, headers), "own", status, 401, 503)
+
     async def _send_order(self, known: OrderRound) -> HttpMessage | None:
         plan = self.plan
+        repeated = bool(known.answers)
         order = {
             "testId": self._customer.job,
             "candidate": {
                 "id": plan.candidate,
-                "firstName": "Ada",
+                "firstName": "Eva" if repeated and plan.quirks.changes else "Ada",
                 "lastName": f"{MARK}-{plan.number}",
                 "email": plan.email,
             },
@@ -210,29 +248,38 @@ class Journey:
             answer = json.loads(reply.body)
             changed = answer["invitationId"] != known.invitation_id
             if known.answers and changed and not self._world.lost_claim(plan.number):
-                self._complain("one invitation", f"{known.invitation_id}, {answer['invitationId']}")
+                self.complain("one invitation", f"{known.invitation_id}, {answer['invitationId']}")
+            if repeated and not changed and answer["testUrl"] != known.answers[0]["testUrl"]:
+                self.complain("one invitation", f"{known.invitation_id} has another link")
             if self._world.equalture.find_application(answer).journey != plan.number:
-                self._complain("own", f"{answer['invitationId']} is another candidate's")
+                self.complain("own", f"{answer['invitationId']} is another candidate's")
             known.answers.append(answer)
             self._world.by_invitation[answer["invitationId"]] = (plan.number, known)
         else:
             known.unanswered = True
-        self._expect(reply, "order", 200, 502, 503, 504)
+        self.expect(reply, "order", 200, 502, 503, 504)
         return reply
 
     async def _delete(self, known: OrderRound) -> None:
         known.deletion_began = True
+        if not self.plan.quirks.deletes_again:
+            await self._delete_once(known)
+            return
+        await asyncio.gather(self._delete_once(known), self._delete_once(known))
+        await self._delete_once(known)
+
+    async def _delete_once(self, known: OrderRound) -> None:
         for attempt in range(TRIES):
             reply = await self._ask("DELETE", f"/softgarden/invitations/{known.invitation_id}")
-            self._expect(reply, "deletion", 204, 502, 503)
+            self.expect(reply, "deletion", 204, 502, 503)
             if reply is not None and reply.status == 204:
                 known.deleted = True
                 application = known.application
                 unknown = application is None or known.is_nameless
                 if not unknown and application.state != "anonymized":
-                    self._complain("deletion confirmed", application.reference_id)
+                    self.complain("deletion confirmed", application.reference_id)
                 return
-            await self._pause(0.3, min(4.0, 0.5 * 2**attempt))
+            await self.pause(0.3, min(4.0, 0.5 * 2**attempt))
 
     # The candidate, and Equalture on her behalf
 
@@ -267,27 +314,34 @@ class Journey:
     async def _report(self, application: EqualtureApplication, known: OrderRound) -> None:
         path = application.callback_url.partition("bridge.example")[2]
         for attempt in range(REPORT_TRIES):
-            reply = await self._call("PUT", path, application.describe_result(), {})
-            self._expect(reply, "report", 200, 503)
+            body, packed = build_report(application, self.plan.quirks.report_body)
+            headers = {"Content-Encoding": packed} if packed else {}
+            reply = await self.call("PUT", path, body, headers)
+            unreadable = self.plan.quirks.report_body == "unreadable"
+            self.expect(reply, "report", 400 if unreadable else 200, 503)
+            if reply is not None and reply.status == 400:
+                return
             if reply is not None and reply.status == 200:
                 if known.acknowledged_at is None:
                     known.acknowledged_at = self._now()
                 return
-            await self._pause(0.2, min(5.0, 0.3 * 2**attempt))
+            await self.pause(0.2, min(5.0, 0.3 * 2**attempt))
 
     # Calls
 
     async def _ask(self, method: str, path: str, document: Any = None) -> HttpMessage | None:
         headers = {"Authorization": f"Bearer {self._customer.token}"}
-        return await self._call(method, path, document, headers)
+        return await self.call(method, path, document, headers)
 
-    async def _call(
+    async def call(
         self, method: str, path: str, document: Any, headers: dict[str, str]
     ) -> HttpMessage | None:
         """Ask any process that listens; None: no answer."""
         network = self._world.network
         listening = network.list_listening()
-        body = b"" if document is None else json.dumps(document).encode()
+        body = document if isinstance(document, bytes) else b""
+        if not body and document is not None:
+            body = json.dumps(document).encode()
         if body:
             headers = {**headers, "Content-Type": "application/json"}
         # Its own id: those of the bridge come from a store that outlives worlds.
@@ -304,7 +358,8 @@ class Journey:
         except (ConnectionError, TimeoutError):
             pass
         if reply is not None:
-            code = json.loads(reply.body)["code"] if reply.status == 503 else ""
+            is_problem = reply.status == 503 and reply.body.startswith(b"{")
+            code = json.loads(reply.body)["code"] if is_problem else ""
             self._world.judge(self.plan.number, method, self._now() - began, code)
         if reply is not None and reply.status in (200, 204) and method != "GET":
             self._acknowledged += 1
@@ -315,12 +370,17 @@ class Journey:
         self._world.tape.write_call(call, self.plan.number)
         return reply
 
-    def _expect(self, reply: HttpMessage | None, what: str, *statuses: int) -> None:
-        away = self._world.is_near(self._now(), "a customer is removed")
-        if away:  # its token is unknown then, and what Equalture reports nobody's
+    def is_removed(self) -> bool:
+        """Whether its customer may not be served now."""
+        return self._world.is_near(self._now(), "a customer is removed")
+
+    def expect(self, reply: HttpMessage | None, what: str, *statuses: int) -> None:
+        """An answer has one of these statuses, if there is one."""
+        if self.is_removed():  # its token is unknown then, and what Equalture reports nobody's
             statuses = (*statuses, 401, 404)
         if reply is not None and reply.status not in statuses:
-            self._complain("status", f"{what}: {reply.status} {reply.body[:200]!r}")
+            self.complain("status", f"{what}: {reply.status} {reply.body[:200]!r}")
 
-    async def _pause(self, least: float, most: float) -> None:
+    async def pause(self, least: float, most: float) -> None:
+        """Let some time pass."""
         await asyncio.sleep(self._draws.uniform(least, most))

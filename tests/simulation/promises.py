@@ -38,6 +38,7 @@ PROMISES = {
     " own results refute it.",
     "nothing in silence": "10. What cannot be read is put aside, said once and counted; nothing is"
     " skipped in silence.",
+    "hire": "Who is exported as hired is hired at Equalture, once.",
     "status": "The statuses that the table of paths names, and no others.",
     "task": "What still has to be done is a task in Redis: no record without the task it needs.",
     "plan": "retry with n entries makes n + 1 attempts, each delay ±20 %; then a dead letter.",

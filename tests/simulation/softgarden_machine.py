@@ -14,8 +14,9 @@ from bridge.sandbox import SoftgardenSandbox
 from tests.simulation.memory_network import CALLER, HttpMessage
 from tests.simulation.stage_settings import CUSTOMERS, SECRETS
 from tests.simulation.tape import Tape, TapedCall
+from tests.simulation.vendor_quirks import NO_QUIRKS, VendorQuirks
 from tests.simulation.vendor_weather import (
-    FAULTS,
+    ANSWER_FAULTS,
     VendorWeather,
     answer_in_weather,
     build_answer,
@@ -25,6 +26,7 @@ READS = 0.7
 """How often softgarden reads the result before it answers a notification."""
 DAWDLES = 0.05
 """How often it answers a notification only some time after it has taken it."""
+LONGEST_DAWDLE_S = 2.5
 
 ReadResult = Callable[[str, str], Awaitable[str]]
 """Reads an invitation's result for a customer; its status, or what came instead."""
@@ -39,11 +41,9 @@ class SoftgardenMachine:
     read_result: ReadResult
     journey_of: Callable[[str], int]
     told: Callable[[str, str], None]
-    weather: VendorWeather = field(
-        default_factory=lambda: VendorWeather(
-            faults=tuple(one for one in FAULTS if "page" not in one and "answer after" not in one)
-        )
-    )
+    quirks_of: Callable[[int], VendorQuirks]
+    """What is odd about a journey."""
+    weather: VendorWeather = field(default_factory=lambda: VendorWeather(faults=ANSWER_FAULTS))
     violations: list[str] = field(default_factory=list)
     calls: Counter[str] = field(default_factory=Counter)
     """How often it was called for each invitation, whatever it answered."""
@@ -65,23 +65,30 @@ class SoftgardenMachine:
         customer = clients.get(client, "")
         if not customer:
             self.violations.append(f"notified as {client}")
+        journey = self.journey_of(invitation_id)
+        quirks = self.quirks_of(journey) if journey >= 0 else NO_QUIRKS
+        refusals = dict(enumerate(quirks.refusals, 1))
+        status = refusals.get(self.calls[invitation_id], quirks.accepts_with)
         fault = self.weather.draw_fault(self.draws)
         if customer in self.weather.dead_accounts:
             fault = "no answer before it was done"
 
         async def perform() -> HttpMessage:
             seen = ""
+            if not 200 <= status < 300:
+                self.weather.count(f"a notification is answered {status}")
+                return build_answer(status, {"error": "no"}, Location="https://x.example/")
             if self.draws.random() < READS:
                 seen = await self.read_result(customer, invitation_id)
             self.accepted[invitation_id] += 1
             self.told(invitation_id, seen)
             if self.draws.random() < DAWDLES and customer not in self.weather.slow_accounts:
-                await asyncio.sleep(self.draws.uniform(0.5, 2.5))
-            return build_answer(204)
+                await asyncio.sleep(self.draws.uniform(0.5, LONGEST_DAWDLE_S))
+            return build_answer(status)
 
         await self.weather.keep_waiting(self.draws, customer)
         answer = await answer_in_weather(self.weather, self.draws, fault, perform)
         caller = message.headers[CALLER]
         call = TapedCall(began, caller, SoftgardenSandbox.name, message, answer, fault)
-        self.tape.write_call(call, self.journey_of(invitation_id))
+        self.tape.write_call(call, journey)
         return answer

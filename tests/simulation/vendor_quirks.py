@@ -8,10 +8,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from random import Random
-from typing import Final
+from typing import Final, Literal, get_args
 
 from tests.simulation.vendor_weather import FAULTS
 
+Reference = Literal["plain", "odd", "same"]
+"""What an application's id looks like: with characters that mean something in paths; or the one
+that a create of the same person got before.
+"""
+ReportBody = Literal["whole", "empty", "bare", "odd", "packed", "unreadable", "other scores"]
+"""What a callback brings: all; an empty object; only the fit; fields of wrong types and unknown
+ones; all, packed by gzip; no JSON; or another result than Equalture's own.
+"""
+REPORT_BODIES: Final[tuple[ReportBody, ...]] = get_args(ReportBody)[1:]
+DONE_WORDS: Final = ("COMPLETED", " completed ", "Completed", "hired")
+OPEN_WORDS: Final = ("expired", "Abgelaufen", "in progress", "complete_soon", "\u2713", "x" * 500)
+REFUSALS: Final = ((302,), (307,), (400,), (401,), (404, 404), (409,), (410,), (500, 200, 500))
+"""What softgarden answers to the first notifications of one invitation, without reading them."""
 CREATE_FAULTS: Final = (*FAULTS, "error 503 with a Retry-After of days")
 
 
@@ -27,6 +40,26 @@ class VendorQuirks:
     """
     patience_s: float = 15.0
     """How long softgarden waits for an answer."""
+    reference: Reference = "plain"
+    done_word: str = ""
+    """Its status once it is done; empty: as documented."""
+    open_word: str = ""
+    """Its status before; empty: one that was seen or can be thought of."""
+    report_body: ReportBody = "whole"
+    refusals: tuple[int, ...] = ()
+    """How softgarden answers its first notifications; then as documented."""
+    accepts_with: int = 204
+    """The status with which softgarden takes a notification."""
+    changes: bool = False
+    """softgarden's repeated order has other data of the candidate."""
+    deletes_again: bool = False
+    """softgarden deletes from two places at once, and once more afterwards."""
+    opens_pages: bool = False
+    """A recruiter opens the links of the result whenever something has happened."""
+    hired: bool = False
+    """softgarden exports that the candidate was hired."""
+    asks_strangely: bool = False
+    """softgarden asks for what does not exist, and for what is not its customer's."""
 
 
 NO_QUIRKS: Final = VendorQuirks()
@@ -44,4 +77,15 @@ def draw_quirks(draws: Random) -> VendorQuirks:
         first_create=draws.choice(CREATE_FAULTS) if happens(0.05) else "",
         stalls_s=draws.uniform(10.0, 20.0) if stalls else 0.0,
         patience_s=draws.choice((2.0, 5.0)) if impatient else 15.0,
+        reference=draws.choice(("odd", "odd", "same")) if happens(0.1) else "plain",
+        done_word=draws.choice(DONE_WORDS) if happens(0.15) else "",
+        open_word=draws.choice(OPEN_WORDS) if happens(0.1) else "",
+        report_body=draws.choice(REPORT_BODIES) if happens(0.15) else "whole",
+        refusals=draws.choice(REFUSALS) if happens(0.08) else (),
+        accepts_with=draws.choice((200, 202)) if happens(0.1) else 204,
+        changes=happens(0.3),
+        deletes_again=happens(0.3),
+        opens_pages=happens(0.08),
+        hired=happens(0.1),
+        asks_strangely=happens(0.06),
     )

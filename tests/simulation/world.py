@@ -39,6 +39,7 @@ from tests.simulation.redis_cluster import RedisServers
 from tests.simulation.softgarden_machine import SoftgardenMachine
 from tests.simulation.stage_settings import ATS_HOST, PROVIDER_HOST
 from tests.simulation.tape import Tape
+from tests.simulation.vendor_quirks import VendorQuirks
 from tests.simulation.world_script import WorldOptions, WorldScript, draw_script
 
 SETTLES_WITHIN_S = 240.0
@@ -117,8 +118,10 @@ class Simulation:
             float, {f"bridge-{at}": ahead_s for at, ahead_s in enumerate(script.clocks)}
         )
         """By how many seconds the clocks of the processes' hosts are ahead."""
-        self.strangers: dict[str, None] = {}
-        """Invitations that softgarden was notified of and had not been given at that time."""
+        self.strangers: dict[str, float] = {}
+        """Invitations that softgarden was notified of and had not been given at that time, and when
+        that was.
+        """
         self.trouble = Trouble(self, script.incidents, self._draws)
         self.equalture = EqualtureMachine(
             world_time.read,
@@ -126,10 +129,15 @@ class Simulation:
             self.tape,
             _journey_of_email,
             self._application_made,
-            lambda number: self._by_number[number].plan.quirks,
+            self._quirks_of,
         )
         self.softgarden = SoftgardenMachine(
-            self._draws("softgarden"), self.tape, self._read_result, self._journey_of, self._told
+            self._draws("softgarden"),
+            self.tape,
+            self._read_result,
+            self._journey_of,
+            self._told,
+            self._quirks_of,
         )
         facts = QueueFacts(
             world_time.read,
@@ -143,6 +151,8 @@ class Simulation:
             self.softgarden.accepted,
         )
         self.queue_watch = QueueWatch(self.redis, facts)
+        if any(one.crowded for one in script.plans):
+            self.equalture.short_lived = 0.0  # renewing them would slow a crowd down
         self.network.serve_vendor(PROVIDER_HOST, self.equalture.serve)
         self.network.serve_vendor(ATS_HOST, self.softgarden.serve)
 
@@ -257,6 +267,9 @@ class Simulation:
     def _redis_ms(self) -> int:
         return round((self.time.seconds + self.redis_ahead_s) * 1000) + EPOCH_MS
 
+    def _quirks_of(self, journey: int) -> VendorQuirks:
+        return self._by_number[journey].plan.quirks
+
     def _journey_of(self, invitation_id: str) -> int:
         return self.by_invitation.get(invitation_id, (-1, None))[0]
 
@@ -276,7 +289,7 @@ class Simulation:
     def _told(self, invitation_id: str, seen: str) -> None:
         _, known = self.by_invitation.get(invitation_id, (-1, None))
         if known is None:
-            self.strangers[invitation_id] = None
+            self.strangers[invitation_id] = self.time.seconds
         else:
             known.told.append((self.time.seconds, seen))
 
