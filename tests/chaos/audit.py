@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from bridge.core.invitation import State
@@ -21,7 +21,7 @@ from bridge.sandbox import Application, LedgerEntry
 from bridge.store.key_names import KeyNames
 from tests.chaos.actors import Round
 from tests.chaos.evidence import Evidence, by_order
-from tests.chaos.faults import KILLS, LOST_REPLIES, STORE_AWAY
+from tests.chaos.faults import KILLS, LOST_REPLIES, STORE_AWAY, Incident
 from tests.chaos.plan import HASTY, HASTY_LIFE_S, MAIL, MARK
 from tests.chaos.stage import EQUALTURE_TIMEOUT_S, PREFIX
 from tests.chaos.vendors import invitation_of
@@ -35,7 +35,11 @@ READ_WITHIN_S = 0.25
 until it "begins".
 """
 KEPT_TRYING_S = 5.0
-"""How long a process tries to write it down while Redis is away."""
+"""How long a process tries to write it down while Redis is away, at most."""
+GAVE_UP_AFTER_S = 3.0
+"""The same, at least."""
+TOO_SHORT_S = 0.5
+"""Between two outages of Redis: perhaps nobody has tried just then."""
 _RANK = {"PENDING": 0, "EXPIRED": 1, "COMPLETED": 2, "404": 3}
 _LOSING = ("drop='after'", "status_after", "hang", "body=")
 
@@ -155,7 +159,7 @@ def _explained(evidence: Evidence, entry: LedgerEntry) -> str | None:
     end = entry.ended
     if evidence.restored is not None and evidence.restored[0] <= end <= evidence.restored[1]:
         return "a backup was restored that does not have it"
-    redis = [incident for incident in evidence.incidents if incident.kind in STORE_AWAY]
+    redis = _list_outages(evidence)
     away = any(incident.at < end + WRITTEN_WITHIN_S and incident.until > end for incident in redis)
     latest = end + (KEPT_TRYING_S + WRITTEN_WITHIN_S if away else WRITTEN_WITHIN_S)
     maker = evidence.makers[str(entry.reference_id)]
@@ -164,12 +168,23 @@ def _explained(evidence: Evidence, entry: LedgerEntry) -> str | None:
         if killed and entry.began - READ_WITHIN_S <= incident.at <= latest:
             return f"{incident.kind} {incident.at - entry.began:.2f} s after the create began"
     for incident in redis:
-        if incident.at <= end and incident.until >= end + KEPT_TRYING_S:
+        if incident.at <= end and incident.until >= end + GAVE_UP_AFTER_S:
             return f"{incident.kind} for {incident.until - incident.at:.1f} s"
     slow = entry.duration_ms / 1000 >= EQUALTURE_TIMEOUT_S
     if slow and any(stall.at <= end and stall.until >= entry.began for stall in evidence.stalls):
         return "this process was too slow to answer as a vendor"
     return None
+
+
+def _list_outages(evidence: Evidence) -> list[Incident]:
+    """When Redis was away; what followed at once is one outage."""
+    found: list[Incident] = []
+    for incident in sorted(evidence.incidents, key=lambda incident: incident.at):
+        if incident.kind not in STORE_AWAY:
+            continue
+        earlier = found.pop() if found and incident.at < found[-1].until + TOO_SHORT_S else None
+        found.append(replace(earlier or incident, until=incident.until))
+    return found
 
 
 def _outcome(evidence: Evidence, known: Round, notified: Counter[str], found: Findings) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from time import perf_counter
 
 from redis import Redis
 
@@ -72,10 +73,34 @@ async def _refuse(
         return set(await scene.readiness()) == {503}
 
     await scene.await_true(is_told, f"/readyz is 503 while Redis refuses ({word})")
-    await asyncio.sleep(pause)
+    refused_since = perf_counter()
+    await asyncio.sleep(1 + pause)
+    relented_at = perf_counter()
     await asyncio.to_thread(_tell, scene, relent)
     await scene.await_ready()
+    _look_for_acknowledged(scene, refused_since, relented_at)
     return ()
+
+
+def _look_for_acknowledged(scene: Scene, since: float, until: float) -> None:
+    """A first report that was answered 200 while it could not be written down: the poll would find
+    the result all the same, so nothing else would show it. (One whose result was fetched before may
+    be written down already.)
+    """
+    fetched = {
+        entry.reference_id: entry.began
+        for entry in reversed(scene.stage.equalture.calls("results", status=200))
+    }
+    acknowledged: set[str | None] = {
+        str(known.reference_id) for known in scene.rounds() if known.deleting_at is not None
+    }
+    for entry in scene.stage.equalture.calls("callback", status=200):
+        if entry.reference_id in acknowledged:
+            continue
+        acknowledged.add(entry.reference_id)
+        known_at = fetched.get(entry.reference_id, until)
+        if since < entry.began < known_at and entry.ended < until:
+            scene.unkept.append(f"a report for {entry.reference_id} got 200 while Redis refused")
 
 
 def _tell(scene: Scene, what: Callable[[Redis], object]) -> None:

@@ -18,7 +18,7 @@ from bridge.sandbox import Application, BridgeReply, LedgerEntry
 from tests.chaos.actors import Round
 from tests.chaos.audit import HARMLESS, Findings, audit
 from tests.chaos.evidence import Evidence
-from tests.chaos.faults import DAMAGE, KILL, LOST_REPLIES, Incident
+from tests.chaos.faults import DAMAGE, KILL, LOST_REPLIES, REFUSED_DISK, Incident
 from tests.chaos.plan import HASTY, HASTY_LIFE_S, MARK
 
 NOW = datetime(2025, 6, 2, 9, 0, tzinfo=UTC)
@@ -409,6 +409,23 @@ def test_a_restore_explains_what_was_made_before_it(at: float, explained: bool) 
     assert (len(found.orphans), len(found.duplicate_applications)) == (
         (1, 0) if explained else (0, 1)
     )
+
+
+@pytest.mark.parametrize(
+    ("outages", "explained"),
+    [
+        ([(0.0, 3.8)], True),
+        ([(0.0, 2.0)], False),
+        ([(0.0, 2.0), (2.1, 4.0)], True),
+        ([(0.0, 2.0), (3.0, 5.0)], False),
+    ],
+)
+def test_orphans_need_a_long_outage(outages: list[tuple[float, float]], explained: bool) -> None:
+    """Redis explains an orphan only if it was away for as long as a process keeps trying."""
+    evidence = completed()
+    second(evidence, 0.05)
+    evidence.incidents = [Incident(REFUSED_DISK, *when) for when in outages]
+    assert bool(audit(evidence).orphans) is explained
 
 
 @pytest.mark.parametrize(("kind", "fine"), [(KILL, True), (LOST_REPLIES, True), (DAMAGE, False)])
