@@ -16,6 +16,7 @@ from bridge.store.lua_scripts import Command
 from bridge.store.record_codec import load_dead_letter
 from tests.simulation.damaged_entries import DAMAGES, DamagedEntries
 from tests.simulation.memory_redis import MemoryRedis
+from tests.simulation.older_version import DEPLOY, ROLL_BACK
 from tests.simulation.partial_outages import OUTAGES
 from tests.simulation.stage_settings import RETRY_S
 
@@ -28,10 +29,12 @@ JUMPED_S: Final = 8.5
 JITTER: Final = 0.2
 SETTLES_S: Final = 0.3
 """From when a pause is chosen until Redis has it."""
+ENDS_WELL: Final = ("process restarted", DEPLOY, ROLL_BACK)
+"""When processes give back what they have perhaps begun."""
 LOSES_LEASES: Final = (
+    *ENDS_WELL,
     "process killed",
     "process stands still",
-    "process restarted",
     "all processes killed",
     "a start without Redis",
     "Redis refuses connections",
@@ -57,11 +60,11 @@ Task = tuple[str, TaskKind]
 
 @dataclass(slots=True)
 class HeldLease:
-    """Who holds a task, and when that was last said."""
+    """Who holds a task, and until when, as that was last said."""
 
     owner: str
     stamp: str
-    at: float
+    until_ms: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,11 +134,11 @@ class QueueWatch:
             case "lease":
                 self._see_leases(keys, args, answer or [])
             case "extend" if answer == 1:
-                self._extend(_task(args[1]), args[3], args[4])
+                self._extend(_task(args[1]), args[3], args[4], float(args[5]))
             case "take" if answer:
                 taken = (args[0], parse_task_id(args[1])[1])
                 self._due_ms.pop(taken, None)
-                self._grant(taken, args[5], str(int(answer[0])))
+                self._grant(taken, args[5], str(int(answer[0])), float(args[4]))
             case "bring_forward" | "requeue_lost_task" | "end_dead_letter" | "make_lane_due":
                 self._due_ms.clear()  # any of them may be due now
         self._check_lanes(keys)
@@ -160,7 +163,8 @@ class QueueWatch:
                     self._leases.pop(task, None)
                     self._due_ms.pop(task, None)
         if leased:
-            self._grant((invitation_id, TaskKind(args[12])), args[13], args[14])
+            task = (invitation_id, TaskKind(args[12]))
+            self._grant(task, args[13], args[14], float(args[15]))
         self._check_needs(invitation_id)
 
     def _see_settlement(self, args: list[str]) -> None:
@@ -185,27 +189,28 @@ class QueueWatch:
             early_s = 0.0 if due_ms is None else (due_ms - self._facts.redis_ms()) / 1000
             if early_s > self._get_slack() and task not in self._leases:
                 self._complain("plan", task, f"begun {early_s:.1f} s before it is due")
-            self._grant(task, args[2], args[3])
+            self._grant(task, args[2], args[3], float(args[1]))
 
-    def _grant(self, task: Task, owner: str, stamp: str) -> None:
-        now, before = self._facts.now(), self._leases.get(task)
+    def _grant(self, task: Task, owner: str, stamp: str, until_ms: float) -> None:
+        before = self._leases.get(task)
         if before is not None and (before.owner, before.stamp) != (owner, stamp):
             self.takeovers += 1
-            age_s = now - before.at
-            if age_s < LEASE_S - self._get_slack():
-                self._complain("one at a time", task, f"leased again after {age_s:.1f} s")
+            left_s = (before.until_ms - self._facts.redis_ms()) / 1000
+            if left_s > self._get_slack():
+                how = f"leased again {left_s:.1f} s before its lease ends"
+                self._complain("one at a time", task, how)
             elif not self._is_near(*LOSES_LEASES) and not self._is_near_before(*LOSES_LEASES):
                 self._complain("one at a time", task, "its lease ran out, and its process lives")
             if task[1] is TaskKind.NOTIFY:
                 self._lost[task[0]] += 1
         self._due_ms.pop(task, None)
-        self._leases[task] = HeldLease(owner, stamp, now)
+        self._leases[task] = HeldLease(owner, stamp, until_ms)
         self._granted.add((task, owner, stamp))
 
-    def _extend(self, task: Task, owner: str, stamp: str) -> None:
+    def _extend(self, task: Task, owner: str, stamp: str, until_ms: float) -> None:
         held = self._leases.get(task)
         if held is not None and (held.owner, held.stamp) == (owner, stamp):
-            held.at = self._facts.now()
+            held.until_ms = until_ms
 
     def _end(self, task: Task, owner: str, stamp: str, *, done: bool) -> None:
         held = self._leases.get(task)
@@ -252,7 +257,7 @@ class QueueWatch:
         if attempts > made:
             self._complain("attempts", task, f"{attempts} are told, {made} were made")
         before = self._attempts.get(invitation_id, 0)
-        if attempts == before and (self.processes_end or self._is_near("process restarted")):
+        if attempts == before and (self.processes_end or self._is_near(*ENDS_WELL)):
             self._lost[invitation_id] += 1
         if made > attempts + self._lost[invitation_id]:
             self._complain("attempts", task, f"{made} were made, {attempts} are told")
