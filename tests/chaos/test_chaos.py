@@ -16,7 +16,7 @@ from tests.chaos.scenarios import STANDARD, list_strikes
 from tests.chaos.stage import ROOT
 
 JOURNEYS = 60
-LIMIT_S = 200
+LIMIT_S = 400
 
 
 async def play(folder: Path, *arguments: str) -> dict[str, Any]:
@@ -24,7 +24,7 @@ async def play(folder: Path, *arguments: str) -> dict[str, Any]:
     json_file = folder / "chaos.json"
     run = await asyncio.create_subprocess_exec(
         sys.executable,
-        *("-m", "tests.chaos", "--minutes", "3", "--json", str(json_file), *arguments),
+        *("-m", "tests.chaos", "--minutes", "6", "--json", str(json_file), *arguments),
         cwd=ROOT,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
