@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 import warnings
 from pathlib import Path
@@ -14,6 +16,7 @@ from tests.simulation import closed_world  # noqa: F401 - before anything of the
 from tests.simulation.coverage import describe_coverage
 from tests.simulation.incidents import WEIGHTS
 from tests.simulation.playing import Wishes, play_all
+from tests.simulation.stage_settings import PACE
 from tests.simulation.summary import Summary
 from tests.simulation.worker_processes import WorkerProcesses
 
@@ -25,6 +28,13 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--seeds", type=click.IntRange(1), default=10, show_default=True, help="Worlds.")
 @click.option("--journeys", type=click.IntRange(1), default=100, show_default=True, help="A world.")
 @click.option("--processes", type=click.IntRange(1, 8), default=3, show_default=True)
+@click.option(
+    "--pace",
+    type=click.Choice(["seconds", "days"]),
+    default=PACE,
+    show_default=True,
+    help="Time as short as it can be, or as in earnest: links live for a week.",
+)
 @click.option("--minutes", type=float, default=10.0, show_default=True, help="No world after that.")
 @click.option("--workers", type=click.IntRange(1), default=1, show_default=True, help="At once.")
 @click.option("--trouble", type=click.Choice(list(WEIGHTS)), multiple=True, help="Only this kind.")
@@ -46,10 +56,16 @@ FILE = click.Path(dir_okay=False, path_type=Path)
 @click.option("--summary", type=FILE, help="Add what this run came to, to this file.")
 @click.option("--coverage", is_flag=True, help="Tell what met what, and the holes.")
 @click.option("--coverage-file", type=FILE, help="Write that here.")
-def main(workers: int, coverage: bool, coverage_file: Path | None, **chosen: Any) -> None:
+def main(
+    workers: int, pace: str, coverage: bool, coverage_file: Path | None, **chosen: Any
+) -> None:
     """Play worlds, each with the next seed."""
     # What killed processes had begun ends when it is collected, with complaints that mean nothing.
     sys.unraisablehook = lambda _: None
+    if pace != PACE:  # it is settled when modules are imported
+        again = [sys.executable, "-m", "tests.simulation", *sys.argv[1:]]
+        environment = {**os.environ, "SIMULATION_PACE": pace}
+        raise SystemExit(subprocess.run(again, env=environment, check=False).returncode)
     wishes = Wishes(**chosen)
     summary = _share(workers, wishes) if workers > 1 else play_all(wishes)
     click.echo(summary.describe())

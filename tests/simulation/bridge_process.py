@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 import aiohttp
 
-from bridge import app, worker
+from bridge import app, sweep, worker
 from bridge.connection_limits import OutwardConnections
 from bridge.serve import watch_unserved_customers
 from bridge.settings.daemon import DaemonSettings
@@ -18,7 +18,12 @@ from bridge.store.redis_client import RedisClient
 from bridge.web.listener import ListenerRunner
 from tests.simulation.event_loop import HOST, SimulatedLoop
 from tests.simulation.memory_network import MemoryNetwork
+from tests.simulation.stage_settings import IN_DAYS
 
+if IN_DAYS:
+    # While nothing happens, looks cost the time; its own work wakes a process when it is due.
+    worker.IDLE_S = 4.0
+    sweep.PASS_PAUSE_S = 600.0
 GRACE_S = 2.0
 """How long running tasks and requests may go on when a process ends in good order."""
 

@@ -9,7 +9,7 @@ from bridge.core.invitation import State
 from tests.simulation.incidents import ECHO_S
 from tests.simulation.journey import RANKS, Journey, OrderRound
 from tests.simulation.softgarden_machine import LONGEST_DAWDLE_S
-from tests.simulation.stage_settings import HASTY_LIFE_S, POLL_S
+from tests.simulation.stage_settings import HASTY_LIFE_S, POLL_S, RETRY_S, WATCHED_S
 
 if TYPE_CHECKING:
     from tests.simulation.world import Simulation
@@ -24,7 +24,7 @@ that goes well, and 30 s otherwise.
 """
 NOTICED_S: Final = 2.0
 """From the end of a link, or a poll, until softgarden is told."""
-PLAN_S: Final = 75.0
+PLAN_S: Final = 1.2 * max(RETRY_S) + 39.0
 """After all trouble: the longest pause of the plan or of a breaker, and a lease that runs out."""
 COUNTS_S: Final = 45.0
 """From a report until it counts, even if the provider is away: 30 s, and the last calls."""
@@ -36,7 +36,6 @@ OF_PROVIDER: Final = (
     "a customer's account is dead",
     "a customer's account is slow",
 )
-LOOK_S: Final = 1.0
 OVERDUE_S: Final = 5.5
 """How long a task may be due, undisturbed, until a process has taken it."""
 TAKEN_OVER_S: Final = 16.0
@@ -75,7 +74,7 @@ async def watch_overdue(simulation: Simulation) -> None:
     """Look again and again for tasks that nobody takes, while nothing explains it."""
     healthy_since = simulation.time.seconds
     while True:
-        await asyncio.sleep(LOOK_S)
+        await asyncio.sleep(WATCHED_S)
         now = simulation.time.seconds
         works = any(
             one.lives and now - one.serves_since > TAKEN_OVER_S

@@ -16,7 +16,7 @@ from tests.simulation.damaged_entries import DAMAGES, DamagedEntries
 from tests.simulation.older_version import DEPLOY, ROLL_BACK, Deploys
 from tests.simulation.partial_outages import OUTAGES, PartialOutages
 from tests.simulation.process_trouble import ProcessTrouble
-from tests.simulation.stage_settings import CUSTOMERS
+from tests.simulation.stage_settings import CUSTOMERS, LASTS, LASTS_AT_SOFTGARDEN
 
 if TYPE_CHECKING:
     from tests.simulation.world import Simulation
@@ -147,6 +147,11 @@ OF_NOBODY: Final = ("a clock jumps",)
 """What must delay nothing at all."""
 
 
+def _get_longest_s(kind: str) -> float:
+    lasts = LASTS_AT_SOFTGARDEN if kind.startswith("softgarden") else LASTS
+    return lasts * LONGEST_S.get(kind, USUAL_S)
+
+
 def draw_incidents(draws: Random, until: float, kinds: tuple[str, ...]) -> list[Incident]:
     """The trouble of a world, in order: often of a few kinds only, which then meet more often."""
     if not kinds or draws.random() < CALM:
@@ -159,7 +164,7 @@ def draw_incidents(draws: Random, until: float, kinds: tuple[str, ...]) -> list[
         Incident(
             kind,
             draws.uniform(0.5, until) if meets is None else meets - draws.uniform(0.0, 5.0),
-            draws.uniform(SHORTEST_S.get(kind, 0.2), LONGEST_S.get(kind, USUAL_S)),
+            draws.uniform(SHORTEST_S.get(kind, 0.2), _get_longest_s(kind)),
             draws.choice(CUSTOMERS),
             number,
         )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Literal
 
-from tests.simulation.stage_settings import HASTY, QUICK, SAME_AGAIN
+from tests.simulation.stage_settings import HASTY, QUICK, SAME_AGAIN, THINKS_S
 from tests.simulation.vendor_quirks import NO_QUIRKS, VendorQuirks, draw_quirks
 
 Ending = Literal["callback", "silent", "expire", "late", "late silent"]
@@ -86,7 +86,7 @@ def draw_plan(draws: Random, number: int, begins_at: float) -> JourneyPlan:
         early=draws.random() < 0.1 and customer == SAME_AGAIN,
         wordless=ending == "callback" and draws.random() < 0.2,
         fit=draws.choice(("low", "high")),
-        thinks_s=draws.uniform(0.2, 8.0),
+        thinks_s=draws.uniform(0.2, THINKS_S),
         killed_at=draws.choice((1, 1, 2, 2, 3)) if draws.random() < KILLED else 0,
         quirks=draw_quirks(draws),
     )

@@ -14,7 +14,8 @@ from tests.simulation.scenario import format_scenario, read_scenario
 from tests.simulation.shrinking import Shrinking, describe_size
 from tests.simulation.story import tell_story
 from tests.simulation.summary import Summary
-from tests.simulation.world import WorldLimits, WorldOutcome, play_world
+from tests.simulation.world import WorldLimits
+from tests.simulation.world_player import WorldOutcome, play_world
 from tests.simulation.world_script import WorldOptions, WorldScript, draw_script
 
 SHOWN = 3

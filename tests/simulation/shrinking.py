@@ -9,7 +9,8 @@ from typing import Final, TypeVar
 
 from tests.simulation.journey_plan import JourneyPlan
 from tests.simulation.vendor_quirks import VendorQuirks
-from tests.simulation.world import WorldLimits, WorldOutcome, play_world
+from tests.simulation.world import WorldLimits
+from tests.simulation.world_player import WorldOutcome, play_world
 from tests.simulation.world_script import WorldScript
 
 T = TypeVar("T")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import hashlib
+import os
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ import yaml
 from bridge import app
 from bridge.core import retry
 from bridge.settings.daemon import DaemonSettings
+from bridge.softgarden.settings import SoftgardenSettings
 
 KEY = "A" * 43
 QUICK = ("acme", "globex")
@@ -26,11 +28,27 @@ SAME_AGAIN = QUICK[1]
 HASTY = "hasty"
 """The customer whose links live only ``HASTY_LIFE_S``."""
 CUSTOMERS = (*QUICK, HASTY)
-HASTY_LIFE_S = 40.0
+PACE = os.environ.get("SIMULATION_PACE", "seconds")
+"""How fast time passes for the bridge: in "seconds", or in "days", as in earnest."""
+IN_DAYS = PACE == "days"
 LINK_LIFE_S = 7 * 86_400.0
-POLL_S = 20.0
-RETRY_S = (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+HASTY_LIFE_S = LINK_LIFE_S if IN_DAYS else 40.0
+POLL_S = 600.0 if IN_DAYS else 20.0
+RETRY_S = (
+    tuple(pause.total_seconds() for pause in SoftgardenSettings().retry)
+    if IN_DAYS
+    else (1.0, 2.0, 4.0, 8.0, 15.0, 30.0)
+)
 """The pauses of the retry plan; each may be a fifth longer."""
+ARRIVALS_S = 7200.0 if IN_DAYS else 30.0
+"""Within what time all journeys begin."""
+THINKS_S = 4 * 86_400.0 if IN_DAYS else 8.0
+"""How long a candidate takes at most."""
+LASTS = 10.0 if IN_DAYS else 1.0
+"""How much longer than usual trouble lasts; what softgarden has lasts longer still."""
+LASTS_AT_SOFTGARDEN = 1000.0 if IN_DAYS else 1.0
+WATCHED_S = 60.0 if IN_DAYS else 1.0
+"""How often the world looks whether all is well."""
 retry.UNREADABLE_RECORD_DELAY = timedelta(seconds=10)
 """How long a task waits whose record cannot be read: ten minutes in the world outside."""
 VENDOR_TIMEOUT_S = 3.0

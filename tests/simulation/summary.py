@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Self
 
-from tests.simulation.world import WorldOutcome
+from tests.simulation.world_player import WorldOutcome
 
 
 @dataclass(slots=True)

@@ -3,67 +3,41 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import gc
 import io
-import logging
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from random import Random
 from time import perf_counter
 from typing import Final
 
-import structlog
-
-from bridge import logs
 from bridge.store.lua_scripts import ADD_REFERENCE, Command
 from tests.simulation.bridge_process import BridgeProcess
-from tests.simulation.closed_world import WorldTime, close_world
+from tests.simulation.closed_world import WorldTime
 from tests.simulation.coverage_watch import CoverageWatch
 from tests.simulation.delays import watch_overdue
 from tests.simulation.end_checks import check_end, check_traces, list_owed
 from tests.simulation.equalture_machine import EqualtureApplication, EqualtureMachine
-from tests.simulation.event_loop import SimulatedLoop, WorldStuck
+from tests.simulation.event_loop import SimulatedLoop
 from tests.simulation.incidents import Trouble
 from tests.simulation.journey import Journey, OrderRound, World
 from tests.simulation.journey_plan import MAIL
 from tests.simulation.memory_network import MemoryNetwork
 from tests.simulation.memory_redis import MemoryRedis
-from tests.simulation.promises import BrokenPromise, BrokenPromises
+from tests.simulation.promises import BrokenPromises
 from tests.simulation.queue_watch import QueueFacts, QueueWatch
 from tests.simulation.record_watch import RecordWatch
 from tests.simulation.redis_cluster import RedisServers
 from tests.simulation.softgarden_machine import SoftgardenMachine
-from tests.simulation.stage_settings import ATS_HOST, PROVIDER_HOST
+from tests.simulation.stage_settings import ATS_HOST, PROVIDER_HOST, RETRY_S, WATCHED_S
 from tests.simulation.tape import Tape
 from tests.simulation.vendor_quirks import VendorQuirks
-from tests.simulation.world_script import WorldOptions, WorldScript, draw_script
+from tests.simulation.world_script import WorldScript
 
-SETTLES_WITHIN_S = 240.0
+SETTLES_WITHIN_S = 2 * sum(RETRY_S) + 120.0
 """After the last fault and the last journey; more than the whole retry plan."""
 LOOK_S = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class WorldOutcome:
-    """What came of a world."""
-
-    seed: int
-    digest: str
-    journeys: int
-    steps: int
-    seconds: float
-    """Of virtual time."""
-    troubles: Mapping[str, int]
-    """How often each kind happened."""
-    met: Mapping[str, int]
-    """What met what: the cells of the coverage."""
-    broken: tuple[BrokenPromise, ...]
-    tape: Tape
-    log: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +181,7 @@ class Simulation:
         """Wait until nothing is owed; what is left when patience ends breaks a promise."""
         deadline = self.time.seconds + SETTLES_WITHIN_S
         while (owed := list_owed(self)) and self.time.seconds < deadline:  # noqa: ASYNC110
-            await asyncio.sleep(LOOK_S)
+            await asyncio.sleep(LOOK_S * WATCHED_S)
         for promise, how, number in owed:
             self.complain(promise, how, number)
 
@@ -300,88 +274,3 @@ EPOCH_MS = 1_772_442_000_000
 
 def _journey_of_email(email: str) -> int:
     return int(email.removesuffix(f"@{MAIL}").removeprefix("c"))
-
-
-@contextlib.contextmanager
-def _logged() -> Iterator[io.StringIO]:
-    """The log of all processes."""
-    stream = io.StringIO()
-    root = logging.getLogger()
-    handlers, level = list(root.handlers), root.level
-    logs.configure_logging("info", "json", stream)
-    yield stream
-    root.handlers[:] = handlers
-    root.setLevel(level)
-    structlog.reset_defaults()
-
-
-@contextlib.contextmanager
-def _uncollected() -> Iterator[None]:
-    """A world is short: what it leaves behind is collected when it is over."""
-    gc.collect()
-    gc.freeze()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.collect()
-        gc.enable()
-
-
-@cache
-def _warm_up() -> None:
-    """What a Python process does once only (importing, reading files) also draws randomness: it is
-    done before the first world, which is then like all others.
-    """
-    _play_closed(draw_script(0, WorldOptions(journeys=3, processes=1)))
-
-
-def play_world(script: WorldScript, limits: WorldLimits = NO_LIMITS) -> WorldOutcome:
-    """Play one world."""
-    _warm_up()
-    return _play_closed(script, limits)
-
-
-def _play_closed(script: WorldScript, limits: WorldLimits = NO_LIMITS) -> WorldOutcome:
-    with close_world(f"{script.seed}") as world_time, _logged() as log, _uncollected():
-        # Nothing here refers to the simulation: it is collected before the next one.
-        return _play(Simulation(script, limits, world_time, log), world_time, log)
-
-
-def _play(simulation: Simulation, world_time: WorldTime, log: io.StringIO) -> WorldOutcome:
-    loop = simulation.loop
-    try:
-        playing = loop.create_task(simulation.play())
-        playing.add_done_callback(lambda _: loop.stop())
-        simulation.watch_limits()
-        with simulation.coverage.watch_rules():
-            loop.run_forever()
-        if playing.done():
-            playing.result()
-    except WorldStuck:
-        simulation.broken.note("quiescence", "everybody waits for ever", world_time.seconds)
-    finally:
-        steps = loop.steps
-        loop.set_exception_handler(lambda *_: None)
-        for task in asyncio.all_tasks(loop):
-            task.cancel()
-        with contextlib.suppress(Exception):
-            loop.run_until_complete(asyncio.sleep(0))
-        loop.close()
-    simulation.note_calls()
-    # Not the log itself: the order of keys in its lines depends on addresses in memory.
-    text = log.getvalue()
-    simulation.tape.mix(f"{steps} {len(text)} {text.count(chr(10))}".encode())
-    simulation.tape.mix(simulation.redis.dump())
-    return WorldOutcome(
-        simulation.script.seed,
-        simulation.tape.digest,
-        len(simulation.journeys),
-        steps,
-        world_time.seconds,
-        simulation.trouble.counts,
-        simulation.coverage.met,
-        tuple(simulation.broken.found),
-        simulation.tape,
-        text,
-    )

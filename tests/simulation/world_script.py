@@ -8,7 +8,7 @@ from random import Random
 from tests.simulation.incidents import WEIGHTS, Incident, draw_incidents
 from tests.simulation.journey_plan import JourneyPlan, draw_plan
 from tests.simulation.partial_outages import OUTAGES, SERVERS
-from tests.simulation.stage_settings import QUICK, SAME_AGAIN
+from tests.simulation.stage_settings import ARRIVALS_S, QUICK, SAME_AGAIN
 from tests.simulation.vendor_quirks import NO_QUIRKS
 
 WRONG_CLOCK = 0.3
@@ -28,7 +28,7 @@ class WorldOptions:
 
     journeys: int = 100
     processes: int = 3
-    arrivals_s: float = 30.0
+    arrivals_s: float = ARRIVALS_S
     """Within what time all journeys begin."""
     troubles: tuple[str, ...] = tuple(WEIGHTS)
     """The kinds of incidents that may happen."""
