@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from tests.simulation.planted_queue_bugs import QUEUE_BUGS
+from tests.simulation.planted_record_bugs import RECORD_BUGS
 from tests.simulation.planting import build_bug as _bug
 
 COMPLETION, TOMBSTONE = "core/lifecycle/completion.py", "core/lifecycle/tombstone.py"
@@ -306,4 +307,5 @@ BUGS: Final = (
         ("concurrency.py", "MOST_SLOTS = 256\n", "MOST_SLOTS = 64\n"),
     ),
     *QUEUE_BUGS,
+    *RECORD_BUGS,
 )
