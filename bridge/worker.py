@@ -52,8 +52,8 @@ seconds for a slow Redis).
 """
 
 _STORE_RETRY_S = 1.0
-LOAD_CHECK_S = 0.05
-"""How often it is measured how busy the event loop is."""
+_LOAD_CHECK_S = 0.05
+"""How often it is measured how busy the event loop is, while tasks run."""
 _STOP_TIMEOUT_S = 2.0
 """How long the loop may take to notice that it was stopped: one call to a Redis that does not
 answer.
@@ -92,6 +92,7 @@ class Worker:
         self._handover = handover or TaskHandover()
         self._processor_time = processor_time
         self._running: dict[asyncio.Task[bool], Lease] = {}
+        self._is_at_work = asyncio.Event()
         self._concurrency = AdaptiveConcurrency()
         self._handed = HandedTasks()
         self._behind: frozenset[Lane] = frozenset()
@@ -216,6 +217,7 @@ class Worker:
             self._perform(lease, known), name=lease.task_id, context=self._context.copy()
         )
         self._running[task] = lease
+        self._is_at_work.set()
         task.add_done_callback(self._finished)
 
     async def _perform(self, lease: Lease, known: Invitation | None) -> bool:
@@ -241,11 +243,14 @@ class Worker:
 
     async def _watch_load(self) -> None:
         while True:
-            await asyncio.sleep(LOAD_CHECK_S)
+            await self._is_at_work.wait()
+            await asyncio.sleep(_LOAD_CHECK_S)
             begun = self._processor_time()
             await asyncio.sleep(0)  # one turn of the loop: everybody who is ready
             self._concurrency.notice_turn(self._processor_time() - begun)
             self._start_handed()
+            if not self._running:
+                self._is_at_work.clear()
 
     async def _sleep_until_due(self) -> None:
         """Until somebody wakes this worker, or something may be due: as long as nothing is, one

@@ -27,8 +27,6 @@ if IN_DAYS:
 GRACE_S = 2.0
 """How long running tasks and requests may go on when a process ends in good order."""
 
-worker.LOAD_CHECK_S = 1.0  # nothing takes any of the processor's time in a world
-
 
 class BridgeProcess:
     """A process with a clock of its own, which is *ahead_s* of the world's."""
