@@ -284,6 +284,15 @@ class MemoryStore:
         for kept in (self._records, self._orders, self._tasks):
             kept.clear()
 
+    def remember(self) -> Callable[[], None]:
+        """For tests: gives what goes back to this moment, as Redis does from a backup."""
+        kept = [dict(one) for one in (self._records, self._orders, self._tasks)]
+
+        def go_back() -> None:
+            self._records, self._orders, self._tasks = kept
+
+        return go_back
+
     def overwrite(self, invitation_id: str, data: bytes) -> bytes:
         """For tests: put *data* in place of what is stored of this invitation; gives what was
         there.

@@ -323,6 +323,34 @@ def flushing(world: World, outcome: CreatedApplication | Exception, *, away: boo
     world.provider.script.on("create", create, CreatedApplication("ref-2", LINK))
 
 
+@pytest.mark.parametrize("made", [True, False], ids=["made", "not made"])
+async def test_set_back_while_it_is_made(
+    world: World, journal: list[EventDict], *, made: bool
+) -> None:
+    """A record that Redis sets back to a time before this create keeps working: what was made is
+    named in the log, and the caller may try again.
+    """
+    world.provider.script.on("create", OutcomeUnknown("Equalture", "create", "no answer"))
+    with pytest.raises(OutcomeUnknown):
+        await world.invited()
+    (before,) = await stored(world)
+    go_back = world.store.remember()
+
+    async def create(*_: str) -> CreatedApplication:
+        go_back()
+        if not made:
+            raise UpstreamUnavailable("Equalture", "create", "no connection")
+        return CreatedApplication("ref-2", LINK)
+
+    world.provider.script.on("create", create)
+    with pytest.raises(OutcomeUnknown if made else StoreUnavailable):
+        await world.invited()
+    orphans = [one["reference_id"] for one in journal if one["event"] == "invitation.orphaned"]
+    assert orphans == (["ref-2"] if made else [])
+    world.provider.script.on("create", CreatedApplication("ref-3", LINK))
+    assert (await world.invited()).id == before.id
+
+
 @pytest.mark.parametrize("link", [LINK, None], ids=["with a link", "without a link"])
 async def test_lost_while_it_is_made(
     world: World, journal: list[EventDict], link: str | None

@@ -7,6 +7,7 @@ from datetime import datetime
 from bridge.core.copying import copy_with
 from bridge.core.invitation import CreateAttempt, CreateOutcome, Invitation, State
 from bridge.core.lifecycle.policy import LifecyclePolicy
+from bridge.errors import StoreUnavailable
 
 
 def find_pending_attempt(invitation: Invitation) -> CreateAttempt | None:
@@ -22,7 +23,13 @@ def is_create_in_progress(invitation: Invitation, policy: LifecyclePolicy, now: 
 
 
 def get_attempt(invitation: Invitation, number: int) -> CreateAttempt:
-    """The attempt of this number, counted from 1."""
+    """The attempt of this number, counted from 1.
+
+    Raises ``StoreUnavailable`` where the record has gone back to a time before it: Redis lost what
+    it had acknowledged (a crash, a late replica, an old backup) while the create was under way.
+    """
+    if number > len(invitation.attempts):
+        raise StoreUnavailable(f"Redis lost attempt {number} of {invitation.id}")
     return invitation.attempts[number - 1]
 
 
