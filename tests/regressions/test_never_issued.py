@@ -15,6 +15,7 @@ from bridge.core import invitation_view
 from bridge.core.invitation import Invitation, State
 from bridge.core.invitation_view import InvitationViewStatus
 from bridge.core.lifecycle.events import InvitationIdIssued
+from bridge.core.lifecycle.policy import ANSWER_ARRIVES_WITHIN
 from bridge.core.links import LinkSigner
 from bridge.core.queueing import TaskKind
 from bridge.errors import OutcomeUnknown, StoreUnavailable, UnknownInvitation
@@ -65,6 +66,8 @@ async def test_completed_without_an_id_is_not_notified_until_it_has_one(world: W
     assert again.deadline is not None
     assert LINKS.start_url(one.id) == invitation_view.choose_candidate_url(again, ACME, LINKS)
     await world.work()
+    assert [] == notified(world)  # it would overtake the answer with the id
+    await work_for(world, ANSWER_ARRIVES_WITHIN)
     assert [one.id] == notified(world)
     done = await world.load(one)
     assert (State.COMPLETED, RESULT) == (done.state, done.result)
@@ -101,7 +104,7 @@ async def test_answer_that_became_an_error_is_no_issue(world: World) -> None:
     assert State.COMPLETED is (await world.load(one)).state
     assert [] == notified(world)
     assert one.id == (await world.invited()).id
-    await world.work()
+    await work_for(world, ANSWER_ARRIVES_WITHIN)
     assert [one.id] == notified(world)
 
 
@@ -151,7 +154,7 @@ async def test_reading_proves_that_softgarden_has_the_id(world: World) -> None:
     await world.work()
     results = ResultAccess(world.records, world.store, world.directory, LINKS)
     assert InvitationViewStatus.COMPLETED is (await results.read(ACME, one.id)).status
-    await world.work()
+    await work_for(world, ANSWER_ARRIVES_WITHIN)
     assert [one.id] == notified(world)
     assert (await world.load(one)).issued
 

@@ -66,8 +66,7 @@ def find_told_at(simulation: Simulation, known: OrderRound) -> float | None:
     for at, seen in known.told:
         if seen == known.wants or (reached is not None and at >= reached and seen not in RANKS):
             return at
-    overtook = simulation.strangers.get(known.invitation_id)  # the answer that brought the id
-    return overtook if reached is not None and overtook and overtook >= reached else None
+    return None
 
 
 async def watch_overdue(simulation: Simulation) -> None:

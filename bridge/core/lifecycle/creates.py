@@ -23,7 +23,7 @@ from bridge.core.lifecycle.events import (
     CreateOutcomeUnknown,
     InvitationIdIssued,
 )
-from bridge.core.lifecycle.policy import LifecyclePolicy
+from bridge.core.lifecycle.policy import ANSWER_ARRIVES_WITHIN, LifecyclePolicy
 from bridge.core.lifecycle.timing import CheckTrigger, get_link_expiry, schedule_next_check
 from bridge.core.queueing import CancelTask, ScheduleTask, TaskKind
 
@@ -128,7 +128,7 @@ def on_create_outcome_unknown(
 def on_invitation_id_issued(
     invitation: Invitation, event: InvitationIdIssued, policy: LifecyclePolicy, now: datetime
 ) -> Transition:
-    """From now on the ATS can be notified; an end that came before the id is notified at once."""
+    """From now on the ATS can be notified; an end that came before the id is notified soon."""
     if invitation.state in (State.ERASED, State.FAILED):
         return Transition(invitation)
     issued = copy_with(invitation, issued=True, callback=event.callback)
@@ -136,7 +136,9 @@ def on_invitation_id_issued(
         return Transition(issued)
     # The answer with the id contains a deadline, even if no create ever set one.
     issued = copy_with(issued, deadline=get_link_expiry(invitation, policy))
-    return Transition(issued, () if invitation.issued else schedule_notification(issued, now))
+    # The answer with the id goes out only now: the notification must not overtake it.
+    told_at = now + ANSWER_ARRIVES_WITHIN
+    return Transition(issued, () if invitation.issued else schedule_notification(issued, told_at))
 
 
 def _failed(

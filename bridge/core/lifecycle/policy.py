@@ -55,6 +55,9 @@ MIN_CHECK_DELAY = timedelta(seconds=1)
 anonymise.
 """
 
+ANSWER_ARRIVES_WITHIN = timedelta(seconds=1)
+"""How long after an id is issued the ATS has it for sure, so that it can be notified of it."""
+
 CONFIRMATION_DELAY = timedelta(minutes=1)
 """How long after a report was accepted the provider is asked to confirm it."""
 

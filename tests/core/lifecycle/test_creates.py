@@ -27,6 +27,7 @@ from bridge.core.lifecycle.events import (
     ResultConfirmed,
     ResultReported,
 )
+from bridge.core.lifecycle.policy import ANSWER_ARRIVES_WITHIN
 from bridge.core.queueing import TaskKind
 from tests.core.build import (
     CREATED,
@@ -330,12 +331,12 @@ def test_id_is_noted_before_it_is_given() -> None:
     [LOST_BUT_COMPLETED, LOST_AND_EXPIRED, decide(UNISSUED, ResultConfirmed(REPORT)).invitation],
     ids=["lost but completed", "lost and expired", "completed"],
 )
-def test_what_came_before_the_id_is_notified_with_it(record: Invitation) -> None:
-    """An end of which softgarden could not be told is told once it has the id, with a deadline to
-    show.
+def test_what_came_before_the_id_is_notified_after_it(record: Invitation) -> None:
+    """An end of which softgarden could not be told is told once the answer with the id has arrived,
+    with a deadline to show: a notification of an id that it does not know would be lost.
     """
     given = decide(record, ISSUED, DEADLINE + HOUR)
-    assert (notify(DEADLINE + HOUR),) == given.tasks
+    assert (notify(DEADLINE + HOUR + ANSWER_ARRIVES_WITHIN),) == given.tasks
     assert DEADLINE == given.invitation.deadline
     assert (
         ()

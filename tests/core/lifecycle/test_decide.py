@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
@@ -20,6 +21,7 @@ from bridge.core.lifecycle.events import (
     ResultConfirmed,
     ResultReported,
 )
+from bridge.core.lifecycle.policy import ANSWER_ARRIVES_WITHIN
 from bridge.core.queueing import CancelTask, ScheduleTask, TaskKind
 from tests.core.build import (
     COMPLETED,
@@ -140,7 +142,8 @@ def test_new_end_is_notified(record: Invitation, event: Event) -> None:
         step = decide(record, event, at)
         ended = step.invitation.state in (State.COMPLETED, State.EXPIRED) and step.invitation.issued
         news = (step.invitation.state, step.invitation.issued) != (record.state, record.issued)
-        assert notify(at) in step.tasks or not (ended and news)
+        arrives = ANSWER_ARRIVES_WITHIN if isinstance(event, InvitationIdIssued) else timedelta(0)
+        assert notify(at + arrives) in step.tasks or not (ended and news)
 
 
 @every_event
