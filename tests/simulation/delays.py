@@ -18,6 +18,10 @@ PROMPT_S: Final = 0.75
 """From a report whose result can be read until softgarden is told; undisturbed it is 0.15 s."""
 UNREADABLE_S: Final = 9.0
 """The same, from when a result can be read that could not at first: it is asked for ever later."""
+ID_ARRIVES_S: Final = 1.0
+"""How much later softgarden is told of a report that came before it had the id: the bridge lets the
+answer with the id arrive first.
+"""
 CROWDED_S: Final = 20.0
 """The same for one of a crowd whose account is slow; it is 12 s where more are asked at once while
 that goes well, and 30 s otherwise.
@@ -139,11 +143,14 @@ def _find_beginning(journey: Journey, known: OrderRound) -> tuple[float, float, 
         return max(finished_at, application.results_from), POLL_S + NOTICED_S, "done"
     if journey.plan.crowded:
         return known.acknowledged_at, CROWDED_S, "reported in a crowd"
+    begun = known.acknowledged_at
+    if known.answered_at is not None and known.answered_at > begun:
+        begun = known.answered_at + ID_ARRIVES_S
     readable = application.results_from
     if readable != application.finished_at and readable > known.acknowledged_at - PROMPT_S:
-        return max(known.acknowledged_at, readable), UNREADABLE_S, "reported"
+        return max(begun, readable), UNREADABLE_S, "reported"
     still_told_s = LONGEST_DAWDLE_S if ending.startswith("late") else 0.0  # of the expiry
-    return known.acknowledged_at, PROMPT_S + still_told_s, "reported"
+    return begun, PROMPT_S + still_told_s, "reported"
 
 
 def _check_once(simulation: Simulation, journey: Journey, known: OrderRound) -> None:

@@ -45,6 +45,8 @@ class OrderRound:
 
     answers: list[dict[str, Any]] = field(default_factory=list)
     """Every answer with 200."""
+    answered_at: float | None = None
+    """When softgarden got the id."""
     application: EqualtureApplication | None = None
     """The one behind the link that softgarden got."""
     acknowledged_at: float | None = None
@@ -253,6 +255,8 @@ class Journey:
                 self.complain("one invitation", f"{known.invitation_id} has another link")
             if self._world.equalture.find_application(answer).journey != plan.number:
                 self.complain("own", f"{answer['invitationId']} is another candidate's")
+            if known.answered_at is None:
+                known.answered_at = self._now()
             known.answers.append(answer)
             self._world.by_invitation[answer["invitationId"]] = (plan.number, known)
         else:
