@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from bridge.core import ids
 from bridge.core.invitation import CreateOutcome, Invitation
 from tests.simulation.equalture_machine import EqualtureApplication
+from tests.simulation.journey import SKEW_S
 
 if TYPE_CHECKING:
     from tests.simulation.world import Simulation
@@ -29,6 +30,10 @@ def _check_orphan(simulation: Simulation, application: EqualtureApplication) -> 
     *_, invitation_id, secret = application.callback_url.split("/")
     record, digest = simulation.watch.latest.get(invitation_id), ids.hash_secret(secret)
     attempts = [one for one in record.attempts if one.secret_digest == digest] if record else []
+    made_at = application.made_at
+    if simulation.trouble.forgotten.concerns(invitation_id, made_at, made_at + SKEW_S):
+        simulation.equalture.weather.count("an application that Redis has forgotten")
+        return
     if not attempts or record is None:
         outcome = "no attempt"
     elif attempts[0].outcome is CreateOutcome.UNKNOWN:
@@ -37,7 +42,7 @@ def _check_orphan(simulation: Simulation, application: EqualtureApplication) -> 
     elif attempts[0].number == record.live_attempt and is_unheard_of(simulation, record):
         simulation.equalture.weather.count("an invitation that softgarden never got")
         return
-    elif simulation.trouble.damaged.lost_claim(application.journey):
+    elif simulation.trouble.lost_claim(application.journey):
         return
     else:
         outcome = f"an attempt that is {attempts[0].outcome}"

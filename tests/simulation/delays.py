@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from bridge.core.invitation import State
+from tests.simulation.forgotten_writes import KINDS as FORGETS
 from tests.simulation.incidents import ECHO_S
 from tests.simulation.journey import RANKS, Journey, OrderRound
 from tests.simulation.softgarden_machine import LONGEST_DAWDLE_S
@@ -53,6 +54,7 @@ STOPS_WORK: Final = (
     "Redis is slow",
     "Redis is full",
     "Redis is read-only",
+    *FORGETS,
     "process stands still",
     "all processes killed",
     "a start without Redis",
@@ -92,6 +94,8 @@ async def watch_overdue(simulation: Simulation) -> None:
 
 def check_delays(simulation: Simulation, journey: Journey, known: OrderRound) -> None:
     """What one order had to wait for, unless trouble explains it that concerns its customer."""
+    if known.is_unknown:
+        return
     _check_once(simulation, journey, known)
     if not known.wants or known.application is None:
         return
@@ -155,7 +159,7 @@ def _find_beginning(journey: Journey, known: OrderRound) -> tuple[float, float, 
 
 def _check_once(simulation: Simulation, journey: Journey, known: OrderRound) -> None:
     often = len(known.told) > 1 + journey.plan.ending.startswith("late")
-    often = often and not simulation.trouble.damaged.lost_claim(journey.plan.number)
+    often = often and not simulation.trouble.lost_claim(journey.plan.number)
     lasted_s = known.told[-1][0] - known.began if known.told else 0.0
     if often and not _is_explained(simulation, journey, known, known.began, lasted_s):
         how = f"{known.invitation_id} told at {[f'{at:.3f}' for at, _ in known.told]}"

@@ -13,6 +13,8 @@ from tests.simulation.damage_checks import check_quarantine, check_repairs, list
 from tests.simulation.damaged_entries import DAMAGES
 from tests.simulation.delays import check_delays, find_told_at
 from tests.simulation.equalture_machine import EqualtureApplication
+from tests.simulation.forgotten_writes import KINDS as FORGETS
+from tests.simulation.incidents import ECHO_S
 from tests.simulation.journey import SKEW_S, Journey, OrderRound
 from tests.simulation.journey_plan import MAIL, MARK
 from tests.simulation.recruiter import check_hires, list_owed_hires
@@ -32,6 +34,7 @@ UNSTORED: Final = (
     "Redis is slow",
     "Redis is full",
     "Redis is read-only",
+    *FORGETS,
     "process killed",
     "all processes killed",
     "a start without Redis",
@@ -66,7 +69,10 @@ def _list_owed_of(simulation: Simulation, journey: Journey, known: OrderRound) -
     record = simulation.watch.latest.get(known.invitation_id)
     if known.wants == "COMPLETED" and record is not None and record.state is State.EXPIRED:
         owed.append(("quiescence", f"{known.invitation_id} stays EXPIRED", number))
-    named = application is not None and not known.is_nameless
+    is_set_back = known.wants and known.set_back_at is not None
+    if is_set_back and (record is None or record.state is not State[known.wants]):
+        owed.append(("notified", f"{known.invitation_id} is not {known.wants} again", number))
+    named = application is not None and not known.is_nameless and not known.is_unknown
     if known.deleted and named and application.state != "anonymized":
         owed.append(("deletion", f"{application.reference_id} not anonymised", number))
     return owed
@@ -106,14 +112,32 @@ async def _check_reading(simulation: Simulation, journey: Journey, known: OrderR
         simulation.complain("quiescence", "never invited after all tries", journey.plan.number)
         return
     status = await journey.read_result(known)
+    if status == "no answer":  # the bridge was just about to close an idle connection
+        status = await journey.read_result(known)
     _check_score(simulation, journey, known)
     if known.wants and status != known.wants:
         promise = "report counts" if known.acknowledged_at is not None else "quiescence"
         how = f"{known.invitation_id} is {status}, not {known.wants}"
         simulation.complain(promise, how, journey.plan.number)
-    if known.deleted and status != "404":
+    if known.is_gone:
+        _check_forgotten(simulation, journey, known, status)
+    elif known.deleted and status != "404":
         how = f"{known.invitation_id} is {status} after its deletion"
         simulation.complain("deletion", how, journey.plan.number)
+
+
+def _check_forgotten(
+    simulation: Simulation, journey: Journey, known: OrderRound, status: str
+) -> None:
+    """What Redis has forgotten is nobody's, and nobody is notified of it, but by who had begun."""
+    assert known.set_back_at is not None
+    if status != "404":
+        how = f"{known.invitation_id} is {status}, and Redis has forgotten it"
+        simulation.complain("status", how, journey.plan.number)
+    called_at = simulation.softgarden.called_at.get(known.invitation_id, 0.0)
+    if called_at > known.set_back_at + ECHO_S:
+        how = f"{known.invitation_id} at {called_at:.1f} s, and Redis has forgotten it"
+        simulation.complain("never issued", how, journey.plan.number)
 
 
 def _check_applications(simulation: Simulation, journey: Journey) -> None:
@@ -124,16 +148,15 @@ def _check_applications(simulation: Simulation, journey: Journey) -> None:
         if one.journey == journey.plan.number
     ]
     certain = [one for one in of_journey if not _is_outcome_unknown(simulation, one)]
-    lost = simulation.trouble.damaged.lost_claim(journey.plan.number)
+    lost = simulation.trouble.lost_claim(journey.plan.number)
     if len(certain) > len(journey.rounds) and not lost:
         how = ", ".join(one.reference_id for one in certain)
         simulation.complain("one application", how, journey.plan.number)
 
 
 def _is_outcome_unknown(simulation: Simulation, application: EqualtureApplication) -> bool:
-    made_for = application.callback_url.split("/")[-2]
-    damaged = simulation.trouble.damaged
-    if damaged.concerns(made_for, application.made_at, application.made_at + SKEW_S):
+    made_for, made_at = application.callback_url.split("/")[-2], application.made_at
+    if simulation.trouble.lost_entry(made_for, made_at, made_at + SKEW_S):
         return True
     return bool(application.fault) or simulation.trouble.is_near(
         application.made_at, "Equalture fails", "Equalture is slow", "Equalture is away", *UNSTORED
@@ -185,7 +208,7 @@ def check_traces(simulation: Simulation) -> None:
             simulation.complain("privacy", f"{word} is in the log")
     for journey in simulation.journeys:
         for known in journey.rounds:
-            if known.deleted and known.application is not None:
+            if known.deleted and known.application is not None and not known.is_unknown:
                 _check_leftovers(simulation, journey, known, stored)
     for message in simulation.loop.unhandled:
         simulation.complain("no crash", message)
@@ -212,7 +235,7 @@ def _check_leftovers(
     assert known.application is not None
     words = [known.application.reference_id, known.application.link]
     # An order whose claim was lost may have got an invitation that softgarden never heard of.
-    again = simulation.trouble.damaged.lost_claim(journey.plan.number) or any(
+    again = simulation.trouble.lost_claim(journey.plan.number) or any(
         one.application_id == journey.plan.candidate and is_unheard_of(simulation, one)
         for one in simulation.watch.latest.values()
     )

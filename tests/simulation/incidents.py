@@ -13,6 +13,8 @@ from bridge.core.ids import read_partition
 from tests.simulation.administrators import Administrators
 from tests.simulation.clock_trouble import ClockTrouble
 from tests.simulation.damaged_entries import DAMAGES, DamagedEntries
+from tests.simulation.forgotten_writes import KINDS as FORGETS
+from tests.simulation.forgotten_writes import ForgottenWrites
 from tests.simulation.older_version import DEPLOY, ROLL_BACK, Deploys
 from tests.simulation.partial_outages import OUTAGES, PartialOutages
 from tests.simulation.process_trouble import ProcessTrouble
@@ -84,6 +86,9 @@ WEIGHTS: Final = {
     "Redis is slow": 2,
     "Redis is full": 2,
     "Redis is read-only": 2,
+    "Redis loses its unsynced tail": 2,
+    "Redis fails over to a replica that was behind": 2,
+    "Redis is restored from a backup": 1,
     "Equalture fails": 5,
     "Equalture is away": 2,
     "Equalture is slow": 2,
@@ -198,6 +203,7 @@ class Trouble:
         self.damaged = DamagedEntries(simulation)
         self.partial = PartialOutages(simulation)
         self.deploys = Deploys(simulation, any(one.kind == DEPLOY for one in incidents))
+        self.forgotten = ForgottenWrites(simulation, self._draw)
         self._processes = ProcessTrouble(simulation, self._draw)
         self._clocks = ClockTrouble(simulation, self._processes)
         self._doers: dict[str, Callable[[Incident], Awaitable[str]]] = {
@@ -218,6 +224,7 @@ class Trouble:
             DEPLOY: self._with_draws(self.deploys.deploy),
             ROLL_BACK: self._with_draws(self.deploys.roll_back),
             **dict.fromkeys(DAMAGES, self._with_draws(self.damaged.perform)),
+            **dict.fromkeys(FORGETS, self.forgotten.forget),
             **dict.fromkeys(OUTAGES, self._with_draws(self.partial.perform)),
         }
 
@@ -248,8 +255,8 @@ class Trouble:
         customer or other invitations alone.
         """
         partition = read_partition(invitation_id)
-        damaged = self.damaged.concerns(invitation_id, begun, until)
-        return (damaged or self.partial.concerns(partition, begun, until)) or any(
+        lost = self.lost_entry(invitation_id, begun, until)
+        return (lost or self.partial.concerns(partition, begun, until)) or any(
             one.at <= until and begun <= one.end + one.echo_s and _concerns(one, customer)
             for one in self.incidents
         )
@@ -258,6 +265,15 @@ class Trouble:
         """Whether all work of this partition may wait, and no other's."""
         damaged = self.damaged.holds_nonsense(partition, at)
         return damaged or self.partial.concerns(partition, at, at)
+
+    def lost_entry(self, invitation_id: str, begun: float, until: float) -> bool:
+        """Whether Redis does not hold, of this invitation, what the bridge wrote."""
+        damaged = self.damaged.concerns(invitation_id, begun, until)
+        return damaged or self.forgotten.concerns(invitation_id, begun, until)
+
+    def lost_claim(self, journey: int) -> bool:
+        """Whether it cannot be known any more that this journey's order was answered."""
+        return self.damaged.lost_claim(journey) or self.forgotten.lost_claim(journey)
 
     def find_end(
         self, until: float, customer: str, invitation_id: str, beside: Sequence[str] = ()
@@ -274,7 +290,10 @@ class Trouble:
         return max((*ends, *(one.find_end(until, invitation_id) for one in others)))
 
     async def _perform(self, incident: Incident) -> None:
-        await asyncio.sleep(incident.at)
+        if incident.kind in FORGETS:
+            await self.forgotten.wait(incident)
+        else:
+            await asyncio.sleep(incident.at)
         self.counts[incident.kind] += 1
         self._tell(f"{incident.kind}, for {incident.lasts_s:.1f} s")
         detail = await self._doers.get(incident.kind, self._change_weather)(incident)

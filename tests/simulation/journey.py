@@ -60,11 +60,22 @@ class OrderRound:
     read: list[Reading] = field(default_factory=list)
     links: dict[str, str] = field(default_factory=dict)
     """Where the result, or what there is of it, can be seen."""
+    hire_began: bool = False
     hired: bool = False
     """softgarden was told 200 for its export."""
     deletion_began: bool = False
     deleted: bool = False
     """softgarden was told 204."""
+    refused_at: float | None = None
+    """When a report of it was answered 400 for the first time; that there was one counts."""
+    set_back_at: float | None = None
+    """When Redis went back to an earlier state of it."""
+    is_gone: bool = False
+    """That was before it was, so that the bridge knows no such invitation."""
+    is_unknown: bool = False
+    """Redis has forgotten what the bridge would have to know to keep its promises."""
+    forgotten_hires: int = 0
+    """How often Redis has forgotten that its hire was ordered, or begun."""
     ended: bool = False
     """Everybody but the bridge is done with it."""
     wants: str = ""
@@ -101,7 +112,11 @@ class World:
     judge: Callable[[int, str, float, str], None]
     """Is told in which journey what was called, how long it took, and which error came."""
     lost_claim: Callable[[int], bool]
-    """Whether somebody has destroyed the entry that says that a journey's order was answered."""
+    """Whether the entry that says that a journey's order was answered is destroyed, or lost."""
+    is_gone: Callable[[str, str], bool]
+    """Whether Redis has forgotten an invitation, or its attempt with this secret."""
+    went_back: Callable[[float], bool]
+    """Whether Redis has gone back to an earlier moment since then."""
 
 
 class Journey:
@@ -143,7 +158,8 @@ class Journey:
                 if self._draws.random() < 0.5:
                     await self._report(known.application, known)
                 return
-            known.wants = "EXPIRED" if self.plan.ending == "expire" else "COMPLETED"
+            if not known.is_unknown:
+                known.wants = "EXPIRED" if self.plan.ending == "expire" else "COMPLETED"
             await self._take_test(known, known.application)
             await self._visit_pages(known)
             if self.plan.quirks.hired and self.plan.deletion == "never":
@@ -258,11 +274,19 @@ class Journey:
             if known.answered_at is None:
                 known.answered_at = self._now()
             known.answers.append(answer)
+            # Redis has forgotten its deletion, so the bridge takes this order for the one before.
+            known.is_unknown |= any(
+                one.is_unknown and one.invitation_id == known.invitation_id for one in self.rounds
+            )
             self._world.by_invitation[answer["invitationId"]] = (plan.number, known)
         else:
             known.unanswered = True
         self.expect(reply, "order", 200, 502, 503, 504)
         return reply
+
+    async def delete_again(self, known: OrderRound) -> None:
+        """The same deletion once more, after Redis has forgotten it."""
+        await self._delete(known)
 
     async def _delete(self, known: OrderRound) -> None:
         known.deletion_began = True
@@ -275,11 +299,13 @@ class Journey:
     async def _delete_once(self, known: OrderRound) -> None:
         for attempt in range(TRIES):
             reply = await self._ask("DELETE", f"/softgarden/invitations/{known.invitation_id}")
+            if known.is_gone and reply is not None and reply.status == 400:
+                return  # never issued, as far as the bridge knows
             self.expect(reply, "deletion", 204, 502, 503)
             if reply is not None and reply.status == 204:
                 known.deleted = True
                 application = known.application
-                unknown = application is None or known.is_nameless
+                unknown = application is None or known.is_nameless or known.is_unknown
                 if not unknown and application.state != "anonymized":
                     self.complain("deletion confirmed", application.reference_id)
                 return
@@ -321,9 +347,14 @@ class Journey:
             body, packed = build_report(application, self.plan.quirks.report_body)
             headers = {"Content-Encoding": packed} if packed else {}
             reply = await self.call("PUT", path, body, headers)
+            status = reply.status if reply is not None else 0
+            invitation_id, secret = path.split("/")[-2:]
+            if status == 404 and self._world.is_gone(invitation_id, secret):
+                return
             unreadable = self.plan.quirks.report_body == "unreadable"
             self.expect(reply, "report", 400 if unreadable else 200, 503)
-            if reply is not None and reply.status == 400:
+            if status == 400:
+                known.refused_at = known.refused_at or self._now()
                 return
             if reply is not None and reply.status == 200:
                 if known.acknowledged_at is None:
@@ -365,6 +396,8 @@ class Journey:
             is_problem = reply.status == 503 and reply.body.startswith(b"{")
             code = json.loads(reply.body)["code"] if is_problem else ""
             self._world.judge(self.plan.number, method, self._now() - began, code)
+        if self._world.went_back(began):
+            reply = None  # what was answered meanwhile may be forgotten: it gets lost, too
         if reply is not None and reply.status in (200, 204) and method != "GET":
             self._acknowledged += 1
             if self._acknowledged == self.plan.killed_at:

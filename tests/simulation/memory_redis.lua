@@ -551,21 +551,20 @@ return function()
     return list_sorted(values)
   end
 
-  -- Everything in one text, the same for the same content.
+  -- Everything in one text, the same for the same content: a line for each part of each value.
   function server.dump(at)
     local lines = {}
     for _, key in ipairs(server.list_keys(at)) do
-      local value = values[key]
-      lines[#lines + 1] = key .. ' ' .. kinds[key]
+      local value, head = values[key], key .. ' '
       if kinds[key] == 'string' then
-        lines[#lines + 1] = value
+        lines[#lines + 1] = head .. value
       elseif kinds[key] == 'zset' then
         for _, member in ipairs(value.order) do
-          lines[#lines + 1] = member .. ' ' .. show(value.scores[member])
+          lines[#lines + 1] = head .. member .. ' ' .. show(value.scores[member])
         end
       else
         for _, field in ipairs(list_sorted(value.fields)) do
-          lines[#lines + 1] = field .. ' ' .. tostring(value.fields[field])
+          lines[#lines + 1] = head .. field .. ' ' .. tostring(value.fields[field])
         end
       end
     end

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -105,6 +105,8 @@ class QueueWatch:
         self._due_ms: dict[Task, float] = {}
         """When tasks become due that are not leased, or were renewed since."""
         self._nonces: dict[str, str] = {}
+        self._set_back: set[str] = set()
+        """Of these Redis may have forgotten attempts."""
         self._ended: dict[str, tuple[object, ...]] = {}
         """What of an invitation softgarden has to know."""
         self._before: dict[str, tuple[int, int]] = {}
@@ -142,6 +144,22 @@ class QueueWatch:
             case "bring_forward" | "requeue_lost_task" | "end_dead_letter" | "make_lane_due":
                 self._due_ms.clear()  # any of them may be due now
         self._check_lanes(keys)
+
+    def forget(self, invitations: Iterable[str]) -> None:
+        """Redis has gone back to an earlier moment as far as these are concerned, and
+        ``RecordWatch`` with it.
+        """
+        self._set_back.update(invitations)
+        held = (one for one, kind in self._leases if kind is TaskKind.NOTIFY)
+        self._set_back.update(held)
+        self._leases.clear()
+        self._due_ms.clear()
+        self._nonces.clear()
+        self._ended = {
+            one.id: (one.state, one.corrected_at)
+            for one in self._facts.records.values()
+            if one.state in (State.EXPIRED, State.COMPLETED) and one.issued
+        }
 
     # What scripts did
 
@@ -259,7 +277,8 @@ class QueueWatch:
         before = self._attempts.get(invitation_id, 0)
         if attempts == before and (self.processes_end or self._is_near(*ENDS_WELL)):
             self._lost[invitation_id] += 1
-        if made > attempts + self._lost[invitation_id]:
+        untold = made > attempts + self._lost[invitation_id]
+        if untold and invitation_id not in self._set_back:
             self._complain("attempts", task, f"{made} were made, {attempts} are told")
         if reason:
             if attempts <= len(RETRY_S) and reason not in AT_ONCE:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any, Final
 
 from bridge.core.invitation import Invitation, State
 from bridge.store import lua_scripts
+from bridge.store.key_names import PartitionKeyNames
 from bridge.store.lua_scripts import Command
 from bridge.store.record_codec import load_record
 from tests.simulation.memory_redis import MemoryRedis
@@ -43,6 +44,7 @@ class RecordWatch:
         self.reached: dict[tuple[str, State], float] = {}
         """When an invitation was first in a state."""
         self._now = now
+        self._partitions = PartitionKeyNames("bridge")
         self._redis = redis
         self._complain = complain
         self._note_change = note_change
@@ -54,6 +56,18 @@ class RecordWatch:
             value = self._redis.read_text(key)
             if value is not None:
                 self._check(load_record(key.rpartition(":")[2], value, None))
+
+    def forget(self, invitations: Iterable[str]) -> None:
+        """Redis has gone back to an earlier moment, as far as these are concerned."""
+        for invitation_id in invitations:
+            self.seen.pop(invitation_id, None)
+            self.latest.pop(invitation_id, None)
+            names = self._partitions.of(invitation_id)
+            key = names.invitation(invitation_id) if names is not None else ""
+            if (value := self._redis.read_text(key)) is not None:
+                record = load_record(invitation_id, value, None)
+                self.latest[record.id] = record
+                self.seen[record.id] = (record.state, record.completed_at)
 
     def _check(self, record: Invitation) -> None:
         before, completed_at = self.seen.get(record.id, (record.state, None))

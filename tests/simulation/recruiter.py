@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -19,17 +20,16 @@ HIRE_TRIES = 30
 
 async def visit_pages(journey: Journey, known: OrderRound) -> None:
     """Open what the last reading of the result led to."""
-    links = known.links
-    for name, status in PAGES.items():
-        if name in links:
-            expected = (410,) if known.deleted else (status, 503)
-            await _open(journey, links[name], name, *expected)
-    if known.deleted and "reportUrl" in links:  # a report costs more than a world, so only now
-        await _open(journey, links["reportUrl"], "reportUrl", 410)
+    names = [*PAGES, *(("reportUrl",) if known.deleted else ())]
+    for name in names:  # a report that is shown costs more than a world, so only one that is not
+        if name in known.links:
+            await _open(journey, known, name)
 
 
-async def _open(journey: Journey, link: str, what: str, *expected: int) -> None:
-    reply = await journey.call("GET", urlsplit(link).path, None, {})
+async def _open(journey: Journey, known: OrderRound, what: str) -> None:
+    reply = await journey.call("GET", urlsplit(known.links[what]).path, None, {})
+    usual = (410,) if known.deleted else (PAGES[what], 503)
+    expected = (404,) if known.is_gone else usual
     journey.expect(reply, what, *expected, 410 if journey.is_removed() else 503)
     if reply is not None and MARK.encode() in reply.body:
         journey.complain("privacy", f"a name is on the page of {what}")
@@ -40,6 +40,7 @@ async def hire(journey: Journey, known: OrderRound) -> None:
     plan, secrets = journey.plan, SECRETS[journey.plan.customer]
     if plan.customer == HASTY:
         return
+    known.hire_began = True
     body: dict[str, Any] = {"applicationPublicId": plan.candidate, "lastName": MARK}
     headers = {"Authorization": f"Bearer {secrets.export_token}"}
     for attempt in range(HIRE_TRIES):
@@ -58,8 +59,9 @@ def list_owed_hires(simulation: Simulation) -> list[tuple[str, str, int]]:
     owed = []
     for journey in simulation.journeys:
         for known in journey.rounds:
-            application = known.application
-            if known.hired and application is not None and not known.is_nameless:
+            application, forgotten = known.application, _is_forgotten(simulation, known)
+            named = application is not None and not known.is_nameless
+            if known.hired and named and not forgotten:
                 dead = f":dead:{known.invitation_id}:hire".encode()
                 given_up = any(key.endswith(dead) for key in simulation.redis.list_keys())
                 if not application.hires and not given_up:
@@ -68,15 +70,28 @@ def list_owed_hires(simulation: Simulation) -> list[tuple[str, str, int]]:
     return owed
 
 
+def _is_forgotten(simulation: Simulation, known: OrderRound) -> bool:
+    """Whether Redis holds no word of this hire any more, or nothing of what was to be hired."""
+    record = simulation.watch.latest.get(known.invitation_id)
+    was_forgotten = known.is_unknown or known.forgotten_hires > 0
+    return known.is_gone or (was_forgotten and (record is None or record.hire is None))
+
+
 def check_hires(simulation: Simulation) -> None:
-    """Nobody is hired twice, or without a word of softgarden's."""
-    hired = {
-        id(known.application)
-        for journey in simulation.journeys
-        for known in journey.rounds
-        if known.hired
-    }
+    """Nobody is hired twice, or without a word of softgarden's, but for what Redis forgot: that
+    this was done, or which of two applications softgarden knows.
+    """
+    may: Counter[str] = Counter()
+    of_journey: Counter[int] = Counter()
+    for journey in simulation.journeys:
+        for known in journey.rounds:
+            if known.hired and known.application is not None:
+                often = 1 + known.forgotten_hires
+                may[known.application.reference_id] += often
+                if simulation.trouble.forgotten.lost_claim(journey.plan.number):
+                    of_journey[journey.plan.number] += often
     for application in simulation.equalture.applications.values():
-        if application.hires > (1 if id(application) in hired else 0):
+        allowed = max(may[application.reference_id], of_journey[application.journey])
+        if application.hires > allowed:
             how = f"{application.reference_id} is hired {application.hires} times"
             simulation.complain("hire", how, application.journey)

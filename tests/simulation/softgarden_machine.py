@@ -47,6 +47,8 @@ class SoftgardenMachine:
     violations: list[str] = field(default_factory=list)
     calls: Counter[str] = field(default_factory=Counter)
     """How often it was called for each invitation, whatever it answered."""
+    called_at: dict[str, float] = field(default_factory=dict)
+    """When it was last called for each."""
     accepted: Counter[str] = field(default_factory=Counter)
     """How often it took such a notification."""
     heard: Callable[[str], None] = lambda host: None
@@ -57,6 +59,7 @@ class SoftgardenMachine:
         began = asyncio.get_running_loop().time()
         invitation_id = str(json.loads(message.body)["invitationId"])
         self.calls[invitation_id] += 1
+        self.called_at[invitation_id] = began
         self.heard(message.headers[CALLER])
         client = base64.b64decode(
             message.headers.get("authorization", "").removeprefix("Basic ")

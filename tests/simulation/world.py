@@ -145,7 +145,9 @@ class Simulation:
             partial(self._stop_at_once, "process killed"),
             self.trouble.is_near,
             self.trouble.partial.judge,
-            self.trouble.damaged.lost_claim,
+            self.trouble.lost_claim,
+            self.trouble.forgotten.is_gone,
+            self.trouble.forgotten.went_back,
         )
         self.journeys = [Journey(world, plan) for plan in self.script.plans]
         self._by_number = {one.plan.number: one for one in self.journeys}
