@@ -12,6 +12,7 @@ import orjson
 import pytest
 
 from bridge.core import invitation_view
+from bridge.core.customers import RepeatAfterCompletion
 from bridge.core.invitation import Invitation, State
 from bridge.core.invitation_view import InvitationViewStatus
 from bridge.core.lifecycle.events import InvitationIdIssued
@@ -27,6 +28,9 @@ from tests.service.fakes import ACME, RESULT, World, order
 from tests.store.named_records import build_named_document
 
 UNKNOWN = OutcomeUnknown("equalture", "create", "no answer")
+SAME_AGAIN = replace(
+    ACME, results=replace(ACME.results, after_completed=RepeatAfterCompletion.SAME)
+)
 LINKS = LinkSigner("https://bridge.example.com", [b"k" * 32])
 
 
@@ -143,6 +147,21 @@ async def test_commit_that_was_applied_though_it_failed_is_no_issue(world: World
     await world.work()
     assert State.COMPLETED is (await world.load(one)).state
     assert [] == notified(world)
+
+
+async def test_answer_with_the_id_that_got_lost(world: World) -> None:
+    """softgarden gave up before the answer came, and took the notification without knowing the id:
+    once its repeat has brought the id, it is notified again.
+    """
+    one = await lost(world)
+    await world.unconfirmed_result(one)
+    await work_for(world, timedelta(minutes=5))
+    assert one.id == (await world.invitations.invite(SAME_AGAIN, order())).id  # nobody hears this
+    await work_for(world, timedelta(minutes=5))
+    assert [one.id] == notified(world)
+    assert one.id == (await world.invitations.invite(SAME_AGAIN, order())).id
+    await work_for(world, ANSWER_ARRIVES_WITHIN)
+    assert [one.id, one.id] == notified(world)
 
 
 async def test_reading_proves_that_softgarden_has_the_id(world: World) -> None:

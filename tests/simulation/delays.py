@@ -158,12 +158,24 @@ def _find_beginning(journey: Journey, known: OrderRound) -> tuple[float, float, 
 
 
 def _check_once(simulation: Simulation, journey: Journey, known: OrderRound) -> None:
-    often = len(known.told) > 1 + journey.plan.ending.startswith("late")
+    most = 1 + journey.plan.ending.startswith("late") + _count_repeats_after_end(known)
+    often = len(known.told) > most
     often = often and not simulation.trouble.lost_claim(journey.plan.number)
     lasted_s = known.told[-1][0] - known.began if known.told else 0.0
     if often and not _is_explained(simulation, journey, known, known.began, lasted_s):
         how = f"{known.invitation_id} told at {[f'{at:.3f}' for at, _ in known.told]}"
         simulation.complain("once", how, journey.plan.number)
+
+
+def _count_repeats_after_end(known: OrderRound) -> int:
+    """After how many orders of what had ended softgarden is notified again: the answer that first
+    brings the id is no repeat.
+    """
+    if known.acknowledged_at is None:
+        return 0
+    after = sum(at > known.acknowledged_at for at in known.ordered)
+    first = known.answered_at is not None and known.answered_at > known.acknowledged_at
+    return after - first
 
 
 def _is_explained(

@@ -47,6 +47,8 @@ class OrderRound:
     """Every answer with 200."""
     answered_at: float | None = None
     """When softgarden got the id."""
+    ordered: list[float] = field(default_factory=list)
+    """When softgarden got an answer to its order, or gave up."""
     application: EqualtureApplication | None = None
     """The one behind the link that softgarden got."""
     acknowledged_at: float | None = None
@@ -262,6 +264,7 @@ class Journey:
             "callback": CALLBACK,
         }
         reply = await self._ask("POST", "/softgarden/invitations", order)
+        known.ordered.append(self._now())
         if reply is not None and reply.status == 200:
             answer = json.loads(reply.body)
             changed = answer["invitationId"] != known.invitation_id

@@ -128,7 +128,9 @@ def on_create_outcome_unknown(
 def on_invitation_id_issued(
     invitation: Invitation, event: InvitationIdIssued, policy: LifecyclePolicy, now: datetime
 ) -> Transition:
-    """From now on the ATS can be notified; an end that came before the id is notified soon."""
+    """From now on the ATS can be notified; an end that came before the id is notified soon, and
+    once more where the ATS orders again: the answer to its first order may have been lost.
+    """
     if invitation.state in (State.ERASED, State.FAILED):
         return Transition(invitation)
     issued = copy_with(invitation, issued=True, callback=event.callback)
@@ -137,8 +139,7 @@ def on_invitation_id_issued(
     # The answer with the id contains a deadline, even if no create ever set one.
     issued = copy_with(issued, deadline=get_link_expiry(invitation, policy))
     # The answer with the id goes out only now: the notification must not overtake it.
-    told_at = now + ANSWER_ARRIVES_WITHIN
-    return Transition(issued, () if invitation.issued else schedule_notification(issued, told_at))
+    return Transition(issued, schedule_notification(issued, now + ANSWER_ARRIVES_WITHIN))
 
 
 def _failed(
