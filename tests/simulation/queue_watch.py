@@ -29,7 +29,7 @@ JUMPED_S: Final = 8.5
 JITTER: Final = 0.2
 SETTLES_S: Final = 0.3
 """From when a pause is chosen until Redis has it."""
-ENDS_WELL: Final = ("process restarted", DEPLOY, ROLL_BACK)
+ENDS_WELL: Final = ("process restarted", "a customer's file is broken", DEPLOY, ROLL_BACK)
 """When processes give back what they have perhaps begun."""
 LOSES_LEASES: Final = (
     *ENDS_WELL,
@@ -142,7 +142,7 @@ class QueueWatch:
                 self._due_ms.pop(taken, None)
                 self._grant(taken, args[5], str(int(answer[0])), float(args[4]))
             case "bring_forward" | "requeue_lost_task" | "end_dead_letter" | "make_lane_due":
-                self._due_ms.clear()  # any of them may be due now
+                self._due_ms = dict.fromkeys(self._due_ms, 0.0)  # any of them may be due now
         self._check_lanes(keys)
 
     def forget(self, invitations: Iterable[str]) -> None:
