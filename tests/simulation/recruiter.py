@@ -6,10 +6,12 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from bridge.core import ids
 from tests.simulation.journey_plan import MARK
 from tests.simulation.stage_settings import HASTY, SECRETS
 
 if TYPE_CHECKING:
+    from tests.simulation.equalture_machine import EqualtureApplication
     from tests.simulation.journey import Journey, OrderRound
     from tests.simulation.world import Simulation
 
@@ -60,7 +62,7 @@ def list_owed_hires(simulation: Simulation) -> list[tuple[str, str, int]]:
     for journey in simulation.journeys:
         for known in journey.rounds:
             application, forgotten = known.application, _is_forgotten(simulation, known)
-            named = application is not None and not known.is_nameless
+            named = application is not None and _is_named(simulation, known, application)
             if known.hired and named and not forgotten:
                 dead = f":dead:{known.invitation_id}:hire".encode()
                 given_up = any(key.endswith(dead) for key in simulation.redis.list_keys())
@@ -68,6 +70,17 @@ def list_owed_hires(simulation: Simulation) -> list[tuple[str, str, int]]:
                     how = f"{known.invitation_id} is not hired"
                     owed.append(("hire", how, journey.plan.number))
     return owed
+
+
+def _is_named(simulation: Simulation, known: OrderRound, application: EqualtureApplication) -> bool:
+    """Whether the bridge knows the id of the application that reports: not where that create had
+    no answer, even if a second one gave the same application.
+    """
+    record = simulation.watch.latest.get(known.invitation_id)
+    digest = ids.hash_secret(application.callback_url.rpartition("/")[2])
+    attempts = record.attempts if record is not None else ()
+    unknown = any(one.secret_digest == digest and one.reference_id is None for one in attempts)
+    return not known.is_nameless and not unknown
 
 
 def _is_forgotten(simulation: Simulation, known: OrderRound) -> bool:
