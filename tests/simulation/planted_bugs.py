@@ -10,6 +10,7 @@ from typing import Final
 
 from tests.simulation.planted_queue_bugs import QUEUE_BUGS
 from tests.simulation.planted_record_bugs import RECORD_BUGS
+from tests.simulation.planted_storage_bugs import STORAGE_BUGS
 from tests.simulation.planting import build_bug as _bug
 
 COMPLETION, TOMBSTONE = "core/lifecycle/completion.py", "core/lifecycle/tombstone.py"
@@ -308,4 +309,5 @@ BUGS: Final = (
     ),
     *QUEUE_BUGS,
     *RECORD_BUGS,
+    *STORAGE_BUGS,
 )
