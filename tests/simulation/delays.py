@@ -10,7 +10,13 @@ from tests.simulation.forgotten_writes import KINDS as FORGETS
 from tests.simulation.incidents import ECHO_S
 from tests.simulation.journey import RANKS, Journey, OrderRound
 from tests.simulation.softgarden_machine import LONGEST_DAWDLE_S
-from tests.simulation.stage_settings import HASTY_LIFE_S, POLL_S, RETRY_S, WATCHED_S
+from tests.simulation.stage_settings import (
+    HASTY_LIFE_S,
+    POLL_S,
+    RETRY_S,
+    VENDOR_TIMEOUT_S,
+    WATCHED_S,
+)
 
 if TYPE_CHECKING:
     from tests.simulation.world import Simulation
@@ -23,9 +29,11 @@ ID_ARRIVES_S: Final = 1.0
 """How much later softgarden is told of a report that came before it had the id: the bridge lets the
 answer with the id arrive first.
 """
-CROWDED_S: Final = 20.0
-"""The same for one of a crowd whose account is slow; it is 12 s where more are asked at once while
-that goes well, and 30 s otherwise.
+CROWDED_S: Final = 5 * VENDOR_TIMEOUT_S
+"""The same for one of a crowd of 90 whose account is slow. Eight tasks of a lane begin at once, and
+one more for each that ends well meanwhile, up to 48: four rounds, of 8, 16, 32 and 34, each almost
+as long as a vendor may take. The fifth is for what is lost between rounds. Always eight would be
+twelve rounds, and 30 s.
 """
 NOTICED_S: Final = 2.0
 """From the end of a link, or a poll, until softgarden is told."""
