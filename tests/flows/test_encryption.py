@@ -27,8 +27,8 @@ async def words_of(bridge: Bridge, invitation_id: str) -> list[str]:
         record.callback,
         record.assessment_url,
         result.dashboard_url or "",
-        '"score":',
-        '"fit":',
+        "score=",
+        "'fit':",
         '"excerpt":',
     ]
     texts += [part for trait in result.traits for part in (trait.name, trait.description)]
