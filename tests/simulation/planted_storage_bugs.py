@@ -1,4 +1,4 @@
-"""A bug that only a Redis that goes back to an earlier moment shows; see ``planted_bugs.py``."""
+"""A bug that shows where Redis goes back to an earlier moment; see ``planted_bugs.py``."""
 
 from __future__ import annotations
 
