@@ -17,6 +17,7 @@ from tests.simulation.forgotten_writes import KINDS as FORGETS
 from tests.simulation.incidents import ECHO_S
 from tests.simulation.journey import SKEW_S, Journey, OrderRound
 from tests.simulation.journey_plan import MAIL, MARK
+from tests.simulation.older_version import DEPLOY, ROLL_BACK
 from tests.simulation.recruiter import check_hires, list_owed_hires
 from tests.simulation.stage_settings import RETRY_S, SECRETS
 
@@ -39,6 +40,8 @@ UNSTORED: Final = (
     "all processes killed",
     "a start without Redis",
     "process restarted",
+    DEPLOY,
+    ROLL_BACK,
     "process stands still",
     "a customer is removed",
     "a customer's file is broken",
