@@ -145,9 +145,12 @@ class _Pass:
             keys = [names.dead_letter(decode_name(task)) for task in batch]
             there = await self.commands.run_each([("EXISTS", key) for key in keys])
             gone = [task for task, exists in zip(batch, there, strict=True) if exists == 0]
-            self.report.forgotten += len(gone)
             if gone and not self.dry_run:
-                await self.commands.run_each([("ZREM", names.dead, *gone)])
+                # Only what was still listed: a letter may have been ended since it was listed.
+                (removed,) = await self.commands.run_each([("ZREM", names.dead, *gone)])
+                self.report.forgotten += removed if isinstance(removed, int) else 0
+            else:
+                self.report.forgotten += len(gone)
 
     async def lanes(self, found: list[tuple[KeyNames, str]]) -> None:
         """Check these lanes in the index of lanes."""

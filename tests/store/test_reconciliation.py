@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -291,3 +293,31 @@ async def test_beside_an_older_daemon(
     assert await backend.invitations.load(one.id) == one
     assert await backend.invitations.commit(Transition(one, (due(),)))
     assert (await real_commands.run(("GET", key))).partition(b":")[2].startswith(b"c---|")
+
+
+class SlowSweep:
+    """Redis as a sweep sees it that stands still between two questions: *meanwhile* is done."""
+
+    def __init__(self, commands: RedisAccess, meanwhile: Callable[[], Awaitable[object]]) -> None:
+        self._commands = commands
+        self._meanwhile = meanwhile
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._commands, name)
+
+    async def run_each(self, calls: Sequence[Any]) -> Any:
+        if calls and calls[0][0] == "EXISTS":
+            await self._meanwhile()
+        return await self._commands.run_each(calls)
+
+
+async def test_dead_letter_that_is_ended_meanwhile(
+    backend: Backend, real_commands: RedisAccess, prefix: str
+) -> None:
+    """A dead letter that somebody ends while the list of them is checked was not lost."""
+    one = await put(backend, due(NOTIFY))
+    (mine,) = await lease(backend)
+    await backend.tasks.settle(mine, GiveUpTask("no"), NOW)
+    slow: Any = SlowSweep(real_commands, lambda: backend.tasks.drop(one.id, NOTIFY))
+    found = await Reconciliation(slow, prefix=prefix, clock=backend.clock).run()
+    assert (found.forgotten, found.repairable) == (0, 0)
