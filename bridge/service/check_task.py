@@ -22,6 +22,8 @@ from bridge.service.call_failures import CallFailures
 from bridge.service.commit_loop import CommitLoop
 from bridge.service.status_words import StatusWords
 
+_Answer = tuple[Result | None, ApplicationProgress | None]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckTask:
@@ -61,24 +63,28 @@ class CheckTask:
         begun = time.monotonic()
         try:
             ask = self._result_itself if with_result else self._result_if_done
-            result = await ask(customer, reference_id)
+            result, progress = await ask(customer, reference_id)
         except UpstreamError as error:
             return await self._unanswered(invitation, customer, lease, error, begun)
         event = ResultConfirmed(result) if result is not None else NoResultYet()
         decided, ended = await self.records.apply_and_end(invitation, event, customer, lease)
+        if progress is not None:
+            # Only now: where its part of Redis hangs, a result must not wait for a word.
+            await self.words.record(customer, progress)
         if decided.state is State.COMPLETED:
             # The record is now kept for a new retention period, so its reference must be, too.
             with contextlib.suppress(StoreUnavailable):
                 await self.references.add(customer.key, reference_id, invitation.id)
         return TaskDone(settled=ended)
 
-    async def _result_if_done(self, customer: Customer, reference_id: str) -> Result | None:
+    async def _result_if_done(self, customer: Customer, reference_id: str) -> _Answer:
         provider = self.provider_of(customer)
         progress = await provider.get_progress(customer, reference_id)
-        await self.words.record(customer, progress)
-        return await provider.get_result(customer, reference_id) if progress.done else None
+        if not progress.done:
+            return None, progress
+        return await provider.get_result(customer, reference_id), progress
 
-    async def _result_itself(self, customer: Customer, reference_id: str) -> Result | None:
+    async def _result_itself(self, customer: Customer, reference_id: str) -> _Answer:
         """The result, whatever the status is and even if it cannot be read; an unknown status word
         is logged all the same.
         """
@@ -88,13 +94,14 @@ class CheckTask:
             provider.get_progress(customer, reference_id),
             return_exceptions=True,
         )
-        if isinstance(progress, ApplicationProgress):
-            await self.words.record(customer, progress)
-        elif not isinstance(progress, UpstreamError):
+        if isinstance(progress, BaseException) and not isinstance(progress, UpstreamError):
             raise progress
+        seen = progress if isinstance(progress, ApplicationProgress) else None
         if isinstance(result, BaseException):
+            if seen is not None:
+                await self.words.record(customer, seen)
             raise result
-        return result
+        return result, seen
 
     async def _unanswered(
         self,

@@ -168,6 +168,24 @@ async def test_unknown_word_is_said_once(world: World, journal: list[EventDict])
     assert () == await world.words.unknown_words(knowing)
 
 
+async def test_no_result_waits_for_a_word(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A result that comes with an unknown status word is stored before the word is: the word's part
+    of Redis may hang.
+    """
+    one = await world.invited()
+    seen = []
+
+    async def hang(*_: object, **__: object) -> None:
+        seen.append((await world.load(one)).state)
+        raise StoreUnavailable("no answer")
+
+    monkeypatch.setattr(world.word_store, "keep", hang)
+    world.provider.script.on("status", ApplicationProgress(False, "Finished", known=False))
+    await world.unconfirmed_result(one, REPORT)
+    await world.work()
+    assert seen == [State.COMPLETED]
+
+
 async def test_word_that_may_be_a_name_is_not_shown(world: World, journal: list[EventDict]) -> None:
     """Only one plain word is shown; whatever else stands in a status may name somebody."""
     await polled(

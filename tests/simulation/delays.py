@@ -108,7 +108,7 @@ def check_delays(simulation: Simulation, journey: Journey, known: OrderRound) ->
     if not known.wants or known.application is None:
         return
     told = find_told_at(simulation, known)
-    begun, most_s, since = _find_beginning(journey, known)
+    begun, most_s, since = _find_beginning(journey, known, max(0.0, -simulation.redis_ahead_s))
     late = bool(begun) and (told is None or told > begun + most_s)
     late = late and not journey.plan.quirks.refusals
     crowded = journey.plan.crowded
@@ -141,13 +141,18 @@ def _check_counting(
         simulation.complain("report counts", how, journey.plan.number)
 
 
-def _find_beginning(journey: Journey, known: OrderRound) -> tuple[float, float, str]:
-    """From when on softgarden could have been told, and how much later it may be; 0: never."""
+def _find_beginning(
+    journey: Journey, known: OrderRound, behind_s: float
+) -> tuple[float, float, str]:
+    """From when on softgarden could have been told, and how much later it may be; 0: never.
+
+    *behind_s*: by how much Redis's clock, by which the bridge goes, is behind.
+    """
     application = known.application
     assert application is not None
     ending = journey.plan.ending
     if known.wants == "EXPIRED":
-        return application.made_at + HASTY_LIFE_S, NOTICED_S, "ended"
+        return application.made_at + HASTY_LIFE_S + behind_s, NOTICED_S, "ended"
     if known.acknowledged_at is None:
         finished_at = application.finished_at
         if finished_at is None or ending != "silent":
