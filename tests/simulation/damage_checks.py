@@ -67,20 +67,32 @@ def check_quarantine(simulation: Simulation) -> None:
 
 
 def check_repairs(simulation: Simulation) -> None:
-    """What the sweep repaired was lost with a damaged key, or was a lane without a queue."""
+    """What the sweep repaired was lost with a damaged key, was a lane without a queue, or was done
+    while its record was damaged: the record that was put back still asks for it.
+    """
     damaged = simulation.trouble.damaged
     for line in _read_log(simulation, "sweep.repaired"):
         at = (datetime.fromisoformat(line["timestamp"]) - START).total_seconds()
         before = [one for one in damaged.done if one.at <= at <= one.end + _LONGEST_MEND_S]
-        lost = [one for one in before if one.partition >= 0 or one.strange_lane]
+        lost = [
+            one for one in before if one.partition >= 0 or one.strange_lane or one.invitation_id
+        ]
         known = [task for task in line["task_ids"] if _was_lost(lost, task)]
         if len(known) < len(line["task_ids"]) or not lost:
             simulation.complain("task", f"the sweep had something to repair: {line}")
 
 
 def _was_lost(lost: list[Damage], task_id: str) -> bool:
-    partition = ids.read_partition(task_id.partition(":")[0])
-    return any(one.partition == partition for one in lost)
+    invitation_id, _, _ = task_id.partition(":")
+    partition = ids.read_partition(invitation_id)
+    return any(
+        one.partition == partition or (_is_of_record(one) and one.invitation_id == invitation_id)
+        for one in lost
+    )
+
+
+def _is_of_record(damage: Damage) -> bool:
+    return bool(damage.invitation_id) and damage.note.endswith(damage.invitation_id)
 
 
 def _list_notes(simulation: Simulation) -> list[str]:
