@@ -91,8 +91,8 @@ def _is_forgotten(simulation: Simulation, known: OrderRound) -> bool:
 
 
 def check_hires(simulation: Simulation) -> None:
-    """Nobody is hired twice, or without a word of softgarden's, but for what Redis forgot: that
-    this was done, or which of two applications softgarden knows.
+    """Nobody is hired twice, or without a word of softgarden's, but for what Redis forgot or lost:
+    that this was done, or which of two applications softgarden knows.
     """
     may: Counter[str] = Counter()
     of_journey: Counter[int] = Counter()
@@ -101,7 +101,7 @@ def check_hires(simulation: Simulation) -> None:
             if known.hired and known.application is not None:
                 often = 1 + known.forgotten_hires
                 may[known.application.reference_id] += often
-                if simulation.trouble.forgotten.lost_claim(journey.plan.number):
+                if simulation.trouble.lost_claim(journey.plan.number):
                     of_journey[journey.plan.number] += often
     for application in simulation.equalture.applications.values():
         allowed = max(may[application.reference_id], of_journey[application.journey])
