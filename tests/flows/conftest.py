@@ -14,7 +14,6 @@ import io
 import json
 import logging
 import secrets
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -45,7 +44,7 @@ from bridge.store.redis_access import RedisAccess
 from bridge.store.stored_texts import read_stored_texts
 from bridge.tracing import NO_TRACER, Tracer
 from bridge.web.listener import ListenerRunner
-from tests.redis_servers import RedisServer, binaries
+from tests.redis_servers import RedisServer, binaries, free_port
 
 T = TypeVar("T")
 
@@ -298,13 +297,6 @@ async def softgarden(clock: SandboxClock) -> AsyncIterator[SoftgardenSandbox]:
         assert sandbox.violations == []
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @pytest.fixture
 def config(tmp_path: Path, equalture: EqualtureSandbox, redis_server: RedisServer) -> Config:
     """Three customers with all defaults but those that tell them apart, quick time-outs, and a
@@ -313,7 +305,7 @@ def config(tmp_path: Path, equalture: EqualtureSandbox, redis_server: RedisServe
     with Redis(unix_socket_path=redis_server.socket) as client:
         client.flushall()
     daemon = {
-        "public_url": f"http://127.0.0.1:{_free_port()}",
+        "public_url": f"http://127.0.0.1:{free_port()}",
         "redis": {
             "url": redis_server.url,
             "key_prefix": f"flow-{secrets.token_hex(6)}",
