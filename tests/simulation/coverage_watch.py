@@ -119,7 +119,8 @@ def name_call(call: TapedCall) -> str | None:
         names = (
             name for verb, start, name in _INBOUND if verb == method and path.startswith(start)
         )
-        event = next(names, f"{method} {'/'.join(path.split('/')[:3])}")
+        named = 3 if path.startswith("/softgarden") else 2  # behind that stand tokens
+        event = next(names, f"{method} {'/'.join(path.split('/')[:named])}")
     status = call.answer.status if call.answer is not None else 0
     if 200 <= status < 300:
         return event
