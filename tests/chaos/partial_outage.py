@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from time import perf_counter
 
 from bridge.core.ids import PARTITIONS, compute_partition, hash_secret, read_partition
@@ -21,23 +22,27 @@ GO_ON = 6
 async def freeze_primary(scene: Scene, victim: Bridge, pause: float) -> tuple[int, ...]:
     """A primary hangs."""
     server = _choose(scene)
-    await asyncio.to_thread(server.freeze)
-    try:
-        await _hold(scene, server, pause)
-    finally:
-        await asyncio.to_thread(server.thaw)
-    await _await_whole(scene)
-    return ()
+    return await _take_away(scene, server, pause, server.freeze, server.thaw)
 
 
 async def kill_primary(scene: Scene, victim: Bridge, pause: float) -> tuple[int, ...]:
     """A primary dies, and finds again what it had confirmed."""
     server = _choose(scene)
-    await asyncio.to_thread(server.kill)
+    return await _take_away(scene, server, pause, server.kill, server.start)
+
+
+async def _take_away(
+    scene: Scene,
+    server: RedisServer,
+    pause: float,
+    away: Callable[[], object],
+    back: Callable[[], object],
+) -> tuple[int, ...]:
+    await asyncio.to_thread(away)
     try:
         await _hold(scene, server, pause)
     finally:
-        await asyncio.to_thread(server.start)
+        await asyncio.to_thread(back)
     await _await_whole(scene)
     return ()
 

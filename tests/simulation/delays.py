@@ -9,6 +9,7 @@ from bridge.core.invitation import State
 from tests.simulation.forgotten_writes import KINDS as FORGETS
 from tests.simulation.incidents import ECHO_S
 from tests.simulation.journey import RANKS, Journey, OrderRound
+from tests.simulation.redis_link import REDIS_UNWELL
 from tests.simulation.softgarden_machine import LONGEST_DAWDLE_S
 from tests.simulation.stage_settings import (
     HASTY_LIFE_S,
@@ -54,14 +55,7 @@ OVERDUE_S: Final = 5.5
 TAKEN_OVER_S: Final = 16.0
 """What a killed process held is taken over within this time, if another one lives."""
 STOPS_WORK: Final = (
-    "Redis refuses connections",
-    "Redis restarts",
-    "Redis hangs",
-    "Redis loses replies",
-    "Redis loses requests",
-    "Redis is slow",
-    "Redis is full",
-    "Redis is read-only",
+    *REDIS_UNWELL,
     *FORGETS,
     "process stands still",
     "all processes killed",

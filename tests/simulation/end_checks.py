@@ -19,6 +19,7 @@ from tests.simulation.journey import SKEW_S, Journey, OrderRound
 from tests.simulation.journey_plan import MAIL, MARK
 from tests.simulation.older_version import DEPLOY, ROLL_BACK
 from tests.simulation.recruiter import check_hires, list_owed_hires
+from tests.simulation.redis_link import REDIS_UNWELL
 from tests.simulation.stage_settings import RETRY_S, SECRETS
 
 if TYPE_CHECKING:
@@ -27,14 +28,7 @@ if TYPE_CHECKING:
 Owed = tuple[str, str, int]
 """A promise, how it is not kept yet, and the journey."""
 UNSTORED: Final = (
-    "Redis refuses connections",
-    "Redis restarts",
-    "Redis hangs",
-    "Redis loses replies",
-    "Redis loses requests",
-    "Redis is slow",
-    "Redis is full",
-    "Redis is read-only",
+    *REDIS_UNWELL,
     *FORGETS,
     "process killed",
     "all processes killed",

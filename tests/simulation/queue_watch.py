@@ -18,6 +18,7 @@ from tests.simulation.damaged_entries import DAMAGES, DamagedEntries
 from tests.simulation.memory_redis import MemoryRedis
 from tests.simulation.older_version import DEPLOY, ROLL_BACK
 from tests.simulation.partial_outages import OUTAGES
+from tests.simulation.redis_link import REDIS_UNWELL
 from tests.simulation.stage_settings import RETRY_S
 
 LEASE_S: Final = 10.0
@@ -37,14 +38,7 @@ LOSES_LEASES: Final = (
     "process stands still",
     "all processes killed",
     "a start without Redis",
-    "Redis refuses connections",
-    "Redis restarts",
-    "Redis hangs",
-    "Redis loses replies",
-    "Redis loses requests",
-    "Redis is slow",
-    "Redis is full",
-    "Redis is read-only",
+    *REDIS_UNWELL,
     "Redis's clock jumps",
     *DAMAGES,
     *OUTAGES,

@@ -7,7 +7,7 @@ import contextvars
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
-from typing import Any
+from typing import Any, Final
 
 from redis.exceptions import ClusterDownError, ConnectionError, TimeoutError
 
@@ -21,6 +21,17 @@ REPEATED_AFTER_S = 0.02
 """The real client repeats what it lost the answer of, once, after this time."""
 _LOOKS = ((lua_scripts.PEEK.sha,), (lua_scripts.PEEK.text,))
 _OF_THE_WORLD = contextvars.Context()
+REDIS_UNWELL: Final = (
+    "Redis refuses connections",
+    "Redis restarts",
+    "Redis hangs",
+    "Redis loses replies",
+    "Redis loses requests",
+    "Redis is slow",
+    "Redis is full",
+    "Redis is read-only",
+)
+"""The kinds of trouble during which all of Redis answers late, or not, or refuses."""
 
 
 @dataclass(slots=True)
