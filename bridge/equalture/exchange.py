@@ -55,6 +55,10 @@ class Exchange:
         """Send the request, with *token* as its bearer token; raises one of
         ``TRANSPORT_ERRORS``.
         """
+        if session.closed:
+            # This process ends. aiohttp would raise a RuntimeError, as if we were wrong.
+            self._sent = SentTracker(may_have_left=False)
+            raise aiohttp.ClientConnectionError("the session is closed")
         authorization = self._call.authorization or f"Bearer {token}"
         headers = {"Accept": "application/json", "Authorization": authorization}
         body = None

@@ -122,6 +122,19 @@ async def test_second_401_is_refused(vendor, client: AssessmentProvider, acme: C
     assert vendor.lines() == [JOBS, JOBS]
 
 
+async def test_end_of_the_process(vendor, acme: Customer, draft: NewApplication) -> None:
+    """A create that comes when the process has closed its connections was certainly not sent: the
+    order can be repeated, and no crash is told.
+    """
+    vendor.on(JOBS, vendor.answer(200, []))
+    async with egress.create_session(connections=10) as session:
+        client = EqualtureClient(session)
+        await client.list_jobs(acme)
+    with pytest.raises(UpstreamUnavailable):
+        await client.create_application(acme, draft)
+    assert CREATE not in vendor.lines()
+
+
 async def test_many_401_one_renewal(vendor, client: AssessmentProvider, acme: Customer) -> None:
     """When a token dies under many calls, one new token serves them all."""
     vendor.on(JOBS, *[vendor.answer(401)] * 5, vendor.answer(200, []))
