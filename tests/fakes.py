@@ -7,7 +7,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from bridge.core.invitation import CommitOutcome, Invitation, OrderClaimChange, Transition
@@ -77,7 +77,7 @@ class MemoryStore:
         self.down = False
         self._clock = clock
         self._retention = retention
-        self._records: dict[str, tuple[int, bytes, datetime | None]] = {}
+        self._records: dict[str, tuple[int, str, bytes, datetime | None]] = {}
         self._orders: dict[tuple[str, str], str] = {}
         self._tasks: dict[tuple[str, TaskKind], _Task] = {}
         self._looked: dict[tuple[str, TaskKind], datetime] = {}
@@ -88,10 +88,11 @@ class MemoryStore:
 
     async def load(self, invitation_id: str) -> Invitation | None:
         self._check()
-        version, data, expires = self._records.get(invitation_id, (0, b"", None))
+        version, commit_id, data, expires = self._records.get(invitation_id, (0, "", b"", None))
         if not data or (expires is not None and expires <= self._clock()):
             return None
-        return record_codec.load_invitation(invitation_id, version, data)
+        stored = record_codec.load_invitation(invitation_id, version, data)
+        return replace(stored, commit_id=commit_id)
 
     async def find_order(self, partition: int, order_key: str) -> Invitation | None:
         return await self.load(self._orders.get((f"{partition:x}", order_key), ""))
@@ -110,6 +111,8 @@ class MemoryStore:
         stored = await self.load(one.id)
         if one.version != (stored.version if stored else 0):
             return CommitOutcome.LOST
+        if stored and one.commit_id not in ("", stored.commit_id):
+            return CommitOutcome.LOST
         place = (one.id[3], step.order_key or one.order_key)
         holder = await self.load(self._orders.get(place, ""))
         if (
@@ -121,8 +124,8 @@ class MemoryStore:
         if step.order is OrderClaimChange.CLAIM and not holder and step.replaces:
             return CommitOutcome.LOST
         data = record_codec.dump_invitation(one)
-        end = self._end(step.expires) if step.renews else self._records[one.id][2]
-        self._records[one.id] = (one.version + 1, data, end)
+        end = self._end(step.expires) if step.renews else self._records[one.id][3]
+        self._records[one.id] = (one.version + 1, step.commit_id, data, end)
         if step.order is OrderClaimChange.CLAIM:
             self._orders[place] = one.id
         elif step.order is OrderClaimChange.RELEASE and self._orders.get(place) == one.id:
@@ -297,8 +300,8 @@ class MemoryStore:
         """For tests: put *data* in place of what is stored of this invitation; gives what was
         there.
         """
-        version, stored, expires = self._records[invitation_id]
-        self._records[invitation_id] = (version, data, expires)
+        version, commit_id, stored, expires = self._records[invitation_id]
+        self._records[invitation_id] = (version, commit_id, data, expires)
         return stored
 
     def enqueue(self, invitation_id: str, kind: TaskKind, customer: str) -> None:
@@ -312,7 +315,7 @@ class MemoryStore:
     def expires_at(self, name: str) -> datetime | None:
         """For tests: when the record, or the dead letter, of this id goes; None: never."""
         if name in self._records:
-            return self._records[name][2]
+            return self._records[name][3]
         (end,) = (end for letter, end in self._dead.values() if letter.task_id == name)
         return end
 

@@ -144,6 +144,10 @@ class Invitation:
     trace: str = ""
     """Where its trace goes on: W3C's ``traceparent`` of what last changed it. Empty: not traced."""
     version: int = 0
+    commit_id: str = field(default="", compare=False)
+    """Identifies the commit that stored it; empty if unknown. A fail-over may forget commits, and
+    then their version numbers are used again.
+    """
 
 
 class OrderClaimChange(enum.StrEnum):
@@ -193,3 +197,5 @@ class Transition:
     """Whether the record is deleted once it has not changed for the retention period."""
     renews: bool = True
     """Whether that period begins anew; not for what is only noted in the history."""
+    commit_id: str = ""
+    """Identifies its commit; the store makes one up where this is empty."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
+import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 
 from bridge import tracing
@@ -77,6 +78,7 @@ class CommitLoop:
         alerts: AlertRaiser = NO_ALERTS,
         taker: TaskTaker | None = None,
     ) -> None:
+        self._commit_ids = _number_commits()
         self._alerts = alerts
         self._taker = taker
         self._meter = meter
@@ -159,7 +161,7 @@ class CommitLoop:
         if step.renews:
             after = copy_with(after, trace=tracing.continue_trace(after.trace))
         changed = append_history_entries(before, after, new, self._keys, times=times)
-        return copy_with(step, invitation=changed)
+        return copy_with(step, invitation=changed, commit_id=next(self._commit_ids))
 
     def decide(
         self,
@@ -308,7 +310,8 @@ class CommitLoop:
         *invitation* is the record as it was last known. Returns None if there is a record after
         all.
         """
-        lost, event, now = copy_with(invitation, version=0), ErasureRequested(), self.clock()
+        lost = copy_with(invitation, version=0, commit_id="")
+        event, now = ErasureRequested(), self.clock()
         step = decide(lost, event, self.policy(customer), now)
         new = entries_for_event(invitation, event, step.invitation, customer=customer, now=now)
         step = self.sign_history(step, invitation, *new)
@@ -325,7 +328,14 @@ def _too_many() -> RequestInProgress:
 
 def set_committed_version(step: Transition) -> Invitation:
     """The record of a committed step, with the version that the commit gave it."""
-    return copy_with(step.invitation, version=step.invitation.version + 1)
+    one = step.invitation
+    return copy_with(one, version=one.version + 1, commit_id=step.commit_id)
+
+
+def _number_commits() -> Iterator[str]:
+    """An id for each commit of this process: what marks the process, and a number."""
+    process = secrets.token_hex(5)
+    return (f"{process}{number:x}" for number in itertools.count())
 
 
 def create_unknown_invitation_error() -> UnknownInvitation:

@@ -4,25 +4,25 @@
 --       then the order and the application, each left out where there is none
 --       then three for each task: normal queue, urgent queue, dead letter
 -- ARGV  1 how many keys come before those of the tasks  2 invitation id  3 now
---       4 expected version (0: none stored)  5 new version  6 nonce of this commit  7 data
---       8 ttl in ms (0: none, -1: as it is)
---       9 what to do with the order: keep, claim, release, none
---       10 the id that a claim replaces ('' for none)  11 1 if the candidate was deleted
---       12 whether the application leads to the record: keep, forget, none
---       13 the kind of the task that is leased as it becomes due ('' for none)  14 its owner
---       15 stamp of the lease  16 its end
---       17 the kind of the lease that ends with this commit ('' for none)  18 its owner  19 its stamp
+--       4 expected version (0: none stored)  5 the commit that wrote it ('' if unknown)
+--       6 new version  7 id of this commit  8 data  9 ttl in ms (0: none, -1: as it is)
+--       10 what to do with the order: keep, claim, release, none
+--       11 the id that a claim replaces ('' for none)  12 1 if the candidate was deleted
+--       13 whether the application leads to the record: keep, forget, none
+--       14 the kind of the task that is leased as it becomes due ('' for none)  15 its owner
+--       16 stamp of the lease  17 its end
+--       18 the kind of the lease that ends with this commit ('' for none)  19 its owner  20 its stamp
 --       then five for each task: due, cancel or end, kind, normal lane, due ms, 1 if urgent
 -- Gives 2: written, and the task is leased, 1: written, 0: another change was faster or the claim
 -- failed; then nothing was written.
 --
--- Sent twice by a connection that lost the answer: the stored nonce tells, and the answer is 1
+-- Sent twice by a connection that lost the answer: the stored id tells, and the answer is 1
 -- again. The record is then written once more as it is, the letters of tasks included that may be
 -- done by now: a WAIT that follows needs a write of its own connection to be confirmed.
 
-local first, id, now, nonce, ttl = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[6], ARGV[8]
-local order_op, order = ARGV[9], ARGV[9] ~= 'none' and KEYS[6]
-local application = ARGV[12] ~= 'none' and KEYS[first]
+local first, id, now, commit, ttl = tonumber(ARGV[1]), ARGV[2], ARGV[3], ARGV[7], ARGV[9]
+local order_op, order = ARGV[10], ARGV[10] ~= 'none' and KEYS[6]
+local application = ARGV[13] ~= 'none' and KEYS[first]
 
 local wanted = {KEYS[1], 'string', KEYS[2], 'hash', KEYS[3], 'zset', KEYS[4], 'zset',
   KEYS[5], 'hash'}
@@ -63,8 +63,8 @@ end
 
 local function write_record()
   local value = table.concat(
-    {ARGV[5], '|', nonce, ':', flag('check'), flag('notify'), flag('anonymise'), flag('hire'), '|',
-      ARGV[7]})
+    {ARGV[6], '|', commit, ':', flag('check'), flag('notify'), flag('anonymise'), flag('hire'), '|',
+      ARGV[8]})
   if ttl == '0' then
     redis.call('SET', KEYS[1], value)
   else
@@ -75,20 +75,22 @@ end
 local function entry_of(kind)
   return read(redis.call('HGET', KEYS[2], task(id, kind)))
 end
-local to_lease, ending = ARGV[13], ARGV[17]
+local to_lease, ending = ARGV[14], ARGV[18]
 
-if version == ARGV[5] and known == nonce then
+if version == ARGV[6] and known == commit then
   write_record()
-  return to_lease ~= '' and ours(entry_of(to_lease), ARGV[14], ARGV[15]) and 2 or 1
+  return to_lease ~= '' and ours(entry_of(to_lease), ARGV[15], ARGV[16]) and 2 or 1
 end
-if (version or '0') ~= ARGV[4] then
+-- A number alone is not enough: a fail-over may have forgotten the version that was expected, and
+-- another process may have given its number to another change.
+if (version or '0') ~= ARGV[4] or ARGV[5] ~= '' and known ~= ARGV[5] then
   return 0
 end
 local ended = ending ~= '' and entry_of(ending)
-if not ours(ended, ARGV[18], ARGV[19]) then
+if not ours(ended, ARGV[19], ARGV[20]) then
   ended = nil
 end
-for i = 20, #ARGV, 5 do
+for i = 21, #ARGV, 5 do
   if ARGV[i] ~= 'end' then
     held[ARGV[i + 1]] = ARGV[i] == 'due'
   elseif ended then
@@ -97,11 +99,11 @@ for i = 20, #ARGV, 5 do
 end
 
 local holder = order and redis.call('GET', order)
-if order_op == 'claim' and holder ~= id and (holder or '') ~= ARGV[10] then
+if order_op == 'claim' and holder ~= id and (holder or '') ~= ARGV[11] then
   return 0
 end
 
-if ARGV[11] == '1' then
+if ARGV[12] == '1' then
   -- A Redis that has no room refuses SET and ZADD, unless the script has written before. A
   -- deletion makes room, so it begins with what is always allowed.
   redis.call('DEL', KEYS[1])
@@ -110,7 +112,7 @@ if ARGV[11] == '1' then
 end
 write_record()
 
-if ARGV[12] == 'forget' then
+if ARGV[13] == 'forget' then
   redis.call('ZREM', application, id)
 elseif application then
   find_by(application, id, now, ttl)
@@ -128,7 +130,7 @@ elseif order and (order_op == 'claim' or holder == id) then
 end
 
 local key, leases = first, false
-for i = 20, #ARGV, 5 do
+for i = 21, #ARGV, 5 do
   local op, kind, lane, at = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3]
   local urgent = ARGV[i + 4] == '1'
   local normal_queue, urgent_queue = KEYS[key + 1], KEYS[key + 2]
@@ -148,8 +150,8 @@ for i = 20, #ARGV, 5 do
       write(KEYS[2], field, entry)
     elseif op == 'due' and kind == to_lease then
       local fresh = read()
-      hand_over(fresh, ARGV[15], ARGV[14], ARGV[16])
-      enqueue(KEYS[3], normal_queue, urgent_queue, lane, id, ARGV[16], urgent)
+      hand_over(fresh, ARGV[16], ARGV[15], ARGV[17])
+      enqueue(KEYS[3], normal_queue, urgent_queue, lane, id, ARGV[17], urgent)
       write(KEYS[2], field, fresh)
       leases = true
     else

@@ -7,8 +7,8 @@
 -- Redis does not roll back a script that fails half-way. So every script first makes sure of all
 -- that could fail (the types of its keys, the form of what it reads) and only then writes.
 --
--- A record is  <version>|<nonce>:<tasks>|<json>
---   nonce  of the commit that wrote it
+-- A record is  <version>|<commit>:<tasks>|<json>
+--   commit  the id of the one that wrote it
 --   tasks  one character for each kind (c, n, a, h), "-" where the record has no such task: what
 --          the queue must hold. The reconciliation compares the two. Older records lack the last one
 --          or all.

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import structlog
@@ -32,8 +31,8 @@ class RedisInvitations:
     """``InvitationStore`` over Redis.
 
     A record is kept for *retention* from its last change; while the provider still has to anonymise
-    something of it, it does not expire. *nonce* marks every commit, so that one that is sent twice
-    is recognised.
+    something of it, it does not expire. The id of a commit tells one that is sent twice, and one
+    that a fail-over has forgotten.
 
     If commits are to be confirmed by replicas, an unconfirmed one leaves a mark, and the next read
     of that invitation has it confirmed first: a repeated order must not be answered from a record
@@ -48,7 +47,6 @@ class RedisInvitations:
         retention: timedelta,
         clock: Clock,
         cipher: Cipher | None = None,
-        nonce: Callable[[], str] | None = None,
     ) -> None:
         self._commands = commands
         self._partitions = PartitionKeyNames(prefix)
@@ -56,7 +54,6 @@ class RedisInvitations:
         self._retention_ms = retention // MILLISECOND
         self._clock = clock
         self._cipher = cipher
-        self._nonce = nonce or _number_commits()
         self._quarantine = RedisQuarantine(commands, prefix, clock)
 
     async def load(self, invitation_id: str) -> Invitation | None:
@@ -143,8 +140,9 @@ class RedisInvitations:
                 invitation.id,
                 to_ms(self._clock()),
                 invitation.version,
+                invitation.commit_id,
                 invitation.version + 1,
-                self._nonce(),
+                step.commit_id or secrets.token_hex(6),
                 dump_invitation(invitation, self._cipher),
                 self._life_ms(step),
                 step.order if order_key else "none",
@@ -205,12 +203,6 @@ class RedisInvitations:
         except RecordDamaged:
             await self._quarantine.add_record(invitation_id)
             raise
-
-
-def _number_commits() -> Callable[[], str]:
-    """A nonce for each commit of this process: what marks the process, and a number."""
-    process, numbers = secrets.token_hex(5), itertools.count()
-    return lambda: f"{process}{next(numbers):x}"
 
 
 def _arrange_tasks(

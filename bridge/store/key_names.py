@@ -2,7 +2,7 @@
 
 ::
 
-    <prefix>:{p7}:iv:<invitation id>     string  the record, "<version>|<nonce>:<tasks>|<json>"
+    <prefix>:{p7}:iv:<invitation id>     string  the record, "<version>|<commit>:<tasks>|<json>"
     <prefix>:{p7}:order:<order key>      string  invitation id
     <prefix>:{p7}:app:<application key>  zset    invitation id -> ms at which its record goes;
                                                  for as long as one of them lives

@@ -20,6 +20,7 @@ from typing import Any, Final
 
 import orjson
 
+from bridge.core.copying import copy_with
 from bridge.core.history import HistoryEntryKind
 from bridge.core.invitation import Invitation, State
 from bridge.core.queueing import AttemptNote, DeadLetter, TaskKind
@@ -238,11 +239,12 @@ def read_record_head(value: bytes, owner: str) -> tuple[int, str | None, bytes]:
 def load_record(invitation_id: str, value: bytes, cipher: Cipher | None) -> Invitation:
     """The invitation in a record's *value*; raises as ``load_invitation``."""
     try:
-        version, _, data = value.split(b"|", 2)
-        number = int(version)
+        version, commit, data = value.split(b"|", 2)
+        number, commit_id = int(version), commit.partition(b":")[0].decode()
     except ValueError:
         raise _create_damage(invitation_id) from None
-    return load_invitation(invitation_id, number, data, cipher)
+    stored = load_invitation(invitation_id, number, data, cipher)
+    return copy_with(stored, commit_id=commit_id)
 
 
 def read_document(data: bytes, owner: str, newest: int = FORMAT) -> Document:

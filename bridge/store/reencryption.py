@@ -132,9 +132,9 @@ class Reencryption:
 
 
 def _renewed_record(value: bytes, cipher: Cipher, owner: str) -> bytes | None:
-    version, nonce, data = value.split(b"|", 2)
+    version, commit, data = value.split(b"|", 2)
     fresh = record_codec.renew_sealed_part(data, cipher, owner)
-    return None if fresh is None else b"|".join((version, nonce, fresh))
+    return None if fresh is None else b"|".join((version, commit, fresh))
 
 
 def _renewed_entry(value: bytes, cipher: Cipher, owner: str) -> bytes | None:

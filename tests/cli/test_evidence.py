@@ -92,11 +92,11 @@ def tamper(content: Content, one: Invitation, change: Callable[[History], Histor
     with Redis.from_url(content.url) as client:
         value = client.get(names.invitation(one.id))
         assert isinstance(value, bytes)
-        version, nonce, _ = value.split(b"|", 2)
+        version, commit, _ = value.split(b"|", 2)
         found = record_codec.load_record(one.id, value, None)
         changed = replace(found, history=change(found.history))
         data = record_codec.dump_invitation(changed)
-        client.set(names.invitation(one.id), b"|".join([version, nonce, data]))
+        client.set(names.invitation(one.id), b"|".join([version, commit, data]))
 
 
 def test_show_tells_everything(config: Path, content: Content) -> None:

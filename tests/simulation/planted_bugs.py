@@ -113,13 +113,21 @@ BUGS: Final = (
     # records
     _bug(
         "a commit compares no version",
-        ("store/commit.lua", "if (version or '0') ~= ARGV[4] then", "if false then"),
+        (
+            "store/commit.lua",
+            "if (version or '0') ~= ARGV[4] or ARGV[5] ~= '' and known ~= ARGV[5] then",
+            "if false then",
+        ),
+    ),
+    _bug(
+        "a commit compares the version's number alone",
+        ("store/commit.lua", " or ARGV[5] ~= '' and known ~= ARGV[5] then", " then"),
     ),
     _bug(
         "a commit does not look who holds the order",
         (
             "store/commit.lua",
-            "if order_op == 'claim' and holder ~= id and (holder or '') ~= ARGV[10] then",
+            "if order_op == 'claim' and holder ~= id and (holder or '') ~= ARGV[11] then",
             "if false then",
         ),
     ),

@@ -16,7 +16,7 @@ QUEUE_BUGS: Final = (
     ),
     build_bug(
         "a commit does not end its lease",
-        (COMMIT, "if not ours(ended, ARGV[18], ARGV[19]) then", "if true then"),
+        (COMMIT, "if not ours(ended, ARGV[19], ARGV[20]) then", "if true then"),
     ),
     build_bug(
         "a worker starts what was leased to another",

@@ -98,7 +98,7 @@ class QueueWatch:
         self._granted: set[tuple[Task, str, str]] = set()
         self._due_ms: dict[Task, float] = {}
         """When tasks become due that are not leased, or were renewed since."""
-        self._nonces: dict[str, str] = {}
+        self._commits: dict[str, str] = {}
         self._set_back: set[str] = set()
         """Of these Redis may have forgotten attempts."""
         self._ended: dict[str, tuple[object, ...]] = {}
@@ -148,7 +148,7 @@ class QueueWatch:
         self._set_back.update(held)
         self._leases.clear()
         self._due_ms.clear()
-        self._nonces.clear()
+        self._commits.clear()
         self._ended = {
             one.id: (one.state, one.corrected_at)
             for one in self._facts.records.values()
@@ -158,14 +158,14 @@ class QueueWatch:
     # What scripts did
 
     def _see_commit(self, args: list[str], *, leased: bool) -> None:
-        invitation_id, nonce, ending = args[1], args[5], args[16]
-        again = self._nonces.get(invitation_id) == nonce
-        self._nonces[invitation_id] = nonce
+        invitation_id, commit, ending = args[1], args[6], args[17]
+        again = self._commits.get(invitation_id) == commit
+        self._commits[invitation_id] = commit
         if not again:
             if ending:
-                self._check_granted((invitation_id, TaskKind(ending)), args[17], args[18])
-                self._end((invitation_id, TaskKind(ending)), args[17], args[18], done=True)
-            for at in range(19, len(args), 5):
+                self._check_granted((invitation_id, TaskKind(ending)), args[18], args[19])
+                self._end((invitation_id, TaskKind(ending)), args[18], args[19], done=True)
+            for at in range(20, len(args), 5):
                 change, kind, due = args[at], TaskKind(args[at + 1]), float(args[at + 3])
                 task = (invitation_id, kind)
                 if change == "due":
@@ -175,8 +175,8 @@ class QueueWatch:
                     self._leases.pop(task, None)
                     self._due_ms.pop(task, None)
         if leased:
-            task = (invitation_id, TaskKind(args[12]))
-            self._grant(task, args[13], args[14], float(args[15]))
+            task = (invitation_id, TaskKind(args[13]))
+            self._grant(task, args[14], args[15], float(args[16]))
         self._check_needs(invitation_id)
 
     def _see_settlement(self, args: list[str]) -> None:

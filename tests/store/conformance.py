@@ -192,6 +192,20 @@ class InvitationPromises:
         )
         assert await backend.tasks.next_due() is None
 
+    async def test_forgotten_version(self, backend: Backend) -> None:
+        """Who has read what a fail-over has forgotten does not write over another change that was
+        given the same number.
+        """
+        one = await put(backend)
+        forgotten = replace(one, version=2, commit_id="forgotten", state=State.EXPIRED)
+        step = Transition(replace(one, state=State.INVITED), commit_id="kept")
+        assert await backend.invitations.commit(step)
+        assert not await backend.invitations.commit(Transition(forgotten, (due(),)))
+        stored = await backend.invitations.load(one.id)
+        assert stored == replace(one, state=State.INVITED, version=2)
+        assert stored.commit_id == "kept"
+        assert await backend.invitations.commit(Transition(stored))
+
     async def test_version_of_nothing(self, backend: Backend) -> None:
         """A change of a record that is not there is refused."""
         one = invitation(version=1)

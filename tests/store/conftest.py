@@ -23,12 +23,8 @@ from tests.redis_servers import PATIENCE_S, RedisServer, binaries, free_port
 from tests.store.conformance import RETENTION, Backend, Clock
 
 
-def redis_backend(
-    commands: RedisAccess, prefix: str | None = None, *, nonce: str | None = None
-) -> Backend:
-    """Store and queue over these commands, by default under a prefix of their own; *nonce*: that of
-    every commit.
-    """
+def redis_backend(commands: RedisAccess, prefix: str | None = None) -> Backend:
+    """Store and queue over these commands, by default under a prefix of their own."""
     prefix = prefix or f"test-{secrets.token_hex(4)}"
     clock = Clock()
 
@@ -48,7 +44,6 @@ def redis_backend(
             prefix=prefix,
             retention=RETENTION,
             clock=clock,
-            nonce=lambda: nonce or secrets.token_hex(6),
         ),
         RedisTasks(commands, prefix=prefix, retention=RETENTION),
         clock,

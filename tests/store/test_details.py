@@ -48,9 +48,7 @@ async def commands(real_server: RedisServer) -> AsyncIterator[RedisAccess]:
 
 @pytest.fixture
 def store(commands: RedisAccess) -> RedisInvitations:
-    return RedisInvitations(
-        commands, prefix="b", retention=DAY, clock=Clock(), nonce=lambda: "same"
-    )
+    return RedisInvitations(commands, prefix="b", retention=DAY, clock=Clock())
 
 
 @pytest.fixture
@@ -68,8 +66,8 @@ async def names(commands: RedisAccess) -> list[str]:
 
 
 async def test_resent_commit(store: RedisInvitations, backend: Backend) -> None:
-    """A commit with the same nonce is recognised as the same one sent twice, and not done again."""
-    step = Transition(invitation(), (due(),), OrderClaimChange.CLAIM)
+    """A commit with the same id is recognised as the same one sent twice, and not done again."""
+    step = Transition(invitation(), (due(),), OrderClaimChange.CLAIM, commit_id="same")
     assert await store.commit(step)
     (mine,) = await lease(backend)
     assert await store.commit(step)
@@ -83,7 +81,7 @@ async def test_resent_commit_of_a_task_that_is_done(
     """A commit sent again after its task was done does not say that the task is missing: it would
     be done twice.
     """
-    step = Transition(invitation(), (due(),), OrderClaimChange.CLAIM)
+    step = Transition(invitation(), (due(),), OrderClaimChange.CLAIM, commit_id="same")
     assert await store.commit(step)
     (mine,) = await lease(backend)
     assert await backend.tasks.settle(mine, TaskDone(), NOW)

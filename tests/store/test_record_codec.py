@@ -105,7 +105,7 @@ def test_everything_comes_back() -> None:
     """No field of an invitation is lost; a new field must be added to the codec, or this fails."""
     one = full()
     for field in fields(one):
-        if field.default is not MISSING:
+        if field.compare and field.default is not MISSING:
             assert getattr(one, field.name) != field.default, (
                 f"give {field.name} another value in full()"
             )

@@ -105,13 +105,13 @@ async def test_resent_commit_is_confirmed_too(url: str, replica: RedisServer) ->
     """
     one = invitation()
     async with open_client(url) as commands:
-        backend = redis_backend(commands, "again", nonce="same")
-        assert await backend.invitations.commit(Transition(one))
+        backend = redis_backend(commands, "again")
+        assert await backend.invitations.commit(Transition(one, commit_id="same"))
     replica.freeze()
     async with open_client(url, wait=WAIT) as commands:
-        backend = redis_backend(commands, "again", nonce="same")
+        backend = redis_backend(commands, "again")
         with pytest.raises(ChangeUnconfirmed):
-            await backend.invitations.commit(Transition(one))
+            await backend.invitations.commit(Transition(one, commit_id="same"))
 
 
 @pytest.mark.redis

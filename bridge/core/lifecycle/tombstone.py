@@ -31,6 +31,7 @@ def on_erasure_requested(
         ),
         erased_at=now,
         version=invitation.version,
+        commit_id=invitation.commit_id,
     )
     anonymise = (
         ScheduleTask(TaskKind.ANONYMISE, now + MIN_CHECK_DELAY)
