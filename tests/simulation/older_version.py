@@ -33,7 +33,7 @@ SEALED: Final = ("callback", "url", "hint", "result")
 """What the version before kept in the sealed part."""
 LOOK_S: Final = 0.5
 PATIENCE: Final = 60
-_RECORD: Final = 6
+_RECORD: Final = 7
 """The argument of a commit that is the record."""
 _OURS = b'{"f":%d,' % FORMAT
 _TOO_NEW = b'{"f":%d,' % (FORMAT + 1)
