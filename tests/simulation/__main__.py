@@ -62,6 +62,7 @@ def main(
     """Play worlds, each with the next seed."""
     # What killed processes had begun ends when it is collected, with complaints that mean nothing.
     sys.unraisablehook = lambda _: None
+    warnings.filterwarnings("ignore", "coroutine .* was never awaited", RuntimeWarning)
     if pace != PACE:  # it is settled when modules are imported
         again = [sys.executable, "-m", "tests.simulation", *sys.argv[1:]]
         environment = {**os.environ, "SIMULATION_PACE": pace}
@@ -84,14 +85,11 @@ def _share(workers: int, wishes: Wishes) -> Summary:
         raise click.UsageError("--workers plays seeds, and tells no stories")
     options = ["--journeys", f"{wishes.journeys}", "--processes", f"{wishes.processes}"]
     options += [word for kind in wishes.trouble for word in ("--trouble", kind)]
-    shared = WorkerProcesses(workers, wishes.seed, wishes.seeds, wishes.minutes, options)
-    summary = shared.run()
-    if wishes.summary is not None:
-        before = Summary.read(wishes.summary)
-        before.add(summary)
-        before.write(wishes.summary)
-        summary = before
-    return summary
+    before = Summary() if wishes.summary is None else Summary.read(wishes.summary)
+    shared = WorkerProcesses(
+        *(workers, wishes.seed, wishes.seeds, wishes.minutes, options, before, wishes.summary)
+    )
+    return shared.run()
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 
 Import this before anything of the bridge: functions keep ``time.monotonic`` as a default argument.
 ``time-machine`` replaces the time of day (also for ``datetime.now``), but no monotonic clock.
+
+A page's template is compiled once for all processes of all worlds: it took a twelfth of the time.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from typing import Any
 
+import jinja2
 import time_machine
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -37,6 +40,21 @@ time.thread_time = lambda: 0.0  # nothing takes any of the processor
 os.urandom = _read_random_bytes
 # SystemRandom, hence ``secrets``, has its own name for the system's randomness.
 vars(random)["_urandom"] = _read_random_bytes
+
+
+_compile_template = jinja2.Environment.compile
+_templates: dict[tuple[str, str | None], Any] = {}
+
+
+def _compile_once(
+    environment: jinja2.Environment, source: str, name: str | None = None, *rest: Any
+) -> Any:
+    if (source, name) not in _templates:
+        _templates[source, name] = _compile_template(environment, source, name, *rest)
+    return _templates[source, name]
+
+
+jinja2.Environment.compile = _compile_once  # type: ignore[method-assign, assignment]
 
 
 class WorldTime:

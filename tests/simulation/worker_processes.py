@@ -1,6 +1,7 @@
 """Several Python processes play at the same time; one that crashes costs the world that it played.
 
-Each plays some seeds, and keeps a file of what they came to, so that nothing of it is lost.
+Each plays some seeds, and keeps a file of what they came to; the sum of all is written after each
+of them, so that nothing is lost when a long run is ended.
 """
 
 from __future__ import annotations
@@ -29,14 +30,17 @@ _WHOLE: Final = re.compile(r", 0 broken promises$")
 
 @dataclass(slots=True)
 class WorkerProcesses:
-    """Plays *seeds* from *first* on, by *count* processes, with the other *options*."""
+    """Plays *seeds* from *first* on, by *count* processes, with the other *options*; what they come
+    to is added to *summary*, and written to *path*.
+    """
 
     count: int
     first: int
     seeds: int
     minutes: float
     options: list[str]
-    summary: Summary = field(default_factory=Summary)
+    summary: Summary
+    path: Path | None = None
     _left: deque[tuple[int, int]] = field(default_factory=deque)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -87,4 +91,6 @@ class WorkerProcesses:
                     self.summary.crashed.append(last + 1)
                     if last + 2 < start + count:
                         self._left.appendleft((last + 2, start + count - last - 2))
+                if self.path is not None:
+                    self.summary.write(self.path)
                 click.echo(self.summary.describe())
