@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
@@ -296,11 +297,11 @@ class Trouble:
             await asyncio.sleep(incident.at)
         self.counts[incident.kind] += 1
         self._tell(f"{incident.kind}, for {incident.lasts_s:.1f} s")
+        place = self.incidents.index(incident)
+        self.incidents[place] = replace(incident, lasts_s=math.inf)  # until it is really over
         detail = await self._doers.get(incident.kind, self._change_weather)(incident)
         lasted_s = self._simulation.time.seconds - incident.at
-        if lasted_s > incident.lasts_s:
-            place = self.incidents.index(incident)
-            self.incidents[place] = replace(incident, lasts_s=lasted_s)
+        self.incidents[place] = replace(incident, lasts_s=max(incident.lasts_s, lasted_s))
         self._tell(f"over: {incident.kind} {detail}".rstrip())
 
     def _tell(self, what: str) -> None:
