@@ -47,6 +47,7 @@ from bridge.single_flight import SingleFlight
 _POLL_INTERVAL_S = 0.05
 _WITHDRAWN = "This order was being worked on and has been withdrawn."
 _KEEP_TRYING_S = 3.0
+_LEAST_TRIES = 3  # a process that stood still has spent all its time on one
 _REPLACED = EventDetail("replaced")
 
 log = structlog.get_logger()
@@ -131,9 +132,8 @@ class Invite:
         policy = self._records.policy(customer)
         partition = ids.compute_partition(customer.key, order.candidate.id)
         give_up_at = self._records.monotonic() + policy.create_timeout.total_seconds()
-        known: Invitation | None = (
-            None  # Most orders are new: claim first, read only if that fails.
-        )
+        # Most orders are new: claim first, read only if that fails.
+        known: Invitation | None = None
         before: str | None = None
         while True:
             secret, now = self._new_secret(), self._records.clock()
@@ -247,10 +247,7 @@ class Invite:
         )
         if failure is not None:
             raise failure
-        if invitation.state not in OPEN and invitation.state not in (
-            State.COMPLETED,
-            State.EXPIRED,
-        ):
+        if invitation.state not in (*OPEN, State.COMPLETED, State.EXPIRED):
             msg = "This invitation was deleted while it was being made."
             raise RequestInProgress(msg)
         return invitation
@@ -269,7 +266,9 @@ class Invite:
         """
         give_up_at = self._records.monotonic() + _KEEP_TRYING_S
         added: AddedReference | None = None
+        tries = 0
         while True:
+            tries += 1
             try:
                 if isinstance(event, ApplicationCreated):
                     with contextlib.suppress(StoreUnavailable):
@@ -299,7 +298,7 @@ class Invite:
             except (RequestInProgress, StoreUnavailable) as error:
                 if not isinstance(event, ApplicationCreated):
                     raise
-                if self._records.monotonic() >= give_up_at:
+                if tries >= _LEAST_TRIES and self._records.monotonic() >= give_up_at:
                     # Not "nothing was done": an application exists at the provider, whose id
                     # cannot be stored.
                     raise self._log_orphan(

@@ -12,7 +12,7 @@ import pytest
 from structlog.typing import EventDict
 
 from bridge.core.assessment import CreatedApplication
-from bridge.core.invitation import CreateOutcome, Invitation, State
+from bridge.core.invitation import CommitOutcome, CreateOutcome, Invitation, State
 from bridge.errors import (
     CallbackNotAllowed,
     CircuitOpen,
@@ -422,6 +422,29 @@ async def test_the_application_of_a_long_outage_is_named(
         await world.invited()
     (orphan,) = [entry for entry in journal if entry["event"] == "invitation.orphaned"]
     assert (orphan["reference_id"], orphan["anonymising"]) == ("ref-1", False)
+
+
+async def test_a_process_that_stood_still_notes_its_application(
+    world: World, journal: list[EventDict]
+) -> None:
+    """A process that stood still as it wrote down what it had made tries again, however much time
+    has passed meanwhile: the application is not left at the provider.
+    """
+    commit = world.store.commit
+
+    async def stand_still(*_: Any, **__: Any) -> CommitOutcome:
+        world.store.commit = commit  # type: ignore[method-assign]
+        world.clock.advance(60 * SECOND)
+        raise StoreUnavailable("no answer in time")
+
+    async def create(*_: str) -> CreatedApplication:
+        world.store.commit = stand_still  # type: ignore[method-assign]
+        return CreatedApplication("ref-1", LINK)
+
+    world.provider.script.on("create", create)
+    invitation = await world.invited()
+    assert invitation.attempts[-1].reference_id == "ref-1"
+    assert "invitation.orphaned" not in {entry["event"] for entry in journal}
 
 
 async def test_lost_before_its_callback_is_refreshed(world: World) -> None:
