@@ -36,13 +36,24 @@ class Finding:
     bug: str
     promises: tuple[str, ...]
     journeys: int
+    troubles: tuple[str, ...] = ()
+    """With what alone, where worlds of all troubles had not found it."""
 
     def __str__(self) -> str:
         found = ", ".join(self.promises) or "**not found**"
-        return f"| {self.bug} | {found} | {self.journeys} |"
+        alone = f" of {' and '.join(self.troubles)} alone" if self.troubles else ""
+        return f"| {self.bug} | {found} | {self.journeys}{alone} |"
 
 
-def try_bug(bug: PlantedBug, worlds: int, journeys: int) -> Finding:
+def find_bug(bug: PlantedBug, worlds: int, journeys: int) -> Finding:
+    """Play worlds of all troubles, then of those that it takes."""
+    mixed = try_bug(bug, worlds, journeys)
+    if mixed.promises or not bug.troubles:
+        return mixed
+    return try_bug(bug, 2 * worlds, journeys, bug.troubles)
+
+
+def try_bug(bug: PlantedBug, worlds: int, journeys: int, troubles: tuple[str, ...] = ()) -> Finding:
     """Plant it in a copy, and play; nothing is planted by ``NO_BUG``."""
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder)
@@ -51,7 +62,10 @@ def try_bug(bug: PlantedBug, worlds: int, journeys: int) -> Finding:
         bug.plant(copy / "bridge")
         command = ["-m", "tests.simulation", "--seed", "1", "--seeds", str(worlds)]
         done = subprocess.run(
-            [sys.executable, *command, "--journeys", str(journeys), "--until-broken"],
+            [
+                *(sys.executable, *command, "--journeys", str(journeys), "--until-broken"),
+                *(word for kind in troubles for word in ("--trouble", kind)),
+            ],
             cwd=copy,
             capture_output=True,
             text=True,
@@ -61,13 +75,14 @@ def try_bug(bug: PlantedBug, worlds: int, journeys: int) -> Finding:
     if played is None:
         return Finding(bug.name, ("it does not start",), 0)
     promises = dict.fromkeys(found["promise"] for found in _BROKEN.finditer(done.stdout))
-    return Finding(bug.name, tuple(promises), int(played[3]))
+    return Finding(bug.name, tuple(promises), int(played[3]), troubles)
 
 
 def build_table(sound: Finding, findings: Sequence[Finding], journeys: int) -> str:
     """What was found, for people."""
     found = sorted(one.journeys for one in findings if one.promises)
     half = found[len(found) // 2] if found else 0
+    alone = sum(bool(one.troubles) for one in findings)
     alarms = ", ".join(sound.promises) or "no promise broke"
     lines = [
         "# Planted bugs",
@@ -77,9 +92,10 @@ def build_table(sound: Finding, findings: Sequence[Finding], journeys: int) -> s
         " until a promise broke.",
         "One world of twelve has a rush, with 90 more journeys: the first has.",
         "",
-        f"{len(found)} of {len(findings)} are found, half of them within {half} journeys. With"
-        f" nothing planted, in {sound.journeys:,}",
-        f"journeys of the same seeds, {alarms}.",
+        f"{len(found)} of {len(findings)} are found, half of them within {half} journeys;"
+        f" {alone} only by worlds that have",
+        "nothing but the trouble which it takes.",
+        f"With nothing planted, in {sound.journeys:,} journeys of the same seeds, {alarms}.",
         "",
         "| bug | found by | journeys |",
         "|---|---|---|",
@@ -97,7 +113,7 @@ def main(only: Sequence[str], worlds: int, journeys: int, workers: int) -> None:
     """Plant each bug and play until it is found."""
 
     def play(bug: PlantedBug) -> Finding:
-        finding = try_bug(bug, worlds, journeys)
+        finding = find_bug(bug, worlds, journeys)
         click.echo(str(finding))
         return finding
 

@@ -122,6 +122,7 @@ BUGS: Final = (
     _bug(
         "a commit compares the version's number alone",
         ("store/commit.lua", " or ARGV[5] ~= '' and known ~= ARGV[5] then", " then"),
+        troubles=("Redis fails over to a replica that was behind", "process stands still"),
     ),
     _bug(
         "a commit does not look who holds the order",

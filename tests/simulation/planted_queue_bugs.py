@@ -61,6 +61,7 @@ QUEUE_BUGS: Final = (
             "(refusal := state.get_refusal()) is not None",
             "(refusal := state.not_ready_reason) is not None",
         ),
+        troubles=("a start without Redis", "Redis refuses connections"),
     ),
     build_bug(
         "a worker sleeps until somebody wakes it",
@@ -179,6 +180,7 @@ QUEUE_BUGS: Final = (
             "        guards = self._guards.get((customer, pool.name))\n",
             '        customer = ""\n        guards = self._guards.get((customer, pool.name))\n',
         ),
+        troubles=("a customer's account is dead",),
     ),
     build_bug(
         "all customers share the turns of a few calls",

@@ -21,6 +21,10 @@ class PlantedBug:
 
     name: str
     edits: tuple[Edit, ...]
+    troubles: tuple[str, ...] = ()
+    """What it takes to see it; worlds of this alone are played if those of all troubles, of which
+    few have it, do not find the bug.
+    """
 
     def plant(self, bridge: Path) -> None:
         """Make the edits; raises ``ValueError`` if the code is no longer what they expect."""
@@ -32,6 +36,8 @@ class PlantedBug:
             path.write_text(text.replace(edit.old, edit.new), "utf-8")
 
 
-def build_bug(name: str, *edits: tuple[str, str, str]) -> PlantedBug:
+def build_bug(
+    name: str, *edits: tuple[str, str, str], troubles: tuple[str, ...] = ()
+) -> PlantedBug:
     """A bug with these edits: file, what is replaced, and by what."""
-    return PlantedBug(name, tuple(Edit(*edit) for edit in edits))
+    return PlantedBug(name, tuple(Edit(*edit) for edit in edits), troubles)
