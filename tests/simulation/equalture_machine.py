@@ -144,6 +144,14 @@ class EqualtureMachine:
         self.tape.write_call(call, number)
         return answer
 
+    def note_unheard(self, message: HttpMessage) -> None:
+        """Who sent this did not wait for its answer."""
+        if message.path == "/connect_ats/applications":
+            wanted = json.loads(message.body)["callback_url"]
+            for one in self.applications.values():
+                if one.callback_url == wanted:
+                    one.fault = one.fault or "its caller waited no longer"
+
     def find_application(self, invitation: Mapping[str, Any]) -> EqualtureApplication:
         """The one that softgarden's candidate has; what was reported before softgarden had a link
         has none.

@@ -201,12 +201,17 @@ Serve = Callable[[HttpMessage], Awaitable[HttpMessage | None]]
 """Answers a request; None: the connection is closed without an answer."""
 
 
+Unheard = Callable[[HttpMessage], None]
+"""Is told of a request that was answered when its caller waited no longer."""
+
+
 class _ServedConnection(MessageReader):
     """A connection to a vendor."""
 
-    def __init__(self, serve: Serve, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, serve: Serve, unheard: Unheard, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__()
         self._serve = serve
+        self._unheard = unheard
         self._loop = loop
 
     def message_received(self, message: HttpMessage) -> None:
@@ -218,6 +223,8 @@ class _ServedConnection(MessageReader):
         if answer is None:
             self.transport.close()
         else:
+            if self.lost:
+                self._unheard(message)
             self.transport.write(answer.dump())
             if answer.breaks_off:
                 self.transport.close()
@@ -253,7 +260,7 @@ class MemoryNetwork:
     def __init__(self, loop: asyncio.AbstractEventLoop, draws: Random) -> None:
         self.loop = loop
         self._draws = draws
-        self._vendors: dict[str, Serve] = {}
+        self._vendors: dict[str, tuple[Serve, Unheard]] = {}
         self._listeners: dict[str, tuple[Callable[[], Any], Context]] = {}
         self._idle: dict[str, list[_CallingConnection]] = {}
         self._open: dict[MemoryTransport, None] = {}
@@ -264,9 +271,11 @@ class MemoryNetwork:
         """How long bytes are under way this time, in seconds."""
         return 0.0002 + 0.002 * self._draws.random() ** 3
 
-    def serve_vendor(self, host: str, serve: Serve) -> None:
+    def serve_vendor(
+        self, host: str, serve: Serve, unheard: Unheard = lambda message: None
+    ) -> None:
         """Have *serve* answer the requests to this host."""
-        self._vendors[host] = serve
+        self._vendors[host] = serve, unheard
 
     def listen(self, host: str, make_protocol: Callable[[], Any]) -> None:
         """Have a bridge process accept connections; in its name, which the caller's context has."""
@@ -301,11 +310,17 @@ class MemoryNetwork:
         ours, theirs = self._pair(HOST.get(), "", contextvars.copy_context(), Context())
         protocol = make_protocol()
         ours.connect(protocol)
-        theirs.connect(_ServedConnection(self._serve, self.loop))
+        theirs.connect(_ServedConnection(self._serve, self._unheard, self.loop))
         return ours, protocol
 
     async def _serve(self, message: HttpMessage) -> HttpMessage | None:
-        return await self._vendors[message.headers["host"].partition(":")[0]](message)
+        return await self._find_vendor(message)[0](message)
+
+    def _unheard(self, message: HttpMessage) -> None:
+        self._find_vendor(message)[1](message)
+
+    def _find_vendor(self, message: HttpMessage) -> tuple[Serve, Unheard]:
+        return self._vendors[message.headers["host"].partition(":")[0]]
 
     async def call_bridge(self, host: str, message: HttpMessage) -> HttpMessage:
         """Ask a bridge process; raises ``ConnectionError``."""

@@ -127,7 +127,7 @@ class Simulation:
         self.queue_watch = QueueWatch(self.redis, facts)
         if any(one.crowded for one in script.plans):
             self.equalture.short_lived = 0.0  # renewing them would slow a crowd down
-        self.network.serve_vendor(PROVIDER_HOST, self.equalture.serve)
+        self.network.serve_vendor(PROVIDER_HOST, self.equalture.serve, self.equalture.note_unheard)
         self.network.serve_vendor(ATS_HOST, self.softgarden.serve)
 
     async def play(self) -> None:
