@@ -230,7 +230,11 @@ def _check_leftovers(
     simulation: Simulation, journey: Journey, known: OrderRound, stored: str
 ) -> None:
     assert known.application is not None
-    words = [known.application.reference_id, known.application.link]
+    # A candidate who is invited anew may get the same application, if nobody could anonymise it.
+    lives_on = any(
+        one.application is known.application and not one.deleted for one in journey.rounds
+    )
+    words = [] if lives_on else [known.application.reference_id, known.application.link]
     # An order whose claim was lost may have got an invitation that softgarden never heard of.
     again = simulation.trouble.lost_claim(journey.plan.number) or any(
         one.application_id == journey.plan.candidate and is_unheard_of(simulation, one)
