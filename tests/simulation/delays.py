@@ -126,9 +126,9 @@ def _check_counting(
     if begun is None or application is None or known.wants != "COMPLETED":
         return
     until = begun + COUNTS_S if reached is None else reached
-    ended = simulation.trouble.find_end(
-        until, journey.plan.customer, known.invitation_id, OF_PROVIDER
-    )
+    # An empty report says that there is a result, but not which: only the provider does.
+    beside = () if journey.plan.quirks.report_body == "empty" else OF_PROVIDER
+    ended = simulation.trouble.find_end(until, journey.plan.customer, known.invitation_id, beside)
     latest = max(begun, ended) + COUNTS_S
     if not journey.plan.crowded and (reached is None or reached > latest):
         how = f"reported at {begun:.3f} s, counted at {reached} s, not until {latest:.3f} s"
