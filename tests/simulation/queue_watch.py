@@ -346,7 +346,10 @@ class QueueWatch:
         return strays
 
     def _get_slack(self) -> float:
-        return SKEW_S + (JUMPED_S if self._is_near("Redis's clock jumps") else 0.0)
+        """Processes ask Redis for its time four times a minute."""
+        jumps = "Redis's clock jumps"
+        jumped = self._is_near(jumps) or self._is_near_before(jumps)
+        return SKEW_S + (JUMPED_S if jumped else 0.0)
 
     def _is_near(self, *kinds: str) -> bool:
         return self._facts.is_near(self._facts.now(), *kinds)
