@@ -6,11 +6,13 @@ import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime
 from random import Random
 from typing import Any
 
 from bridge.sandbox import EqualtureSandbox, SoftgardenSandbox
 from tests.simulation import recruiter
+from tests.simulation.closed_world import START
 from tests.simulation.equalture_machine import EqualtureApplication, EqualtureMachine
 from tests.simulation.journey_plan import MARK, JourneyPlan
 from tests.simulation.memory_network import HttpMessage, MemoryNetwork
@@ -89,6 +91,15 @@ class OrderRound:
         and the report came before softgarden had a link.
         """
         return bool(self.answers) and "/start/" in self.answers[0]["testUrl"]
+
+    @property
+    def deadline(self) -> float:
+        """The latest that softgarden was given for this invitation."""
+        given = [one["deadline"] for one in self.answers if self._is_of_first(one)]
+        return max((datetime.fromisoformat(one) - START).total_seconds() for one in given)
+
+    def _is_of_first(self, answer: dict[str, Any]) -> bool:
+        return bool(answer["invitationId"] == self.invitation_id)
 
     @property
     def invitation_id(self) -> str:
@@ -198,10 +209,8 @@ class Journey:
         return reading.status
 
     def _check_reading(self, known: OrderRound, new: Reading) -> None:
-        application = known.application
-        life_s = HASTY_LIFE_S if self.plan.customer == HASTY else LINK_LIFE_S
-        if new.status == "EXPIRED" and application is not None:
-            early_s = application.made_at + life_s - new.ended
+        if new.status == "EXPIRED":
+            early_s = known.deadline - new.ended
             if early_s > SKEW_S:
                 self.complain("deadline", f"EXPIRED {early_s:.0f} s before the deadline")
         for old in known.read:
@@ -209,6 +218,13 @@ class Journey:
                 self.complain("forward", f"{old.status}, then {new.status}")
             if old.completed_at and new.completed_at and old.completed_at != new.completed_at:
                 self.complain("completion time", f"{old.completed_at}, then {new.completed_at}")
+
+    def _check_deadline(self, known: OrderRound) -> None:
+        """It is that of a link made after the order came, as long as links live."""
+        life_s = HASTY_LIFE_S if self.plan.customer == HASTY else LINK_LIFE_S
+        short_s = known.began + life_s - known.deadline
+        if short_s > SKEW_S and not known.is_unknown:
+            self.complain("deadline", f"softgarden was given one {short_s:.0f} s before its time")
 
     @staticmethod
     def _now() -> float:
@@ -281,6 +297,7 @@ class Journey:
             known.is_unknown |= any(
                 one.is_unknown and one.invitation_id == known.invitation_id for one in self.rounds
             )
+            self._check_deadline(known)
             self._world.by_invitation[answer["invitationId"]] = (plan.number, known)
         else:
             known.unanswered = True
