@@ -72,6 +72,8 @@ class OrderRound:
     """softgarden was told 204."""
     refused_at: float | None = None
     """When a report of it was answered 400 for the first time; that there was one counts."""
+    turned_away: bool = False
+    """Equalture gave its report up when the last answer was 404, since its customer was removed."""
     set_back_at: float | None = None
     """When Redis went back to an earlier state of it."""
     is_gone: bool = False
@@ -360,6 +362,9 @@ class Journey:
         if ending in ("callback", "late"):
             for _ in range(self.plan.reports):
                 await self._report(application, known)
+            reported = known.acknowledged_at is not None or known.refused_at is not None
+            if application.wordless and known.turned_away and not reported:
+                known.wants = ""  # nobody ever told the bridge
 
     async def _report(self, application: EqualtureApplication, known: OrderRound) -> None:
         path = application.callback_url.partition("bridge.example")[2]
@@ -380,6 +385,7 @@ class Journey:
                 if known.acknowledged_at is None:
                     known.acknowledged_at = self._now()
                 return
+            known.turned_away = status == 404
             await self.pause(0.2, min(5.0, 0.3 * 2**attempt))
 
     # Calls
