@@ -123,12 +123,10 @@ local function find_by(application, id, now, ttl)
   end
 end
 
+-- The letter goes even where the list does not know it any more.
 local function bury(dead, letter, field)
-  if redis.call('ZREM', dead, field) == 1 then
-    redis.call('DEL', letter)
-    return 1
-  end
-  return 0
+  redis.call('DEL', letter)
+  return redis.call('ZREM', dead, field)
 end
 
 -- Notes in the record's head whether the queue has to hold a task of this kind.

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from bridge.core import ids
 from bridge.core.invitation import State, Transition
-from bridge.core.queueing import Lease, QuarantineNote, TaskDone
+from bridge.core.queueing import CancelTask, GiveUpTask, Lease, QuarantineNote, TaskDone
 from bridge.errors import RecordDamaged
 from bridge.store import key_names
 from bridge.store.quarantine import RedisQuarantine
@@ -164,6 +164,19 @@ async def test_wrong_typed_key(
     assert await quarantine.drop(note)
     assert len([note async for note in quarantine.notes()]) == 0
     assert await real_commands.run(("EXISTS", names.quarantined_key(kind))) == 0
+
+
+async def test_letter_of_lost_list(
+    backend: Backend, names: key_names.KeyNames, real_commands: RedisAccess
+) -> None:
+    """A dead letter goes with its task, also where the list of dead letters was lost."""
+    one = await put(backend, due(NOTIFY))
+    (mine,) = await lease(backend)
+    assert await backend.tasks.settle(mine, GiveUpTask("refused"), NOW)
+    await real_commands.run(("DEL", names.dead))
+    assert await backend.invitations.commit(Transition(one, (CancelTask(NOTIFY),)))
+    letter = names.dead_letter(f"{one.id}:{NOTIFY}")
+    assert await real_commands.run(("EXISTS", letter)) == 0
 
 
 @pytest.mark.parametrize("confirmed", [False, True])
