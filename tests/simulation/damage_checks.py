@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from tests.simulation.world import Simulation
 
 Owed = tuple[str, str, int]
-_LONGEST_MEND_S: Final = 90.0
-"""How long after the damage the sweep may still find what it took with it."""
+_MENDS_S: Final = 45.0
+"""How long after the damage is harmless the sweep may still find what it took with it."""
 
 
 def list_unmended(simulation: Simulation) -> list[Owed]:
@@ -41,7 +41,9 @@ def list_unmended(simulation: Simulation) -> list[Owed]:
         lanes = one.strange_lane.rpartition(":")
         if one.strange_lane and simulation.redis.execute(("ZSCORE", f"{lanes[0]}:lanes", lanes[2])):
             owed.append(("task", f"{one.strange_lane} has no queue", -1))
-        if one.partition >= 0 and simulation.time.seconds < one.end + _LONGEST_MEND_S:
+        if (one.partition >= 0 or one.letters) and simulation.time.seconds < _mends_by(
+            simulation, one
+        ):
             owed.append(("task", f"what was lost with {one.note} may not be found yet", -1))
     return owed
 
@@ -67,15 +69,18 @@ def check_quarantine(simulation: Simulation) -> None:
 
 
 def check_repairs(simulation: Simulation) -> None:
-    """What the sweep repaired was lost with a damaged key, was a lane without a queue, or was done
-    while its record was damaged: the record that was put back still asks for it.
+    """What the sweep repaired was lost with a damaged key (a dead letter, too), was a lane without
+    a queue, or was done while its record was damaged: the record that was put back still asks for
+    it.
     """
     damaged = simulation.trouble.damaged
     for line in _read_log(simulation, "sweep.repaired"):
         at = (datetime.fromisoformat(line["timestamp"]) - START).total_seconds()
-        before = [one for one in damaged.done if one.at <= at <= one.end + _LONGEST_MEND_S]
+        before = [one for one in damaged.done if one.at <= at <= _mends_by(simulation, one)]
         lost = [
-            one for one in before if one.partition >= 0 or one.strange_lane or one.invitation_id
+            one
+            for one in before
+            if one.partition >= 0 or one.strange_lane or one.invitation_id or one.letters
         ]
         known = [task for task in line["task_ids"] if _was_lost(lost, task)]
         if len(known) < len(line["task_ids"]) or not lost:
@@ -86,9 +91,15 @@ def _was_lost(lost: list[Damage], task_id: str) -> bool:
     invitation_id, _, _ = task_id.partition(":")
     partition = ids.read_partition(invitation_id)
     return any(
-        one.partition == partition or (_is_of_record(one) and one.invitation_id == invitation_id)
+        one.partition == partition
+        or (_is_of_record(one) and one.invitation_id == invitation_id)
+        or task_id in one.letters
         for one in lost
     )
+
+
+def _mends_by(simulation: Simulation, damage: Damage) -> float:
+    return simulation.trouble.damaged.heals_by(damage) + _MENDS_S
 
 
 def _is_of_record(damage: Damage) -> bool:

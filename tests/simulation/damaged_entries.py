@@ -20,6 +20,7 @@ from bridge.store.key_names import (
     split_key,
 )
 from tests.simulation.stage_settings import CUSTOMERS, SECRETS, load_settings
+from tests.simulation.sweep_watch import SweepWatch
 
 if TYPE_CHECKING:
     from tests.simulation.incidents import Incident
@@ -83,13 +84,18 @@ class Damage:
     """The queues of this partition hold what the bridge did not write."""
     strange_lane: str = ""
     """A lane of no known kind, which has no queue: the sweep takes it out of the index."""
+    letters: tuple[str, ...] = ()
+    """The tasks that were dead letters, which nobody knows any more: they are queued again."""
 
-    def concerns(self, invitation_id: str, begun: float, until: float) -> bool:
-        """Whether it may have kept this invitation's work waiting then, or have it done again."""
-        if begun > self.end + HEALS_S or until < self.at:
-            return False
+    def concerns(self, invitation_id: str) -> bool:
+        """Whether it may keep this invitation's work waiting, or have it done again."""
         mine = ids.read_partition(invitation_id) == self.partition
-        return invitation_id == self.invitation_id or mine
+        letters = any(one.startswith(f"{invitation_id}:") for one in self.letters)
+        return invitation_id == self.invitation_id or mine or letters
+
+    def is_left_to_sweep(self) -> bool:
+        """Whether nothing but the sweep finds what was lost with it, or removes it."""
+        return self.partition >= 0 or self.spoils >= 0 or bool(self.letters)
 
 
 class DamagedEntries:
@@ -97,6 +103,7 @@ class DamagedEntries:
 
     def __init__(self, simulation: Simulation) -> None:
         self.done: list[Damage] = []
+        self.sweeps = SweepWatch(lambda: simulation.time.seconds)
         self._simulation = simulation
 
     async def perform(self, incident: Incident, draws: Random) -> str:
@@ -106,7 +113,20 @@ class DamagedEntries:
 
     def concerns(self, invitation_id: str, begun: float, until: float) -> bool:
         """Whether any of it explains that this invitation's work waited, or was done again."""
-        return any(one.concerns(invitation_id, begun, until) for one in self.done)
+        return any(
+            one.at <= until and begun <= self.heals_by(one) and one.concerns(invitation_id)
+            for one in self.done
+        )
+
+    def heals_by(self, damage: Damage) -> float:
+        """When it does no harm any more, at the latest: what is left to the sweep waits while a
+        process that has ended keeps the others from it.
+        """
+        latest = damage.end + HEALS_S
+        for begun, over in self.sweeps.list_gaps() if damage.is_left_to_sweep() else ():
+            if begun <= latest and over >= damage.at:
+                latest = max(latest, over + HEALS_S)
+        return latest
 
     def lost_claim(self, journey: int) -> bool:
         """Whether it cannot be known any more that this journey's order was answered."""
@@ -115,16 +135,16 @@ class DamagedEntries:
     def holds_nonsense(self, partition: int, at: float) -> bool:
         """Whether the queues of this partition may have another form than the bridge gives them."""
         return any(
-            partition in (one.partition, one.spoils) and one.at <= at <= one.end + HEALS_S
+            partition in (one.partition, one.spoils) and one.at <= at <= self.heals_by(one)
             for one in self.done
         )
 
     def find_end(self, until: float, invitation_id: str) -> float:
         """When the last of what concerns this invitation, and began before, was put right."""
         ends = [
-            min(one.end + HEALS_S, until)
+            min(self.heals_by(one), until)
             for one in self.done
-            if one.concerns(invitation_id, one.at, until)
+            if one.at <= until and one.concerns(invitation_id)
         ]
         return max(ends, default=0.0)
 
@@ -181,6 +201,7 @@ class _Damager:
         task = f"{member}:{lane.removesuffix('/urgent').rpartition('/')[2]}"
         self._run("HSET", names.tasks, task, self._draws.choice(ENTRIES))
         self._add(names, task, invitation_id=member)
+        self._simulation.queue_watch.forget_attempts([member])
         return f"({task})"
 
     async def _spoil_queue(self, _: float) -> str:
@@ -210,10 +231,20 @@ class _Damager:
         if key is None:
             return NOTHING
         names, name = self._split(key)
-        loses = name.partition(":")[0] in LOSES
+        loses, is_dead = name.partition(":")[0] in LOSES, name == "dead"
+        letters = tuple(map(decode_name, self._run("ZRANGE", key, 0, -1))) if is_dead else ()
         self._put_other_type(key)
         partition = names.partition if loses else -1
-        self._add(names, f"key:{name}", is_noted=loses, partition=partition)
+        noted = loses or is_dead
+        damage = self._add(names, f"key:{name}", is_noted=noted, partition=partition)
+        damage.letters = letters
+        if name == "tasks":
+            of_partition = [
+                one
+                for one in self._simulation.watch.latest
+                if ids.read_partition(one) == names.partition
+            ]
+            self._simulation.queue_watch.forget_attempts(of_partition)
         return f"({name} of p{names.partition:x})"
 
     async def _damage_order(self, _: float) -> str:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from bridge.core.invitation import State
 from bridge.core.lifecycle.attempts import list_applications_to_anonymise
+from bridge.core.queueing import TaskKind
 from bridge.store.key_names import get_invitation_id
 from bridge.store.stored_texts import show_record
 from tests.simulation.application_checks import check_every_application, is_unheard_of
@@ -242,6 +243,8 @@ def _check_leftovers(
     )
     if known is journey.rounds[-1] and not again:
         words.append(journey.plan.candidate)
+    letters = (TaskKind.CHECK, TaskKind.NOTIFY, TaskKind.HIRE)
+    words += [f":dead:{known.invitation_id}:{kind}" for kind in letters]
     for word in words:
         if word in stored:
             simulation.complain("deletion", f"{word} is in Redis", journey.plan.number)

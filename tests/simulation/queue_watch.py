@@ -135,7 +135,11 @@ class QueueWatch:
                 taken = (args[0], parse_task_id(args[1])[1])
                 self._due_ms.pop(taken, None)
                 self._grant(taken, args[5], str(int(answer[0])), float(args[4]))
-            case "bring_forward" | "requeue_lost_task" | "end_dead_letter" | "make_lane_due":
+            case "requeue_lost_task" if answer == 1:
+                lost = (args[0], TaskKind(args[1]))
+                self._start_counting(lost)
+                self._due_ms[lost] = 0.0
+            case "bring_forward" | "end_dead_letter" | "make_lane_due":
                 self._due_ms = dict.fromkeys(self._due_ms, 0.0)  # any of them may be due now
         self._check_lanes(keys)
 
@@ -143,7 +147,7 @@ class QueueWatch:
         """Redis has gone back to an earlier moment as far as these are concerned, and
         ``RecordWatch`` with it.
         """
-        self._set_back.update(invitations)
+        self.forget_attempts(invitations)
         held = (one for one, kind in self._leases if kind is TaskKind.NOTIFY)
         self._set_back.update(held)
         self._leases.clear()
@@ -154,6 +158,10 @@ class QueueWatch:
             for one in self._facts.records.values()
             if one.state in (State.EXPIRED, State.COMPLETED) and one.issued
         }
+
+    def forget_attempts(self, invitations: Iterable[str]) -> None:
+        """How often these tasks were tried was lost."""
+        self._set_back.update(invitations)
 
     # What scripts did
 

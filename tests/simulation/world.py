@@ -231,6 +231,7 @@ class Simulation:
     def _look(self, host: str, command: Command, answer: object) -> None:
         self.watch.look(command, answer)
         self.queue_watch.look(command, answer)
+        self.trouble.damaged.sweeps.look(command, answer)
         if host in self._stalls and ADD_REFERENCE.sha in command[:2]:
             self._stop_at_once("process stands still", host, self._stalls.pop(host))
 
