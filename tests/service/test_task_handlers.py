@@ -253,6 +253,28 @@ async def test_create_of_a_dead_process(world: World) -> None:
     assert (await world.load(one)).state is State.UNCERTAIN
 
 
+async def test_create_of_a_dead_process_is_listed_after_a_deletion(world: World) -> None:
+    """A create that nobody reported on is listed as uncertain also where the invitation was deleted
+    meanwhile: its application may stand at the provider.
+    """
+
+    async def dies(*_: str) -> None:
+        raise KeyError("as if the process had died in mid-create")
+
+    world.provider.script.on("create", dies)
+    with pytest.raises(KeyError):
+        await world.invited()
+    (one,) = [one async for one in world.store.scan()]
+    await world.records.apply(one, ErasureRequested(), ACME)
+    left = await world.next_due()
+    assert left == world.records.policy(ACME).create_timeout
+    world.clock.advance(left)
+    await world.work()
+    found = world.operations.invitations("acme", None, uncertain=True)
+    assert [(one.id, one.state) async for one in found] == [(one.id, State.ERASED)]
+    assert world.kinds() == set()
+
+
 # -- ANONYMISE
 
 

@@ -69,14 +69,14 @@ def decide_next_check(
     invitation: Invitation, policy: LifecyclePolicy, now: datetime
 ) -> AskProvider | ApplyEvent | WaitUntil | None:
     """What a CHECK has to do now; None: nothing is left to do."""
-    if not needs_confirmation(invitation):
-        return None
     pending = find_pending_attempt(invitation)
     if pending is not None:
         lost_at = pending.started_at + policy.create_timeout
         if now < lost_at:
             return WaitUntil(lost_at)
         return ApplyEvent(CreateOutcomeUnknown(pending.number))
+    if not needs_confirmation(invitation):
+        return None
     reference_id = choose_reference_to_check(invitation)
     if reference_id is not None:
         return AskProvider(reference_id, with_result=invitation.unconfirmed_result is not None)

@@ -12,6 +12,7 @@ from bridge.core.lifecycle import completion, creates, events, hires, tombstone
 from bridge.core.lifecycle.attempts import list_applications_to_anonymise
 from bridge.core.lifecycle.events import Event
 from bridge.core.lifecycle.policy import LifecyclePolicy
+from bridge.core.lifecycle.timing import keep_check_of_create
 from bridge.core.queueing import CancelTask, ScheduleTask, TaskKind
 
 _E = TypeVar("_E", bound=Event)
@@ -64,7 +65,8 @@ def decide(
         after = invitation if after == invitation else copy_with(after, updated_at=now)
     # An application that is still to be anonymised must not be forgotten, however long it takes.
     expires = not list_applications_to_anonymise(after)
-    return copy_with(step, invitation=after, tasks=_prioritise(after, step.tasks), expires=expires)
+    tasks = _prioritise(after, keep_check_of_create(after, step.tasks, policy, now))
+    return copy_with(step, invitation=after, tasks=tasks, expires=expires)
 
 
 def _prioritise(

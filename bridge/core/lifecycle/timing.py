@@ -154,3 +154,19 @@ def schedule_next_check(
         return ()
     at = get_next_check_time(invitation, policy, now, trigger)
     return (ScheduleTask(TaskKind.CHECK, at) if at is not None else CancelTask(TaskKind.CHECK),)
+
+
+def keep_check_of_create(
+    invitation: Invitation,
+    tasks: tuple[ScheduleTask | CancelTask, ...],
+    policy: LifecyclePolicy,
+    now: datetime,
+) -> tuple[ScheduleTask | CancelTask, ...]:
+    """*tasks*, but a CHECK stays while a create is under way, even if the invitation has ended:
+    only a CHECK tells that an application may have been made whose id never came.
+    """
+    creating = find_pending_attempt(invitation)
+    if creating is None:
+        return tasks
+    check = ScheduleTask(TaskKind.CHECK, max(creating.started_at + policy.create_timeout, now))
+    return tuple(check if task == CancelTask(TaskKind.CHECK) else task for task in tasks)

@@ -253,7 +253,8 @@ def test_erased_record_holds_nothing_of_the_candidate(world: World, later: list[
         )
     )
     assert [] == [word for word in PERSONAL if word in told]
-    assert {TaskKind.ANONYMISE} >= set(world.queue)
+    # A CHECK of a create that was under way has still to say whether that got lost.
+    assert {TaskKind.ANONYMISE, TaskKind.CHECK} >= set(world.queue)
 
 
 @bounded
