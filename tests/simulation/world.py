@@ -20,7 +20,6 @@ from tests.simulation.delays import watch_overdue
 from tests.simulation.end_checks import check_end, check_traces, list_owed
 from tests.simulation.equalture_machine import EqualtureApplication, EqualtureMachine
 from tests.simulation.event_loop import SimulatedLoop
-from tests.simulation.incidents import Trouble
 from tests.simulation.journey import Journey, OrderRound, World
 from tests.simulation.journey_plan import MAIL
 from tests.simulation.memory_network import MemoryNetwork
@@ -32,6 +31,7 @@ from tests.simulation.redis_cluster import RedisServers
 from tests.simulation.softgarden_machine import SoftgardenMachine
 from tests.simulation.stage_settings import ATS_HOST, PROVIDER_HOST, RETRY_S, WATCHED_S
 from tests.simulation.tape import Tape
+from tests.simulation.trouble import Trouble
 from tests.simulation.vendor_quirks import VendorQuirks
 from tests.simulation.world_script import WorldScript
 
