@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from dataclasses import replace
 from random import Random
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from bridge import app
 from bridge.errors import ConfigError
 from bridge.settings.daemon import DaemonSettings
 from tests.simulation.bridge_process import BridgeProcess
-from tests.simulation.stage_settings import CUSTOMERS, format_customer, load_settings
+from tests.simulation.stage_settings import CUSTOMERS, USUAL_FILES, format_customer, load_settings
 
 if TYPE_CHECKING:
     from tests.simulation.incidents import Incident
@@ -19,26 +20,32 @@ if TYPE_CHECKING:
 
 BREAKS: Final = ("colour: blue\n", "\tx: 1\n", "}{\n", "softgarden: {}\n")
 """What stands at the end of a broken file. Who the customer's callers are can still be read."""
+LOOK_S: Final = 0.5
 
 
 class Administrators:
     """What they have written, and have the processes read, by the bridge's own reload."""
 
     def __init__(self, simulation: Simulation) -> None:
+        self.files = dict(USUAL_FILES)
+        """What each customer's file says, when it is there and not broken."""
         self._simulation = simulation
         self._absent: Counter[str] = Counter()
         self._broken: dict[str, list[str]] = {name: [] for name in CUSTOMERS}
         self._writings = 0
         self._read: dict[str, int] = {}
         """Which writing each process has read, by host."""
+        self._taken: dict[str, int] = {}
+        """The last one that each has not refused."""
         self._folder = load_settings().config_dir / "customers"
         for name in CUSTOMERS:
             self._write(name)
 
     def load_settings(self, process: BridgeProcess) -> DaemonSettings:
         """What a process reads that starts now: customers whose files are broken are set aside."""
-        self._read[process.host] = self._writings
-        if not any(self._absent.values()) and not any(self._broken.values()):
+        self._read[process.host] = self._taken[process.host] = self._writings
+        is_usual = self.files == USUAL_FILES and not any(self._absent.values())
+        if is_usual and not any(self._broken.values()):
             return load_settings()
         return app.CONFIGURATION.load(self._folder.parent, {}, strict=False)
 
@@ -74,28 +81,48 @@ class Administrators:
         await self._reload(customer, draws)
         return f"({customer}, {text!r})"
 
+    async def change_file(self, customer: str, draws: Random, **changes: Any) -> None:
+        """Write something else into a customer's file, and wait until every process that serves
+        goes by it.
+        """
+        self.files[customer] = replace(self.files[customer], **changes)
+        writing = await self._reload(customer, draws)
+        while not self._is_taken(writing):  # noqa: ASYNC110
+            await asyncio.sleep(LOOK_S)
+
+    def _is_taken(self, writing: int) -> bool:
+        trouble = self._simulation.trouble
+        return "process stands still" not in trouble.list_active() and all(
+            one.is_killed or self._taken[one.host] >= writing
+            for one in self._simulation.processes.values()
+        )
+
     def _write(self, customer: str) -> None:
         path = self._folder / f"{customer}.yaml"
         if self._absent[customer]:
             path.unlink(missing_ok=True)
             return
-        text = format_customer(customer)
+        text = format_customer(self.files[customer])
         text += "".join(self._broken[customer])
         if not path.exists() or path.read_text("utf-8") != text:
             path.write_text(text, "utf-8")
 
-    async def _reload(self, customer: str, draws: Random) -> None:
-        """Write a customer's file, and have one process after the other read all of them."""
+    async def _reload(self, customer: str, draws: Random) -> int:
+        """Write a customer's file, and have one process after the other read all of them; says
+        which writing this is.
+        """
         self._write(customer)
         self._writings += 1
+        writing = self._writings
         for process in list(self._simulation.processes.values()):
             await asyncio.sleep(0.3 * draws.random())
             if process.lives:
                 await self._reload_one(process)
+        return writing
 
     async def _reload_one(self, process: BridgeProcess) -> None:
         assert process.runtime is not None
-        self._read[process.host] = self._writings
+        self._read[process.host] = writing = self._writings
         before = process.runtime.customers()
         usable = not any(
             self._broken[name] for name in CUSTOMERS if not self._absent[name]
@@ -103,6 +130,7 @@ class Administrators:
         try:
             await process.runtime.reload.reload("request")
             is_taken = True
+            self._taken[process.host] = writing
         except ConfigError:
             is_taken = False
         if is_taken != usable or (not is_taken and process.runtime.customers() is not before):

@@ -50,6 +50,11 @@ class BridgeProcess:
         """Whether it accepts connections."""
         return self._serves and not self._killed and not self._stop.is_set()
 
+    @property
+    def is_killed(self) -> bool:
+        """Whether it does nothing any more, whatever it had begun."""
+        return self._killed
+
     async def start(self, link: RedisClient, settings: DaemonSettings) -> None:
         """Start it, and return once it serves."""
         serving = self._loop.create_future()

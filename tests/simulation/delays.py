@@ -12,7 +12,6 @@ from tests.simulation.journey import RANKS, Journey, OrderRound
 from tests.simulation.redis_link import REDIS_UNWELL
 from tests.simulation.softgarden_machine import LONGEST_DAWDLE_S
 from tests.simulation.stage_settings import (
-    HASTY_LIFE_S,
     POLL_S,
     RETRY_S,
     VENDOR_TIMEOUT_S,
@@ -146,7 +145,7 @@ def _find_beginning(
     assert application is not None
     ending = journey.plan.ending
     if known.wants == "EXPIRED":
-        return application.made_at + HASTY_LIFE_S + behind_s, NOTICED_S, "ended"
+        return application.made_at + known.life_s + behind_s, NOTICED_S, "ended"
     if known.acknowledged_at is None:
         finished_at = application.finished_at
         if finished_at is None or ending != "silent":

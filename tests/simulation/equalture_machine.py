@@ -18,7 +18,7 @@ from urllib.parse import quote, unquote
 
 from bridge.sandbox import EqualtureSandbox
 from tests.simulation.memory_network import CALLER, HttpMessage
-from tests.simulation.stage_settings import CUSTOMERS, HASTY, SECRETS
+from tests.simulation.stage_settings import HASTY, SECRETS
 from tests.simulation.tape import Tape, TapedCall
 from tests.simulation.vendor_quirks import VendorQuirks
 from tests.simulation.vendor_weather import VendorWeather, answer_in_weather, build_answer
@@ -100,12 +100,20 @@ class EqualtureMachine:
     tokens: dict[str, tuple[str, float]] = field(default_factory=dict)
     violations: list[str] = field(default_factory=list)
     """Calls that break what the pages say."""
+    secrets: dict[str, tuple[str, ...]] = field(
+        default_factory=lambda: {name: (one.client_secret,) for name, one in SECRETS.items()}
+    )
+    """Every account's, as it takes them."""
+    ended_secrets: set[str] = field(default_factory=set)
+    """Those that nobody has any more who has done what its page says."""
     short_lived: float = 0.2
     """How many tokens live shorter than the pages say."""
     wraps_jobs: bool = False
     wants_get: bool = False
     """The token is got by GET, as an older page says."""
     _tokens_made: int = 0
+    _made_with: dict[str, str] = field(default_factory=dict)
+    """The secret of each token."""
     _creates: Counter[int] = field(default_factory=Counter)
     """Of each journey."""
 
@@ -170,6 +178,13 @@ class EqualtureMachine:
             late = self.draws.random() < 0.3
             application.results_from = self.now() + (5.0 * self.draws.random() if late else 0.0)
 
+    def drop_secret(self, account: str, secret: str, *, with_tokens: bool) -> None:
+        """Take a secret no more, and perhaps no token either that was got with it."""
+        self.secrets[account] = tuple(one for one in self.secrets[account] if one != secret)
+        for token, made_with in self._made_with.items() if with_tokens else ():
+            if made_with == secret:
+                self.tokens.pop(token, None)
+
     def _account(self, message: HttpMessage) -> str:
         kind, _, value = message.headers.get("authorization", "").partition(" ")
         if kind == "Basic":
@@ -212,13 +227,16 @@ class EqualtureMachine:
             return build_answer(405, {"errors": {"detail": "Method Not Allowed"}})
         value = message.headers.get("authorization", "").removeprefix("Basic ")
         account, _, secret = base64.b64decode(value).decode().partition(":")
-        if account not in CUSTOMERS or secret != SECRETS[account].client_secret:
+        if secret not in self.secrets.get(account, ()):
+            if secret in self.ended_secrets:
+                self.violations.append(f"a token is asked for with a secret of {account}'s past")
             return build_answer(401, {"errors": {"detail": "Unauthorized"}})
         self._tokens_made += 1
         token = f"SFMyNTY.{self._tokens_made}"
         short = self.draws.random() < self.short_lived
         life_s = self.draws.uniform(1.0, 20.0) if short else TOKEN_LIFE_S
         self.tokens[token] = (account, self.now() + life_s)
+        self._made_with[token] = secret
         return build_answer(200, {"access_token": token})
 
     def _create(self, message: HttpMessage, account: str, fault: str) -> HttpMessage:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Final
 
+from tests.simulation.customer_changes import SECRET, SECRET_AT_ONCE, SETTINGS, TOKEN, UNNOTICED
 from tests.simulation.damaged_entries import DAMAGES
 from tests.simulation.older_version import DEPLOY, ROLL_BACK
 from tests.simulation.partial_outages import OUTAGES
@@ -22,6 +23,7 @@ SILENT = (
     "softgarden is broken",
     "softgarden is away",
     "a customer's account is dead",
+    SECRET_AT_ONCE,
     "clocks are set in a silence",
 )
 """Incidents in which a vendor does not answer, so that breakers may open."""
@@ -93,6 +95,10 @@ WEIGHTS: Final = {
     "a customer's account is slow": 2,
     "a customer is removed": 2,
     "a customer's file is broken": 2,
+    TOKEN: 3,
+    SECRET: 3,
+    SECRET_AT_ONCE: 1,
+    SETTINGS: 3,
     "a clock jumps": 2,
     "clocks are set in a silence": 4,
     "Redis's clock jumps": 1,
@@ -119,6 +125,8 @@ LONGEST_S: Final = {
     ROLL_BACK: 20.0,
     "a customer is removed": 10.0,
     "a customer's file is broken": 12.0,
+    SECRET_AT_ONCE: 20.0,
+    SETTINGS: 30.0,
     "a customer's account is dead": 40.0,
     "a customer's account is slow": 40.0,
     "clocks are set in a silence": 60.0,
@@ -137,10 +145,11 @@ OF_ONE: Final = (
     "a customer's account is dead",
     "a customer's account is slow",
     "a customer is removed",
+    SECRET_AT_ONCE,
     "clocks are set in a silence",
 )
 """What concerns one customer, and must not concern another."""
-OF_NOBODY: Final = ("a clock jumps",)
+OF_NOBODY: Final = ("a clock jumps", *UNNOTICED)
 """What must delay nothing at all."""
 
 

@@ -82,6 +82,8 @@ class OrderRound:
     """Redis has forgotten what the bridge would have to know to keep its promises."""
     forgotten_hires: int = 0
     """How often Redis has forgotten that its hire was ordered, or begun."""
+    life_s: float = LINK_LIFE_S
+    """How long its link lives, by the deadline that softgarden was given."""
     ended: bool = False
     """Everybody but the bridge is done with it."""
     wants: str = ""
@@ -132,6 +134,10 @@ class World:
     """Whether Redis has forgotten an invitation, or its attempt with this secret."""
     went_back: Callable[[float], bool]
     """Whether Redis has gone back to an earlier moment since then."""
+    token_of: Callable[[str], str]
+    """Which bearer token softgarden sends for a customer now."""
+    find_life: Callable[[EqualtureApplication, str], float]
+    """How long the link of an application lives that has this deadline."""
 
 
 class Journey:
@@ -163,6 +169,7 @@ class Journey:
                 return
             known.application = self._world.equalture.find_application(known.answers[0])
             known.application.wordless = self.plan.wordless
+            known.life_s = self._world.find_life(known.application, known.answers[0]["deadline"])
             if self.plan.quirks.asks_strangely:
                 await self._ask_strangely(known)
             await self._visit_pages(known)
@@ -222,7 +229,7 @@ class Journey:
                 self.complain("completion time", f"{old.completed_at}, then {new.completed_at}")
 
     def _check_deadline(self, known: OrderRound) -> None:
-        """It is that of a link made after the order came, as long as links live."""
+        """It is that of a link made after the order came, as long as links live at least."""
         life_s = HASTY_LIFE_S if self.plan.customer == HASTY else LINK_LIFE_S
         short_s = known.began + life_s - known.deadline
         if short_s > SKEW_S and not known.is_unknown:
@@ -263,7 +270,7 @@ class Journey:
         mine, others = self._customer, [one for one in SECRETS.values() if one != self._customer]
         unknown = known.invitation_id[:-4] + "zzzz"
         for customer, invitation_id in ((mine, unknown), (others[0], known.invitation_id)):
-            headers = {"Authorization": f"Bearer {customer.token}"}
+            headers = {"Authorization": f"Bearer {self._world.token_of(customer.name)}"}
             for method, where, status in (("GET", "results", 404), ("DELETE", "invitations", 400)):
                 path = f"/softgarden/{where}/{invitation_id}"
                 self.expect(await self.call(method, path, None, headers), "own", status, 401, 503)
@@ -391,7 +398,7 @@ class Journey:
     # Calls
 
     async def _ask(self, method: str, path: str, document: Any = None) -> HttpMessage | None:
-        headers = {"Authorization": f"Bearer {self._customer.token}"}
+        headers = {"Authorization": f"Bearer {self._world.token_of(self._customer.name)}"}
         return await self.call(method, path, document, headers)
 
     async def call(

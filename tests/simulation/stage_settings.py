@@ -33,6 +33,8 @@ PACE = os.environ.get("SIMULATION_PACE", "seconds")
 IN_DAYS = PACE == "days"
 LINK_LIFE_S = 7 * 86_400.0
 HASTY_LIFE_S = LINK_LIFE_S if IN_DAYS else 40.0
+LONG_LIFE_S = 1.75 * HASTY_LIFE_S
+"""The same where administrators have changed it for a while."""
 POLL_S = 600.0 if IN_DAYS else 20.0
 RETRY_S = (
     tuple(pause.total_seconds() for pause in SoftgardenSettings().retry)
@@ -92,6 +94,30 @@ class CustomerSecrets:
 SECRETS = {name: CustomerSecrets(name) for name in CUSTOMERS}
 
 
+@dataclass(frozen=True, slots=True)
+class CustomerFile:
+    """What a customer's file says, as far as administrators change that."""
+
+    name: str
+    tokens: tuple[str, ...]
+    """softgarden's; two while one is replaced by the other."""
+    client_secret: str
+    link_life_s: float | None = None
+    """None: the daemon's own."""
+    poll_s: float | None = None
+
+
+USUAL_FILES = {
+    name: CustomerFile(
+        name,
+        (secrets.token,),
+        secrets.client_secret,
+        HASTY_LIFE_S if name == HASTY else None,
+    )
+    for name, secrets in SECRETS.items()
+}
+
+
 def _daemon() -> dict[str, Any]:
     return {
         "public_url": "https://bridge.example",
@@ -109,28 +135,33 @@ def _daemon() -> dict[str, Any]:
     }
 
 
-def _customer(name: str) -> dict[str, Any]:
-    secrets = SECRETS[name]
+def _customer(file: CustomerFile) -> dict[str, Any]:
+    name, secrets = file.name, SECRETS[file.name]
     document: dict[str, Any] = {
         "softgarden": {
-            "tokens_sha256": [hashlib.sha256(secrets.token.encode()).hexdigest()],
+            "tokens_sha256": [_compute_digest(token) for token in file.tokens],
             "client_id": secrets.public_client,
         },
-        "equalture": {"client_id": name, "client_secret": secrets.client_secret},
+        "equalture": {"client_id": name, "client_secret": file.client_secret},
     }
     if name in QUICK:
-        digest = hashlib.sha256(secrets.export_token.encode()).hexdigest()
+        digest = _compute_digest(secrets.export_token)
         document["hire"] = {"enabled": True, "tokens_sha256": [digest]}
     if name == SAME_AGAIN:
         document["results"] = {"after_completed": "same"}
-    if name == HASTY:
-        document["equalture"]["link_life"] = f"{HASTY_LIFE_S:.0f}s"
+    for key, seconds in (("link_life", file.link_life_s), ("poll_every", file.poll_s)):
+        if seconds is not None:
+            document["equalture"][key] = f"{seconds:.0f}s"
     return document
 
 
-def format_customer(name: str) -> str:
-    """The file of a customer."""
-    return str(yaml.safe_dump(_customer(name)))
+def _compute_digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def format_customer(file: CustomerFile) -> str:
+    """The text of a customer's file."""
+    return str(yaml.safe_dump(_customer(file)))
 
 
 @cache
@@ -139,8 +170,8 @@ def load_settings() -> DaemonSettings:
     folder = _make_folder()
     (folder / "customers").mkdir()
     (folder / "bridge.yaml").write_text(yaml.safe_dump(_daemon()), "utf-8")
-    for name in CUSTOMERS:
-        (folder / "customers" / f"{name}.yaml").write_text(format_customer(name), "utf-8")
+    for name, file in USUAL_FILES.items():
+        (folder / "customers" / f"{name}.yaml").write_text(format_customer(file), "utf-8")
     return app.CONFIGURATION.load(folder, {})
 
 

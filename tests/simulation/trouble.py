@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from bridge.core.ids import read_partition
 from tests.simulation.administrators import Administrators
 from tests.simulation.clock_trouble import ClockTrouble
+from tests.simulation.customer_changes import CHANGES, CustomerChanges
 from tests.simulation.damaged_entries import DAMAGES, DamagedEntries
 from tests.simulation.forgotten_writes import KINDS as FORGETS
 from tests.simulation.forgotten_writes import ForgottenWrites
@@ -44,6 +45,7 @@ class Trouble:
         self._draws: dict[int, Random] = {}
         """Of each incident, by its number."""
         self.administrators = Administrators(simulation)
+        self.customers = CustomerChanges(simulation)
         self.damaged = DamagedEntries(simulation)
         self.partial = PartialOutages(simulation)
         self.deploys = Deploys(simulation, any(one.kind == DEPLOY for one in incidents))
@@ -67,6 +69,7 @@ class Trouble:
             "Redis's clock jumps": self._clocks.jump_redis,
             DEPLOY: self._with_draws(self.deploys.deploy),
             ROLL_BACK: self._with_draws(self.deploys.roll_back),
+            **dict.fromkeys(CHANGES, self._with_draws(self.customers.perform)),
             **dict.fromkeys(DAMAGES, self._with_draws(self.damaged.perform)),
             **dict.fromkeys(FORGETS, self.forgotten.forget),
             **dict.fromkeys(OUTAGES, self._with_draws(self.partial.perform)),

@@ -148,6 +148,8 @@ class Simulation:
             self.trouble.lost_claim,
             self.trouble.forgotten.is_gone,
             self.trouble.forgotten.went_back,
+            self.trouble.customers.token_of,
+            self.trouble.customers.find_life,
         )
         self.journeys = [Journey(world, plan) for plan in self.script.plans]
         self._by_number = {one.plan.number: one for one in self.journeys}
