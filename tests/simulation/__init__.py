@@ -10,8 +10,8 @@ goes wrong again when it is played again.
 ``event_loop`` runs tasks, ``network`` carries HTTP, ``memory_redis`` is Redis. ``bridge_process``
 is one process of the bridge, ``equalture_machine`` and ``softgarden_machine`` are the vendors,
 ``vendor_quirks`` what is odd about them in one journey, ``incidents`` what goes wrong in a world,
-``promises`` what must hold nevertheless, checked by ``record_watch`` at every commit, by
-``journey`` at every answer and by ``end_checks`` when all is over. ``world`` puts them together, by
-a ``world_script`` that is drawn from the seed; ``shrinking`` makes scripts shorter, and ``story``
-tells what is on the tape.
+carried out by ``trouble``, ``promises`` what must hold nevertheless, checked by ``record_watch`` at
+every commit, by ``journey`` at every answer and by ``end_checks`` when all is over. ``world`` puts
+them together, by a ``world_script`` that is drawn from the seed; ``shrinking`` makes scripts
+shorter, and ``story`` tells what is on the tape.
 """

@@ -18,6 +18,7 @@ from tests.simulation.forgotten_writes import KINDS as FORGETS
 from tests.simulation.incidents import ECHO_S
 from tests.simulation.journey import SKEW_S, Journey, OrderRound
 from tests.simulation.journey_plan import MAIL, MARK
+from tests.simulation.key_changes import KEY_CHANGES
 from tests.simulation.older_version import DEPLOY, ROLL_BACK
 from tests.simulation.recruiter import check_hires, list_owed_hires
 from tests.simulation.redis_link import REDIS_UNWELL
@@ -37,6 +38,7 @@ UNSTORED: Final = (
     "process restarted",
     DEPLOY,
     ROLL_BACK,
+    *KEY_CHANGES,
     "process stands still",
     "a customer is removed",
     "a customer's file is broken",
@@ -103,6 +105,7 @@ async def check_end(simulation: Simulation) -> None:
     for invitation_id in simulation.strangers:
         _check_stranger(simulation, invitation_id)
     await _check_queue(simulation)
+    await simulation.trouble.keys.check_end()
 
 
 async def _check_reading(simulation: Simulation, journey: Journey, known: OrderRound) -> None:
@@ -213,6 +216,7 @@ def check_traces(simulation: Simulation) -> None:
     for event in ("request.crashed", "task.failed", "worker.task_crashed", "worker.died"):
         if f'"{event}"' in log:
             simulation.complain("no crash", f"{event} is in the log")
+    simulation.trouble.keys.check_traces()
     check_quarantine(simulation)
     check_repairs(simulation)
     for violation in [*simulation.equalture.violations, *simulation.softgarden.violations]:

@@ -8,6 +8,7 @@ from typing import Final
 
 from tests.simulation.customer_changes import SECRET, SECRET_AT_ONCE, SETTINGS, TOKEN, UNNOTICED
 from tests.simulation.damaged_entries import DAMAGES
+from tests.simulation.key_changes import ENCRYPTION, KEY_CHANGES, SIGNING
 from tests.simulation.older_version import DEPLOY, ROLL_BACK
 from tests.simulation.partial_outages import OUTAGES
 from tests.simulation.stage_settings import CUSTOMERS, LASTS, LASTS_AT_SOFTGARDEN
@@ -104,6 +105,8 @@ WEIGHTS: Final = {
     "Redis's clock jumps": 1,
     DEPLOY: 3,
     ROLL_BACK: 1,
+    ENCRYPTION: 3,
+    SIGNING: 2,
     "a part of Redis refuses connections": 2,
     "a part of Redis hangs": 2,
     "a part of Redis has no primary": 1,
@@ -123,6 +126,7 @@ LONGEST_S: Final = {
     **dict.fromkeys(OUTAGES, 20.0),
     DEPLOY: 20.0,
     ROLL_BACK: 20.0,
+    **dict.fromkeys(KEY_CHANGES, 20.0),
     "a customer is removed": 10.0,
     "a customer's file is broken": 12.0,
     SECRET_AT_ONCE: 20.0,

@@ -138,6 +138,10 @@ class World:
     """Which bearer token softgarden sends for a customer now."""
     find_life: Callable[[EqualtureApplication, str], float]
     """How long the link of an application lives that has this deadline."""
+    is_dead: Callable[[str, str], bool]
+    """Whether the key of a link of this kind is listed no longer."""
+    may_be_dead: Callable[[str, str], bool]
+    """Whether it is being taken off the list, or was."""
 
 
 class Journey:
@@ -439,6 +443,14 @@ class Journey:
         call = TapedCall(began, caller, host, message, reply)
         self._world.tape.write_call(call, self.plan.number)
         return reply
+
+    def is_dead(self, link: str, what: str) -> bool:
+        """Whether nobody knows the key any more with which a link was signed."""
+        return self._world.is_dead(link, what)
+
+    def may_be_dead(self, link: str, what: str) -> bool:
+        """Whether somebody may not know it any more."""
+        return self._world.may_be_dead(link, what)
 
     def is_removed(self) -> bool:
         """Whether its customer may not be served now."""

@@ -8,15 +8,18 @@ same. What it leaves behind is read by the newer processes, whose records it mus
 from __future__ import annotations
 
 import asyncio
+import base64
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, Any, Final
 
 import orjson
+from cryptography.fernet import Fernet
 
 from bridge.store import lua_scripts
-from bridge.store.encryption import Cipher
+from bridge.store.encryption import Cipher, EncryptionKeyRing
 from bridge.store.lua_scripts import Command
 from bridge.store.record_codec import FORMAT, load_invitation
 from bridge.store.redis_client import RedisClient
@@ -37,6 +40,18 @@ _RECORD: Final = 7
 """The argument of a commit that is the record."""
 _OURS = b'{"f":%d,' % FORMAT
 _TOO_NEW = b'{"f":%d,' % (FORMAT + 1)
+
+
+class OlderKeyRing(EncryptionKeyRing):
+    """Seals as versions did that named no owner; opens everything."""
+
+    def __init__(self, keys: Sequence[bytes]) -> None:
+        super().__init__(keys)
+        self._older = Fernet(base64.urlsafe_b64encode(keys[0]))
+
+    def encrypt(self, plain: bytes, owner: str) -> str:
+        """Seal with the newest key; *owner* is not asked."""
+        return self._older.encrypt(b"z" + zlib.compress(plain)).decode("ascii")
 
 
 @dataclass(slots=True)
@@ -103,11 +118,22 @@ class Deploys:
     def __init__(self, simulation: Simulation, older: bool) -> None:
         self.starts_older = older
         """Of what version a process is that starts now."""
+        self.last_older_at = -1.0
+        """When one of the version before started last."""
+        self._older: set[str] = set()
         self._simulation = simulation
 
-    def wrap(self, client: RedisClient, cipher: Cipher | None) -> RedisClient:
-        """The client of a process that starts now."""
-        return OlderClient(client, cipher) if self.starts_older else client
+    def wrap(self, host: str, client: RedisClient, keys: Sequence[bytes]) -> RedisClient:
+        """The client of a process that starts now, with these keys of what is encrypted."""
+        if not self.starts_older:
+            return client
+        self._older.add(host)
+        self.last_older_at = self._simulation.time.seconds
+        return OlderClient(client, OlderKeyRing(keys) if keys else None)
+
+    def is_any_older(self) -> bool:
+        """Whether a process of the version before may still write."""
+        return any(one.host in self._older for one in self._simulation.processes.values())
 
     async def deploy(self, incident: Incident, draws: Random) -> str:
         """End one process after the other in good order, and start it with the newer version."""

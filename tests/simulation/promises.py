@@ -38,6 +38,8 @@ PROMISES = {
     " own results refute it.",
     "nothing in silence": "10. What cannot be read is put aside, said once and counted; nothing is"
     " skipped in silence.",
+    "encrypted": "encryption_keys: newest first; results at rest. What is sealed with a listed key"
+    " can be read; after reencrypt the newest alone is enough.",
     "hire": "Who is exported as hired is hired at Equalture, once.",
     "status": "The statuses that the table of paths names, and no others.",
     "task": "What still has to be done is a task in Redis: no record without the task it needs.",

@@ -15,6 +15,7 @@ from bridge.store.key_names import PartitionKeyNames, decode_name, split_key
 from bridge.store.lua_scripts import Command
 from bridge.store.record_codec import load_dead_letter
 from tests.simulation.damaged_entries import DAMAGES, DamagedEntries
+from tests.simulation.key_changes import KEY_CHANGES
 from tests.simulation.memory_redis import MemoryRedis
 from tests.simulation.older_version import DEPLOY, ROLL_BACK
 from tests.simulation.partial_outages import OUTAGES
@@ -30,7 +31,13 @@ JUMPED_S: Final = 8.5
 JITTER: Final = 0.2
 SETTLES_S: Final = 0.3
 """From when a pause is chosen until Redis has it."""
-ENDS_WELL: Final = ("process restarted", "a customer's file is broken", DEPLOY, ROLL_BACK)
+ENDS_WELL: Final = (
+    "process restarted",
+    "a customer's file is broken",
+    DEPLOY,
+    ROLL_BACK,
+    *KEY_CHANGES,
+)
 """When processes give back what they have perhaps begun."""
 LOSES_LEASES: Final = (
     *ENDS_WELL,

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from bridge.core.invitation import Invitation, State
 from bridge.store import lua_scripts
+from bridge.store.encryption import Cipher
 from bridge.store.key_names import PartitionKeyNames
 from bridge.store.lua_scripts import Command
 from bridge.store.record_codec import load_record
@@ -25,6 +26,8 @@ RANKS: Final = {
 }
 """CREATING, UNCERTAIN and FAILED come in any order: a repeated order makes a new attempt."""
 
+_RESEALS: Final = ((lua_scripts.REPLACE_ENCRYPTED.sha,), (lua_scripts.REPLACE_ENCRYPTED.text,))
+
 
 class RecordWatch:
     """Sees what Redis executes; *complain* is told of a broken promise, *note_change* of another
@@ -38,6 +41,8 @@ class RecordWatch:
         note_change: Callable[[State, State], None],
         now: Callable[[], float],
     ) -> None:
+        self.cipher: Cipher | None = None
+        """Opens whatever was sealed."""
         self.seen: dict[str, tuple[State, datetime | None]] = {}
         self.latest: dict[str, Invitation] = {}
         """Every invitation as it was last committed."""
@@ -55,7 +60,9 @@ class RecordWatch:
             key = str(command[3])
             value = self._redis.read_text(key)
             if value is not None:
-                self._check(load_record(key.rpartition(":")[2], value, None))
+                self._check(load_record(key.rpartition(":")[2], value, self.cipher))
+        elif answer == 1 and command[1:2] in _RESEALS and ":iv:" in str(command[3]):
+            self._check_same(str(command[3]))
 
     def forget(self, invitations: Iterable[str]) -> None:
         """Redis has gone back to an earlier moment, as far as these are concerned."""
@@ -65,9 +72,18 @@ class RecordWatch:
             names = self._partitions.of(invitation_id)
             key = names.invitation(invitation_id) if names is not None else ""
             if (value := self._redis.read_text(key)) is not None:
-                record = load_record(invitation_id, value, None)
+                record = load_record(invitation_id, value, self.cipher)
                 self.latest[record.id] = record
                 self.seen[record.id] = (record.state, record.completed_at)
+
+    def _check_same(self, key: str) -> None:
+        """After a record was sealed anew: it says what it said."""
+        invitation_id, value = key.rpartition(":")[2], self._redis.read_text(key)
+        if value is not None and (known := self.latest.get(invitation_id)) is not None:
+            record = load_record(invitation_id, value, self.cipher)
+            if record != known:
+                how = f"version {record.version}, {record.state}, was {known.version}"
+                self._complain("encrypted", f"{how}, {known.state}", invitation_id)
 
     def _check(self, record: Invitation) -> None:
         before, completed_at = self.seen.get(record.id, (record.state, None))

@@ -29,9 +29,13 @@ async def visit_pages(journey: Journey, known: OrderRound) -> None:
 
 
 async def _open(journey: Journey, known: OrderRound, what: str) -> None:
-    reply = await journey.call("GET", urlsplit(known.links[what]).path, None, {})
+    link = known.links[what]
+    is_dead = journey.is_dead(link, what)
+    reply = await journey.call("GET", urlsplit(link).path, None, {})
     usual = (410,) if known.deleted else (PAGES[what], 503)
-    expected = (404,) if known.is_gone else usual
+    expected = (404,) if known.is_gone or is_dead else usual
+    if journey.may_be_dead(link, what):
+        expected = (*expected, 404)
     journey.expect(reply, what, *expected, 410 if journey.is_removed() else 503)
     if reply is not None and MARK.encode() in reply.body:
         journey.complain("privacy", f"a name is on the page of {what}")

@@ -18,6 +18,7 @@ from tests.simulation.damaged_entries import DAMAGES, DamagedEntries
 from tests.simulation.forgotten_writes import KINDS as FORGETS
 from tests.simulation.forgotten_writes import ForgottenWrites
 from tests.simulation.incidents import ECHO_S, Incident
+from tests.simulation.key_changes import KEY_CHANGES, KeyChanges
 from tests.simulation.older_version import DEPLOY, ROLL_BACK, Deploys
 from tests.simulation.partial_outages import OUTAGES, PartialOutages
 from tests.simulation.process_trouble import ProcessTrouble
@@ -47,6 +48,7 @@ class Trouble:
         self.administrators = Administrators(simulation)
         self.customers = CustomerChanges(simulation)
         self.damaged = DamagedEntries(simulation)
+        self.keys = KeyChanges(simulation, simulation.script.encrypted, draws_of("keys"))
         self.partial = PartialOutages(simulation)
         self.deploys = Deploys(simulation, any(one.kind == DEPLOY for one in incidents))
         self.forgotten = ForgottenWrites(simulation, self._draw)
@@ -70,6 +72,7 @@ class Trouble:
             DEPLOY: self._with_draws(self.deploys.deploy),
             ROLL_BACK: self._with_draws(self.deploys.roll_back),
             **dict.fromkeys(CHANGES, self._with_draws(self.customers.perform)),
+            **dict.fromkeys(KEY_CHANGES, self._with_draws(self.keys.perform)),
             **dict.fromkeys(DAMAGES, self._with_draws(self.damaged.perform)),
             **dict.fromkeys(FORGETS, self.forgotten.forget),
             **dict.fromkeys(OUTAGES, self._with_draws(self.partial.perform)),

@@ -97,6 +97,7 @@ class Simulation:
         that was.
         """
         self.trouble = Trouble(self, script.incidents, self._draws)
+        self.watch.cipher = self.trouble.keys.ring
         self.equalture = EqualtureMachine(
             world_time.read,
             self._draws("equalture"),
@@ -150,6 +151,8 @@ class Simulation:
             self.trouble.forgotten.went_back,
             self.trouble.customers.token_of,
             self.trouble.customers.find_life,
+            self.trouble.keys.is_dead,
+            self.trouble.keys.may_be_dead,
         )
         self.journeys = [Journey(world, plan) for plan in self.script.plans]
         self._by_number = {one.plan.number: one for one in self.journeys}
@@ -174,10 +177,11 @@ class Simulation:
         self.processes[name] = process
         self._all_processes.append(process)
         draws = self._draws(process.host)
-        client = self.redis_servers.connect(draws, partial(self._look, process.host))
-        administrators = self.trouble.administrators
-        settings = administrators.load_settings(process)
-        await process.start(self.trouble.deploys.wrap(client, None), settings)
+        client = self.redis_servers.connect(draws, partial(self.look, process.host))
+        administrators, deploys = self.trouble.administrators, self.trouble.deploys
+        settings = self.trouble.keys.configure(administrators.load_settings(process), process)
+        link = deploys.wrap(process.host, client, settings.encryption_keys)
+        await process.start(link, settings)
         await administrators.configure(process)
         self.tape.write(process.host, "serves")
 
@@ -230,7 +234,8 @@ class Simulation:
         stop = self.trouble.stop_at_once(kind, host, lasts_s)
         self._last_stops.append(self.loop.create_task(stop))
 
-    def _look(self, host: str, command: Command, answer: object) -> None:
+    def look(self, host: str, command: Command, answer: object) -> None:
+        """After a command of a process, or of an administrator's command."""
         self.watch.look(command, answer)
         self.queue_watch.look(command, answer)
         self.trouble.damaged.sweeps.look(command, answer)

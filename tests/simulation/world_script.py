@@ -15,6 +15,8 @@ WRONG_CLOCK = 0.3
 """In how many worlds the clock of one host is wrong from the start."""
 CLUSTER = 0.1
 """How many worlds have a Redis of several servers, besides those in which one of them fails."""
+ENCRYPTED = 0.2
+"""How many worlds seal from the start what is private."""
 RUSH = 0.08
 """How many worlds have a rush."""
 CROWD = 90
@@ -48,6 +50,8 @@ class WorldScript:
     """By how many seconds the clock of each process's host is ahead, from its start."""
     servers: int = 1
     """Of Redis; more than one are a cluster."""
+    encrypted: bool = False
+    """What is private is sealed from the start."""
 
 
 def draw_script(seed: int, options: WorldOptions) -> WorldScript:
@@ -63,7 +67,15 @@ def draw_script(seed: int, options: WorldOptions) -> WorldScript:
     clocks = draw_clocks(Random(f"{seed}/clocks"), options.processes)
     parted = Random(f"{seed}/servers").random() < CLUSTER
     servers = SERVERS if parted or any(one.kind in OUTAGES for one in incidents) else 1
-    script = WorldScript(seed, options, tuple(plans), tuple(incidents), clocks, servers)
+    script = WorldScript(
+        seed=seed,
+        options=options,
+        plans=tuple(plans),
+        incidents=tuple(incidents),
+        clocks=clocks,
+        servers=servers,
+        encrypted=Random(f"{seed}/encrypted").random() < ENCRYPTED,
+    )
     rush = Random(f"{seed}/rush")
     return add_rush(script, rush) if options.troubles and rush.random() < RUSH else script
 
