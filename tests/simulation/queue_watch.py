@@ -115,6 +115,8 @@ class QueueWatch:
         self._attempts: dict[str, int] = {}
         self._lost: Counter[str] = Counter()
         """NOTIFY tasks whose call was perhaps made, and whose process could not say so."""
+        self._unsent: Counter[str] = Counter()
+        """How many calls passed for made, as far as the process knew, and were not."""
 
     def look(self, command: Command, answer: Any) -> None:
         """After a command, and after ``RecordWatch`` has looked at it."""
@@ -268,6 +270,7 @@ class QueueWatch:
                 facts.accepted.get(invitation_id, 0) if task not in self._leases else 0,
             )
             self._attempts.pop(invitation_id, None)
+            self._unsent.pop(invitation_id, None)
             self._lost[invitation_id] = task in self._leases
 
     def _check_attempts(self, invitation_id: str, outcome: str, args: list[str]) -> None:
@@ -281,7 +284,10 @@ class QueueWatch:
             attempts, reason = letter.attempts, letter.reason
         else:
             attempts = int(args[7])
-        if attempts > made:
+        # A process that stood still while it connected cannot know that nothing was sent.
+        if attempts == made + self._unsent[invitation_id] + 1:
+            self._unsent[invitation_id] += self._is_near("process stands still")
+        if attempts > made + self._unsent[invitation_id]:
             self._complain("attempts", task, f"{attempts} are told, {made} were made")
         before = self._attempts.get(invitation_id, 0)
         if attempts == before and (self.processes_end or self._is_near(*ENDS_WELL)):
