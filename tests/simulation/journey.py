@@ -91,10 +91,11 @@ class OrderRound:
 
     @property
     def is_nameless(self) -> bool:
-        """Whether the bridge never learnt the id of its application: the create's answer was lost,
-        and the report came before softgarden had a link.
+        """Whether the bridge did not know the id of its application when it answered: the create's
+        answer was lost, or lies in a process that stands still, and the report came before
+        softgarden had a link.
         """
-        return bool(self.answers) and "/start/" in self.answers[0]["testUrl"]
+        return bool(self.answers) and all("/start/" in one["testUrl"] for one in self.answers)
 
     @property
     def deadline(self) -> float:
@@ -302,7 +303,8 @@ class Journey:
             changed = answer["invitationId"] != known.invitation_id
             if known.answers and changed and not self._world.lost_claim(plan.number):
                 self.complain("one invitation", f"{known.invitation_id}, {answer['invitationId']}")
-            if repeated and not changed and answer["testUrl"] != known.answers[0]["testUrl"]:
+            again = repeated and not changed and not known.is_nameless
+            if again and answer["testUrl"] != known.answers[-1]["testUrl"]:
                 self.complain("one invitation", f"{known.invitation_id} has another link")
             if self._world.equalture.find_application(answer).journey != plan.number:
                 self.complain("own", f"{answer['invitationId']} is another candidate's")
