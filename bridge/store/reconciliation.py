@@ -255,7 +255,7 @@ class _Pass:
         now = self.clock()
         if any(score <= to_ms(now + LATEST) for score in scores):
             return False
-        if self.dry_run:
+        if self.dry_run and scores:
             return True
         normal, urgent = one.names.queues(one.lane)
         if scores:
@@ -264,6 +264,6 @@ class _Pass:
         record, names = one.names.invitation(one.invitation_id), one.names
         call = lua_scripts.REQUEUE_LOST_TASK.call(
             [record, normal, urgent, names.tasks, names.lanes, names.dead],
-            [one.invitation_id, one.kind, one.lane, one.version, to_ms(now)],
+            [one.invitation_id, one.kind, one.lane, one.version, to_ms(now), int(self.dry_run)],
         )
         return bool(await self.commands.run(call))

@@ -2,6 +2,7 @@
 --
 -- KEYS  1 record  2 normal queue  3 urgent queue  4 tasks  5 lanes  6 dead
 -- ARGV  1 invitation id  2 kind  3 normal lane  4 version of the record as it was read  5 now
+--       6 1 for a dry run
 -- Gives 1: queued, 0: there was nothing to repair, or the record was changed meanwhile. May be sent
 -- twice.
 
@@ -19,6 +20,8 @@ if version ~= ARGV[4] or not held or redis.call('ZSCORE', KEYS[2], id)
   or redis.call('ZSCORE', KEYS[3], id) or redis.call('ZSCORE', KEYS[6], field) then
   return 0
 end
-redis.call('HDEL', KEYS[4], field)
-enqueue(KEYS[5], KEYS[2], KEYS[3], ARGV[3], id, ARGV[5], false)
+if ARGV[6] ~= '1' then
+  redis.call('HDEL', KEYS[4], field)
+  enqueue(KEYS[5], KEYS[2], KEYS[3], ARGV[3], id, ARGV[5], false)
+end
 return 1

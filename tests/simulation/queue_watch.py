@@ -144,7 +144,7 @@ class QueueWatch:
                 taken = (args[0], parse_task_id(args[1])[1])
                 self._due_ms.pop(taken, None)
                 self._grant(taken, args[5], str(int(answer[0])), float(args[4]))
-            case "requeue_lost_task" if answer == 1:
+            case "requeue_lost_task" if answer == 1 and args[5] == "0":
                 lost = (args[0], TaskKind(args[1]))
                 self._start_counting(lost)
                 self._due_ms[lost] = 0.0

@@ -298,15 +298,21 @@ async def test_beside_an_older_daemon(
 class SlowSweep:
     """Redis as a sweep sees it that stands still between two questions: *meanwhile* is done."""
 
-    def __init__(self, commands: RedisAccess, meanwhile: Callable[[], Awaitable[object]]) -> None:
+    def __init__(
+        self,
+        commands: RedisAccess,
+        meanwhile: Callable[[], Awaitable[object]],
+        before: str = "EXISTS",
+    ) -> None:
         self._commands = commands
         self._meanwhile = meanwhile
+        self._before = before
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._commands, name)
 
     async def run_each(self, calls: Sequence[Any]) -> Any:
-        if calls and calls[0][0] == "EXISTS":
+        if calls and calls[0][0] == self._before:
             await self._meanwhile()
         return await self._commands.run_each(calls)
 
@@ -321,3 +327,17 @@ async def test_dead_letter_that_is_ended_meanwhile(
     slow: Any = SlowSweep(real_commands, lambda: backend.tasks.drop(one.id, NOTIFY))
     found = await Reconciliation(slow, prefix=prefix, clock=backend.clock).run()
     assert (found.forgotten, found.repairable) == (0, 0)
+
+
+@pytest.mark.parametrize("dry_run", [False, True])
+async def test_task_that_is_done_meanwhile(
+    backend: Backend, real_commands: RedisAccess, prefix: str, *, dry_run: bool
+) -> None:
+    """A task that is done between the looks at its record and at its queue was not lost."""
+    await put(backend, due(NOTIFY))
+    (mine,) = await lease(backend)
+    slow: Any = SlowSweep(
+        real_commands, lambda: backend.tasks.settle(mine, TaskDone(), NOW), "ZSCORE"
+    )
+    found = await Reconciliation(slow, prefix=prefix, clock=backend.clock).run(dry_run=dry_run)
+    assert (found.requeued, found.repairable) == ([], 0)
