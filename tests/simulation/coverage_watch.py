@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from bridge.core.lifecycle.policy import LifecyclePolicy
 from bridge.sandbox import EqualtureSandbox, SoftgardenSandbox
 from tests.simulation.incidents import Incident
 from tests.simulation.tape import Tape, TapedCall
+from tests.simulation.webhooks import BEGUN, DONE
 
 CHANGE: Final = "change of state"
 RULE: Final = "event of the rules"
@@ -23,11 +25,14 @@ NOTHING: Final = "none"
 """The state where there is no record yet, and the trouble where there is none."""
 
 _ID: Final = re.compile(r"iv_[0-9a-f][A-Za-z0-9]{24}")
+_REFERENCE: Final = re.compile(rb'"data": \{"reference_id": ("[^"]*")')
+"""In a webhook."""
 _INBOUND: Final = (
     ("POST", "/softgarden/invitations", "order"),
     ("DELETE", "/softgarden/invitations", "deletion"),
     ("GET", "/softgarden/results", "reading"),
     ("PUT", "/equalture/callbacks", "callback"),
+    ("POST", "/equalture/webhooks", "webhook"),
 )
 
 
@@ -121,10 +126,17 @@ def name_call(call: TapedCall) -> str | None:
         )
         named = 3 if path.startswith("/softgarden") else 2  # behind that stand tokens
         event = next(names, f"{method} {'/'.join(path.split('/')[:named])}")
+        if event == "webhook":
+            event = _name_webhook(call)
     status = call.answer.status if call.answer is not None else 0
     if 200 <= status < 300:
         return event
     return f"{event}, refused" if status else f"{event}, unanswered"
+
+
+def _name_webhook(call: TapedCall) -> str:
+    known = (word for word in (BEGUN, DONE) if f'{word}", "data' in call.request.body.decode())
+    return f"webhook: {next(known, 'something else')}"
 
 
 def _find_invitation(call: TapedCall, callback_of: Callable[[str], str]) -> str:
@@ -132,5 +144,7 @@ def _find_invitation(call: TapedCall, callback_of: Callable[[str], str]) -> str:
     bodies = (call.request.body + answered).decode("utf-8", "replace")
     parts = call.request.path.partition("?")[0].split("/")
     known = callback_of(parts[3]) if len(parts) > 3 else ""
+    if named := _REFERENCE.search(call.request.body):
+        known = callback_of(json.loads(named[1]))
     found = _ID.search(f"{call.request.path} {known} {bodies}")
     return found[0] if found else ""

@@ -12,11 +12,13 @@ from tests.simulation.journey import RANKS, Journey, OrderRound
 from tests.simulation.redis_link import REDIS_UNWELL
 from tests.simulation.softgarden_machine import LONGEST_DAWDLE_S
 from tests.simulation.stage_settings import (
+    GRACE_S,
     POLL_S,
     RETRY_S,
     VENDOR_TIMEOUT_S,
     WATCHED_S,
 )
+from tests.simulation.webhooks import DONE
 
 if TYPE_CHECKING:
     from tests.simulation.world import Simulation
@@ -145,19 +147,23 @@ def _find_beginning(
     assert application is not None
     ending = journey.plan.ending
     if known.wants == "EXPIRED":
-        return application.made_at + known.life_s + behind_s, NOTICED_S, "ended"
-    if known.acknowledged_at is None:
+        record = journey.find_record(known, application)
+        started = record is not None and record.started_at is not None
+        ends_at = application.made_at + known.life_s + (GRACE_S if started else 0.0)
+        return ends_at + behind_s, NOTICED_S, "ended"
+    heard_at = known.acknowledged_at or application.heard.get(DONE, application.held.get(DONE))
+    if heard_at is None:
         finished_at = application.finished_at
         if finished_at is None or ending != "silent":
             return 0.0, 0.0, ""
         return max(finished_at, application.results_from), POLL_S + NOTICED_S, "done"
     if journey.plan.crowded:
-        return known.acknowledged_at, CROWDED_S, "reported in a crowd"
-    begun = known.acknowledged_at
+        return heard_at, CROWDED_S, "reported in a crowd"
+    begun = heard_at
     if known.answered_at is not None and known.answered_at > begun:
         begun = known.answered_at + ID_ARRIVES_S
     readable = application.results_from
-    if readable != application.finished_at and readable > known.acknowledged_at - PROMPT_S:
+    if readable != application.finished_at and readable > heard_at - PROMPT_S:
         return max(begun, readable), UNREADABLE_S, "reported"
     still_told_s = LONGEST_DAWDLE_S if ending.startswith("late") else 0.0  # of the expiry
     return begun, PROMPT_S + still_told_s, "reported"

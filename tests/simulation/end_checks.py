@@ -23,6 +23,7 @@ from tests.simulation.older_version import DEPLOY, ROLL_BACK
 from tests.simulation.recruiter import check_hires, list_owed_hires
 from tests.simulation.redis_link import REDIS_UNWELL
 from tests.simulation.stage_settings import RETRY_S, SECRETS
+from tests.simulation.webhook_checks import check_webhooks
 
 if TYPE_CHECKING:
     from tests.simulation.world import Simulation
@@ -99,6 +100,7 @@ async def check_end(simulation: Simulation) -> None:
         for known in journey.rounds:
             await _check_reading(simulation, journey, known)
             check_delays(simulation, journey, known)
+            check_webhooks(simulation, journey, known)
         _check_applications(simulation, journey)
     check_every_application(simulation)
     check_hires(simulation)
@@ -203,7 +205,11 @@ def check_traces(simulation: Simulation) -> None:
     for word in (MARK, f"@{MAIL}"):
         if word in stored:
             simulation.complain("privacy", f"{word} is in Redis")
-    secrets = [one for known in SECRETS.values() for one in (known.token, known.client_secret)]
+    secrets = [
+        one
+        for known in SECRETS.values()
+        for one in (known.token, known.client_secret, known.webhook_secret)
+    ]
     for word in (MARK, f"@{MAIL}", "token/link-", *secrets):
         if word in log:
             simulation.complain("privacy", f"{word} is in the log")

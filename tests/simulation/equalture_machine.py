@@ -50,6 +50,12 @@ class EqualtureApplication:
     finished_at: float | None = None
     hires: int = 0
     """How often it was hired."""
+    heard: dict[str, float] = field(default_factory=dict)
+    """When a webhook was acknowledged for the first time, by its word: that it had begun, or was
+    done.
+    """
+    held: dict[str, float] = field(default_factory=dict)
+    """The same, before the bridge knew its id."""
 
     @property
     def other_fit(self) -> str:

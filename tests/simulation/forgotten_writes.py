@@ -166,7 +166,11 @@ def _forget(known: OrderRound, record: Invitation | None, at: float, *, again: b
     hire = record.hire if record is not None else None
     if known.hire_began and (hire is None or hire.state is HireState.REQUESTED):
         known.forgotten_hires += 1
-    application, reported = known.application, (known.acknowledged_at, known.refused_at)
+    application, reported = known.application, [known.acknowledged_at, known.refused_at]
+    if application is not None:
+        reported += application.heard.values()
+        for word in [word for word, heard in application.heard.items() if heard >= at]:
+            del application.heard[word]
     unheard = any(one is not None and one >= at for one in reported)
     if unheard:
         known.acknowledged_at = known.refused_at = None

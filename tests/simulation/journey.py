@@ -10,14 +10,22 @@ from datetime import datetime
 from random import Random
 from typing import Any
 
+from bridge.core.invitation import Invitation
 from bridge.sandbox import EqualtureSandbox, SoftgardenSandbox
-from tests.simulation import recruiter
+from tests.simulation import recruiter, webhooks
 from tests.simulation.closed_world import START
 from tests.simulation.equalture_machine import EqualtureApplication, EqualtureMachine
 from tests.simulation.journey_plan import MARK, JourneyPlan
 from tests.simulation.memory_network import HttpMessage, MemoryNetwork
 from tests.simulation.report_bodies import build_report
-from tests.simulation.stage_settings import CALLBACK, HASTY, HASTY_LIFE_S, LINK_LIFE_S, SECRETS
+from tests.simulation.stage_settings import (
+    CALLBACK,
+    GRACE_S,
+    HASTY,
+    HASTY_LIFE_S,
+    LINK_LIFE_S,
+    SECRETS,
+)
 from tests.simulation.tape import Tape, TapedCall
 
 RANKS = {"PENDING": 0, "EXPIRED": 1, "COMPLETED": 2}
@@ -84,6 +92,8 @@ class OrderRound:
     """How often Redis has forgotten that its hire was ordered, or begun."""
     life_s: float = LINK_LIFE_S
     """How long its link lives, by the deadline that softgarden was given."""
+    errands: list[asyncio.Future[None]] = field(default_factory=list)
+    """What Equalture sends by itself meanwhile."""
     ended: bool = False
     """Everybody but the bridge is done with it."""
     wants: str = ""
@@ -143,6 +153,10 @@ class World:
     """Whether the key of a link of this kind is listed no longer."""
     may_be_dead: Callable[[str, str], bool]
     """Whether it is being taken off the list, or was."""
+    is_unlisted: Callable[[str, EqualtureApplication], bool]
+    """Whether Redis could not write down whose an application is."""
+    find_record: Callable[[str], Invitation | None]
+    """An invitation as it was last committed."""
 
 
 class Journey:
@@ -170,34 +184,42 @@ class Journey:
         self.rounds.append(known)
         try:
             await self._order(known)
-            if not known.answers:
-                return
-            known.application = self._world.equalture.find_application(known.answers[0])
-            known.application.wordless = self.plan.wordless
-            known.life_s = self._world.find_life(known.application, known.answers[0]["deadline"])
-            if self.plan.quirks.asks_strangely:
-                await self._ask_strangely(known)
-            await self._visit_pages(known)
-            if deletion == "before":
-                await self.pause(0.0, 2.0)
-                await self._delete(known)
-                await self._visit_pages(known)
-                if self._draws.random() < 0.5:
-                    await self._report(known.application, known)
-                return
-            if not known.is_unknown:
-                known.wants = "EXPIRED" if self.plan.ending == "expire" else "COMPLETED"
-            await self._take_test(known, known.application)
-            await self._visit_pages(known)
-            if self.plan.quirks.hired and self.plan.deletion == "never":
-                await recruiter.hire(self, known)
-            if deletion == "after":
-                await self.pause(0.0, 5.0)
-                known.wants = ""
-                await self._delete(known)
-                await self._visit_pages(known)
+            if known.answers:
+                known.application = self._world.equalture.find_application(known.answers[0])
+                known.application.wordless = self.plan.wordless
+                known.life_s = self._world.find_life(
+                    known.application, known.answers[0]["deadline"]
+                )
+                await self._go_on(known, known.application, deletion)
+            await webhooks.finish_errands(self, known)
         finally:
             known.ended = True
+
+    async def _go_on(
+        self, known: OrderRound, application: EqualtureApplication, deletion: str
+    ) -> None:
+        """From the link to the last thing that softgarden does."""
+        if self.plan.quirks.asks_strangely:
+            await self._ask_strangely(known)
+        await self._visit_pages(known)
+        if deletion == "before":
+            await self.pause(0.0, 2.0)
+            await self._delete(known)
+            await self._visit_pages(known)
+            if self._draws.random() < 0.5:
+                await self._report(application, known)
+            return
+        if not known.is_unknown:
+            known.wants = "EXPIRED" if self.plan.ending == "expire" else "COMPLETED"
+        await self._take_test(known, application)
+        await self._visit_pages(known)
+        if self.plan.quirks.hired and self.plan.deletion == "never":
+            await recruiter.hire(self, known)
+        if deletion == "after":
+            await self.pause(0.0, 5.0)
+            known.wants = ""
+            await self._delete(known)
+            await self._visit_pages(known)
 
     # softgarden
 
@@ -223,8 +245,12 @@ class Journey:
         return reading.status
 
     def _check_reading(self, known: OrderRound, new: Reading) -> None:
+        application = known.application
         if new.status == "EXPIRED":
-            early_s = known.deadline - new.ended
+            ends_at = known.deadline
+            if application and application.heard.get(webhooks.BEGUN, ends_at) < ends_at - SKEW_S:
+                ends_at += GRACE_S
+            early_s = ends_at - new.ended
             if early_s > SKEW_S:
                 self.complain("deadline", f"EXPIRED {early_s:.0f} s before the deadline")
         for old in known.read:
@@ -356,14 +382,19 @@ class Journey:
         known = self.rounds[-1]
         application.fit = self.plan.fit
         self._world.equalture.finish(application)
-        await self._report(application, known)
+        webhooks.note_all(self, known, application)
+        if not webhooks.is_heard_alone(self):
+            await self._report(application, known)
 
     async def _take_test(self, known: OrderRound, application: EqualtureApplication) -> None:
         ending = self.plan.ending
+        webhooks.note_begin(self, known, application)
         if ending == "expire":
             return
         if ending in ("late", "late silent") and self._draws.random() < ON_THE_DOT:
             ends = application.made_at + HASTY_LIFE_S + self._draws.uniform(-0.5, 2.0)
+            if webhooks.BEGUN in application.heard:
+                ends += GRACE_S
             await asyncio.sleep(max(0.0, ends - self._now()))
         else:
             if ending in ("late", "late silent"):
@@ -375,6 +406,7 @@ class Journey:
         self._world.tape.write(
             "candidate", f"finished {application.reference_id}", self.plan.number
         )
+        webhooks.note_end(self, known, application)
         if ending in ("callback", "late"):
             for _ in range(self.plan.reports):
                 await self._report(application, known)
@@ -405,6 +437,17 @@ class Journey:
             await self.pause(0.2, min(5.0, 0.3 * 2**attempt))
 
     # Calls
+
+    def find_record(
+        self, known: OrderRound, application: EqualtureApplication
+    ) -> Invitation | None:
+        """What the bridge has stored of the invitation to which this application belongs."""
+        made_for = known.invitation_id or application.callback_url.split("/")[-2]
+        return self._world.find_record(made_for)
+
+    def is_unlisted(self, invitation_id: str, application: EqualtureApplication) -> bool:
+        """Whether Redis could not write down whose this application is."""
+        return self._world.is_unlisted(invitation_id, application)
 
     async def _ask(self, method: str, path: str, document: Any = None) -> HttpMessage | None:
         headers = {"Authorization": f"Bearer {self._world.token_of(self._customer.name)}"}
@@ -437,14 +480,17 @@ class Journey:
         if reply is not None:
             is_problem = reply.status == 503 and reply.body.startswith(b"{")
             code = json.loads(reply.body)["code"] if is_problem else ""
-            self._world.judge(self.plan.number, method, self._now() - began, code)
+            # Which invitation a webhook concerns is written outside of its partition.
+            if not path.startswith("/equalture/webhooks"):
+                self._world.judge(self.plan.number, method, self._now() - began, code)
         if self._world.went_back(began):
             reply = None  # what was answered meanwhile may be forgotten: it gets lost, too
         if reply is not None and reply.status in (200, 204) and method != "GET":
             self._acknowledged += 1
             if self._acknowledged == self.plan.killed_at:
                 self._world.kill(host, self._draws.uniform(0.5, 4.0))
-        caller = EqualtureSandbox.name if method == "PUT" else SoftgardenSandbox.name
+        by_equalture = path.startswith("/equalture")
+        caller = EqualtureSandbox.name if by_equalture else SoftgardenSandbox.name
         call = TapedCall(began, caller, host, message, reply)
         self._world.tape.write_call(call, self.plan.number)
         return reply

@@ -8,6 +8,7 @@ from typing import Literal
 
 from tests.simulation.stage_settings import HASTY, QUICK, SAME_AGAIN, THINKS_S
 from tests.simulation.vendor_quirks import NO_QUIRKS, VendorQuirks, draw_quirks
+from tests.simulation.webhooks import NO_WEBHOOKS, WebhookPlan
 
 Ending = Literal["callback", "silent", "expire", "late", "late silent"]
 """How the test ends: reported by callback; with every callback lost, so that only the poll finds
@@ -53,6 +54,7 @@ class JourneyPlan:
     crowded: bool = False
     """One of a crowd that is done at the same time."""
     quirks: VendorQuirks = NO_QUIRKS
+    webhooks: WebhookPlan = NO_WEBHOOKS
 
     @property
     def email(self) -> str:

@@ -13,6 +13,7 @@ from tests.simulation.planted_key_bugs import KEY_BUGS
 from tests.simulation.planted_queue_bugs import QUEUE_BUGS
 from tests.simulation.planted_record_bugs import RECORD_BUGS
 from tests.simulation.planted_storage_bugs import STORAGE_BUGS
+from tests.simulation.planted_web_bugs import WEB_BUGS
 from tests.simulation.planting import build_bug as _bug
 
 COMPLETION, TOMBSTONE = "core/lifecycle/completion.py", "core/lifecycle/tombstone.py"
@@ -323,4 +324,5 @@ BUGS: Final = (
     *QUEUE_BUGS,
     *RECORD_BUGS,
     *STORAGE_BUGS,
+    *WEB_BUGS,
 )

@@ -36,6 +36,8 @@ PROMISES = {
     " least one partition works; with details: missing partitions",
     "report counts": "9. A report that was acknowledged is served as COMPLETED unless Equalture's"
     " own results refute it.",
+    "webhook": "200 to a webhook: what it says is known then. The grace period after a deadline"
+    " applies only where Equalture's started webhook was seen.",
     "nothing in silence": "10. What cannot be read is put aside, said once and counted; nothing is"
     " skipped in silence.",
     "encrypted": "encryption_keys: newest first; results at rest. What is sealed with a listed key"

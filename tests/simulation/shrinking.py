@@ -8,7 +8,6 @@ from time import perf_counter
 from typing import Final, TypeVar
 
 from tests.simulation.journey_plan import JourneyPlan
-from tests.simulation.vendor_quirks import VendorQuirks
 from tests.simulation.world import WorldLimits
 from tests.simulation.world_player import WorldOutcome, play_world
 from tests.simulation.world_script import WorldScript
@@ -22,6 +21,8 @@ FEW: Final = 8
 CHANCES: Final = 3
 SHORTEST_S: Final = 0.5
 """No incident is made shorter than this."""
+PARTS: Final = ("quirks", "webhooks")
+"""Parts of a journey's plan whose members are simplified one by one."""
 KEPT: Final = ("number", "customer")
 """What is not simplified of a journey: who is concerned belongs to the story."""
 
@@ -105,12 +106,14 @@ class Shrinking:
 
     def _treat_as_usual(self, at: int) -> None:
         """One oddity of the vendors less after the other."""
-        for quirk in fields(VendorQuirks):
-            plan = self._smallest.plans[at]
-            usual = replace(plan, quirks=replace(plan.quirks, **{quirk.name: quirk.default}))
-            if usual != plan:
-                plans = [*self._smallest.plans[:at], usual, *self._smallest.plans[at + 1 :]]
-                self._try(replace(self._smallest, plans=tuple(plans)))
+        for part in PARTS:
+            for quirk in fields(getattr(self._smallest.plans[at], part)):
+                plan = self._smallest.plans[at]
+                calmer = replace(getattr(plan, part), **{quirk.name: quirk.default})
+                usual = replace(plan, **{part: calmer})
+                if usual != plan:
+                    plans = [*self._smallest.plans[:at], usual, *self._smallest.plans[at + 1 :]]
+                    self._try(replace(self._smallest, plans=tuple(plans)))
 
     def _shorten(self, at: int) -> bool:
         incidents = list(self._smallest.incidents)

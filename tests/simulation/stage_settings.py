@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import base64
 import hashlib
 import os
 import shutil
@@ -17,6 +18,7 @@ import yaml
 
 from bridge import app
 from bridge.core import retry
+from bridge.core.lifecycle import policy, timing
 from bridge.settings.daemon import DaemonSettings
 from bridge.softgarden.settings import SoftgardenSettings
 
@@ -35,6 +37,9 @@ LINK_LIFE_S = 7 * 86_400.0
 HASTY_LIFE_S = LINK_LIFE_S if IN_DAYS else 40.0
 LONG_LIFE_S = 1.75 * HASTY_LIFE_S
 """The same where administrators have changed it for a while."""
+GRACE_S = policy.STARTED_GRACE.total_seconds() if IN_DAYS else 20.0
+"""How much later it ends where a start was seen: a day in the world outside."""
+timing.STARTED_GRACE = timedelta(seconds=GRACE_S)
 POLL_S = 600.0 if IN_DAYS else 20.0
 RETRY_S = (
     tuple(pause.total_seconds() for pause in SoftgardenSettings().retry)
@@ -74,6 +79,11 @@ class CustomerSecrets:
     def client_secret(self) -> str:
         """Of the account at Equalture."""
         return f"client-secret-of-{self.name}"
+
+    @property
+    def webhook_secret(self) -> str:
+        """Signs the account's webhooks."""
+        return f"whsec_{base64.b64encode(f'webhooks-of-{self.name:.>20}'.encode()).decode()}"
 
     @property
     def export_token(self) -> str:
@@ -142,7 +152,11 @@ def _customer(file: CustomerFile) -> dict[str, Any]:
             "tokens_sha256": [_compute_digest(token) for token in file.tokens],
             "client_id": secrets.public_client,
         },
-        "equalture": {"client_id": name, "client_secret": file.client_secret},
+        "equalture": {
+            "client_id": name,
+            "client_secret": file.client_secret,
+            "webhook_secret": secrets.webhook_secret,
+        },
     }
     if name in QUICK:
         digest = _compute_digest(secrets.export_token)

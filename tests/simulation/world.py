@@ -33,6 +33,7 @@ from tests.simulation.stage_settings import ATS_HOST, PROVIDER_HOST, RETRY_S, WA
 from tests.simulation.tape import Tape
 from tests.simulation.trouble import Trouble
 from tests.simulation.vendor_quirks import VendorQuirks
+from tests.simulation.webhook_checks import is_unlisted
 from tests.simulation.world_script import WorldScript
 
 SETTLES_WITHIN_S = 2 * sum(RETRY_S) + 120.0
@@ -153,6 +154,8 @@ class Simulation:
             self.trouble.customers.find_life,
             self.trouble.keys.is_dead,
             self.trouble.keys.may_be_dead,
+            partial(is_unlisted, self),
+            self.watch.latest.get,
         )
         self.journeys = [Journey(world, plan) for plan in self.script.plans]
         self._by_number = {one.plan.number: one for one in self.journeys}

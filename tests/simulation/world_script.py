@@ -10,6 +10,7 @@ from tests.simulation.journey_plan import JourneyPlan, draw_plan
 from tests.simulation.partial_outages import OUTAGES, SERVERS
 from tests.simulation.stage_settings import ARRIVALS_S, QUICK, SAME_AGAIN
 from tests.simulation.vendor_quirks import NO_QUIRKS
+from tests.simulation.webhooks import NO_WEBHOOKS, draw_webhooks
 
 WRONG_CLOCK = 0.3
 """In how many worlds the clock of one host is wrong from the start."""
@@ -62,6 +63,8 @@ def draw_script(seed: int, options: WorldOptions) -> WorldScript:
         draw_plan(draws, number, options.arrivals_s * arrivals.random())
         for number in range(options.journeys)
     ]
+    webhooks = Random(f"{seed}/webhooks")
+    plans = [draw_webhooks(webhooks, one) for one in plans]
     if not incidents:
         plans = [_spare_processes(one) for one in plans]
     clocks = draw_clocks(Random(f"{seed}/clocks"), options.processes)
@@ -109,6 +112,7 @@ def add_rush(script: WorldScript, draws: Random) -> WorldScript:
         plans[0], customer=crowded, deletion="never", parallel=1, repeats=False, ending="callback"
     )
     usual = replace(usual, reports=1, early=False, wordless=False, quirks=NO_QUIRKS, crowded=True)
+    usual = replace(usual, webhooks=NO_WEBHOOKS)
     first = max(one.number for one in plans) + 1
     plans += [
         replace(

@@ -1,0 +1,60 @@
+"""Bugs about webhooks; see ``planted_bugs.py``."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.simulation.planting import build_bug
+
+COMPLETION, EVENTS = "core/lifecycle/completion.py", "service/provider_events.py"
+
+WEB_BUGS: Final = (
+    build_bug(
+        "a webhook counts as seen before it is applied",
+        (
+            EVENTS,
+            "            outcome = await self._act(customer, word, reference_id, at)\n"
+            "            await self._references.mark_event_seen("
+            "customer.key, event_id, life=SEEN_EVENT_LIFE)\n",
+            "            await self._references.mark_event_seen("
+            "customer.key, event_id, life=SEEN_EVENT_LIFE)\n"
+            "            outcome = await self._act(customer, word, reference_id, at)\n",
+        ),
+        troubles=("a part of Redis refuses connections",),
+    ),
+    build_bug(
+        "a webhook that comes too early is forgotten",
+        (
+            EVENTS,
+            "if added is not None and added.word is not None and customer",
+            "if False and customer",
+        ),
+    ),
+    build_bug(
+        "a start that was reported gives no grace",
+        ("core/lifecycle/timing.py", "dies_at + STARTED_GRACE if", "dies_at if"),
+    ),
+    build_bug(
+        "a start that is reported late sets back what has ended",
+        (
+            COMPLETION,
+            "    if invitation.state is not State.INVITED:\n        return Transition(invitation)\n"
+            "    started",
+            "    if invitation.started_at is not None or invitation.state is State.ERASED:\n"
+            "        return Transition(invitation)\n"
+            "    started",
+        ),
+    ),
+    build_bug(
+        "a webhook signed with any secret is taken",
+        (
+            "webhook_signature.py",
+            "    if not any(hmac.compare_digest(wanted, one) for one in delivery.signatures):\n",
+            "    if not any(len(wanted) == len(one) for one in delivery.signatures):\n",
+        ),
+    ),
+    build_bug(
+        "a webhook that says done is taken for a start",
+        (EVENTS, "if word == FINISHED\n", "if word == FINISHED and at is not None\n"),
+    ),
+)

@@ -1,0 +1,59 @@
+"""What must be true of webhooks when all trouble is over, and what trouble explains."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from bridge.core.invitation import State
+from tests.simulation.equalture_machine import EqualtureApplication
+from tests.simulation.forgotten_writes import KINDS as FORGETS
+from tests.simulation.partial_outages import OUTAGES
+from tests.simulation.redis_link import REDIS_UNWELL
+from tests.simulation.webhooks import BEGUN
+
+if TYPE_CHECKING:
+    from tests.simulation.journey import Journey, OrderRound
+    from tests.simulation.world import Simulation
+
+UNLISTED: Final = (*REDIS_UNWELL, *FORGETS, *OUTAGES)
+"""Trouble during which it may not be written down whose an application is."""
+HELD_S: Final = 1.0
+"""How long after its application is known what came before that counts at the latest."""
+
+
+def is_unlisted(
+    simulation: Simulation, invitation_id: str, application: EqualtureApplication
+) -> bool:
+    """Whether Redis does not say whose this application is, since it was unwell when it was made,
+    or was damaged: the record itself is elsewhere in Redis, and polls do not need it.
+    """
+    redis, made_at = simulation.redis, application.made_at
+    for key in redis.list_keys("*:ref:*"):
+        if invitation_id.encode() in (redis.read_text(key.decode()) or b""):
+            return False
+    now, incidents = simulation.time.seconds, simulation.trouble.incidents
+    damaged = any(one.kind == "a side note is damaged" and one.at <= now for one in incidents)
+    return damaged or simulation.trouble.is_near(made_at, *UNLISTED)
+
+
+def check_webhooks(simulation: Simulation, journey: Journey, known: OrderRound) -> None:
+    """A start is known only by a webhook; and by one that came before its application was known."""
+    application = known.application
+    record = simulation.watch.latest.get(known.invitation_id)
+    if record is None or application is None or record.state is State.ERASED:
+        return
+    if record.started_at is not None and not journey.plan.webhooks.begun:
+        journey.complain("webhook", f"{record.id} was started, and nobody said so")
+    held_at = application.held.get(BEGUN)
+    if held_at is None or BEGUN in application.heard or record.started_at is not None:
+        return
+    reached = simulation.watch.reached
+    invited_at = reached.get((record.id, State.INVITED))
+    done_at = reached.get((record.id, State.COMPLETED), held_at + 60.0)
+    if invited_at is None or done_at < invited_at + HELD_S:
+        return
+    explained = simulation.trouble.explains_delay(
+        held_at, invited_at + HELD_S, journey.plan.customer, record.id
+    )
+    if not explained and not known.is_nameless:
+        journey.complain("webhook", f"{record.id}: a start that came early is not known")
