@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 BREAKS: Final = ("colour: blue\n", "\tx: 1\n", "}{\n", "softgarden: {}\n")
 """What stands at the end of a broken file. Who the customer's callers are can still be read."""
 LOOK_S: Final = 0.5
+ANSWERED_S: Final = 2.0
+"""How long after a process knows a customer again the answer to an earlier call may come."""
 
 
 class Administrators:
@@ -37,13 +39,28 @@ class Administrators:
         """Which writing each process has read, by host."""
         self._taken: dict[str, int] = {}
         """The last one that each has not refused."""
+        self._without: dict[str, set[str]] = {name: set() for name in CUSTOMERS}
+        """The processes that do not have a customer, since its file was gone when they last took
+        the files: they keep that while any file is broken.
+        """
+        self._known_at: dict[str, float] = {}
+        """When a process had a customer again."""
         self._folder = load_settings().config_dir / "customers"
         for name in CUSTOMERS:
             self._write(name)
 
+    def may_be_unknown(self, customer: str) -> bool:
+        """Whether a process does not have this customer, or had not a moment ago."""
+        known_at = self._known_at.get(customer, -ANSWERED_S)
+        since_s = self._simulation.time.seconds - known_at
+        return bool(self._without[customer]) or since_s < ANSWERED_S
+
     def load_settings(self, process: BridgeProcess) -> DaemonSettings:
         """What a process reads that starts now: customers whose files are broken are set aside."""
         self._read[process.host] = self._taken[process.host] = self._writings
+        absent = {name for name in CUSTOMERS if self._absent[name]}
+        self._note_absent(process, absent)
+        self._note_present(process, absent)
         is_usual = self.files == USUAL_FILES and not any(self._absent.values())
         if is_usual and not any(self._broken.values()):
             return load_settings()
@@ -127,12 +144,27 @@ class Administrators:
         usable = not any(
             self._broken[name] for name in CUSTOMERS if not self._absent[name]
         ) and not all(self._absent[name] for name in CUSTOMERS)
+        absent = {name for name in CUSTOMERS if self._absent[name]}
+        if usable:
+            self._note_absent(process, absent)
         try:
             await process.runtime.reload.reload("request")
             is_taken = True
             self._taken[process.host] = writing
         except ConfigError:
             is_taken = False
+        if is_taken:
+            self._note_present(process, absent)
         if is_taken != usable or (not is_taken and process.runtime.customers() is not before):
             how = f"{process.host}: usable: {usable}, taken: {is_taken}"
             self._simulation.complain("reload", how)
+
+    def _note_absent(self, process: BridgeProcess, absent: set[str]) -> None:
+        for customer in absent:
+            self._without[customer].add(process.name)
+
+    def _note_present(self, process: BridgeProcess, absent: set[str]) -> None:
+        for customer, without in self._without.items():
+            if process.name in without and customer not in absent:
+                without.remove(process.name)
+                self._known_at[customer] = self._simulation.time.seconds

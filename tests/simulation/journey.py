@@ -135,8 +135,8 @@ class World:
     """Notes a broken promise: which one, how, and in which journey."""
     kill: Callable[[str, float], None]
     """Kills a process at once, for some seconds."""
-    is_near: Callable[..., bool]
-    """Whether trouble of these kinds explains what happened at a time."""
+    may_be_unknown: Callable[[str], bool]
+    """Whether a process may not have this customer."""
     judge: Callable[[int, str, float, str], None]
     """Is told in which journey what was called, how long it took, and which error came."""
     lost_claim: Callable[[int], bool]
@@ -505,7 +505,7 @@ class Journey:
 
     def is_removed(self) -> bool:
         """Whether its customer may not be served now."""
-        return self._world.is_near(self._now(), "a customer is removed")
+        return self._world.may_be_unknown(self.plan.customer)
 
     def expect(self, reply: HttpMessage | None, what: str, *statuses: int) -> None:
         """An answer has one of these statuses, if there is one."""

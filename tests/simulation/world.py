@@ -145,7 +145,7 @@ class Simulation:
             self.by_invitation,
             self.complain,
             partial(self._stop_at_once, "process killed"),
-            self.trouble.is_near,
+            self.trouble.administrators.may_be_unknown,
             self.trouble.partial.judge,
             self.trouble.lost_claim,
             self.trouble.forgotten.is_gone,
