@@ -80,8 +80,8 @@ class OrderRound:
     """softgarden was told 204."""
     refused_at: float | None = None
     """When a report of it was answered 400 for the first time; that there was one counts."""
-    turned_away: bool = False
-    """Equalture gave its report up when the last answer was 404, since its customer was removed."""
+    given_up_at: float | None = None
+    """When Equalture gave up its last report, which nobody took."""
     set_back_at: float | None = None
     """When Redis went back to an earlier state of it."""
     is_gone: bool = False
@@ -145,6 +145,8 @@ class World:
     """Whether Redis has forgotten an invitation, or its attempt with this secret."""
     went_back: Callable[[float], bool]
     """Whether Redis has gone back to an earlier moment since then."""
+    explains_delay: Callable[[float, float, str, str], bool]
+    """Whether trouble that concerns a customer, or an invitation, was near between two times."""
     token_of: Callable[[str], str]
     """Which bearer token softgarden sends for a customer now."""
     find_life: Callable[[EqualtureApplication, str], float]
@@ -410,9 +412,17 @@ class Journey:
         if ending in ("callback", "late"):
             for _ in range(self.plan.reports):
                 await self._report(application, known)
-            reported = known.acknowledged_at is not None or known.refused_at is not None
-            if application.wordless and known.turned_away and not reported:
-                known.wants = ""  # nobody ever told the bridge
+            if application.wordless and self._was_kept_from_reporting(known):
+                known.wants = ""
+
+    def _was_kept_from_reporting(self, known: OrderRound) -> bool:
+        """Whether nobody could tell the bridge: its customer was removed, its record not readable
+        or Redis away for as long as Equalture tried.
+        """
+        at, reported = known.given_up_at, known.acknowledged_at is not None
+        if at is None or reported or known.refused_at is not None:
+            return False
+        return self._world.explains_delay(at, at, self.plan.customer, known.invitation_id)
 
     async def _report(self, application: EqualtureApplication, known: OrderRound) -> None:
         path = application.callback_url.partition("bridge.example")[2]
@@ -433,8 +443,8 @@ class Journey:
                 if known.acknowledged_at is None:
                     known.acknowledged_at = self._now()
                 return
-            known.turned_away = status == 404
             await self.pause(0.2, min(5.0, 0.3 * 2**attempt))
+        known.given_up_at = self._now()
 
     # Calls
 

@@ -150,6 +150,7 @@ class Simulation:
             self.trouble.lost_claim,
             self.trouble.forgotten.is_gone,
             self.trouble.forgotten.went_back,
+            self.trouble.explains_delay,
             self.trouble.customers.token_of,
             self.trouble.customers.find_life,
             self.trouble.keys.is_dead,
