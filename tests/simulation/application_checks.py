@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bridge.core import ids
 from bridge.core.invitation import CreateOutcome, Invitation
+from tests.simulation.damaged_entries import EVICTS
 from tests.simulation.equalture_machine import EqualtureApplication
 from tests.simulation.journey import SKEW_S
 
@@ -31,7 +32,10 @@ def _check_orphan(simulation: Simulation, application: EqualtureApplication) -> 
     record, digest = simulation.watch.latest.get(invitation_id), ids.hash_secret(secret)
     attempts = [one for one in record.attempts if one.secret_digest == digest] if record else []
     made_at = application.made_at
-    if simulation.trouble.forgotten.concerns(invitation_id, made_at, made_at + SKEW_S):
+    forgotten = simulation.trouble.forgotten
+    is_lost = record is None and forgotten.is_lost(invitation_id)
+    is_forgotten = is_lost or forgotten.concerns(invitation_id, made_at, made_at + SKEW_S)
+    if is_forgotten and not _was_in_hand(simulation, application, invitation_id):
         simulation.equalture.weather.count("an application that Redis has forgotten")
         return
     if not attempts or record is None:
@@ -48,6 +52,15 @@ def _check_orphan(simulation: Simulation, application: EqualtureApplication) -> 
         outcome = f"an attempt that is {attempts[0].outcome}"
     how = f"{application.reference_id} belongs to {outcome}"
     simulation.complain("orphans", how, application.journey)
+
+
+def _was_in_hand(
+    simulation: Simulation, application: EqualtureApplication, invitation_id: str
+) -> bool:
+    """Whether a process got its id, and could write once more what had vanished."""
+    made_at, trouble = application.made_at, simulation.trouble
+    disturbed = application.fault or trouble.is_any_near(made_at, made_at + SKEW_S, (EVICTS,))
+    return invitation_id in trouble.forgotten.being_made and not disturbed
 
 
 def is_unheard_of(simulation: Simulation, record: Invitation) -> bool:

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from tests.simulation.world import Simulation
 
 T = TypeVar("T")
+EVICTS: Final = "Redis evicts keys"
 DAMAGES: Final = (
+    EVICTS,
     "a record is damaged",
     "a task's entry is damaged",
     "a queue holds nonsense",

@@ -48,6 +48,8 @@ class ForgottenTime:
     """Of which anything had changed."""
     orders: frozenset[bytes]
     """The keys of orders that had another claim, or none."""
+    is_all: bool = True
+    """All of Redis went back, not one record that vanished."""
 
 
 @dataclass(slots=True)
@@ -57,6 +59,8 @@ class ForgottenWrites:
     simulation: Simulation
     draw: Callable[[Incident], Random]
     done: list[ForgottenTime] = field(default_factory=list)
+    being_made: set[str] = field(default_factory=set)
+    """Whose record vanished while the application was made: the process that makes it knows."""
     _kept: dict[int, tuple[float, set[bytes], Any]] = field(default_factory=dict)
     """The moment that the incident with this number goes back to: when, what Redis held, and a copy
     of it. Only one at a time is waited for.
@@ -113,7 +117,28 @@ class ForgottenWrites:
 
     def went_back(self, since: float) -> bool:
         """Whether Redis has gone back to an earlier moment since then."""
-        return any(one.until >= since for one in self.done)
+        return any(one.until >= since and one.is_all for one in self.done)
+
+    def is_lost(self, invitation_id: str) -> bool:
+        """Whether its record alone vanished, with all that the bridge knew of its applications."""
+        return any(not one.is_all and invitation_id in one.invitations for one in self.done)
+
+    def lose_claim(self, order: bytes) -> None:
+        """The entry that says which invitation an order has got has vanished."""
+        now = self._now()
+        self.done.append(ForgottenTime(now, now, frozenset(), frozenset((order,)), is_all=False))
+
+    def lose_record(self, invitation_id: str, order: bytes) -> None:
+        """A record has vanished, and nothing else with it."""
+        now, simulation = self._now(), self.simulation
+        lost = frozenset((invitation_id,))
+        self.done.append(ForgottenTime(now, now, lost, frozenset((order,)), is_all=False))
+        simulation.watch.forget(lost)
+        for journey in simulation.journeys:
+            for known in journey.rounds:
+                if known.invitation_id == invitation_id:
+                    _forget(known, None, now, again=False)
+                    known.set_back_at = now
 
     def lost_claim(self, journey: int) -> bool:
         """Whether it cannot be known any more that this journey's order was answered."""

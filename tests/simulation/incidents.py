@@ -7,7 +7,7 @@ from random import Random
 from typing import Final
 
 from tests.simulation.customer_changes import SECRET, SECRET_AT_ONCE, SETTINGS, TOKEN, UNNOTICED
-from tests.simulation.damaged_entries import DAMAGES
+from tests.simulation.damaged_entries import DAMAGES, EVICTS
 from tests.simulation.key_changes import ENCRYPTION, KEY_CHANGES, SIGNING
 from tests.simulation.older_version import DEPLOY, ROLL_BACK
 from tests.simulation.partial_outages import OUTAGES
@@ -110,6 +110,7 @@ WEIGHTS: Final = {
     "a part of Redis refuses connections": 2,
     "a part of Redis hangs": 2,
     "a part of Redis has no primary": 1,
+    EVICTS: 3,
     "a record is damaged": 3,
     "a task's entry is damaged": 2,
     "a queue holds nonsense": 2,

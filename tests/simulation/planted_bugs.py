@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Final
 
 from tests.simulation.planted_customer_bugs import CUSTOMER_BUGS
+from tests.simulation.planted_eviction_bugs import EVICTION_BUGS
 from tests.simulation.planted_key_bugs import KEY_BUGS
 from tests.simulation.planted_queue_bugs import QUEUE_BUGS
 from tests.simulation.planted_record_bugs import RECORD_BUGS
@@ -320,6 +321,7 @@ BUGS: Final = (
         ("concurrency.py", "MOST_SLOTS = 256\n", "MOST_SLOTS = 64\n"),
     ),
     *CUSTOMER_BUGS,
+    *EVICTION_BUGS,
     *KEY_BUGS,
     *QUEUE_BUGS,
     *RECORD_BUGS,

@@ -14,7 +14,8 @@ from bridge.core.ids import read_partition
 from tests.simulation.administrators import Administrators
 from tests.simulation.clock_trouble import ClockTrouble
 from tests.simulation.customer_changes import CHANGES, CustomerChanges
-from tests.simulation.damaged_entries import DAMAGES, DamagedEntries
+from tests.simulation.damaged_entries import DAMAGES, EVICTS, DamagedEntries
+from tests.simulation.evictions import Evictions
 from tests.simulation.forgotten_writes import KINDS as FORGETS
 from tests.simulation.forgotten_writes import ForgottenWrites
 from tests.simulation.incidents import ECHO_S, Incident
@@ -48,6 +49,7 @@ class Trouble:
         self.administrators = Administrators(simulation)
         self.customers = CustomerChanges(simulation)
         self.damaged = DamagedEntries(simulation)
+        self.evictions = Evictions(simulation)
         self.keys = KeyChanges(simulation, simulation.script.encrypted, draws_of("keys"))
         self.partial = PartialOutages(simulation)
         self.deploys = Deploys(simulation, any(one.kind == DEPLOY for one in incidents))
@@ -74,6 +76,7 @@ class Trouble:
             **dict.fromkeys(CHANGES, self._with_draws(self.customers.perform)),
             **dict.fromkeys(KEY_CHANGES, self._with_draws(self.keys.perform)),
             **dict.fromkeys(DAMAGES, self._with_draws(self.damaged.perform)),
+            EVICTS: self._with_draws(self.evictions.perform),
             **dict.fromkeys(FORGETS, self.forgotten.forget),
             **dict.fromkeys(OUTAGES, self._with_draws(self.partial.perform)),
         }
