@@ -10,6 +10,7 @@ from bridge.core.queueing import TaskKind
 from bridge.store.key_names import get_invitation_id
 from bridge.store.stored_texts import show_record
 from tests.simulation.application_checks import check_every_application, is_unheard_of
+from tests.simulation.candidate import return_at_last
 from tests.simulation.damage_checks import check_quarantine, check_repairs, list_unmended
 from tests.simulation.damaged_entries import DAMAGES
 from tests.simulation.delays import check_delays, find_told_at
@@ -101,6 +102,7 @@ async def check_end(simulation: Simulation) -> None:
             await _check_reading(simulation, journey, known)
             check_delays(simulation, journey, known)
             check_webhooks(simulation, journey, known)
+            await return_at_last(journey, known)
         _check_applications(simulation, journey)
     check_every_application(simulation)
     check_hires(simulation)

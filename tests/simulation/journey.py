@@ -12,7 +12,7 @@ from typing import Any
 
 from bridge.core.invitation import Invitation
 from bridge.sandbox import EqualtureSandbox, SoftgardenSandbox
-from tests.simulation import recruiter, webhooks
+from tests.simulation import candidate, recruiter, webhooks
 from tests.simulation.closed_world import START
 from tests.simulation.equalture_machine import EqualtureApplication, EqualtureMachine
 from tests.simulation.journey_plan import MARK, JourneyPlan
@@ -23,6 +23,7 @@ from tests.simulation.stage_settings import (
     GRACE_S,
     HASTY,
     HASTY_LIFE_S,
+    LANDING,
     LINK_LIFE_S,
     SECRETS,
 )
@@ -94,6 +95,8 @@ class OrderRound:
     """How long its link lives, by the deadline that softgarden was given."""
     errands: list[asyncio.Future[None]] = field(default_factory=list)
     """What Equalture sends by itself meanwhile."""
+    is_landing: bool = False
+    """Its customer wants the bridge's page in front of the test."""
     ended: bool = False
     """Everybody but the bridge is done with it."""
     wants: str = ""
@@ -105,7 +108,13 @@ class OrderRound:
         answer was lost, or lies in a process that stands still, and the report came before
         softgarden had a link.
         """
-        return bool(self.answers) and all("/start/" in one["testUrl"] for one in self.answers)
+        pages = all("/start/" in one["testUrl"] for one in self.answers)
+        return self.has_page and pages and not self.is_landing
+
+    @property
+    def has_page(self) -> bool:
+        """Whether the candidate's link leads to the bridge's page."""
+        return bool(self.answers) and "/start/" in self.answers[0]["testUrl"]
 
     @property
     def deadline(self) -> float:
@@ -182,12 +191,13 @@ class Journey:
             await self._play_round("never")
 
     async def _play_round(self, deletion: str) -> None:
-        known = OrderRound(began=self._now())
+        landing = self.plan.customer == LANDING
+        known = OrderRound(began=self._now(), is_landing=landing)
         self.rounds.append(known)
         try:
             await self._order(known)
             if known.answers:
-                known.application = self._world.equalture.find_application(known.answers[0])
+                known.application = self._find_application(known)
                 known.application.wordless = self.plan.wordless
                 known.life_s = self._world.find_life(
                     known.application, known.answers[0]["deadline"]
@@ -275,6 +285,25 @@ class Journey:
     def _now() -> float:
         return asyncio.get_running_loop().time()
 
+    def _find_application(self, known: OrderRound) -> EqualtureApplication:
+        """The one to which her link leads; behind the bridge's page it is that of the record."""
+        equalture = self._world.equalture
+        record = self._world.find_record(known.invitation_id)
+        attempts = record.attempts if known.is_landing and record is not None else ()
+        for one in attempts:
+            if record is not None and one.number == record.live_attempt and one.reference_id:
+                return equalture.applications[one.reference_id]
+        return equalture.find_application(known.answers[0])
+
+    def is_own(self, link: str) -> bool:
+        """Whether a link to Equalture is this candidate's."""
+        found = self._world.equalture.by_link.get(link)
+        return found is not None and found.journey == self.plan.number
+
+    def is_over(self, known: OrderRound) -> bool:
+        """Whether the test may not be begun any more, by one clock or another."""
+        return self._now() > known.deadline - SKEW_S
+
     def complain(self, promise: str, how: str) -> None:
         """A promise is broken in this journey."""
         self._world.complain(promise, how, self.plan.number)
@@ -296,6 +325,7 @@ class Journey:
             await self._send_order(self.rounds[-1])
 
     async def _visit_pages(self, known: OrderRound) -> None:
+        await candidate.return_to_page(self, known)
         if self.plan.quirks.opens_pages:
             if not known.deleted:
                 await self.read_result(known)
@@ -331,7 +361,7 @@ class Journey:
             changed = answer["invitationId"] != known.invitation_id
             if known.answers and changed and not self._world.lost_claim(plan.number):
                 self.complain("one invitation", f"{known.invitation_id}, {answer['invitationId']}")
-            again = repeated and not changed and not known.is_nameless
+            again = repeated and not changed and not known.is_nameless and not known.is_landing
             if again and answer["testUrl"] != known.answers[-1]["testUrl"]:
                 self.complain("one invitation", f"{known.invitation_id} has another link")
             if self._world.equalture.find_application(answer).journey != plan.number:
@@ -390,6 +420,7 @@ class Journey:
 
     async def _take_test(self, known: OrderRound, application: EqualtureApplication) -> None:
         ending = self.plan.ending
+        await candidate.begin_test(self, known, application)
         webhooks.note_begin(self, known, application)
         if ending == "expire":
             return
@@ -495,7 +526,8 @@ class Journey:
                 self._world.judge(self.plan.number, method, self._now() - began, code)
         if self._world.went_back(began):
             reply = None  # what was answered meanwhile may be forgotten: it gets lost, too
-        if reply is not None and reply.status in (200, 204) and method != "GET":
+        acknowledges = method != "GET" and not path.startswith("/start")
+        if reply is not None and reply.status in (200, 204) and acknowledges:
             self._acknowledged += 1
             if self._acknowledged == self.plan.killed_at:
                 self._world.kill(host, self._draws.uniform(0.5, 4.0))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
-from typing import Literal
+from typing import Final, Literal
 
 from tests.simulation.stage_settings import HASTY, QUICK, SAME_AGAIN, THINKS_S
 from tests.simulation.vendor_quirks import NO_QUIRKS, VendorQuirks, draw_quirks
@@ -23,6 +23,21 @@ KILLED = 0.025
 MARK = "Simulperson"
 """Part of every candidate's name; no random text holds it by accident."""
 MAIL = "simulation.example"
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateHabits:
+    """What a candidate does with a link to the bridge's page; by itself a field is as usual."""
+
+    presses: int = 1
+    """How often she presses the button before she is done."""
+    scanned: bool = False
+    """Something else opens the link first."""
+    returns: bool = False
+    """She opens the page again whenever something has happened."""
+
+
+USUAL_HABITS: Final = CandidateHabits()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +70,7 @@ class JourneyPlan:
     """One of a crowd that is done at the same time."""
     quirks: VendorQuirks = NO_QUIRKS
     webhooks: WebhookPlan = NO_WEBHOOKS
+    habits: CandidateHabits = USUAL_HABITS
 
     @property
     def email(self) -> str:
@@ -92,3 +108,13 @@ def draw_plan(draws: Random, number: int, begins_at: float) -> JourneyPlan:
         killed_at=draws.choice((1, 1, 2, 2, 3)) if draws.random() < KILLED else 0,
         quirks=draw_quirks(draws),
     )
+
+
+def draw_habits(draws: Random, plan: JourneyPlan) -> JourneyPlan:
+    """The same journey with what the candidate does with her link."""
+    habits = CandidateHabits(
+        presses=draws.choices((1, 2), (80, 20))[0],
+        scanned=draws.random() < 0.2,
+        returns=draws.random() < 0.3,
+    )
+    return replace(plan, habits=habits)

@@ -45,6 +45,7 @@ PURPOSES: Final = {
     "resultUrl": LinkPurpose.RESULTS,
     "shareUrl": LinkPurpose.SHARE,
     "reportUrl": LinkPurpose.REPORT,
+    "testUrl": LinkPurpose.START,
 }
 PRIVATE: Final = ("token/link-", "dashboard.equalture.example")
 """Parts of what only keys may open."""

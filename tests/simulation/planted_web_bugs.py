@@ -1,4 +1,4 @@
-"""Bugs about webhooks; see ``planted_bugs.py``."""
+"""Bugs about webhooks and the pages behind links; see ``planted_bugs.py``."""
 
 from __future__ import annotations
 
@@ -28,6 +28,26 @@ WEB_BUGS: Final = (
             EVENTS,
             "if added is not None and added.word is not None and customer",
             "if False and customer",
+        ),
+    ),
+    build_bug(
+        "the landing page leads on after the end",
+        (
+            "service/link_access.py",
+            "url = invitation.assessment_url if leads_on else None",
+            "url = invitation.assessment_url",
+        ),
+    ),
+    build_bug(
+        "a scanner of mail uses the candidate's link up",
+        ("web/start_pages.py", "if not _may_be_our_button(request):", "if False:"),
+    ),
+    build_bug(
+        "links of a deleted candidate lead on",
+        (
+            "service/link_access.py",
+            "if invitation.state is State.ERASED:\n            raise InvitationGone",
+            "if invitation is None:\n            raise InvitationGone",
         ),
     ),
     build_bug(

@@ -38,6 +38,8 @@ PROMISES = {
     " own results refute it.",
     "webhook": "200 to a webhook: what it says is known then. The grace period after a deadline"
     " applies only where Equalture's started webhook was seen.",
+    "landing page": "A candidate's page with one button; its POST redirects to the test. After"
+    " completion or expiry it shows a page and never redirects.",
     "nothing in silence": "10. What cannot be read is put aside, said once and counted; nothing is"
     " skipped in silence.",
     "encrypted": "encryption_keys: newest first; results at rest. What is sealed with a listed key"

@@ -21,7 +21,7 @@ FEW: Final = 8
 CHANCES: Final = 3
 SHORTEST_S: Final = 0.5
 """No incident is made shorter than this."""
-PARTS: Final = ("quirks", "webhooks")
+PARTS: Final = ("quirks", "webhooks", "habits")
 """Parts of a journey's plan whose members are simplified one by one."""
 KEPT: Final = ("number", "customer")
 """What is not simplified of a journey: who is concerned belongs to the story."""

@@ -29,6 +29,8 @@ SAME_AGAIN = QUICK[1]
 """The customer whose repeated orders get the same invitation after completion, too."""
 HASTY = "hasty"
 """The customer whose links live only ``HASTY_LIFE_S``."""
+LANDING = HASTY
+"""The customer whose candidates get a link to the bridge's own page in front of the test."""
 CUSTOMERS = (*QUICK, HASTY)
 PACE = os.environ.get("SIMULATION_PACE", "seconds")
 """How fast time passes for the bridge: in "seconds", or in "days", as in earnest."""
@@ -166,6 +168,8 @@ def _customer(file: CustomerFile) -> dict[str, Any]:
     for key, seconds in (("link_life", file.link_life_s), ("poll_every", file.poll_s)):
         if seconds is not None:
             document["equalture"][key] = f"{seconds:.0f}s"
+    if name == LANDING:
+        document["test_url"] = "landing"
     return document
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from tests.simulation.incidents import WEIGHTS, Incident, draw_incidents
-from tests.simulation.journey_plan import JourneyPlan, draw_plan
+from tests.simulation.journey_plan import JourneyPlan, draw_habits, draw_plan
 from tests.simulation.partial_outages import OUTAGES, SERVERS
 from tests.simulation.stage_settings import ARRIVALS_S, QUICK, SAME_AGAIN
 from tests.simulation.vendor_quirks import NO_QUIRKS
@@ -65,6 +65,8 @@ def draw_script(seed: int, options: WorldOptions) -> WorldScript:
     ]
     webhooks = Random(f"{seed}/webhooks")
     plans = [draw_webhooks(webhooks, one) for one in plans]
+    candidates = Random(f"{seed}/candidates")
+    plans = [draw_habits(candidates, one) for one in plans]
     if not incidents:
         plans = [_spare_processes(one) for one in plans]
     clocks = draw_clocks(Random(f"{seed}/clocks"), options.processes)
