@@ -38,6 +38,11 @@ from inviting.
 _log = structlog.get_logger()
 _T = TypeVar("_T")
 
+_LEAST_SHARE = 1 / 3
+"""Of its time that a create or a hire must have left once its token is there: cut off after it was
+sent, nobody would know what came of it.
+"""
+
 
 class EqualtureClient:
     """``AssessmentProvider`` over one injected session (see ``egress.create_session``), which the
@@ -148,7 +153,7 @@ class EqualtureClient:
     async def _token(self, customer: Customer, call: Call[_T], deadline: float) -> str:
         try:
             with self._deadlines.until(deadline):
-                return await self._tokens.get(customer)
+                token = await self._tokens.get(customer)
         except TimeoutError as error:
             detail = f"no answer ({describe_call_failure(error)})"
             raise protocol.create_no_answer_error(call, not_sent=True, detail=detail) from error
@@ -157,6 +162,11 @@ class EqualtureClient:
                 raise
             # The caller of a create must learn that nothing was done, which this error leaves open.
             raise error.converted_to(UpstreamUnavailable) from error
+        least_s = _LEAST_SHARE * get_account(customer).timeout.total_seconds()
+        if not call.idempotent and deadline - self._deadlines.now() < least_s:
+            detail = "the token came too late to wait for an answer"
+            raise protocol.create_no_answer_error(call, not_sent=True, detail=detail)
+        return token
 
     async def _fetch_token(self, customer: Customer, call: Call[_T]) -> Reply:
         deadline = self._deadline(customer)

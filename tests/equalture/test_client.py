@@ -277,6 +277,27 @@ async def test_create_timeout_in_token(
     assert vendor.lines() == []
 
 
+async def test_create_with_little_time_left(
+    vendor, client: AssessmentProvider, acme: Customer, draft: NewApplication, at
+) -> None:
+    """A create whose token took most of the time is not sent: cut off, nobody would know what came
+    of it.
+    """
+
+    async def slow(_: web.Request) -> web.StreamResponse:
+        await asyncio.sleep(1.4)
+        return web.json_response({"access_token": "late"}, status=201)
+
+    vendor.on(TOKEN, slow)
+    vendor.on(CREATE, vendor.answer(422, {}))
+    with pytest.raises(UpstreamUnavailable):
+        await client.create_application(at(acme, timeout_s=2), draft)
+    assert CREATE not in vendor.lines()
+    with pytest.raises(UpstreamRefused):  # the next one has the token
+        await client.create_application(at(acme, timeout_s=2), draft)
+    assert CREATE in vendor.lines()
+
+
 async def test_create_timeout_before_sending(
     vendor, acme: Customer, draft: NewApplication, at
 ) -> None:
