@@ -243,16 +243,20 @@ def _check_leftovers(
     simulation: Simulation, journey: Journey, known: OrderRound, stored: str
 ) -> None:
     assert known.application is not None
+    # An order whose claim was lost, or that came twice, may have got an invitation that softgarden
+    # never heard of.
+    unheard = [
+        one
+        for one in simulation.watch.latest.values()
+        if one.application_id == journey.plan.candidate and is_unheard_of(simulation, one)
+    ]
+    again = simulation.trouble.lost_claim(journey.plan.number) or unheard
     # A candidate who is invited anew may get the same application, if nobody could anonymise it.
+    reference_id = known.application.reference_id
     lives_on = any(
         one.application is known.application and not one.deleted for one in journey.rounds
-    )
-    words = [] if lives_on else [known.application.reference_id, known.application.link]
-    # An order whose claim was lost may have got an invitation that softgarden never heard of.
-    again = simulation.trouble.lost_claim(journey.plan.number) or any(
-        one.application_id == journey.plan.candidate and is_unheard_of(simulation, one)
-        for one in simulation.watch.latest.values()
-    )
+    ) or any(attempt.reference_id == reference_id for one in unheard for attempt in one.attempts)
+    words = [] if lives_on else [reference_id, known.application.link]
     if known is journey.rounds[-1] and not again:
         words.append(journey.plan.candidate)
     letters = (TaskKind.CHECK, TaskKind.NOTIFY, TaskKind.HIRE)
