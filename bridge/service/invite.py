@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 
 import structlog
 
@@ -82,26 +83,33 @@ class Invite:
         self._pause = pause
         self._flights: SingleFlight[str, Invitation] = SingleFlight()
 
-    async def invite(self, customer: Customer, order: Order) -> Invitation:
+    async def invite(
+        self, customer: Customer, order: Order, is_awaited: Callable[[], bool] = lambda: True
+    ) -> Invitation:
         """The open invitation of this order: the one that exists (its callback refreshed), or a new
-        one.
+        one; *is_awaited* says whether the caller still waits for it.
 
         Raises ``CallbackNotAllowed``, ``UnknownAssessment``, ``RequestInProgress`` (another process
-        works on it), an ``UpstreamError`` of the create, ``StoreUnavailable``. Nothing stays
-        half-made: the CHECK task settles what a dying process leaves.
+        works on it), an ``UpstreamError`` of the create, ``StoreUnavailable``, or, before anything
+        was done, ``ConnectionResetError`` where nobody waits any more. Nothing stays half-made: the
+        CHECK task settles what a dying process leaves.
         """
         try:
-            invitation, outcome = await self._invite(customer, order)
+            invitation, outcome = await self._invite(customer, order, is_awaited)
         except BridgeError as error:
             self._meter.invitation(customer.key, get_error_code(error))
             raise
         self._meter.invitation(customer.key, outcome)
         return invitation
 
-    async def _invite(self, customer: Customer, order: Order) -> tuple[Invitation, str]:
+    async def _invite(
+        self, customer: Customer, order: Order, is_awaited: Callable[[], bool]
+    ) -> tuple[Invitation, str]:
         """The invitation, and whether it was ``created`` by this call, or ``repeated``."""
         self._ats_of(customer).callback_policy.check(order.callback)
         test = await self._assessments.resolve(customer, order.test_id)
+        if not is_awaited():  # meanwhile it may have come again, and its invitation be deleted
+            raise ConnectionResetError
         key = ids.compute_order_key(customer.key, order.candidate.id, test.id)
         outcome = "repeated"
 
@@ -259,10 +267,8 @@ class Invite:
         customer: Customer,
         detail: EventDetail,
     ) -> tuple[Invitation, AddedReference | None]:
-        """Record the outcome of the create; for an application that was made, with several tries,
-        since otherwise it becomes an orphan.
-
-        Also returns what the index of references had for it.
+        """Record the outcome of the create, for an application that was made with several tries,
+        since otherwise it becomes an orphan; also returns what the index of references had for it.
         """
         give_up_at = self._records.monotonic() + _KEEP_TRYING_S
         added: AddedReference | None = None
@@ -315,13 +321,8 @@ class Invite:
         tombstone: Invitation | None = None
         with contextlib.suppress(StoreUnavailable):
             tombstone = await self._records.recreate_as_tombstone(invitation, customer)
-        return self._log_orphan(
-            invitation,
-            event,
-            customer,
-            "Redis lost the invitation",
-            anonymising=tombstone is not None,
-        )
+        why, anonymising = "Redis lost the invitation", tombstone is not None
+        return self._log_orphan(invitation, event, customer, why, anonymising=anonymising)
 
     def _log_orphan(
         self,

@@ -51,8 +51,12 @@ class SoftgardenHandlers:
         body = await self._body(request)
         request_shapes.record_request_shape(request, "invite", body)
         order = self._wire.order(body)
+
+        def is_awaited() -> bool:
+            return request.transport is not None and not request.transport.is_closing()
+
         try:
-            invitation = await request.app[SERVICES].invitations.invite(customer, order)
+            invitation = await request.app[SERVICES].invitations.invite(customer, order, is_awaited)
         except InvalidRequest as error:
             raise rename_fields_in_error(error) from None
         bind_log_fields(invitation_id=invitation.id)

@@ -13,7 +13,7 @@ import pytest
 
 from bridge.core.invitation import CreateOutcome, State
 from bridge.sandbox import BridgeReply
-from tests.flows.conftest import Bridge, Config, Launch, eventually
+from tests.flows.conftest import Bridge, Config, Journal, Launch, eventually
 from tests.stalls import net_since
 
 APPLICATION = "application-1"
@@ -158,6 +158,22 @@ async def test_caller_who_hangs_up_is_remembered(bridge: Bridge) -> None:
     again = await bridge.acme.invite("engineer", candidate_id=APPLICATION)
     assert again.status == 200
     assert len(bridge.equalture.calls("create")) == 1
+
+
+async def test_nothing_is_made_for_who_has_hung_up(bridge: Bridge, journal: Journal) -> None:
+    """An order whose caller hangs up while the list of tests is fetched makes nothing: softgarden
+    may have repeated it elsewhere meanwhile, and deleted what the repeat made.
+    """
+    fault = bridge.equalture.fault("jobs", delay_after=30)
+    call = asyncio.create_task(bridge.globex.invite("job-3", candidate_id=APPLICATION))
+    await fault.wait_applied()
+    call.cancel()
+    await asyncio.gather(call, return_exceptions=True)
+    fault.heal()
+    handled = await eventually(lambda: journal.events("request.handled"))
+    assert [one["code"] for one in handled] == ["disconnected"]
+    assert bridge.equalture.calls("create") == []
+    assert ":iv:" not in await bridge.stored()
 
 
 # -- what is refused here

@@ -69,6 +69,14 @@ async def stored(world: World) -> list[Invitation]:
     return [one async for one in world.store.scan()]
 
 
+async def test_nobody_waits_any_more(world: World) -> None:
+    """An order whose caller has gone makes nothing, neither here nor at the provider."""
+    with pytest.raises(ConnectionResetError):
+        await world.invitations.invite(ACME, order(), lambda: False)
+    assert await stored(world) == []
+    assert world.provider.script.made("create") == []
+
+
 async def test_two_processes_make_one_application(world: World) -> None:
     """Parallel orders at two processes on one store make one application, and all get the same
     invitation.
