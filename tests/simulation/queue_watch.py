@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from bridge.core.ids import read_partition
 from bridge.core.invitation import OPEN, Invitation, State
 from bridge.core.lifecycle.attempts import list_applications_to_anonymise
 from bridge.core.queueing import TaskKind, format_task_id, parse_task_id
@@ -214,6 +215,9 @@ class QueueWatch:
         for at in range(0, len(answer), 4):
             lane = args[5 + 3 * int(answer[at])]
             task = (decode_name(answer[at + 1]), TaskKind(lane.rpartition("/")[2]))
+            if read_partition(task[0]) is None:  # written by somebody, perhaps into two queues
+                self._granted.add((task, args[2], args[3]))
+                continue
             due_ms = self._due_ms.pop(task, None)
             early_s = 0.0 if due_ms is None else (due_ms - self._facts.redis_ms()) / 1000
             if early_s > self._get_slack() and task not in self._leases:
