@@ -79,6 +79,8 @@ class QueueFacts:
     """Is told of a broken promise: which one, how, and of which invitation."""
     is_near: Callable[..., bool]
     """Whether trouble of these kinds explains what happens at a time."""
+    may_be_news: Callable[[float, str], bool]
+    """Whether a process may not have noticed until then what happened."""
     damaged: DamagedEntries
     """What somebody has written into the queues."""
     may_wait: Callable[[int, float], bool]
@@ -372,8 +374,8 @@ class QueueWatch:
 
     def _get_slack(self) -> float:
         """Processes ask Redis for its time four times a minute."""
-        jumps = "Redis's clock jumps"
-        jumped = self._is_near(jumps) or self._is_near_before(jumps)
+        now, jumps = self._facts.now(), "Redis's clock jumps"
+        jumped = any(self._facts.may_be_news(at, jumps) for at in (now, now - LEASE_S))
         return SKEW_S + (JUMPED_S if jumped else 0.0)
 
     def _is_near(self, *kinds: str) -> bool:

@@ -91,6 +91,16 @@ class Trouble:
             one.kind in kinds and one.at - 0.1 <= at <= one.end + ECHO_S for one in self.incidents
         )
 
+    def may_be_news(self, at: float, kind: str) -> bool:
+        """Whether a process may notice only then what happened: it was near, or near the moment at
+        which a process began to stand still that has just gone on.
+        """
+        return self.is_near(at, kind) or any(
+            self.is_near(one.at, kind)
+            for one in self.incidents
+            if one.kind == "process stands still" and one.at <= at <= one.end + ECHO_S
+        )
+
     def is_any_near(self, begun: float, until: float, other_than: Sequence[str]) -> bool:
         """Whether there was any trouble then, or a short time ago, but of these kinds."""
         return any(

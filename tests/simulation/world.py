@@ -120,6 +120,7 @@ class Simulation:
             self._redis_ms,
             self._complain_of,
             self.trouble.is_near,
+            self.trouble.may_be_news,
             self.trouble.damaged,
             self.trouble.may_wait,
             self.watch.latest,
