@@ -196,9 +196,11 @@ class ReferenceIndex(Protocol):
         """
 
     async def hold_event(
-        self, customer: str, reference_id: str, word: str, *, life: timedelta
+        self, customer: str, reference_id: str, word: str, *, life: timedelta, replaces: str = ""
     ) -> None:
-        """Keep an event for an application that is not known (yet), for this time."""
+        """Keep an event for an application that is not known (yet), for this time. Only one is
+        kept: the first, or one that *replaces* its word.
+        """
 
     async def remove(self, customer: str, reference_id: str, invitation_id: str) -> None:
         """Remove this invitation: its candidate was deleted."""

@@ -266,9 +266,8 @@ async def open_runtime(
             tracer=tracer,
             alerts=alerts,
         )
-        events = ProviderEvents(
-            records, references, SharedApplications(store, references), customers
-        )
+        holders = SharedApplications(store, references)
+        events = ProviderEvents(records, references, holders, customers, asyncio.sleep)
         services = Services(
             provider_of=provider_of,
             tests=assessments,

@@ -12,16 +12,20 @@ import structlog
 from bridge.core.customers import Customer
 from bridge.core.history_events import BY_WEBHOOK, EventDetail
 from bridge.core.invitation import AddedReference, Invitation, State
+from bridge.core.lifecycle.attempts import find_pending_attempt
 from bridge.core.lifecycle.events import AssessmentStarted, ResultReported
 from bridge.core.lifecycle.policy import EARLY_EVENT_LIFE, SEEN_EVENT_LIFE
-from bridge.errors import UnknownInvitation
-from bridge.ports import CurrentCustomers, ReferenceIndex
+from bridge.errors import RequestInProgress, UnknownInvitation
+from bridge.ports import CurrentCustomers, Pause, ReferenceIndex
 from bridge.service.commit_loop import CommitLoop
 from bridge.service.shared_applications import SharedApplications
 
 STARTED = "started"
 FINISHED = "finished"
 _BY_WEBHOOK = EventDetail(BY_WEBHOOK)
+_RECORDING = "recording"
+_RECORDED_WITHIN_S = 3.0
+_POLL_INTERVAL_S = 0.05
 
 log = structlog.get_logger()
 
@@ -35,11 +39,13 @@ class ProviderEvents:
         references: ReferenceIndex,
         holders: SharedApplications,
         customers: CurrentCustomers,
+        pause: Pause,
     ) -> None:
         self._records = records
         self._references = references
         self._holders = holders
         self._customers = customers
+        self._pause = pause
 
     async def take(
         self,
@@ -52,12 +58,17 @@ class ProviderEvents:
         """Act on one event; returns the outcome: ``taken``, ``repeated``, ``ignored``, ``unknown``.
 
         An event is marked as seen only after it was applied: applying it twice is harmless, losing
-        it is not.
+        it is not. Raises ``RequestInProgress`` if the application is being recorded, and that takes
+        long: the sender has to repeat it.
         """
         if await self._references.is_event_seen(customer.key, event_id):
             outcome = "repeated"
         else:
-            outcome = await self._act(customer, word, reference_id, at)
+            give_up_at = self._records.monotonic() + _RECORDED_WITHIN_S
+            while (outcome := await self._act(customer, word, reference_id, at)) == _RECORDING:
+                if self._records.monotonic() >= give_up_at:
+                    raise RequestInProgress("This application is being recorded.")
+                await self._pause(_POLL_INTERVAL_S)
             await self._references.mark_event_seen(customer.key, event_id, life=SEEN_EVENT_LIFE)
         # The vendor's own word stays out of the log: it is free text.
         shown = word if word in (STARTED, FINISHED) else "other"
@@ -115,14 +126,18 @@ class ProviderEvents:
             # Perhaps the create's answer is not stored yet; or the application is of another
             # integration of the same account.
             await self._references.hold_event(
-                customer.key, reference_id, word, life=EARLY_EVENT_LIFE
+                customer.key,
+                reference_id,
+                word,
+                life=EARLY_EVENT_LIFE,
+                replaces=STARTED if word == FINISHED else "",
             )
             if not invitation_ids and await self._references.find(customer.key, reference_id):
                 return await self._act(
                     customer, word, reference_id, at
                 )  # stored between the two reads
             return "unknown"
-        return "taken" if "taken" in outcomes else "ignored"
+        return next((one for one in (_RECORDING, "taken") if one in outcomes), "ignored")
 
     async def _apply_to_invitation(
         self,
@@ -141,7 +156,8 @@ class ProviderEvents:
             if attempt.reference_id == reference_id
         ]
         if not numbers:
-            return "ignored"
+            # The index knows the application before the record does.
+            return "ignored" if find_pending_attempt(invitation) is None else _RECORDING
         now = self._records.clock()
         event = (
             ResultReported(numbers[0], None)

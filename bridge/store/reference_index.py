@@ -41,18 +41,13 @@ class RedisReferenceIndex:
         return () if text.startswith(_MARK) else tuple(text.split())
 
     async def hold_event(
-        self, customer: str, reference_id: str, word: str, *, life: timedelta
+        self, customer: str, reference_id: str, word: str, *, life: timedelta, replaces: str = ""
     ) -> None:
         """Keep an event for an application that is not known (yet), for this time."""
+        replaced = f"{_MARK}{replaces}" if replaces else ""
+        args = (f"{_MARK}{word}", life // MILLISECOND, replaced)
         await self._commands.run(
-            (
-                "SET",
-                self._reference(customer, reference_id),
-                f"{_MARK}{word}",
-                "PX",
-                life // MILLISECOND,
-                "NX",
-            )
+            lua_scripts.HOLD_EVENT.call([self._reference(customer, reference_id)], args)
         )
 
     async def remove(self, customer: str, reference_id: str, invitation_id: str) -> None:

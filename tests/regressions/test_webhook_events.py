@@ -32,6 +32,11 @@ async def test_references_on_a_real_redis() -> None:
             assert (await references.add("acme", "new", "iv_1")).word is None
             await references.hold_event("acme", "early", "started", life=timedelta(minutes=1))
             await references.hold_event("acme", "early", "finished", life=timedelta(minutes=1))
+            for word, replaces in (("started", ""), ("finished", "started"), ("started", "")):
+                life = timedelta(minutes=1)
+                await references.hold_event("acme", "later", word, life=life, replaces=replaces)
+            assert (await references.add("acme", "later", "iv_3")).word == "finished"
+            await references.remove("acme", "later", "iv_3")
             assert await references.find("acme", "early") == ()
             assert (await references.add("acme", "early", "iv_2")).word == "started"
             assert (await references.add("acme", "early", "iv_2")).word is None

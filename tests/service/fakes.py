@@ -232,10 +232,11 @@ class MemoryReferences:
         return tuple(self._known.get((customer, reference_id), ()))
 
     async def hold_event(
-        self, customer: str, reference_id: str, word: str, *, life: timedelta
+        self, customer: str, reference_id: str, word: str, *, life: timedelta, replaces: str = ""
     ) -> None:
-        if (customer, reference_id) not in self._known:
-            self._waiting.setdefault((customer, reference_id), word)
+        place = (customer, reference_id)
+        if place not in self._known and self._waiting.get(place) in (None, replaces):
+            self._waiting[place] = word
 
     async def remove(self, customer: str, reference_id: str, invitation_id: str) -> None:
         known = self._known.pop((customer, reference_id), [])
@@ -327,6 +328,7 @@ class World:
             self.references,
             SharedApplications(self.store, self.references),
             self.directory,
+            self.pause,
         )
         self.invitations = self.make_invitations()
         self.erasure = Erasure(self.records, self.tasks, self.references, self.pause)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from bridge.core.assessment import CreatedApplication
-from bridge.core.invitation import State
+from bridge.core.invitation import CommitOutcome, CreateOutcome, State, Transition
 from bridge.core.queueing import TaskKind
+from bridge.errors import RequestInProgress
 from bridge.service.provider_events import FINISHED, STARTED
 from tests.service.fakes import ACME, NOW, World, make_customer
 
@@ -73,6 +76,47 @@ async def test_early(world: World, word: str) -> None:
     else:
         assert await world.work() == 1
         assert (await world.load(one)).state is State.COMPLETED
+
+
+async def test_early_start_and_end(world: World) -> None:
+    """Where both come before the create's answer, in any order, the end counts."""
+    for number, words in enumerate(((STARTED, FINISHED), (FINISHED, STARTED)), start=1):
+
+        async def create(
+            *_: str, reference_id: str = f"ref-{number}", words: tuple[str, str] = words
+        ) -> CreatedApplication:
+            for word in words:
+                event_id = f"{reference_id}-{word}"
+                taken = await world.events.take(ACME, event_id, word, reference_id, None)
+                assert taken == "unknown"
+            return CreatedApplication(reference_id, "https://equalture.example.com/test/7")
+
+        world.provider.script.on("create", create)
+        one = await world.invited(f"application-{number}")
+        await world.work()
+        assert (await world.load(one)).state is State.COMPLETED
+
+
+async def test_event_while_the_application_is_recorded(world: World) -> None:
+    """An event that comes when the index knows the application, and the record not yet, waits for
+    the record; where that takes long, the sender is told to repeat it.
+    """
+    one = await world.load(await world.invited())
+    pending = replace(one.attempts[0], outcome=CreateOutcome.PENDING, reference_id=None)
+    assert await world.store.commit(Transition(replace(one, attempts=(pending,))))
+    with pytest.raises(RequestInProgress):
+        await world.events.take(ACME, "event-1", STARTED, "ref-1", None)
+    recorded = replace(one, version=one.version + 1, commit_id="")
+    changes = [Transition(recorded)]
+    commits: list[asyncio.Future[CommitOutcome]] = []
+
+    def record() -> None:
+        while changes:
+            commits.append(asyncio.ensure_future(world.store.commit(changes.pop())))
+
+    world.on_pause = record
+    assert await world.events.take(ACME, "event-1", STARTED, "ref-1", None) == "taken"
+    assert (await world.load(one)).state is State.STARTED
 
 
 async def test_unknown_and_strange(world: World) -> None:

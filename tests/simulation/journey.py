@@ -415,7 +415,7 @@ class Journey:
         application.fit = self.plan.fit
         self._world.equalture.finish(application)
         webhooks.note_all(self, known, application)
-        if not webhooks.is_heard_alone(self):
+        if self.plan.ending != "silent":
             await self._report(application, known)
 
     async def _take_test(self, known: OrderRound, application: EqualtureApplication) -> None:

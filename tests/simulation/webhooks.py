@@ -58,6 +58,8 @@ REFUSALS: Final = {
 """How a stray one is answered, if not by 401."""
 RATE: Final = 0.15
 """In how many journeys Equalture sends webhooks."""
+EARLY_RATE: Final = 0.6
+"""The same for those in which the candidate is done before the create is answered."""
 TRIES: Final = 12
 
 
@@ -89,7 +91,7 @@ NO_WEBHOOKS: Final = WebhookPlan()
 
 def draw_webhooks(draws: Random, plan: JourneyPlan) -> JourneyPlan:
     """The same journey with its webhooks."""
-    if draws.random() >= RATE:
+    if draws.random() >= (EARLY_RATE if plan.early else RATE):
         return plan
     begun, done = draws.choice(((True, False), (False, True), (True, True), (True, True)))
     chosen = WebhookPlan(
@@ -102,6 +104,8 @@ def draw_webhooks(draws: Random, plan: JourneyPlan) -> JourneyPlan:
         wordless=draws.random() < 0.5,
         stray=draws.choice(STRAYS) if draws.random() < 0.3 else "",
     )
+    if plan.early and draws.random() < 0.5:
+        plan = replace(plan, ending="silent", wordless=False)
     return replace(plan, webhooks=chosen)
 
 
@@ -129,7 +133,8 @@ def note_end(journey: Journey, known: OrderRound, application: EqualtureApplicat
 def note_all(journey: Journey, known: OrderRound, application: EqualtureApplication) -> None:
     """The candidate is done before anybody has got her link."""
     for word in journey.plan.webhooks.words:
-        _send_later(journey, known, application, word)
+        sending = _send(journey, known, application, word)
+        known.errands.append(asyncio.ensure_future(sending))
 
 
 async def finish_errands(journey: Journey, known: OrderRound) -> None:
