@@ -155,10 +155,12 @@ def split_key(key: str) -> tuple[KeyNames, str] | None:
     return KeyNames(prefix, int(match[1], 16)), key[match.end() :]
 
 
-def build_scan_pattern(prefix: str, rest: str = "iv:*") -> str:
-    """The SCAN pattern that finds every key of this kind in the partitions, by default records."""
-    escaped = _GLOB.sub(r"\\\1", prefix)
-    return f"{escaped}:{{p?}}:{rest}"
+def build_scan_pattern(prefix: str, rest: str = "iv:*", partition: int | None = None) -> str:
+    """The SCAN pattern that finds every key of this kind in the partitions, or in one; by default
+    records.
+    """
+    escaped, number = _GLOB.sub(r"\\\1", prefix), "?" if partition is None else f"{partition:x}"
+    return f"{escaped}:{{p{number}}}:{rest}"
 
 
 def get_invitation_id(key: str) -> str:

@@ -112,12 +112,19 @@ async def test_records_of_an_older_version(
 
 
 async def test_damaged(backend: Backend, index: str, real_commands: RedisAccess) -> None:
-    """A key of another type in its place is put aside, and stops neither change nor search."""
-    one = await put(backend)
+    """A key of another type in its place is put aside, and stops neither change nor search: who is
+    hired or deleted before the reconciliation has made the list anew must not be passed over.
+    """
+    one, other = await put(backend), await put(backend, 2)
+    elsewhere = of_application("acme", "app-2", 3)
+    assert await backend.invitations.commit(Transition(elsewhere))
     await real_commands.run(("DEL", index))
     await real_commands.run(("SET", index, "nonsense"))
-    assert await backend.invitations.find_by_application(*APPLICATION) == ()
-    await real_commands.run(("SET", index, "nonsense"))
+    for _ in range(2):
+        assert await backend.invitations.find_by_application(*APPLICATION) == (one, other)
+    assert await backend.invitations.find_by_application("acme", "app-3") == ()
     assert await backend.invitations.commit(Transition(one))
     found = await backend.invitations.find_by_application(*APPLICATION)
-    assert found == (replace(one, version=2),)
+    assert found == (replace(one, version=2), other)
+    await Reconciliation(real_commands, prefix=backend.prefix, clock=backend.clock).run()
+    assert await backend.invitations.find_by_application(*APPLICATION) == found
