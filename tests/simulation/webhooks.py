@@ -173,7 +173,9 @@ async def _send(
     for attempt in range(TRIES):
         before = journey.find_record(known, application)
         body = _build_body(journey, word, application.reference_id)
-        reply = await journey.call("POST", _path(sender), body, _sign(journey, body, word, sender))
+        # Two creates of one order are two applications, perhaps of the same id.
+        headers = _sign(journey, body, f"{word} {application.made_at:.6f}", sender)
+        reply = await journey.call("POST", _path(sender), body, headers)
         journey.expect(reply, f"webhook {word}", 200, 503)
         if reply is not None and reply.status == 200:
             _note_heard(journey, known, application, word, before)
