@@ -12,7 +12,7 @@ import structlog
 from bridge.core.customers import Customer
 from bridge.core.history_events import BY_WEBHOOK, EventDetail
 from bridge.core.invitation import AddedReference, Invitation, State
-from bridge.core.lifecycle.attempts import find_pending_attempt
+from bridge.core.lifecycle.attempts import may_yet_be_recorded
 from bridge.core.lifecycle.events import AssessmentStarted, ResultReported
 from bridge.core.lifecycle.policy import EARLY_EVENT_LIFE, SEEN_EVENT_LIFE
 from bridge.errors import RequestInProgress, UnknownInvitation
@@ -155,10 +155,10 @@ class ProviderEvents:
             for attempt in invitation.attempts
             if attempt.reference_id == reference_id
         ]
+        now = self._records.clock()
         if not numbers:
             # The index knows the application before the record does.
-            return "ignored" if find_pending_attempt(invitation) is None else _RECORDING
-        now = self._records.clock()
+            return _RECORDING if may_yet_be_recorded(invitation, now) else "ignored"
         event = (
             ResultReported(numbers[0], None)
             if word == FINISHED

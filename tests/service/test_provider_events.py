@@ -10,6 +10,7 @@ import pytest
 
 from bridge.core.assessment import CreatedApplication
 from bridge.core.invitation import CommitOutcome, CreateOutcome, State, Transition
+from bridge.core.lifecycle.policy import EARLY_EVENT_LIFE
 from bridge.core.queueing import TaskKind
 from bridge.errors import RequestInProgress
 from bridge.service.provider_events import FINISHED, STARTED
@@ -97,12 +98,16 @@ async def test_early_start_and_end(world: World) -> None:
         assert (await world.load(one)).state is State.COMPLETED
 
 
-async def test_event_while_the_application_is_recorded(world: World) -> None:
+@pytest.mark.parametrize("outcome", [CreateOutcome.PENDING, CreateOutcome.UNKNOWN])
+async def test_event_while_the_application_is_recorded(
+    world: World, outcome: CreateOutcome
+) -> None:
     """An event that comes when the index knows the application, and the record not yet, waits for
-    the record; where that takes long, the sender is told to repeat it.
+    the record, also where the process that records it has stood still; where that takes long, the
+    sender is told to repeat it.
     """
     one = await world.load(await world.invited())
-    pending = replace(one.attempts[0], outcome=CreateOutcome.PENDING, reference_id=None)
+    pending = replace(one.attempts[0], outcome=outcome, reference_id=None)
     assert await world.store.commit(Transition(replace(one, attempts=(pending,))))
     with pytest.raises(RequestInProgress):
         await world.events.take(ACME, "event-1", STARTED, "ref-1", None)
@@ -117,6 +122,17 @@ async def test_event_while_the_application_is_recorded(world: World) -> None:
     world.on_pause = record
     assert await world.events.take(ACME, "event-1", STARTED, "ref-1", None) == "taken"
     assert (await world.load(one)).state is State.STARTED
+
+
+async def test_event_of_an_application_that_was_never_recorded(world: World) -> None:
+    """Nobody records an application any more whose process died ten minutes ago: its events are
+    acknowledged.
+    """
+    one = await world.load(await world.invited())
+    lost = replace(one.attempts[0], outcome=CreateOutcome.UNKNOWN, reference_id=None)
+    assert await world.store.commit(Transition(replace(one, attempts=(lost,))))
+    world.clock.advance(EARLY_EVENT_LIFE)
+    assert await world.events.take(ACME, "event-1", STARTED, "ref-1", None) == "ignored"
 
 
 async def test_unknown_and_strange(world: World) -> None:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from bridge.core.copying import copy_with
 from bridge.core.invitation import CreateAttempt, CreateOutcome, Invitation, State
-from bridge.core.lifecycle.policy import LifecyclePolicy
+from bridge.core.lifecycle.policy import EARLY_EVENT_LIFE, LifecyclePolicy
 from bridge.errors import StoreUnavailable
 
 
@@ -20,6 +20,17 @@ def is_create_in_progress(invitation: Invitation, policy: LifecyclePolicy, now: 
     """Whether a create call may still be on its way, so that its outcome will be known soon."""
     pending = find_pending_attempt(invitation)
     return pending is not None and now < pending.started_at + policy.create_timeout
+
+
+def may_yet_be_recorded(invitation: Invitation, now: datetime) -> bool:
+    """Whether an application of this invitation may still come to be recorded: of a create under
+    way, or of one whose outcome was called unknown while its process stood still.
+    """
+    return any(
+        attempt.outcome in (CreateOutcome.PENDING, CreateOutcome.UNKNOWN)
+        and now < attempt.started_at + EARLY_EVENT_LIFE
+        for attempt in invitation.attempts
+    )
 
 
 def get_attempt(invitation: Invitation, number: int) -> CreateAttempt:
