@@ -88,7 +88,7 @@ async def _open(
     journey: Journey, known: OrderRound, method: str, headers: dict[str, str]
 ) -> HttpMessage | None:
     link, deleted = known.answers[0]["testUrl"], known.deleted
-    is_dead = journey.is_dead(link, "testUrl")
+    is_dead, is_removed = journey.is_dead(link, "testUrl"), journey.is_removed()
     reply = await journey.call(method, urlsplit(link).path, None, headers)
     expected: tuple[int, ...] = (410,) if deleted else (200, 503)
     if known.deletion_began and not deleted:
@@ -99,6 +99,8 @@ async def _open(
         expected = (404,)
     if journey.may_be_dead(link, "testUrl"):
         expected = (*expected, 404)
+    if is_removed or journey.is_removed():
+        expected = (*expected, 410)
     journey.expect(reply, f"{method} of the landing page", *expected, 503)
     if reply is not None and (MARK.encode() in reply.body or b"token/link-" in reply.body):
         journey.complain("privacy", "a name or a secret link is on the landing page")
