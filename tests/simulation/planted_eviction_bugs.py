@@ -12,8 +12,8 @@ EVICTION_BUGS: Final = (
         (
             "service/invite.py",
             "tombstone = await self._records.recreate_as_tombstone(invitation, customer)\n"
-            "        return self._log_orphan(",
-            "tombstone = None\n        return self._log_orphan(",
+            "        why, ",
+            "tombstone = None\n        why, ",
         ),
     ),
     build_bug(
