@@ -66,7 +66,7 @@ class CheckTask:
             result, progress = await ask(customer, reference_id)
         except UpstreamError as error:
             return await self._unanswered(invitation, customer, lease, error, begun)
-        event = ResultConfirmed(result) if result is not None else NoResultYet()
+        event = ResultConfirmed(result) if result is not None else NoResultYet(with_result)
         decided, ended = await self.records.apply_and_end(invitation, event, customer, lease)
         if progress is not None:
             # Only now: where its part of Redis hangs, a result must not wait for a word.
@@ -116,7 +116,8 @@ class CheckTask:
         "Not found" about this one application is an answer, too: there is no result yet.
         """
         nothing_there = isinstance(error, UpstreamRefused) and error.not_found
-        event = NoResultYet() if nothing_there else ProviderUnreachable()
+        known = invitation.unconfirmed_result is not None
+        event = NoResultYet(known) if nothing_there else ProviderUnreachable()
         decided = await self.records.apply(invitation, event, customer)
         now = self.records.clock()
         if nothing_there or decided.state is not invitation.state:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from structlog.typing import EventDict
 
-from bridge.core.assessment import Result
+from bridge.core.assessment import ApplicationProgress, Result
 from bridge.core.callback_urls import CallbackUrlPolicy
 from bridge.core.invitation import Invitation, State
 from bridge.core.lifecycle.events import ErasureRequested, HireRequested
@@ -218,6 +218,28 @@ async def test_unconfirmed_result_is_confirmed_later(world: World) -> None:
     done = await world.load(one)
     assert (done.confirmed, done.result) == (True, RESULT)
     assert len(world.notifier.script.calls) == 2
+
+
+@pytest.mark.parametrize("is_found", [True, False])
+async def test_report_during_a_check(world: World, is_found: bool) -> None:
+    """A report that comes while the provider is asked for the status alone is looked into at once:
+    that answer says nothing about it.
+    """
+    one = await world.invited()
+
+    async def report_meanwhile(*_: str) -> ApplicationProgress:
+        await world.unconfirmed_result(one)
+        if not is_found:
+            raise UpstreamRefused("equalture", "status", "no", status=404)
+        return ApplicationProgress(False, "pending")
+
+    world.provider.script.on("status", report_meanwhile)
+    world.clock.advance(ACME.provider.poll_every)
+    assert await world.work() == 1
+    assert await world.next_due() == timedelta(0)
+    world.provider.script.on("status", ApplicationProgress(False, "pending"))
+    await world.work()
+    assert (await world.load(one)).state is State.COMPLETED
 
 
 @pytest.mark.parametrize("status", [404, 410])

@@ -119,9 +119,9 @@ def on_no_result_yet(
         return _expired(invitation, policy, now)
     if _given_up(invitation, policy, now):
         return Transition(invitation, (NO_CHECK,))
-    return Transition(
-        invitation, schedule_next_check(invitation, policy, now, CheckTrigger.NOTHING_NEW)
-    )
+    is_new = invitation.unconfirmed_result is not None and not event.report_known
+    trigger = CheckTrigger.RECORD_CHANGED if is_new else CheckTrigger.NOTHING_NEW
+    return Transition(invitation, schedule_next_check(invitation, policy, now, trigger))
 
 
 def on_provider_unreachable(

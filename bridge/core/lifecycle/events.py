@@ -95,6 +95,11 @@ class ResultRefreshed:
 class NoResultYet:
     """The provider itself says that it has no result, or there is nothing to ask it about."""
 
+    report_known: bool = True
+    """False: it was asked when no report was known; one that came meanwhile is still to be looked
+    into.
+    """
+
 
 @dataclass(frozen=True, slots=True)
 class ProviderUnreachable:

@@ -100,6 +100,14 @@ def test_denied_report_is_looked_into_quickly_first_and_seldom_later() -> None:
     assert [MIN_CHECK_DELAY, MINUTE, POLICY.poll_every, POLICY.poll_every] == waits
 
 
+def test_report_that_came_after_the_question_is_looked_into_at_once() -> None:
+    """An answer to a question from before the report says nothing about it."""
+    record = decide(INVITED, ResultReported(1, None)).invitation
+    asked_before = NoResultYet(report_known=False)
+    assert decide(record, asked_before, NOW + SECOND).tasks == (check(NOW + SECOND),)
+    assert decide(INVITED, asked_before) == decide(INVITED, NoResultYet())
+
+
 def test_expiry_keeps_a_denied_report_in_sight() -> None:
     """An invitation that expires just after a report is asked about again quickly, not only at the
     next poll.
