@@ -10,8 +10,9 @@ from tests.simulation.journey_plan import MARK
 
 if TYPE_CHECKING:
     from tests.simulation.equalture_machine import EqualtureApplication
-    from tests.simulation.journey import Journey, OrderRound
+    from tests.simulation.journey import Journey
     from tests.simulation.memory_network import HttpMessage
+    from tests.simulation.order_round import OrderRound
 
 TRIES: Final = 8
 ENDED: Final = (State.COMPLETED, State.EXPIRED, State.ERASED)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final
 from bridge.core.invitation import State
 from tests.simulation.forgotten_writes import KINDS as FORGETS
 from tests.simulation.incidents import ECHO_S
-from tests.simulation.journey import RANKS, Journey, OrderRound
+from tests.simulation.journey import RANKS, Journey
+from tests.simulation.order_round import OrderRound
 from tests.simulation.redis_link import REDIS_UNWELL
 from tests.simulation.softgarden_machine import LONGEST_DAWDLE_S
 from tests.simulation.stage_settings import (

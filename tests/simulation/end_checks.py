@@ -17,10 +17,11 @@ from tests.simulation.delays import check_delays, find_told_at
 from tests.simulation.equalture_machine import EqualtureApplication
 from tests.simulation.forgotten_writes import KINDS as FORGETS
 from tests.simulation.incidents import ECHO_S
-from tests.simulation.journey import SKEW_S, Journey, OrderRound
+from tests.simulation.journey import SKEW_S, Journey
 from tests.simulation.journey_plan import MAIL, MARK
 from tests.simulation.key_changes import KEY_CHANGES
 from tests.simulation.older_version import DEPLOY, ROLL_BACK
+from tests.simulation.order_round import OrderRound
 from tests.simulation.recruiter import check_hires, list_owed_hires
 from tests.simulation.redis_link import REDIS_UNWELL
 from tests.simulation.stage_settings import RETRY_S, SECRETS

@@ -21,7 +21,8 @@ from tests.simulation.stage_settings import POLL_S, SECRETS, load_settings
 
 if TYPE_CHECKING:
     from tests.simulation.incidents import Incident
-    from tests.simulation.journey import Journey, OrderRound
+    from tests.simulation.journey import Journey
+    from tests.simulation.order_round import OrderRound
     from tests.simulation.world import Simulation
 
 KINDS: Final = {

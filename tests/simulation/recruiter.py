@@ -12,7 +12,8 @@ from tests.simulation.stage_settings import HASTY, SECRETS
 
 if TYPE_CHECKING:
     from tests.simulation.equalture_machine import EqualtureApplication
-    from tests.simulation.journey import Journey, OrderRound
+    from tests.simulation.journey import Journey
+    from tests.simulation.order_round import OrderRound
     from tests.simulation.world import Simulation
 
 PAGES = {"resultUrl": 200, "shareUrl": 302}

@@ -12,7 +12,8 @@ from tests.simulation.redis_link import REDIS_UNWELL
 from tests.simulation.webhooks import BEGUN
 
 if TYPE_CHECKING:
-    from tests.simulation.journey import Journey, OrderRound
+    from tests.simulation.journey import Journey
+    from tests.simulation.order_round import OrderRound
     from tests.simulation.world import Simulation
 
 UNLISTED: Final = (*REDIS_UNWELL, *FORGETS, *OUTAGES)

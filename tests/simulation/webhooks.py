@@ -22,8 +22,9 @@ from tests.simulation.stage_settings import CUSTOMERS, HASTY, SECRETS
 
 if TYPE_CHECKING:
     from tests.simulation.equalture_machine import EqualtureApplication
-    from tests.simulation.journey import Journey, OrderRound
+    from tests.simulation.journey import Journey
     from tests.simulation.journey_plan import JourneyPlan
+    from tests.simulation.order_round import OrderRound
 
 BEGUN: Final = "started"
 DONE: Final = "finished"

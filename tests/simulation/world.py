@@ -20,10 +20,12 @@ from tests.simulation.delays import watch_overdue
 from tests.simulation.end_checks import check_end, check_traces, list_owed
 from tests.simulation.equalture_machine import EqualtureApplication, EqualtureMachine
 from tests.simulation.event_loop import SimulatedLoop
-from tests.simulation.journey import Journey, OrderRound, World
+from tests.simulation.journey import Journey
 from tests.simulation.journey_plan import MAIL
+from tests.simulation.journey_world import World
 from tests.simulation.memory_network import MemoryNetwork
 from tests.simulation.memory_redis import MemoryRedis
+from tests.simulation.order_round import OrderRound
 from tests.simulation.promises import BrokenPromises
 from tests.simulation.queue_watch import QueueFacts, QueueWatch
 from tests.simulation.record_watch import RecordWatch
