@@ -171,7 +171,8 @@ def _find_beginning(
 
 
 def _check_once(simulation: Simulation, journey: Journey, known: OrderRound) -> None:
-    most = 1 + journey.plan.ending.startswith("late") + _count_repeats_after_end(known)
+    ended_at = simulation.watch.reached.get((known.invitation_id, State.COMPLETED))
+    most = 1 + journey.plan.ending.startswith("late") + _count_repeats_after_end(known, ended_at)
     often = len(known.told) > most
     often = often and not simulation.trouble.lost_claim(journey.plan.number)
     lasted_s = known.told[-1][0] - known.began if known.told else 0.0
@@ -180,14 +181,14 @@ def _check_once(simulation: Simulation, journey: Journey, known: OrderRound) -> 
         simulation.complain("once", how, journey.plan.number)
 
 
-def _count_repeats_after_end(known: OrderRound) -> int:
+def _count_repeats_after_end(known: OrderRound, ended_at: float | None) -> int:
     """After how many orders of what had ended softgarden is notified again: the answer that first
     brings the id is no repeat.
     """
-    if known.acknowledged_at is None:
+    if ended_at is None:
         return 0
-    after = sum(at > known.acknowledged_at for at in known.ordered)
-    first = known.answered_at is not None and known.answered_at > known.acknowledged_at
+    after = sum(at > ended_at for at in known.ordered)
+    first = known.answered_at is not None and known.answered_at > ended_at
     return after - first
 
 
