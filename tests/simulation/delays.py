@@ -164,7 +164,8 @@ def _find_beginning(
     if known.answered_at is not None and known.answered_at > begun:
         begun = known.answered_at + ID_ARRIVES_S
     readable = application.results_from
-    if readable != application.finished_at and readable > heard_at - PROMPT_S:
+    asked_from = min(heard_at, application.held.get(DONE, heard_at))
+    if readable != application.finished_at and readable > asked_from - PROMPT_S:
         return max(begun, readable), UNREADABLE_S, "reported"
     still_told_s = LONGEST_DAWDLE_S if ending.startswith("late") else 0.0  # of the expiry
     return begun, PROMPT_S + still_told_s, "reported"
