@@ -67,7 +67,8 @@ def _list_owed_of(simulation: Simulation, journey: Journey, known: OrderRound) -
     number, application = journey.plan.number, known.application
     owed: list[Owed] = []
     told = find_told_at(simulation, known) if known.wants else None
-    if known.wants and told is None and not _was_given_up(simulation, known):
+    is_owed = known.wants and told is None
+    if is_owed and not (_was_given_up(simulation, known) or _was_told_early(simulation, known)):
         owed.append(("notified", f"{known.invitation_id} not told of {known.wants}", number))
     record = simulation.watch.latest.get(known.invitation_id)
     if known.wants == "COMPLETED" and record is not None and record.state is State.EXPIRED:
@@ -94,6 +95,17 @@ def _was_given_up(simulation: Simulation, known: OrderRound) -> bool:
     return (wrong or calls > len(RETRY_S)) and any(
         key.endswith(letter) for key in simulation.redis.list_keys()
     )
+
+
+def _was_told_early(simulation: Simulation, known: OrderRound) -> bool:
+    """Whether softgarden was notified before it had the id, as the answer to an earlier order was
+    lost, and Redis has forgotten that it ordered again: the bridge cannot know that it is owed.
+    """
+    told_at = simulation.strangers.get(known.invitation_id)
+    reached = simulation.watch.reached.get((known.invitation_id, State[known.wants]))
+    if told_at is None or reached is None or known.answered_at is None or told_at < reached:
+        return False
+    return simulation.trouble.forgotten.forgot(known.invitation_id, known.answered_at)
 
 
 async def check_end(simulation: Simulation) -> None:

@@ -108,6 +108,12 @@ class ForgottenWrites:
             for one in self.done
         )
 
+    def forgot(self, invitation_id: str, at: float) -> bool:
+        """Whether what was written of it then is gone."""
+        return any(
+            invitation_id in one.invitations and one.at <= at <= one.until for one in self.done
+        )
+
     def is_gone(self, invitation_id: str, secret: str) -> bool:
         """Whether nothing is left of this invitation, or of its attempt with this secret."""
         record = self.simulation.watch.latest.get(invitation_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -163,7 +163,7 @@ class QueueWatch:
         held = (one for one, kind in self._leases if kind is TaskKind.NOTIFY)
         self._set_back.update(held)
         self._leases.clear()
-        self._due_ms.clear()
+        self._due_ms = dict(self._list_renewed())
         self._commits.clear()
         self._ended = {
             one.id: (one.state, one.corrected_at)
@@ -174,6 +174,15 @@ class QueueWatch:
     def forget_attempts(self, invitations: Iterable[str]) -> None:
         """How often these tasks were tried was lost."""
         self._set_back.update(invitations)
+
+    def _list_renewed(self) -> Iterator[tuple[Task, float]]:
+        """The tasks that were queued again during a lease, by their entries."""
+        for names in self._partitions:
+            found = iter(self._redis.execute(("HGETALL", names.tasks)))
+            for task_id, entry in zip(found, found, strict=True):
+                parts = decode_name(entry).split("|", 5)
+                if len(parts) == 6 and parts[3]:
+                    yield parse_task_id(decode_name(task_id)), float(parts[3])
 
     # What scripts did
 
