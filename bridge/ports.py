@@ -188,7 +188,7 @@ class ReferenceIndex(Protocol):
     """
 
     async def add(self, customer: str, reference_id: str, invitation_id: str) -> AddedReference:
-        """Store an invitation's id; an event that came before is told once."""
+        """Store an invitation's id; an event that came before is told each time."""
 
     async def find(self, customer: str, reference_id: str) -> tuple[str, ...]:
         """The invitation ids, oldest first; more than one if the provider gave them the same

@@ -58,8 +58,8 @@ class ProviderEvents:
         """Act on one event; returns the outcome: ``taken``, ``repeated``, ``ignored``, ``unknown``.
 
         An event is marked as seen only after it was applied: applying it twice is harmless, losing
-        it is not. Raises ``RequestInProgress`` if the application is being recorded, and that takes
-        long: the sender has to repeat it.
+        it is not; so one that waits for its application is not. Raises ``RequestInProgress`` if the
+        application is being recorded, and that takes long: the sender has to repeat it.
         """
         if await self._references.is_event_seen(customer.key, event_id):
             outcome = "repeated"
@@ -69,7 +69,9 @@ class ProviderEvents:
                 if self._records.monotonic() >= give_up_at:
                     raise RequestInProgress("This application is being recorded.")
                 await self._pause(_POLL_INTERVAL_S)
-            await self._references.mark_event_seen(customer.key, event_id, life=SEEN_EVENT_LIFE)
+            if outcome != "unknown":
+                seen = self._references.mark_event_seen
+                await seen(customer.key, event_id, life=SEEN_EVENT_LIFE)
         # The vendor's own word stays out of the log: it is free text.
         shown = word if word in (STARTED, FINISHED) else "other"
         log.info("event.received", customer=customer.key, word=shown, outcome=outcome)
@@ -85,8 +87,8 @@ class ProviderEvents:
         self, invitation: Invitation, reference_id: str, added: AddedReference | None
     ) -> None:
         """The record has its application now: log an error if another invitation has it, too, and
-        apply an event that came before. *added* is what ``register_reference`` found; None: it
-        could not.
+        apply an event that came before. *added* is what ``register_reference`` found; None: its
+        answer was lost, and it is asked again.
 
         An invitation that was deleted while its application was made stays deleted: its reference
         is removed.
@@ -95,7 +97,9 @@ class ProviderEvents:
             await self._references.remove(invitation.customer, reference_id, invitation.id)
             return
         others: tuple[str, ...] = ()
-        if added is None or added.others:
+        if added is None:
+            added = await self.register_reference(invitation, reference_id)
+        if added.others:
             # Of two that are recorded at once the second sees the first, which may not have its
             # application yet.
             others = await self._holders.others(invitation, reference_id, creating=True)
@@ -109,7 +113,7 @@ class ProviderEvents:
                 " anonymised with the last of them",
             )
         customer = self._customers().get(invitation.customer)
-        if added is not None and added.word is not None and customer is not None:
+        if added.word is not None and customer is not None:
             await self._act(customer, added.word, reference_id, None)
 
     async def _act(

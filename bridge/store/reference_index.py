@@ -37,8 +37,7 @@ class RedisReferenceIndex:
     async def find(self, customer: str, reference_id: str) -> tuple[str, ...]:
         """The invitation ids, oldest first."""
         value = await self._commands.run(("GET", self._reference(customer, reference_id)))
-        text = _text(value or b"")
-        return () if text.startswith(_MARK) else tuple(text.split())
+        return tuple(one for one in _text(value or b"").split() if not one.startswith(_MARK))
 
     async def hold_event(
         self, customer: str, reference_id: str, word: str, *, life: timedelta, replaces: str = ""
@@ -54,7 +53,7 @@ class RedisReferenceIndex:
         """Remove this invitation from the application: its candidate was deleted."""
         await self._commands.run(
             lua_scripts.REMOVE_REFERENCE.call(
-                [self._reference(customer, reference_id)], [invitation_id]
+                [self._reference(customer, reference_id)], [invitation_id, _MARK]
             )
         )
 

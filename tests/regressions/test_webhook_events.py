@@ -12,6 +12,7 @@ from datetime import timedelta
 import pytest
 
 from bridge import webhook_signature as signature
+from bridge.core.invitation import AddedReference
 from bridge.errors import BadSignature
 from bridge.store.connect import open_client
 from bridge.store.reference_index import RedisReferenceIndex
@@ -21,8 +22,8 @@ from tests.service.fakes import ACME, NOW, World
 
 @pytest.mark.redis
 async def test_references_on_a_real_redis() -> None:
-    """What waits for an application is told once, a known one is found, and a forgotten one is gone
-    with its key.
+    """What waits for an application is told, again where the answer was lost; a known one is found,
+    and a forgotten one is gone with its key.
     """
     server = RedisServer(next(iter(binaries().values()))).start()
     try:
@@ -39,7 +40,12 @@ async def test_references_on_a_real_redis() -> None:
             await references.remove("acme", "later", "iv_3")
             assert await references.find("acme", "early") == ()
             assert (await references.add("acme", "early", "iv_2")).word == "started"
-            assert (await references.add("acme", "early", "iv_2")).word is None
+            assert (await references.add("acme", "early", "iv_2")).word == "started"
+            assert (await references.add("acme", "early", "iv_4")) == AddedReference(
+                "started", ("iv_2",)
+            )
+            await references.hold_event("acme", "early", "finished", life=timedelta(minutes=1))
+            await references.remove("acme", "early", "iv_4")
             found = [await references.find("acme", one) for one in ("new", "early", "other")]
             assert found == [("iv_1",), ("iv_2",), ()]
             await references.remove("acme", "new", "iv_2")

@@ -225,7 +225,7 @@ class MemoryReferences:
     async def add(self, customer: str, reference_id: str, invitation_id: str) -> AddedReference:
         known = self._known.setdefault((customer, reference_id), [])
         known[:] = [*(one for one in known if one != invitation_id), invitation_id]
-        word = self._waiting.pop((customer, reference_id), None)
+        word = self._waiting.get((customer, reference_id))
         return AddedReference(word, tuple(known[:-1]))
 
     async def find(self, customer: str, reference_id: str) -> tuple[str, ...]:

@@ -9,12 +9,18 @@ from datetime import timedelta
 import pytest
 
 from bridge.core.assessment import CreatedApplication
-from bridge.core.invitation import CommitOutcome, CreateOutcome, State, Transition
+from bridge.core.invitation import (
+    AddedReference,
+    CommitOutcome,
+    CreateOutcome,
+    State,
+    Transition,
+)
 from bridge.core.lifecycle.policy import EARLY_EVENT_LIFE
 from bridge.core.queueing import TaskKind
-from bridge.errors import RequestInProgress
+from bridge.errors import RequestInProgress, StoreUnavailable
 from bridge.service.provider_events import FINISHED, STARTED
-from tests.service.fakes import ACME, NOW, World, make_customer
+from tests.service.fakes import ACME, NOW, MemoryReferences, World, make_customer
 
 HOUR = timedelta(hours=1)
 
@@ -77,6 +83,43 @@ async def test_early(world: World, word: str) -> None:
     else:
         assert await world.work() == 1
         assert (await world.load(one)).state is State.COMPLETED
+
+
+class AnswerLost(MemoryReferences):
+    """An index whose first answer to an addition gets lost."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._additions = 0
+
+    async def add(self, customer: str, reference_id: str, invitation_id: str) -> AddedReference:
+        added = await super().add(customer, reference_id, invitation_id)
+        self._additions += 1
+        if self._additions == 1:
+            raise StoreUnavailable("no answer")
+        return added
+
+
+@pytest.mark.parametrize("word", [STARTED, FINISHED])
+async def test_early_event_where_an_answer_of_the_index_is_lost(word: str) -> None:
+    """An event that came before its application is not lost with an answer of Redis."""
+    world = World(references=AnswerLost())
+
+    async def create(*_: str) -> CreatedApplication:
+        assert await world.events.take(ACME, "event-1", word, "ref-7", None) == "unknown"
+        return CreatedApplication("ref-7", "https://equalture.example.com/test/7")
+
+    world.provider.script.on("create", create)
+    one = await world.load(await world.invited())
+    assert one.state is State.STARTED if word == STARTED else one.unconfirmed_result is not None
+
+
+async def test_early_event_comes_again(world: World) -> None:
+    """An event that came before its application was known is no repeat afterwards."""
+    taken = [await world.events.take(ACME, "event-1", FINISHED, "ref-1", None) for _ in range(2)]
+    await world.invited()
+    taken += [await world.events.take(ACME, "event-1", FINISHED, "ref-1", None) for _ in range(2)]
+    assert taken == ["unknown", "unknown", "taken", "repeated"]
 
 
 async def test_early_start_and_end(world: World) -> None:

@@ -24,7 +24,7 @@ WEB_BUGS: Final = (
         "a webhook that comes too early is forgotten",
         (
             EVENTS,
-            "if added is not None and added.word is not None and customer",
+            "if added.word is not None and customer",
             "if False and customer",
         ),
     ),
