@@ -86,6 +86,8 @@ class Damage:
     """The queues of this partition hold what the bridge did not write."""
     strange_lane: str = ""
     """A lane of no known kind, which has no queue: the sweep takes it out of the index."""
+    was_type: bytes = b""
+    """Which type the key has that the bridge writes."""
     letters: tuple[str, ...] = ()
     """The tasks that were dead letters, which nobody knows any more: they are queued again."""
 
@@ -235,10 +237,14 @@ class _Damager:
         names, name = self._split(key)
         loses, is_dead = name.partition(":")[0] in LOSES, name == "dead"
         letters = tuple(map(decode_name, self._run("ZRANGE", key, 0, -1))) if is_dead else ()
-        self._put_other_type(key)
+        note = f"key:{name}"
+        before = [one for one in self._done if one.note == f"{names.partition}/{note}"]
+        right = before[0].was_type if before else b""  # of what is damaged already
+        was_type = self._put_other_type(key, right)
         partition = names.partition if loses else -1
         noted = loses or is_dead
-        damage = self._add(names, f"key:{name}", is_noted=noted, partition=partition)
+        damage = self._add(names, note, is_noted=noted, partition=partition)
+        damage.was_type = right or was_type
         damage.letters = letters
         if name == "tasks":
             of_partition = [
@@ -293,8 +299,9 @@ class _Damager:
         self._done.append(damage)
         return damage
 
-    def _put_other_type(self, key: bytes) -> None:
-        before = self._run("TYPE", key)
+    def _put_other_type(self, key: bytes, right: bytes = b"") -> bytes:
+        """Neither the type that it has, nor the *right* one; returns the one that it had."""
+        before: bytes = self._run("TYPE", key)
         values: dict[bytes, tuple[str | bytes | int, ...]] = {
             b"string": ("SET", key, b"nonsense"),
             b"hash": ("HSET", key, b"a", b"nonsense"),
@@ -302,7 +309,9 @@ class _Damager:
             b"zset": ("ZADD", key, 1, b"nonsense"),
         }
         self._run("DEL", key)
-        self._run(*values[self._draws.choice([kind for kind in values if kind != before])])
+        others = [kind for kind in values if kind not in (before, right)]
+        self._run(*values[self._draws.choice(others)])
+        return before
 
     def _list_all(self) -> list[bytes]:
         return self._simulation.redis.list_keys()
