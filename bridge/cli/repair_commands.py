@@ -107,7 +107,7 @@ async def reencrypt(runtime: app.Runtime, as_json: bool) -> None:
     """Encrypt everything stored with the newest key; then older ones can be taken off the list.
 
     May run beside daemons that have the newest key already, and may be repeated. Exit code 1:
-    something could not be read.
+    something could not be read, or a part of Redis did not answer.
 
     \b
     assessment-bridge reencrypt

@@ -257,17 +257,19 @@ class RedisAccess:
         return not isinstance(done, Exception)
 
     async def scan(self, pattern: str) -> AsyncIterator[str]:
-        """The keys that match, of every node; see ``scan_in_batches``."""
-        async for batch in self.scan_in_batches(pattern):
+        """The keys that match, of every node; all must answer. See ``scan_in_batches``."""
+        async for batch in self.scan_in_batches(pattern, whole=True):
             for key in batch:
                 yield key
 
-    async def scan_in_batches(self, pattern: str, *, once: bool = True) -> AsyncIterator[list[str]]:
+    async def scan_in_batches(
+        self, pattern: str, *, once: bool = True, whole: bool = False
+    ) -> AsyncIterator[list[str]]:
         """The keys that match, of every node, as they are found; each step is bounded in time.
 
         Without *once* a key may come twice, which saves the memory to prevent it. Keys that are not
-        UTF-8 are left out. A node that does not answer is left out and logged; if none answers,
-        raises ``StoreUnavailable``.
+        UTF-8 are left out. A node that does not answer is left out and logged; if none answers, or
+        not the *whole* of Redis, raises ``StoreUnavailable`` in the end.
         """
         seen: set[str] = set()
         nodes = await self._primaries()
@@ -286,7 +288,7 @@ class RedisAccess:
                 yield [text for text in texts if text not in seen]
                 if once:
                     seen.update(texts)
-        if failures and len(failures) == len(nodes):
+        if failures and (whole or len(failures) == len(nodes)):
             raise failures[0]
 
     async def ping(self) -> None:

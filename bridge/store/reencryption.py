@@ -63,6 +63,9 @@ class Reencryption:
     async def run(self) -> dict[str, ReencryptionCounts]:
         """Renew everything; returns the counts of ``records``, ``dead_letters``,
         ``attempt_logs``.
+
+        Raises ``StoreUnavailable`` if a part of Redis did not answer, so that nobody takes the old
+        key off what is still sealed with it.
         """
         return {
             "records": await self._renew_all(self._records()),
