@@ -95,14 +95,25 @@ class Reconciliation:
             self._commands, self._partitions, self._quarantine, self._clock, self._cipher, dry_run
         )
         await current.index()
-        # A key that comes twice is checked twice: remembering a million keys would cost more.
-        async for batch in self._commands.scan_in_batches(self._pattern, once=False):
-            found = [place for key in batch if (place := key_names.split_key(key))]
-            await current.records([(names, rest[3:]) for names, rest in found if rest[:3] == "iv:"])
-            await current.lanes([(names, rest[4:]) for names, rest in found if rest[:4] == "due:"])
-            if pause is not None:
-                await pause()
-                await self._commands.run(("PEXPIRE", self._lock, _LOCK_MS))
+        answers = False
+        try:
+            # A key that comes twice is checked twice: remembering a million keys would cost more.
+            async for batch in self._commands.scan_in_batches(
+                self._pattern, once=False, whole=True
+            ):
+                found = [place for key in batch if (place := key_names.split_key(key))]
+                records = [(names, rest[3:]) for names, rest in found if rest[:3] == "iv:"]
+                await current.records(records)
+                lanes = [(names, rest[4:]) for names, rest in found if rest[:4] == "due:"]
+                await current.lanes(lanes)
+                answers = True
+                if pause is not None:
+                    await pause()
+                    await self._commands.run(("PEXPIRE", self._lock, _LOCK_MS))
+        except StoreUnavailable:
+            if not answers:
+                raise
+            current.report.incomplete = True
         if not dry_run:
             await current.notes()
         return current.report

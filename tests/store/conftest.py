@@ -7,11 +7,13 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fakeredis import FakeAsyncRedis, FakeServer
 from redis import Redis as PlainRedis
 from redis.asyncio import Redis
+from redis.exceptions import ConnectionError
 
 from bridge.store.connect import open_client
 from bridge.store.invitation_store import RedisInvitations
@@ -66,6 +68,26 @@ async def fake_client(fake_server: FakeServer) -> AsyncIterator[FakeAsyncRedis]:
 @pytest.fixture
 def fake_commands(fake_client: FakeAsyncRedis) -> RedisAccess:
     return RedisAccess(PlainClient(fake_client))
+
+
+class SilentNode(FakeAsyncRedis):
+    """Does not say which keys it has."""
+
+    async def scan(self, *_: object, **__: object) -> Any:
+        raise ConnectionError("gone")
+
+
+class TwoNodes(PlainClient):
+    """A cluster of which one node does not say which keys it has."""
+
+    async def primaries(self) -> list[Redis]:
+        """Both."""
+        return [SilentNode(), *await super().primaries()]
+
+
+@pytest.fixture
+def half_silent(fake_client: FakeAsyncRedis) -> RedisAccess:
+    return RedisAccess(TwoNodes(fake_client))
 
 
 @pytest.fixture(scope="session", params=sorted(binaries()))

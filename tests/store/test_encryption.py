@@ -8,14 +8,11 @@ import base64
 import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
-from typing import Any
 
 import orjson
 import pytest
 from cryptography.fernet import Fernet
 from fakeredis import FakeAsyncRedis
-from redis.asyncio import Redis
-from redis.exceptions import ConnectionError
 
 from bridge.core.invitation import Invitation, State, Transition
 from bridge.core.queueing import (
@@ -458,27 +455,13 @@ async def test_reencrypt_gives_up_on_what_never_rests(
     assert tally.left == [f"{one.id} keeps being changed; try again"]
 
 
-async def test_reencrypt_tells_that_a_part_of_redis_is_away(fake_client: FakeAsyncRedis) -> None:
+async def test_reencrypt_tells_that_a_part_of_redis_is_away(half_silent: RedisAccess) -> None:
     """Where one of several nodes cannot say which records it has, nobody is told that all is
     done.
     """
-
-    class Away(FakeAsyncRedis):
-        """A node that does not answer."""
-
-        async def scan(self, *_: object, **__: object) -> Any:
-            raise ConnectionError("gone")
-
-    class TwoNodes(PlainClient):
-        """Of a cluster."""
-
-        async def primaries(self) -> list[Redis]:
-            return [Away(), fake_client]
-
-    commands = RedisAccess(TwoNodes(fake_client))
-    await Room(commands, OLD).fill()
+    await Room(half_silent, OLD).fill()
     with pytest.raises(StoreUnavailable):
-        await Room(commands, NEW, OLD).reencrypt()
+        await Room(half_silent, NEW, OLD).reencrypt()
 
 
 async def test_reencrypt_does_not_mind_what_disappears(commands: RedisAccess) -> None:

@@ -341,3 +341,14 @@ async def test_task_that_is_done_meanwhile(
     )
     found = await Reconciliation(slow, prefix=prefix, clock=backend.clock).run(dry_run=dry_run)
     assert (found.requeued, found.repairable) == ([], 0)
+
+
+async def test_a_node_that_lists_nothing_is_told(half_silent: RedisAccess) -> None:
+    """Where one of several nodes cannot say which records it has, the others' are checked, and the
+    report says that it is not the whole.
+    """
+    backend = redis_backend(half_silent)
+    await put(backend, due())
+    half = Reconciliation(half_silent, prefix=backend.prefix, clock=backend.clock)
+    found = await half.run()
+    assert (found.records, found.incomplete) == (1, True)
