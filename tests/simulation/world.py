@@ -40,6 +40,9 @@ from tests.simulation.world_script import WorldScript
 
 SETTLES_WITHIN_S = 2 * sum(RETRY_S) + 120.0
 """After the last fault and the last journey; more than the whole retry plan."""
+CALM_S = 2.0
+"""How long Redis may still be away for a process after the last fault: it waits between its tries.
+"""
 LOOK_S = 2.0
 
 
@@ -168,6 +171,7 @@ class Simulation:
         await asyncio.gather(*(journey.play() for journey in self.journeys))
         await trouble
         await asyncio.gather(*self._last_stops)
+        await asyncio.sleep(CALM_S)
         await self._settle()
         overdue.cancel()
         await check_end(self)
