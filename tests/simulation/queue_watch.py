@@ -159,7 +159,10 @@ class QueueWatch:
         """Redis has gone back to an earlier moment as far as these are concerned, and
         ``RecordWatch`` with it.
         """
+        invitations = set(invitations)
         self.forget_attempts(invitations)
+        # A notification of an earlier end may be there again, with the calls that it had.
+        self._before = {one: had for one, had in self._before.items() if one not in invitations}
         held = (one for one, kind in self._leases if kind is TaskKind.NOTIFY)
         self._set_back.update(held)
         self._leases.clear()
