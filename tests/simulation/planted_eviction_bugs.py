@@ -15,6 +15,7 @@ EVICTION_BUGS: Final = (
             "        why, ",
             "tombstone = None\n        why, ",
         ),
+        troubles=("Redis evicts keys",),
     ),
     build_bug(
         "the sweep queues nothing again that vanished",

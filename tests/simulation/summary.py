@@ -22,7 +22,7 @@ class Summary:
     busy_s: float = 0.0
     """Of one core's time."""
     seeds: list[tuple[int, int]] = field(default_factory=list)
-    """First and last of those that were played one after the other."""
+    """First and last of those that follow on each other."""
     broken: list[tuple[int, str, str]] = field(default_factory=list)
     """Seed, promise, and how it was broken."""
     crashed: list[int] = field(default_factory=list)
@@ -57,9 +57,13 @@ class Summary:
         self.met.update(other.met)
 
     def _add_seeds(self, first: int, last: int) -> None:
-        if self.seeds and self.seeds[-1][1] == first - 1:
-            first = self.seeds.pop()[0]
-        self.seeds.append((first, last))
+        merged: list[tuple[int, int]] = []
+        for start, end in sorted([*self.seeds, (first, last)]):
+            if merged and merged[-1][1] >= start - 1:
+                merged[-1] = merged[-1][0], max(merged[-1][1], end)
+            else:
+                merged.append((start, end))
+        self.seeds = merged
 
     @property
     def broken_seeds(self) -> list[int]:

@@ -116,7 +116,8 @@ def draw_webhooks(draws: Random, plan: JourneyPlan) -> JourneyPlan:
 def note_begin(journey: Journey, known: OrderRound, application: EqualtureApplication) -> None:
     """The candidate has opened her link."""
     hooks = journey.plan.webhooks
-    if hooks.begun and not hooks.swapped:
+    # What is acknowledged is not sent again by itself: one that came too early must be kept.
+    if hooks.begun and not hooks.swapped and BEGUN not in application.held:
         _send_later(journey, known, application, BEGUN)
     if hooks.stray:
         known.errands.append(asyncio.ensure_future(_send_stray(journey, application)))
