@@ -175,8 +175,12 @@ class InvitationStore(Protocol):
         *ending* ends, as by ``TaskQueue.settle`` with ``TaskDone``, if it is still ours.
         """
 
-    def scan(self) -> AsyncIterator[Invitation]:
-        """Every record, in no particular order; for operators."""
+    def scan(self, *, whole: bool = False) -> AsyncIterator[Invitation]:
+        """Every record, in no particular order; for operators.
+
+        A part of the store that does not answer is left out and logged; if the *whole* is needed,
+        it raises ``StoreUnavailable``.
+        """
 
 
 class ReferenceIndex(Protocol):

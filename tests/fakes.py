@@ -140,7 +140,7 @@ class MemoryStore:
         task.hand_over(offer.owner, offer.revision, _cut(offer.until))
         return CommitOutcome.LEASED
 
-    async def scan(self) -> AsyncIterator[Invitation]:
+    async def scan(self, *, whole: bool = False) -> AsyncIterator[Invitation]:
         self._check()
         for invitation_id in list(self._records):
             if invitation := await self.load(invitation_id):

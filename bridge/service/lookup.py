@@ -53,14 +53,16 @@ class Lookup:
     async def find(self, term: str) -> LookupResult:
         """Every invitation that *term* may mean, newest first.
 
-        What no index leads to is looked for in the whole store, which takes its time.
+        What no index leads to is looked for in the whole store, which takes its time. Raises
+        ``StoreUnavailable`` if a part of it does not answer: "nothing is stored" would be a guess.
         """
         term = term.strip(_AROUND)[:_LONGEST]
         if match := _ID.search(term):
             return await self._by_id(match[0], bad_link=self._is_bad_link(term))
         found = {one.id: one async for one in self._by_index(term)} if term else {}
         if term and not found:
-            found = {one.id: one async for one in self._store.scan() if _mentions(one, term)}
+            every = self._store.scan(whole=True)
+            found = {one.id: one async for one in every if _mentions(one, term)}
         newest_first = sorted(found.values(), key=lambda one: one.created_at, reverse=True)
         return LookupResult(tuple(newest_first))
 

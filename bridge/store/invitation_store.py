@@ -101,15 +101,16 @@ class RedisInvitations:
         A record of a version without this index is found once the reconciliation has indexed it.
         """
         names = self._partitions[ids.compute_partition(customer, application_id)]
-        name = f"app:{ids.compute_application_key(customer, application_id)}"
-        listed = await self._commands.run(("ZRANGE", names.base + name, 0, -1))
+        key = names.application(ids.compute_application_key(customer, application_id))
+        listed = await self._commands.run(("ZRANGE", key, 0, -1))
         found: list[Invitation | None]
         found = [await self.load(key_names.decode_name(invitation_id)) for invitation_id in listed]
-        if await self._commands.run(("EXISTS", names.quarantined_key(name))):
+        put_aside = names.quarantined_key(key.removeprefix(names.base))
+        if await self._commands.run(("EXISTS", put_aside)):
             # Somebody damaged the list: until the reconciliation has made it anew, who is hired or
             # deleted would pass for somebody without a test.
             pattern = key_names.build_scan_pattern(self._prefix, partition=names.partition)
-            found = [one async for one in self._scan(pattern)]
+            found = [one async for one in self._scan(pattern, whole=True)]
         wanted = (customer, application_id)
         fitting = (one for one in found if one and (one.customer, one.application_id) == wanted)
         return tuple(sorted(fitting, key=lambda one: one.created_at))
@@ -166,14 +167,14 @@ class RedisInvitations:
                 await self._commands.run(self._load_unconfirmed(names, invitation.id))
             raise
 
-    async def scan(self) -> AsyncIterator[Invitation]:
+    async def scan(self, *, whole: bool = False) -> AsyncIterator[Invitation]:
         """Every record that can be read, in no particular order; the others are logged."""
-        async for invitation in self._scan(key_names.build_scan_pattern(self._prefix)):
+        async for invitation in self._scan(key_names.build_scan_pattern(self._prefix), whole=whole):
             yield invitation
 
-    async def _scan(self, pattern: str) -> AsyncIterator[Invitation]:
-        async for batch in self._commands.scan_in_batches(pattern):
-            for invitation in await self._load_all(batch):
+    async def _scan(self, pattern: str, *, whole: bool) -> AsyncIterator[Invitation]:
+        async for batch in self._commands.scan_in_batches(pattern, whole=whole):
+            for invitation in await self._load_all(batch, whole=whole):
                 yield invitation
 
     def _life_ms(self, step: Transition) -> int:
@@ -189,12 +190,14 @@ class RedisInvitations:
         await self._commands.run_confirmed(self._load_unconfirmed(names, invitation_id))
         await self._commands.run(("DEL", names.unconfirmed(invitation_id)))
 
-    async def _load_all(self, names: list[str]) -> list[Invitation]:
+    async def _load_all(self, names: list[str], *, whole: bool) -> list[Invitation]:
         values = await self._commands.run_each([("GET", name) for name in names])
         found = []
         for name, value in zip(names, values, strict=True):
             invitation_id = key_names.get_invitation_id(name)
             if isinstance(value, Exception):
+                if whole:
+                    raise value
                 log.warning("record.unavailable", invitation_id=invitation_id, error=str(value))
                 continue
             if value is None:  # deleted meanwhile

@@ -11,6 +11,7 @@ from bridge.core import ids
 from bridge.core.invitation import CreateAttempt, CreateOutcome, Invitation, State, Transition
 from bridge.core.lifecycle.decide import decide
 from bridge.core.lifecycle.events import ApplicationAnonymised, ErasureRequested
+from bridge.errors import StoreUnavailable
 from bridge.store import key_names
 from bridge.store.reconciliation import Reconciliation
 from bridge.store.redis_access import RedisAccess
@@ -51,6 +52,29 @@ async def life(commands: RedisAccess, key: str) -> timedelta | None:
     left = await commands.run(("PTTL", key))
     # real time goes on a little between the write and this question
     return None if left == -1 else MINUTE * round(timedelta(milliseconds=left) / MINUTE)
+
+
+async def test_damaged_list_and_a_silent_node(half_silent: RedisAccess) -> None:
+    """While a list is put aside and a node does not say which records it has, nobody passes for
+    somebody without a test.
+    """
+    backend = redis_backend(half_silent)
+    await put(backend)
+    names = key_names.PartitionKeyNames(backend.prefix)[ids.compute_partition(*APPLICATION)]
+    index = names.application(ids.compute_application_key(*APPLICATION))
+    await half_silent.run(("DEL", index))
+    await half_silent.run(("SET", index, "nonsense"))
+    with pytest.raises(StoreUnavailable):
+        await backend.invitations.find_by_application(*APPLICATION)
+
+
+async def test_scan_of_the_whole(half_silent: RedisAccess) -> None:
+    """Who needs every record is told that a node did not answer; a listing shows what there is."""
+    backend = redis_backend(half_silent)
+    one = await put(backend)
+    assert [found async for found in backend.invitations.scan()] == [one]
+    with pytest.raises(StoreUnavailable):
+        [found async for found in backend.invitations.scan(whole=True)]
 
 
 async def test_says_nothing(backend: Backend, index: str, real_commands: RedisAccess) -> None:
