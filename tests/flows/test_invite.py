@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -145,16 +146,21 @@ async def test_repeat_after_completion(bridge: Bridge) -> None:
     assert same == [False, True]
 
 
-async def test_caller_who_hangs_up_is_remembered(bridge: Bridge) -> None:
-    """A caller who hangs up in mid-create harms nobody: the repeat gets the invitation that was
-    made.
-    """
-    fault = bridge.equalture.fault("create", delay_after=30)
-    call = asyncio.create_task(bridge.acme.invite("engineer", candidate_id=APPLICATION))
+async def hang_up_during(bridge: Bridge, operation: str, order: Awaitable[object]) -> None:
+    """Send an order, and hang up while it waits for this call at Equalture."""
+    fault = bridge.equalture.fault(operation, delay_after=30)
+    call = asyncio.ensure_future(order)
     await fault.wait_applied()
     call.cancel()
     await asyncio.gather(call, return_exceptions=True)
     fault.heal()
+
+
+async def test_caller_who_hangs_up_is_remembered(bridge: Bridge) -> None:
+    """A caller who hangs up in mid-create harms nobody: the repeat gets the invitation that was
+    made.
+    """
+    await hang_up_during(bridge, "create", bridge.acme.invite("engineer", candidate_id=APPLICATION))
     again = await bridge.acme.invite("engineer", candidate_id=APPLICATION)
     assert again.status == 200
     assert len(bridge.equalture.calls("create")) == 1
@@ -164,12 +170,7 @@ async def test_nothing_is_made_for_who_has_hung_up(bridge: Bridge, journal: Jour
     """An order whose caller hangs up while the list of tests is fetched makes nothing: softgarden
     may have repeated it elsewhere meanwhile, and deleted what the repeat made.
     """
-    fault = bridge.equalture.fault("jobs", delay_after=30)
-    call = asyncio.create_task(bridge.globex.invite("job-3", candidate_id=APPLICATION))
-    await fault.wait_applied()
-    call.cancel()
-    await asyncio.gather(call, return_exceptions=True)
-    fault.heal()
+    await hang_up_during(bridge, "jobs", bridge.globex.invite("job-3", candidate_id=APPLICATION))
     handled = await eventually(lambda: journal.events("request.handled"))
     assert [one["code"] for one in handled] == ["disconnected"]
     assert bridge.equalture.calls("create") == []

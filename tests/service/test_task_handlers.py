@@ -255,10 +255,8 @@ async def test_no_result_there(world: World, status: int) -> None:
     assert world.kinds() == {TaskKind.CHECK}
 
 
-async def test_create_of_a_dead_process(world: World) -> None:
-    """A create that nobody reported on becomes uncertain by its CHECK, no sooner than its time is
-    over.
-    """
+async def die_in_create(world: World) -> Invitation:
+    """An invitation whose process died while the provider made its application."""
 
     async def dies(*_: str) -> None:
         raise KeyError("as if the process had died in mid-create")
@@ -267,6 +265,14 @@ async def test_create_of_a_dead_process(world: World) -> None:
     with pytest.raises(KeyError):
         await world.invited()
     (one,) = [one async for one in world.store.scan()]
+    return one
+
+
+async def test_create_of_a_dead_process(world: World) -> None:
+    """A create that nobody reported on becomes uncertain by its CHECK, no sooner than its time is
+    over.
+    """
+    one = await die_in_create(world)
     assert one.state is State.CREATING
     left = await world.next_due()
     assert left == world.records.policy(ACME).create_timeout
@@ -279,14 +285,7 @@ async def test_create_of_a_dead_process_is_listed_after_a_deletion(world: World)
     """A create that nobody reported on is listed as uncertain also where the invitation was deleted
     meanwhile: its application may stand at the provider.
     """
-
-    async def dies(*_: str) -> None:
-        raise KeyError("as if the process had died in mid-create")
-
-    world.provider.script.on("create", dies)
-    with pytest.raises(KeyError):
-        await world.invited()
-    (one,) = [one async for one in world.store.scan()]
+    one = await die_in_create(world)
     await world.records.apply(one, ErasureRequested(), ACME)
     left = await world.next_due()
     assert left == world.records.policy(ACME).create_timeout

@@ -63,8 +63,8 @@ class Trouble:
             "all processes killed": self._processes.kill_all,
             "a start without Redis": self._processes.start_without_redis,
             "Redis restarts": self._restart_redis,
-            "a customer's account is dead": self._kill_account,
-            "a customer's account is slow": self._slow_account,
+            "a customer's account is dead": self._trouble_account,
+            "a customer's account is slow": self._trouble_account,
             "a customer is removed": self._with_draws(self.administrators.remove),
             "a customer's file is broken": self._with_draws(self.administrators.break_file),
             "Equalture forgets its tokens": self._forget_tokens,
@@ -236,22 +236,15 @@ class Trouble:
         setattr(place, name, after)
         return ""
 
-    async def _kill_account(self, incident: Incident) -> str:
+    async def _trouble_account(self, incident: Incident) -> str:
         customer = incident.customer
         machines = (self._simulation.equalture, self._simulation.softgarden)
         weather = self._draw(incident).choice(machines).weather
-        weather.dead_accounts.add(customer)
+        dead = incident.kind == "a customer's account is dead"
+        accounts = weather.dead_accounts if dead else weather.slow_accounts
+        accounts.add(customer)
         await asyncio.sleep(incident.lasts_s)
-        weather.dead_accounts.discard(customer)
-        return f"({customer})"
-
-    async def _slow_account(self, incident: Incident) -> str:
-        customer = incident.customer
-        machines = (self._simulation.equalture, self._simulation.softgarden)
-        weather = self._draw(incident).choice(machines).weather
-        weather.slow_accounts.add(customer)
-        await asyncio.sleep(incident.lasts_s)
-        weather.slow_accounts.discard(customer)
+        accounts.discard(customer)
         return f"({customer})"
 
     async def _forget_tokens(self, incident: Incident) -> str:
