@@ -176,11 +176,7 @@ class InvitationStore(Protocol):
         """
 
     def scan(self, *, whole: bool = False) -> AsyncIterator[Invitation]:
-        """Every record, in no particular order; for operators.
-
-        A part of the store that does not answer is left out and logged; if the *whole* is needed,
-        it raises ``StoreUnavailable``.
-        """
+        """Every record. A part that is away is left out; if *whole*, ``StoreUnavailable``."""
 
 
 class ReferenceIndex(Protocol):

@@ -38,7 +38,7 @@ from inviting.
 _log = structlog.get_logger()
 _T = TypeVar("_T")
 
-_LEAST_SHARE = 1 / 3
+_LEAST_TIME_SHARE = 1 / 3
 """Of its time that a create or a hire must have left once its token is there: cut off after it was
 sent, nobody would know what came of it.
 """
@@ -162,7 +162,7 @@ class EqualtureClient:
                 raise
             # The caller of a create must learn that nothing was done, which this error leaves open.
             raise error.converted_to(UpstreamUnavailable) from error
-        least_s = _LEAST_SHARE * get_account(customer).timeout.total_seconds()
+        least_s = _LEAST_TIME_SHARE * get_account(customer).timeout.total_seconds()
         if not call.idempotent and deadline - self._deadlines.now() < least_s:
             detail = "the token came too late to wait for an answer"
             raise protocol.create_no_answer_error(call, not_sent=True, detail=detail)

@@ -84,10 +84,10 @@ class Invite:
         self._flights: SingleFlight[str, Invitation] = SingleFlight()
 
     async def invite(
-        self, customer: Customer, order: Order, is_awaited: Callable[[], bool] = lambda: True
+        self, customer: Customer, order: Order, caller_waits: Callable[[], bool] = lambda: True
     ) -> Invitation:
         """The open invitation of this order: the one that exists (its callback refreshed), or a new
-        one; *is_awaited* says whether the caller still waits for it.
+        one; *caller_waits* says whether the caller still waits for it.
 
         Raises ``CallbackNotAllowed``, ``UnknownAssessment``, ``RequestInProgress`` (another process
         works on it), an ``UpstreamError`` of the create, ``StoreUnavailable``, or, before anything
@@ -95,7 +95,7 @@ class Invite:
         CHECK task settles what a dying process leaves.
         """
         try:
-            invitation, outcome = await self._invite(customer, order, is_awaited)
+            invitation, outcome = await self._invite(customer, order, caller_waits)
         except BridgeError as error:
             self._meter.invitation(customer.key, get_error_code(error))
             raise
@@ -103,12 +103,12 @@ class Invite:
         return invitation
 
     async def _invite(
-        self, customer: Customer, order: Order, is_awaited: Callable[[], bool]
+        self, customer: Customer, order: Order, caller_waits: Callable[[], bool]
     ) -> tuple[Invitation, str]:
         """The invitation, and whether it was ``created`` by this call, or ``repeated``."""
         self._ats_of(customer).callback_policy.check(order.callback)
         test = await self._assessments.resolve(customer, order.test_id)
-        if not is_awaited():  # meanwhile it may have come again, and its invitation be deleted
+        if not caller_waits():  # meanwhile it may have come again, and its invitation be deleted
             raise ConnectionResetError
         key = ids.compute_order_key(customer.key, order.candidate.id, test.id)
         outcome = "repeated"

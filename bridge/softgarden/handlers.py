@@ -52,11 +52,13 @@ class SoftgardenHandlers:
         request_shapes.record_request_shape(request, "invite", body)
         order = self._wire.order(body)
 
-        def is_awaited() -> bool:
+        def caller_waits() -> bool:
             return request.transport is not None and not request.transport.is_closing()
 
         try:
-            invitation = await request.app[SERVICES].invitations.invite(customer, order, is_awaited)
+            invitation = await request.app[SERVICES].invitations.invite(
+                customer, order, caller_waits
+            )
         except InvalidRequest as error:
             raise rename_fields_in_error(error) from None
         bind_log_fields(invitation_id=invitation.id)
