@@ -326,10 +326,11 @@ class Journey:
         for attempt in range(REPORT_TRIES):
             body, packed = build_report(application, self.plan.quirks.report_body)
             headers = {"Content-Encoding": packed} if packed else {}
+            invitation_id, secret = path.split("/")[-2:]
+            was_gone = self._world.is_gone(invitation_id, secret)
             reply = await self.call("PUT", path, body, headers)
             status = reply.status if reply is not None else 0
-            invitation_id, secret = path.split("/")[-2:]
-            if status == 404 and self._world.is_gone(invitation_id, secret):
+            if status == 404 and (was_gone or self._world.is_gone(invitation_id, secret)):
                 return
             unreadable = self.plan.quirks.report_body == "unreadable"
             self.expect(reply, "report", 400 if unreadable else 200, 503)
