@@ -7,6 +7,7 @@ come after "completed", what is answered before there are any, whether a result 
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from collections import Counter
@@ -141,7 +142,11 @@ class EqualtureMachine:
             fault = fault or self._spoil_create(message)
 
         async def perform() -> HttpMessage:
-            return self._perform(message, parts, fault)
+            answer = self._perform(message, parts, fault)
+            if parts == ["applications"]:
+                quirks = self.quirks_of(self._journey_of_create(message))
+                await asyncio.sleep(quirks.create_takes_s)
+            return answer
 
         account = self._account(message)
         if account in self.weather.dead_accounts:

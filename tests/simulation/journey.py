@@ -276,8 +276,11 @@ class Journey:
     # The candidate, and Equalture on her behalf
 
     async def report_early(self, application: EqualtureApplication) -> None:
-        """The report comes while the create is under way."""
+        """The report comes while the create is under way, or that the candidate has begun."""
         known = self.rounds[-1]
+        if webhooks.begins_early(self.plan):
+            webhooks.note_all(self, known, application)
+            return
         application.fit = self.plan.fit
         self._world.equalture.finish(application)
         webhooks.note_all(self, known, application)

@@ -34,6 +34,8 @@ class VendorQuirks:
 
     first_create: str = ""
     """How its first create is answered, as one of ``CREATE_FAULTS``."""
+    create_takes_s: float = 0.0
+    """How long after a create was done it is answered."""
     stalls_s: float = 0.0
     """How long the bridge process that makes its application stands still, at the instant at which
     it knows the id.

@@ -9,7 +9,7 @@ from tests.simulation.equalture_machine import EqualtureApplication
 from tests.simulation.forgotten_writes import KINDS as FORGETS
 from tests.simulation.partial_outages import OUTAGES
 from tests.simulation.redis_link import REDIS_UNWELL
-from tests.simulation.webhooks import BEGUN
+from tests.simulation.webhooks import BEGUN, DONE
 
 if TYPE_CHECKING:
     from tests.simulation.journey import Journey
@@ -48,8 +48,8 @@ def check_webhooks(simulation: Simulation, journey: Journey, known: OrderRound) 
     held_at = application.held.get(BEGUN)
     reached = simulation.watch.reached
     invited_at = reached.get((record.id, State.INVITED))
-    if held_at is None or invited_at is None:
-        return
+    if held_at is None or invited_at is None or DONE in application.held:
+        return  # an end that came early says more than a start, and replaces it
     # Not whether it is known in the end: the sender may have repeated it.
     known_at = min(
         reached.get((record.id, state), held_at + 60.0)

@@ -61,6 +61,8 @@ RATE: Final = 0.15
 """In how many journeys Equalture sends webhooks."""
 EARLY_RATE: Final = 0.6
 """The same for those in which the candidate is done before the create is answered."""
+LATEST_CREATE_S: Final = 1.5
+"""How long after it was done the create of such a journey is answered at the latest."""
 TRIES: Final = 12
 
 
@@ -105,8 +107,11 @@ def draw_webhooks(draws: Random, plan: JourneyPlan) -> JourneyPlan:
         wordless=draws.random() < 0.5,
         stray=draws.choice(STRAYS) if draws.random() < 0.3 else "",
     )
-    if plan.early and draws.random() < 0.5:
-        plan = replace(plan, ending="silent", wordless=False)
+    if plan.early:
+        takes_s = draws.uniform(0.0, LATEST_CREATE_S)
+        plan = replace(plan, quirks=replace(plan.quirks, create_takes_s=takes_s))
+        if draws.random() < 0.5:
+            plan = replace(plan, ending="silent", wordless=False)
     return replace(plan, webhooks=chosen)
 
 
@@ -133,7 +138,7 @@ def note_end(journey: Journey, known: OrderRound, application: EqualtureApplicat
 
 
 def note_all(journey: Journey, known: OrderRound, application: EqualtureApplication) -> None:
-    """The candidate is done before anybody has got her link."""
+    """The candidate has begun, or is done, before anybody has got her link."""
     for word in journey.plan.webhooks.words:
         sending = _send(journey, known, application, word)
         known.errands.append(asyncio.ensure_future(sending))
@@ -145,6 +150,12 @@ async def finish_errands(journey: Journey, known: OrderRound) -> None:
     await asyncio.gather(*known.errands)
     if hooks.afterwards and application is not None:
         await asyncio.gather(*(_send(journey, known, application, word) for word in hooks.words))
+
+
+def begins_early(plan: JourneyPlan) -> bool:
+    """Whether a candidate begins before anybody has got her link, and takes her time."""
+    hooks = plan.webhooks
+    return plan.early and hooks.begun and not hooks.done and not hooks.swapped
 
 
 def is_heard_alone(journey: Journey) -> bool:
