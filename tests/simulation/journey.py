@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from typing import Any
 
 from bridge.core.invitation import Invitation
-from bridge.sandbox import EqualtureSandbox, SoftgardenSandbox
 from tests.simulation import candidate, recruiter, webhooks
 from tests.simulation.equalture_machine import EqualtureApplication
+from tests.simulation.journey_calls import JourneyCalls
 from tests.simulation.journey_plan import MARK, JourneyPlan
 from tests.simulation.journey_world import World
 from tests.simulation.memory_network import HttpMessage
@@ -24,7 +23,6 @@ from tests.simulation.stage_settings import (
     LINK_LIFE_S,
     SECRETS,
 )
-from tests.simulation.tape import TapedCall
 
 RANKS = {"PENDING": 0, "EXPIRED": 1, "COMPLETED": 2}
 SKEW_S = 12.0
@@ -36,17 +34,12 @@ ON_THE_DOT = 0.3
 """How often a late candidate ends at the deadline, while softgarden is told that it has expired."""
 
 
-class Journey:
+class Journey(JourneyCalls):
     """Plays a plan."""
 
     def __init__(self, world: World, plan: JourneyPlan) -> None:
-        self.plan = plan
+        super().__init__(world, plan)
         self.rounds: list[OrderRound] = []
-        self._world = world
-        self._draws = world.draws_of(f"journey/{plan.number}")
-        self._acknowledged = 0
-        self._calls = 0
-        self._customer = SECRETS[plan.customer]
 
     async def play(self) -> None:
         """From the order to the last thing that softgarden does."""
@@ -147,10 +140,6 @@ class Journey:
         if short_s > SKEW_S and not known.is_unknown:
             self.complain("deadline", f"softgarden was given one {short_s:.0f} s before its time")
 
-    @staticmethod
-    def _now() -> float:
-        return asyncio.get_running_loop().time()
-
     def _find_application(self, known: OrderRound) -> EqualtureApplication:
         """The one to which her link leads; behind the bridge's page it is that of the record."""
         equalture = self._world.equalture
@@ -169,10 +158,6 @@ class Journey:
     def is_over(self, known: OrderRound) -> bool:
         """Whether the test may not be begun any more, by one clock or another."""
         return self._now() > known.deadline - SKEW_S
-
-    def complain(self, promise: str, how: str) -> None:
-        """A promise is broken in this journey."""
-        self._world.complain(promise, how, self.plan.number)
 
     async def _order(self, known: OrderRound) -> None:
         for attempt in range(TRIES):
@@ -334,6 +319,7 @@ class Journey:
             reply = await self.call("PUT", path, body, headers)
             status = reply.status if reply is not None else 0
             if status == 404 and (was_gone or self._world.is_gone(invitation_id, secret)):
+                application.wordless = False  # nobody could hear of it otherwise
                 return
             unreadable = self.plan.quirks.report_body == "unreadable"
             self.expect(reply, "report", 400 if unreadable else 200, 503)
@@ -347,7 +333,7 @@ class Journey:
             await self.pause(0.2, min(5.0, 0.3 * 2**attempt))
         known.given_up_at = self._now()
 
-    # Calls
+    # What the world knows
 
     def find_record(
         self, known: OrderRound, application: EqualtureApplication
@@ -360,53 +346,6 @@ class Journey:
         """Whether Redis could not write down whose this application is."""
         return self._world.is_unlisted(invitation_id, application)
 
-    async def _ask(self, method: str, path: str, document: Any = None) -> HttpMessage | None:
-        headers = {"Authorization": f"Bearer {self._world.token_of(self._customer.name)}"}
-        return await self.call(method, path, document, headers)
-
-    async def call(
-        self, method: str, path: str, document: Any, headers: dict[str, str]
-    ) -> HttpMessage | None:
-        """Ask any process that listens; None: no answer."""
-        network = self._world.network
-        listening = network.list_listening()
-        body = document if isinstance(document, bytes) else b""
-        if not body and document is not None:
-            body = json.dumps(document).encode()
-        if body:
-            headers = {**headers, "Content-Type": "application/json"}
-        # Its own id: those of the bridge come from a store that outlives worlds.
-        self._calls += 1
-        own = {"Host": "bridge.example", "X-Request-ID": f"journey{self.plan.number}-{self._calls}"}
-        message = HttpMessage(f"{method} {path} HTTP/1.1", {**own, **headers}, body)
-        reply: HttpMessage | None = None
-        host = self._draws.choice(listening) if listening else "nobody"
-        began = self._now()
-        try:
-            async with asyncio.timeout(self.plan.quirks.patience_s):
-                if listening:
-                    reply = await network.call_bridge(host, message)
-        except (ConnectionError, TimeoutError):
-            pass
-        if reply is not None:
-            is_problem = reply.status == 503 and reply.body.startswith(b"{")
-            code = json.loads(reply.body)["code"] if is_problem else ""
-            # Which invitation a webhook concerns is written outside of its partition.
-            if not path.startswith("/equalture/webhooks"):
-                self._world.judge(self.plan.number, method, self._now() - began, code)
-        if self._world.went_back(began):
-            reply = None  # what was answered meanwhile may be forgotten: it gets lost, too
-        acknowledges = method != "GET" and not path.startswith("/start")
-        if reply is not None and reply.status in (200, 204) and acknowledges:
-            self._acknowledged += 1
-            if self._acknowledged == self.plan.killed_at:
-                self._world.kill(host, self._draws.uniform(0.5, 4.0))
-        by_equalture = path.startswith("/equalture")
-        caller = EqualtureSandbox.name if by_equalture else SoftgardenSandbox.name
-        call = TapedCall(began, caller, host, message, reply)
-        self._world.tape.write_call(call, self.plan.number)
-        return reply
-
     def is_dead(self, link: str, what: str) -> bool:
         """Whether nobody knows the key any more with which a link was signed."""
         return self._world.is_dead(link, what)
@@ -414,18 +353,3 @@ class Journey:
     def may_be_dead(self, link: str, what: str) -> bool:
         """Whether somebody may not know it any more."""
         return self._world.may_be_dead(link, what)
-
-    def is_removed(self) -> bool:
-        """Whether its customer may not be served now."""
-        return self._world.may_be_unknown(self.plan.customer)
-
-    def expect(self, reply: HttpMessage | None, what: str, *statuses: int) -> None:
-        """An answer has one of these statuses, if there is one."""
-        if self.is_removed():  # its token is unknown then, and what Equalture reports nobody's
-            statuses = (*statuses, 401, 404)
-        if reply is not None and reply.status not in statuses:
-            self.complain("status", f"{what}: {reply.status} {reply.body[:200]!r}")
-
-    async def pause(self, least: float, most: float) -> None:
-        """Let some time pass."""
-        await asyncio.sleep(self._draws.uniform(least, most))
