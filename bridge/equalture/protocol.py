@@ -286,6 +286,10 @@ def _done(answer: object) -> None:
     # Nothing of the answer is needed; but a proxy's page is not a confirmation.
     if answer is not None and not isinstance(answer, dict):
         raise ValueError("not an object")
+    # Assumption: the errors of failures are not documented for successes; one that has them is no
+    # confirmation. A deletion must not be confirmed to softgarden by it. No setting.
+    if answer and (answer.get("errors") or answer.get("error")):
+        raise ValueError("a success with errors in it")
 
 
 def _report(answer: object) -> Result:

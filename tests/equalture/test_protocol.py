@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from datetime import UTC, datetime
 from typing import Any
 
@@ -237,6 +238,25 @@ def test_plain_answers(sample) -> None:
     protocol.read_reply(HIRE, reply(200, sample("hired")))
     protocol.read_reply(protocol.build_anonymise_call("r"), reply(200, sample("anonymised")))
     protocol.read_reply(protocol.build_anonymise_call("r"), reply(204))
+
+
+@pytest.mark.parametrize("key", ["errors", "error"])
+def test_success_with_errors(key: str) -> None:
+    """A success that reports errors confirms no deletion, and leaves open whether a hire was done
+    (found by worlds: softgarden was told 204 for an application that was not anonymised).
+    """
+    answer = reply(200, json.dumps({key: {"detail": "Internal Server Error"}}).encode())
+    with pytest.raises(UpstreamContractBroken, match="errors in it"):
+        protocol.read_reply(protocol.build_anonymise_call("r"), answer)
+    with pytest.raises(OutcomeUnknown):
+        protocol.read_reply(HIRE, answer)
+
+
+def test_success_without_errors() -> None:
+    """An empty list of errors is a confirmation like any other."""
+    protocol.read_reply(
+        protocol.build_anonymise_call("r"), reply(200, b'{"reference_id": "r", "errors": []}')
+    )
 
 
 def test_results_without_anything(sample) -> None:
