@@ -121,6 +121,13 @@ ADVICE: Final[Mapping[InvitationSituation, Advice]] = {
         _REPLAY,
         "only if Equalture's dashboard does not show the hire",
     ),
+    InvitationSituation.HIRE_WITHOUT_APPLICATION: Advice(
+        "not hired at Equalture",
+        "Equalture's answer that named the application got lost, so the bridge cannot hire there:"
+        " hire this applicant in Equalture's dashboard.",
+        _REPLAY,
+        "only if the application is known by now",
+    ),
     InvitationSituation.HIRE_WAITING: Advice(
         "to be hired at Equalture",
         "Equalture has not taken the hire yet: it does not answer or does not accept the account,"

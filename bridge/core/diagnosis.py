@@ -35,6 +35,7 @@ class InvitationSituation(enum.StrEnum):
     ANONYMISE_REFUSED = "anonymise_refused"
     HIRE_REFUSED = "hire_refused"
     HIRE_UNKNOWN = "hire_unknown"
+    HIRE_WITHOUT_APPLICATION = "hire_without_application"
     HIRE_WAITING = "hire_waiting"
     """To be told, and not taken by the provider yet."""
     HIRE_UNCONFIRMED = "hire_unconfirmed"
@@ -78,6 +79,7 @@ _GIVEN_UP: Final = {
     ("anonymise", "refused"): InvitationSituation.ANONYMISE_REFUSED,
     ("hire", "refused"): InvitationSituation.HIRE_REFUSED,
     ("hire", "outcome_unknown"): InvitationSituation.HIRE_UNKNOWN,
+    ("hire", "application_unknown"): InvitationSituation.HIRE_WITHOUT_APPLICATION,
 }
 _FAILED: Final = {
     "upstream_unavailable": InvitationSituation.CREATE_UNAVAILABLE,

@@ -86,7 +86,7 @@ class HireRecord:
     """The applicant is hired, and the provider is to know it."""
 
     reference_id: str
-    """The provider's application."""
+    """The provider's application; empty: not known when the hire was requested."""
     requested_at: datetime
     add_to_team: bool
     start_date: str | None = None

@@ -11,6 +11,7 @@ from bridge.core import retry
 from bridge.core.customers import Customer
 from bridge.core.invitation import HireRecord, HireState, Invitation
 from bridge.core.lifecycle.events import HireCallEnded, HireCallStarted
+from bridge.core.lifecycle.hires import find_reference_to_hire
 from bridge.core.queueing import GiveUpTask, Lease, RetryTask, Settlement, TaskDone
 from bridge.errors import (
     OutcomeUnknown,
@@ -26,6 +27,7 @@ from bridge.service.shared_applications import SharedApplications
 LOOKS = 3
 """How often the provider is asked whether a call without an answer was done."""
 OUTCOME_UNKNOWN = "outcome_unknown"
+APPLICATION_UNKNOWN = "application_unknown"
 
 log = structlog.get_logger()
 
@@ -52,13 +54,26 @@ class HireTask:
             return GiveUpTask(OUTCOME_UNKNOWN, counted=False)
         if hire.state is HireState.SENT:
             return await self._find_out(invitation, customer, hire, lease)
+        if find_reference_to_hire(invitation, hire) is None:
+            return self._wait_for_application(customer, lease)
         marked = await self.records.apply(invitation, HireCallStarted(lease.revision), customer)
-        if marked.hire is None or marked.hire.sent_by != lease.revision:
+        hire = marked.hire
+        if hire is None or hire.sent_by != lease.revision:
             return RetryTask(self.records.clock(), counted=False)
         elsewhere = await self._elsewhere(marked, hire.reference_id)
         if elsewhere is not None:
             return await self._yield_to(elsewhere, marked, customer)
         return await self._call(marked, customer, hire, lease)
+
+    def _wait_for_application(self, customer: Customer, lease: Lease) -> Settlement:
+        """There is a result, but the create that made its application is not answered: by a
+        process that stands still it may be, soon; an answer that got lost never is.
+        """
+        if lease.attempt > LOOKS:
+            return GiveUpTask(APPLICATION_UNKNOWN, counted=False)
+        provider = self.provider_of(customer).name
+        unknown = OutcomeUnknown(provider, "create", "the application's id is not known")
+        return self.failures.retry_for(lease, unknown, time.monotonic())
 
     async def _call(
         self, invitation: Invitation, customer: Customer, hire: HireRecord, lease: Lease

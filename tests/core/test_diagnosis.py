@@ -63,6 +63,7 @@ def notified(text: str, *others: HistoryEntryKind) -> Invitation:
         ("check", "of a newer version", InvitationSituation.GIVEN_UP),
         ("hire", "refused", InvitationSituation.HIRE_REFUSED),
         ("hire", "outcome_unknown", InvitationSituation.HIRE_UNKNOWN),
+        ("hire", "application_unknown", InvitationSituation.HIRE_WITHOUT_APPLICATION),
         ("hire", "poisoned", InvitationSituation.POISONED),
     ],
 )

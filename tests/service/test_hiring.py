@@ -10,8 +10,13 @@ import pytest
 from bridge.core.assessment import ApplicationProgress, CreatedApplication
 from bridge.core.customers import HirePolicy
 from bridge.core.history import HistoryEntryKind
-from bridge.core.invitation import HireState, Invitation
-from bridge.core.lifecycle.events import ErasureRequested, HireCallStarted, HireRequested
+from bridge.core.invitation import HireState, Invitation, State
+from bridge.core.lifecycle.events import (
+    ApplicationCreated,
+    ErasureRequested,
+    HireCallStarted,
+    HireRequested,
+)
 from bridge.core.queueing import LEASE_LIFE, DeadLetter, TaskKind
 from bridge.core.timeline import build_timeline
 from bridge.errors import (
@@ -95,6 +100,46 @@ async def test_nobody_to_hire(world: World, customer: object, application: str) 
     await completed(world)
     await world.hiring.applicant_hired(customer, application)  # type: ignore[arg-type]
     assert world.kinds() == set()
+
+
+async def completed_without_name(world: World) -> Invitation:
+    """Completed by a report, while the answer to its create is not known."""
+    world.provider.script.on("create", OutcomeUnknown("scripted", "create", "silence"))
+    with pytest.raises(OutcomeUnknown):
+        await world.invited()
+    (one,) = await world.store.find_by_application("acme", "application-1")
+    await world.unconfirmed_result(one)
+    await until_quiet(world)
+    one = await world.load(one)
+    assert (one.state, one.attempts[0].reference_id) == (State.COMPLETED, None)
+    return one
+
+
+async def test_application_becomes_known(world: World) -> None:
+    """A hire that is exported before the create's answer is known is made with it (found by worlds:
+    it was answered 200, and nobody was hired).
+    """
+    one = await completed_without_name(world)
+    await world.hiring.applicant_hired(EXPORTING, "application-1")
+    await world.work()
+    assert world.provider.script.made("hire") == []
+    created = ApplicationCreated(1, "ref-late", "https://app.equalture.example/late")
+    await world.records.apply(await world.load(one), created, ACME)
+    await until_quiet(world)
+    assert world.provider.script.made("hire") == [("hire", "acme", "ref-late", "False", None)]
+    assert await state(world, one) is HireState.DONE
+    assert await letters(world) == []
+
+
+async def test_application_stays_unknown(world: World) -> None:
+    """Where that answer got lost, an operator is told that nobody was hired."""
+    await completed_without_name(world)
+    await world.hiring.applicant_hired(EXPORTING, "application-1")
+    await until_quiet(world)
+    (letter,) = await letters(world)
+    assert (letter.kind, letter.reason) == (TaskKind.HIRE, "application_unknown")
+    assert len(letter.history) == LOOKS
+    assert world.provider.script.made("hire") == []
 
 
 async def test_deleted(world: World) -> None:

@@ -236,7 +236,8 @@ class _Damager:
             return NOTHING
         names, name = self._split(key)
         loses, is_dead = name.partition(":")[0] in LOSES, name == "dead"
-        letters = tuple(map(decode_name, self._run("ZRANGE", key, 0, -1))) if is_dead else ()
+        listed = self._run("ZRANGE", key, 0, -1) if is_dead else ()
+        letters = tuple(map(decode_name, listed)) if isinstance(listed, list) else ()
         note = f"key:{name}"
         before = [one for one in self._done if one.note == f"{names.partition}/{note}"]
         right = before[0].was_type if before else b""  # of what is damaged already

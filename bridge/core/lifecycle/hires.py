@@ -28,13 +28,18 @@ def can_hire_applicant(invitation: Invitation) -> bool:
     )
 
 
+def _may_be_hired(invitation: Invitation) -> bool:
+    """The same, or there is a result of an application whose id is not known yet, or never."""
+    return can_hire_applicant(invitation) or invitation.state is State.COMPLETED
+
+
 def select_invitations_to_hire(found: Sequence[Invitation]) -> tuple[Invitation, ...]:
     """Of one application's invitations those whose applicant is to be hired at the provider.
 
     Each test has an application of its own there. An expired one was never taken; one that was
     ordered again counts as long as no other of the same order was completed.
     """
-    able = [one for one in found if can_hire_applicant(one) and one.state is not State.EXPIRED]
+    able = [one for one in found if _may_be_hired(one) and one.state is not State.EXPIRED]
     completed = {one.order_key for one in able if one.state is State.COMPLETED}
     return tuple(
         one for one in able if one.state is State.COMPLETED or one.order_key not in completed
@@ -44,9 +49,13 @@ def select_invitations_to_hire(found: Sequence[Invitation]) -> tuple[Invitation,
 def on_hire_requested(
     invitation: Invitation, event: HireRequested, policy: LifecyclePolicy, now: datetime
 ) -> Transition:
-    """A HIRE is queued, unless it was sent already; one that waits, or was refused, is due now."""
-    known, reference_id = invitation.hire, choose_reference_to_check(invitation)
-    if not can_hire_applicant(invitation) or reference_id is None:
+    """A HIRE is queued, unless it was sent already; one that waits, or was refused, is due now.
+
+    A result may be there before the answer to the create that made its application: its id is then
+    left empty until the call.
+    """
+    known, reference_id = invitation.hire, choose_reference_to_check(invitation) or ""
+    if not _may_be_hired(invitation):
         return Transition(invitation)
     if known is not None and known.state is not HireState.REQUESTED:
         return Transition(invitation)
@@ -59,6 +68,11 @@ def on_hire_requested(
     return Transition(copy_with(invitation, hire=hire), (ScheduleTask(TaskKind.HIRE, now),))
 
 
+def find_reference_to_hire(invitation: Invitation, hire: HireRecord) -> str | None:
+    """The provider's application that is to be hired; None: its id is not known."""
+    return hire.reference_id or choose_reference_to_check(invitation)
+
+
 def on_hire_call_started(
     invitation: Invitation, event: HireCallStarted, policy: LifecyclePolicy, now: datetime
 ) -> Transition:
@@ -66,7 +80,10 @@ def on_hire_call_started(
     hire = invitation.hire
     if hire is None or hire.state is not HireState.REQUESTED:
         return Transition(invitation)
-    sent = replace(hire, state=HireState.SENT, sent_by=event.lease)
+    reference_id = find_reference_to_hire(invitation, hire)
+    if reference_id is None:
+        return Transition(invitation)
+    sent = replace(hire, state=HireState.SENT, sent_by=event.lease, reference_id=reference_id)
     return Transition(copy_with(invitation, hire=sent))
 
 

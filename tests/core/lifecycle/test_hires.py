@@ -18,6 +18,7 @@ from bridge.core.lifecycle.events import (
 from bridge.core.queueing import CancelTask, ScheduleTask, TaskKind
 from tests.core.build import (
     COMPLETED,
+    CREATED,
     CREATING,
     ERASED,
     EXPIRED,
@@ -49,14 +50,25 @@ def test_a_request_is_a_task() -> None:
     assert step.tasks == (ScheduleTask(TaskKind.HIRE, NOW),)
 
 
-@pytest.mark.parametrize(
-    "record", [CREATING, UNCERTAIN, FAILED, ERASED, LOST_BUT_COMPLETED], ids=lambda one: one.state
-)
+@pytest.mark.parametrize("record", [CREATING, UNCERTAIN, FAILED, ERASED], ids=lambda one: one.state)
 def test_nothing_to_hire(record: Invitation) -> None:
     """Without an application at the provider nothing is noted and nothing queued."""
     step = decide(record, REQUEST)
     assert (step.invitation, step.tasks) == (record, ())
     assert not hires.can_hire_applicant(record)
+
+
+def test_application_is_not_known_yet() -> None:
+    """A result may be there before its application's id is: the hire is kept, no call is begun
+    before the id is known, and it is then made with it.
+    """
+    waits = decide(LOST_BUT_COMPLETED, REQUEST)
+    assert waits.tasks == (ScheduleTask(TaskKind.HIRE, NOW),)
+    assert hires.find_reference_to_hire(waits.invitation, hire_of(waits.invitation)) is None
+    assert decide(waits.invitation, HireCallStarted(7)).invitation == waits.invitation
+    known = decide(waits.invitation, CREATED).invitation
+    sent = hire_of(decide(known, HireCallStarted(7)).invitation)
+    assert (sent.state, sent.sent_by, sent.reference_id) == (HireState.SENT, 7, "reference-1")
 
 
 @pytest.mark.parametrize("name", ["being hired", "perhaps hired", "hired"])
