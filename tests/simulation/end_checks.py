@@ -153,7 +153,8 @@ def _check_forgotten(
         how = f"{known.invitation_id} is {status}, and Redis has forgotten it"
         simulation.complain("status", how, journey.plan.number)
     called_at = simulation.softgarden.called_at.get(known.invitation_id, 0.0)
-    if called_at > known.set_back_at + ECHO_S:
+    stood_still = simulation.trouble.is_near(called_at, "process stands still")
+    if called_at > known.set_back_at + ECHO_S and not stood_still:
         how = f"{known.invitation_id} at {called_at:.1f} s, and Redis has forgotten it"
         simulation.complain("never issued", how, journey.plan.number)
 

@@ -119,6 +119,8 @@ class Evictions:
         damage = Damage(at=now, end=now, letters=tuple(map(decode_name, letters)))
         if name.partition(":")[0] in LOSES:
             damage.partition = names.partition
+        if name == "quarantine":
+            damage.note = f"{names.partition}/key:{name}"
         simulation.trouble.damaged.done.append(damage)
         if name == "tasks":
             records = simulation.watch.latest

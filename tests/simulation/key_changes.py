@@ -116,9 +116,11 @@ class KeyChanges:
         else:
             await self._list(draws, step_s, encryption=(new, *before))
         await asyncio.sleep(ARRIVES_S)
+        began, deploys = self._now(), self._simulation.trouble.deploys
+        is_older = deploys.is_any_older()
         if not await self._reencrypt(draws):
             return "not all could be sealed anew"
-        if not self._simulation.trouble.deploys.is_any_older():
+        if not is_older and not deploys.is_any_older() and deploys.last_older_at < began:
             self.sealed_since = self._now()
             self._check_sealed(EncryptionKeyRing((new,)))
         if not before or draws.random() >= TAKEN_OFF or self._goes_back():
