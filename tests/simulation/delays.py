@@ -153,6 +153,8 @@ def _find_beginning(
         ends_at = application.made_at + known.life_s + (GRACE_S if started else 0.0)
         return ends_at + behind_s, NOTICED_S, "ended"
     heard_at = known.acknowledged_at or application.heard.get(DONE, application.held.get(DONE))
+    if f"/{known.invitation_id}/" not in application.callback_url:
+        heard_at = None  # Equalture reports to the invitation for which it made the application
     if heard_at is None:
         finished_at = application.finished_at
         if finished_at is None or ending != "silent":
@@ -174,6 +176,7 @@ def _find_beginning(
 def _check_once(simulation: Simulation, journey: Journey, known: OrderRound) -> None:
     ended_at = simulation.watch.reached.get((known.invitation_id, State.COMPLETED))
     most = 1 + journey.plan.ending.startswith("late") + _count_repeats_after_end(known, ended_at)
+    most += known.unanswered  # such an order may have gone on, and given the id, after the end
     often = len(known.told) > most
     often = often and not simulation.trouble.lost_claim(journey.plan.number)
     lasted_s = known.told[-1][0] - known.began if known.told else 0.0

@@ -27,7 +27,7 @@ from tests.simulation.stage_settings import (
 RANKS = {"PENDING": 0, "EXPIRED": 1, "COMPLETED": 2}
 SKEW_S = 12.0
 """By how much Redis's clock may have been set, in all, and what a create takes."""
-TRIES = 60
+TRIES = 100
 """Of softgarden, for one order or deletion."""
 REPORT_TRIES = 12
 ON_THE_DOT = 0.3
