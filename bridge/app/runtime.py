@@ -252,6 +252,8 @@ async def open_runtime(
         assessments = OfferedAssessments(JobCache(provider_of, monotonic=monotonic))
         words = StatusWords(RedisStatusWords(commands, prefix=prefix, life=retention), clock)
         references = RedisReferenceIndex(commands, prefix=prefix, retention=retention)
+        holders = SharedApplications(store, references)
+        events = ProviderEvents(records, references, holders, customers, asyncio.sleep)
         tasks = TaskHandlers(
             records=records,
             queue=queue,
@@ -262,12 +264,11 @@ async def open_runtime(
             new_secret=new_secret,
             words=words,
             references=references,
+            events=events,
             meter=metrics,
             tracer=tracer,
             alerts=alerts,
         )
-        holders = SharedApplications(store, references)
-        events = ProviderEvents(records, references, holders, customers, asyncio.sleep)
         services = Services(
             provider_of=provider_of,
             tests=assessments,

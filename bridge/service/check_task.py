@@ -16,10 +16,17 @@ from bridge.core.lifecycle import checks, timing
 from bridge.core.lifecycle.checks import ApplyEvent, AskProvider, WaitUntil
 from bridge.core.lifecycle.events import NoResultYet, ProviderUnreachable, ResultConfirmed
 from bridge.core.queueing import Lease, RetryTask, Settlement, TaskDone
-from bridge.errors import CallNotMade, StoreUnavailable, UpstreamError, UpstreamRefused
+from bridge.errors import (
+    CallNotMade,
+    RequestInProgress,
+    StoreUnavailable,
+    UpstreamError,
+    UpstreamRefused,
+)
 from bridge.ports import ProviderOf, ReferenceIndex
 from bridge.service.call_failures import CallFailures
 from bridge.service.commit_loop import CommitLoop
+from bridge.service.provider_events import ProviderEvents
 from bridge.service.status_words import StatusWords
 
 _Answer = tuple[Result | None, ApplicationProgress | None]
@@ -33,6 +40,7 @@ class CheckTask:
     provider_of: ProviderOf
     words: StatusWords
     references: ReferenceIndex
+    events: ProviderEvents
     failures: CallFailures
 
     async def perform(self, invitation: Invitation, customer: Customer, lease: Lease) -> Settlement:
@@ -71,10 +79,12 @@ class CheckTask:
         if progress is not None:
             # Only now: where its part of Redis hangs, a result must not wait for a word.
             await self.words.record(customer, progress)
-        if decided.state is State.COMPLETED:
-            # The record is now kept for a new retention period, so its reference must be, too.
-            with contextlib.suppress(StoreUnavailable):
+        with contextlib.suppress(StoreUnavailable, RequestInProgress):
+            if decided.state is State.COMPLETED:
+                # The record is now kept for a new retention period, so its reference must be, too.
                 await self.references.add(customer.key, reference_id, invitation.id)
+            else:
+                await self.events.restore_reference(decided, reference_id)
         return TaskDone(settled=ended)
 
     async def _result_if_done(self, customer: Customer, reference_id: str) -> _Answer:

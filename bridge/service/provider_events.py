@@ -116,6 +116,17 @@ class ProviderEvents:
         if added.word is not None and customer is not None:
             await self._act(customer, added.word, reference_id, None)
 
+    async def restore_reference(self, invitation: Invitation, reference_id: str) -> None:
+        """Store once more which invitation has an application, where that could not be stored when
+        it was made, or was lost; and apply an event that came meanwhile.
+        """
+        if invitation.id in await self._references.find(invitation.customer, reference_id):
+            return
+        added = await self.register_reference(invitation, reference_id)
+        # Perhaps it was deleted meanwhile: then its reference has to go again.
+        known = await self._records.store.load(invitation.id) or invitation
+        await self.reference_committed(known, reference_id, added)
+
     async def _act(
         self, customer: Customer, word: str, reference_id: str | None, at: datetime | None
     ) -> str:

@@ -47,6 +47,7 @@ from bridge.service.check_task import CheckTask
 from bridge.service.commit_loop import CommitLoop
 from bridge.service.hire_task import HireTask
 from bridge.service.notify_task import NotifyTask
+from bridge.service.provider_events import ProviderEvents
 from bridge.service.shared_applications import SharedApplications
 from bridge.service.status_words import StatusWords
 from bridge.tracing import NO_TRACER, Activity, SpanKind, Tracer, get_current_traceparent
@@ -71,6 +72,7 @@ class TaskHandlers:
         new_secret: NewSecret,
         words: StatusWords,
         references: ReferenceIndex,
+        events: ProviderEvents,
         meter: Meter = NO_METER,
         tracer: Tracer = NO_TRACER,
         alerts: AlertRaiser = NO_ALERTS,
@@ -88,6 +90,7 @@ class TaskHandlers:
             provider_of=provider_of,
             words=words,
             references=references,
+            events=events,
             failures=failures,
         )
         notify = NotifyTask(

@@ -322,7 +322,6 @@ class World:
             keys=HISTORY_KEYS,
         )
         self.words = StatusWords(self.word_store, self.clock)
-        self.tasks = self.make_tasks()
         self.events = ProviderEvents(
             self.records,
             self.references,
@@ -330,6 +329,7 @@ class World:
             self.directory,
             self.pause,
         )
+        self.tasks = self.make_tasks()
         self.invitations = self.make_invitations()
         self.erasure = Erasure(self.records, self.tasks, self.references, self.pause)
         self.hiring = Hiring(self.records, self.tasks, self.pause)
@@ -352,6 +352,7 @@ class World:
             new_secret=self.new_secret,
             words=self.words,
             references=self.references,
+            events=self.events,
         )
 
     def make_invitations(self) -> Invite:

@@ -8,7 +8,7 @@ from datetime import timedelta
 
 import pytest
 
-from bridge.core.assessment import CreatedApplication
+from bridge.core.assessment import ApplicationProgress, CreatedApplication
 from bridge.core.invitation import (
     AddedReference,
     CommitOutcome,
@@ -16,6 +16,7 @@ from bridge.core.invitation import (
     State,
     Transition,
 )
+from bridge.core.lifecycle.events import ErasureRequested
 from bridge.core.lifecycle.policy import EARLY_EVENT_LIFE
 from bridge.core.queueing import TaskKind
 from bridge.errors import RequestInProgress, StoreUnavailable
@@ -209,3 +210,45 @@ async def test_after_deletion(world: World) -> None:
     assert await world.events.take(ACME, "event-1", STARTED, "ref-1", None) == "unknown"
     assert await world.load(one) == before
     assert TaskKind.CHECK not in world.kinds()
+
+
+NOT_DONE = ApplicationProgress(done=False, word="started")
+
+
+@pytest.mark.parametrize(("word", "state"), [(STARTED, State.STARTED), (FINISHED, State.COMPLETED)])
+async def test_reference_that_got_lost(world: World, word: str, state: State) -> None:
+    """Where Redis does not know any more, or never did, whose an application is, the next poll
+    stores it anew and applies what came meanwhile (found by worlds: an end was acknowledged, and
+    nobody got the result).
+    """
+    one = await world.invited()
+    await world.references.remove("acme", "ref-1", one.id)
+    assert await world.events.take(ACME, "event-1", word, "ref-1", None) == "unknown"
+    world.provider.script.on("status", NOT_DONE)
+    await world.completed_by_poll(one)
+    assert await world.references.find("acme", "ref-1") == (one.id,)
+    await world.work()
+    assert (await world.load(one)).state is state
+
+
+async def test_reference_of_a_deleted_invitation(world: World) -> None:
+    """A poll during a deletion leaves no reference behind."""
+    one = await world.invited()
+    await world.references.remove("acme", "ref-1", one.id)
+    await world.records.apply(one, ErasureRequested(), ACME)
+    await world.events.restore_reference(one, "ref-1")
+    assert await world.references.find("acme", "ref-1") == ()
+
+
+async def test_references_cannot_be_reached(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A poll does its work although that part of Redis is away."""
+
+    async def away(*_: str) -> tuple[str, ...]:
+        raise StoreUnavailable("away")
+
+    one = await world.invited()
+    monkeypatch.setattr(world.references, "find", away)
+    world.provider.script.on("status", NOT_DONE)
+    polled = await world.completed_by_poll(one)
+    assert polled.state is State.INVITED
+    assert await world.next_due() is not None

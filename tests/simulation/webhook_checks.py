@@ -28,13 +28,15 @@ def is_unlisted(
     """Whether Redis does not say whose this application is, since it was unwell when it was made,
     or was damaged: the record itself is elsewhere in Redis, and polls do not need it.
     """
-    redis, made_at = simulation.redis, application.made_at
+    redis, quirks = simulation.redis, simulation.find_journey(application.journey).plan.quirks
     for key in redis.list_keys("*:ref:*"):
         if invitation_id.encode() in (redis.read_text(key.decode()) or b""):
             return False
     now, incidents = simulation.time.seconds, simulation.trouble.incidents
     damaged = any(one.kind == "a side note is damaged" and one.at <= now for one in incidents)
-    return damaged or simulation.trouble.is_near(made_at, *UNLISTED)
+    made_at, is_near = application.made_at, simulation.trouble.is_near
+    answered_at = made_at + quirks.create_takes_s
+    return damaged or is_near(made_at, *UNLISTED) or is_near(answered_at, *UNLISTED)
 
 
 def check_webhooks(simulation: Simulation, journey: Journey, known: OrderRound) -> None:
