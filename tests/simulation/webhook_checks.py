@@ -35,6 +35,7 @@ def is_unlisted(
     now, incidents = simulation.time.seconds, simulation.trouble.incidents
     damaged = any(one.kind == "a side note is damaged" and one.at <= now for one in incidents)
     made_at, is_near = application.made_at, simulation.trouble.is_near
+    damaged |= any(one.kind in FORGETS and one.at <= now and made_at < one.end for one in incidents)
     answered_at = made_at + quirks.create_takes_s
     return damaged or is_near(made_at, *UNLISTED) or is_near(answered_at, *UNLISTED)
 
