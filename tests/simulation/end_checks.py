@@ -274,7 +274,8 @@ def _check_leftovers(
     if known is journey.rounds[-1] and not again:
         words.append(journey.plan.candidate)
     letters = (TaskKind.CHECK, TaskKind.NOTIFY, TaskKind.HIRE)
-    words += [f":dead:{known.invitation_id}:{kind}" for kind in letters]
+    # Not what was put aside with such a name, and never was a letter.
+    words += [f"}}:dead:{known.invitation_id}:{kind}" for kind in letters]
     for word in words:
         if word in stored:
             simulation.complain("deletion", f"{word} is in Redis", journey.plan.number)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from bridge.core import ids
 from bridge.core.invitation import State
 from tests.simulation.equalture_machine import EqualtureApplication
 from tests.simulation.forgotten_writes import KINDS as FORGETS
@@ -28,15 +29,16 @@ def is_unlisted(
     """Whether Redis does not say whose this application is, since it was unwell when it was made,
     or was damaged: the record itself is elsewhere in Redis, and polls do not need it.
     """
-    redis, quirks = simulation.redis, simulation.find_journey(application.journey).plan.quirks
-    for key in redis.list_keys("*:ref:*"):
+    redis, plan = simulation.redis, simulation.find_journey(application.journey).plan
+    digest = ids.hash_secret(f"{plan.customer}/{application.reference_id}")[:40]
+    for key in redis.list_keys(f"*:ref:{digest}"):
         if invitation_id.encode() in (redis.read_text(key.decode()) or b""):
             return False
     now, incidents = simulation.time.seconds, simulation.trouble.incidents
     damaged = any(one.kind == "a side note is damaged" and one.at <= now for one in incidents)
     made_at, is_near = application.made_at, simulation.trouble.is_near
     damaged |= any(one.kind in FORGETS and one.at <= now and made_at < one.end for one in incidents)
-    answered_at = made_at + quirks.create_takes_s
+    answered_at = made_at + plan.quirks.create_takes_s
     return damaged or is_near(made_at, *UNLISTED) or is_near(answered_at, *UNLISTED)
 
 
