@@ -213,7 +213,8 @@ class Journey(JourneyCalls):
             if known.answers and changed and not self._world.lost_claim(plan.number):
                 self.complain("one invitation", f"{known.invitation_id}, {answer['invitationId']}")
             again = repeated and not changed and not known.is_nameless and not known.is_landing
-            if again and answer["testUrl"] != known.answers[-1]["testUrl"]:
+            before = [one for one in known.answers if one["invitationId"] == known.invitation_id]
+            if again and answer["testUrl"] != before[-1]["testUrl"]:
                 self.complain("one invitation", f"{known.invitation_id} has another link")
             if self._world.equalture.find_application(answer).journey != plan.number:
                 self.complain("own", f"{answer['invitationId']} is another candidate's")
