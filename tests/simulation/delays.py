@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from bridge.core.invitation import State
+from bridge.resilience import LONGEST_PAUSE
 from tests.simulation.forgotten_writes import KINDS as FORGETS
 from tests.simulation.incidents import ECHO_S
 from tests.simulation.journey import RANKS, Journey
@@ -42,6 +43,10 @@ NOTICED_S: Final = 2.0
 """From the end of a link, or a poll, until softgarden is told."""
 PLAN_S: Final = 1.2 * max(RETRY_S) + 39.0
 """After all trouble: the longest pause of the plan or of a breaker, and a lease that runs out."""
+ASKED_AGAIN_S: Final = 2 * LONGEST_PAUSE.total_seconds() + 5.0
+"""How long after an outage Equalture is asked at the latest: waiting checks spread over as long as
+its breaker was open.
+"""
 COUNTS_S: Final = 45.0
 """From a report until it counts, even if the provider is away: 30 s, and the last calls."""
 OF_PROVIDER: Final = (
@@ -129,9 +134,10 @@ def _check_counting(
         return
     until = begun + COUNTS_S if reached is None else reached
     # An empty report says that there is a result, but not which: only the provider does.
-    beside = () if journey.plan.quirks.report_body == "empty" else OF_PROVIDER
+    is_empty = journey.plan.quirks.report_body == "empty"
+    beside = () if is_empty else OF_PROVIDER
     ended = simulation.trouble.find_end(until, journey.plan.customer, known.invitation_id, beside)
-    latest = max(begun, ended) + COUNTS_S
+    latest = max(begun, ended) + (ASKED_AGAIN_S if is_empty else COUNTS_S)
     if not journey.plan.crowded and (reached is None or reached > latest):
         how = f"reported at {begun:.3f} s, counted at {reached} s, not until {latest:.3f} s"
         simulation.complain("report counts", how, journey.plan.number)
