@@ -81,8 +81,9 @@ class OrderRound:
         answer was lost, or lies in a process that stands still, and the report came before
         softgarden had a link.
         """
-        pages = all("/start/" in one["testUrl"] for one in self.answers)
-        return self.has_page and pages and not self.is_landing
+        links = {one["testUrl"] for one in self.answers if "/start/" not in one["testUrl"]}
+        is_linked = self.application.link in links if self.application is not None else links
+        return self.has_page and not is_linked and not self.is_landing
 
     @property
     def has_page(self) -> bool:
