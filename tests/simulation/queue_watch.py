@@ -67,6 +67,8 @@ class HeldLease:
     owner: str
     stamp: str
     until_ms: float
+    renewed: bool = False
+    """The task was queued again meanwhile, perhaps for long after this lease."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,6 +204,8 @@ class QueueWatch:
                 task = (invitation_id, kind)
                 if change == "due":
                     self._due_ms[task] = due
+                    if task in self._leases:
+                        self._leases[task].renewed = True
                     self._start_counting(task)
                 elif change == "cancel":
                     self._leases.pop(task, None)
@@ -246,7 +250,7 @@ class QueueWatch:
             if left_s > self._get_slack():
                 how = f"leased again {left_s:.1f} s before its lease ends"
                 self._complain("one at a time", task, how)
-            elif not self._is_near(*LOSES_LEASES) and not self._is_near_before(*LOSES_LEASES):
+            elif not (before.renewed or self._is_lost_now()):
                 self._complain("one at a time", task, "its lease ran out, and its process lives")
             if task[1] is TaskKind.NOTIFY:
                 self._lost[task[0]] += 1
@@ -389,6 +393,9 @@ class QueueWatch:
         now, jumps = self._facts.now(), "Redis's clock jumps"
         jumped = any(self._facts.may_be_news(at, jumps) for at in (now, now - LEASE_S))
         return SKEW_S + (JUMPED_S if jumped else 0.0)
+
+    def _is_lost_now(self) -> bool:
+        return self._is_near(*LOSES_LEASES) or self._is_near_before(*LOSES_LEASES)
 
     def _is_near(self, *kinds: str) -> bool:
         return self._facts.is_near(self._facts.now(), *kinds)
