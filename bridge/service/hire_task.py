@@ -26,6 +26,10 @@ from bridge.service.shared_applications import SharedApplications
 
 LOOKS = 3
 """How often the provider is asked whether a call without an answer was done."""
+LOOKS_FOR_APPLICATION = 6
+"""How often a task looks whether its application is known, within two minutes: as long as a process
+may stand still, or take to start again. What is known later makes the task due by itself.
+"""
 OUTCOME_UNKNOWN = "outcome_unknown"
 APPLICATION_UNKNOWN = "application_unknown"
 
@@ -69,7 +73,7 @@ class HireTask:
         """There is a result, but the create that made its application is not answered: by a
         process that stands still it may be, soon; an answer that got lost never is.
         """
-        if lease.attempt > LOOKS:
+        if lease.attempt > LOOKS_FOR_APPLICATION:
             return GiveUpTask(APPLICATION_UNKNOWN, counted=False)
         provider = self.provider_of(customer).name
         unknown = OutcomeUnknown(provider, "create", "the application's id is not known")

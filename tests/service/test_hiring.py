@@ -27,7 +27,7 @@ from bridge.errors import (
     UpstreamUnavailable,
 )
 from bridge.service.commit_loop import CommitLoop
-from bridge.service.hire_task import LOOKS
+from bridge.service.hire_task import LOOKS, LOOKS_FOR_APPLICATION
 from bridge.service.hiring import HireOutcome
 from bridge.service.operations import DeadLetterFilter
 from tests.fakes import MemoryStore
@@ -132,14 +132,21 @@ async def test_application_becomes_known(world: World) -> None:
 
 
 async def test_application_stays_unknown(world: World) -> None:
-    """Where that answer got lost, an operator is told that nobody was hired."""
-    await completed_without_name(world)
+    """Where that answer got lost, an operator is told that nobody was hired; should it come in the
+    end, it is done.
+    """
+    one = await completed_without_name(world)
     await world.hiring.applicant_hired(EXPORTING, "application-1")
     await until_quiet(world)
     (letter,) = await letters(world)
     assert (letter.kind, letter.reason) == (TaskKind.HIRE, "application_unknown")
-    assert len(letter.history) == LOOKS
+    assert len(letter.history) == LOOKS_FOR_APPLICATION
     assert world.provider.script.made("hire") == []
+    created = ApplicationCreated(1, "ref-late", "https://app.equalture.example/late")
+    await world.records.apply(await world.load(one), created, ACME)
+    await until_quiet(world)
+    assert await state(world, one) is HireState.DONE
+    assert await letters(world) == []
 
 
 async def test_deleted(world: World) -> None:

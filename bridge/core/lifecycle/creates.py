@@ -23,6 +23,7 @@ from bridge.core.lifecycle.events import (
     CreateOutcomeUnknown,
     InvitationIdIssued,
 )
+from bridge.core.lifecycle.hires import schedule_waiting_hire
 from bridge.core.lifecycle.policy import ANSWER_ARRIVES_WITHIN, LifecyclePolicy
 from bridge.core.lifecycle.timing import CheckTrigger, get_link_expiry, schedule_next_check
 from bridge.core.queueing import CancelTask, ScheduleTask, TaskKind
@@ -54,8 +55,18 @@ def on_application_created(
 ) -> Transition:
     """INVITED, where the first application of an open invitation has a link for the candidate.
 
-    Every application except the one whose link the ATS got is to be anonymised.
+    Every application except the one whose link the ATS got is to be anonymised. A hire that waited
+    for this one is due.
     """
+    noted = _note_application(invitation, event, policy, now)
+    if hire := schedule_waiting_hire(noted.invitation, now):
+        return Transition(noted.invitation, (*noted.tasks, *hire))
+    return noted
+
+
+def _note_application(
+    invitation: Invitation, event: ApplicationCreated, policy: LifecyclePolicy, now: datetime
+) -> Transition:
     attempt = get_attempt(invitation, event.attempt)
     if attempt.reference_id is not None or attempt.anonymised:
         return Transition(invitation)

@@ -28,8 +28,10 @@ def can_hire_applicant(invitation: Invitation) -> bool:
     )
 
 
-def _may_be_hired(invitation: Invitation) -> bool:
-    """The same, or there is a result of an application whose id is not known yet, or never."""
+def _is_hire_kept(invitation: Invitation) -> bool:
+    """Whether a request is kept: there is an application to hire, or a result of one whose id is
+    not known yet, or never will be.
+    """
     return can_hire_applicant(invitation) or invitation.state is State.COMPLETED
 
 
@@ -39,7 +41,7 @@ def select_invitations_to_hire(found: Sequence[Invitation]) -> tuple[Invitation,
     Each test has an application of its own there. An expired one was never taken; one that was
     ordered again counts as long as no other of the same order was completed.
     """
-    able = [one for one in found if _may_be_hired(one) and one.state is not State.EXPIRED]
+    able = [one for one in found if _is_hire_kept(one) and one.state is not State.EXPIRED]
     completed = {one.order_key for one in able if one.state is State.COMPLETED}
     return tuple(
         one for one in able if one.state is State.COMPLETED or one.order_key not in completed
@@ -55,7 +57,7 @@ def on_hire_requested(
     left empty until the call.
     """
     known, reference_id = invitation.hire, choose_reference_to_check(invitation) or ""
-    if not _may_be_hired(invitation):
+    if not _is_hire_kept(invitation):
         return Transition(invitation)
     if known is not None and known.state is not HireState.REQUESTED:
         return Transition(invitation)
@@ -71,6 +73,15 @@ def on_hire_requested(
 def find_reference_to_hire(invitation: Invitation, hire: HireRecord) -> str | None:
     """The provider's application that is to be hired; None: its id is not known."""
     return hire.reference_id or choose_reference_to_check(invitation)
+
+
+def schedule_waiting_hire(invitation: Invitation, now: datetime) -> tuple[ScheduleTask, ...]:
+    """A HIRE that waited for the application's id is due once that is known."""
+    hire = invitation.hire
+    waits = hire is not None and hire.state is HireState.REQUESTED and not hire.reference_id
+    if not waits or not can_hire_applicant(invitation):
+        return ()
+    return (ScheduleTask(TaskKind.HIRE, now),)
 
 
 def on_hire_call_started(

@@ -66,7 +66,10 @@ def test_application_is_not_known_yet() -> None:
     assert waits.tasks == (ScheduleTask(TaskKind.HIRE, NOW),)
     assert hires.find_reference_to_hire(waits.invitation, hire_of(waits.invitation)) is None
     assert decide(waits.invitation, HireCallStarted(7)).invitation == waits.invitation
-    known = decide(waits.invitation, CREATED).invitation
+    step = decide(waits.invitation, CREATED, NOW + MINUTE)
+    known = step.invitation
+    assert ScheduleTask(TaskKind.HIRE, NOW + MINUTE) in step.tasks
+    assert not hires.schedule_waiting_hire(decide(known, HireCallStarted(7)).invitation, NOW)
     sent = hire_of(decide(known, HireCallStarted(7)).invitation)
     assert (sent.state, sent.sent_by, sent.reference_id) == (HireState.SENT, 7, "reference-1")
 
