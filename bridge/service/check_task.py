@@ -23,7 +23,7 @@ from bridge.errors import (
     UpstreamError,
     UpstreamRefused,
 )
-from bridge.ports import ProviderOf, ReferenceIndex
+from bridge.ports import ProviderOf
 from bridge.service.call_failures import CallFailures
 from bridge.service.commit_loop import CommitLoop
 from bridge.service.provider_events import ProviderEvents
@@ -39,7 +39,6 @@ class CheckTask:
     records: CommitLoop
     provider_of: ProviderOf
     words: StatusWords
-    references: ReferenceIndex
     events: ProviderEvents
     failures: CallFailures
 
@@ -82,7 +81,7 @@ class CheckTask:
         with contextlib.suppress(StoreUnavailable, RequestInProgress):
             if decided.state is State.COMPLETED:
                 # The record is now kept for a new retention period, so its reference must be, too.
-                await self.references.add(customer.key, reference_id, invitation.id)
+                await self.events.register_reference(decided, reference_id)
             else:
                 await self.events.restore_reference(decided, reference_id)
         return TaskDone(settled=ended)

@@ -89,7 +89,6 @@ class TaskHandlers:
             records=records,
             provider_of=provider_of,
             words=words,
-            references=references,
             events=events,
             failures=failures,
         )
