@@ -71,7 +71,12 @@ class RedisReferenceIndex:
         return f"{self._prefix}:seen:{ids.hash_secret(f'{customer}/{event_id}')[:40]}"
 
     def _reference(self, customer: str, reference_id: str) -> str:
-        return f"{self._prefix}:ref:{ids.hash_secret(f'{customer}/{reference_id}')[:40]}"
+        return build_reference_key(self._prefix, customer, reference_id)
+
+
+def build_reference_key(prefix: str, customer: str, reference_id: str) -> str:
+    """Where it is kept which invitations use an application; the key tells neither."""
+    return f"{prefix}:ref:{ids.hash_secret(f'{customer}/{reference_id}')[:40]}"
 
 
 def _text(raw: bytes) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from bridge.core import ids
 from bridge.core.invitation import State
+from bridge.store.reference_index import build_reference_key
 from tests.simulation.equalture_machine import EqualtureApplication
 from tests.simulation.forgotten_writes import KINDS as FORGETS
 from tests.simulation.partial_outages import OUTAGES
 from tests.simulation.redis_link import REDIS_UNWELL
+from tests.simulation.stage_settings import load_settings
 from tests.simulation.webhooks import BEGUN, DONE
 
 if TYPE_CHECKING:
@@ -30,10 +31,10 @@ def is_unlisted(
     or was damaged: the record itself is elsewhere in Redis, and polls do not need it.
     """
     redis, plan = simulation.redis, simulation.find_journey(application.journey).plan
-    digest = ids.hash_secret(f"{plan.customer}/{application.reference_id}")[:40]
-    for key in redis.list_keys(f"*:ref:{digest}"):
-        if invitation_id.encode() in (redis.read_text(key.decode()) or b""):
-            return False
+    prefix = load_settings().redis.key_prefix
+    key = build_reference_key(prefix, plan.customer, application.reference_id)
+    if invitation_id.encode() in (redis.read_text(key) or b""):
+        return False
     now, incidents = simulation.time.seconds, simulation.trouble.incidents
     damaged = any(one.kind == "a side note is damaged" and one.at <= now for one in incidents)
     made_at, is_near = application.made_at, simulation.trouble.is_near
