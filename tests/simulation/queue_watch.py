@@ -67,8 +67,6 @@ class HeldLease:
     owner: str
     stamp: str
     until_ms: float
-    renewed: bool = False
-    """The task was queued again meanwhile, perhaps for long after this lease."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,8 +202,6 @@ class QueueWatch:
                 task = (invitation_id, kind)
                 if change == "due":
                     self._due_ms[task] = due
-                    if task in self._leases:
-                        self._leases[task].renewed = True
                     self._start_counting(task)
                 elif change == "cancel":
                     self._leases.pop(task, None)
@@ -250,7 +246,7 @@ class QueueWatch:
             if left_s > self._get_slack():
                 how = f"leased again {left_s:.1f} s before its lease ends"
                 self._complain("one at a time", task, how)
-            elif not (before.renewed or self._is_lost_now()):
+            elif not self._may_have_been_lost(before):
                 self._complain("one at a time", task, "its lease ran out, and its process lives")
             if task[1] is TaskKind.NOTIFY:
                 self._lost[task[0]] += 1
@@ -394,14 +390,17 @@ class QueueWatch:
         jumped = any(self._facts.may_be_news(at, jumps) for at in (now, now - LEASE_S))
         return SKEW_S + (JUMPED_S if jumped else 0.0)
 
-    def _is_lost_now(self) -> bool:
-        return self._is_near(*LOSES_LEASES) or self._is_near_before(*LOSES_LEASES)
+    def _may_have_been_lost(self, held: HeldLease) -> bool:
+        """Whether trouble explains that nobody ended it, now or when it ran out: a task that was
+        queued again meanwhile is leased only when it is due.
+        """
+        now = self._facts.now()
+        ran_out = now - (self._facts.redis_ms() - held.until_ms) / 1000
+        moments = (now, now - LEASE_S, ran_out, ran_out - LEASE_S)
+        return any(self._facts.is_near(at, *LOSES_LEASES) for at in moments)
 
     def _is_near(self, *kinds: str) -> bool:
         return self._facts.is_near(self._facts.now(), *kinds)
-
-    def _is_near_before(self, *kinds: str) -> bool:
-        return self._facts.is_near(self._facts.now() - LEASE_S, *kinds)
 
     def _complain(self, promise: str, task: Task, how: str) -> None:
         now = self._facts.now()
