@@ -46,7 +46,7 @@ def _check_orphan(simulation: Simulation, application: EqualtureApplication) -> 
     elif attempts[0].number == record.live_attempt and is_unheard_of(simulation, record):
         simulation.equalture.weather.count("an invitation that softgarden never got")
         return
-    elif simulation.trouble.lost_claim(application.journey) or _may_be_hers(record, attempts[0]):
+    elif simulation.trouble.lost_claim(application.journey) or _is_linked(record, attempts[0]):
         return
     else:
         outcome = f"an attempt that is {attempts[0].outcome}"
@@ -54,7 +54,7 @@ def _check_orphan(simulation: Simulation, application: EqualtureApplication) -> 
     simulation.complain("orphans", how, application.journey)
 
 
-def _may_be_hers(record: Invitation, attempt: CreateAttempt) -> bool:
+def _is_linked(record: Invitation, attempt: CreateAttempt) -> bool:
     """Whether softgarden's link leads to this application, though she is taken for another's: when
     softgarden got it, results of two were known, and none of their ids.
     """

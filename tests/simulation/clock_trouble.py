@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tests.simulation.world import Simulation
 
 CLOCK_STEPS_S: Final = (-3600.0, -7.0, 0.4, 7.0, 3600.0, 86_400.0)
-FARTHEST_S: Final = 8.0
+LARGEST_ERROR_S: Final = 8.0
 """How wrong Redis's clock is at most."""
 
 
@@ -49,7 +49,7 @@ class ClockTrouble:
     async def jump_redis(self, incident: Incident) -> str:
         """Set the clock by which keys expire, and which all processes follow."""
         by_s = incident.extent or self.processes.draw(incident).choice((-4.0, -0.5, 0.5, 4.0))
-        if abs(self.simulation.redis_ahead_s + by_s) > FARTHEST_S:
+        if abs(self.simulation.redis_ahead_s + by_s) > LARGEST_ERROR_S:
             by_s = -by_s
         self.simulation.redis_ahead_s += by_s
         return f"(by {by_s} s)"
