@@ -130,8 +130,8 @@ ADVICE: Final[Mapping[InvitationSituation, Advice]] = {
     ),
     InvitationSituation.HIRE_WAITING: Advice(
         "to be hired at Equalture",
-        "Equalture has not taken the hire yet: it does not answer or does not accept the account,"
-        " or no daemon runs. It is tried again by itself.",
+        "Equalture has not taken the hire yet: it does not answer, does not accept the account or"
+        " has not said which application it is, or no daemon runs. It is tried again by itself.",
         _CHECK,
         "says whether account and network are fine; `hire {id}` tries it now",
     ),
